@@ -1,0 +1,100 @@
+//! Making and removing topics.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use forebay_core::Result;
+use kafka_protocol::error::ParseResponseErrorCode;
+use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
+use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use kafka_protocol::messages::{CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest};
+use kafka_protocol::protocol::StrBytes;
+
+use super::client::Client;
+use super::error::refused;
+use super::metadata::topic_name;
+
+/// Time that a cluster gets to spread the news about a topic.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A topic to be made.
+#[derive(Clone, Debug, Default)]
+pub struct NewTopic {
+    /// Its name.
+    pub name: String,
+    /// How many partitions; -1 leaves it to the cluster.
+    pub partitions: i32,
+    /// How many copies of each; -1 leaves it to the cluster.
+    pub replication: i16,
+    /// Its settings, as Kafka names them.
+    pub configs: BTreeMap<String, String>,
+}
+
+impl NewTopic {
+    /// A topic with this many partitions, all else left to the cluster.
+    pub fn new(name: impl Into<String>, partitions: i32) -> Self {
+        Self { name: name.into(), partitions, replication: -1, configs: BTreeMap::new() }
+    }
+}
+
+impl Client {
+    /// Makes topics. Some may be made when another is refused.
+    ///
+    /// # Errors
+    /// `SOURCE_REFUSED` with the broker's words, for example for a name that is taken.
+    pub async fn create_topics(&self, topics: &[NewTopic]) -> Result<()> {
+        let text = |text: &String| StrBytes::from_string(text.clone());
+        let wanted = topics.iter().map(|topic| {
+            let configs = topic.configs.iter().map(|(name, value)| {
+                CreatableTopicConfig::default().with_name(text(name)).with_value(Some(text(value)))
+            });
+            CreatableTopic::default()
+                .with_name(topic_name(&topic.name))
+                .with_num_partitions(topic.partitions)
+                .with_replication_factor(topic.replication)
+                .with_configs(configs.collect())
+        });
+        let request =
+            CreateTopicsRequest::default().with_topics(wanted.collect()).with_timeout_ms(PATIENCE.as_millis() as i32);
+        let answer = self.controller().await?.call(&request).await?;
+        for topic in &answer.topics {
+            outcome(topic.error_code, topic.error_message.as_ref(), "to create topic", &topic.name.0)?;
+        }
+        Ok(())
+    }
+
+    /// Removes topics and all their records.
+    pub async fn delete_topics(&self, names: &[&str]) -> Result<()> {
+        let request = DeleteTopicsRequest::default()
+            .with_topic_names(names.iter().map(|name| topic_name(name)).collect())
+            .with_timeout_ms(PATIENCE.as_millis() as i32);
+        let answer = self.controller().await?.call(&request).await?;
+        for topic in &answer.responses {
+            let name = topic.name.as_ref().map(|name| name.0.clone()).unwrap_or_default();
+            outcome(topic.error_code, topic.error_message.as_ref(), "to delete topic", &name)?;
+        }
+        Ok(())
+    }
+
+    /// Raises a topic's number of partitions to `total`.
+    pub async fn create_partitions(&self, name: &str, total: i32) -> Result<()> {
+        let topic = CreatePartitionsTopic::default().with_name(topic_name(name)).with_count(total);
+        let request = CreatePartitionsRequest::default()
+            .with_topics(vec![topic.with_assignments(None)])
+            .with_timeout_ms(PATIENCE.as_millis() as i32);
+        let answer = self.controller().await?.call(&request).await?;
+        for result in &answer.results {
+            outcome(result.error_code, result.error_message.as_ref(), "to add partitions to", &result.name.0)?;
+        }
+        Ok(())
+    }
+}
+
+fn outcome(code: i16, words: Option<&StrBytes>, what: &str, name: &StrBytes) -> Result<()> {
+    let Some(error) = code.err() else { return Ok(()) };
+    let refusal = refused(error, &format_args!("{what} `{name}`"));
+    Err(match words {
+        Some(words) => refusal.with_detail(words),
+        None => refusal,
+    })
+}

@@ -1,0 +1,37 @@
+//! The Kafka client: what source, producer and command line share.
+//!
+//! It is a thin client on the wire types of `kafka-protocol`: it moves whole record batches and leaves them closed.
+//! Who wants records opens them with the walker of `forebay-log`, the same one that serves the embedded log.
+//!
+//! ```text
+//!   options.rs   kafka.* options, as Java users write them  →  ClientConfig
+//!   connection/  one socket: TLS, SASL, versions, pipelined calls answered in order
+//!   client.rs    brokers, metadata, retries; what can be asked of a cluster
+//!   producer/    batches per partition, in order, each written once (idempotence)
+//! ```
+//!
+//! **What must stay true:** a connection that was asked to be encrypted and authenticated is so before the first
+//! other byte is sent, or it is not made at all: no fall-back exists. And every wait has an end: a broker that is
+//! away gives `SOURCE_UNAVAILABLE`, which callers may try again.
+
+mod admin;
+mod client;
+mod connection;
+mod error;
+mod jaas;
+mod metadata;
+mod offsets;
+mod options;
+mod producer;
+mod retry;
+mod write;
+
+pub use admin::NewTopic;
+pub use client::Client;
+pub use connection::Connection;
+pub use error::{refused, unavailable};
+pub use metadata::{ClusterMetadata, Topics, PartitionMetadata, TopicMetadata};
+pub use offsets::{At, Found};
+pub use options::{ClientConfig, Isolation, Secret};
+pub use producer::{Delivery, NewRecord, Producer, ProducerConfig, Written, partition_for_key};
+pub use retry::Backoff;

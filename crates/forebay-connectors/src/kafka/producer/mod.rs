@@ -1,0 +1,247 @@
+//! The producer: records in, each written once and in order, outcomes out.
+//!
+//! ```text
+//!  send() ─ partition by key ─▶ queue of the partition ─▶ its sender: one batch in flight, tried until written
+//!     └── waits while too much is buffered                     └─▶ Delivery of each record
+//! ```
+//!
+//! Keys choose partitions as Java's partitioner does; records without a key stay with one partition until its batch
+//! is full, then take the next. acks=all and idempotence always. Records that were not flushed when the producer is
+//! dropped may be lost; [`Producer::flush`] says when they are not.
+
+mod config;
+mod partitioner;
+mod queue;
+mod sender;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+
+use forebay_core::error::codes;
+use forebay_core::{Error, Partition, Result};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::client::Client;
+use super::error::{is_stale_leader, refused, unavailable};
+use super::metadata::Topics;
+use queue::{Outcome, Queue};
+
+pub use config::ProducerConfig;
+pub use partitioner::partition_for_key;
+
+/// A record to be written; everything is borrowed and copied once, into its batch.
+#[derive(Clone, Copy, Debug)]
+pub struct NewRecord<'a> {
+    /// Where to. Missing topics are created where the cluster allows that.
+    pub topic: &'a str,
+    /// Which partition; `None` lets the key decide.
+    pub partition: Option<i32>,
+    /// The key.
+    pub key: Option<&'a [u8]>,
+    /// The value; `None` is a tombstone.
+    pub value: Option<&'a [u8]>,
+    /// Milliseconds since 1970.
+    pub timestamp: i64,
+    /// Headers, in order.
+    pub headers: &'a [(&'a str, Option<&'a [u8]>)],
+}
+
+impl<'a> NewRecord<'a> {
+    /// A record with a value, and the rest left out.
+    pub fn value(topic: &'a str, value: &'a [u8], timestamp: i64) -> Self {
+        Self { topic, partition: None, key: None, value: Some(value), timestamp, headers: &[] }
+    }
+}
+
+/// Writes records. Shared by reference; one is enough for a process.
+#[derive(Debug)]
+pub struct Producer {
+    client: Client,
+    config: ProducerConfig,
+    topics: Mutex<HashMap<Arc<str>, Arc<Topic>>>,
+    budget: Arc<Budget>,
+    stop: CancellationToken,
+    _stop_when_dropped: DropGuard,
+}
+
+#[derive(Debug)]
+struct Topic {
+    queues: Vec<Arc<Queue>>,
+    /// Where records without a key go at the moment.
+    sticky: AtomicUsize,
+}
+
+/// Bytes that wait, and the first failure since the last flush.
+#[derive(Debug, Default)]
+struct Budget {
+    /// Signed: a batch may be sent before the last of its records is counted in.
+    waiting: AtomicI64,
+    room: Notify,
+    failure: Mutex<Option<Error>>,
+}
+
+impl Budget {
+    async fn wait_for_room(&self, limit: usize) {
+        loop {
+            let room = self.room.notified();
+            tokio::pin!(room);
+            room.as_mut().enable();
+            if self.waiting.load(Ordering::Acquire) < limit as i64 {
+                return;
+            }
+            room.await;
+        }
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.waiting.fetch_sub(bytes as i64, Ordering::AcqRel);
+        self.room.notify_waiters();
+    }
+
+    fn remember(&self, error: &Error) {
+        self.failure.lock().get_or_insert_with(|| error.clone());
+    }
+}
+
+/// The outcome of one record, when it is known.
+#[derive(Debug)]
+pub struct Delivery {
+    partition: Partition,
+    index: i64,
+    outcome: watch::Receiver<Outcome>,
+}
+
+/// Where a record is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Its partition.
+    pub partition: Partition,
+    /// Its offset; -1 if the broker recognised a repeat and did not say.
+    pub offset: i64,
+}
+
+impl Delivery {
+    /// Waits until the record is written, or is known not to be.
+    pub async fn wait(mut self) -> Result<Written> {
+        let base = settled(&mut self.outcome).await?;
+        let offset = if base < 0 { -1 } else { base + self.index };
+        Ok(Written { partition: self.partition, offset })
+    }
+}
+
+async fn settled(outcome: &mut watch::Receiver<Outcome>) -> Result<i64> {
+    match outcome.wait_for(Option::is_some).await {
+        Ok(settled) => settled.clone().unwrap_or(Ok(-1)),
+        Err(_) => Err(Error::new(&codes::SOURCE_UNAVAILABLE, "the producer was closed before the record was written")),
+    }
+}
+
+impl Producer {
+    /// A producer over a client. Must be called inside a tokio runtime.
+    pub fn new(client: Client, config: ProducerConfig) -> Self {
+        let stop = CancellationToken::new();
+        Self {
+            client,
+            config,
+            topics: Mutex::default(),
+            budget: Arc::default(),
+            stop: stop.clone(),
+            _stop_when_dropped: stop.drop_guard(),
+        }
+    }
+
+    /// Takes a record. Returns once it has its place in order; waits while too much is buffered.
+    ///
+    /// # Errors
+    /// `SOURCE_REFUSED` or `SOURCE_UNAVAILABLE` if the topic cannot be had. The record's own outcome is in the
+    /// [`Delivery`], which may be dropped: [`Producer::flush`] reports failures, too.
+    pub async fn send(&self, record: NewRecord<'_>) -> Result<Delivery> {
+        let found = self.topics.lock().get(record.topic).cloned();
+        let topic = match found {
+            Some(topic) => topic,
+            None => self.open_topic(record.topic).await?,
+        };
+        let (number, sticky) = topic.choose(&record);
+        let Some(queue) = usize::try_from(number).ok().and_then(|number| topic.queues.get(number)) else {
+            let message = format!("topic `{}` has no partition {number}", record.topic);
+            return Err(Error::new(&codes::SOURCE_REFUSED, message));
+        };
+        self.budget.wait_for_room(self.config.buffer_bytes).await;
+        let place = queue.push(&record, self.config.compression, self.config.batch_bytes);
+        self.budget.waiting.fetch_add(place.bytes as i64, Ordering::AcqRel);
+        if sticky && place.full {
+            topic.sticky.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(Delivery { partition: queue.partition.clone(), index: place.index, outcome: place.outcome })
+    }
+
+    /// Sends what is waiting and returns when all of it is written.
+    ///
+    /// # Errors
+    /// The first failure since the last flush, if any record could not be written.
+    pub async fn flush(&self) -> Result<()> {
+        let topics: Vec<_> = self.topics.lock().values().cloned().collect();
+        let mut pending: Vec<_> =
+            topics.iter().flat_map(|topic| topic.queues.iter().flat_map(|queue| queue.hurry())).collect();
+        for outcome in &mut pending {
+            // Failures are remembered where they happen.
+            drop(settled(outcome).await);
+        }
+        match self.budget.failure.lock().take() {
+            None => Ok(()),
+            Some(error) => Err(error),
+        }
+    }
+
+    async fn open_topic(&self, name: &str) -> Result<Arc<Topic>> {
+        let wanted = &Topics::Named(vec![name.to_owned()]);
+        let partitions = self.client.retrying(move || self.find_partitions(name, wanted)).await?;
+        let mut topics = self.topics.lock();
+        if let Some(topic) = topics.get(name) {
+            return Ok(Arc::clone(topic));
+        }
+        let queues: Vec<_> = partitions.into_iter().map(|partition| Arc::new(Queue::new(partition))).collect();
+        for queue in &queues {
+            let sending = sender::run(
+                self.client.clone(),
+                Arc::clone(queue),
+                self.config.clone(),
+                Arc::clone(&self.budget),
+            );
+            let stop = self.stop.clone();
+            tokio::spawn(async move { stop.run_until_cancelled(sending).await });
+        }
+        let topic = Arc::new(Topic { queues, sticky: AtomicUsize::new(fastrand::usize(..)) });
+        topics.insert(name.into(), Arc::clone(&topic));
+        Ok(topic)
+    }
+
+    async fn find_partitions(&self, name: &str, wanted: &Topics) -> Result<Vec<Partition>> {
+        let metadata = self.client.metadata_or_create(wanted).await?;
+        let topic = metadata.topics.get(name).ok_or_else(|| unavailable("the cluster", "no word about the topic"))?;
+        if let Some(error) = topic.error {
+            let refusal = refused(error, &format_args!("topic `{name}`"));
+            // A topic that is being created is unknown for a moment.
+            return Err(refusal.with_retry(is_stale_leader(error) || error.is_retriable()));
+        }
+        if topic.partitions.is_empty() || topic.partitions.values().any(|partition| partition.leader.is_none()) {
+            return Err(unavailable("the cluster", format!("topic `{name}` has no leader yet")));
+        }
+        Ok(metadata.partitions().collect())
+    }
+}
+
+impl Topic {
+    /// The partition of a record, and whether it was free to choose.
+    fn choose(&self, record: &NewRecord<'_>) -> (i32, bool) {
+        let partitions = self.queues.len();
+        match (record.partition, record.key) {
+            (Some(number), _) => (number, false),
+            (None, Some(key)) => (partition_for_key(key, partitions as i32), false),
+            (None, None) => ((self.sticky.load(Ordering::Relaxed) % partitions.max(1)) as i32, true),
+        }
+    }
+}

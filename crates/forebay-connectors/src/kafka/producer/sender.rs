@@ -1,0 +1,152 @@
+//! Sends one partition's batches, one at a time, until each is written once or has failed for good.
+//!
+//! One batch in flight per partition keeps the order under every failure; while it is away the next one fills, so
+//! throughput adapts to the broker by itself. Each partition has a producer id of its own: a batch carries the
+//! sequence number of its first record, and a broker that has seen it answers without writing it again. So a batch
+//! whose answer was lost may be sent again, and **nothing else may**: once a batch has failed for good its fate is
+//! unknown, and the batches behind it go on under a new id.
+
+use std::sync::Arc;
+
+use forebay_core::error::codes;
+use forebay_core::{Error, Partition, Result};
+use kafka_protocol::error::{ParseResponseErrorCode, ResponseError};
+use tokio::time::{Instant, sleep};
+
+use super::super::client::Client;
+use super::super::error::{is_stale_leader, refused};
+use super::super::retry::Backoff;
+use super::queue::{Queue, Waiting};
+use super::{Budget, ProducerConfig};
+
+/// Who a partition's batches come from, and the sequence number of the next one.
+#[derive(Clone, Copy, Debug)]
+struct Identity {
+    id: i64,
+    epoch: i16,
+    sequence: i32,
+}
+
+/// Runs until the producer is dropped.
+pub(super) async fn run(client: Client, queue: Arc<Queue>, config: ProducerConfig, budget: Arc<Budget>) {
+    let mut identity = None;
+    loop {
+        let batch = queue.next(config.linger).await;
+        let size = batch.builder.size();
+        let outcome = deliver(&client, &queue.partition, &batch, &mut identity, &config).await;
+        match (&outcome, &mut identity) {
+            (Ok(_), Some(identity)) => identity.advance(batch.builder.len()),
+            _ => identity = None,
+        }
+        if let Err(error) = &outcome {
+            tracing::error!(%error, partition = %queue.partition, records = batch.builder.len(), "records not written");
+            budget.remember(error);
+        }
+        budget.give_back(size);
+        batch.outcome.send_replace(Some(outcome));
+    }
+}
+
+async fn deliver(
+    client: &Client,
+    partition: &Partition,
+    batch: &Waiting,
+    identity: &mut Option<Identity>,
+    config: &ProducerConfig,
+) -> Result<i64> {
+    let deadline = batch.since + config.delivery_timeout;
+    let mut backoff = Backoff::new(client.config().backoff);
+    // True once an attempt may have reached the log without our knowing.
+    let mut in_doubt = false;
+    let mut bytes = None;
+    loop {
+        let who = match *identity {
+            Some(who) => who,
+            None => {
+                bytes = None;
+                *identity.insert(Identity::new(client).await?)
+            }
+        };
+        let encoded = match &bytes {
+            Some(encoded) => encoded,
+            None => bytes.insert(who.sign(batch)?),
+        };
+        let failure = match client.produce(partition, encoded.clone()).await {
+            Ok(answer) => match answer.code.err() {
+                None | Some(ResponseError::DuplicateSequenceNumber) => return Ok(answer.base_offset),
+                Some(refusal) => {
+                    let error = refused(refusal, &format_args!("records for {partition}"));
+                    if forgot_us(refusal) && !in_doubt {
+                        // It wrote nothing of this batch, so a new identity cannot double it.
+                        *identity = None;
+                    } else if !(refusal.is_retriable() || is_stale_leader(refusal)) {
+                        return Err(too_large(refusal, error));
+                    }
+                    error
+                }
+            },
+            Err(error) if error.is_retryable() => {
+                in_doubt = true;
+                error
+            }
+            Err(error) => return Err(error),
+        };
+        let pause = backoff.pause();
+        if Instant::now() + pause >= deadline {
+            let message = format!("records for {partition} were not written in {:?}", config.delivery_timeout);
+            return Err(Error::new(&codes::SOURCE_UNAVAILABLE, message).caused_by(failure));
+        }
+        tracing::debug!(%failure, %partition, "sending again");
+        sleep(pause).await;
+        if let Err(error) = client.learn_leaders(std::iter::once(partition)).await {
+            tracing::debug!(%error, "no news about leaders");
+        }
+    }
+}
+
+/// The broker does not know our sequence: its memory of us expired, or was lost.
+fn forgot_us(refusal: ResponseError) -> bool {
+    use ResponseError as E;
+    matches!(refusal, E::UnknownProducerId | E::OutOfOrderSequenceNumber | E::InvalidProducerEpoch)
+}
+
+fn too_large(refusal: ResponseError, error: Error) -> Error {
+    match refusal {
+        ResponseError::MessageTooLarge | ResponseError::RecordListTooLarge => error
+            .with_hint("Raise the topic's `max.message.bytes`, or lower `kafka.batch.size` if single records are small."),
+        _ => error,
+    }
+}
+
+impl Identity {
+    async fn new(client: &Client) -> Result<Self> {
+        let (id, epoch) = client.producer_id().await?;
+        Ok(Self { id, epoch, sequence: 0 })
+    }
+
+    /// The batch as this identity's next.
+    fn sign(self, batch: &Waiting) -> Result<bytes::Bytes> {
+        let builder = batch.builder.clone().producer(self.id, self.epoch, self.sequence);
+        builder.build().map_err(|error| Error::new(&codes::BAD_VALUE, "records do not make a batch").caused_by(error))
+    }
+
+    /// Sequence numbers go from the greatest back to 0.
+    fn advance(&mut self, records: usize) {
+        let next = (i64::from(self.sequence) + records as i64) % (i64::from(i32::MAX) + 1);
+        self.sequence = next as i32;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sequence_numbers_wrap_to_zero() {
+        let mut identity = Identity { id: 1, epoch: 0, sequence: i32::MAX - 1 };
+        identity.advance(1);
+        assert_eq!(identity.sequence, i32::MAX);
+        identity.advance(3);
+        assert_eq!(identity.sequence, 2);
+    }
+}

@@ -1,0 +1,10 @@
+//! Connectors: what Forebay reads from and writes to, one small folder for each system.
+//!
+//! [`sources`], [`sinks`] and [`formats`] each hold the explicit list of what there is; [`kafka`] is the client that
+//! the Kafka source, the producer and the command line share. A connector implements a trait of `forebay-core` and
+//! knows nothing of the engine that drives it.
+
+pub mod formats;
+pub mod kafka;
+pub mod sinks;
+pub mod sources;

@@ -1,0 +1,146 @@
+//! Rows as a table of characters, in Spark's form.
+//!
+//! ```text
+//! +---------+-----------+
+//! |device_id|temperature|
+//! +---------+-----------+
+//! |  press-1|       70.5|
+//! +---------+-----------+
+//! ```
+//!
+//! What must stay true: whatever a value holds, it takes exactly one line, and no character in it is one that a
+//! terminal obeys.
+
+use std::fmt::Write;
+
+use arrow::array::{Array, RecordBatch};
+use arrow::datatypes::{DataType, Schema};
+use arrow::error::ArrowError;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use forebay_core::error::codes;
+use forebay_core::{Error, Result};
+
+const RULE: &str = "-------------------------------------------";
+/// Spark's narrowest column.
+const NARROWEST: usize = 3;
+
+/// The text of an epoch: header, table of at most `limit` rows, and a word if there are more (`total`). `width` is
+/// the longest value that is shown whole; with it columns are aligned to the right, as in Spark.
+pub(super) fn render(
+    epoch: u64,
+    schema: &Schema,
+    batches: &[RecordBatch],
+    total: u64,
+    limit: usize,
+    width: Option<usize>,
+) -> Result<String> {
+    let mut lines = vec![schema.fields().iter().map(|field| shown(field.name(), width)).collect::<Vec<_>>()];
+    for batch in batches {
+        let room = (limit + 1).saturating_sub(lines.len()).min(batch.num_rows());
+        let columns = batch.slice(0, room);
+        append(&mut lines, &columns, width)
+            .map_err(|e| Error::new(&codes::INTERNAL, "a batch cannot be printed").caused_by(e))?;
+    }
+    let widths: Vec<usize> = (0..schema.fields().len())
+        .map(|at| {
+            lines
+                .iter()
+                .filter_map(|line| line.get(at))
+                .map(|cell| cells(cell))
+                .max()
+                .unwrap_or(0)
+                .max(NARROWEST)
+        })
+        .collect();
+    let border =
+        format!("+{}\n", widths.iter().map(|width| format!("{}+", "-".repeat(*width))).collect::<String>());
+    let mut text = format!("{RULE}\nBatch: {epoch}\n{RULE}\n{border}");
+    for (number, line) in lines.iter().enumerate() {
+        for (cell, column) in line.iter().zip(&widths) {
+            let space = " ".repeat(column - cells(cell).min(*column));
+            let (left, right) = if width.is_some() { (space.as_str(), "") } else { ("", space.as_str()) };
+            text.push_str(&format!("|{left}{cell}{right}"));
+        }
+        text.push_str("|\n");
+        if number == 0 {
+            text.push_str(&border);
+        }
+    }
+    text.push_str(&border);
+    if total > limit as u64 {
+        text.push_str(&format!("only showing top {limit} row{}\n", if limit == 1 { "" } else { "s" }));
+    }
+    text.push('\n');
+    Ok(text)
+}
+
+fn append(lines: &mut Vec<Vec<String>>, batch: &RecordBatch, width: Option<usize>) -> Result<(), ArrowError> {
+    let options = FormatOptions::default()
+        .with_null("NULL")
+        .with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"))
+        .with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S%.f"));
+    let columns = batch.columns().iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options));
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    for row in 0..batch.num_rows() {
+        let cell = |(formatter, column): (&ArrayFormatter<'_>, &dyn Array)| {
+            let text = formatter.value(row).try_to_string()?;
+            let text = match column.data_type() {
+                DataType::Timestamp(..) => trimmed_seconds(&text),
+                _ => text,
+            };
+            Ok(shown(&text, width))
+        };
+        let line = columns.iter().zip(batch.columns().iter().map(|column| column.as_ref())).map(cell);
+        lines.push(line.collect::<Result<_, ArrowError>>()?);
+    }
+    Ok(())
+}
+
+/// Spark shows `20.5`, not `20.500`.
+fn trimmed_seconds(text: &str) -> String {
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text.to_owned()
+    }
+}
+
+/// A value on one line, cut to `width` characters.
+fn shown(text: &str, width: Option<usize>) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => plain.push_str("\\n"),
+            '\r' => plain.push_str("\\r"),
+            '\t' => plain.push_str("\\t"),
+            c if obeyed(c) => {
+                // Writing to a string does not fail.
+                let _ = write!(plain, "\\u{{{:x}}}", u32::from(c));
+            }
+            c => plain.push(c),
+        }
+    }
+    match width {
+        Some(width) if plain.chars().count() > width => {
+            let cut = if width < 4 { width } else { width - 3 };
+            let dots = if width < 4 { "" } else { "..." };
+            format!("{}{dots}", plain.chars().take(cut).collect::<String>())
+        }
+        _ => plain,
+    }
+}
+
+/// Control characters, and those that turn the direction of writing or hide.
+fn obeyed(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// Columns of the screen: wide East Asian characters take two.
+fn cells(text: &str) -> usize {
+    let wide = |c: char| {
+        matches!(u32::from(c), 0x1100..=0x115f | 0x2e80..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff
+            | 0xfe30..=0xfe6f | 0xff00..=0xff60 | 0xffe0..=0xffe6 | 0x1f300..=0x1faff | 0x20000..=0x3fffd)
+    };
+    text.chars().map(|c| if wide(c) { 2 } else { 1 }).sum()
+}

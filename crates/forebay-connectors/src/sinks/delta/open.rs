@@ -1,0 +1,191 @@
+//! Opening: the table is created, or the one that is there is checked and, if asked for, given new columns.
+//!
+//! Every step is a loop around "look, decide, try": another writer may create the table or change its columns in
+//! the same moment, and then the look is repeated. What must stay true: what comes out is a [`Fit`] for the schema
+//! of exactly the head it comes with.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::Schema;
+use deltalake_core::DeltaTable;
+use forebay_core::error::codes;
+use forebay_core::{Error, Result};
+
+use super::action::{Action, CommitInfo, FileFormat, Metadata};
+use super::commit::{KillPoints, Verdict, commit, publish};
+use super::config::Config;
+use super::fit::{Fit, Outcome, compare, delta_columns};
+use super::schema::{DeltaField, DeltaType};
+use super::table::{Change, Head, Table};
+use super::{fault, protocol};
+
+/// A table that fits the query.
+pub(crate) struct Ready {
+    pub head: Head,
+    pub fit: Fit,
+    /// As delta-rs loaded it, for questions about its past.
+    pub loaded: DeltaTable,
+    /// What came into the log after `loaded`.
+    pub since: Change,
+}
+
+/// Loads the table, or creates it, and fits the query to it.
+pub(crate) async fn open(table: &Arc<Table>, config: &Config, input: &Schema) -> Result<Ready> {
+    // Wrong names and types are the query's fault whatever the table says: told before anything is touched.
+    let columns = delta_columns(input)?;
+    let (loaded, head) = match table.load().await? {
+        Some(found) => found,
+        None => {
+            create(table, config, &columns).await?;
+            table.load().await?.ok_or_else(|| {
+                Error::new(&codes::SINK_UNAVAILABLE, "the new table is not there").at(table.root.display())
+            })?
+        }
+    };
+    let (head, fit, since) = fit(table, config, input, head).await?;
+    Ok(Ready { head, fit, loaded, since })
+}
+
+/// Fits the query to the table at `head`; with `mergeSchema` this may add columns and move the head: over the
+/// commits that the returned change tells of.
+pub(crate) async fn fit(
+    table: &Arc<Table>,
+    config: &Config,
+    input: &Schema,
+    mut head: Head,
+) -> Result<(Head, Fit, Change)> {
+    let mut since = Change::default();
+    loop {
+        match try_fit(config, input, &head)? {
+            Outcome::Fits(fit) => return Ok((head, fit, since)),
+            Outcome::NeedsColumns(new) => {
+                let (moved, change) = add_columns(table, head, new).await?;
+                head = moved;
+                since.join(change);
+            }
+        }
+    }
+}
+
+/// Decides, without writing anything.
+pub(crate) fn try_fit(config: &Config, input: &Schema, head: &Head) -> Result<Outcome> {
+    let columns = protocol::columns(&head.metadata)?;
+    protocol::check(&head.protocol, &head.metadata, &columns)?;
+    let partition_by = &head.metadata.partition_columns;
+    if let Some(wanted) = &config.partition_by {
+        let same = wanted.len() == partition_by.len()
+            && wanted.iter().zip(partition_by).all(|(a, b)| a.eq_ignore_ascii_case(b));
+        if !same {
+            let list =
+                |names: &[String]| if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+            return Err(Error::new(&codes::SINK_SCHEMA, "the table is partitioned in another way")
+                .with_detail(format!(
+                    "`partitionBy` says {}, the table says {}",
+                    list(wanted),
+                    list(partition_by)
+                )));
+        }
+    }
+    compare(input, &columns, partition_by, config.merge_schema)
+}
+
+/// Version 0. Another writer that is faster is no error: the caller loads what is there.
+async fn create(table: &Arc<Table>, config: &Config, columns: &[DeltaField]) -> Result<()> {
+    let partition_by = config.partition_by.clone().unwrap_or_default();
+    let mut partition_columns = Vec::new();
+    for name in &partition_by {
+        let column =
+            columns.iter().find(|column| column.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
+                let known = columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
+                Error::new(
+                    &codes::SINK_SCHEMA,
+                    format!("`partitionBy` names `{name}`, which the query does not have"),
+                )
+                .with_hint(format!("Its columns are: {known}."))
+            })?;
+        partition_columns.push(column.name.clone());
+    }
+    let now = table.clock.now_ms();
+    let head = Head {
+        version: 0,
+        mark: None,
+        protocol: protocol::of_new_table(columns),
+        metadata: Metadata {
+            id: uuid::Uuid::new_v4().to_string(),
+            name: None,
+            description: None,
+            format: FileFormat { provider: "parquet".to_owned(), options: BTreeMap::new() },
+            schema_string: DeltaType::Struct(columns.to_vec()).to_json().to_string(),
+            partition_columns: partition_columns.clone(),
+            configuration: config.new_properties(),
+            created_time: Some(now),
+        },
+    };
+    check_new_table(columns, &head)?;
+    let info = CommitInfo::new(now, "CREATE TABLE", true)
+        .parameter("partitionBy", serde_json::Value::from(partition_columns));
+    let actions = [
+        Action::CommitInfo(info),
+        Action::Protocol(head.protocol),
+        Action::MetaData(Box::new(head.metadata)),
+    ];
+    let table = table.clone();
+    let create = move || -> Result<()> {
+        table
+            .door
+            .create_dir_all(&table.log)
+            .map_err(|e| fault::refused("the table's folder cannot be created", &table.log, e))?;
+        publish(&table, 0, &actions, KillPoints::NONE, &Default::default()).map(|_| ())
+    };
+    tokio::task::spawn_blocking(create).await.map_err(fault::task)?
+}
+
+/// A table that the query could not be written to is not created in the first place.
+fn check_new_table(columns: &[DeltaField], head: &Head) -> Result<()> {
+    let partition_columns = &head.metadata.partition_columns;
+    if partition_columns.len() == columns.len() {
+        return Err(Error::new(&codes::SINK_SCHEMA, "every column is a partition column")
+            .with_hint("A table needs at least one column outside of `partitionBy`."));
+    }
+    for column in columns.iter().filter(|column| partition_columns.contains(&column.name)) {
+        if !matches!(&column.ty, DeltaType::Primitive(name) if name != "binary") {
+            let message =
+                format!("`{}` cannot be a partition column: its type is {}", column.name, column.ty);
+            return Err(Error::new(&codes::SINK_SCHEMA, message)
+                .with_hint("Partition by a string, number, date, timestamp or boolean."));
+        }
+    }
+    let unique: std::collections::BTreeSet<_> = partition_columns.iter().collect();
+    if unique.len() != partition_columns.len() {
+        return Err(Error::new(&codes::SINK_SCHEMA, "`partitionBy` names a column twice"));
+    }
+    protocol::check(&head.protocol, &head.metadata, columns)
+}
+
+/// Commits the table's metadata with these columns at the end. If another writer changed the table meanwhile,
+/// nothing is written and the newer head comes back.
+async fn add_columns(table: &Arc<Table>, head: Head, new: Vec<DeltaField>) -> Result<(Head, Change)> {
+    let mut columns = protocol::columns(&head.metadata)?;
+    let names = new.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
+    columns.extend(new);
+    let mut metadata = head.metadata.clone();
+    metadata.schema_string = DeltaType::Struct(columns.clone()).to_json().to_string();
+    protocol::check(&head.protocol, &metadata, &columns)?;
+    let table = table.clone();
+    let run = move || -> Result<(Head, Change)> {
+        let (mut moved, mut since) = (head, Change::default());
+        let info = CommitInfo::new(table.clock.now_ms(), "ADD COLUMNS", false)
+            .parameter("columns", serde_json::Value::from(names));
+        let actions = vec![Action::CommitInfo(info), Action::MetaData(Box::new(metadata.clone()))];
+        let wrote = commit(&table, &mut moved, KillPoints::NONE, &Default::default(), &mut |_, change| {
+            since.join(change.clone());
+            Ok(if change.table { Verdict::Stop } else { Verdict::Write(actions.clone()) })
+        })?;
+        if wrote {
+            moved.metadata = metadata;
+        }
+        Ok((moved, since))
+    };
+    tokio::task::spawn_blocking(run).await.map_err(fault::task)?
+}

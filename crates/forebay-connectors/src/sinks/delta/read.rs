@@ -1,0 +1,39 @@
+//! Reading a Delta table in SQL: delta-rs's table provider, opened at the newest version.
+//!
+//! `forebay query` and tests come through here, so that nothing else needs to know delta-rs's types. Reads see
+//! exactly one version, the one that is reported.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+use forebay_core::clock::SystemClock;
+use forebay_core::error::codes;
+use forebay_core::{Error, Result};
+use forebay_storage::Door;
+
+use super::fault;
+use super::table::Table;
+
+/// A table as a query sees it.
+pub struct Reading {
+    /// Scans the table.
+    pub provider: Arc<dyn TableProvider>,
+    /// The version that it scans.
+    pub version: u64,
+    /// Data files of that version.
+    pub files: usize,
+}
+
+/// The table at `path`, ready to be registered in a session. Fails with `SQL_PLAN` if there is none.
+pub async fn table_provider(path: &Path) -> Result<Reading> {
+    let table = Table::new(path, Door::new(), Arc::new(SystemClock))?;
+    let Some((loaded, head)) = table.load().await? else {
+        return Err(Error::new(&codes::SQL_PLAN, "there is no Delta table").at(path.display()));
+    };
+    let files = loaded.snapshot().map_err(|e| fault::delta(&table.root, e))?.log_data().num_files();
+    let provider = loaded.table_provider().await.map_err(|e| {
+        Error::new(&codes::SINK_UNSUPPORTED, "the Delta table cannot be read").at(path.display()).caused_by(e)
+    })?;
+    Ok(Reading { provider, version: head.version, files })
+}

@@ -1,0 +1,121 @@
+//! The sweep: removes data files that belong to no version that anybody may still read, and old log entries.
+//!
+//! A file goes when all of this holds: its name says that Forebay wrote it, no `add` in the newest version names it,
+//! no recent `remove` names it, and it is older than the retention. So what must stay true: a file of somebody else,
+//! of a running epoch, or of a version inside the retention is never touched; compaction's old files and the
+//! orphans of aborted or killed epochs are. Other writers' files are left to `VACUUM`.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
+
+use deltalake_core::DeltaTable;
+use deltalake_core::protocol::checkpoints;
+use forebay_core::Result;
+use futures::TryStreamExt;
+
+use super::tidy::Task;
+use super::{FILE_PREFIX, fault};
+
+/// What a sweep removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Swept {
+    pub files: usize,
+    pub log_entries: usize,
+}
+
+/// Staged commits and checkpoint parts of killed processes are of no use to anybody after this long.
+const STAGED_RETENTION: Duration = Duration::from_secs(86_400);
+
+/// Sweeps the table.
+pub(crate) async fn run(task: &Task, stop: &AtomicBool) -> Result<Swept> {
+    let Some((table, head)) = task.table.load().await? else { return Ok(Swept::default()) };
+    let now_ms = task.table.clock.now_ms();
+    let before =
+        |retention: Duration| now_ms.saturating_sub(i64::try_from(retention.as_millis()).unwrap_or(i64::MAX));
+    let mut swept = Swept::default();
+    if task.upkeep.log_cleanup && head.version > 0 {
+        let log = table.log_store();
+        let cutoff = before(task.upkeep.log_retention);
+        swept.log_entries = checkpoints::cleanup_expired_logs_for(head.version, log.as_ref(), cutoff, None)
+            .await
+            .map_err(|e| fault::delta(&task.table.root, e))?;
+    }
+    let cutoff = before(task.upkeep.file_retention);
+    let keep = needed(&table, &task.table.root, cutoff).await?;
+    let mut found = Vec::new();
+    walk(&task.table.root, &task.table.root, &mut found);
+    for (name, path, modified_ms) in found {
+        if stop.load(Ordering::SeqCst) {
+            break;
+        }
+        let ours = name.rsplit('/').next().is_some_and(|file| file.starts_with(FILE_PREFIX));
+        if ours && modified_ms < cutoff && !keep.contains(&name) && removed(task, &path) {
+            swept.files += 1;
+        }
+    }
+    sweep_staged(task, before(STAGED_RETENTION));
+    Ok(swept)
+}
+
+/// Files that the newest version has, and those that were removed from it after `cutoff_ms`.
+async fn needed(table: &DeltaTable, root: &Path, cutoff_ms: i64) -> Result<HashSet<String>> {
+    let snapshot = table.snapshot().map_err(|e| fault::delta(root, e))?;
+    let mut keep: HashSet<String> = snapshot.log_data().iter().map(|file| file.path().into_owned()).collect();
+    let log = table.log_store();
+    let mut tombstones = snapshot.all_tombstones(log.as_ref());
+    while let Some(gone) = tombstones.try_next().await.map_err(|e| fault::delta(root, e))? {
+        if gone.deletion_timestamp().is_none_or(|at| at >= cutoff_ms) {
+            keep.insert(gone.path().into_owned());
+        }
+    }
+    Ok(keep)
+}
+
+/// Every file below `dir` outside of folders that begin with `_` or `.`: name relative to `root`, path, milliseconds
+/// of its last change. What cannot be read is passed over; it will be there next time.
+fn walk(root: &Path, dir: &Path, found: &mut Vec<(String, PathBuf, i64)>) {
+    let Ok(entries) = std::fs::read_dir(dir) else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let Ok(kind) = entry.file_type() else { continue };
+        if kind.is_dir() {
+            let hidden = entry.file_name().to_string_lossy().starts_with(['_', '.']);
+            if !hidden {
+                walk(root, &path, found);
+            }
+        } else if kind.is_file()
+            && let Some(modified_ms) = modified_ms(&path)
+            && let Some(name) = path.strip_prefix(root).ok().and_then(Path::to_str)
+        {
+            found.push((name.to_owned(), path.clone(), modified_ms));
+        }
+    }
+}
+
+fn modified_ms(path: &Path) -> Option<i64> {
+    let modified = std::fs::metadata(path).ok()?.modified().ok()?;
+    i64::try_from(modified.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
+}
+
+fn sweep_staged(task: &Task, cutoff_ms: i64) {
+    let Ok(entries) = std::fs::read_dir(&task.table.log) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let staged = (name.starts_with("_commit_") || name.starts_with("_put_")) && name.ends_with(".tmp");
+        if staged && modified_ms(&entry.path()).is_some_and(|at| at < cutoff_ms) {
+            removed(task, &entry.path());
+        }
+    }
+}
+
+fn removed(task: &Task, path: &Path) -> bool {
+    match task.table.door.remove_file(path) {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "a file that nobody needs cannot be removed");
+            false
+        }
+    }
+}

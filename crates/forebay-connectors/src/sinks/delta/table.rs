@@ -1,0 +1,197 @@
+//! The table as a place: its folders, its log as delta-rs reads it, and the head that this writer keeps.
+//!
+//! delta-rs loads a table once (checkpoints, features, all the forms a log may have) and writes checkpoints. From
+//! then on the sink keeps a [`Head`], the few facts an append depends on, and moves it forward commit by commit by
+//! reading only the version files that are new: a commit costs the same at version 5,000 as at version 10.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use deltalake_core::logstore::LogStoreRef;
+use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
+use forebay_core::clock::Clock;
+use forebay_core::error::codes;
+use forebay_core::{Error, Result};
+use forebay_storage::Door;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::action::{Metadata, Protocol, Seen, Txn};
+use super::door_store::DoorStore;
+use super::fault;
+
+/// Where a table lies and how it is reached.
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub root: PathBuf,
+    pub log: PathBuf,
+    pub url: Url,
+    pub door: Door,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What an append must know of the table's newest version.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Head {
+    pub version: u64,
+    pub protocol: Protocol,
+    pub metadata: Metadata,
+    /// When the version's file was written: another time means that another table stands here.
+    pub mark: Option<SystemTime>,
+}
+
+/// What changed between two heads.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Change {
+    /// Protocol, columns or properties are others than before.
+    pub table: bool,
+    pub txns: Vec<Txn>,
+    /// Plain relative paths of files that were removed.
+    pub removed: Vec<String>,
+    /// The log had to be loaded anew: `txns` and `removed` are not complete.
+    pub reloaded: bool,
+}
+
+impl Change {
+    /// Adds a commit that was read.
+    pub fn absorb(&mut self, seen: &Seen) {
+        self.table = self.table || seen.protocol.is_some() || seen.metadata.is_some();
+        self.txns.extend(seen.txns.iter().cloned());
+        self.removed.extend(seen.removed.iter().cloned());
+    }
+
+    /// Adds what came later.
+    pub fn join(&mut self, later: Self) {
+        self.table = self.table || later.table;
+        self.reloaded = self.reloaded || later.reloaded;
+        self.txns.extend(later.txns);
+        self.removed.extend(later.removed);
+    }
+}
+
+#[derive(Deserialize)]
+struct LastCheckpoint {
+    version: u64,
+}
+
+impl Table {
+    /// The table at `root`, an absolute or relative folder that need not exist.
+    pub fn new(root: &Path, door: Door, clock: Arc<dyn Clock>) -> Result<Self> {
+        let root = std::path::absolute(root)
+            .map_err(|e| Error::new(&codes::BAD_VALUE, "option `path` is no path").caused_by(e))?;
+        let url = Url::from_directory_path(&root).map_err(|()| {
+            Error::new(&codes::BAD_VALUE, format!("option `path` is `{}`, expected a folder", root.display()))
+        })?;
+        Ok(Self { log: root.join("_delta_log"), root, url, door, clock })
+    }
+
+    /// The file of a version.
+    pub fn version_file(&self, version: u64) -> PathBuf {
+        self.log.join(format!("{version:020}.json"))
+    }
+
+    /// The version of the newest checkpoint, as the log's own hint says.
+    pub fn last_checkpoint(&self) -> Option<u64> {
+        let text = std::fs::read(self.log.join("_last_checkpoint")).ok()?;
+        Some(serde_json::from_slice::<LastCheckpoint>(&text).ok()?.version)
+    }
+
+    /// Loads the newest version with delta-rs; `None` if there is no table here yet.
+    pub async fn load(&self) -> Result<Option<(DeltaTable, Head)>> {
+        if !self.log.is_dir() {
+            return Ok(None);
+        }
+        let store = Arc::new(DoorStore::new(self.door.clone()));
+        let loaded = DeltaTableBuilder::from_url(self.url.clone())
+            .map(|builder| builder.with_storage_backend(store, self.url.clone()))
+            .map_err(|e| fault::delta(&self.root, e))?
+            .load()
+            .await;
+        let table = match loaded {
+            Ok(table) => table,
+            Err(DeltaTableError::NotATable(_)) if self.is_empty_log()? => return Ok(None),
+            Err(e) => return Err(fault::delta(&self.root, e)),
+        };
+        let snapshot = table.snapshot().map_err(|e| fault::delta(&self.root, e))?;
+        let head = Head {
+            version: snapshot.version(),
+            mark: self.mark(snapshot.version()),
+            protocol: mirror(snapshot.protocol())?,
+            metadata: mirror(snapshot.metadata())?,
+        };
+        Ok(Some((table, head)))
+    }
+
+    /// True if the log's folder holds no commit and no checkpoint (a crash before the first commit leaves that).
+    fn is_empty_log(&self) -> Result<bool> {
+        let entries = std::fs::read_dir(&self.log)
+            .map_err(|e| fault::refused("the table's log cannot be listed", &self.log, e))?;
+        let mut names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+        Ok(!names.any(|name| name.starts_with(|c: char| c.is_ascii_digit()) && !name.ends_with(".tmp")))
+    }
+
+    /// Reads a version's commit; `None` if there is no such file.
+    fn read_version(&self, version: u64) -> Result<Option<Seen>> {
+        let path = self.version_file(version);
+        // A writer that is not atomic may show a half-written file for a moment.
+        for wait_ms in [1, 10, 100, 500] {
+            let text = match std::fs::read(&path) {
+                Ok(text) => text,
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+                Err(e) => return Err(fault::refused("a commit cannot be read", &path, e)),
+            };
+            match Seen::parse(&text) {
+                Ok(seen) if !text.is_empty() => return Ok(Some(seen)),
+                _ => std::thread::sleep(std::time::Duration::from_millis(wait_ms)),
+            }
+        }
+        Err(Error::new(&codes::SINK_CONFLICT, "a commit in the table's log is not readable")
+            .at(path.display()))
+    }
+
+    /// When a version's file was written; `None` if there is none.
+    pub fn mark(&self, version: u64) -> Option<SystemTime> {
+        std::fs::metadata(self.version_file(version)).and_then(|file| file.modified()).ok()
+    }
+
+    /// Moves `head` over all commits whose files follow it. Blocks. Says in the change whether the head cannot be
+    /// moved that way: its own file is gone or another one, or a checkpoint is ahead of the last file found, so
+    /// that commits between may be gone.
+    pub fn follow(&self, head: &mut Head) -> Result<Change> {
+        let mut change = Change::default();
+        let start = head.version;
+        let mark = self.mark(start);
+        change.reloaded = mark != head.mark;
+        while let Some(seen) = self.read_version(head.version + 1)? {
+            change.absorb(&seen);
+            head.version += 1;
+            if let Some(protocol) = seen.protocol {
+                head.protocol = protocol;
+            }
+            if let Some(metadata) = seen.metadata {
+                head.metadata = metadata;
+            }
+        }
+        if head.version != start {
+            head.mark = self.mark(head.version);
+        }
+        change.reloaded |= self.last_checkpoint().is_some_and(|version| version > head.version);
+        Ok(change)
+    }
+}
+
+/// What the table last heard of an application.
+pub(crate) async fn last_txn(table: &DeltaTable, root: &Path, app_id: &str) -> Result<Option<i64>> {
+    let store: LogStoreRef = table.log_store();
+    let snapshot = table.snapshot().map_err(|e| fault::delta(root, e))?;
+    snapshot.transaction_version(store.as_ref(), app_id).await.map_err(|e| fault::delta(root, e))
+}
+
+/// delta-rs keeps protocol and metadata in types whose fields are private; their JSON is the log's own.
+fn mirror<T: DeserializeOwned>(theirs: &impl Serialize) -> Result<T> {
+    serde_json::to_value(theirs)
+        .and_then(serde_json::from_value)
+        .map_err(|e| Error::new(&codes::INTERNAL, "the table's metadata has an unknown form").caused_by(e))
+}

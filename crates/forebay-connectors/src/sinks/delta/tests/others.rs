@@ -1,0 +1,162 @@
+//! Other writers on the same table: delta-rs, and commits made by hand.
+
+use forebay_core::error::codes;
+
+use super::*;
+
+async fn foreign_append(lake: &Lake, batch: RecordBatch) {
+    let url = url::Url::from_directory_path(lake.root()).unwrap();
+    deltalake_core::open_table(url).await.unwrap().write(vec![batch]).await.unwrap();
+}
+
+fn put_version(lake: &Lake, version: u64, actions: &[Value]) {
+    let text: String = actions.iter().map(|action| format!("{action}\n")).collect();
+    let path = lake.root().join(format!("_delta_log/{version:020}.json"));
+    assert!(!path.exists());
+    std::fs::write(path, text).unwrap();
+}
+
+/// The table's metadata as version 0 has it.
+fn metadata(lake: &Lake) -> Value {
+    lake.commit(0).into_iter().find(|action| action["metaData"].is_object()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_writer_between_all_our_steps_costs_a_version_number_only() {
+    let lake = Lake::new(&[]);
+    let mut sink = lake.opened(&rows_schema()).await;
+    for number in 0..5i64 {
+        let Begun::Writers(mut writers) = sink.begin(&epoch(number as u64), 1).await.unwrap() else {
+            panic!()
+        };
+        let mut writer = writers.remove(0);
+        writer.write(rows(number * 10..number * 10 + 10)).await.unwrap();
+        let part = writer.finish().await.unwrap();
+        foreign_append(&lake, rows(1_000 + number..1_001 + number)).await;
+        sink.commit(&epoch(number as u64), vec![part]).await.unwrap();
+        foreign_append(&lake, rows(2_000 + number..2_001 + number)).await;
+    }
+    assert_eq!(lake.newest(), 15);
+    let found = lake.query("SELECT count(*), count(DISTINCT id) FROM t").await;
+    assert_eq!(found, [["60", "60"]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_own_epoch_in_a_version_that_came_first_stops_the_commit() {
+    let lake = Lake::new(&[]);
+    let mut sink = lake.opened(&rows_schema()).await;
+    let mut zombie = lake.opened(&rows_schema()).await;
+    let Begun::Writers(mut writers) = zombie.begin(&epoch(0), 1).await.unwrap() else { panic!() };
+    let mut writer = writers.remove(0);
+    writer.write(rows(0..10)).await.unwrap();
+    let part = writer.finish().await.unwrap();
+    write(&mut sink, 0, vec![vec![rows(0..10)]]).await.unwrap().unwrap();
+    zombie.commit(&epoch(0), vec![part]).await.unwrap();
+    assert_eq!(lake.newest(), 1, "the zombie wrote no version");
+    assert_eq!(lake.count().await, 10);
+    assert_eq!(lake.data_files().len(), 1, "and its file is gone");
+    assert!(write(&mut zombie, 0, vec![vec![rows(0..10)]]).await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_queries_share_a_table() {
+    let lake = Lake::new(&[]);
+    let (mut one, mut two) = (lake.opened(&rows_schema()).await, lake.opened(&rows_schema()).await);
+    let other = |number| EpochId { query_id: "q-2".into(), ..epoch(number) };
+    for number in 0..20i64 {
+        write(&mut one, number as u64, vec![vec![rows(number..number + 1)]]).await.unwrap().unwrap();
+        let Begun::Writers(mut writers) = two.begin(&other(number as u64), 1).await.unwrap() else {
+            panic!()
+        };
+        let mut writer = writers.remove(0);
+        writer.write(rows(100 + number..101 + number)).await.unwrap();
+        let part = writer.finish().await.unwrap();
+        two.commit(&other(number as u64), vec![part]).await.unwrap();
+    }
+    assert_eq!(lake.query("SELECT count(*), count(DISTINCT id) FROM t").await, [["40", "40"]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_that_changes_its_type_meanwhile_is_a_clear_error() {
+    let lake = Lake::new(&[]);
+    let mut sink = lake.opened(&rows_schema()).await;
+    let Begun::Writers(mut writers) = sink.begin(&epoch(0), 1).await.unwrap() else { panic!() };
+    let mut writer = writers.remove(0);
+    writer.write(rows(0..10)).await.unwrap();
+    let part = writer.finish().await.unwrap();
+    let mut changed = metadata(&lake);
+    let schema = changed["metaData"]["schemaString"].as_str().unwrap().replace("\"long\"", "\"string\"");
+    changed["metaData"]["schemaString"] = schema.into();
+    put_version(&lake, 1, &[changed]);
+    let error = sink.commit(&epoch(0), vec![part]).await.unwrap_err();
+    assert_eq!(error.code(), &codes::SINK_SCHEMA);
+    sink.abort(&epoch(0)).await.unwrap();
+    assert!(lake.data_files().is_empty());
+    let error = sink.begin(&epoch(0), 1).await.err().unwrap();
+    assert_eq!(error.code(), &codes::SINK_SCHEMA);
+    assert!(error.detail().unwrap().contains("`id` is long, the table has string"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_that_is_added_meanwhile_is_null_in_our_rows() {
+    let lake = Lake::new(&[]);
+    let mut sink = lake.opened(&rows_schema()).await;
+    let mut changed = metadata(&lake);
+    let schema = changed["metaData"]["schemaString"].as_str().unwrap();
+    let more = r#"[{"name":"site","type":"string","nullable":true,"metadata":{}},"#;
+    changed["metaData"]["schemaString"] = schema.replacen('[', more, 1).into();
+    put_version(&lake, 1, &[changed]);
+    write(&mut sink, 0, vec![vec![rows(0..2)]]).await.unwrap().unwrap();
+    assert_eq!(lake.query("SELECT site, id FROM t ORDER BY id").await, [["NULL", "0"], ["NULL", "1"]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_protocol_that_we_cannot_write_stops_with_its_feature() {
+    let lake = Lake::new(&[]);
+    let mut sink = lake.opened(&rows_schema()).await;
+    write(&mut sink, 0, vec![vec![rows(0..2)]]).await.unwrap().unwrap();
+    let protocol = serde_json::json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 7,
+        "writerFeatures": ["appendOnly", "invariants", "domainMetadata", "rowTracking"]}});
+    put_version(&lake, 2, &[protocol]);
+    let error = write(&mut sink, 1, vec![vec![rows(0..2)]]).await.unwrap_err();
+    assert_eq!(error.code(), &codes::SINK_UNSUPPORTED);
+    assert!(error.message().contains("rowTracking"), "{error}");
+    let error = lake.sink().open(rows_schema()).await.unwrap_err();
+    assert_eq!(error.code(), &codes::SINK_UNSUPPORTED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_was_cut_while_we_slept_is_loaded_anew() {
+    let lake = Lake::new(&[]);
+    let mut sink = lake.opened(&rows_schema()).await;
+    write(&mut sink, 0, vec![vec![rows(0..2)]]).await.unwrap().unwrap();
+    let mut other = lake.opened(&rows_schema()).await;
+    for number in 1..4 {
+        write(&mut other, number, vec![vec![rows(0..1)]]).await.unwrap().unwrap();
+    }
+    let url = url::Url::from_directory_path(lake.root()).unwrap();
+    let table = deltalake_core::open_table(url).await.unwrap();
+    deltalake_core::checkpoints::create_checkpoint(&table, None).await.unwrap();
+    for version in 0..4 {
+        std::fs::remove_file(lake.root().join(format!("_delta_log/{version:020}.json"))).unwrap();
+    }
+    // Version 2 would be free to take: it must not be taken, and epoch 3 must be recognised.
+    assert!(write(&mut sink, 3, vec![vec![rows(0..1)]]).await.unwrap().is_none());
+    write(&mut sink, 4, vec![vec![rows(0..1)]]).await.unwrap().unwrap();
+    assert_eq!(lake.newest(), 5);
+    assert_eq!(lake.count().await, 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_was_removed_is_not_made_anew() {
+    let lake = Lake::new(&[]);
+    let mut sink = lake.opened(&rows_schema()).await;
+    write(&mut sink, 0, vec![vec![rows(0..2)]]).await.unwrap().unwrap();
+    std::fs::remove_dir_all(lake.root()).unwrap();
+    let error = write(&mut sink, 1, vec![vec![rows(0..2)]]).await.unwrap_err();
+    assert_eq!(error.code(), &codes::SINK_SCHEMA, "{error}");
+    let mut new = lake.opened(&rows_schema()).await;
+    write(&mut new, 0, vec![vec![rows(0..2)]]).await.unwrap().unwrap();
+    let error = write(&mut sink, 1, vec![vec![rows(0..2)]]).await.unwrap_err();
+    assert!(error.message().contains("another table"), "{error}");
+}

@@ -1,0 +1,133 @@
+//! Housekeeping: checkpoints, compaction, the sweep.
+
+use super::*;
+
+async fn tidied(sink: &mut DeltaSink) {
+    sink.tidy().await.unwrap();
+    sink.settle().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_gets_a_checkpoint_every_ten_commits_and_keeps_the_epochs() {
+    let lake = Lake::new(&[]);
+    let mut sink = lake.opened(&rows_schema()).await;
+    for number in 0..25u64 {
+        write(&mut sink, number, vec![vec![rows(0..1)]]).await.unwrap().unwrap();
+        tidied(&mut sink).await;
+    }
+    let names: Vec<_> = std::fs::read_dir(lake.root().join("_delta_log"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| !name.ends_with(".json"))
+        .collect();
+    assert_eq!(names.iter().filter(|name| name.contains("checkpoint.parquet")).count(), 2, "{names:?}");
+    assert!(!names.iter().any(|name| name.ends_with(".tmp")), "{names:?}");
+    // Only the checkpoint knows the first epochs now.
+    for version in 0..15 {
+        std::fs::remove_file(lake.root().join(format!("_delta_log/{version:020}.json"))).unwrap();
+    }
+    let mut again = lake.opened(&rows_schema()).await;
+    assert!(write(&mut again, 24, vec![vec![rows(0..1)]]).await.unwrap().is_none());
+    assert_eq!(lake.count().await, 25);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn small_files_become_one_and_no_row_changes() {
+    let lake = Lake::new(&[("partitionBy", "name"), ("autoCompact.minNumFiles", "40")]);
+    let mut sink = lake.opened(&rows_schema()).await;
+    for number in 0..20i64 {
+        let batch = table_of(vec![
+            ("id", Arc::new(Int64Array::from(vec![number, 100 + number]))),
+            ("name", Arc::new(StringArray::from(vec![Some("../../odd %2F name"), None]))),
+        ]);
+        write(&mut sink, number as u64, vec![vec![batch]]).await.unwrap().unwrap();
+    }
+    let before = lake.query("SELECT id, name FROM t ORDER BY id").await;
+    tidied(&mut sink).await;
+    assert_eq!(read::table_provider(&lake.root()).await.unwrap().files, 2);
+    assert_eq!(lake.query("SELECT id, name FROM t ORDER BY id").await, before);
+    let actions = lake.commit(lake.newest());
+    assert_eq!(actions[0]["commitInfo"]["operation"], "OPTIMIZE");
+    for action in &actions[1..] {
+        let file = if action["add"].is_object() { &action["add"] } else { &action["remove"] };
+        assert_eq!(file["dataChange"], false);
+    }
+    // The stream goes on over the versions of its own housekeeping.
+    write(&mut sink, 20, vec![vec![rows(7..8)]]).await.unwrap().unwrap();
+    assert_eq!(lake.count().await, 41);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_before_and_after_a_new_column_are_both_compacted() {
+    let lake = Lake::new(&[("mergeSchema", "true"), ("autoCompact.minNumFiles", "20")]);
+    let mut sink = lake.opened(&rows_schema()).await;
+    for number in 0..10 {
+        write(&mut sink, number, vec![vec![rows(0..1)]]).await.unwrap().unwrap();
+    }
+    let wider = |value: i64| {
+        table_of(vec![
+            ("id", Arc::new(Int64Array::from(vec![value])) as ArrayRef),
+            ("extra", Arc::new(Int64Array::from(vec![value]))),
+        ])
+    };
+    let mut sink = lake.opened(&wider(0).schema()).await;
+    for number in 10..30 {
+        write(&mut sink, number, vec![vec![wider(number as i64)]]).await.unwrap().unwrap();
+    }
+    tidied(&mut sink).await;
+    assert_eq!(read::table_provider(&lake.root()).await.unwrap().files, 2);
+    let sums = lake.query("SELECT count(*), count(name), count(extra), sum(extra) FROM t").await;
+    assert_eq!(sums, [["30", "10", "20", "390"]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn compaction_loses_against_a_writer_that_removed_its_files() {
+    let lake = Lake::new(&[("autoCompact.minNumFiles", "10"), ("delta.checkpointInterval", "1000")]);
+    let mut sink = lake.opened(&rows_schema()).await;
+    for number in 0..12 {
+        write(&mut sink, number, vec![vec![rows(0..1)]]).await.unwrap().unwrap();
+    }
+    // Not waited for: deletes everything while compaction runs, or just before or after it.
+    sink.tidy().await.unwrap();
+    let url = url::Url::from_directory_path(lake.root()).unwrap();
+    let table = deltalake_core::open_table(url).await.unwrap();
+    let deleted = table.delete().await;
+    sink.settle().await;
+    let expected = if deleted.is_ok() { 0 } else { 12 };
+    assert_eq!(lake.count().await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sweep_takes_orphans_and_nothing_else() {
+    const DAY_MS: i64 = 86_400_000;
+    let lake = Lake::new(&[("autoCompact.minNumFiles", "10"), ("delta.checkpointInterval", "1000")]);
+    let mut sink = lake.opened(&rows_schema()).await;
+    for number in 0..10 {
+        write(&mut sink, number, vec![vec![rows(0..1)]]).await.unwrap().unwrap();
+    }
+    tidied(&mut sink).await;
+    // A killed epoch, and a file of somebody else.
+    let Begun::Writers(mut writers) = sink.begin(&epoch(10), 1).await.unwrap() else { panic!() };
+    let mut writer = writers.remove(0);
+    writer.write(rows(0..1)).await.unwrap();
+    writer.finish().await.unwrap();
+    drop(sink);
+    std::fs::write(lake.root().join("part-00000-of-spark.snappy.parquet"), "x").unwrap();
+    let tmp = lake.root().join("_delta_log/_commit_x.json.tmp");
+    std::fs::write(&tmp, "x").unwrap();
+    assert_eq!(lake.data_files().len(), 10 + 1 + 1 + 1);
+
+    let sweep = async |after_ms: i64| {
+        let mut sink = lake.opened(&rows_schema()).await;
+        write(&mut sink, 9, vec![]).await.unwrap();
+        lake.clock.advance(after_ms);
+        tidied(&mut sink).await;
+        lake.clock.advance(-after_ms);
+    };
+    sweep(6 * DAY_MS).await;
+    assert_eq!(lake.data_files().len(), 13, "inside the retention nothing goes");
+    assert!(!tmp.exists(), "but staged leftovers do");
+    sweep(8 * DAY_MS).await;
+    assert_eq!(lake.data_files().len(), 2, "{:?}", lake.data_files());
+    assert_eq!(lake.count().await, 10);
+}

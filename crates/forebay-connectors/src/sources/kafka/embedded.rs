@@ -1,0 +1,161 @@
+//! The embedded log, read in place: segments instead of a network, the same slots.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use forebay_core::error::codes;
+use forebay_core::{Error, Partition, Positions, Result};
+use forebay_log::LogError;
+use forebay_log::storage::Log;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::inbox::{Failure, Fetched, Inbox, Question};
+use super::remote::chunk_of;
+use super::transactions::Aborted;
+use super::transport::{FoundTopic, Transport};
+use crate::kafka::{At, Topics};
+
+/// The log has no brokers; its slots are led by this one.
+const LEADER: i32 = 0;
+/// Bytes of one read: large enough that a read costs nothing per record, small enough to be quick from a cold disk.
+const READ_BYTES: usize = 1 << 20;
+/// Longest sleep while nothing arrives; arrivals end it at once.
+const IDLE: Duration = Duration::from_millis(500);
+
+#[derive(Debug)]
+pub(super) struct Embedded {
+    log: Log,
+    inbox: Arc<Inbox>,
+    started: AtomicBool,
+    stop: CancellationToken,
+    _stop_when_dropped: DropGuard,
+}
+
+impl Embedded {
+    pub(super) fn new(log: Log, inbox: Arc<Inbox>) -> Self {
+        let stop = CancellationToken::new();
+        let started = AtomicBool::new(false);
+        Self { log, inbox, started, stop: stop.clone(), _stop_when_dropped: stop.drop_guard() }
+    }
+}
+
+#[async_trait]
+impl Transport for Embedded {
+    async fn topics(&self, topics: &Topics) -> Result<BTreeMap<Arc<str>, FoundTopic>> {
+        let found = self.log.topics().into_iter().filter(|topic| topics.includes(&topic.name, false));
+        Ok(found
+            .map(|topic| {
+                let partitions = (0..topic.partitions).collect();
+                (topic.name.as_str().into(), FoundTopic { id: Some(topic.id), partitions })
+            })
+            .collect())
+    }
+
+    async fn offsets(&self, places: &BTreeMap<Partition, At>) -> Result<BTreeMap<Partition, Option<i64>>> {
+        let (log, places) = (self.log.clone(), places.clone());
+        let look_up = move || places.iter().map(|(partition, at)| look_up(&log, partition, *at)).collect();
+        tokio::task::spawn_blocking(look_up).await.map_err(ended)?
+    }
+
+    fn start(&self) {
+        if self.started.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let fetching = fetch(self.log.clone(), Arc::clone(&self.inbox));
+        let inbox = Arc::clone(&self.inbox);
+        let leading = async move {
+            loop {
+                let leaders: Vec<_> =
+                    inbox.without_leader().into_iter().map(|partition| (partition, Some(LEADER))).collect();
+                inbox.lead(&leaders, None);
+                inbox.leaderless().await;
+            }
+        };
+        let stop = self.stop.clone();
+        tokio::spawn(async move { stop.run_until_cancelled(async { tokio::join!(fetching, leading) }).await });
+    }
+
+    async fn show(&self, _group: &str, _positions: &Positions) -> Result<()> {
+        // The groups of the embedded log belong to its server; the query's own progress report shows the lag.
+        Ok(())
+    }
+}
+
+fn look_up(log: &Log, partition: &Partition, at: At) -> Result<(Partition, Option<i64>)> {
+    let failed = |error: LogError| failed(partition, &error);
+    let offset = match at {
+        At::Timestamp(ms) => {
+            let found = log.offset_for_timestamp(&partition.topic, partition.index, ms).map_err(failed)?;
+            found.map(|(offset, _)| offset)
+        }
+        At::Earliest => Some(log.offsets(&partition.topic, partition.index).map_err(failed)?.earliest),
+        At::Latest => Some(log.offsets(&partition.topic, partition.index).map_err(failed)?.latest),
+    };
+    Ok((partition.clone(), offset))
+}
+
+/// Reads for whoever has room, and sleeps on the log while there is nothing new.
+async fn fetch(log: Log, inbox: Arc<Inbox>) {
+    loop {
+        let asking = inbox.asking();
+        tokio::pin!(asking);
+        asking.as_mut().enable();
+        let (questions, _) = inbox.to_fetch(LEADER);
+        if questions.is_empty() {
+            asking.await;
+            continue;
+        }
+        let mut waiting = Vec::new();
+        let mut brought = false;
+        for question in questions {
+            let (reader, asked) = (log.clone(), question.clone());
+            let read = tokio::task::spawn_blocking(move || read(&reader, &asked)).await;
+            let answer = read.unwrap_or_else(|error| Err(Failure::Fatal(ended(error))));
+            let nothing = matches!(&answer, Ok(fetched) if fetched.chunk.is_none());
+            brought |= !nothing;
+            if nothing {
+                waiting.push((question.partition.clone(), question.from));
+            }
+            inbox.deliver(&question, answer);
+        }
+        inbox.announce();
+        if brought {
+            continue;
+        }
+        let places: Vec<(&str, i32, i64)> =
+            waiting.iter().map(|(partition, at)| (&*partition.topic, partition.index, *at)).collect();
+        tokio::select! {
+            _ = log.wait_for_any(&places, IDLE) => {}
+            () = asking => {}
+        }
+    }
+}
+
+fn read(log: &Log, question: &Question) -> Result<Fetched, Failure> {
+    let Question { partition, from, .. } = question;
+    match log.read(&partition.topic, partition.index, *from, READ_BYTES, true) {
+        Ok(found) => {
+            let chunk = chunk_of(partition, *from, found.batches, Aborted::default()).map_err(Failure::Fatal)?;
+            Ok(Fetched { chunk, end: found.high_watermark })
+        }
+        // A topic that is gone is found out by the source, which knows what to make of it.
+        Err(LogError::OffsetOutOfRange { .. } | LogError::UnknownTopic(_) | LogError::UnknownPartition { .. }) => {
+            Err(Failure::OutOfRange)
+        }
+        Err(error) => Err(Failure::Fatal(failed(partition, &error))),
+    }
+}
+
+fn failed(partition: &Partition, error: &LogError) -> Error {
+    Error::new(&codes::LOG_FAILED, "the embedded log cannot be read")
+        .at(partition)
+        .with_detail(error)
+        .with_retry(error.is_retriable())
+}
+
+fn ended(error: tokio::task::JoinError) -> Error {
+    Error::new(&codes::LOG_FAILED, "a read of the embedded log ended early").caused_by(error)
+}

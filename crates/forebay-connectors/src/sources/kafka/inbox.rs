@@ -1,0 +1,490 @@
+//! What was fetched and not read yet: between the tasks that fetch and the lanes that open batches.
+//!
+//! ```text
+//!  fetcher ─ deliver ─▶ slot of the partition: chunk, chunk, … ─ take ─▶ lane
+//!      ▲                   └ bounded by bytes: a full slot is not fetched for        │
+//!      └──────── to_fetch ◀──────────────────────────── put back what lies behind ───┘
+//!                                                       the end of the epoch
+//! ```
+//!
+//! Slots outlive epochs: while an epoch is written, the next one's batches arrive. What must stay true: the chunks
+//! of a slot follow each other without a hole, from the position that is read next to the one that is fetched next.
+//! Whoever reads elsewhere (a replay) seeks; answers to questions asked before that are dropped by generation.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+use forebay_core::{Error, Partition, Positions};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::transactions::Aborted;
+
+/// Whole batches of one partition, as they were fetched.
+#[derive(Debug)]
+pub(super) struct Chunk {
+    /// The position from which they were asked for; the first batch may begin before it.
+    pub(super) from: i64,
+    /// The position after them.
+    pub(super) next: i64,
+    pub(super) batches: Bytes,
+    pub(super) aborted: Aborted,
+}
+
+/// What a fetcher brings for one partition.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    pub(super) chunk: Option<Chunk>,
+    /// The position after the newest record that may be read.
+    pub(super) end: i64,
+}
+
+/// Why a slot brings nothing more.
+#[derive(Clone, Debug)]
+pub(super) enum Failure {
+    /// The position is not there: too old, or beyond the end.
+    OutOfRange,
+    /// Anything else that trying again does not change.
+    Fatal(Error),
+}
+
+/// A question a fetcher may ask.
+#[derive(Clone, Debug)]
+pub(super) struct Question {
+    pub(super) partition: Partition,
+    pub(super) from: i64,
+    pub(super) generation: u64,
+}
+
+/// What a lane finds.
+#[derive(Debug)]
+pub(super) enum Taken {
+    Chunk(Chunk),
+    Failure(Failure),
+    /// Nothing yet.
+    Nothing,
+}
+
+#[derive(Debug)]
+struct Slot {
+    leader: Option<i32>,
+    /// Where the next question begins.
+    ask_at: i64,
+    generation: u64,
+    asked: bool,
+    chunks: VecDeque<Chunk>,
+    bytes: usize,
+    end: i64,
+    /// A lane waits for it: its first chunk is fetched even when other slots hold too much.
+    needed: bool,
+    failure: Option<Failure>,
+    /// Since when its broker is away, and what it said last.
+    trouble: Option<(Instant, Error)>,
+}
+
+impl Slot {
+    fn new(at: i64) -> Self {
+        Self {
+            leader: None,
+            ask_at: at,
+            generation: 0,
+            asked: false,
+            chunks: VecDeque::new(),
+            bytes: 0,
+            end: -1,
+            needed: false,
+            failure: None,
+            trouble: None,
+        }
+    }
+
+    fn seek(&mut self, at: i64) {
+        self.ask_at = at;
+        self.generation += 1;
+        self.asked = false;
+        self.chunks.clear();
+        self.bytes = 0;
+        self.failure = None;
+    }
+}
+
+/// Bounds on what waits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Bytes at which a slot is full.
+    pub(super) slot: usize,
+    /// Bytes at which all are full, but for those that a lane waits for.
+    pub(super) total: usize,
+}
+
+/// All slots of a source.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    slots: Mutex<BTreeMap<Partition, Slot>>,
+    bounds: Bounds,
+    /// Told when something arrived, failed, or is in trouble.
+    arrived: Notify,
+    /// Told when there may be something to ask for.
+    asking: Notify,
+    /// Told when a slot has no leader.
+    leaderless: Notify,
+}
+
+impl Inbox {
+    pub(super) fn new(bounds: Bounds) -> Self {
+        Self {
+            slots: Mutex::default(),
+            bounds,
+            arrived: Notify::new(),
+            asking: Notify::new(),
+            leaderless: Notify::new(),
+        }
+    }
+
+    /// Makes slots for exactly these partitions. Slots that are there stay where they are: somebody may read them.
+    pub(super) fn follow(&self, positions: &Positions) {
+        let mut slots = self.slots.lock();
+        slots.retain(|partition, _| positions.contains_key(partition));
+        let before = slots.len();
+        for (partition, position) in positions {
+            slots.entry(partition.clone()).or_insert_with(|| Slot::new(position.0));
+        }
+        if slots.len() > before {
+            self.leaderless.notify_one();
+        }
+    }
+
+    // ---- for lanes ----
+
+    /// The chunk that holds position `at`; what lies elsewhere makes the slot seek there.
+    pub(super) fn take(&self, partition: &Partition, at: i64) -> Taken {
+        let mut slots = self.slots.lock();
+        let slot = slots.entry(partition.clone()).or_insert_with(|| Slot::new(at));
+        while slot.chunks.front().is_some_and(|chunk| chunk.next <= at) {
+            let passed = slot.chunks.pop_front();
+            slot.bytes -= passed.map_or(0, |chunk| chunk.batches.len());
+        }
+        let taken = match slot.chunks.front() {
+            Some(chunk) if chunk.from <= at => {
+                let chunk = slot.chunks.pop_front();
+                slot.needed = false;
+                chunk.map_or(Taken::Nothing, |chunk| {
+                    slot.bytes -= chunk.batches.len();
+                    Taken::Chunk(chunk)
+                })
+            }
+            None if slot.ask_at == at => {
+                slot.needed = true;
+                slot.failure.clone().map_or(Taken::Nothing, Taken::Failure)
+            }
+            _ => {
+                slot.seek(at);
+                slot.needed = true;
+                Taken::Nothing
+            }
+        };
+        let leaderless = slot.leader.is_none();
+        drop(slots);
+        // Either there is room now, or somebody waits.
+        self.asking.notify_waiters();
+        if leaderless {
+            self.leaderless.notify_one();
+        }
+        taken
+    }
+
+    /// Puts the rest of a chunk back to the front: it belongs to the next epoch.
+    pub(super) fn put_back(&self, partition: &Partition, chunk: Chunk) {
+        let mut slots = self.slots.lock();
+        let Some(slot) = slots.get_mut(partition) else { return };
+        let follows = slot.chunks.front().map_or(slot.ask_at, |next| next.from);
+        if chunk.next == follows && chunk.from < chunk.next {
+            slot.bytes += chunk.batches.len();
+            slot.chunks.push_front(chunk);
+        }
+    }
+
+    /// Forgets that a lane waits for these.
+    pub(super) fn not_needed<'a>(&self, partitions: impl Iterator<Item = &'a Partition>) {
+        let mut slots = self.slots.lock();
+        for partition in partitions {
+            if let Some(slot) = slots.get_mut(partition) {
+                slot.needed = false;
+            }
+        }
+    }
+
+    /// True if [`Inbox::take`] would find something.
+    pub(super) fn is_ready(&self, partition: &Partition) -> bool {
+        let slots = self.slots.lock();
+        slots.get(partition).is_some_and(|slot| !slot.chunks.is_empty() || slot.failure.is_some())
+    }
+
+    /// Returns after the next arrival, failure or trouble. Create it, look, then await it: nothing is missed.
+    pub(super) fn arrival(&self) -> tokio::sync::futures::Notified<'_> {
+        self.arrived.notified()
+    }
+
+    /// What the broker of one of these partitions said last, if it is away for longer than `patience`.
+    pub(super) fn lost<'a>(
+        &self,
+        partitions: impl Iterator<Item = &'a Partition>,
+        patience: Duration,
+    ) -> Option<Error> {
+        let slots = self.slots.lock();
+        let mut troubles = partitions.filter_map(|partition| slots.get(partition)?.trouble.as_ref());
+        troubles.find(|(since, _)| since.elapsed() > patience).map(|(_, error)| error.clone())
+    }
+
+    /// Begins the patience with absent brokers anew: the caller has reported them.
+    pub(super) fn forgive(&self) {
+        for slot in self.slots.lock().values_mut() {
+            slot.trouble = None;
+        }
+    }
+
+    // ---- for the source ----
+
+    /// The ends of these partitions as last heard of; `None` for those nobody has heard of, or that failed.
+    pub(super) fn ends(&self, partitions: &Positions) -> Option<Positions> {
+        let slots = self.slots.lock();
+        let end = |partition: &Partition| {
+            let slot = slots.get(partition)?;
+            (slot.end >= 0 && slot.failure.is_none()).then_some(slot.end)
+        };
+        partitions
+            .iter()
+            .map(|(partition, from)| Some((partition.clone(), (*from).max(forebay_core::Position(end(partition)?)))))
+            .collect()
+    }
+
+    /// True if something lies beyond one of these positions, or something is wrong that must be looked at.
+    pub(super) fn is_beyond(&self, positions: &Positions) -> bool {
+        let slots = self.slots.lock();
+        positions.iter().any(|(partition, from)| {
+            slots.get(partition).is_some_and(|slot| slot.end > from.0 || slot.failure.is_some())
+        })
+    }
+
+    // ---- for fetchers ----
+
+    /// What the fetcher of `leader` may ask now, and whether the broker may hold the question until something comes.
+    pub(super) fn to_fetch(&self, leader: i32) -> (Vec<Question>, bool) {
+        let mut slots = self.slots.lock();
+        let total: usize = slots.values().map(|slot| slot.bytes).sum();
+        let crowded = total >= self.bounds.total;
+        let mut someone_is_full = false;
+        let mut wanted = Vec::new();
+        for (partition, slot) in slots.iter_mut() {
+            if slot.leader != Some(leader) || slot.failure.is_some() || slot.asked {
+                continue;
+            }
+            let first_needed = slot.needed && slot.chunks.is_empty();
+            if (slot.bytes < self.bounds.slot && !crowded) || first_needed {
+                wanted.push((partition, slot));
+            } else {
+                someone_is_full = true;
+            }
+        }
+        // A question that is held would keep a full slot from going on when it has room again.
+        if someone_is_full {
+            wanted.retain(|(_, slot)| slot.needed || slot.ask_at < slot.end);
+        }
+        let questions = wanted.into_iter().map(|(partition, slot)| {
+            slot.asked = true;
+            Question { partition: partition.clone(), from: slot.ask_at, generation: slot.generation }
+        });
+        (questions.collect(), !someone_is_full)
+    }
+
+    /// Returns when there may be more to ask for.
+    pub(super) fn asking(&self) -> tokio::sync::futures::Notified<'_> {
+        self.asking.notified()
+    }
+
+    /// True if the slot has moved since the question.
+    pub(super) fn is_stale(&self, question: &Question) -> bool {
+        let slots = self.slots.lock();
+        slots.get(&question.partition).is_none_or(|slot| slot.generation != question.generation)
+    }
+
+    /// Takes an answer.
+    pub(super) fn deliver(&self, question: &Question, answer: Result<Fetched, Failure>) {
+        let mut slots = self.slots.lock();
+        let Some(slot) = slots.get_mut(&question.partition) else { return };
+        if slot.generation != question.generation {
+            return;
+        }
+        slot.asked = false;
+        slot.trouble = None;
+        match answer {
+            Ok(Fetched { chunk, end }) => {
+                slot.end = end;
+                if let Some(chunk) = chunk {
+                    slot.ask_at = chunk.next;
+                    slot.bytes += chunk.batches.len();
+                    slot.chunks.push_back(chunk);
+                }
+            }
+            Err(failure) => slot.failure = Some(failure),
+        }
+    }
+
+    /// Tells lanes and source to look again, once after all of an answer is delivered.
+    pub(super) fn announce(&self) {
+        self.arrived.notify_waiters();
+    }
+
+    /// These questions were not answered: the leader is away or is another. Patience begins.
+    pub(super) fn orphan(&self, questions: &[Question], why: &Error) {
+        let mut slots = self.slots.lock();
+        for question in questions {
+            let Some(slot) = slots.get_mut(&question.partition) else { continue };
+            if slot.generation == question.generation {
+                slot.asked = false;
+            }
+            slot.leader = None;
+            let since = slot.trouble.as_ref().map_or_else(Instant::now, |(since, _)| *since);
+            slot.trouble = Some((since, why.clone()));
+        }
+        drop(slots);
+        self.arrived.notify_waiters();
+        self.leaderless.notify_one();
+    }
+
+    /// These questions were given up.
+    pub(super) fn ask_again(&self, questions: &[Question]) {
+        let mut slots = self.slots.lock();
+        for question in questions {
+            if let Some(slot) = slots.get_mut(&question.partition)
+                && slot.generation == question.generation
+            {
+                slot.asked = false;
+            }
+        }
+    }
+
+    // ---- for who knows the leaders ----
+
+    /// Partitions whose leader is not known.
+    pub(super) fn without_leader(&self) -> Vec<Partition> {
+        let slots = self.slots.lock();
+        slots.iter().filter(|(_, slot)| slot.leader.is_none()).map(|(partition, _)| partition.clone()).collect()
+    }
+
+    /// Returns when a slot has no leader.
+    pub(super) async fn leaderless(&self) {
+        self.leaderless.notified().await;
+    }
+
+    /// Names leaders; `None` keeps a slot waiting, with the reason.
+    pub(super) fn lead(&self, leaders: &[(Partition, Option<i32>)], why_not: Option<&Error>) {
+        let mut slots = self.slots.lock();
+        for (partition, leader) in leaders {
+            let Some(slot) = slots.get_mut(partition) else { continue };
+            slot.leader = *leader;
+            if let (None, Some(why)) = (leader, why_not) {
+                let since = slot.trouble.as_ref().map_or_else(Instant::now, |(since, _)| *since);
+                slot.trouble = Some((since, why.clone()));
+            }
+        }
+        drop(slots);
+        self.asking.notify_waiters();
+        self.arrived.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use forebay_core::Position;
+
+    fn inbox(at: i64) -> (Inbox, Partition) {
+        let inbox = Inbox::new(Bounds { slot: 100, total: 200 });
+        let partition = Partition::new("t", 0);
+        inbox.follow(&[(partition.clone(), Position(at))].into());
+        inbox.lead(&[(partition.clone(), Some(1))], None);
+        (inbox, partition)
+    }
+
+    fn bring(inbox: &Inbox, next: i64, bytes: usize, end: i64) -> bool {
+        let (questions, _) = inbox.to_fetch(1);
+        let Some(question) = questions.first() else { return false };
+        let chunk = Chunk {
+            from: question.from,
+            next,
+            batches: vec![0; bytes].into(),
+            aborted: Aborted::default(),
+        };
+        inbox.deliver(question, Ok(Fetched { chunk: Some(chunk), end }));
+        true
+    }
+
+    #[test]
+    fn chunks_follow_each_other_and_a_rest_goes_back() {
+        let (inbox, p) = inbox(5);
+        assert!(bring(&inbox, 10, 10, 30) && bring(&inbox, 20, 10, 30));
+        let Taken::Chunk(mut chunk) = inbox.take(&p, 5) else { panic!() };
+        assert_eq!((chunk.from, chunk.next), (5, 10));
+        chunk.from = 8;
+        inbox.put_back(&p, chunk);
+        let Taken::Chunk(chunk) = inbox.take(&p, 8) else { panic!() };
+        assert_eq!((chunk.from, chunk.next), (8, 10));
+        let Taken::Chunk(chunk) = inbox.take(&p, 12) else { panic!() };
+        assert_eq!((chunk.from, chunk.next), (10, 20));
+    }
+
+    #[test]
+    fn a_full_slot_is_not_fetched_for_until_it_is_read() {
+        let (inbox, p) = inbox(0);
+        assert!(bring(&inbox, 1, 60, 9) && bring(&inbox, 2, 60, 9));
+        assert!(!bring(&inbox, 3, 60, 9));
+        assert!(matches!(inbox.take(&p, 0), Taken::Chunk(_)));
+        assert!(bring(&inbox, 3, 60, 9));
+    }
+
+    #[test]
+    fn a_replay_seeks_and_drops_the_answer_to_an_older_question() {
+        let (inbox, p) = inbox(50);
+        let (questions, _) = inbox.to_fetch(1);
+        assert!(matches!(inbox.take(&p, 20), Taken::Nothing));
+        assert!(inbox.is_stale(&questions[0]));
+        inbox.deliver(&questions[0], Err(Failure::OutOfRange));
+        let (questions, _) = inbox.to_fetch(1);
+        assert_eq!(questions[0].from, 20);
+        assert!(!inbox.is_stale(&questions[0]));
+    }
+
+    #[test]
+    fn a_failure_is_seen_by_reader_and_source() {
+        let (inbox, p) = inbox(0);
+        let (questions, _) = inbox.to_fetch(1);
+        inbox.deliver(&questions[0], Err(Failure::OutOfRange));
+        assert!(matches!(inbox.take(&p, 0), Taken::Failure(Failure::OutOfRange)));
+        assert!(inbox.is_beyond(&[(p.clone(), Position(0))].into()));
+        assert!(inbox.to_fetch(1).0.is_empty());
+        // Elsewhere it may go on.
+        assert!(matches!(inbox.take(&p, 7), Taken::Nothing));
+        assert_eq!(inbox.to_fetch(1).0[0].from, 7);
+    }
+
+    #[test]
+    fn a_full_neighbour_keeps_no_question_parked() {
+        let (inbox, full) = inbox(0);
+        let idle = Partition::new("t", 1);
+        inbox.follow(&[(full.clone(), Position(0)), (idle.clone(), Position(0))].into());
+        inbox.lead(&[(idle.clone(), Some(1))], None);
+        let (questions, may_park) = inbox.to_fetch(1);
+        assert_eq!((questions.len(), may_park), (2, true));
+        let chunk = Chunk { from: 0, next: 9, batches: vec![0; 150].into(), aborted: Aborted::default() };
+        inbox.deliver(&questions[0], Ok(Fetched { chunk: Some(chunk), end: 20 }));
+        inbox.deliver(&questions[1], Ok(Fetched { chunk: None, end: 0 }));
+        let (questions, may_park) = inbox.to_fetch(1);
+        assert!(questions.is_empty() && !may_park);
+        // A lane that waits for the idle one is served all the same.
+        assert!(matches!(inbox.take(&idle, 0), Taken::Nothing));
+        assert_eq!(inbox.to_fetch(1).0.len(), 1);
+    }
+}

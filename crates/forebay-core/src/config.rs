@@ -1,0 +1,175 @@
+//! The pipeline file: what was typed, checked whole, becomes what it means.
+//!
+//! [`parse`] reads the YAML text with the place of every key, reports **all** problems at once (line, caret, code,
+//! nearest known name), and returns a [`Pipeline`] in which nothing is left to be parsed: options are typed,
+//! schemas are Arrow schemas, durations are durations. SQL stays text here; the engine plans it, and
+//! [`Problem::within`] finds the place in the file of what it refuses.
+//!
+//! ```text
+//! text ─▶ yaml (tree with places) ─▶ parse, source, query (against keys and ConnectorSpecs) ─▶ Pipeline
+//!                                              └─▶ problems ─▶ render
+//! ```
+//!
+//! What must stay true: nothing in the file is silently ignored, and a file is either taken whole or refused whole.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use arrow::datatypes::SchemaRef;
+
+use crate::format::BadRecordMode;
+use crate::options::{ConnectorSpec, Options};
+use crate::trigger::Trigger;
+
+pub mod keys;
+mod lines;
+mod parse;
+mod problems;
+mod query;
+mod raw_options;
+mod render;
+mod scalar;
+mod secrets;
+mod section;
+mod source;
+#[cfg(test)]
+mod tests;
+mod yaml;
+
+pub use parse::parse;
+pub use problems::Problem;
+pub use render::render;
+pub use scalar::sql_place;
+pub use secrets::Lookup;
+
+/// The connectors that a file may name.
+#[derive(Clone, Copy, Debug)]
+pub struct Registry<'a> {
+    /// What `sources.NAME.format` may be.
+    pub sources: &'a [&'a ConnectorSpec],
+    /// What `queries.NAME.format` may be.
+    pub sinks: &'a [&'a ConnectorSpec],
+    /// What `sources.NAME.value` may be.
+    pub formats: &'a [&'a ConnectorSpec],
+}
+
+impl Registry<'_> {
+    /// Option names that a source and a decoder both declare, as `source/decoder: name`. Both kinds stand in one
+    /// mapping, so there must be none: the binary's tests hold the real registry to that.
+    pub fn conflicts(&self) -> Vec<String> {
+        let mut conflicts = Vec::new();
+        for source in self.sources {
+            for format in self.formats {
+                let names = format.options.iter().map(|option| option.name);
+                let both = names.filter(|name| raw_options::declares(source, name));
+                conflicts.extend(both.map(|name| format!("{}/{}: {name}", source.name, format.name)));
+            }
+        }
+        conflicts
+    }
+}
+
+/// One YAML file and what runs from it.
+#[derive(Clone, Debug)]
+pub struct Pipeline {
+    /// Its name: names folders and metrics.
+    pub name: String,
+    /// Sources in the order of the file.
+    pub sources: Vec<SourceConfig>,
+    /// Shared views in the order of the file; a view may use sources and earlier views.
+    pub views: Vec<ViewConfig>,
+    /// Queries in the order of the file.
+    pub queries: Vec<QueryConfig>,
+    /// Bounds of the quarantine.
+    pub quarantine: QuarantineConfig,
+}
+
+/// `sources: NAME: …`
+#[derive(Clone, Debug)]
+pub struct SourceConfig {
+    /// The name by which queries read it.
+    pub name: String,
+    /// The connector, `kafka`.
+    pub format: String,
+    /// The connector's options.
+    pub options: Options,
+    /// How values are decoded; `None` gives the connector's own columns.
+    pub value: Option<ValueConfig>,
+    /// Where its options begin in the file (line, column), from 1: for what only the connector can refuse.
+    pub place: (usize, usize),
+}
+
+/// `value:`, `schema:`, `mode:` and the decoder's options.
+#[derive(Clone, Debug)]
+pub struct ValueConfig {
+    /// The decoder, `json`.
+    pub format: String,
+    /// The decoder's options.
+    pub options: Options,
+    /// The columns.
+    pub schema: SchemaRef,
+    /// The schema as it was written, for the checkpoint's fingerprint and `validate`.
+    pub ddl: String,
+    /// What becomes of records that do not fit.
+    pub mode: BadRecordMode,
+}
+
+/// `views: NAME: SELECT …`
+#[derive(Clone, Debug)]
+pub struct ViewConfig {
+    /// The name by which queries read it.
+    pub name: String,
+    /// The SELECT.
+    pub sql: String,
+    /// Where the text begins in the file (line, column), from 1.
+    pub place: (usize, usize),
+}
+
+/// `queries: NAME: …`
+#[derive(Clone, Debug)]
+pub struct QueryConfig {
+    /// Its name.
+    pub name: String,
+    /// The SELECT.
+    pub sql: String,
+    /// Where the SQL text begins in the file (line, column), from 1: its first letter, its quote, or the `|` above
+    /// it. [`Problem::within`] and [`sql_place`] find places inside.
+    pub place: (usize, usize),
+    /// The sink's connector, `delta` or `console`.
+    pub format: String,
+    /// The sink's options.
+    pub options: Options,
+    /// Where its options begin in the file (line, column), from 1: for what only the connector can refuse.
+    pub options_place: (usize, usize),
+    /// When epochs start.
+    pub trigger: Trigger,
+    /// `checkpointLocation`, if given.
+    pub checkpoint: Option<PathBuf>,
+}
+
+/// `quarantine:` the bounds of the table of bad records.
+#[derive(Clone, Debug)]
+pub struct QuarantineConfig {
+    /// Most bytes it may hold.
+    pub max_bytes: u64,
+    /// How long a record stays; `None` for ever.
+    pub retention: Option<Duration>,
+    /// What happens at the bound.
+    pub when_full: WhenFull,
+}
+
+/// What the quarantine does when it is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenFull {
+    /// The queries wait, and health says so: nothing is lost.
+    #[default]
+    Stop,
+    /// The oldest records make room; they are counted.
+    DropOldest,
+}
+
+impl Default for QuarantineConfig {
+    fn default() -> Self {
+        Self { max_bytes: 1 << 30, retention: None, when_full: WhenFull::Stop }
+    }
+}

@@ -1,0 +1,187 @@
+//! Every key of the pipeline file, once: the parser refuses what is not here, and the reference prints what is.
+//!
+//! Connectors' options are not keys: each connector declares its own in a
+//! [`ConnectorSpec`](crate::options::ConnectorSpec).
+
+/// One key of a mapping in the file.
+#[derive(Debug)]
+pub struct KeySpec {
+    /// Its name.
+    pub name: &'static str,
+    /// What it takes, in words.
+    pub kind: &'static str,
+    /// The default as it would be written.
+    pub default: Option<&'static str>,
+    /// True if it must be given.
+    pub required: bool,
+    /// True if it is planned and refused as long as it is not there.
+    pub later: bool,
+    /// Its entry in the reference.
+    pub doc: &'static str,
+}
+
+/// A kind of mapping in the file: where it stands, what it is for, its keys.
+#[derive(Debug)]
+pub struct Section {
+    /// Where it stands, for the reference's heading.
+    pub path: &'static str,
+    /// What it is for.
+    pub doc: &'static str,
+    /// Its keys, in the order of the reference.
+    pub keys: &'static [KeySpec],
+}
+
+/// All sections, in the order of the reference.
+pub static ALL: &[&Section] = &[&PIPELINE, &SOURCE, &VIEW, &QUERY, &TRIGGER, &QUARANTINE];
+
+const fn key(
+    name: &'static str,
+    kind: &'static str,
+    default: Option<&'static str>,
+    doc: &'static str,
+) -> KeySpec {
+    KeySpec { name, kind, default, required: false, later: false, doc }
+}
+
+const fn required(name: &'static str, kind: &'static str, doc: &'static str) -> KeySpec {
+    KeySpec { name, kind, default: None, required: true, later: false, doc }
+}
+
+const fn later(name: &'static str, doc: &'static str) -> KeySpec {
+    KeySpec { name, kind: "", default: None, required: false, later: true, doc }
+}
+
+/// The file itself.
+pub static PIPELINE: Section = Section {
+    path: "The file",
+    doc: "One file is one pipeline: where its data comes from, what is computed, and where the rows go.",
+    keys: &[
+        required("pipeline", "name", "The pipeline's name. Folders under `--data` and metrics carry it."),
+        required("sources", "mapping of names", "The sources, by the names under which queries read them."),
+        key(
+            "views",
+            "mapping of names",
+            None,
+            "Shared pieces of SQL, by the names under which queries read them.",
+        ),
+        required(
+            "queries",
+            "mapping of names",
+            "The queries; each has its own sink, trigger and checkpoint.",
+        ),
+        key(
+            "quarantine",
+            "mapping",
+            None,
+            "Bounds of the table of records that could not be decoded or written.",
+        ),
+        later("gateways", "Ways by which devices push: MQTT, HTTP."),
+        later("alerts", "Conditions that open and clear."),
+        later("rules", "Conditions that open and clear."),
+        later("detectors", "Anomaly models."),
+        later("dashboard", "The page that shows the pipeline."),
+    ],
+};
+
+/// `sources: NAME:`
+pub static SOURCE: Section = Section {
+    path: "`sources.NAME`",
+    doc: "Where a query reads. With `value` the columns are those of the schema, and the source's own are under \
+          `_kafka`; without it the columns are Spark's: key, value, topic, partition, offset, timestamp, timestampType.",
+    keys: &[
+        required("format", "name of a source", "The connector."),
+        key(
+            "options",
+            "mapping",
+            None,
+            "The options of the connector and, beside them, those of the decoder.",
+        ),
+        key("value", "name of a decoder", None, "How record values are decoded."),
+        key(
+            "schema",
+            "Spark DDL",
+            None,
+            "The columns of a value: `name TYPE [NOT NULL] [COMMENT 'text'], …`. Needed with `value`.",
+        ),
+        key(
+            "mode",
+            "`quarantine`, `PERMISSIVE`, `DROPMALFORMED` or `FAILFAST`",
+            Some("quarantine"),
+            "What becomes of a record that does not fit: set aside with its raw bytes, or as in Spark. May also stand \
+             among the options, as in Spark.",
+        ),
+        later("watermark", "The column of event time, and how late records may be."),
+    ],
+};
+
+/// `views: NAME:` when it is a mapping.
+pub static VIEW: Section = Section {
+    path: "`views.NAME`",
+    doc: "A SELECT that queries read by its name. `NAME: SELECT …` is short for `NAME: { sql: SELECT … }`. A view may \
+          use sources, and views that stand above it.",
+    keys: &[required("sql", "SQL", "The SELECT.")],
+};
+
+/// `queries: NAME:`
+pub static QUERY: Section = Section {
+    path: "`queries.NAME`",
+    doc: "One SELECT that runs for ever, and where its rows go: Spark's streaming query.",
+    keys: &[
+        required("sql", "SQL", "The SELECT, in Spark's dialect, over sources and views."),
+        required("format", "name of a sink", "The connector."),
+        key("options", "mapping", None, "The options of the connector."),
+        key("trigger", "trigger", Some("default"), "When the query looks for new data."),
+        key(
+            "outputMode",
+            "`append`",
+            Some("append"),
+            "As in Spark; `update` and `complete` come with aggregates.",
+        ),
+        key(
+            "checkpointLocation",
+            "path",
+            Some("a folder of the query's name under `--data`"),
+            "What the query needs to go on where it was. May also stand among the options, as in Spark.",
+        ),
+    ],
+};
+
+/// `trigger:` when it is a mapping.
+pub static TRIGGER: Section = Section {
+    path: "`queries.NAME.trigger`",
+    doc: "One of these. `default`, `availableNow` and `once` may also be written as a word: `trigger: availableNow`. \
+          The default starts the next epoch as soon as there is data.",
+    keys: &[
+        key(
+            "processingTime",
+            "duration",
+            None,
+            "At fixed intervals; an epoch that takes longer delays the next.",
+        ),
+        key("availableNow", "`true`", None, "Everything that is there at the start, then the query ends."),
+        key(
+            "once",
+            "`true`",
+            None,
+            "Everything that is there at the start in a single epoch, then the query ends.",
+        ),
+        later("continuous", "Spark's continuous processing; the default trigger has no waiting time either."),
+    ],
+};
+
+/// `quarantine:`
+pub static QUARANTINE: Section = Section {
+    path: "`quarantine`",
+    doc: "Records that could not be decoded wait here with their raw bytes until they are replayed or dropped. Each \
+          query has its own.",
+    keys: &[
+        key("maxBytes", "size", Some("1GiB"), "Most bytes it may hold."),
+        key("retention", "duration or `forever`", Some("forever"), "How long a record stays."),
+        key(
+            "whenFull",
+            "`stop` or `dropOldest`",
+            Some("stop"),
+            "At the bound: the queries wait and nothing is lost, or the oldest records make room and are counted.",
+        ),
+    ],
+};

@@ -1,0 +1,215 @@
+//! From the tree of the file to the [`Pipeline`]: one function per kind of section, all problems gathered.
+//!
+//! A function that meets a problem reports it and goes on with what it has; it returns `None` only when nothing
+//! useful is left. The pipeline counts only if nothing was reported at all.
+
+use std::collections::HashMap;
+
+use super::keys;
+use super::lines::Span;
+use super::problems::Problems;
+use super::secrets::Lookup;
+use super::section::{Section, text_of};
+use super::yaml::{self, Entry, Kind, Node};
+use super::{Pipeline, Problem, QuarantineConfig, Registry, ViewConfig, WhenFull, query, source};
+use crate::error::{Error, codes};
+use crate::options::{parse_duration, parse_size};
+
+/// Larger files are refused: nobody writes them, and every later step may be slow in the file's length.
+const MAX_BYTES: usize = 1 << 20;
+
+/// Most sources, views and queries: each costs memory, threads and files for as long as the pipeline runs.
+const MOST_NAMES: usize = 1_000;
+
+/// Reads a pipeline file.
+///
+/// `file_name` is for messages only. All problems are returned at once, in the order of their places; print them
+/// with [`render`](super::render).
+pub fn parse(
+    text: &str,
+    file_name: &str,
+    registry: &Registry<'_>,
+    lookup: &Lookup<'_>,
+) -> Result<Pipeline, Vec<Problem>> {
+    let too_large = text.len() > MAX_BYTES;
+    let shown = if too_large { "" } else { text };
+    let mut reading = Reading { problems: Problems::new(shown, file_name), registry, lookup: *lookup };
+    if too_large {
+        let message = format!("the file has {} bytes, more than {MAX_BYTES}", text.len());
+        let error = Error::new(&codes::FILE_UNREADABLE, message).with_hint("Is this a pipeline file?");
+        reading.problems.report(Span::default(), error);
+    }
+    let root = if too_large { None } else { yaml::read(&mut reading.problems) };
+    let pipeline = root.and_then(|root| reading.pipeline(&root));
+    let found = reading.problems.into_found();
+    match pipeline {
+        Some(pipeline) if found.is_empty() => Ok(pipeline),
+        None if found.is_empty() => {
+            let error = Error::new(&codes::INTERNAL, "the file was refused without a reason");
+            Err(vec![Problem::at(error, file_name, (1, 1), 1)])
+        }
+        _ => Err(found),
+    }
+}
+
+/// What every part of the parsing has at hand.
+pub(super) struct Reading<'a> {
+    pub problems: Problems<'a>,
+    pub registry: &'a Registry<'a>,
+    pub lookup: Lookup<'a>,
+}
+
+impl Reading<'_> {
+    fn pipeline(&mut self, root: &Node) -> Option<Pipeline> {
+        let start = Span { start: root.span.start, end: root.span.start };
+        let file = Section::open(root, "the file", start, &mut self.problems)?;
+        file.check("the file", &keys::PIPELINE, &mut self.problems, |_| None);
+        let name = file.text("pipeline", &mut self.problems);
+        if let Some(name) = name {
+            self.check_name("pipeline", name.text, name.span);
+        }
+        let mut names = Names::default();
+        let pipeline = Pipeline {
+            name: name.map(|name| name.text.to_owned()).unwrap_or_default(),
+            sources: self.each(&file, "source", "sources", &mut names, source::read),
+            views: self.each(&file, "view", "views", &mut names, view),
+            queries: self.each(&file, "query", "queries", &mut Names::default(), query::read),
+            quarantine: file.get("quarantine").map(|entry| self.quarantine(entry)).unwrap_or_default(),
+        };
+        Some(pipeline)
+    }
+
+    /// Reads every entry of a mapping of names.
+    fn each<T>(
+        &mut self,
+        file: &Section<'_>,
+        what: &'static str,
+        key: &str,
+        names: &mut Names,
+        read: impl Fn(&Entry, &str, &mut Self) -> Option<T>,
+    ) -> Vec<T> {
+        let Some(entry) = file.get(key) else { return Vec::new() };
+        let Some(section) =
+            Section::open(&entry.value, &format!("`{key}`"), entry.key_span, &mut self.problems)
+        else {
+            return Vec::new();
+        };
+        if section.entries().is_empty() {
+            let error = Error::new(&codes::MISSING_KEY, format!("`{key}` is empty"))
+                .with_hint(format!("Name at least one {what} in it."));
+            self.problems.report(entry.key_span, error);
+        }
+        if let Some(entry) = section.entries().get(MOST_NAMES) {
+            let error = Error::new(&codes::BAD_VALUE, format!("`{key}` has more than {MOST_NAMES} names"))
+                .with_hint("Divide the pipeline among several files.");
+            self.problems.report(entry.key_span, error);
+        }
+        let mut read_ones = Vec::new();
+        for entry in section.entries().iter().take(MOST_NAMES) {
+            self.check_name(what, &entry.key, entry.key_span);
+            self.check_unique(what, entry, names);
+            read_ones.extend(read(entry, &format!("{what} `{}`", entry.key), self));
+        }
+        read_ones
+    }
+
+    /// Names become tables in SQL, folders and labels of metrics, so they are plain.
+    fn check_name(&mut self, what: &str, name: &str, span: Span) {
+        const LONGEST: usize = 64;
+        let is_plain = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+        if !is_plain || name.len() > LONGEST {
+            let error = Error::new(&codes::BAD_VALUE, format!("this is not a name for a {what}")).with_hint(format!(
+                "A name has letters, digits, `_` and `-`, begins with a letter or `_`, and has at most {LONGEST} of them."
+            ));
+            self.problems.report(span, error);
+        }
+    }
+
+    fn check_unique(&mut self, what: &'static str, entry: &Entry, names: &mut Names) {
+        let line = self.problems.line_of(entry.key_span.start);
+        if let Some((other, line)) = names.0.insert(entry.key.to_lowercase(), (what, line)) {
+            let shared = if what == "query" { "" } else { " Sources and views share their names." };
+            let hint = format!(
+                "The {other} in line {line} has it; upper and lower case do not matter, as in SQL.{shared}"
+            );
+            let error =
+                Error::new(&codes::BAD_VALUE, format!("the name `{}` is taken", entry.key)).with_hint(hint);
+            self.problems.report(entry.key_span, error);
+        }
+    }
+
+    fn quarantine(&mut self, entry: &Entry) -> QuarantineConfig {
+        let mut config = QuarantineConfig::default();
+        let problems = &mut self.problems;
+        let Some(section) = Section::open(&entry.value, "`quarantine`", entry.key_span, problems) else {
+            return config;
+        };
+        section.check("`quarantine`", &keys::QUARANTINE, problems, |_| None);
+        if let Some(text) = section.text("maxBytes", problems) {
+            match parse_size(text.text).filter(|bytes| *bytes > 0) {
+                Some(bytes) => config.max_bytes = bytes,
+                None => {
+                    problems.report(text.span, bad_value("maxBytes", text.text, "a size such as `64MiB`"))
+                }
+            }
+        }
+        if let Some(text) = section.text("retention", problems)
+            && !text.text.eq_ignore_ascii_case("forever")
+        {
+            config.retention = parse_duration(text.text);
+            if config.retention.is_none() {
+                problems.report(
+                    text.span,
+                    bad_value("retention", text.text, "a duration such as `30 days`, or forever"),
+                );
+            }
+        }
+        if let Some(text) = section.text("whenFull", problems) {
+            match text.text {
+                "stop" => config.when_full = WhenFull::Stop,
+                "dropOldest" => config.when_full = WhenFull::DropOldest,
+                other => problems.report(text.span, bad_value("whenFull", other, "`stop` or `dropOldest`")),
+            }
+        }
+        config
+    }
+
+    /// The SQL text of an entry and where it begins.
+    pub fn sql(&mut self, entry: &Entry) -> Option<(String, (usize, usize))> {
+        let text = text_of(entry, &mut self.problems)?;
+        if text.text.trim().is_empty() {
+            let error = Error::new(&codes::BAD_VALUE, "the SQL text is empty").with_hint("Write a SELECT.");
+            self.problems.report(entry.key_span, error);
+            return None;
+        }
+        Some((text.text.to_owned(), self.problems.place(text.span.start)))
+    }
+}
+
+/// Names in lower case: what has them, and in which line.
+#[derive(Default)]
+struct Names(HashMap<String, (&'static str, usize)>);
+
+fn view(entry: &Entry, what: &str, reading: &mut Reading<'_>) -> Option<ViewConfig> {
+    let sql_entry = match &entry.value.kind {
+        Kind::Scalar(_) => entry,
+        _ => {
+            let section = Section::open(&entry.value, what, entry.key_span, &mut reading.problems)?;
+            section.check(what, &keys::VIEW, &mut reading.problems, |_| None);
+            section.get("sql")?
+        }
+    };
+    let (sql, place) = reading.sql(sql_entry)?;
+    Some(ViewConfig { name: entry.key.clone(), sql, place })
+}
+
+/// The error for a value of a key that is not of its kind.
+pub(super) fn bad_value(key: &str, text: &str, expected: &str) -> Error {
+    let shown: String = text.chars().take(60).collect();
+    let error = Error::new(&codes::BAD_VALUE, format!("`{key}` is `{shown}`, expected {expected}"));
+    match keys::ALL.iter().flat_map(|section| section.keys).find(|known| known.name == key) {
+        Some(known) => error.with_hint(known.doc),
+        None => error,
+    }
+}

@@ -1,0 +1,115 @@
+//! The table of error codes. 1 the file, 2 sources, 3 records, 4 queries, 5 sinks, 6 checkpoints, 7 the log,
+//! 8 serving, 9 Forebay itself. A code, once released, keeps its meaning.
+
+use super::{Code, Fault};
+
+macro_rules! codes {
+    ($($name:ident = $id:literal, $fault:ident, retry $retry:literal, $title:literal, $meaning:literal, $remedy:literal;)*) => {
+        $(
+            #[doc = $meaning]
+            pub static $name: Code = Code {
+                id: $id, title: $title, fault: Fault::$fault, retry: $retry, meaning: $meaning, remedy: $remedy,
+            };
+        )*
+        /// Every code, in the order of its number.
+        pub static ALL: &[&Code] = &[$(&$name),*];
+    };
+}
+
+codes! {
+    FILE_UNREADABLE = "FB-1001", User, retry false, "pipeline file unreadable",
+        "The pipeline file does not exist or cannot be read.", "Check the path and its permissions.";
+    YAML = "FB-1002", User, retry false, "not valid YAML",
+        "The pipeline file is not valid YAML.", "Look at the marked place: indentation and quotes are the usual causes.";
+    UNKNOWN_KEY = "FB-1003", User, retry false, "unknown key",
+        "The file holds a key or option that nobody reads; nothing is silently ignored.", "Use one of the listed names.";
+    MISSING_KEY = "FB-1004", User, retry false, "missing key",
+        "A key or option that is needed is not there.", "Add it; the reference names its type and an example.";
+    BAD_VALUE = "FB-1005", User, retry false, "bad value",
+        "A value is not of the kind its key asks for.", "Write a value of the kind that is named. Durations read `10 seconds`, sizes `64MiB`.";
+    BAD_SCHEMA = "FB-1006", User, retry false, "bad schema",
+        "A schema is not a valid Spark DDL string.", "Write `name TYPE, name TYPE NOT NULL`, for example `id STRING, at TIMESTAMP`.";
+    UNKNOWN_FORMAT = "FB-1007", User, retry false, "unknown format",
+        "No connector has this name.", "Use one of the listed formats.";
+    NOT_YET = "FB-1008", User, retry false, "not supported yet",
+        "Spark has this; Forebay does not have it yet and says so rather than doing something else.", "See docs/ for what is supported.";
+    WRONG_USE = "FB-1009", User, retry false, "wrong use",
+        "The command or its arguments do not fit together.", "See `forebay --help`.";
+    SECRET = "FB-1010", User, retry false, "secret unavailable",
+        "A secret could not be read from the environment or its file.", "Set the variable or create the file; secrets never stand in the pipeline file itself.";
+
+    SOURCE_UNAVAILABLE = "FB-2001", External, retry true, "source unavailable",
+        "The source does not answer.", "Check that the broker runs and that its address is right. Forebay keeps trying.";
+    SOURCE_REFUSED = "FB-2002", External, retry false, "source refused",
+        "The source answered with a refusal that trying again will not change.", "Read the broker's words in the detail.";
+    DATA_LOSS = "FB-2003", External, retry false, "records are gone",
+        "Records between the last committed position and the oldest that the source still has are gone (retention, or the topic was made anew).",
+        "Set `failOnDataLoss: false` to go on with what is there, or restore the topic.";
+    BAD_BATCH = "FB-2004", External, retry false, "damaged record batch",
+        "A record batch fails its checksum or breaks the format.", "The log or the way to it damages data; look at the broker's disk.";
+    SOURCE_AUTH = "FB-2005", External, retry true, "source authentication failed",
+        "The broker did not accept the credentials or its certificate could not be verified.", "Check the `kafka.security.protocol`, `kafka.sasl.*` and `kafka.ssl.*` options.";
+
+    DECODE_FAILFAST = "FB-3001", User, retry false, "record not decodable",
+        "A record could not be decoded and the mode is FAILFAST.", "Mend the record or its producer, or use the mode `quarantine`, which sets such records aside.";
+    QUARANTINE_FULL = "FB-3002", User, retry true, "quarantine full",
+        "The quarantine has reached its bound and its policy is to stop.", "Look at `forebay quarantine ls`, then replay or drop what is there, or raise `quarantine.maxBytes`.";
+    QUARANTINE_NOT_FOUND = "FB-3003", User, retry false, "no such quarantined record",
+        "No record in the quarantine has this identifier.", "List them with `forebay quarantine ls`.";
+
+    SQL_SYNTAX = "FB-4001", User, retry false, "SQL syntax",
+        "The SQL text cannot be parsed.", "Forebay speaks Spark's dialect.";
+    SQL_PLAN = "FB-4002", User, retry false, "SQL cannot be planned",
+        "The SQL text names a table, column or function that does not exist, or types do not fit.", "Compare with the schema of the source.";
+    NOT_STREAMING = "FB-4003", User, retry false, "not possible over a stream yet",
+        "The query needs an operator that has no incremental form here yet; running it once per epoch would give wrong answers.",
+        "Write the rows to a table and aggregate them with `forebay query`.";
+    QUERY_FAILED = "FB-4004", User, retry false, "query failed on a row",
+        "An expression of the query failed while it was computed.", "Guard the expression, for example with `try_cast` or `CASE WHEN`.";
+    QUERY_LIMIT = "FB-4005", User, retry false, "query over its limit",
+        "The query took more time, memory or rows than it is allowed.", "Ask for less with WHERE or LIMIT, or raise the limit.";
+
+    SINK_UNAVAILABLE = "FB-5001", External, retry true, "sink unavailable",
+        "The sink does not answer or its storage refuses; nothing is dropped meanwhile.", "Forebay keeps trying with back-off; read the detail.";
+    SINK_SCHEMA = "FB-5002", User, retry false, "schema does not fit the table",
+        "The query's columns do not fit the table that exists.", "Change the query, or set `mergeSchema: true` to add new columns.";
+    SINK_CONFLICT = "FB-5003", External, retry true, "concurrent change of the table",
+        "Another writer changed the table in a way that this commit cannot pass.", "Forebay tries again on the newest version.";
+    SINK_UNSUPPORTED = "FB-5004", User, retry false, "table feature not supported",
+        "The table needs a feature that this writer does not have.", "Remove the table feature, or write to another table.";
+    STORAGE = "FB-5005", External, retry false, "storage failed",
+        "The disk refused a write or an fsync. After a failed fsync nothing is known about what reached the disk, so Forebay stops instead of guessing.",
+        "Mend the disk or make room, then start again: it goes on where it was.";
+
+    CHECKPOINT_LOCKED = "FB-6001", User, retry false, "checkpoint in use",
+        "Another process runs on this checkpoint.", "Stop the other process, or give this query a `checkpointLocation` of its own.";
+    CHECKPOINT_OTHER_QUERY = "FB-6002", User, retry false, "checkpoint of another query",
+        "The checkpoint was written by a query that differs in what must not differ.", "Use a new `checkpointLocation`, or undo the change.";
+    CHECKPOINT_DAMAGED = "FB-6003", External, retry false, "checkpoint damaged",
+        "A file of the checkpoint fails its checksum or has a hole.", "Restore it from a copy. Do not delete it: that would write rows again.";
+    CHECKPOINT_VERSION = "FB-6004", User, retry false, "checkpoint of another version",
+        "The checkpoint was written by a newer Forebay.", "Use that version, or a newer one.";
+
+    LOG_LOCKED = "FB-7001", User, retry false, "log in use",
+        "Another process has this log open.", "Stop it, or give another `--data`.";
+    LOG_FAILED = "FB-7002", External, retry false, "log failed",
+        "The embedded log cannot be opened or written.", "Read the detail: disk full, permissions or a damaged file.";
+    ADDRESS = "FB-7003", User, retry false, "address unavailable",
+        "The address cannot be listened on.", "Choose another with `--kafka` or `--http`, or stop what uses it.";
+
+    HTTP = "FB-8001", User, retry false, "request refused",
+        "The HTTP request cannot be served.", "See the detail.";
+
+    INTERNAL = "FB-9001", Internal, retry false, "internal error",
+        "Forebay broke one of its own rules.", "Please report it with the log around this line.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_in_order() {
+        assert!(ALL.is_sorted_by(|a, b| a.id < b.id));
+    }
+}

@@ -1,0 +1,65 @@
+//! Bytes to columns, with a policy for records that do not fit.
+//!
+//! A decoder looks at each record alone: a record either gives exactly one row or one [`BadRecord`] (or is dropped,
+//! where the user asked for that), and its neighbours are the same as if it had not been there.
+
+use arrow::array::{BinaryViewArray, RecordBatch};
+use arrow::datatypes::SchemaRef;
+
+use crate::error::Result;
+
+/// What becomes of a record that does not decode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BadRecordMode {
+    /// It goes to the quarantine with its code, place and raw bytes. Forebay's default.
+    #[default]
+    Quarantine,
+    /// As in Spark: fields that do not fit are NULL, the text goes to `_corrupt_record` if the schema has it.
+    Permissive,
+    /// As in Spark: it is dropped (and counted).
+    DropMalformed,
+    /// As in Spark: the query stops.
+    FailFast,
+}
+
+/// A way to read values: makes decoders, one per lane.
+pub trait Format: Send + Sync {
+    /// The columns of a decoded value.
+    fn schema(&self) -> SchemaRef;
+
+    /// A decoder of its own for one lane; it may keep buffers between calls.
+    fn decoder(&self) -> Box<dyn Decoder>;
+}
+
+/// Decodes the values of a lane.
+pub trait Decoder: Send {
+    /// Decodes all values. Fails only in the mode FAILFAST (`DECODE_FAILFAST`, with the index of the record as its
+    /// place) or when memory limits are broken.
+    fn decode(&mut self, values: &BinaryViewArray) -> Result<Decoded>;
+}
+
+/// The outcome for some records: `rows + bad + dropped` is their number.
+#[derive(Clone, Debug)]
+pub struct Decoded {
+    /// One row per good record, in order.
+    pub rows: RecordBatch,
+    /// For each row the index of its record; `None` if every record gave its row.
+    pub kept: Option<Vec<u32>>,
+    /// The records that did not decode, by ascending index (mode quarantine).
+    pub bad: Vec<BadRecord>,
+    /// Records that were dropped (mode DROPMALFORMED).
+    pub dropped: u64,
+}
+
+/// Why a record did not decode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadRecord {
+    /// The index of the record in the values that were given.
+    pub index: u32,
+    /// A stable code such as `json.truncated` or `json.type`.
+    pub code: &'static str,
+    /// The JSON path of the field, `$` for the record as a whole.
+    pub path: String,
+    /// What was expected and what was found, without the record's content.
+    pub why: String,
+}

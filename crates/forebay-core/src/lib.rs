@@ -1,0 +1,29 @@
+//! Forebay's words as types, its configuration, and its decisions as pure functions.
+//!
+//! This crate opens no file, no socket and no clock of its own: it takes facts and returns decisions. The other
+//! crates meet only here: sources, sinks and formats implement [`source::Source`], [`sink::Sink`] and
+//! [`format::Format`]; the engine drives them without knowing which system stands behind. Arrow's arrays are the
+//! only currency; a record is never an object of its own on the way from source to sink.
+//!
+//! Where to read next: [`source`] and [`sink`] for the two ends of an epoch, [`ledger`] for what is counted,
+//! [`config`] for the pipeline file, [`error`] for how failures speak.
+
+pub mod checkpoint;
+pub mod clock;
+pub mod config;
+pub mod ddl;
+pub mod error;
+pub mod format;
+pub mod ledger;
+pub mod limits;
+pub mod options;
+pub mod position;
+pub mod progress;
+pub mod reference;
+pub mod sink;
+pub mod source;
+pub mod trigger;
+
+pub use error::{Code, Error, Fault, Result};
+pub use ledger::Ledger;
+pub use position::{Epoch, Partition, Position, PositionRange, Positions};

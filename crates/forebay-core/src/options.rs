@@ -1,0 +1,391 @@
+//! Options: declared once by a connector, parsed once when the file is validated, documented from the same table.
+//!
+//! A connector publishes a [`ConnectorSpec`]. Parsing ([`Options::parse`]), the reference in `docs/configuration.md`
+//! and the suggestions in error messages all read it; no option is parsed anywhere else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use crate::error::{Error, codes};
+
+/// What a connector is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectorKind {
+    /// A query reads from it.
+    Source,
+    /// A query writes to it.
+    Sink,
+    /// It decodes the values of a source.
+    Format,
+}
+
+/// A connector's entry in the registry: its name, its options and their documentation.
+#[derive(Debug)]
+pub struct ConnectorSpec {
+    /// The name in `format:` (or `value:`).
+    pub name: &'static str,
+    /// Source, sink or format.
+    pub kind: ConnectorKind,
+    /// One or two sentences for the reference.
+    pub summary: &'static str,
+    /// What it promises about rows after a crash, for the reference.
+    pub delivery: &'static str,
+    /// The options, in the order of the reference.
+    pub options: &'static [OptionSpec],
+    /// Prefixes of options that are handed on as they are, for example `kafka.`.
+    pub prefixes: &'static [&'static str],
+    /// A piece of a pipeline file that works.
+    pub example: &'static str,
+}
+
+/// One option.
+#[derive(Debug)]
+pub struct OptionSpec {
+    /// Its name, Spark's own where Spark has it.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: OptionKind,
+    /// Its default as it would be written in the file.
+    pub default: Option<&'static str>,
+    /// True if it must be given.
+    pub required: bool,
+    /// Its entry in the reference: units, limits, what it is for.
+    pub doc: &'static str,
+}
+
+/// The type of an option's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OptionKind {
+    /// Any text.
+    String,
+    /// `true` or `false`.
+    Bool,
+    /// A whole number, at least the first and at most the second.
+    Integer(i64, i64),
+    /// A duration: `10 seconds`.
+    Duration,
+    /// A size in bytes: `64MiB`.
+    Size,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+}
+
+/// A parsed value of an option.
+#[derive(Clone, PartialEq)]
+enum Value {
+    Text(String),
+    Bool(bool),
+    Integer(i64),
+    Duration(Duration),
+    Size(u64),
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => text.fmt(f),
+            Self::Bool(yes) => yes.fmt(f),
+            Self::Integer(number) => number.fmt(f),
+            Self::Duration(duration) => duration.fmt(f),
+            Self::Size(bytes) => bytes.fmt(f),
+        }
+    }
+}
+
+/// The options of one source, sink or format, checked against its [`ConnectorSpec`]; defaults are filled in.
+///
+/// Prints secrets as `***`: options whose names say so ([`looks_secret`]) and those that were marked.
+#[derive(Clone, Default)]
+pub struct Options {
+    values: BTreeMap<&'static str, Value>,
+    passed_on: BTreeMap<String, String>,
+    /// Names, in lower case, of options whose values came from the environment or a file.
+    secret: BTreeSet<String>,
+}
+
+impl Options {
+    /// Checks raw texts against the spec: unknown names (with the nearest known one), missing and malformed
+    /// values. All problems are returned at once, each with the name of its option.
+    pub fn parse(spec: &ConnectorSpec, raw: &BTreeMap<String, String>) -> Result<Self, Vec<(String, Error)>> {
+        let mut parsed = Self::default();
+        let mut problems = Vec::new();
+        for (name, text) in raw {
+            if spec.prefixes.iter().any(|prefix| name.starts_with(prefix)) {
+                parsed.passed_on.insert(name.clone(), text.clone());
+                continue;
+            }
+            match spec.options.iter().find(|option| option.name.eq_ignore_ascii_case(name)) {
+                Some(option) => match parse_value(option, text) {
+                    Ok(value) => drop(parsed.values.insert(option.name, value)),
+                    Err(error) => problems.push((name.clone(), error)),
+                },
+                None => {
+                    let known = spec.options.iter().map(|option| option.name);
+                    problems.push((name.clone(), unknown_name("option", name, known)));
+                }
+            }
+        }
+        for option in spec.options {
+            if parsed.values.contains_key(option.name) {
+                continue;
+            }
+            match option.default {
+                Some(default) => match parse_value(option, default) {
+                    Ok(value) => drop(parsed.values.insert(option.name, value)),
+                    Err(error) => problems.push((option.name.to_owned(), error)),
+                },
+                None if option.required => {
+                    let already = problems.iter().any(|(name, _)| name.eq_ignore_ascii_case(option.name));
+                    if !already {
+                        let message = format!("option `{}` is missing", option.name);
+                        let error = Error::new(&codes::MISSING_KEY, message).with_hint(option.doc);
+                        problems.push((option.name.to_owned(), error));
+                    }
+                }
+                None => {}
+            }
+        }
+        if problems.is_empty() { Ok(parsed) } else { Err(problems) }
+    }
+
+    /// A text option; `None` if not given and without default.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.values.get(name) {
+            Some(Value::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A yes-or-no option; false if not given and without default.
+    pub fn bool(&self, name: &str) -> bool {
+        matches!(self.values.get(name), Some(Value::Bool(true)))
+    }
+
+    /// A whole number.
+    pub fn integer(&self, name: &str) -> Option<i64> {
+        match self.values.get(name) {
+            Some(Value::Integer(number)) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// A duration.
+    pub fn duration(&self, name: &str) -> Option<Duration> {
+        match self.values.get(name) {
+            Some(Value::Duration(duration)) => Some(*duration),
+            _ => None,
+        }
+    }
+
+    /// A size in bytes.
+    pub fn size(&self, name: &str) -> Option<u64> {
+        match self.values.get(name) {
+            Some(Value::Size(size)) => Some(*size),
+            _ => None,
+        }
+    }
+
+    /// The options that are handed on as they are, by their full names.
+    pub fn passed_on(&self) -> &BTreeMap<String, String> {
+        &self.passed_on
+    }
+
+    /// Marks an option as a secret, whatever its name: its value is never printed.
+    pub fn mark_secret(&mut self, name: &str) {
+        self.secret.insert(name.to_ascii_lowercase());
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_secret = |name: &str| looks_secret(name) || self.secret.contains(&name.to_ascii_lowercase());
+        let mut map = f.debug_map();
+        for (name, value) in &self.values {
+            let value: &dyn fmt::Debug = if is_secret(name) { &"***" } else { value };
+            map.entry(name, value);
+        }
+        for (name, value) in &self.passed_on {
+            let value: &str = if is_secret(name) { "***" } else { value };
+            map.entry(name, &value);
+        }
+        map.finish()
+    }
+}
+
+/// True if an option of this name probably holds a secret, so that it is never printed.
+///
+/// Errs on the side of hiding: `kafka.sasl.oauthbearer.token.endpoint.url` is hidden too.
+pub fn looks_secret(name: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "password",
+        "passwd",
+        "passphrase",
+        "jaas",
+        "token",
+        "secret",
+        "credential",
+        "keystore.key",
+        "private",
+    ];
+    let lower = name.to_ascii_lowercase();
+    let squeezed = lower.replace(['.', '-', '_'], "");
+    WORDS.iter().any(|word| lower.contains(word))
+        || squeezed.contains("apikey")
+        || squeezed.contains("accesskey")
+}
+
+impl OptionKind {
+    /// What a value of this kind looks like, for messages and the reference: `a duration such as ...`.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::String => "a text".to_owned(),
+            Self::Bool => "true or false".to_owned(),
+            Self::Integer(min, i64::MAX) => format!("a whole number, at least {min}"),
+            Self::Integer(min, max) => format!("a whole number from {min} to {max}"),
+            Self::Duration => "a duration such as `10 seconds`".to_owned(),
+            Self::Size => "a size such as `64MiB`".to_owned(),
+            Self::OneOf(words) => format!("one of {}", words.join(", ")),
+        }
+    }
+}
+
+fn parse_value(option: &OptionSpec, text: &str) -> Result<Value, Error> {
+    let name = option.name;
+    let bad = || {
+        let expected = option.kind.describe();
+        Error::new(&codes::BAD_VALUE, format!("option `{name}` is `{text}`, expected {expected}"))
+            .with_hint(option.doc)
+    };
+    match option.kind {
+        OptionKind::String => Ok(Value::Text(text.to_owned())),
+        OptionKind::Bool => match text.to_ascii_lowercase().as_str() {
+            "true" => Ok(Value::Bool(true)),
+            "false" => Ok(Value::Bool(false)),
+            _ => Err(bad()),
+        },
+        OptionKind::Integer(min, max) => match text.replace('_', "").parse::<i64>() {
+            Ok(number) if (min..=max).contains(&number) => Ok(Value::Integer(number)),
+            _ => Err(bad()),
+        },
+        OptionKind::Duration => parse_duration(text).map(Value::Duration).ok_or_else(bad),
+        OptionKind::Size => parse_size(text).map(Value::Size).ok_or_else(bad),
+        OptionKind::OneOf(words) => match words.iter().find(|word| word.eq_ignore_ascii_case(text)) {
+            Some(word) => Ok(Value::Text((*word).to_owned())),
+            None => Err(bad()),
+        },
+    }
+}
+
+/// The error for a name that nobody knows: lists what exists and guesses what was meant.
+pub fn unknown_name<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Error {
+    /// No name is longer; a longer word is not compared, since comparing costs the product of the lengths.
+    const LONGEST: usize = 64;
+    let known: Vec<&str> = known.collect();
+    let lower = name.to_ascii_lowercase();
+    let nearest = known
+        .iter()
+        .filter(|_| name.len() <= LONGEST)
+        .map(|candidate| (strsim::damerau_levenshtein(&lower, &candidate.to_ascii_lowercase()), *candidate))
+        .min()
+        .filter(|(distance, _)| *distance <= 1 + name.len() / 3);
+    let mut hint = String::new();
+    if let Some((_, candidate)) = nearest {
+        hint = format!("Did you mean `{candidate}`? ");
+    }
+    hint.push_str(&format!("Known: {}.", known.join(", ")));
+    let shown = match name.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.to_owned(),
+    };
+    Error::new(&codes::UNKNOWN_KEY, format!("unknown {what} `{shown}`")).with_hint(hint)
+}
+
+/// Reads `10 seconds`, `1 minute`, `500 ms`, `2h`; sums such as `1 hour 30 minutes` too. Bare numbers have no unit
+/// and are refused.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let mut rest = text.trim();
+    if rest.is_empty() {
+        return None;
+    }
+    let mut total_ms: u64 = 0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let number: u64 = rest[..digits].parse().ok()?;
+        rest = rest[digits..].trim_start();
+        let letters = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+        let factor: u64 = match rest[..letters].to_ascii_lowercase().as_str() {
+            "ms" | "millisecond" | "milliseconds" => 1,
+            "s" | "sec" | "secs" | "second" | "seconds" => 1_000,
+            "m" | "min" | "mins" | "minute" | "minutes" => 60_000,
+            "h" | "hour" | "hours" => 3_600_000,
+            "d" | "day" | "days" => 86_400_000,
+            "w" | "week" | "weeks" => 604_800_000,
+            _ => return None,
+        };
+        total_ms = total_ms.checked_add(number.checked_mul(factor)?)?;
+        rest = rest[letters..].trim_start();
+    }
+    Some(Duration::from_millis(total_ms))
+}
+
+/// Reads `1024`, `64MiB`, `64 MB`, `1GiB`; KB, MB and GB count by 1000, KiB, MiB and GiB by 1024.
+pub fn parse_size(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..digits].parse().ok()?;
+    let factor: u64 = match text[digits..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "tb" => 1_000_000_000_000,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        "g" | "gib" => 1 << 30,
+        "t" | "tib" => 1 << 40,
+        _ => return None,
+    };
+    number.checked_mul(factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_and_sizes_read_as_people_write_them() {
+        assert_eq!(parse_duration("10 seconds"), Some(Duration::from_secs(10)));
+        assert_eq!(parse_duration("1 hour 30 minutes"), Some(Duration::from_secs(5400)));
+        assert_eq!(parse_duration("500ms"), Some(Duration::from_millis(500)));
+        for bad in ["", "10", "ten seconds", "10 parsecs", "99999999999999999999 s", "9999999999999999 w"] {
+            assert_eq!(parse_duration(bad), None, "{bad}");
+        }
+        assert_eq!(parse_size("64MiB"), Some(64 << 20));
+        assert_eq!(parse_size("1 GB"), Some(1_000_000_000));
+        assert_eq!(parse_size("18446744073709551615 KiB"), None);
+    }
+
+    #[test]
+    fn an_unknown_option_names_the_nearest_and_lists_all() {
+        const SPEC: ConnectorSpec = ConnectorSpec {
+            name: "t",
+            kind: ConnectorKind::Source,
+            summary: "",
+            delivery: "",
+            options: &[OptionSpec {
+                name: "startingOffsets",
+                kind: OptionKind::String,
+                default: None,
+                required: false,
+                doc: "",
+            }],
+            prefixes: &["kafka."],
+            example: "",
+        };
+        let raw = BTreeMap::from([("startingOfsets".to_owned(), "latest".to_owned())]);
+        let problems = Options::parse(&SPEC, &raw).unwrap_err();
+        assert_eq!(problems.len(), 1);
+        assert!(problems[0].1.hint().contains("Did you mean `startingOffsets`?"));
+    }
+}

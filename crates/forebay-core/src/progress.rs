@@ -1,0 +1,384 @@
+//! Progress reports with Spark's field names: what one epoch did, as tools that watch Spark already read it.
+//!
+//! [`StreamingQueryProgress`] prints the JSON of Spark's class of that name, field by field, and one object more:
+//! `forebay`, with the ledger. What must stay true: a report is computed from [`Facts`] alone, so the same epoch
+//! gives the same report, and no rate is ever a number that JSON cannot hold.
+//!
+//! Spark's habits that are kept because tools rely on them: a rate that is not finite is left out; an empty map is
+//! left out; the input rate of the first epoch is 0 (nothing came before it); processing is taken to last at least
+//! one millisecond; metrics are texts.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::ledger::Ledger;
+use crate::position::{Epoch, Positions, to_spark_json};
+use crate::sink::Written;
+
+/// The report of one committed epoch. Serialises to Spark's JSON.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StreamingQueryProgress {
+    /// The query's identity, the same for its whole life.
+    pub id: String,
+    /// The identity of this run.
+    pub run_id: String,
+    /// The query's name.
+    pub name: Option<String>,
+    /// When the epoch began, ISO 8601 in UTC with milliseconds.
+    pub timestamp: String,
+    /// The number of the epoch.
+    pub batch_id: u64,
+    /// How long the epoch took, milliseconds.
+    pub batch_duration: u64,
+    /// Records that were read.
+    pub num_input_rows: u64,
+    /// Records read, by the time since the epoch before began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_rows_per_second: Option<f64>,
+    /// Records read, by the time this epoch took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processed_rows_per_second: Option<f64>,
+    /// How long each part took, milliseconds, by Spark's names of the parts.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub duration_ms: BTreeMap<String, u64>,
+    /// Statistics of event time, and the watermark.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub event_time: BTreeMap<String, String>,
+    /// One entry per stateful operator.
+    #[serde(default)]
+    pub state_operators: Vec<Value>,
+    /// One entry per source.
+    pub sources: Vec<SourceProgress>,
+    /// The sink.
+    pub sink: SinkProgress,
+    /// What Spark does not report.
+    #[serde(default)]
+    pub forebay: ForebayProgress,
+}
+
+/// What one source gave.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceProgress {
+    /// `KafkaV2[Subscribe[iot_topic]]`.
+    pub description: String,
+    /// Where the epoch began, `{"topic":{"0":12}}`. Spark prints null in a query's first epoch; here it is known.
+    pub start_offset: Value,
+    /// Where it ended: the first offset that it did not read.
+    pub end_offset: Value,
+    /// The end of the source when the epoch was planned.
+    #[serde(default)]
+    pub latest_offset: Value,
+    /// Records that were read.
+    pub num_input_rows: u64,
+    /// As in the report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_rows_per_second: Option<f64>,
+    /// As in the report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processed_rows_per_second: Option<f64>,
+    /// Spark's `minOffsetsBehindLatest`, `maxOffsetsBehindLatest`, `avgOffsetsBehindLatest`, as texts.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metrics: BTreeMap<String, String>,
+}
+
+/// What the sink took.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SinkProgress {
+    /// `DeltaSink[/lake/iot]`.
+    pub description: String,
+    /// Rows that were written; Spark prints -1 where the sink does not know, and so old reports may.
+    #[serde(default)]
+    pub num_output_rows: i64,
+    /// Bytes and files, as texts, where the sink writes files.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metrics: BTreeMap<String, String>,
+}
+
+/// What Spark does not report.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ForebayProgress {
+    /// The balance of this epoch.
+    pub ledger: Ledger,
+    /// The balance of all committed epochs of the query, this one included.
+    pub total: Ledger,
+}
+
+/// What is known when an epoch is committed; a report needs nothing else.
+#[derive(Clone, Debug)]
+pub struct Facts<'a> {
+    /// The query's identity.
+    pub id: &'a str,
+    /// The identity of this run.
+    pub run_id: &'a str,
+    /// The query's name.
+    pub name: &'a str,
+    /// When the epoch began, milliseconds since 1970.
+    pub timestamp_ms: i64,
+    /// Its number.
+    pub epoch: Epoch,
+    /// When it was committed, milliseconds since 1970.
+    pub ended_ms: i64,
+    /// When the epoch before it began in this run, if there was one.
+    pub previous_ms: Option<i64>,
+    /// How long it took to ask the source for its ends.
+    pub latest_offset: Duration,
+    /// How long it took to make the plan durable.
+    pub wal_commit: Duration,
+    /// How long it took to read, compute and write.
+    pub add_batch: Duration,
+    /// How long it took to make the commit durable.
+    pub commit_offsets: Duration,
+    /// The source's description of itself.
+    pub source: &'a str,
+    /// Where the epoch began.
+    pub starts: &'a Positions,
+    /// Where it ended.
+    pub ends: &'a Positions,
+    /// The ends of the source when the epoch was planned.
+    pub latest: &'a Positions,
+    /// The sink's description of itself.
+    pub sink: &'a str,
+    /// What the sink wrote.
+    pub written: Written,
+    /// The balance of this epoch.
+    pub ledger: &'a Ledger,
+    /// The balance of all committed epochs.
+    pub total: &'a Ledger,
+}
+
+impl StreamingQueryProgress {
+    /// The report of an epoch.
+    pub fn from_facts(facts: &Facts<'_>) -> Self {
+        let took_ms = u64::try_from(facts.ended_ms.saturating_sub(facts.timestamp_ms)).unwrap_or(0);
+        let rows = facts.ledger.read;
+        let input_rate = match facts.previous_ms {
+            Some(previous) => rate(rows, facts.timestamp_ms.saturating_sub(previous)),
+            None => Some(0.0),
+        };
+        let processed_rate = rate(rows, i64::try_from(took_ms.max(1)).unwrap_or(i64::MAX));
+        let source = SourceProgress {
+            description: facts.source.to_owned(),
+            start_offset: to_spark_json(facts.starts),
+            end_offset: to_spark_json(facts.ends),
+            latest_offset: to_spark_json(facts.latest),
+            num_input_rows: rows,
+            input_rows_per_second: input_rate,
+            processed_rows_per_second: processed_rate,
+            metrics: behind_latest(facts.ends, facts.latest),
+        };
+        Self {
+            id: facts.id.to_owned(),
+            run_id: facts.run_id.to_owned(),
+            name: Some(facts.name.to_owned()),
+            timestamp: iso_millis(facts.timestamp_ms),
+            batch_id: facts.epoch.0,
+            batch_duration: took_ms,
+            num_input_rows: rows,
+            input_rows_per_second: input_rate,
+            processed_rows_per_second: processed_rate,
+            duration_ms: durations(facts, took_ms),
+            event_time: BTreeMap::new(),
+            state_operators: Vec::new(),
+            sources: vec![source],
+            sink: SinkProgress {
+                description: facts.sink.to_owned(),
+                num_output_rows: i64::try_from(facts.written.rows).unwrap_or(i64::MAX),
+                metrics: written_metrics(facts.written),
+            },
+            forebay: ForebayProgress { ledger: *facts.ledger, total: *facts.total },
+        }
+    }
+
+    /// When the epoch began, milliseconds since 1970 (from the timestamp; 0 if that is not one).
+    pub fn started_ms(&self) -> i64 {
+        DateTime::parse_from_rfc3339(&self.timestamp).map_or(0, |at| at.timestamp_millis())
+    }
+
+    /// Spark's `progress.json`: one line.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Spark's `progress.prettyJson`.
+    pub fn to_pretty_json(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_default()
+    }
+}
+
+/// Records per second, as Spark computes it: not there when it is not finite.
+fn rate(rows: u64, millis: i64) -> Option<f64> {
+    let rate = rows as f64 / (millis as f64 / 1000.0);
+    rate.is_finite().then_some(rate)
+}
+
+/// `2016-12-14T18:45:24.873Z`.
+fn iso_millis(ms: i64) -> String {
+    DateTime::from_timestamp_millis(ms).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+fn durations(facts: &Facts<'_>, took_ms: u64) -> BTreeMap<String, u64> {
+    // A query is planned once and reads lazily: Spark's parts are named, and are zero here.
+    let parts = [
+        ("latestOffset", facts.latest_offset),
+        ("queryPlanning", Duration::ZERO),
+        ("getBatch", Duration::ZERO),
+        ("walCommit", facts.wal_commit),
+        ("addBatch", facts.add_batch),
+        ("commitOffsets", facts.commit_offsets),
+        ("triggerExecution", Duration::from_millis(took_ms)),
+    ];
+    let millis = |part: Duration| u64::try_from(part.as_millis()).unwrap_or(u64::MAX);
+    parts.into_iter().map(|(name, part)| (name.to_owned(), millis(part))).collect()
+}
+
+/// How far the epoch's end lies behind the source's end, over the partitions; the names and texts are those of
+/// Spark's Kafka source.
+fn behind_latest(ends: &Positions, latest: &Positions) -> BTreeMap<String, String> {
+    let behind: Vec<i64> = latest
+        .iter()
+        .filter_map(|(partition, latest)| Some(latest.0.saturating_sub(ends.get(partition)?.0).max(0)))
+        .collect();
+    let (Some(min), Some(max)) = (behind.iter().min(), behind.iter().max()) else {
+        return BTreeMap::new();
+    };
+    let average = behind.iter().map(|&count| count as f64).sum::<f64>() / behind.len() as f64;
+    BTreeMap::from([
+        ("avgOffsetsBehindLatest".to_owned(), format!("{average:?}")),
+        ("maxOffsetsBehindLatest".to_owned(), max.to_string()),
+        ("minOffsetsBehindLatest".to_owned(), min.to_string()),
+    ])
+}
+
+fn written_metrics(written: Written) -> BTreeMap<String, String> {
+    if written.files == 0 {
+        return BTreeMap::new();
+    }
+    BTreeMap::from([
+        ("numOutputBytes".to_owned(), written.bytes.to_string()),
+        ("numOutputFiles".to_owned(), written.files.to_string()),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::position::{Partition, Position};
+
+    fn positions(topic: &str, at: &[(i32, i64)]) -> Positions {
+        at.iter().map(|&(index, offset)| (Partition::new(topic, index), Position(offset))).collect()
+    }
+
+    fn report(previous_ms: Option<i64>, ended_ms: i64) -> StreamingQueryProgress {
+        let ledger = Ledger { read: 10, emitted: 9, filtered: 1, rows_out: 9, ..Ledger::default() };
+        StreamingQueryProgress::from_facts(&Facts {
+            id: "ce011fdc-8762-4dcb-84eb-a77333e28109",
+            run_id: "88e2ff94-ede0-45a8-b687-6316fbef529a",
+            name: "MyQuery",
+            timestamp_ms: 1_481_741_124_873,
+            epoch: Epoch(3),
+            ended_ms,
+            previous_ms,
+            latest_offset: Duration::from_micros(2_900),
+            wal_commit: Duration::from_millis(12),
+            add_batch: Duration::from_millis(31),
+            commit_offsets: Duration::from_millis(4),
+            source: "KafkaV2[Subscribe[topic-0]]",
+            starts: &positions("topic-0", &[(0, 1), (1, 1), (2, 0), (3, 1), (4, 1)]),
+            ends: &positions("topic-0", &[(0, 1), (1, 1), (2, 10), (3, 1), (4, 1)]),
+            latest: &positions("topic-0", &[(0, 1), (1, 1), (2, 15), (3, 1), (4, 1)]),
+            sink: "DeltaSink[/lake/iot]",
+            written: Written { rows: 9, bytes: 2048, files: 1 },
+            ledger: &ledger,
+            total: &ledger,
+        })
+    }
+
+    #[test]
+    fn a_report_prints_the_fields_of_spark_by_its_names() {
+        let expected = serde_json::json!({
+            "id": "ce011fdc-8762-4dcb-84eb-a77333e28109",
+            "runId": "88e2ff94-ede0-45a8-b687-6316fbef529a",
+            "name": "MyQuery",
+            "timestamp": "2016-12-14T18:45:24.873Z",
+            "batchId": 3,
+            "batchDuration": 50,
+            "numInputRows": 10,
+            "inputRowsPerSecond": 100.0,
+            "processedRowsPerSecond": 200.0,
+            "durationMs": {
+                "addBatch": 31, "commitOffsets": 4, "getBatch": 0, "latestOffset": 2, "queryPlanning": 0,
+                "triggerExecution": 50, "walCommit": 12
+            },
+            "stateOperators": [],
+            "sources": [{
+                "description": "KafkaV2[Subscribe[topic-0]]",
+                "startOffset": {"topic-0": {"0": 1, "1": 1, "2": 0, "3": 1, "4": 1}},
+                "endOffset": {"topic-0": {"0": 1, "1": 1, "2": 10, "3": 1, "4": 1}},
+                "latestOffset": {"topic-0": {"0": 1, "1": 1, "2": 15, "3": 1, "4": 1}},
+                "numInputRows": 10,
+                "inputRowsPerSecond": 100.0,
+                "processedRowsPerSecond": 200.0,
+                "metrics": {
+                    "avgOffsetsBehindLatest": "1.0", "maxOffsetsBehindLatest": "5", "minOffsetsBehindLatest": "0"
+                }
+            }],
+            "sink": {
+                "description": "DeltaSink[/lake/iot]", "numOutputRows": 9,
+                "metrics": {"numOutputBytes": "2048", "numOutputFiles": "1"}
+            }
+        });
+        let report = report(Some(1_481_741_124_773), 1_481_741_124_923);
+        let mut printed: Value = serde_json::from_str(&report.to_json()).unwrap();
+        let own = printed.as_object_mut().unwrap().remove("forebay").unwrap();
+        assert_eq!(printed, expected);
+        assert_eq!(own["ledger"]["emitted"], 9);
+        assert_eq!(serde_json::from_str::<StreamingQueryProgress>(&report.to_pretty_json()).unwrap(), report);
+        assert_eq!(report.started_ms(), 1_481_741_124_873);
+    }
+
+    #[test]
+    fn a_rate_that_is_not_finite_is_left_out_and_the_first_input_rate_is_zero() {
+        let same_instant = report(Some(1_481_741_124_873), 1_481_741_124_873);
+        assert_eq!(same_instant.input_rows_per_second, None);
+        assert!(!same_instant.to_json().contains("inputRowsPerSecond"));
+        assert_eq!(same_instant.processed_rows_per_second, Some(10_000.0));
+        assert_eq!(report(None, 1_481_741_124_973).input_rows_per_second, Some(0.0));
+    }
+
+    #[test]
+    fn the_report_in_sparks_guide_reads() {
+        let guide = r#"{
+          "id" : "ce011fdc-8762-4dcb-84eb-a77333e28109",
+          "runId" : "88e2ff94-ede0-45a8-b687-6316fbef529a",
+          "name" : "MyQuery",
+          "timestamp" : "2016-12-14T18:45:24.873Z",
+          "batchId" : 0, "batchDuration" : 3,
+          "numInputRows" : 10,
+          "inputRowsPerSecond" : 120.0,
+          "processedRowsPerSecond" : 200.0,
+          "durationMs" : { "triggerExecution" : 3, "getOffset" : 2 },
+          "eventTime" : { "watermark" : "2016-12-14T18:45:24.873Z" },
+          "stateOperators" : [ ],
+          "sources" : [ {
+            "description" : "KafkaSource[Subscribe[topic-0]]",
+            "startOffset" : { "topic-0" : { "2" : 0, "4" : 1, "1" : 1, "3" : 1, "0" : 1 } },
+            "endOffset" : { "topic-0" : { "2" : 0, "4" : 115, "1" : 134, "3" : 21, "0" : 534 } },
+            "numInputRows" : 10,
+            "inputRowsPerSecond" : 120.0,
+            "processedRowsPerSecond" : 200.0
+          } ],
+          "sink" : { "description" : "MemorySink" }
+        }"#;
+        let report: StreamingQueryProgress = serde_json::from_str(guide).unwrap();
+        assert_eq!(report.event_time["watermark"], "2016-12-14T18:45:24.873Z");
+        assert_eq!(report.sources[0].end_offset["topic-0"]["0"], 534);
+    }
+}

@@ -1,0 +1,203 @@
+//! The reference pages that are generated: `docs/configuration.md` and `docs/error-codes.md`.
+//!
+//! Everything in them is taken from the tables that the program itself reads ([`config::keys`](crate::config::keys),
+//! each [`ConnectorSpec`], [`codes`]), so a page cannot say what the code does not do. Pure: the binary writes the
+//! files, and `make check` compares them.
+
+use std::fmt::Write as _;
+
+use crate::config::{Registry, keys};
+use crate::error::{Code, Fault, codes};
+use crate::options::{ConnectorSpec, OptionSpec};
+
+const GENERATED: &str =
+    "<!-- Generated from the tables in the code by `make docs`: edit those instead. -->\n\n";
+
+/// The page of the pipeline file: its keys, and each connector with its options.
+pub fn configuration_markdown(registry: &Registry<'_>) -> String {
+    let mut page = String::from(GENERATED);
+    page.push_str(
+        "# Configuration\n\n\
+         A pipeline is one YAML file. `forebay validate FILE` reports everything that is wrong with it at once. \
+         Unknown keys and options are errors: nothing is silently ignored.\n\n\
+         * **Durations** read `500 ms`, `10 seconds`, `1 hour 30 minutes`. **Sizes** read `1024`, `64MiB`, `1 GB` \
+         (KB, MB, GB count by 1000; KiB, MiB, GiB by 1024).\n\
+         * **Names** have letters, digits, `_` and `-`, begin with a letter or `_`, and are at most 64 long. Upper \
+         and lower case do not make them different.\n\
+         * **Options** keep Spark's names, in upper or lower case. Numbers and booleans need no quotes; a text that \
+         begins with `{`, `[`, `*` or `&`, or holds `: ` or ` #`, does. The options of a source and of its decoder \
+         stand in one mapping.\n\
+         * **Secrets** come from outside: in the value of an option (and in `checkpointLocation`) `${NAME}` stands \
+         for an environment variable and `${file:/path}` for the content of a file; `$$` is a `$`. They print as \
+         `***`.\n\
+         * **Relative paths** lie under `--data`, absolute ones stand.\n\
+         * YAML anchors, aliases and tags are not used.\n\n",
+    );
+    for section in keys::ALL {
+        keys_section(&mut page, section);
+    }
+    connectors(&mut page, "Sources", "`sources.NAME.format`", registry.sources);
+    connectors(&mut page, "Decoders", "`sources.NAME.value`", registry.formats);
+    connectors(&mut page, "Sinks", "`queries.NAME.format`", registry.sinks);
+    trim_end(page)
+}
+
+/// The page of error codes: what happened, what to try, who has to act.
+pub fn error_codes_markdown() -> String {
+    let mut page = String::from(GENERATED);
+    page.push_str(
+        "# Error codes\n\n\
+         A code, once released, keeps its meaning. The first digit names the room: 1 the file, 2 sources, 3 records, \
+         4 queries, 5 sinks, 6 checkpoints, 7 the log, 8 serving, 9 Forebay itself.\n\n",
+    );
+    for code in codes::ALL {
+        code_section(&mut page, code);
+    }
+    trim_end(page)
+}
+
+fn keys_section(page: &mut String, section: &keys::Section) {
+    let _ = write!(page, "## {}\n\n{}\n\n", section.path, section.doc);
+    page.push_str("| key | value | default | meaning |\n|---|---|---|---|\n");
+    for key in section.keys.iter().filter(|key| !key.later) {
+        let default = match (key.required, key.default) {
+            (true, _) => "**needed**".to_owned(),
+            (false, Some(default)) => cell(default),
+            (false, None) => String::new(),
+        };
+        let _ = writeln!(page, "| `{}` | {} | {} | {} |", key.name, cell(key.kind), default, cell(key.doc));
+    }
+    let later: Vec<String> =
+        section.keys.iter().filter(|key| key.later).map(|key| format!("`{}`", key.name)).collect();
+    if !later.is_empty() {
+        let _ = write!(page, "\nPlanned, and refused until it is there: {}.\n", later.join(", "));
+    }
+    page.push('\n');
+}
+
+fn connectors(page: &mut String, title: &str, key: &str, specs: &[&ConnectorSpec]) {
+    let _ = write!(page, "## {title}\n\nNamed by {key}.\n\n");
+    for spec in specs {
+        connector(page, spec);
+    }
+}
+
+fn connector(page: &mut String, spec: &ConnectorSpec) {
+    let _ = write!(page, "### `{}`\n\n{}\n\n", spec.name, spec.summary.trim());
+    if !spec.delivery.is_empty() {
+        let _ = write!(page, "*Delivery:* {}\n\n", spec.delivery.trim());
+    }
+    if !spec.options.is_empty() {
+        page.push_str("| option | value | default | meaning |\n|---|---|---|---|\n");
+        for option in spec.options {
+            option_row(page, option);
+        }
+        page.push('\n');
+    }
+    if !spec.prefixes.is_empty() {
+        let prefixes: Vec<String> = spec.prefixes.iter().map(|prefix| format!("`{prefix}*`")).collect();
+        let _ = write!(page, "Options {} are handed on as they are.\n\n", prefixes.join(", "));
+    }
+    if !spec.example.is_empty() {
+        let _ = write!(page, "```yaml\n{}\n```\n\n", spec.example.trim_matches('\n').trim_end());
+    }
+}
+
+fn option_row(page: &mut String, option: &OptionSpec) {
+    let default = match (option.required, option.default) {
+        (true, None) => "**needed**".to_owned(),
+        (_, Some("")) => "empty".to_owned(),
+        (_, Some(default)) => format!("`{}`", cell(default)),
+        (false, None) => String::new(),
+    };
+    let _ = writeln!(
+        page,
+        "| `{}` | {} | {} | {} |",
+        option.name,
+        cell(&option.kind.describe()),
+        default,
+        cell(option.doc)
+    );
+}
+
+fn code_section(page: &mut String, code: &Code) {
+    let who = match code.fault {
+        Fault::User => "the pipeline file, the command or the query",
+        Fault::External => "a system outside of Forebay",
+        Fault::Internal => "Forebay",
+    };
+    let again = if code.retry { "by itself" } else { "no" };
+    let _ = write!(
+        page,
+        "## {}: {}\n\n{}\n\n* **Try:** {}\n* **Lies with:** {who}\n* **Tried again:** {again}\n\n",
+        code.id, code.title, code.meaning, code.remedy
+    );
+}
+
+/// Text as it may stand in a cell of a table.
+fn cell(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
+}
+
+fn trim_end(mut page: String) -> String {
+    page.truncate(page.trim_end().len());
+    page.push('\n');
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::{ConnectorKind, OptionKind};
+
+    static PIPE: ConnectorSpec = ConnectorSpec {
+        name: "pipe",
+        kind: ConnectorKind::Sink,
+        summary: "Writes to a pipe.",
+        delivery: "At least once.",
+        options: &[
+            OptionSpec {
+                name: "shape",
+                kind: OptionKind::OneOf(&["round", "flat"]),
+                default: Some("round"),
+                required: false,
+                doc: "How it looks:\n `a|b`.",
+            },
+            OptionSpec {
+                name: "end",
+                kind: OptionKind::String,
+                default: None,
+                required: true,
+                doc: "Where.",
+            },
+        ],
+        prefixes: &["pipe."],
+        example: "\nformat: pipe\n",
+    };
+
+    #[test]
+    fn a_connectors_page_shows_what_its_spec_declares() {
+        let mut page = String::new();
+        connector(&mut page, &PIPE);
+        let expected = "### `pipe`\n\nWrites to a pipe.\n\n*Delivery:* At least once.\n\n\
+            | option | value | default | meaning |\n|---|---|---|---|\n\
+            | `shape` | one of round, flat | `round` | How it looks: `a\\|b`. |\n\
+            | `end` | a text | **needed** | Where. |\n\n\
+            Options `pipe.*` are handed on as they are.\n\n```yaml\nformat: pipe\n```\n\n";
+        assert_eq!(page, expected);
+    }
+
+    #[test]
+    fn the_pages_hold_every_key_connector_and_code() {
+        let page = configuration_markdown(&Registry { sources: &[], sinks: &[&PIPE], formats: &[] });
+        for key in keys::ALL.iter().flat_map(|section| section.keys) {
+            assert!(page.contains(&format!("`{}`", key.name)), "{}", key.name);
+        }
+        assert!(page.contains("### `pipe`"));
+        let codes_page = error_codes_markdown();
+        for code in codes::ALL {
+            assert!(codes_page.contains(&format!("## {}: {}", code.id, code.title)));
+        }
+        assert!(codes_page.ends_with('\n') && !codes_page.ends_with("\n\n"));
+    }
+}

@@ -1,0 +1,110 @@
+//! What a query writes to: one epoch at a time, told by number, exactly once where the system allows it.
+//!
+//! The engine calls [`Sink::begin`], hands each lane's batches to a [`LaneWriter`], and then calls
+//! [`Sink::commit`], which makes the whole epoch visible at once. After a crash it comes again with the same epoch
+//! number and the same rows; a sink that promises exactly-once must then recognise the number and say so. What must
+//! stay true: nothing of an epoch is visible before `commit`, and everything is durable after it.
+
+use std::any::Any;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+
+use crate::error::Result;
+use crate::position::Epoch;
+
+/// What a sink promises about rows after a crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guarantee {
+    /// Every row once, whatever dies when.
+    ExactlyOnce,
+    /// Every row; some may come twice after a crash.
+    AtLeastOnce,
+}
+
+/// Which epoch of which query is written: the key by which a sink recognises a repeat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EpochId {
+    /// The query's identity: made once with its checkpoint, the same for its whole life.
+    pub query_id: String,
+    /// The query's name in the pipeline file.
+    pub query_name: String,
+    /// The number of the epoch.
+    pub epoch: Epoch,
+    /// When the epoch was planned, milliseconds since 1970: the same at every replay.
+    pub planned_at_ms: i64,
+}
+
+/// Where a query writes.
+#[async_trait]
+pub trait Sink: Send {
+    /// How Spark would print it, for example `DeltaSink[/lake/iot]`.
+    fn description(&self) -> String;
+
+    /// What the sink promises.
+    fn guarantee(&self) -> Guarantee;
+
+    /// How far apart commits should be with the default trigger, if the sink suffers from many small ones.
+    fn min_commit_interval(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Prepares for rows of this schema (creates the table, checks that it fits). Called once, before any epoch.
+    async fn open(&mut self, schema: SchemaRef) -> Result<()>;
+
+    /// The newest epoch of this query that the sink holds, if it keeps such a record. Called once, after `open`: a
+    /// sink that is ahead of the checkpoint shows that the checkpoint is an older copy.
+    async fn last_epoch(&mut self, query_id: &str) -> Result<Option<Epoch>> {
+        let _ = query_id;
+        Ok(None)
+    }
+
+    /// Starts an epoch with one writer per lane, or says that the epoch is already there.
+    async fn begin(&mut self, id: &EpochId, lanes: usize) -> Result<Begun>;
+
+    /// Makes all parts of the epoch durable and visible at once. `parts` come in the order of the lanes; an epoch
+    /// without rows may be skipped.
+    async fn commit(&mut self, id: &EpochId, parts: Vec<Part>) -> Result<Written>;
+
+    /// Throws away what was begun; called when a lane failed, before the epoch is tried again.
+    async fn abort(&mut self, id: &EpochId) -> Result<()>;
+
+    /// Housekeeping between epochs, never in the way of one: returns at once if nothing is due.
+    async fn tidy(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// The answer to [`Sink::begin`].
+pub enum Begun {
+    /// Write the rows to these, one per lane.
+    Writers(Vec<Box<dyn LaneWriter>>),
+    /// The sink has this epoch: its rows need not come again.
+    AlreadyWritten,
+}
+
+/// What a lane wrote, to be handed back in [`Sink::commit`]; only its own sink looks inside.
+pub type Part = Box<dyn Any + Send>;
+
+/// Takes the rows of one lane of one epoch, in order.
+#[async_trait]
+pub trait LaneWriter: Send {
+    /// Takes a batch of the schema that [`Sink::open`] was told.
+    async fn write(&mut self, batch: RecordBatch) -> Result<()>;
+
+    /// Ends the lane. What it returns is durable, though not visible.
+    async fn finish(self: Box<Self>) -> Result<Part>;
+}
+
+/// What a commit wrote.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Rows.
+    pub rows: u64,
+    /// Bytes as stored.
+    pub bytes: u64,
+    /// Files, for sinks that write files.
+    pub files: u64,
+}

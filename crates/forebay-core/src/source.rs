@@ -1,0 +1,146 @@
+//! What a query reads from: positions that can be replayed, and records as arrays.
+//!
+//! A source never decides what an epoch holds and never sees a control message: the engine owns the loop. It tells
+//! where its partitions start and end, and hands over exactly the records of the ranges it is given, as often as it
+//! is asked. What must stay true: reading the same ranges twice gives the same records in the same order inside
+//! each partition.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BinaryViewArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use arrow::buffer::ScalarBuffer;
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+
+use crate::error::Result;
+use crate::position::{Partition, Position, PositionRange, Positions};
+
+/// A stream of envelopes: one of the parallel ways by which an epoch is read. It ends when its ranges are read.
+pub type Lane = BoxStream<'static, Result<Envelope>>;
+
+/// Where a query reads.
+#[async_trait]
+pub trait Source: Send {
+    /// How Spark would print it in a progress report, for example `KafkaV2[Subscribe[iot_topic]]`.
+    fn description(&self) -> String;
+
+    /// Where a new query starts, by the source's options. Waits for the source to be reachable.
+    async fn start(&mut self) -> Result<Positions>;
+
+    /// The ends of all partitions as of now, including partitions that `from` does not know: those come with their
+    /// first position in `new`. Fails with `DATA_LOSS` if `from` lies outside of what the source still has, unless
+    /// its options allow to go on; then `from` of that partition is moved in `moved`.
+    async fn available(&mut self, from: &Positions) -> Result<Available>;
+
+    /// Returns when there is probably something beyond `from`; may return early. Safe to cancel.
+    async fn wait(&mut self, from: &Positions) -> Result<()>;
+
+    /// Reads exactly these ranges, as at most `lanes` parallel streams. A partition is in one lane only, in order.
+    /// After an error inside a lane the epoch is abandoned; the next call starts afresh.
+    async fn read(&mut self, ranges: &[PositionRange], lanes: usize) -> Result<Vec<Lane>>;
+
+    /// Told after an epoch is committed, so that lag monitors can see it. Never read back by Forebay; an error is
+    /// logged and forgotten.
+    async fn committed(&mut self, through: &Positions) -> Result<()>;
+}
+
+/// What a source has, beyond what was asked from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Available {
+    /// The position after the newest record of each partition.
+    pub ends: Positions,
+    /// First positions of partitions that were not known yet.
+    pub new: Positions,
+    /// New starting points of partitions whose records are gone (`failOnDataLoss: false`).
+    pub moved: Positions,
+}
+
+/// Which of an envelope's columns a query wants; value, offsets and timestamps always come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// The record keys.
+    pub keys: bool,
+    /// The record headers (`includeHeaders`).
+    pub headers: bool,
+}
+
+/// Some records of one partition, in order, as arrays. The bytes of keys and values are shared with the buffers
+/// they were read into.
+#[derive(Clone, Debug)]
+pub struct Envelope {
+    /// Whose records.
+    pub partition: Partition,
+    /// The position to go on from after these records; there may be gaps before it.
+    pub next: Position,
+    /// One offset per record, ascending.
+    pub offsets: ScalarBuffer<i64>,
+    /// One timestamp per record, milliseconds since 1970 UTC.
+    pub timestamps: ScalarBuffer<i64>,
+    /// Kafka's timestamp type: 0 create time, 1 log append time.
+    pub timestamp_type: i32,
+    /// The record values; null is a tombstone.
+    pub values: BinaryViewArray,
+    /// The record keys, if wanted.
+    pub keys: Option<BinaryViewArray>,
+    /// The record headers, if wanted: a list of `(key: Utf8, value: Binary)` as [`headers_type`] says.
+    pub headers: Option<ArrayRef>,
+}
+
+impl Envelope {
+    /// Number of records.
+    pub fn len(&self) -> usize {
+        self.offsets.len()
+    }
+
+    /// True if there is no record (a range may end in a gap).
+    pub fn is_empty(&self) -> bool {
+        self.offsets.is_empty()
+    }
+
+    /// The records as Spark's Kafka columns, in the order of [`envelope_schema`]. Missing keys and headers are null.
+    pub fn to_batch(&self) -> Result<RecordBatch, arrow::error::ArrowError> {
+        let rows = self.len();
+        let micros: ScalarBuffer<i64> = self.timestamps.iter().map(|ms| ms.saturating_mul(1000)).collect();
+        let keys = self.keys.clone().unwrap_or_else(|| BinaryViewArray::new_null(rows));
+        let headers =
+            self.headers.clone().unwrap_or_else(|| arrow::array::new_null_array(&headers_type(), rows));
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(keys),
+            Arc::new(self.values.clone()),
+            Arc::new(StringArray::from_iter_values(std::iter::repeat_n(&*self.partition.topic, rows))),
+            Arc::new(Int32Array::from_value(self.partition.index, rows)),
+            Arc::new(Int64Array::new(self.offsets.clone(), None)),
+            Arc::new(TimestampMicrosecondArray::new(micros, None).with_timezone("UTC")),
+            Arc::new(Int32Array::from_value(self.timestamp_type, rows)),
+            headers,
+        ];
+        RecordBatch::try_new(envelope_schema(), columns)
+    }
+}
+
+/// The type of the column `headers`.
+pub fn headers_type() -> DataType {
+    let header = Fields::from(vec![
+        Field::new("key", DataType::Utf8, false),
+        Field::new("value", DataType::Binary, true),
+    ]);
+    DataType::List(Arc::new(Field::new("element", DataType::Struct(header), true)))
+}
+
+/// Spark's Kafka columns: key, value, topic, partition, offset, timestamp, timestampType, headers.
+pub fn envelope_schema() -> SchemaRef {
+    let timestamp = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    Arc::new(Schema::new(vec![
+        Field::new("key", DataType::BinaryView, true),
+        Field::new("value", DataType::BinaryView, true),
+        Field::new("topic", DataType::Utf8, false),
+        Field::new("partition", DataType::Int32, false),
+        Field::new("offset", DataType::Int64, false),
+        Field::new("timestamp", timestamp, false),
+        Field::new("timestampType", DataType::Int32, false),
+        Field::new("headers", headers_type(), true),
+    ]))
+}

@@ -1,0 +1,62 @@
+//! A table whose rows come from streams that can be read once: the records of a topic, as of now.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::catalog::streaming::StreamingTable;
+use datafusion::common::DataFusionError;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::PartitionStream;
+use forebay_core::error::codes;
+use forebay_core::{Error, Result};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use parking_lot::Mutex;
+
+use super::TableProvider;
+
+/// Rows that arrive as batches of one schema.
+pub type Rows = BoxStream<'static, Result<RecordBatch>>;
+
+/// A table of these lanes, read in parallel. Each can be read once, so a statement can use the table once.
+pub fn table(schema: SchemaRef, lanes: Vec<Rows>) -> Result<Arc<dyn TableProvider>> {
+    let partitions = lanes
+        .into_iter()
+        .map(|rows| Arc::new(Lane { schema: schema.clone(), rows: Mutex::new(Some(rows)) }) as Arc<dyn PartitionStream>)
+        .collect();
+    let table = StreamingTable::try_new(schema, partitions)
+        .map_err(|e| Error::new(&codes::INTERNAL, "the topic cannot be read as a table").caused_by(e))?;
+    Ok(Arc::new(table))
+}
+
+struct Lane {
+    schema: SchemaRef,
+    rows: Mutex<Option<Rows>>,
+}
+
+impl std::fmt::Debug for Lane {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Lane")
+    }
+}
+
+impl PartitionStream for Lane {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let rows: Rows = match self.rows.lock().take() {
+            Some(rows) => rows,
+            None => {
+                let error = Error::new(&codes::NOT_YET, "a topic can be read once in a statement")
+                    .with_hint("Use the topic once, or copy it to a table first.");
+                futures::stream::iter([Err(error)]).boxed()
+            }
+        };
+        let rows = rows.map(|batch| batch.map_err(|e| DataFusionError::External(Box::new(e))));
+        Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), rows))
+    }
+}

@@ -1,0 +1,227 @@
+//! SQL over tables at rest: what `forebay query` and the serving end points run.
+//!
+//! The same dialect, functions and name rules as a streaming query's ([`crate::plan`]), but all of SQL's operators:
+//! joins, aggregates, windows. What must stay true: a statement can only read, and only what the [`TableResolver`]
+//! answers for; DataFusion has no catalogue, file reader or table function of its own here. Time, memory and rows are
+//! bounded by [`Limits`].
+//!
+//! [`render`] writes an answer as a table, CSV or JSON lines.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::common::DataFusionError;
+use datafusion::dataframe::DataFrame;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::GreedyMemoryPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::sql::sqlparser::ast::{ObjectName, Query, Statement, Visit, Visitor};
+use forebay_core::error::codes;
+use forebay_core::{Error, Result};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+
+use crate::plan::parse::{self, Paths};
+use crate::plan::resolve::Planner;
+use crate::plan::session::{self, Purpose};
+use crate::plan::{JsonDecoderFactory, SqlError, core_error};
+
+pub mod lanes;
+mod prepared;
+pub mod render;
+mod show;
+#[cfg(test)]
+mod tests;
+
+pub use datafusion::catalog::TableProvider;
+
+use self::prepared::Prepared;
+
+/// Finds tables by name or path. It decides what may be read: a serving end point answers for registered names only.
+#[async_trait]
+pub trait TableResolver: Send + Sync {
+    /// The table behind a name (`kind` is `None`), or behind ``delta.`/path` `` (`kind` is `Some("delta")`, in lower
+    /// case; also `parquet`, `json`, `csv`, and `kafka` with a topic). `Ok(None)` if there is none; names compare without regard to case.
+    async fn resolve(&self, kind: Option<&str>, name_or_path: &str) -> Result<Option<Arc<dyn TableProvider>>>;
+
+    /// The names that can be read without a path, for `SHOW TABLES` and for hints.
+    async fn names(&self) -> Result<Vec<String>>;
+}
+
+/// What one statement may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// From its start to its last row.
+    pub time: Option<Duration>,
+    /// Bytes that sorts, joins and aggregates may hold; nothing is spilled to disk.
+    pub memory: usize,
+    /// Rows that come out; one more is an error.
+    pub rows: Option<u64>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { time: None, memory: 1 << 30, rows: None }
+    }
+}
+
+/// The answer to a statement: its columns, known at once, and its rows as they are computed.
+pub struct Answer {
+    /// The columns.
+    pub schema: SchemaRef,
+    /// The rows. After an error the stream ends.
+    pub batches: BoxStream<'static, Result<RecordBatch>>,
+}
+
+/// Runs one statement: SELECT, SHOW TABLES, DESCRIBE or EXPLAIN. `now_ms` is the time that `now()` gives,
+/// milliseconds since 1970. Must be called inside of a tokio runtime; dropping the answer cancels the work.
+pub async fn run(
+    tables: &dyn TableResolver,
+    json: Option<&dyn JsonDecoderFactory>,
+    sql: &str,
+    limits: Limits,
+    now_ms: i64,
+) -> Result<Answer, SqlError> {
+    let started = tokio::time::Instant::now();
+    let statement = parse::one_statement(sql, Paths::Yes)?;
+    let statement = match statement {
+        Statement::ShowTables { .. } => return Ok(show::tables(tables.names().await?)?),
+        Statement::ExplainTable { table_name, .. } => {
+            let prepared = Prepared::load(tables, [table_name.clone()].into()).await?;
+            return Ok(show::columns(&prepared, &table_name)?);
+        }
+        other => other,
+    };
+    let (query, explain) = query_of(statement)?;
+    let prepared = Prepared::load(tables, relations(&query)).await?;
+    let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(GreedyMemoryPool::new(limits.memory)))
+        .with_disk_manager_builder(disk)
+        .build_arc()
+        .map_err(internal)?;
+    let state = session::session(Purpose::Batch { now_ms }, runtime).map_err(internal)?;
+    let plan = parse::with_room(|| {
+        let plan = Planner::new(&state, &prepared, json, false).plan(query)?;
+        match explain {
+            None => Ok(plan),
+            Some(explain) => explained(plan, explain).map_err(SqlError::planning),
+        }
+    })?;
+    let frame = DataFrame::new(state, plan);
+    let stream = frame.execute_stream().await.map_err(SqlError::planning)?;
+    let deadline = limits.time.map(|time| (started + time, time));
+    Ok(Answer { schema: stream.schema(), batches: limited(stream.map(|b| b.map_err(failed)).boxed(), deadline, limits.rows) })
+}
+
+#[derive(Clone, Copy)]
+struct Explain {
+    verbose: bool,
+    analyze: bool,
+}
+
+fn explained(plan: LogicalPlan, explain: Explain) -> Result<LogicalPlan, DataFusionError> {
+    LogicalPlanBuilder::from(plan).explain(explain.verbose, explain.analyze)?.build()
+}
+
+fn query_of(statement: Statement) -> Result<(Box<Query>, Option<Explain>), SqlError> {
+    match statement {
+        Statement::Query(query) => Ok((query, None)),
+        Statement::Explain { statement, verbose, analyze, .. } => match *statement {
+            Statement::Query(query) => Ok((query, Some(Explain { verbose, analyze }))),
+            other => Err(read_only(&other)),
+        },
+        other => Err(read_only(&other)),
+    }
+}
+
+fn read_only(statement: &Statement) -> SqlError {
+    let text = statement.to_string();
+    let verb = text.split_whitespace().next().unwrap_or("this").to_uppercase();
+    Error::new(&codes::SQL_PLAN, format!("{verb} is not possible here: statements can only read"))
+        .with_hint("Use SELECT, SHOW TABLES, DESCRIBE or EXPLAIN.")
+        .into()
+}
+
+/// Every name in a FROM of the statement, common table expressions left out.
+fn relations(query: &Query) -> BTreeSet<ObjectName> {
+    #[derive(Default)]
+    struct Names {
+        found: BTreeSet<ObjectName>,
+        ctes: Vec<String>,
+    }
+    impl Visitor for Names {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+            let ctes = query.with.iter().flat_map(|with| &with.cte_tables);
+            self.ctes.extend(ctes.map(|cte| cte.alias.name.value.to_lowercase()));
+            ControlFlow::Continue(())
+        }
+
+        fn pre_visit_relation(&mut self, name: &ObjectName) -> ControlFlow<()> {
+            self.found.insert(name.clone());
+            ControlFlow::Continue(())
+        }
+    }
+    let mut names = Names::default();
+    let _: ControlFlow<()> = query.visit(&mut names);
+    let Names { mut found, ctes } = names;
+    found.retain(|name| match name.0.as_slice() {
+        [part] => !part.as_ident().is_some_and(|ident| ctes.contains(&ident.value.to_lowercase())),
+        _ => true,
+    });
+    found
+}
+
+fn limited(
+    batches: BoxStream<'static, Result<RecordBatch>>,
+    deadline: Option<(tokio::time::Instant, Duration)>,
+    most: Option<u64>,
+) -> BoxStream<'static, Result<RecordBatch>> {
+    let state = Some((batches, 0_u64));
+    futures::stream::unfold(state, move |state| async move {
+        let (mut batches, seen) = state?;
+        let next = match deadline {
+            None => batches.next().await,
+            Some((at, time)) => match tokio::time::timeout_at(at, batches.next()).await {
+                Ok(next) => next,
+                Err(_) => {
+                    let error = Error::new(&codes::QUERY_LIMIT, format!("the query took longer than {time:?}"));
+                    return Some((Err(error), None));
+                }
+            },
+        };
+        match next? {
+            Ok(batch) => {
+                let seen = seen + batch.num_rows() as u64;
+                if let Some(most) = most.filter(|most| seen > *most) {
+                    let error = Error::new(&codes::QUERY_LIMIT, format!("the query gives more than {most} rows"));
+                    return Some((Err(error), None));
+                }
+                Some((Ok(batch), Some((batches, seen))))
+            }
+            Err(error) => Some((Err(error), None)),
+        }
+    })
+    .boxed()
+}
+
+fn failed(error: DataFusionError) -> Error {
+    match error.find_root() {
+        DataFusionError::ResourcesExhausted(_) => {
+            Error::new(&codes::QUERY_LIMIT, "the query needs more memory than it is allowed").caused_by(error)
+        }
+        _ => core_error(&codes::QUERY_FAILED, error),
+    }
+}
+
+fn internal(error: DataFusionError) -> SqlError {
+    core_error(&codes::INTERNAL, error).into()
+}

@@ -1,0 +1,227 @@
+//! Statements over tables at rest: answers, refusals, limits, and how answers are written.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{
+    ArrayRef, BinaryArray, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray, StructArray,
+    TimestampMicrosecondArray,
+};
+use arrow::datatypes::{DataType, Field, Fields};
+use async_trait::async_trait;
+use datafusion::datasource::MemTable;
+use forebay_core::Result;
+use futures::TryStreamExt;
+
+use super::render::{OutputFormat, Renderer};
+use super::*;
+
+struct Tables(Arc<dyn TableProvider>);
+
+#[async_trait]
+impl TableResolver for Tables {
+    async fn resolve(&self, kind: Option<&str>, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let found = match kind {
+            None => name.eq_ignore_ascii_case("readings") || name.eq_ignore_ascii_case("lake.Readings"),
+            Some("delta") => name.trim_end_matches('/') == "/mnt/delta/iot_data",
+            Some(_) => false,
+        };
+        Ok(found.then(|| Arc::clone(&self.0)))
+    }
+
+    async fn names(&self) -> Result<Vec<String>> {
+        Ok(vec!["readings".to_owned(), "lake.readings".to_owned()])
+    }
+}
+
+fn tables() -> Tables {
+    let kafka = Fields::from(vec![Field::new("offset", DataType::Int64, false)]);
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("Device_Id", Arc::new(StringArray::from(vec![Some("a"), Some("b"), Some("a"), None]))),
+        ("temperature", Arc::new(Float64Array::from(vec![Some(20.0), Some(75.5), Some(21.0), None]))),
+        ("n", Arc::new(Int64Array::from(vec![1, 2, 3, i64::MAX]))),
+        (
+            "_kafka",
+            Arc::new(StructArray::new(kafka, vec![Arc::new(Int64Array::from(vec![10, 11, 12, 13]))], None)),
+        ),
+    ];
+    let batch = RecordBatch::try_from_iter_with_nullable(
+        columns.into_iter().map(|(name, column)| (name, column, name != "_kafka")),
+    )
+    .unwrap();
+    Tables(Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]]).unwrap()))
+}
+
+fn block<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(work)
+}
+
+fn ask(sql: &str, format: OutputFormat, limits: Limits) -> Result<String> {
+    block(async {
+        let answer = run(&tables(), None, sql, limits, 1_700_000_000_000).await?;
+        let schema = Arc::clone(&answer.schema);
+        let batches: Vec<RecordBatch> = answer.batches.try_collect().await?;
+        let mut text = Vec::new();
+        let mut renderer = Renderer::new(&mut text, format, schema);
+        for batch in &batches {
+            renderer.write(batch).unwrap();
+        }
+        renderer.finish().unwrap();
+        Ok(String::from_utf8(text).unwrap())
+    })
+}
+
+fn csv(sql: &str) -> String {
+    match ask(sql, OutputFormat::Csv, Limits::default()) {
+        Ok(text) => text.trim_end().replace('\n', "; "),
+        Err(error) => format!("{error} | {}", error.hint()),
+    }
+}
+
+#[test]
+fn tables_are_queried_as_in_spark() {
+    for (sql, expected) in [
+        (
+            "SELECT device_id, AVG(temperature) AS avg_temp, MAX(temperature) FROM readings GROUP BY device_id ORDER BY Device_ID",
+            "device_id,avg_temp,max(temperature); ,,; a,20.5,21.0; b,75.5,75.5",
+        ),
+        // The seed's own statement: a path without quotes.
+        (
+            "SELECT \n    device_id, \n    AVG(temperature) AS avg_temp\nFROM delta./mnt/delta/iot_data/ \nGROUP BY device_id HAVING avg_temp > 50;",
+            "device_id,avg_temp; b,75.5",
+        ),
+        ("SELECT count(*) FROM delta.`/mnt/delta/iot_data`", "count(1); 4"),
+        ("SELECT COUNT(DISTINCT r.DEVICE_ID) c FROM Lake.Readings r", "c; 2"),
+        ("SELECT * FROM READINGS WHERE n = 2", "Device_Id,temperature,n; b,75.5,2"),
+        ("SELECT n, _kafka.Offset FROM readings ORDER BY N DESC LIMIT 1", "n,Offset; 9223372036854775807,13"),
+        (
+            "SELECT a.n, b.n AS m FROM readings a JOIN readings b USING (device_id) WHERE a.n < b.n",
+            "n,m; 1,3",
+        ),
+        ("SELECT DEVICE_ID FROM readings a JOIN readings b USING (device_id) WHERE a.n < b.n", "DEVICE_ID; a"),
+        (
+            "WITH t AS (SELECT device_id d, n FROM readings) SELECT x.D, y.n FROM t x JOIN T y ON x.n = y.N AND x.d = 'b'",
+            "D,n; b,2",
+        ),
+        ("SELECT n FROM readings r WHERE EXISTS (SELECT 1 FROM readings s WHERE s.N = r.n + 1) AND n < 9 ORDER BY n", "n; 1; 2"),
+        ("SELECT n FROM readings WHERE n IN (SELECT max(N) FROM readings)", "n; 9223372036854775807"),
+        ("SELECT device_id FROM readings WHERE n < 3 UNION ALL SELECT 'z' ORDER BY device_id", "device_id; a; b; z"),
+        ("SELECT row_number() OVER (PARTITION BY device_id ORDER BY n) r FROM readings WHERE device_id = 'a' ORDER BY r", "r; 1; 2"),
+        ("SELECT date_format(now(), 'yyyy') y, 7 / 2 d", "y,d; 2023,3.5"),
+        ("SELECT CASE WHEN temperature > 70 THEN 'hot' ELSE 'ok' END s, count(*) c FROM readings GROUP BY 1 ORDER BY 1", "s,c; hot,1; ok,3"),
+        ("SHOW TABLES", "namespace,tableName,isTemporary; ,lake.readings,false; ,readings,false"),
+        (
+            "DESCRIBE readings",
+            "col_name,data_type,comment; Device_Id,string,; temperature,double,; n,bigint,; _kafka,struct<offset: bigint>,",
+        ),
+    ] {
+        assert_eq!(csv(sql), expected, "{sql}");
+    }
+    assert!(csv("EXPLAIN SELECT n FROM readings").contains("physical_plan"));
+}
+
+#[test]
+fn only_reading_and_only_known_tables() {
+    for (sql, part) in [
+        ("DROP TABLE readings", "DROP is not possible here"),
+        ("INSERT INTO readings VALUES (1)", "INSERT is not possible here"),
+        ("CREATE EXTERNAL TABLE x STORED AS CSV LOCATION '/etc/passwd'", "FB-4"),
+        ("COPY readings TO '/tmp/x'", "COPY is not possible here"),
+        ("SET x = 1", "SET is not possible here"),
+        ("EXPLAIN DELETE FROM readings", "DELETE is not possible here"),
+        ("SELECT 1; SELECT 2", "one statement"),
+        ("SELECT * FROM parquet.`/etc/passwd`", "unknown table"),
+        ("SELECT * FROM delta./etc/passwd", "unknown table"),
+        ("SELECT * FROM '/etc/passwd'", "FB-4"),
+        ("SELECT * FROM range(3)", "table function"),
+        ("SELECT * FROM information_schema.tables", "unknown table"),
+        ("SELECT * FROM redings", "Did you mean `readings`?"),
+        ("SELECT temprature FROM readings", "SQL line 1, column 8"),
+        ("SELECT a.n FROM readings a, readings b WHERE n = 1", "column `n` is ambiguous"),
+        ("SELECT * FROM readings, readings", "two tables named `readings`"),
+        ("SELECT explode(array(1)) FROM readings", "not supported yet"),
+    ] {
+        let text = csv(sql);
+        assert!(text.contains(part), "{sql}: {text}");
+    }
+}
+
+#[test]
+fn limits_end_a_statement_with_words() {
+    let limits = Limits { rows: Some(3), ..Limits::default() };
+    let error = ask("SELECT * FROM readings", OutputFormat::Csv, limits).unwrap_err();
+    assert_eq!((error.code().id, error.message()), ("FB-4005", "the query gives more than 3 rows"));
+    assert!(ask("SELECT * FROM readings LIMIT 3", OutputFormat::Csv, limits).is_ok());
+
+    let cross = "readings a, readings b, readings c, readings d, readings e, readings f, readings g, readings h, \
+                 readings i, readings j, readings k, readings l, readings m, readings o";
+    let limits = Limits { time: Some(Duration::from_millis(200)), ..Limits::default() };
+    let started = std::time::Instant::now();
+    let sql = format!("SELECT count(*), max(a.n + o.temperature) FROM {cross}");
+    let error = ask(&sql, OutputFormat::Csv, limits).unwrap_err();
+    assert_eq!(error.code().id, "FB-4005", "{error}");
+    assert!(started.elapsed() < Duration::from_secs(10));
+
+    let limits = Limits { memory: 1 << 20, ..Limits::default() };
+    let sql = "SELECT a.n, b.n, c.n, d.n, e.n, f.n, g.n, h.n FROM readings a, readings b, readings c, readings d, \
+               readings e, readings f, readings g, readings h ORDER BY 1, 2, 3, 4, 5, 6, 7, 8";
+    let error = ask(sql, OutputFormat::Csv, limits).unwrap_err();
+    assert_eq!(error.code().id, "FB-4005", "{error}");
+}
+
+#[test]
+fn answers_are_written_exactly_and_safely() {
+    let nested = Fields::from(vec![Field::new("x", DataType::Int64, true), Field::new("s", DataType::Utf8, true)]);
+    let batch = RecordBatch::try_from_iter_with_nullable([
+        ("big", Arc::new(Int64Array::from(vec![Some(i64::MAX), None])) as ArrayRef, true),
+        (
+            "price",
+            Arc::new(Decimal128Array::from(vec![Some(12_345_678_901_234_567_890_123_i128), None]).with_precision_and_scale(38, 4).unwrap()) as ArrayRef,
+            true,
+        ),
+        (
+            "at",
+            Arc::new(TimestampMicrosecondArray::from(vec![Some(1_709_216_409_120_000), None]).with_timezone("UTC")) as ArrayRef,
+            true,
+        ),
+        ("text", Arc::new(StringArray::from(vec![Some("a,\"b\"\n\u{1b}[31m"), None])) as ArrayRef, true),
+        ("bytes", Arc::new(BinaryArray::from(vec![Some(b"\x01\xff".as_slice()), None])) as ArrayRef, true),
+        (
+            "nested",
+            Arc::new(StructArray::new(
+                nested,
+                vec![Arc::new(Int64Array::from(vec![1, 2])), Arc::new(StringArray::from(vec![Some("q\"}"), None]))],
+                Some(vec![true, false].into()),
+            )) as ArrayRef,
+            true,
+        ),
+    ])
+    .unwrap();
+    let render = |format| {
+        let mut text = Vec::new();
+        let mut renderer = Renderer::new(&mut text, format, batch.schema());
+        renderer.write(&batch).unwrap();
+        renderer.write(&batch.slice(0, 0)).unwrap();
+        assert_eq!(renderer.finish().unwrap(), 2);
+        String::from_utf8(text).unwrap()
+    };
+    let json = render(OutputFormat::Json);
+    assert_eq!(
+        json.lines().next().unwrap(),
+        r#"{"big":9223372036854775807,"price":1234567890123456789.0123,"at":"2024-02-29T14:20:09.120Z","text":"a,\"b\"\n\u001b[31m","bytes":"01ff","nested":{"x":1,"s":"q\"}"}}"#
+    );
+    assert_eq!(
+        json.lines().nth(1).unwrap(),
+        r#"{"big":null,"price":null,"at":null,"text":null,"bytes":null,"nested":null}"#
+    );
+    let csv = render(OutputFormat::Csv);
+    assert!(csv.starts_with("big,price,at,text,bytes,nested\n"), "{csv}");
+    assert!(csv.contains(r#""{""x"":1,""s"":""q\""}""}""#), "{csv}");
+    assert!(csv.ends_with(",,,,,\n"), "{csv}");
+    let table = render(OutputFormat::Table);
+    assert!(!table.contains('\u{1b}') && table.contains("\\u{1b}[31m"), "{table}");
+    let widths: Vec<usize> = table.lines().map(|line| line.chars().count()).collect();
+    assert!(widths.windows(2).all(|pair| pair[0] == pair[1]), "{table}");
+    let empty = Renderer::new(Vec::new(), OutputFormat::Csv, batch.schema()).finish();
+    assert_eq!(empty.unwrap(), 0);
+}

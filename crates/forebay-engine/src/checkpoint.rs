@@ -1,0 +1,377 @@
+//! The checkpoint of one query on disk.
+//!
+//! A folder with three files: `LOCK` (held while a process runs the query), `metadata` (who the query is) and
+//! `journal` (plans and commits as checked lines, see [`forebay_storage::lines`]). Spark keeps a file per plan and
+//! a file per commit; one append-only journal says the same with one fsync for each and no folder to clean up.
+//! After [`COMPACT_AFTER`] epochs it is rewritten with its last entries.
+//!
+//! What must stay true: [`Checkpoint::plan`] and [`Checkpoint::commit`] return only when their line is durable, and
+//! a journal is never cut except at its torn tail.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use forebay_core::checkpoint::{Commit, Entry, Plan};
+use forebay_core::error::codes;
+use forebay_core::{Epoch, Error, Result};
+use forebay_storage::lines::{self, LinesError};
+use forebay_storage::{Door, DoorFile, kill_point};
+use serde::{Deserialize, Serialize};
+
+const METADATA_KIND: &str = "forebay-checkpoint-metadata";
+const JOURNAL_KIND: &str = "forebay-checkpoint-journal";
+
+/// Epochs in a journal before it is rewritten: some 100 KB of lines, read in a millisecond at start.
+pub const COMPACT_AFTER: usize = 500;
+
+/// Epochs that stay in a rewritten journal, for `forebay checkpoint show` (Spark's `minBatchesToRetain`).
+const KEEP: usize = 100;
+
+/// Who a query is: what must not change while its checkpoint lives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Identity {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The query's name.
+    pub query: String,
+    /// What is read, as the source describes itself.
+    pub source: String,
+    /// Where rows go, as the sink describes itself.
+    pub sink: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    id: String,
+    #[serde(flatten)]
+    identity: Identity,
+}
+
+/// The open checkpoint of one query; its lock is held until it is dropped.
+#[derive(Debug)]
+pub struct Checkpoint {
+    dir: PathBuf,
+    door: Door,
+    journal: DoorFile,
+    entries: usize,
+    query_id: String,
+    _lock: File,
+}
+
+/// The end of a journal: what [`forebay_core::checkpoint::decide`] needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ends {
+    /// The newest plan.
+    pub plan: Option<Plan>,
+    /// The newest commit.
+    pub commit: Option<Commit>,
+}
+
+impl Checkpoint {
+    /// Opens the checkpoint in `dir`, or makes a new one for this identity.
+    ///
+    /// Fails if another process holds it (`CHECKPOINT_LOCKED`), if it belongs to another query
+    /// (`CHECKPOINT_OTHER_QUERY`, naming what differs) or is damaged.
+    pub fn open(dir: &Path, door: Door, identity: &Identity) -> Result<(Self, Ends)> {
+        door.create_dir_all(dir).map_err(|e| failed(dir, "create", e))?;
+        let lock = lock(dir)?;
+        let metadata_path = dir.join("metadata");
+        let journal_path = dir.join("journal");
+        let query_id = match fs::read(&metadata_path) {
+            Ok(bytes) => check_identity(&metadata_path, &bytes, identity)?,
+            Err(e) if e.kind() == io::ErrorKind::NotFound && !journal_path.exists() => {
+                write_metadata(&door, &metadata_path, identity)?
+            }
+            Err(e) => return Err(damaged(&metadata_path, e)),
+        };
+        if !journal_path.exists() {
+            let header = lines::header(JOURNAL_KIND);
+            door.write_new(&journal_path, header.as_bytes()).map_err(|e| failed(&journal_path, "write", e))?;
+        }
+        let bytes = fs::read(&journal_path).map_err(|e| failed(&journal_path, "read", e))?;
+        let (entries, good_len, torn) = parse_journal(&journal_path, &bytes)?;
+        let mut journal = door.open_append(&journal_path).map_err(|e| failed(&journal_path, "open", e))?;
+        if torn {
+            tracing::warn!(path = %journal_path.display(), bytes = bytes.len() as u64 - good_len, "cut the torn tail of a checkpoint journal");
+            journal.truncate(good_len).map_err(|e| failed(&journal_path, "truncate", e))?;
+        }
+        let ends = ends(&entries);
+        let checkpoint =
+            Self { dir: dir.to_path_buf(), door, journal, entries: entries.len(), query_id, _lock: lock };
+        Ok((checkpoint, ends))
+    }
+
+    /// The identity that the sink sees: the same for the life of the checkpoint.
+    pub fn query_id(&self) -> &str {
+        &self.query_id
+    }
+
+    /// Makes the plan of an epoch durable: from now on the epoch can be repeated.
+    pub fn plan(&mut self, plan: &Plan) -> Result<()> {
+        kill_point("epoch.plan.before");
+        self.append(&Entry::Plan(plan.clone()))?;
+        kill_point("epoch.plan.after");
+        Ok(())
+    }
+
+    /// Makes the commit of an epoch durable.
+    pub fn commit(&mut self, commit: &Commit) -> Result<()> {
+        kill_point("epoch.commit.before");
+        self.append(&Entry::Commit(commit.clone()))?;
+        kill_point("epoch.commit.after");
+        if self.entries >= 2 * COMPACT_AFTER {
+            self.compact()?;
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, entry: &Entry) -> Result<()> {
+        let text = to_text(entry)?;
+        let mut line = Vec::with_capacity(text.len() + 20);
+        lines::push_line(&mut line, &text);
+        let path = self.journal.path().to_path_buf();
+        let before = self.journal.len();
+        if let Err(e) = self.journal.append(&line) {
+            // A part of the line may stand there: cut it, so that the next attempt starts on a line of its own.
+            self.journal.truncate(before).map_err(|e| failed(&path, "truncate", e))?;
+            return Err(failed(&path, "write", e).with_retry(true));
+        }
+        self.journal.sync().map_err(|e| failed(&path, "fsync", e))?;
+        self.entries += 1;
+        Ok(())
+    }
+
+    /// Rewrites the journal with its last epochs, in one atomic step.
+    fn compact(&mut self) -> Result<()> {
+        let path = self.dir.join("journal");
+        let bytes = fs::read(&path).map_err(|e| failed(&path, "read", e))?;
+        let (entries, _, _) = parse_journal(&path, &bytes)?;
+        let kept = &entries[entries.len().saturating_sub(2 * KEEP)..];
+        let mut out = lines::header(JOURNAL_KIND).into_bytes();
+        for entry in kept {
+            lines::push_line(&mut out, &to_text(entry)?);
+        }
+        kill_point("checkpoint.compact.before");
+        self.door.write_atomic(&path, &out).map_err(|e| failed(&path, "write", e))?;
+        kill_point("checkpoint.compact.after");
+        self.journal = self.door.open_append(&path).map_err(|e| failed(&path, "open", e))?;
+        self.entries = kept.len();
+        Ok(())
+    }
+}
+
+/// What `forebay checkpoint show` prints: the identity and the entries that are still there. Reads only; works
+/// beside a running query.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Shown {
+    /// The query's identity for its sink.
+    pub id: String,
+    /// Who the query is.
+    #[serde(flatten)]
+    pub identity: Identity,
+    /// The entries, oldest first.
+    pub entries: Vec<Entry>,
+}
+
+/// Reads a checkpoint without opening it.
+pub fn show(dir: &Path) -> Result<Shown> {
+    let metadata_path = dir.join("metadata");
+    let bytes = fs::read(&metadata_path).map_err(|e| failed(&metadata_path, "read", e))?;
+    let metadata = read_metadata(&metadata_path, &bytes)?;
+    let journal_path = dir.join("journal");
+    let bytes = fs::read(&journal_path).map_err(|e| failed(&journal_path, "read", e))?;
+    let (entries, _, _) = parse_journal(&journal_path, &bytes)?;
+    Ok(Shown { id: metadata.id, identity: metadata.identity, entries })
+}
+
+/// The newest committed epoch of the checkpoint in `dir`, if there is one. Reads only.
+pub fn committed_epoch(dir: &Path) -> Result<Option<Epoch>> {
+    let path = dir.join("journal");
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(failed(&path, "read", e)),
+    };
+    let (entries, _, _) = parse_journal(&path, &bytes)?;
+    Ok(ends(&entries).commit.map(|commit| commit.epoch))
+}
+
+fn ends(entries: &[Entry]) -> Ends {
+    let mut ends = Ends::default();
+    for entry in entries {
+        match entry {
+            Entry::Plan(plan) => ends.plan = Some(plan.clone()),
+            Entry::Commit(commit) => ends.commit = Some(commit.clone()),
+        }
+    }
+    ends
+}
+
+fn parse_journal(path: &Path, bytes: &[u8]) -> Result<(Vec<Entry>, u64, bool)> {
+    let lines = lines::read(JOURNAL_KIND, bytes).map_err(|e| bad_lines(path, e))?;
+    let mut entries = Vec::with_capacity(lines.texts.len());
+    for text in &lines.texts {
+        entries.push(serde_json::from_str(text).map_err(|e| damaged(path, e))?);
+    }
+    Ok((entries, lines.good_len, lines.torn))
+}
+
+fn lock(dir: &Path) -> Result<File> {
+    let path = dir.join("LOCK");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|e| failed(&path, "open", e))?;
+    file.try_lock().map_err(|_| {
+        let message = "another process runs on this checkpoint";
+        Error::new(&codes::CHECKPOINT_LOCKED, message).at(dir.display())
+    })?;
+    Ok(file)
+}
+
+fn write_metadata(door: &Door, path: &Path, identity: &Identity) -> Result<String> {
+    let metadata = Metadata { id: uuid::Uuid::new_v4().to_string(), identity: identity.clone() };
+    let mut bytes = lines::header(METADATA_KIND).into_bytes();
+    lines::push_line(&mut bytes, &to_text(&metadata)?);
+    door.write_new(path, &bytes).map_err(|e| failed(path, "write", e))?;
+    Ok(metadata.id)
+}
+
+fn read_metadata(path: &Path, bytes: &[u8]) -> Result<Metadata> {
+    let lines = lines::read(METADATA_KIND, bytes).map_err(|e| bad_lines(path, e))?;
+    let text = lines.texts.first().ok_or_else(|| damaged(path, "the file holds no record"))?;
+    serde_json::from_str(text).map_err(|e| damaged(path, e))
+}
+
+fn check_identity(path: &Path, bytes: &[u8], expected: &Identity) -> Result<String> {
+    let metadata = read_metadata(path, bytes)?;
+    let found = &metadata.identity;
+    let differences: Vec<String> = [
+        ("pipeline", &found.pipeline, &expected.pipeline),
+        ("query", &found.query, &expected.query),
+        ("source", &found.source, &expected.source),
+        ("sink", &found.sink, &expected.sink),
+    ]
+    .into_iter()
+    .filter(|(_, found, expected)| found != expected)
+    .map(|(what, found, expected)| format!("{what} was `{found}`, is `{expected}`"))
+    .collect();
+    if differences.is_empty() {
+        return Ok(metadata.id);
+    }
+    let message = format!("the checkpoint belongs to another query: {}", differences.join("; "));
+    Err(Error::new(&codes::CHECKPOINT_OTHER_QUERY, message).at(path.parent().unwrap_or(path).display()))
+}
+
+fn to_text(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value)
+        .map_err(|e| Error::new(&codes::INTERNAL, "cannot write a checkpoint entry").caused_by(e))
+}
+
+fn bad_lines(path: &Path, error: LinesError) -> Error {
+    match &error {
+        LinesError::Version(_) => Error::new(&codes::CHECKPOINT_VERSION, "the checkpoint has another version")
+            .with_detail(error)
+            .at(path.display()),
+        _ => damaged(path, error),
+    }
+}
+
+fn damaged(path: &Path, detail: impl std::fmt::Display) -> Error {
+    Error::new(&codes::CHECKPOINT_DAMAGED, "the checkpoint cannot be read").with_detail(detail).at(path.display())
+}
+
+fn failed(path: &Path, action: &str, error: io::Error) -> Error {
+    // A full disk may have room again; after a failed fsync nothing is known, and every other error needs a person.
+    let retry = error.kind() == io::ErrorKind::StorageFull && action != "fsync";
+    Error::new(&codes::STORAGE, format!("cannot {action} a checkpoint file"))
+        .at(path.display())
+        .with_retry(retry)
+        .caused_by(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use forebay_core::Ledger;
+
+    fn identity() -> Identity {
+        Identity {
+            pipeline: "plant".into(),
+            query: "lake".into(),
+            source: "KafkaV2[Subscribe[iot]]".into(),
+            sink: "DeltaSink[/lake]".into(),
+        }
+    }
+
+    fn plan(epoch: u64) -> Plan {
+        Plan { epoch: Epoch(epoch), planned_at_ms: 1, ranges: Vec::new(), replay: Vec::new() }
+    }
+
+    fn commit(epoch: u64) -> Commit {
+        Commit { epoch: Epoch(epoch), ledger: Ledger { read: epoch, ..Ledger::default() } }
+    }
+
+    #[test]
+    fn a_reopened_checkpoint_knows_its_end_and_its_query() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut first, ends) = Checkpoint::open(dir.path(), Door::new(), &identity()).unwrap();
+        assert_eq!(ends, Ends::default());
+        first.plan(&plan(0)).unwrap();
+        first.commit(&commit(0)).unwrap();
+        first.plan(&plan(1)).unwrap();
+        let id = first.query_id().to_owned();
+        drop(first);
+        let (second, ends) = Checkpoint::open(dir.path(), Door::new(), &identity()).unwrap();
+        assert_eq!(second.query_id(), id);
+        assert_eq!(ends, Ends { plan: Some(plan(1)), commit: Some(commit(0)) });
+    }
+
+    #[test]
+    fn a_second_process_and_another_query_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = Checkpoint::open(dir.path(), Door::new(), &identity()).unwrap();
+        let second = Checkpoint::open(dir.path(), Door::new(), &identity()).unwrap_err();
+        assert_eq!(second.code(), &codes::CHECKPOINT_LOCKED);
+        drop(held);
+        let other = Identity { sink: "DeltaSink[/other]".into(), ..identity() };
+        let refused = Checkpoint::open(dir.path(), Door::new(), &other).unwrap_err();
+        assert_eq!(refused.code(), &codes::CHECKPOINT_OTHER_QUERY);
+        assert!(refused.message().contains("sink was `DeltaSink[/lake]`, is `DeltaSink[/other]`"));
+    }
+
+    #[test]
+    fn a_journal_is_rewritten_with_its_last_epochs() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut checkpoint, _) = Checkpoint::open(dir.path(), Door::new(), &identity()).unwrap();
+        for epoch in 0..COMPACT_AFTER as u64 + 10 {
+            checkpoint.plan(&plan(epoch)).unwrap();
+            checkpoint.commit(&commit(epoch)).unwrap();
+        }
+        drop(checkpoint);
+        let shown = show(dir.path()).unwrap();
+        assert_eq!(shown.entries.len(), 2 * (KEEP + 10));
+        assert_eq!(shown.entries.last(), Some(&Entry::Commit(commit(COMPACT_AFTER as u64 + 9))));
+    }
+
+    #[test]
+    fn a_zero_length_or_damaged_file_is_never_taken_for_a_new_checkpoint() {
+        for name in ["metadata", "journal"] {
+            let dir = tempfile::tempdir().unwrap();
+            drop(Checkpoint::open(dir.path(), Door::new(), &identity()).unwrap());
+            fs::write(dir.path().join(name), b"").unwrap();
+            let error = Checkpoint::open(dir.path(), Door::new(), &identity()).unwrap_err();
+            assert_eq!(error.code(), &codes::CHECKPOINT_DAMAGED, "{name}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        drop(Checkpoint::open(dir.path(), Door::new(), &identity()).unwrap());
+        fs::remove_file(dir.path().join("metadata")).unwrap();
+        assert!(Checkpoint::open(dir.path(), Door::new(), &identity()).is_err(), "a journal without metadata");
+    }
+}

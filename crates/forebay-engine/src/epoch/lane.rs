@@ -1,0 +1,184 @@
+//! One lane of one epoch: source → decode → query → sink, batch by batch, with nothing shared.
+//!
+//! ```text
+//! Envelope ──decode──▶ rows ──SELECT──▶ rows ──▶ LaneWriter
+//!               └─ bad ──▶ LaneQuarantine
+//! ```
+//!
+//! A lane counts each fate where it is decided: bad records as the decoder returns them, refused rows in the
+//! executor's filters, emitted records where their rows leave for the sink. What must stay true: a lane leaves
+//! nothing visible; the epoch becomes visible when all its lanes are done.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StructArray, UInt32Array};
+use arrow::datatypes::{Field, Schema};
+use forebay_core::checkpoint::{Plan, RecordId};
+use forebay_core::error::codes;
+use forebay_core::format::{Decoded, Decoder};
+use forebay_core::sink::{LaneWriter, Part};
+use forebay_core::source::{self, Envelope};
+use forebay_core::{Error, Ledger, Result};
+use forebay_storage::kill_point;
+use futures::StreamExt;
+
+use crate::plan::{Executor, Fates, KAFKA_COLUMN};
+use crate::quarantine::{Entry, LaneQuarantine, encode_raw};
+
+/// What a lane needs for one epoch.
+pub(crate) struct Lane {
+    pub plan: Arc<Plan>,
+    pub executor: Executor,
+    /// True if the query reads `_kafka`.
+    pub wants_envelope: bool,
+    /// `None` if the source's own columns are the rows.
+    pub decoder: Option<Box<dyn Decoder>>,
+    /// `None` if the sink has this epoch already.
+    pub writer: Option<Box<dyn LaneWriter>>,
+    pub quarantine: LaneQuarantine,
+}
+
+/// What a lane did.
+pub(crate) struct LaneDone {
+    pub ledger: Ledger,
+    pub part: Option<Part>,
+    /// Quarantined records of an earlier epoch that decoded this time.
+    pub mended: Vec<RecordId>,
+}
+
+impl Lane {
+    /// Runs the lane to the end of its ranges.
+    pub async fn run(mut self, mut records: source::Lane, replayed: Vec<Entry>) -> Result<LaneDone> {
+        let mut ledger = Ledger::default();
+        let mut mended = Vec::new();
+        for envelope in replay_envelopes(&replayed) {
+            ledger.replayed += envelope.len() as u64;
+            mended.extend(self.process(&envelope, Some(&replayed), &mut ledger).await?);
+        }
+        while let Some(envelope) = records.next().await {
+            self.process(&envelope?, None, &mut ledger).await?;
+            kill_point("epoch.read.first_batch");
+        }
+        self.quarantine.finish()?;
+        kill_point("quarantine.write.after");
+        let part = match self.writer {
+            Some(writer) => Some(writer.finish().await?),
+            None => None,
+        };
+        Ok(LaneDone { ledger, part, mended })
+    }
+
+    /// Takes one envelope through the lane. For replayed records it returns those that decoded.
+    async fn process(
+        &mut self,
+        envelope: &Envelope,
+        replayed: Option<&[Entry]>,
+        ledger: &mut Ledger,
+    ) -> Result<Vec<RecordId>> {
+        ledger.read += envelope.len() as u64;
+        ledger.bytes_read += value_bytes(envelope);
+        let (rows, bad) = match &mut self.decoder {
+            None => (envelope.to_batch().map_err(internal)?, Vec::new()),
+            Some(decoder) => {
+                let decoded = decoder.decode(&envelope.values).map_err(|e| at_record(e, envelope))?;
+                ledger.dropped += decoded.dropped;
+                let bad = decoded.bad.clone();
+                let rows = if self.wants_envelope { with_envelope(decoded, envelope)? } else { decoded.rows };
+                (rows, bad)
+            }
+        };
+        ledger.quarantined += bad.len() as u64;
+        for record in &bad {
+            let index = record.index as usize;
+            let value = &envelope.values;
+            let raw = (!arrow::array::Array::is_null(value, index)).then(|| value.value(index));
+            let id = record_id(envelope, index);
+            self.quarantine.push(&Entry {
+                timestamp: envelope.timestamps[index],
+                code: record.code.to_owned(),
+                path: record.path.clone(),
+                why: record.why.clone(),
+                at: self.plan.planned_at_ms,
+                epoch: self.plan.epoch,
+                raw: encode_raw(raw),
+                id,
+            })?;
+        }
+        let mut fates = Fates::default();
+        let output = self.executor.process(rows, &mut fates)?;
+        ledger.filtered += fates.filtered;
+        if output.num_rows() > 0 {
+            ledger.emitted += output.num_rows() as u64;
+            ledger.rows_out += output.num_rows() as u64;
+            if let Some(writer) = &mut self.writer {
+                writer.write(output).await?;
+            }
+        }
+        let Some(_) = replayed else { return Ok(Vec::new()) };
+        let still_bad: Vec<usize> = bad.iter().map(|record| record.index as usize).collect();
+        Ok((0..envelope.len())
+            .filter(|index| !still_bad.contains(index))
+            .map(|index| record_id(envelope, index))
+            .collect())
+    }
+}
+
+fn record_id(envelope: &Envelope, index: usize) -> RecordId {
+    RecordId {
+        topic: envelope.partition.topic.to_string(),
+        partition: envelope.partition.index,
+        offset: envelope.offsets[index],
+    }
+}
+
+/// Quarantined records as the envelopes they came in, one for each partition.
+fn replay_envelopes(entries: &[Entry]) -> Vec<Envelope> {
+    let partitions = entries.chunk_by(|a, b| a.id.topic == b.id.topic && a.id.partition == b.id.partition);
+    partitions
+        .map(|entries| Envelope {
+            partition: forebay_core::Partition::new(&*entries[0].id.topic, entries[0].id.partition),
+            next: forebay_core::Position(entries.last().map_or(0, |entry| entry.id.offset + 1)),
+            offsets: entries.iter().map(|entry| entry.id.offset).collect(),
+            timestamps: entries.iter().map(|entry| entry.timestamp).collect(),
+            timestamp_type: 0,
+            values: entries.iter().map(Entry::raw_bytes).collect(),
+            keys: None,
+            headers: None,
+        })
+        .collect()
+}
+
+fn value_bytes(envelope: &Envelope) -> u64 {
+    // The low 32 bits of a view are the length of its value.
+    envelope.values.views().iter().map(|view| u64::from(*view as u32)).sum()
+}
+
+/// Puts Kafka's own columns beside the decoded ones, as the struct `_kafka`.
+fn with_envelope(decoded: Decoded, envelope: &Envelope) -> Result<RecordBatch> {
+    let all = envelope.to_batch().map_err(internal)?;
+    let kept = match decoded.kept {
+        None => all,
+        Some(kept) => {
+            arrow::compute::take_record_batch(&all, &UInt32Array::from(kept)).map_err(internal)?
+        }
+    };
+    let kafka: ArrayRef = Arc::new(StructArray::from(kept));
+    let mut fields = decoded.rows.schema().fields().to_vec();
+    fields.push(Arc::new(Field::new(KAFKA_COLUMN, kafka.data_type().clone(), false)));
+    let mut columns = decoded.rows.columns().to_vec();
+    columns.push(kafka);
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(internal)
+}
+
+fn at_record(error: Error, envelope: &Envelope) -> Error {
+    // A decoder that stops names the index of the record in its place; users know records by their offsets.
+    let index: Option<usize> = error.place().and_then(|place| place.parse().ok());
+    match index.and_then(|index| envelope.offsets.get(index)) {
+        Some(offset) => error.at(format!("{}, offset {offset}", envelope.partition)),
+        None => error,
+    }
+}
+
+fn internal(error: arrow::error::ArrowError) -> Error {
+    Error::new(&codes::INTERNAL, "an epoch's columns do not fit together").caused_by(error)
+}

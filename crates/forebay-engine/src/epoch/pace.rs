@@ -1,0 +1,125 @@
+//! When the next epoch may start, and how long to wait after a failure. Pure: time comes in as a number.
+
+use std::time::{Duration, Instant};
+
+use forebay_core::trigger::Trigger;
+
+/// Keeps the trigger's time.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    trigger: Trigger,
+    min_interval: Option<Duration>,
+    /// When the last epoch started, milliseconds since 1970.
+    last_ms: Option<i64>,
+    /// Since when the query waits for its next epoch.
+    waiting_since: Instant,
+}
+
+impl Pace {
+    /// The pace of a trigger; `min_interval` holds for the default trigger only, since the others say themselves how
+    /// often to commit.
+    pub fn new(trigger: Trigger, min_interval: Option<Duration>) -> Self {
+        Self { trigger, min_interval, last_ms: None, waiting_since: Instant::now() }
+    }
+
+    /// How long to wait before the next epoch may start; `None` for not at all.
+    pub fn until_next(&self, now_ms: i64) -> Option<Duration> {
+        let last = self.last_ms?;
+        let next = match self.trigger {
+            Trigger::Default => last + millis(self.min_interval?),
+            // Spark's rule: epochs start at multiples of the interval; a missed one is not made up for.
+            Trigger::ProcessingTime(interval) if !interval.is_zero() => {
+                let interval = millis(interval);
+                (last / interval + 1) * interval
+            }
+            _ => return None,
+        };
+        // A clock that was set back must not stop the query for longer than one interval.
+        let longest = match self.trigger {
+            Trigger::ProcessingTime(interval) => interval,
+            _ => self.min_interval?,
+        };
+        let wait = Duration::from_millis(u64::try_from(next - now_ms).unwrap_or(0)).min(longest);
+        (!wait.is_zero()).then_some(wait)
+    }
+
+    /// Told when an epoch starts.
+    pub fn started(&mut self, now_ms: i64) {
+        self.last_ms = Some(now_ms);
+        self.waiting_since = Instant::now();
+    }
+
+    /// How long the query has waited since the last epoch started (`maxTriggerDelay`).
+    pub fn waited(&self) -> Duration {
+        self.waiting_since.elapsed()
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Waits longer after each failure: 100 ms, doubled up to 30 s.
+#[derive(Debug, Default)]
+pub(crate) struct Backoff {
+    attempts: u32,
+    since_ms: Option<i64>,
+}
+
+impl Backoff {
+    /// The delay before the next attempt.
+    pub fn next(&mut self) -> Duration {
+        let delay = Duration::from_millis(100 << self.attempts.min(9)).min(Duration::from_secs(30));
+        self.attempts = self.attempts.saturating_add(1);
+        delay
+    }
+
+    /// Failed attempts in a row.
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// When the first of them failed.
+    pub fn since(&mut self, now_ms: i64) -> i64 {
+        *self.since_ms.get_or_insert(now_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processing_time_starts_at_multiples_and_makes_nothing_up() {
+        let mut pace = Pace::new(Trigger::ProcessingTime(Duration::from_secs(10)), None);
+        assert_eq!(pace.until_next(12_345), None, "the first epoch starts at once");
+        pace.started(12_345);
+        assert_eq!(pace.until_next(13_000), Some(Duration::from_millis(7_000)));
+        assert_eq!(pace.until_next(57_000), None, "a long epoch is followed at once");
+    }
+
+    #[test]
+    fn the_default_trigger_waits_only_for_the_sink() {
+        let mut free = Pace::new(Trigger::Default, None);
+        free.started(1_000);
+        assert_eq!(free.until_next(1_000), None);
+        let mut lake = Pace::new(Trigger::Default, Some(Duration::from_secs(1)));
+        lake.started(1_000);
+        assert_eq!(lake.until_next(1_400), Some(Duration::from_millis(600)));
+    }
+
+    #[test]
+    fn a_clock_set_back_delays_one_interval_at_most() {
+        let mut pace = Pace::new(Trigger::ProcessingTime(Duration::from_secs(1)), None);
+        pace.started(3_600_000);
+        assert_eq!(pace.until_next(0), Some(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn backoff_grows_and_has_a_ceiling() {
+        let mut backoff = Backoff::default();
+        let delays: Vec<u64> = (0..12).map(|_| backoff.next().as_millis() as u64).collect();
+        assert_eq!(delays[..4], [100, 200, 400, 800]);
+        assert_eq!(delays[11], 30_000);
+    }
+}

@@ -1,0 +1,13 @@
+//! The engine: plans SQL over streams, runs epochs, keeps checkpoints and the quarantine.
+//!
+//! It drives sources, formats and sinks through the traits of `forebay-core` and knows no system by name. A query is
+//! planned once ([`plan`]), then runs epoch after epoch ([`epoch`] is the essay to read first) on a durable
+//! [`checkpoint`]. SQL over tables at rest, for `forebay query`, is in [`adhoc`].
+
+pub mod adhoc;
+pub mod checkpoint;
+pub mod epoch;
+pub mod plan;
+pub mod quarantine;
+pub mod query;
+pub mod status;

@@ -1,0 +1,50 @@
+//! Spark's functions that DataFusion and `datafusion-spark` lack or mean otherwise.
+//!
+//! Each is columnar and, but for those of the epoch's time, pure: the same arguments give the same result at every
+//! replay. `docs/sql.md` lists what is there; a test compares that list with the session.
+
+mod arithmetic;
+mod epoch_time;
+mod field;
+mod from_json;
+mod json_path;
+mod pattern;
+mod seconds;
+mod text;
+mod time_text;
+
+use datafusion::common::{DataFusionError, Result};
+use datafusion::logical_expr::ScalarUDF;
+
+pub(crate) use arithmetic::divide;
+pub(crate) use epoch_time::EpochTime;
+pub(crate) use field::field;
+pub(crate) use from_json::from_json;
+pub(crate) use seconds::{seconds_of, timestamp_seconds};
+pub(crate) use text::binary_to_text;
+pub(crate) use time_text::timestamp_to_text;
+
+/// The name of the access to a struct's field.
+pub(crate) const FIELD: &str = "__field";
+
+/// Functions that may stand without parentheses.
+pub(crate) const BARE: [&str; 4] = ["current_timestamp", "current_date", "localtimestamp", "current_timezone"];
+
+/// All functions of this module. `now_ms` is the time that `now()` gives; `None` leaves it to each epoch.
+pub(crate) fn all(now_ms: Option<i64>) -> Vec<ScalarUDF> {
+    let mut all = vec![
+        ScalarUDF::from(field::StructField::new()),
+        ScalarUDF::from(text::BinaryToText::new()),
+        ScalarUDF::from(json_path::GetJsonObject::new()),
+    ];
+    all.extend(epoch_time::all(now_ms));
+    all.extend(arithmetic::all());
+    all.extend(seconds::all());
+    all.extend(time_text::all());
+    all
+}
+
+/// An error of the user's data or SQL inside a function.
+fn failed<T>(message: impl Into<String>) -> Result<T> {
+    Err(DataFusionError::Execution(message.into()))
+}

@@ -1,0 +1,304 @@
+//! SQL text to one syntax tree, in Spark's dialect, within limits.
+//!
+//! What must stay true: no text, however hostile, costs more than a bounded amount of stack and memory. The parser
+//! recurses over parentheses (a counter stops it) but builds chains such as `a + a + …` in a loop, so the tree's
+//! depth is measured before anything else walks it, on a thread whose stack is large enough for the longest chain
+//! that the limit on tokens allows.
+
+use std::any::TypeId;
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Query, Statement, Visit, Visitor};
+use datafusion::sql::sqlparser::dialect::{Dialect, Precedence, SparkSqlDialect};
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Word};
+use forebay_core::error::codes;
+use forebay_core::Error;
+
+use super::sql_error::SqlError;
+
+/// Longest SQL text in bytes: far beyond what people write, far below what hurts.
+const MAX_BYTES: usize = 1 << 20;
+/// Most tokens, white space included. A list of 10,000 values still fits.
+const MAX_TOKENS: usize = 60_000;
+/// Deepest nesting of parentheses and subqueries; `DataFusion`'s own default.
+const MAX_NESTING: usize = 50;
+/// Deepest expression tree, which a chain of operators makes as deep as it is long.
+const MAX_EXPR_DEPTH: usize = 400;
+/// The name of a thread that has room.
+const ROOMY: &str = "forebay-sql";
+/// Stack of the thread that parses and plans: a chain of all allowed tokens is dropped recursively, at under 1 KiB a level.
+const STACK_BYTES: usize = 64 << 20;
+
+/// How table names may be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paths {
+    /// Names only.
+    No,
+    /// Also ``delta.`/path` `` and, without the quotes, `delta./path/`.
+    Yes,
+}
+
+/// Parses exactly one statement.
+pub fn one_statement(sql: &str, paths: Paths) -> Result<Statement, SqlError> {
+    if sql.len() > MAX_BYTES {
+        return Err(Error::new(&codes::SQL_SYNTAX, format!("the SQL text is longer than {MAX_BYTES} bytes")).into());
+    }
+    with_room(|| parse_here(sql, paths))
+}
+
+/// Runs `work` on a thread with room for the deepest tree that the limits allow. Planning happens once per query or
+/// per statement, so the thread costs nothing that matters.
+pub fn with_room<T: Send>(work: impl FnOnce() -> Result<T, SqlError> + Send) -> Result<T, SqlError> {
+    if std::thread::current().name() == Some(ROOMY) {
+        return work();
+    }
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .name(ROOMY.to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn_scoped(scope, work)
+            .map_err(|error| Error::new(&codes::INTERNAL, "cannot start a thread to plan SQL").caused_by(error))?;
+        thread.join().unwrap_or_else(|_| Err(Error::new(&codes::INTERNAL, "planning failed on this SQL").into()))
+    })
+}
+
+fn parse_here(sql: &str, paths: Paths) -> Result<Statement, SqlError> {
+    let dialect = SparkDialect::default();
+    let mut tokens = Tokenizer::new(&dialect, sql).tokenize_with_location().map_err(|error| {
+        let place = (error.location.line as usize, error.location.column as usize);
+        SqlError::new(Error::new(&codes::SQL_SYNTAX, lower_first(&error.message)), Some(place))
+    })?;
+    if tokens.len() > MAX_TOKENS {
+        return Err(Error::new(&codes::SQL_SYNTAX, format!("the SQL text has more than {MAX_TOKENS} words")).into());
+    }
+    if paths == Paths::Yes {
+        tokens = quote_paths(tokens);
+    }
+    let mut statements = Parser::new(&dialect)
+        .with_recursion_limit(MAX_NESTING)
+        .with_tokens_with_locations(tokens)
+        .parse_statements()
+        .map_err(syntax_error)?;
+    if statements.len() > 1 {
+        return Err(Error::new(&codes::SQL_SYNTAX, format!("one statement is expected, not {}", statements.len()))
+            .with_hint("Leave out what comes after the first `;`.")
+            .into());
+    }
+    let statement = statements
+        .pop()
+        .ok_or_else(|| Error::new(&codes::SQL_SYNTAX, "there is no SQL statement").with_hint("Write a SELECT."))?;
+    let mut depth = Depth { now: 0, most: 0 };
+    let _: ControlFlow<()> = statement.visit(&mut depth);
+    if depth.most > MAX_EXPR_DEPTH {
+        return Err(Error::new(
+            &codes::SQL_SYNTAX,
+            format!("an expression is more than {MAX_EXPR_DEPTH} operators deep"),
+        )
+        .with_hint("Use IN (…) for long lists, or compute parts of it in a subquery.")
+        .into());
+    }
+    Ok(statement)
+}
+
+fn syntax_error(error: ParserError) -> SqlError {
+    let text = match error {
+        ParserError::TokenizerError(text) | ParserError::ParserError(text) => text,
+        ParserError::RecursionLimitExceeded => {
+            return Error::new(&codes::SQL_SYNTAX, format!("the SQL text is nested deeper than {MAX_NESTING} levels"))
+                .with_hint("Take out parentheses, or split the query with WITH or views.")
+                .into();
+        }
+    };
+    // The parser knows the place only inside of its message: `… at Line: 1, Column: 8`.
+    let (text, place) = match text.rsplit_once(" at Line: ") {
+        Some((before, after)) => {
+            let numbers: Vec<usize> = after.split(", Column: ").filter_map(|n| n.trim().parse().ok()).collect();
+            (before.to_owned(), <[usize; 2]>::try_from(numbers).ok().map(|[line, column]| (line, column)))
+        }
+        None => (text, None),
+    };
+    SqlError::new(Error::new(&codes::SQL_SYNTAX, lower_first(&text)), place)
+}
+
+fn lower_first(text: &str) -> String {
+    let mut chars = text.trim_end_matches('.').chars();
+    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
+}
+
+struct Depth {
+    now: usize,
+    most: usize,
+}
+
+impl Visitor for Depth {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, _: &Expr) -> ControlFlow<()> {
+        self.now += 1;
+        self.most = self.most.max(self.now);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, _: &Expr) -> ControlFlow<()> {
+        self.now -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.now += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.now -= 1;
+        ControlFlow::Continue(())
+    }
+}
+
+/// Turns `FROM delta./a/b/` into ``FROM delta.`/a/b/` ``: only after FROM or JOIN, only after a known kind, up to
+/// white space, a comma, a semicolon or a closing parenthesis.
+fn quote_paths(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut out: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    let mut table_expected = false;
+    let mut rest = tokens.into_iter().peekable();
+    while let Some(token) = rest.next() {
+        let kind = table_expected && matches!(&token.token, Token::Word(word) if is_path_kind(word));
+        match &token.token {
+            Token::Whitespace(_) => {}
+            Token::Word(word) => table_expected = matches!(word.keyword, Keyword::FROM | Keyword::JOIN),
+            _ => table_expected = false,
+        }
+        out.push(token);
+        if !kind || !matches!(rest.peek(), Some(next) if next.token == Token::Period) {
+            continue;
+        }
+        let Some(period) = rest.next() else { break };
+        out.push(period);
+        if !matches!(rest.peek(), Some(next) if next.token == Token::Div) {
+            continue;
+        }
+        let mut path = String::new();
+        let mut span = None;
+        while let Some(part) = rest.next_if(|next| !ends_path(&next.token)) {
+            path.push_str(&part.token.to_string());
+            span.get_or_insert(part.span).end = part.span.end;
+        }
+        if let Some(span) = span {
+            let word = Word { value: path, quote_style: Some('`'), keyword: Keyword::NoKeyword };
+            out.push(TokenWithSpan { token: Token::Word(word), span });
+        }
+    }
+    out
+}
+
+fn is_path_kind(word: &Word) -> bool {
+    word.quote_style.is_none()
+        && ["delta", "parquet", "json", "csv"].iter().any(|kind| word.value.eq_ignore_ascii_case(kind))
+}
+
+fn ends_path(token: &Token) -> bool {
+    matches!(token, Token::Whitespace(_) | Token::Comma | Token::SemiColon | Token::RParen | Token::EOF)
+}
+
+/// sqlparser's Spark dialect with what Spark 4 has beside it: backslash escapes in strings, `<=>`, `div` that binds
+/// like `*`, and `VERSION AS OF`.
+#[derive(Debug, Default)]
+struct SparkDialect(SparkSqlDialect);
+
+impl Dialect for SparkDialect {
+    fn dialect(&self) -> TypeId {
+        TypeId::of::<SparkSqlDialect>()
+    }
+
+    fn is_delimited_identifier_start(&self, ch: char) -> bool {
+        ch == '`'
+    }
+
+    fn is_identifier_start(&self, ch: char) -> bool {
+        self.0.is_identifier_start(ch)
+    }
+
+    fn is_identifier_part(&self, ch: char) -> bool {
+        self.0.is_identifier_part(ch)
+    }
+
+    fn supports_string_literal_backslash_escape(&self) -> bool {
+        true
+    }
+
+    fn ignores_wildcard_escapes(&self) -> bool {
+        true
+    }
+
+    fn supports_filter_during_aggregation(&self) -> bool {
+        true
+    }
+
+    fn supports_group_by_expr(&self) -> bool {
+        true
+    }
+
+    fn supports_group_by_with_modifier(&self) -> bool {
+        true
+    }
+
+    fn supports_lambda_functions(&self) -> bool {
+        true
+    }
+
+    fn supports_select_wildcard_except(&self) -> bool {
+        true
+    }
+
+    fn supports_nested_comments(&self) -> bool {
+        true
+    }
+
+    fn supports_long_type_as_bigint(&self) -> bool {
+        true
+    }
+
+    fn supports_values_as_table_factor(&self) -> bool {
+        true
+    }
+
+    fn require_interval_qualifier(&self) -> bool {
+        true
+    }
+
+    fn supports_bang_not_operator(&self) -> bool {
+        true
+    }
+
+    fn supports_cte_without_as(&self) -> bool {
+        true
+    }
+
+    fn supports_order_by_all(&self) -> bool {
+        true
+    }
+
+    fn supports_table_versioning(&self) -> bool {
+        true
+    }
+
+    fn parse_infix(
+        &self,
+        parser: &mut Parser<'_>,
+        expr: &Expr,
+        precedence: u8,
+    ) -> Option<Result<Expr, ParserError>> {
+        let _ = precedence;
+        if !parser.parse_keyword(Keyword::DIV) {
+            return None;
+        }
+        let right = parser.parse_subexpr(self.prec_value(Precedence::MulDivModOp));
+        Some(right.map(|right| Expr::BinaryOp {
+            left: Box::new(expr.clone()),
+            op: BinaryOperator::MyIntegerDivide,
+            right: Box::new(right),
+        }))
+    }
+}

@@ -1,0 +1,249 @@
+//! Functions that Spark has and DataFusion spells otherwise, as rewrites of the call.
+//!
+//! Each rewrite happens after the arguments are resolved. What needs code of its own is a function in
+//! [`crate::plan::functions`]; what can be said with functions that exist is said here.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::sql::sqlparser::ast::{
+    CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
+    TimezoneInfo, Value,
+};
+use forebay_core::Error;
+use forebay_core::error::codes;
+
+use super::expr::call;
+use super::{Planner, naming};
+use crate::plan::functions;
+use crate::plan::sql_error::SqlError;
+
+/// Rewrites one call in place if it is one of ours.
+pub(super) fn rewrite(planner: &mut Planner<'_>, expr: &mut Expr) -> Result<(), SqlError> {
+    if let Expr::Struct { values, fields } = expr
+        && fields.is_empty()
+    {
+        let values = std::mem::take(values);
+        let like = Ident::new("struct");
+        *expr = named_struct(values, &like);
+        return Ok(());
+    }
+    let Expr::Function(function) = expr else { return Ok(()) };
+    let [part] = function.name.0.as_slice() else { return Ok(()) };
+    let Some(ident) = part.as_ident().cloned() else { return Ok(()) };
+    let name = ident.value.to_ascii_lowercase();
+    refuse_generators(planner, &name, &ident)?;
+    if function.over.is_some() || function.filter.is_some() {
+        return Ok(());
+    }
+    let Some(args) = positional(function) else { return Ok(()) };
+    let rewritten = match (name.as_str(), args.as_slice()) {
+        ("from_json", _) => planner.from_json(args, &ident)?,
+        ("day" | "dayofmonth", [of]) => part_of("day", of, &ident),
+        ("month", [of]) => part_of("month", of, &ident),
+        ("year", [of]) => part_of("year", of, &ident),
+        ("quarter", [of]) => part_of("quarter", of, &ident),
+        ("weekofyear", [of]) => part_of("week", of, &ident),
+        ("dayofyear", [of]) => part_of("doy", of, &ident),
+        ("dayofweek", [of]) => part_of("dow", of, &ident),
+        ("isnull", [of]) => Expr::IsNull(Box::new(of.clone())),
+        ("isnotnull", [of]) => Expr::IsNotNull(Box::new(of.clone())),
+        ("struct", _) => named_struct(args, &ident),
+        ("unix_timestamp" | "to_unix_timestamp", []) => {
+            call("unix_timestamp", vec![call("current_timestamp", Vec::new(), &ident)], &ident)
+        }
+        ("to_unix_timestamp", _) => call("unix_timestamp", args, &ident),
+        ("rlike" | "regexp" | "regexp_like", [text, pattern]) => {
+            call("regexp_like", vec![text.clone(), pattern.clone()], &ident)
+        }
+        ("regexp_replace", [text, pattern, by]) => {
+            call("regexp_replace", vec![text.clone(), pattern.clone(), by.clone(), string("g")], &ident)
+        }
+        ("cardinality", [of]) => call("size", vec![of.clone()], &ident),
+        ("split", [text, pattern]) => split(text, pattern, &ident)?,
+        ("int" | "integer" | "bigint" | "smallint" | "tinyint" | "string" | "double" | "float" | "boolean" | "date"
+        | "timestamp" | "binary", [of]) => cast(&name, of),
+        _ => return Ok(()),
+    };
+    *expr = rewritten;
+    Ok(())
+}
+
+/// Functions that Spark calls without parentheses.
+pub(super) fn bare(ident: &Ident) -> Option<Expr> {
+    let name = ident.value.to_ascii_lowercase();
+    (ident.quote_style.is_none() && functions::BARE.contains(&name.as_str()))
+        .then(|| call(&name, Vec::new(), ident))
+}
+
+/// A number with an exponent is a DOUBLE in Spark, however many digits it has.
+pub(super) fn number(expr: &mut Expr) {
+    let Expr::Value(value) = expr else { return };
+    if let Value::Number(text, _) = &value.value
+        && text.contains(['e', 'E'])
+    {
+        let text = string(text);
+        *expr = cast("double", &text);
+    }
+}
+
+fn refuse_generators(planner: &Planner<'_>, name: &str, ident: &Ident) -> Result<(), SqlError> {
+    let what = match name {
+        "explode" | "explode_outer" | "posexplode" | "posexplode_outer" | "inline" | "inline_outer" | "stack" => {
+            "gives several rows for one"
+        }
+        "window" | "session_window" | "window_time" => "belongs to windowed aggregation",
+        _ => return Ok(()),
+    };
+    let code = if planner.streaming { &codes::NOT_STREAMING } else { &codes::NOT_YET };
+    let error = Error::new(code, format!("{name}(…) {what}; it is not supported yet"));
+    Err(SqlError::spanned(error, ident.span))
+}
+
+impl Planner<'_> {
+    /// `from_json(text, 'schema'[, map('option', 'value', …)])` becomes a function of its own with one argument.
+    fn from_json(&mut self, args: Vec<Expr>, ident: &Ident) -> Result<Expr, SqlError> {
+        let wrong = |what: &str| {
+            let error = Error::new(&codes::SQL_PLAN, format!("from_json {what}")).with_hint(
+                "Write from_json(CAST(value AS STRING), 'id STRING, at TIMESTAMP', map('timestampFormat', '…')).",
+            );
+            SqlError::spanned(error, ident.span)
+        };
+        let mut args = args.into_iter();
+        let (Some(text), Some(schema)) = (args.next(), args.next()) else {
+            return Err(wrong("needs a text and a schema"));
+        };
+        let Some(ddl) = literal(&schema) else { return Err(wrong("needs its schema as a text in quotes")) };
+        let options = match args.next() {
+            None => BTreeMap::new(),
+            Some(map) => literal_map(&map).ok_or_else(|| wrong("needs its options as map('name', 'value', …)"))?,
+        };
+        if args.next().is_some() {
+            return Err(wrong("takes at most three arguments"));
+        }
+        let Some(factory) = self.json else { return Err(wrong("is not available here")) };
+        let key = (ddl.clone(), options.clone().into_iter().collect::<Vec<_>>());
+        let name = match self.decoders.get(&key) {
+            Some(name) => name.clone(),
+            None => {
+                let fields = forebay_core::ddl::parse(&ddl).map_err(|error| {
+                    let error = Error::new(&codes::BAD_SCHEMA, "from_json cannot read its schema").with_detail(error);
+                    SqlError::spanned(error, ident.span)
+                })?;
+                let decode = factory
+                    .from_json(Arc::clone(&fields), &options)
+                    .map_err(|error| SqlError::spanned(error, ident.span))?;
+                let name = format!("__from_json_{}", self.decoders.len());
+                let function = functions::from_json(name.clone(), &fields, decode);
+                self.functions.insert(name.clone(), Arc::new(function));
+                self.decoders.insert(key, name.clone());
+                name
+            }
+        };
+        Ok(call(&name, vec![text], ident))
+    }
+}
+
+/// The arguments if all are plain expressions.
+fn positional(function: &Function) -> Option<Vec<Expr>> {
+    match &function.args {
+        FunctionArguments::None => Some(Vec::new()),
+        FunctionArguments::List(list) if list.duplicate_treatment.is_none() && list.clauses.is_empty() => list
+            .args
+            .iter()
+            .map(|arg| match arg {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+                _ => None,
+            })
+            .collect(),
+        _ => None,
+    }
+}
+
+fn part_of(part: &str, of: &Expr, ident: &Ident) -> Expr {
+    call("date_part", vec![string(part), of.clone()], ident)
+}
+
+/// `struct(a, b.c, 1)`: fields are named as Spark names them, `col1` … where there is no name.
+fn named_struct(values: Vec<Expr>, ident: &Ident) -> Expr {
+    let mut args = Vec::with_capacity(values.len() * 2);
+    for (index, value) in values.into_iter().enumerate() {
+        let (name, value) = match value {
+            Expr::Named { expr, name } => (name.value, *expr),
+            value => (naming::field_name(&value).unwrap_or_else(|| format!("col{}", index + 1)), value),
+        };
+        args.push(string(&name));
+        args.push(value);
+    }
+    call("named_struct", args, ident)
+}
+
+/// Spark splits at a regular expression; here the pattern must be a text without its special characters, or with
+/// them escaped.
+fn split(text: &Expr, pattern: &Expr, ident: &Ident) -> Result<Expr, SqlError> {
+    let plain = literal(pattern).and_then(|pattern| plain_pattern(&pattern)).ok_or_else(|| {
+        let error = Error::new(&codes::NOT_YET, "split(…) at a regular expression is not supported yet")
+            .with_hint("Split at a plain text, for example ',' or '\\\\|'.");
+        SqlError::spanned(error, ident.span)
+    })?;
+    Ok(call("string_to_array", vec![text.clone(), string(&plain)], ident))
+}
+
+/// The text that a regular expression matches if it matches exactly one.
+fn plain_pattern(pattern: &str) -> Option<String> {
+    let mut plain = String::with_capacity(pattern.len());
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => plain.push(chars.next().filter(|escaped| !escaped.is_alphanumeric())?),
+            '[' => {
+                plain.push(chars.next().filter(|inside| !matches!(inside, '^' | '\\' | ']'))?);
+                chars.next().filter(|end| *end == ']')?;
+            }
+            '.' | '*' | '+' | '?' | '(' | ')' | '{' | '}' | '|' | '^' | '$' | ']' => return None,
+            _ => plain.push(c),
+        }
+    }
+    (!plain.is_empty()).then_some(plain)
+}
+
+fn cast(to: &str, of: &Expr) -> Expr {
+    let data_type = match to {
+        "int" | "integer" => DataType::Int(None),
+        "bigint" => DataType::BigInt(None),
+        "smallint" => DataType::SmallInt(None),
+        "tinyint" => DataType::TinyInt(None),
+        "double" => DataType::Double(ExactNumberInfo::None),
+        "float" => DataType::Float(ExactNumberInfo::None),
+        "boolean" => DataType::Boolean,
+        "date" => DataType::Date,
+        "timestamp" => DataType::Timestamp(None, TimezoneInfo::None),
+        "binary" => DataType::Binary(None),
+        _ => DataType::String(None),
+    };
+    Expr::Cast { kind: CastKind::Cast, expr: Box::new(of.clone()), data_type, array: false, format: None }
+}
+
+fn string(text: &str) -> Expr {
+    Expr::Value(Value::SingleQuotedString(text.to_owned()).into())
+}
+
+/// The text of a string literal.
+fn literal(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Value(value) => value.value.clone().into_string(),
+        Expr::Nested(inner) => literal(inner),
+        _ => None,
+    }
+}
+
+/// The pairs of `map('a', 'b', …)`.
+fn literal_map(expr: &Expr) -> Option<BTreeMap<String, String>> {
+    let Expr::Function(function) = expr else { return None };
+    if !function.name.to_string().trim_matches('`').eq_ignore_ascii_case("map") {
+        return None;
+    }
+    let texts: Vec<String> = positional(function)?.iter().map(literal).collect::<Option<_>>()?;
+    let (pairs, rest) = texts.as_chunks::<2>();
+    rest.is_empty().then(|| pairs.iter().map(|[name, value]| (name.clone(), value.clone())).collect())
+}

@@ -1,0 +1,275 @@
+//! From the names that people write to the names that the schemas have.
+//!
+//! DataFusion's SQL planner compares names exactly and knows nothing of Spark's `data.*`, of hidden columns or of
+//! views. So the syntax tree is rewritten before DataFusion reads it: bottom-up, every subquery in FROM, view and
+//! common table expression is resolved, planned once and put aside under a number; then the names around it are
+//! resolved against its schema.
+//!
+//! ```text
+//! SELECT DATA.* FROM (SELECT from_json(CAST(value AS STRING), '…') AS data FROM iot)
+//!                     └───────────── planned as __t1, has column `data` ─────────┘
+//! SELECT __field(`data`, 'a') AS a, … FROM __t1 AS …
+//! ```
+//!
+//! What must stay true: after [`Planner::plan`] every name of a column and table in the tree is spelled exactly as
+//! its schema spells it, or an error with its place was returned. [`from`] handles FROM, [`select`] one SELECT,
+//! [`expr`] expressions, [`calls`] functions, [`naming`] the names of unnamed columns.
+
+mod calls;
+mod expr;
+mod from;
+mod naming;
+mod scope;
+mod select;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::{LogicalPlan, ScalarUDF, TableSource};
+use datafusion::sql::planner::SqlToRel;
+use datafusion::sql::sqlparser::ast::{Ident, ObjectName, OrderBy, Query, SetExpr, Statement};
+use forebay_core::Error;
+use forebay_core::error::codes;
+
+use self::scope::{Column, Scope};
+use super::JsonDecoderFactory;
+use super::provider::{PlannedTable, Provider};
+use super::session;
+use super::sql_error::SqlError;
+
+/// Most tables, views and subqueries of one statement, counted each time they are read with all that they read:
+/// thirty views of which each reads the one before it twice would be a plan of a billion scans.
+const MAX_READS: u64 = 2_000;
+
+/// Finds tables and views by name.
+pub(crate) trait Lookup {
+    /// What a name in FROM stands for; `views_before` is the number of views that may be seen from here.
+    fn find(&self, name: &ObjectName, views_before: usize) -> Result<Option<Found>, SqlError>;
+
+    /// Names to suggest.
+    fn names(&self) -> Vec<String>;
+}
+
+/// What a name in FROM stands for.
+pub(crate) enum Found {
+    /// Something that can be scanned.
+    Table {
+        source: Arc<dyn TableSource>,
+        /// Columns that `*` leaves out.
+        hidden: &'static [&'static str],
+    },
+    /// SQL text that sees the views before `index`.
+    View { name: String, sql: String, index: usize },
+}
+
+/// A common table expression in scope: its name and the table it was planned as.
+type Cte = (String, usize, Vec<Ident>);
+
+/// Plans one statement.
+pub(crate) struct Planner<'a> {
+    state: &'a SessionState,
+    lookup: &'a dyn Lookup,
+    json: Option<&'a dyn JsonDecoderFactory>,
+    /// True for a query over a stream.
+    streaming: bool,
+    tables: Vec<Arc<dyn TableSource>>,
+    /// What each table reads, itself included.
+    sizes: Vec<u64>,
+    /// What the query at hand reads so far.
+    size: u64,
+    functions: HashMap<String, Arc<ScalarUDF>>,
+    /// Which `from_json` has which number: one decoder for the same schema and options.
+    decoders: BTreeMap<(String, Vec<(String, String)>), String>,
+    ctes: Vec<Cte>,
+    views_before: usize,
+    /// The tables of the catalogue that the statement names, as it writes them.
+    pub(crate) reads: Vec<String>,
+}
+
+impl<'a> Planner<'a> {
+    pub fn new(
+        state: &'a SessionState,
+        lookup: &'a dyn Lookup,
+        json: Option<&'a dyn JsonDecoderFactory>,
+        streaming: bool,
+    ) -> Self {
+        Self {
+            state,
+            lookup,
+            json,
+            streaming,
+            tables: Vec::new(),
+            sizes: Vec::new(),
+            size: 0,
+            functions: HashMap::new(),
+            decoders: BTreeMap::new(),
+            ctes: Vec::new(),
+            views_before: usize::MAX,
+            reads: Vec::new(),
+        }
+    }
+
+    /// Resolves and plans a whole query.
+    pub fn plan(&mut self, mut query: Box<Query>) -> Result<LogicalPlan, SqlError> {
+        self.query(&mut query, None)?;
+        self.to_plan(query)
+    }
+
+    fn to_plan(&self, query: Box<Query>) -> Result<LogicalPlan, SqlError> {
+        let provider = Provider { state: self.state, tables: &self.tables, functions: &self.functions };
+        SqlToRel::new_with_options(&provider, session::parser_options(self.state))
+            .sql_statement_to_plan(Statement::Query(query))
+            .map_err(SqlError::planning)
+    }
+
+    fn add_table(&mut self, table: Arc<dyn TableSource>, size: u64) -> usize {
+        self.tables.push(table);
+        self.sizes.push(size);
+        self.tables.len() - 1
+    }
+
+    /// Counts that the query at hand reads a table.
+    fn count_read(&mut self, index: usize) -> Result<(), SqlError> {
+        self.size += self.sizes.get(index).copied().unwrap_or(1);
+        if self.size > MAX_READS {
+            let message = format!("the query reads more than {MAX_READS} tables, views and subqueries");
+            return Err(Error::new(&codes::SQL_PLAN, message)
+                .with_hint("Count each view with all that it reads, each time it is read.")
+                .into());
+        }
+        Ok(())
+    }
+
+    /// Resolves and plans a query that stands on its own, and puts it aside as a table.
+    fn aside(&mut self, mut query: Box<Query>) -> Result<usize, SqlError> {
+        let outer = std::mem::take(&mut self.size);
+        self.query(&mut query, None)?;
+        let plan = self.to_plan(query)?;
+        let size = std::mem::replace(&mut self.size, outer) + 1;
+        Ok(self.add_table(Arc::new(PlannedTable::new(plan)), size))
+    }
+
+    /// Resolves a query in place.
+    fn query(&mut self, query: &mut Query, outer: Option<&Scope<'_>>) -> Result<(), SqlError> {
+        let odd = [
+            (!query.locks.is_empty(), "FOR UPDATE"),
+            (query.for_clause.is_some(), "FOR XML/JSON"),
+            (query.settings.is_some(), "SETTINGS"),
+            (query.format_clause.is_some(), "FORMAT"),
+            (!query.pipe_operators.is_empty(), "|>"),
+        ];
+        if let Some((_, what)) = odd.iter().find(|(there, _)| *there) {
+            return Err(Error::new(&codes::NOT_YET, format!("{what} is not supported")).into());
+        }
+        let outer_ctes = self.ctes.len();
+        if let Some(with) = query.with.take() {
+            if with.recursive {
+                return Err(Error::new(&codes::NOT_YET, "WITH RECURSIVE is not supported").into());
+            }
+            for cte in with.cte_tables {
+                let index = self.aside(cte.query)?;
+                let columns = cte.alias.columns.into_iter().map(|column| column.name).collect();
+                self.ctes.push((cte.alias.name.value, index, columns));
+            }
+        }
+        let mut order_by = query.order_by.take();
+        let resolved = self.set_expr(&mut query.body, outer, order_by.as_mut());
+        query.order_by = order_by;
+        self.ctes.truncate(outer_ctes);
+        resolved
+    }
+
+    fn set_expr(
+        &mut self,
+        body: &mut SetExpr,
+        outer: Option<&Scope<'_>>,
+        order_by: Option<&mut OrderBy>,
+    ) -> Result<(), SqlError> {
+        match body {
+            SetExpr::Select(select) => self.select(select, outer, order_by),
+            SetExpr::Query(query) => self.query(query, outer),
+            SetExpr::SetOperation { left, right, .. } => {
+                self.set_expr(left, outer, None)?;
+                self.set_expr(right, outer, None)
+            }
+            SetExpr::Values(values) => {
+                let scope = Scope { relations: Vec::new(), parent: outer };
+                for expr in values.rows.iter_mut().flat_map(|row| row.content.iter_mut()) {
+                    self.expr(expr, &scope)?;
+                }
+                Ok(())
+            }
+            SetExpr::Table(_) => Err(Error::new(&codes::NOT_YET, "TABLE is not supported here")
+                .with_hint("Write SELECT * FROM the table.")
+                .into()),
+            SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
+                Err(Error::new(&codes::SQL_PLAN, "a query cannot write").with_hint("Write a SELECT.").into())
+            }
+        }
+    }
+
+    /// The columns of a table that was put aside.
+    fn columns(&self, index: usize, hidden: &[&str]) -> Vec<Column> {
+        let Some(table) = self.tables.get(index) else { return Vec::new() };
+        table
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| Column {
+                name: field.name().clone(),
+                data_type: field.data_type().clone(),
+                hidden: hidden.contains(&field.name().as_str()),
+            })
+            .collect()
+    }
+}
+
+/// The last part of a table's name, by which its columns can be qualified.
+fn last_part(name: &ObjectName) -> Option<&Ident> {
+    name.0.last().and_then(|part| part.as_ident())
+}
+
+/// A quoted identifier at the place of another one.
+fn quoted(name: impl Into<String>, like: &Ident) -> Ident {
+    Ident { value: name.into(), quote_style: Some('`'), span: like.span }
+}
+
+/// A type as Spark writes it, for messages and `DESCRIBE`.
+pub(crate) fn type_name(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Boolean => "BOOLEAN".to_owned(),
+        DataType::Int8 => "TINYINT".to_owned(),
+        DataType::Int16 => "SMALLINT".to_owned(),
+        DataType::Int32 => "INT".to_owned(),
+        DataType::Int64 => "BIGINT".to_owned(),
+        DataType::Float32 => "FLOAT".to_owned(),
+        DataType::Float64 => "DOUBLE".to_owned(),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "STRING".to_owned(),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            "BINARY".to_owned()
+        }
+        DataType::Date32 | DataType::Date64 => "DATE".to_owned(),
+        DataType::Timestamp(_, Some(_)) => "TIMESTAMP".to_owned(),
+        DataType::Timestamp(_, None) => "TIMESTAMP_NTZ".to_owned(),
+        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
+            format!("DECIMAL({precision},{scale})")
+        }
+        DataType::List(item) | DataType::LargeList(item) | DataType::ListView(item) => {
+            format!("ARRAY<{}>", type_name(item.data_type()))
+        }
+        DataType::Struct(fields) => {
+            let fields: Vec<String> =
+                fields.iter().map(|field| format!("{}: {}", field.name(), type_name(field.data_type()))).collect();
+            format!("STRUCT<{}>", fields.join(", "))
+        }
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(pair) if pair.len() == 2 => {
+                format!("MAP<{}, {}>", type_name(pair[0].data_type()), type_name(pair[1].data_type()))
+            }
+            other => other.to_string(),
+        },
+        other => other.to_string().to_uppercase(),
+    }
+}

@@ -1,0 +1,260 @@
+//! One SELECT: its clauses in the order in which names become visible, and its list with stars expanded.
+
+use arrow::datatypes::DataType;
+use datafusion::sql::sqlparser::ast::{
+    ExceptSelectItem, Expr, GroupByExpr, Ident, ObjectName, OrderBy, OrderByKind, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, WildcardAdditionalOptions,
+};
+use forebay_core::Error;
+use forebay_core::error::codes;
+
+use super::expr::{Aliases, Names, field_access};
+use super::scope::{Column, Scope, unknown};
+use super::{Planner, naming, quoted, type_name};
+use crate::plan::sql_error::SqlError;
+
+impl Planner<'_> {
+    pub(super) fn select(
+        &mut self,
+        select: &mut Select,
+        outer: Option<&Scope<'_>>,
+        order_by: Option<&mut OrderBy>,
+    ) -> Result<(), SqlError> {
+        refuse_odd_clauses(select)?;
+        let relations = self.from(&mut select.from, outer)?;
+        let scope = Scope { relations, parent: outer };
+        if let Some(condition) = &mut select.selection {
+            self.expr(condition, &scope)?;
+        }
+        let list = std::mem::take(&mut select.projection);
+        select.projection = self.list(list, &scope)?;
+        if self.streaming {
+            refuse_duplicates(&select.projection)?;
+        }
+        let aliases: Vec<String> = select.projection.iter().filter_map(alias_of).collect();
+        let after = Names { scope: &scope, aliases: Aliases::AfterColumns(&aliases) };
+        if let GroupByExpr::Expressions(exprs, _) = &mut select.group_by {
+            for expr in exprs {
+                self.expr_with(expr, &after)?;
+            }
+        }
+        for expr in select.having.iter_mut().chain(&mut select.qualify) {
+            self.expr_with(expr, &after)?;
+        }
+        if let Some(OrderBy { kind: OrderByKind::Expressions(exprs), .. }) = order_by {
+            let first = Names { scope: &scope, aliases: Aliases::BeforeColumns(&aliases) };
+            for item in exprs {
+                self.expr_with(&mut item.expr, &first)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Resolves the items of a SELECT list, expands what stars must be expanded here and names what has no name.
+    fn list(&mut self, items: Vec<SelectItem>, scope: &Scope<'_>) -> Result<Vec<SelectItem>, SqlError> {
+        let mut out = Vec::with_capacity(items.len());
+        for item in items {
+            match item {
+                SelectItem::UnnamedExpr(mut expr) => {
+                    let name = naming::name_of(&expr);
+                    let place = naming::place_of(&expr);
+                    self.expr(&mut expr, scope)?;
+                    let has_it = matches!(&expr, Expr::Identifier(ident) if ident.value == name)
+                        || matches!(&expr, Expr::CompoundIdentifier(parts) if parts.last().is_some_and(|p| p.value == name));
+                    out.push(if has_it {
+                        SelectItem::UnnamedExpr(expr)
+                    } else {
+                        SelectItem::ExprWithAlias { expr, alias: quoted(name, &place) }
+                    });
+                }
+                SelectItem::ExprWithAlias { mut expr, alias } => {
+                    self.expr(&mut expr, scope)?;
+                    out.push(SelectItem::ExprWithAlias { expr, alias });
+                }
+                SelectItem::Wildcard(options) => self.star(options, scope, &mut out)?,
+                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
+                    self.qualified_star(&name, &options, scope, &mut out)?;
+                }
+                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::Expr(_), _)
+                | SelectItem::ExprWithAliases { .. } => {
+                    return Err(Error::new(&codes::NOT_YET, format!("`{item}` in a SELECT list is not supported"))
+                        .with_hint("Name the fields one by one.")
+                        .into());
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    /// `*`: left to DataFusion where it means the same (it knows how to merge the columns of USING).
+    fn star(
+        &mut self,
+        options: WildcardAdditionalOptions,
+        scope: &Scope<'_>,
+        out: &mut Vec<SelectItem>,
+    ) -> Result<(), SqlError> {
+        let except = except_names(&options)?;
+        let hides = scope.relations.iter().any(|relation| relation.columns.iter().any(|column| column.hidden));
+        let merges = scope.relations.iter().any(|relation| !relation.merged.is_empty());
+        if scope.relations.is_empty() {
+            return Err(Error::new(&codes::SQL_PLAN, "`SELECT *` needs a FROM").into());
+        }
+        if merges || (except.is_empty() && !hides) {
+            if !except.is_empty() {
+                return Err(
+                    Error::new(&codes::NOT_YET, "`* EXCEPT` together with USING is not supported").into()
+                );
+            }
+            out.push(SelectItem::Wildcard(options));
+            return Ok(());
+        }
+        let names: Vec<&Column> = scope.relations.iter().flat_map(|relation| &relation.columns).collect();
+        check_except(&except, &names)?;
+        for relation in &scope.relations {
+            for column in relation.columns.iter().filter(|column| !column.hidden && !excepted(&except, &column.name)) {
+                let parts = vec![
+                    Ident::with_quote('`', relation.qualifier.clone()),
+                    Ident::with_quote('`', column.name.clone()),
+                ];
+                out.push(SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)));
+            }
+        }
+        Ok(())
+    }
+
+    /// `x.*`: the columns of a relation, or the fields of a struct.
+    fn qualified_star(
+        &mut self,
+        name: &ObjectName,
+        options: &WildcardAdditionalOptions,
+        scope: &Scope<'_>,
+        out: &mut Vec<SelectItem>,
+    ) -> Result<(), SqlError> {
+        let except = except_names(options)?;
+        let parts: Vec<Ident> = name.0.iter().filter_map(|part| part.as_ident().cloned()).collect();
+        let Some(first) = parts.first() else { return Ok(()) };
+        if let [qualifier] = parts.as_slice()
+            && let Some(relation) = scope.relation(&qualifier.value)
+        {
+            let names: Vec<&Column> = relation.columns.iter().collect();
+            check_except(&except, &names)?;
+            for column in relation.columns.iter().filter(|column| !column.hidden && !excepted(&except, &column.name)) {
+                let parts = vec![quoted(relation.qualifier.clone(), qualifier), quoted(column.name.clone(), qualifier)];
+                out.push(SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)));
+            }
+            return Ok(());
+        }
+        let Some(path) = scope.path(&parts)? else {
+            let mut known: Vec<&str> = scope.relations.iter().map(|relation| relation.qualifier.as_str()).collect();
+            known.extend(scope.known());
+            return Err(unknown("table or struct", first, &known));
+        };
+        let DataType::Struct(fields) = &path.data_type else {
+            let error = Error::new(
+                &codes::SQL_PLAN,
+                format!("`{name}.*` needs a STRUCT, but `{name}` is of type {}", type_name(&path.data_type)),
+            );
+            return Err(SqlError::spanned(error, first.span));
+        };
+        let columns: Vec<Column> = fields
+            .iter()
+            .map(|field| Column {
+                name: field.name().clone(),
+                data_type: field.data_type().clone(),
+                hidden: false,
+            })
+            .collect();
+        check_except(&except, &columns.iter().collect::<Vec<_>>())?;
+        for column in columns.iter().filter(|column| !excepted(&except, &column.name)) {
+            let base = super::expr::path_expr(&path, first);
+            let expr = field_access(base, &column.name, first);
+            out.push(SelectItem::ExprWithAlias { expr, alias: quoted(column.name.clone(), first) });
+        }
+        Ok(())
+    }
+}
+
+fn refuse_odd_clauses(select: &Select) -> Result<(), SqlError> {
+    if !select.lateral_views.is_empty() {
+        return Err(Error::new(&codes::NOT_YET, "LATERAL VIEW is not supported yet").into());
+    }
+    let odd = [
+        (select.into.is_some(), "SELECT INTO"),
+        (select.top.is_some(), "TOP"),
+        (select.prewhere.is_some(), "PREWHERE"),
+        (!select.connect_by.is_empty(), "CONNECT BY"),
+        (!select.cluster_by.is_empty(), "CLUSTER BY"),
+        (!select.distribute_by.is_empty(), "DISTRIBUTE BY"),
+        (!select.sort_by.is_empty(), "SORT BY"),
+        (!select.named_window.is_empty(), "WINDOW"),
+        (select.value_table_mode.is_some(), "SELECT AS"),
+        (select.exclude.is_some(), "EXCLUDE"),
+        (select.select_modifiers.is_some(), "this SELECT modifier"),
+    ];
+    match odd.iter().find(|(there, _)| *there) {
+        Some((_, what)) => Err(Error::new(&codes::NOT_YET, format!("{what} is not supported")).into()),
+        None => Ok(()),
+    }
+}
+
+fn refuse_duplicates(items: &[SelectItem]) -> Result<(), SqlError> {
+    let names: Vec<String> = items
+        .iter()
+        .filter_map(|item| match item {
+            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => parts.last().map(|part| part.value.clone()),
+            SelectItem::UnnamedExpr(Expr::Identifier(ident)) => Some(ident.value.clone()),
+            item => alias_of(item),
+        })
+        .collect();
+    for (index, name) in names.iter().enumerate() {
+        if names.iter().take(index).any(|earlier| earlier.eq_ignore_ascii_case(name)) {
+            let place = items.get(index).and_then(|item| match item {
+                SelectItem::ExprWithAlias { alias, .. } => Some(alias.span),
+                SelectItem::UnnamedExpr(expr) => Some(naming::place_of(expr).span),
+                _ => None,
+            });
+            let error = Error::new(&codes::SQL_PLAN, format!("the SELECT gives two columns named `{name}`"))
+                .with_hint("Rename one of them with AS; case makes no difference.");
+            return Err(place.map_or_else(|| error.clone().into(), |span| SqlError::spanned(error.clone(), span)));
+        }
+    }
+    Ok(())
+}
+
+fn alias_of(item: &SelectItem) -> Option<String> {
+    match item {
+        SelectItem::ExprWithAlias { alias, .. } => Some(alias.value.clone()),
+        _ => None,
+    }
+}
+
+fn except_names(options: &WildcardAdditionalOptions) -> Result<Vec<Ident>, SqlError> {
+    if options.opt_ilike.is_some()
+        || options.opt_exclude.is_some()
+        || options.opt_replace.is_some()
+        || options.opt_rename.is_some()
+        || options.opt_alias.is_some()
+    {
+        return Err(Error::new(&codes::NOT_YET, "after `*` only EXCEPT (…) is supported").into());
+    }
+    Ok(match &options.opt_except {
+        None => Vec::new(),
+        Some(ExceptSelectItem { first_element, additional_elements }) => {
+            std::iter::once(first_element).chain(additional_elements).cloned().collect()
+        }
+    })
+}
+
+fn excepted(except: &[Ident], name: &str) -> bool {
+    except.iter().any(|ident| ident.value.eq_ignore_ascii_case(name))
+}
+
+fn check_except(except: &[Ident], columns: &[&Column]) -> Result<(), SqlError> {
+    for ident in except {
+        if !columns.iter().any(|column| column.name.eq_ignore_ascii_case(&ident.value)) {
+            let known: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+            return Err(unknown("column", ident, &known));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,178 @@
+//! Where Spark and DataFusion give an operator or a cast different meanings: Spark's is put in.
+//!
+//! [`SparkOperators`] looks at operators as the SQL planner meets them, when the types of both sides are known.
+//! [`SparkSemantics`] rewrites casts before types are coerced. Both work on streams and on tables alike; what is not
+//! here is DataFusion's meaning, and `docs/sql.md` names the differences that are left.
+
+use arrow::datatypes::DataType;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
+use datafusion::functions_nested::extract::array_element;
+use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr};
+use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, GetFieldAccess, Operator, cast, lit};
+use datafusion::sql::sqlparser::ast::BinaryOperator;
+
+use super::functions;
+
+/// Operators.
+#[derive(Debug)]
+pub(super) struct SparkOperators;
+
+impl ExprPlanner for SparkOperators {
+    fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        let RawBinaryExpr { op, left, right } = expr;
+        let (left_type, right_type) = (left.get_type(schema), right.get_type(schema));
+        let (Ok(left_type), Ok(right_type)) = (left_type, right_type) else {
+            return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
+        };
+        let left = fit_literal(left, &right_type);
+        let right = fit_literal(right, &left_type);
+        let both_numbers = is_number(&left_type) && is_number(&right_type);
+        match op {
+            // Exact for decimals; else always DOUBLE, also of whole numbers.
+            BinaryOperator::Divide if both_numbers && !(is_decimal(&left_type) && is_decimal(&right_type)) => {
+                Ok(PlannerResult::Planned(functions::divide(left, right)))
+            }
+            BinaryOperator::MyIntegerDivide if both_numbers => Ok(PlannerResult::Planned(binary(
+                cast(left, DataType::Int64),
+                Operator::Divide,
+                cast(right, DataType::Int64),
+            ))),
+            BinaryOperator::Spaceship => {
+                Ok(PlannerResult::Planned(binary(left, Operator::IsNotDistinctFrom, right)))
+            }
+            op => Ok(PlannerResult::Original(RawBinaryExpr { op, left, right })),
+        }
+    }
+
+    fn plan_field_access(
+        &self,
+        expr: RawFieldAccessExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawFieldAccessExpr>> {
+        let of = expr.expr.get_type(schema)?;
+        match (&of, expr.field_access) {
+            // Spark counts array elements from 0, DataFusion from 1.
+            (DataType::List(_) | DataType::LargeList(_), GetFieldAccess::ListIndex { key }) => {
+                if matches!(key.as_ref(), Expr::Literal(ScalarValue::Int64(Some(index)), _) if *index < 0) {
+                    return plan_err!("an array's first element has the index 0; {key} is negative");
+                }
+                let index = binary(cast(*key, DataType::Int64), Operator::Plus, lit(1_i64));
+                Ok(PlannerResult::Planned(array_element(expr.expr, index)))
+            }
+            (DataType::Struct(_), GetFieldAccess::NamedStructField { name }) => match name.try_as_str().flatten() {
+                Some(name) => Ok(PlannerResult::Planned(functions::field(expr.expr, name))),
+                None => plan_err!("a field must be named by a text"),
+            },
+            (_, field_access) => {
+                Ok(PlannerResult::Original(RawFieldAccessExpr { field_access, expr: expr.expr }))
+            }
+        }
+    }
+}
+
+fn binary(left: Expr, op: Operator, right: Expr) -> Expr {
+    Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))
+}
+
+/// A literal beside a column takes Spark's type for it: a whole number is an INT if it fits, and a number with a
+/// point, which Spark reads as a DECIMAL, becomes a DOUBLE beside one.
+fn fit_literal(expr: Expr, other: &DataType) -> Expr {
+    match &expr {
+        Expr::Literal(ScalarValue::Int64(Some(value)), _)
+            if matches!(other, DataType::Int8 | DataType::Int16 | DataType::Int32) =>
+        {
+            match i32::try_from(*value) {
+                Ok(value) => lit(value),
+                Err(_) => expr,
+            }
+        }
+        Expr::Literal(number @ (ScalarValue::Decimal128(Some(_), ..) | ScalarValue::Int64(Some(_))), _)
+            if other.is_floating() =>
+        {
+            match number.cast_to(&DataType::Float64) {
+                Ok(number) => Expr::Literal(number, None),
+                Err(_) => expr,
+            }
+        }
+        _ => expr,
+    }
+}
+
+fn is_number(data_type: &DataType) -> bool {
+    data_type.is_numeric() || data_type == &DataType::Null
+}
+
+fn is_decimal(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Decimal128(..) | DataType::Decimal256(..))
+}
+
+/// Casts.
+#[derive(Debug)]
+pub(super) struct SparkSemantics;
+
+impl FunctionRewrite for SparkSemantics {
+    fn name(&self) -> &'static str {
+        "spark_casts"
+    }
+
+    fn rewrite(&self, expr: Expr, schema: &DFSchema, _: &ConfigOptions) -> Result<Transformed<Expr>> {
+        let (from, to, is_try) = match &expr {
+            Expr::Cast(cast) => (cast.expr.get_type(schema), cast.field.data_type().clone(), false),
+            Expr::TryCast(cast) => (cast.expr.get_type(schema), cast.field.data_type().clone(), true),
+            _ => return Ok(Transformed::no(expr)),
+        };
+        // A type that cannot be told yet is DataFusion's to complain about.
+        let Ok(from) = from else { return Ok(Transformed::no(expr)) };
+        let Some(rewrite) = rewrite_of(&from, &to) else { return Ok(Transformed::no(expr)) };
+        let inner = match expr {
+            Expr::Cast(Cast { expr, .. }) => *expr,
+            Expr::TryCast(inner) => *inner.expr,
+            expr => return Ok(Transformed::no(expr)),
+        };
+        let again = |expr: Expr| if is_try { datafusion::logical_expr::try_cast(expr, to.clone()) } else { cast(expr, to.clone()) };
+        Ok(Transformed::yes(match rewrite {
+            Rewrite::BinaryToText => match &to {
+                DataType::Utf8View => functions::binary_to_text(inner),
+                _ => cast(functions::binary_to_text(inner), to),
+            },
+            Rewrite::NumberToTimestamp => functions::timestamp_seconds(inner),
+            Rewrite::TimestampToNumber => again(functions::seconds_of(inner)),
+            Rewrite::TimestampToDouble => {
+                let micros = cast(cast(inner, super::lower::timestamp()), DataType::Int64);
+                functions::divide(cast(micros, DataType::Float64), lit(1_000_000.0_f64))
+            }
+            Rewrite::TimestampToText => cast(functions::timestamp_to_text(inner), to),
+            Rewrite::TrimText => {
+                let trimmed = datafusion::functions::string::expr_fn::btrim(vec![inner]);
+                again(trimmed)
+            }
+        }))
+    }
+}
+
+enum Rewrite {
+    BinaryToText,
+    NumberToTimestamp,
+    TimestampToNumber,
+    TimestampToDouble,
+    TimestampToText,
+    TrimText,
+}
+
+fn rewrite_of(from: &DataType, to: &DataType) -> Option<Rewrite> {
+    use DataType::{Binary, BinaryView, Boolean, Date32, LargeBinary, LargeUtf8, Timestamp, Utf8, Utf8View};
+    let text = |data_type: &DataType| matches!(data_type, Utf8 | Utf8View | LargeUtf8);
+    match (from, to) {
+        (Binary | BinaryView | LargeBinary, to) if text(to) => Some(Rewrite::BinaryToText),
+        (from, Timestamp(..)) if from.is_integer() || from.is_floating() => Some(Rewrite::NumberToTimestamp),
+        (Timestamp(..), to) if to.is_integer() => Some(Rewrite::TimestampToNumber),
+        (Timestamp(..), DataType::Float64) => Some(Rewrite::TimestampToDouble),
+        (Timestamp(..), to) if text(to) => Some(Rewrite::TimestampToText),
+        (from, Boolean | Date32 | Timestamp(..)) if text(from) => Some(Rewrite::TrimText),
+        (from, to) if text(from) && to.is_numeric() => Some(Rewrite::TrimText),
+        _ => None,
+    }
+}

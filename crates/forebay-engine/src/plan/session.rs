@@ -1,0 +1,108 @@
+//! The DataFusion session behind every plan: Spark's functions, Spark's types, UTC, microseconds.
+//!
+//! DataFusion is asked for expressions and plans only. It never resolves a table by itself (see
+//! [`super::provider`]), so no text can reach a file, a URL or a catalogue through it.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
+use datafusion::common::{DataFusionError, Result as DfResult};
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::execution::{FunctionRegistry, SessionState};
+use datafusion::logical_expr::planner::{ExprPlanner, TypePlanner};
+use datafusion::optimizer::OptimizerRule;
+use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
+use datafusion::optimizer::optimize_projections::OptimizeProjections;
+use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
+use datafusion::prelude::SessionConfig;
+use datafusion::sql::planner::ParserOptions;
+use datafusion::sql::sqlparser::ast;
+use datafusion_spark::planner::SparkFunctionPlanner;
+
+use super::functions;
+use super::semantics::{SparkOperators, SparkSemantics};
+
+/// What a session is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// A chain of filters and projections: the optimizer keeps the order that was written, so that each filter
+    /// counts its own rows.
+    Stream,
+    /// A whole query over tables, with the time that `now()` gives.
+    Batch {
+        /// Milliseconds since 1970.
+        now_ms: i64,
+    },
+}
+
+/// A new session. Cheap enough to be made for each plan (some hundred functions are registered by pointer).
+pub(crate) fn session(purpose: Purpose, runtime: Arc<RuntimeEnv>) -> Result<SessionState, DataFusionError> {
+    let mut config = SessionConfig::new().with_information_schema(false).with_collect_statistics(true);
+    let options = config.options_mut();
+    options.execution.time_zone = Some("UTC".to_owned());
+    options.execution.enable_ansi_mode = true;
+    options.sql_parser.enable_ident_normalization = false;
+    options.sql_parser.collect_spans = true;
+    // Spark reads `1.5` as DECIMAL(2,1) and sorts NULL before everything.
+    options.sql_parser.parse_float_as_decimal = true;
+    options.sql_parser.default_null_ordering = "nulls_min".to_owned();
+    let mut builder =
+        SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
+    let planners = builder.expr_planners().get_or_insert_default();
+    let ours: [Arc<dyn ExprPlanner>; 2] = [Arc::new(SparkOperators), Arc::new(SparkFunctionPlanner)];
+    planners.splice(0..0, ours);
+    if purpose == Purpose::Stream {
+        let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![
+            Arc::new(SimplifyExpressions::new()),
+            Arc::new(CommonSubexprEliminate::new()),
+            Arc::new(OptimizeProjections::new()),
+        ];
+        builder = builder.with_optimizer_rules(rules);
+    }
+    let mut state = builder.build();
+    datafusion_spark::register_all(&mut state)?;
+    let now_ms = match purpose {
+        Purpose::Stream => None,
+        Purpose::Batch { now_ms } => Some(now_ms),
+    };
+    for function in functions::all(now_ms) {
+        state.register_udf(Arc::new(function))?;
+    }
+    state.register_function_rewrite(Arc::new(SparkSemantics))?;
+    Ok(state)
+}
+
+/// How the SQL planner reads names and numbers, from the session's configuration.
+pub(crate) fn parser_options(state: &SessionState) -> ParserOptions {
+    ParserOptions::from(&state.config_options().sql_parser)
+}
+
+/// Spark's type names where they differ from DataFusion's.
+#[derive(Debug)]
+pub(crate) struct SparkTypes;
+
+impl TypePlanner for SparkTypes {
+    fn plan_type_field(&self, sql_type: &ast::DataType) -> DfResult<Option<FieldRef>> {
+        let data_type = match sql_type {
+            ast::DataType::Timestamp(None, ast::TimezoneInfo::None) => {
+                DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+            }
+            ast::DataType::TimestampNtz(None) => DataType::Timestamp(TimeUnit::Microsecond, None),
+            ast::DataType::Float(_) => DataType::Float32,
+            ast::DataType::Binary(None) => DataType::Binary,
+            ast::DataType::Custom(name, arguments) if arguments.is_empty() => {
+                match name.to_string().to_ascii_lowercase().as_str() {
+                    "byte" => DataType::Int8,
+                    "short" => DataType::Int16,
+                    "long" => DataType::Int64,
+                    "timestamp_ltz" => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+                    "timestamp_ntz" => DataType::Timestamp(TimeUnit::Microsecond, None),
+                    _ => return Ok(None),
+                }
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(Arc::new(Field::new("", data_type, true))))
+    }
+}

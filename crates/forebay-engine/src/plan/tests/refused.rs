@@ -1,0 +1,113 @@
+//! What is refused when a pipeline is validated, and in which words.
+
+use super::*;
+
+#[test]
+fn every_operator_that_is_not_streaming_is_named() {
+    for (sql, code, part) in [
+        ("SELECT device_id, AVG(temperature) FROM iot GROUP BY device_id", "FB-4003", "GROUP BY over a stream"),
+        ("SELECT COUNT(*) FROM iot", "FB-4003", "an aggregate function over a stream"),
+        ("SELECT DISTINCT device_id FROM iot", "FB-4003", "DISTINCT over a stream"),
+        ("SELECT device_id FROM iot ORDER BY device_id", "FB-4003", "ORDER BY over a stream"),
+        ("SELECT device_id FROM iot LIMIT 3", "FB-4003", "LIMIT or OFFSET over a stream"),
+        ("SELECT row_number() OVER (PARTITION BY device_id ORDER BY timestamp) FROM iot", "FB-4003", "a window function (OVER)"),
+        ("SELECT a.device_id FROM iot a JOIN iot b ON a.device_id = b.device_id", "FB-4003", "a join over a stream"),
+        ("SELECT a.device_id FROM iot a, iot b", "FB-4003", "a join over a stream"),
+        ("SELECT a.device_id FROM iot a LEFT JOIN raw b ON a.timestamp = b.offset", "FB-4003", "a join over a stream"),
+        ("SELECT device_id FROM iot UNION ALL SELECT device_id FROM iot", "FB-4003", "UNION over a stream"),
+        ("SELECT device_id FROM iot WHERE device_id IN (SELECT device_id FROM hot)", "FB-4003", "a subquery in an expression"),
+        ("SELECT device_id FROM iot i WHERE EXISTS (SELECT 1 FROM hot h WHERE h.device_id = i.device_id)", "FB-4003", "a subquery in an expression"),
+        ("SELECT (SELECT max(timestamp) FROM iot) FROM iot", "FB-4003", "a subquery in an expression"),
+        ("SELECT explode(tags) FROM iot", "FB-4003", "explode(…) gives several rows for one"),
+        ("SELECT unnest(tags) FROM iot", "FB-4003", "UNNEST"),
+        ("SELECT device_id FROM iot LATERAL VIEW explode(tags) t AS x", "FB-1008", "LATERAL VIEW"),
+        ("SELECT window(at, '1 minute') FROM iot", "FB-4003", "windowed aggregation"),
+        ("SELECT * FROM VALUES (1)", "FB-4003", "reads no source"),
+        ("SELECT 1", "FB-4003", "reads no source"),
+        ("SELECT rand() FROM iot", "FB-4003", "gives another value at every call"),
+        ("SELECT uuid() FROM iot", "FB-4003", "gives another value at every call"),
+        ("SELECT shuffle(tags) FROM iot", "FB-4003", "gives another value at every call"),
+        ("SELECT device_id FROM iot WHERE random() > 0.5", "FB-4003", "gives another value at every call"),
+    ] {
+        let text = outcome(sql);
+        assert!(text.starts_with(code) && text.contains(part), "{sql}: {text}");
+    }
+}
+
+#[test]
+fn only_one_select_is_taken() {
+    for (sql, part) in [
+        ("", "there is no SQL statement"),
+        ("  -- nothing\n", "there is no SQL statement"),
+        ("SELECT 1; SELECT 2", "one statement is expected, not 2"),
+        ("DROP TABLE iot", "must be a SELECT, not DROP"),
+        ("INSERT INTO iot SELECT * FROM iot", "must be a SELECT, not INSERT"),
+        ("DELETE FROM iot", "must be a SELECT, not DELETE"),
+        ("UPDATE iot SET a = 1", "must be a SELECT, not UPDATE"),
+        ("SET x = 1", "must be a SELECT, not SET"),
+        ("CREATE TABLE x AS SELECT * FROM iot", "must be a SELECT, not CREATE"),
+        ("EXPLAIN SELECT * FROM iot", "must be a SELECT, not EXPLAIN"),
+        ("COPY iot TO 'x'", "must be a SELECT, not COPY"),
+        ("SHOW TABLES", "must be a SELECT, not SHOW"),
+    ] {
+        let text = outcome(sql);
+        assert!(text.starts_with("FB-4"), "{sql}: {text}");
+        assert!(text.contains(part), "{sql}: {text}");
+    }
+}
+
+#[test]
+fn no_file_url_or_table_function_is_reachable() {
+    for sql in [
+        "SELECT * FROM 'data.parquet'",
+        "SELECT * FROM `/etc/passwd`",
+        "SELECT * FROM delta.`/tmp/x`",
+        "SELECT * FROM delta./tmp/x",
+        "SELECT * FROM parquet.`http://localhost/x`",
+        "SELECT * FROM read_csv('x')",
+        "SELECT * FROM range(10)",
+        "SELECT * FROM generate_series(1, 10)",
+        "SELECT * FROM TABLE(range(1))",
+        "SELECT * FROM information_schema.tables",
+        "SELECT * FROM __t0",
+        "SELECT * FROM iot JOIN __t0 x ON true",
+    ] {
+        let text = outcome(sql);
+        assert!(text.starts_with("FB-4") || text.starts_with("FB-1008"), "{sql}: {text}");
+    }
+}
+
+#[test]
+fn wrong_names_are_placed_and_the_nearest_is_offered() {
+    for (sql, expected) in [
+        (
+            "SELECT device_id,\n       temprature FROM iot",
+            "FB-4002 unknown column `temprature` | SQL line 2, column 8 | Did you mean `temperature`?",
+        ),
+        ("SELECT i.humidty FROM iot i", "FB-4002 unknown column `humidty` | SQL line 1, column 10 | Did you mean `humidity`?"),
+        ("SELECT * FROM iott", "FB-4002 unknown table `iott` | SQL line 1, column 15 | Did you mean `iot`?"),
+        ("SELECT place.hal FROM iot", "FB-4002 unknown field `hal` | SQL line 1, column 14 | Did you mean `hall`?"),
+        ("SELECT device_id.x FROM iot", "FB-4002 there is no field `x` in a value of type STRING | SQL line 1, column 18"),
+        ("SELECT device_id.* FROM iot", "FB-4002 `device_id.*` needs a STRUCT, but `device_id` is of type STRING"),
+        ("SELECT headers FROM iot", "FB-4002 unknown column `headers`"),
+        ("SELECT x.* FROM iot", "FB-4002 unknown table or struct `x`"),
+        ("SELECT * EXCEPT (nope) FROM iot", "FB-4002 unknown column `nope`"),
+        ("SELECT temperature, 1 AS Temperature FROM iot", "FB-4002 the SELECT gives two columns named `Temperature` | SQL line 1, column 26"),
+        ("SELECT *, device_id FROM hot_ids", "FB-4002 unknown column `device_id`"),
+        ("SELECT place.*, 1 hall FROM iot", "FB-4002 the SELECT gives two columns named `hall`"),
+        ("SELECT * FROM broken", "FB-4002 unknown column `temprature` | view broken, line 2, column 3"),
+        ("SELECT * FROM early", "FB-4002 unknown table `late` | view early, line 1, column 15"),
+        ("SELECT nosuch(device_id) FROM iot", "FB-4002 invalid function 'nosuch'"),
+        ("SELECT device_id FROM iot WHERE temperature", "FB-4002"),
+        ("SELECT upper() FROM iot", "FB-4002"),
+        ("SELECT FROM WHERE", "FB-4001"),
+        ("SELECT 'open FROM iot", "FB-4001 unterminated string literal | SQL line 1, column 8"),
+        ("SELECT (1 FROM iot", "FB-4001 expected: ), found: FROM | SQL line 1, column 11"),
+        ("SELECT tags[-1] FROM iot", "FB-4002"),
+        ("SELECT split(device_id, '[a-z]+') FROM iot", "FB-1008 split(…) at a regular expression"),
+        ("SELECT date_format(at, 'YYYY') FROM iot", "FB-4002 `YYYY` in the date pattern"),
+    ] {
+        let text = outcome(sql);
+        assert!(text.starts_with(expected), "{sql}\n  expected {expected}\n  got      {text}");
+    }
+}

@@ -1,0 +1,120 @@
+//! A query as a component: options in, a service that runs, a handle to watch and stop it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use forebay_core::clock::Clock;
+use forebay_core::format::Format;
+use forebay_core::limits::Limits;
+use forebay_core::sink::Sink;
+use forebay_core::source::Source;
+use forebay_core::trigger::Trigger;
+use forebay_core::{Error, Result};
+use forebay_storage::Door;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::checkpoint::{Checkpoint, Identity};
+use crate::epoch::Runner;
+use crate::plan::StreamPlan;
+use crate::quarantine::Quarantine;
+use crate::status::{QueryStatus, State};
+
+/// Everything a query is made of. The parts were built and checked before; starting does I/O for the first time.
+pub struct QueryOptions {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The query's name.
+    pub name: String,
+    /// The planned SELECT.
+    pub plan: Arc<StreamPlan>,
+    /// Where it reads.
+    pub source: Box<dyn Source>,
+    /// How values are decoded; `None` if the source's own columns are read.
+    pub format: Option<Arc<dyn Format>>,
+    /// Where it writes.
+    pub sink: Box<dyn Sink>,
+    /// When epochs start.
+    pub trigger: Trigger,
+    /// How much an epoch reads.
+    pub limits: Limits,
+    /// Parallel lanes of an epoch.
+    pub lanes: usize,
+    /// The folder of its checkpoint.
+    pub checkpoint: PathBuf,
+    /// Its quarantine.
+    pub quarantine: Quarantine,
+    /// The way to durable storage.
+    pub door: Door,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A running query.
+pub struct QueryHandle {
+    status: watch::Receiver<QueryStatus>,
+    stop: CancellationToken,
+    task: JoinHandle<Result<()>>,
+}
+
+impl QueryOptions {
+    /// Opens the checkpoint (refusing one that is held, foreign or damaged) and starts the loop on the current
+    /// runtime.
+    pub fn start(self) -> Result<QueryHandle> {
+        let identity = Identity {
+            pipeline: self.pipeline,
+            query: self.name.clone(),
+            source: self.source.description(),
+            sink: self.sink.description(),
+        };
+        let (checkpoint, ends) = Checkpoint::open(&self.checkpoint, self.door, &identity)?;
+        let (sender, status) = watch::channel(QueryStatus::new(&self.name));
+        let stop = CancellationToken::new();
+        let runner = Runner {
+            name: self.name,
+            plan: self.plan,
+            source: self.source,
+            format: self.format,
+            sink: self.sink,
+            trigger: self.trigger,
+            limits: self.limits,
+            lanes: self.lanes.max(1),
+            checkpoint,
+            quarantine: self.quarantine,
+            clock: self.clock,
+            status: sender.clone(),
+            stop: stop.clone(),
+        };
+        let task = tokio::spawn(async move {
+            let outcome = runner.run(ends).await;
+            let state = match &outcome {
+                Ok(()) => State::Stopped,
+                Err(error) => State::Failed(error.clone()),
+            };
+            sender.send_modify(|status| status.state = state);
+            outcome
+        });
+        Ok(QueryHandle { status, stop, task })
+    }
+}
+
+impl QueryHandle {
+    /// The query's status, now and later.
+    pub fn status(&self) -> watch::Receiver<QueryStatus> {
+        self.status.clone()
+    }
+
+    /// Cancelling it asks the query to end after the epoch it is in.
+    pub fn stopper(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Waits for the end.
+    pub async fn join(self) -> Result<()> {
+        match self.task.await {
+            Ok(outcome) => outcome,
+            Err(e) => Err(Error::new(&forebay_core::error::codes::INTERNAL, "the query ended unexpectedly").caused_by(e)),
+        }
+    }
+}

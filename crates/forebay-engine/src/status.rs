@@ -1,0 +1,107 @@
+//! What a query tells about itself while it runs: its state, its ledger, its last progress reports.
+//!
+//! Readers (REST, metrics, health, the dashboard) hold a [`tokio::sync::watch`] receiver; the runner publishes a new
+//! value after each step and never waits for anybody.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use forebay_core::progress::StreamingQueryProgress;
+use forebay_core::{Epoch, Error, Ledger};
+
+/// Progress reports that are kept for REST, as many as Spark keeps (`spark.sql.streaming.numRecentProgressUpdates`).
+pub const RECENT: usize = 100;
+
+/// What a query is doing.
+#[derive(Clone, Debug)]
+pub enum State {
+    /// Opening its checkpoint, source and sink.
+    Starting,
+    /// Nothing to do until there is data (or the trigger's time has come).
+    Waiting,
+    /// Computing an epoch.
+    Running,
+    /// The last attempt failed; the next comes by itself.
+    Retrying {
+        /// Why.
+        error: Error,
+        /// Since when, milliseconds since 1970.
+        since_ms: i64,
+        /// How many attempts have failed in a row.
+        attempts: u32,
+    },
+    /// Ended as asked: stopped, or everything available is done.
+    Stopped,
+    /// Ended by an error that trying again will not mend.
+    Failed(Error),
+}
+
+impl State {
+    /// One word for metrics and REST.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Retrying { .. } => "retrying",
+            Self::Stopped => "stopped",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    /// The error that a person should know of, if any.
+    pub fn error(&self) -> Option<&Error> {
+        match self {
+            Self::Retrying { error, .. } | Self::Failed(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// A query at one moment.
+#[derive(Clone, Debug)]
+pub struct QueryStatus {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its identity, once its checkpoint is open: the same for its whole life.
+    pub id: Option<Arc<str>>,
+    /// The identity of this run: new at every start.
+    pub run_id: Arc<str>,
+    /// What it is doing.
+    pub state: State,
+    /// The newest committed epoch.
+    pub committed: Option<Epoch>,
+    /// The balance of all committed epochs.
+    pub ledger: Ledger,
+    /// Records that are in the source beyond the last committed position, as far as known.
+    pub lag: u64,
+    /// Bytes in its quarantine.
+    pub quarantine_bytes: u64,
+    /// Quarantined records that had to make room since the start.
+    pub quarantine_evicted: u64,
+    /// The newest reports, oldest first, at most [`RECENT`].
+    pub recent: Arc<VecDeque<Arc<StreamingQueryProgress>>>,
+}
+
+impl QueryStatus {
+    /// A query that has not done anything yet.
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            id: None,
+            run_id: uuid::Uuid::new_v4().to_string().into(),
+            state: State::Starting,
+            committed: None,
+            ledger: Ledger::default(),
+            lag: 0,
+            quarantine_bytes: 0,
+            quarantine_evicted: 0,
+            recent: Arc::default(),
+        }
+    }
+
+    /// The newest progress report.
+    pub fn last_progress(&self) -> Option<&Arc<StreamingQueryProgress>> {
+        self.recent.back()
+    }
+}

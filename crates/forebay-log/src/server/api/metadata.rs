@@ -1,0 +1,94 @@
+//! Metadata: which topics there are, and whom to ask about them (us).
+
+use super::errors::response_error;
+use super::{Context, text};
+use crate::LogError;
+use crate::server::{CLUSTER_ID, NODE_ID};
+use crate::storage::{TopicConfig, TopicInfo};
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::metadata_response::{
+    MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+};
+use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
+use kafka_protocol::protocol::StrBytes;
+
+impl Context {
+    /// Host and port that clients shall dial: as set, else those that this client dialled.
+    pub(super) fn advertised(&self) -> (StrBytes, i32) {
+        let options = &self.shared.options;
+        let local = self.peer.local;
+        let host = options.advertised_host.clone().unwrap_or_else(|| local.ip().to_canonical().to_string());
+        (text(host), i32::from(options.advertised_port.unwrap_or(local.port())))
+    }
+}
+
+/// Answers one Metadata. No list of topics asks for all of them, an empty list for none.
+pub(super) async fn handle(cx: Context, request: MetadataRequest) -> MetadataResponse {
+    let mut topics = Vec::new();
+    match request.topics {
+        None => topics.extend(cx.shared.log.topics().iter().map(describe)),
+        Some(wanted) => {
+            let may_create = request.allow_auto_topic_creation && cx.shared.options.auto_create_topics;
+            for name in wanted.into_iter().filter_map(|topic| topic.name) {
+                topics.push(match find(&cx, &name, may_create).await {
+                    Ok(topic) => describe(&topic),
+                    Err(error) => {
+                        MetadataResponseTopic::default().with_name(Some(name)).with_error_code(error.code())
+                    }
+                });
+            }
+        }
+    }
+    let (host, port) = cx.advertised();
+    let broker =
+        MetadataResponseBroker::default().with_node_id(NODE_ID.into()).with_host(host).with_port(port);
+    MetadataResponse::default()
+        .with_brokers(vec![broker])
+        .with_cluster_id(Some(StrBytes::from_static_str(CLUSTER_ID)))
+        .with_controller_id(NODE_ID.into())
+        .with_topics(topics)
+}
+
+async fn find(cx: &Context, name: &TopicName, may_create: bool) -> Result<TopicInfo, ResponseError> {
+    let log = &cx.shared.log;
+    if let Some(topic) = log.topic(name) {
+        return Ok(topic);
+    }
+    let partitions = log.options().default_partitions;
+    if !may_create {
+        return match log.check_topic(name, partitions) {
+            Err(error @ LogError::InvalidTopicName { .. }) => Err(response_error(&error)),
+            _ => Err(ResponseError::UnknownTopicOrPartition),
+        };
+    }
+    let (owned, topic) = (log.clone(), name.to_string());
+    let created =
+        tokio::task::spawn_blocking(move || owned.create_topic(&topic, partitions, TopicConfig::default()))
+            .await;
+    match created {
+        Ok(Ok(topic)) => {
+            tracing::info!(topic = %topic.name, partitions, remote = %cx.peer.remote, "created a topic that a client asked for");
+            Ok(topic)
+        }
+        // Another client was quicker.
+        Ok(Err(LogError::TopicExists(_))) => log.topic(name).ok_or(ResponseError::UnknownTopicOrPartition),
+        Ok(Err(error)) => {
+            tracing::warn!(topic = %name.0, %error, "could not create a topic that a client asked for");
+            Err(response_error(&error))
+        }
+        Err(_) => Err(ResponseError::UnknownServerError),
+    }
+}
+
+fn describe(topic: &TopicInfo) -> MetadataResponseTopic {
+    let partition = |index| {
+        MetadataResponsePartition::default()
+            .with_partition_index(index)
+            .with_leader_id(NODE_ID.into())
+            .with_replica_nodes(vec![NODE_ID.into()])
+            .with_isr_nodes(vec![NODE_ID.into()])
+    };
+    MetadataResponseTopic::default()
+        .with_name(Some(text(topic.name.as_str()).into()))
+        .with_partitions((0..topic.partitions).map(partition).collect())
+}

@@ -1,0 +1,133 @@
+//! The requests, one small file per group of them, and the way from a measured request to one under way.
+//!
+//! A request is done **now** if nothing has to be waited for; **later** if it waits for the disk or for other
+//! members of a group, in which case it is begun here and its answer comes in its turn; or **at the head** of the
+//! line (Fetch), where it starts when all earlier answers are out.
+//!
+//! What must stay true: whatever depends on order (appends of a partition, requests of a group's member) has taken
+//! its place when [`begin`] returns.
+
+mod configs;
+mod coordinator;
+mod errors;
+mod fetch;
+mod group_admin;
+mod groups;
+mod list_offsets;
+mod metadata;
+mod offsets;
+mod produce;
+mod producers;
+mod topics;
+pub(super) mod versions;
+
+use super::Shared;
+use super::connection::{Ended, Peer};
+use super::frame::Frame;
+use bytes::Bytes;
+use kafka_protocol::messages::ApiKey;
+use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// What a request may look at and change.
+#[derive(Clone)]
+pub(super) struct Context {
+    pub(super) shared: Arc<Shared>,
+    pub(super) peer: Arc<Peer>,
+}
+
+/// What an answer needs to know of its request.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    pub(super) correlation_id: i32,
+    pub(super) version: i16,
+    pub(super) client_id: Option<StrBytes>,
+}
+
+/// How a request ends.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// With an answer.
+    Answer(Frame),
+    /// Without: it asked for none.
+    Silence,
+    /// By closing the connection, where the protocol has no other way to say no.
+    Close,
+}
+
+/// A request's waiting part.
+pub(super) type Work = Pin<Box<dyn Future<Output = io::Result<Outcome>> + Send>>;
+
+/// A request that has begun.
+pub(super) enum Started {
+    Now(Outcome),
+    Later(Work),
+    AtHead(Work),
+}
+
+impl Call {
+    fn answer<T: Encodable>(&self, body: &T) -> io::Result<Outcome> {
+        Frame::encode(self.correlation_id, body, self.version).map(Outcome::Answer)
+    }
+
+    fn now<T: Encodable>(&self, body: &T) -> Result<Started, Ended> {
+        Ok(Started::Now(self.answer(body)?))
+    }
+
+    fn later<T: Encodable>(self, body: impl Future<Output = T> + Send + 'static) -> Result<Started, Ended> {
+        Ok(Started::Later(Box::pin(async move { self.answer(&body.await) })))
+    }
+}
+
+/// Begins a request whose bytes were measured.
+pub(super) async fn begin(cx: &Context, key: ApiKey, call: Call, body: Bytes) -> Result<Started, Ended> {
+    let request = Body { key, version: call.version, bytes: body };
+    let owned = cx.clone();
+    match key {
+        ApiKey::ApiVersions => call.now(&versions::supported()),
+        ApiKey::Metadata => call.later(metadata::handle(owned, request.decode()?)),
+        ApiKey::Produce => produce::begin(cx, call, request.decode()?).await,
+        ApiKey::Fetch => Ok(Started::AtHead(Box::pin(fetch::serve(owned, call, request.decode()?)))),
+        ApiKey::ListOffsets => list_offsets::begin(cx, call, request.decode()?),
+        ApiKey::InitProducerId => call.later(producers::init(owned, request.decode()?)),
+        ApiKey::FindCoordinator => call.now(&coordinator::find(cx, &request.decode()?)),
+        ApiKey::JoinGroup => groups::join(cx, call, request.decode()?),
+        ApiKey::SyncGroup => groups::sync(cx, call, request.decode()?),
+        ApiKey::Heartbeat => call.now(&groups::heartbeat(cx, &request.decode()?)),
+        ApiKey::LeaveGroup => call.now(&groups::leave(cx, &request.decode()?)),
+        ApiKey::OffsetCommit => offsets::commit(cx, call, request.decode()?),
+        ApiKey::OffsetFetch => call.now(&offsets::fetch(cx, request.decode()?)),
+        ApiKey::OffsetDelete => offsets::delete(cx, call, request.decode()?),
+        ApiKey::ListGroups => call.now(&group_admin::list(cx)),
+        ApiKey::DescribeGroups => call.now(&group_admin::describe(cx, request.decode()?)),
+        ApiKey::DeleteGroups => group_admin::delete(cx, call, request.decode()?),
+        ApiKey::CreateTopics => call.later(topics::create(owned, request.decode()?)),
+        ApiKey::DeleteTopics => call.later(topics::delete(owned, request.decode()?)),
+        ApiKey::CreatePartitions => call.later(topics::create_partitions(owned, request.decode()?)),
+        ApiKey::DescribeConfigs => call.now(&configs::describe(cx, request.decode()?)),
+        ApiKey::IncrementalAlterConfigs => call.later(configs::alter(owned, request.decode()?)),
+        other => Err(Ended::UnknownApi { key: other as i16 }),
+    }
+}
+
+/// A measured body, not decoded yet.
+struct Body {
+    key: ApiKey,
+    version: i16,
+    bytes: Bytes,
+}
+
+impl Body {
+    fn decode<T: Decodable>(mut self) -> Result<T, Ended> {
+        T::decode(&mut self.bytes, self.version)
+            .map_err(|error| Ended::Malformed { key: self.key, why: error.to_string() })
+    }
+}
+
+/// Text of an answer.
+fn text(value: impl Into<String>) -> StrBytes {
+    StrBytes::from_string(value.into())
+}

@@ -1,0 +1,96 @@
+//! Produce: record batches go to the log as slices of the request's own buffer.
+//!
+//! All partitions of a request are queued before the next request of the connection is looked at, and are then
+//! waited for together. With acks=0 nobody is told anything: an error closes the connection, which is how a
+//! producer learns that it should look up its topics again.
+
+use super::coordinator::NO_TRANSACTIONS;
+use super::errors::response_error;
+use super::{Call, Context, Outcome, Started};
+use crate::LogError;
+use crate::server::connection::Ended;
+use crate::storage::{Appended, Pending};
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+use kafka_protocol::messages::{ProduceRequest, ProduceResponse, TopicName};
+
+type Queued = Vec<(TopicName, Vec<(i32, Result<Pending, ResponseError>)>)>;
+
+/// Queues all batches of one Produce; its answer comes when they are durable.
+pub(super) async fn begin(cx: &Context, call: Call, request: ProduceRequest) -> Result<Started, Ended> {
+    let acks = request.acks;
+    let refusal = match (&request.transactional_id, acks) {
+        (Some(_), _) => Some(NO_TRANSACTIONS),
+        (None, -1..=1) => None,
+        (None, _) => Some(ResponseError::InvalidRequiredAcks),
+    };
+    let mut queued = Queued::new();
+    for topic in request.topic_data {
+        let mut partitions = Vec::with_capacity(topic.partition_data.len());
+        for partition in topic.partition_data {
+            let submitted = match (refusal, partition.records) {
+                (Some(error), _) => Err(error),
+                (None, None) => Err(ResponseError::InvalidRecord),
+                (None, Some(batches)) => {
+                    let submitted = cx.shared.log.submit(&topic.name, partition.index, batches).await;
+                    submitted.map_err(|error| refused(&topic.name, partition.index, &error))
+                }
+            };
+            partitions.push((partition.index, submitted));
+        }
+        queued.push((topic.name, partitions));
+    }
+    if acks == 0 {
+        let all_queued =
+            queued.iter().all(|(_, partitions)| partitions.iter().all(|(_, submitted)| submitted.is_ok()));
+        if !all_queued {
+            tracing::warn!(remote = %cx.peer.remote, "an append with acks=0 was refused, its connection is closed");
+            return Ok(Started::Now(Outcome::Close));
+        }
+        return Ok(Started::Now(Outcome::Silence));
+    }
+    call.later(finish(queued))
+}
+
+/// Everything is queued already, so waiting for one after the other is waiting for all at once.
+async fn finish(queued: Queued) -> ProduceResponse {
+    let mut topics = Vec::with_capacity(queued.len());
+    for (name, partitions) in queued {
+        let mut answers = Vec::with_capacity(partitions.len());
+        for (index, submitted) in partitions {
+            let appended = match submitted {
+                Ok(pending) => pending.done().await.map_err(|error| refused(&name, index, &error)),
+                Err(error) => Err(error),
+            };
+            answers.push(answer(index, appended));
+        }
+        topics.push(TopicProduceResponse::default().with_name(name).with_partition_responses(answers));
+    }
+    ProduceResponse::default().with_responses(topics)
+}
+
+fn answer(index: i32, appended: Result<Appended, ResponseError>) -> PartitionProduceResponse {
+    let answer = PartitionProduceResponse::default().with_index(index);
+    match appended {
+        Ok(appended) => answer
+            .with_base_offset(appended.base_offset)
+            .with_log_append_time_ms(appended.log_append_time)
+            .with_log_start_offset(appended.log_start_offset),
+        Err(error) => answer
+            .with_error_code(error.code())
+            .with_base_offset(-1)
+            .with_log_append_time_ms(-1)
+            .with_log_start_offset(-1),
+    }
+}
+
+fn refused(topic: &TopicName, partition: i32, error: &LogError) -> ResponseError {
+    let response = response_error(error);
+    match response {
+        ResponseError::KafkaStorageError => {
+            tracing::error!(topic = %topic.0, partition, %error, "append failed")
+        }
+        _ => tracing::debug!(topic = %topic.0, partition, %error, "append refused"),
+    }
+    response
+}

@@ -1,0 +1,32 @@
+//! InitProducerId: a number for an idempotent producer, which most producers are by default.
+
+use super::Context;
+use super::coordinator::NO_TRANSACTIONS;
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse};
+
+/// Answers one InitProducerId.
+pub(super) async fn init(cx: Context, request: InitProducerIdRequest) -> InitProducerIdResponse {
+    let refuse = |error: ResponseError| {
+        let refusal = InitProducerIdResponse::default().with_error_code(error.code());
+        refusal.with_producer_id((-1).into()).with_producer_epoch(-1)
+    };
+    if let Some(transactional_id) = &request.transactional_id {
+        tracing::warn!(remote = %cx.peer.remote, transactional_id = %transactional_id.0, "refused a transactional producer");
+        return refuse(NO_TRANSACTIONS);
+    }
+    let log = cx.shared.log.clone();
+    match tokio::task::spawn_blocking(move || log.new_producer_id()).await {
+        Ok(Ok((id, epoch))) => {
+            InitProducerIdResponse::default().with_producer_id(id.into()).with_producer_epoch(epoch)
+        }
+        Ok(Err(error)) => {
+            tracing::error!(%error, "no producer id could be given out");
+            refuse(ResponseError::CoordinatorLoadInProgress)
+        }
+        Err(error) => {
+            tracing::error!(%error, "no producer id could be given out");
+            refuse(ResponseError::UnknownServerError)
+        }
+    }
+}

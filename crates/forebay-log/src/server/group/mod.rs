@@ -1,0 +1,368 @@
+//! The group coordinator: who reads which partitions, and how far each group has read.
+//!
+//! ```text
+//!  state.rs + rebalance.rs   one group as a pure machine: (request, time) → answers, for the holders of tickets
+//!  member.rs                 a member, and the protocol that all members speak
+//!  offsets.rs                committed offsets: written one batch after the other, shown once durable
+//!  mod.rs                    all groups, whose requests wait, and the clock
+//! ```
+//!
+//! Members live in memory: after a restart they are told that nobody knows them and join anew, within one
+//! heartbeat. Committed offsets live in the log's group store and are durable before they are acknowledged.
+//!
+//! What must stay true: the lock on the groups is held for the length of a few comparisons, never across a wait;
+//! the checks of a commit and its place in the queue of writes are taken under one lock, so that commits of one
+//! group become durable in the order in which they were allowed.
+
+mod member;
+mod offsets;
+mod rebalance;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use member::Join;
+pub(crate) use offsets::{Committed, OffsetKey, OffsetWriter};
+pub(crate) use state::{Group, Identity, Limits, Phase};
+
+use super::ServerOptions;
+use crate::LogError;
+use crate::storage::GroupStore;
+use bytes::Bytes;
+use kafka_protocol::ResponseError;
+use offsets::OffsetWrite;
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Milliseconds since the coordinator started.
+pub(crate) type Millis = u64;
+/// Text that is kept: ids of groups and members, names of protocols and topics.
+pub(crate) type Name = Arc<str>;
+/// A request that waits for its answer.
+pub(crate) type Ticket = u64;
+
+/// An answer to a request that waited.
+#[derive(Clone, Debug)]
+pub(crate) enum Reply {
+    /// To a join.
+    Join(Result<Joined, Refused>),
+    /// To a sync.
+    Sync(Result<Assigned, ResponseError>),
+}
+
+/// The member is in.
+#[derive(Clone, Debug)]
+pub(crate) struct Joined {
+    pub(crate) generation: i32,
+    pub(crate) protocol: Name,
+    pub(crate) leader: Name,
+    pub(crate) member_id: Name,
+    /// For the leader: ids, static identities and metadata of all members. Empty for the others.
+    pub(crate) members: Vec<(Name, Option<Name>, Bytes)>,
+}
+
+/// The member is not in; with [`ResponseError::MemberIdRequired`], `member_id` is the one to try again with.
+#[derive(Clone, Debug)]
+pub(crate) struct Refused {
+    pub(crate) error: ResponseError,
+    pub(crate) member_id: Name,
+}
+
+/// A member's share of the partitions, in the words of the group's protocol.
+#[derive(Clone, Debug)]
+pub(crate) struct Assigned {
+    pub(crate) assignment: Bytes,
+}
+
+/// What a commit or a deletion comes to, once it is durable.
+pub(crate) type Durable = oneshot::Receiver<Result<(), LogError>>;
+
+/// All groups.
+#[derive(Debug)]
+pub(crate) struct Coordinator {
+    groups: Mutex<Groups>,
+    writes: mpsc::UnboundedSender<OffsetWrite>,
+    /// Rung when a group may have to be looked at earlier than was planned.
+    wake: Notify,
+    started: Instant,
+    limits: Limits,
+    max_groups: usize,
+}
+
+#[derive(Debug, Default)]
+struct Groups {
+    by_id: HashMap<Name, Group>,
+    committed: HashMap<Name, BTreeMap<OffsetKey, Committed>>,
+    waiting: HashMap<Ticket, oneshot::Sender<Reply>>,
+    last_ticket: Ticket,
+}
+
+impl Coordinator {
+    /// A coordinator that knows the offsets in `store`, and the part of it that [`Coordinator::run`] needs.
+    pub(crate) fn open(store: GroupStore, options: &ServerOptions) -> (Self, OffsetWriter) {
+        let (writes, queue) = mpsc::unbounded_channel();
+        let groups = Groups { committed: offsets::load(&store), ..Groups::default() };
+        let limits = Limits {
+            max_members: options.max_group_members,
+            initial_delay: millis(options.initial_rebalance_delay),
+        };
+        let coordinator = Self {
+            groups: Mutex::new(groups),
+            writes,
+            wake: Notify::new(),
+            started: Instant::now(),
+            limits,
+            max_groups: options.max_groups,
+        };
+        (coordinator, OffsetWriter { queue, store })
+    }
+
+    /// Lets time pass for all groups and writes offsets, until `stop`. What is queued by then is still written.
+    pub(crate) async fn run(&self, writer: OffsetWriter, stop: CancellationToken) {
+        tokio::join!(self.watch_time(&stop), writer.run(&stop, |written| self.show(written)));
+    }
+
+    async fn watch_time(&self, stop: &CancellationToken) {
+        loop {
+            let now = self.now();
+            let next = self.tick(now);
+            let pause =
+                next.map_or(Duration::from_secs(3600), |at| Duration::from_millis(at.saturating_sub(now)));
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Returns when it wants to be called next.
+    fn tick(&self, now: Millis) -> Option<Millis> {
+        let mut groups = self.groups.lock();
+        let mut replies = Vec::new();
+        for group in groups.by_id.values_mut() {
+            group.tick(now);
+            replies.append(&mut group.take_replies());
+        }
+        groups.by_id.retain(|_, group| !group.is_vacant());
+        groups.answer(replies);
+        groups.by_id.values().filter_map(|group| group.next_tick(now)).min()
+    }
+
+    fn now(&self) -> Millis {
+        millis(self.started.elapsed())
+    }
+
+    /// Brings a member's join to its group. The answer comes when the rebalance completes.
+    pub(crate) fn join(&self, group: &str, join: Join, fresh_id: Name) -> oneshot::Receiver<Reply> {
+        let (answer, waits) = oneshot::channel();
+        let mut groups = self.groups.lock();
+        if !groups.has_room_for(group, self.max_groups) {
+            let refused = Refused { error: ResponseError::PolicyViolation, member_id: join.member_id };
+            let _ = answer.send(Reply::Join(Err(refused)));
+            return waits;
+        }
+        let ticket = groups.ticket(answer);
+        let limits = self.limits;
+        let found = groups.by_id.entry(group.into()).or_insert_with(|| Group::new(limits));
+        found.join(join, fresh_id, ticket, self.now());
+        self.settle(&mut groups, group);
+        waits
+    }
+
+    /// Brings a member's sync to its group. The answer comes when the leader has synced.
+    pub(crate) fn sync(
+        &self,
+        group: &str,
+        from: &Identity,
+        assignments: Vec<(Name, Bytes)>,
+    ) -> oneshot::Receiver<Reply> {
+        let (answer, waits) = oneshot::channel();
+        let mut groups = self.groups.lock();
+        let ticket = groups.ticket(answer);
+        match groups.by_id.get_mut(group) {
+            Some(found) => found.sync(from, assignments, ticket, self.now()),
+            None => groups.answer(vec![(ticket, Reply::Sync(Err(ResponseError::UnknownMemberId)))]),
+        }
+        self.settle(&mut groups, group);
+        waits
+    }
+
+    /// A member's sign of life.
+    pub(crate) fn heartbeat(&self, group: &str, from: &Identity) -> Result<(), ResponseError> {
+        let mut groups = self.groups.lock();
+        let found = groups.by_id.get_mut(group).ok_or(ResponseError::UnknownMemberId)?;
+        found.heartbeat(from, self.now())
+    }
+
+    /// A member's goodbye.
+    pub(crate) fn leave(&self, group: &str, member_id: &str) -> Result<(), ResponseError> {
+        let mut groups = self.groups.lock();
+        let found = groups.by_id.get_mut(group).ok_or(ResponseError::UnknownMemberId)?;
+        let left = found.leave(member_id, self.now());
+        self.settle(&mut groups, group);
+        left
+    }
+
+    /// Queues offsets to be committed, if this member may commit them now.
+    pub(crate) fn commit(
+        &self,
+        group: &str,
+        from: &Identity,
+        offsets: Vec<(OffsetKey, Committed)>,
+    ) -> Result<Durable, ResponseError> {
+        let mut groups = self.groups.lock();
+        if !groups.has_room_for(group, self.max_groups) {
+            return Err(ResponseError::PolicyViolation);
+        }
+        match groups.by_id.get_mut(group) {
+            Some(found) => found.check_commit(from, self.now())?,
+            None => Group::new(self.limits).check_commit(from, 0)?,
+        }
+        let entries = offsets.into_iter().map(|(key, committed)| (key, Some(committed))).collect();
+        Ok(self.write(group.into(), entries))
+    }
+
+    /// Queues the removal of everything that is known of a group without members.
+    pub(crate) fn delete(&self, group: &str) -> Result<Durable, ResponseError> {
+        let mut groups = self.groups.lock();
+        if groups.by_id.get(group).is_some_and(|found| found.phase() != Phase::Empty) {
+            return Err(ResponseError::NonEmptyGroup);
+        }
+        let was_there = groups.by_id.remove(group).is_some();
+        let keys: Vec<OffsetKey> =
+            groups.committed.get(group).map(|offsets| offsets.keys().cloned().collect()).unwrap_or_default();
+        if keys.is_empty() && !was_there {
+            return Err(ResponseError::GroupIdNotFound);
+        }
+        Ok(self.write(group.into(), keys.into_iter().map(|key| (key, None)).collect()))
+    }
+
+    /// Queues the removal of some offsets; topics that a member reads are refused one by one.
+    pub(crate) fn delete_offsets(
+        &self,
+        group: &str,
+        keys: Vec<OffsetKey>,
+    ) -> Result<(Durable, Vec<OffsetKey>), ResponseError> {
+        let groups = self.groups.lock();
+        let found = groups.by_id.get(group).filter(|found| found.phase() != Phase::Empty);
+        if found.is_none() && !groups.committed.contains_key(group) {
+            return Err(ResponseError::GroupIdNotFound);
+        }
+        let subscribed = match found {
+            None => Vec::new(),
+            Some(found) if found.protocol_type() == "consumer" => {
+                let subscription =
+                    |member: &member::Member| offsets::subscribed(&member.metadata(found.protocol()));
+                found.members().iter().flat_map(subscription).collect()
+            }
+            Some(_) => return Err(ResponseError::NonEmptyGroup),
+        };
+        let (kept, gone): (Vec<_>, Vec<_>) =
+            keys.into_iter().partition(|key| subscribed.contains(&key.topic));
+        Ok((self.write(group.into(), gone.into_iter().map(|key| (key, None)).collect()), kept))
+    }
+
+    /// Queues the removal of what all groups committed for a topic that is no more: one of the same name begins
+    /// at offset 0 again.
+    pub(crate) fn forget_topic(&self, topic: &str) {
+        let groups = self.groups.lock();
+        for (group, offsets) in &groups.committed {
+            let of_topic = offsets.keys().filter(|key| key.topic.as_ref() == topic);
+            let entries: Vec<_> = of_topic.map(|key| (key.clone(), None)).collect();
+            if !entries.is_empty() {
+                drop(self.write(group.clone(), entries));
+            }
+        }
+    }
+
+    /// The caller holds the lock on the groups: that makes the order.
+    fn write(&self, group: Name, entries: Vec<(OffsetKey, Option<Committed>)>) -> Durable {
+        let (done, durable) = oneshot::channel();
+        // Without its reader the queue drops the write, and with it `done`: the caller hears of it.
+        let _ = self.writes.send(OffsetWrite { group, entries, done });
+        durable
+    }
+
+    fn show(&self, written: &[OffsetWrite]) {
+        let mut groups = self.groups.lock();
+        for write in written {
+            let offsets = groups.committed.entry(write.group.clone()).or_default();
+            for (key, committed) in &write.entries {
+                match committed {
+                    Some(committed) => drop(offsets.insert(key.clone(), committed.clone())),
+                    None => drop(offsets.remove(key)),
+                }
+            }
+            if offsets.is_empty() {
+                groups.committed.remove(&write.group);
+            }
+        }
+    }
+
+    /// What a group has committed.
+    pub(crate) fn committed(&self, group: &str) -> BTreeMap<OffsetKey, Committed> {
+        self.groups.lock().committed.get(group).cloned().unwrap_or_default()
+    }
+
+    /// Ids and protocol types of all groups, also of those that only have offsets.
+    pub(crate) fn list(&self) -> BTreeMap<Name, String> {
+        let groups = self.groups.lock();
+        let offsets_only = groups.committed.keys().map(|id| (id.clone(), String::new()));
+        let alive = groups.by_id.iter().map(|(id, group)| (id.clone(), group.protocol_type().to_owned()));
+        offsets_only.chain(alive).collect()
+    }
+
+    /// Shows one group to `look`; a group that only has offsets is shown as an empty one.
+    pub(crate) fn with_group<T>(&self, group: &str, look: impl FnOnce(Option<&Group>) -> T) -> T {
+        let groups = self.groups.lock();
+        match groups.by_id.get(group) {
+            Some(found) => look(Some(found)),
+            None if groups.committed.contains_key(group) => look(Some(&Group::new(self.limits))),
+            None => look(None),
+        }
+    }
+
+    /// After a request: hands out answers, drops what is empty, and has the time looked at anew.
+    fn settle(&self, groups: &mut Groups, group: &str) {
+        if let Some(found) = groups.by_id.get_mut(group) {
+            let replies = found.take_replies();
+            if found.is_vacant() {
+                groups.by_id.remove(group);
+            }
+            groups.answer(replies);
+        }
+        self.wake.notify_one();
+    }
+}
+
+impl Groups {
+    fn has_room_for(&self, group: &str, max_groups: usize) -> bool {
+        let is_known = self.by_id.contains_key(group) || self.committed.contains_key(group);
+        is_known || self.by_id.len().max(self.committed.len()) < max_groups
+    }
+
+    fn ticket(&mut self, answer: oneshot::Sender<Reply>) -> Ticket {
+        self.last_ticket += 1;
+        self.waiting.insert(self.last_ticket, answer);
+        self.last_ticket
+    }
+
+    fn answer(&mut self, replies: Vec<(Ticket, Reply)>) {
+        for (ticket, reply) in replies {
+            if let Some(answer) = self.waiting.remove(&ticket) {
+                // Who closed its connection does not listen any more.
+                let _ = answer.send(reply);
+            }
+        }
+    }
+}
+
+fn millis(duration: Duration) -> Millis {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,163 @@
+//! Committed offsets: their form in the store, and the one writer that makes them durable.
+//!
+//! The writer takes everything that has gathered while the last fsync ran and writes it as one batch: many consumers
+//! that commit each second cost one fsync, not one each. An offset is shown to readers only once it is durable, in
+//! the order of the queue.
+//!
+//! In the store a key is `["group","topic",partition]` and a value a JSON object: readable with any tool, and a field
+//! can be added.
+
+use super::Name;
+use crate::LogError;
+use crate::server::shape::{Shape, measure};
+use crate::storage::GroupStore;
+use bytes::{Buf, Bytes};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+/// Writes that share one fsync at most.
+const MAX_MERGED_WRITES: usize = 1_000;
+
+/// A partition, as offsets are committed for it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct OffsetKey {
+    pub(crate) topic: Name,
+    pub(crate) partition: i32,
+}
+
+/// An offset that a group committed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Committed {
+    /// The record to be read next.
+    pub(crate) offset: i64,
+    /// The leader epoch that the client saw; -1 is none.
+    pub(crate) leader_epoch: i32,
+    /// The client's own note.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) metadata: Option<String>,
+    /// When it was committed, milliseconds since 1970.
+    pub(crate) committed_at: i64,
+}
+
+/// Offsets of one group to be set, or with `None` removed.
+#[derive(Debug)]
+pub(crate) struct OffsetWrite {
+    pub(super) group: Name,
+    pub(super) entries: Vec<(OffsetKey, Option<Committed>)>,
+    pub(super) done: oneshot::Sender<Result<(), LogError>>,
+}
+
+/// The reading end of the queue of writes.
+#[derive(Debug)]
+pub(crate) struct OffsetWriter {
+    pub(super) queue: mpsc::UnboundedReceiver<OffsetWrite>,
+    pub(super) store: GroupStore,
+}
+
+impl OffsetWriter {
+    /// Writes until `stop`, and then what is left. `show` sees what became durable before its senders hear of it.
+    pub(super) async fn run(mut self, stop: &CancellationToken, show: impl Fn(&[OffsetWrite])) {
+        let mut writes = Vec::new();
+        loop {
+            let received = tokio::select! {
+                biased;
+                received = self.queue.recv_many(&mut writes, MAX_MERGED_WRITES) => received,
+                () = stop.cancelled() => {
+                    self.queue.close();
+                    self.queue.recv_many(&mut writes, MAX_MERGED_WRITES).await
+                }
+            };
+            if received == 0 {
+                return;
+            }
+            let result = self.write(&writes).await;
+            match &result {
+                Ok(()) => show(&writes),
+                Err(error) => tracing::error!(%error, "committed offsets could not be written"),
+            }
+            for write in writes.drain(..) {
+                // Who closed its connection does not listen any more.
+                let _ = write.done.send(result.clone());
+            }
+        }
+    }
+
+    async fn write(&self, writes: &[OffsetWrite]) -> Result<(), LogError> {
+        let entries = writes.iter().flat_map(|write| {
+            write
+                .entries
+                .iter()
+                .map(|(key, committed)| (encode_key(&write.group, key), committed.as_ref().map(encode_value)))
+        });
+        let entries: Vec<_> = entries.collect();
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let store = self.store.clone();
+        let written = tokio::task::spawn_blocking(move || store.put_batch(&entries)).await;
+        written.unwrap_or(Err(LogError::Closed))
+    }
+}
+
+/// Reads all offsets. What cannot be read was not written by us: it is left alone and reported.
+pub(super) fn load(store: &GroupStore) -> HashMap<Name, BTreeMap<OffsetKey, Committed>> {
+    let mut groups: HashMap<Name, BTreeMap<OffsetKey, Committed>> = HashMap::new();
+    for (key, value) in store.load_all() {
+        let key_parts: Result<(String, String, i32), _> = serde_json::from_slice(&key);
+        match (key_parts, serde_json::from_slice::<Committed>(&value)) {
+            (Ok((group, topic, partition)), Ok(committed)) => {
+                let key = OffsetKey { topic: topic.into(), partition };
+                groups.entry(group.into()).or_default().insert(key, committed);
+            }
+            _ => tracing::warn!(key = %String::from_utf8_lossy(&key), "ignored an entry of the group store"),
+        }
+    }
+    groups
+}
+
+fn encode_key(group: &str, key: &OffsetKey) -> Vec<u8> {
+    serde_json::json!([group, key.topic.as_ref(), key.partition]).to_string().into_bytes()
+}
+
+fn encode_value(committed: &Committed) -> Vec<u8> {
+    // Numbers and text: there is nothing in it that JSON could refuse.
+    serde_json::to_vec(committed).unwrap_or_default()
+}
+
+/// The topics of a consumer's subscription, from the metadata it joined with; none if it is not understood.
+pub(super) fn subscribed(metadata: &Bytes) -> Vec<Name> {
+    const HEAD: &[Shape] = &[Shape::Fixed(2), Shape::Array(&[Shape::Text])];
+    let Ok(_) = measure(HEAD, metadata, 100_000) else { return Vec::new() };
+    let mut rest = metadata.clone();
+    rest.advance(2);
+    let mut topics = Vec::new();
+    for _ in 0..rest.get_i32().max(0) {
+        let len = usize::try_from(rest.get_i16()).unwrap_or(0);
+        topics.push(String::from_utf8_lossy(&rest.split_to(len)).into());
+    }
+    topics
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_and_values_come_back() {
+        let key = OffsetKey { topic: "a\"b\n".into(), partition: 3 };
+        let parts: (String, String, i32) = serde_json::from_slice(&encode_key("g,\"", &key)).unwrap();
+        assert_eq!(parts, ("g,\"".to_owned(), "a\"b\n".to_owned(), 3));
+        let committed =
+            Committed { offset: 7, leader_epoch: -1, metadata: Some("x".into()), committed_at: 1 };
+        assert_eq!(serde_json::from_slice::<Committed>(&encode_value(&committed)).unwrap(), committed);
+    }
+
+    #[test]
+    fn subscriptions_are_read_and_garbage_is_none() {
+        let metadata = Bytes::from_static(&[0, 1, 0, 0, 0, 2, 0, 1, b'a', 0, 2, b'b', b'c', 9, 9]);
+        assert_eq!(subscribed(&metadata), ["a".into(), "bc".into()] as [Name; 2]);
+        assert!(subscribed(&Bytes::from_static(&[0, 1, 0x7f, 0xff, 0xff, 0xff])).is_empty());
+    }
+}

@@ -1,0 +1,164 @@
+//! The Kafka protocol before the log: any Kafka client may produce to it, read from it and manage it.
+//!
+//! ```text
+//!   client ──▶ connection.rs: reader ── frame ── measured ── decoded ──▶ api/…: begins in the order of arrival
+//!                                                                          │
+//!   client ◀── connection.rs: writer ◀── answers in the order of requests ◀┘   now, later, or at the head of the line
+//! ```
+//!
+//! Requests of one connection *begin* in the order in which they came and are *answered* in that order; in between
+//! they are under way together, so that five produce requests in a row share one fsync. A Fetch is special: it runs
+//! only when all earlier answers are out. It may wait for data without holding up anybody else's connection, and a
+//! connection never holds more than one answer's record batches in memory.
+//!
+//! There is one node: it is broker 1, leader of every partition, the controller and the coordinator of every group.
+//! Clients are told to dial the address they came in on, unless [`ServerOptions`] says otherwise.
+//!
+//! **What must stay true:** nothing that a client sends makes the server panic, allocate by an unchecked length, or
+//! wait without a limit; what cannot be served is answered with the protocol's error where there is one and with a
+//! closed connection where there is none. Records are acknowledged only when the log says they are durable.
+//!
+//! Read on in `protocol.rs` (what is served), `connection.rs`, `api/mod.rs`, and `group/mod.rs` for consumer groups.
+
+mod api;
+mod connection;
+mod frame;
+mod group;
+mod options;
+mod protocol;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+pub use options::ServerOptions;
+
+use crate::storage::Log;
+use connection::Peer;
+use group::{Coordinator, OffsetWriter};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// The one node of the cluster.
+pub(crate) const NODE_ID: i32 = 1;
+
+/// What the cluster calls itself to clients that ask.
+pub(crate) const CLUSTER_ID: &str = "forebay";
+
+/// Pause after an accept that failed: without file descriptors left it would fail again at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Why a server could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The address is taken, not ours, or not an address.
+    #[error("cannot listen on {addr}: {source}")]
+    Listen {
+        /// The address asked for.
+        addr: SocketAddr,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+/// A Kafka server that listens, and serves once [`Server::run`] is called.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    local_addr: SocketAddr,
+    shared: Arc<Shared>,
+    offset_writer: OffsetWriter,
+}
+
+/// What all connections share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) log: Log,
+    pub(crate) options: ServerOptions,
+    pub(crate) coordinator: Coordinator,
+    /// Bytes of requests under way.
+    pub(crate) request_memory: Arc<Semaphore>,
+    /// Bytes of record batches on their way out.
+    pub(crate) response_memory: Arc<Semaphore>,
+}
+
+impl Server {
+    /// Listens on `addr` (port 0 picks a free one). Connections are accepted once [`Server::run`] runs.
+    pub async fn bind(addr: SocketAddr, log: Log, options: ServerOptions) -> Result<Self, ServerError> {
+        let listen = |source| ServerError::Listen { addr, source };
+        let listener = TcpListener::bind(addr).await.map_err(listen)?;
+        let local_addr = listener.local_addr().map_err(listen)?;
+        let (coordinator, offset_writer) = Coordinator::open(log.group_store(), &options);
+        let request_memory = Arc::new(Semaphore::new(options.max_request_memory));
+        let response_memory = Arc::new(Semaphore::new(options.max_response_memory));
+        let shared = Arc::new(Shared { log, options, coordinator, request_memory, response_memory });
+        Ok(Self { listener, local_addr, shared, offset_writer })
+    }
+
+    /// The address it listens on.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Serves until `shutdown`. Then nothing more is accepted or read; what is under way gets
+    /// [`ServerOptions::drain_timeout`] to be answered, and committed offsets are written. The log stays open: it is
+    /// the caller's.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let Self { listener, local_addr, shared, offset_writer } = self;
+        let coordinator_stop = CancellationToken::new();
+        let coordinator = tokio::spawn({
+            let (shared, stop) = (shared.clone(), coordinator_stop.clone());
+            async move { shared.coordinator.run(offset_writer, stop).await }
+        });
+        tracing::info!(%local_addr, "kafka server is listening");
+
+        let connections = TaskTracker::new();
+        let slots = Arc::new(Semaphore::new(shared.options.max_connections));
+        loop {
+            let accepted = tokio::select! {
+                () = shutdown.cancelled() => break,
+                accepted = listener.accept() => accepted,
+            };
+            let (stream, remote) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "could not accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let Ok(slot) = slots.clone().try_acquire_owned() else {
+                let limit = shared.options.max_connections;
+                tracing::warn!(%remote, limit, "closed a connection: too many are open");
+                continue;
+            };
+            let connection = greet(stream, remote, shared.clone(), shutdown.child_token());
+            connections.spawn(async move {
+                connection.await;
+                drop(slot);
+            });
+        }
+
+        drop(listener);
+        connections.close();
+        connections.wait().await;
+        coordinator_stop.cancel();
+        if let Err(error) = coordinator.await {
+            tracing::error!(%error, "the group coordinator ended early");
+        }
+        tracing::info!(%local_addr, "kafka server has stopped");
+    }
+}
+
+async fn greet(stream: TcpStream, remote: SocketAddr, shared: Arc<Shared>, closing: CancellationToken) {
+    let prepared = stream.set_nodelay(true).and_then(|()| stream.local_addr());
+    match prepared {
+        Ok(local) => connection::serve(stream, shared, Peer { local, remote, closing }).await,
+        Err(error) => tracing::debug!(%remote, %error, "connection ended before it began"),
+    }
+}

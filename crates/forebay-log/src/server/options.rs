@@ -1,0 +1,94 @@
+//! What can be set on the server, and why each default is what it is.
+//!
+//! Every field is a limit or a habit that clients can see. Nothing here is about storage: segment sizes, fsync,
+//! retention and the number of partitions of a topic belong to
+//! [`crate::storage::LogOptions`].
+
+use std::time::Duration;
+
+/// The settings of one [`super::Server`].
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// Host that clients are told to dial, if it is not the address they came in on (a proxy, a port mapping).
+    pub advertised_host: Option<String>,
+    /// Port that clients are told to dial, if it is not the port they came in on.
+    pub advertised_port: Option<u16>,
+    /// Create a topic when a client asks for its metadata and allows it. True, as in Apache Kafka: the plainest
+    /// producer program works on an empty log.
+    pub auto_create_topics: bool,
+    /// Connections at once; one more is closed as soon as it is accepted.
+    pub max_connections: usize,
+    /// Largest request, its length prefix not counted. 100 MiB as in Apache Kafka. A larger prefix closes the
+    /// connection before anything is allocated.
+    pub max_request_bytes: usize,
+    /// Elements in all arrays of one request together. An element of two bytes on the wire becomes about a hundred
+    /// in memory, so bytes alone do not bound what a request costs. Clients send one element per topic or partition.
+    pub max_request_items: usize,
+    /// Requests of one connection that may be under way before we stop reading from it.
+    pub max_pipelined_requests: usize,
+    /// Bytes of requests that are being read or answered, over all connections; past it, reading waits.
+    pub max_request_memory: usize,
+    /// Bytes of record batches that are being read or sent, over all connections; past it, fetches wait.
+    pub max_response_memory: usize,
+    /// Most bytes of record batches in one Fetch answer, whatever the client allows (a single larger batch is still
+    /// sent). 55 MiB, Apache Kafka's `fetch.max.bytes`.
+    pub max_fetch_bytes: usize,
+    /// Longest time a Fetch may wait for data, whatever the client allows.
+    pub max_fetch_wait: Duration,
+    /// A connection with nothing under way is closed after this long without a request. 10 minutes, as in Apache
+    /// Kafka; clients close theirs a minute earlier.
+    pub idle_timeout: Duration,
+    /// Time in which a request that began must have arrived whole.
+    pub receive_timeout: Duration,
+    /// Time in which a client must take some bytes of a waiting answer; a large answer may take longer as a whole.
+    pub send_timeout: Duration,
+    /// Time that open connections get, at shutdown, to take the answers they wait for.
+    pub drain_timeout: Duration,
+    /// Consumer groups at once, those with nothing but committed offsets included.
+    pub max_groups: usize,
+    /// Members of one group.
+    pub max_group_members: usize,
+    /// Bytes of member metadata and assignment that one member may bring.
+    pub max_member_bytes: usize,
+    /// Longest metadata string of a committed offset, as Apache Kafka's `offset.metadata.max.bytes`.
+    pub max_offset_metadata_bytes: usize,
+    /// Shortest session timeout that a member may ask for.
+    pub min_session_timeout: Duration,
+    /// Longest session timeout that a member may ask for.
+    pub max_session_timeout: Duration,
+    /// Longest rebalance timeout that is honoured; a longer one is cut to it.
+    pub max_rebalance_timeout: Duration,
+    /// Time that an empty group waits for more members after its first one. Zero: the members of an embedded log's
+    /// groups start one by one on one machine, and a second rebalance costs them less than three idle seconds.
+    pub initial_rebalance_delay: Duration,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self {
+            advertised_host: None,
+            advertised_port: None,
+            auto_create_topics: true,
+            max_connections: 1_000,
+            max_request_bytes: 100 << 20,
+            max_request_items: 100_000,
+            max_pipelined_requests: 64,
+            max_request_memory: 256 << 20,
+            max_response_memory: 256 << 20,
+            max_fetch_bytes: 55 << 20,
+            max_fetch_wait: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(600),
+            receive_timeout: Duration::from_secs(60),
+            send_timeout: Duration::from_secs(60),
+            drain_timeout: Duration::from_secs(5),
+            max_groups: 10_000,
+            max_group_members: 1_000,
+            max_member_bytes: 256 << 10,
+            max_offset_metadata_bytes: 4096,
+            min_session_timeout: Duration::from_secs(6),
+            max_session_timeout: Duration::from_secs(1_800),
+            max_rebalance_timeout: Duration::from_secs(1_800),
+            initial_rebalance_delay: Duration::ZERO,
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Which requests are served, in which version, and what they look like.
+//!
+//! One version per request, none of them flexible: the smallest set with which kafka-python, librdkafka, the Java
+//! clients and tools, and Spark were seen to work. A client takes the highest version that both sides know, so the
+//! highest *advertised* version is the one that is implemented. A few ranges are advertised wider: librdkafka
+//! infers a broker's features from the presence of old versions (without Produce 0 it does not compress, without
+//! Fetch 4 it writes an old message format), but sends the highest. A request in such an old version is refused by
+//! closing the connection, as Apache Kafka does.
+//!
+//! ApiVersions is special: clients begin with its newest version. The protocol's answer to a version that is not
+//! known is error 35 in the layout of version 0, which lists what is; they then ask again.
+
+use super::shape::Shape::{self, Array, Blob, Fixed, Text};
+use bytes::{Buf, Bytes};
+use kafka_protocol::messages::ApiKey;
+use kafka_protocol::protocol::StrBytes;
+
+/// One served request.
+pub(super) struct Api {
+    /// Which request.
+    pub(super) key: ApiKey,
+    /// The only version that is implemented, the highest that is advertised.
+    pub(super) version: i16,
+    /// The lowest version that is advertised.
+    pub(super) advertised_from: i16,
+    /// The layout of the request's body.
+    pub(super) shape: &'static [Shape],
+}
+
+const fn api(key: ApiKey, version: i16, advertised_from: i16, shape: &'static [Shape]) -> Api {
+    Api { key, version, advertised_from, shape }
+}
+
+/// A topic and its partitions by number, as several requests write it.
+const TOPIC_PARTITIONS: &[Shape] = &[Text, Array(&[Fixed(4)])];
+
+/// Everything that is served.
+pub(super) const APIS: &[Api] = &[
+    // transactional id, acks + timeout, topics [name, partitions [index, records]]
+    api(ApiKey::Produce, 7, 0, &[Text, Fixed(6), Array(&[Text, Array(&[Fixed(4), Blob])])]),
+    // replica, wait, min, max, isolation, session id + epoch; topics [name, partitions [index, epoch, offset, log
+    // start, max]]; forgotten; rack
+    api(
+        ApiKey::Fetch,
+        11,
+        4,
+        &[Fixed(25), Array(&[Text, Array(&[Fixed(28)])]), Array(TOPIC_PARTITIONS), Text],
+    ),
+    // replica, isolation; topics [name, partitions [index, timestamp]]
+    api(ApiKey::ListOffsets, 2, 2, &[Fixed(5), Array(&[Text, Array(&[Fixed(12)])])]),
+    // topics, allow auto creation
+    api(ApiKey::Metadata, 4, 4, &[Array(&[Text]), Fixed(1)]),
+    // group, generation, member, instance; topics [name, partitions [index + offset + epoch, metadata]]
+    api(ApiKey::OffsetCommit, 7, 7, &[Text, Fixed(4), Text, Text, Array(&[Text, Array(&[Fixed(16), Text])])]),
+    api(ApiKey::OffsetFetch, 5, 5, &[Text, Array(TOPIC_PARTITIONS)]),
+    // key, key type
+    api(ApiKey::FindCoordinator, 2, 0, &[Text, Fixed(1)]),
+    // group, two timeouts, member, instance, protocol type, protocols [name, metadata]
+    api(ApiKey::JoinGroup, 5, 5, &[Text, Fixed(8), Text, Text, Text, Array(&[Text, Blob])]),
+    api(ApiKey::Heartbeat, 3, 3, &[Text, Fixed(4), Text, Text]),
+    api(ApiKey::LeaveGroup, 1, 1, &[Text, Text]),
+    // group, generation, member, instance, assignments [member, assignment]
+    api(ApiKey::SyncGroup, 3, 3, &[Text, Fixed(4), Text, Text, Array(&[Text, Blob])]),
+    // groups, include authorized operations
+    api(ApiKey::DescribeGroups, 4, 4, &[Array(&[Text]), Fixed(1)]),
+    api(ApiKey::ListGroups, 2, 2, &[]),
+    api(ApiKey::ApiVersions, 0, 0, &[]),
+    // topics [name, partitions + replicas, assignments [index, brokers], configs [name, value]], timeout + validate
+    api(
+        ApiKey::CreateTopics,
+        4,
+        4,
+        &[Array(&[Text, Fixed(6), Array(&[Fixed(4), Array(&[Fixed(4)])]), Array(&[Text, Text])]), Fixed(5)],
+    ),
+    // names, timeout
+    api(ApiKey::DeleteTopics, 3, 3, &[Array(&[Text]), Fixed(4)]),
+    // transactional id, timeout
+    api(ApiKey::InitProducerId, 1, 0, &[Text, Fixed(4)]),
+    // resources [type, name, keys], include synonyms
+    api(ApiKey::DescribeConfigs, 1, 1, &[Array(&[Fixed(1), Text, Array(&[Text])]), Fixed(1)]),
+    // topics [name, count, assignments [brokers]], timeout + validate
+    api(ApiKey::CreatePartitions, 1, 1, &[Array(&[Text, Fixed(4), Array(&[Array(&[Fixed(4)])])]), Fixed(5)]),
+    api(ApiKey::DeleteGroups, 1, 1, &[Array(&[Text])]),
+    // resources [type, name, configs [name, operation, value]], validate
+    api(
+        ApiKey::IncrementalAlterConfigs,
+        0,
+        0,
+        &[Array(&[Fixed(1), Text, Array(&[Text, Fixed(1), Text])]), Fixed(1)],
+    ),
+    api(ApiKey::OffsetDelete, 0, 0, &[Text, Array(TOPIC_PARTITIONS)]),
+];
+
+/// The served request with this number.
+pub(super) fn find(key: i16) -> Option<&'static Api> {
+    APIS.iter().find(|api| api.key as i16 == key)
+}
+
+/// What every request begins with.
+#[derive(Clone, Debug)]
+pub(super) struct Header {
+    /// Number of the request kind.
+    pub(super) key: i16,
+    /// Version the body is written in.
+    pub(super) version: i16,
+    /// Comes back with the answer.
+    pub(super) correlation_id: i32,
+    /// What the client calls itself; not always there, never to be trusted.
+    pub(super) client_id: Option<StrBytes>,
+}
+
+impl Header {
+    /// Takes the header off a request. Flexible headers only differ behind the client id, where nobody looks.
+    pub(super) fn take(request: &mut Bytes) -> Option<Self> {
+        let key = request.try_get_i16().ok()?;
+        let version = request.try_get_i16().ok()?;
+        let correlation_id = request.try_get_i32().ok()?;
+        let client_id = match request.try_get_i16().ok()? {
+            -1 => None,
+            len => {
+                let len = usize::try_from(len).ok().filter(|len| *len <= request.len())?;
+                Some(StrBytes::from_utf8(request.split_to(len)).ok()?)
+            }
+        };
+        Some(Self { key, version, correlation_id, client_id })
+    }
+}

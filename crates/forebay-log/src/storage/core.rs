@@ -1,0 +1,44 @@
+//! What all parts of an open log share: settings, the door, and whether it still writes.
+
+use std::io;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use forebay_storage::Door;
+
+use super::LogOptions;
+use crate::LogError;
+use crate::records::Scratch;
+
+/// Shared by the log's handle, its writers and its keeper.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub options: LogOptions,
+    pub door: Door,
+    pub scratch: Scratch,
+    /// Why the log writes no more; set once, for good.
+    failed: OnceLock<String>,
+}
+
+impl Core {
+    pub fn new(options: LogOptions, door: Door) -> Self {
+        Self { options, door, scratch: Scratch::new(), failed: OnceLock::new() }
+    }
+
+    /// Ends all writing: what is on disk is unknown from here on.
+    pub fn fail(&self, path: &Path, error: &io::Error) -> LogError {
+        let why = self.failed.get_or_init(|| {
+            tracing::error!(path = %path.display(), %error, "fsync failed; the log takes no more writes");
+            format!("{}: {error}", path.display())
+        });
+        LogError::Failed(why.clone())
+    }
+
+    /// Refuses once the log has failed.
+    pub fn check_writable(&self) -> Result<(), LogError> {
+        match self.failed.get() {
+            Some(why) => Err(LogError::Failed(why.clone())),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! A partition as its readers and its callers see it. Its writer's half is in `commit.rs`.
+//!
+//! Three locks, never two of the readers' at once and none held during a read of a file: the list of segments, the
+//! inbox of appends that wait, and the writer's state, which belongs to whoever writes, rolls, retains or deletes.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use forebay_storage::DoorFile;
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
+
+use super::config::Effective;
+use super::producers::Producers;
+use super::segment::{ReadError, Segment};
+use super::validate::Sound;
+use super::{Appended, Fetched, Offsets};
+use crate::LogError;
+use crate::records::Scratch;
+
+/// What readers wait for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Progress {
+    /// The offset after the last durable record.
+    pub high_watermark: i64,
+    pub deleted: bool,
+}
+
+/// An append that waits for its place.
+pub(super) struct Request {
+    pub batches: Vec<Sound>,
+    pub answer: oneshot::Sender<Result<Appended, LogError>>,
+    pub log_append_time: i64,
+    /// Its share of the bytes that may wait.
+    pub space: OwnedSemaphorePermit,
+}
+
+/// The appends that wait, in their order.
+#[derive(Default)]
+pub(super) struct Inbox {
+    pub requests: Vec<Request>,
+    /// True while the partition is in the writers' queue or in a writer's hands.
+    pub scheduled: bool,
+}
+
+/// What only the one who writes may touch.
+#[derive(Debug)]
+pub(super) struct Writer {
+    /// The active segment, opened at the first append.
+    pub file: Option<DoorFile>,
+    pub producers: Producers,
+    pub next_offset: i64,
+    /// True when index and producers on disk are behind.
+    pub dirty: bool,
+}
+
+/// One partition.
+pub(super) struct Partition {
+    pub topic: String,
+    pub number: i32,
+    pub dir: PathBuf,
+    pub config: RwLock<Effective>,
+    /// Oldest first; the last is the active one. Empty until the first append.
+    pub segments: RwLock<Vec<Arc<Segment>>>,
+    pub log_start: AtomicI64,
+    pub progress: watch::Sender<Progress>,
+    pub inbox: Mutex<Inbox>,
+    pub writer: Mutex<Writer>,
+}
+
+impl Partition {
+    pub fn offsets(&self) -> Offsets {
+        Offsets {
+            earliest: self.log_start.load(Ordering::Acquire),
+            latest: self.progress.borrow().high_watermark,
+        }
+    }
+
+    /// See [`Log::read`](super::Log::read).
+    pub fn read(
+        &self,
+        offset: i64,
+        max_bytes: usize,
+        min_one: bool,
+        interval: u32,
+    ) -> Result<Fetched, LogError> {
+        let Offsets { earliest, latest } = self.offsets();
+        let out_of_range =
+            LogError::OffsetOutOfRange { offset, log_start_offset: earliest, high_watermark: latest };
+        if offset < earliest || offset > latest {
+            return Err(out_of_range);
+        }
+        let mut fetched =
+            Fetched { batches: Default::default(), high_watermark: latest, log_start_offset: earliest };
+        if offset == latest {
+            return Ok(fetched);
+        }
+        let Some(segment) = self.segment_of(offset) else { return Err(out_of_range) };
+        match segment.read(offset, max_bytes, min_one, interval) {
+            Ok(batches) => {
+                fetched.batches = batches;
+                Ok(fetched)
+            }
+            // Retention, or the topic's deletion, was faster.
+            Err(ReadError::Io(e)) if e.kind() == std::io::ErrorKind::NotFound => {
+                self.check_alive()?;
+                Err(LogError::OffsetOutOfRange {
+                    offset,
+                    log_start_offset: self.offsets().earliest,
+                    high_watermark: latest,
+                })
+            }
+            Err(e) => Err(self.read_error(&segment, e)),
+        }
+    }
+
+    /// See [`Log::offset_for_timestamp`](super::Log::offset_for_timestamp).
+    pub fn offset_for_timestamp(
+        &self,
+        timestamp: i64,
+        limit: usize,
+        scratch: &Scratch,
+    ) -> Result<Option<(i64, i64)>, LogError> {
+        let earliest = self.offsets().earliest;
+        let segments: Vec<_> = self.segments.read().clone();
+        for segment in segments.iter().filter(|segment| segment.max_timestamp() >= timestamp) {
+            match segment.find_time(timestamp, earliest, limit, scratch) {
+                Ok(Some(found)) => return Ok(Some(found)),
+                Ok(None) => {}
+                Err(ReadError::Io(e)) if e.kind() == std::io::ErrorKind::NotFound => {}
+                Err(e) => return Err(self.read_error(segment, e)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The segment that holds an offset, or the next one where it is in a gap.
+    fn segment_of(&self, offset: i64) -> Option<Arc<Segment>> {
+        let segments = self.segments.read();
+        let behind = segments.partition_point(|segment| segment.base_offset <= offset);
+        let from = behind.saturating_sub(1);
+        segments[from..].iter().find(|segment| offset < segment.next_offset()).cloned()
+    }
+
+    fn read_error(&self, segment: &Segment, error: ReadError) -> LogError {
+        match error {
+            ReadError::Io(e) => LogError::io("read", &segment.path, &e),
+            ReadError::Damaged(at, why) => {
+                tracing::error!(path = %segment.path.display(), at, why, "segment is damaged");
+                LogError::Damaged { path: segment.path.clone(), why: format!("at byte {at}: {why}") }
+            }
+        }
+    }
+
+    /// The segment that is written to, if there was an append.
+    pub fn active(&self) -> Option<Arc<Segment>> {
+        self.segments.read().last().cloned()
+    }
+
+    pub fn check_alive(&self) -> Result<(), LogError> {
+        if self.progress.borrow().deleted { Err(LogError::UnknownTopic(self.topic.clone())) } else { Ok(()) }
+    }
+
+    /// Where the file with the log's start lies.
+    pub fn start_path(&self) -> PathBuf {
+        self.dir.join("start")
+    }
+
+    /// Where the file with the producers' state lies.
+    pub fn producers_path(&self) -> PathBuf {
+        self.dir.join("producers")
+    }
+}

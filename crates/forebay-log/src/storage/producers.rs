@@ -1,0 +1,302 @@
+//! What each idempotent producer wrote last, so that its repeats are recognised.
+//!
+//! A producer numbers its records per partition. A batch must begin where its last one ended; one of its last five
+//! batches come again (the answer to it was lost) is answered with the offset it got the first time, and anything
+//! else is refused. A producer nobody remembers may begin with any number, as in Kafka: it may have been idle
+//! longer than [`producer_expiry`](super::LogOptions::producer_expiry).
+//!
+//! The state belongs to the log: it is rebuilt by walking the batches' headers. The file `producers` only shortens
+//! that walk; it says up to which offset it goes.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use forebay_storage::Door;
+
+use super::sealed::{self, Fields, Kind};
+use crate::LogError;
+use crate::records::BatchHeader;
+
+const KIND: Kind = Kind { name: b"FBYP", version: 1 };
+/// Batches remembered per producer: as many as a client may have under way.
+const REMEMBERED: usize = 5;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Recent {
+    first_sequence: i32,
+    last_sequence: i32,
+    base_offset: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Producer {
+    epoch: i16,
+    next_sequence: i32,
+    /// When it last appended, by the log's clock.
+    last_seen: i64,
+    recent: Vec<Recent>,
+}
+
+/// What is to be done with a batch.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Append,
+    Duplicate { base_offset: i64 },
+}
+
+/// How to take one batch back.
+pub(super) struct Undo {
+    producer_id: i64,
+    epoch: i16,
+    first_sequence: i32,
+    before: Option<Producer>,
+}
+
+/// The idempotent producers of one partition.
+#[derive(Debug, Default)]
+pub(super) struct Producers {
+    known: HashMap<i64, Producer>,
+}
+
+impl Producers {
+    /// Decides about a batch; changes nothing.
+    pub fn check(&self, header: &BatchHeader) -> Result<Verdict, LogError> {
+        if header.producer_id < 0 {
+            return Ok(Verdict::Append);
+        }
+        let Some(producer) = self.known.get(&header.producer_id) else { return Ok(Verdict::Append) };
+        if header.producer_epoch < producer.epoch {
+            let (current, got) = (producer.epoch, header.producer_epoch);
+            return Err(LogError::InvalidProducerEpoch { producer_id: header.producer_id, current, got });
+        }
+        let expected = if header.producer_epoch > producer.epoch { 0 } else { producer.next_sequence };
+        if header.producer_epoch == producer.epoch {
+            let last_sequence = last_sequence(header);
+            let same =
+                |r: &&Recent| r.first_sequence == header.base_sequence && r.last_sequence == last_sequence;
+            if let Some(recent) = producer.recent.iter().find(same) {
+                return Ok(Verdict::Duplicate { base_offset: recent.base_offset });
+            }
+        }
+        if header.base_sequence == expected {
+            return Ok(Verdict::Append);
+        }
+        Err(LogError::OutOfOrderSequence {
+            producer_id: header.producer_id,
+            expected,
+            got: header.base_sequence,
+        })
+    }
+
+    /// Remembers a batch that has its offset. The answer takes it back.
+    pub fn record(&mut self, header: &BatchHeader, now: i64) -> Option<Undo> {
+        if header.producer_id < 0 {
+            return None;
+        }
+        let before = self.known.get(&header.producer_id).cloned();
+        let producer = self.known.entry(header.producer_id).or_insert_with(|| Producer {
+            epoch: header.producer_epoch,
+            next_sequence: 0,
+            last_seen: now,
+            recent: Vec::with_capacity(REMEMBERED),
+        });
+        if producer.epoch != header.producer_epoch {
+            producer.epoch = header.producer_epoch;
+            producer.recent.clear();
+        }
+        if producer.recent.len() == REMEMBERED {
+            producer.recent.remove(0);
+        }
+        let last_sequence = last_sequence(header);
+        producer.recent.push(Recent {
+            first_sequence: header.base_sequence,
+            last_sequence,
+            base_offset: header.base_offset,
+        });
+        producer.next_sequence = after(last_sequence, 1);
+        producer.last_seen = now;
+        Some(Undo {
+            producer_id: header.producer_id,
+            epoch: header.producer_epoch,
+            first_sequence: header.base_sequence,
+            before,
+        })
+    }
+
+    /// Takes batches back that could not be written; pass them newest first.
+    ///
+    /// A producer that was unknown before is not forgotten again: the batches it sent behind the failed one would
+    /// be accepted out of order. It is expected to begin with the failed batch.
+    pub fn undo(&mut self, undo: Undo, now: i64) {
+        let before = undo.before.unwrap_or_else(|| Producer {
+            epoch: undo.epoch,
+            next_sequence: undo.first_sequence,
+            last_seen: now,
+            recent: Vec::new(),
+        });
+        self.known.insert(undo.producer_id, before);
+    }
+
+    /// Forgets who was idle since before `idle_since`, and beyond `max` producers the longest idle.
+    pub fn expire(&mut self, idle_since: i64, max: usize) {
+        self.known.retain(|_, producer| producer.last_seen >= idle_since);
+        if self.known.len() <= max {
+            return;
+        }
+        let mut by_age: Vec<(i64, i64)> = self.known.iter().map(|(id, p)| (p.last_seen, *id)).collect();
+        by_age.sort_unstable();
+        for (_, id) in &by_age[..self.known.len() - max] {
+            self.known.remove(id);
+        }
+    }
+
+    /// Writes the state as it is after all batches before `next_offset`; durable on return.
+    pub fn write(&self, door: &Door, path: &Path, next_offset: i64) -> Result<(), LogError> {
+        let mut payload = next_offset.to_be_bytes().to_vec();
+        for (id, producer) in &self.known {
+            payload.extend_from_slice(&id.to_be_bytes());
+            payload.extend_from_slice(&producer.epoch.to_be_bytes());
+            payload.extend_from_slice(&producer.next_sequence.to_be_bytes());
+            payload.extend_from_slice(&producer.last_seen.to_be_bytes());
+            payload.push(u8::try_from(producer.recent.len()).unwrap_or(0));
+            for recent in &producer.recent {
+                payload.extend_from_slice(&recent.first_sequence.to_be_bytes());
+                payload.extend_from_slice(&recent.last_sequence.to_be_bytes());
+                payload.extend_from_slice(&recent.base_offset.to_be_bytes());
+            }
+        }
+        sealed::write(door, path, KIND, &payload)
+    }
+
+    /// Reads a state and the offset up to which it goes; `None` when there is none.
+    pub fn read(path: &Path) -> Result<Option<(Self, i64)>, LogError> {
+        let Some(payload) = sealed::read(path, KIND)? else { return Ok(None) };
+        let parsed = Self::parse(&payload);
+        parsed
+            .map(Some)
+            .ok_or_else(|| LogError::Damaged { path: path.to_path_buf(), why: "it is cut off".to_owned() })
+    }
+
+    fn parse(payload: &[u8]) -> Option<(Self, i64)> {
+        let mut fields = Fields(payload);
+        let next_offset = i64::from_be_bytes(fields.take()?);
+        let mut producers = Self::default();
+        while !fields.0.is_empty() {
+            let id = i64::from_be_bytes(fields.take()?);
+            let mut producer = Producer {
+                epoch: i16::from_be_bytes(fields.take()?),
+                next_sequence: i32::from_be_bytes(fields.take()?),
+                last_seen: i64::from_be_bytes(fields.take()?),
+                recent: Vec::with_capacity(REMEMBERED),
+            };
+            let [count] = fields.take()?;
+            for _ in 0..count {
+                producer.recent.push(Recent {
+                    first_sequence: i32::from_be_bytes(fields.take()?),
+                    last_sequence: i32::from_be_bytes(fields.take()?),
+                    base_offset: i64::from_be_bytes(fields.take()?),
+                });
+            }
+            producers.known.insert(id, producer);
+        }
+        Some((producers, next_offset))
+    }
+}
+
+fn last_sequence(header: &BatchHeader) -> i32 {
+    after(header.base_sequence, header.last_offset_delta)
+}
+
+/// Sequence numbers run from 0 to the greatest i32 and begin again.
+fn after(sequence: i32, delta: i32) -> i32 {
+    let sum = i64::from(sequence) + i64::from(delta);
+    // The remainder is below 2^31, so it is an i32.
+    i32::try_from(sum.rem_euclid(1 << 31)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(epoch: i16, sequence: i32, count: i32, base_offset: i64) -> BatchHeader {
+        BatchHeader {
+            base_offset,
+            length: 61,
+            leader_epoch: 0,
+            crc: 0,
+            attributes: 0,
+            last_offset_delta: count - 1,
+            base_timestamp: 0,
+            max_timestamp: 0,
+            producer_id: 7,
+            producer_epoch: epoch,
+            base_sequence: sequence,
+            record_count: count,
+        }
+    }
+
+    #[test]
+    fn repeats_gaps_and_old_epochs() {
+        let mut producers = Producers::default();
+        for i in 0..7 {
+            let header = batch(0, i * 10, 10, i64::from(i) * 10);
+            assert_eq!(producers.check(&header).unwrap(), Verdict::Append);
+            producers.record(&header, 0);
+        }
+        for i in 2..7 {
+            let verdict = producers.check(&batch(0, i * 10, 10, 0)).unwrap();
+            assert_eq!(verdict, Verdict::Duplicate { base_offset: i64::from(i) * 10 });
+        }
+        for (sequence, count) in [(10, 10), (80, 1), (60, 5), (69, 1)] {
+            let refused = producers.check(&batch(0, sequence, count, 0)).unwrap_err();
+            assert!(matches!(refused, LogError::OutOfOrderSequence { expected: 70, .. }), "{refused}");
+        }
+        assert!(matches!(
+            producers.check(&batch(1, 70, 1, 0)),
+            Err(LogError::OutOfOrderSequence { expected: 0, .. })
+        ));
+        let newer = batch(1, 0, 1, 70);
+        assert_eq!(producers.check(&newer).unwrap(), Verdict::Append);
+        producers.record(&newer, 0);
+        assert!(matches!(producers.check(&batch(0, 70, 1, 0)), Err(LogError::InvalidProducerEpoch { .. })));
+    }
+
+    #[test]
+    fn sequence_numbers_begin_again_after_the_greatest() {
+        let mut producers = Producers::default();
+        producers.record(&batch(0, i32::MAX - 1, 3, 0), 0);
+        assert_eq!(producers.check(&batch(0, 1, 1, 3)).unwrap(), Verdict::Append);
+        assert_eq!(
+            producers.check(&batch(0, i32::MAX - 1, 3, 0)).unwrap(),
+            Verdict::Duplicate { base_offset: 0 }
+        );
+    }
+
+    #[test]
+    fn after_a_failed_first_write_only_that_batch_may_come() {
+        let mut producers = Producers::default();
+        let first = producers.record(&batch(0, 0, 10, 0), 5).unwrap();
+        let second = producers.record(&batch(0, 10, 10, 10), 5).unwrap();
+        producers.undo(second, 5);
+        producers.undo(first, 5);
+        assert!(producers.check(&batch(0, 10, 10, 0)).is_err());
+        assert_eq!(producers.check(&batch(0, 0, 10, 0)).unwrap(), Verdict::Append);
+    }
+
+    #[test]
+    fn state_survives_the_disk_and_expires() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("producers");
+        let mut producers = Producers::default();
+        for i in 0..4 {
+            producers.record(&BatchHeader { producer_id: i, ..batch(0, 0, 1, i) }, i);
+        }
+        producers.write(&Door::new(), &path, 44).unwrap();
+        let (read, next_offset) = Producers::read(&path).unwrap().unwrap();
+        assert_eq!((read.known, next_offset), (producers.known.clone(), 44));
+        producers.expire(1, 2);
+        let mut left: Vec<_> = producers.known.keys().copied().collect();
+        left.sort_unstable();
+        assert_eq!(left, [2, 3]);
+    }
+}

@@ -1,0 +1,78 @@
+//! `/api/v1`: queries, their progress in Spark's format, the ledger.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use forebay_core::Ledger;
+use forebay_engine::status::QueryStatus;
+use serde_json::{Value, json};
+
+use crate::{Shown, problem};
+
+pub(crate) async fn pipeline(State(shown): State<Shown>) -> Json<Value> {
+    let queries: Vec<_> = shown.statuses().iter().map(|status| status.name.to_string()).collect();
+    Json(json!({ "name": &*shown.pipeline, "version": shown.version, "queries": queries }))
+}
+
+pub(crate) async fn queries(State(shown): State<Shown>) -> Json<Value> {
+    Json(shown.statuses().iter().map(summary).collect())
+}
+
+pub(crate) async fn query(State(shown): State<Shown>, Path(name): Path<String>) -> Response {
+    match find(&shown, &name) {
+        Some(status) => Json(summary(&status)).into_response(),
+        None => not_found(&name),
+    }
+}
+
+/// The newest progress reports, oldest first.
+pub(crate) async fn progress(State(shown): State<Shown>, Path(name): Path<String>) -> Response {
+    match find(&shown, &name) {
+        Some(status) => Json(status.recent.iter().map(|report| serde_json::json!(**report)).collect::<Vec<_>>()).into_response(),
+        None => not_found(&name),
+    }
+}
+
+/// The ledger of each query and of all together.
+pub(crate) async fn ledger(State(shown): State<Shown>) -> Json<Value> {
+    let mut total = Ledger::default();
+    let mut queries = serde_json::Map::new();
+    for status in shown.statuses() {
+        total.add(&status.ledger);
+        queries.insert(status.name.to_string(), with_balance(&status.ledger));
+    }
+    Json(json!({ "total": with_balance(&total), "queries": queries }))
+}
+
+fn find(shown: &Shown, name: &str) -> Option<QueryStatus> {
+    shown.statuses().into_iter().find(|status| &*status.name == name)
+}
+
+fn not_found(name: &str) -> Response {
+    problem(StatusCode::NOT_FOUND, &format!("no query is named `{name}`"))
+}
+
+fn with_balance(ledger: &Ledger) -> Value {
+    let mut value = json!(ledger);
+    value["balances"] = ledger.balances().into();
+    value
+}
+
+fn summary(status: &QueryStatus) -> Value {
+    let error = status.state.error().map(|error| {
+        json!({ "code": error.code().id, "message": error.message(), "detail": error.detail(), "hint": error.hint(), "place": error.place() })
+    });
+    json!({
+        "name": &*status.name,
+        "id": status.id.as_deref(),
+        "runId": &*status.run_id,
+        "state": status.state.word(),
+        "error": error,
+        "committedEpoch": status.committed.map(|epoch| epoch.0),
+        "lag": status.lag,
+        "ledger": with_balance(&status.ledger),
+        "quarantineBytes": status.quarantine_bytes,
+        "lastProgress": status.last_progress().map(|report| serde_json::json!(**report)),
+    })
+}

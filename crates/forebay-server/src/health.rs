@@ -1,0 +1,36 @@
+//! `/health`: 200 while all is well, 503 otherwise, and in both cases what is wrong.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use forebay_engine::status::{QueryStatus, State as QueryState};
+use serde_json::{Value, json};
+
+use crate::Shown;
+
+pub(crate) async fn health(State(shown): State<Shown>) -> (StatusCode, Json<Value>) {
+    let problems: Vec<Value> = shown.statuses().iter().filter_map(problem_of).collect();
+    let status = if problems.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let word = if problems.is_empty() { "ok" } else { "failing" };
+    (status, Json(json!({ "status": word, "pipeline": &*shown.pipeline, "problems": problems })))
+}
+
+fn problem_of(status: &QueryStatus) -> Option<Value> {
+    let evicted = status.quarantine_evicted;
+    let (what, since, error) = match &status.state {
+        QueryState::Retrying { error, since_ms, attempts } => {
+            (format!("trying again, {attempts} attempts failed"), Some(*since_ms), Some(error))
+        }
+        QueryState::Failed(error) => ("failed".to_owned(), None, Some(error)),
+        _ if evicted > 0 => (format!("the quarantine is full: {evicted} of its records were dropped"), None, None),
+        _ => return None,
+    };
+    Some(json!({
+        "query": &*status.name,
+        "what": what,
+        "sinceMs": since,
+        "code": error.map(|error| error.code().id),
+        "error": error.map(ToString::to_string),
+        "hint": error.map(|error| error.hint()),
+    }))
+}

@@ -1,0 +1,93 @@
+//! `/metrics` in the OpenMetrics text format, drawn from the queries' status at the moment of the scrape.
+
+use std::fmt;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use forebay_core::Ledger;
+use forebay_engine::status::QueryStatus;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+
+use crate::{Shown, problem};
+
+pub(crate) async fn metrics(State(shown): State<Shown>) -> Response {
+    let mut registry = Registry::with_prefix("forebay");
+    registry.register_collector(Box::new(Queries(shown.statuses())));
+    let mut text = String::new();
+    match prometheus_client::encoding::text::encode(&mut text, &registry) {
+        Ok(()) => {
+            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ([(header::CONTENT_TYPE, kind)], text).into_response()
+        }
+        Err(_) => problem(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written"),
+    }
+}
+
+#[derive(Debug)]
+struct Queries(Vec<QueryStatus>);
+
+impl Queries {
+    fn each(
+        &self,
+        encoder: &mut DescriptorEncoder<'_>,
+        name: &str,
+        help: &str,
+        gauge: bool,
+        value: impl Fn(&QueryStatus) -> u64,
+    ) -> Result<(), fmt::Error> {
+        let kind = if gauge { ConstGauge::new(0u64).metric_type() } else { ConstCounter::new(0u64).metric_type() };
+        let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+        for status in &self.0 {
+            let labels = [("query", status.name.to_string())];
+            let metric = family.encode_family(&labels)?;
+            let value = value(status);
+            if gauge {
+                ConstGauge::new(value).encode(metric)?;
+            } else {
+                ConstCounter::new(value).encode(metric)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Collector for Queries {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let encoder = &mut encoder;
+        let fates: [(&str, fn(&Ledger) -> u64); 11] = [
+            ("read", |ledger| ledger.read),
+            ("emitted", |ledger| ledger.emitted),
+            ("aggregated", |ledger| ledger.aggregated),
+            ("unmatched", |ledger| ledger.unmatched),
+            ("filtered", |ledger| ledger.filtered),
+            ("deduplicated", |ledger| ledger.deduplicated),
+            ("dropped", |ledger| ledger.dropped),
+            ("quarantined", |ledger| ledger.quarantined),
+            ("late", |ledger| ledger.late),
+            ("in_flight", |ledger| ledger.in_flight),
+            ("replayed", |ledger| ledger.replayed),
+        ];
+        for (fate, count) in fates {
+            let help = format!("Source records by fate: {fate}");
+            self.each(encoder, &format!("records_{fate}"), &help, false, |status| count(&status.ledger))?;
+        }
+        self.each(encoder, "rows_out", "Rows that the sink took", false, |status| status.ledger.rows_out)?;
+        self.each(encoder, "bytes_read", "Bytes of record values", false, |status| status.ledger.bytes_read)?;
+        self.each(encoder, "epoch", "Newest committed epoch", true, |status| {
+            status.committed.map_or(0, |epoch| epoch.0)
+        })?;
+        self.each(encoder, "lag_records", "Records not read yet", true, |status| status.lag)?;
+        self.each(encoder, "quarantine_bytes", "Bytes in the quarantine", true, |status| status.quarantine_bytes)?;
+        self.each(encoder, "quarantine_evicted", "Quarantined records dropped to make room", false, |status| {
+            status.quarantine_evicted
+        })?;
+        self.each(encoder, "up", "1 while the query runs or waits", true, |status| {
+            u64::from(status.state.error().is_none())
+        })
+    }
+}

@@ -1,0 +1,292 @@
+//! The operations of the door and the file it hands out.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, IoSlice, Write};
+use std::path::{Path, PathBuf};
+
+#[cfg(feature = "faults")]
+use crate::faults;
+
+/// The way to durable storage. Cheap to clone; all methods block, so asynchronous callers use a blocking task.
+#[derive(Clone, Debug, Default)]
+pub struct Door {
+    _private: (),
+}
+
+impl Door {
+    /// The door to the local file system.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Creates a folder and its missing ancestors; every new name is durable on return.
+    pub fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
+        let mut missing = Vec::new();
+        let mut at = dir;
+        while !at.as_os_str().is_empty() && !at.exists() {
+            missing.push(at.to_path_buf());
+            match at.parent() {
+                Some(parent) => at = parent,
+                None => break,
+            }
+        }
+        for path in missing.iter().rev() {
+            match fs::create_dir(path) {
+                Ok(()) => {
+                    #[cfg(feature = "faults")]
+                    faults::created(path);
+                    self.sync_dir(parent_of(path))?;
+                }
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+
+    /// Creates a file that must not exist yet. Its name is durable only after [`Door::sync_dir`] on its folder.
+    pub fn create_new(&self, path: &Path) -> io::Result<DoorFile> {
+        #[cfg(feature = "faults")]
+        faults::check_write(path)?;
+        let file = OpenOptions::new().read(true).append(true).create_new(true).open(path)?;
+        #[cfg(feature = "faults")]
+        {
+            faults::created(path);
+            faults::opened(path, 0);
+        }
+        Ok(DoorFile { file, path: path.to_path_buf(), len: 0 })
+    }
+
+    /// Opens an existing file for appending. What it holds now counts as durable.
+    pub fn open_append(&self, path: &Path) -> io::Result<DoorFile> {
+        let file = OpenOptions::new().read(true).append(true).open(path)?;
+        let len = file.metadata()?.len();
+        #[cfg(feature = "faults")]
+        faults::opened(path, len);
+        Ok(DoorFile { file, path: path.to_path_buf(), len })
+    }
+
+    /// Writes a whole file and replaces what stood under that name; durable on return, never seen half-written.
+    pub fn write_atomic(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let staged = self.stage(path, bytes)?;
+        self.rename(&staged, path)?;
+        self.sync_dir(parent_of(path))
+    }
+
+    /// Writes a whole file under a name that must not exist yet (`AlreadyExists` otherwise); durable on return.
+    pub fn write_new(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let staged = self.stage(path, bytes)?;
+        self.publish_new(&staged, path)
+    }
+
+    /// Gives a finished, synced file its final name, which must not exist yet (`AlreadyExists` otherwise, and the
+    /// staged file is gone); durable on return.
+    pub fn publish_new(&self, staged: &Path, path: &Path) -> io::Result<()> {
+        match fs::hard_link(staged, path) {
+            Ok(()) => {
+                #[cfg(feature = "faults")]
+                faults::created(path);
+            }
+            Err(e) => {
+                self.remove_file(staged)?;
+                return Err(e);
+            }
+        }
+        self.sync_dir(parent_of(path))?;
+        self.remove_file(staged)
+    }
+
+    /// Renames a file, replacing the target. Durable after [`Door::sync_dir`] on the target's folder.
+    pub fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        #[cfg(feature = "faults")]
+        let undo = faults::before_rename(from, to)?;
+        fs::rename(from, to)?;
+        #[cfg(feature = "faults")]
+        faults::renamed(undo);
+        Ok(())
+    }
+
+    /// Removes a file. Durable after [`Door::sync_dir`] on its folder; until then it may come back.
+    pub fn remove_file(&self, path: &Path) -> io::Result<()> {
+        #[cfg(feature = "faults")]
+        let undo = faults::before_remove(path)?;
+        fs::remove_file(path)?;
+        #[cfg(feature = "faults")]
+        faults::removed(undo);
+        Ok(())
+    }
+
+    /// Removes a folder and all it holds, file by file.
+    pub fn remove_dir_all(&self, dir: &Path) -> io::Result<()> {
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                self.remove_dir_all(&entry.path())?;
+            } else {
+                self.remove_file(&entry.path())?;
+            }
+        }
+        fs::remove_dir(dir)
+    }
+
+    /// Makes the names in a folder durable: new ones, renamed ones, removed ones.
+    pub fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        #[cfg(feature = "faults")]
+        if faults::before_sync(dir)? == faults::Sync::Skip {
+            return Ok(());
+        }
+        File::open(dir)?.sync_all()?;
+        #[cfg(feature = "faults")]
+        faults::dir_synced(dir);
+        Ok(())
+    }
+
+    /// Writes and fsyncs a file beside `path` and returns its temporary name.
+    fn stage(&self, path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
+        let staged = staged_name(path);
+        match self.remove_file(&staged) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+        let mut file = self.create_new(&staged)?;
+        file.append(bytes)?;
+        file.sync()?;
+        Ok(staged)
+    }
+}
+
+/// A file that was opened through the door; bytes go to its end.
+#[derive(Debug)]
+pub struct DoorFile {
+    file: File,
+    path: PathBuf,
+    len: u64,
+}
+
+impl DoorFile {
+    /// Appends all bytes. After an error the file may hold a part of them: the caller truncates or stops.
+    pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        #[cfg(feature = "faults")]
+        faults::check_write(&self.path)?;
+        self.file.write_all(bytes)?;
+        self.len += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Appends all slices in order, with as few system calls as the platform allows.
+    pub fn append_vectored(&mut self, slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+        #[cfg(feature = "faults")]
+        faults::check_write(&self.path)?;
+        let mut rest: &mut [IoSlice<'_>] = slices;
+        IoSlice::advance_slices(&mut rest, 0);
+        while !rest.is_empty() {
+            match self.file.write_vectored(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => {
+                    self.len += n as u64;
+                    IoSlice::advance_slices(&mut rest, n);
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes everything appended so far durable (fdatasync). An error is final: what reached the disk is unknown
+    /// and a second call may answer "fine", so callers stop instead of trying again.
+    pub fn sync(&self) -> io::Result<()> {
+        #[cfg(feature = "faults")]
+        if faults::before_sync(&self.path)? == faults::Sync::Skip {
+            return Ok(());
+        }
+        self.file.sync_data()?;
+        #[cfg(feature = "faults")]
+        faults::file_synced(&self.path, self.len);
+        Ok(())
+    }
+
+    /// Cuts the file to `len` bytes and makes that durable.
+    pub fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)?;
+        self.len = len;
+        self.file.sync_all()?;
+        #[cfg(feature = "faults")]
+        faults::file_synced(&self.path, len);
+        Ok(())
+    }
+
+    /// Length in bytes, counting what was appended and not yet synced.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// True while nothing was written.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Where the file stands.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A second handle for reading the same file at any offset.
+    pub fn reader(&self) -> io::Result<File> {
+        File::open(&self.path)
+    }
+}
+
+impl Write for DoorFile {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.append(buf)?;
+        Ok(buf.len())
+    }
+
+    /// Buffers nothing, so there is nothing to flush; durability is [`DoorFile::sync`].
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The folder that holds a path's name; the current folder for a bare name.
+fn parent_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Where the bytes of `path` wait for their final name. Readers of folders skip names that end in `.staged`.
+fn staged_name(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(".staged");
+    path.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn write_new_refuses_a_name_that_is_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        let door = Door::new();
+        door.write_new(&path, b"one").unwrap();
+        let refused = door.write_new(&path, b"two").unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "the staged file is gone");
+    }
+
+    #[test]
+    fn append_vectored_writes_every_slice() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut file = Door::new().create_new(&dir.path().join("a")).unwrap();
+        let (a, b) = (vec![1u8; 70_000], vec![2u8; 3]);
+        file.append_vectored(&mut [IoSlice::new(&a), IoSlice::new(&b)]).unwrap();
+        assert_eq!(file.len(), 70_003);
+        assert_eq!(fs::metadata(file.path()).unwrap().len(), 70_003);
+    }
+}

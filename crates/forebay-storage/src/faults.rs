@@ -1,0 +1,188 @@
+//! Test builds only: what was not fsynced, how to take it back, where to die, and which call is to fail.
+//!
+//! The memory is global, because one process has one page cache. Environment:
+//! `FOREBAY_KILL_AT=name[:hit]`, `FOREBAY_KILL_MODE=lose`, `FOREBAY_FAULT=enospc|eio:PATH-PART[:nth]` (fails the
+//! nth and all later writes, or fsyncs, whose path holds PATH-PART; `FOREBAY_FAULT_UNTIL=FILE` lifts it when FILE
+//! exists), `FOREBAY_SKIP_SYNC=PATH-PART` (fsyncs of such paths do nothing: the mutation by which the crash tests
+//! show that they would notice a missing fsync).
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock};
+
+#[derive(PartialEq, Eq)]
+pub(crate) enum Sync {
+    Do,
+    Skip,
+}
+
+/// One change to a folder that a power cut may take back.
+pub(crate) enum NameChange {
+    Created(PathBuf),
+    Renamed { from: PathBuf, to: PathBuf, replaced: Option<Vec<u8>> },
+    Removed { path: PathBuf, content: Vec<u8> },
+}
+
+impl NameChange {
+    fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Created(path) | Self::Removed { path, .. } => path.parent(),
+            Self::Renamed { to, .. } => to.parent(),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Memory {
+    /// Bytes of each open file that are known to be on disk.
+    durable_len: HashMap<PathBuf, u64>,
+    names: Vec<NameChange>,
+}
+
+fn memory() -> MutexGuard<'static, Memory> {
+    static MEMORY: OnceLock<Mutex<Memory>> = OnceLock::new();
+    MEMORY.get_or_init(Mutex::default).lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+pub(crate) fn created(path: &Path) {
+    memory().names.push(NameChange::Created(path.to_path_buf()));
+}
+
+pub(crate) fn opened(path: &Path, len: u64) {
+    memory().durable_len.entry(path.to_path_buf()).or_insert(len);
+}
+
+pub(crate) fn file_synced(path: &Path, len: u64) {
+    memory().durable_len.insert(path.to_path_buf(), len);
+}
+
+pub(crate) fn dir_synced(dir: &Path) {
+    memory().names.retain(|change| change.folder() != Some(dir));
+}
+
+pub(crate) fn before_rename(from: &Path, to: &Path) -> io::Result<NameChange> {
+    check_write(to)?;
+    let replaced = if to.exists() { Some(fs::read(to)?) } else { None };
+    Ok(NameChange::Renamed { from: from.to_path_buf(), to: to.to_path_buf(), replaced })
+}
+
+pub(crate) fn renamed(undo: NameChange) {
+    let mut memory = memory();
+    if let NameChange::Renamed { from, to, .. } = &undo {
+        // The file's data keeps its own fate under its new name; its old name was never promised to anybody.
+        if let Some(len) = memory.durable_len.remove(from) {
+            memory.durable_len.insert(to.clone(), len);
+        }
+    }
+    memory.names.push(undo);
+}
+
+pub(crate) fn before_remove(path: &Path) -> io::Result<NameChange> {
+    Ok(NameChange::Removed { path: path.to_path_buf(), content: fs::read(path)? })
+}
+
+pub(crate) fn removed(undo: NameChange) {
+    let mut memory = memory();
+    if let NameChange::Removed { path, .. } = &undo {
+        memory.durable_len.remove(path);
+    }
+    memory.names.push(undo);
+}
+
+/// Takes back everything that was not fsynced, newest first.
+fn lose() {
+    let mut memory = memory();
+    for (path, durable) in memory.durable_len.drain() {
+        if let Ok(meta) = fs::metadata(&path)
+            && meta.len() > durable
+            && let Ok(file) = fs::OpenOptions::new().write(true).open(&path)
+        {
+            let _ = file.set_len(durable);
+        }
+    }
+    for change in memory.names.drain(..).rev() {
+        match change {
+            NameChange::Created(path) if path.is_dir() => drop(fs::remove_dir_all(path)),
+            NameChange::Created(path) => drop(fs::remove_file(path)),
+            NameChange::Renamed { from, to, replaced } => {
+                let _ = fs::rename(&to, from);
+                if let Some(content) = replaced {
+                    let _ = fs::write(to, content);
+                }
+            }
+            NameChange::Removed { path, content } => drop(fs::write(path, content)),
+        }
+    }
+}
+
+pub(crate) fn kill_point(name: &'static str) {
+    static HITS: AtomicU64 = AtomicU64::new(0);
+    static AT: OnceLock<Option<(String, u64)>> = OnceLock::new();
+    let chosen = AT.get_or_init(|| {
+        let text = std::env::var("FOREBAY_KILL_AT").ok()?;
+        match text.rsplit_once(':') {
+            Some((name, nth)) => Some((name.to_owned(), nth.parse().ok()?)),
+            None => Some((text, 1)),
+        }
+    });
+    let Some((chosen, nth)) = chosen else { return };
+    if chosen != name || HITS.fetch_add(1, Ordering::SeqCst) + 1 != *nth {
+        return;
+    }
+    if std::env::var("FOREBAY_KILL_MODE").as_deref() == Ok("lose") {
+        lose();
+    }
+    std::process::abort();
+}
+
+struct Fault {
+    kind: String,
+    part: String,
+    nth: u64,
+}
+
+fn fault() -> Option<&'static Fault> {
+    static FAULT: OnceLock<Option<Fault>> = OnceLock::new();
+    FAULT
+        .get_or_init(|| {
+            let text = std::env::var("FOREBAY_FAULT").ok()?;
+            let mut parts = text.splitn(3, ':');
+            Some(Fault {
+                kind: parts.next()?.to_owned(),
+                part: parts.next()?.to_owned(),
+                nth: parts.next().and_then(|n| n.parse().ok()).unwrap_or(1),
+            })
+        })
+        .as_ref()
+}
+
+fn due(kind: &str, path: &Path) -> bool {
+    static SEEN: AtomicU64 = AtomicU64::new(0);
+    let Some(fault) = fault() else { return false };
+    if fault.kind != kind || !path.to_string_lossy().contains(&fault.part) {
+        return false;
+    }
+    if std::env::var_os("FOREBAY_FAULT_UNTIL").is_some_and(|file| Path::new(&file).exists()) {
+        return false;
+    }
+    SEEN.fetch_add(1, Ordering::SeqCst) + 1 >= fault.nth
+}
+
+/// Fails a write that the test chose with "no space left on device".
+pub(crate) fn check_write(path: &Path) -> io::Result<()> {
+    if due("enospc", path) { Err(io::Error::from_raw_os_error(28)) } else { Ok(()) }
+}
+
+/// Fails an fsync that the test chose with "input/output error", or says that it is to be left out.
+pub(crate) fn before_sync(path: &Path) -> io::Result<Sync> {
+    if due("eio", path) {
+        return Err(io::Error::from_raw_os_error(5));
+    }
+    match std::env::var("FOREBAY_SKIP_SYNC") {
+        Ok(part) if !part.is_empty() && path.to_string_lossy().contains(&part) => Ok(Sync::Skip),
+        _ => Ok(Sync::Do),
+    }
+}

@@ -1,0 +1,58 @@
+//! The storage door: the one way by which Forebay writes anything that must outlive a crash.
+//!
+//! Checkpoint, log, quarantine and Delta table all write through a [`Door`]. It is a thin layer over the file
+//! system whose names say what is durable when: data after [`DoorFile::sync`], a *name* only after
+//! [`Door::sync_dir`] on its folder. Composite operations ([`Door::write_atomic`], [`Door::write_new`]) do both.
+//!
+//! Built with the feature `faults` (test builds only) the door also remembers everything that was **not** yet
+//! fsynced. At a [`kill_point`] it can throw all of that away, as a power cut may, before the process dies: a
+//! `kill -9` alone keeps the page cache and so proves little about fsync. The same builds can make a chosen write
+//! or fsync fail. Without the feature every hook is an empty function.
+//!
+//! What must stay true: no other module of Forebay opens a durable file for writing.
+
+mod door;
+#[cfg(feature = "faults")]
+mod faults;
+pub mod lines;
+
+pub use door::{Door, DoorFile};
+
+/// A named place where a test build may die; nothing in other builds.
+///
+/// `FOREBAY_KILL_AT=name` kills at the first hit of `name`, `name:3` at the third. With `FOREBAY_KILL_MODE=lose`
+/// everything that was not fsynced is taken back first.
+#[inline(always)]
+pub fn kill_point(name: &'static str) {
+    #[cfg(feature = "faults")]
+    faults::kill_point(name);
+    #[cfg(not(feature = "faults"))]
+    let _ = name;
+}
+
+/// Every kill point of the build, in the order of an epoch: the crash tests walk this list.
+///
+/// A point belongs in this list and at exactly one place in the code.
+pub const KILL_POINTS: &[&str] = &[
+    "log.append.written",
+    "log.append.synced",
+    "epoch.plan.before",
+    "epoch.plan.after",
+    "epoch.read.first_batch",
+    "epoch.read.after",
+    "quarantine.write.after",
+    "sink.delta.file.half",
+    "sink.delta.files.after",
+    "sink.delta.commit.before",
+    "sink.delta.commit.after",
+    "epoch.write.after",
+    "epoch.commit.before",
+    "epoch.commit.after",
+    "checkpoint.compact.before",
+    "checkpoint.compact.after",
+    "sink.delta.optimize.before",
+    "sink.delta.optimize.after",
+];
+
+/// True in builds that carry kill points and storage faults. Such a build says so when it starts.
+pub const FAULTS_BUILT_IN: bool = cfg!(feature = "faults");

@@ -1,0 +1,313 @@
+//! What can be typed. The doc comment of an argument is its help.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// From device to dashboard in one binary: a Kafka-compatible log, streaming SQL with Spark's semantics, and
+/// exactly-once sinks.
+#[derive(Debug, Parser)]
+#[command(name = "forebay", version, arg_required_else_help = true, propagate_version = true)]
+#[command(after_help = "Start with `forebay demo`. Every option can also be set as FOREBAY_<NAME> in the environment.\n\
+Exit status: 0 done, 1 failed, 2 wrong use.")]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// Folder under which everything is written: log, checkpoints, tables, quarantine
+    #[arg(long, global = true, env = "FOREBAY_DATA", default_value = "./forebay-data", value_name = "DIR")]
+    pub data: PathBuf,
+    /// Where REST, metrics and health listen (loopback only)
+    #[arg(long, global = true, env = "FOREBAY_HTTP", default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    pub http: SocketAddr,
+    /// Where the embedded log listens for Kafka clients (loopback only)
+    #[arg(long, global = true, env = "FOREBAY_KAFKA", default_value = "127.0.0.1:9092", value_name = "ADDR")]
+    pub kafka: SocketAddr,
+    /// What to tell on stderr: error, warn, info, debug, or a filter such as `forebay_engine=debug`
+    #[arg(long, global = true, env = "FOREBAY_LOG", default_value = "info", value_name = "LEVEL")]
+    pub log_level: String,
+    /// How to tell it
+    #[arg(long, global = true, env = "FOREBAY_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    pub log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a pipeline: its log (if its sources use the embedded one), its queries, its HTTP server
+    Run(RunArgs),
+    /// See a plant live: simulated devices, log, query, alerts on the screen and a Delta table
+    Demo(DemoArgs),
+    /// Check a pipeline file; every problem at once, with its place and a hint
+    Validate(FileArgs),
+    /// Ask SQL over topics, Delta tables and the tables of a pipeline
+    Query(QueryArgs),
+    /// Write lines from stdin (or a file) to a topic
+    Produce(ProduceArgs),
+    /// Write the events of simulated devices to a topic, with faults if you like
+    Simulate(SimulateArgs),
+    /// Look at the records that could not be decoded; replay or drop them
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
+    /// The embedded log: serve it alone, list topics, follow one, write to one
+    #[command(subcommand)]
+    Log(LogCommand),
+    /// Look into checkpoints
+    #[command(subcommand)]
+    Checkpoint(CheckpointCommand),
+    /// Write the reference pages that are generated from the code
+    #[command(hide = true)]
+    Reference {
+        /// The folder to write to
+        dir: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The pipeline file
+    pub file: PathBuf,
+    /// Run only these queries (all if not given)
+    #[arg(long = "query", value_name = "NAME")]
+    pub queries: Vec<String>,
+    /// Use this trigger for all queries instead of the file's: availableNow, once, or an interval such as "1 second"
+    #[arg(long, value_name = "TRIGGER")]
+    pub trigger: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct FileArgs {
+    /// The pipeline file
+    pub file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Which system to show
+    #[arg(default_value = "plant")]
+    pub name: String,
+    /// Events per second
+    #[arg(long, default_value_t = 20.0, value_name = "N")]
+    pub rate: f64,
+    /// Stop by itself after this time, for example "30 seconds"
+    #[arg(long = "for", value_name = "DURATION")]
+    pub duration: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct QueryArgs {
+    /// One SELECT in Spark's dialect, for example: SELECT count(*) FROM delta.`/lake/iot`
+    pub sql: String,
+    /// A pipeline file whose sources (topics) and sinks (tables) can be used by name
+    #[arg(long, value_name = "FILE")]
+    pub pipeline: Option<PathBuf>,
+    /// How to print the rows
+    #[arg(long, default_value = "table")]
+    pub format: OutputFormat,
+    /// Most rows to print; 0 for all
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub limit: usize,
+    /// Most time to spend, for example "1 minute"
+    #[arg(long, default_value = "10 minutes", value_name = "DURATION")]
+    pub timeout: String,
+    /// Most memory to use, for example 2GiB
+    #[arg(long, default_value = "2GiB", value_name = "SIZE")]
+    pub memory: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// Columns in a frame
+    Table,
+    /// Comma-separated, with a header
+    Csv,
+    /// One JSON object a line
+    Json,
+}
+
+/// Which Kafka to talk to.
+#[derive(Clone, Debug, Args)]
+pub struct BrokerArgs {
+    /// Brokers; the embedded log's address (--kafka) if not given
+    #[arg(long, env = "FOREBAY_BOOTSTRAP", value_name = "HOST:PORT,…")]
+    pub bootstrap: Option<String>,
+    /// A client option as in the pipeline file, for example -X kafka.security.protocol=SSL
+    #[arg(short = 'X', long = "option", value_name = "KEY=VALUE")]
+    pub options: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ProduceArgs {
+    #[command(flatten)]
+    pub broker: BrokerArgs,
+    /// The topic to write to
+    #[arg(long)]
+    pub topic: String,
+    /// Read lines from this file instead of stdin
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Split each line into key and value at this text
+    #[arg(long, value_name = "TEXT")]
+    pub key_separator: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct SimulateArgs {
+    #[command(flatten)]
+    pub broker: BrokerArgs,
+    /// The topic to write to
+    #[arg(long, default_value = "iot_topic")]
+    pub topic: String,
+    /// Number of devices
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    pub devices: u32,
+    /// Events per second; 0 for as many as go
+    #[arg(long, default_value_t = 20.0, value_name = "N")]
+    pub rate: f64,
+    /// Stop after this many events (never if not given)
+    #[arg(long, value_name = "N")]
+    pub count: Option<u64>,
+    /// Make the topic with this many partitions if it is not there
+    #[arg(long, value_name = "N")]
+    pub partitions: Option<i32>,
+    /// Compression of the batches
+    #[arg(long, default_value = "lz4", value_name = "none|gzip|snappy|lz4|zstd")]
+    pub compression: String,
+    /// The shape of an event
+    #[arg(long, default_value = "plant")]
+    pub shape: Shape,
+    /// Share of events that are up to an hour old (0 to 1)
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    pub late: f64,
+    /// Share of events that are cut or altered so that they do not decode
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    pub corrupt: f64,
+    /// Share of events that are sent twice
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    pub duplicate: f64,
+    /// Share of events whose device's clock runs an hour fast
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    pub fast_clock: f64,
+    /// Start of the random numbers; printed, so that a run can be repeated
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Shape {
+    /// device_id, temperature, humidity, timestamp
+    Plant,
+    /// 12 fields in nested objects
+    Nested,
+}
+
+/// Which quarantined records.
+#[derive(Clone, Debug, Args)]
+pub struct Chosen {
+    /// Records by name, as `ls` prints them: TOPIC/PARTITION/OFFSET
+    #[arg(value_name = "RECORD")]
+    pub records: Vec<String>,
+    /// All records that the other conditions leave
+    #[arg(long)]
+    pub all: bool,
+    /// Only those of this pipeline
+    #[arg(long, value_name = "NAME")]
+    pub pipeline: Option<String>,
+    /// Only those of this query
+    #[arg(long, value_name = "NAME")]
+    pub query: Option<String>,
+    /// Only those with this code, for example json.truncated
+    #[arg(long, value_name = "CODE")]
+    pub code: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum QuarantineCommand {
+    /// List the records, oldest first
+    Ls {
+        #[command(flatten)]
+        chosen: Chosen,
+        /// How to print
+        #[arg(long, default_value = "table")]
+        format: OutputFormat,
+    },
+    /// Print one record with its raw bytes
+    Show {
+        /// The record: TOPIC/PARTITION/OFFSET
+        record: String,
+        /// Print the raw bytes alone
+        #[arg(long)]
+        raw: bool,
+    },
+    /// Ask the next epoch of each query to decode the records again, for example after mending the schema
+    Replay(Chosen),
+    /// Give the records up; they stay counted in the ledger
+    Drop(Chosen),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LogCommand {
+    /// Serve the embedded log alone, for pipelines and clients in other processes
+    Serve {
+        /// Where to listen (the same as --kafka)
+        #[arg(long, value_name = "ADDR")]
+        listen: Option<SocketAddr>,
+    },
+    /// List topics with their partitions and offsets
+    Topics {
+        #[command(flatten)]
+        broker: BrokerArgs,
+        /// How to print
+        #[arg(long, default_value = "table")]
+        format: OutputFormat,
+    },
+    /// Print the records of a topic as they come
+    Tail {
+        #[command(flatten)]
+        broker: BrokerArgs,
+        /// The topic
+        topic: String,
+        /// Begin with the oldest record instead of the newest
+        #[arg(long)]
+        from_beginning: bool,
+        /// Stop after this many records
+        #[arg(short = 'n', long, value_name = "N")]
+        count: Option<u64>,
+        /// How to print: table gives the value alone, json all of the record
+        #[arg(long, default_value = "table")]
+        format: OutputFormat,
+    },
+    /// Write lines from stdin (or a file) to a topic
+    Produce(ProduceArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CheckpointCommand {
+    /// Print what a checkpoint says: who the query is, its last plans and commits, its ledger
+    Show {
+        /// The checkpoint's folder, or a pipeline file
+        path: PathBuf,
+        /// The query, if a file is given and it has several
+        query: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// How many of the last entries to print
+        #[arg(short = 'n', long, default_value_t = 6, value_name = "N")]
+        entries: usize,
+    },
+}

@@ -1,0 +1,88 @@
+//! `forebay checkpoint show`: what a checkpoint says.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::bail;
+use forebay_core::checkpoint::Entry;
+use forebay_engine::checkpoint::{self, Shown};
+
+use crate::cli::Global;
+use crate::{load, talk};
+
+pub fn show(
+    global: &Global,
+    path: &Path,
+    query: Option<&str>,
+    json: bool,
+    entries: usize,
+) -> anyhow::Result<ExitCode> {
+    let Some(dirs) = folders(global, path, query)? else { return Ok(ExitCode::FAILURE) };
+    for dir in dirs {
+        let mut shown = checkpoint::show(&dir)?;
+        let first = shown.entries.len().saturating_sub(entries);
+        shown.entries.drain(..first);
+        let text = if json { serde_json::to_string_pretty(&shown)? + "\n" } else { describe(&dir, &shown) };
+        talk::print(&text)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The folders that are meant: `path` itself, or the checkpoints of a pipeline file's queries.
+fn folders(global: &Global, path: &Path, query: Option<&str>) -> anyhow::Result<Option<Vec<PathBuf>>> {
+    if path.is_dir() {
+        return Ok(Some(vec![path.to_path_buf()]));
+    }
+    let Some(loaded) = load::load_or_explain(path)? else { return Ok(None) };
+    let known: Vec<&str> = loaded.pipeline.queries.iter().map(|query| query.name.as_str()).collect();
+    if let Some(query) = query
+        && !known.contains(&query)
+    {
+        bail!("no query is named `{query}`; the file has {}", known.join(", "));
+    }
+    let chosen = loaded.pipeline.queries.iter().filter(|found| query.is_none_or(|query| found.name == query));
+    Ok(Some(chosen.map(|query| load::checkpoint_folder(&global.data, &loaded.pipeline.name, query)).collect()))
+}
+
+fn describe(dir: &Path, shown: &Shown) -> String {
+    let identity = &shown.identity;
+    let mut text = format!(
+        "checkpoint {}\n  query    {} of pipeline {}\n  id       {}\n  source   {}\n  sink     {}\n",
+        dir.display(),
+        identity.query,
+        identity.pipeline,
+        shown.id,
+        identity.source,
+        identity.sink
+    );
+    for entry in &shown.entries {
+        match entry {
+            Entry::Plan(plan) => {
+                let ranges: Vec<String> = plan
+                    .ranges
+                    .iter()
+                    .map(|range| format!("{} [{}, {})", range.partition, range.from, range.to))
+                    .collect();
+                text.push_str(&format!("  plan   {:>6}  {}", plan.epoch.0, ranges.join("  ")));
+                if !plan.replay.is_empty() {
+                    text.push_str(&format!("  and {} quarantined records again", plan.replay.len()));
+                }
+                text.push('\n');
+            }
+            Entry::Commit(commit) => {
+                let ledger = &commit.ledger;
+                text.push_str(&format!(
+                    "  commit {:>6}  read {} = emitted {} + filtered {} + quarantined {} + dropped {}; rows out {}\n",
+                    commit.epoch.0,
+                    ledger.read,
+                    ledger.emitted,
+                    ledger.filtered,
+                    ledger.quarantined,
+                    ledger.dropped,
+                    ledger.rows_out
+                ));
+            }
+        }
+    }
+    text
+}

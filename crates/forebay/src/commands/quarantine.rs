@@ -1,0 +1,235 @@
+//! `forebay quarantine`: the records that could not be decoded.
+//!
+//! Works on the files under `<data>/quarantine`, whether or not the pipeline runs. A record that several queries
+//! could not decode is one record here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use forebay_core::checkpoint::RecordId;
+use forebay_core::config::QuarantineConfig;
+use forebay_core::error::codes;
+use forebay_core::{Epoch, Error};
+use forebay_engine::quarantine::{Entry, Quarantine, Resolved};
+use forebay_storage::Door;
+use serde_json::json;
+
+use crate::cli::{Chosen, Global, OutputFormat, QuarantineCommand};
+use crate::talk;
+
+pub fn run(global: &Global, command: QuarantineCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        QuarantineCommand::Ls { chosen, format } => list(global, &chosen, format),
+        QuarantineCommand::Show { record, raw } => show(global, &record, raw),
+        QuarantineCommand::Replay(chosen) => change(global, &chosen, Change::Replay),
+        QuarantineCommand::Drop(chosen) => change(global, &chosen, Change::Drop),
+    }
+}
+
+/// The quarantine of one query on disk.
+struct Table {
+    pipeline: String,
+    query: String,
+    quarantine: Quarantine,
+    open: Vec<Entry>,
+}
+
+/// One record with every query that could not decode it.
+struct Record<'a> {
+    pipeline: &'a str,
+    queries: Vec<&'a str>,
+    entry: &'a Entry,
+}
+
+fn tables(global: &Global, chosen: &Chosen) -> anyhow::Result<Vec<Table>> {
+    let root = global.data.join("quarantine");
+    let mut tables = Vec::new();
+    for (pipeline, dir) in folders(&root)? {
+        for (query, dir) in folders(&dir)? {
+            let wanted = |filter: &Option<String>, name: &str| filter.as_deref().is_none_or(|filter| filter == name);
+            if !wanted(&chosen.pipeline, &pipeline) || !wanted(&chosen.query, &query) {
+                continue;
+            }
+            let quarantine = Quarantine::open(dir, Door::new(), QuarantineConfig::default())?;
+            // Entries of an epoch that is being computed are not counted yet, but a person wants to see them.
+            let mut open = quarantine.open_entries(Some(Epoch(u64::MAX)))?;
+            open.retain(|entry| wanted(&chosen.code, &entry.code));
+            tables.push(Table { pipeline: pipeline.clone(), query, quarantine, open });
+        }
+    }
+    Ok(tables)
+}
+
+fn folders(dir: &Path) -> anyhow::Result<BTreeMap<String, PathBuf>> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", dir.display())),
+    };
+    let mut folders = BTreeMap::new();
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            folders.insert(entry.file_name().to_string_lossy().into_owned(), entry.path());
+        }
+    }
+    Ok(folders)
+}
+
+fn merged(tables: &[Table]) -> Vec<Record<'_>> {
+    let mut records: BTreeMap<(&str, &RecordId), Record<'_>> = BTreeMap::new();
+    for table in tables {
+        for entry in &table.open {
+            let record = records.entry((&table.pipeline, &entry.id)).or_insert_with(|| Record {
+                pipeline: &table.pipeline,
+                queries: Vec::new(),
+                entry,
+            });
+            record.queries.push(&table.query);
+        }
+    }
+    records.into_values().collect()
+}
+
+fn list(global: &Global, chosen: &Chosen, format: OutputFormat) -> anyhow::Result<ExitCode> {
+    let tables = tables(global, chosen)?;
+    let names = names(chosen)?;
+    let mut out = String::new();
+    let mut count = 0;
+    for record in merged(&tables) {
+        if !names.is_empty() && !names.contains(&record.entry.id) {
+            continue;
+        }
+        count += 1;
+        match format {
+            OutputFormat::Json => out.push_str(&(as_json(&record).to_string() + "\n")),
+            OutputFormat::Csv | OutputFormat::Table => out.push_str(&row(&record, format)),
+        }
+    }
+    match (format, count) {
+        (OutputFormat::Json, _) => talk::print(&out)?,
+        (OutputFormat::Csv, _) => talk::print(&format!("record,time,code,path,queries,why\n{out}"))?,
+        (OutputFormat::Table, 0) => talk::say("the quarantine is empty"),
+        (OutputFormat::Table, _) => {
+            talk::print(&format!("{:<32} {:<20} {:<18} {:<20} WHY\n{out}", "RECORD", "TIME", "CODE", "PATH"))?;
+            talk::say(&format!("{count} record(s); `forebay quarantine show RECORD` prints one"));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(record: &Record<'_>, format: OutputFormat) -> String {
+    let entry = record.entry;
+    let time = time(entry.timestamp);
+    if format == OutputFormat::Csv {
+        let quote = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+        let fields = [entry.id.to_string(), time, entry.code.clone(), entry.path.clone(), record.queries.join(" "), entry.why.clone()];
+        return fields.iter().map(|field| quote(field)).collect::<Vec<_>>().join(",") + "\n";
+    }
+    format!(
+        "{:<32} {time:<20} {:<18} {:<20} {}\n",
+        entry.id.to_string(),
+        entry.code,
+        printable(&entry.path),
+        printable(&entry.why)
+    )
+}
+
+fn as_json(record: &Record<'_>) -> serde_json::Value {
+    let entry = record.entry;
+    json!({
+        "record": entry.id.to_string(),
+        "topic": entry.id.topic,
+        "partition": entry.id.partition,
+        "offset": entry.id.offset,
+        "timestamp": time(entry.timestamp),
+        "code": entry.code,
+        "path": entry.path,
+        "why": entry.why,
+        "at": time(entry.at),
+        "pipeline": record.pipeline,
+        "queries": record.queries,
+        "raw": entry.raw,
+    })
+}
+
+fn show(global: &Global, name: &str, raw: bool) -> anyhow::Result<ExitCode> {
+    let id: RecordId = name.parse()?;
+    let everything = Chosen { records: Vec::new(), all: true, pipeline: None, query: None, code: None };
+    let tables = tables(global, &everything)?;
+    let records = merged(&tables);
+    let Some(record) = records.iter().find(|record| record.entry.id == id) else {
+        return Err(Error::new(&codes::QUARANTINE_NOT_FOUND, format!("`{name}` is not in the quarantine")).into());
+    };
+    let bytes = record.entry.raw_bytes();
+    if raw {
+        use std::io::Write as _;
+        std::io::stdout().write_all(&bytes.unwrap_or_default())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let entry = record.entry;
+    talk::print(&format!(
+        "record   {}\ntime     {}\nqueries  {}\ncode     {}\npath     {}\nwhy      {}\nbytes    {}\n\n{}\n",
+        entry.id,
+        time(entry.timestamp),
+        record.queries.join(", "),
+        entry.code,
+        printable(&entry.path),
+        printable(&entry.why),
+        bytes.as_ref().map_or_else(|| "null (a tombstone)".to_owned(), |bytes| bytes.len().to_string()),
+        printable(&String::from_utf8_lossy(&bytes.unwrap_or_default())),
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Change {
+    Replay,
+    Drop,
+}
+
+fn change(global: &Global, chosen: &Chosen, change: Change) -> anyhow::Result<ExitCode> {
+    let names = names(chosen)?;
+    if names.is_empty() && !chosen.all {
+        bail!("say which records: their names, or --all");
+    }
+    let mut changed = BTreeSet::new();
+    for table in tables(global, chosen)? {
+        let ids: Vec<RecordId> =
+            table.open.iter().map(|entry| entry.id.clone()).filter(|id| chosen.all || names.contains(id)).collect();
+        if ids.is_empty() {
+            continue;
+        }
+        match change {
+            Change::Replay => table.quarantine.request(&ids)?,
+            Change::Drop => table.quarantine.resolve(&ids, Resolved::Dropped)?,
+        }
+        changed.extend(ids);
+    }
+    if let Some(missing) = names.iter().find(|name| !changed.contains(name)) {
+        return Err(Error::new(&codes::QUARANTINE_NOT_FOUND, format!("`{missing}` is not in the quarantine")).into());
+    }
+    let count = changed.len();
+    talk::say(&match change {
+        Change::Replay => format!("{count} record(s) will be decoded again by the next epoch of their queries (the running ones pick them up within a second)"),
+        Change::Drop => format!("{count} record(s) dropped"),
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+fn names(chosen: &Chosen) -> anyhow::Result<BTreeSet<RecordId>> {
+    Ok(chosen.records.iter().map(|name| name.parse()).collect::<Result<_, Error>>()?)
+}
+
+fn time(ms: i64) -> String {
+    chrono::DateTime::from_timestamp_millis(ms)
+        .map_or_else(|| ms.to_string(), |time| time.format("%Y-%m-%dT%H:%M:%SZ").to_string())
+}
+
+/// Text from outside, made harmless for a terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}

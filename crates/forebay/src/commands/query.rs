@@ -1,0 +1,74 @@
+//! `forebay query`: one SELECT over topics and tables.
+
+use std::io::{BufWriter, ErrorKind};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use forebay_core::clock::{Clock, SystemClock};
+use forebay_core::options::{parse_duration, parse_size};
+use forebay_engine::adhoc::render::{self, Renderer};
+use forebay_engine::adhoc::{self, Limits};
+use forebay_engine::plan::SqlError;
+use futures::StreamExt;
+
+use crate::cli::{Global, OutputFormat, QueryArgs};
+use crate::json::FromJson;
+use crate::tables::Tables;
+use crate::{load, talk};
+
+pub async fn run(global: &Global, args: &QueryArgs) -> anyhow::Result<ExitCode> {
+    let pipeline = match &args.pipeline {
+        None => None,
+        Some(file) => match load::load_or_explain(file)? {
+            Some(loaded) => Some(loaded.pipeline),
+            None => return Ok(ExitCode::FAILURE),
+        },
+    };
+    let time: Duration = parse_duration(&args.timeout).context("--timeout reads \"1 minute\"")?;
+    let memory = parse_size(&args.memory).context("--memory reads \"2GiB\"")?;
+    let limits = Limits { time: Some(time), memory: usize::try_from(memory)?, rows: None };
+    let tables = Tables { data: global.data.clone(), kafka: global.kafka.to_string(), pipeline };
+    let answer = match adhoc::run(&tables, Some(&FromJson), &args.sql, limits, SystemClock.now_ms()).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            explain(&args.sql, &error);
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    let format = match args.format {
+        OutputFormat::Table => render::OutputFormat::Table,
+        OutputFormat::Csv => render::OutputFormat::Csv,
+        OutputFormat::Json => render::OutputFormat::Json,
+    };
+    let mut renderer = Renderer::new(BufWriter::new(std::io::stdout()), format, answer.schema);
+    let mut batches = answer.batches;
+    let mut left = if args.limit == 0 { usize::MAX } else { args.limit };
+    while left > 0
+        && let Some(batch) = batches.next().await
+    {
+        let batch = batch?;
+        let batch = batch.slice(0, batch.num_rows().min(left));
+        left -= batch.num_rows();
+        match renderer.write(&batch) {
+            // A reader such as `head` that has seen enough ends the command quietly.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
+            other => other?,
+        }
+    }
+    match renderer.finish() {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// The error with the line of SQL it is in and a caret under its place.
+fn explain(sql: &str, error: &SqlError) {
+    talk::say(&format!("error: {}", error.error));
+    if let Some((line, column)) = error.place
+        && let Some(text) = sql.lines().nth(line.saturating_sub(1))
+    {
+        talk::say(&format!("  {text}\n  {}^", " ".repeat(column.saturating_sub(1))));
+    }
+    talk::say(&format!("hint: {}", error.error.hint()));
+}

@@ -1,0 +1,170 @@
+//! Simulated devices: the events of the plant, and a nested form of them, with faults on request.
+//!
+//! The plant's events have the fields and ranges of a small manufacturing plant (temperature 20 to 80, humidity 30 to
+//! 90, both with two decimals, seconds since 1970). Everything random comes from one seed, so a run can be repeated;
+//! only the time stamps come from the clock.
+
+use std::io::Write as _;
+
+use crate::cli::{Shape, SimulateArgs};
+
+/// What became of an event on its way out, for the summary.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Events as devices measured them.
+    pub events: u64,
+    /// Messages: events plus repeats.
+    pub messages: u64,
+    /// Messages that will not decode.
+    pub corrupt: u64,
+    /// Events sent twice.
+    pub duplicates: u64,
+    /// Events that are up to an hour old.
+    pub late: u64,
+    /// Events from a fast clock.
+    pub fast: u64,
+    /// Events above 70 degrees that will decode.
+    pub hot: u64,
+}
+
+/// Makes events.
+pub struct Devices {
+    random: fastrand::Rng,
+    shape: Shape,
+    count: u32,
+    late: f64,
+    corrupt: f64,
+    duplicate: f64,
+    fast_clock: f64,
+    sequence: u64,
+    /// What was made so far.
+    pub sent: Sent,
+}
+
+impl Devices {
+    /// Devices as asked for on the command line, their random numbers from `seed`.
+    pub fn new(args: &SimulateArgs, seed: u64) -> Self {
+        Self {
+            random: fastrand::Rng::with_seed(seed),
+            shape: args.shape,
+            count: args.devices.max(1),
+            late: args.late,
+            corrupt: args.corrupt,
+            duplicate: args.duplicate,
+            fast_clock: args.fast_clock,
+            sequence: 0,
+            sent: Sent::default(),
+        }
+    }
+
+    /// The next event, written over `value`; returns the number of its device, from 1, and how often to send it.
+    pub fn next(&mut self, now_ms: i64, value: &mut Vec<u8>) -> (u32, u32) {
+        let device = self.random.u32(1..=self.count);
+        let temperature = self.random.u32(2_000..=8_000);
+        let humidity = self.random.u32(3_000..=9_000);
+        let mut seconds = now_ms.div_euclid(1000);
+        if self.happens(self.late) {
+            seconds -= self.random.i64(60..=3_600);
+            self.sent.late += 1;
+        } else if self.happens(self.fast_clock) {
+            seconds += 3_600;
+            self.sent.fast += 1;
+        }
+        value.clear();
+        match self.shape {
+            Shape::Plant => plant(value, device, temperature, humidity, seconds),
+            Shape::Nested => self.nested(value, device, temperature, humidity, seconds, now_ms),
+        }
+        self.sequence += 1;
+        self.sent.events += 1;
+        let corrupt = self.happens(self.corrupt);
+        if corrupt {
+            self.damage(value);
+        } else if temperature > 7_000 {
+            self.sent.hot += 1;
+        }
+        let times = if self.happens(self.duplicate) { 2 } else { 1 };
+        self.sent.duplicates += u64::from(times - 1);
+        self.sent.messages += u64::from(times);
+        if corrupt {
+            self.sent.corrupt += u64::from(times);
+        } else if times == 2 && temperature > 7_000 {
+            self.sent.hot += 1;
+        }
+        (device, times)
+    }
+
+    fn happens(&mut self, share: f64) -> bool {
+        share > 0.0 && self.random.f64() < share
+    }
+
+    /// Makes an event undecodable in one of the ways that devices and networks do.
+    fn damage(&mut self, value: &mut Vec<u8>) {
+        match self.random.u8(0..4) {
+            0 => value.truncate(value.len() / 2),
+            1 => value.clear(),
+            2 => value.extend_from_slice(b"}{"),
+            _ => value[1] = 0xff,
+        }
+    }
+
+    fn nested(&mut self, out: &mut Vec<u8>, device: u32, temperature: u32, humidity: u32, seconds: i64, now_ms: i64) {
+        let time = chrono::DateTime::from_timestamp(seconds, 0).unwrap_or_default();
+        let millis = now_ms.rem_euclid(1000);
+        let status = ["ok", "ok", "ok", "warn", "fault"][self.random.usize(0..5)];
+        let (lat, lon) = (48.0 + f64::from(device % 100) / 1000.0, 11.0 + f64::from(device % 77) / 1000.0);
+        let write = write!(
+            out,
+            "{{\"event_id\": \"e-{:012}\", \"ts\": \"{}.{millis:03}Z\", \"site\": {{\"plant\": \"plant_{}\", \"line\": {}, \"pos\": {{\"lat\": {lat:.3}, \"lon\": {lon:.3}}}}}, \"device\": {{\"id\": \"device_{device}\", \"fw\": \"1.4.{}\"}}, \"readings\": [{}.{:02}, {}.{:02}, {}], \"status\": \"{status}\", \"ok\": {}, \"seq\": {}}}",
+            self.sequence,
+            time.format("%Y-%m-%dT%H:%M:%S"),
+            device % 4,
+            device % 12,
+            device % 10,
+            temperature / 100,
+            temperature % 100,
+            humidity / 100,
+            humidity % 100,
+            self.random.u32(900..1100),
+            status != "fault",
+            self.sequence,
+        );
+        debug_assert!(write.is_ok(), "writing to memory cannot fail");
+    }
+}
+
+/// `{"device_id": "device_1", "temperature": 55.12, "humidity": 61.7, "timestamp": 1732150000}`
+fn plant(out: &mut Vec<u8>, device: u32, temperature: u32, humidity: u32, seconds: i64) {
+    let write = write!(
+        out,
+        "{{\"device_id\": \"device_{device}\", \"temperature\": {}, \"humidity\": {}, \"timestamp\": {seconds}}}",
+        Hundredths(temperature),
+        Hundredths(humidity),
+    );
+    debug_assert!(write.is_ok(), "writing to memory cannot fail");
+}
+
+/// A number of hundredths as Python prints the rounded float: `61.7`, `55.12`, `20.0`.
+struct Hundredths(u32);
+
+impl std::fmt::Display for Hundredths {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (whole, cents) = (self.0 / 100, self.0 % 100);
+        if cents.is_multiple_of(10) { write!(f, "{whole}.{}", cents / 10) } else { write!(f, "{whole}.{cents:02}") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_reads_as_python_writes_it() {
+        let mut out = Vec::new();
+        plant(&mut out, 2, 5_512, 6_170, 1_732_150_000);
+        let text = r#"{"device_id": "device_2", "temperature": 55.12, "humidity": 61.7, "timestamp": 1732150000}"#;
+        assert_eq!(out, text.as_bytes());
+        assert_eq!(Hundredths(2_000).to_string(), "20.0");
+        assert_eq!(Hundredths(2_005).to_string(), "20.05");
+    }
+}

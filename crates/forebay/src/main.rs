@@ -1,0 +1,46 @@
+//! The `forebay` binary: the command line and the wiring of the rooms.
+//!
+//! Data goes to stdout, talk to stderr. Exit status: 0 done, 1 failed, 2 wrong use. Each command is one file under
+//! `commands/`; [`load`] turns a pipeline file into planned queries, [`pipeline`] runs them, [`registry`] lists every
+//! connector there is.
+
+mod broker;
+mod cli;
+mod commands;
+mod devices;
+mod embedded;
+mod json;
+mod load;
+mod pipeline;
+mod registry;
+mod tables;
+mod talk;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    talk::start(&cli.global);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            talk::say(&format!("error: cannot start: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = runtime.block_on(commands::dispatch(cli));
+    // Tasks that still hold a connection must not keep a finished command waiting.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            talk::failure(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,536 @@
+//! The Kafka source keeps its promises on whatever speaks Kafka's protocol: one suite, given an address.
+//!
+//! [`suite`] runs on Apache Kafka and on the embedded log alike; [`apache_suite`] adds what only Apache Kafka has
+//! (transactions). Each function is one promise, makes topics of its own and fails when it compared nothing.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use arrow::array::{Array, AsArray};
+use forebay_connectors::kafka::{Client, ClientConfig, NewRecord, NewTopic, Producer, ProducerConfig};
+use forebay_connectors::sources::kafka::{KafkaSource, SPEC};
+use forebay_core::options::Options;
+use forebay_core::source::{Envelope, Source, Wanted};
+use forebay_core::{Partition, Position, PositionRange, Positions};
+use futures::StreamExt;
+use futures::future::try_join_all;
+
+/// Every promise that holds on any broker.
+pub async fn suite(bootstrap: &str) -> Result<()> {
+    every_record_comes_once_and_in_order(bootstrap).await.context("every record once and in order")?;
+    every_compression_is_read(bootstrap).await.context("every compression")?;
+    ranges_are_exact_and_repeatable(bootstrap).await.context("ranges are exact")?;
+    keys_headers_and_tombstones_survive(bootstrap).await.context("keys, headers, tombstones")?;
+    a_new_query_starts_where_it_is_told(bootstrap).await.context("starting offsets")?;
+    a_query_ends_where_it_is_told(bootstrap).await.context("ending offsets")?;
+    waiting_ends_when_a_record_arrives(bootstrap).await.context("waiting")?;
+    new_partitions_start_at_the_earliest(bootstrap).await.context("new partitions")?;
+    a_topic_made_anew_is_data_loss(bootstrap).await.context("topic made anew")?;
+    positions_nobody_has_are_data_loss(bootstrap).await.context("positions out of range")?;
+    large_records_pass(bootstrap).await.context("large records")?;
+    what_cannot_be_reached_says_so(bootstrap).await.context("unreachable")?;
+    Ok(())
+}
+
+/// What only Apache Kafka has. `python` is an interpreter with `confluent_kafka`.
+pub async fn apache_suite(bootstrap: &str, python: &str) -> Result<()> {
+    aborted_records_are_no_records(bootstrap, python).await.context("aborted transactions")
+}
+
+async fn every_record_comes_once_and_in_order(bootstrap: &str) -> Result<()> {
+    let topic = Topic::new(bootstrap, "order", 4).await?;
+    let producer = topic.producer(&[("linger.ms", "1"), ("batch.size", "2000")]).await?;
+    let mut deliveries = Vec::new();
+    for number in 0..20_000_u64 {
+        let key = format!("device-{}", number % 37);
+        let value = format!("{{\"device\":\"{key}\",\"number\":{number}}}");
+        let record = NewRecord { key: Some(key.as_bytes()), ..NewRecord::value(&topic.name, value.as_bytes(), 1_000) };
+        deliveries.push(producer.send(record).await?);
+    }
+    producer.flush().await?;
+    let mut written = BTreeMap::new();
+    for (number, delivery) in deliveries.into_iter().enumerate() {
+        let at = delivery.wait().await?;
+        ensure!(written.insert((at.partition, at.offset), number).is_none(), "two records at one offset");
+    }
+    let found = topic.read_all(&[], 3).await?;
+    ensure!(found.len() == 20_000, "{} records read", found.len());
+    for record in &found {
+        let number = written.get(&(record.partition.clone(), record.offset)).context("an offset nobody wrote")?;
+        let text = std::str::from_utf8(record.value.as_deref().context("a value is missing")?)?;
+        ensure!(text.ends_with(&format!("\"number\":{number}}}")), "{text} is not record {number}");
+    }
+    let mut last: BTreeMap<&str, u64> = BTreeMap::new();
+    for record in &found {
+        let text = std::str::from_utf8(record.value.as_deref().unwrap_or_default())?;
+        let (device, number) = text.split_once(",\"number\":").context("not our record")?;
+        let number: u64 = number.trim_end_matches('}').parse()?;
+        if let Some(before) = last.insert(device, number) {
+            ensure!(before < number, "{device}: {number} came after {before}");
+        }
+    }
+    ensure!(last.len() == 37, "{} devices", last.len());
+    Ok(())
+}
+
+async fn every_compression_is_read(bootstrap: &str) -> Result<()> {
+    let topic = Topic::new(bootstrap, "codecs", 1).await?;
+    for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
+        let producer = topic.producer(&[("compression.type", codec)]).await?;
+        for number in 0..500 {
+            let value = format!("{codec} {number} {}", "x".repeat(number % 90));
+            producer.send(NewRecord::value(&topic.name, value.as_bytes(), 5)).await?;
+        }
+        producer.flush().await?;
+    }
+    let found = topic.read_all(&[], 1).await?;
+    ensure!(found.len() == 2_500, "{} records read", found.len());
+    for (index, record) in found.iter().enumerate() {
+        let codec = ["none", "gzip", "snappy", "lz4", "zstd"][index / 500];
+        let number = index % 500;
+        let expected = format!("{codec} {number} {}", "x".repeat(number % 90));
+        ensure!(record.value.as_deref() == Some(expected.as_bytes()), "record {index} differs");
+    }
+    Ok(())
+}
+
+async fn ranges_are_exact_and_repeatable(bootstrap: &str) -> Result<()> {
+    let topic = Topic::new(bootstrap, "ranges", 2).await?;
+    topic.fill(&[("batch.size", "3000")], 5_000).await?;
+    let all = topic.read_all(&[], 2).await?;
+    ensure!(all.len() == 5_000);
+    let mut source = topic.source(&[("startingOffsets", "earliest")])?;
+    let start = source.start().await?;
+    let ends = source.available(&start).await?.ends;
+    let mut dice = fastrand::Rng::with_seed(7);
+    let mut compared = 0;
+    for round in 0..40 {
+        let ranges: Vec<PositionRange> = ends
+            .iter()
+            .map(|(partition, end)| {
+                let from = dice.i64(0..end.0);
+                let to = dice.i64(from..=end.0);
+                PositionRange { partition: partition.clone(), from: Position(from), to: Position(to) }
+            })
+            .collect();
+        // Each range twice: a replay gives the same.
+        for _ in 0..2 {
+            let got = read(&mut source, &ranges, 1 + round % 3).await?;
+            let expected: Vec<&Record> = all
+                .iter()
+                .filter(|record| {
+                    ranges.iter().any(|range| {
+                        range.partition == record.partition && (range.from.0..range.to.0).contains(&record.offset)
+                    })
+                })
+                .collect();
+            ensure!(got.iter().eq(expected.iter().copied()), "round {round}: {ranges:?} differs");
+            compared += got.len();
+        }
+    }
+    ensure!(compared > 10_000, "only {compared} records were compared");
+    Ok(())
+}
+
+async fn keys_headers_and_tombstones_survive(bootstrap: &str) -> Result<()> {
+    let topic = Topic::new(bootstrap, "parts", 1).await?;
+    let producer = topic.producer(&[]).await?;
+    let headers: Vec<(String, Vec<u8>)> = (0..1_000).map(|n| (format!("h{n}"), vec![n as u8; n % 20])).collect();
+    let borrowed: Vec<(&str, Option<&[u8]>)> = headers.iter().map(|(k, v)| (k.as_str(), Some(&v[..]))).collect();
+    let plain = NewRecord::value(&topic.name, b"plain", 1_700_000_000_123);
+    producer.send(plain).await?;
+    producer.send(NewRecord { key: Some(b"key"), value: None, ..plain }).await?;
+    producer.send(NewRecord { headers: &borrowed, ..plain }).await?;
+    producer.send(NewRecord { headers: &[("a", None), ("a", Some(b""))], key: Some(b""), ..plain }).await?;
+    producer.flush().await?;
+    let envelopes = topic.envelopes(&[("includeHeaders", "true")], Wanted { keys: true, headers: true }).await?;
+    let batches: Vec<_> = envelopes.iter().map(Envelope::to_batch).collect::<Result<_, _>>()?;
+    let batch = arrow::compute::concat_batches(&forebay_core::source::envelope_schema(), &batches)?;
+    ensure!(batch.num_rows() == 4, "{} rows", batch.num_rows());
+    let (keys, values) = (batch.column(0).as_binary_view(), batch.column(1).as_binary_view());
+    ensure!(keys.is_null(0) && keys.value(1) == b"key" && keys.is_null(2) && keys.value(3) == b"" && !keys.is_null(3));
+    ensure!(values.value(0) == b"plain" && values.is_null(1));
+    let times = batch.column(5).as_primitive::<arrow::datatypes::TimestampMicrosecondType>();
+    ensure!(times.value(0) == 1_700_000_000_123_000);
+    let lists = batch.column(7).as_list::<i32>();
+    ensure!(lists.is_null(0) && lists.value(2).len() == 1_000 && lists.value(3).len() == 2);
+    let last = lists.value(3);
+    let pairs = last.as_struct();
+    ensure!(pairs.column(1).as_binary::<i32>().is_null(0) && pairs.column(1).as_binary::<i32>().value(1) == b"");
+    Ok(())
+}
+
+async fn a_new_query_starts_where_it_is_told(bootstrap: &str) -> Result<()> {
+    let topic = Topic::new(bootstrap, "start", 2).await?;
+    let producer = topic.producer(&[]).await?;
+    for number in 0..100 {
+        let record = NewRecord::value(&topic.name, b"v", 1_000 + number);
+        producer.send(NewRecord { partition: Some((number % 2) as i32), ..record }).await?;
+    }
+    producer.flush().await?;
+    let name = &topic.name;
+    let specific = format!("{{\"{name}\":{{\"0\":7,\"1\":-1}}}}");
+    let by_time = format!("{{\"{name}\":{{\"0\":1050,\"1\":1000}}}}");
+    let cases: [(&str, &str, [i64; 2]); 6] = [
+        ("startingOffsets", "earliest", [0, 0]),
+        ("startingOffsets", "latest", [50, 50]),
+        ("startingOffsets", &specific, [7, 50]),
+        ("startingTimestamp", "1010", [5, 5]),
+        ("startingTimestamp", "1011", [6, 5]),
+        ("startingOffsetsByTimestamp", &by_time, [25, 0]),
+    ];
+    for (option, value, expected) in cases {
+        let start = topic.source(&[(option, value)])?.start().await?;
+        ensure!(start == topic.positions(&expected), "{option}={value}: {start:?}");
+    }
+    let mut too_late = topic.source(&[("startingTimestamp", "9000000")])?;
+    ensure!(too_late.start().await.is_err_and(|error| error.code().id == "FB-1005"), "a time nobody reached");
+    let lenient = [("startingTimestamp", "9000000"), ("startingOffsetsByTimestampStrategy", "latest")];
+    ensure!(topic.source(&lenient)?.start().await? == topic.positions(&[50, 50]));
+    let partial = format!("{{\"{name}\":{{\"0\":7}}}}");
+    let refused = topic.source(&[("startingOffsets", &partial)])?.start().await;
+    ensure!(refused.is_err_and(|error| error.code().id == "FB-1005"), "a partition is not named");
+    let assign = format!("{{\"{name}\":[1]}}");
+    let raw = topic.options(&[("startingOffsets", "earliest"), ("assign", &assign)], false);
+    let mut assigned = KafkaSource::new(&parse(&raw)?, Wanted::default(), None)?;
+    ensure!(assigned.start().await? == BTreeMap::from([(Partition::new(name.as_str(), 1), Position(0))]));
+    let pattern = format!("{}.*", &name[..name.len() - 2]);
+    let raw = topic.options(&[("startingOffsets", "earliest"), ("subscribePattern", &pattern)], false);
+    let mut matching = KafkaSource::new(&parse(&raw)?, Wanted::default(), None)?;
+    ensure!(matching.start().await? == topic.positions(&[0, 0]));
+    Ok(())
+}
+
+async fn a_query_ends_where_it_is_told(bootstrap: &str) -> Result<()> {
+    let topic = Topic::new(bootstrap, "end", 1).await?;
+    topic.fill(&[], 100).await?;
+    let ending = format!("{{\"{}\":{{\"0\":40}}}}", topic.name);
+    let found = topic.read_all(&[("endingOffsets", &ending)], 1).await?;
+    ensure!(found.len() == 40, "{} records", found.len());
+    ensure!(topic.read_all(&[("endingOffsets", "latest")], 1).await?.len() == 100);
+    Ok(())
+}
+
+async fn waiting_ends_when_a_record_arrives(bootstrap: &str) -> Result<()> {
+    let topic = Topic::new(bootstrap, "wait", 2).await?;
+    let mut source = topic.source(&[])?;
+    let mut at = source.start().await?;
+    let idle = tokio::time::timeout(Duration::from_millis(700), source.wait(&at)).await;
+    ensure!(idle.is_err(), "there was nothing to wake up for");
+    let producer = topic.producer(&[("linger.ms", "0")]).await?;
+    let mut delays = Vec::new();
+    for number in 0..20_u8 {
+        let began = Instant::now();
+        let value = [number];
+        let record = NewRecord::value(&topic.name, &value, 1);
+        let record = NewRecord { partition: Some(i32::from(number % 2)), ..record };
+        producer.send(record).await?;
+        tokio::time::timeout(Duration::from_secs(10), source.wait(&at)).await.context("nobody woke us")??;
+        let ends = source.available(&at).await?.ends;
+        let got = read(&mut source, &ranges(&at, &ends), 2).await?;
+        ensure!(got.len() == 1 && got[0].value.as_deref() == Some(&[number]), "{got:?}");
+        delays.push(began.elapsed());
+        at = ends;
+    }
+    delays.sort();
+    eprintln!("write to read: median {:?}, longest {:?}", delays[10], delays[19]);
+    ensure!(delays[10] < Duration::from_millis(250), "waking up takes {:?}", delays[10]);
+    Ok(())
+}
+
+async fn new_partitions_start_at_the_earliest(bootstrap: &str) -> Result<()> {
+    let topic = Topic::new(bootstrap, "grow", 1).await?;
+    topic.fill(&[], 10).await?;
+    let mut source = topic.source(&[("startingOffsets", "earliest"), ("kafka.metadata.max.age.ms", "200")])?;
+    let start = source.start().await?;
+    let mut at = source.available(&start).await?.ends;
+    ensure!(at == topic.positions(&[10]));
+    topic.client.create_partitions(&topic.name, 3).await?;
+    let producer = topic.producer(&[]).await?;
+    for number in 0..6_u8 {
+        let value = [number];
+        let record = NewRecord::value(&topic.name, &value, 1);
+        let record = NewRecord { partition: Some(1 + i32::from(number % 2)), ..record };
+        producer.send(record).await?;
+    }
+    producer.flush().await?;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while at != topic.positions(&[10, 3, 3]) {
+        ensure!(Instant::now() < deadline, "the new partitions were not found: {at:?}");
+        tokio::time::timeout(Duration::from_secs(10), source.wait(&at)).await.context("nobody woke us")??;
+        let available = source.available(&at).await?;
+        for (partition, first) in available.new {
+            ensure!(first == Position(0), "{partition} starts at {first}");
+            at.insert(partition, first);
+        }
+        let got = read(&mut source, &ranges(&at, &available.ends), 2).await?;
+        ensure!(got.iter().all(|record| record.partition.index > 0), "an old record came again");
+        at.extend(available.ends);
+    }
+    Ok(())
+}
+
+async fn a_topic_made_anew_is_data_loss(bootstrap: &str) -> Result<()> {
+    let topic = Topic::new(bootstrap, "anew", 1).await?;
+    topic.fill(&[], 50).await?;
+    let strict = [("startingOffsets", "earliest")];
+    let lenient = [("startingOffsets", "earliest"), ("failOnDataLoss", "false")];
+    let mut source = topic.source(&strict)?;
+    let start = source.start().await?;
+    let at = source.available(&start).await?.ends;
+    topic.client.delete_topics(&[&topic.name]).await?;
+    topic.create(1).await?;
+    topic.fill(&[], 5).await?;
+    let error = source.available(&at).await.err().context("50 records are gone without a word")?;
+    ensure!(error.code().id == "FB-2003", "{error:?}");
+    let available = topic.source(&lenient)?.available(&at).await?;
+    ensure!(available.moved == topic.positions(&[0]) && available.ends == topic.positions(&[5]), "{available:?}");
+    // A range that was planned before: its records are gone, and the lane says so too.
+    let planned = ranges(&topic.positions(&[2]), &topic.positions(&[50]));
+    let patience = [("kafka.default.api.timeout.ms", "1500")];
+    let mut strict_reader = topic.source(&[&strict[..], &patience].concat())?;
+    let error = read(&mut strict_reader, &planned, 1).await.err().context("a hole was skipped")?;
+    ensure!(format!("{error:#}").contains("FB-2003"), "{error:#}");
+    let got = read(&mut topic.source(&[&lenient[..], &patience].concat())?, &planned, 1).await?;
+    ensure!(got.len() == 3, "{} of the 3 records that are there", got.len());
+    Ok(())
+}
+
+async fn positions_nobody_has_are_data_loss(bootstrap: &str) -> Result<()> {
+    let topic = Topic::new(bootstrap, "range", 1).await?;
+    topic.fill(&[], 20).await?;
+    let beyond = topic.positions(&[21]);
+    let error = topic.source(&[])?.available(&beyond).await.err().context("offset 21 of 20")?;
+    ensure!(error.code().id == "FB-2003" && !error.is_retryable(), "{error:?}");
+    let error = read(&mut topic.source(&[])?, &ranges(&beyond, &topic.positions(&[30])), 1).await;
+    ensure!(error.is_err_and(|error| format!("{error:#}").contains("FB-2003")));
+    Ok(())
+}
+
+async fn large_records_pass(bootstrap: &str) -> Result<()> {
+    let topic = Topic::new(bootstrap, "large", 1).await?;
+    let producer = topic.producer(&[("compression.type", "none")]).await?;
+    let large = vec![b'x'; 900_000];
+    for _ in 0..12 {
+        producer.send(NewRecord::value(&topic.name, &large, 1)).await?;
+        producer.send(NewRecord::value(&topic.name, b"small", 1)).await?;
+    }
+    producer.flush().await?;
+    let small_fetches = [("kafka.max.partition.fetch.bytes", "100000"), ("kafka.fetch.max.bytes", "100000")];
+    let found = topic.read_all(&small_fetches, 1).await?;
+    ensure!(found.len() == 24 && found.iter().filter(|r| r.value.as_deref() == Some(&large[..])).count() == 12);
+    let producer = topic.producer(&[("compression.type", "zstd")]).await?;
+    producer.send(NewRecord::value(&topic.name, &vec![0; 3 << 20], 1)).await?;
+    producer.flush().await?;
+    let error = topic.read_all(&[("maxBatchBytes", "2MiB")], 1).await.err().context("a bomb went off")?;
+    ensure!(format!("{error:#}").contains("FB-2004"), "{error:#}");
+    ensure!(format!("{error:#}").contains("offset 24"), "{error:#}");
+    Ok(())
+}
+
+async fn what_cannot_be_reached_says_so(bootstrap: &str) -> Result<()> {
+    let missing = Topic { client: client(bootstrap, &[]).await?, bootstrap: bootstrap.into(), name: "no-such-topic".into() };
+    let error = missing.source(&[])?.start().await.err().context("a topic that is not there")?;
+    ensure!(error.code().id == "FB-2001" && error.is_retryable(), "{error:?}");
+    let nobody = Topic { bootstrap: "127.0.0.1:1".into(), ..missing };
+    let error = nobody.source(&[])?.start().await.err().context("nobody listens there")?;
+    ensure!(error.code().id == "FB-2001" && error.to_string().contains("127.0.0.1:1"), "{error:?}");
+    Ok(())
+}
+
+async fn aborted_records_are_no_records(bootstrap: &str, python: &str) -> Result<()> {
+    let topic = Topic::new(bootstrap, "txn", 1).await?;
+    let script = r#"
+import sys
+from confluent_kafka import Producer
+bootstrap, topic = sys.argv[1:]
+def producer(name):
+    p = Producer({"bootstrap.servers": bootstrap, "transactional.id": topic + name, "linger.ms": 0})
+    p.init_transactions()
+    return p
+a, b = producer("-a"), producer("-b")
+def write(p, what, n):
+    for i in range(n):
+        p.produce(topic, value=f"{what}-{i}", partition=0)
+    p.flush()
+for round in range(3):
+    a.begin_transaction(); b.begin_transaction()
+    write(a, f"void{round}", 30); write(b, f"kept{round}", 20); write(a, f"void{round}b", 5)
+    a.abort_transaction(); b.commit_transaction()
+    a.begin_transaction(); write(a, f"after{round}", 10); a.commit_transaction()
+b.begin_transaction(); write(b, "open", 7)
+plain = Producer({"bootstrap.servers": bootstrap}); write(plain, "behind", 4)
+print("ready", flush=True); sys.stdin.readline()
+b.commit_transaction()
+"#;
+    let mut child = Command::new(python)
+        .args(["-c", script, bootstrap, &topic.name])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .context("cannot start python with confluent_kafka")?;
+    let mut line = String::new();
+    let stdout = child.stdout.take().context("no stdout")?;
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line)?;
+    ensure!(line.trim() == "ready", "the script failed");
+    let text = |records: &[Record]| -> Vec<String> {
+        records.iter().map(|r| String::from_utf8_lossy(r.value.as_deref().unwrap_or_default()).into_owned()).collect()
+    };
+    let committed = text(&topic.read_all(&[], 1).await?);
+    let kept: usize = 3 * (20 + 10);
+    ensure!(committed.len() == kept, "{} records while a transaction is open", committed.len());
+    ensure!(committed.iter().all(|value| value.starts_with("kept") || value.starts_with("after")), "{committed:?}");
+    let all = text(&topic.read_all(&[("kafka.isolation.level", "read_uncommitted")], 1).await?);
+    ensure!(all.len() == kept + 3 * 35 + 7 + 4, "{} records uncommitted", all.len());
+    child.stdin.take().map(|mut stdin| std::io::Write::write_all(&mut stdin, b"\n")).transpose()?;
+    ensure!(child.wait()?.success(), "the script failed");
+    let later = text(&topic.read_all(&[], 1).await?);
+    ensure!(later.len() == kept + 7 + 4, "{} records once it is committed", later.len());
+    // Ranges that cut through transactions give exactly their share.
+    let mut source = topic.source(&[("startingOffsets", "earliest")])?;
+    let start = source.start().await?;
+    let end = source.available(&start).await?.ends;
+    let mut pieces = Vec::new();
+    let mut at = start;
+    while at != end {
+        let to: Positions =
+            at.iter().map(|(p, from)| (p.clone(), Position((from.0 + 7).min(end[p].0)))).collect();
+        pieces.extend(read(&mut source, &ranges(&at, &to), 1).await?);
+        at = to;
+    }
+    ensure!(text(&pieces) == later, "reading in pieces gives other records");
+    Ok(())
+}
+
+/// A record as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    partition: Partition,
+    offset: i64,
+    value: Option<Vec<u8>>,
+}
+
+/// A topic of a test's own.
+struct Topic {
+    client: Client,
+    bootstrap: String,
+    name: String,
+}
+
+impl Topic {
+    async fn new(bootstrap: &str, what: &str, partitions: i32) -> Result<Self> {
+        let name = format!("source-{what}-{:08x}-t", fastrand::u32(..));
+        let topic = Self { client: client(bootstrap, &[]).await?, bootstrap: bootstrap.into(), name };
+        topic.create(partitions).await?;
+        Ok(topic)
+    }
+
+    async fn create(&self, partitions: i32) -> Result<()> {
+        // A name that was just deleted may still be taken for a moment.
+        for _ in 0..50 {
+            match self.client.create_topics(&[NewTopic::new(&self.name, partitions)]).await {
+                Ok(()) => return Ok(()),
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+        bail!("cannot create {}", self.name)
+    }
+
+    async fn producer(&self, options: &[(&str, &str)]) -> Result<Producer> {
+        let client = client(&self.bootstrap, options).await?;
+        let config = ProducerConfig::from_client(client.config())?;
+        Ok(Producer::new(client, config))
+    }
+
+    async fn fill(&self, options: &[(&str, &str)], records: u64) -> Result<()> {
+        let producer = self.producer(options).await?;
+        for number in 0..records {
+            let value = format!("record number {number}");
+            producer.send(NewRecord { key: Some(&number.to_be_bytes()), ..NewRecord::value(&self.name, value.as_bytes(), 1) }).await?;
+        }
+        Ok(producer.flush().await?)
+    }
+
+    fn options(&self, more: &[(&str, &str)], subscribe: bool) -> BTreeMap<String, String> {
+        let mut raw = BTreeMap::from([("kafka.bootstrap.servers".to_owned(), self.bootstrap.clone())]);
+        if subscribe {
+            raw.insert("subscribe".to_owned(), self.name.clone());
+        }
+        raw.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        raw
+    }
+
+    fn source(&self, options: &[(&str, &str)]) -> Result<KafkaSource> {
+        Ok(KafkaSource::new(&parse(&self.options(options, true))?, Wanted::default(), None)?)
+    }
+
+    fn positions(&self, offsets: &[i64]) -> Positions {
+        let partition = |index| Partition::new(self.name.as_str(), index);
+        (0..).zip(offsets).map(|(index, offset)| (partition(index), Position(*offset))).collect()
+    }
+
+    async fn read_all(&self, options: &[(&str, &str)], lanes: usize) -> Result<Vec<Record>> {
+        let mut source = self.source(&[&[("startingOffsets", "earliest")], options].concat())?;
+        let start = source.start().await?;
+        let ends = source.available(&start).await?.ends;
+        read(&mut source, &ranges(&start, &ends), lanes).await
+    }
+
+    async fn envelopes(&self, options: &[(&str, &str)], wanted: Wanted) -> Result<Vec<Envelope>> {
+        let raw = self.options(&[&[("startingOffsets", "earliest")], options].concat(), true);
+        let mut source = KafkaSource::new(&parse(&raw)?, wanted, None)?;
+        let start = source.start().await?;
+        let ends = source.available(&start).await?.ends;
+        let mut envelopes = Vec::new();
+        for mut lane in source.read(&ranges(&start, &ends), 1).await? {
+            while let Some(envelope) = lane.next().await {
+                envelopes.push(envelope?);
+            }
+        }
+        Ok(envelopes)
+    }
+}
+
+async fn client(bootstrap: &str, options: &[(&str, &str)]) -> Result<Client> {
+    let mut raw = BTreeMap::from([("kafka.bootstrap.servers".to_owned(), bootstrap.to_owned())]);
+    raw.extend(options.iter().map(|(name, value)| (format!("kafka.{name}"), (*value).to_owned())));
+    Ok(Client::connect(ClientConfig::from_options(&raw)?).await?)
+}
+
+fn parse(raw: &BTreeMap<String, String>) -> Result<Options> {
+    Options::parse(&SPEC, raw).map_err(|problems| anyhow::anyhow!("{problems:?}"))
+}
+
+fn ranges(from: &Positions, to: &Positions) -> Vec<PositionRange> {
+    let range = |(partition, to): (&Partition, &Position)| PositionRange {
+        partition: partition.clone(),
+        from: from.get(partition).copied().unwrap_or(Position(0)),
+        to: *to,
+    };
+    to.iter().map(range).collect()
+}
+
+/// All records of these ranges, by partition and offset; checks what every envelope must be.
+async fn read(source: &mut KafkaSource, ranges: &[PositionRange], lanes: usize) -> Result<Vec<Record>> {
+    let lanes = source.read(ranges, lanes).await?.into_iter().map(|mut lane| async move {
+        let mut records: Vec<Record> = Vec::new();
+        let mut next: BTreeMap<Partition, i64> = BTreeMap::new();
+        while let Some(envelope) = lane.next().await {
+            let envelope = envelope?;
+            let at = next.entry(envelope.partition.clone()).or_insert(-1);
+            for (row, offset) in envelope.offsets.iter().enumerate() {
+                ensure!(*offset >= *at, "{} went back from {at} to {offset}", envelope.partition);
+                *at = offset + 1;
+                let value = envelope.values.is_valid(row).then(|| envelope.values.value(row).to_vec());
+                records.push(Record { partition: envelope.partition.clone(), offset: *offset, value });
+            }
+            ensure!(envelope.next.0 >= *at, "an envelope ends before its last record");
+        }
+        Ok(records)
+    });
+    let mut records: Vec<Record> = try_join_all(lanes).await?.into_iter().flatten().collect();
+    records.sort_by(|a, b| (&a.partition, a.offset).cmp(&(&b.partition, b.offset)));
+    Ok(records)
+}

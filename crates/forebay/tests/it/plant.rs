@@ -1,0 +1,71 @@
+//! The plant: the whole system of `examples/plant.yaml`, and the demo that shows it.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::*;
+
+/// The example with the address of a test's log.
+fn plant_file(dir: &std::path::Path, kafka: std::net::SocketAddr) -> std::path::PathBuf {
+    let text = std::fs::read_to_string(root().join("examples/plant.yaml")).unwrap();
+    assert!(text.contains("localhost:9092"), "the example reads from the embedded log's address");
+    let file = dir.join("plant.yaml");
+    std::fs::write(&file, text.replace("localhost:9092", &kafka.to_string())).unwrap();
+    file
+}
+
+#[test]
+fn the_plant_runs_from_one_file_with_the_log_inside() {
+    let data = tempfile::tempdir().unwrap();
+    let kafka = free_address();
+    let file = plant_file(data.path(), kafka);
+    let mut command = forebay(data.path(), &["--kafka", &kafka.to_string(), "run", file.to_str().unwrap()]);
+    let mut process = Process::spawn(&mut command);
+    let http = process.address("http");
+    assert_eq!(process.address("kafka"), kafka, "the log is inside the process");
+    let bootstrap = kafka.to_string();
+    let simulate =
+        ["simulate", "--bootstrap", &bootstrap, "--count", "2000", "--rate", "0", "--seed", "7", "--corrupt", "0.02"];
+    let said = text(&succeed(&mut forebay(data.path(), &simulate)).stderr);
+    let number = |before: &str| -> u64 {
+        let at = said.find(before).unwrap_or_else(|| panic!("no `{before}` in {said}"));
+        said[..at].split_whitespace().last().unwrap().parse().unwrap()
+    };
+    let (hot, corrupt) = (number("above 70"), number("corrupt"));
+    assert!(hot > 200 && corrupt > 10, "{said}");
+    eventually("all records", Duration::from_secs(30), || {
+        let ledger: Value = serde_json::from_str(&get(http, "/api/v1/ledger").1).unwrap();
+        ledger["queries"]["lake"]["read"] == 2000 && ledger["queries"]["hot"]["read"] == 2000
+    });
+    let (ended_well, printed) = process.stop();
+    assert!(ended_well);
+    assert_eq!(printed.matches("device_").count() as u64, hot, "every alert is on the screen");
+    let table = data.path().join("data/iot_data");
+    assert_eq!(table_rows(data.path(), &table).len() as u64, 2000 - corrupt);
+    for name in ["lake", "hot"] {
+        let ledger = &last_commit(data.path(), "plant", name)["ledger"];
+        assert_eq!(ledger["quarantined"].as_u64(), Some(corrupt), "{name}: {ledger}");
+    }
+    // The analyst's query of the plant, with the table's path written as the plant's authors write it.
+    let sql = format!(
+        "SELECT device_id, AVG(temperature) AS avg_temp, MAX(humidity) AS max_humidity FROM delta.{}/ GROUP BY device_id",
+        table.display()
+    );
+    let rows = query(data.path(), &sql);
+    assert_eq!(rows.len(), 3, "{rows:?}");
+    assert!(rows.iter().all(|row| (20.0..80.0).contains(&row["avg_temp"].as_f64().unwrap())));
+}
+
+#[test]
+fn the_demo_shows_a_living_plant() {
+    let data = tempfile::tempdir().unwrap();
+    let kafka = free_address().to_string();
+    let mut command = forebay(data.path(), &["--kafka", &kafka, "demo", "--rate", "100", "--for", "6 seconds"]);
+    let output = succeed(&mut command);
+    let (printed, said) = (text(&output.stdout), text(&output.stderr));
+    assert!(printed.contains("Batch: 0") && printed.contains("device_"), "{printed}");
+    assert!(said.contains("balances") && !said.contains("DOES NOT BALANCE"), "{said}");
+    let table = data.path().join("demo/plant/data/iot_data");
+    assert!(table_rows(data.path(), &table).len() > 300, "{said}");
+}

@@ -1,0 +1,124 @@
+//! Bad records: set aside once, listed, shown, replayed with a mended schema, counted.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::*;
+
+/// A pipeline with two queries over the same source, as the plant has it.
+fn pipeline(dir: &Path, log: &LogServer, schema: &str) -> std::path::PathBuf {
+    let file = dir.join("two.yaml");
+    let text = format!(
+        "pipeline: two\n\
+         sources:\n  iot:\n    format: kafka\n    options: {{ kafka.bootstrap.servers: \"{}\", subscribe: iot, startingOffsets: earliest }}\n\
+         \x20   value: json\n    schema: {schema}\n\
+         queries:\n\
+         \x20 lake:\n    sql: SELECT * FROM iot\n    format: delta\n    options: {{ path: table }}\n    trigger: {{ availableNow: true }}\n\
+         \x20 hot:\n    sql: SELECT * FROM iot WHERE temperature > 70\n    format: console\n    trigger: {{ availableNow: true }}\n",
+        log.address
+    );
+    std::fs::write(&file, text).unwrap();
+    file
+}
+
+fn listed(data: &Path) -> Vec<Value> {
+    let output = succeed(&mut forebay(data, &["quarantine", "ls", "--format", "json"]));
+    text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+const GOOD: &str = r#"{"device_id": "device_1", "temperature": 71.5}"#;
+const MENDABLE: &str = r#"{"device_id": "device_2", "temperature": "72.5"}"#;
+const CUT: &str = r#"{"device_id": "device_3", "temper"#;
+
+#[test]
+fn a_bad_record_is_set_aside_once_and_its_neighbours_are_unharmed() {
+    let log = LogServer::start();
+    log.produce("iot", &[GOOD, CUT, GOOD, MENDABLE, GOOD].map(str::to_owned));
+    let data = tempfile::tempdir().unwrap();
+    let file = pipeline(data.path(), &log, "device_id STRING, temperature DOUBLE");
+    let run = succeed(&mut forebay(data.path(), &["run", file.to_str().unwrap()]));
+    assert_eq!(text(&run.stdout).matches("device_1").count(), 3, "{}", text(&run.stdout));
+    assert_eq!(table_rows(data.path(), &data.path().join("table")).len(), 3);
+    let records = listed(data.path());
+    let found: Vec<(&str, i64)> =
+        records.iter().map(|record| (record["code"].as_str().unwrap(), record["offset"].as_i64().unwrap())).collect();
+    assert_eq!(found, [("json.truncated", 1), ("json.type", 3)], "one entry each, though two queries read them");
+    assert_eq!(records[1]["path"], "$.temperature");
+    assert_eq!(records[1]["queries"], serde_json::json!(["hot", "lake"]));
+    let raw = succeed(&mut forebay(data.path(), &["quarantine", "show", "--raw", "iot/0/1"]));
+    assert_eq!(text(&raw.stdout), CUT);
+    for query in ["lake", "hot"] {
+        let ledger = last_commit(data.path(), "two", query)["ledger"].clone();
+        assert_eq!((ledger["read"].as_u64(), ledger["quarantined"].as_u64()), (Some(5), Some(2)), "{query}: {ledger}");
+    }
+}
+
+#[test]
+fn a_mended_schema_lets_a_record_be_replayed_exactly_once() {
+    let log = LogServer::start();
+    log.produce("iot", &[GOOD, MENDABLE, CUT].map(str::to_owned));
+    let data = tempfile::tempdir().unwrap();
+    let file = pipeline(data.path(), &log, "device_id STRING, temperature DOUBLE");
+    succeed(&mut forebay(data.path(), &["run", file.to_str().unwrap(), "--query", "lake"]));
+    assert_eq!(listed(data.path()).len(), 2);
+    // The table's column stays a DOUBLE; only what is read is mended.
+    let mended = std::fs::read_to_string(&file)
+        .unwrap()
+        .replace("temperature DOUBLE", "temperature STRING")
+        .replace("SELECT * FROM iot\n", "SELECT device_id, CAST(temperature AS DOUBLE) AS temperature FROM iot\n");
+    std::fs::write(&file, mended).unwrap();
+    succeed(&mut forebay(data.path(), &["quarantine", "replay", "--all"]));
+    for _ in 0..2 {
+        succeed(&mut forebay(data.path(), &["run", file.to_str().unwrap(), "--query", "lake"]));
+        let rows = table_rows(data.path(), &data.path().join("table"));
+        assert_eq!(rows.len(), 2, "{rows:?}");
+        assert_eq!(rows.iter().filter(|row| row["device_id"] == "device_2").count(), 1);
+        let left = listed(data.path());
+        assert_eq!(left.len(), 1, "{left:?}");
+        assert_eq!(left[0]["code"], "json.truncated");
+    }
+    let ledger = &last_commit(data.path(), "two", "lake")["ledger"];
+    assert_eq!(ledger["replayed"], 2, "{ledger}");
+    succeed(&mut forebay(data.path(), &["quarantine", "drop", "iot/0/2"]));
+    assert!(listed(data.path()).is_empty());
+    let missing = forebay(data.path(), &["quarantine", "show", "iot/0/99"]).output().unwrap();
+    assert!(text(&missing.stderr).contains("FB-3003"));
+}
+
+#[test]
+fn a_running_query_picks_a_replay_up_by_itself() {
+    let log = LogServer::start();
+    log.produce("iot", &[GOOD, CUT].map(str::to_owned));
+    let data = tempfile::tempdir().unwrap();
+    let file = pipeline(data.path(), &log, "device_id STRING, temperature DOUBLE");
+    let mut process =
+        Process::spawn(&mut forebay(data.path(), &["run", file.to_str().unwrap(), "--query", "lake", "--trigger", "default"]));
+    let http = process.address("http");
+    eventually("the bad record", Duration::from_secs(20), || listed(data.path()).len() == 1);
+    succeed(&mut forebay(data.path(), &["quarantine", "replay", "iot/0/1"]));
+    eventually("the replay", Duration::from_secs(20), || get(http, "/api/v1/ledger").1.contains("\"replayed\":1"));
+    assert_eq!(listed(data.path()).len(), 1, "it is still bad, and still there once");
+    assert!(process.stop().0);
+}
+
+#[test]
+fn a_full_quarantine_makes_the_query_wait_and_say_so() {
+    let log = LogServer::start();
+    log.produce("iot", &vec![CUT.to_owned(); 50]);
+    let data = tempfile::tempdir().unwrap();
+    let file = pipeline(data.path(), &log, "device_id STRING, temperature DOUBLE");
+    let bounded = std::fs::read_to_string(&file).unwrap() + "quarantine: { maxBytes: 1KiB, whenFull: stop }\n";
+    let bounded = bounded.replace("startingOffsets: earliest", "startingOffsets: earliest, maxOffsetsPerTrigger: 10");
+    std::fs::write(&file, bounded).unwrap();
+    let mut process =
+        Process::spawn(&mut forebay(data.path(), &["run", file.to_str().unwrap(), "--query", "lake"]));
+    let http = process.address("http");
+    process.wait_for("FB-3002", Duration::from_secs(20));
+    eventually("health says so", Duration::from_secs(5), || {
+        let (status, body) = get(http, "/health");
+        status == 503 && body.contains("FB-3002")
+    });
+    succeed(&mut forebay(data.path(), &["quarantine", "drop", "--all"]));
+}

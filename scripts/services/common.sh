@@ -1,0 +1,48 @@
+# Shared by the scripts in this folder (sourced, not run): where things are kept, and how to find Java and Python.
+#
+# Everything is installed below one cache folder outside the checkout:
+#   ${FOREBAY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/forebay}
+# so that deleting that folder undoes every installation.
+
+services_dir="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+cache="${FOREBAY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/forebay}"
+
+# Versions are pinned: registries have gaps, and these were seen to work together.
+kafka_version=4.1.1
+spark_version=4.0.0 # 4.0.1 and later miss a jar in some mirrors
+delta_version=4.0.0
+clients_version=3   # raise it when the list of packages in install.sh changes
+
+kafka_libs="$cache/kafka/libs"
+spark_jars="$cache/spark/jars"
+spark_venv="$cache/spark/venv"
+clients_venv="$cache/clients/venv"
+run_dir="$cache/run"
+
+say() { printf '%s\n' "$*" >&2; }
+die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
+
+# Prints the java to use (JAVA_HOME first), and refuses one that is too old for Kafka 4 and Spark 4.
+find_java() {
+  local java="${JAVA_HOME:+$JAVA_HOME/bin/java}"
+  [ -n "$java" ] && [ -x "$java" ] || java="$(command -v java)" \
+    || die "no java found: install a JDK 17 (Debian: apt-get install openjdk-17-jdk-headless) or set JAVA_HOME"
+  local major
+  major="$("$java" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | head -n 1)"
+  [ "${major:-0}" -ge 17 ] || die "$java is Java ${major:-unknown}; Kafka and Spark 4 need Java 17 or newer"
+  printf '%s\n' "$java"
+}
+
+# The JAVA_HOME that belongs to find_java (Spark asks for the folder, not for the program).
+find_java_home() {
+  local java
+  java="$(find_java)" || exit 1
+  dirname "$(dirname "$(readlink -f "$java")")"
+}
+
+# installed COMPONENT VERSION: true when the marker names exactly this version.
+installed() { [ "$(cat "$cache/$1/.installed" 2>/dev/null)" = "$2" ]; }
+mark_installed() { printf '%s\n' "$2" >"$cache/$1/.installed"; }
+need() { # need COMPONENT VERSION: used by the scripts that run something
+  installed "$1" "$2" || die "$1 $2 is not installed: run scripts/services/install.sh $1 first"
+}

@@ -1,0 +1,127 @@
+#!/usr/bin/env bash
+# Installs the real components the trials compare Forebay with, below one cache folder (see common.sh).
+#
+#   scripts/services/install.sh [kafka|spark|clients|kcat|all ...]      (no argument: all)
+#
+#   kafka    Apache Kafka broker and tools, from Maven Central
+#   spark    pyspark in a virtual environment, plus the Kafka and Delta jars
+#   clients  Python clients used by tests (kafka-python, confluent-kafka, deltalake, pyarrow)
+#   kcat     from apt, only when missing
+#
+# Running it again costs nothing: each component leaves a marker with its pinned version.
+set -euo pipefail
+. "$(dirname "$0")/common.sh"
+
+# apt_install PROGRAM PACKAGE: only what is missing, and only where we may.
+apt_install() {
+  command -v "$1" >/dev/null && return 0
+  command -v apt-get >/dev/null || die "'$1' is missing and there is no apt-get: install it by hand"
+  [ "$(id -u)" = 0 ] || die "'$1' is missing and needs root to install: sudo apt-get install $2"
+  say "  apt-get install $2"
+  { apt-get install -y --no-install-recommends $2 || { apt-get update && apt-get install -y --no-install-recommends $2; }; } >"$cache/apt.log" 2>&1 \
+    || die "apt-get could not install $2 (see $cache/apt.log)"
+}
+
+# maven_jars POM TARGET [maven options]: copies the pom's runtime dependencies into TARGET, whole or not at all.
+maven_jars() {
+  local pom="$1" target="$2"
+  shift 2
+  apt_install java openjdk-17-jdk-headless
+  apt_install mvn maven
+  find_java >/dev/null
+  local staging="$target.new"
+  rm -rf "$staging"
+  mkdir -p "$(dirname "$target")"
+  if ! mvn -B -q -f "$services_dir/$pom" dependency:copy-dependencies \
+      -DincludeScope=runtime -DoutputDirectory="$staging" "$@" >"$target.log" 2>&1; then
+    grep -m 5 'ERROR' "$target.log" >&2 || tail -n 5 "$target.log" >&2
+    die "Maven could not fetch the jars of $pom (see $target.log)"
+  fi
+  rm -rf "$target"
+  mv "$staging" "$target"
+  say "  $(ls "$target" | wc -l) jars, $(du -sm "$target" | cut -f 1) MB"
+}
+
+# python_venv TARGET REQUIREMENT...
+python_venv() {
+  local target="$1"
+  shift
+  apt_install python3 python3
+  rm -rf "$target"
+  mkdir -p "$(dirname "$target")"
+  if ! python3 -m venv "$target" >"$target.log" 2>&1; then
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get install -y python3-venv >>"$target.log" 2>&1 \
+      && rm -rf "$target" && python3 -m venv "$target" >>"$target.log" 2>&1 \
+      || die "python3 cannot make virtual environments: apt-get install python3-venv (see $target.log)"
+  fi
+  "$target/bin/python" -m pip install --quiet --disable-pip-version-check "$@" >>"$target.log" 2>&1 \
+    || { tail -n 5 "$target.log" >&2; die "pip could not install $* (see $target.log)"; }
+}
+
+install_kafka() {
+  say "kafka $kafka_version: about 55 MB of jars from Maven (one to three minutes the first time)"
+  maven_jars kafka-pom.xml "$kafka_libs" -Dkafka.version="$kafka_version"
+  # The tools by class name, so that kafka-tool.sh can be given the short one.
+  python3 - "$kafka_libs" >"$cache/kafka/classes.txt" <<'PY'
+import pathlib, sys, zipfile
+for jar in sorted(pathlib.Path(sys.argv[1]).glob("kafka*.jar")):
+    for name in zipfile.ZipFile(jar).namelist():
+        if name.endswith(".class") and "$" not in name:
+            print(name[: -len(".class")].replace("/", "."))
+PY
+}
+
+install_spark() {
+  say "spark $spark_version, delta $delta_version: about 500 MB from PyPI and Maven (two to six minutes the first time)"
+  maven_jars spark-pom.xml "$spark_jars" -Dspark.version="$spark_version" -Ddelta.version="$delta_version" \
+    -DexcludeGroupIds=org.apache.hadoop,org.scala-lang,org.slf4j,org.lz4,org.xerial.snappy,org.antlr,com.google.code.findbugs,org.checkerframework
+  python_venv "$spark_venv" "pyspark==$spark_version"
+}
+
+install_clients() {
+  say "clients: kafka-python, confluent-kafka, deltalake, pyarrow from PyPI (about a minute)"
+  python_venv "$clients_venv" 'kafka-python==3.0.*' confluent-kafka deltalake pyarrow
+}
+
+install_kcat() {
+  say "kcat: from apt"
+  apt_install kcat kcat
+}
+
+# once COMPONENT VERSION: installs unless the marker says it is there.
+once() {
+  if installed "$1" "$2"; then
+    say "$1 $2: already there"
+    return
+  fi
+  local begin=$SECONDS
+  "install_$1"
+  mkdir -p "$cache/$1"
+  mark_installed "$1" "$2"
+  say "$1 $2: installed in $((SECONDS - begin)) s"
+}
+
+[ $# -gt 0 ] || set -- all
+wanted=()
+for component; do
+  case "$component" in
+    all) wanted+=(kafka clients kcat spark) ;;
+    kafka | spark | clients | kcat) wanted+=("$component") ;;
+    -h | --help) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) die "unknown component '$component' (known: kafka, spark, clients, kcat, all)" ;;
+  esac
+done
+
+mkdir -p "$cache"
+if command -v flock >/dev/null; then # two installations at once would tread on each other
+  exec 9>"$cache/install.lock"
+  flock -n 9 || { say "waiting for another install.sh to finish"; flock 9; }
+fi
+for component in "${wanted[@]}"; do
+  case "$component" in
+    kafka) once kafka "$kafka_version" ;;
+    spark) once spark "$spark_version" ;;
+    clients) once clients "$clients_version" ;;
+    kcat) if command -v kcat >/dev/null; then say "kcat: already there"; else install_kcat; fi ;;
+  esac
+done

@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Installs what the tests need, builds once with the test hooks, and runs every test against the real components.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+scripts/services/install.sh all
+echo "building the tests (the same profile as the binary; the first time takes about half an hour on two cores)" >&2
+cargo test --release --locked --workspace --features forebay/faults --no-run
+export FOREBAY_CACHE=${FOREBAY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/forebay}
+exec cargo test --release --locked --workspace --features forebay/faults -- --test-threads=2

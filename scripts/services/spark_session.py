@@ -3,7 +3,9 @@
 Run through `scripts/services/spark-python.sh`, which names the jars in FOREBAY_SPARK_JARS.
 """
 
+import atexit
 import os
+import shutil
 import tempfile
 
 from pyspark.sql import SparkSession
@@ -15,6 +17,7 @@ def session(app, cores=2, memory="2g", **options):
     `options` are further settings; write `__` for a dot: `session("x", spark__sql__ansi__enabled="false")`.
     """
     scratch = tempfile.mkdtemp(prefix="forebay-spark-")
+    atexit.register(shutil.rmtree, scratch, ignore_errors=True)
     builder = (
         SparkSession.builder.appName(app)
         .master(f"local[{cores}]")

@@ -357,7 +357,7 @@ def values():
     wrong("A24-in-deep-struct", "STRUCT<p: STRUCT<x: INT, y: INT>, z: INT>", '{"p":{"x":1,"y":"b"},"z":3}', "json.type", "$.v.p.y")
     wrong("A24-in-map", "MAP<STRING, INT>", '{"k":1,"odd key":"b"}', "json.type", "$.v['odd key']")
     wrong("A24-in-array-of-structs", "ARRAY<STRUCT<x: INT, y: INT>>", '[{"x":1,"y":2},{"x":3,"y":"b"}]', "json.type", "$.v[1].y")
-    # What follows a bad value must be read as if nothing had been: Spark loses its place in some of these.
+    # What follows a bad value must be read as if nothing had been, whatever names stand inside it.
     def then(case_id, kind, text, path, after=',"s":"x","w":2', **more):
         bad(case_id, f'{{"v":{text}{after}}}', "json.type", path, schema=f"v {kind}, s STRING, w INT", group="values", **more)
 

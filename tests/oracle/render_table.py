@@ -40,7 +40,8 @@ A message is one JSON object; the schema says which of its fields become columns
 The last three are Spark's, and do what Spark {spark} does, which for some messages is not what their names promise. The columns
 below under their names are Spark's own answers, recorded by `tests/oracle/spark_json.py`: `from_json` on a binary column cast to string, as a job behind
 Kafka does it, except for DROPMALFORMED, which `from_json` refuses and `spark.read.json` answers. The quarantine column was written by hand.
-Forebay's tests decode every case in all four modes and compare.
+Forebay's tests decode every case in all four modes and compare. Two things differ on purpose: a top-level array is dropped by DROPMALFORMED, because one
+message is one row here (Spark's reader makes a row of each element); and `_corrupt_record` is always text, so bytes that are not UTF-8 stand in it as U+FFFD.
 
 ## Codes of the quarantine
 
@@ -71,6 +72,7 @@ for one of them; which one is not promised.
   DECIMAL take any JSON number. A DECIMAL with more fraction digits than its scale is rounded half up, as in Spark.
 * A number too large for its field is `json.range`, never infinity; one too small for a DOUBLE is 0.0.
 * TIMESTAMP takes the ISO forms Spark takes: a date, or date and time with `T` or a blank, a fraction (cut to microseconds), a zone; without a zone it is UTC.
+  A DATE takes no time of day. A bare number in a string is a year only with four digits.
   With `timestampFormat` or `dateFormat` the pattern alone decides.
 
 ## Classes

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use forebay_connectors::sources::kafka::{KafkaSource, SPEC};
 use forebay_core::options::Options;
 use forebay_core::source::{Source, Wanted};
-use forebay_core::{PositionRange, Position};
+use forebay_core::{Position, PositionRange};
 use futures::StreamExt;
 use futures::future::join_all;
 
@@ -61,7 +61,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let (wall, cpu) = (began.elapsed(), cpu_time());
     let per_record = cpu.as_nanos() as f64 / records.max(1) as f64;
     println!("{records} records, {bytes} bytes of values, {envelopes} envelopes");
-    println!("{:.2} s wall, {:.2} s CPU, {per_record:.0} ns of CPU per record", wall.as_secs_f64(), cpu.as_secs_f64());
+    println!(
+        "{:.2} s wall, {:.2} s CPU, {per_record:.0} ns of CPU per record",
+        wall.as_secs_f64(),
+        cpu.as_secs_f64()
+    );
     Ok(())
 }
 

@@ -376,9 +376,9 @@ impl Runner {
             return Err(error);
         }
         let delay = backoff.next();
-        tracing::warn!(query = %self.name, %error, hint = error.hint(), ?delay, "attempt failed, trying again");
         let since_ms = backoff.since(self.clock.now_ms());
-        self.set_state(State::Retrying { error, since_ms, attempts: backoff.attempts() });
+        self.set_state(State::Retrying { error: error.clone(), since_ms, attempts: backoff.attempts() });
+        tracing::warn!(query = %self.name, %error, hint = error.hint(), ?delay, "attempt failed, trying again");
         Ok(pause(&self.stop, Some(delay)).await)
     }
 

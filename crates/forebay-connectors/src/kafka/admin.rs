@@ -54,8 +54,9 @@ impl Client {
                 .with_replication_factor(topic.replication)
                 .with_configs(configs.collect())
         });
-        let request =
-            CreateTopicsRequest::default().with_topics(wanted.collect()).with_timeout_ms(PATIENCE.as_millis() as i32);
+        let request = CreateTopicsRequest::default()
+            .with_topics(wanted.collect())
+            .with_timeout_ms(PATIENCE.as_millis() as i32);
         let answer = self.controller().await?.call(&request).await?;
         for topic in &answer.topics {
             outcome(topic.error_code, topic.error_message.as_ref(), "to create topic", &topic.name.0)?;
@@ -84,7 +85,12 @@ impl Client {
             .with_timeout_ms(PATIENCE.as_millis() as i32);
         let answer = self.controller().await?.call(&request).await?;
         for result in &answer.results {
-            outcome(result.error_code, result.error_message.as_ref(), "to add partitions to", &result.name.0)?;
+            outcome(
+                result.error_code,
+                result.error_message.as_ref(),
+                "to add partitions to",
+                &result.name.0,
+            )?;
         }
         Ok(())
     }

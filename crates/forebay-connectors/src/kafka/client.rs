@@ -79,7 +79,10 @@ impl Client {
         let answer = self.any().await?.call(&topics.request(create)).await?;
         let mut metadata = ClusterMetadata::from_answer(answer);
         if metadata.brokers.is_empty() {
-            return Err(unavailable(&self.inner.config.bootstrap.join(", "), "the cluster knows no broker yet"));
+            return Err(unavailable(
+                &self.inner.config.bootstrap.join(", "),
+                "the cluster knows no broker yet",
+            ));
         }
         self.inner.known.lock().learn(&metadata);
         metadata.topics.retain(|name, topic| topics.includes(name, topic.internal));
@@ -104,7 +107,10 @@ impl Client {
     fn address_of(&self, id: i32) -> Result<String> {
         let known = self.inner.known.lock();
         known.brokers.get(&id).cloned().ok_or_else(|| {
-            Error::new(&codes::SOURCE_UNAVAILABLE, format!("kafka broker {id} is not part of the cluster at the moment"))
+            Error::new(
+                &codes::SOURCE_UNAVAILABLE,
+                format!("kafka broker {id} is not part of the cluster at the moment"),
+            )
         })
     }
 
@@ -147,8 +153,9 @@ impl Client {
 
     /// The broker that keeps a group's offsets.
     pub(super) async fn coordinator(&self, group: &str) -> Result<Arc<Connection>> {
-        let request =
-            FindCoordinatorRequest::default().with_key(StrBytes::from_string(group.to_owned())).with_key_type(0);
+        let request = FindCoordinatorRequest::default()
+            .with_key(StrBytes::from_string(group.to_owned()))
+            .with_key_type(0);
         let answer = self.any().await?.call(&request).await?;
         check(answer.error_code, &format_args!("to name the coordinator of group `{group}`"))?;
         self.connection(&format!("{}:{}", answer.host, answer.port)).await

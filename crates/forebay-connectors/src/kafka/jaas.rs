@@ -11,7 +11,8 @@ pub(super) fn parse(text: &str) -> Option<BTreeMap<String, String>> {
     let mut words = Words { rest: text.trim_start() };
     let module = words.bare()?;
     let flag = words.bare()?;
-    let known_flag = ["required", "requisite", "sufficient", "optional"].contains(&flag.to_lowercase().as_str());
+    let known_flag =
+        ["required", "requisite", "sufficient", "optional"].contains(&flag.to_lowercase().as_str());
     if module.is_empty() || !known_flag {
         return None;
     }
@@ -34,7 +35,8 @@ struct Words<'a> {
 impl Words<'_> {
     /// A word up to white space, `=` or `;`.
     fn bare(&mut self) -> Option<String> {
-        let end = self.rest.find(|c: char| c.is_whitespace() || c == '=' || c == ';').unwrap_or(self.rest.len());
+        let end =
+            self.rest.find(|c: char| c.is_whitespace() || c == '=' || c == ';').unwrap_or(self.rest.len());
         if end == 0 {
             return None;
         }

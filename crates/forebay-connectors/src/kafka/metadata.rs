@@ -84,8 +84,11 @@ pub struct PartitionMetadata {
 
 impl ClusterMetadata {
     pub(super) fn from_answer(answer: MetadataResponse) -> Self {
-        let brokers =
-            answer.brokers.iter().map(|b| (b.node_id.0, format!("{}:{}", bracketed(&b.host), b.port))).collect();
+        let brokers = answer
+            .brokers
+            .iter()
+            .map(|b| (b.node_id.0, format!("{}:{}", bracketed(&b.host), b.port)))
+            .collect();
         let controller = Some(answer.controller_id.0).filter(|id| *id >= 0);
         let topics = answer.topics.into_iter().filter_map(|topic| {
             let name: Arc<str> = topic.name.as_ref()?.0.as_str().into();

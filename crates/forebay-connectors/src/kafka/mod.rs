@@ -30,7 +30,7 @@ pub use admin::NewTopic;
 pub use client::Client;
 pub use connection::Connection;
 pub use error::{refused, unavailable};
-pub use metadata::{ClusterMetadata, Topics, PartitionMetadata, TopicMetadata};
+pub use metadata::{ClusterMetadata, PartitionMetadata, TopicMetadata, Topics};
 pub use offsets::{At, Found};
 pub use options::{ClientConfig, Isolation, Secret};
 pub use producer::{Delivery, NewRecord, Producer, ProducerConfig, Written, partition_for_key};

@@ -7,7 +7,9 @@ use forebay_core::{Error, Partition, Positions, Result};
 use futures::future::try_join_all;
 use kafka_protocol::error::ParseResponseErrorCode;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
-use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+use kafka_protocol::messages::offset_commit_request::{
+    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+};
 use kafka_protocol::messages::{BrokerId, GroupId, ListOffsetsRequest, OffsetCommitRequest};
 use kafka_protocol::protocol::StrBytes;
 
@@ -53,7 +55,10 @@ impl Client {
         self.retrying(move || self.list_offsets_once(places)).await
     }
 
-    async fn list_offsets_once(&self, places: &BTreeMap<Partition, At>) -> Result<BTreeMap<Partition, Found>> {
+    async fn list_offsets_once(
+        &self,
+        places: &BTreeMap<Partition, At>,
+    ) -> Result<BTreeMap<Partition, Found>> {
         let mut by_leader: BTreeMap<i32, Vec<(&Partition, At)>> = BTreeMap::new();
         if places.keys().any(|partition| self.leader(partition).is_none()) {
             self.learn_leaders(places.keys()).await?;

@@ -51,8 +51,9 @@ impl Client {
             .with_topic_data(vec![topic]);
         let answer = connection.call(&request).await?;
         let written = answer.responses.first().and_then(|topic| topic.partition_responses.first());
-        let written = written
-            .ok_or_else(|| unavailable(connection.address(), "its answer names no partition that was written"))?;
+        let written = written.ok_or_else(|| {
+            unavailable(connection.address(), "its answer names no partition that was written")
+        })?;
         Ok(Answer { code: written.error_code, base_offset: written.base_offset })
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! A new source costs its folder, a `mod` line here, its line in [`SPECS`] and its arm in [`build`].
 
+use forebay_core::error::codes;
 use forebay_core::options::{ConnectorSpec, Options, unknown_name};
 use forebay_core::source::{Source, Wanted};
 use forebay_core::trigger::Trigger;
-use forebay_core::error::codes;
 use forebay_core::{Error, Result};
 use forebay_log::storage::Log;
 

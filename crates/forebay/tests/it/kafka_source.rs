@@ -14,39 +14,138 @@ use forebay_connectors::sources::kafka::{KafkaSource, SPEC};
 use forebay_core::options::Options;
 use forebay_core::source::{Envelope, Source, Wanted};
 use forebay_core::{Partition, Position, PositionRange, Positions};
+use forebay_log::storage::Log;
 use futures::StreamExt;
 use futures::future::try_join_all;
 
+/// Where a suite runs.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// `host:port` of a broker.
+    pub bootstrap: String,
+    /// The log behind that address, if sources shall read it in place.
+    pub log: Option<Log>,
+}
+
+impl Place {
+    /// A broker; sources fetch from it.
+    pub fn at(bootstrap: &str) -> Self {
+        Self { bootstrap: bootstrap.to_owned(), log: None }
+    }
+}
+
 /// Every promise that holds on any broker.
-pub async fn suite(bootstrap: &str) -> Result<()> {
-    every_record_comes_once_and_in_order(bootstrap).await.context("every record once and in order")?;
-    every_compression_is_read(bootstrap).await.context("every compression")?;
-    ranges_are_exact_and_repeatable(bootstrap).await.context("ranges are exact")?;
-    keys_headers_and_tombstones_survive(bootstrap).await.context("keys, headers, tombstones")?;
-    a_new_query_starts_where_it_is_told(bootstrap).await.context("starting offsets")?;
-    a_query_ends_where_it_is_told(bootstrap).await.context("ending offsets")?;
-    waiting_ends_when_a_record_arrives(bootstrap).await.context("waiting")?;
-    new_partitions_start_at_the_earliest(bootstrap).await.context("new partitions")?;
-    a_topic_made_anew_is_data_loss(bootstrap).await.context("topic made anew")?;
-    positions_nobody_has_are_data_loss(bootstrap).await.context("positions out of range")?;
-    large_records_pass(bootstrap).await.context("large records")?;
-    what_cannot_be_reached_says_so(bootstrap).await.context("unreachable")?;
+pub async fn suite(place: &Place) -> Result<()> {
+    every_record_comes_once_and_in_order(place).await.context("every record once and in order")?;
+    every_compression_is_read(place).await.context("every compression")?;
+    ranges_are_exact_and_repeatable(place).await.context("ranges are exact")?;
+    keys_headers_and_tombstones_survive(place).await.context("keys, headers, tombstones")?;
+    a_new_query_starts_where_it_is_told(place).await.context("starting offsets")?;
+    a_query_ends_where_it_is_told(place).await.context("ending offsets")?;
+    waiting_ends_when_a_record_arrives(place).await.context("waiting")?;
+    new_partitions_start_at_the_earliest(place).await.context("new partitions")?;
+    lag_monitors_see_what_was_committed(place).await.context("group offsets")?;
+    a_topic_made_anew_is_data_loss(place).await.context("topic made anew")?;
+    positions_nobody_has_are_data_loss(place).await.context("positions out of range")?;
+    large_records_pass(place).await.context("large records")?;
+    what_cannot_be_reached_says_so(place).await.context("unreachable")?;
     Ok(())
 }
 
 /// What only Apache Kafka has. `python` is an interpreter with `confluent_kafka`.
-pub async fn apache_suite(bootstrap: &str, python: &str) -> Result<()> {
-    aborted_records_are_no_records(bootstrap, python).await.context("aborted transactions")
+pub async fn apache_suite(place: &Place, python: &str) -> Result<()> {
+    aborted_records_are_no_records(place, python).await.context("aborted transactions")
 }
 
-async fn every_record_comes_once_and_in_order(bootstrap: &str) -> Result<()> {
-    let topic = Topic::new(bootstrap, "order", 4).await?;
+/// Reads while the broker goes away and comes back; `restart` does that, and returns once it answers again.
+pub async fn restart_suite(place: &Place, restart: impl AsyncFnOnce() -> Result<()>) -> Result<()> {
+    let topic = Topic::new(place, "restart", 2).await?;
+    let records = 4_000_u64;
+    let writing = async {
+        let producer = topic.producer(&[("linger.ms", "1")]).await?;
+        for number in 0..records {
+            let text = number.to_string();
+            let record = NewRecord::value(&topic.name, text.as_bytes(), 1);
+            producer.send(NewRecord { partition: Some((number % 2) as i32), ..record }).await?;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        producer.flush().await?;
+        Ok::<_, anyhow::Error>(())
+    };
+    let reading = async {
+        let mut source = topic.source(&[("startingOffsets", "earliest")])?;
+        let mut at = source.start().await?;
+        let mut found = Vec::new();
+        let mut failures = 0;
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while found.len() < records as usize {
+            ensure!(Instant::now() < deadline, "{} of {records} records in time", found.len());
+            // As the engine does: what may be tried again is tried again, from the same positions.
+            let epoch = async {
+                tokio::time::timeout(Duration::from_secs(30), source.wait(&at))
+                    .await
+                    .context("no news for long")??;
+                let ends = source.available(&at).await?.ends;
+                let got = read(&mut source, &ranges(&at, &ends), 2).await?;
+                Ok::<_, anyhow::Error>((ends, got))
+            };
+            match epoch.await {
+                Ok((ends, got)) => {
+                    found.extend(got);
+                    at = ends;
+                }
+                Err(error) => {
+                    let known = error.downcast_ref::<forebay_core::Error>();
+                    ensure!(known.is_some_and(forebay_core::Error::is_retryable), "{error:?}");
+                    failures += 1;
+                }
+            }
+        }
+        tracing::info!("{} records, {failures} epochs were tried again", found.len());
+        Ok(found)
+    };
+    let restarting = async {
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        restart().await
+    };
+    let ((), found, ()) = tokio::try_join!(writing, reading, restarting)?;
+    let mut next = [0_u64, 1];
+    for record in &found {
+        let number: u64 = std::str::from_utf8(record.value.as_deref().unwrap_or_default())?.parse()?;
+        let expected = &mut next[record.partition.index as usize];
+        ensure!(number == *expected, "{} has {number} where {expected} follows", record.partition);
+        *expected += 2;
+    }
+    ensure!(next == [records, records + 1], "it ended at {next:?}");
+    Ok(())
+}
+
+/// Each of `good` connects and reads; each of `bad` fails with `FB-2005`, and with nothing else.
+pub async fn trust_suite(place: &Place, good: &[&[(&str, &str)]], bad: &[&[(&str, &str)]]) -> Result<()> {
+    for options in good {
+        client(&place.bootstrap, options).await.with_context(|| format!("{options:?}"))?;
+    }
+    for options in bad {
+        let error = client(&place.bootstrap, options)
+            .await
+            .err()
+            .with_context(|| format!("{options:?} was trusted"))?;
+        let known = error.downcast_ref::<forebay_core::Error>().context("an error without code")?;
+        ensure!(known.code().id == "FB-2005", "{options:?}: {known:?}");
+    }
+    ensure!(!good.is_empty() && !bad.is_empty(), "nothing was compared");
+    Ok(())
+}
+
+async fn every_record_comes_once_and_in_order(place: &Place) -> Result<()> {
+    let topic = Topic::new(place, "order", 4).await?;
     let producer = topic.producer(&[("linger.ms", "1"), ("batch.size", "2000")]).await?;
     let mut deliveries = Vec::new();
     for number in 0..20_000_u64 {
         let key = format!("device-{}", number % 37);
         let value = format!("{{\"device\":\"{key}\",\"number\":{number}}}");
-        let record = NewRecord { key: Some(key.as_bytes()), ..NewRecord::value(&topic.name, value.as_bytes(), 1_000) };
+        let record =
+            NewRecord { key: Some(key.as_bytes()), ..NewRecord::value(&topic.name, value.as_bytes(), 1_000) };
         deliveries.push(producer.send(record).await?);
     }
     producer.flush().await?;
@@ -58,7 +157,8 @@ async fn every_record_comes_once_and_in_order(bootstrap: &str) -> Result<()> {
     let found = topic.read_all(&[], 3).await?;
     ensure!(found.len() == 20_000, "{} records read", found.len());
     for record in &found {
-        let number = written.get(&(record.partition.clone(), record.offset)).context("an offset nobody wrote")?;
+        let number =
+            written.get(&(record.partition.clone(), record.offset)).context("an offset nobody wrote")?;
         let text = std::str::from_utf8(record.value.as_deref().context("a value is missing")?)?;
         ensure!(text.ends_with(&format!("\"number\":{number}}}")), "{text} is not record {number}");
     }
@@ -75,8 +175,8 @@ async fn every_record_comes_once_and_in_order(bootstrap: &str) -> Result<()> {
     Ok(())
 }
 
-async fn every_compression_is_read(bootstrap: &str) -> Result<()> {
-    let topic = Topic::new(bootstrap, "codecs", 1).await?;
+async fn every_compression_is_read(place: &Place) -> Result<()> {
+    let topic = Topic::new(place, "codecs", 1).await?;
     for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
         let producer = topic.producer(&[("compression.type", codec)]).await?;
         for number in 0..500 {
@@ -96,8 +196,8 @@ async fn every_compression_is_read(bootstrap: &str) -> Result<()> {
     Ok(())
 }
 
-async fn ranges_are_exact_and_repeatable(bootstrap: &str) -> Result<()> {
-    let topic = Topic::new(bootstrap, "ranges", 2).await?;
+async fn ranges_are_exact_and_repeatable(place: &Place) -> Result<()> {
+    let topic = Topic::new(place, "ranges", 2).await?;
     topic.fill(&[("batch.size", "3000")], 5_000).await?;
     let all = topic.read_all(&[], 2).await?;
     ensure!(all.len() == 5_000);
@@ -122,7 +222,8 @@ async fn ranges_are_exact_and_repeatable(bootstrap: &str) -> Result<()> {
                 .iter()
                 .filter(|record| {
                     ranges.iter().any(|range| {
-                        range.partition == record.partition && (range.from.0..range.to.0).contains(&record.offset)
+                        range.partition == record.partition
+                            && (range.from.0..range.to.0).contains(&record.offset)
                     })
                 })
                 .collect();
@@ -134,23 +235,32 @@ async fn ranges_are_exact_and_repeatable(bootstrap: &str) -> Result<()> {
     Ok(())
 }
 
-async fn keys_headers_and_tombstones_survive(bootstrap: &str) -> Result<()> {
-    let topic = Topic::new(bootstrap, "parts", 1).await?;
+async fn keys_headers_and_tombstones_survive(place: &Place) -> Result<()> {
+    let topic = Topic::new(place, "parts", 1).await?;
     let producer = topic.producer(&[]).await?;
-    let headers: Vec<(String, Vec<u8>)> = (0..1_000).map(|n| (format!("h{n}"), vec![n as u8; n % 20])).collect();
-    let borrowed: Vec<(&str, Option<&[u8]>)> = headers.iter().map(|(k, v)| (k.as_str(), Some(&v[..]))).collect();
+    let headers: Vec<(String, Vec<u8>)> =
+        (0..1_000).map(|n| (format!("h{n}"), vec![n as u8; n % 20])).collect();
+    let borrowed: Vec<(&str, Option<&[u8]>)> =
+        headers.iter().map(|(k, v)| (k.as_str(), Some(&v[..]))).collect();
     let plain = NewRecord::value(&topic.name, b"plain", 1_700_000_000_123);
     producer.send(plain).await?;
     producer.send(NewRecord { key: Some(b"key"), value: None, ..plain }).await?;
     producer.send(NewRecord { headers: &borrowed, ..plain }).await?;
     producer.send(NewRecord { headers: &[("a", None), ("a", Some(b""))], key: Some(b""), ..plain }).await?;
     producer.flush().await?;
-    let envelopes = topic.envelopes(&[("includeHeaders", "true")], Wanted { keys: true, headers: true }).await?;
+    let envelopes =
+        topic.envelopes(&[("includeHeaders", "true")], Wanted { keys: true, headers: true }).await?;
     let batches: Vec<_> = envelopes.iter().map(Envelope::to_batch).collect::<Result<_, _>>()?;
     let batch = arrow::compute::concat_batches(&forebay_core::source::envelope_schema(), &batches)?;
     ensure!(batch.num_rows() == 4, "{} rows", batch.num_rows());
     let (keys, values) = (batch.column(0).as_binary_view(), batch.column(1).as_binary_view());
-    ensure!(keys.is_null(0) && keys.value(1) == b"key" && keys.is_null(2) && keys.value(3) == b"" && !keys.is_null(3));
+    ensure!(
+        keys.is_null(0)
+            && keys.value(1) == b"key"
+            && keys.is_null(2)
+            && keys.value(3) == b""
+            && !keys.is_null(3)
+    );
     ensure!(values.value(0) == b"plain" && values.is_null(1));
     let times = batch.column(5).as_primitive::<arrow::datatypes::TimestampMicrosecondType>();
     ensure!(times.value(0) == 1_700_000_000_123_000);
@@ -158,12 +268,14 @@ async fn keys_headers_and_tombstones_survive(bootstrap: &str) -> Result<()> {
     ensure!(lists.is_null(0) && lists.value(2).len() == 1_000 && lists.value(3).len() == 2);
     let last = lists.value(3);
     let pairs = last.as_struct();
-    ensure!(pairs.column(1).as_binary::<i32>().is_null(0) && pairs.column(1).as_binary::<i32>().value(1) == b"");
+    ensure!(
+        pairs.column(1).as_binary::<i32>().is_null(0) && pairs.column(1).as_binary::<i32>().value(1) == b""
+    );
     Ok(())
 }
 
-async fn a_new_query_starts_where_it_is_told(bootstrap: &str) -> Result<()> {
-    let topic = Topic::new(bootstrap, "start", 2).await?;
+async fn a_new_query_starts_where_it_is_told(place: &Place) -> Result<()> {
+    let topic = Topic::new(place, "start", 2).await?;
     let producer = topic.producer(&[]).await?;
     for number in 0..100 {
         let record = NewRecord::value(&topic.name, b"v", 1_000 + number);
@@ -194,17 +306,17 @@ async fn a_new_query_starts_where_it_is_told(bootstrap: &str) -> Result<()> {
     ensure!(refused.is_err_and(|error| error.code().id == "FB-1005"), "a partition is not named");
     let assign = format!("{{\"{name}\":[1]}}");
     let raw = topic.options(&[("startingOffsets", "earliest"), ("assign", &assign)], false);
-    let mut assigned = KafkaSource::new(&parse(&raw)?, Wanted::default(), None)?;
+    let mut assigned = KafkaSource::new(&parse(&raw)?, Wanted::default(), place.log.clone())?;
     ensure!(assigned.start().await? == BTreeMap::from([(Partition::new(name.as_str(), 1), Position(0))]));
     let pattern = format!("{}.*", &name[..name.len() - 2]);
     let raw = topic.options(&[("startingOffsets", "earliest"), ("subscribePattern", &pattern)], false);
-    let mut matching = KafkaSource::new(&parse(&raw)?, Wanted::default(), None)?;
+    let mut matching = KafkaSource::new(&parse(&raw)?, Wanted::default(), place.log.clone())?;
     ensure!(matching.start().await? == topic.positions(&[0, 0]));
     Ok(())
 }
 
-async fn a_query_ends_where_it_is_told(bootstrap: &str) -> Result<()> {
-    let topic = Topic::new(bootstrap, "end", 1).await?;
+async fn a_query_ends_where_it_is_told(place: &Place) -> Result<()> {
+    let topic = Topic::new(place, "end", 1).await?;
     topic.fill(&[], 100).await?;
     let ending = format!("{{\"{}\":{{\"0\":40}}}}", topic.name);
     let found = topic.read_all(&[("endingOffsets", &ending)], 1).await?;
@@ -213,8 +325,8 @@ async fn a_query_ends_where_it_is_told(bootstrap: &str) -> Result<()> {
     Ok(())
 }
 
-async fn waiting_ends_when_a_record_arrives(bootstrap: &str) -> Result<()> {
-    let topic = Topic::new(bootstrap, "wait", 2).await?;
+async fn waiting_ends_when_a_record_arrives(place: &Place) -> Result<()> {
+    let topic = Topic::new(place, "wait", 2).await?;
     let mut source = topic.source(&[])?;
     let mut at = source.start().await?;
     let idle = tokio::time::timeout(Duration::from_millis(700), source.wait(&at)).await;
@@ -235,15 +347,16 @@ async fn waiting_ends_when_a_record_arrives(bootstrap: &str) -> Result<()> {
         at = ends;
     }
     delays.sort();
-    eprintln!("write to read: median {:?}, longest {:?}", delays[10], delays[19]);
+    tracing::info!("write to read: median {:?}, longest {:?}", delays[10], delays[19]);
     ensure!(delays[10] < Duration::from_millis(250), "waking up takes {:?}", delays[10]);
     Ok(())
 }
 
-async fn new_partitions_start_at_the_earliest(bootstrap: &str) -> Result<()> {
-    let topic = Topic::new(bootstrap, "grow", 1).await?;
+async fn new_partitions_start_at_the_earliest(place: &Place) -> Result<()> {
+    let topic = Topic::new(place, "grow", 1).await?;
     topic.fill(&[], 10).await?;
-    let mut source = topic.source(&[("startingOffsets", "earliest"), ("kafka.metadata.max.age.ms", "200")])?;
+    let mut source =
+        topic.source(&[("startingOffsets", "earliest"), ("kafka.metadata.max.age.ms", "200")])?;
     let start = source.start().await?;
     let mut at = source.available(&start).await?.ends;
     ensure!(at == topic.positions(&[10]));
@@ -272,8 +385,16 @@ async fn new_partitions_start_at_the_earliest(bootstrap: &str) -> Result<()> {
     Ok(())
 }
 
-async fn a_topic_made_anew_is_data_loss(bootstrap: &str) -> Result<()> {
-    let topic = Topic::new(bootstrap, "anew", 1).await?;
+async fn lag_monitors_see_what_was_committed(place: &Place) -> Result<()> {
+    let topic = Topic::new(place, "lag", 2).await?;
+    topic.fill(&[], 10).await?;
+    let group = format!("{}-group", topic.name);
+    topic.client.commit_group_offsets(&group, &topic.positions(&[3, 4])).await?;
+    Ok(())
+}
+
+async fn a_topic_made_anew_is_data_loss(place: &Place) -> Result<()> {
+    let topic = Topic::new(place, "anew", 1).await?;
     topic.fill(&[], 50).await?;
     let strict = [("startingOffsets", "earliest")];
     let lenient = [("startingOffsets", "earliest"), ("failOnDataLoss", "false")];
@@ -286,7 +407,10 @@ async fn a_topic_made_anew_is_data_loss(bootstrap: &str) -> Result<()> {
     let error = source.available(&at).await.err().context("50 records are gone without a word")?;
     ensure!(error.code().id == "FB-2003", "{error:?}");
     let available = topic.source(&lenient)?.available(&at).await?;
-    ensure!(available.moved == topic.positions(&[0]) && available.ends == topic.positions(&[5]), "{available:?}");
+    ensure!(
+        available.moved == topic.positions(&[0]) && available.ends == topic.positions(&[5]),
+        "{available:?}"
+    );
     // A range that was planned before: its records are gone, and the lane says so too.
     let planned = ranges(&topic.positions(&[2]), &topic.positions(&[50]));
     let patience = [("kafka.default.api.timeout.ms", "1500")];
@@ -298,8 +422,8 @@ async fn a_topic_made_anew_is_data_loss(bootstrap: &str) -> Result<()> {
     Ok(())
 }
 
-async fn positions_nobody_has_are_data_loss(bootstrap: &str) -> Result<()> {
-    let topic = Topic::new(bootstrap, "range", 1).await?;
+async fn positions_nobody_has_are_data_loss(place: &Place) -> Result<()> {
+    let topic = Topic::new(place, "range", 1).await?;
     topic.fill(&[], 20).await?;
     let beyond = topic.positions(&[21]);
     let error = topic.source(&[])?.available(&beyond).await.err().context("offset 21 of 20")?;
@@ -309,8 +433,8 @@ async fn positions_nobody_has_are_data_loss(bootstrap: &str) -> Result<()> {
     Ok(())
 }
 
-async fn large_records_pass(bootstrap: &str) -> Result<()> {
-    let topic = Topic::new(bootstrap, "large", 1).await?;
+async fn large_records_pass(place: &Place) -> Result<()> {
+    let topic = Topic::new(place, "large", 1).await?;
     let producer = topic.producer(&[("compression.type", "none")]).await?;
     let large = vec![b'x'; 900_000];
     for _ in 0..12 {
@@ -320,7 +444,9 @@ async fn large_records_pass(bootstrap: &str) -> Result<()> {
     producer.flush().await?;
     let small_fetches = [("kafka.max.partition.fetch.bytes", "100000"), ("kafka.fetch.max.bytes", "100000")];
     let found = topic.read_all(&small_fetches, 1).await?;
-    ensure!(found.len() == 24 && found.iter().filter(|r| r.value.as_deref() == Some(&large[..])).count() == 12);
+    ensure!(
+        found.len() == 24 && found.iter().filter(|r| r.value.as_deref() == Some(&large[..])).count() == 12
+    );
     let producer = topic.producer(&[("compression.type", "zstd")]).await?;
     producer.send(NewRecord::value(&topic.name, &vec![0; 3 << 20], 1)).await?;
     producer.flush().await?;
@@ -330,18 +456,19 @@ async fn large_records_pass(bootstrap: &str) -> Result<()> {
     Ok(())
 }
 
-async fn what_cannot_be_reached_says_so(bootstrap: &str) -> Result<()> {
-    let missing = Topic { client: client(bootstrap, &[]).await?, bootstrap: bootstrap.into(), name: "no-such-topic".into() };
+async fn what_cannot_be_reached_says_so(place: &Place) -> Result<()> {
+    let client = client(&place.bootstrap, &[]).await?;
+    let missing = Topic { client, place: place.clone(), name: "no-such-topic".into() };
     let error = missing.source(&[])?.start().await.err().context("a topic that is not there")?;
     ensure!(error.code().id == "FB-2001" && error.is_retryable(), "{error:?}");
-    let nobody = Topic { bootstrap: "127.0.0.1:1".into(), ..missing };
+    let nobody = Topic { place: Place::at("127.0.0.1:1"), ..missing };
     let error = nobody.source(&[])?.start().await.err().context("nobody listens there")?;
     ensure!(error.code().id == "FB-2001" && error.to_string().contains("127.0.0.1:1"), "{error:?}");
     Ok(())
 }
 
-async fn aborted_records_are_no_records(bootstrap: &str, python: &str) -> Result<()> {
-    let topic = Topic::new(bootstrap, "txn", 1).await?;
+async fn aborted_records_are_no_records(place: &Place, python: &str) -> Result<()> {
+    let topic = Topic::new(place, "txn", 1).await?;
     let script = r#"
 import sys
 from confluent_kafka import Producer
@@ -366,7 +493,7 @@ print("ready", flush=True); sys.stdin.readline()
 b.commit_transaction()
 "#;
     let mut child = Command::new(python)
-        .args(["-c", script, bootstrap, &topic.name])
+        .args(["-c", script, &place.bootstrap, &topic.name])
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())
         .spawn()
@@ -376,12 +503,18 @@ b.commit_transaction()
     std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line)?;
     ensure!(line.trim() == "ready", "the script failed");
     let text = |records: &[Record]| -> Vec<String> {
-        records.iter().map(|r| String::from_utf8_lossy(r.value.as_deref().unwrap_or_default()).into_owned()).collect()
+        records
+            .iter()
+            .map(|r| String::from_utf8_lossy(r.value.as_deref().unwrap_or_default()).into_owned())
+            .collect()
     };
     let committed = text(&topic.read_all(&[], 1).await?);
     let kept: usize = 3 * (20 + 10);
     ensure!(committed.len() == kept, "{} records while a transaction is open", committed.len());
-    ensure!(committed.iter().all(|value| value.starts_with("kept") || value.starts_with("after")), "{committed:?}");
+    ensure!(
+        committed.iter().all(|value| value.starts_with("kept") || value.starts_with("after")),
+        "{committed:?}"
+    );
     let all = text(&topic.read_all(&[("kafka.isolation.level", "read_uncommitted")], 1).await?);
     ensure!(all.len() == kept + 3 * 35 + 7 + 4, "{} records uncommitted", all.len());
     child.stdin.take().map(|mut stdin| std::io::Write::write_all(&mut stdin, b"\n")).transpose()?;
@@ -415,14 +548,14 @@ pub struct Record {
 /// A topic of a test's own.
 struct Topic {
     client: Client,
-    bootstrap: String,
+    place: Place,
     name: String,
 }
 
 impl Topic {
-    async fn new(bootstrap: &str, what: &str, partitions: i32) -> Result<Self> {
+    async fn new(place: &Place, what: &str, partitions: i32) -> Result<Self> {
         let name = format!("source-{what}-{:08x}-t", fastrand::u32(..));
-        let topic = Self { client: client(bootstrap, &[]).await?, bootstrap: bootstrap.into(), name };
+        let topic = Self { client: client(&place.bootstrap, &[]).await?, place: place.clone(), name };
         topic.create(partitions).await?;
         Ok(topic)
     }
@@ -430,7 +563,10 @@ impl Topic {
     async fn create(&self, partitions: i32) -> Result<()> {
         // A name that was just deleted may still be taken for a moment.
         for _ in 0..50 {
-            match self.client.create_topics(&[NewTopic::new(&self.name, partitions)]).await {
+            let mut topic = NewTopic::new(&self.name, partitions);
+            // Our timestamps are from 1970: retention would take them while we look.
+            topic.configs.insert("retention.ms".to_owned(), "-1".to_owned());
+            match self.client.create_topics(&[topic]).await {
                 Ok(()) => return Ok(()),
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             }
@@ -439,7 +575,7 @@ impl Topic {
     }
 
     async fn producer(&self, options: &[(&str, &str)]) -> Result<Producer> {
-        let client = client(&self.bootstrap, options).await?;
+        let client = client(&self.place.bootstrap, options).await?;
         let config = ProducerConfig::from_client(client.config())?;
         Ok(Producer::new(client, config))
     }
@@ -448,13 +584,18 @@ impl Topic {
         let producer = self.producer(options).await?;
         for number in 0..records {
             let value = format!("record number {number}");
-            producer.send(NewRecord { key: Some(&number.to_be_bytes()), ..NewRecord::value(&self.name, value.as_bytes(), 1) }).await?;
+            producer
+                .send(NewRecord {
+                    key: Some(&number.to_be_bytes()),
+                    ..NewRecord::value(&self.name, value.as_bytes(), 1)
+                })
+                .await?;
         }
         Ok(producer.flush().await?)
     }
 
     fn options(&self, more: &[(&str, &str)], subscribe: bool) -> BTreeMap<String, String> {
-        let mut raw = BTreeMap::from([("kafka.bootstrap.servers".to_owned(), self.bootstrap.clone())]);
+        let mut raw = BTreeMap::from([("kafka.bootstrap.servers".to_owned(), self.place.bootstrap.clone())]);
         if subscribe {
             raw.insert("subscribe".to_owned(), self.name.clone());
         }
@@ -463,7 +604,11 @@ impl Topic {
     }
 
     fn source(&self, options: &[(&str, &str)]) -> Result<KafkaSource> {
-        Ok(KafkaSource::new(&parse(&self.options(options, true))?, Wanted::default(), None)?)
+        Ok(KafkaSource::new(
+            &parse(&self.options(options, true))?,
+            Wanted::default(),
+            self.place.log.clone(),
+        )?)
     }
 
     fn positions(&self, offsets: &[i64]) -> Positions {
@@ -480,7 +625,7 @@ impl Topic {
 
     async fn envelopes(&self, options: &[(&str, &str)], wanted: Wanted) -> Result<Vec<Envelope>> {
         let raw = self.options(&[&[("startingOffsets", "earliest")], options].concat(), true);
-        let mut source = KafkaSource::new(&parse(&raw)?, wanted, None)?;
+        let mut source = KafkaSource::new(&parse(&raw)?, wanted, self.place.log.clone())?;
         let start = source.start().await?;
         let ends = source.available(&start).await?.ends;
         let mut envelopes = Vec::new();

@@ -7,6 +7,7 @@ mod clients;
 mod command_line;
 mod crash;
 mod faults;
+mod kafka;
 mod kafka_source;
 mod log_crash;
 mod plant;

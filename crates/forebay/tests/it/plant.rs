@@ -64,7 +64,7 @@ fn the_demo_shows_a_living_plant() {
     let mut command = forebay(data.path(), &["--kafka", &kafka, "demo", "--rate", "100", "--for", "6 seconds"]);
     let output = succeed(&mut command);
     let (printed, said) = (text(&output.stdout), text(&output.stderr));
-    assert!(printed.contains("Batch: 0") && printed.contains("device_"), "{printed}");
+    assert!(printed.contains("Batch: ") && printed.contains("device_"), "{printed}");
     assert!(said.contains("balances") && !said.contains("DOES NOT BALANCE"), "{said}");
     let table = data.path().join("demo/plant/data/iot_data");
     assert!(table_rows(data.path(), &table).len() > 300, "{said}");

@@ -8,9 +8,12 @@
 //!
 //! Records of one producer are written by one program: between their values stand the same bytes every time: comma,
 //! blanks, key, colon, blanks. So each object remembers them, and the next record is compared with them in two or four
-//! words instead of being taken apart. If they differ, the long way is taken, and remembered instead. What must stay
-//! true: glue is only learned where the grammar had it checked, and only used at the same place of an object (after
-//! `{` or after a value), so a match proves what the long way would have found.
+//! words instead of being taken apart. Two writings are remembered, because a fleet has an old firmware and a new one;
+//! what fits neither is taken apart, and remembered instead of the one that was not used last. What must stay true:
+//! glue is only learned where the grammar had it checked, and only used at the same place of an object (after `{` or
+//! after a value), so a match proves what the long way would have found.
+
+use super::words::matches_at;
 
 /// Longer glue is not remembered.
 const MOST_BYTES: usize = 96;
@@ -21,25 +24,94 @@ const MOST_STEPS: usize = 256;
 /// The field of a key that the schema does not have.
 pub(super) const UNKNOWN: usize = usize::MAX;
 
-/// The bytes before a value, and whose value it is.
-#[derive(Clone, Debug)]
+/// What stands before the values of an object, in two writings.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Glue {
-    pub(super) bytes: Vec<u8>,
-    /// The index of the field, or [`UNKNOWN`].
-    pub(super) field: usize,
+    writings: [Vec<Step>; 2],
+    /// The writing that was used last.
+    current: usize,
 }
 
-/// Remembers what stood before the value number `step` of an object.
-pub(super) fn learn(glue: &mut Vec<Glue>, step: usize, bytes: &[u8], field: usize) {
-    if bytes.len() > MOST_BYTES {
-        glue.truncate(step);
-        return;
+/// The bytes before a value, and whose value it is.
+#[derive(Clone, Debug, Default)]
+struct Step {
+    /// Empty if it was never learned.
+    bytes: Vec<u8>,
+    /// The index of the field, or [`UNKNOWN`].
+    field: usize,
+}
+
+impl Glue {
+    /// How many bytes of glue stand at `at` before the value number `step`, and whose value it is.
+    #[inline]
+    pub(super) fn guess(&mut self, step: usize, record: &[u8], at: usize) -> Option<(usize, usize)> {
+        let found = self.guess_from(self.current, step, record, at);
+        if found.is_some() {
+            return found;
+        }
+        let other = 1 - self.current;
+        let found = self.guess_from(other, step, record, at);
+        if found.is_some() {
+            self.current = other;
+        }
+        found
     }
-    if let Some(known) = glue.get_mut(step) {
-        known.bytes.clear();
-        known.bytes.extend_from_slice(bytes);
-        known.field = field;
-    } else if step == glue.len() && step < MOST_STEPS {
-        glue.push(Glue { bytes: bytes.to_vec(), field });
+
+    #[inline]
+    fn guess_from(&self, writing: usize, step: usize, record: &[u8], at: usize) -> Option<(usize, usize)> {
+        let Step { bytes, field } = self.writings.get(writing)?.get(step)?;
+        let length = bytes.len();
+        // A value must begin behind it: glue with fewer blanks is a beginning of what stands here, not all of it.
+        let fits = length > 0
+            && matches_at(record, at, bytes)
+            && record.get(at + length).is_some_and(|next| *next > b' ');
+        fits.then_some((length, *field))
+    }
+
+    /// Turns to the writing that was not used last, to learn another one.
+    pub(super) fn turn(&mut self) {
+        self.current = 1 - self.current;
+    }
+
+    /// Remembers what stood before the value number `step`.
+    pub(super) fn learn(&mut self, step: usize, bytes: &[u8], field: usize) {
+        let Some(steps) = self.writings.get_mut(self.current) else { return };
+        if step >= MOST_STEPS {
+            return;
+        }
+        if steps.len() <= step {
+            steps.resize_with(step + 1, Step::default);
+        }
+        if let Some(known) = steps.get_mut(step) {
+            known.bytes.clear();
+            if bytes.len() <= MOST_BYTES {
+                known.bytes.extend_from_slice(bytes);
+            }
+            known.field = field;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_writings_are_known_and_a_third_takes_the_place_of_the_older() {
+        let mut glue = Glue::default();
+        for (bytes, field) in [(&b"{\"a\":"[..], 0), (b"{\"a\": ", 0), (b"{ \"b\":", 1)] {
+            assert_eq!(glue.guess(0, &[bytes, b"1"].concat(), 0), None);
+            glue.turn();
+            glue.learn(0, bytes, field);
+            assert_eq!(glue.guess(0, &[bytes, b"1"].concat(), 0), Some((bytes.len(), field)));
+        }
+        assert_eq!(glue.guess(0, b"{\"a\": 1", 0), Some((6, 0)));
+        assert_eq!(glue.guess(0, b"{\"a\":1", 0), None);
+        // Nothing or a blank behind it: not known to be all of it.
+        assert_eq!(glue.guess(0, b"{\"a\": ", 0), None);
+        assert_eq!(glue.guess(0, b"{\"a\":  1", 0), None);
+        // Never learned is never guessed.
+        glue.learn(3, b",\"x\":", UNKNOWN);
+        assert_eq!(glue.guess(2, b"1", 0), None);
     }
 }

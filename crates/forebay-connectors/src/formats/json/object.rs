@@ -6,9 +6,8 @@
 
 use super::column::Object;
 use super::fault::{Fault, Parse, code};
-use super::glue::{UNKNOWN, learn};
+use super::glue::UNKNOWN;
 use super::reader::Reader;
-use super::words::matches_at;
 
 impl Reader<'_> {
     /// Reads an object into one row. The reader stands on the opening brace. After an error the columns may hold a
@@ -21,13 +20,14 @@ impl Reader<'_> {
         let instance = self.instance;
         let mut filled = 0;
         let mut step = 0;
+        let mut learning = false;
         loop {
-            let field = match object.glue.get(step) {
-                Some(glue) if self.follows(&glue.bytes) => {
-                    self.pos += glue.bytes.len();
-                    glue.field
+            let field = match object.glue.guess(step, self.bytes, self.pos) {
+                Some((length, field)) => {
+                    self.pos += length;
+                    field
                 }
-                _ => match self.next_key(object, step)? {
+                None => match self.next_key(object, step, &mut learning)? {
                     Some(field) => field,
                     None => break,
                 },
@@ -67,18 +67,10 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// True if these bytes stand here and a value begins behind them. Glue that was learned from fewer blanks is a
-    /// beginning of what stands here, not all of it.
-    #[inline]
-    fn follows(&self, glue: &[u8]) -> bool {
-        matches_at(self.bytes, self.pos, glue)
-            && self.bytes.get(self.pos + glue.len()).is_some_and(|next| *next > b' ')
-    }
-
     /// Moves to the next value of an object and tells its field, or past the closing brace. The reader stands on the
-    /// opening brace (step 0) or after a value.
+    /// opening brace (step 0) or after a value. `learning` is whether this object was new before.
     #[inline(never)]
-    fn next_key(&mut self, object: &mut Object, step: usize) -> Parse<Option<usize>> {
+    fn next_key(&mut self, object: &mut Object, step: usize, learning: &mut bool) -> Parse<Option<usize>> {
         let start = self.pos;
         self.blanks();
         let first = step == 0;
@@ -105,7 +97,11 @@ impl Reader<'_> {
         let field = object.find(key.bytes(self.scratch)).unwrap_or(UNKNOWN);
         self.check_name(self.pos - key_start)?;
         self.colon()?;
-        learn(&mut object.glue, step, self.bytes.get(start..self.pos).unwrap_or_default(), field);
+        if !*learning {
+            *learning = true;
+            object.glue.turn();
+        }
+        object.glue.learn(step, self.bytes.get(start..self.pos).unwrap_or_default(), field);
         Ok(Some(field))
     }
 }

@@ -45,7 +45,10 @@ pub(super) fn decode<R: Request>(mut answer: Bytes, version: i16) -> Result<R::R
 }
 
 /// Reads one answer without its length; at most `limit` bytes.
-pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin + ?Sized), limit: usize) -> Result<Bytes, ReadError> {
+pub(super) async fn read(
+    stream: &mut (impl AsyncRead + Unpin + ?Sized),
+    limit: usize,
+) -> Result<Bytes, ReadError> {
     let mut head = [0; 4];
     stream.read_exact(&mut head).await?;
     let length = usize::try_from(i32::from_be_bytes(head)).unwrap_or(usize::MAX);

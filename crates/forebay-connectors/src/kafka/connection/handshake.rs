@@ -24,7 +24,11 @@ pub(super) struct Handshake<'a> {
 }
 
 /// Asks for versions, then authenticates if the configuration says so.
-pub(super) async fn shake_hands(address: &str, stream: &mut Stream, config: &ClientConfig) -> Result<Versions> {
+pub(super) async fn shake_hands(
+    address: &str,
+    stream: &mut Stream,
+    config: &ClientConfig,
+) -> Result<Versions> {
     let mut broker =
         Handshake { address, stream, client_id: &config.client_id, versions: Versions::default() };
     // Version 0 is understood by every broker, so there is no second attempt to make.

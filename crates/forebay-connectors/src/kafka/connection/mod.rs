@@ -82,7 +82,11 @@ impl Connection {
     ///
     /// # Errors
     /// `SOURCE_UNAVAILABLE` if nobody answers, `SOURCE_AUTH` if there is no trust, in either direction.
-    pub(super) async fn open(address: &str, config: &ClientConfig, tls: Option<&TlsConnector>) -> Result<Self> {
+    pub(super) async fn open(
+        address: &str,
+        config: &ClientConfig,
+        tls: Option<&TlsConnector>,
+    ) -> Result<Self> {
         let opening = async {
             let mut stream = stream::open(address, tls).await?;
             let versions = handshake::shake_hands(address, &mut stream, config).await?;
@@ -91,7 +95,10 @@ impl Connection {
         let (stream, versions) = match timeout(config.connect_timeout, opening).await {
             Ok(opened) => opened?,
             Err(_) => {
-                return Err(unavailable(address, format!("no connection within {:?}", config.connect_timeout)));
+                return Err(unavailable(
+                    address,
+                    format!("no connection within {:?}", config.connect_timeout),
+                ));
             }
         };
         let (outbox, outgoing) = mpsc::unbounded_channel();
@@ -128,10 +135,17 @@ impl Connection {
     }
 
     /// [`Connection::call`] with a time of its own, for calls that a broker holds.
-    pub(crate) async fn call_within<R: Request>(&self, request: &R, patience: Duration) -> Result<R::Response> {
+    pub(crate) async fn call_within<R: Request>(
+        &self,
+        request: &R,
+        patience: Duration,
+    ) -> Result<R::Response> {
         let Some(version) = self.versions.of(R::KEY) else {
             let api = ApiKey::try_from(R::KEY).map_or_else(|()| R::KEY.to_string(), |key| format!("{key:?}"));
-            return Err(Error::new(&codes::SOURCE_REFUSED, format!("kafka at {} does not serve {api}", self.address)));
+            return Err(Error::new(
+                &codes::SOURCE_REFUSED,
+                format!("kafka at {} does not serve {api}", self.address),
+            ));
         };
         let correlation = self.correlation.fetch_add(1, Ordering::Relaxed);
         let frame = frame::encode(request, version, correlation, &self.client_id)

@@ -41,8 +41,8 @@ pub(in crate::kafka) struct Credentials {
 /// # Errors
 /// `SOURCE_AUTH` with the broker's words.
 pub(super) async fn authenticate(broker: &mut Handshake<'_>, who: &Credentials) -> Result<()> {
-    let request = SaslHandshakeRequest::default()
-        .with_mechanism(StrBytes::from_static_str(who.mechanism.name()));
+    let request =
+        SaslHandshakeRequest::default().with_mechanism(StrBytes::from_static_str(who.mechanism.name()));
     let answer = broker.ask(&request).await?;
     if answer.error_code != 0 {
         let offered: Vec<&str> = answer.mechanisms.iter().map(|name| &**name).collect();

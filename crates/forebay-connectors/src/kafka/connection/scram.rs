@@ -50,13 +50,18 @@ impl Scram {
     }
 
     /// The client's final message, and what the server's must be.
-    pub(super) fn answer(&self, server_first: &str, password: &str) -> Result<(String, Expected), &'static str> {
+    pub(super) fn answer(
+        &self,
+        server_first: &str,
+        password: &str,
+    ) -> Result<(String, Expected), &'static str> {
         let field = |name: &str| server_first.split(',').find_map(|part| part.strip_prefix(name));
         let nonce = field("r=").ok_or("the server sent no nonce")?;
         if !nonce.starts_with(&self.nonce) || nonce.len() == self.nonce.len() {
             return Err("the server's nonce does not continue ours");
         }
-        let salt = field("s=").and_then(|salt| STANDARD.decode(salt).ok()).ok_or("the server sent no salt")?;
+        let salt =
+            field("s=").and_then(|salt| STANDARD.decode(salt).ok()).ok_or("the server sent no salt")?;
         let rounds: u32 = field("i=").and_then(|i| i.parse().ok()).ok_or("the server sent no rounds")?;
         if !(LEAST_ROUNDS..=MOST_ROUNDS).contains(&rounds) {
             return Err("the server asks for a number of rounds that is unsafe");

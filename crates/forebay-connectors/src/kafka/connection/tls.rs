@@ -62,13 +62,16 @@ impl TlsFiles {
             roots.add_parsable_certificates(found.certs);
             if roots.is_empty() {
                 let words = found.errors.first().map_or_else(|| "no file".to_owned(), ToString::to_string);
-                return Err(secret("the system has no certificate authorities".to_owned(), words)
-                    .with_hint("Install `ca-certificates`, or set `kafka.ssl.truststore.location` to a PEM file."));
+                return Err(secret("the system has no certificate authorities".to_owned(), words).with_hint(
+                    "Install `ca-certificates`, or set `kafka.ssl.truststore.location` to a PEM file.",
+                ));
             }
             return Ok(roots);
         };
         for certificate in certificates(&pem)? {
-            roots.add(certificate).map_err(|error| secret("a certificate authority is unusable".to_owned(), error))?;
+            roots
+                .add(certificate)
+                .map_err(|error| secret("a certificate authority is unusable".to_owned(), error))?;
         }
         Ok(roots)
     }

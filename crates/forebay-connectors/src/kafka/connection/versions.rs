@@ -33,7 +33,8 @@ impl Versions {
     pub(super) fn choose(answer: &ApiVersionsResponse) -> Self {
         let mut chosen = HashMap::new();
         for served in &answer.api_keys {
-            let Some((_, lowest, highest)) = SPOKEN.iter().find(|(key, ..)| *key as i16 == served.api_key) else {
+            let Some((_, lowest, highest)) = SPOKEN.iter().find(|(key, ..)| *key as i16 == served.api_key)
+            else {
                 continue;
             };
             let version = served.max_version.min(*highest);

@@ -47,7 +47,8 @@ impl ProducerConfig {
         let defaults = Self::default();
         for (name, safe) in [("acks", &["all", "-1"][..]), ("enable.idempotence", &["true"])] {
             if let Some(text) = given.get(name).filter(|text| !safe.contains(&text.as_str())) {
-                return Err(bad(name, text, safe[0]).with_hint("Forebay writes each record once or says that it could not."));
+                return Err(bad(name, text, safe[0])
+                    .with_hint("Forebay writes each record once or says that it could not."));
             }
         }
         let compression = match given.get("compression.type").map(String::as_str) {
@@ -57,7 +58,9 @@ impl ProducerConfig {
             Some("snappy") => Compression::Snappy,
             Some("lz4") => Compression::Lz4,
             Some("zstd") => Compression::Zstd,
-            Some(other) => return Err(bad("compression.type", other, "one of none, gzip, snappy, lz4, zstd")),
+            Some(other) => {
+                return Err(bad("compression.type", other, "one of none, gzip, snappy, lz4, zstd"));
+            }
         };
         let millis = |name, default| number(given, name).map(|ms| ms.map_or(default, Duration::from_millis));
         let bytes = |name, default| number(given, name).map(|n| n.map_or(default, |n| n.max(1) as usize));
@@ -95,7 +98,9 @@ mod tests {
 
     #[test]
     fn what_could_lose_or_double_records_is_refused() {
-        for (name, value) in [("acks", "1"), ("acks", "0"), ("enable.idempotence", "false"), ("linger.ms", "soon")] {
+        for (name, value) in
+            [("acks", "1"), ("acks", "0"), ("enable.idempotence", "false"), ("linger.ms", "soon")]
+        {
             assert!(read(name, value).is_err(), "{name}={value}");
         }
         assert!(read("acks", "all").is_ok());

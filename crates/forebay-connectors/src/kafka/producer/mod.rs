@@ -135,7 +135,10 @@ impl Delivery {
 async fn settled(outcome: &mut watch::Receiver<Outcome>) -> Result<i64> {
     match outcome.wait_for(Option::is_some).await {
         Ok(settled) => settled.clone().unwrap_or(Ok(-1)),
-        Err(_) => Err(Error::new(&codes::SOURCE_UNAVAILABLE, "the producer was closed before the record was written")),
+        Err(_) => Err(Error::new(
+            &codes::SOURCE_UNAVAILABLE,
+            "the producer was closed before the record was written",
+        )),
     }
 }
 
@@ -203,7 +206,8 @@ impl Producer {
         if let Some(topic) = topics.get(name) {
             return Ok(Arc::clone(topic));
         }
-        let queues: Vec<_> = partitions.into_iter().map(|partition| Arc::new(Queue::new(partition))).collect();
+        let queues: Vec<_> =
+            partitions.into_iter().map(|partition| Arc::new(Queue::new(partition))).collect();
         for queue in &queues {
             let sending = sender::run(
                 self.client.clone(),
@@ -221,13 +225,16 @@ impl Producer {
 
     async fn find_partitions(&self, name: &str, wanted: &Topics) -> Result<Vec<Partition>> {
         let metadata = self.client.metadata_or_create(wanted).await?;
-        let topic = metadata.topics.get(name).ok_or_else(|| unavailable("the cluster", "no word about the topic"))?;
+        let topic =
+            metadata.topics.get(name).ok_or_else(|| unavailable("the cluster", "no word about the topic"))?;
         if let Some(error) = topic.error {
             let refusal = refused(error, &format_args!("topic `{name}`"));
             // A topic that is being created is unknown for a moment.
             return Err(refusal.with_retry(is_stale_leader(error) || error.is_retriable()));
         }
-        if topic.partitions.is_empty() || topic.partitions.values().any(|partition| partition.leader.is_none()) {
+        if topic.partitions.is_empty()
+            || topic.partitions.values().any(|partition| partition.leader.is_none())
+        {
             return Err(unavailable("the cluster", format!("topic `{name}` has no leader yet")));
         }
         Ok(metadata.partitions().collect())

@@ -88,7 +88,8 @@ impl Queue {
         loop {
             let deadline = {
                 let mut state = self.state.lock();
-                let due = state.hurry || state.open.as_ref().is_some_and(|batch| batch.since.elapsed() >= linger);
+                let due =
+                    state.hurry || state.open.as_ref().is_some_and(|batch| batch.since.elapsed() >= linger);
                 let mut batch = state.full.pop_front();
                 if batch.is_none() && due {
                     batch = state.open.take();

@@ -93,7 +93,8 @@ async fn deliver(
         };
         let pause = backoff.pause();
         if Instant::now() + pause >= deadline {
-            let message = format!("records for {partition} were not written in {:?}", config.delivery_timeout);
+            let message =
+                format!("records for {partition} were not written in {:?}", config.delivery_timeout);
             return Err(Error::new(&codes::SOURCE_UNAVAILABLE, message).caused_by(failure));
         }
         tracing::debug!(%failure, %partition, "sending again");
@@ -112,8 +113,9 @@ fn forgot_us(refusal: ResponseError) -> bool {
 
 fn too_large(refusal: ResponseError, error: Error) -> Error {
     match refusal {
-        ResponseError::MessageTooLarge | ResponseError::RecordListTooLarge => error
-            .with_hint("Raise the topic's `max.message.bytes`, or lower `kafka.batch.size` if single records are small."),
+        ResponseError::MessageTooLarge | ResponseError::RecordListTooLarge => error.with_hint(
+            "Raise the topic's `max.message.bytes`, or lower `kafka.batch.size` if single records are small.",
+        ),
         _ => error,
     }
 }
@@ -127,7 +129,9 @@ impl Identity {
     /// The batch as this identity's next.
     fn sign(self, batch: &Waiting) -> Result<bytes::Bytes> {
         let builder = batch.builder.clone().producer(self.id, self.epoch, self.sequence);
-        builder.build().map_err(|error| Error::new(&codes::BAD_VALUE, "records do not make a batch").caused_by(error))
+        builder
+            .build()
+            .map_err(|error| Error::new(&codes::BAD_VALUE, "records do not make a batch").caused_by(error))
     }
 
     /// Sequence numbers go from the greatest back to 0.

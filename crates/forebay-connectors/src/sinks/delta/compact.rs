@@ -80,7 +80,7 @@ fn choose(small: Vec<Small>, target_size: u64) -> Vec<Vec<Small>> {
     }
     let mut groups = Vec::new();
     for mut files in partitions.into_values() {
-        files.sort_by(|a, b| b.size.cmp(&a.size));
+        files.sort_by_key(|file| std::cmp::Reverse(file.size));
         let mut total: u64 = files.iter().map(|file| file.size).sum();
         while files.len() > 1 && files[0].size > total - files[0].size {
             total -= files.remove(0).size;

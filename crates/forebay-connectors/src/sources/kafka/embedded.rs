@@ -75,7 +75,9 @@ impl Transport for Embedded {
             }
         };
         let stop = self.stop.clone();
-        tokio::spawn(async move { stop.run_until_cancelled(async { tokio::join!(fetching, leading) }).await });
+        tokio::spawn(
+            async move { stop.run_until_cancelled(async { tokio::join!(fetching, leading) }).await },
+        );
     }
 
     async fn show(&self, _group: &str, _positions: &Positions) -> Result<()> {
@@ -138,13 +140,14 @@ fn read(log: &Log, question: &Question) -> Result<Fetched, Failure> {
     let Question { partition, from, .. } = question;
     match log.read(&partition.topic, partition.index, *from, READ_BYTES, true) {
         Ok(found) => {
-            let chunk = chunk_of(partition, *from, found.batches, Aborted::default()).map_err(Failure::Fatal)?;
+            let chunk =
+                chunk_of(partition, *from, found.batches, Aborted::default()).map_err(Failure::Fatal)?;
             Ok(Fetched { chunk, end: found.high_watermark })
         }
         // A topic that is gone is found out by the source, which knows what to make of it.
-        Err(LogError::OffsetOutOfRange { .. } | LogError::UnknownTopic(_) | LogError::UnknownPartition { .. }) => {
-            Err(Failure::OutOfRange)
-        }
+        Err(
+            LogError::OffsetOutOfRange { .. } | LogError::UnknownTopic(_) | LogError::UnknownPartition { .. },
+        ) => Err(Failure::OutOfRange),
         Err(error) => Err(Failure::Fatal(failed(partition, &error))),
     }
 }

@@ -108,8 +108,7 @@ impl EnvelopeBuilder {
     pub(super) fn finish(&mut self, partition: &Partition, next: i64) -> Result<Envelope> {
         let buffers: Arc<[Buffer]> = std::mem::take(&mut self.buffers).into();
         self.bytes = 0;
-        let keys =
-            if self.wanted.keys { Some(self.keys.finish(Arc::clone(&buffers))?) } else { None };
+        let keys = if self.wanted.keys { Some(self.keys.finish(Arc::clone(&buffers))?) } else { None };
         Ok(Envelope {
             partition: partition.clone(),
             next: Position(next),
@@ -191,7 +190,8 @@ impl HeadersBuilder {
         let lengths = std::mem::take(&mut self.lengths);
         let nulls = NullBuffer::from_iter(lengths.iter().map(|length| *length > 0));
         let offsets = OffsetBuffer::from_lengths(lengths);
-        let list = ListArray::try_new(element.clone(), offsets, Arc::new(pairs), Some(nulls)).map_err(broken)?;
+        let list =
+            ListArray::try_new(element.clone(), offsets, Arc::new(pairs), Some(nulls)).map_err(broken)?;
         debug_assert_eq!(list.data_type(), &headers_type());
         Ok(Arc::new(list))
     }
@@ -209,7 +209,7 @@ fn not_a_list() -> Error {
 mod tests {
     use super::*;
     use arrow::array::AsArray;
-    use forebay_log::records::{BatchBuilder, Batch, Compression, Scratch};
+    use forebay_log::records::{Batch, BatchBuilder, Compression, Scratch};
 
     #[test]
     fn views_share_the_batch_and_nulls_stay_null() {

@@ -131,7 +131,9 @@ fn deliver(inbox: &Inbox, config: &ClientConfig, questions: &[Question], answer:
     for question in questions {
         let place = format_args!("to read {} at offset {}", question.partition, question.from).to_string();
         let data = by_partition.remove(&question.partition);
-        let error = whole.or_else(|| data.as_ref().map_or(Some(ResponseError::UnknownServerError), |d| d.error_code.err()));
+        let error = whole.or_else(|| {
+            data.as_ref().map_or(Some(ResponseError::UnknownServerError), |d| d.error_code.err())
+        });
         match (error, data) {
             (None, Some(data)) => inbox.deliver(question, understand(config, question, data)),
             (Some(ResponseError::OffsetOutOfRange), _) => inbox.deliver(question, Err(Failure::OutOfRange)),
@@ -155,8 +157,8 @@ fn deliver(inbox: &Inbox, config: &ClientConfig, questions: &[Question], answer:
 
 fn understand(config: &ClientConfig, question: &Question, data: PartitionData) -> Result<Fetched, Failure> {
     let end = match config.isolation {
-        Isolation::ReadCommitted => data.last_stable_offset,
-        Isolation::ReadUncommitted => data.high_watermark,
+        Isolation::ReadCommitted if data.last_stable_offset >= 0 => data.last_stable_offset,
+        Isolation::ReadCommitted | Isolation::ReadUncommitted => data.high_watermark,
     };
     let aborted = data.aborted_transactions.unwrap_or_default();
     let aborted = Aborted::new(aborted.iter().map(|void| (void.producer_id.0, void.first_offset)));

@@ -195,6 +195,18 @@ impl Inbox {
         taken
     }
 
+    /// Slots that failed begin anew at these positions.
+    pub(super) fn mend<'a>(&self, positions: impl Iterator<Item = (&'a Partition, i64)>) {
+        let mut slots = self.slots.lock();
+        for (partition, at) in positions {
+            if let Some(slot) = slots.get_mut(partition).filter(|slot| slot.failure.is_some()) {
+                slot.seek(at);
+            }
+        }
+        drop(slots);
+        self.asking.notify_waiters();
+    }
+
     /// Puts the rest of a chunk back to the front: it belongs to the next epoch.
     pub(super) fn put_back(&self, partition: &Partition, chunk: Chunk) {
         let mut slots = self.slots.lock();
@@ -256,7 +268,9 @@ impl Inbox {
         };
         partitions
             .iter()
-            .map(|(partition, from)| Some((partition.clone(), (*from).max(forebay_core::Position(end(partition)?)))))
+            .map(|(partition, from)| {
+                Some((partition.clone(), (*from).max(forebay_core::Position(end(partition)?))))
+            })
             .collect()
     }
 
@@ -371,7 +385,11 @@ impl Inbox {
     /// Partitions whose leader is not known.
     pub(super) fn without_leader(&self) -> Vec<Partition> {
         let slots = self.slots.lock();
-        slots.iter().filter(|(_, slot)| slot.leader.is_none()).map(|(partition, _)| partition.clone()).collect()
+        slots
+            .iter()
+            .filter(|(_, slot)| slot.leader.is_none())
+            .map(|(partition, _)| partition.clone())
+            .collect()
     }
 
     /// Returns when a slot has no leader.
@@ -412,12 +430,8 @@ mod tests {
     fn bring(inbox: &Inbox, next: i64, bytes: usize, end: i64) -> bool {
         let (questions, _) = inbox.to_fetch(1);
         let Some(question) = questions.first() else { return false };
-        let chunk = Chunk {
-            from: question.from,
-            next,
-            batches: vec![0; bytes].into(),
-            aborted: Aborted::default(),
-        };
+        let chunk =
+            Chunk { from: question.from, next, batches: vec![0; bytes].into(), aborted: Aborted::default() };
         inbox.deliver(question, Ok(Fetched { chunk: Some(chunk), end }));
         true
     }

@@ -45,7 +45,7 @@ pub(super) struct Reading {
 pub(super) fn lane(reading: Reading, ranges: Vec<PositionRange>) -> forebay_core::source::Lane {
     let parts = ranges.into_iter().map(Part::new).collect();
     let builder = EnvelopeBuilder::new(reading.wanted);
-    let lane = Lane { reading, parts, turn: 0, builder, ready: VecDeque::new() };
+    let lane = Lane { reading, parts, turn: 0, current: None, builder, ready: VecDeque::new() };
     futures::stream::try_unfold(lane, |mut lane| async move {
         Ok(lane.next().await?.map(|envelope| (envelope, lane)))
     })
@@ -77,7 +77,10 @@ struct Lane {
     parts: Vec<Part>,
     /// Whose turn it is.
     turn: usize,
+    /// The part whose chunk is being read, and what is left of the chunk.
+    current: Option<(usize, Chunk)>,
     builder: EnvelopeBuilder,
+    /// Usually one; a batch of very many records makes several.
     ready: VecDeque<Envelope>,
 }
 
@@ -93,6 +96,10 @@ impl Lane {
         loop {
             if let Some(envelope) = self.ready.pop_front() {
                 return Ok(Some(envelope));
+            }
+            if let Some((index, chunk)) = self.current.take() {
+                self.read(index, chunk)?;
+                continue;
             }
             self.parts.retain(|part| !part.is_done());
             if self.parts.is_empty() {
@@ -122,7 +129,7 @@ impl Lane {
         self.parts.iter().map(|part| &part.range.partition)
     }
 
-    /// Reads one chunk of the first part that has one; false if none has.
+    /// Takes a chunk of the first part that has one; false if none has.
     async fn take_one(&mut self) -> Result<bool> {
         for step in 0..self.parts.len() {
             let index = (self.turn + step) % self.parts.len();
@@ -130,7 +137,7 @@ impl Lane {
             match self.reading.inbox.take(&part.range.partition, part.at) {
                 Taken::Nothing => {}
                 Taken::Chunk(chunk) => {
-                    self.read(index, chunk)?;
+                    self.current = Some((index, chunk));
                     self.turn = index + 1;
                     return Ok(true);
                 }
@@ -144,11 +151,16 @@ impl Lane {
         Ok(false)
     }
 
-    /// Hands out a chunk's records, and those of the next chunks while they are there and the envelope has room.
+    /// Reads up to the next envelope. One at a time, so that its bytes are still in the caches of the core when they
+    /// are decoded, and their buffers go round. An envelope with room goes on with the next chunk if it is there.
     fn read(&mut self, index: usize, mut chunk: Chunk) -> Result<()> {
         loop {
             self.read_chunk(index, &mut chunk)?;
             let part = &self.parts[index];
+            if !self.ready.is_empty() && !part.is_done() && !chunk.batches.is_empty() {
+                self.current = Some((index, chunk));
+                return Ok(());
+            }
             if part.is_done() {
                 if !chunk.batches.is_empty() {
                     chunk.from = part.end();
@@ -165,9 +177,12 @@ impl Lane {
         }
     }
 
-    /// Walks batches up to the end of the chunk or of the range. What is left belongs to the next range.
+    /// Walks batches up to a full envelope, the end of the chunk or the end of the range. What is left behind the
+    /// range belongs to the next one.
     fn read_chunk(&mut self, index: usize, chunk: &mut Chunk) -> Result<()> {
-        while let Some(batch) = Batches::new(&chunk.batches).next() {
+        while self.ready.is_empty()
+            && let Some(batch) = Batches::new(&chunk.batches).next()
+        {
             let part = &self.parts[index];
             let partition = part.range.partition.clone();
             let batch = batch.map_err(|error| bad_batch(&partition, part.at, error))?;
@@ -190,8 +205,10 @@ impl Lane {
             }
             chunk.batches.advance(batch.bytes.len());
         }
-        let part = &mut self.parts[index];
-        part.at = part.at.max(chunk.next.min(part.end()));
+        if chunk.batches.is_empty() {
+            let part = &mut self.parts[index];
+            part.at = part.at.max(chunk.next.min(part.end()));
+        }
         Ok(())
     }
 
@@ -284,7 +301,8 @@ impl Lane {
             return Ok(());
         }
         let partitions: Vec<String> = self.partitions().map(ToString::to_string).collect();
-        let message = format!("nothing arrived from {} for {:?}", partitions.join(", "), self.reading.patience);
+        let message =
+            format!("nothing arrived from {} for {:?}", partitions.join(", "), self.reading.patience);
         Err(Error::new(&codes::SOURCE_UNAVAILABLE, message))
     }
 }
@@ -317,7 +335,8 @@ impl From<Error> for Unreadable {
 pub(super) fn balance(ranges: &[PositionRange], lanes: usize) -> Vec<Vec<PositionRange>> {
     let mut sorted: Vec<&PositionRange> = ranges.iter().filter(|range| !range.is_empty()).collect();
     sorted.sort_by_key(|range| std::cmp::Reverse(range.to.0.abs_diff(range.from.0)));
-    let mut dealt: Vec<(u64, Vec<PositionRange>)> = vec![(0, Vec::new()); lanes.clamp(1, sorted.len().max(1))];
+    let mut dealt: Vec<(u64, Vec<PositionRange>)> =
+        vec![(0, Vec::new()); lanes.clamp(1, sorted.len().max(1))];
     for range in sorted {
         if let Some((load, lane)) = dealt.iter_mut().min_by_key(|(load, _)| *load) {
             *load = load.saturating_add(range.to.0.abs_diff(range.from.0));

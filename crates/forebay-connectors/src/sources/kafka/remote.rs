@@ -41,7 +41,12 @@ impl Remote {
     pub(super) fn new(config: ClientConfig, inbox: Arc<Inbox>) -> Result<Self> {
         let shared = Arc::new(Shared { client: Client::new(config)?, inbox });
         let stop = CancellationToken::new();
-        Ok(Self { shared, started: Mutex::new(false), stop: stop.clone(), _stop_when_dropped: stop.drop_guard() })
+        Ok(Self {
+            shared,
+            started: Mutex::new(false),
+            stop: stop.clone(),
+            _stop_when_dropped: stop.drop_guard(),
+        })
     }
 }
 
@@ -123,7 +128,12 @@ async fn keep_track(shared: Arc<Shared>, stop: CancellationToken) {
 ///
 /// # Errors
 /// `BAD_BATCH` if the first bytes are no batch. Damage behind a good batch is found when it comes first.
-pub(super) fn chunk_of(partition: &Partition, from: i64, bytes: Bytes, aborted: Aborted) -> Result<Option<Chunk>> {
+pub(super) fn chunk_of(
+    partition: &Partition,
+    from: i64,
+    bytes: Bytes,
+    aborted: Aborted,
+) -> Result<Option<Chunk>> {
     let mut next = from;
     let mut batches = Batches::new(&bytes);
     let mut whole = 0;
@@ -140,8 +150,11 @@ pub(super) fn chunk_of(partition: &Partition, from: i64, bytes: Bytes, aborted: 
     if whole == 0 && !bytes.is_empty() {
         return Err(bad_batch(partition, from, "the broker sent part of a batch and nothing else"));
     }
+    if whole > 0 && next <= from {
+        return Err(bad_batch(partition, from, "the batches that came end before the position that was asked for"));
+    }
     let chunk = Chunk { from, next, batches: bytes.slice(..whole), aborted };
-    Ok((next > from).then_some(chunk))
+    Ok((whole > 0).then_some(chunk))
 }
 
 /// The error for a batch that cannot be trusted.

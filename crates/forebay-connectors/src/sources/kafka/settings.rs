@@ -87,7 +87,9 @@ impl Settings {
             end,
             fail_on_data_loss: options.bool("failOnDataLoss"),
             group,
-            max_batch_bytes: options.size("maxBatchBytes").map_or(64 << 20, |bytes| bytes.min(1 << 30) as usize),
+            max_batch_bytes: options
+                .size("maxBatchBytes")
+                .map_or(64 << 20, |bytes| bytes.min(1 << 30) as usize),
         })
     }
 }
@@ -152,8 +154,9 @@ fn subscription(options: &Options) -> Result<Subscription> {
             Ok(Subscription::Pattern(pattern))
         }
         (None, None, Some(text)) => {
-            let topics: BTreeMap<String, Vec<i32>> = serde_json::from_str(text)
-                .map_err(|error| bad("assign", "expected JSON such as {\"topicA\":[0,1]}").caused_by(error))?;
+            let topics: BTreeMap<String, Vec<i32>> = serde_json::from_str(text).map_err(|error| {
+                bad("assign", "expected JSON such as {\"topicA\":[0,1]}").caused_by(error)
+            })?;
             let mut partitions: Vec<Partition> = topics
                 .iter()
                 .flat_map(|(topic, numbers)| numbers.iter().map(|n| Partition::new(topic.as_str(), *n)))
@@ -245,7 +248,8 @@ mod tests {
     #[test]
     fn a_new_query_starts_at_the_latest_unless_told() {
         assert_eq!(read(&[("subscribe", "a")]).unwrap().start, Edges::All(Edge::Latest));
-        let each = read(&[("subscribe", "a"), ("startingOffsets", "{\"A\":{\"0\":5,\"1\":-1,\"2\":-2}}")]).unwrap();
+        let each =
+            read(&[("subscribe", "a"), ("startingOffsets", "{\"A\":{\"0\":5,\"1\":-1,\"2\":-2}}")]).unwrap();
         let expected = [(0, Edge::Offset(5)), (1, Edge::Latest), (2, Edge::Earliest)];
         let expected = expected.map(|(index, edge)| (Partition::new("A", index), edge)).into();
         assert_eq!(each.start, Edges::Each(expected));

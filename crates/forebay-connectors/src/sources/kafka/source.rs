@@ -23,8 +23,8 @@ use super::settings::{Edge, Edges, Settings, Subscription};
 use super::transport::{FoundTopic, Transport};
 use crate::kafka::{At, ClientConfig};
 
-/// Bytes that all partitions together may have waiting, times the bound of one.
-const TOTAL_OVER_SLOT: usize = 12;
+/// Bytes that all partitions together may have waiting, as they were fetched.
+const TOTAL_BYTES: usize = 32 << 20;
 
 /// How often, and after what pause, a partition that is missing is looked for before it counts as gone.
 const MISSING_LOOKS: u32 = 4;
@@ -63,13 +63,16 @@ impl KafkaSource {
         let settings = Settings::new(options)?;
         let mut client_options = options.passed_on().clone();
         if log.is_some() {
-            client_options.entry("kafka.bootstrap.servers".to_owned()).or_insert_with(|| "embedded:0".to_owned());
+            client_options
+                .entry("kafka.bootstrap.servers".to_owned())
+                .or_insert_with(|| "embedded:0".to_owned());
         }
         let config = ClientConfig::from_options(&client_options)?;
         let warnings = config.warnings.clone();
         let slot = config.partition_fetch_bytes.unsigned_abs() as usize;
-        let inbox = Arc::new(Inbox::new(Bounds { slot, total: slot * TOTAL_OVER_SLOT }));
-        let (patience, check_crcs, max_age) = (config.retry_timeout, config.check_crcs, config.metadata_max_age);
+        let inbox = Arc::new(Inbox::new(Bounds { slot, total: TOTAL_BYTES.max(slot) }));
+        let (patience, check_crcs, max_age) =
+            (config.retry_timeout, config.check_crcs, config.metadata_max_age);
         let transport: Arc<dyn Transport> = match log {
             Some(log) => Arc::new(Embedded::new(log, Arc::clone(&inbox))),
             None => Arc::new(Remote::new(config, Arc::clone(&inbox))?),
@@ -225,7 +228,9 @@ impl KafkaSource {
         let latest = self.offsets(At::Latest).await?;
         let mut found = Available::default();
         for partition in &self.partitions {
-            let (Some(first), Some(last)) = (earliest.get(partition), latest.get(partition)) else { continue };
+            let (Some(first), Some(last)) = (earliest.get(partition), latest.get(partition)) else {
+                continue;
+            };
             let mut end = Position(*last);
             match from.get(partition) {
                 None => {
@@ -293,6 +298,7 @@ impl Source for KafkaSource {
     async fn available(&mut self, from: &Positions) -> Result<Available> {
         let woken = std::mem::take(&mut self.woken);
         let known = if woken && self.list_is_fresh() { self.inbox.ends(from) } else { None };
+        let asked = known.is_none();
         let mut found = match known {
             Some(ends) => Available { ends, ..Available::default() },
             None => self.ask_available(from).await?,
@@ -302,6 +308,9 @@ impl Source for KafkaSource {
         positions.extend(found.new.clone());
         positions.extend(found.moved.clone());
         self.follow(&positions);
+        if asked {
+            self.inbox.mend(positions.iter().map(|(partition, at)| (partition, at.0)));
+        }
         Ok(found)
     }
 
@@ -345,6 +354,8 @@ impl Source for KafkaSource {
 
     async fn read(&mut self, ranges: &[PositionRange], lanes: usize) -> Result<Vec<Lane>> {
         self.transport.start();
+        // A lane that failed is read again from the start of its range.
+        self.inbox.mend(ranges.iter().map(|range| (&range.partition, range.from.0)));
         Ok(balance(ranges, lanes).into_iter().map(|ranges| lane(self.reading.clone(), ranges)).collect())
     }
 

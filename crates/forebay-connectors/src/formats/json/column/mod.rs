@@ -69,8 +69,8 @@ pub(super) struct Object {
     pub(super) fields: Vec<FieldColumn>,
     /// Where a key belongs; only for objects of many fields, few are compared one by one.
     pub(super) index: HashMap<Box<[u8]>, usize>,
-    /// What stood before each value of the object that was read last.
-    pub(super) glue: Vec<Glue>,
+    /// What stood before each value of the objects that were read last.
+    pub(super) glue: Glue,
     pub(super) rows: usize,
     pub(super) nulls: Nulls,
     pub(super) arrow_fields: Fields,

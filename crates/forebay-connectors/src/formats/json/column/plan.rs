@@ -6,6 +6,7 @@ use std::fmt;
 use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
 use forebay_core::error::{Error, Result, codes};
 
+use super::super::glue::Glue;
 use super::{Column, FieldColumn, Fixed, List, Map, Nulls, Object, VarBytes};
 
 /// Objects of more fields than this find keys by hash.
@@ -44,7 +45,7 @@ fn object(fields: &Fields, path: &mut Vec<String>) -> Result<Object> {
     Ok(Object {
         fields: columns,
         index,
-        glue: Vec::new(),
+        glue: Glue::default(),
         rows: 0,
         nulls: Nulls::default(),
         arrow_fields: fields.clone(),

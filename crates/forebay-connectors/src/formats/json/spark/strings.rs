@@ -2,6 +2,10 @@
 
 use super::tokens::{Broken, Step, Tokens};
 
+/// Jackson counts a string when it is whole, and before that whenever another piece of this many characters is full:
+/// a string that is a little too long is read to its end, one that is much too long breaks off inside.
+const SEGMENT: usize = 65_536;
+
 impl Tokens<'_> {
     /// Reads a string up to this quote; `keep` is whether anybody wants its text.
     pub(super) fn finish_string(&mut self, quote: u8, keep: bool) -> Step {
@@ -17,7 +21,7 @@ impl Tokens<'_> {
             } else {
                 self.flush(&mut high);
                 if byte == quote {
-                    return Ok(());
+                    return if keep && units > self.max_string { Err(Broken) } else { Ok(()) };
                 }
                 if byte < 0x20 {
                     return Err(Broken);
@@ -26,7 +30,7 @@ impl Tokens<'_> {
                 // UTF-16 units: none for a continuation byte, two for a sequence of four.
                 units += usize::from(byte & 0xc0 != 0x80) + usize::from(byte >= 0xf0);
             }
-            if keep && units > self.max_string {
+            if keep && units > self.max_string.saturating_add(SEGMENT) {
                 return Err(Broken);
             }
             if !keep {

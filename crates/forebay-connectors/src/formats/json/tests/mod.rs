@@ -125,7 +125,10 @@ pub(super) fn render(array: &dyn Array, row: usize) -> Value {
             let entries = array.as_map().value(row);
             let (keys, values) = (entries.column(0).as_string::<i32>(), entries.column(1));
             let pairs = (0..entries.len()).map(|index| (keys.value(index).to_owned(), render(values, index)));
-            Value::Object(pairs.collect::<Map<_, _>>())
+            let pairs: Vec<(String, Value)> = pairs.collect();
+            let object: Map<String, Value> = pairs.iter().cloned().collect();
+            // Spark keeps both entries of a key that is there twice.
+            if object.len() < pairs.len() { json!({ "$map": pairs }) } else { Value::Object(object) }
         }
         other => panic!("no case has {other}"),
     }

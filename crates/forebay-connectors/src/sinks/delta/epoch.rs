@@ -1,0 +1,127 @@
+//! The end of an epoch: its one commit, or the removal of its files.
+//!
+//! What must stay true: files are removed only when it is certain that no version names them. While a commit runs,
+//! or after one whose outcome is not known, they stay; better some bytes too many than a row too few.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arrow::datatypes::SchemaRef;
+use forebay_core::error::codes;
+use forebay_core::sink::EpochId;
+use forebay_core::{Error, Result};
+
+use super::action::{Action, CommitInfo, Txn};
+use super::commit::{KillPoints, Linking, Verdict, commit};
+use super::config::Config;
+use super::file::Finished;
+use super::fit::{Fit, Outcome};
+use super::table::{Change, Head};
+use super::writer::EpochShape;
+use super::{DeltaSink, fault, open};
+
+const KILL_POINTS: KillPoints =
+    KillPoints { before: Some("sink.delta.commit.before"), after: Some("sink.delta.commit.after") };
+
+/// The epoch that is being written.
+pub(super) struct Current {
+    pub shape: Arc<EpochShape>,
+    pub linking: Arc<Linking>,
+    /// A commit is running, or ran and was not waited for.
+    pub busy: Arc<AtomicBool>,
+}
+
+impl DeltaSink {
+    /// Commits the files on a blocking thread; true if a version was written, false if the epoch was there.
+    pub(super) async fn publish(&mut self, id: &EpochId, files: Vec<Finished>) -> Result<bool> {
+        let epoch = epoch_version(id)?;
+        let Some(Current { linking, busy, .. }) = &self.current else {
+            return Err(Error::new(&codes::INTERNAL, "a commit without an epoch"));
+        };
+        let (linking, busy) = (linking.clone(), busy.clone());
+        let table = self.table.clone();
+        let (config, opened) = (self.config.clone(), self.opened()?);
+        let (input, fit, known) =
+            (opened.input.clone(), opened.fit.clone(), opened.txns.get(&id.query_id).copied());
+        let (mut head, id, query_id) = (opened.head.clone(), id.clone(), id.query_id.clone());
+        busy.store(true, Ordering::SeqCst);
+        let run = move || {
+            let mut all = Change::default();
+            let wrote = commit(&table, &mut head, KILL_POINTS, &linking, &mut |head, change| {
+                if change.table {
+                    still_fits(&config, &input, head, &fit)?;
+                }
+                all.txns.extend(change.txns.iter().cloned());
+                all.table = all.table || change.table;
+                let ours = all.txns.iter().filter(|txn| txn.app_id == id.query_id).map(|txn| txn.version);
+                if ours.chain(known).max() >= Some(epoch) {
+                    return Ok(Verdict::Stop);
+                }
+                Ok(Verdict::Write(epoch_actions(&id, epoch, &files, table.clock.now_ms())))
+            });
+            busy.store(linking.may_have_happened(), Ordering::SeqCst);
+            wrote.map(|wrote| (wrote, head, all))
+        };
+        let (wrote, head, mut change) = tokio::task::spawn_blocking(run).await.map_err(fault::task)??;
+        // Columns were compared above: the fit stays, the rest of the table's facts may be new.
+        change.table = false;
+        let upkeep = self.config.upkeep(&head.metadata);
+        let opened = self.opened()?;
+        opened.note(&change);
+        if wrote {
+            opened.txns.insert(query_id, epoch);
+        }
+        (opened.head, opened.upkeep) = (head, upkeep);
+        Ok(wrote)
+    }
+
+    /// Removes the files of an epoch that did not become part of the table.
+    pub(super) async fn discard(&self, current: Current) -> Result<()> {
+        let table = self.table.clone();
+        let remove = move || {
+            for name in current.shape.created.lock().drain(..) {
+                match table.door.remove_file(&table.root.join(&name)) {
+                    Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                        tracing::warn!(file = name, error = %e, "a file of an aborted epoch stays behind");
+                    }
+                    _ => {}
+                }
+            }
+        };
+        tokio::task::spawn_blocking(remove).await.map_err(fault::task)
+    }
+}
+
+/// Delta's txn versions are signed.
+pub(super) fn epoch_version(id: &EpochId) -> Result<i64> {
+    i64::try_from(id.epoch.0)
+        .map_err(|e| Error::new(&codes::INTERNAL, "an epoch beyond all bounds").caused_by(e))
+}
+
+/// After a foreign change of the table between `begin` and `commit`: files written under the old fit may only go in
+/// if the new one is the same. Otherwise the epoch is tried again, and then told what no longer fits.
+fn still_fits(config: &Config, input: &SchemaRef, head: &Head, fit: &Fit) -> Result<()> {
+    match open::try_fit(config, input, head)? {
+        Outcome::Fits(now) if now == *fit => Ok(()),
+        _ => Err(Error::new(&codes::SINK_CONFLICT, "another writer changed the table's columns meanwhile")),
+    }
+}
+
+/// The lines of an epoch's commit, with Spark's names for what it is.
+fn epoch_actions(id: &EpochId, epoch: i64, files: &[Finished], now_ms: i64) -> Vec<Action> {
+    let rows: u64 = files.iter().map(|file| file.rows).sum();
+    let bytes: u64 = files.iter().map(|file| file.size).sum();
+    let info = CommitInfo::new(now_ms, "STREAMING UPDATE", true)
+        .parameter("outputMode", "Append")
+        .parameter("queryId", &id.query_id)
+        .parameter("queryName", &id.query_name)
+        .parameter("epochId", epoch)
+        .metric("numAddedFiles", files.len())
+        .metric("numRemovedFiles", 0)
+        .metric("numOutputRows", rows)
+        .metric("numOutputBytes", bytes);
+    let txn = Txn { app_id: id.query_id.clone(), version: epoch, last_updated: Some(now_ms) };
+    let mut actions = vec![Action::CommitInfo(info), Action::Txn(txn)];
+    actions.extend(files.iter().map(|file| Action::Add(file.add(now_ms, true))));
+    actions
+}

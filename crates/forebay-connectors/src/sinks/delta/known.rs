@@ -1,0 +1,116 @@
+//! What the sink knows of the table between epochs, and how that stays true while others write.
+//!
+//! The head moves along the log; the newest `txn` of the query is looked up once by delta-rs (which knows the log's
+//! past) and then kept by watching what comes by. What must stay true: no commit is stepped over without its `txn`s
+//! being noted, and the fit belongs to the head.
+
+use std::collections::BTreeMap;
+
+use arrow::datatypes::SchemaRef;
+use deltalake_core::DeltaTable;
+use forebay_core::error::codes;
+use forebay_core::{Error, Result};
+
+use super::config::Upkeep;
+use super::fit::Fit;
+use super::table::{Change, Head, last_txn};
+use super::{DeltaSink, fault, open};
+
+/// The table as this sink knows it.
+pub(super) struct Opened {
+    pub input: SchemaRef,
+    pub head: Head,
+    pub fit: Fit,
+    pub upkeep: Upkeep,
+    /// Kept until the first epoch tells which query to look for.
+    pub loaded: Option<DeltaTable>,
+    /// The query whose past was looked up.
+    pub asked: Option<String>,
+    /// The newest `txn` of each application that was looked up or came by.
+    pub txns: BTreeMap<String, i64>,
+}
+
+impl Opened {
+    /// Keeps the newest `txn` of each application.
+    pub fn note(&mut self, change: &Change) {
+        for txn in &change.txns {
+            let known = self.txns.entry(txn.app_id.clone()).or_insert(txn.version);
+            *known = (*known).max(txn.version);
+        }
+    }
+}
+
+impl DeltaSink {
+    /// Brings the head up to date and answers with the newest epoch of this query in the table.
+    pub(super) async fn catch_up(&mut self, query_id: &str) -> Result<Option<i64>> {
+        let table = self.table.clone();
+        let mut head = self.opened()?.head.clone();
+        let follow = move || table.follow(&mut head).map(|change| (head, change));
+        let (head, change) = tokio::task::spawn_blocking(follow).await.map_err(fault::task)??;
+        if change.reloaded || self.opened()?.asked.as_ref().is_some_and(|asked| asked != query_id) {
+            self.reload().await?;
+        } else {
+            self.moved(head, &change).await?;
+        }
+        let root = self.table.root.clone();
+        let opened = self.opened()?;
+        if let Some(loaded) = opened.loaded.take() {
+            if let Some(version) = last_txn(&loaded, &root, query_id).await? {
+                let known = opened.txns.entry(query_id.to_owned()).or_insert(version);
+                *known = (*known).max(version);
+            }
+            opened.asked = Some(query_id.to_owned());
+        }
+        Ok(opened.txns.get(query_id).copied())
+    }
+
+    /// Takes over a newer head; fits the query again if the table is not what it was.
+    async fn moved(&mut self, head: Head, change: &Change) -> Result<()> {
+        let opened = self.opened()?;
+        opened.note(change);
+        if !change.table {
+            opened.head = head;
+            return Ok(());
+        }
+        let input = opened.input.clone();
+        let same_table = opened.head.metadata.id == head.metadata.id;
+        let (head, fit, since) = open::fit(&self.table, &self.config, &input, head).await?;
+        if !same_table {
+            tracing::warn!(table = %self.table.root.display(), "the table was replaced by another writer");
+        }
+        let upkeep = self.config.upkeep(&head.metadata);
+        let opened = self.opened()?;
+        opened.note(&since);
+        (opened.head, opened.fit, opened.upkeep) = (head, fit, upkeep);
+        Ok(())
+    }
+
+    /// Loads the table anew: its log went on so far that the commits between are gone.
+    async fn reload(&mut self) -> Result<()> {
+        let opened = self.opened()?;
+        let (id, input) = (opened.head.metadata.id.clone(), opened.input.clone());
+        let Some((loaded, head)) = self.table.load().await? else {
+            return Err(Error::new(&codes::SINK_SCHEMA, "the Delta table is gone")
+                .at(self.table.root.display())
+                .with_hint("Restore the table, or start the query with a new checkpoint."));
+        };
+        if head.metadata.id != id {
+            return Err(Error::new(&codes::SINK_SCHEMA, "another table stands where the query's table was")
+                .at(self.table.root.display())
+                .with_hint("Restore the table, or start the query with a new checkpoint."));
+        }
+        let (head, fit, since) = open::fit(&self.table, &self.config, &input, head).await?;
+        self.know(input, open::Ready { head, fit, loaded, since });
+        Ok(())
+    }
+
+    /// Starts from a table that was just loaded.
+    pub(super) fn know(&mut self, input: SchemaRef, ready: open::Ready) {
+        let open::Ready { head, fit, loaded, since } = ready;
+        let upkeep = self.config.upkeep(&head.metadata);
+        let mut opened =
+            Opened { input, head, fit, upkeep, loaded: Some(loaded), asked: None, txns: BTreeMap::new() };
+        opened.note(&since);
+        self.opened = Some(opened);
+    }
+}

@@ -1,0 +1,136 @@
+//! Death at every kill point of the sink, with everything lost that was not fsynced, and a disk that refuses.
+//!
+//! Only in builds with storage faults (feature `faults` of `forebay-storage`); elsewhere these tests have nothing to
+//! do. Each runs this very test binary again as a child, which plays an engine on a folder until it dies.
+
+use std::process::{Command, ExitStatus};
+
+use forebay_core::error::codes;
+use forebay_storage::{FAULTS_BUILT_IN, KILL_POINTS};
+
+use super::*;
+
+const EPOCHS: u64 = 12;
+const CHILD: &str = "sinks::delta::tests::deaths::child";
+
+/// Not a test by itself: writes the epochs that are missing, as an engine would after a restart.
+#[tokio::test(flavor = "multi_thread")]
+async fn child() {
+    let Some(dir) = std::env::var_os("FOREBAY_TEST_LAKE").map(PathBuf::from) else { return };
+    let options = [("path", "t"), ("autoCompact.minNumFiles", "8"), ("delta.checkpointInterval", "3")];
+    let raw = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let mut sink = DeltaSink::new(&Options::parse(&SPEC, &raw).unwrap(), &dir, Door::new()).unwrap();
+    sink.open(rows_schema()).await.unwrap();
+    for number in 0..EPOCHS {
+        let first = i64::try_from(number).unwrap() * 100;
+        let lanes = vec![vec![rows(first..first + 10)], vec![rows(first + 50..first + 60)]];
+        if let Err(error) = write(&mut sink, number, lanes).await {
+            let kind = if error.is_retryable() { "retry" } else { "fatal" };
+            std::fs::write(dir.join("error"), format!("{kind} {}", error.code().id)).unwrap();
+            sink.abort(&epoch(number)).await.unwrap();
+            return;
+        }
+        sink.tidy().await.unwrap();
+        sink.settle().await;
+    }
+}
+
+fn run_child(lake: &Lake, environment: &[(&str, &str)]) -> ExitStatus {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", CHILD, "--nocapture"]).env("FOREBAY_TEST_LAKE", lake.dir.path());
+    command.envs(environment.iter().copied());
+    command.output().unwrap().status
+}
+
+async fn every_row_is_there_once(lake: &Lake) {
+    let found = lake.query("SELECT count(*), count(DISTINCT id), count(DISTINCT name) FROM t").await;
+    let all = (EPOCHS * 20).to_string();
+    assert_eq!(found, [[all.clone(), all.clone(), all]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn death_at_any_point_loses_nothing_and_repeats_nothing() {
+    if !FAULTS_BUILT_IN {
+        return;
+    }
+    let mut deaths = 0;
+    for point in KILL_POINTS.iter().filter(|point| point.starts_with("sink.delta.")) {
+        for hit in [1, 2, 5] {
+            let lake = Lake::new(&[]);
+            let at = format!("{point}:{hit}");
+            let died =
+                !run_child(&lake, &[("FOREBAY_KILL_AT", &at), ("FOREBAY_KILL_MODE", "lose")]).success();
+            assert!(died || hit > 1, "{at} was never reached");
+            deaths += usize::from(died);
+            assert!(run_child(&lake, &[]).success(), "no recovery after {at}");
+            every_row_is_there_once(&lake).await;
+        }
+    }
+    assert!(deaths >= 12, "only {deaths} deaths");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_fsync_is_noticed() {
+    if !FAULTS_BUILT_IN {
+        return;
+    }
+    // Without the log folder's fsync a commit that was reported must be gone after the power cut.
+    for part in ["_delta_log", ".parquet"] {
+        let lake = Lake::new(&[]);
+        let environment = [
+            ("FOREBAY_KILL_AT", "sink.delta.files.after:4"),
+            ("FOREBAY_KILL_MODE", "lose"),
+            ("FOREBAY_SKIP_SYNC", part),
+        ];
+        assert!(!run_child(&lake, &environment).success());
+        let intact = match read::table_provider(&lake.root()).await {
+            Err(_) => false,
+            Ok(_) => {
+                std::panic::AssertUnwindSafe(async {
+                    let context = SessionContext::new();
+                    let reading = read::table_provider(&lake.root()).await.ok()?;
+                    context.register_table("t", reading.provider).ok()?;
+                    let batches = context
+                        .sql("SELECT count(DISTINCT name) AS n FROM t")
+                        .await
+                        .ok()?
+                        .collect()
+                        .await
+                        .ok()?;
+                    let counts: &Int64Array = batches.first()?.column(0).as_any().downcast_ref()?;
+                    Some(counts.value(0))
+                })
+                .0
+                .await
+                    == Some(60)
+            }
+        };
+        assert!(!intact, "nothing noticed that fsyncs of {part} were left out");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_waited_for_and_a_broken_one_is_not() {
+    if !FAULTS_BUILT_IN {
+        return;
+    }
+    for (fault, expected) in [
+        ("enospc:.parquet:3", format!("retry {}", codes::SINK_UNAVAILABLE.id)),
+        ("enospc:_commit_:4", format!("retry {}", codes::SINK_UNAVAILABLE.id)),
+        ("eio:.parquet:3", format!("fatal {}", codes::STORAGE.id)),
+        ("eio:_commit_:4", format!("fatal {}", codes::STORAGE.id)),
+        ("eio:_delta_log:9", format!("fatal {}", codes::STORAGE.id)),
+    ] {
+        let lake = Lake::new(&[]);
+        assert!(run_child(&lake, &[("FOREBAY_FAULT", fault)]).success());
+        let told = std::fs::read_to_string(lake.dir.path().join("error")).unwrap_or_default();
+        assert_eq!(told, expected, "{fault}");
+        if fault.starts_with("enospc") {
+            let named = lake.query("SELECT count(*) FROM t").await;
+            let files = read::table_provider(&lake.root()).await.unwrap().files;
+            assert_eq!(lake.data_files().len(), files, "an aborted epoch left files: {fault} {named:?}");
+        }
+        assert!(run_child(&lake, &[]).success(), "no recovery after {fault}");
+        every_row_is_there_once(&lake).await;
+    }
+}

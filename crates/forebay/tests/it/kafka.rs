@@ -1,0 +1,87 @@
+//! The Kafka source's suite on everything it must work on: Apache Kafka, the embedded log over the network, and the
+//! embedded log read in place.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use forebay_log::server::{Server, ServerOptions};
+use forebay_log::storage::{Log, LogOptions};
+use forebay_storage::Door;
+use tokio_util::sync::CancellationToken;
+
+use crate::kafka_source::{self, Place};
+use crate::support::*;
+
+/// An Apache Kafka of its own, stopped at the end.
+pub struct ApacheKafka {
+    pub address: SocketAddr,
+    port: String,
+    dir: tempfile::TempDir,
+}
+
+impl ApacheKafka {
+    pub fn start() -> Self {
+        let address = free_address();
+        let kafka = Self { address, port: address.port().to_string(), dir: tempfile::tempdir().unwrap() };
+        kafka.run(&["start"]);
+        kafka
+    }
+
+    fn run(&self, action: &[&str]) {
+        let dir = self.dir.path().to_str().unwrap();
+        let place: &[&str] =
+            if action[0] == "start" { &["--port", &self.port, "--dir", dir] } else { &["--port", &self.port] };
+        run_script("scripts/services/kafka.sh", &[action, place].concat());
+    }
+}
+
+impl Drop for ApacheKafka {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new(root().join("scripts/services/kafka.sh"))
+            .args(["stop", "--port", &self.port])
+            .output();
+    }
+}
+
+/// An interpreter with Kafka's Python clients.
+fn python() -> String {
+    root().join("scripts/services/python.sh").display().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_source_on_apache_kafka() {
+    let kafka = ApacheKafka::start();
+    let place = Place::at(&kafka.address.to_string());
+    kafka_source::suite(&place).await.unwrap();
+    kafka_source::apache_suite(&place, &python()).await.unwrap();
+    let kafka = Arc::new(kafka);
+    let restart = async || {
+        let kafka = kafka.clone();
+        let restarting = tokio::task::spawn_blocking(move || {
+            kafka.run(&["stop", "--kill"]);
+            kafka.run(&["start"]);
+        });
+        Ok(restarting.await?)
+    };
+    kafka_source::restart_suite(&place, restart).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_source_on_the_embedded_log_over_the_network() {
+    let log = LogServer::start();
+    kafka_source::suite(&Place::at(&log.address.to_string())).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_source_on_the_embedded_log_in_place() {
+    let data = tempfile::tempdir().unwrap();
+    let log = Log::open(LogOptions::new(data.path()), Door::new()).unwrap();
+    let server = Server::bind("127.0.0.1:0".parse().unwrap(), log.clone(), ServerOptions::default()).await.unwrap();
+    let bootstrap = server.local_addr().to_string();
+    let stop = CancellationToken::new();
+    let serving = tokio::spawn(server.run(stop.clone()));
+    kafka_source::suite(&Place { bootstrap, log: Some(log.clone()) }).await.unwrap();
+    stop.cancel();
+    serving.await.unwrap();
+    log.close().await.unwrap();
+}

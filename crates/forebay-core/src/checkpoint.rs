@@ -73,8 +73,9 @@ impl std::str::FromStr for RecordId {
             })
         };
         parse().ok_or_else(|| {
-            Error::new(&codes::WRONG_USE, format!("`{text}` is not the name of a record"))
-                .with_hint("Records are named TOPIC/PARTITION/OFFSET, as `forebay quarantine ls` prints them.")
+            Error::new(&codes::WRONG_USE, format!("`{text}` is not the name of a record")).with_hint(
+                "Records are named TOPIC/PARTITION/OFFSET, as `forebay quarantine ls` prints them.",
+            )
         })
     }
 }
@@ -207,7 +208,8 @@ mod tests {
         assert_eq!(decide(Some(plan(0)), None, None).unwrap(), replay(0, Ledger::default()));
         assert_eq!(decide(Some(plan(0)), None, Some(Epoch(0))).unwrap(), replay(0, Ledger::default()));
         assert_eq!(decide(Some(plan(3)), Some(commit(2)), None).unwrap(), replay(3, commit(2).ledger));
-        let Recovery::Continue { epoch, positions, ledger } = decide(Some(plan(3)), Some(commit(3)), None).unwrap()
+        let Recovery::Continue { epoch, positions, ledger } =
+            decide(Some(plan(3)), Some(commit(3)), None).unwrap()
         else {
             panic!("epoch 3 is committed")
         };

@@ -14,6 +14,7 @@ pub trait Clock: Send + Sync + std::fmt::Debug {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
+    #[allow(clippy::disallowed_methods, reason = "the clock that is injected everywhere else")]
     fn now_ms(&self) -> i64 {
         chrono::Utc::now().timestamp_millis()
     }

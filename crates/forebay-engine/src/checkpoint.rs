@@ -89,7 +89,8 @@ impl Checkpoint {
         };
         if !journal_path.exists() {
             let header = lines::header(JOURNAL_KIND);
-            door.write_new(&journal_path, header.as_bytes()).map_err(|e| failed(&journal_path, "write", e))?;
+            door.write_new(&journal_path, header.as_bytes())
+                .map_err(|e| failed(&journal_path, "write", e))?;
         }
         let bytes = fs::read(&journal_path).map_err(|e| failed(&journal_path, "read", e))?;
         let (entries, good_len, torn) = parse_journal(&journal_path, &bytes)?;
@@ -276,15 +277,19 @@ fn to_text(value: &impl Serialize) -> Result<String> {
 
 fn bad_lines(path: &Path, error: LinesError) -> Error {
     match &error {
-        LinesError::Version(_) => Error::new(&codes::CHECKPOINT_VERSION, "the checkpoint has another version")
-            .with_detail(error)
-            .at(path.display()),
+        LinesError::Version(_) => {
+            Error::new(&codes::CHECKPOINT_VERSION, "the checkpoint has another version")
+                .with_detail(error)
+                .at(path.display())
+        }
         _ => damaged(path, error),
     }
 }
 
 fn damaged(path: &Path, detail: impl std::fmt::Display) -> Error {
-    Error::new(&codes::CHECKPOINT_DAMAGED, "the checkpoint cannot be read").with_detail(detail).at(path.display())
+    Error::new(&codes::CHECKPOINT_DAMAGED, "the checkpoint cannot be read")
+        .with_detail(detail)
+        .at(path.display())
 }
 
 fn failed(path: &Path, action: &str, error: io::Error) -> Error {
@@ -372,6 +377,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         drop(Checkpoint::open(dir.path(), Door::new(), &identity()).unwrap());
         fs::remove_file(dir.path().join("metadata")).unwrap();
-        assert!(Checkpoint::open(dir.path(), Door::new(), &identity()).is_err(), "a journal without metadata");
+        assert!(
+            Checkpoint::open(dir.path(), Door::new(), &identity()).is_err(),
+            "a journal without metadata"
+        );
     }
 }

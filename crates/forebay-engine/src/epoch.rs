@@ -268,8 +268,9 @@ impl Runner {
 
     /// One attempt at an epoch: everything up to and with the sink's commit.
     async fn attempt(&mut self, plan: &Arc<Plan>, id: &EpochId) -> Result<(Ledger, Written)> {
-        self.quarantine.begin(plan.epoch, &plan.replay)?;
-        let ranges: Vec<PositionRange> = plan.ranges.iter().filter(|range| !range.is_empty()).cloned().collect();
+        self.quarantine.begin(plan.epoch, plan.planned_at_ms, &plan.replay)?;
+        let ranges: Vec<PositionRange> =
+            plan.ranges.iter().filter(|range| !range.is_empty()).cloned().collect();
         let mut streams = self.source.read(&ranges, self.lanes).await?;
         if streams.is_empty() {
             streams.push(Box::pin(futures::stream::empty()));
@@ -489,7 +490,9 @@ impl AbortOnDrop<Result<LaneDone>> {
     async fn join(mut self) -> Result<LaneDone> {
         match (&mut self.0).await {
             Ok(outcome) => outcome,
-            Err(e) => Err(Error::new(&codes::INTERNAL, "a lane of the epoch ended unexpectedly").caused_by(e)),
+            Err(e) => {
+                Err(Error::new(&codes::INTERNAL, "a lane of the epoch ended unexpectedly").caused_by(e))
+            }
         }
     }
 }

@@ -118,29 +118,49 @@ impl Quarantine {
     }
 
     /// Before an epoch is computed: removes what an earlier attempt at the same epoch left behind, and makes room
-    /// or refuses (`QUARANTINE_FULL`, retryable) if the table is at its bound. Entries in `held` are about to be
-    /// decoded again and stay.
-    pub fn begin(&self, epoch: Epoch, held: &[RecordId]) -> Result<()> {
-        let files = epoch_files(&self.dir)?;
-        for file in files.iter().filter(|file| file.epoch >= epoch) {
-            self.remove(file)?;
+    /// or refuses (`QUARANTINE_FULL`, retryable) if the table is at its bound. Entries older than the retention,
+    /// seen from the epoch's own time `now_ms`, go. Entries in `held` are about to be decoded again and stay.
+    pub fn begin(&self, epoch: Epoch, now_ms: i64, held: &[RecordId]) -> Result<()> {
+        let mut files = epoch_files(&self.dir)?;
+        for file in files.extract_if(.., |file| file.epoch >= epoch) {
+            self.remove(&file)?;
+        }
+        if let Some(retention) = self.bounds.retention {
+            let oldest = now_ms.saturating_sub(i64::try_from(retention.as_millis()).unwrap_or(i64::MAX));
+            // Files are in the order of their epochs, so the first that is young enough ends the search.
+            while let Some(file) = files.first() {
+                let entries = read_entries(&file.path)?;
+                if entries.iter().any(|entry| entry.at >= oldest || held.contains(&entry.id)) {
+                    break;
+                }
+                self.remove(file)?;
+                files.remove(0);
+            }
         }
         if self.bytes() < self.bounds.max_bytes {
             return Ok(());
         }
         let mut kept = Vec::new();
         let resolved = self.resolved()?;
-        for file in files.into_iter().filter(|file| file.epoch < epoch) {
+        for file in files {
             let entries = read_entries(&file.path)?;
             let done = |entry: &Entry| resolved.contains_key(&entry.id) && !held.contains(&entry.id);
-            if entries.iter().all(done) { self.remove(&file)? } else { kept.push((file, entries.len() as u64)) }
+            if entries.iter().all(done) {
+                self.remove(&file)?
+            } else {
+                kept.push((file, entries.len() as u64))
+            }
         }
         for (file, entries) in kept {
             if self.bytes() < self.bounds.max_bytes {
                 break;
             }
             if self.bounds.when_full == WhenFull::Stop {
-                let message = format!("the quarantine holds {} bytes, its bound is {}", self.bytes(), self.bounds.max_bytes);
+                let message = format!(
+                    "the quarantine holds {} bytes, its bound is {}",
+                    self.bytes(),
+                    self.bounds.max_bytes
+                );
                 return Err(Error::new(&codes::QUARANTINE_FULL, message).at(self.dir.display()));
             }
             tracing::warn!(path = %file.path.display(), entries, "quarantine full: the oldest entries make room");
@@ -386,12 +406,17 @@ fn to_text(value: &impl Serialize) -> Result<String> {
 }
 
 fn damaged(path: &Path, detail: impl std::fmt::Display) -> Error {
-    Error::new(&codes::STORAGE, "a file of the quarantine cannot be read").with_detail(detail).at(path.display())
+    Error::new(&codes::STORAGE, "a file of the quarantine cannot be read")
+        .with_detail(detail)
+        .at(path.display())
 }
 
 fn failed(path: &Path, error: io::Error) -> Error {
     let retry = error.kind() == io::ErrorKind::StorageFull;
-    Error::new(&codes::STORAGE, "the quarantine cannot be written").at(path.display()).with_retry(retry).caused_by(error)
+    Error::new(&codes::STORAGE, "the quarantine cannot be written")
+        .at(path.display())
+        .with_retry(retry)
+        .caused_by(error)
 }
 
 #[cfg(test)]
@@ -412,7 +437,7 @@ mod tests {
     }
 
     fn put(quarantine: &Quarantine, epoch: u64, offsets: &[i64]) {
-        quarantine.begin(Epoch(epoch), &[]).unwrap();
+        quarantine.begin(Epoch(epoch), 2, &[]).unwrap();
         let mut writer = quarantine.writer(Epoch(epoch), 0);
         for offset in offsets {
             writer.push(&entry(epoch, *offset)).unwrap();
@@ -427,7 +452,8 @@ mod tests {
     #[test]
     fn a_repeated_epoch_leaves_its_records_once() {
         let dir = tempfile::tempdir().unwrap();
-        let quarantine = Quarantine::open(dir.path().into(), Door::new(), QuarantineConfig::default()).unwrap();
+        let quarantine =
+            Quarantine::open(dir.path().into(), Door::new(), QuarantineConfig::default()).unwrap();
         put(&quarantine, 3, &[1, 2]);
         put(&quarantine, 3, &[1, 2]);
         assert_eq!(offsets(&quarantine), [1, 2]);
@@ -439,7 +465,8 @@ mod tests {
     #[test]
     fn a_replayed_record_leaves_the_listing_and_its_request_is_forgotten() {
         let dir = tempfile::tempdir().unwrap();
-        let quarantine = Quarantine::open(dir.path().into(), Door::new(), QuarantineConfig::default()).unwrap();
+        let quarantine =
+            Quarantine::open(dir.path().into(), Door::new(), QuarantineConfig::default()).unwrap();
         put(&quarantine, 0, &[1, 2]);
         let ids = [entry(0, 1).id];
         quarantine.request(&ids).unwrap();
@@ -458,11 +485,28 @@ mod tests {
             let bounds = QuarantineConfig { max_bytes: 100, when_full, ..QuarantineConfig::default() };
             let quarantine = Quarantine::open(dir.path().into(), Door::new(), bounds).unwrap();
             put(&quarantine, 0, &[1, 2]);
-            match (when_full, quarantine.begin(Epoch(1), &[])) {
+            match (when_full, quarantine.begin(Epoch(1), 2, &[])) {
                 (WhenFull::Stop, Err(error)) => assert_eq!(error.code(), &codes::QUARANTINE_FULL),
-                (WhenFull::DropOldest, Ok(())) => assert_eq!((offsets(&quarantine), quarantine.evicted()), (vec![], 2)),
+                (WhenFull::DropOldest, Ok(())) => {
+                    assert_eq!((offsets(&quarantine), quarantine.evicted()), (vec![], 2))
+                }
                 (_, other) => panic!("{other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn entries_older_than_the_retention_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let retention = Some(std::time::Duration::from_millis(100));
+        let bounds = QuarantineConfig { retention, ..QuarantineConfig::default() };
+        let quarantine = Quarantine::open(dir.path().into(), Door::new(), bounds).unwrap();
+        put(&quarantine, 0, &[1]);
+        quarantine.begin(Epoch(1), 102, &[]).unwrap();
+        assert_eq!(offsets(&quarantine), [1], "exactly as old as the retention");
+        quarantine.begin(Epoch(1), 103, &[entry(0, 1).id]).unwrap();
+        assert_eq!(offsets(&quarantine), [1], "about to be replayed");
+        quarantine.begin(Epoch(1), 103, &[]).unwrap();
+        assert!(offsets(&quarantine).is_empty());
     }
 }

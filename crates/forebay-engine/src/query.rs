@@ -114,7 +114,8 @@ impl QueryHandle {
     pub async fn join(self) -> Result<()> {
         match self.task.await {
             Ok(outcome) => outcome,
-            Err(e) => Err(Error::new(&forebay_core::error::codes::INTERNAL, "the query ended unexpectedly").caused_by(e)),
+            Err(e) => Err(Error::new(&forebay_core::error::codes::INTERNAL, "the query ended unexpectedly")
+                .caused_by(e)),
         }
     }
 }

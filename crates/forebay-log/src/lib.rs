@@ -13,6 +13,7 @@
 //! any moment. Everything durable passes the storage door of `forebay-storage`.
 //!
 //! Start reading at [`storage`]; the format is explained in [`records`].
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make and damage files by hand"))]
 
 mod error;
 pub mod records;

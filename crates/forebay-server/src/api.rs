@@ -29,7 +29,10 @@ pub(crate) async fn query(State(shown): State<Shown>, Path(name): Path<String>) 
 /// The newest progress reports, oldest first.
 pub(crate) async fn progress(State(shown): State<Shown>, Path(name): Path<String>) -> Response {
     match find(&shown, &name) {
-        Some(status) => Json(status.recent.iter().map(|report| serde_json::json!(**report)).collect::<Vec<_>>()).into_response(),
+        Some(status) => {
+            Json(status.recent.iter().map(|report| serde_json::json!(**report)).collect::<Vec<_>>())
+                .into_response()
+        }
         None => not_found(&name),
     }
 }

@@ -22,7 +22,9 @@ fn problem_of(status: &QueryStatus) -> Option<Value> {
             (format!("trying again, {attempts} attempts failed"), Some(*since_ms), Some(error))
         }
         QueryState::Failed(error) => ("failed".to_owned(), None, Some(error)),
-        _ if evicted > 0 => (format!("the quarantine is full: {evicted} of its records were dropped"), None, None),
+        _ if evicted > 0 => {
+            (format!("the quarantine is full: {evicted} of its records were dropped"), None, None)
+        }
         _ => return None,
     };
     Some(json!({

@@ -4,6 +4,7 @@
 //! anything, so a slow or hostile client cannot touch the stream. What must stay true: it listens on loopback only,
 //! because it has neither authentication nor TLS yet, and it answers only requests whose `Host` is a loopback name
 //! (a page in a browser cannot reach it by rebinding a name).
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make and damage files by hand"))]
 
 mod api;
 mod health;
@@ -76,7 +77,9 @@ impl Server {
 
     /// Serves until `stop`.
     pub async fn run(self, shown: Shown, stop: CancellationToken) -> std::io::Result<()> {
-        axum::serve(self.listener, router(shown)).with_graceful_shutdown(async move { stop.cancelled().await }).await
+        axum::serve(self.listener, router(shown))
+            .with_graceful_shutdown(async move { stop.cancelled().await })
+            .await
     }
 }
 
@@ -90,7 +93,9 @@ fn router(shown: Shown) -> Router {
         .route("/api/v1/queries/{name}/progress", get(api::progress))
         .route("/api/v1/ledger", get(api::ledger))
         .fallback(async || problem(StatusCode::NOT_FOUND, "no such resource"))
-        .method_not_allowed_fallback(async || problem(StatusCode::METHOD_NOT_ALLOWED, "this resource is read-only"))
+        .method_not_allowed_fallback(async || {
+            problem(StatusCode::METHOD_NOT_ALLOWED, "this resource is read-only")
+        })
         .layer(middleware::from_fn(guard))
         .with_state(shown)
 }
@@ -142,7 +147,9 @@ mod tests {
         for good in ["localhost", "localhost:8080", "127.0.0.1:1", "127.8.8.8", "[::1]:8080"] {
             assert!(is_loopback_host(good), "{good}");
         }
-        for bad in ["", "evil.example", "evil.example:8080", "127.0.0.1.evil.example", "10.0.0.1", "[fe80::1]"] {
+        for bad in
+            ["", "evil.example", "evil.example:8080", "127.0.0.1.evil.example", "10.0.0.1", "[fe80::1]"]
+        {
             assert!(!is_loopback_host(bad), "{bad}");
         }
     }

@@ -28,6 +28,9 @@ pub(crate) async fn metrics(State(shown): State<Shown>) -> Response {
     }
 }
 
+/// Picks one count of a ledger.
+type Fate = fn(&Ledger) -> u64;
+
 #[derive(Debug)]
 struct Queries(Vec<QueryStatus>);
 
@@ -40,7 +43,8 @@ impl Queries {
         gauge: bool,
         value: impl Fn(&QueryStatus) -> u64,
     ) -> Result<(), fmt::Error> {
-        let kind = if gauge { ConstGauge::new(0u64).metric_type() } else { ConstCounter::new(0u64).metric_type() };
+        let kind =
+            if gauge { ConstGauge::new(0u64).metric_type() } else { ConstCounter::new(0u64).metric_type() };
         let mut family = encoder.encode_descriptor(name, help, None, kind)?;
         for status in &self.0 {
             let labels = [("query", status.name.to_string())];
@@ -59,7 +63,7 @@ impl Queries {
 impl Collector for Queries {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let encoder = &mut encoder;
-        let fates: [(&str, fn(&Ledger) -> u64); 11] = [
+        let fates: [(&str, Fate); 11] = [
             ("read", |ledger| ledger.read),
             ("emitted", |ledger| ledger.emitted),
             ("aggregated", |ledger| ledger.aggregated),
@@ -82,10 +86,16 @@ impl Collector for Queries {
             status.committed.map_or(0, |epoch| epoch.0)
         })?;
         self.each(encoder, "lag_records", "Records not read yet", true, |status| status.lag)?;
-        self.each(encoder, "quarantine_bytes", "Bytes in the quarantine", true, |status| status.quarantine_bytes)?;
-        self.each(encoder, "quarantine_evicted", "Quarantined records dropped to make room", false, |status| {
-            status.quarantine_evicted
+        self.each(encoder, "quarantine_bytes", "Bytes in the quarantine", true, |status| {
+            status.quarantine_bytes
         })?;
+        self.each(
+            encoder,
+            "quarantine_evicted",
+            "Quarantined records dropped to make room",
+            false,
+            |status| status.quarantine_evicted,
+        )?;
         self.each(encoder, "up", "1 while the query runs or waits", true, |status| {
             u64::from(status.state.error().is_none())
         })

@@ -10,6 +10,7 @@
 //! or fsync fail. Without the feature every hook is an empty function.
 //!
 //! What must stay true: no other module of Forebay opens a durable file for writing.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make and damage files by hand"))]
 
 mod door;
 #[cfg(feature = "faults")]

@@ -9,8 +9,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// exactly-once sinks.
 #[derive(Debug, Parser)]
 #[command(name = "forebay", version, arg_required_else_help = true, propagate_version = true)]
-#[command(after_help = "Start with `forebay demo`. Every option can also be set as FOREBAY_<NAME> in the environment.\n\
-Exit status: 0 done, 1 failed, 2 wrong use.")]
+#[command(
+    after_help = "Start with `forebay demo`. Every option can also be set as FOREBAY_<NAME> in the environment.\n\
+Exit status: 0 done, 1 failed, 2 wrong use."
+)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,

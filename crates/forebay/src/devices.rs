@@ -108,7 +108,15 @@ impl Devices {
         }
     }
 
-    fn nested(&mut self, out: &mut Vec<u8>, device: u32, temperature: u32, humidity: u32, seconds: i64, now_ms: i64) {
+    fn nested(
+        &mut self,
+        out: &mut Vec<u8>,
+        device: u32,
+        temperature: u32,
+        humidity: u32,
+        seconds: i64,
+        now_ms: i64,
+    ) {
         let time = chrono::DateTime::from_timestamp(seconds, 0).unwrap_or_default();
         let millis = now_ms.rem_euclid(1000);
         let status = ["ok", "ok", "ok", "warn", "fault"][self.random.usize(0..5)];
@@ -150,7 +158,11 @@ struct Hundredths(u32);
 impl std::fmt::Display for Hundredths {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (whole, cents) = (self.0 / 100, self.0 % 100);
-        if cents.is_multiple_of(10) { write!(f, "{whole}.{}", cents / 10) } else { write!(f, "{whole}.{cents:02}") }
+        if cents.is_multiple_of(10) {
+            write!(f, "{whole}.{}", cents / 10)
+        } else {
+            write!(f, "{whole}.{cents:02}")
+        }
     }
 }
 
@@ -162,7 +174,8 @@ mod tests {
     fn an_event_reads_as_python_writes_it() {
         let mut out = Vec::new();
         plant(&mut out, 2, 5_512, 6_170, 1_732_150_000);
-        let text = r#"{"device_id": "device_2", "temperature": 55.12, "humidity": 61.7, "timestamp": 1732150000}"#;
+        let text =
+            r#"{"device_id": "device_2", "temperature": 55.12, "humidity": 61.7, "timestamp": 1732150000}"#;
         assert_eq!(out, text.as_bytes());
         assert_eq!(Hundredths(2_000).to_string(), "20.0");
         assert_eq!(Hundredths(2_005).to_string(), "20.05");

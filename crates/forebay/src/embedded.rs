@@ -10,8 +10,8 @@ use std::path::Path;
 use forebay_core::error::codes;
 use forebay_core::options::Options;
 use forebay_core::{Error, Result};
-use forebay_log::server::{Server, ServerOptions};
 use forebay_log::LogError;
+use forebay_log::server::{Server, ServerOptions};
 use forebay_log::storage::{Log, LogOptions, TopicConfig};
 use forebay_storage::Door;
 use tokio::task::JoinHandle;
@@ -31,15 +31,16 @@ impl Embedded {
     /// Opens the log under `<data>/log` and listens on `address`.
     pub async fn start(data: &Path, address: SocketAddr, door: Door) -> Result<Self> {
         if !address.ip().is_loopback() {
-            return Err(Error::new(&codes::ADDRESS, format!("{address} is not a loopback address")).with_hint(
-                "The embedded log has no authentication yet, so it listens on 127.0.0.1 or [::1] only.",
-            ));
+            return Err(Error::new(&codes::ADDRESS, format!("{address} is not a loopback address"))
+                .with_hint(
+                    "The embedded log has no authentication yet, so it listens on 127.0.0.1 or [::1] only.",
+                ));
         }
         let options = LogOptions::new(data.join("log"));
         let log = Log::open(options, door).map_err(failed)?;
-        let server = Server::bind(address, log.clone(), ServerOptions::default()).await.map_err(|e| {
-            Error::new(&codes::ADDRESS, format!("cannot listen on {address}")).caused_by(e)
-        })?;
+        let server = Server::bind(address, log.clone(), ServerOptions::default())
+            .await
+            .map_err(|e| Error::new(&codes::ADDRESS, format!("cannot listen on {address}")).caused_by(e))?;
         let address = server.local_addr();
         let stop = CancellationToken::new();
         let task = tokio::spawn(server.run(stop.clone()));

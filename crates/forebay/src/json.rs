@@ -16,7 +16,7 @@ use forebay_engine::plan::{JsonDecode, JsonDecoderFactory};
 pub struct FromJson;
 
 impl JsonDecoderFactory for FromJson {
-    fn from_json(&self, schema: SchemaRef, options: &BTreeMap<String, String>) -> Result<JsonDecode> {
+    fn decoder(&self, schema: SchemaRef, options: &BTreeMap<String, String>) -> Result<JsonDecode> {
         let mut raw = options.clone();
         let mode = match raw.remove("mode").map(|mode| mode.to_ascii_uppercase()).as_deref() {
             None | Some("PERMISSIVE") => BadRecordMode::Permissive,

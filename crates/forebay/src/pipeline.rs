@@ -90,7 +90,8 @@ pub async fn start(global: &Global, loaded: &Loaded, overrides: &Overrides) -> R
         };
         queries.push((query.name.clone(), options.start()?));
     }
-    let statuses: Vec<watch::Receiver<QueryStatus>> = queries.iter().map(|(_, query)| query.status()).collect();
+    let statuses: Vec<watch::Receiver<QueryStatus>> =
+        queries.iter().map(|(_, query)| query.status()).collect();
     let http = server.address();
     let stop_server = CancellationToken::new();
     let shown = Shown {
@@ -121,7 +122,8 @@ impl Running {
     /// Waits until all queries have ended, or until `stop`: then each ends after the epoch it is in.
     pub async fn finish(self, stop: impl Future<Output = ()>) -> Result<ExitCode> {
         let stops: Vec<_> = self.queries.iter().map(|(_, query)| query.stopper()).collect();
-        let ends = join_all(self.queries.into_iter().map(|(name, query)| async move { (name, query.join().await) }));
+        let ends =
+            join_all(self.queries.into_iter().map(|(name, query)| async move { (name, query.join().await) }));
         tokio::pin!(ends);
         let outcomes = tokio::select! {
             outcomes = &mut ends => outcomes,
@@ -165,7 +167,8 @@ pub async fn stop_signal() {
 
 /// Starts the embedded log if a source reads from this process's own address and nobody else serves it.
 async fn host_log(global: &Global, sources: &[SourceConfig], door: &Door) -> Result<Option<Embedded>> {
-    let own: Vec<&SourceConfig> = sources.iter().filter(|source| reads_embedded(source, global.kafka)).collect();
+    let own: Vec<&SourceConfig> =
+        sources.iter().filter(|source| reads_embedded(source, global.kafka)).collect();
     if own.is_empty() {
         return Ok(None);
     }
@@ -182,14 +185,14 @@ async fn host_log(global: &Global, sources: &[SourceConfig], door: &Door) -> Res
 
 fn reads_embedded(source: &SourceConfig, listen: SocketAddr) -> bool {
     let bootstrap = source.options.passed_on().get("kafka.bootstrap.servers");
-    source.format == "kafka" && bootstrap.is_some_and(|bootstrap| embedded::is_this_process(bootstrap, listen))
+    source.format == "kafka"
+        && bootstrap.is_some_and(|bootstrap| embedded::is_this_process(bootstrap, listen))
 }
 
 fn source_of<'a>(sources: &'a [SourceConfig], name: &str) -> Result<&'a SourceConfig> {
-    sources
-        .iter()
-        .find(|source| source.name.eq_ignore_ascii_case(name))
-        .ok_or_else(|| Error::new(&codes::INTERNAL, format!("the plan reads `{name}`, which is not a source")))
+    sources.iter().find(|source| source.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
+        Error::new(&codes::INTERNAL, format!("the plan reads `{name}`, which is not a source"))
+    })
 }
 
 fn refuse_unknown(wanted: &[String], queries: &[QueryConfig]) -> Result<()> {

@@ -47,7 +47,8 @@ impl TableResolver for Tables {
     async fn names(&self) -> Result<Vec<String>> {
         let Some(pipeline) = &self.pipeline else { return Ok(Vec::new()) };
         let sources = pipeline.sources.iter().map(|source| source.name.clone());
-        let tables = pipeline.queries.iter().filter(|query| query.format == "delta").map(|query| query.name.clone());
+        let tables =
+            pipeline.queries.iter().filter(|query| query.format == "delta").map(|query| query.name.clone());
         Ok(sources.chain(tables).collect())
     }
 }
@@ -76,8 +77,13 @@ impl Tables {
 
 /// All records that a source has now, decoded if it has a format. Records that do not decode are left out, as the
 /// stream leaves them to its quarantine.
-async fn topic(options: &Options, format: &str, decoder: Option<Arc<dyn Format>>) -> Result<Arc<dyn TableProvider>> {
-    let mut source: Box<dyn Source> = sources::build(format, options, Wanted { keys: true, headers: true }, None)?;
+async fn topic(
+    options: &Options,
+    format: &str,
+    decoder: Option<Arc<dyn Format>>,
+) -> Result<Arc<dyn TableProvider>> {
+    let mut source: Box<dyn Source> =
+        sources::build(format, options, Wanted { keys: true, headers: true }, None)?;
     let none = Default::default();
     // Asked from nowhere, a source names the first position of every partition as new.
     let available = source.available(&none).await?;
@@ -86,7 +92,8 @@ async fn topic(options: &Options, format: &str, decoder: Option<Arc<dyn Format>>
         .iter()
         .filter_map(|(partition, from)| {
             let to = *available.ends.get(partition)?;
-            Some(PositionRange { partition: partition.clone(), from: *from, to }).filter(|range| !range.is_empty())
+            Some(PositionRange { partition: partition.clone(), from: *from, to })
+                .filter(|range| !range.is_empty())
         })
         .collect();
     let schema = decoder.as_ref().map_or_else(envelope_schema, |format| format.schema());

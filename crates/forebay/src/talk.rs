@@ -10,10 +10,11 @@ use crate::cli::{Global, LogFormat};
 /// Starts logging to stderr.
 pub fn start(global: &Global) {
     let filter = EnvFilter::try_new(&global.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let filter = ["datafusion=warn", "delta_kernel=warn", "deltalake_core=warn", "buoyant_kernel=warn", "rustls=warn"]
-        .iter()
-        .filter_map(|directive| directive.parse().ok())
-        .fold(filter, EnvFilter::add_directive);
+    let filter =
+        ["datafusion=warn", "delta_kernel=warn", "deltalake_core=warn", "buoyant_kernel=warn", "rustls=warn"]
+            .iter()
+            .filter_map(|directive| directive.parse().ok())
+            .fold(filter, EnvFilter::add_directive);
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -19,6 +19,8 @@ pub mod delta;
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod scratch;
 
 /// Every sink, in the order of the reference.
 pub static SPECS: &[&ConnectorSpec] = &[&delta::SPEC, &console::SPEC];

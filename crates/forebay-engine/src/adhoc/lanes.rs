@@ -24,7 +24,10 @@ pub type Rows = BoxStream<'static, Result<RecordBatch>>;
 pub fn table(schema: SchemaRef, lanes: Vec<Rows>) -> Result<Arc<dyn TableProvider>> {
     let partitions = lanes
         .into_iter()
-        .map(|rows| Arc::new(Lane { schema: schema.clone(), rows: Mutex::new(Some(rows)) }) as Arc<dyn PartitionStream>)
+        .map(|rows| {
+            Arc::new(Lane { schema: schema.clone(), rows: Mutex::new(Some(rows)) })
+                as Arc<dyn PartitionStream>
+        })
         .collect();
     let table = StreamingTable::try_new(schema, partitions)
         .map_err(|e| Error::new(&codes::INTERNAL, "the topic cannot be read as a table").caused_by(e))?;

@@ -48,7 +48,8 @@ use self::prepared::Prepared;
 pub trait TableResolver: Send + Sync {
     /// The table behind a name (`kind` is `None`), or behind ``delta.`/path` `` (`kind` is `Some("delta")`, in lower
     /// case; also `parquet`, `json`, `csv`, and `kafka` with a topic). `Ok(None)` if there is none; names compare without regard to case.
-    async fn resolve(&self, kind: Option<&str>, name_or_path: &str) -> Result<Option<Arc<dyn TableProvider>>>;
+    async fn resolve(&self, kind: Option<&str>, name_or_path: &str)
+    -> Result<Option<Arc<dyn TableProvider>>>;
 
     /// The names that can be read without a path, for `SHOW TABLES` and for hints.
     async fn names(&self) -> Result<Vec<String>>;
@@ -117,7 +118,10 @@ pub async fn run(
     let frame = DataFrame::new(state, plan);
     let stream = frame.execute_stream().await.map_err(SqlError::planning)?;
     let deadline = limits.time.map(|time| (started + time, time));
-    Ok(Answer { schema: stream.schema(), batches: limited(stream.map(|b| b.map_err(failed)).boxed(), deadline, limits.rows) })
+    Ok(Answer {
+        schema: stream.schema(),
+        batches: limited(stream.map(|b| b.map_err(failed)).boxed(), deadline, limits.rows),
+    })
 }
 
 #[derive(Clone, Copy)]
@@ -193,7 +197,8 @@ fn limited(
             Some((at, time)) => match tokio::time::timeout_at(at, batches.next()).await {
                 Ok(next) => next,
                 Err(_) => {
-                    let error = Error::new(&codes::QUERY_LIMIT, format!("the query took longer than {time:?}"));
+                    let error =
+                        Error::new(&codes::QUERY_LIMIT, format!("the query took longer than {time:?}"));
                     return Some((Err(error), None));
                 }
             },
@@ -202,7 +207,8 @@ fn limited(
             Ok(batch) => {
                 let seen = seen + batch.num_rows() as u64;
                 if let Some(most) = most.filter(|most| seen > *most) {
-                    let error = Error::new(&codes::QUERY_LIMIT, format!("the query gives more than {most} rows"));
+                    let error =
+                        Error::new(&codes::QUERY_LIMIT, format!("the query gives more than {most} rows"));
                     return Some((Err(error), None));
                 }
                 Some((Ok(batch), Some((batches, seen))))

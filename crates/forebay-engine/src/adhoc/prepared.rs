@@ -42,7 +42,8 @@ impl Prepared {
 
 /// ``delta.`/path` `` is a kind and a path; everything else is one name with its dots.
 fn split(name: &ObjectName) -> (Option<String>, String) {
-    let parts: Vec<&str> = name.0.iter().filter_map(|part| part.as_ident()).map(|i| i.value.as_str()).collect();
+    let parts: Vec<&str> =
+        name.0.iter().filter_map(|part| part.as_ident()).map(|i| i.value.as_str()).collect();
     if let [kind, path] = parts.as_slice()
         && let Some(kind) = PATH_KINDS.iter().find(|known| known.eq_ignore_ascii_case(kind))
     {

@@ -104,7 +104,8 @@ impl<W: Write> Renderer<W> {
             .collect::<Result<Vec<_>, ArrowError>>()
             .map_err(io::Error::other)?;
         for row in 0..batch.num_rows() {
-            let cells = columns.iter().map(|column| printable(&column.value(row).to_string())).collect();
+            let cells: Vec<String> =
+                columns.iter().map(|column| printable(&column.value(row).to_string())).collect();
             match &self.widths {
                 Some(widths) => line(&mut self.out, &cells, widths)?,
                 None => self.waiting.push(cells),
@@ -147,7 +148,7 @@ impl<W: Write> Renderer<W> {
     }
 }
 
-fn line(out: &mut impl Write, cells: &Vec<String>, widths: &[usize]) -> io::Result<()> {
+fn line(out: &mut impl Write, cells: &[String], widths: &[usize]) -> io::Result<()> {
     let mut text = String::from("|");
     for (cell, width) in cells.iter().zip(widths) {
         // Writing to a String cannot fail.
@@ -161,7 +162,9 @@ fn printable(text: &str) -> String {
     if !text.chars().any(char::is_control) {
         return text.to_owned();
     }
-    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
+        .collect()
 }
 
 fn json_lines(out: &mut impl Write, batch: &RecordBatch) -> Result<(), ArrowError> {

@@ -35,7 +35,8 @@ pub(super) fn tables(mut names: Vec<String>) -> Result<Answer> {
 pub(super) fn columns(prepared: &Prepared, name: &ObjectName) -> Result<Answer> {
     let Some(table) = prepared.table(name) else {
         let known = prepared.names().join(", ");
-        return Err(Error::new(&codes::SQL_PLAN, format!("unknown table {name}")).with_hint(format!("Known: {known}.")));
+        return Err(Error::new(&codes::SQL_PLAN, format!("unknown table {name}"))
+            .with_hint(format!("Known: {known}.")));
     };
     let schema = table.schema();
     let fields = schema.fields();
@@ -58,7 +59,8 @@ pub(super) fn columns(prepared: &Prepared, name: &ObjectName) -> Result<Answer> 
 
 fn answer(fields: Vec<Field>, columns: Vec<ArrayRef>) -> Result<Answer> {
     let schema = Arc::new(Schema::new(fields));
-    let batch = RecordBatch::try_new(Arc::clone(&schema), columns)
-        .map_err(|error| Error::new(&codes::INTERNAL, "a listing does not fit its schema").caused_by(error))?;
+    let batch = RecordBatch::try_new(Arc::clone(&schema), columns).map_err(|error| {
+        Error::new(&codes::INTERNAL, "a listing does not fit its schema").caused_by(error)
+    })?;
     Ok(Answer { schema, batches: futures::stream::iter([Ok(batch)]).boxed() })
 }

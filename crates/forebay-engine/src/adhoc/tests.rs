@@ -98,17 +98,32 @@ fn tables_are_queried_as_in_spark() {
             "SELECT a.n, b.n AS m FROM readings a JOIN readings b USING (device_id) WHERE a.n < b.n",
             "n,m; 1,3",
         ),
-        ("SELECT DEVICE_ID FROM readings a JOIN readings b USING (device_id) WHERE a.n < b.n", "DEVICE_ID; a"),
+        (
+            "SELECT DEVICE_ID FROM readings a JOIN readings b USING (device_id) WHERE a.n < b.n",
+            "DEVICE_ID; a",
+        ),
         (
             "WITH t AS (SELECT device_id d, n FROM readings) SELECT x.D, y.n FROM t x JOIN T y ON x.n = y.N AND x.d = 'b'",
             "D,n; b,2",
         ),
-        ("SELECT n FROM readings r WHERE EXISTS (SELECT 1 FROM readings s WHERE s.N = r.n + 1) AND n < 9 ORDER BY n", "n; 1; 2"),
+        (
+            "SELECT n FROM readings r WHERE EXISTS (SELECT 1 FROM readings s WHERE s.N = r.n + 1) AND n < 9 ORDER BY n",
+            "n; 1; 2",
+        ),
         ("SELECT n FROM readings WHERE n IN (SELECT max(N) FROM readings)", "n; 9223372036854775807"),
-        ("SELECT device_id FROM readings WHERE n < 3 UNION ALL SELECT 'z' ORDER BY device_id", "device_id; a; b; z"),
-        ("SELECT row_number() OVER (PARTITION BY device_id ORDER BY n) r FROM readings WHERE device_id = 'a' ORDER BY r", "r; 1; 2"),
+        (
+            "SELECT device_id FROM readings WHERE n < 3 UNION ALL SELECT 'z' ORDER BY device_id",
+            "device_id; a; b; z",
+        ),
+        (
+            "SELECT row_number() OVER (PARTITION BY device_id ORDER BY n) r FROM readings WHERE device_id = 'a' ORDER BY r",
+            "r; 1; 2",
+        ),
         ("SELECT date_format(now(), 'yyyy') y, 7 / 2 d", "y,d; 2023,3.5"),
-        ("SELECT CASE WHEN temperature > 70 THEN 'hot' ELSE 'ok' END s, count(*) c FROM readings GROUP BY 1 ORDER BY 1", "s,c; hot,1; ok,3"),
+        (
+            "SELECT CASE WHEN temperature > 70 THEN 'hot' ELSE 'ok' END s, count(*) c FROM readings GROUP BY 1 ORDER BY 1",
+            "s,c; hot,1; ok,3",
+        ),
         ("SHOW TABLES", "namespace,tableName,isTemporary; ,lake.readings,false; ,readings,false"),
         (
             "DESCRIBE readings",
@@ -171,17 +186,24 @@ fn limits_end_a_statement_with_words() {
 
 #[test]
 fn answers_are_written_exactly_and_safely() {
-    let nested = Fields::from(vec![Field::new("x", DataType::Int64, true), Field::new("s", DataType::Utf8, true)]);
+    let nested =
+        Fields::from(vec![Field::new("x", DataType::Int64, true), Field::new("s", DataType::Utf8, true)]);
     let batch = RecordBatch::try_from_iter_with_nullable([
         ("big", Arc::new(Int64Array::from(vec![Some(i64::MAX), None])) as ArrayRef, true),
         (
             "price",
-            Arc::new(Decimal128Array::from(vec![Some(12_345_678_901_234_567_890_123_i128), None]).with_precision_and_scale(38, 4).unwrap()) as ArrayRef,
+            Arc::new(
+                Decimal128Array::from(vec![Some(12_345_678_901_234_567_890_123_i128), None])
+                    .with_precision_and_scale(38, 4)
+                    .unwrap(),
+            ) as ArrayRef,
             true,
         ),
         (
             "at",
-            Arc::new(TimestampMicrosecondArray::from(vec![Some(1_709_216_409_120_000), None]).with_timezone("UTC")) as ArrayRef,
+            Arc::new(
+                TimestampMicrosecondArray::from(vec![Some(1_709_216_409_120_000), None]).with_timezone("UTC"),
+            ) as ArrayRef,
             true,
         ),
         ("text", Arc::new(StringArray::from(vec![Some("a,\"b\"\n\u{1b}[31m"), None])) as ArrayRef, true),
@@ -190,7 +212,10 @@ fn answers_are_written_exactly_and_safely() {
             "nested",
             Arc::new(StructArray::new(
                 nested,
-                vec![Arc::new(Int64Array::from(vec![1, 2])), Arc::new(StringArray::from(vec![Some("q\"}"), None]))],
+                vec![
+                    Arc::new(Int64Array::from(vec![1, 2])),
+                    Arc::new(StringArray::from(vec![Some("q\"}"), None])),
+                ],
                 Some(vec![true, false].into()),
             )) as ArrayRef,
             true,

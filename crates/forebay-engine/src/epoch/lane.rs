@@ -158,9 +158,7 @@ fn with_envelope(decoded: Decoded, envelope: &Envelope) -> Result<RecordBatch> {
     let all = envelope.to_batch().map_err(internal)?;
     let kept = match decoded.kept {
         None => all,
-        Some(kept) => {
-            arrow::compute::take_record_batch(&all, &UInt32Array::from(kept)).map_err(internal)?
-        }
+        Some(kept) => arrow::compute::take_record_batch(&all, &UInt32Array::from(kept)).map_err(internal)?,
     };
     let kafka: ArrayRef = Arc::new(StructArray::from(kept));
     let mut fields = decoded.rows.schema().fields().to_vec();

@@ -63,8 +63,10 @@ impl Catalog {
     fn refuse_taken(&self, name: &str) -> Result<()> {
         match self.names().iter().find(|taken| taken.eq_ignore_ascii_case(name)) {
             None => Ok(()),
-            Some(taken) => Err(Error::new(&codes::BAD_VALUE, format!("the name `{name}` is taken by `{taken}`"))
-                .with_hint("Sources and views share one set of names, and case makes no difference.")),
+            Some(taken) => {
+                Err(Error::new(&codes::BAD_VALUE, format!("the name `{name}` is taken by `{taken}`"))
+                    .with_hint("Sources and views share one set of names, and case makes no difference."))
+            }
         }
     }
 }
@@ -74,7 +76,9 @@ impl SourceColumns {
     pub(super) fn full_schema(&self) -> SchemaRef {
         match self {
             Self::Envelope { .. } => envelope_schema(),
-            Self::Decoded(schema) if schema.fields().iter().any(|f| f.name().eq_ignore_ascii_case(KAFKA_COLUMN)) => {
+            Self::Decoded(schema)
+                if schema.fields().iter().any(|f| f.name().eq_ignore_ascii_case(KAFKA_COLUMN)) =>
+            {
                 Arc::clone(schema)
             }
             Self::Decoded(schema) => {

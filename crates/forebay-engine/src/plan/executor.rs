@@ -99,7 +99,8 @@ fn filter(condition: &Arc<dyn PhysicalExpr>, batch: RecordBatch) -> Result<(Reco
     if refused == 0 {
         return Ok((batch, 0));
     }
-    let kept = filter_record_batch(&batch, &BooleanArray::new(kept, None)).map_err(|error| failed(error.into()))?;
+    let kept =
+        filter_record_batch(&batch, &BooleanArray::new(kept, None)).map_err(|error| failed(error.into()))?;
     Ok((kept, refused as u64))
 }
 
@@ -131,7 +132,9 @@ fn at_time(stage: &Stage, epoch_time_ms: i64) -> Result<Stage> {
                 None => Transformed::no(expr),
             })
         });
-        with_time.map(|transformed| transformed.data).map_err(|error| super::core_error(&codes::INTERNAL, error))
+        with_time
+            .map(|transformed| transformed.data)
+            .map_err(|error| super::core_error(&codes::INTERNAL, error))
     };
     Ok(match stage {
         Stage::Filter(condition) => Stage::Filter(set(condition)?),

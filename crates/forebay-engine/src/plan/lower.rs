@@ -11,9 +11,9 @@ use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::ScalarFunctionExpr;
 use datafusion::physical_expr::expressions::{BinaryExpr, Column};
+use forebay_core::Error;
 use forebay_core::error::codes;
 use forebay_core::source::Wanted;
-use forebay_core::Error;
 
 use super::catalog::KAFKA_COLUMN;
 use super::functions::{EpochTime, FIELD};
@@ -107,17 +107,23 @@ fn physical(expr: &Expr, schema: &DFSchema, state: &SessionState) -> Result<Arc<
     let mut most = 0;
     depth(&checked, 1, &mut most);
     if most > MAX_DEPTH {
-        return Err(Error::new(&codes::SQL_PLAN, format!("an expression is more than {MAX_DEPTH} operators deep"))
-            .with_hint("The views that the query uses add up to more than can be computed; simplify them."));
+        return Err(Error::new(
+            &codes::SQL_PLAN,
+            format!("an expression is more than {MAX_DEPTH} operators deep"),
+        )
+        .with_hint("The views that the query uses add up to more than can be computed; simplify them."));
     }
     Ok(checked)
 }
 
 /// Spark's ANSI mode: arithmetic on whole numbers fails instead of wrapping around.
-fn check_overflow(expr: Arc<dyn PhysicalExpr>) -> Result<Transformed<Arc<dyn PhysicalExpr>>, DataFusionError> {
+fn check_overflow(
+    expr: Arc<dyn PhysicalExpr>,
+) -> Result<Transformed<Arc<dyn PhysicalExpr>>, DataFusionError> {
     match expr.downcast_ref::<BinaryExpr>() {
         Some(binary) if matches!(binary.op(), Operator::Plus | Operator::Minus | Operator::Multiply) => {
-            let checked = BinaryExpr::new(Arc::clone(binary.left()), *binary.op(), Arc::clone(binary.right()));
+            let checked =
+                BinaryExpr::new(Arc::clone(binary.left()), *binary.op(), Arc::clone(binary.right()));
             Ok(Transformed::yes(Arc::new(checked.with_fail_on_overflow(true))))
         }
         _ => Ok(Transformed::no(expr)),

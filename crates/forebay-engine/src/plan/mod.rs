@@ -55,7 +55,7 @@ pub type JsonDecode = Arc<dyn Fn(&ArrayRef) -> Result<ArrayRef> + Send + Sync>;
 pub trait JsonDecoderFactory: Send + Sync {
     /// A decoder for these fields and options. Its result is a struct of the fields, each nullable. Fails with
     /// `UNKNOWN_KEY` or `BAD_VALUE` if an option is wrong.
-    fn from_json(&self, schema: SchemaRef, options: &BTreeMap<String, String>) -> Result<JsonDecode>;
+    fn decoder(&self, schema: SchemaRef, options: &BTreeMap<String, String>) -> Result<JsonDecode>;
 }
 
 /// A streaming query, planned.
@@ -112,7 +112,11 @@ impl StreamPlan {
 ///
 /// `json` makes the decoders of `from_json`; without it the function is not available. Errors: `SQL_SYNTAX`,
 /// `SQL_PLAN`, `NOT_STREAMING`, `NOT_YET`, with their place in `sql` where it is known.
-pub fn plan(catalog: &Catalog, sql: &str, json: Option<&dyn JsonDecoderFactory>) -> Result<StreamPlan, SqlError> {
+pub fn plan(
+    catalog: &Catalog,
+    sql: &str,
+    json: Option<&dyn JsonDecoderFactory>,
+) -> Result<StreamPlan, SqlError> {
     parse::with_room(|| plan_here(catalog, sql, json))
 }
 
@@ -184,9 +188,12 @@ impl Lookup for Catalog {
             let source: Arc<dyn TableSource> = Arc::new(StreamTable(columns.full_schema()));
             return Ok(Some(Found::Table { source, hidden: columns.hidden() }));
         }
-        let view = self.views.iter().take(views_before).enumerate().find(|(_, (view, _))| {
-            view.eq_ignore_ascii_case(&ident.value)
-        });
+        let view = self
+            .views
+            .iter()
+            .take(views_before)
+            .enumerate()
+            .find(|(_, (view, _))| view.eq_ignore_ascii_case(&ident.value));
         Ok(view.map(|(index, (name, sql))| Found::View { name: name.clone(), sql: sql.clone(), index }))
     }
 

@@ -13,8 +13,8 @@ use datafusion::sql::sqlparser::dialect::{Dialect, Precedence, SparkSqlDialect};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Word};
-use forebay_core::error::codes;
 use forebay_core::Error;
+use forebay_core::error::codes;
 
 use super::sql_error::SqlError;
 
@@ -43,7 +43,9 @@ pub enum Paths {
 /// Parses exactly one statement.
 pub fn one_statement(sql: &str, paths: Paths) -> Result<Statement, SqlError> {
     if sql.len() > MAX_BYTES {
-        return Err(Error::new(&codes::SQL_SYNTAX, format!("the SQL text is longer than {MAX_BYTES} bytes")).into());
+        return Err(
+            Error::new(&codes::SQL_SYNTAX, format!("the SQL text is longer than {MAX_BYTES} bytes")).into()
+        );
     }
     with_room(|| parse_here(sql, paths))
 }
@@ -59,8 +61,12 @@ pub fn with_room<T: Send>(work: impl FnOnce() -> Result<T, SqlError> + Send) -> 
             .name(ROOMY.to_owned())
             .stack_size(STACK_BYTES)
             .spawn_scoped(scope, work)
-            .map_err(|error| Error::new(&codes::INTERNAL, "cannot start a thread to plan SQL").caused_by(error))?;
-        thread.join().unwrap_or_else(|_| Err(Error::new(&codes::INTERNAL, "planning failed on this SQL").into()))
+            .map_err(|error| {
+                Error::new(&codes::INTERNAL, "cannot start a thread to plan SQL").caused_by(error)
+            })?;
+        thread
+            .join()
+            .unwrap_or_else(|_| Err(Error::new(&codes::INTERNAL, "planning failed on this SQL").into()))
     })
 }
 
@@ -71,7 +77,9 @@ fn parse_here(sql: &str, paths: Paths) -> Result<Statement, SqlError> {
         SqlError::new(Error::new(&codes::SQL_SYNTAX, lower_first(&error.message)), Some(place))
     })?;
     if tokens.len() > MAX_TOKENS {
-        return Err(Error::new(&codes::SQL_SYNTAX, format!("the SQL text has more than {MAX_TOKENS} words")).into());
+        return Err(
+            Error::new(&codes::SQL_SYNTAX, format!("the SQL text has more than {MAX_TOKENS} words")).into()
+        );
     }
     if paths == Paths::Yes {
         tokens = quote_paths(tokens);
@@ -82,13 +90,16 @@ fn parse_here(sql: &str, paths: Paths) -> Result<Statement, SqlError> {
         .parse_statements()
         .map_err(syntax_error)?;
     if statements.len() > 1 {
-        return Err(Error::new(&codes::SQL_SYNTAX, format!("one statement is expected, not {}", statements.len()))
-            .with_hint("Leave out what comes after the first `;`.")
-            .into());
+        return Err(Error::new(
+            &codes::SQL_SYNTAX,
+            format!("one statement is expected, not {}", statements.len()),
+        )
+        .with_hint("Leave out what comes after the first `;`.")
+        .into());
     }
-    let statement = statements
-        .pop()
-        .ok_or_else(|| Error::new(&codes::SQL_SYNTAX, "there is no SQL statement").with_hint("Write a SELECT."))?;
+    let statement = statements.pop().ok_or_else(|| {
+        Error::new(&codes::SQL_SYNTAX, "there is no SQL statement").with_hint("Write a SELECT.")
+    })?;
     let mut depth = Depth { now: 0, most: 0 };
     let _: ControlFlow<()> = statement.visit(&mut depth);
     if depth.most > MAX_EXPR_DEPTH {
@@ -106,15 +117,19 @@ fn syntax_error(error: ParserError) -> SqlError {
     let text = match error {
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => text,
         ParserError::RecursionLimitExceeded => {
-            return Error::new(&codes::SQL_SYNTAX, format!("the SQL text is nested deeper than {MAX_NESTING} levels"))
-                .with_hint("Take out parentheses, or split the query with WITH or views.")
-                .into();
+            return Error::new(
+                &codes::SQL_SYNTAX,
+                format!("the SQL text is nested deeper than {MAX_NESTING} levels"),
+            )
+            .with_hint("Take out parentheses, or split the query with WITH or views.")
+            .into();
         }
     };
     // The parser knows the place only inside of its message: `… at Line: 1, Column: 8`.
     let (text, place) = match text.rsplit_once(" at Line: ") {
         Some((before, after)) => {
-            let numbers: Vec<usize> = after.split(", Column: ").filter_map(|n| n.trim().parse().ok()).collect();
+            let numbers: Vec<usize> =
+                after.split(", Column: ").filter_map(|n| n.trim().parse().ok()).collect();
             (before.to_owned(), <[usize; 2]>::try_from(numbers).ok().map(|[line, column]| (line, column)))
         }
         None => (text, None),

@@ -32,7 +32,9 @@ impl ExprPlanner for SparkOperators {
         let both_numbers = is_number(&left_type) && is_number(&right_type);
         match op {
             // Exact for decimals; else always DOUBLE, also of whole numbers.
-            BinaryOperator::Divide if both_numbers && !(is_decimal(&left_type) && is_decimal(&right_type)) => {
+            BinaryOperator::Divide
+                if both_numbers && !(is_decimal(&left_type) && is_decimal(&right_type)) =>
+            {
                 Ok(PlannerResult::Planned(functions::divide(left, right)))
             }
             BinaryOperator::MyIntegerDivide if both_numbers => Ok(PlannerResult::Planned(binary(
@@ -62,10 +64,12 @@ impl ExprPlanner for SparkOperators {
                 let index = binary(cast(*key, DataType::Int64), Operator::Plus, lit(1_i64));
                 Ok(PlannerResult::Planned(array_element(expr.expr, index)))
             }
-            (DataType::Struct(_), GetFieldAccess::NamedStructField { name }) => match name.try_as_str().flatten() {
-                Some(name) => Ok(PlannerResult::Planned(functions::field(expr.expr, name))),
-                None => plan_err!("a field must be named by a text"),
-            },
+            (DataType::Struct(_), GetFieldAccess::NamedStructField { name }) => {
+                match name.try_as_str().flatten() {
+                    Some(name) => Ok(PlannerResult::Planned(functions::field(expr.expr, name))),
+                    None => plan_err!("a field must be named by a text"),
+                }
+            }
             (_, field_access) => {
                 Ok(PlannerResult::Original(RawFieldAccessExpr { field_access, expr: expr.expr }))
             }
@@ -132,7 +136,9 @@ impl FunctionRewrite for SparkSemantics {
             Expr::TryCast(inner) => *inner.expr,
             expr => return Ok(Transformed::no(expr)),
         };
-        let again = |expr: Expr| if is_try { datafusion::logical_expr::try_cast(expr, to.clone()) } else { cast(expr, to.clone()) };
+        let again = |expr: Expr| {
+            if is_try { datafusion::logical_expr::try_cast(expr, to.clone()) } else { cast(expr, to.clone()) }
+        };
         Ok(Transformed::yes(match rewrite {
             Rewrite::BinaryToText => match &to {
                 DataType::Utf8View => functions::binary_to_text(inner),

@@ -33,15 +33,19 @@ pub(super) fn streaming(plan: &LogicalPlan) -> Result<(), Error> {
 fn refusal(plan: &LogicalPlan) -> Error {
     let table = "Write the rows to a table and use it with `forebay query`.";
     let (what, hint) = match plan {
-        LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.is_empty() => ("an aggregate function", table),
+        LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.is_empty() => {
+            ("an aggregate function", table)
+        }
         LogicalPlan::Aggregate(_) => ("GROUP BY", table),
         LogicalPlan::Distinct(_) => ("DISTINCT", table),
-        LogicalPlan::Sort(_) => {
-            ("ORDER BY", "A stream has no end to sort at; leave ORDER BY out, or sort when you read the table.")
-        }
-        LogicalPlan::Limit(_) => {
-            ("LIMIT or OFFSET", "A stream has no end to count to; leave it out, or bound the source's offsets.")
-        }
+        LogicalPlan::Sort(_) => (
+            "ORDER BY",
+            "A stream has no end to sort at; leave ORDER BY out, or sort when you read the table.",
+        ),
+        LogicalPlan::Limit(_) => (
+            "LIMIT or OFFSET",
+            "A stream has no end to count to; leave it out, or bound the source's offsets.",
+        ),
         LogicalPlan::Window(_) => ("a window function (OVER)", table),
         LogicalPlan::Join(_) => ("a join", table),
         LogicalPlan::Union(_) => ("UNION", "Make one query for each part; they may write to the same table."),

@@ -41,7 +41,9 @@ fn folders(global: &Global, path: &Path, query: Option<&str>) -> anyhow::Result<
         bail!("no query is named `{query}`; the file has {}", known.join(", "));
     }
     let chosen = loaded.pipeline.queries.iter().filter(|found| query.is_none_or(|query| found.name == query));
-    Ok(Some(chosen.map(|query| load::checkpoint_folder(&global.data, &loaded.pipeline.name, query)).collect()))
+    Ok(Some(
+        chosen.map(|query| load::checkpoint_folder(&global.data, &loaded.pipeline.name, query)).collect(),
+    ))
 }
 
 fn describe(dir: &Path, shown: &Shown) -> String {

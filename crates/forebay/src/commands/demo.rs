@@ -29,10 +29,13 @@ pub async fn run(global: &Global, args: &DemoArgs) -> anyhow::Result<ExitCode> {
         let known: Vec<&str> = DEMOS.iter().map(|(name, _)| *name).collect();
         bail!("there is no demo `{}`; there is {}", args.name, known.join(", "));
     };
-    let duration = args.duration.as_deref().map(|text| parse_duration(text).context("a duration reads \"30 seconds\""));
+    let duration =
+        args.duration.as_deref().map(|text| parse_duration(text).context("a duration reads \"30 seconds\""));
     let duration = duration.transpose()?;
     let text = text.replace(EXAMPLE_ADDRESS, &global.kafka.to_string());
-    let Ok(loaded) = load::load(&text, name) else { bail!("the example file is not valid; please report it") };
+    let Ok(loaded) = load::load(&text, name) else {
+        bail!("the example file is not valid; please report it")
+    };
     let global = Global { data: global.data.join("demo").join(name), ..global.clone() };
     introduce(name, &global, args.rate);
     let running = pipeline::start(&global, &loaded, &Overrides::default()).await?;
@@ -72,7 +75,10 @@ pub async fn run(global: &Global, args: &DemoArgs) -> anyhow::Result<ExitCode> {
         // The devices stop first, so that their last events still go through.
         stop.cancel();
         if let Ok(Ok(sent)) = devices.await {
-            talk::say(&format!("the devices sent {} events, {} of them damaged on purpose", sent.events, sent.corrupt));
+            talk::say(&format!(
+                "the devices sent {} events, {} of them damaged on purpose",
+                sent.events, sent.corrupt
+            ));
         }
         tokio::time::sleep(Duration::from_millis(1500)).await;
     };
@@ -113,8 +119,10 @@ fn standing(statuses: &[watch::Receiver<QueryStatus>]) -> String {
         let status = status.borrow();
         let Ledger { read, rows_out, filtered, quarantined, .. } = status.ledger;
         let balance = if status.ledger.balances() { "balances" } else { "DOES NOT BALANCE" };
-        let mut text =
-            format!("{}: {read} read = {rows_out} out + {filtered} filtered + {quarantined} quarantined ({balance})", status.name);
+        let mut text = format!(
+            "{}: {read} read = {rows_out} out + {filtered} filtered + {quarantined} quarantined ({balance})",
+            status.name
+        );
         if let Some(error) = status.state.error() {
             text.push_str(&format!(" {}: {error}", status.state.word()));
         }

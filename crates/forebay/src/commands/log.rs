@@ -64,7 +64,10 @@ async fn topics(global: &Global, args: &BrokerArgs, format: OutputFormat) -> any
         OutputFormat::Csv => talk::print(&format!("topic,partition,earliest,latest\n{out}"))?,
         OutputFormat::Table if partitions.is_empty() => talk::say("there are no topics"),
         OutputFormat::Table => {
-            talk::print(&format!("{:<40} {:>9} {:>14} {:>14}\n{out}", "TOPIC", "PARTITION", "EARLIEST", "LATEST"))?;
+            talk::print(&format!(
+                "{:<40} {:>9} {:>14} {:>14}\n{out}",
+                "TOPIC", "PARTITION", "EARLIEST", "LATEST"
+            ))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -119,7 +122,8 @@ async fn read_on(
         .iter()
         .filter_map(|(partition, from)| {
             let to = *available.ends.get(partition)?;
-            Some(PositionRange { partition: partition.clone(), from: *from, to }).filter(|range| !range.is_empty())
+            Some(PositionRange { partition: partition.clone(), from: *from, to })
+                .filter(|range| !range.is_empty())
         })
         .collect();
     if ranges.is_empty() {
@@ -148,7 +152,8 @@ fn lines(envelope: &Envelope, count: usize, format: OutputFormat) -> String {
     use arrow::array::Array as _;
     let mut out = String::new();
     for row in 0..count {
-        let value = (!envelope.values.is_null(row)).then(|| String::from_utf8_lossy(envelope.values.value(row)));
+        let value =
+            (!envelope.values.is_null(row)).then(|| String::from_utf8_lossy(envelope.values.value(row)));
         let key = envelope
             .keys
             .as_ref()

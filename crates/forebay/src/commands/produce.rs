@@ -21,7 +21,8 @@ pub async fn run(global: &Global, args: &ProduceArgs) -> anyhow::Result<ExitCode
     let (sender, mut lines) = mpsc::channel(QUEUE);
     let input: Box<dyn BufRead + Send> = match &args.file {
         Some(path) => {
-            let file = std::fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+            let file =
+                std::fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
             Box::new(BufReader::new(file))
         }
         None => Box::new(BufReader::new(std::io::stdin())),

@@ -49,7 +49,8 @@ fn tables(global: &Global, chosen: &Chosen) -> anyhow::Result<Vec<Table>> {
     let mut tables = Vec::new();
     for (pipeline, dir) in folders(&root)? {
         for (query, dir) in folders(&dir)? {
-            let wanted = |filter: &Option<String>, name: &str| filter.as_deref().is_none_or(|filter| filter == name);
+            let wanted =
+                |filter: &Option<String>, name: &str| filter.as_deref().is_none_or(|filter| filter == name);
             if !wanted(&chosen.pipeline, &pipeline) || !wanted(&chosen.query, &query) {
                 continue;
             }
@@ -114,7 +115,10 @@ fn list(global: &Global, chosen: &Chosen, format: OutputFormat) -> anyhow::Resul
         (OutputFormat::Csv, _) => talk::print(&format!("record,time,code,path,queries,why\n{out}"))?,
         (OutputFormat::Table, 0) => talk::say("the quarantine is empty"),
         (OutputFormat::Table, _) => {
-            talk::print(&format!("{:<32} {:<20} {:<18} {:<20} WHY\n{out}", "RECORD", "TIME", "CODE", "PATH"))?;
+            talk::print(&format!(
+                "{:<32} {:<20} {:<18} {:<20} WHY\n{out}",
+                "RECORD", "TIME", "CODE", "PATH"
+            ))?;
             talk::say(&format!("{count} record(s); `forebay quarantine show RECORD` prints one"));
         }
     }
@@ -126,7 +130,14 @@ fn row(record: &Record<'_>, format: OutputFormat) -> String {
     let time = time(entry.timestamp);
     if format == OutputFormat::Csv {
         let quote = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
-        let fields = [entry.id.to_string(), time, entry.code.clone(), entry.path.clone(), record.queries.join(" "), entry.why.clone()];
+        let fields = [
+            entry.id.to_string(),
+            time,
+            entry.code.clone(),
+            entry.path.clone(),
+            record.queries.join(" "),
+            entry.why.clone(),
+        ];
         return fields.iter().map(|field| quote(field)).collect::<Vec<_>>().join(",") + "\n";
     }
     format!(
@@ -162,7 +173,9 @@ fn show(global: &Global, name: &str, raw: bool) -> anyhow::Result<ExitCode> {
     let tables = tables(global, &everything)?;
     let records = merged(&tables);
     let Some(record) = records.iter().find(|record| record.entry.id == id) else {
-        return Err(Error::new(&codes::QUARANTINE_NOT_FOUND, format!("`{name}` is not in the quarantine")).into());
+        return Err(
+            Error::new(&codes::QUARANTINE_NOT_FOUND, format!("`{name}` is not in the quarantine")).into()
+        );
     };
     let bytes = record.entry.raw_bytes();
     if raw {
@@ -198,8 +211,12 @@ fn change(global: &Global, chosen: &Chosen, change: Change) -> anyhow::Result<Ex
     }
     let mut changed = BTreeSet::new();
     for table in tables(global, chosen)? {
-        let ids: Vec<RecordId> =
-            table.open.iter().map(|entry| entry.id.clone()).filter(|id| chosen.all || names.contains(id)).collect();
+        let ids: Vec<RecordId> = table
+            .open
+            .iter()
+            .map(|entry| entry.id.clone())
+            .filter(|id| chosen.all || names.contains(id))
+            .collect();
         if ids.is_empty() {
             continue;
         }
@@ -210,11 +227,17 @@ fn change(global: &Global, chosen: &Chosen, change: Change) -> anyhow::Result<Ex
         changed.extend(ids);
     }
     if let Some(missing) = names.iter().find(|name| !changed.contains(name)) {
-        return Err(Error::new(&codes::QUARANTINE_NOT_FOUND, format!("`{missing}` is not in the quarantine")).into());
+        return Err(Error::new(
+            &codes::QUARANTINE_NOT_FOUND,
+            format!("`{missing}` is not in the quarantine"),
+        )
+        .into());
     }
     let count = changed.len();
     talk::say(&match change {
-        Change::Replay => format!("{count} record(s) will be decoded again by the next epoch of their queries (the running ones pick them up within a second)"),
+        Change::Replay => format!(
+            "{count} record(s) will be decoded again by the next epoch of their queries (the running ones pick them up within a second)"
+        ),
         Change::Drop => format!("{count} record(s) dropped"),
     });
     Ok(ExitCode::SUCCESS)

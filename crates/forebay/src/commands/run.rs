@@ -15,7 +15,9 @@ pub async fn run(global: &Global, args: &RunArgs) -> anyhow::Result<ExitCode> {
     let trigger = args.trigger.as_deref().map(parse_trigger).transpose()?;
     let Some(loaded) = load::load_or_explain(&args.file)? else { return Ok(ExitCode::FAILURE) };
     if forebay_storage::FAULTS_BUILT_IN {
-        talk::say("warning: this build carries test hooks (kill points, storage faults); do not use it for real data");
+        talk::say(
+            "warning: this build carries test hooks (kill points, storage faults); do not use it for real data",
+        );
     }
     let overrides = Overrides { queries: args.queries.clone(), trigger };
     let running = pipeline::start(global, &loaded, &overrides).await?;

@@ -12,7 +12,8 @@ use crate::devices::{Devices, Sent};
 use crate::{broker, talk};
 
 pub async fn run(global: &Global, args: &SimulateArgs) -> anyhow::Result<ExitCode> {
-    let client = broker::connect(global, &args.broker, &[("kafka.compression.type", &args.compression)]).await?;
+    let client =
+        broker::connect(global, &args.broker, &[("kafka.compression.type", &args.compression)]).await?;
     if let Some(partitions) = args.partitions {
         make_topic(&client, &args.topic, partitions).await?;
     }
@@ -26,7 +27,10 @@ pub async fn run(global: &Global, args: &SimulateArgs) -> anyhow::Result<ExitCod
             }
         }
     });
-    talk::say(&format!("simulating {} device(s) into topic {} (seed {seed}); Ctrl-C stops", args.devices, args.topic));
+    talk::say(&format!(
+        "simulating {} device(s) into topic {} (seed {seed}); Ctrl-C stops",
+        args.devices, args.topic
+    ));
     let started = Instant::now();
     let sent = send(client, args, seed, stop).await?;
     talk::say(&summary(&sent, started.elapsed()));
@@ -45,7 +49,12 @@ pub async fn make_topic(client: &Client, topic: &str, partitions: i32) -> foreba
 }
 
 /// Sends events until the count is reached or a stop comes; returns when all of them are written.
-pub async fn send(client: Client, args: &SimulateArgs, seed: u64, stop: CancellationToken) -> anyhow::Result<Sent> {
+pub async fn send(
+    client: Client,
+    args: &SimulateArgs,
+    seed: u64,
+    stop: CancellationToken,
+) -> anyhow::Result<Sent> {
     let config = ProducerConfig::from_client(client.config())?;
     let producer = Producer::new(client, config);
     let mut devices = Devices::new(args, seed);

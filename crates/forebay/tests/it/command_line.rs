@@ -52,13 +52,20 @@ fn text_of(output: &std::process::Output) -> String {
 fn the_readmes_commands_do_what_they_say() {
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
     let marked = |mark: &str| -> Vec<String> {
-        let blocks = readme.split(mark).skip(1).map(|rest| rest.split("```sh\n").nth(1).unwrap().split("```").next().unwrap());
+        let blocks = readme
+            .split(mark)
+            .skip(1)
+            .map(|rest| rest.split("```sh\n").nth(1).unwrap().split("```").next().unwrap());
         blocks.flat_map(str::lines).map(str::to_owned).collect()
     };
     let (background, foreground) = (marked("<!-- run: background -->"), marked("<!-- run -->"));
     assert!(!background.is_empty() && foreground.len() >= 5, "the README has its marked commands");
     let every_sh_line = readme.matches("```sh").count();
-    assert_eq!(every_sh_line, readme.matches("<!-- run").count(), "a block of commands is not run by this test");
+    assert_eq!(
+        every_sh_line,
+        readme.matches("<!-- run").count(),
+        "a block of commands is not run by this test"
+    );
     let dir = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(root().join("examples"), dir.path().join("examples")).unwrap();
     let bin = std::path::Path::new(FOREBAY).parent().unwrap();
@@ -68,7 +75,8 @@ fn the_readmes_commands_do_what_they_say() {
     let example = std::fs::read_to_string(root().join("examples/plant.yaml")).unwrap();
     std::fs::remove_file(dir.path().join("examples")).unwrap();
     std::fs::create_dir(dir.path().join("examples")).unwrap();
-    std::fs::write(dir.path().join("examples/plant.yaml"), example.replace("localhost:9092", &kafka)).unwrap();
+    std::fs::write(dir.path().join("examples/plant.yaml"), example.replace("localhost:9092", &kafka))
+        .unwrap();
     let shell = |line: &str| {
         let mut command = Command::new("bash");
         let line = line.replace("127.0.0.1:8080", &http);

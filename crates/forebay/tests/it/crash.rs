@@ -29,7 +29,14 @@ const EPOCH_POINTS: &[&str] = &[
 ];
 
 /// Starts the copy with a kill point armed; true if it died there.
-fn run_until_killed(data: &Path, file: &Path, point: &str, hit: u32, mode: &str, more: &[(&str, &str)]) -> bool {
+fn run_until_killed(
+    data: &Path,
+    file: &Path,
+    point: &str,
+    hit: u32,
+    mode: &str,
+    more: &[(&str, &str)],
+) -> bool {
     let mut command = forebay(data, &["run", file.to_str().unwrap()]);
     command.env("FOREBAY_KILL_AT", format!("{point}:{hit}")).env("FOREBAY_KILL_MODE", mode);
     command.envs(more.iter().copied());
@@ -58,7 +65,10 @@ fn every_kill_point_leaves_every_row_once() {
                 let data = tempfile::tempdir().unwrap();
                 let file = copy_pipeline(data.path(), log.address, "events", PER_EPOCH);
                 let context = format!("{point}:{hit} {mode}");
-                assert!(run_until_killed(data.path(), &file, point, *hit, mode, &[]), "{context}: the point was not reached");
+                assert!(
+                    run_until_killed(data.path(), &file, point, *hit, mode, &[]),
+                    "{context}: the point was not reached"
+                );
                 finish(data.path(), &file, &context);
             }
         }
@@ -73,7 +83,13 @@ fn dying_again_and_again_during_recovery_leaves_every_row_once() {
     let data = tempfile::tempdir().unwrap();
     let file = copy_pipeline(data.path(), log.address, "events", PER_EPOCH);
     let mut deaths = 0;
-    for point in ["sink.delta.commit.after", "epoch.read.after", "sink.delta.commit.before", "epoch.commit.before", "epoch.commit.before"] {
+    for point in [
+        "sink.delta.commit.after",
+        "epoch.read.after",
+        "sink.delta.commit.before",
+        "epoch.commit.before",
+        "epoch.commit.before",
+    ] {
         deaths += u32::from(run_until_killed(data.path(), &file, point, 1, "lose", &[]));
     }
     assert_eq!(deaths, 5, "recovery itself must die each time");
@@ -97,14 +113,17 @@ fn a_missing_fsync_would_be_noticed() {
     ] {
         let data = tempfile::tempdir().unwrap();
         let file = copy_pipeline(data.path(), log.address, "events", PER_EPOCH);
-        let died = run_until_killed(data.path(), &file, point, hit, "lose", &[("FOREBAY_SKIP_SYNC", skipped)]);
+        let died =
+            run_until_killed(data.path(), &file, point, hit, "lose", &[("FOREBAY_SKIP_SYNC", skipped)]);
         assert!(died, "{skipped}: the point was not reached");
         let output = forebay(data.path(), &["run", file.to_str().unwrap()]).output().unwrap();
         let noticed = !output.status.success() || {
             let sql = format!("SELECT * FROM delta.`{}`", data.path().join("table").display());
             let read = forebay(data.path(), &["query", "--format", "json", &sql]).output().unwrap();
-            let rows: Vec<_> = text(&read.stdout).lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-            !read.status.success() || compare(&rows, EVENTS) != Verdict { compared: EVENTS, ..Verdict::default() }
+            let rows: Vec<_> =
+                text(&read.stdout).lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+            !read.status.success()
+                || compare(&rows, EVENTS) != Verdict { compared: EVENTS, ..Verdict::default() }
         };
         assert!(noticed, "without the fsync of `{skipped}` nothing was lost: the crash tests prove nothing");
     }
@@ -119,7 +138,9 @@ fn the_journal_is_rewritten_without_losing_its_place() {
         // One record an epoch into the table would take long; the console takes 2 records each, and rows are counted.
         let file = copy_pipeline(data.path(), log.address, "events", 2);
         let text = std::fs::read_to_string(&file).unwrap();
-        let text = text.replace("format: delta", "format: console").replace("options: { path: table }", "options: { numRows: 1 }");
+        let text = text
+            .replace("format: delta", "format: console")
+            .replace("options: { path: table }", "options: { numRows: 1 }");
         std::fs::write(&file, text).unwrap();
         assert!(run_until_killed(data.path(), &file, point, 1, mode, &[]), "{point}: not reached");
         succeed(&mut forebay(data.path(), &["run", file.to_str().unwrap()]));
@@ -147,7 +168,10 @@ fn an_older_copy_of_the_checkpoint_is_refused() {
 
 #[test]
 fn kill_minus_nine_at_random_moments_leaves_every_row_once() {
-    let seed = std::env::var("FOREBAY_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
+    let seed = std::env::var("FOREBAY_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or_else(|| fastrand::u64(..));
     println!("seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
     let log = LogServer::start();

@@ -83,12 +83,15 @@ fn sigterm_under_load_drains_commits_and_ends_well() {
     make_topic(log.address, "events", 2);
     let data = tempfile::tempdir().unwrap();
     let file = copy_pipeline(data.path(), log.address, "events", 500);
-    let mut process = Process::spawn(&mut forebay(data.path(), &["run", file.to_str().unwrap(), "--trigger", "default"]));
+    let mut process =
+        Process::spawn(&mut forebay(data.path(), &["run", file.to_str().unwrap(), "--trigger", "default"]));
     process.address("http");
     let events = proof_events(EVENTS);
     let (first, rest) = events.split_at(1_500);
     log.produce("events", first);
-    eventually("some rows", Duration::from_secs(20), || !table_rows(data.path(), &data.path().join("table")).is_empty());
+    eventually("some rows", Duration::from_secs(20), || {
+        !table_rows(data.path(), &data.path().join("table")).is_empty()
+    });
     log.produce("events", rest);
     let (ended_well, _) = process.stop();
     assert!(ended_well);
@@ -109,11 +112,16 @@ fn records_that_are_gone_stop_the_query_unless_told_otherwise() {
     let file = copy_pipeline(data.path(), log.address, "events", 700);
     succeed(&mut forebay(data.path(), &["run", file.to_str().unwrap()]));
     // The topic is made anew, with fewer records than the checkpoint knows.
-    run_script("scripts/services/python.sh", &["tests/clients/delete_topic.py", "--bootstrap", &log.address.to_string(), "--topic", "events"]);
+    run_script(
+        "scripts/services/python.sh",
+        &["tests/clients/delete_topic.py", "--bootstrap", &log.address.to_string(), "--topic", "events"],
+    );
     log.produce("events", &proof_events(5));
     let refused = forebay(data.path(), &["run", file.to_str().unwrap()]).output().unwrap();
     assert!(text(&refused.stderr).contains("FB-2003"), "{}", text(&refused.stderr));
-    let told = std::fs::read_to_string(&file).unwrap().replace("startingOffsets", "failOnDataLoss: false, startingOffsets");
+    let told = std::fs::read_to_string(&file)
+        .unwrap()
+        .replace("startingOffsets", "failOnDataLoss: false, startingOffsets");
     std::fs::write(&file, told).unwrap();
     succeed(&mut forebay(data.path(), &["run", file.to_str().unwrap()]));
     assert_eq!(table_rows(data.path(), &data.path().join("table")).len(), 105);

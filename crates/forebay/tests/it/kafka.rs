@@ -17,21 +17,34 @@ pub struct ApacheKafka {
     pub address: SocketAddr,
     port: String,
     dir: tempfile::TempDir,
+    properties: String,
 }
 
 impl ApacheKafka {
     pub fn start() -> Self {
+        Self::start_with(|_| String::new())
+    }
+
+    /// With more lines for its properties, made from its address.
+    pub fn start_with(properties: impl FnOnce(SocketAddr) -> String) -> Self {
         let address = free_address();
-        let kafka = Self { address, port: address.port().to_string(), dir: tempfile::tempdir().unwrap() };
+        // The suites write records of 1970; a broker that forgets old ones would take them away.
+        let properties = format!("log.retention.ms=-1\n{}", properties(address));
+        let kafka =
+            Self { address, port: address.port().to_string(), dir: tempfile::tempdir().unwrap(), properties };
         kafka.run(&["start"]);
         kafka
     }
 
     fn run(&self, action: &[&str]) {
         let dir = self.dir.path().to_str().unwrap();
-        let place: &[&str] =
-            if action[0] == "start" { &["--port", &self.port, "--dir", dir] } else { &["--port", &self.port] };
-        run_script("scripts/services/kafka.sh", &[action, place].concat());
+        let place: &[&str] = if action[0] == "start" {
+            &["--port", &self.port, "--dir", dir]
+        } else {
+            &["--port", &self.port]
+        };
+        let variables = [("KAFKA_EXTRA", self.properties.as_str())];
+        run_script_with("scripts/services/kafka.sh", &[action, place].concat(), &variables);
     }
 }
 
@@ -76,7 +89,8 @@ async fn the_source_on_the_embedded_log_over_the_network() {
 async fn the_source_on_the_embedded_log_in_place() {
     let data = tempfile::tempdir().unwrap();
     let log = Log::open(LogOptions::new(data.path()), Door::new()).unwrap();
-    let server = Server::bind("127.0.0.1:0".parse().unwrap(), log.clone(), ServerOptions::default()).await.unwrap();
+    let server =
+        Server::bind("127.0.0.1:0".parse().unwrap(), log.clone(), ServerOptions::default()).await.unwrap();
     let bootstrap = server.local_addr().to_string();
     let stop = CancellationToken::new();
     let serving = tokio::spawn(server.run(stop.clone()));

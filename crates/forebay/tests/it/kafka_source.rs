@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use arrow::array::{Array, AsArray};
 use forebay_connectors::kafka::{Client, ClientConfig, NewRecord, NewTopic, Producer, ProducerConfig};
 use forebay_connectors::sources::kafka::{KafkaSource, SPEC};
+use forebay_core::clock::{Clock, SystemClock};
 use forebay_core::options::Options;
 use forebay_core::source::{Envelope, Source, Wanted};
 use forebay_core::{Partition, Position, PositionRange, Positions};
@@ -65,7 +66,8 @@ pub async fn restart_suite(place: &Place, restart: impl AsyncFnOnce() -> Result<
         let producer = topic.producer(&[("linger.ms", "1")]).await?;
         for number in 0..records {
             let text = number.to_string();
-            let record = NewRecord::value(&topic.name, text.as_bytes(), 1);
+            // True times: a broker that restarts forgets producers whose last record is a day old.
+            let record = NewRecord::value(&topic.name, text.as_bytes(), SystemClock.now_ms());
             producer.send(NewRecord { partition: Some((number % 2) as i32), ..record }).await?;
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -77,12 +79,12 @@ pub async fn restart_suite(place: &Place, restart: impl AsyncFnOnce() -> Result<
         let mut at = source.start().await?;
         let mut found = Vec::new();
         let mut failures = 0;
-        let deadline = Instant::now() + Duration::from_secs(120);
+        let deadline = Instant::now() + Duration::from_secs(300);
         while found.len() < records as usize {
             ensure!(Instant::now() < deadline, "{} of {records} records in time", found.len());
             // As the engine does: what may be tried again is tried again, from the same positions.
             let epoch = async {
-                tokio::time::timeout(Duration::from_secs(30), source.wait(&at))
+                tokio::time::timeout(Duration::from_secs(60), source.wait(&at))
                     .await
                     .context("no news for long")??;
                 let ends = source.available(&at).await?.ends;

@@ -29,14 +29,23 @@ fn a_producer_that_outlives_the_log_leaves_every_record_once() {
         first.address("kafka");
         make_topic(address, "events", 1);
         let mut producer = Command::new(FOREBAY);
-        producer.args(["produce", "--topic", "events", "--bootstrap", &address.to_string(), "-X", "kafka.batch.size=4096"]);
+        producer.args([
+            "produce",
+            "--topic",
+            "events",
+            "--bootstrap",
+            &address.to_string(),
+            "-X",
+            "kafka.batch.size=4096",
+        ]);
         let mut producer = producer.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdin = producer.stdin.take().unwrap();
         let input = proof_events(events).join("\n") + "\n";
         let writer = std::thread::spawn(move || std::io::Write::write_all(&mut stdin, input.as_bytes()));
         let died = first.child.wait().unwrap();
         assert_eq!(died.signal(), Some(6), "{point} {mode}: the point was not reached");
-        let mut second = Process::spawn(&mut forebay(data.path(), &["log", "serve", "--listen", &address.to_string()]));
+        let mut second =
+            Process::spawn(&mut forebay(data.path(), &["log", "serve", "--listen", &address.to_string()]));
         second.address("kafka");
         writer.join().unwrap().unwrap();
         let output = producer.wait_with_output().unwrap();

@@ -2,6 +2,15 @@
 //!
 //! Needs the feature `faults` (kill points and storage faults) and the components that `scripts/services/install.sh`
 //! installs; a test whose component is missing fails and says what to run. `FOREBAY_SOAK=1` runs the long forms.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    missing_docs,
+    reason = "a test that cannot go on says where and stops"
+)]
 
 mod clients;
 mod command_line;
@@ -12,6 +21,7 @@ mod kafka_source;
 mod log_crash;
 mod plant;
 mod quarantine;
+mod secure;
 mod serving;
 mod spark;
 mod support;

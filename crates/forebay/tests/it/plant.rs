@@ -25,8 +25,19 @@ fn the_plant_runs_from_one_file_with_the_log_inside() {
     let http = process.address("http");
     assert_eq!(process.address("kafka"), kafka, "the log is inside the process");
     let bootstrap = kafka.to_string();
-    let simulate =
-        ["simulate", "--bootstrap", &bootstrap, "--count", "2000", "--rate", "0", "--seed", "7", "--corrupt", "0.02"];
+    let simulate = [
+        "simulate",
+        "--bootstrap",
+        &bootstrap,
+        "--count",
+        "2000",
+        "--rate",
+        "0",
+        "--seed",
+        "7",
+        "--corrupt",
+        "0.02",
+    ];
     let said = text(&succeed(&mut forebay(data.path(), &simulate)).stderr);
     let number = |before: &str| -> u64 {
         let at = said.find(before).unwrap_or_else(|| panic!("no `{before}` in {said}"));
@@ -40,7 +51,7 @@ fn the_plant_runs_from_one_file_with_the_log_inside() {
     });
     let (ended_well, printed) = process.stop();
     assert!(ended_well);
-    assert_eq!(printed.matches("device_").count() as u64, hot, "every alert is on the screen");
+    assert_eq!(printed.matches("| device_").count() as u64, hot, "every alert is on the screen");
     let table = data.path().join("data/iot_data");
     assert_eq!(table_rows(data.path(), &table).len() as u64, 2000 - corrupt);
     for name in ["lake", "hot"] {
@@ -61,7 +72,8 @@ fn the_plant_runs_from_one_file_with_the_log_inside() {
 fn the_demo_shows_a_living_plant() {
     let data = tempfile::tempdir().unwrap();
     let kafka = free_address().to_string();
-    let mut command = forebay(data.path(), &["--kafka", &kafka, "demo", "--rate", "100", "--for", "6 seconds"]);
+    let mut command =
+        forebay(data.path(), &["--kafka", &kafka, "demo", "--rate", "100", "--for", "6 seconds"]);
     let output = succeed(&mut command);
     let (printed, said) = (text(&output.stdout), text(&output.stderr));
     assert!(printed.contains("Batch: ") && printed.contains("device_"), "{printed}");

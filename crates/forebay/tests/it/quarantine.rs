@@ -42,16 +42,26 @@ fn a_bad_record_is_set_aside_once_and_its_neighbours_are_unharmed() {
     assert_eq!(text(&run.stdout).matches("device_1").count(), 3, "{}", text(&run.stdout));
     assert_eq!(table_rows(data.path(), &data.path().join("table")).len(), 3);
     let records = listed(data.path());
-    let found: Vec<(&str, i64)> =
-        records.iter().map(|record| (record["code"].as_str().unwrap(), record["offset"].as_i64().unwrap())).collect();
-    assert_eq!(found, [("json.truncated", 1), ("json.type", 3)], "one entry each, though two queries read them");
+    let found: Vec<(&str, i64)> = records
+        .iter()
+        .map(|record| (record["code"].as_str().unwrap(), record["offset"].as_i64().unwrap()))
+        .collect();
+    assert_eq!(
+        found,
+        [("json.truncated", 1), ("json.type", 3)],
+        "one entry each, though two queries read them"
+    );
     assert_eq!(records[1]["path"], "$.temperature");
     assert_eq!(records[1]["queries"], serde_json::json!(["hot", "lake"]));
     let raw = succeed(&mut forebay(data.path(), &["quarantine", "show", "--raw", "iot/0/1"]));
     assert_eq!(text(&raw.stdout), CUT);
     for query in ["lake", "hot"] {
         let ledger = last_commit(data.path(), "two", query)["ledger"].clone();
-        assert_eq!((ledger["read"].as_u64(), ledger["quarantined"].as_u64()), (Some(5), Some(2)), "{query}: {ledger}");
+        assert_eq!(
+            (ledger["read"].as_u64(), ledger["quarantined"].as_u64()),
+            (Some(5), Some(2)),
+            "{query}: {ledger}"
+        );
     }
 }
 
@@ -64,10 +74,11 @@ fn a_mended_schema_lets_a_record_be_replayed_exactly_once() {
     succeed(&mut forebay(data.path(), &["run", file.to_str().unwrap(), "--query", "lake"]));
     assert_eq!(listed(data.path()).len(), 2);
     // The table's column stays a DOUBLE; only what is read is mended.
-    let mended = std::fs::read_to_string(&file)
-        .unwrap()
-        .replace("temperature DOUBLE", "temperature STRING")
-        .replace("SELECT * FROM iot\n", "SELECT device_id, CAST(temperature AS DOUBLE) AS temperature FROM iot\n");
+    let mended =
+        std::fs::read_to_string(&file).unwrap().replace("temperature DOUBLE", "temperature STRING").replace(
+            "SELECT * FROM iot\n",
+            "SELECT device_id, CAST(temperature AS DOUBLE) AS temperature FROM iot\n",
+        );
     std::fs::write(&file, mended).unwrap();
     succeed(&mut forebay(data.path(), &["quarantine", "replay", "--all"]));
     for _ in 0..2 {
@@ -93,12 +104,16 @@ fn a_running_query_picks_a_replay_up_by_itself() {
     log.produce("iot", &[GOOD, CUT].map(str::to_owned));
     let data = tempfile::tempdir().unwrap();
     let file = pipeline(data.path(), &log, "device_id STRING, temperature DOUBLE");
-    let mut process =
-        Process::spawn(&mut forebay(data.path(), &["run", file.to_str().unwrap(), "--query", "lake", "--trigger", "default"]));
+    let mut process = Process::spawn(&mut forebay(
+        data.path(),
+        &["run", file.to_str().unwrap(), "--query", "lake", "--trigger", "default"],
+    ));
     let http = process.address("http");
     eventually("the bad record", Duration::from_secs(20), || listed(data.path()).len() == 1);
     succeed(&mut forebay(data.path(), &["quarantine", "replay", "iot/0/1"]));
-    eventually("the replay", Duration::from_secs(20), || get(http, "/api/v1/ledger").1.contains("\"replayed\":1"));
+    eventually("the replay", Duration::from_secs(20), || {
+        get(http, "/api/v1/ledger").1.contains("\"replayed\":1")
+    });
     assert_eq!(listed(data.path()).len(), 1, "it is still bad, and still there once");
     assert!(process.stop().0);
 }
@@ -109,8 +124,10 @@ fn a_full_quarantine_makes_the_query_wait_and_say_so() {
     log.produce("iot", &vec![CUT.to_owned(); 50]);
     let data = tempfile::tempdir().unwrap();
     let file = pipeline(data.path(), &log, "device_id STRING, temperature DOUBLE");
-    let bounded = std::fs::read_to_string(&file).unwrap() + "quarantine: { maxBytes: 1KiB, whenFull: stop }\n";
-    let bounded = bounded.replace("startingOffsets: earliest", "startingOffsets: earliest, maxOffsetsPerTrigger: 10");
+    let bounded =
+        std::fs::read_to_string(&file).unwrap() + "quarantine: { maxBytes: 1KiB, whenFull: stop }\n";
+    let bounded =
+        bounded.replace("startingOffsets: earliest", "startingOffsets: earliest, maxOffsetsPerTrigger: 10");
     std::fs::write(&file, bounded).unwrap();
     let mut process =
         Process::spawn(&mut forebay(data.path(), &["run", file.to_str().unwrap(), "--query", "lake"]));

@@ -15,17 +15,30 @@ fn rest_and_metrics_tell_the_truth_about_a_query() {
     let mut process =
         Process::spawn(&mut forebay(data.path(), &["run", file.to_str().unwrap(), "--trigger", "default"]));
     let http = process.address("http");
-    eventually("500 records", Duration::from_secs(20), || get(http, "/api/v1/ledger").1.contains("\"read\":500"));
+    eventually("500 records", Duration::from_secs(20), || {
+        get(http, "/api/v1/ledger").1.contains("\"read\":500")
+    });
     let (status, body) = get(http, "/api/v1/queries/lake");
     let query: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(status, 200);
     assert_eq!(query["ledger"]["balances"], true);
     assert_eq!(query["error"], Value::Null);
     let progress: Value = serde_json::from_str(&get(http, "/api/v1/queries/lake/progress").1).unwrap();
-    let read: u64 = progress.as_array().unwrap().iter().map(|report| report["numInputRows"].as_u64().unwrap()).sum();
+    let read: u64 =
+        progress.as_array().unwrap().iter().map(|report| report["numInputRows"].as_u64().unwrap()).sum();
     assert_eq!(read, 500);
     let last = progress.as_array().unwrap().last().unwrap();
-    for field in ["id", "runId", "name", "timestamp", "batchId", "durationMs", "sources", "sink", "processedRowsPerSecond"] {
+    for field in [
+        "id",
+        "runId",
+        "name",
+        "timestamp",
+        "batchId",
+        "durationMs",
+        "sources",
+        "sink",
+        "processedRowsPerSecond",
+    ] {
         assert!(last.get(field).is_some(), "Spark's field {field} is missing in {last}");
     }
     let (status, metrics) = get(http, "/metrics");
@@ -34,7 +47,11 @@ fn rest_and_metrics_tell_the_truth_about_a_query() {
     assert_eq!(get(http, "/health").0, 200);
     assert_eq!(get(http, "/api/v1/queries/nobody").0, 404);
     assert_eq!(get(http, "/nothing").0, 404);
-    assert_eq!(get_with_host(http, "/api/v1/ledger", "evil.example").0, 403, "a page elsewhere cannot read it");
+    assert_eq!(
+        get_with_host(http, "/api/v1/ledger", "evil.example").0,
+        403,
+        "a page elsewhere cannot read it"
+    );
     assert!(process.stop().0);
 }
 
@@ -43,17 +60,21 @@ fn health_says_that_a_source_is_down_and_recovers() {
     let address = free_address();
     let data = tempfile::tempdir().unwrap();
     let file = copy_pipeline(data.path(), address, "events", 700);
-    let mut process = Process::spawn(&mut forebay(data.path(), &["run", file.to_str().unwrap(), "--trigger", "default"]));
+    let mut process =
+        Process::spawn(&mut forebay(data.path(), &["run", file.to_str().unwrap(), "--trigger", "default"]));
     let http = process.address("http");
     eventually("health says so", Duration::from_secs(40), || {
         let (status, body) = get(http, "/health");
         status == 503 && body.contains("FB-2001")
     });
     let log_data = tempfile::tempdir().unwrap();
-    let mut log = Process::spawn(&mut forebay(log_data.path(), &["log", "serve", "--listen", &address.to_string()]));
+    let mut log =
+        Process::spawn(&mut forebay(log_data.path(), &["log", "serve", "--listen", &address.to_string()]));
     log.address("kafka");
     produce(address, "events", &proof_events(20));
-    eventually("the rows", Duration::from_secs(60), || table_rows(data.path(), &data.path().join("table")).len() == 20);
+    eventually("the rows", Duration::from_secs(60), || {
+        table_rows(data.path(), &data.path().join("table")).len() == 20
+    });
     eventually("health", Duration::from_secs(10), || get(http, "/health").0 == 200);
     assert!(process.stop().0);
 }

@@ -10,17 +10,42 @@ fn sparks_job_and_the_pipeline_file_leave_equal_tables() {
     let bootstrap = log.address.to_string();
     let data = tempfile::tempdir().unwrap();
     // Nothing corrupt here: Spark's job would write rows of NULLs where Forebay sets records aside.
-    let simulate = ["simulate", "--bootstrap", &bootstrap, "--partitions", "3", "--count", "5000", "--rate", "0", "--seed", "11"];
+    let simulate = [
+        "simulate",
+        "--bootstrap",
+        &bootstrap,
+        "--partitions",
+        "3",
+        "--count",
+        "5000",
+        "--rate",
+        "0",
+        "--seed",
+        "11",
+    ];
     succeed(&mut forebay(data.path(), &simulate));
     let text = std::fs::read_to_string(root().join("examples/plant.yaml")).unwrap();
-    let text = text.replace("localhost:9092", &bootstrap).replace("startingOffsets: latest", "startingOffsets: earliest");
+    let text = text
+        .replace("localhost:9092", &bootstrap)
+        .replace("startingOffsets: latest", "startingOffsets: earliest");
     let file = data.path().join("plant.yaml");
     std::fs::write(&file, text).unwrap();
-    succeed(&mut forebay(data.path(), &["run", file.to_str().unwrap(), "--query", "lake", "--trigger", "availableNow"]));
+    succeed(&mut forebay(
+        data.path(),
+        &["run", file.to_str().unwrap(), "--query", "lake", "--trigger", "availableNow"],
+    ));
     let ours = data.path().join("data/iot_data");
     let theirs = data.path().join("spark_table");
     let script = "tests/oracle/plant_job.py";
-    let args = [script, "--bootstrap", &bootstrap, "--ours", ours.to_str().unwrap(), "--theirs", theirs.to_str().unwrap()];
+    let args = [
+        script,
+        "--bootstrap",
+        &bootstrap,
+        "--ours",
+        ours.to_str().unwrap(),
+        "--theirs",
+        theirs.to_str().unwrap(),
+    ];
     let said = run_script("scripts/services/spark-python.sh", &args);
     assert!(said.contains("OK equal tables: 5000 rows"), "{said}");
     // `device_id|avg_temp|max_humidity`, one line a device, as Spark computed it over our table.

@@ -118,17 +118,18 @@ impl Drop for Process {
 
 /// A `forebay log serve` of its own.
 pub struct LogServer {
-    pub process: Process,
     pub address: SocketAddr,
-    pub data: tempfile::TempDir,
+    _process: Process,
+    _data: tempfile::TempDir,
 }
 
 impl LogServer {
     pub fn start() -> Self {
         let data = tempfile::tempdir().unwrap();
-        let mut process = Process::spawn(&mut forebay(data.path(), &["log", "serve", "--listen", "127.0.0.1:0"]));
+        let mut process =
+            Process::spawn(&mut forebay(data.path(), &["log", "serve", "--listen", "127.0.0.1:0"]));
         let address = process.address("kafka");
-        Self { process, address, data }
+        Self { address, _process: process, _data: data }
     }
 
     /// Writes these lines as records.
@@ -155,7 +156,17 @@ pub fn make_topic(address: SocketAddr, topic: &str, partitions: i32) {
     let mut command = Command::new(FOREBAY);
     let partitions = partitions.to_string();
     let bootstrap = address.to_string();
-    command.args(["simulate", "--topic", topic, "--partitions", &partitions, "--count", "0", "--bootstrap", &bootstrap]);
+    command.args([
+        "simulate",
+        "--topic",
+        topic,
+        "--partitions",
+        &partitions,
+        "--count",
+        "0",
+        "--bootstrap",
+        &bootstrap,
+    ]);
     succeed(&mut command);
 }
 
@@ -195,7 +206,8 @@ pub fn compare(rows: &[Value], count: u64) -> Verdict {
     let mut seen: BTreeMap<u64, u64> = BTreeMap::new();
     let mut verdict = Verdict { compared: rows.len() as u64, ..Verdict::default() };
     for row in rows {
-        let (device, seq) = (row["device"].as_str().unwrap_or_default(), row["seq"].as_u64().unwrap_or(u64::MAX));
+        let (device, seq) =
+            (row["device"].as_str().unwrap_or_default(), row["seq"].as_u64().unwrap_or(u64::MAX));
         if row["hash"].as_str() != Some(&proof(device, seq)) || seq >= count {
             verdict.altered += 1;
         }
@@ -243,7 +255,8 @@ pub fn copy_pipeline(dir: &Path, bootstrap: SocketAddr, topic: &str, per_epoch: 
 /// The last commit in a query's checkpoint: its epoch and ledger.
 pub fn last_commit(data: &Path, pipeline: &str, query: &str) -> Value {
     let dir = data.join("checkpoints").join(pipeline).join(query);
-    let output = succeed(&mut forebay(data, &["checkpoint", "show", "--json", "-n", "2", dir.to_str().unwrap()]));
+    let output =
+        succeed(&mut forebay(data, &["checkpoint", "show", "--json", "-n", "2", dir.to_str().unwrap()]));
     let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
     let entries = shown["entries"].as_array().unwrap();
     let commit = entries.iter().rev().find_map(|entry| entry.get("commit")).cloned();
@@ -253,7 +266,17 @@ pub fn last_commit(data: &Path, pipeline: &str, query: &str) -> Value {
 /// The ledger adds up and says that `count` records were read and emitted.
 pub fn assert_ledger(ledger: &Value, count: u64) {
     let number = |name: &str| ledger[name].as_u64().unwrap();
-    let fates = ["emitted", "aggregated", "unmatched", "filtered", "deduplicated", "dropped", "quarantined", "late", "inFlight"];
+    let fates = [
+        "emitted",
+        "aggregated",
+        "unmatched",
+        "filtered",
+        "deduplicated",
+        "dropped",
+        "quarantined",
+        "late",
+        "inFlight",
+    ];
     assert_eq!(number("read"), fates.iter().map(|fate| number(fate)).sum::<u64>(), "{ledger}");
     assert_eq!((number("read"), number("emitted"), number("rowsOut")), (count, count, count), "{ledger}");
 }
@@ -286,8 +309,13 @@ pub fn eventually(what: &str, patience: Duration, mut holds: impl FnMut() -> boo
 /// Runs a program of the project (a script, a Python file through its runner) and returns what it printed; panics
 /// with all it said if it fails. The components must be installed: a missing one is a failure.
 pub fn run_script(script: &str, args: &[&str]) -> String {
+    run_script_with(script, args, &[])
+}
+
+/// The same with more environment variables.
+pub fn run_script_with(script: &str, args: &[&str], variables: &[(&str, &str)]) -> String {
     let mut command = Command::new(root().join(script));
-    command.current_dir(root()).args(args).stdin(Stdio::null());
+    command.current_dir(root()).args(args).envs(variables.iter().copied()).stdin(Stdio::null());
     let output = command.output().unwrap_or_else(|e| panic!("{script} cannot be run: {e}"));
     assert!(
         output.status.success(),

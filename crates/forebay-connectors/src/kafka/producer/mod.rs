@@ -43,7 +43,9 @@ pub struct NewRecord<'a> {
     pub key: Option<&'a [u8]>,
     /// The value; `None` is a tombstone.
     pub value: Option<&'a [u8]>,
-    /// Milliseconds since 1970.
+    /// Milliseconds since 1970: when the record was made, not when what it tells of happened. Retention goes by it,
+    /// and so does a restarted Apache Kafka when it decides which producers it still knows: with times more than a
+    /// day old (`producer.id.expiration.ms`) it can no longer recognise a repeat.
     pub timestamp: i64,
     /// Headers, in order.
     pub headers: &'a [(&'a str, Option<&'a [u8]>)],

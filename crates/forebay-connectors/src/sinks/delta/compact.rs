@@ -36,21 +36,30 @@ struct Small {
     size: u64,
 }
 
-/// Compacts what is worth it in the newest version of the table.
-pub(crate) async fn run(task: &Task, stop: &AtomicBool) -> Result<()> {
-    let Some((table, head)) = task.table.load().await? else { return Ok(()) };
+/// What is worth compacting in one version of the table.
+pub(crate) struct Plan {
+    head: Head,
+    groups: Vec<Vec<Small>>,
+}
+
+/// Looks at the newest version of the table.
+pub(crate) async fn plan(task: &Task) -> Result<Option<Plan>> {
+    let Some((table, head)) = task.table.load().await? else { return Ok(None) };
     if !protocol::may_compact(&head.protocol, &head.metadata) {
-        return Ok(());
+        return Ok(None);
     }
-    let small = small_files(task, &table)?;
-    drop(table);
-    // From here on everything blocks; the caller runs on a blocking thread.
-    for group in choose(small, task.upkeep.target_size) {
+    let groups = choose(small_files(task, &table)?, task.upkeep.target_size);
+    Ok(Some(Plan { head, groups }))
+}
+
+/// Rewrites what was planned, group by group, unless told to stop. Blocks.
+pub(crate) fn carry_out(task: &Task, plan: Plan, stop: &AtomicBool) -> Result<()> {
+    for group in plan.groups {
         if stop.load(Ordering::SeqCst) {
             break;
         }
         for (schema, group) in by_schema(task, group)? {
-            compact(task, &head, schema, group, stop)?;
+            compact(task, &plan.head, schema, group, stop)?;
         }
     }
     Ok(())

@@ -230,6 +230,7 @@ fn io_error(path: &FsPath, error: io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sinks::scratch::Scratch;
     use object_store::ObjectStoreExt;
 
     fn at(dir: &FsPath, name: &str) -> Path {
@@ -238,7 +239,7 @@ mod tests {
 
     #[tokio::test]
     async fn create_refuses_what_exists_and_leaves_nothing_behind() {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = Scratch::new();
         let store = DoorStore::new(Door::new());
         let location = at(dir.path(), "a/b c%2Fd");
         let create = || PutOptions::from(PutMode::Create);
@@ -255,7 +256,7 @@ mod tests {
 
     #[tokio::test]
     async fn parts_arrive_in_order_and_show_only_when_complete() {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = Scratch::new();
         let store = DoorStore::new(Door::new());
         let location = at(dir.path(), "parts");
         let mut upload = store.put_multipart(&location).await.unwrap();

@@ -121,7 +121,11 @@ async fn run(task: Task, due: Due, facts: Arc<Mutex<Facts>>, stop: Arc<AtomicBoo
     };
     if due.compact {
         facts.lock().small_files = 0;
-        if let Err(error) = compact::run(&task, &stop).await {
+        // Blocks from here on, which this task may: it runs on a blocking thread.
+        let planned = compact::plan(&task).await;
+        let done =
+            planned.and_then(|plan| plan.map_or(Ok(()), |plan| compact::carry_out(&task, plan, &stop)));
+        if let Err(error) = done {
             failed("compaction", error);
         }
     }

@@ -151,7 +151,11 @@ pub(super) fn chunk_of(
         return Err(bad_batch(partition, from, "the broker sent part of a batch and nothing else"));
     }
     if whole > 0 && next <= from {
-        return Err(bad_batch(partition, from, "the batches that came end before the position that was asked for"));
+        return Err(bad_batch(
+            partition,
+            from,
+            "the batches that came end before the position that was asked for",
+        ));
     }
     let chunk = Chunk { from, next, batches: bytes.slice(..whole), aborted };
     Ok((whole > 0).then_some(chunk))

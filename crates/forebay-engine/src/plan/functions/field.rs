@@ -43,7 +43,8 @@ impl ScalarUDFImpl for StructField {
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        let name = args.scalar_arguments.get(1).copied().flatten().and_then(|name| name.try_as_str().flatten());
+        let name =
+            args.scalar_arguments.get(1).copied().flatten().and_then(|name| name.try_as_str().flatten());
         let (Some(base), Some(name)) = (args.arg_fields.first(), name) else {
             return plan_err!("{FIELD} needs the name of a field");
         };

@@ -20,7 +20,8 @@ use crate::plan::JsonDecode;
 pub(crate) fn from_json(name: String, schema: &SchemaRef, decode: JsonDecode) -> ScalarUDF {
     let signature = Signature::exact(vec![DataType::Utf8View], Volatility::Immutable);
     // Whatever the schema says, a text that cannot be read gives NULLs.
-    let fields = schema.fields().iter().map(|field| Arc::new(field.as_ref().clone().with_nullable(true))).collect();
+    let fields =
+        schema.fields().iter().map(|field| Arc::new(field.as_ref().clone().with_nullable(true))).collect();
     ScalarUDF::from(FromJson { name, returns: DataType::Struct(fields), decode, signature })
 }
 
@@ -33,7 +34,10 @@ struct FromJson {
 
 impl fmt::Debug for FromJson {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FromJson").field("name", &self.name).field("returns", &self.returns).finish_non_exhaustive()
+        f.debug_struct("FromJson")
+            .field("name", &self.name)
+            .field("returns", &self.returns)
+            .finish_non_exhaustive()
     }
 }
 

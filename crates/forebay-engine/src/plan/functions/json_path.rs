@@ -8,9 +8,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
-use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
 use super::failed;
 
@@ -42,7 +40,9 @@ impl ScalarUDFImpl for GetJsonObject {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [texts, path] = args.args.as_slice() else { return failed("get_json_object needs a text and a path") };
+        let [texts, path] = args.args.as_slice() else {
+            return failed("get_json_object needs a text and a path");
+        };
         let ColumnarValue::Scalar(path) = path else {
             return failed("get_json_object needs its path as a text in quotes");
         };
@@ -220,7 +220,10 @@ impl Walker<'_> {
             }
             _ => {
                 let from = self.at;
-                while matches!(self.peek(), Some(b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'+' | b'-' | b'.')) {
+                while matches!(
+                    self.peek(),
+                    Some(b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'+' | b'-' | b'.')
+                ) {
                     self.at += 1;
                 }
                 let word = std::str::from_utf8(self.bytes.get(from..self.at)?).ok()?;

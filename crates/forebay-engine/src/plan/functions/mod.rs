@@ -28,7 +28,8 @@ pub(crate) use time_text::timestamp_to_text;
 pub(crate) const FIELD: &str = "__field";
 
 /// Functions that may stand without parentheses.
-pub(crate) const BARE: [&str; 4] = ["current_timestamp", "current_date", "localtimestamp", "current_timezone"];
+pub(crate) const BARE: [&str; 4] =
+    ["current_timestamp", "current_date", "localtimestamp", "current_timezone"];
 
 /// All functions of this module. `now_ms` is the time that `now()` gives; `None` leaves it to each epoch.
 pub(crate) fn all(now_ms: Option<i64>) -> Vec<ScalarUDF> {

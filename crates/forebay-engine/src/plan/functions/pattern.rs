@@ -17,11 +17,18 @@ enum Item {
     Number(Field, usize),
     /// `SSS`: digits of the second's fraction.
     Fraction(usize),
-    MonthName { full: bool },
-    DayName { full: bool },
+    MonthName {
+        full: bool,
+    },
+    DayName {
+        full: bool,
+    },
     AmPm,
     /// `Z`, `+01`, `+0100`, `+01:00`: by width, and whether UTC prints as `Z`.
-    Offset { width: usize, zulu: bool },
+    Offset {
+        width: usize,
+        zulu: bool,
+    },
     ZoneName,
 }
 
@@ -39,7 +46,17 @@ enum Field {
 }
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
 const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
@@ -67,7 +84,10 @@ impl Pattern {
                 count += 1;
             }
             items.push(item(letter, count).ok_or_else(|| {
-                format!("`{}` in the date pattern `{text}` is not supported", letter.to_string().repeat(count))
+                format!(
+                    "`{}` in the date pattern `{text}` is not supported",
+                    letter.to_string().repeat(count)
+                )
             })?);
         }
         Ok(Self(items))
@@ -110,8 +130,7 @@ impl Pattern {
         let mut found = Found { year: 1970, month: 1, day: 1, ..Found::default() };
         let mut rest = text;
         for (index, item) in self.0.iter().enumerate() {
-            let digits_follow =
-                matches!(self.0.get(index + 1), Some(Item::Number(..) | Item::Fraction(_)));
+            let digits_follow = matches!(self.0.get(index + 1), Some(Item::Number(..) | Item::Fraction(_)));
             rest = match item {
                 Item::Literal(literal) => rest.strip_prefix(literal.as_str())?,
                 Item::Number(field, width) => {
@@ -135,7 +154,8 @@ impl Pattern {
                 Item::AmPm => {
                     let half = rest.get(..2)?;
                     found.afternoon = Some(half.eq_ignore_ascii_case("PM"));
-                    (half.eq_ignore_ascii_case("AM") || half.eq_ignore_ascii_case("PM")).then(|| &rest[2..])?
+                    (half.eq_ignore_ascii_case("AM") || half.eq_ignore_ascii_case("PM"))
+                        .then(|| &rest[2..])?
                 }
                 Item::Offset { .. } => {
                     let (offset, rest) = offset(rest)?;
@@ -322,7 +342,14 @@ mod tests {
         assert_eq!(read("yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX", "2024-02-29T15:20:09.123456+01:00"), Some(at));
         assert_eq!(read("yyyyMMddHHmmss", "20240229142009"), Some(at / 1_000_000 * 1_000_000));
         assert_eq!(read("d/M/yyyy h:mm a", "29/2/2024 2:20 PM"), Some(1_709_216_400_000_000));
-        for bad in ["2023-02-29 00:00:00", "2024-2-29 00:00:00", "2024-02-29 24:00:00", "2024-02-29 00:00:00x", "", "é"] {
+        for bad in [
+            "2023-02-29 00:00:00",
+            "2024-2-29 00:00:00",
+            "2024-02-29 24:00:00",
+            "2024-02-29 00:00:00x",
+            "",
+            "é",
+        ] {
             assert_eq!(read("yyyy-MM-dd HH:mm:ss", bad), None, "{bad}");
         }
         for bad in ["yyyy-MM-dd[ HH]", "G", "YYYY", "'open", "ddd"] {

@@ -82,11 +82,12 @@ impl ScalarUDFImpl for ToTimestamp {
             })?
         } else if let Some(fraction) = number.as_primitive_opt::<Float64Type>() {
             let limit = i64::MAX as f64;
-            let micros: TimestampMicrosecondArray = fraction.unary_opt::<_, TimestampMicrosecondType>(|value| {
-                let micros = value * 1_000_000.0;
-                // NaN and the infinities give NULL, as in Spark.
-                (micros.abs() < limit).then_some(micros as i64)
-            });
+            let micros: TimestampMicrosecondArray =
+                fraction.unary_opt::<_, TimestampMicrosecondType>(|value| {
+                    let micros = value * 1_000_000.0;
+                    // NaN and the infinities give NULL, as in Spark.
+                    (micros.abs() < limit).then_some(micros as i64)
+                });
             micros
         } else {
             return failed("a number is expected");

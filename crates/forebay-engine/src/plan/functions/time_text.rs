@@ -6,7 +6,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Date32Array, Int64Array, StringArray, StringBuilder, TimestampMicrosecondArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Date32Array, Int64Array, StringArray, StringBuilder, TimestampMicrosecondArray,
+};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use datafusion::common::{Result, plan_err};
@@ -80,7 +82,8 @@ impl ScalarUDFImpl for TimeText {
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         let Some(first) = types.first() else { return plan_err!("{} needs an argument", self.name) };
         let is_time = matches!(first, DataType::Timestamp(..) | DataType::Date32 | DataType::Date64);
-        let is_text = matches!(first, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null);
+        let is_text =
+            matches!(first, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null);
         let pattern = match self.kind {
             Kind::DateFormat => types.len() == 2,
             Kind::TimestampText => types.len() == 1,
@@ -92,7 +95,9 @@ impl ScalarUDFImpl for TimeText {
         let value = match self.kind {
             Kind::DateFormat | Kind::TimestampText if is_time || is_text => timestamp_type(),
             Kind::FromUnixTime if first.is_integer() || is_text => DataType::Int64,
-            Kind::ToTimestamp { .. } | Kind::ToDate { .. } | Kind::UnixTimestamp if is_time => timestamp_type(),
+            Kind::ToTimestamp { .. } | Kind::ToDate { .. } | Kind::UnixTimestamp if is_time => {
+                timestamp_type()
+            }
             Kind::ToTimestamp { .. } | Kind::ToDate { .. } | Kind::UnixTimestamp if is_text => DataType::Utf8,
             _ => return plan_err!("{} does not take {first}", self.name),
         };
@@ -110,13 +115,13 @@ impl ScalarUDFImpl for TimeText {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let rows = args.number_rows;
-        let Some(value) = args.args.first() else { return failed(format!("{} needs an argument", self.name)) };
+        let Some(value) = args.args.first() else {
+            return failed(format!("{} needs an argument", self.name));
+        };
         let value = value.to_array(rows)?;
         let patterns = Patterns::new(args.args.get(1), rows)?;
         let result: ArrayRef = match self.kind {
-            Kind::DateFormat => {
-                Arc::new(self.write(&patterns, rows, |row| micros_at(&value, row))?)
-            }
+            Kind::DateFormat => Arc::new(self.write(&patterns, rows, |row| micros_at(&value, row))?),
             Kind::FromUnixTime => {
                 let seconds = value.as_primitive_opt::<Int64Type>();
                 Arc::new(self.write(&patterns, rows, |row| {
@@ -131,14 +136,15 @@ impl ScalarUDFImpl for TimeText {
             }
             Kind::ToDate { strict } => {
                 let micros = self.read(&value, &patterns, rows, strict)?;
-                let days = micros
-                    .into_iter()
-                    .map(|micros| micros.and_then(|micros| i32::try_from(micros.div_euclid(86_400_000_000)).ok()));
+                let days = micros.into_iter().map(|micros| {
+                    micros.and_then(|micros| i32::try_from(micros.div_euclid(86_400_000_000)).ok())
+                });
                 Arc::new(days.collect::<Date32Array>())
             }
             Kind::UnixTimestamp => {
                 let micros = self.read(&value, &patterns, rows, true)?;
-                let seconds = micros.into_iter().map(|micros| micros.map(|micros| micros.div_euclid(1_000_000)));
+                let seconds =
+                    micros.into_iter().map(|micros| micros.map(|micros| micros.div_euclid(1_000_000)));
                 Arc::new(seconds.collect::<Int64Array>())
             }
         };
@@ -238,7 +244,10 @@ impl Patterns {
 }
 
 fn micros_at(times: &ArrayRef, row: usize) -> Option<i64> {
-    times.as_primitive_opt::<TimestampMicrosecondType>().filter(|times| times.is_valid(row)).map(|t| t.value(row))
+    times
+        .as_primitive_opt::<TimestampMicrosecondType>()
+        .filter(|times| times.is_valid(row))
+        .map(|t| t.value(row))
 }
 
 fn timestamp_text(times: &ArrayRef, rows: usize) -> StringArray {

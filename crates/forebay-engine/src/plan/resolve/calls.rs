@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
-    TimezoneInfo, Value,
+    CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    Ident, TimezoneInfo, Value,
 };
 use forebay_core::Error;
 use forebay_core::error::codes;
@@ -38,7 +38,7 @@ pub(super) fn rewrite(planner: &mut Planner<'_>, expr: &mut Expr) -> Result<(), 
     }
     let Some(args) = positional(function) else { return Ok(()) };
     let rewritten = match (name.as_str(), args.as_slice()) {
-        ("from_json", _) => planner.from_json(args, &ident)?,
+        ("from_json", _) => planner.json_call(args, &ident)?,
         ("day" | "dayofmonth", [of]) => part_of("day", of, &ident),
         ("month", [of]) => part_of("month", of, &ident),
         ("year", [of]) => part_of("year", of, &ident),
@@ -61,8 +61,11 @@ pub(super) fn rewrite(planner: &mut Planner<'_>, expr: &mut Expr) -> Result<(), 
         }
         ("cardinality", [of]) => call("size", vec![of.clone()], &ident),
         ("split", [text, pattern]) => split(text, pattern, &ident)?,
-        ("int" | "integer" | "bigint" | "smallint" | "tinyint" | "string" | "double" | "float" | "boolean" | "date"
-        | "timestamp" | "binary", [of]) => cast(&name, of),
+        (
+            "int" | "integer" | "bigint" | "smallint" | "tinyint" | "string" | "double" | "float" | "boolean"
+            | "date" | "timestamp" | "binary",
+            [of],
+        ) => cast(&name, of),
         _ => return Ok(()),
     };
     *expr = rewritten;
@@ -89,9 +92,8 @@ pub(super) fn number(expr: &mut Expr) {
 
 fn refuse_generators(planner: &Planner<'_>, name: &str, ident: &Ident) -> Result<(), SqlError> {
     let what = match name {
-        "explode" | "explode_outer" | "posexplode" | "posexplode_outer" | "inline" | "inline_outer" | "stack" => {
-            "gives several rows for one"
-        }
+        "explode" | "explode_outer" | "posexplode" | "posexplode_outer" | "inline" | "inline_outer"
+        | "stack" => "gives several rows for one",
         "window" | "session_window" | "window_time" => "belongs to windowed aggregation",
         _ => return Ok(()),
     };
@@ -102,7 +104,7 @@ fn refuse_generators(planner: &Planner<'_>, name: &str, ident: &Ident) -> Result
 
 impl Planner<'_> {
     /// `from_json(text, 'schema'[, map('option', 'value', …)])` becomes a function of its own with one argument.
-    fn from_json(&mut self, args: Vec<Expr>, ident: &Ident) -> Result<Expr, SqlError> {
+    fn json_call(&mut self, args: Vec<Expr>, ident: &Ident) -> Result<Expr, SqlError> {
         let wrong = |what: &str| {
             let error = Error::new(&codes::SQL_PLAN, format!("from_json {what}")).with_hint(
                 "Write from_json(CAST(value AS STRING), 'id STRING, at TIMESTAMP', map('timestampFormat', '…')).",
@@ -116,7 +118,9 @@ impl Planner<'_> {
         let Some(ddl) = literal(&schema) else { return Err(wrong("needs its schema as a text in quotes")) };
         let options = match args.next() {
             None => BTreeMap::new(),
-            Some(map) => literal_map(&map).ok_or_else(|| wrong("needs its options as map('name', 'value', …)"))?,
+            Some(map) => {
+                literal_map(&map).ok_or_else(|| wrong("needs its options as map('name', 'value', …)"))?
+            }
         };
         if args.next().is_some() {
             return Err(wrong("takes at most three arguments"));
@@ -127,11 +131,12 @@ impl Planner<'_> {
             Some(name) => name.clone(),
             None => {
                 let fields = forebay_core::ddl::parse(&ddl).map_err(|error| {
-                    let error = Error::new(&codes::BAD_SCHEMA, "from_json cannot read its schema").with_detail(error);
+                    let error =
+                        Error::new(&codes::BAD_SCHEMA, "from_json cannot read its schema").with_detail(error);
                     SqlError::spanned(error, ident.span)
                 })?;
                 let decode = factory
-                    .from_json(Arc::clone(&fields), &options)
+                    .decoder(Arc::clone(&fields), &options)
                     .map_err(|error| SqlError::spanned(error, ident.span))?;
                 let name = format!("__from_json_{}", self.decoders.len());
                 let function = functions::from_json(name.clone(), &fields, decode);
@@ -148,14 +153,15 @@ impl Planner<'_> {
 fn positional(function: &Function) -> Option<Vec<Expr>> {
     match &function.args {
         FunctionArguments::None => Some(Vec::new()),
-        FunctionArguments::List(list) if list.duplicate_treatment.is_none() && list.clauses.is_empty() => list
-            .args
-            .iter()
-            .map(|arg| match arg {
-                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
-                _ => None,
-            })
-            .collect(),
+        FunctionArguments::List(list) if list.duplicate_treatment.is_none() && list.clauses.is_empty() => {
+            list.args
+                .iter()
+                .map(|arg| match arg {
+                    FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+                    _ => None,
+                })
+                .collect()
+        }
         _ => None,
     }
 }

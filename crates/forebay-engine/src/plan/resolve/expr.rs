@@ -31,7 +31,9 @@ pub(super) struct Names<'n> {
 
 impl Names<'_> {
     fn alias(&self, name: &Ident) -> Option<String> {
-        let (Aliases::AfterColumns(aliases) | Aliases::BeforeColumns(aliases)) = self.aliases else { return None };
+        let (Aliases::AfterColumns(aliases) | Aliases::BeforeColumns(aliases)) = self.aliases else {
+            return None;
+        };
         aliases.iter().find(|alias| alias.eq_ignore_ascii_case(&name.value)).cloned()
     }
 }
@@ -186,7 +188,7 @@ impl Resolver<'_, '_, '_> {
                 parts.push(part);
             }
             data_type = self.names.scope.path(&parts)?.map(|path| path.data_type);
-            self.path(&parts)?.unwrap_or_else(|| Expr::CompoundIdentifier(parts))
+            self.path(&parts)?.unwrap_or(Expr::CompoundIdentifier(parts))
         };
         for access in chain {
             base = match access {
@@ -203,7 +205,10 @@ impl Resolver<'_, '_, '_> {
                 }
                 AccessExpr::Dot(other) => {
                     data_type = None;
-                    Expr::CompoundFieldAccess { root: Box::new(base), access_chain: vec![AccessExpr::Dot(other)] }
+                    Expr::CompoundFieldAccess {
+                        root: Box::new(base),
+                        access_chain: vec![AccessExpr::Dot(other)],
+                    }
                 }
                 AccessExpr::Subscript(subscript) => {
                     data_type = data_type.as_ref().and_then(|of| element_type(of, &subscript));

@@ -48,7 +48,15 @@ impl Planner<'_> {
         relations: &mut Vec<Relation>,
     ) -> Result<(), SqlError> {
         let (index, alias, hidden): (usize, TableAlias, &[&str]) = match factor {
-            TableFactor::Table { name, alias, args: None, version: None, sample: None, json_path: None, .. } => {
+            TableFactor::Table {
+                name,
+                alias,
+                args: None,
+                version: None,
+                sample: None,
+                json_path: None,
+                ..
+            } => {
                 let (index, columns, hidden) = self.named(name)?;
                 let alias = match (alias.take(), last_part(name)) {
                     (Some(alias), _) => alias,
@@ -60,7 +68,9 @@ impl Planner<'_> {
             }
             TableFactor::Derived { lateral: false, subquery, alias, sample: None } => {
                 let index = self.aside(std::mem::replace(subquery, empty_query()))?;
-                let alias = alias.take().unwrap_or_else(|| plain_alias(Ident::with_quote('`', format!("__q{index}"))));
+                let alias = alias
+                    .take()
+                    .unwrap_or_else(|| plain_alias(Ident::with_quote('`', format!("__q{index}"))));
                 (index, alias, &[])
             }
             TableFactor::NestedJoin { table_with_joins, alias: None } => {
@@ -69,7 +79,9 @@ impl Planner<'_> {
             TableFactor::Table { name, args: Some(_), .. } => {
                 return Err(cannot_read(&format!("the table function {name}(…)")));
             }
-            TableFactor::Table { version: Some(_), .. } => return Err(cannot_read("an older version of a table")),
+            TableFactor::Table { version: Some(_), .. } => {
+                return Err(cannot_read("an older version of a table"));
+            }
             TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. } => {
                 return Err(cannot_read("TABLESAMPLE"));
             }
@@ -80,8 +92,9 @@ impl Planner<'_> {
         self.count_read(index)?;
         let relation = relation(&alias, self.columns(index, hidden))?;
         if relations.iter().any(|other| other.qualifier.eq_ignore_ascii_case(&relation.qualifier)) {
-            let error = Error::new(&codes::SQL_PLAN, format!("FROM has two tables named `{}`", relation.qualifier))
-                .with_hint("Give one of them another name: FROM a AS x JOIN a AS y.");
+            let error =
+                Error::new(&codes::SQL_PLAN, format!("FROM has two tables named `{}`", relation.qualifier))
+                    .with_hint("Give one of them another name: FROM a AS x JOIN a AS y.");
             return Err(SqlError::spanned(error, alias.name.span));
         }
         let qualifier = quoted(relation.qualifier.clone(), &alias.name);
@@ -134,7 +147,10 @@ impl Planner<'_> {
                         let span = name.0.first().and_then(|part| part.as_ident()).map(|ident| ident.span);
                         let error = Error::new(&codes::SQL_PLAN, format!("unknown table {name}"))
                             .with_hint(format!("Known: {}.", known.join(", ")));
-                        Err(span.map_or_else(|| error.clone().into(), |span| SqlError::spanned(error.clone(), span)))
+                        Err(span.map_or_else(
+                            || error.clone().into(),
+                            |span| SqlError::spanned(error.clone(), span),
+                        ))
                     }
                     Some(part) => Err(unknown("table", part, &known)),
                     None => Err(cannot_read("this table name")),
@@ -192,7 +208,8 @@ impl Planner<'_> {
                     let Some(ident) = last_part(name).cloned() else { continue };
                     let mut spelling = None;
                     for relation in relations.iter_mut() {
-                        let column = relation.columns.iter().find(|c| c.name.eq_ignore_ascii_case(&ident.value));
+                        let column =
+                            relation.columns.iter().find(|c| c.name.eq_ignore_ascii_case(&ident.value));
                         if let Some(column) = column {
                             spelling.get_or_insert_with(|| column.name.clone());
                             relation.merged.push(column.name.clone());
@@ -206,7 +223,9 @@ impl Planner<'_> {
             JoinConstraint::Natural => {
                 let [earlier @ .., last] = relations.as_mut_slice() else { return Ok(()) };
                 for column in &last.columns {
-                    for relation in earlier.iter_mut().filter(|r| r.columns.iter().any(|c| c.name == column.name)) {
+                    for relation in
+                        earlier.iter_mut().filter(|r| r.columns.iter().any(|c| c.name == column.name))
+                    {
                         relation.merged.push(column.name.clone());
                     }
                     last.merged.push(column.name.clone());

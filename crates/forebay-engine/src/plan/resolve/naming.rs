@@ -2,8 +2,8 @@
 //! under a cast, else the expression written out (`(a + 1)`, `upper(b)`, `count(1)`).
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, CastKind, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Subscript, UnaryOperator,
-    Value, Spanned,
+    AccessExpr, CastKind, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Spanned,
+    Subscript, UnaryOperator, Value,
 };
 
 /// The name of a SELECT item without an alias.
@@ -29,7 +29,9 @@ pub(super) fn field_name(expr: &Expr) -> Option<String> {
         },
         Expr::Nested(inner) => field_name(inner),
         // A resolved path: `__field(base, 'name')`.
-        Expr::Function(function) if function.name.to_string().trim_matches('`') == crate::plan::functions::FIELD => {
+        Expr::Function(function)
+            if function.name.to_string().trim_matches('`') == crate::plan::functions::FIELD =>
+        {
             match &function.args {
                 FunctionArguments::List(list) => match list.args.last() {
                     Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value)))) => {
@@ -62,7 +64,9 @@ fn pretty(expr: &Expr) -> String {
             for access in access_chain {
                 match access {
                     AccessExpr::Dot(part) => text = format!("{text}.{}", pretty(part)),
-                    AccessExpr::Subscript(Subscript::Index { index }) => text = format!("{text}[{}]", pretty(index)),
+                    AccessExpr::Subscript(Subscript::Index { index }) => {
+                        text = format!("{text}[{}]", pretty(index))
+                    }
                     AccessExpr::Subscript(other) => text = format!("{text}[{other}]"),
                 }
             }

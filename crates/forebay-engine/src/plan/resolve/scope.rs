@@ -85,8 +85,10 @@ impl Scope<'_> {
                 finish(None, found, fields).map(Some)
             }
             several => {
-                let names: Vec<String> =
-                    several.iter().map(|(relation, found)| format!("{}.{}", relation.qualifier, found.name)).collect();
+                let names: Vec<String> = several
+                    .iter()
+                    .map(|(relation, found)| format!("{}.{}", relation.qualifier, found.name))
+                    .collect();
                 Err(ambiguous(column, &names))
             }
         }
@@ -94,7 +96,8 @@ impl Scope<'_> {
 
     /// Every name that could have been meant, for hints.
     pub fn known(&self) -> Vec<&str> {
-        let here = self.relations.iter().flat_map(|relation| relation.columns.iter().map(|c| c.name.as_str()));
+        let here =
+            self.relations.iter().flat_map(|relation| relation.columns.iter().map(|c| c.name.as_str()));
         here.chain(self.parent.into_iter().flat_map(Scope::known)).collect()
     }
 }
@@ -125,7 +128,9 @@ pub(crate) fn nested_field(data_type: &DataType, part: &Ident) -> Result<(String
             }
         },
         DataType::Map(entries, _) => match entries.data_type() {
-            DataType::Struct(pair) if pair.len() == 2 => Ok((part.value.clone(), pair[1].data_type().clone())),
+            DataType::Struct(pair) if pair.len() == 2 => {
+                Ok((part.value.clone(), pair[1].data_type().clone()))
+            }
             _ => Err(no_field(part, data_type)),
         },
         _ => Err(no_field(part, data_type)),

@@ -77,9 +77,12 @@ impl Planner<'_> {
                 }
                 SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::Expr(_), _)
                 | SelectItem::ExprWithAliases { .. } => {
-                    return Err(Error::new(&codes::NOT_YET, format!("`{item}` in a SELECT list is not supported"))
-                        .with_hint("Name the fields one by one.")
-                        .into());
+                    return Err(Error::new(
+                        &codes::NOT_YET,
+                        format!("`{item}` in a SELECT list is not supported"),
+                    )
+                    .with_hint("Name the fields one by one.")
+                    .into());
                 }
             }
         }
@@ -94,7 +97,8 @@ impl Planner<'_> {
         out: &mut Vec<SelectItem>,
     ) -> Result<(), SqlError> {
         let except = except_names(&options)?;
-        let hides = scope.relations.iter().any(|relation| relation.columns.iter().any(|column| column.hidden));
+        let hides =
+            scope.relations.iter().any(|relation| relation.columns.iter().any(|column| column.hidden));
         let merges = scope.relations.iter().any(|relation| !relation.merged.is_empty());
         if scope.relations.is_empty() {
             return Err(Error::new(&codes::SQL_PLAN, "`SELECT *` needs a FROM").into());
@@ -111,7 +115,9 @@ impl Planner<'_> {
         let names: Vec<&Column> = scope.relations.iter().flat_map(|relation| &relation.columns).collect();
         check_except(&except, &names)?;
         for relation in &scope.relations {
-            for column in relation.columns.iter().filter(|column| !column.hidden && !excepted(&except, &column.name)) {
+            for column in
+                relation.columns.iter().filter(|column| !column.hidden && !excepted(&except, &column.name))
+            {
                 let parts = vec![
                     Ident::with_quote('`', relation.qualifier.clone()),
                     Ident::with_quote('`', column.name.clone()),
@@ -138,14 +144,20 @@ impl Planner<'_> {
         {
             let names: Vec<&Column> = relation.columns.iter().collect();
             check_except(&except, &names)?;
-            for column in relation.columns.iter().filter(|column| !column.hidden && !excepted(&except, &column.name)) {
-                let parts = vec![quoted(relation.qualifier.clone(), qualifier), quoted(column.name.clone(), qualifier)];
+            for column in
+                relation.columns.iter().filter(|column| !column.hidden && !excepted(&except, &column.name))
+            {
+                let parts = vec![
+                    quoted(relation.qualifier.clone(), qualifier),
+                    quoted(column.name.clone(), qualifier),
+                ];
                 out.push(SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)));
             }
             return Ok(());
         }
         let Some(path) = scope.path(&parts)? else {
-            let mut known: Vec<&str> = scope.relations.iter().map(|relation| relation.qualifier.as_str()).collect();
+            let mut known: Vec<&str> =
+                scope.relations.iter().map(|relation| relation.qualifier.as_str()).collect();
             known.extend(scope.known());
             return Err(unknown("table or struct", first, &known));
         };
@@ -201,7 +213,9 @@ fn refuse_duplicates(items: &[SelectItem]) -> Result<(), SqlError> {
     let names: Vec<String> = items
         .iter()
         .filter_map(|item| match item {
-            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => parts.last().map(|part| part.value.clone()),
+            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => {
+                parts.last().map(|part| part.value.clone())
+            }
             SelectItem::UnnamedExpr(Expr::Identifier(ident)) => Some(ident.value.clone()),
             item => alias_of(item),
         })
@@ -215,7 +229,9 @@ fn refuse_duplicates(items: &[SelectItem]) -> Result<(), SqlError> {
             });
             let error = Error::new(&codes::SQL_PLAN, format!("the SELECT gives two columns named `{name}`"))
                 .with_hint("Rename one of them with AS; case makes no difference.");
-            return Err(place.map_or_else(|| error.clone().into(), |span| SqlError::spanned(error.clone(), span)));
+            return Err(
+                place.map_or_else(|| error.clone().into(), |span| SqlError::spanned(error.clone(), span))
+            );
         }
     }
     Ok(())

@@ -14,7 +14,10 @@ fn nesting_and_length_are_bounded() {
         ("negations", format!("SELECT {} true FROM iot", "NOT ".repeat(many))),
         ("minus signs", format!("SELECT {}1 FROM iot", "- ".repeat(many))),
         ("calls", format!("SELECT {}1{} FROM iot", "abs(".repeat(2_000), ")".repeat(2_000))),
-        ("cases", format!("SELECT {}1{} FROM iot", "CASE WHEN true THEN ".repeat(2_000), " END".repeat(2_000))),
+        (
+            "cases",
+            format!("SELECT {}1{} FROM iot", "CASE WHEN true THEN ".repeat(2_000), " END".repeat(2_000)),
+        ),
         ("subqueries", format!("SELECT * FROM {}iot{}", "(SELECT * FROM ".repeat(500), ") x".repeat(500))),
         ("unions", format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(5_000))),
         ("dots", format!("SELECT a{} FROM iot", ".a".repeat(many))),
@@ -22,17 +25,28 @@ fn nesting_and_length_are_bounded() {
         ("length", format!("SELECT '{}' FROM iot", "x".repeat(2 << 20))),
     ] {
         let text = outcome(&sql);
-        assert!(text.starts_with("FB-400") || text.starts_with("FB-1008"), "{name}: {}", &text[..text.len().min(200)]);
+        assert!(
+            text.starts_with("FB-400") || text.starts_with("FB-1008"),
+            "{name}: {}",
+            &text[..text.len().min(200)]
+        );
     }
 }
 
 #[test]
 fn long_lists_and_moderate_chains_work() {
     let list: Vec<String> = (0..10_000).map(|n| format!("'{n}'")).collect();
-    assert_eq!(outcome(&format!("SELECT device_id FROM iot WHERE device_id IN ('a', {})", list.join(","))), "device_id; a");
+    assert_eq!(
+        outcome(&format!("SELECT device_id FROM iot WHERE device_id IN ('a', {})", list.join(","))),
+        "device_id; a"
+    );
     let chain = " OR device_id = 'a'".repeat(300);
     assert_eq!(outcome(&format!("SELECT device_id FROM iot WHERE false{chain}")), "device_id; a");
-    let nested = format!("SELECT device_id FROM {}iot{} WHERE device_id = 'a'", "(SELECT * FROM ".repeat(10), ") x".repeat(10));
+    let nested = format!(
+        "SELECT device_id FROM {}iot{} WHERE device_id = 'a'",
+        "(SELECT * FROM ".repeat(10),
+        ") x".repeat(10)
+    );
     assert_eq!(outcome(&nested), "device_id; a");
 }
 
@@ -52,7 +66,8 @@ fn views_on_views_stay_bounded() {
     wide.add_source("iot", SourceColumns::Decoded(schema())).unwrap();
     wide.add_view("w0", "SELECT * FROM iot").unwrap();
     for n in 1..40 {
-        wide.add_view(&format!("w{n}"), &format!("SELECT a.* FROM w{0} a JOIN w{0} b ON true", n - 1)).unwrap();
+        wide.add_view(&format!("w{n}"), &format!("SELECT a.* FROM w{0} a JOIN w{0} b ON true", n - 1))
+            .unwrap();
     }
     assert!(plan(&wide, "SELECT * FROM w39", None).is_err());
     let mut doubling = String::from("WITH c0 AS (SELECT device_id FROM iot)");
@@ -67,11 +82,70 @@ fn views_on_views_stay_bounded() {
 #[test]
 fn random_sql_never_panics() {
     const WORDS: [&str; 64] = [
-        "SELECT", "FROM", "WHERE", "iot", "raw", "hot", "device_id", "temperature", "place", "place.hall", "tags",
-        "props", "_kafka", "*", ",", "(", ")", "[", "]", ".", "0", "1", "-1", "1.5", "1e400", "'x'", "''", "NULL", "true",
-        "+", "-", "/", "%", "div", "=", "<=>", "<", "AND", "OR", "NOT", "IN", "LIKE", "BETWEEN", "IS", "CASE", "WHEN",
-        "THEN", "END", "CAST", "AS", "INT", "STRING", "STRUCT", "from_json", "date_format", "split", "AS x", "upper",
-        "`", "\"", "->", "JOIN", "WITH", "UNION",
+        "SELECT",
+        "FROM",
+        "WHERE",
+        "iot",
+        "raw",
+        "hot",
+        "device_id",
+        "temperature",
+        "place",
+        "place.hall",
+        "tags",
+        "props",
+        "_kafka",
+        "*",
+        ",",
+        "(",
+        ")",
+        "[",
+        "]",
+        ".",
+        "0",
+        "1",
+        "-1",
+        "1.5",
+        "1e400",
+        "'x'",
+        "''",
+        "NULL",
+        "true",
+        "+",
+        "-",
+        "/",
+        "%",
+        "div",
+        "=",
+        "<=>",
+        "<",
+        "AND",
+        "OR",
+        "NOT",
+        "IN",
+        "LIKE",
+        "BETWEEN",
+        "IS",
+        "CASE",
+        "WHEN",
+        "THEN",
+        "END",
+        "CAST",
+        "AS",
+        "INT",
+        "STRING",
+        "STRUCT",
+        "from_json",
+        "date_format",
+        "split",
+        "AS x",
+        "upper",
+        "`",
+        "\"",
+        "->",
+        "JOIN",
+        "WITH",
+        "UNION",
     ];
     let seed = 0x5eed_f04e_ba11_u64;
     println!("seed {seed:#x}");

@@ -125,7 +125,8 @@ fn outcome(sql: &str) -> String {
 }
 
 fn json_rows(lines: &str, schema: &SchemaRef) -> RecordBatch {
-    let reader = arrow::json::ReaderBuilder::new(Arc::clone(schema)).build(Cursor::new(lines.as_bytes())).unwrap();
+    let reader =
+        arrow::json::ReaderBuilder::new(Arc::clone(schema)).build(Cursor::new(lines.as_bytes())).unwrap();
     let batches: Vec<RecordBatch> = reader.map(|batch| batch.unwrap()).collect();
     arrow::compute::concat_batches(schema, &batches).unwrap()
 }
@@ -134,7 +135,7 @@ fn json_rows(lines: &str, schema: &SchemaRef) -> RecordBatch {
 struct Json;
 
 impl JsonDecoderFactory for Json {
-    fn from_json(&self, schema: SchemaRef, options: &BTreeMap<String, String>) -> Result<JsonDecode> {
+    fn decoder(&self, schema: SchemaRef, options: &BTreeMap<String, String>) -> Result<JsonDecode> {
         if let Some(unknown) = options.keys().find(|name| *name != "mode") {
             return Err(forebay_core::options::unknown_name("option", unknown, ["mode"].into_iter()));
         }
@@ -143,7 +144,10 @@ impl JsonDecoderFactory for Json {
             let texts = texts.as_string_view();
             let lines: Vec<&str> = texts
                 .iter()
-                .map(|text| text.filter(|text| serde_json::from_str::<serde_json::Value>(text).is_ok()).unwrap_or("{}"))
+                .map(|text| {
+                    text.filter(|text| serde_json::from_str::<serde_json::Value>(text).is_ok())
+                        .unwrap_or("{}")
+                })
                 .collect();
             let rows = json_rows(&lines.join("\n"), &schema);
             Ok(Arc::new(StructArray::from(rows)) as ArrayRef)

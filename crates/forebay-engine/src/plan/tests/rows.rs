@@ -41,7 +41,10 @@ fn stars_expand_as_in_spark() {
         ),
         ("SELECT place.* FROM iot WHERE device_id = 'a'", "hall,Row; 1,x"),
         ("SELECT I.PLACE.* FROM iot i WHERE device_id = 'b'", "hall,Row; ,y"),
-        ("SELECT device_id, _kafka.offset, _kafka.Topic t FROM iot WHERE device_id = 'a'", "device_id,offset,t; a,100,iot_topic"),
+        (
+            "SELECT device_id, _kafka.offset, _kafka.Topic t FROM iot WHERE device_id = 'a'",
+            "device_id,offset,t; a,100,iot_topic",
+        ),
         ("SELECT offset, topic FROM raw WHERE offset > 100", "offset,topic; 101,iot_topic; 102,iot_topic"),
     ]);
     let names = |sql: &str| -> Vec<String> {
@@ -87,8 +90,14 @@ fn the_seed_job_runs() {
             "FB-1003 unknown option `mood` | SQL line 1, column 8 | Did you mean `mode`? Known: mode.",
         ),
     ]);
-    assert!(outcome("SELECT from_json(deviceName, 'a WHAT') FROM iot").starts_with("FB-1006 from_json cannot read its schema"));
-    assert!(outcome("SELECT from_json(deviceName, device_id) FROM iot").starts_with("FB-4002 from_json needs its schema"));
+    assert!(
+        outcome("SELECT from_json(deviceName, 'a WHAT') FROM iot")
+            .starts_with("FB-1006 from_json cannot read its schema")
+    );
+    assert!(
+        outcome("SELECT from_json(deviceName, device_id) FROM iot")
+            .starts_with("FB-4002 from_json needs its schema")
+    );
 }
 
 #[test]
@@ -114,7 +123,10 @@ fn columns_without_alias_are_named_as_in_spark() {
         ("'x'", "x"),
         ("-temperature", "(- temperature)"),
         ("round(temperature, 1)", "round(temperature, 1)"),
-        ("CASE WHEN temperature > 70 THEN 'hot' ELSE 'ok' END", "CASE WHEN (temperature > 70) THEN hot ELSE ok END"),
+        (
+            "CASE WHEN temperature > 70 THEN 'hot' ELSE 'ok' END",
+            "CASE WHEN (temperature > 70) THEN hot ELSE ok END",
+        ),
         ("current_timestamp()", "current_timestamp()"),
     ] {
         let plan = planned(&format!("SELECT {item} FROM iot")).unwrap();
@@ -142,7 +154,9 @@ fn arithmetic_and_comparison_follow_ansi_spark() {
         ("SELECT device_id FROM iot WHERE deviceName LIKE 'P%' OR device_id RLIKE '^b$'", "device_id; a; b"),
         ("SELECT device_id FROM iot WHERE temperature BETWEEN 20 AND 21", "device_id; a"),
     ]);
-    let types = planned("SELECT timestamp + 1 a, timestamp / 1 b, temperature + 1 c, temperature + 0.5 d FROM iot").unwrap();
+    let types =
+        planned("SELECT timestamp + 1 a, timestamp / 1 b, temperature + 1 c, temperature + 0.5 d FROM iot")
+            .unwrap();
     let types: Vec<DataType> = types.output_schema().fields().iter().map(|f| f.data_type().clone()).collect();
     assert_eq!(types, [DataType::Int32, DataType::Float64, DataType::Float64, DataType::Float64]);
 }
@@ -173,7 +187,10 @@ fn nested_values_are_reached_as_in_spark() {
         ("SELECT place.hall FROM iot", "hall; 1; ; "),
         ("SELECT place['hall'] h FROM iot WHERE device_id = 'a'", "h; 1"),
         ("SELECT s.B FROM (SELECT named_struct('a', 1, 'b', device_id) s FROM iot) WHERE s.b = 'a'", "B; a"),
-        ("SELECT s.device_id, s.col2 FROM (SELECT struct(device_id, 5) s FROM iot) WHERE s.device_id = 'a'", "device_id,col2; a,5"),
+        (
+            "SELECT s.device_id, s.col2 FROM (SELECT struct(device_id, 5) s FROM iot) WHERE s.device_id = 'a'",
+            "device_id,col2; a,5",
+        ),
         ("SELECT array(1, 2)[1] x FROM iot WHERE device_id = 'a'", "x; 2"),
         ("SELECT split('a|b', '\\\\|')[1] x FROM iot WHERE device_id = 'a'", "x; b"),
     ]);

@@ -12,10 +12,10 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use forebay_core::Epoch;
 use forebay_core::clock::ManualClock;
 use serde_json::Value;
-use tempfile::TempDir;
 
 use super::*;
 use crate::sinks::conformance::{self, Subject};
+use crate::sinks::scratch::Scratch;
 
 mod columns;
 mod cost;
@@ -26,7 +26,7 @@ mod upkeep;
 
 /// A folder for one table.
 struct Lake {
-    dir: TempDir,
+    dir: Scratch,
     options: Vec<(&'static str, String)>,
     clock: Arc<ManualClock>,
 }
@@ -36,7 +36,7 @@ impl Lake {
         let options = options.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         // Late enough that files of "now" are not older than the clock says.
         let clock = ManualClock::at(chrono::Utc::now().timestamp_millis());
-        Self { dir: tempfile::tempdir().unwrap(), options, clock }
+        Self { dir: Scratch::new(), options, clock }
     }
 
     fn root(&self) -> PathBuf {

@@ -1,0 +1,182 @@
+"""docs/benchmarks.md from what was measured: the same layout each time, so that a later run changes figures only."""
+
+from statistics import median
+
+
+def spread(values, form):
+    """Median and, if there is more than one value, the range."""
+    text = form.format(median(values))
+    return text if len(values) == 1 else f"{text} ({form.format(min(values))}–{form.format(max(values))})"
+
+
+def rows(header, lines):
+    out = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    return out + ["| " + " | ".join(map(str, line)) + " |" for line in lines]
+
+
+def of(runs, key, scale=1.0):
+    return [run[key] * scale for run in runs]
+
+
+def floors(facts):
+    """Name, floor, measured, met."""
+    found = []
+
+    def at_least(name, floor, value, note=""):
+        found.append((name, f"≥ {floor:g}×", f"{value:.1f}×{note}", value >= floor))
+
+    def at_most(name, floor, value):
+        found.append((name, f"≤ 1/{floor:g}", f"1/{1 / value:.1f}", value <= 1 / floor))
+
+    for shape, runs in facts["runs"].items():
+        ours, theirs = runs["forebay"], runs["spark"]
+        at_least(f"{shape}: events per CPU-second, Spark = 1", 18, median(of(theirs, "cpu")) / median(of(ours, "cpu")))
+        at_least(f"{shape}: speed by wall time, Spark = 1", 10, median(of(theirs, "wall")) / median(of(ours, "wall")))
+        at_most(f"{shape}: peak memory, Spark = 1", 8, median(of(ours, "peak")) / median(of(theirs, "peak")))
+    first = facts["first"]
+    at_most("process start to first committed epoch, Spark = 1", 20, median(first["forebay"]) / median(first["spark"]))
+    read = facts["read"]
+    at_most("reading alone: CPU per record, kcat = 1", 5, median(of(read["forebay"], "cpu")) / median(of(read["kcat"], "cpu")))
+    late = facts["latency"]
+    floor = 10 + 5 * late["sync99"]
+    found.append(("event to alert, p99", f"≤ 10 ms + 5 × {late['sync99']:.2f} ms = {floor:.1f} ms", f"{late['p99']:.1f} ms", late["p99"] <= floor))
+    for verb in ("produce", "consume"):
+        ours = median(of(facts["logs"]["forebay"], verb))
+        for name, text in (("kafka-flush", "Kafka that flushes each append"), ("kafka", "Kafka with its defaults")):
+            at_least(f"the log, {verb}: {text} = 1", 1, ours / median(of(facts["logs"][name], verb)))
+    return found
+
+
+def engine_tables(facts):
+    out = []
+    names = {"plant": "The plant's events: four flat fields", "nested": "The nested events: 12 fields, structs and an array"}
+    for shape, runs in facts["runs"].items():
+        count = facts["events"][shape]
+        out += ["", f"### {names[shape]}", "", f"{count:,} events.", ""]
+        lines = []
+        for name, title in (("forebay", "Forebay"), ("spark", "Spark")):
+            them = runs[name]
+            lines.append([
+                title, len(them), spread(of(them, "wall"), "{:.1f}"), spread(of(them, "cpu"), "{:.1f}"),
+                spread([run["cpu"] / count * 1e9 for run in them], "{:.0f}"), spread(of(them, "peak", 1e-6), "{:.0f}"),
+                spread([run["epochs"]["files"] for run in them], "{:.0f}"),
+                spread([run["epochs"]["bytes"] / 1e6 for run in them], "{:.0f}"),
+            ])
+        out += rows(["", "rounds", "wall, s", "CPU, s", "CPU per event, ns", "peak memory, MB", "files", "MB written"], lines)
+    return out
+
+
+def time_goes(facts):
+    """What the script can say of where time goes: user and kernel time, and reading apart from the rest."""
+    out = ["", "## Where the time goes", ""]
+    lines = []
+    for shape, runs in facts["runs"].items():
+        for name, title in (("forebay", "Forebay"), ("spark", "Spark")):
+            run, count = runs[name], facts["events"][shape]
+            lines.append([
+                f"{title}, {shape}", *(f"{median(of(run, key)) / count * 1e9:.0f}" for key in ("cpu", "user", "system")),
+                f"{median([one['cpu'] / one['wall'] for one in run]):.2f}",
+            ])
+    count = facts["events"]["plant"]
+    for name, title in (("forebay", "Forebay, reading alone"), ("kcat", "kcat, reading alone")):
+        run = facts["read"][name]
+        lines.append([
+            title, *(f"{median(of(run, key)) / count * 1e9:.0f}" for key in ("cpu", "user", "system")),
+            f"{median([one['cpu'] / one['wall'] for one in run]):.2f}",
+        ])
+    out += rows(["nanoseconds of CPU per event", "all", "user", "kernel", "cores in use"], lines)
+    whole = median(of(facts["runs"]["plant"]["forebay"], "cpu")) / count * 1e9
+    alone = median(of(facts["read"]["forebay"], "cpu")) / count * 1e9
+    out += [
+        "",
+        f"Of Forebay's {whole:.0f} ns for one of the plant's events, reading and decompressing takes {alone:.0f} ns; the "
+        f"other {whole - alone:.0f} ns are decoding JSON, encoding Parquet and committing. Fewer cores in use than there "
+        f"are ({facts['machine']['cores']}) means waiting: for the broker, which shares the machine, or for the disk.",
+    ]
+    for shape, runs in facts["runs"].items():
+        told = facts["durations"].get(shape)
+        if told:
+            parts = ", ".join(f"{name} {value:.0f}" for name, value in sorted(told.items(), key=lambda item: -item[1]))
+            epochs = runs["forebay"][-1]["epochs"]["commits"]
+            out += ["", f"Forebay's own account (`durationMs`) of one run over the {shape} topic, {epochs} epoch(s), in milliseconds: {parts}."]
+    out += ["", "No sampling profile was taken: the release binary carries no symbols."]
+    return out
+
+
+def render(facts):
+    machine, late = facts["machine"], facts["latency"]
+    judged = floors(facts)
+    missed = [name for name, _, _, met in judged if not met]
+    rounds = facts["rounds"]
+    out = [
+        "<!-- Written by scripts/bench/run.sh (make bench). Do not edit: every figure here was measured by it. -->",
+        "# Benchmarks",
+        "",
+        "Forebay beside Spark Structured Streaming on the same Apache Kafka topic, its log beside Apache Kafka, all on one",
+        "machine and with default settings. `make bench` repeats all of it and writes this page.",
+        "",
+        "## Against the floors",
+        "",
+        f"{len(judged) - len(missed)} of {len(judged)} met." + (f" Missed: {'; '.join(missed)}." if missed else ""),
+        "",
+    ]
+    out += rows(["what", "floor", "measured", ""], [[n, f, v, "met" if met else "**missed**"] for n, f, v, met in judged])
+    out += ["", "## Machine and versions", ""]
+    facts_lines = [
+        ["processor", f"{machine['model']}, {machine['cores']} cores"], ["memory", f"{machine['memory'] / 2**30:.0f} GiB"],
+        ["system", f"{machine['system']}, Linux {machine['kernel']}"],
+        ["load when it began", f"{facts['load'][0]:.1f} (average of the last minute)"],
+        *([name, version] for name, version in facts["versions"].items()),
+    ]
+    out += rows(["", ""], facts_lines)
+    out += [
+        "", "## JSON from Kafka to a Delta table", "",
+        f"Topics of 4 partitions, lz4, 1,000 devices, on one Apache Kafka. Forebay ran {rounds['forebay']} time(s), Spark "
+        f"(`local[{2}]`) {rounds['spark']} time(s), in turn, with the trigger `availableNow`, each into fresh folders. Whole "
+        "process from start to end; CPU time and memory of all processes that belong to it, the broker's not. Medians, the "
+        "range in brackets.",
+    ]
+    out += engine_tables(facts)
+    out += [
+        "",
+        "After each run the rows of its table were counted, and counts, sums and maxima of each device compared with those "
+        f"of the first run ({', '.join(f'{n:,} devices ({shape})' for shape, n in facts['checked'].items())}); at the end "
+        "Spark compared the last tables of both. All were equal.",
+        "", "## From start to the first committed epoch", "",
+        f"A topic of {facts['small']:,} events; seconds from the start of the process to the first commit in the Delta log.", "",
+    ]
+    first = facts["first"]
+    out += rows(["", "rounds", "seconds"], [
+        [title, len(first[name]), spread(first[name], form)] for name, title, form in (("forebay", "Forebay", "{:.3f}"), ("spark", "Spark", "{:.1f}"))
+    ])
+    out += ["", "## Reading alone", "", "The plant's topic from end to end, nothing done with the records.", ""]
+    count, read = facts["events"]["plant"], facts["read"]
+    out += rows(["", "rounds", "wall, s", "CPU per record, ns", "peak memory, MB"], [
+        [title, len(read[name]), spread(of(read[name], "wall"), "{:.1f}"), spread(of(read[name], "cpu", 1e9 / count), "{:.0f}"),
+         spread(of(read[name], "peak", 1e-6), "{:.0f}")]
+        for name, title in (("forebay", "Forebay's source"), ("kcat", "kcat"))
+    ])
+    out += [
+        "", "## From event to alert", "",
+        "20,000 events a second through the log embedded in the same process, default trigger, `WHERE temperature > 70`, "
+        "console sink. From the moment an event is handed to a librdkafka producer (acks=all, no lingering) to the moment its "
+        "line is read from the console; 5 s of warming up, 20 s measured. Each event is fsynced twice on its way: by the log "
+        "and in the checkpoint.", "",
+    ]
+    out += rows(["", "p50, ms", "p99, ms", "max, ms"], [
+        [f"event to alert ({late['rows']:,} alerts)", f"{late['p50']:.1f}", f"{late['p99']:.1f}", f"{late['max']:.1f}"],
+        ["append 4 KiB and fdatasync, same disk", f"{late['sync50']:.2f}", f"{late['sync99']:.2f}", ""],
+    ])
+    out += [
+        "", "## The embedded log beside Apache Kafka", "",
+        f"kcat writes {facts['log_records']:,} of the plant's events (acks=all, lz4, 4 partitions), then reads them. "
+        "Forebay's log fsyncs before it answers. Apache Kafka does not with its defaults; with `flush.messages=1` it does, "
+        "which is the like-for-like comparison. Records per second, process start included; the page cache is warm.", "",
+    ]
+    names = (("forebay", "Forebay's log"), ("kafka-flush", "Apache Kafka, `flush.messages=1`"), ("kafka", "Apache Kafka, defaults"))
+    out += rows(["", "rounds", "produced, records/s", "consumed, records/s"], [
+        [title, len(facts["logs"][name]), spread(of(facts["logs"][name], "produce"), "{:,.0f}"), spread(of(facts["logs"][name], "consume"), "{:,.0f}")]
+        for name, title in names
+    ])
+    out += time_goes(facts)
+    return "\n".join(out) + "\n"

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Measures Forebay beside Spark and Apache Kafka on this machine and writes docs/benchmarks.md.
+#
+#   make bench                     (builds first)
+#   scripts/bench/run.sh           (takes ${CARGO_TARGET_DIR:-target}/release/forebay as it is)
+#
+#   FOREBAY_BENCH_EVENTS         events of the plant's topic (20000000)
+#   FOREBAY_BENCH_NESTED         events of the nested topic (a quarter of them)
+#   FOREBAY_BENCH_ROUNDS         runs of each engine on each topic (3)
+#   FOREBAY_BENCH_SPARK_ROUNDS   of Spark alone (the same)
+#   FOREBAY_BENCH_LOG_RECORDS    records written to and read from each log (2000000)
+#   FOREBAY_BENCH_ENGINE         another forebay than the one just built
+#   FOREBAY_BENCH_DIR            working folder (a temporary one, removed at the end)
+#   FOREBAY_BENCH_PORT           first of five free ports (29092)
+#   FOREBAY_BENCH_OUT            where the page goes (docs/benchmarks.md)
+#
+# With the defaults it takes about half an hour on two cores and 15 GB of disk. Ctrl-C stops all that it started.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. scripts/services/common.sh
+
+scripts/services/install.sh kafka clients kcat spark
+target="${CARGO_TARGET_DIR:-target}"
+engine="${FOREBAY_BENCH_ENGINE:-$target/release/forebay}"
+[ -x "$engine" ] || die "there is no $engine: run make build first"
+reader="${FOREBAY_BENCH_READER:-$target/release/examples/read_topic}"
+if [ -z "${FOREBAY_BENCH_READER:-}" ]; then
+  say "building the program that only reads (a minute at most after make build)"
+  cargo build --release -p forebay -p forebay-connectors --example read_topic
+fi
+
+own_dir=no
+if [ -z "${FOREBAY_BENCH_DIR:-}" ]; then
+  FOREBAY_BENCH_DIR="$(mktemp -d "${TMPDIR:-/tmp}/forebay-bench.XXXXXX")" own_dir=yes
+fi
+mkdir -p "$FOREBAY_BENCH_DIR"
+port="${FOREBAY_BENCH_PORT:-29092}"
+finish() {
+  trap - EXIT INT TERM
+  [ -z "${bench:-}" ] || { kill -TERM "$bench" 2>/dev/null && wait "$bench" 2>/dev/null; } || true
+  scripts/services/kafka.sh stop --port "$port" >&2 || true
+  [ $own_dir = no ] || rm -rf "$FOREBAY_BENCH_DIR"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+scripts/services/kafka.sh start --port "$port" --dir "$FOREBAY_BENCH_DIR/kafka" >/dev/null
+# In the background, so that the traps run at once; a signal for us is passed on by `finish`.
+python3 scripts/bench/bench.py --engine "$engine" --reader "$reader" --dir "$FOREBAY_BENCH_DIR" --port "$port" \
+  --events "${FOREBAY_BENCH_EVENTS:-20000000}" --nested "${FOREBAY_BENCH_NESTED:-0}" \
+  --rounds "${FOREBAY_BENCH_ROUNDS:-3}" --spark-rounds "${FOREBAY_BENCH_SPARK_ROUNDS:-0}" \
+  --log-records "${FOREBAY_BENCH_LOG_RECORDS:-2000000}" --out "${FOREBAY_BENCH_OUT:-docs/benchmarks.md}" "$@" &
+bench=$!
+wait "$bench"
+bench=

@@ -11,8 +11,8 @@ use kafka_protocol::messages::{CreatePartitionsRequest, CreateTopicsRequest, Del
 use kafka_protocol::protocol::StrBytes;
 
 use super::client::Client;
-use super::error::refused;
-use super::metadata::topic_name;
+use super::error::{refused, unavailable};
+use super::metadata::{Topics, topic_name};
 
 /// Time that a cluster gets to spread the news about a topic.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -38,7 +38,7 @@ impl NewTopic {
 }
 
 impl Client {
-    /// Makes topics. Some may be made when another is refused.
+    /// Makes topics, and returns once they can be used. Some may be made when another is refused.
     ///
     /// # Errors
     /// `SOURCE_REFUSED` with the broker's words, for example for a name that is taken.
@@ -61,6 +61,9 @@ impl Client {
         for topic in &answer.topics {
             outcome(topic.error_code, topic.error_message.as_ref(), "to create topic", &topic.name.0)?;
         }
+        for topic in topics {
+            self.until_usable(&topic.name, usize::try_from(topic.partitions).unwrap_or(1)).await?;
+        }
         Ok(())
     }
 
@@ -77,7 +80,7 @@ impl Client {
         Ok(())
     }
 
-    /// Raises a topic's number of partitions to `total`.
+    /// Raises a topic's number of partitions to `total`, and returns once they can be used.
     pub async fn create_partitions(&self, name: &str, total: i32) -> Result<()> {
         let topic = CreatePartitionsTopic::default().with_name(topic_name(name)).with_count(total);
         let request = CreatePartitionsRequest::default()
@@ -92,7 +95,28 @@ impl Client {
                 &result.name.0,
             )?;
         }
-        Ok(())
+        self.until_usable(name, usize::try_from(total).unwrap_or(1)).await
+    }
+}
+
+impl Client {
+    /// A cluster answers before all its brokers have heard the news: waits until each partition has a leader.
+    async fn until_usable(&self, name: &str, partitions: usize) -> Result<()> {
+        let wanted = &Topics::Named(vec![name.to_owned()]);
+        let look = move || async move {
+            let known = self.metadata(wanted).await?;
+            let led = known.topics.get(name).map_or(0, |topic| {
+                topic.partitions.values().filter(|partition| partition.leader.is_some()).count()
+            });
+            if led >= partitions.max(1) {
+                return Ok(());
+            }
+            Err(unavailable(
+                "the cluster",
+                format!("{led} of {partitions} partitions of topic `{name}` can be used"),
+            ))
+        };
+        self.retrying(look).await
     }
 }
 

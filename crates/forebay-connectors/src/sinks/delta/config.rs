@@ -91,8 +91,10 @@ pub static SPEC: ConnectorSpec = ConnectorSpec {
             default: None,
             required: false,
             doc: "Whether small files (less than a quarter of the target size) that this query wrote are compacted \
-                  beside the stream. Rows do not change and readers of changes do not see it. Default: the table's \
-                  property, else true.",
+                  beside the stream. Rows do not change and readers of changes do not see it. Turn it off where \
+                  delta-rs deletes or updates rows of the same table while the stream runs: unlike Spark, it does \
+                  not notice a compaction that came first, and its change is lost. Default: the table's property, \
+                  else true.",
         },
         OptionSpec {
             name: "autoCompact.minNumFiles",

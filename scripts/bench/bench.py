@@ -108,7 +108,9 @@ def versions(engine):
     kcat = [line for line in ask("kcat", "-V").stdout.splitlines() if "librdkafka" in line]
     pinned = ask("bash", "-c", ". scripts/services/common.sh; echo $kafka_version $spark_version $delta_version").stdout.split()
     return {
-        "Forebay": ask(engine, "--version").stdout.split()[-1], "Apache Kafka": pinned[0], "Spark": pinned[1],
+        "Forebay": ask(engine, "--version").stdout.split()[-1]
+        + time.strftime(", built %Y-%m-%d %H:%M UTC", time.gmtime(os.stat(engine).st_mtime)),
+        "Apache Kafka": pinned[0], "Spark": pinned[1],
         "Delta Lake (Spark's)": pinned[2], "Java": java[0].split('"')[1] if java else "unknown",
         "kcat": kcat[0].split("(")[0].replace("Version", "").strip() if kcat else "unknown",
         "librdkafka (kcat's)": kcat[0].split("librdkafka")[1].split()[0] if kcat else "unknown",
@@ -151,11 +153,14 @@ def main():
 
 
 def leave(*_):
+    for kind in (signal.SIGTERM, signal.SIGINT):  # once is enough: what follows must not be interrupted
+        signal.signal(kind, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, leave)
+    for kind in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(kind, leave)
     try:
         main()
     except measure.Failed as failed:

@@ -64,7 +64,7 @@ def high_water(pid):
 def start(command, log, **more):
     """Starts a program in a session of its own; what it says goes to the file `log`."""
     with open(log, "wb") as out:
-        options = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": subprocess.STDOUT} | more
+        options = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": out} | more
         process = subprocess.Popen(command, start_new_session=True, **options)
     running.add(process)
     return process

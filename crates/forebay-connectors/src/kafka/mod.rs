@@ -23,7 +23,9 @@ mod metadata;
 mod offsets;
 mod options;
 mod producer;
+mod properties;
 mod retry;
+mod security;
 mod write;
 
 pub use admin::NewTopic;

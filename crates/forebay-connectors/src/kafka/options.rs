@@ -12,9 +12,10 @@ use forebay_core::Error;
 use forebay_core::error::codes;
 use forebay_core::options::unknown_name;
 
-use super::connection::sasl::{Credentials, Mechanism};
+use super::connection::sasl::Credentials;
 use super::connection::tls::TlsFiles;
-use super::jaas;
+use super::properties::{PRODUCER, REFUSED, USED, WITHOUT_MEANING};
+use super::security::security;
 
 /// A text that never prints.
 #[derive(Clone, PartialEq, Eq)]
@@ -102,134 +103,6 @@ pub struct ClientConfig {
     pub warnings: Vec<String>,
 }
 
-/// Properties that mean something here.
-const USED: &[&str] = &[
-    "bootstrap.servers",
-    "client.id",
-    "security.protocol",
-    "ssl.ca.location",
-    "ssl.truststore.location",
-    "ssl.truststore.type",
-    "ssl.truststore.certificates",
-    "ssl.certificate.location",
-    "ssl.key.location",
-    "ssl.keystore.location",
-    "ssl.keystore.type",
-    "ssl.keystore.certificate.chain",
-    "ssl.keystore.key",
-    "ssl.endpoint.identification.algorithm",
-    "sasl.mechanism",
-    "sasl.mechanisms",
-    "sasl.jaas.config",
-    "sasl.username",
-    "sasl.password",
-    "socket.connection.setup.timeout.ms",
-    "request.timeout.ms",
-    "default.api.timeout.ms",
-    "reconnect.backoff.ms",
-    "reconnect.backoff.max.ms",
-    "retry.backoff.ms",
-    "retry.backoff.max.ms",
-    "metadata.max.age.ms",
-    "fetch.max.bytes",
-    "max.partition.fetch.bytes",
-    "fetch.max.wait.ms",
-    "fetch.min.bytes",
-    "isolation.level",
-    "check.crcs",
-    "group.id",
-];
-
-/// Properties of a producer; checked where a producer is made.
-pub(super) const PRODUCER: &[&str] = &[
-    "acks",
-    "enable.idempotence",
-    "linger.ms",
-    "batch.size",
-    "compression.type",
-    "delivery.timeout.ms",
-    "buffer.memory",
-    "max.request.size",
-];
-
-/// Properties of Java clients and librdkafka that change nothing here.
-const WITHOUT_MEANING: &[&str] = &[
-    "allow.auto.create.topics",
-    "api.version.request",
-    "auto.commit.interval.ms",
-    "broker.address.family",
-    "client.dns.lookup",
-    "client.rack",
-    "compression.gzip.level",
-    "compression.level",
-    "compression.lz4.level",
-    "compression.zstd.level",
-    "connections.max.idle.ms",
-    "enable.metrics.push",
-    "exclude.internal.topics",
-    "group.instance.id",
-    "group.protocol",
-    "heartbeat.interval.ms",
-    "log.connection.close",
-    "max.block.ms",
-    "max.in.flight.requests.per.connection",
-    "max.poll.interval.ms",
-    "max.poll.records",
-    "metadata.max.idle.ms",
-    "metadata.recovery.strategy",
-    "metric.reporters",
-    "metrics.num.samples",
-    "metrics.recording.level",
-    "metrics.sample.window.ms",
-    "partition.assignment.strategy",
-    "partitioner.class",
-    "queued.max.messages.kbytes",
-    "queued.min.messages",
-    "receive.buffer.bytes",
-    "retries",
-    "security.providers",
-    "send.buffer.bytes",
-    "session.timeout.ms",
-    "socket.connection.setup.timeout.max.ms",
-    "socket.keepalive.enable",
-    "socket.nagle.disable",
-    "ssl.cipher.suites",
-    "ssl.enabled.protocols",
-    "ssl.protocol",
-    "ssl.provider",
-    "ssl.secure.random.implementation",
-    "ssl.trustmanager.algorithm",
-    "ssl.keymanager.algorithm",
-    "statistics.interval.ms",
-];
-
-/// Properties that Forebay decides itself, or does not have, with the reason.
-const REFUSED: &[(&str, &str)] = &[
-    (
-        "auto.offset.reset",
-        "Use the option `startingOffsets`, and `failOnDataLoss` for records that are gone.",
-    ),
-    (
-        "enable.auto.commit",
-        "Positions belong to the checkpoint; group offsets are committed after each epoch.",
-    ),
-    ("key.deserializer", "Keys come as bytes; cast them in SQL."),
-    ("value.deserializer", "Values come as bytes; name their format under `value:` or cast them in SQL."),
-    ("key.serializer", "Keys are written as bytes."),
-    ("value.serializer", "Values are written as bytes."),
-    ("interceptor.classes", "Java classes cannot run here."),
-    ("transactional.id", "Transactions are not offered yet."),
-    ("ssl.key.password", "Encrypted private keys are not read; decrypt the key and protect the file."),
-    ("ssl.keystore.password", "Use PEM files; `openssl pkcs12 -in keystore.p12 -nodes` writes them."),
-    ("ssl.truststore.password", "Use a PEM file; `keytool -exportcert -rfc` writes it."),
-    (
-        "sasl.kerberos.service.name",
-        "Kerberos is not offered; use PLAIN or SCRAM over TLS, or client certificates.",
-    ),
-    ("sasl.login.callback.handler.class", "Java classes cannot run here; use PLAIN or SCRAM."),
-    ("sasl.client.callback.handler.class", "Java classes cannot run here; use PLAIN or SCRAM."),
-];
-
 impl ClientConfig {
     /// A client of these brokers with every default: plain text, nobody.
     pub fn plain(bootstrap: &str) -> Result<Self, Error> {
@@ -242,7 +115,7 @@ impl ClientConfig {
     /// # Errors
     /// `UNKNOWN_KEY` for a property nobody knows, `BAD_VALUE` and `MISSING_KEY` as they say.
     pub fn from_options(options: &BTreeMap<String, String>) -> Result<Self, Error> {
-        let mut given = Given::new(options)?;
+        let given = Given::new(options)?;
         let bootstrap = bootstrap(given.text("bootstrap.servers"))?;
         let backoff = given.millis(&["reconnect.backoff.ms", "retry.backoff.ms"], 50)?;
         let longest = given.millis(&["reconnect.backoff.max.ms", "retry.backoff.max.ms"], 1_000)?;
@@ -251,7 +124,7 @@ impl ClientConfig {
             "read_uncommitted" => Isolation::ReadUncommitted,
             other => return Err(bad("isolation.level", other, "read_committed or read_uncommitted")),
         };
-        let (tls, sasl) = security(&mut given)?;
+        let (tls, sasl) = security(&given)?;
         Ok(Self {
             bootstrap,
             client_id: given.text("client.id").unwrap_or("forebay").to_owned(),
@@ -276,8 +149,8 @@ impl ClientConfig {
 }
 
 /// The properties without their prefix, sorted by what becomes of them.
-struct Given<'a> {
-    values: BTreeMap<&'a str, &'a str>,
+pub(super) struct Given<'a> {
+    pub(super) values: BTreeMap<&'a str, &'a str>,
     warnings: Vec<String>,
 }
 
@@ -302,11 +175,11 @@ impl<'a> Given<'a> {
         Ok(given)
     }
 
-    fn text(&self, name: &str) -> Option<&'a str> {
+    pub(super) fn text(&self, name: &str) -> Option<&'a str> {
         self.values.get(name).copied().filter(|value| !value.is_empty())
     }
 
-    fn first(&self, names: &[&str]) -> Option<&'a str> {
+    pub(super) fn first(&self, names: &[&str]) -> Option<&'a str> {
         names.iter().find_map(|name| self.text(name))
     }
 
@@ -366,90 +239,6 @@ fn bootstrap(text: Option<&str>) -> Result<Vec<String>, Error> {
         return Err(bad("bootstrap.servers", text, "host:port, host:port, …"));
     }
     Ok(servers)
-}
-
-fn security(given: &mut Given<'_>) -> Result<(Option<TlsFiles>, Option<Credentials>), Error> {
-    let protocol = given.text("security.protocol").unwrap_or("PLAINTEXT").to_ascii_uppercase();
-    let (with_tls, with_sasl) = match protocol.as_str() {
-        "PLAINTEXT" => (false, false),
-        "SSL" => (true, false),
-        "SASL_PLAINTEXT" => (false, true),
-        "SASL_SSL" => (true, true),
-        other => {
-            return Err(bad("security.protocol", other, "one of PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL"));
-        }
-    };
-    // Half a configuration is a mistake, never a reason to talk in the open.
-    let stray = |prefix: &str| given.values.keys().find(|name| name.starts_with(prefix)).copied();
-    if !with_tls && let Some(name) = stray("ssl.") {
-        return Err(contradiction(name, &protocol, "SSL or SASL_SSL"));
-    }
-    if !with_sasl && let Some(name) = stray("sasl.") {
-        return Err(contradiction(name, &protocol, "SASL_SSL or SASL_PLAINTEXT"));
-    }
-    let tls = if with_tls { Some(tls_files(given)?) } else { None };
-    let sasl = if with_sasl { Some(credentials(given)?) } else { None };
-    Ok((tls, sasl))
-}
-
-fn contradiction(name: &str, protocol: &str, wanted: &str) -> Error {
-    let message = format!("option `kafka.{name}` is given but `kafka.security.protocol` is {protocol}");
-    Error::new(&codes::BAD_VALUE, message).with_hint(format!("Set `kafka.security.protocol` to {wanted}."))
-}
-
-fn tls_files(given: &Given<'_>) -> Result<TlsFiles, Error> {
-    for name in ["ssl.truststore.type", "ssl.keystore.type"] {
-        if let Some(kind) = given.text(name).filter(|kind| !kind.eq_ignore_ascii_case("PEM")) {
-            return Err(bad(name, kind, "PEM"));
-        }
-    }
-    let algorithm = given.values.get("ssl.endpoint.identification.algorithm").copied().unwrap_or("https");
-    if !algorithm.eq_ignore_ascii_case("https") {
-        return Err(bad("ssl.endpoint.identification.algorithm", algorithm, "https").with_hint(
-            "The broker's name is always verified. Give its certificate the name that you dial.",
-        ));
-    }
-    let text = |name| given.text(name).map(str::to_owned);
-    let file = |names: &[&str]| given.first(names).map(Into::into);
-    let files = TlsFiles {
-        ca_file: file(&["ssl.truststore.location", "ssl.ca.location"]),
-        ca_pem: text("ssl.truststore.certificates"),
-        // Java keeps chain and key in one PEM file.
-        certificate_file: file(&["ssl.certificate.location", "ssl.keystore.location"]),
-        certificate_pem: text("ssl.keystore.certificate.chain"),
-        key_file: file(&["ssl.key.location", "ssl.keystore.location"]),
-        key_pem: given.text("ssl.keystore.key").map(Secret::new),
-    };
-    Ok(files)
-}
-
-fn credentials(given: &Given<'_>) -> Result<Credentials, Error> {
-    let name = given.first(&["sasl.mechanism", "sasl.mechanisms"]).unwrap_or_default().to_ascii_uppercase();
-    let mechanism = match name.as_str() {
-        "PLAIN" => Mechanism::Plain,
-        "SCRAM-SHA-256" => Mechanism::ScramSha256,
-        "SCRAM-SHA-512" => Mechanism::ScramSha512,
-        other => return Err(bad("sasl.mechanism", other, "one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512")),
-    };
-    let missing = |what: &str| {
-        Error::new(&codes::MISSING_KEY, format!("option `kafka.{what}` is missing"))
-            .with_hint("Give `kafka.sasl.username` and `kafka.sasl.password`, or `kafka.sasl.jaas.config`.")
-    };
-    let (username, password) = match given.text("sasl.jaas.config") {
-        Some(text) => {
-            // The text holds a password, so the error does not repeat it.
-            let options = jaas::parse(text).ok_or_else(|| bad("sasl.jaas.config", "***", "Java's form"))?;
-            (options.get("username").cloned(), options.get("password").cloned())
-        }
-        None => {
-            (given.text("sasl.username").map(str::to_owned), given.text("sasl.password").map(str::to_owned))
-        }
-    };
-    Ok(Credentials {
-        mechanism,
-        username: username.ok_or_else(|| missing("sasl.username"))?,
-        password: Secret::new(password.ok_or_else(|| missing("sasl.password"))?),
-    })
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 //! the same records, and no record is skipped without a word: what is gone is `DATA_LOSS`, what is damaged is
 //! `BAD_BATCH`, what is void (aborted transactions, control batches) is not a record.
 
+mod balance;
 mod embedded;
 mod envelope;
 mod fetcher;

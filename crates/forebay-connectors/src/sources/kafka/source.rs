@@ -15,9 +15,10 @@ use forebay_log::storage::Log;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
+use super::balance::balance;
 use super::embedded::Embedded;
 use super::inbox::{Bounds, Inbox};
-use super::lane::{Reading, balance, data_loss, lane};
+use super::lane::{Reading, data_loss, lane};
 use super::remote::Remote;
 use super::settings::{Edge, Edges, Settings, Subscription};
 use super::transport::{FoundTopic, Transport};

@@ -1,0 +1,87 @@
+//! Promises of the inbox.
+
+use super::*;
+use forebay_core::Position;
+
+fn inbox(at: i64) -> (Inbox, Partition) {
+    let inbox = Inbox::new(Bounds { slot: 100, total: 200 });
+    let partition = Partition::new("t", 0);
+    inbox.follow(&[(partition.clone(), Position(at))].into());
+    inbox.lead(&[(partition.clone(), Some(1))], None);
+    (inbox, partition)
+}
+
+fn bring(inbox: &Inbox, next: i64, bytes: usize, end: i64) -> bool {
+    let (questions, _) = inbox.to_fetch(1);
+    let Some(question) = questions.first() else { return false };
+    let chunk =
+        Chunk { from: question.from, next, batches: vec![0; bytes].into(), aborted: Aborted::default() };
+    inbox.deliver(question, Ok(Fetched { chunk: Some(chunk), end }));
+    true
+}
+
+#[test]
+fn chunks_follow_each_other_and_a_rest_goes_back() {
+    let (inbox, p) = inbox(5);
+    assert!(bring(&inbox, 10, 10, 30) && bring(&inbox, 20, 10, 30));
+    let Taken::Chunk(mut chunk) = inbox.take(&p, 5) else { panic!() };
+    assert_eq!((chunk.from, chunk.next), (5, 10));
+    chunk.from = 8;
+    inbox.put_back(&p, chunk);
+    let Taken::Chunk(chunk) = inbox.take(&p, 8) else { panic!() };
+    assert_eq!((chunk.from, chunk.next), (8, 10));
+    let Taken::Chunk(chunk) = inbox.take(&p, 12) else { panic!() };
+    assert_eq!((chunk.from, chunk.next), (10, 20));
+}
+
+#[test]
+fn a_full_slot_is_not_fetched_for_until_it_is_read() {
+    let (inbox, p) = inbox(0);
+    assert!(bring(&inbox, 1, 60, 9) && bring(&inbox, 2, 60, 9));
+    assert!(!bring(&inbox, 3, 60, 9));
+    assert!(matches!(inbox.take(&p, 0), Taken::Chunk(_)));
+    assert!(bring(&inbox, 3, 60, 9));
+}
+
+#[test]
+fn a_replay_seeks_and_drops_the_answer_to_an_older_question() {
+    let (inbox, p) = inbox(50);
+    let (questions, _) = inbox.to_fetch(1);
+    assert!(matches!(inbox.take(&p, 20), Taken::Nothing));
+    assert!(inbox.is_stale(&questions[0]));
+    inbox.deliver(&questions[0], Err(Failure::OutOfRange));
+    let (questions, _) = inbox.to_fetch(1);
+    assert_eq!(questions[0].from, 20);
+    assert!(!inbox.is_stale(&questions[0]));
+}
+
+#[test]
+fn a_failure_is_seen_by_reader_and_source() {
+    let (inbox, p) = inbox(0);
+    let (questions, _) = inbox.to_fetch(1);
+    inbox.deliver(&questions[0], Err(Failure::OutOfRange));
+    assert!(matches!(inbox.take(&p, 0), Taken::Failure(Failure::OutOfRange)));
+    assert!(inbox.is_beyond(&[(p.clone(), Position(0))].into()));
+    assert!(inbox.to_fetch(1).0.is_empty());
+    // Elsewhere it may go on.
+    assert!(matches!(inbox.take(&p, 7), Taken::Nothing));
+    assert_eq!(inbox.to_fetch(1).0[0].from, 7);
+}
+
+#[test]
+fn a_full_neighbour_keeps_no_question_parked() {
+    let (inbox, full) = inbox(0);
+    let idle = Partition::new("t", 1);
+    inbox.follow(&[(full.clone(), Position(0)), (idle.clone(), Position(0))].into());
+    inbox.lead(&[(idle.clone(), Some(1))], None);
+    let (questions, may_park) = inbox.to_fetch(1);
+    assert_eq!((questions.len(), may_park), (2, true));
+    let chunk = Chunk { from: 0, next: 9, batches: vec![0; 150].into(), aborted: Aborted::default() };
+    inbox.deliver(&questions[0], Ok(Fetched { chunk: Some(chunk), end: 20 }));
+    inbox.deliver(&questions[1], Ok(Fetched { chunk: None, end: 0 }));
+    let (questions, may_park) = inbox.to_fetch(1);
+    assert!(questions.is_empty() && !may_park);
+    // A lane that waits for the idle one is served all the same.
+    assert!(matches!(inbox.take(&idle, 0), Taken::Nothing));
+    assert_eq!(inbox.to_fetch(1).0.len(), 1);
+}

@@ -19,5 +19,8 @@ if command -v cargo-deny >/dev/null && cargo deny --version >/dev/null 2>&1; the
 else
   echo "NOT CHECKED: cargo-deny is not installed (cargo install cargo-deny --locked)" >&2
 fi
+step "docs in step with the code"
+# The reference pages are compared by a test of the binary, built as `make test` builds it.
+cargo test --release --locked --workspace --features forebay/faults --bin forebay --quiet reference
 step "shell scripts"
 for script in $(git ls-files '*.sh' .ci/run); do bash -n "$script"; done

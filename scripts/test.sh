@@ -6,4 +6,6 @@ scripts/services/install.sh all
 echo "building the tests (the same profile as the binary; the first time takes about half an hour on two cores)" >&2
 cargo test --release --locked --workspace --features forebay/faults --no-run
 export FOREBAY_CACHE=${FOREBAY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/forebay}
-exec cargo test --release --locked --workspace --features forebay/faults -- --test-threads=2
+long=()
+if [ -n "${FOREBAY_SOAK:-}" ]; then long=(--include-ignored); fi
+exec cargo test --release --locked --workspace --features forebay/faults --no-fail-fast -- --test-threads=2 "${long[@]}"

@@ -45,6 +45,10 @@ pub trait Source: Send {
     /// Told after an epoch is committed, so that lag monitors can see it. Never read back by Forebay; an error is
     /// logged and forgotten.
     async fn committed(&mut self, through: &Positions) -> Result<()>;
+
+    /// Told once, when the query has ended: what [`committed`](Self::committed) still has to show is shown. Waits a
+    /// few seconds at most.
+    async fn close(&mut self) {}
 }
 
 /// What a source has, beyond what was asked from.

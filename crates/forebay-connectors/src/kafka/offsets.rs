@@ -128,7 +128,12 @@ impl Client {
     }
 
     /// Writes positions as a group's offsets without being its member: for lag monitors only.
+    /// Tried again while the coordinator is not there: the first group of a cluster waits for its offsets topic.
     pub async fn commit_group_offsets(&self, group: &str, positions: &Positions) -> Result<()> {
+        self.retrying(move || self.commit_group_offsets_once(group, positions)).await
+    }
+
+    async fn commit_group_offsets_once(&self, group: &str, positions: &Positions) -> Result<()> {
         let mut topics: Vec<OffsetCommitRequestTopic> = Vec::new();
         for (partition, position) in positions {
             let offset = OffsetCommitRequestPartition::default()

@@ -1,7 +1,7 @@
 //! Zigzag varints, as records use them for lengths and deltas.
 
 /// Reads a signed 32-bit varint at `at` and moves `at` behind it; `None` when it is cut off or too long.
-#[inline]
+#[inline(always)]
 pub(crate) fn read_i32(bytes: &[u8], at: &mut usize) -> Option<i32> {
     let first = *bytes.get(*at)?;
     if first < 0x80 {
@@ -13,7 +13,7 @@ pub(crate) fn read_i32(bytes: &[u8], at: &mut usize) -> Option<i32> {
 }
 
 /// Reads a signed 64-bit varint at `at` and moves `at` behind it; `None` when it is cut off or too long.
-#[inline]
+#[inline(always)]
 pub(crate) fn read_i64(bytes: &[u8], at: &mut usize) -> Option<i64> {
     let raw = read_raw(bytes, at, 10)?;
     Some((raw >> 1).cast_signed() ^ -(raw & 1).cast_signed())

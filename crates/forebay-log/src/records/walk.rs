@@ -4,6 +4,9 @@
 //!  length | attributes i8 | timestamp Δ | offset Δ | key length, key | value length, value | count, headers
 //! ```
 //! All numbers but the attributes are zigzag varints; a length of -1 is null.
+//!
+//! The parts are inlined by force into the loop of whoever walks: this is the hottest loop of a read, and the compiler
+//! otherwise splits it, which costs a quarter of it.
 
 use std::ops::Range;
 
@@ -99,7 +102,7 @@ pub struct RecordsIter<'a> {
 }
 
 impl RecordsIter<'_> {
-    #[inline]
+    #[inline(always)]
     fn record(&mut self) -> Result<RecordRef, &'static str> {
         const CUT: &str = "it is cut off";
         let length = read_i32(self.bytes, &mut self.at).ok_or(CUT)?;
@@ -152,7 +155,7 @@ impl RecordsIter<'_> {
 impl Iterator for RecordsIter<'_> {
     type Item = Result<RecordRef, RecordsError>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         if self.over {
             return None;
@@ -172,7 +175,7 @@ impl Iterator for RecordsIter<'_> {
 
 /// One field with a length before it: `Some(None)` is null, `None` is malformed. Positions fit 32 bits because a
 /// batch's length and the decompression limit do.
-#[inline]
+#[inline(always)]
 fn field(bytes: &[u8], at: &mut usize) -> Option<Option<Range<u32>>> {
     let length = read_i32(bytes, at)?;
     if length < 0 {

@@ -25,9 +25,10 @@ impl ApacheKafka {
         Self::start_with(|_| String::new())
     }
 
-    /// With more lines for its properties, made from its address.
+    /// With more lines for its properties, made from its address. The port after it is the controller's; the one after
+    /// that is free for another listener.
     pub fn start_with(properties: impl FnOnce(SocketAddr) -> String) -> Self {
-        let address = free_address();
+        let address = free_addresses(3);
         // The suites write records of 1970; a broker that forgets old ones would take them away.
         let properties = format!("log.retention.ms=-1\n{}", properties(address));
         let kafka =

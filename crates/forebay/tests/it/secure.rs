@@ -46,8 +46,13 @@ impl Certificates<'_> {
     }
 }
 
-fn properties(kafka: SocketAddr, secure: u16, store: &str) -> String {
-    let port = kafka.port();
+/// The port of the secure listener beside a broker's own and its controller's.
+fn secure_port(kafka: SocketAddr) -> u16 {
+    kafka.port() + 2
+}
+
+fn properties(kafka: SocketAddr, store: &str) -> String {
+    let (port, secure) = (kafka.port(), secure_port(kafka));
     let user = "user_alice=\"secret\"";
     format!(
         "listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{},SECURE://127.0.0.1:{secure}\n\
@@ -81,8 +86,8 @@ async fn only_the_right_certificate_and_the_right_password_are_trusted() {
     let pem = ("ssl.truststore.type", "PEM");
     let plain = ("sasl.mechanism", "PLAIN");
 
-    let secure = free_address().port();
-    let kafka = ApacheKafka::start_with(|kafka| properties(kafka, secure, &files.path("server.store")));
+    let kafka = ApacheKafka::start_with(|kafka| properties(kafka, &files.path("server.store")));
+    let secure = secure_port(kafka.address);
     let bootstrap = kafka.address.to_string();
     let tool = [
         "ConfigCommand",
@@ -118,9 +123,8 @@ async fn only_the_right_certificate_and_the_right_password_are_trusted() {
     assert!(trust_by_address.contains("security.protocol"), "{trust_by_address}");
     drop(kafka);
 
-    let secure = free_address().port();
-    let _kafka = ApacheKafka::start_with(|kafka| properties(kafka, secure, &files.path("expired.store")));
-    let expired = Place::at(&format!("localhost:{secure}"));
+    let kafka = ApacheKafka::start_with(|kafka| properties(kafka, &files.path("expired.store")));
+    let expired = Place::at(&format!("localhost:{}", secure_port(kafka.address)));
     let refused = kafka_source::trust_suite(&expired, good, bad).await.unwrap_err().to_string();
     assert!(refused.contains("security.protocol"), "{refused}");
 }

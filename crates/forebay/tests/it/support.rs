@@ -28,6 +28,15 @@ pub fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
+/// A loopback address such that nobody uses it nor the ports after it, `count` in all, at the moment.
+pub fn free_addresses(count: u16) -> SocketAddr {
+    let free = |address: SocketAddr| {
+        let next = |i| Some(SocketAddr::new(address.ip(), address.port().checked_add(i)?));
+        (1..count).all(|i| next(i).is_some_and(|next| TcpListener::bind(next).is_ok()))
+    };
+    std::iter::repeat_with(free_address).take(1000).find(|address| free(*address)).unwrap()
+}
+
 /// A command of the binary with its data under `data` and free ports.
 pub fn forebay(data: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(FOREBAY);

@@ -41,7 +41,7 @@ struct Short {
 impl<'a> Reader<'a> {
     /// A number of at most seven digits on each side of the point and without exponent; else `None`, and the reader
     /// has not moved.
-    #[inline]
+    #[inline(always)]
     fn short_number(&mut self) -> Option<Short> {
         let negative = self.peek() == Some(b'-');
         let start = self.pos + usize::from(negative);

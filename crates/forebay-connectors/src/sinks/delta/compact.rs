@@ -176,7 +176,8 @@ fn rewrite(
     stop: &AtomicBool,
 ) -> Result<Option<Finished>> {
     let table = &task.table;
-    let mut output = DataFile::create(&table.door, &table.root, name.to_owned(), schema, &task.encoding)?;
+    let mut output =
+        DataFile::create(&table.door, &table.root, name.to_owned(), schema, &task.encoding, None)?;
     for file in group {
         let path = table.root.join(&file.name);
         let batches = reader(task, &file.name)?.build().map_err(|e| fault::parquet(&path, e))?;

@@ -15,11 +15,11 @@ use forebay_storage::{Door, DoorFile, kill_point};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, GzipLevel, ZstdLevel};
-use parquet::file::properties::{WriterProperties, WriterPropertiesPtr};
+use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder, WriterPropertiesPtr};
 
 use super::action::{Add, encode_path};
 use super::partition::Place;
-use super::{fault, stats};
+use super::{dictionary, fault, stats};
 
 /// Encoded bytes after which a row group ends. Spark's 128 MiB would have to be held in memory for each lane; at
 /// 8 MiB a group of the plant's events still has about half a million rows, and a scan reads as fast.
@@ -58,6 +58,19 @@ impl Encoding {
     pub fn extension(&self) -> &'static str {
         self.extension
     }
+
+    /// For a file that begins with this batch.
+    fn properties(&self, first: Option<&RecordBatch>) -> WriterProperties {
+        let properties = self.properties.as_ref().clone();
+        let hopeless = first.map(dictionary::hopeless).unwrap_or_default();
+        if hopeless.is_empty() {
+            return properties;
+        }
+        let without = |builder: WriterPropertiesBuilder, column| {
+            builder.set_column_dictionary_enabled(column, false)
+        };
+        hopeless.into_iter().fold(properties.into_builder(), without).build()
+    }
 }
 
 /// A file that rows are being written to.
@@ -83,19 +96,21 @@ pub(crate) struct Finished {
 }
 
 impl DataFile {
-    /// Creates `name` (relative, with folders that exist already) under `root`.
+    /// Creates `name` (relative, with folders that exist already) under `root`. `first` is the batch that it will
+    /// begin with, if it is known: an example of its rows.
     pub fn create(
         door: &Door,
         root: &Path,
         name: String,
         schema: SchemaRef,
         encoding: &Encoding,
+        first: Option<&RecordBatch>,
     ) -> Result<Self> {
         let path = root.join(&name);
         let file =
             door.create_new(&path).map_err(|e| fault::refused("a data file cannot be created", &path, e))?;
         let options = ArrowWriterOptions::new()
-            .with_properties(encoding.properties.as_ref().clone())
+            .with_properties(encoding.properties(first))
             .with_skip_arrow_metadata(true);
         let has_nan = vec![false; schema.fields().len()];
         let writer =

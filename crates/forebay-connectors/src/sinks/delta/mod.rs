@@ -41,6 +41,7 @@ mod action;
 mod commit;
 mod compact;
 mod config;
+mod dictionary;
 mod door_store;
 mod epoch;
 mod fault;

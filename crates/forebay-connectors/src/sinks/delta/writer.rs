@@ -61,7 +61,7 @@ impl DeltaLane {
                 let largest = self.open.iter().max_by_key(|(_, file)| file.size()).map(|(number, _)| *number);
                 self.end(largest.into_iter().collect()).await?;
             }
-            let file = self.create(&self.place(number))?;
+            let file = self.create(&self.place(number), rows)?;
             self.open.insert(number, file);
         }
         let Some(file) = self.open.get_mut(&number) else { return Ok(()) };
@@ -87,7 +87,7 @@ impl DeltaLane {
         self.splitter.as_ref().and_then(|splitter| splitter.place(number)).cloned().unwrap_or_default()
     }
 
-    fn create(&self, place: &Place) -> Result<DataFile> {
+    fn create(&self, place: &Place, first: &RecordBatch) -> Result<DataFile> {
         let EpochShape { table, fit, encoding, stem, created, .. } = &*self.epoch;
         let uuid = uuid::Uuid::new_v4();
         let name = format!("{}{stem}-l{}-{uuid}.{}", place.folder, self.lane, encoding.extension());
@@ -99,7 +99,7 @@ impl DeltaLane {
                 .map_err(|e| fault::refused("a partition's folder cannot be created", &folder, e))?;
         }
         created.lock().push(name.clone());
-        DataFile::create(&table.door, &table.root, name, fit.file_schema.clone(), encoding)
+        DataFile::create(&table.door, &table.root, name, fit.file_schema.clone(), encoding, Some(first))
     }
 
     /// Finishes these files on a blocking thread.

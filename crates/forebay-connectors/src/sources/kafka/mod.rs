@@ -17,6 +17,7 @@ mod embedded;
 mod envelope;
 mod fetcher;
 mod inbox;
+mod lag;
 mod lane;
 mod remote;
 mod settings;

@@ -145,6 +145,7 @@ fn subscription(options: &Options) -> Result<Subscription> {
             if names.is_empty() {
                 return Err(bad("subscribe", "it names no topic"));
             }
+            names.iter().try_for_each(|name| legal("subscribe", name))?;
             Ok(Subscription::Named(names))
         }
         (None, Some(text), None) => {
@@ -157,6 +158,7 @@ fn subscription(options: &Options) -> Result<Subscription> {
             let topics: BTreeMap<String, Vec<i32>> = serde_json::from_str(text).map_err(|error| {
                 bad("assign", "expected JSON such as {\"topicA\":[0,1]}").caused_by(error)
             })?;
+            topics.keys().try_for_each(|name| legal("assign", name))?;
             let mut partitions: Vec<Partition> = topics
                 .iter()
                 .flat_map(|(topic, numbers)| numbers.iter().map(|n| Partition::new(topic.as_str(), *n)))
@@ -171,6 +173,16 @@ fn subscription(options: &Options) -> Result<Subscription> {
         (None, None, None) => Err(Error::new(&codes::MISSING_KEY, needed)),
         _ => Err(Error::new(&codes::BAD_VALUE, needed)),
     }
+}
+
+/// Kafka's rule for topic names: no broker can have another, so asking for one is a slip of the pen.
+fn legal(option: &str, name: &str) -> Result<()> {
+    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+    if plain && !matches!(name, "" | "." | "..") && name.len() <= 249 {
+        return Ok(());
+    }
+    Err(bad(option, &format!("`{name}` is no name of a topic"))
+        .with_hint("A topic's name has letters, digits, `.`, `_` and `-`, and at most 249 of them."))
 }
 
 /// The edges by timestamp, if either option is given.
@@ -239,6 +251,10 @@ mod tests {
         assert!(read(&[("subscribe", "a"), ("assign", "{\"a\":[0]}")]).is_err());
         assert!(read(&[("subscribe", " , ")]).is_err());
         assert!(read(&[("assign", "[0]")]).is_err());
+        for illegal in ["t/../x", "..", "a b", &"a".repeat(250)] {
+            assert!(read(&[("subscribe", illegal)]).is_err(), "{illegal}");
+            assert!(read(&[("assign", &format!("{{\"{illegal}\":[0]}}"))]).is_err(), "{illegal}");
+        }
         assert!(read(&[("subscribePattern", "(")]).is_err());
         assert_eq!(read(&[("subscribe", "b, a")]).unwrap().subscription.description(), "Subscribe[a, b]");
         let assigned = read(&[("assign", "{\"a\":[1,0]}")]).unwrap();

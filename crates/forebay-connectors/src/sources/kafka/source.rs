@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,6 +17,7 @@ use uuid::Uuid;
 use super::balance::balance;
 use super::embedded::Embedded;
 use super::inbox::{Bounds, Inbox};
+use super::lag::Shown;
 use super::lane::{Reading, data_loss, lane};
 use super::remote::Remote;
 use super::settings::{Edge, Edges, Settings, Subscription};
@@ -49,8 +49,7 @@ pub struct KafkaSource {
     woken: bool,
     /// The ends, where the query has one.
     end: Option<Positions>,
-    showing: Option<tokio::task::JoinHandle<()>>,
-    show_failing: Arc<AtomicBool>,
+    shown: Option<Shown>,
     warnings: Vec<String>,
 }
 
@@ -99,8 +98,7 @@ impl KafkaSource {
             partitions: Vec::new(),
             woken: false,
             end: None,
-            showing: None,
-            show_failing: Arc::default(),
+            shown: None,
             warnings,
         })
     }
@@ -361,24 +359,18 @@ impl Source for KafkaSource {
     }
 
     async fn committed(&mut self, through: &Positions) -> Result<()> {
-        let Some(group) = self.settings.group.clone() else { return Ok(()) };
-        // One at a time, in the background: an epoch waits for no lag monitor, and a later one says more.
-        if self.showing.as_ref().is_some_and(|task| !task.is_finished()) {
-            return Ok(());
-        }
-        let (transport, through) = (Arc::clone(&self.transport), through.clone());
-        let failing = Arc::clone(&self.show_failing);
-        self.showing = Some(tokio::spawn(async move {
-            match transport.show(&group, &through).await {
-                Ok(()) => failing.store(false, Ordering::Relaxed),
-                // Said once, until it works again.
-                Err(error) if !failing.swap(true, Ordering::Relaxed) => {
-                    tracing::warn!(%error, %group, "positions are not visible to lag monitors");
-                }
-                Err(_) => {}
-            }
-        }));
+        let Some(group) = &self.settings.group else { return Ok(()) };
+        let transport = &self.transport;
+        self.shown
+            .get_or_insert_with(|| Shown::start(Arc::clone(transport), group.clone()))
+            .tell(through.clone());
         Ok(())
+    }
+
+    async fn close(&mut self) {
+        if let Some(shown) = self.shown.take() {
+            shown.close().await;
+        }
     }
 }
 

@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+"""Takes out one safeguard at a time and sees which test notices: an fsync, a `txn` check, a counter of the ledger.
+
+    scripts/mutations.py            all of them, about two minutes each on two cores
+    scripts/mutations.py --list
+    scripts/mutations.py NAME ...   some of them
+
+It works on a copy of the checkout beside the build folder and builds our own crates unoptimised there. A mutation that
+no test notices is a failure: either the safeguard or its test is missing. Each entry names the tests that are run, so
+that a round stays short.
+"""
+
+import argparse
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+STORAGE = "crates/forebay-storage/src/door.rs"
+LOG = "crates/forebay-log/src/storage/"
+DELTA = "crates/forebay-connectors/src/sinks/delta/"
+ENGINE = "crates/forebay-engine/src/"
+
+# name: (file, what stands there, what stands there instead, test binary arguments)
+IT, LIB = ["--test", "it"], ["--lib"]
+MUTATIONS = {
+    "door.sync": (STORAGE, "self.file.sync_data()?;\n        #[cfg(feature = \"faults\")]\n        faults::file_synced(&self.path, self.len);", "", IT + ["faults", "log_crash"]),
+    "door.sync_dir": (STORAGE, "File::open(dir)?.sync_all()?;\n        #[cfg(feature = \"faults\")]\n        faults::dir_synced(dir);", "", IT + ["faults", "log_crash"]),
+    "door.stage: content": (STORAGE, "        file.append(bytes)?;\n        file.sync()?;\n        Ok(staged)", "        file.append(bytes)?;\n        Ok(staged)", IT + ["faults"]),
+    "door.publish_new: folder": (STORAGE, "        self.sync_dir(parent_of(path))?;\n        self.remove_file(staged)", "        self.remove_file(staged)", IT + ["faults"]),
+    "log: fsync before the answer": (LOG + "commit.rs", "    if let Err(e) = file.sync() {\n        return Err(core.fail(&active.path, &e));\n    }\n    kill_point(\"log.append.synced\");", "    kill_point(\"log.append.synced\");", LIB + ["storage::tests"]),
+    "log: folder of a new segment": (LOG + "commit.rs", "    if let Err(e) = core.door.sync_dir(&partition.dir) {\n        return Err(core.fail(&partition.dir, &e));\n    }\n", "", LIB + ["storage::tests"]),
+    "delta: data file": (DELTA + "file.rs", "file.sync().map_err(|e| fault::sync_failed(&self.path, e))?;", "", LIB + ["sinks::delta::tests::deaths"]),
+    "delta: data folder": (DELTA + "writer.rs", "door.sync_dir(&folder).map_err(|e| fault::sync_failed(&folder, e))?;", "let _ = (&door, folder);", LIB + ["sinks::delta::tests::deaths"]),
+    "delta: version file": (DELTA + "commit.rs", "        file.sync().map_err(|e| fault::sync_failed(&staged, e))\n", "        Ok::<(), forebay_core::Error>(())\n", LIB + ["sinks::delta::tests::deaths"]),
+    "delta: log folder of a seen epoch": (DELTA + "mod.rs", "            self.sync_log().await?;\n            return Ok(Begun::AlreadyWritten);", "            return Ok(Begun::AlreadyWritten);", LIB + ["sinks::delta::tests"]),
+    "delta: txn asked at begin": (DELTA + "mod.rs", "if newest >= Some(epoch_version(id)?) {", "if newest >= Some(epoch_version(id)?) && false {", LIB + ["sinks::delta::tests"]),
+}
+
+
+def copy(tree):
+    """The files of the checkout as they are now; what has not changed keeps its time, so it is not built again."""
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True)
+    for name in listed.stdout.splitlines():
+        source, target = ROOT / name, tree / name
+        if source.is_file() and not (target.is_file() and target.read_bytes() == source.read_bytes()):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, target)
+
+
+def run(tree, arguments):
+    """True if the tests pass; with the names of those that failed."""
+    env = os.environ | {"CARGO_INCREMENTAL": "1", "CARGO_PROFILE_RELEASE_OPT_LEVEL": "0", "CARGO_TERM_COLOR": "never"}
+    where = [a for a in arguments if a.startswith("--")] + [a for a in arguments if a == "it"]
+    filters = [a for a in arguments if a not in where]
+    command = ["cargo", "test", "--release", "--locked", "--workspace", "--features", "forebay/faults", "--no-fail-fast",
+               *where, "--", "--test-threads=2", *filters]
+    done = subprocess.run(command, cwd=tree, env=env, capture_output=True, text=True)
+    failed = sorted(set(re.findall(r"^test (\S+) \.\.\. FAILED", done.stdout, re.M)))
+    ran = sum(int(n) for n in re.findall(r"^test result: .*?(\d+) passed", done.stdout, re.M)) + len(failed)
+    if not ran:
+        sys.exit(f"no test ran for {filters}:\n{done.stderr[-3000:]}")
+    return failed
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--list", action="store_true")
+    args = parser.parse_args()
+    if args.list:
+        print("\n".join(MUTATIONS))
+        return 0
+    unknown = set(args.names) - set(MUTATIONS)
+    if unknown:
+        sys.exit(f"unknown: {', '.join(sorted(unknown))}; --list tells the names")
+    target = os.environ.get("CARGO_TARGET_DIR") or str(ROOT / "target")
+    os.environ["CARGO_TARGET_DIR"] = os.path.abspath(target)
+    tree = pathlib.Path(target).resolve().parent / "mutated"
+    copy(tree)
+    unnoticed = []
+    for name in args.names or MUTATIONS:
+        file, old, new, arguments = MUTATIONS[name]
+        path, text = tree / file, (ROOT / file).read_text()
+        if text.count(old) != 1:
+            sys.exit(f"{name}: {file} has changed: the text to take out stands there {text.count(old)} times")
+        began = time.monotonic()
+        path.write_text(text.replace(old, new))
+        failed = run(tree, arguments)
+        path.write_text(text)
+        took = f"{time.monotonic() - began:.0f} s"
+        print(f"{name}: {'noticed by ' + ', '.join(failed) if failed else 'NOT NOTICED'} ({took})", flush=True)
+        if not failed:
+            unnoticed.append(name)
+    if unnoticed:
+        sys.exit(f"not noticed: {', '.join(unnoticed)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -16,11 +16,11 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::common::DataFusionError;
-use datafusion::dataframe::DataFrame;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_plan::execute_stream;
 use datafusion::sql::sqlparser::ast::{ObjectName, Query, Statement, Visit, Visitor};
 use forebay_core::error::codes;
 use forebay_core::{Error, Result};
@@ -90,17 +90,16 @@ pub async fn run(
     now_ms: i64,
 ) -> Result<Answer, SqlError> {
     let started = tokio::time::Instant::now();
-    let statement = parse::one_statement(sql, Paths::Yes)?;
-    let statement = match statement {
-        Statement::ShowTables { .. } => return Ok(show::tables(tables.names().await?)?),
-        Statement::ExplainTable { table_name, .. } => {
-            let prepared = Prepared::load(tables, [table_name.clone()].into()).await?;
-            return Ok(show::columns(&prepared, &table_name)?);
+    let deadline = limits.time.map(|time| (started + time, time));
+    let (query, explain, names) = match parse::with_room(|| understood(sql))? {
+        Asked::Tables => return Ok(show::tables(tables.names().await?)?),
+        Asked::Columns(name) => {
+            let prepared = Prepared::load(tables, [name.clone()].into()).await?;
+            return show::columns(&prepared, &name);
         }
-        other => other,
+        Asked::Rows { query, explain, names } => (query, explain, names),
     };
-    let (query, explain) = query_of(statement)?;
-    let prepared = Prepared::load(tables, relations(&query)).await?;
+    let prepared = Prepared::load(tables, names).await?;
     let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(GreedyMemoryPool::new(limits.memory)))
@@ -115,13 +114,47 @@ pub async fn run(
             Some(explain) => explained(plan, explain).map_err(SqlError::planning),
         }
     })?;
-    let frame = DataFrame::new(state, plan);
-    let stream = frame.execute_stream().await.map_err(SqlError::planning)?;
-    let deadline = limits.time.map(|time| (started + time, time));
-    Ok(Answer {
-        schema: stream.schema(),
-        batches: limited(stream.map(|b| b.map_err(failed)).boxed(), deadline, limits.rows),
-    })
+    let context = state.task_ctx();
+    let planned = parse::with_room_to_wait(async move {
+        state.create_physical_plan(&plan).await.map_err(SqlError::planning)
+    });
+    let planned = match deadline {
+        None => planned.await?,
+        Some((at, time)) => tokio::time::timeout_at(at, planned).await.map_err(|_| too_long(time))??,
+    };
+    let stream = execute_stream(planned, context).map_err(SqlError::planning)?;
+    let schema = stream.schema();
+    let batches = stream.map(|batch| batch.map_err(failed));
+    let batches = match explain {
+        None => batches.boxed(),
+        Some(_) => batches.map(|batch| show::line_by_line(&batch?)).boxed(),
+    };
+    Ok(Answer { schema, batches: limited(batches, deadline, limits.rows) })
+}
+
+/// What a statement asks for.
+enum Asked {
+    /// SHOW TABLES.
+    Tables,
+    /// DESCRIBE.
+    Columns(ObjectName),
+    /// SELECT or EXPLAIN, with the names that stand in its FROM clauses.
+    Rows { query: Box<Query>, explain: Option<Explain>, names: BTreeSet<ObjectName> },
+}
+
+fn understood(sql: &str) -> Result<Asked, SqlError> {
+    let (query, explain) = match parse::one_statement(sql, Paths::Yes)? {
+        Statement::ShowTables { .. } => return Ok(Asked::Tables),
+        Statement::ExplainTable { table_name, .. } => return Ok(Asked::Columns(table_name)),
+        Statement::Query(query) => (query, None),
+        Statement::Explain { statement, verbose, analyze, .. } => match *statement {
+            Statement::Query(query) => (query, Some(Explain { verbose, analyze })),
+            other => return Err(read_only(&other)),
+        },
+        other => return Err(read_only(&other)),
+    };
+    let names = relations(&query);
+    Ok(Asked::Rows { query, explain, names })
 }
 
 #[derive(Clone, Copy)]
@@ -132,17 +165,6 @@ struct Explain {
 
 fn explained(plan: LogicalPlan, explain: Explain) -> Result<LogicalPlan, DataFusionError> {
     LogicalPlanBuilder::from(plan).explain(explain.verbose, explain.analyze)?.build()
-}
-
-fn query_of(statement: Statement) -> Result<(Box<Query>, Option<Explain>), SqlError> {
-    match statement {
-        Statement::Query(query) => Ok((query, None)),
-        Statement::Explain { statement, verbose, analyze, .. } => match *statement {
-            Statement::Query(query) => Ok((query, Some(Explain { verbose, analyze }))),
-            other => Err(read_only(&other)),
-        },
-        other => Err(read_only(&other)),
-    }
 }
 
 fn read_only(statement: &Statement) -> SqlError {
@@ -196,11 +218,7 @@ fn limited(
             None => batches.next().await,
             Some((at, time)) => match tokio::time::timeout_at(at, batches.next()).await {
                 Ok(next) => next,
-                Err(_) => {
-                    let error =
-                        Error::new(&codes::QUERY_LIMIT, format!("the query took longer than {time:?}"));
-                    return Some((Err(error), None));
-                }
+                Err(_) => return Some((Err(too_long(time)), None)),
             },
         };
         match next? {
@@ -217,6 +235,10 @@ fn limited(
         }
     })
     .boxed()
+}
+
+fn too_long(time: Duration) -> Error {
+    Error::new(&codes::QUERY_LIMIT, format!("the query took longer than {time:?}"))
 }
 
 fn failed(error: DataFusionError) -> Error {

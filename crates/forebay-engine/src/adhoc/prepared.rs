@@ -66,4 +66,9 @@ impl Lookup for Prepared {
     fn names(&self) -> Vec<String> {
         self.names.clone()
     }
+
+    fn without_names(&self) -> &'static str {
+        "Names are those of a pipeline (`forebay query --pipeline FILE`). Without one, write delta.`path` for a table \
+         and kafka.`topic` for a topic."
+    }
 }

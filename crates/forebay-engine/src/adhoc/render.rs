@@ -18,10 +18,11 @@ use std::sync::Arc;
 /// How an answer is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OutputFormat {
-    /// Columns in a box; NULL is written out.
+    /// Columns in a box; NULL is written out, an empty text is empty, nothing is in quotes.
     #[default]
     Table,
-    /// With a header line; NULL is empty; nested values as JSON.
+    /// With a header line; NULL is empty; nested values as JSON. Quotes stand where a reader needs them: around line
+    /// breaks, commas and quotes, and as `""` for a row that would be an empty line, which readers pass over.
     Csv,
     /// One object per line; NULL is `null`.
     Json,

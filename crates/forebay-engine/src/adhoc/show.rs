@@ -1,8 +1,8 @@
-//! SHOW TABLES and DESCRIBE, with Spark's columns.
+//! SHOW TABLES and DESCRIBE, with Spark's columns, and the plans of EXPLAIN.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::sql::sqlparser::ast::ObjectName;
 use forebay_core::error::codes;
@@ -11,7 +11,8 @@ use futures::StreamExt;
 
 use super::Answer;
 use super::prepared::Prepared;
-use crate::plan::resolve::{Lookup, type_name};
+use crate::plan::SqlError;
+use crate::plan::resolve::{type_name, unknown_table};
 
 /// `namespace`, `tableName`, `isTemporary`.
 pub(super) fn tables(mut names: Vec<String>) -> Result<Answer> {
@@ -32,12 +33,8 @@ pub(super) fn tables(mut names: Vec<String>) -> Result<Answer> {
 }
 
 /// `col_name`, `data_type`, `comment`.
-pub(super) fn columns(prepared: &Prepared, name: &ObjectName) -> Result<Answer> {
-    let Some(table) = prepared.table(name) else {
-        let known = prepared.names().join(", ");
-        return Err(Error::new(&codes::SQL_PLAN, format!("unknown table {name}"))
-            .with_hint(format!("Known: {known}.")));
-    };
+pub(super) fn columns(prepared: &Prepared, name: &ObjectName) -> Result<Answer, SqlError> {
+    let Some(table) = prepared.table(name) else { return Err(unknown_table(name, prepared)) };
     let schema = table.schema();
     let fields = schema.fields();
     let texts = |of: fn(&Field) -> Option<String>| -> ArrayRef {
@@ -55,6 +52,24 @@ pub(super) fn columns(prepared: &Prepared, name: &ObjectName) -> Result<Answer> 
             texts(|field| field.metadata().get(forebay_core::ddl::COMMENT).cloned()),
         ],
     )
+    .map_err(SqlError::from)
+}
+
+/// What EXPLAIN gives, a row for each line of a plan: the kind of plan stands in the first one.
+pub(super) fn line_by_line(plans: &RecordBatch) -> Result<RecordBatch> {
+    let [kinds, texts] = plans.columns() else { return Ok(plans.clone()) };
+    let (Some(kinds), Some(texts)) = (kinds.as_string_opt::<i32>(), texts.as_string_opt::<i32>()) else {
+        return Ok(plans.clone());
+    };
+    let mut lines: Vec<(&str, &str)> = Vec::new();
+    for (kind, text) in kinds.iter().flatten().zip(texts.iter().flatten()) {
+        let kind = std::iter::once(kind).chain(std::iter::repeat(""));
+        lines.extend(kind.zip(text.trim_end().lines()));
+    }
+    let kinds = StringArray::from_iter_values(lines.iter().map(|(kind, _)| kind));
+    let lines = StringArray::from_iter_values(lines.iter().map(|(_, line)| line));
+    RecordBatch::try_new(plans.schema(), vec![Arc::new(kinds), Arc::new(lines)])
+        .map_err(|error| Error::new(&codes::INTERNAL, "a plan does not fit its schema").caused_by(error))
 }
 
 fn answer(fields: Vec<Field>, columns: Vec<ArrayRef>) -> Result<Answer> {

@@ -132,7 +132,24 @@ fn tables_are_queried_as_in_spark() {
     ] {
         assert_eq!(csv(sql), expected, "{sql}");
     }
-    assert!(csv("EXPLAIN SELECT n FROM readings").contains("physical_plan"));
+}
+
+#[test]
+fn explain_shows_a_plan_line_by_line() {
+    let text =
+        ask("EXPLAIN SELECT n FROM readings WHERE n > 1", OutputFormat::Table, Limits::default()).unwrap();
+    assert!(!text.contains("\\n"), "{text}");
+    let cells: Vec<Vec<&str>> = text
+        .lines()
+        .filter(|line| line.starts_with('|'))
+        .map(|line| line.trim_matches('|').split(" |").collect())
+        .collect();
+    let kinds: Vec<&str> = cells.iter().map(|row| row[0].trim()).filter(|kind| !kind.is_empty()).collect();
+    assert_eq!(kinds, ["plan_type", "logical_plan", "physical_plan"], "{text}");
+    // A step lies under the one that reads it.
+    assert!(cells.iter().any(|row| row[0].trim().is_empty() && row[1].starts_with("   ")), "{text}");
+    let measured = csv("EXPLAIN ANALYZE SELECT n FROM readings");
+    assert!(measured.contains("Plan with Metrics"), "{measured}");
 }
 
 #[test]
@@ -150,7 +167,13 @@ fn only_reading_and_only_known_tables() {
         ("SELECT * FROM '/etc/passwd'", "FB-4"),
         ("SELECT * FROM range(3)", "table function"),
         ("SELECT * FROM information_schema.tables", "unknown table"),
-        ("SELECT * FROM redings", "Did you mean `readings`?"),
+        ("SELECT * FROM redings", "unknown table `redings`"),
+        ("SELECT * FROM redings", "Did you mean `readings`? Known: readings, lake.readings."),
+        ("SELECT * FROM lake.reading", "Did you mean `lake.readings`?"),
+        ("DESCRIBE redings", "Did you mean `readings`?"),
+        ("SELECT uper(device_id) FROM readings", "Did you mean `upper`?"),
+        ("SELECT * FROM readings WHERE n < (SELECT avrage(n) FROM readings)", "unknown function `avrage`"),
+        ("SELECT CAST(n AS STRNG) FROM readings", "Did you mean `STRING`?"),
         ("SELECT temprature FROM readings", "SQL line 1, column 8"),
         ("SELECT a.n FROM readings a, readings b WHERE n = 1", "column `n` is ambiguous"),
         ("SELECT * FROM readings, readings", "two tables named `readings`"),
@@ -159,6 +182,62 @@ fn only_reading_and_only_known_tables() {
         let text = csv(sql);
         assert!(text.contains(part), "{sql}: {text}");
     }
+}
+
+/// Nothing is registered.
+struct NoTables;
+
+#[async_trait]
+impl TableResolver for NoTables {
+    async fn resolve(&self, _: Option<&str>, _: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        Ok(None)
+    }
+
+    async fn names(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+}
+
+#[test]
+fn without_names_the_hint_says_what_can_be_read() {
+    for sql in ["SELECT * FROM readings", "DESCRIBE readings"] {
+        let error = block(run(&NoTables, None, sql, Limits::default(), 0)).err().unwrap();
+        assert_eq!(error.error.message(), "unknown table `readings`");
+        assert!(error.error.hint().contains("--pipeline FILE"), "{}", error.error.hint());
+        assert!(error.error.hint().contains("delta.`path`"), "{}", error.error.hint());
+    }
+}
+
+/// What is taken is planned and computed on stacks of two megabytes, as a runtime's workers and this test have.
+#[test]
+fn deep_statements_need_no_deep_stack() {
+    let joins: String = (1..60).map(|i| format!(" JOIN readings r{i} ON r{i}.n = r{}.n", i - 1)).collect();
+    let ctes: String = (1..12)
+        .map(|i| format!(", c{i} AS (SELECT x{} AS x, t FROM c{})", " + t".repeat(50), i - 1))
+        .collect();
+    for (sql, expected) in [
+        (
+            format!(
+                "WITH c0 AS (SELECT CAST(n AS DECIMAL(9,2)) x, n t FROM readings WHERE n = 1){ctes} SELECT x FROM c11"
+            ),
+            "x; 551.00",
+        ),
+        (format!("SELECT n{} x FROM readings WHERE n = 1", " + 1".repeat(395)), "x; 396"),
+        (format!("SELECT n{} x FROM readings WHERE n = 1", " + 0.5".repeat(20)), "x; 11.0"),
+        (format!("SELECT n FROM readings WHERE n = 1{}", " OR device_id LIKE '%z'".repeat(395)), "n; 1"),
+        (
+            format!(
+                "SELECT count(*) c FROM (SELECT n FROM readings{})",
+                " UNION ALL SELECT n FROM readings".repeat(300)
+            ),
+            "c; 1204",
+        ),
+        (format!("SELECT r0.n FROM readings r0{joins} WHERE r0.n = 2"), "n; 2"),
+    ] {
+        assert_eq!(csv(&sql), expected, "{}", &sql[..60]);
+    }
+    let text = csv(&format!("SELECT n FROM readings WHERE n = 1{}", " + 1".repeat(1_900)));
+    assert!(text.contains("FB-4001"), "{text}");
 }
 
 #[test]
@@ -247,6 +326,20 @@ fn answers_are_written_exactly_and_safely() {
     assert!(!table.contains('\u{1b}') && table.contains("\\u{1b}[31m"), "{table}");
     let widths: Vec<usize> = table.lines().map(|line| line.chars().count()).collect();
     assert!(widths.windows(2).all(|pair| pair[0] == pair[1]), "{table}");
+    // In a table NULL is a word and an empty text is empty, whatever stands beside it; nothing is put in quotes.
+    let texts: ArrayRef = Arc::new(StringArray::from(vec![Some(" x "), Some(""), None]));
+    let texts = RecordBatch::try_from_iter_with_nullable([("a", texts, true)]).unwrap();
+    for (format, expected) in [
+        (OutputFormat::Table, "+------+\n| a    |\n+------+\n|  x   |\n|      |\n| NULL |\n+------+\n"),
+        (OutputFormat::Csv, "a\n x \n\"\"\n\"\"\n"),
+        (OutputFormat::Json, "{\"a\":\" x \"}\n{\"a\":\"\"}\n{\"a\":null}\n"),
+    ] {
+        let mut text = Vec::new();
+        let mut renderer = Renderer::new(&mut text, format, texts.schema());
+        renderer.write(&texts).unwrap();
+        renderer.finish().unwrap();
+        assert_eq!(String::from_utf8(text).unwrap(), expected);
+    }
     let empty = Renderer::new(Vec::new(), OutputFormat::Csv, batch.schema()).finish();
     assert_eq!(empty.unwrap(), 0);
 }

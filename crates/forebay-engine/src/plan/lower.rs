@@ -181,6 +181,9 @@ pub(super) fn wanted(plan: &LogicalPlan, used: &[String]) -> Wanted {
             headers: used.iter().any(|name| name == "headers"),
         };
     }
+    if !has_projection(plan) {
+        return Wanted { keys: true, headers: true };
+    }
     let mut wanted = Wanted::default();
     // The closures cannot fail.
     let _ = plan.apply(|node| {
@@ -207,6 +210,16 @@ pub(super) fn wanted(plan: &LogicalPlan, used: &[String]) -> Wanted {
         })
     });
     wanted
+}
+
+/// False if the source's columns come out as they are, with no expression that would name them.
+fn has_projection(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Projection(_) => true,
+        LogicalPlan::Filter(filter) => has_projection(&filter.input),
+        LogicalPlan::SubqueryAlias(alias) => has_projection(&alias.input),
+        _ => false,
+    }
 }
 
 fn is_envelope(expr: &Expr) -> bool {

@@ -32,6 +32,7 @@ mod lower;
 pub(crate) mod parse;
 mod provider;
 pub(crate) mod resolve;
+mod scan;
 mod semantics;
 pub(crate) mod session;
 mod sql_error;
@@ -199,6 +200,10 @@ impl Lookup for Catalog {
 
     fn names(&self) -> Vec<String> {
         Catalog::names(self).into_iter().map(str::to_owned).collect()
+    }
+
+    fn without_names(&self) -> &'static str {
+        "The pipeline has no sources yet."
     }
 }
 

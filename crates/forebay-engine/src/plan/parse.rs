@@ -1,9 +1,10 @@
 //! SQL text to one syntax tree, in Spark's dialect, within limits.
 //!
 //! What must stay true: no text, however hostile, costs more than a bounded amount of stack and memory. The parser
-//! recurses over parentheses (a counter stops it) but builds chains such as `a + a + …` in a loop, so the tree's
-//! depth is measured before anything else walks it, on a thread whose stack is large enough for the longest chain
-//! that the limit on tokens allows.
+//! recurses over parentheses (a counter stops it) but builds chains such as `a + a + …` in a loop, and what is built
+//! is walked, copied and given back recursively. So [`scan`] bounds the tree before it is built; the tree's depth is
+//! measured before anything else walks it; and all of that happens on a thread with a stack for the deepest tree that
+//! the scan lets through.
 
 use std::any::TypeId;
 use std::ops::ControlFlow;
@@ -12,23 +13,23 @@ use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Query, Statement, Vi
 use datafusion::sql::sqlparser::dialect::{Dialect, Precedence, SparkSqlDialect};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
-use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Word};
+use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer, Word};
 use forebay_core::Error;
 use forebay_core::error::codes;
 
+use super::scan::{self, MAX_NESTING};
 use super::sql_error::SqlError;
 
 /// Longest SQL text in bytes: far beyond what people write, far below what hurts.
 const MAX_BYTES: usize = 1 << 20;
 /// Most tokens, white space included. A list of 10,000 values still fits.
 const MAX_TOKENS: usize = 60_000;
-/// Deepest nesting of parentheses and subqueries; `DataFusion`'s own default.
-const MAX_NESTING: usize = 50;
-/// Deepest expression tree, which a chain of operators makes as deep as it is long.
+/// Deepest expression tree by [`weight`], which a chain of operators makes as deep as it is long.
 const MAX_EXPR_DEPTH: usize = 400;
 /// The name of a thread that has room.
 const ROOMY: &str = "forebay-sql";
-/// Stack of the thread that parses and plans: a chain of all allowed tokens is dropped recursively, at under 1 KiB a level.
+/// Stack of the thread that parses and plans: 14 KiB for each level of the deepest tree that [`scan`] lets through, and
+/// 80 KiB and more for each level of one that is planned.
 const STACK_BYTES: usize = 64 << 20;
 
 /// How table names may be written.
@@ -61,13 +62,32 @@ pub fn with_room<T: Send>(work: impl FnOnce() -> Result<T, SqlError> + Send) -> 
             .name(ROOMY.to_owned())
             .stack_size(STACK_BYTES)
             .spawn_scoped(scope, work)
-            .map_err(|error| {
-                Error::new(&codes::INTERNAL, "cannot start a thread to plan SQL").caused_by(error)
-            })?;
-        thread
-            .join()
-            .unwrap_or_else(|_| Err(Error::new(&codes::INTERNAL, "planning failed on this SQL").into()))
+            .map_err(no_thread)?;
+        thread.join().unwrap_or_else(|_| Err(gave_up()))
     })
+}
+
+/// As [`with_room`] for planning that waits for tables.
+pub async fn with_room_to_wait<T: Send + 'static>(
+    work: impl Future<Output = Result<T, SqlError>> + Send + 'static,
+) -> Result<T, SqlError> {
+    let runtime = tokio::runtime::Handle::current();
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    std::thread::Builder::new()
+        .name(ROOMY.to_owned())
+        .stack_size(STACK_BYTES)
+        // Nobody listens if the statement was given up meanwhile.
+        .spawn(move || drop(sender.send(runtime.block_on(work))))
+        .map_err(no_thread)?;
+    receiver.await.unwrap_or_else(|_| Err(gave_up()))
+}
+
+fn no_thread(error: std::io::Error) -> SqlError {
+    Error::new(&codes::INTERNAL, "cannot start a thread to plan SQL").caused_by(error).into()
+}
+
+fn gave_up() -> SqlError {
+    Error::new(&codes::INTERNAL, "planning failed on this SQL").into()
 }
 
 fn parse_here(sql: &str, paths: Paths) -> Result<Statement, SqlError> {
@@ -84,11 +104,11 @@ fn parse_here(sql: &str, paths: Paths) -> Result<Statement, SqlError> {
     if paths == Paths::Yes {
         tokens = quote_paths(tokens);
     }
-    let mut statements = Parser::new(&dialect)
-        .with_recursion_limit(MAX_NESTING)
-        .with_tokens_with_locations(tokens)
-        .parse_statements()
-        .map_err(syntax_error)?;
+    scan::bound(&tokens)?;
+    let mut parser =
+        Parser::new(&dialect).with_recursion_limit(MAX_NESTING).with_tokens_with_locations(tokens);
+    let mut statements =
+        parser.parse_statements().map_err(|error| syntax_error(error, parser.peek_token_ref().span))?;
     if statements.len() > 1 {
         return Err(Error::new(
             &codes::SQL_SYNTAX,
@@ -113,16 +133,17 @@ fn parse_here(sql: &str, paths: Paths) -> Result<Statement, SqlError> {
     Ok(statement)
 }
 
-fn syntax_error(error: ParserError) -> SqlError {
+/// `reached` is where the parser stands.
+fn syntax_error(error: ParserError, reached: Span) -> SqlError {
     let text = match error {
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => text,
         ParserError::RecursionLimitExceeded => {
-            return Error::new(
+            let error = Error::new(
                 &codes::SQL_SYNTAX,
                 format!("the SQL text is nested deeper than {MAX_NESTING} levels"),
             )
-            .with_hint("Take out parentheses, or split the query with WITH or views.")
-            .into();
+            .with_hint("Take out parentheses, or split the query with WITH or views.");
+            return SqlError::spanned(error, reached);
         }
     };
     // The parser knows the place only inside of its message: `… at Line: 1, Column: 8`.
@@ -142,6 +163,17 @@ fn lower_first(text: &str) -> String {
     chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }
 
+/// How much deeper an expression is than those inside of it. What becomes a function's call counts as four operators:
+/// `DataFusion` writes the call out to name it, again for every call around it, so that a chain of calls takes the
+/// third power of its length to plan.
+pub(super) fn weight(expr: &Expr) -> usize {
+    match expr {
+        Expr::Function(_) | Expr::RLike { .. } | Expr::BinaryOp { op: BinaryOperator::Divide, .. } => 4,
+        Expr::CompoundFieldAccess { access_chain, .. } => 4 * access_chain.len(),
+        _ => 1,
+    }
+}
+
 struct Depth {
     now: usize,
     most: usize,
@@ -150,14 +182,14 @@ struct Depth {
 impl Visitor for Depth {
     type Break = ();
 
-    fn pre_visit_expr(&mut self, _: &Expr) -> ControlFlow<()> {
-        self.now += 1;
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        self.now += weight(expr);
         self.most = self.most.max(self.now);
         ControlFlow::Continue(())
     }
 
-    fn post_visit_expr(&mut self, _: &Expr) -> ControlFlow<()> {
-        self.now -= 1;
+    fn post_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        self.now -= weight(expr);
         ControlFlow::Continue(())
     }
 

@@ -19,6 +19,9 @@ use datafusion::prelude::SessionConfig;
 use datafusion::sql::planner::ParserOptions;
 use datafusion::sql::sqlparser::ast;
 use datafusion_spark::planner::SparkFunctionPlanner;
+use forebay_core::Error;
+use forebay_core::error::codes;
+use forebay_core::options::unknown_name;
 
 use super::functions;
 use super::semantics::{SparkOperators, SparkSemantics};
@@ -66,10 +69,10 @@ pub(crate) fn session(purpose: Purpose, runtime: Arc<RuntimeEnv>) -> Result<Sess
         Purpose::Stream => None,
         Purpose::Batch { now_ms } => Some(now_ms),
     };
-    for function in functions::all(now_ms) {
-        state.register_udf(Arc::new(function))?;
-    }
+    functions::register(&mut state, now_ms)?;
     state.register_function_rewrite(Arc::new(SparkSemantics))?;
+    // A function that is not told the configuration when it is planned takes DataFusion's, which is not ANSI.
+    state.execution_props_mut().config_options = Some(Arc::clone(state.config_options()));
     Ok(state)
 }
 
@@ -98,11 +101,34 @@ impl TypePlanner for SparkTypes {
                     "long" => DataType::Int64,
                     "timestamp_ltz" => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
                     "timestamp_ntz" => DataType::Timestamp(TimeUnit::Microsecond, None),
-                    _ => return Ok(None),
+                    _ => return Err(unknown_type(&name.to_string())),
                 }
             }
             _ => return Ok(None),
         };
         Ok(Some(Arc::new(Field::new("", data_type, true))))
     }
+}
+
+fn unknown_type(name: &str) -> DataFusionError {
+    const TYPES: [&str; 15] = [
+        "BOOLEAN",
+        "TINYINT",
+        "SMALLINT",
+        "INT",
+        "BIGINT",
+        "FLOAT",
+        "DOUBLE",
+        "DECIMAL",
+        "STRING",
+        "BINARY",
+        "DATE",
+        "TIMESTAMP",
+        "TIMESTAMP_NTZ",
+        "INTERVAL",
+        "ARRAY",
+    ];
+    let error = unknown_name("type", name, TYPES.into_iter());
+    let error = Error::new(&codes::SQL_PLAN, error.message()).with_hint(error.hint());
+    DataFusionError::External(Box::new(error))
 }

@@ -32,6 +32,11 @@ impl SqlError {
 
     /// DataFusion's refusal while it plans, in its own words without its prefixes.
     pub(crate) fn planning(error: DataFusionError) -> Self {
+        if let DataFusionError::External(inner) = error.find_root()
+            && let Some(ours) = inner.downcast_ref::<Error>()
+        {
+            return ours.clone().into();
+        }
         let code = match error.find_root() {
             DataFusionError::NotImplemented(_) => &codes::NOT_YET,
             DataFusionError::SQL(..) => &codes::SQL_SYNTAX,

@@ -4,16 +4,21 @@
 //! replay. `docs/sql.md` lists what is there; a test compares that list with the session.
 
 mod arithmetic;
+mod bounded;
 mod epoch_time;
 mod field;
 mod from_json;
 mod json_path;
 mod pattern;
+mod round;
 mod seconds;
 mod text;
 mod time_text;
 
+use std::sync::Arc;
+
 use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::ScalarUDF;
 
 pub(crate) use arithmetic::divide;
@@ -31,18 +36,32 @@ pub(crate) const FIELD: &str = "__field";
 pub(crate) const BARE: [&str; 4] =
     ["current_timestamp", "current_date", "localtimestamp", "current_timezone"];
 
-/// All functions of this module. `now_ms` is the time that `now()` gives; `None` leaves it to each epoch.
-pub(crate) fn all(now_ms: Option<i64>) -> Vec<ScalarUDF> {
+/// DataFusion's own functions that Spark does not have and whose result is as long as a number says.
+const LEFT_OUT: [&str; 5] = ["range", "generate_series", "list_repeat", "array_resize", "list_resize"];
+
+/// Puts the functions of this module into a session. `now_ms` is the time that `now()` gives; `None` leaves it to
+/// each epoch.
+pub(crate) fn register(state: &mut SessionState, now_ms: Option<i64>) -> Result<()> {
+    for name in LEFT_OUT {
+        state.deregister_udf(name)?;
+    }
     let mut all = vec![
         ScalarUDF::from(field::StructField::new()),
         ScalarUDF::from(text::BinaryToText::new()),
         ScalarUDF::from(json_path::GetJsonObject::new()),
+        ScalarUDF::from(round::Round::new(state.udf("round")?)),
     ];
+    for (name, grows) in bounded::GROWING {
+        all.push(ScalarUDF::from(bounded::Bounded::new(state.udf(name)?, grows)));
+    }
     all.extend(epoch_time::all(now_ms));
     all.extend(arithmetic::all());
     all.extend(seconds::all());
     all.extend(time_text::all());
-    all
+    for function in all {
+        state.register_udf(Arc::new(function))?;
+    }
+    Ok(())
 }
 
 /// An error of the user's data or SQL inside a function.

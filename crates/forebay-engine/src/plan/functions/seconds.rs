@@ -1,4 +1,8 @@
-//! Numbers to timestamps and back: `timestamp_seconds`, `timestamp_millis`, `timestamp_micros`.
+//! Numbers to timestamps and back: `timestamp_seconds`, `timestamp_millis`, `timestamp_micros`, `unix_seconds`,
+//! `unix_millis`, `unix_micros`.
+//!
+//! `datafusion-spark` turns the last three into casts, which [`crate::plan::semantics`] would take for Spark's cast
+//! of a timestamp to seconds.
 
 use std::sync::Arc;
 
@@ -18,15 +22,21 @@ pub(crate) fn timestamp_seconds(number: Expr) -> Expr {
 
 /// The whole seconds of a timestamp, rounded down: what `CAST(timestamp AS BIGINT)` means.
 pub(crate) fn seconds_of(timestamp: Expr) -> Expr {
-    ScalarUDF::from(SecondsOf::new()).call(vec![timestamp])
+    ScalarUDF::from(FromTimestamp::new(SECONDS, 1_000_000)).call(vec![timestamp])
 }
 
-pub(super) fn all() -> [ScalarUDF; 4] {
+/// The name of what a cast of a timestamp to a whole number means.
+const SECONDS: &str = "__seconds";
+
+pub(super) fn all() -> [ScalarUDF; 7] {
     [
         ScalarUDF::from(ToTimestamp::new("timestamp_seconds", 1_000_000)),
         ScalarUDF::from(ToTimestamp::new("timestamp_millis", 1_000)),
         ScalarUDF::from(ToTimestamp::new("timestamp_micros", 1)),
-        ScalarUDF::from(SecondsOf::new()),
+        ScalarUDF::from(FromTimestamp::new(SECONDS, 1_000_000)),
+        ScalarUDF::from(FromTimestamp::new("unix_seconds", 1_000_000)),
+        ScalarUDF::from(FromTimestamp::new("unix_millis", 1_000)),
+        ScalarUDF::from(FromTimestamp::new("unix_micros", 1)),
     ]
 }
 
@@ -96,20 +106,24 @@ impl ScalarUDFImpl for ToTimestamp {
     }
 }
 
+/// A timestamp as a number of whole units since 1970, rounded down.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct SecondsOf {
+struct FromTimestamp {
+    name: &'static str,
+    /// Microseconds in one unit of the result.
+    micros: i64,
     signature: Signature,
 }
 
-impl SecondsOf {
-    fn new() -> Self {
-        Self { signature: Signature::exact(vec![timestamp_type()], Volatility::Immutable) }
+impl FromTimestamp {
+    fn new(name: &'static str, micros: i64) -> Self {
+        Self { name, micros, signature: Signature::exact(vec![timestamp_type()], Volatility::Immutable) }
     }
 }
 
-impl ScalarUDFImpl for SecondsOf {
+impl ScalarUDFImpl for FromTimestamp {
     fn name(&self) -> &str {
-        "__seconds"
+        self.name
     }
 
     fn signature(&self) -> &Signature {
@@ -126,7 +140,7 @@ impl ScalarUDFImpl for SecondsOf {
         let Some(micros) = timestamp.as_primitive_opt::<TimestampMicrosecondType>() else {
             return failed("a timestamp is expected");
         };
-        let seconds: Int64Array = PrimitiveArray::unary(micros, |micros| micros.div_euclid(1_000_000));
-        Ok(ColumnarValue::Array(Arc::new(seconds) as ArrayRef))
+        let units: Int64Array = PrimitiveArray::unary(micros, |micros| micros.div_euclid(self.micros));
+        Ok(ColumnarValue::Array(Arc::new(units) as ArrayRef))
     }
 }

@@ -10,10 +10,10 @@ use arrow::array::{
     Array, ArrayRef, AsArray, Date32Array, Int64Array, StringArray, StringBuilder, TimestampMicrosecondArray,
 };
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Field, FieldRef, Int64Type, TimestampMicrosecondType};
 use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
 use super::failed;
@@ -102,6 +102,18 @@ impl ScalarUDFImpl for TimeText {
             _ => return plan_err!("{} does not take {first}", self.name),
         };
         Ok(std::iter::once(value).chain(types.iter().skip(1).map(|_| DataType::Utf8)).collect())
+    }
+
+    /// A pattern that is a constant is read here, so that a wrong one is refused before a row is.
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        if let Some(pattern) = args.scalar_arguments.get(1).copied().flatten()
+            && let Some(text) = pattern.try_as_str().flatten()
+            && let Err(message) = Pattern::parse(text)
+        {
+            return plan_err!("{message}");
+        }
+        let types: Vec<DataType> = args.arg_fields.iter().map(|field| field.data_type().clone()).collect();
+        Ok(Arc::new(Field::new(self.name, self.return_type(&types)?, true)))
     }
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {

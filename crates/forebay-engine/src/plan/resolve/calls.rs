@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
-    Ident, TimezoneInfo, Value,
+    Ident, TimezoneInfo, UnaryOperator, Value,
 };
 use forebay_core::Error;
 use forebay_core::error::codes;
+use forebay_core::options::unknown_name;
 
-use super::expr::call;
+use super::expr::{call, null};
 use super::{Planner, naming};
 use crate::plan::functions;
 use crate::plan::sql_error::SqlError;
@@ -28,15 +29,25 @@ pub(super) fn rewrite(planner: &mut Planner<'_>, expr: &mut Expr) -> Result<(), 
         *expr = named_struct(values, &like);
         return Ok(());
     }
+    if let Expr::RLike { negated, expr: text, pattern, .. } = expr {
+        let place = naming::place_of(pattern);
+        let args = [text, pattern].map(|arg| std::mem::replace(arg.as_mut(), null())).to_vec();
+        let matches = call("regexp_like", args, &place);
+        *expr = match negated {
+            true => Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(matches) },
+            false => matches,
+        };
+        return Ok(());
+    }
     let Expr::Function(function) = expr else { return Ok(()) };
     let [part] = function.name.0.as_slice() else { return Ok(()) };
     let Some(ident) = part.as_ident().cloned() else { return Ok(()) };
     let name = ident.value.to_ascii_lowercase();
     refuse_generators(planner, &name, &ident)?;
     if function.over.is_some() || function.filter.is_some() {
-        return Ok(());
+        return known(planner, &name, &ident);
     }
-    let Some(args) = positional(function) else { return Ok(()) };
+    let Some(args) = positional(function) else { return known(planner, &name, &ident) };
     let rewritten = match (name.as_str(), args.as_slice()) {
         ("from_json", _) => planner.json_call(args, &ident)?,
         ("day" | "dayofmonth", [of]) => part_of("day", of, &ident),
@@ -66,7 +77,12 @@ pub(super) fn rewrite(planner: &mut Planner<'_>, expr: &mut Expr) -> Result<(), 
             | "date" | "timestamp" | "binary",
             [of],
         ) => cast(&name, of),
-        _ => return Ok(()),
+        // A whole number alone is a BIGINT here; these take Spark's INT.
+        ("date_add" | "dateadd" | "date_sub" | "add_months", [date, number]) => {
+            call(&name, vec![cast("date", date), cast("int", number)], &ident)
+        }
+        ("space", [number]) => call(&name, vec![cast("int", number)], &ident),
+        _ => return known(planner, &name, &ident),
     };
     *expr = rewritten;
     Ok(())
@@ -88,6 +104,30 @@ pub(super) fn number(expr: &mut Expr) {
         let text = string(text);
         *expr = cast("double", &text);
     }
+}
+
+/// Refuses a function that does not exist, with the nearest name that does.
+fn known(planner: &Planner<'_>, name: &str, ident: &Ident) -> Result<(), SqlError> {
+    // What the resolver puts in is there; `unnest` is the SQL planner's own.
+    if ident.quote_style.is_some() || name == "unnest" {
+        return Ok(());
+    }
+    let state = planner.state;
+    let there = state.scalar_functions().contains_key(name)
+        || state.aggregate_functions().contains_key(name)
+        || state.window_functions().contains_key(name)
+        || state.higher_order_functions().contains_key(name);
+    if there {
+        return Ok(());
+    }
+    let names = state.scalar_functions().keys().chain(state.aggregate_functions().keys());
+    let names = names.chain(state.window_functions().keys()).filter(|name| !name.starts_with("__"));
+    let error = unknown_name("function", name, names.map(String::as_str));
+    // Some hundred names are no help; the nearest one is.
+    let nearest = error.hint().split("Known:").next().unwrap_or_default().trim();
+    let hint = format!("{nearest} docs/sql.md lists the functions.");
+    let error = Error::new(&codes::SQL_PLAN, error.message()).with_hint(hint.trim());
+    Err(SqlError::spanned(error, ident.span))
 }
 
 fn refuse_generators(planner: &Planner<'_>, name: &str, ident: &Ident) -> Result<(), SqlError> {

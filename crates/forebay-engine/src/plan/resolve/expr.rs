@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::scope::{Path, Scope, nested_field, unknown};
 use super::{Planner, calls, quoted};
 use crate::plan::functions::FIELD;
+use crate::plan::parse;
 use crate::plan::sql_error::SqlError;
 
 /// The aliases of the SELECT list, for the clauses that see them.
@@ -45,7 +46,8 @@ impl Planner<'_> {
     }
 
     pub(super) fn expr_with(&mut self, expr: &mut Expr, names: &Names<'_>) -> Result<(), SqlError> {
-        let mut resolver = Resolver { planner: self, names, subqueries: 0, lambda_names: Vec::new() };
+        let mut resolver =
+            Resolver { planner: self, names, subqueries: 0, depths: Vec::new(), lambda_names: Vec::new() };
         match expr.visit(&mut resolver) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(error) => Err(*error),
@@ -58,6 +60,8 @@ struct Resolver<'r, 'a, 'n> {
     names: &'r Names<'n>,
     /// How many subqueries the visitor stands in: those are resolved as a whole when it enters them.
     subqueries: usize,
+    /// How deep the expressions are in which the visitor stands, outermost first.
+    depths: Vec<usize>,
     lambda_names: Vec<String>,
 }
 
@@ -83,6 +87,9 @@ impl VisitorMut for Resolver<'_, '_, '_> {
         if self.subqueries > 0 {
             return ControlFlow::Continue(());
         }
+        let depth = self.depths.last().copied().unwrap_or_default() + parse::weight(expr);
+        self.depths.push(depth);
+        self.planner.depth = self.planner.depth.max(depth);
         let done = match expr {
             Expr::Lambda(lambda) => {
                 self.lambda_names.extend(lambda.params.iter().map(|param| param.name.value.clone()));
@@ -98,6 +105,7 @@ impl VisitorMut for Resolver<'_, '_, '_> {
         if self.subqueries > 0 {
             return ControlFlow::Continue(());
         }
+        self.depths.pop();
         let done = match expr {
             Expr::Identifier(ident) => {
                 let ident = ident.clone();

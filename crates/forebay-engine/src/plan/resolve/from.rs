@@ -7,8 +7,8 @@ use datafusion::sql::sqlparser::ast::{
 use forebay_core::Error;
 use forebay_core::error::codes;
 
-use super::scope::{Column, Relation, Scope, unknown};
-use super::{Found, Planner, last_part, quoted};
+use super::scope::{Column, Relation, Scope};
+use super::{Found, Planner, SOURCE, last_part, quoted, unknown_table};
 use crate::plan::parse::{self, Paths};
 use crate::plan::provider::table_name;
 use crate::plan::sql_error::SqlError;
@@ -125,7 +125,7 @@ impl Planner<'_> {
         match self.lookup.find(name, self.views_before)? {
             Some(Found::Table { source, hidden }) => {
                 self.reads.push(name.to_string());
-                Ok((self.add_table(source, 1), Vec::new(), hidden))
+                Ok((self.add_table(source, SOURCE), Vec::new(), hidden))
             }
             Some(Found::View { name, sql, index }) => {
                 let planned = self.view(&sql, index).map_err(|sql| {
@@ -139,23 +139,7 @@ impl Planner<'_> {
                 })?;
                 Ok((planned, Vec::new(), &[]))
             }
-            None => {
-                let known = self.lookup.names();
-                let known: Vec<&str> = known.iter().map(String::as_str).collect();
-                match last_part(name) {
-                    Some(_) if name.0.len() > 1 => {
-                        let span = name.0.first().and_then(|part| part.as_ident()).map(|ident| ident.span);
-                        let error = Error::new(&codes::SQL_PLAN, format!("unknown table {name}"))
-                            .with_hint(format!("Known: {}.", known.join(", ")));
-                        Err(span.map_or_else(
-                            || error.clone().into(),
-                            |span| SqlError::spanned(error.clone(), span),
-                        ))
-                    }
-                    Some(part) => Err(unknown("table", part, &known)),
-                    None => Err(cannot_read("this table name")),
-                }
-            }
+            None => Err(unknown_table(name, self.lookup)),
         }
     }
 

@@ -32,6 +32,7 @@ use datafusion::sql::planner::SqlToRel;
 use datafusion::sql::sqlparser::ast::{Ident, ObjectName, OrderBy, Query, SetExpr, Statement};
 use forebay_core::Error;
 use forebay_core::error::codes;
+use forebay_core::options::unknown_name;
 
 use self::scope::{Column, Scope};
 use super::JsonDecoderFactory;
@@ -43,6 +44,22 @@ use super::sql_error::SqlError;
 /// thirty views of which each reads the one before it twice would be a plan of a billion scans.
 const MAX_READS: u64 = 2_000;
 
+/// Deepest expression when the optimizer has put the expressions of all subqueries and views into each other: a
+/// chain of views may be as long as it likes, what it computes may not.
+const MAX_DEPTH: usize = 600;
+
+/// The weight of something that can be scanned.
+const SOURCE: Weight = Weight { reads: 1, depth: 0 };
+
+/// What a planned table costs whoever reads it.
+#[derive(Clone, Copy)]
+struct Weight {
+    /// The tables it reads, itself included.
+    reads: u64,
+    /// The depth of its deepest expression, with the deepest of what it reads under it.
+    depth: usize,
+}
+
 /// Finds tables and views by name.
 pub(crate) trait Lookup {
     /// What a name in FROM stands for; `views_before` is the number of views that may be seen from here.
@@ -50,6 +67,9 @@ pub(crate) trait Lookup {
 
     /// Names to suggest.
     fn names(&self) -> Vec<String>;
+
+    /// What to write if there are no names to suggest.
+    fn without_names(&self) -> &'static str;
 }
 
 /// What a name in FROM stands for.
@@ -75,10 +95,13 @@ pub(crate) struct Planner<'a> {
     /// True for a query over a stream.
     streaming: bool,
     tables: Vec<Arc<dyn TableSource>>,
-    /// What each table reads, itself included.
-    sizes: Vec<u64>,
+    weights: Vec<Weight>,
     /// What the query at hand reads so far.
     size: u64,
+    /// The depth of the deepest table it reads.
+    below: usize,
+    /// The depth of its own deepest expression.
+    depth: usize,
     functions: HashMap<String, Arc<ScalarUDF>>,
     /// Which `from_json` has which number: one decoder for the same schema and options.
     decoders: BTreeMap<(String, Vec<(String, String)>), String>,
@@ -101,8 +124,10 @@ impl<'a> Planner<'a> {
             json,
             streaming,
             tables: Vec::new(),
-            sizes: Vec::new(),
+            weights: Vec::new(),
             size: 0,
+            below: 0,
+            depth: 0,
             functions: HashMap::new(),
             decoders: BTreeMap::new(),
             ctes: Vec::new(),
@@ -114,6 +139,7 @@ impl<'a> Planner<'a> {
     /// Resolves and plans a whole query.
     pub fn plan(&mut self, mut query: Box<Query>) -> Result<LogicalPlan, SqlError> {
         self.query(&mut query, None)?;
+        self.weigh()?;
         self.to_plan(query)
     }
 
@@ -124,15 +150,17 @@ impl<'a> Planner<'a> {
             .map_err(SqlError::planning)
     }
 
-    fn add_table(&mut self, table: Arc<dyn TableSource>, size: u64) -> usize {
+    fn add_table(&mut self, table: Arc<dyn TableSource>, weight: Weight) -> usize {
         self.tables.push(table);
-        self.sizes.push(size);
+        self.weights.push(weight);
         self.tables.len() - 1
     }
 
     /// Counts that the query at hand reads a table.
     fn count_read(&mut self, index: usize) -> Result<(), SqlError> {
-        self.size += self.sizes.get(index).copied().unwrap_or(1);
+        let weight = self.weights.get(index).copied().unwrap_or(SOURCE);
+        self.size += weight.reads;
+        self.below = self.below.max(weight.depth);
         if self.size > MAX_READS {
             let message = format!("the query reads more than {MAX_READS} tables, views and subqueries");
             return Err(Error::new(&codes::SQL_PLAN, message)
@@ -142,13 +170,27 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
+    /// The weight of the query at hand, if it can be borne.
+    fn weigh(&self) -> Result<Weight, SqlError> {
+        let depth = self.below + self.depth;
+        if depth > MAX_DEPTH {
+            let message = format!("an expression is more than {MAX_DEPTH} operators deep");
+            return Err(Error::new(&codes::SQL_PLAN, message)
+                .with_hint("The views and subqueries that it uses are counted with it; simplify them.")
+                .into());
+        }
+        Ok(Weight { reads: self.size + 1, depth })
+    }
+
     /// Resolves and plans a query that stands on its own, and puts it aside as a table.
     fn aside(&mut self, mut query: Box<Query>) -> Result<usize, SqlError> {
-        let outer = std::mem::take(&mut self.size);
+        let outer = (self.size, self.below, self.depth);
+        (self.size, self.below, self.depth) = (0, 0, 0);
         self.query(&mut query, None)?;
+        let weight = self.weigh()?;
         let plan = self.to_plan(query)?;
-        let size = std::mem::replace(&mut self.size, outer) + 1;
-        Ok(self.add_table(Arc::new(PlannedTable::new(plan)), size))
+        (self.size, self.below, self.depth) = outer;
+        Ok(self.add_table(Arc::new(PlannedTable::new(plan)), weight))
     }
 
     /// Resolves a query in place.
@@ -223,6 +265,21 @@ impl<'a> Planner<'a> {
                 hidden: hidden.contains(&field.name().as_str()),
             })
             .collect()
+    }
+}
+
+/// The error for a table that `lookup` does not find.
+pub(crate) fn unknown_table(name: &ObjectName, lookup: &dyn Lookup) -> SqlError {
+    let parts: Vec<&str> =
+        name.0.iter().filter_map(|part| part.as_ident()).map(|ident| ident.value.as_str()).collect();
+    let names = lookup.names();
+    let error = unknown_name("table", &parts.join("."), names.iter().map(String::as_str));
+    let hint = if names.is_empty() { lookup.without_names() } else { error.hint() };
+    let error = Error::new(&codes::SQL_PLAN, error.message()).with_hint(hint);
+    let span = name.0.first().and_then(|part| part.as_ident()).map(|ident| ident.span);
+    match span {
+        Some(span) => SqlError::spanned(error, span),
+        None => error.into(),
     }
 }
 

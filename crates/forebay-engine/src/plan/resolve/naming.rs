@@ -84,6 +84,10 @@ fn pretty(expr: &Expr) -> String {
             _ => format!("(- {})", pretty(expr)),
         },
         Expr::UnaryOp { op, expr } => format!("({op} {})", pretty(expr)),
+        Expr::RLike { negated, expr, pattern, .. } => {
+            let matches = format!("RLIKE({}, {})", pretty(expr), pretty(pattern));
+            if *negated { format!("(NOT {matches})") } else { matches }
+        }
         Expr::IsNull(inner) => format!("({} IS NULL)", pretty(inner)),
         Expr::IsNotNull(inner) => format!("({} IS NOT NULL)", pretty(inner)),
         Expr::Cast { kind, expr, data_type, .. } => {

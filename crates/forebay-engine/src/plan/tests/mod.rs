@@ -104,7 +104,7 @@ fn csv(batch: &RecordBatch) -> String {
     let mut renderer = Renderer::new(&mut text, OutputFormat::Csv, batch.schema());
     renderer.write(batch).unwrap();
     renderer.finish().unwrap();
-    String::from_utf8(text).unwrap().trim_end().to_owned()
+    String::from_utf8(text).unwrap().trim_end_matches('\n').to_owned()
 }
 
 /// What a query gives, or how it is refused: `id message | place | hint`.

@@ -49,6 +49,9 @@ fn a_plan_asks_only_for_what_it_reads() {
         ("SELECT _KAFKA.Key FROM iot", true, true, false),
         ("SELECT _kafka.* FROM iot", true, true, true),
         ("SELECT _kafka FROM iot", true, true, true),
+        ("SELECT _kafka FROM iot WHERE _kafka.partition = 3", true, true, true),
+        // Under another name it is not followed.
+        ("SELECT k.offset FROM (SELECT _kafka k FROM iot)", true, true, true),
         ("SELECT device_id FROM iot WHERE _kafka.partition = 0", true, false, false),
         ("SELECT value FROM raw", false, false, false),
         ("SELECT * FROM raw", false, true, false),

@@ -2,6 +2,7 @@
 
 use super::*;
 
+/// NULL is empty in CSV, and `""` where the line would be empty otherwise.
 #[track_caller]
 fn check(cases: &[(&str, &str)]) {
     let wrong: Vec<String> = cases
@@ -20,7 +21,7 @@ fn names_are_found_whatever_their_case_and_keep_what_was_written() {
         ("SELECT device_id FROM iot WHERE temperature > 70", "device_id; b"),
         ("select DEVICE_ID from IOT where Temperature > 70", "DEVICE_ID; b"),
         ("SELECT `Device_Id` FROM `Iot` AS X WHERE x.TEMPERATURE > 70", "Device_Id; b"),
-        ("SELECT devicename FROM iot WHERE timestamp = -1", "devicename; \" 42 \""),
+        ("SELECT devicename FROM iot WHERE timestamp = -1", "devicename;  42 "),
         ("SELECT Iot.DeviceName AS N FROM iot WHERE device_id = 'a'", "N; Pump"),
         ("SELECT place.HALL, place.row FROM iot WHERE device_id = 'a'", "HALL,row; 1,x"),
         ("SELECT i.place.hall h FROM iot i WHERE i.device_id = \"a\"", "h; 1"),
@@ -62,6 +63,7 @@ fn star_and_plain_columns_share_their_buffers() {
     let plan = planned("SELECT * FROM iot").unwrap();
     let batch = input(&plan);
     let out = plan.executor(0).process(batch.clone(), &mut Fates::default()).unwrap();
+    assert_eq!(batch.num_columns(), out.num_columns());
     for (before, after) in batch.columns().iter().zip(out.columns()) {
         assert!(Arc::ptr_eq(before, after));
     }
@@ -128,6 +130,7 @@ fn columns_without_alias_are_named_as_in_spark() {
             "CASE WHEN (temperature > 70) THEN hot ELSE ok END",
         ),
         ("current_timestamp()", "current_timestamp()"),
+        ("device_id NOT RLIKE 'x'", "(NOT RLIKE(device_id, x))"),
     ] {
         let plan = planned(&format!("SELECT {item} FROM iot")).unwrap();
         assert_eq!(plan.output_schema().field(0).name(), name, "{item}");
@@ -140,8 +143,8 @@ fn arithmetic_and_comparison_follow_ansi_spark() {
         ("SELECT timestamp / 2 x FROM iot WHERE device_id = 'b'", "x; -0.5"),
         ("SELECT 7 / 2 x, 7 div 2 y, 7 % 4 z FROM iot WHERE device_id = 'b'", "x,y,z; 3.5,3,3"),
         ("SELECT 1 + 6 div 4 * 2 x FROM iot WHERE device_id = 'b'", "x; 3"),
-        ("SELECT temperature / 0 x FROM iot WHERE temperature IS NULL", "x; "),
-        ("SELECT try_divide(temperature, 0) x FROM iot WHERE device_id = 'b'", "x; "),
+        ("SELECT temperature / 0 x FROM iot WHERE temperature IS NULL", "x; \"\""),
+        ("SELECT try_divide(temperature, 0) x FROM iot WHERE device_id = 'b'", "x; \"\""),
         ("SELECT CAST('12' AS INT) x, try_cast('x' AS INT) y FROM iot WHERE device_id = 'b'", "x,y; 12,"),
         ("SELECT CAST(deviceName AS INT) x FROM iot WHERE device_id = 'b'", "x; 42"),
         ("SELECT int('7') + 1 x FROM iot WHERE device_id = 'b'", "x; 8"),
@@ -152,6 +155,10 @@ fn arithmetic_and_comparison_follow_ansi_spark() {
         ("SELECT device_id FROM iot WHERE NOT (temperature > 70)", "device_id; a"),
         ("SELECT device_id FROM iot WHERE device_id IN ('a', 'c')", "device_id; a"),
         ("SELECT device_id FROM iot WHERE deviceName LIKE 'P%' OR device_id RLIKE '^b$'", "device_id; a; b"),
+        (
+            "SELECT device_id FROM iot WHERE deviceName NOT RLIKE 'um' OR device_id REGEXP '^A'",
+            "device_id; b",
+        ),
         ("SELECT device_id FROM iot WHERE temperature BETWEEN 20 AND 21", "device_id; a"),
     ]);
     let types =
@@ -159,6 +166,61 @@ fn arithmetic_and_comparison_follow_ansi_spark() {
             .unwrap();
     let types: Vec<DataType> = types.output_schema().fields().iter().map(|f| f.data_type().clone()).collect();
     assert_eq!(types, [DataType::Int32, DataType::Float64, DataType::Float64, DataType::Float64]);
+}
+
+#[test]
+fn rounding_a_decimal_leaves_the_digits_that_were_asked_for() {
+    for (item, value, data_type) in [
+        ("round(2.345, 2)", "2.35", DataType::Decimal128(4, 2)),
+        ("round(-2.345, 2)", "-2.35", DataType::Decimal128(4, 2)),
+        ("round(9.99, 1)", "10.0", DataType::Decimal128(3, 1)),
+        ("round(price)", "2", DataType::Decimal128(9, 0)),
+        ("round(price, 5)", "1.50", DataType::Decimal128(11, 2)),
+        ("round(155.5, -1)", "160", DataType::Decimal128(4, 0)),
+        ("round(temperature, 0)", "21.0", DataType::Float64),
+        ("round(big, -1)", "9223372036854775810", DataType::Int64),
+    ] {
+        let sql = format!("SELECT {item} x FROM iot WHERE device_id = 'a'");
+        assert_eq!(planned(&sql).unwrap().output_schema().field(0).data_type(), &data_type, "{item}");
+        let got = outcome(&sql);
+        match item {
+            // Rounding the largest number up fails rather than wrapping around.
+            "round(big, -1)" => assert!(got.starts_with("FB-4004"), "{got}"),
+            _ => assert_eq!(got, format!("x; {value}"), "{item}"),
+        }
+    }
+}
+
+#[test]
+fn times_count_in_their_unit_on_both_sides_of_1970() {
+    check(&[(
+        "SELECT unix_seconds(at) s, unix_millis(at) ms, unix_micros(at) us, CAST(at AS BIGINT) c FROM iot",
+        "s,ms,us,c; 1709216409,1709216409120,1709216409120000,1709216409; -1,-1,-1000,-1; ,,,",
+    )]);
+}
+
+#[test]
+fn a_number_cannot_make_a_value_that_fills_the_memory() {
+    for call in [
+        "repeat('x', 2000000000)",
+        "space(2000000000)",
+        "lpad(device_id, 2000000000, '.')",
+        "rpad('x', timestamp)",
+        "array_repeat(1, 2000000000)",
+        "array_repeat(array_repeat(1, 60000), 60000)",
+        "format_string('%2000000000d', timestamp)",
+    ] {
+        let text = outcome(&format!("SELECT size(array({call})) FROM iot WHERE device_id = 'a'"));
+        assert!(text.starts_with("FB-4004") && text.contains("at most 65536 are possible"), "{call}: {text}");
+    }
+    check(&[
+        ("SELECT length(repeat(device_id, 60000)) n FROM iot WHERE device_id = 'a'", "n; 60000"),
+        (
+            "SELECT rpad(device_id, -5) n, size(array_repeat(device_id, 3)) m FROM iot WHERE device_id = 'a'",
+            "n,m; ,3",
+        ),
+        ("SELECT format_string('%05d|%s', 42, device_id) n FROM iot WHERE device_id = 'a'", "n; 00042|a"),
+    ]);
 }
 
 #[test]
@@ -181,10 +243,10 @@ fn failing_expressions_fail_the_query_in_plain_words() {
 fn nested_values_are_reached_as_in_spark() {
     check(&[
         ("SELECT tags[0] x, tags[1] y, size(tags) n FROM iot WHERE device_id = 'a'", "x,y,n; t0,t1,2"),
-        ("SELECT tags[5] x FROM iot WHERE device_id = 'a'", "x; "),
+        ("SELECT tags[5] x FROM iot WHERE device_id = 'a'", "x; \"\""),
         ("SELECT props['k'] x, props['none'] y FROM iot WHERE device_id = 'a'", "x,y; 7,"),
         ("SELECT props.k x FROM iot WHERE device_id = 'a'", "x; 7"),
-        ("SELECT place.hall FROM iot", "hall; 1; ; "),
+        ("SELECT place.hall FROM iot", "hall; 1; \"\"; \"\""),
         ("SELECT place['hall'] h FROM iot WHERE device_id = 'a'", "h; 1"),
         ("SELECT s.B FROM (SELECT named_struct('a', 1, 'b', device_id) s FROM iot) WHERE s.b = 'a'", "B; a"),
         (

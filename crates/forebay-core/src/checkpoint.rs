@@ -1,13 +1,15 @@
 //! What a checkpoint says, and the pure decision of what to do after a restart.
 //!
 //! ```text
-//! plan N ──▶ (read, compute, write) ──▶ commit N ──▶ plan N+1 …
+//! plan N ──▶ (read, compute) ──▶ outcome N ──▶ (write) ──▶ commit N ──▶ plan N+1 …
 //! ```
 //!
 //! A [`Plan`] makes epoch N repeatable: it holds the ranges, the time of the epoch and everything else that a
-//! replay must not decide anew. A [`Commit`] says that all of N is in the sink. The checkpoint is the sequence of
-//! both; [`decide`] looks at its end. What must stay true: a plan is durable before anything of its epoch is
-//! visible, and N+1 writes nothing before the commit of N is durable.
+//! replay must not decide anew. An [`Outcome`] says what became of N's records, before a sink that recognises N takes
+//! them: an epoch that is in the sink is never computed again, because schema or SQL may have changed since. A
+//! [`Commit`] says that all of N is in the sink. The checkpoint is the sequence of these; [`decide`] looks at its
+//! end. What must stay true: a plan is durable before anything of its epoch is visible, an outcome before such a sink
+//! holds the epoch, and N+1 writes nothing before the commit of N is durable.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,8 +23,21 @@ use crate::position::{Epoch, Partition, Position, PositionRange, Positions};
 pub enum Entry {
     /// What an epoch is to do.
     Plan(Plan),
+    /// What became of its records.
+    Outcome(Outcome),
     /// That it is done.
     Commit(Commit),
+}
+
+impl Entry {
+    /// Whose entry.
+    pub fn epoch(&self) -> Epoch {
+        match self {
+            Self::Plan(plan) => plan.epoch,
+            Self::Outcome(outcome) => outcome.epoch,
+            Self::Commit(commit) => commit.epoch,
+        }
+    }
 }
 
 /// What epoch N reads: enough to do exactly the same again.
@@ -38,10 +53,10 @@ pub struct Plan {
     pub ranges: Vec<PositionRange>,
     /// Quarantined records that this epoch decodes again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub replay: Vec<RecordId>,
+    pub replay: Vec<QuarantinedId>,
 }
 
-/// One record of a source, for ever: its partition and offset.
+/// One record of a source: its partition and offset. A topic that is made anew uses them again.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RecordId {
     /// The topic.
@@ -80,6 +95,28 @@ impl std::str::FromStr for RecordId {
     }
 }
 
+/// One entry of a quarantine: a record, and the epoch that set it aside. A record that is replayed and still does not
+/// decode is set aside once more, as another entry.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct QuarantinedId {
+    /// Which record.
+    #[serde(flatten)]
+    pub record: RecordId,
+    /// Which epoch.
+    #[serde(default)]
+    pub epoch: Epoch,
+}
+
+/// What became of the records of epoch N alone, once all of them were computed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outcome {
+    /// N.
+    pub epoch: Epoch,
+    /// The ledger of N.
+    pub ledger: Ledger,
+}
+
 /// That epoch N is in the sink, and the balance of the query so far.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -113,6 +150,8 @@ pub enum Recovery {
         plan: Plan,
         /// The balance before it.
         ledger: Ledger,
+        /// What became of its records, if an attempt came that far: the truth about it if the sink has the epoch.
+        outcome: Option<Ledger>,
     },
     /// The last plan is committed: go on.
     Continue {
@@ -125,11 +164,16 @@ pub enum Recovery {
     },
 }
 
-/// Decides from the last plan and the last commit, and from the newest epoch that the sink holds of this query.
+/// Decides from the last plan, outcome and commit, and from the newest epoch that the sink holds of this query.
 ///
 /// A sink that is ahead of the checkpoint means that the checkpoint is an older copy, or has lost its end: going on
 /// would drop or double rows, so it is an error.
-pub fn decide(plan: Option<Plan>, commit: Option<Commit>, in_sink: Option<Epoch>) -> Result<Recovery> {
+pub fn decide(
+    plan: Option<Plan>,
+    outcome: Option<Outcome>,
+    commit: Option<Commit>,
+    in_sink: Option<Epoch>,
+) -> Result<Recovery> {
     let planned = plan.as_ref().map(|plan| plan.epoch);
     let committed = commit.as_ref().map(|commit| commit.epoch);
     if in_sink.is_some() && in_sink > planned {
@@ -147,7 +191,11 @@ pub fn decide(plan: Option<Plan>, commit: Option<Commit>, in_sink: Option<Epoch>
             Ok(Recovery::Continue { epoch: plan.epoch.next(), positions: plan.ends(), ledger })
         }
         (Some(plan), committed) if committed.map_or(Epoch(0), Epoch::next) == plan.epoch => {
-            Ok(Recovery::Replay { plan, ledger })
+            let outcome = outcome.filter(|outcome| outcome.epoch == plan.epoch).map(|outcome| outcome.ledger);
+            if in_sink == Some(plan.epoch) && outcome.is_none() {
+                return Err(unknown_outcome(plan.epoch));
+            }
+            Ok(Recovery::Replay { plan, ledger, outcome })
         }
         (plan, committed) => {
             let message = format!(
@@ -158,6 +206,15 @@ pub fn decide(plan: Option<Plan>, commit: Option<Commit>, in_sink: Option<Epoch>
             Err(Error::new(&codes::CHECKPOINT_DAMAGED, message))
         }
     }
+}
+
+/// The error for an epoch that the sink has although the checkpoint does not say what became of its records.
+pub fn unknown_outcome(epoch: Epoch) -> Error {
+    let message =
+        format!("the sink holds epoch {epoch}, but the checkpoint does not say what became of its records");
+    Error::new(&codes::CHECKPOINT_DAMAGED, message).with_hint(
+        "The checkpoint is an older copy or has lost its end. Restore the newest copy; computing the epoch anew could lose or double rows.",
+    )
 }
 
 /// Ranges as `["topic", partition, from, to]`: short, because every epoch writes them.
@@ -201,15 +258,29 @@ mod tests {
         Commit { epoch: Epoch(epoch), ledger: Ledger { read: 4, emitted: 4, ..Ledger::default() } }
     }
 
+    fn outcome(epoch: u64) -> Outcome {
+        Outcome { epoch: Epoch(epoch), ledger: Ledger { read: 2, filtered: 2, ..Ledger::default() } }
+    }
+
     #[test]
     fn the_crash_table() {
-        assert_eq!(decide(None, None, None).unwrap(), Recovery::Fresh);
-        let replay = |epoch, ledger| Recovery::Replay { plan: plan(epoch), ledger };
-        assert_eq!(decide(Some(plan(0)), None, None).unwrap(), replay(0, Ledger::default()));
-        assert_eq!(decide(Some(plan(0)), None, Some(Epoch(0))).unwrap(), replay(0, Ledger::default()));
-        assert_eq!(decide(Some(plan(3)), Some(commit(2)), None).unwrap(), replay(3, commit(2).ledger));
+        assert_eq!(decide(None, None, None, None).unwrap(), Recovery::Fresh);
+        let replay = |epoch, ledger, outcome| Recovery::Replay { plan: plan(epoch), ledger, outcome };
+        let nothing = Ledger::default();
+        assert_eq!(decide(Some(plan(0)), None, None, None).unwrap(), replay(0, nothing, None));
+        let known = Some(outcome(0).ledger);
+        assert_eq!(
+            decide(Some(plan(0)), Some(outcome(0)), None, Some(Epoch(0))).unwrap(),
+            replay(0, nothing, known)
+        );
+        let (before, ledger) = (Some(outcome(2)), commit(2).ledger);
+        assert_eq!(
+            decide(Some(plan(3)), before, Some(commit(2)), Some(Epoch(2))).unwrap(),
+            replay(3, ledger, None),
+            "the outcome of epoch 2 says nothing about epoch 3"
+        );
         let Recovery::Continue { epoch, positions, ledger } =
-            decide(Some(plan(3)), Some(commit(3)), None).unwrap()
+            decide(Some(plan(3)), Some(outcome(3)), Some(commit(3)), Some(Epoch(3))).unwrap()
         else {
             panic!("epoch 3 is committed")
         };
@@ -219,25 +290,32 @@ mod tests {
 
     #[test]
     fn holes_and_older_copies_are_refused() {
-        for (plan, commit, in_sink) in [
-            (None, Some(commit(0)), None),
-            (Some(plan(1)), None, None),
-            (Some(plan(5)), Some(commit(3)), None),
-            (Some(plan(3)), Some(commit(5)), None),
-            (Some(plan(3)), Some(commit(3)), Some(Epoch(4))),
-            (None, None, Some(Epoch(0))),
+        for (plan, outcome, commit, in_sink) in [
+            (None, None, Some(commit(0)), None),
+            (Some(plan(1)), None, None, None),
+            (Some(plan(5)), None, Some(commit(3)), None),
+            (Some(plan(3)), None, Some(commit(5)), None),
+            (Some(plan(3)), Some(outcome(3)), Some(commit(3)), Some(Epoch(4))),
+            (None, None, None, Some(Epoch(0))),
+            (Some(plan(0)), None, None, Some(Epoch(0))),
+            (Some(plan(3)), Some(outcome(2)), Some(commit(2)), Some(Epoch(3))),
         ] {
-            let error = decide(plan, commit, in_sink).unwrap_err();
+            let error = decide(plan, outcome, commit, in_sink).unwrap_err();
             assert_eq!(error.code(), &codes::CHECKPOINT_DAMAGED);
         }
     }
 
     #[test]
     fn an_entry_is_one_line_and_reads_back() {
-        let entry = Entry::Plan(plan(3));
-        let text = serde_json::to_string(&entry).unwrap();
-        assert!(!text.contains('\n'));
-        assert_eq!(serde_json::from_str::<Entry>(&text).unwrap(), entry);
+        let record = RecordId { topic: "t".into(), partition: 1, offset: 7 };
+        let replay = vec![QuarantinedId { record, epoch: Epoch(2) }];
+        for entry in
+            [Entry::Plan(Plan { replay, ..plan(3) }), Entry::Outcome(outcome(3)), Entry::Commit(commit(3))]
+        {
+            let text = serde_json::to_string(&entry).unwrap();
+            assert!(!text.contains('\n'));
+            assert_eq!(serde_json::from_str::<Entry>(&text).unwrap(), entry);
+        }
     }
 
     #[test]

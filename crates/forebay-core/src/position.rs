@@ -61,7 +61,7 @@ impl PositionRange {
 }
 
 /// One micro-batch of one query, numbered from 0: the unit of commit, retry and de-duplication (Spark's `batchId`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Epoch(pub u64);
 

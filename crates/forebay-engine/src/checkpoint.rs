@@ -1,18 +1,19 @@
 //! The checkpoint of one query on disk.
 //!
 //! A folder with three files: `LOCK` (held while a process runs the query), `metadata` (who the query is) and
-//! `journal` (plans and commits as checked lines, see [`forebay_storage::lines`]). Spark keeps a file per plan and
-//! a file per commit; one append-only journal says the same with one fsync for each and no folder to clean up.
-//! After [`COMPACT_AFTER`] epochs it is rewritten with its last entries.
+//! `journal` (plans, outcomes and commits as checked lines, see [`forebay_storage::lines`]). Spark keeps a file per
+//! plan and a file per commit; one append-only journal says the same with one fsync for each and no folder to clean
+//! up. After [`COMPACT_AFTER`] epochs it is rewritten with its last entries. The journal is made before the metadata:
+//! metadata without a journal is never a checkpoint in the making, but one that has lost its memory.
 //!
-//! What must stay true: [`Checkpoint::plan`] and [`Checkpoint::commit`] return only when their line is durable, and
-//! a journal is never cut except at its torn tail.
+//! What must stay true: [`Checkpoint::plan`], [`Checkpoint::outcome`] and [`Checkpoint::commit`] return only when
+//! their line is durable, and a journal is never cut except at its torn tail.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use forebay_core::checkpoint::{Commit, Entry, Plan};
+use forebay_core::checkpoint::{Commit, Entry, Outcome, Plan};
 use forebay_core::error::codes;
 use forebay_core::{Epoch, Error, Result};
 use forebay_storage::lines::{self, LinesError};
@@ -22,11 +23,11 @@ use serde::{Deserialize, Serialize};
 const METADATA_KIND: &str = "forebay-checkpoint-metadata";
 const JOURNAL_KIND: &str = "forebay-checkpoint-journal";
 
-/// Epochs in a journal before it is rewritten: some 100 KB of lines, read in a millisecond at start.
+/// Epochs in a journal before it is rewritten: some 200 KB of lines, read in a millisecond at start.
 pub const COMPACT_AFTER: usize = 500;
 
 /// Epochs that stay in a rewritten journal, for `forebay checkpoint show` (Spark's `minBatchesToRetain`).
-const KEEP: usize = 100;
+const KEEP: u64 = 100;
 
 /// Who a query is: what must not change while its checkpoint lives.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +57,8 @@ pub struct Checkpoint {
     dir: PathBuf,
     door: Door,
     journal: DoorFile,
-    entries: usize,
+    /// Commits in the journal.
+    commits: usize,
     query_id: String,
     _lock: File,
 }
@@ -66,6 +68,8 @@ pub struct Checkpoint {
 pub struct Ends {
     /// The newest plan.
     pub plan: Option<Plan>,
+    /// The newest outcome.
+    pub outcome: Option<Outcome>,
     /// The newest commit.
     pub commit: Option<Commit>,
 }
@@ -82,15 +86,14 @@ impl Checkpoint {
         let journal_path = dir.join("journal");
         let query_id = match fs::read(&metadata_path) {
             Ok(bytes) => check_identity(&metadata_path, &bytes, identity)?,
-            Err(e) if e.kind() == io::ErrorKind::NotFound && !journal_path.exists() => {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                make_journal(&door, &journal_path, &metadata_path)?;
                 write_metadata(&door, &metadata_path, identity)?
             }
             Err(e) => return Err(damaged(&metadata_path, e)),
         };
         if !journal_path.exists() {
-            let header = lines::header(JOURNAL_KIND);
-            door.write_new(&journal_path, header.as_bytes())
-                .map_err(|e| failed(&journal_path, "write", e))?;
+            return Err(damaged(&journal_path, "the file is missing"));
         }
         let bytes = fs::read(&journal_path).map_err(|e| failed(&journal_path, "read", e))?;
         let (entries, good_len, torn) = parse_journal(&journal_path, &bytes)?;
@@ -100,8 +103,8 @@ impl Checkpoint {
             journal.truncate(good_len).map_err(|e| failed(&journal_path, "truncate", e))?;
         }
         let ends = ends(&entries);
-        let checkpoint =
-            Self { dir: dir.to_path_buf(), door, journal, entries: entries.len(), query_id, _lock: lock };
+        let commits = entries.iter().filter(|entry| matches!(entry, Entry::Commit(_))).count();
+        let checkpoint = Self { dir: dir.to_path_buf(), door, journal, commits, query_id, _lock: lock };
         Ok((checkpoint, ends))
     }
 
@@ -118,13 +121,22 @@ impl Checkpoint {
         Ok(())
     }
 
+    /// Makes durable what became of an epoch's records: from now on the epoch may be in the sink.
+    pub fn outcome(&mut self, outcome: &Outcome) -> Result<()> {
+        kill_point("epoch.outcome.before");
+        self.append(&Entry::Outcome(outcome.clone()))?;
+        kill_point("epoch.outcome.after");
+        Ok(())
+    }
+
     /// Makes the commit of an epoch durable.
     pub fn commit(&mut self, commit: &Commit) -> Result<()> {
         kill_point("epoch.commit.before");
         self.append(&Entry::Commit(commit.clone()))?;
         kill_point("epoch.commit.after");
-        if self.entries >= 2 * COMPACT_AFTER {
-            self.compact()?;
+        self.commits += 1;
+        if self.commits >= COMPACT_AFTER {
+            self.compact(commit.epoch)?;
         }
         Ok(())
     }
@@ -140,26 +152,24 @@ impl Checkpoint {
             self.journal.truncate(before).map_err(|e| failed(&path, "truncate", e))?;
             return Err(failed(&path, "write", e).with_retry(true));
         }
-        self.journal.sync().map_err(|e| failed(&path, "fsync", e))?;
-        self.entries += 1;
-        Ok(())
+        self.journal.sync().map_err(|e| failed(&path, "fsync", e))
     }
 
     /// Rewrites the journal with its last epochs, in one atomic step.
-    fn compact(&mut self) -> Result<()> {
+    fn compact(&mut self, newest: Epoch) -> Result<()> {
         let path = self.dir.join("journal");
         let bytes = fs::read(&path).map_err(|e| failed(&path, "read", e))?;
         let (entries, _, _) = parse_journal(&path, &bytes)?;
-        let kept = &entries[entries.len().saturating_sub(2 * KEEP)..];
+        let kept: Vec<&Entry> = entries.iter().filter(|entry| entry.epoch().0 + KEEP > newest.0).collect();
         let mut out = lines::header(JOURNAL_KIND).into_bytes();
-        for entry in kept {
+        for entry in &kept {
             lines::push_line(&mut out, &to_text(entry)?);
         }
         kill_point("checkpoint.compact.before");
         self.door.write_atomic(&path, &out).map_err(|e| failed(&path, "write", e))?;
         kill_point("checkpoint.compact.after");
         self.journal = self.door.open_append(&path).map_err(|e| failed(&path, "open", e))?;
-        self.entries = kept.len();
+        self.commits = kept.iter().filter(|entry| matches!(entry, Entry::Commit(_))).count();
         Ok(())
     }
 }
@@ -178,27 +188,21 @@ pub struct Shown {
     pub entries: Vec<Entry>,
 }
 
-/// Reads a checkpoint without opening it.
+/// Reads a checkpoint without opening it; `CHECKPOINT_NOT_FOUND` if there is none.
 pub fn show(dir: &Path) -> Result<Shown> {
     let metadata_path = dir.join("metadata");
-    let bytes = fs::read(&metadata_path).map_err(|e| failed(&metadata_path, "read", e))?;
+    let bytes = match fs::read(&metadata_path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == io::ErrorKind::NotFound && !dir.join("journal").exists() => {
+            return Err(Error::new(&codes::CHECKPOINT_NOT_FOUND, "there is no checkpoint").at(dir.display()));
+        }
+        Err(e) => return Err(damaged(&metadata_path, e)),
+    };
     let metadata = read_metadata(&metadata_path, &bytes)?;
     let journal_path = dir.join("journal");
-    let bytes = fs::read(&journal_path).map_err(|e| failed(&journal_path, "read", e))?;
+    let bytes = fs::read(&journal_path).map_err(|e| damaged(&journal_path, e))?;
     let (entries, _, _) = parse_journal(&journal_path, &bytes)?;
     Ok(Shown { id: metadata.id, identity: metadata.identity, entries })
-}
-
-/// The newest committed epoch of the checkpoint in `dir`, if there is one. Reads only.
-pub fn committed_epoch(dir: &Path) -> Result<Option<Epoch>> {
-    let path = dir.join("journal");
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(failed(&path, "read", e)),
-    };
-    let (entries, _, _) = parse_journal(&path, &bytes)?;
-    Ok(ends(&entries).commit.map(|commit| commit.epoch))
 }
 
 fn ends(entries: &[Entry]) -> Ends {
@@ -206,6 +210,7 @@ fn ends(entries: &[Entry]) -> Ends {
     for entry in entries {
         match entry {
             Entry::Plan(plan) => ends.plan = Some(plan.clone()),
+            Entry::Outcome(outcome) => ends.outcome = Some(outcome.clone()),
             Entry::Commit(commit) => ends.commit = Some(commit.clone()),
         }
     }
@@ -234,6 +239,22 @@ fn lock(dir: &Path) -> Result<File> {
         Error::new(&codes::CHECKPOINT_LOCKED, message).at(dir.display())
     })?;
     Ok(file)
+}
+
+/// Makes the journal of a new checkpoint; one that a crash left before its metadata is as good as new.
+fn make_journal(door: &Door, path: &Path, metadata: &Path) -> Result<()> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            let header = lines::header(JOURNAL_KIND);
+            return door.write_new(path, header.as_bytes()).map_err(|e| failed(path, "write", e));
+        }
+        Err(e) => return Err(failed(path, "read", e)),
+    };
+    match parse_journal(path, &bytes)? {
+        (entries, _, false) if entries.is_empty() => Ok(()),
+        _ => Err(damaged(metadata, "the file is missing, but the journal holds epochs")),
+    }
 }
 
 fn write_metadata(door: &Door, path: &Path, identity: &Identity) -> Result<String> {
@@ -331,11 +352,13 @@ mod tests {
         first.plan(&plan(0)).unwrap();
         first.commit(&commit(0)).unwrap();
         first.plan(&plan(1)).unwrap();
+        let outcome = Outcome { epoch: Epoch(1), ledger: commit(1).ledger };
+        first.outcome(&outcome).unwrap();
         let id = first.query_id().to_owned();
         drop(first);
         let (second, ends) = Checkpoint::open(dir.path(), Door::new(), &identity()).unwrap();
         assert_eq!(second.query_id(), id);
-        assert_eq!(ends, Ends { plan: Some(plan(1)), commit: Some(commit(0)) });
+        assert_eq!(ends, Ends { plan: Some(plan(1)), outcome: Some(outcome), commit: Some(commit(0)) });
     }
 
     #[test]
@@ -361,7 +384,7 @@ mod tests {
         }
         drop(checkpoint);
         let shown = show(dir.path()).unwrap();
-        assert_eq!(shown.entries.len(), 2 * (KEEP + 10));
+        assert_eq!(shown.entries.len() as u64, 2 * (KEEP + 10));
         assert_eq!(shown.entries.last(), Some(&Entry::Commit(commit(COMPACT_AFTER as u64 + 9))));
     }
 
@@ -374,12 +397,39 @@ mod tests {
             let error = Checkpoint::open(dir.path(), Door::new(), &identity()).unwrap_err();
             assert_eq!(error.code(), &codes::CHECKPOINT_DAMAGED, "{name}");
         }
+    }
+
+    #[test]
+    fn a_missing_file_is_never_taken_for_a_new_checkpoint() {
+        for (name, epochs, is_damaged) in
+            [("journal", 0, true), ("journal", 1, true), ("metadata", 1, true), ("metadata", 0, false)]
+        {
+            let dir = tempfile::tempdir().unwrap();
+            let (mut checkpoint, _) = Checkpoint::open(dir.path(), Door::new(), &identity()).unwrap();
+            for epoch in 0..epochs {
+                checkpoint.plan(&plan(epoch)).unwrap();
+            }
+            drop(checkpoint);
+            fs::remove_file(dir.path().join(name)).unwrap();
+            let opened = Checkpoint::open(dir.path(), Door::new(), &identity());
+            let code = opened.err().map(|error| error.code().id);
+            assert_eq!(
+                code,
+                is_damaged.then_some(codes::CHECKPOINT_DAMAGED.id),
+                "{name} after {epochs} epochs"
+            );
+            if is_damaged {
+                let shown = show(dir.path()).unwrap_err();
+                assert_eq!(shown.code(), &codes::CHECKPOINT_DAMAGED, "{name}: showing it says the same");
+            }
+        }
+    }
+
+    #[test]
+    fn a_folder_without_a_checkpoint_is_said_to_be_that() {
         let dir = tempfile::tempdir().unwrap();
-        drop(Checkpoint::open(dir.path(), Door::new(), &identity()).unwrap());
-        fs::remove_file(dir.path().join("metadata")).unwrap();
-        assert!(
-            Checkpoint::open(dir.path(), Door::new(), &identity()).is_err(),
-            "a journal without metadata"
-        );
+        for dir in [dir.path().to_owned(), dir.path().join("missing")] {
+            assert_eq!(show(&dir).unwrap_err().code(), &codes::CHECKPOINT_NOT_FOUND);
+        }
     }
 }

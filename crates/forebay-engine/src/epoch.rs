@@ -1,53 +1,53 @@
 //! The micro-batch loop: how one query goes from epoch to epoch, and what is durable when.
 //!
 //! ```text
-//!  ┌─▶ wait ──▶ 1 plan N ──▶ 2 read, decode, compute ──▶ 3 write ──▶ 5 commit N ──┐
-//!  │            (durable)     in lanes, nothing visible    sink.commit  (durable)  │
-//!  └───────────────────────────────────────────────────────────────────────────────┘
+//!  ┌─▶ wait ──▶ 1 plan N ──▶ 2 read, decode, compute ──▶ outcome N ──▶ 3 write ──▶ 5 commit N ──┐
+//!  │            (durable)     in lanes, nothing visible    (durable)    sink.commit  (durable)  │
+//!  └────────────────────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
 //! | dies | on restart |
 //! |---|---|
 //! | before the plan is durable | epoch N never was; it is planned anew |
-//! | after the plan, before the commit | exactly the same ranges again as epoch N; the sink recognises N |
+//! | after the plan, before the sink has N | exactly the same ranges again as epoch N |
+//! | after the sink has N, before the commit | the sink recognises N; its ledger is the outcome's, nothing is computed |
 //! | after the commit | goes on with N+1 |
 //!
 //! (Step 4, the snapshot of operator state, arrives with the first stateful operator.) After the plan nothing looks
-//! at a clock, so a repeated epoch gives the same rows. What must stay true: one epoch at a time is visible to the
+//! at a clock, so a repeated epoch gives the same rows; if schema or SQL changed in between it gives other ones, which
+//! is why an epoch that its sink has is not computed again. A sink that cannot recognise an epoch needs no outcome. What must stay true: one epoch at a time is visible to the
 //! sink, and positions move only by a durable commit. An error that may pass is tried again for ever, with back-off
 //! and in the open; any other ends the query with its checkpoint intact.
 
+mod attempt;
 mod lane;
 mod pace;
+mod replay;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use forebay_core::checkpoint::{Commit, Plan, Recovery, decide};
 use forebay_core::clock::Clock;
-use forebay_core::error::codes;
 use forebay_core::format::Format;
 use forebay_core::limits::Limits;
 use forebay_core::progress::{Facts, StreamingQueryProgress};
-use forebay_core::sink::{Begun, EpochId, Sink, Written};
+use forebay_core::sink::{EpochId, Sink, Written};
 use forebay_core::source::{Available, Source};
 use forebay_core::trigger::Trigger;
 use forebay_core::{Epoch, Error, Ledger, PositionRange, Positions, Result};
 use forebay_storage::kill_point;
-use futures::future::try_join_all;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use self::lane::{Lane, LaneDone};
 use self::pace::{Backoff, Pace};
 use crate::checkpoint::Checkpoint;
 use crate::plan::StreamPlan;
-use crate::quarantine::{Entry, Quarantine, Resolved};
+use crate::quarantine::{Quarantine, ReplayLimit};
 use crate::status::{QueryStatus, RECENT, State};
 
-/// Most quarantined records that one epoch decodes again: bounds the memory of a replay.
-const REPLAY_LIMIT: usize = 10_000;
+/// Most quarantined records that one epoch decodes again: bounds the memory of a replay and the length of its plan.
+const REPLAY_LIMIT: ReplayLimit = ReplayLimit { records: 10_000, bytes: 64 << 20 };
 
 /// How often an idle query looks for requests to replay.
 const REQUEST_POLL: Duration = Duration::from_secs(1);
@@ -90,24 +90,26 @@ impl Runner {
     /// Runs to the end: until stopped, or until a bounded trigger has done its work.
     pub async fn run(mut self, recovered: crate::checkpoint::Ends) -> Result<()> {
         let Some(in_sink) = self.open_sink().await? else { return Ok(()) };
-        let mut standing = match decide(recovered.plan, recovered.commit, in_sink)? {
+        let mut standing = match decide(recovered.plan, recovered.outcome, recovered.commit, in_sink)? {
             Recovery::Fresh => {
                 let Some(positions) = self.start().await? else { return Ok(()) };
                 Standing { epoch: Epoch(0), positions, ledger: Ledger::default() }
             }
             Recovery::Continue { epoch, positions, ledger } => Standing { epoch, positions, ledger },
-            Recovery::Replay { plan, ledger } => {
+            Recovery::Replay { plan, ledger, outcome } => {
                 tracing::info!(query = %self.name, epoch = %plan.epoch, "repeating the epoch that was not committed");
                 let mut standing = Standing { epoch: plan.epoch, positions: plan.starts(), ledger };
                 let timings = Timings { started_ms: self.clock.now_ms(), ..Timings::default() };
-                if !self.epoch(plan, &mut standing, timings, None).await? {
+                if !self.epoch(plan, &mut standing, timings, None, outcome).await? {
                     return Ok(());
                 }
                 standing
             }
         };
         self.publish_standing(&standing);
-        self.follow(&mut standing).await
+        let ended = self.follow(&mut standing).await;
+        self.source.close().await;
+        ended
     }
 
     /// Opens the sink and asks it for the newest epoch it holds; `None` if a stop came.
@@ -119,7 +121,10 @@ impl Runner {
             let opened = self.sink.open(self.plan.output_schema()).await;
             let error = match opened {
                 Ok(()) => match self.sink.last_epoch(&query_id).await {
-                    Ok(epoch) => return Ok(Some(epoch)),
+                    Ok(epoch) => {
+                        self.works(&mut backoff);
+                        return Ok(Some(epoch));
+                    }
                     Err(error) => error,
                 },
                 Err(error) => error,
@@ -135,7 +140,10 @@ impl Runner {
         let mut backoff = Backoff::default();
         loop {
             match self.source.start().await {
-                Ok(positions) => return Ok(Some(positions)),
+                Ok(positions) => {
+                    self.works(&mut backoff);
+                    return Ok(Some(positions));
+                }
                 Err(error) if self.try_again(&mut backoff, error.clone()).await? => {}
                 Err(_) => return Ok(None),
             }
@@ -147,7 +155,10 @@ impl Runner {
         let mut backoff = Backoff::default();
         loop {
             match self.source.available(positions).await {
-                Ok(available) => return Ok(Some(available)),
+                Ok(available) => {
+                    self.works(&mut backoff);
+                    return Ok(Some(available));
+                }
                 Err(error) if self.try_again(&mut backoff, error.clone()).await? => {}
                 Err(_) => return Ok(None),
             }
@@ -188,7 +199,7 @@ impl Runner {
             }
             timings.wal_commit = planned.elapsed();
             pace.started(self.clock.now_ms());
-            if !self.epoch(plan, standing, timings, Some(&available)).await? {
+            if !self.epoch(plan, standing, timings, Some(&available), None).await? {
                 break;
             }
             if self.trigger == Trigger::Once {
@@ -222,13 +233,15 @@ impl Runner {
         if self.trigger == Trigger::Once { full } else { self.limits.apply(full, waited) }
     }
 
-    /// Runs one planned epoch until it is committed; false if a stop came while it was being tried again.
+    /// Runs one planned epoch until it is committed; false if a stop came while it was being tried again. `outcome`
+    /// is that of an attempt before a restart.
     async fn epoch(
         &mut self,
         plan: Plan,
         standing: &mut Standing,
         mut timings: Timings,
         available: Option<&Available>,
+        outcome: Option<Ledger>,
     ) -> Result<bool> {
         let plan = Arc::new(plan);
         let id = EpochId {
@@ -239,13 +252,9 @@ impl Runner {
         };
         self.set_state(State::Running);
         let computed = Instant::now();
-        let Some((ledger, written)) = self.attempts(&plan, &id).await? else { return Ok(false) };
+        let Some((ledger, written)) = self.attempts(&plan, &id, outcome).await? else { return Ok(false) };
         kill_point("epoch.write.after");
         timings.add_batch = computed.elapsed();
-        if !ledger.balances() {
-            let message = format!("the ledger of epoch {} does not balance: {ledger:?}", plan.epoch);
-            return Err(Error::new(&codes::INTERNAL, message).at(&self.name));
-        }
         let mut total = standing.ledger;
         total.add(&ledger);
         let committing = Instant::now();
@@ -266,90 +275,6 @@ impl Runner {
         Ok(true)
     }
 
-    /// One attempt at an epoch: everything up to and with the sink's commit.
-    async fn attempt(&mut self, plan: &Arc<Plan>, id: &EpochId) -> Result<(Ledger, Written)> {
-        self.quarantine.begin(plan.epoch, plan.planned_at_ms, &plan.replay)?;
-        let ranges: Vec<PositionRange> =
-            plan.ranges.iter().filter(|range| !range.is_empty()).cloned().collect();
-        let mut streams = self.source.read(&ranges, self.lanes).await?;
-        if streams.is_empty() {
-            streams.push(Box::pin(futures::stream::empty()));
-        }
-        let begun = self.sink.begin(id, streams.len()).await?;
-        let already = matches!(begun, Begun::AlreadyWritten);
-        let outcome = self.run_lanes(plan, streams, begun).await;
-        kill_point("epoch.read.after");
-        let (ledger, mended, written) = match outcome {
-            Ok((ledger, mended, _)) if already => (ledger, mended, Written::default()),
-            Ok((ledger, mended, parts)) => match self.sink.commit(id, parts).await {
-                Ok(written) => (ledger, mended, written),
-                Err(error) => return Err(self.abort(id, error).await),
-            },
-            Err(error) => return Err(self.abort(id, error).await),
-        };
-        if !plan.replay.is_empty() {
-            self.quarantine.resolve(&mended, Resolved::Replayed)?;
-            self.quarantine.forget_requests(&plan.replay)?;
-        }
-        Ok((ledger, written))
-    }
-
-    async fn abort(&mut self, id: &EpochId, error: Error) -> Error {
-        if let Err(abort_error) = self.sink.abort(id).await {
-            tracing::warn!(query = %self.name, error = %abort_error, "cleaning up after a failed attempt failed too");
-        }
-        error
-    }
-
-    /// Runs all lanes to their ends, on tasks of their own.
-    async fn run_lanes(
-        &mut self,
-        plan: &Arc<Plan>,
-        streams: Vec<forebay_core::source::Lane>,
-        begun: Begun,
-    ) -> Result<(Ledger, Vec<forebay_core::checkpoint::RecordId>, Vec<forebay_core::sink::Part>)> {
-        let mut writers = match begun {
-            Begun::Writers(writers) => writers.into_iter().map(Some).collect::<VecDeque<_>>(),
-            Begun::AlreadyWritten => VecDeque::new(),
-        };
-        let mut replayed: Vec<Entry> =
-            if plan.replay.is_empty() { Vec::new() } else { self.quarantine.entries_of(&plan.replay)? };
-        let mut tasks = Vec::with_capacity(streams.len());
-        for (index, stream) in streams.into_iter().enumerate() {
-            let lane = Lane {
-                plan: plan.clone(),
-                executor: self.plan.executor(plan.planned_at_ms),
-                wants_envelope: self.plan.wants_envelope(),
-                decoder: self.format.as_ref().map(|format| format.decoder()),
-                writer: writers.pop_front().flatten(),
-                quarantine: self.quarantine.writer(plan.epoch, index),
-            };
-            let replayed = std::mem::take(&mut replayed);
-            let task = AbortOnDrop(tokio::spawn(lane.run(stream, replayed)));
-            tasks.push(async move { task.join().await });
-        }
-        let mut ledger = Ledger::default();
-        let (mut mended, mut parts) = (Vec::new(), Vec::new());
-        for LaneDone { ledger: lane, part, mended: lane_mended } in try_join_all(tasks).await? {
-            ledger.add(&lane);
-            mended.extend(lane_mended);
-            parts.extend(part);
-        }
-        Ok((ledger, mended, parts))
-    }
-
-    /// Attempts until one succeeds; `None` if a stop came.
-    async fn attempts(&mut self, plan: &Arc<Plan>, id: &EpochId) -> Result<Option<(Ledger, Written)>> {
-        let mut backoff = Backoff::default();
-        loop {
-            match self.attempt(plan, id).await {
-                Ok(done) => return Ok(Some(done)),
-                Err(error) if self.try_again(&mut backoff, error.clone()).await? => {}
-                Err(_) => return Ok(None),
-            }
-        }
-    }
-
     async fn write_plan(&mut self, plan: &Plan) -> Result<bool> {
         let mut backoff = Backoff::default();
         while let Err(error) = self.checkpoint.plan(plan) {
@@ -357,6 +282,7 @@ impl Runner {
                 return Ok(false);
             }
         }
+        self.works(&mut backoff);
         Ok(true)
     }
 
@@ -367,6 +293,7 @@ impl Runner {
                 return Ok(false);
             }
         }
+        self.works(&mut backoff);
         Ok(true)
     }
 
@@ -377,10 +304,23 @@ impl Runner {
             return Err(error);
         }
         let delay = backoff.next();
-        let since_ms = backoff.since(self.clock.now_ms());
-        self.set_state(State::Retrying { error: error.clone(), since_ms, attempts: backoff.attempts() });
-        tracing::warn!(query = %self.name, %error, hint = error.hint(), ?delay, "attempt failed, trying again");
+        let now_ms = self.clock.now_ms();
+        let (since_ms, attempts) = (backoff.since(now_ms), backoff.attempts());
+        self.set_state(State::Retrying { error: error.clone(), since_ms, attempts });
+        if backoff.tells(now_ms) {
+            tracing::warn!(query = %self.name, %error, hint = error.hint(), attempts, "attempt failed, trying again");
+        }
         Ok(pause(&self.stop, Some(delay)).await)
+    }
+
+    /// After a success: says so if attempts before it failed.
+    fn works(&self, backoff: &mut Backoff) {
+        let failed = backoff.attempts();
+        if failed > 0 {
+            let now_ms = self.clock.now_ms();
+            let seconds = (now_ms - backoff.since(now_ms)) / 1000;
+            tracing::info!(query = %self.name, failed, seconds, "works again");
+        }
     }
 
     /// Returns when there may be data, a request to replay, or a stop.
@@ -454,6 +394,8 @@ impl Runner {
         self.status.send_modify(|status| {
             status.committed = Some(plan.epoch);
             status.ledger = standing.ledger;
+            status.run_ledger.add(ledger);
+            status.run_epochs += 1;
             status.lag = lag;
             status.quarantine_bytes = self.quarantine.bytes();
             status.quarantine_evicted = self.quarantine.evicted();
@@ -481,24 +423,4 @@ fn lag(positions: &Positions, available: &Available) -> u64 {
         u64::try_from(end.0 - at).unwrap_or(0)
     };
     available.ends.iter().map(behind).sum()
-}
-
-/// A task that ends with its owner: when one lane fails, the others must not go on writing.
-struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
-
-impl AbortOnDrop<Result<LaneDone>> {
-    async fn join(mut self) -> Result<LaneDone> {
-        match (&mut self.0).await {
-            Ok(outcome) => outcome,
-            Err(e) => {
-                Err(Error::new(&codes::INTERNAL, "a lane of the epoch ended unexpectedly").caused_by(e))
-            }
-        }
-    }
-}
-
-impl<T> Drop for AbortOnDrop<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }

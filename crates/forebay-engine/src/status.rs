@@ -73,6 +73,10 @@ pub struct QueryStatus {
     pub committed: Option<Epoch>,
     /// The balance of all committed epochs.
     pub ledger: Ledger,
+    /// The balance of the epochs that this run committed.
+    pub run_ledger: Ledger,
+    /// How many epochs this run committed.
+    pub run_epochs: u64,
     /// Records that are in the source beyond the last committed position, as far as known.
     pub lag: u64,
     /// Bytes in its quarantine.
@@ -93,6 +97,8 @@ impl QueryStatus {
             state: State::Starting,
             committed: None,
             ledger: Ledger::default(),
+            run_ledger: Ledger::default(),
+            run_epochs: 0,
             lag: 0,
             quarantine_bytes: 0,
             quarantine_evicted: 0,

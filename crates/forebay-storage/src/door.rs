@@ -86,7 +86,7 @@ impl Door {
         match fs::hard_link(staged, path) {
             Ok(()) => {
                 #[cfg(feature = "faults")]
-                faults::created(path);
+                faults::linked(staged, path);
             }
             Err(e) => {
                 self.remove_file(staged)?;

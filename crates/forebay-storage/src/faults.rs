@@ -4,7 +4,7 @@
 //! `FOREBAY_KILL_AT=name[:hit]`, `FOREBAY_KILL_MODE=lose`, `FOREBAY_FAULT=enospc|eio:PATH-PART[:nth]` (fails the
 //! nth and all later writes, or fsyncs, whose path holds PATH-PART; `FOREBAY_FAULT_UNTIL=FILE` lifts it when FILE
 //! exists), `FOREBAY_SKIP_SYNC=PATH-PART` (fsyncs of such paths do nothing: the mutation by which the crash tests
-//! show that they would notice a missing fsync).
+//! show that they would notice a missing fsync; `PATH-END$` means paths that end so).
 #![allow(clippy::disallowed_methods, reason = "taking back what was not synced goes around the door")]
 
 use std::collections::HashMap;
@@ -48,8 +48,34 @@ fn memory() -> MutexGuard<'static, Memory> {
     MEMORY.get_or_init(Mutex::default).lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
+impl Memory {
+    /// A second name for a file, whose data keeps its own fate under both: a durable name of lost bytes is an empty
+    /// file.
+    fn linked(&mut self, from: &Path, to: &Path) {
+        if let Some(len) = self.durable_len.get(from).copied() {
+            self.durable_len.insert(to.to_path_buf(), len);
+        }
+        self.names.push(NameChange::Created(to.to_path_buf()));
+    }
+
+    fn removed(&mut self, undo: NameChange) {
+        if let NameChange::Removed { path, .. } = &undo {
+            self.durable_len.remove(path);
+        }
+        self.names.push(undo);
+    }
+
+    fn dir_synced(&mut self, dir: &Path) {
+        self.names.retain(|change| change.folder() != Some(dir));
+    }
+}
+
 pub(crate) fn created(path: &Path) {
     memory().names.push(NameChange::Created(path.to_path_buf()));
+}
+
+pub(crate) fn linked(from: &Path, to: &Path) {
+    memory().linked(from, to);
 }
 
 pub(crate) fn opened(path: &Path, len: u64) {
@@ -61,7 +87,7 @@ pub(crate) fn file_synced(path: &Path, len: u64) {
 }
 
 pub(crate) fn dir_synced(dir: &Path) {
-    memory().names.retain(|change| change.folder() != Some(dir));
+    memory().dir_synced(dir);
 }
 
 pub(crate) fn before_rename(from: &Path, to: &Path) -> io::Result<NameChange> {
@@ -86,16 +112,11 @@ pub(crate) fn before_remove(path: &Path) -> io::Result<NameChange> {
 }
 
 pub(crate) fn removed(undo: NameChange) {
-    let mut memory = memory();
-    if let NameChange::Removed { path, .. } = &undo {
-        memory.durable_len.remove(path);
-    }
-    memory.names.push(undo);
+    memory().removed(undo);
 }
 
 /// Takes back everything that was not fsynced, newest first.
-fn lose() {
-    let mut memory = memory();
+fn lose(memory: &mut Memory) {
     for (path, durable) in memory.durable_len.drain() {
         if let Ok(meta) = fs::metadata(&path)
             && meta.len() > durable
@@ -134,7 +155,7 @@ pub(crate) fn kill_point(name: &'static str) {
         return;
     }
     if std::env::var("FOREBAY_KILL_MODE").as_deref() == Ok("lose") {
-        lose();
+        lose(&mut memory());
     }
     std::process::abort();
 }
@@ -183,7 +204,54 @@ pub(crate) fn before_sync(path: &Path) -> io::Result<Sync> {
         return Err(io::Error::from_raw_os_error(5));
     }
     match std::env::var("FOREBAY_SKIP_SYNC") {
-        Ok(part) if !part.is_empty() && path.to_string_lossy().contains(&part) => Ok(Sync::Skip),
+        Ok(part) if is_meant(path, &part) => Ok(Sync::Skip),
         _ => Ok(Sync::Do),
+    }
+}
+
+fn is_meant(path: &Path, part: &str) -> bool {
+    let path = path.to_string_lossy();
+    match part.strip_suffix('$') {
+        Some(end) => path.ends_with(end),
+        None => !part.is_empty() && path.contains(part),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As [`crate::Door::write_new`] does it, with or without the fsync of the content.
+    fn publish(memory: &mut Memory, dir: &Path, is_synced: bool) -> PathBuf {
+        let (staged, path) = (dir.join("a.staged"), dir.join("a"));
+        fs::write(&staged, b"content").unwrap();
+        memory.names.push(NameChange::Created(staged.clone()));
+        memory.durable_len.insert(staged.clone(), if is_synced { 7 } else { 0 });
+        fs::hard_link(&staged, &path).unwrap();
+        memory.linked(&staged, &path);
+        memory.dir_synced(dir);
+        fs::remove_file(&staged).unwrap();
+        memory.removed(NameChange::Removed { path: staged, content: b"content".to_vec() });
+        path
+    }
+
+    #[test]
+    fn a_published_file_whose_content_was_not_synced_is_lost() {
+        for (is_synced, left) in [(true, &b"content"[..]), (false, b"")] {
+            let dir = tempfile::tempdir().unwrap();
+            let mut memory = Memory::default();
+            let path = publish(&mut memory, dir.path(), is_synced);
+            lose(&mut memory);
+            assert_eq!(fs::read(path).unwrap(), left);
+        }
+    }
+
+    #[test]
+    fn a_sync_is_left_out_by_a_part_or_the_end_of_its_path() {
+        let meant = |part| is_meant(Path::new("/c/journal.staged"), part);
+        assert_eq!(
+            [meant("journal"), meant("journal$"), meant(".staged$"), meant("")],
+            [true, false, true, false]
+        );
     }
 }

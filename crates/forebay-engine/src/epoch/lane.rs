@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StructArray, UInt32Array};
 use arrow::datatypes::{Field, Schema};
-use forebay_core::checkpoint::{Plan, RecordId};
+use forebay_core::checkpoint::Plan;
 use forebay_core::error::codes;
 use forebay_core::format::{Decoded, Decoder};
 use forebay_core::sink::{LaneWriter, Part};
@@ -22,8 +22,9 @@ use forebay_core::{Error, Ledger, Result};
 use forebay_storage::kill_point;
 use futures::StreamExt;
 
+use super::replay;
 use crate::plan::{Executor, Fates, KAFKA_COLUMN};
-use crate::quarantine::{Entry, LaneQuarantine, encode_raw};
+use crate::quarantine::{Entry, LaneQuarantine};
 
 /// What a lane needs for one epoch.
 pub(crate) struct Lane {
@@ -33,48 +34,37 @@ pub(crate) struct Lane {
     pub wants_envelope: bool,
     /// `None` if the source's own columns are the rows.
     pub decoder: Option<Box<dyn Decoder>>,
-    /// `None` if the sink has this epoch already.
-    pub writer: Option<Box<dyn LaneWriter>>,
+    pub writer: Box<dyn LaneWriter>,
     pub quarantine: LaneQuarantine,
 }
 
 /// What a lane did.
 pub(crate) struct LaneDone {
     pub ledger: Ledger,
-    pub part: Option<Part>,
-    /// Quarantined records of an earlier epoch that decoded this time.
-    pub mended: Vec<RecordId>,
+    pub part: Part,
 }
 
 impl Lane {
-    /// Runs the lane to the end of its ranges.
+    /// Runs the lane to the end of its ranges. Quarantined records in `replayed` come first.
     pub async fn run(mut self, mut records: source::Lane, replayed: Vec<Entry>) -> Result<LaneDone> {
         let mut ledger = Ledger::default();
-        let mut mended = Vec::new();
-        for envelope in replay_envelopes(&replayed) {
+        for envelope in replay::envelopes(&replayed)? {
             ledger.replayed += envelope.len() as u64;
-            mended.extend(self.process(&envelope, Some(&replayed), &mut ledger).await?);
+            self.process(&envelope, &mut ledger).await?;
         }
+        drop(replayed);
         while let Some(envelope) = records.next().await {
-            self.process(&envelope?, None, &mut ledger).await?;
+            self.process(&envelope?, &mut ledger).await?;
             kill_point("epoch.read.first_batch");
         }
         self.quarantine.finish()?;
         kill_point("quarantine.write.after");
-        let part = match self.writer {
-            Some(writer) => Some(writer.finish().await?),
-            None => None,
-        };
-        Ok(LaneDone { ledger, part, mended })
+        let part = self.writer.finish().await?;
+        Ok(LaneDone { ledger, part })
     }
 
-    /// Takes one envelope through the lane. For replayed records it returns those that decoded.
-    async fn process(
-        &mut self,
-        envelope: &Envelope,
-        replayed: Option<&[Entry]>,
-        ledger: &mut Ledger,
-    ) -> Result<Vec<RecordId>> {
+    /// Takes one envelope through the lane.
+    async fn process(&mut self, envelope: &Envelope, ledger: &mut Ledger) -> Result<()> {
         ledger.read += envelope.len() as u64;
         ledger.bytes_read += value_bytes(envelope);
         let (rows, bad) = match &mut self.decoder {
@@ -89,20 +79,7 @@ impl Lane {
         };
         ledger.quarantined += bad.len() as u64;
         for record in &bad {
-            let index = record.index as usize;
-            let value = &envelope.values;
-            let raw = (!arrow::array::Array::is_null(value, index)).then(|| value.value(index));
-            let id = record_id(envelope, index);
-            self.quarantine.push(&Entry {
-                timestamp: envelope.timestamps[index],
-                code: record.code.to_owned(),
-                path: record.path.clone(),
-                why: record.why.clone(),
-                at: self.plan.planned_at_ms,
-                epoch: self.plan.epoch,
-                raw: encode_raw(raw),
-                id,
-            })?;
+            self.quarantine.push(&replay::entry(envelope, record, &self.plan))?;
         }
         let mut fates = Fates::default();
         let output = self.executor.process(rows, &mut fates)?;
@@ -110,42 +87,10 @@ impl Lane {
         if output.num_rows() > 0 {
             ledger.emitted += output.num_rows() as u64;
             ledger.rows_out += output.num_rows() as u64;
-            if let Some(writer) = &mut self.writer {
-                writer.write(output).await?;
-            }
+            self.writer.write(output).await?;
         }
-        let Some(_) = replayed else { return Ok(Vec::new()) };
-        let still_bad: Vec<usize> = bad.iter().map(|record| record.index as usize).collect();
-        Ok((0..envelope.len())
-            .filter(|index| !still_bad.contains(index))
-            .map(|index| record_id(envelope, index))
-            .collect())
+        Ok(())
     }
-}
-
-fn record_id(envelope: &Envelope, index: usize) -> RecordId {
-    RecordId {
-        topic: envelope.partition.topic.to_string(),
-        partition: envelope.partition.index,
-        offset: envelope.offsets[index],
-    }
-}
-
-/// Quarantined records as the envelopes they came in, one for each partition.
-fn replay_envelopes(entries: &[Entry]) -> Vec<Envelope> {
-    let partitions = entries.chunk_by(|a, b| a.id.topic == b.id.topic && a.id.partition == b.id.partition);
-    partitions
-        .map(|entries| Envelope {
-            partition: forebay_core::Partition::new(&*entries[0].id.topic, entries[0].id.partition),
-            next: forebay_core::Position(entries.last().map_or(0, |entry| entry.id.offset + 1)),
-            offsets: entries.iter().map(|entry| entry.id.offset).collect(),
-            timestamps: entries.iter().map(|entry| entry.timestamp).collect(),
-            timestamp_type: 0,
-            values: entries.iter().map(Entry::raw_bytes).collect(),
-            keys: None,
-            headers: None,
-        })
-        .collect()
 }
 
 fn value_bytes(envelope: &Envelope) -> u64 {
@@ -177,6 +122,6 @@ fn at_record(error: Error, envelope: &Envelope) -> Error {
     }
 }
 
-fn internal(error: arrow::error::ArrowError) -> Error {
+pub(super) fn internal(error: arrow::error::ArrowError) -> Error {
     Error::new(&codes::INTERNAL, "an epoch's columns do not fit together").caused_by(error)
 }

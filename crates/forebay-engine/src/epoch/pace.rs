@@ -64,7 +64,11 @@ fn millis(duration: Duration) -> i64 {
 pub(crate) struct Backoff {
     attempts: u32,
     since_ms: Option<i64>,
+    told_ms: Option<i64>,
 }
+
+/// The log says that attempts still fail at most this often: the first failure counts, the tenth tells nothing new.
+const TELL_EVERY_MS: i64 = 10_000;
 
 impl Backoff {
     /// The delay before the next attempt.
@@ -77,6 +81,15 @@ impl Backoff {
     /// Failed attempts in a row.
     pub fn attempts(&self) -> u32 {
         self.attempts
+    }
+
+    /// True if the log should say that an attempt failed: the first time, then every ten seconds at most.
+    pub fn tells(&mut self, now_ms: i64) -> bool {
+        let tells = self.told_ms.is_none_or(|told| now_ms.saturating_sub(told) >= TELL_EVERY_MS);
+        if tells {
+            self.told_ms = Some(now_ms);
+        }
+        tells
     }
 
     /// When the first of them failed.
@@ -113,6 +126,13 @@ mod tests {
         let mut pace = Pace::new(Trigger::ProcessingTime(Duration::from_secs(1)), None);
         pace.started(3_600_000);
         assert_eq!(pace.until_next(0), Some(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn failures_are_told_at_once_and_then_now_and_then() {
+        let mut backoff = Backoff::default();
+        let told: Vec<i64> = (0..30).map(|second| second * 1_000).filter(|ms| backoff.tells(*ms)).collect();
+        assert_eq!(told, [0, 10_000, 20_000]);
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use forebay_core::checkpoint::Entry;
+use forebay_core::error::codes;
+use forebay_core::{Error, Ledger};
 use forebay_engine::checkpoint::{self, Shown};
 
 use crate::cli::Global;
@@ -18,20 +20,41 @@ pub fn show(
     entries: usize,
 ) -> anyhow::Result<ExitCode> {
     let Some(dirs) = folders(global, path, query)? else { return Ok(ExitCode::FAILURE) };
+    let (mut printed, mut missing) = (0, None);
     for dir in dirs {
-        let mut shown = checkpoint::show(&dir)?;
+        let mut shown = match checkpoint::show(&dir) {
+            Ok(shown) => shown,
+            // Of several queries some may not have run yet: the others are shown.
+            Err(error) if error.code() == &codes::CHECKPOINT_NOT_FOUND => {
+                missing.get_or_insert(error);
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
         let first = shown.entries.len().saturating_sub(entries);
         shown.entries.drain(..first);
         let text = if json { serde_json::to_string_pretty(&shown)? + "\n" } else { describe(&dir, &shown) };
         talk::print(&text)?;
+        printed += 1;
     }
-    Ok(ExitCode::SUCCESS)
+    match missing {
+        Some(error) if printed == 0 => Err(error.into()),
+        Some(error) => {
+            talk::say(&format!("not shown: {error}"));
+            Ok(ExitCode::SUCCESS)
+        }
+        None => Ok(ExitCode::SUCCESS),
+    }
 }
 
 /// The folders that are meant: `path` itself, or the checkpoints of a pipeline file's queries.
 fn folders(global: &Global, path: &Path, query: Option<&str>) -> anyhow::Result<Option<Vec<PathBuf>>> {
     if path.is_dir() {
         return Ok(Some(vec![path.to_path_buf()]));
+    }
+    if !path.exists() {
+        let message = "this is neither the folder of a checkpoint nor a pipeline file";
+        return Err(Error::new(&codes::CHECKPOINT_NOT_FOUND, message).at(path.display()).into());
     }
     let Some(loaded) = load::load_or_explain(path)? else { return Ok(None) };
     let known: Vec<&str> = loaded.pipeline.queries.iter().map(|query| query.name.as_str()).collect();
@@ -65,26 +88,35 @@ fn describe(dir: &Path, shown: &Shown) -> String {
                     .iter()
                     .map(|range| format!("{} [{}, {})", range.partition, range.from, range.to))
                     .collect();
-                text.push_str(&format!("  plan   {:>6}  {}", plan.epoch.0, ranges.join("  ")));
+                let ranges = if ranges.is_empty() { "nothing".to_owned() } else { ranges.join("  ") };
+                text.push_str(&format!("  plan    {:>6}  this epoch reads {ranges}", plan.epoch.0));
                 if !plan.replay.is_empty() {
                     text.push_str(&format!("  and {} quarantined records again", plan.replay.len()));
                 }
                 text.push('\n');
             }
+            Entry::Outcome(outcome) => {
+                let balance = balance(&outcome.ledger);
+                text.push_str(&format!("  outcome {:>6}  this epoch: {balance}\n", outcome.epoch.0));
+            }
             Entry::Commit(commit) => {
-                let ledger = &commit.ledger;
-                text.push_str(&format!(
-                    "  commit {:>6}  read {} = emitted {} + filtered {} + quarantined {} + dropped {}; rows out {}\n",
-                    commit.epoch.0,
-                    ledger.read,
-                    ledger.emitted,
-                    ledger.filtered,
-                    ledger.quarantined,
-                    ledger.dropped,
-                    ledger.rows_out
-                ));
+                let balance = balance(&commit.ledger);
+                text.push_str(&format!("  commit  {:>6}  all epochs so far: {balance}\n", commit.epoch.0));
             }
         }
     }
     text
+}
+
+fn balance(ledger: &Ledger) -> String {
+    format!(
+        "read {} ({} of them replayed) = emitted {} + filtered {} + quarantined {} + dropped {}; rows out {}",
+        ledger.read,
+        ledger.replayed,
+        ledger.emitted,
+        ledger.filtered,
+        ledger.quarantined,
+        ledger.dropped,
+        ledger.rows_out
+    )
 }

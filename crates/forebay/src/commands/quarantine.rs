@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use forebay_core::checkpoint::RecordId;
+use forebay_core::checkpoint::{QuarantinedId, RecordId};
 use forebay_core::config::QuarantineConfig;
 use forebay_core::error::codes;
 use forebay_core::{Epoch, Error};
@@ -40,7 +40,7 @@ struct Table {
 /// One record with every query that could not decode it.
 struct Record<'a> {
     pipeline: &'a str,
-    queries: Vec<&'a str>,
+    queries: BTreeSet<&'a str>,
     entry: &'a Entry,
 }
 
@@ -80,20 +80,24 @@ fn folders(dir: &Path) -> anyhow::Result<BTreeMap<String, PathBuf>> {
     Ok(folders)
 }
 
+/// Records of one name that differ, as those of a topic that was made anew, stay apart.
 fn merged(tables: &[Table]) -> Vec<Record<'_>> {
-    let mut records: BTreeMap<(&str, &RecordId), Record<'_>> = BTreeMap::new();
+    let mut records: BTreeMap<_, Record<'_>> = BTreeMap::new();
     for table in tables {
         for entry in &table.open {
-            let record = records.entry((&table.pipeline, &entry.id)).or_insert_with(|| Record {
+            let same = (&table.pipeline, &entry.id, entry.timestamp, &entry.raw);
+            let record = records.entry(same).or_insert_with(|| Record {
                 pipeline: &table.pipeline,
-                queries: Vec::new(),
+                queries: BTreeSet::new(),
                 entry,
             });
-            record.queries.push(&table.query);
+            record.queries.insert(&table.query);
         }
     }
     records.into_values().collect()
 }
+
+const EVERYTHING: Chosen = Chosen { records: Vec::new(), all: true, pipeline: None, query: None, code: None };
 
 fn list(global: &Global, chosen: &Chosen, format: OutputFormat) -> anyhow::Result<ExitCode> {
     let tables = tables(global, chosen)?;
@@ -113,7 +117,10 @@ fn list(global: &Global, chosen: &Chosen, format: OutputFormat) -> anyhow::Resul
     match (format, count) {
         (OutputFormat::Json, _) => talk::print(&out)?,
         (OutputFormat::Csv, _) => talk::print(&format!("record,time,code,path,queries,why\n{out}"))?,
-        (OutputFormat::Table, 0) => talk::say("the quarantine is empty"),
+        (OutputFormat::Table, 0) => talk::say(&match merged(&self::tables(global, &EVERYTHING)?).len() {
+            0 => "the quarantine is empty".to_owned(),
+            all => format!("nothing matches; the quarantine holds {all} record(s)"),
+        }),
         (OutputFormat::Table, _) => {
             talk::print(&format!(
                 "{:<32} {:<20} {:<18} {:<20} WHY\n{out}",
@@ -135,7 +142,7 @@ fn row(record: &Record<'_>, format: OutputFormat) -> String {
             time,
             entry.code.clone(),
             entry.path.clone(),
-            record.queries.join(" "),
+            queries(record, " "),
             entry.why.clone(),
         ];
         return fields.iter().map(|field| quote(field)).collect::<Vec<_>>().join(",") + "\n";
@@ -147,6 +154,10 @@ fn row(record: &Record<'_>, format: OutputFormat) -> String {
         printable(&entry.path),
         printable(&entry.why)
     )
+}
+
+fn queries(record: &Record<'_>, between: &str) -> String {
+    record.queries.iter().copied().collect::<Vec<_>>().join(between)
 }
 
 fn as_json(record: &Record<'_>) -> serde_json::Value {
@@ -169,8 +180,7 @@ fn as_json(record: &Record<'_>) -> serde_json::Value {
 
 fn show(global: &Global, name: &str, raw: bool) -> anyhow::Result<ExitCode> {
     let id: RecordId = name.parse()?;
-    let everything = Chosen { records: Vec::new(), all: true, pipeline: None, query: None, code: None };
-    let tables = tables(global, &everything)?;
+    let tables = tables(global, &EVERYTHING)?;
     let records = merged(&tables);
     let Some(record) = records.iter().find(|record| record.entry.id == id) else {
         return Err(
@@ -188,7 +198,7 @@ fn show(global: &Global, name: &str, raw: bool) -> anyhow::Result<ExitCode> {
         "record   {}\ntime     {}\nqueries  {}\ncode     {}\npath     {}\nwhy      {}\nbytes    {}\n\n{}\n",
         entry.id,
         time(entry.timestamp),
-        record.queries.join(", "),
+        queries(record, ", "),
         entry.code,
         printable(&entry.path),
         printable(&entry.why),
@@ -211,11 +221,11 @@ fn change(global: &Global, chosen: &Chosen, change: Change) -> anyhow::Result<Ex
     }
     let mut changed = BTreeSet::new();
     for table in tables(global, chosen)? {
-        let ids: Vec<RecordId> = table
+        let ids: Vec<QuarantinedId> = table
             .open
             .iter()
-            .map(|entry| entry.id.clone())
-            .filter(|id| chosen.all || names.contains(id))
+            .map(Entry::quarantined_id)
+            .filter(|id| chosen.all || names.contains(&id.record))
             .collect();
         if ids.is_empty() {
             continue;
@@ -224,7 +234,7 @@ fn change(global: &Global, chosen: &Chosen, change: Change) -> anyhow::Result<Ex
             Change::Replay => table.quarantine.request(&ids)?,
             Change::Drop => table.quarantine.resolve(&ids, Resolved::Dropped)?,
         }
-        changed.extend(ids);
+        changed.extend(ids.into_iter().map(|id| id.record));
     }
     if let Some(missing) = names.iter().find(|name| !changed.contains(name)) {
         return Err(Error::new(
@@ -234,9 +244,13 @@ fn change(global: &Global, chosen: &Chosen, change: Change) -> anyhow::Result<Ex
         .into());
     }
     let count = changed.len();
+    if count == 0 {
+        talk::say("no record matches; nothing is changed");
+        return Ok(ExitCode::SUCCESS);
+    }
     talk::say(&match change {
         Change::Replay => format!(
-            "{count} record(s) will be decoded again by the next epoch of their queries (the running ones pick them up within a second)"
+            "asked to replay {count} record(s): a running pipeline decodes them again within a second, otherwise the next `forebay run` does. Its ledger counts them as `replayed`; what still does not decode stays in `forebay quarantine ls`"
         ),
         Change::Drop => format!("{count} record(s) dropped"),
     });

@@ -3,12 +3,18 @@
 //! Each kill point is hit in two ways: the process dies with the page cache intact, and it dies with everything that
 //! was not fsynced taken back. After each death the query is started again and every row is compared.
 
+use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
 
+use crate::quarantine::listed;
 use crate::support::*;
 
 const EVENTS: u64 = 3_000;
+/// Records between them that do not decode.
+const BAD: u64 = EVENTS / 100;
 const PER_EPOCH: u64 = 700;
 const SIGABRT: i32 = 6;
 
@@ -20,6 +26,8 @@ const EPOCH_POINTS: &[&str] = &[
     "epoch.read.first_batch",
     "quarantine.write.after",
     "epoch.read.after",
+    "epoch.outcome.before",
+    "epoch.outcome.after",
     "sink.delta.files.after",
     "sink.delta.commit.before",
     "sink.delta.commit.after",
@@ -28,7 +36,14 @@ const EPOCH_POINTS: &[&str] = &[
     "epoch.commit.after",
 ];
 
-/// Starts the copy with a kill point armed; true if it died there.
+/// Starts the pipeline with a kill point armed.
+fn run_armed(data: &Path, file: &Path, point: &str, hit: u32, mode: &str, more: &[(&str, &str)]) -> Output {
+    let mut command = forebay(data, &["run", file.to_str().unwrap()]);
+    command.env("FOREBAY_KILL_AT", format!("{point}:{hit}")).env("FOREBAY_KILL_MODE", mode);
+    command.envs(more.iter().copied()).output().unwrap()
+}
+
+/// The same; true if it died there.
 fn run_until_killed(
     data: &Path,
     file: &Path,
@@ -37,27 +52,45 @@ fn run_until_killed(
     mode: &str,
     more: &[(&str, &str)],
 ) -> bool {
-    let mut command = forebay(data, &["run", file.to_str().unwrap()]);
-    command.env("FOREBAY_KILL_AT", format!("{point}:{hit}")).env("FOREBAY_KILL_MODE", mode);
-    command.envs(more.iter().copied());
-    let output = command.output().unwrap();
+    let output = run_armed(data, file, point, hit, mode, more);
     let died = output.status.signal() == Some(SIGABRT);
     assert!(died || output.status.success(), "{point}: {}", text(&output.stderr));
     died
+}
+
+/// [`EVENTS`] good records, and [`BAD`] ones between them.
+fn events() -> Vec<String> {
+    let mut events = Vec::new();
+    for (index, event) in proof_events(EVENTS).into_iter().enumerate() {
+        events.push(event);
+        if index % 100 == 50 {
+            events.push(format!("{{\"device\": \"d{index}\", \"se"));
+        }
+    }
+    events
 }
 
 fn finish(data: &Path, file: &Path, context: &str) {
     succeed(&mut forebay(data, &["run", file.to_str().unwrap()]));
     let rows = table_rows(data, &data.join("table"));
     assert_exactly_once(&rows, EVENTS, context);
-    assert_ledger(&last_commit(data, "copy", "lake")["ledger"], EVENTS);
+    assert_eq!(listed(data).len() as u64, BAD, "{context}: each bad record is in the quarantine once");
+    assert_counts(data, context, [EVENTS + BAD, EVENTS, BAD, 0]);
+}
+
+/// The ledger of the copy says so: read, emitted, quarantined, replayed. That it adds up the engine sees to.
+fn assert_counts(data: &Path, context: &str, expected: [u64; 4]) {
+    let ledger = &last_commit(data, "copy", "lake")["ledger"];
+    let names = ["read", "emitted", "quarantined", "replayed"];
+    assert_eq!(names.map(|name| ledger[name].as_u64().unwrap()), expected, "{context}: {ledger}");
+    assert_eq!(ledger["rowsOut"], ledger["emitted"], "{context}: {ledger}");
 }
 
 #[test]
 fn every_kill_point_leaves_every_row_once() {
     let log = LogServer::start();
     make_topic(log.address, "events", 3);
-    log.produce("events", &proof_events(EVENTS));
+    log.produce("events", &events());
     let hits: &[u32] = if soak() { &[1, 2, 3] } else { &[2] };
     for point in EPOCH_POINTS {
         for mode in ["kill", "lose"] {
@@ -79,7 +112,7 @@ fn every_kill_point_leaves_every_row_once() {
 fn dying_again_and_again_during_recovery_leaves_every_row_once() {
     let log = LogServer::start();
     make_topic(log.address, "events", 2);
-    log.produce("events", &proof_events(EVENTS));
+    log.produce("events", &events());
     let data = tempfile::tempdir().unwrap();
     let file = copy_pipeline(data.path(), log.address, "events", PER_EPOCH);
     let mut deaths = 0;
@@ -96,62 +129,254 @@ fn dying_again_and_again_during_recovery_leaves_every_row_once() {
     finish(data.path(), &file, "after five deaths");
 }
 
-/// Taking out an fsync must be noticed. Here it is taken out on purpose, and the comparison must find the damage:
-/// the proof that the tests above could fail.
+/// What is found after a death and a restart.
+#[derive(Debug)]
+struct Found {
+    /// What the restart said, if it was refused or fails again and again.
+    refused: Option<String>,
+    /// The table compared with the events; `None` if it cannot be read.
+    table: Option<Verdict>,
+    /// Records in the quarantine.
+    quarantined: u64,
+}
+
+/// Runs the pipeline to its end; what it said if it did not end well or only tried again.
+fn refused(data: &Path, file: &Path) -> Option<String> {
+    let said = data.join("said");
+    let mut command = forebay(data, &["run", file.to_str().unwrap()]);
+    let stderr = std::fs::File::create(&said).unwrap();
+    let mut process = command.stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let text = std::fs::read_to_string(&said).unwrap();
+        match process.try_wait().unwrap() {
+            Some(ended) => return (!ended.success()).then_some(text),
+            None if text.contains("trying again") || Instant::now() > deadline => {
+                process.kill().unwrap();
+                process.wait().unwrap();
+                return Some(text);
+            }
+            None => std::thread::sleep(Duration::from_millis(20)),
+        }
+    }
+}
+
+fn found_after_restart(data: &Path, file: &Path) -> Found {
+    let refused = refused(data, file);
+    let sql = format!("SELECT * FROM delta.`{}`", data.join("table").display());
+    let read = forebay(data, &["query", "--format", "json", &sql]).output().unwrap();
+    let rows: Vec<_> =
+        text(&read.stdout).lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    Found {
+        refused,
+        table: read.status.success().then(|| compare(&rows, EVENTS)),
+        quarantined: listed(data).len() as u64,
+    }
+}
+
+/// Taking out an fsync must be noticed. Here it is taken out on purpose, and the comparison must find the very damage
+/// that this fsync prevents: the proof that the tests above could fail.
 #[test]
 fn a_missing_fsync_would_be_noticed() {
     let log = LogServer::start();
     make_topic(log.address, "events", 2);
-    log.produce("events", &proof_events(EVENTS));
-    for (skipped, point, hit) in [
+    log.produce("events", &events());
+    type Noticed = fn(&Found) -> bool;
+    let cases: [(&str, &str, Noticed); 6] = [
+        // Nothing is left out: nothing is noticed.
+        ("nothing of this name", "epoch.commit.after", |found| {
+            let whole = Verdict { compared: EVENTS, ..Verdict::default() };
+            found.refused.is_none() && found.table == Some(whole) && found.quarantined == BAD
+        }),
         // Without the journal's fsync, a plan is forgotten whose epoch is in the table.
-        ("journal", "sink.delta.commit.after", 2),
-        // Without the fsync of the data files, a committed epoch has lost its rows.
-        (".parquet", "epoch.commit.after", 2),
-        // Without the fsync of the table's log, a commit is forgotten that the checkpoint counts.
-        ("_delta_log", "epoch.commit.after", 2),
-    ] {
+        ("journal$", "sink.delta.commit.after", |found| {
+            found.refused.as_ref().is_some_and(|said| {
+                said.contains("FB-6003") && said.contains("but the checkpoint knows nothing")
+            })
+        }),
+        // Without the fsync of the data files, a committed epoch has lost its rows: they are named and empty.
+        (".parquet", "epoch.commit.after", |found| found.table.is_none()),
+        // Without the fsync of the table's log, commits are forgotten that the checkpoint counts.
+        ("_delta_log$", "epoch.commit.after", |found| {
+            found.refused.is_none()
+                && found.table.as_ref().is_some_and(|table| table.lost > 0 && table.doubled == 0)
+        }),
+        // Without the fsync of what is in such a commit, its name is there and it is empty.
+        ("_commit_", "epoch.commit.after", |found| {
+            found.refused.as_ref().is_some_and(|said| said.contains("FB-500")) && found.table.is_none()
+        }),
+        // Without the quarantine's fsync, records are counted as set aside that are nowhere.
+        (".jsonl$", "epoch.commit.after", |found| {
+            let whole = Verdict { compared: EVENTS, ..Verdict::default() };
+            found.refused.is_none() && found.table == Some(whole) && found.quarantined < BAD
+        }),
+    ];
+    for (skipped, point, noticed) in cases {
         let data = tempfile::tempdir().unwrap();
         let file = copy_pipeline(data.path(), log.address, "events", PER_EPOCH);
-        let died =
-            run_until_killed(data.path(), &file, point, hit, "lose", &[("FOREBAY_SKIP_SYNC", skipped)]);
+        let died = run_until_killed(data.path(), &file, point, 2, "lose", &[("FOREBAY_SKIP_SYNC", skipped)]);
         assert!(died, "{skipped}: the point was not reached");
-        let output = forebay(data.path(), &["run", file.to_str().unwrap()]).output().unwrap();
-        let noticed = !output.status.success() || {
-            let sql = format!("SELECT * FROM delta.`{}`", data.path().join("table").display());
-            let read = forebay(data.path(), &["query", "--format", "json", &sql]).output().unwrap();
-            let rows: Vec<_> =
-                text(&read.stdout).lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-            !read.status.success()
-                || compare(&rows, EVENTS) != Verdict { compared: EVENTS, ..Verdict::default() }
-        };
-        assert!(noticed, "without the fsync of `{skipped}` nothing was lost: the crash tests prove nothing");
+        let found = found_after_restart(data.path(), &file);
+        assert!(noticed(&found), "without the fsync of `{skipped}`: {found:?}");
     }
 }
 
 #[test]
 fn the_journal_is_rewritten_without_losing_its_place() {
+    const RECORDS: u64 = 1_300;
     let log = LogServer::start();
-    log.produce("events", &proof_events(1_300));
-    for (point, mode) in [("checkpoint.compact.before", "lose"), ("checkpoint.compact.after", "lose")] {
+    log.produce("events", &proof_events(RECORDS));
+    for point in ["checkpoint.compact.before", "checkpoint.compact.after"] {
         let data = tempfile::tempdir().unwrap();
-        // One record an epoch into the table would take long; the console takes 2 records each, and rows are counted.
+        // Two records an epoch into a table would take long. The console prints them, and the commit before the
+        // rewriting is durable, so that even there each comes once.
         let file = copy_pipeline(data.path(), log.address, "events", 2);
-        let text = std::fs::read_to_string(&file).unwrap();
-        let text = text
+        let pipeline = std::fs::read_to_string(&file).unwrap();
+        let pipeline = pipeline
             .replace("format: delta", "format: console")
-            .replace("options: { path: table }", "options: { numRows: 1 }");
-        std::fs::write(&file, text).unwrap();
-        assert!(run_until_killed(data.path(), &file, point, 1, mode, &[]), "{point}: not reached");
-        succeed(&mut forebay(data.path(), &["run", file.to_str().unwrap()]));
-        assert_ledger(&last_commit(data.path(), "copy", "lake")["ledger"], 1_300);
+            .replace("options: { path: table }", "options: { numRows: 10, truncate: false }");
+        std::fs::write(&file, pipeline).unwrap();
+        let killed = run_armed(data.path(), &file, point, 1, "lose", &[]);
+        assert_eq!(killed.status.signal(), Some(SIGABRT), "{point}: not reached");
+        let rest = succeed(&mut forebay(data.path(), &["run", file.to_str().unwrap()]));
+        let printed = text(&killed.stdout) + &text(&rest.stdout);
+        assert_exactly_once(&printed_rows(&printed), RECORDS, point);
+        assert_ledger(&last_commit(data.path(), "copy", "lake")["ledger"], RECORDS);
+    }
+}
+
+/// The rows of the tables that the console sink printed.
+fn printed_rows(printed: &str) -> Vec<serde_json::Value> {
+    let cells = printed.lines().filter_map(|line| {
+        let mut cells = line.trim().strip_prefix('|')?.split('|').map(str::trim);
+        Some((cells.next()?, cells.next()?.parse::<u64>().ok()?, cells.next()?))
+    });
+    cells
+        .map(|(device, seq, hash)| serde_json::json!({ "device": device, "seq": seq, "hash": hash }))
+        .collect()
+}
+
+/// A copy of events with two more fields, whose types and SELECT are chosen.
+fn copy_with(dir: &Path, log: &LogServer, per_epoch: u64, types: (&str, &str), select: &str) -> PathBuf {
+    let file = copy_pipeline(dir, log.address, "events", per_epoch);
+    let (note, big) = types;
+    let schema = format!("{PROOF_SCHEMA}, note {note}, big {big}");
+    let pipeline = std::fs::read_to_string(&file).unwrap();
+    let pipeline = pipeline.replace(PROOF_SCHEMA, &schema).replace("SELECT *", select);
+    std::fs::write(&file, pipeline).unwrap();
+    file
+}
+
+/// As the schema was when the events came: a `note` that is text does not decode.
+fn copy_before(dir: &Path, log: &LogServer, per_epoch: u64) -> PathBuf {
+    copy_with(dir, log, per_epoch, ("DOUBLE", "BIGINT"), "SELECT device, seq, hash, note, big")
+}
+
+/// As it is after a change: a `note` that is text decodes, a large `big` does not.
+fn copy_after(dir: &Path, log: &LogServer, per_epoch: u64) -> PathBuf {
+    let select = "SELECT device, seq, hash, CAST(note AS DOUBLE) AS note, CAST(big AS BIGINT) AS big";
+    copy_with(dir, log, per_epoch, ("STRING", "INT"), select)
+}
+
+/// Events of which every tenth has a `note` that is text, and, if asked, as many a large `big`. Their offsets are
+/// their numbers.
+fn events_of_two_schemas(count: u64, with_big: bool) -> Vec<String> {
+    let more = |seq: usize| match seq % 10 {
+        3 => ", \"note\": \"1.5\"}",
+        7 if with_big => ", \"big\": 3000000000}",
+        _ => "}",
+    };
+    let events = proof_events(count).into_iter().enumerate();
+    events.map(|(seq, event)| event.trim_end_matches('}').to_owned() + more(seq)).collect()
+}
+
+/// A repeated epoch must not mix two schemas: what the sink has of it stays as it was computed, and so do its
+/// quarantine and its counts; what the sink does not have is computed anew as a whole.
+#[test]
+fn a_schema_that_changes_between_death_and_restart_loses_and_doubles_nothing() {
+    const RECORDS: u64 = 1_400;
+    let log = LogServer::start();
+    log.produce("events", &events_of_two_schemas(RECORDS, true));
+    for (point, in_sink) in [
+        ("epoch.plan.after", false),
+        ("epoch.read.after", false),
+        ("epoch.outcome.after", false),
+        ("sink.delta.commit.before", false),
+        ("sink.delta.commit.after", true),
+        ("epoch.write.after", true),
+        ("epoch.commit.before", true),
+    ] {
+        for mode in ["kill", "lose"] {
+            let data = tempfile::tempdir().unwrap();
+            let context = format!("{point} {mode}");
+            let file = copy_before(data.path(), &log, 500);
+            assert!(run_until_killed(data.path(), &file, point, 2, mode, &[]), "{context}: not reached");
+            // In the window in which the version file has its name and its folder is not synced, the disk decides.
+            let in_sink = in_sink && (point, mode) != ("sink.delta.commit.after", "lose")
+                || table_rows(data.path(), &data.path().join("table")).len() > 500;
+            let file = copy_after(data.path(), &log, 500);
+            succeed(&mut forebay(data.path(), &["run", file.to_str().unwrap()]));
+            let rows = table_rows(data.path(), &data.path().join("table"));
+            let Verdict { doubled, altered, .. } = compare(&rows, RECORDS);
+            assert_eq!((doubled, altered), (0, 0), "{context}");
+            let mut everywhere: BTreeSet<u64> = rows.iter().map(|row| row["seq"].as_u64().unwrap()).collect();
+            let records = listed(data.path());
+            for record in &records {
+                let seq = record["offset"].as_u64().unwrap();
+                assert!(everywhere.insert(seq), "{context}: {seq} is in the table and in the quarantine");
+                let epoch_is_old = seq < if in_sink { 1_000 } else { 500 };
+                assert_eq!(seq % 10 == 3, epoch_is_old, "{context}: {seq} is bad by the wrong schema");
+            }
+            assert_eq!(everywhere.len() as u64, RECORDS, "{context}: records are nowhere");
+            let [good, bad] = [rows.len() as u64, records.len() as u64];
+            assert_counts(data.path(), &context, [RECORDS, good, bad, 0]);
+        }
+    }
+}
+
+#[test]
+fn dying_in_a_replay_brings_each_record_back_once() {
+    const RECORDS: u64 = 300;
+    let log = LogServer::start();
+    log.produce("events", &events_of_two_schemas(RECORDS, false));
+    for point in [
+        "epoch.plan.before",
+        "epoch.plan.after",
+        "quarantine.write.after",
+        "epoch.read.after",
+        "epoch.outcome.after",
+        "sink.delta.commit.before",
+        "sink.delta.commit.after",
+        "quarantine.resolve.after",
+        "epoch.write.after",
+        "epoch.commit.before",
+        "epoch.commit.after",
+    ] {
+        for mode in ["kill", "lose"] {
+            let data = tempfile::tempdir().unwrap();
+            let context = format!("{point} {mode}");
+            let file = copy_before(data.path(), &log, RECORDS);
+            succeed(&mut forebay(data.path(), &["run", file.to_str().unwrap()]));
+            assert_eq!(listed(data.path()).len() as u64, RECORDS / 10, "{context}");
+            let file = copy_after(data.path(), &log, RECORDS);
+            succeed(&mut forebay(data.path(), &["quarantine", "replay", "--all"]));
+            assert!(run_until_killed(data.path(), &file, point, 1, mode, &[]), "{context}: not reached");
+            for _ in 0..2 {
+                succeed(&mut forebay(data.path(), &["run", file.to_str().unwrap()]));
+                let rows = table_rows(data.path(), &data.path().join("table"));
+                assert_exactly_once(&rows, RECORDS, &context);
+                assert!(listed(data.path()).is_empty(), "{context}");
+                let bad = RECORDS / 10;
+                assert_counts(data.path(), &context, [RECORDS + bad, RECORDS, bad, bad]);
+            }
+        }
     }
 }
 
 #[test]
 fn an_older_copy_of_the_checkpoint_is_refused() {
     let log = LogServer::start();
-    log.produce("events", &proof_events(EVENTS));
+    log.produce("events", &events());
     let data = tempfile::tempdir().unwrap();
     let file = copy_pipeline(data.path(), log.address, "events", PER_EPOCH);
     assert!(run_until_killed(data.path(), &file, "epoch.commit.after", 2, "kill", &[]));
@@ -176,13 +401,13 @@ fn kill_minus_nine_at_random_moments_leaves_every_row_once() {
     let mut random = fastrand::Rng::with_seed(seed);
     let log = LogServer::start();
     make_topic(log.address, "events", 3);
-    log.produce("events", &proof_events(EVENTS));
+    log.produce("events", &events());
     let data = tempfile::tempdir().unwrap();
     let file = copy_pipeline(data.path(), log.address, "events", 60);
     let rounds = if soak() { 60 } else { 12 };
     for _ in 0..rounds {
         let process = Process::spawn(&mut forebay(data.path(), &["run", file.to_str().unwrap()]));
-        std::thread::sleep(std::time::Duration::from_millis(random.u64(20..400)));
+        std::thread::sleep(Duration::from_millis(random.u64(20..400)));
         process.signal("KILL");
     }
     finish(data.path(), &file, &format!("seed {seed}"));

@@ -23,7 +23,8 @@ fn pipeline(dir: &Path, log: &LogServer, schema: &str) -> std::path::PathBuf {
     file
 }
 
-fn listed(data: &Path) -> Vec<Value> {
+/// The records that `forebay quarantine ls` prints.
+pub fn listed(data: &Path) -> Vec<Value> {
     let output = succeed(&mut forebay(data, &["quarantine", "ls", "--format", "json"]));
     text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -92,6 +93,11 @@ fn a_mended_schema_lets_a_record_be_replayed_exactly_once() {
     }
     let ledger = &last_commit(data.path(), "two", "lake")["ledger"];
     assert_eq!(ledger["replayed"], 2, "{ledger}");
+    let folder = data.path().join("checkpoints/two/lake");
+    let shown =
+        text(&succeed(&mut forebay(data.path(), &["checkpoint", "show", folder.to_str().unwrap()])).stdout);
+    assert!(shown.contains("this epoch: read 2 (2 of them replayed) = emitted 1"), "{shown}");
+    assert!(shown.contains("all epochs so far: read 5 (2 of them replayed) = emitted 2"), "{shown}");
     succeed(&mut forebay(data.path(), &["quarantine", "drop", "iot/0/2"]));
     assert!(listed(data.path()).is_empty());
     let missing = forebay(data.path(), &["quarantine", "show", "iot/0/99"]).output().unwrap();
@@ -138,4 +144,99 @@ fn a_full_quarantine_makes_the_query_wait_and_say_so() {
         status == 503 && body.contains("FB-3002")
     });
     succeed(&mut forebay(data.path(), &["quarantine", "drop", "--all"]));
+}
+
+#[test]
+fn what_was_dropped_after_it_was_requested_is_not_replayed() {
+    let log = LogServer::start();
+    log.produce("iot", &[GOOD, MENDABLE].map(str::to_owned));
+    let data = tempfile::tempdir().unwrap();
+    let file = pipeline(data.path(), &log, "device_id STRING, temperature DOUBLE");
+    let run = ["run", file.to_str().unwrap(), "--query", "lake"];
+    succeed(&mut forebay(data.path(), &run));
+    let said = text(&succeed(&mut forebay(data.path(), &["quarantine", "replay", "--all"])).stderr);
+    assert!(said.contains("asked to replay 1 record(s)") && said.contains("`replayed`"), "{said}");
+    succeed(&mut forebay(data.path(), &["quarantine", "drop", "--all"]));
+    succeed(&mut forebay(data.path(), &run));
+    let ledger = &last_commit(data.path(), "two", "lake")["ledger"];
+    assert_eq!(ledger["replayed"], 0, "{ledger}");
+    let said = text(&succeed(&mut forebay(data.path(), &["quarantine", "replay", "--all"])).stderr);
+    assert!(said.contains("no record matches"), "{said}");
+}
+
+#[test]
+fn a_replayed_record_keeps_its_key_even_if_no_query_read_it_before() {
+    let log = LogServer::start();
+    let data = tempfile::tempdir().unwrap();
+    let lines = data.path().join("lines");
+    std::fs::write(&lines, format!("one={GOOD}\ntwo={MENDABLE}\n")).unwrap();
+    let bootstrap = log.address.to_string();
+    succeed(&mut forebay(
+        data.path(),
+        &[
+            "produce",
+            "--topic",
+            "iot",
+            "--bootstrap",
+            &bootstrap,
+            "--key-separator",
+            "=",
+            "--file",
+            lines.to_str().unwrap(),
+        ],
+    ));
+    let file = pipeline(data.path(), &log, "device_id STRING, temperature DOUBLE");
+    let read_by = |schema: &str, select: &str| {
+        let file = pipeline(data.path(), &log, schema);
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replace("SELECT * FROM iot\n", &format!("{select} FROM iot\n"))).unwrap();
+    };
+    let run = ["run", file.to_str().unwrap(), "--query", "lake"];
+    read_by(
+        "device_id STRING, temperature DOUBLE",
+        "SELECT device_id, temperature, CAST(NULL AS STRING) AS key",
+    );
+    succeed(&mut forebay(data.path(), &run));
+    read_by(
+        "device_id STRING, temperature STRING",
+        "SELECT device_id, CAST(temperature AS DOUBLE) AS temperature, CAST(_kafka.key AS STRING) AS key",
+    );
+    succeed(&mut forebay(data.path(), &["quarantine", "replay", "--all"]));
+    succeed(&mut forebay(data.path(), &run));
+    let rows = table_rows(data.path(), &data.path().join("table"));
+    let mended = rows.iter().find(|row| row["device_id"] == "device_2").unwrap();
+    assert_eq!((&mended["key"], &mended["temperature"]), (&"two".into(), &72.5.into()), "{rows:?}");
+}
+
+#[test]
+fn a_filter_that_matches_nothing_is_told_from_an_empty_quarantine() {
+    let log = LogServer::start();
+    log.produce("iot", &[GOOD, CUT].map(str::to_owned));
+    let data = tempfile::tempdir().unwrap();
+    let said = |args: &[&str]| text(&succeed(&mut forebay(data.path(), args)).stderr);
+    assert!(said(&["quarantine", "ls"]).contains("the quarantine is empty"));
+    let file = pipeline(data.path(), &log, "device_id STRING, temperature DOUBLE");
+    succeed(&mut forebay(data.path(), &["run", file.to_str().unwrap()]));
+    for filter in [&["--code", "json.type"][..], &["--query", "other"], &["iot/0/7"]] {
+        let said = said(&[&["quarantine", "ls"], filter].concat());
+        assert!(said.contains("nothing matches; the quarantine holds 1 record(s)"), "{filter:?}: {said}");
+    }
+}
+
+#[test]
+fn a_checkpoint_that_is_not_there_is_said_to_be_that() {
+    let data = tempfile::tempdir().unwrap();
+    let log = LogServer::start();
+    log.produce("iot", &[GOOD.to_owned()]);
+    let file = pipeline(data.path(), &log, "device_id STRING, temperature DOUBLE");
+    for path in [data.path().join("nowhere"), data.path().to_owned(), file.clone()] {
+        let output = forebay(data.path(), &["checkpoint", "show", path.to_str().unwrap()]).output().unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("FB-6005") && said.contains("--data"), "{said}");
+    }
+    succeed(&mut forebay(data.path(), &["run", file.to_str().unwrap(), "--query", "lake"]));
+    let output = succeed(&mut forebay(data.path(), &["checkpoint", "show", file.to_str().unwrap()]));
+    assert!(text(&output.stdout).contains("lake of pipeline two"), "{}", text(&output.stdout));
+    assert!(text(&output.stderr).contains("FB-6005"), "the query that has not run: {}", text(&output.stderr));
 }

@@ -1,0 +1,81 @@
+//! What the quarantine keeps of a record: everything that a replay needs to make it whole again.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use forebay_core::Epoch;
+use forebay_core::checkpoint::{QuarantinedId, RecordId};
+use serde::{Deserialize, Serialize};
+
+/// One record that could not be decoded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// Which record.
+    #[serde(flatten)]
+    pub id: RecordId,
+    /// The record's timestamp, milliseconds since 1970.
+    pub timestamp: i64,
+    /// Kafka's timestamp type: 0 create time, 1 log append time.
+    #[serde(default)]
+    pub timestamp_type: i32,
+    /// Why: a stable code such as `json.truncated`.
+    pub code: String,
+    /// The JSON path of the field, `$` for the whole record.
+    pub path: String,
+    /// What was expected and what was found.
+    pub why: String,
+    /// When the epoch that set it aside was planned, milliseconds since 1970.
+    pub at: i64,
+    /// That epoch.
+    pub epoch: Epoch,
+    /// The record's key in Base64; `None` if it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The record's headers, if the source reads them (`includeHeaders`): name and value in Base64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, Option<String>)>,
+    /// The raw value in Base64; `None` for a tombstone.
+    pub raw: Option<String>,
+}
+
+impl Entry {
+    /// The entry's identity: a record may be set aside several times.
+    pub fn quarantined_id(&self) -> QuarantinedId {
+        QuarantinedId { record: self.id.clone(), epoch: self.epoch }
+    }
+
+    /// The raw bytes of the value; `None` for a tombstone.
+    pub fn raw_bytes(&self) -> Option<Vec<u8>> {
+        self.raw.as_deref().and_then(decode)
+    }
+
+    /// Bytes that the entry takes in memory, about.
+    pub(super) fn size(&self) -> usize {
+        let len = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + len(value)).sum();
+        size_of::<Self>() + len(&self.raw) + len(&self.key) + headers
+    }
+}
+
+/// Bytes as an [`Entry`] keeps them.
+pub fn encode(bytes: &[u8]) -> String {
+    BASE64.encode(bytes)
+}
+
+/// Bytes that an [`Entry`] keeps.
+pub fn decode(text: &str) -> Option<Vec<u8>> {
+    BASE64.decode(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_of_before_keys_and_headers_still_reads() {
+        let old = r#"{"topic":"t","partition":0,"offset":7,"timestamp":1,"code":"c","path":"$","why":"w","at":2,"epoch":3,"raw":"eA=="}"#;
+        let entry: Entry = serde_json::from_str(old).unwrap();
+        assert_eq!((entry.timestamp_type, &entry.key, entry.headers.len()), (0, &None, 0));
+        assert_eq!(entry.raw_bytes().as_deref(), Some(&b"x"[..]));
+    }
+}

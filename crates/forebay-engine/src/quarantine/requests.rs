@@ -1,0 +1,133 @@
+//! What people ask to be decoded again: a file for each time they ask.
+//!
+//! What must stay true: what is resolved is not requested any more, whatever its file says. A file whose removal a
+//! power cut took back, or a record that was dropped after it was requested, replays nothing.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use forebay_core::Result;
+use forebay_core::checkpoint::QuarantinedId;
+
+use super::files::{epoch_files, failed, file_of, read_entries, read_lines};
+use super::{Entry, Quarantine};
+
+const KIND: &str = "forebay-quarantine-request";
+
+/// How much one epoch decodes again.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplayLimit {
+    /// Most records.
+    pub records: usize,
+    /// Most bytes; one record comes whatever its size.
+    pub bytes: usize,
+}
+
+impl Quarantine {
+    /// Asks the next epoch to decode these records again.
+    pub fn request(&self, ids: &[QuarantinedId]) -> Result<()> {
+        let dir = self.requests_dir();
+        self.door.create_dir_all(&dir).map_err(|e| failed(&dir, e))?;
+        let path = dir.join(format!("{}.jsonl", uuid::Uuid::new_v4()));
+        let bytes = file_of(KIND, ids)?;
+        self.door.write_new(&path, &bytes).map_err(|e| failed(&path, e))
+    }
+
+    /// The records that people asked to replay, as many as an epoch may take, those of the oldest epochs first. They
+    /// stay requested until they are resolved. Requests for what is resolved or not there any more are forgotten.
+    pub fn requested(&self, limit: ReplayLimit) -> Result<Vec<QuarantinedId>> {
+        let mut open = BTreeSet::new();
+        for path in request_files(&self.requests_dir())? {
+            open.extend(read_lines::<QuarantinedId>(&path, KIND)?);
+        }
+        if open.is_empty() {
+            return Ok(Vec::new());
+        }
+        let resolved = self.resolved()?;
+        let mut stale: Vec<QuarantinedId> = open.extract_if(.., |id| resolved.contains(id)).collect();
+        let (chosen, is_all) = self.choose(&open, limit)?;
+        if is_all {
+            stale.extend(open.difference(&chosen).cloned());
+        }
+        if !stale.is_empty() {
+            self.forget_requests(&stale)?;
+        }
+        Ok(chosen.into_iter().collect())
+    }
+
+    /// Those of `open` that an epoch may take, and whether these are all that are there.
+    fn choose(
+        &self,
+        open: &BTreeSet<QuarantinedId>,
+        limit: ReplayLimit,
+    ) -> Result<(BTreeSet<QuarantinedId>, bool)> {
+        let epochs: BTreeSet<_> = open.iter().map(|id| id.epoch).collect();
+        let (mut chosen, mut bytes) = (BTreeSet::new(), 0);
+        for file in epoch_files(&self.dir)?.iter().filter(|file| epochs.contains(&file.epoch)) {
+            for entry in read_entries(&file.path)? {
+                let id = entry.quarantined_id();
+                if !open.contains(&id) {
+                    continue;
+                }
+                bytes += entry.size();
+                if chosen.len() == limit.records || (bytes > limit.bytes && !chosen.is_empty()) {
+                    return Ok((chosen, false));
+                }
+                chosen.insert(id);
+            }
+        }
+        Ok((chosen, true))
+    }
+
+    /// These entries, open or not, by record.
+    pub fn entries_of(&self, ids: &[QuarantinedId]) -> Result<Vec<Entry>> {
+        let wanted: BTreeSet<&QuarantinedId> = ids.iter().collect();
+        let epochs: BTreeSet<_> = ids.iter().map(|id| id.epoch).collect();
+        let mut found = Vec::new();
+        for file in epoch_files(&self.dir)?.iter().filter(|file| epochs.contains(&file.epoch)) {
+            let entries = read_entries(&file.path)?;
+            found.extend(entries.into_iter().filter(|entry| wanted.contains(&entry.quarantined_id())));
+        }
+        found.sort_by(|a, b| (&a.id, a.epoch).cmp(&(&b.id, b.epoch)));
+        Ok(found)
+    }
+
+    /// Forgets requests whose records are all in `done`, and cuts `done` out of the others. Durable on return.
+    pub fn forget_requests(&self, done: &[QuarantinedId]) -> Result<()> {
+        let dir = self.requests_dir();
+        let done: BTreeSet<&QuarantinedId> = done.iter().collect();
+        let mut removed = false;
+        for path in request_files(&dir)? {
+            let before = read_lines::<QuarantinedId>(&path, KIND)?;
+            let left: Vec<&QuarantinedId> = before.iter().filter(|id| !done.contains(id)).collect();
+            if left.is_empty() {
+                self.door.remove_file(&path).map_err(|e| failed(&path, e))?;
+                removed = true;
+            } else if left.len() < before.len() {
+                let bytes = file_of(KIND, left)?;
+                self.door.write_atomic(&path, &bytes).map_err(|e| failed(&path, e))?;
+            }
+        }
+        if removed { self.door.sync_dir(&dir).map_err(|e| failed(&dir, e)) } else { Ok(()) }
+    }
+
+    fn requests_dir(&self) -> PathBuf {
+        self.dir.join("requests")
+    }
+}
+
+fn request_files(dir: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(failed(dir, e)),
+    };
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"))
+        .collect();
+    files.sort();
+    Ok(files)
+}

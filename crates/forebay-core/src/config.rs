@@ -10,6 +10,9 @@
 //!                                              └─▶ problems ─▶ render
 //! ```
 //!
+//! A file with problems still gives a [`Draft`]: whoever plans the SQL and builds the connectors checks what is sound
+//! in it, so that one look at a file shows everything that is wrong.
+//!
 //! What must stay true: nothing in the file is silently ignored, and a file is either taken whole or refused whole.
 
 use std::path::PathBuf;
@@ -36,7 +39,7 @@ mod source;
 mod tests;
 mod yaml;
 
-pub use parse::parse;
+pub use parse::{draft, parse};
 pub use problems::Problem;
 pub use render::render;
 pub use scalar::sql_place;
@@ -82,6 +85,26 @@ pub struct Pipeline {
     pub queries: Vec<QueryConfig>,
     /// Bounds of the quarantine.
     pub quarantine: QuarantineConfig,
+}
+
+/// A file as far as it could be read.
+#[derive(Debug)]
+pub struct Draft {
+    /// What could be read; `None` if the text is not even a mapping. Parts that are not sound have holes: options that
+    /// were refused are missing, and so is an unknown `format`. It must never run while there are problems.
+    pub pipeline: Option<Pipeline>,
+    /// What is wrong, by place.
+    pub problems: Vec<Problem>,
+    /// Sources and views whose columns are not known: SQL that names them can be parsed and not planned.
+    pub unknown: Vec<String>,
+    unsound: Vec<(&'static str, String)>,
+}
+
+impl Draft {
+    /// True if nothing is wrong so far with the `source`, `view` or `query` of this name: it can be built.
+    pub fn is_sound(&self, what: &str, name: &str) -> bool {
+        !self.unsound.iter().any(|(kind, unsound)| *kind == what && unsound == name)
+    }
 }
 
 /// `sources: NAME: …`

@@ -30,7 +30,13 @@ pub fn configuration_markdown(registry: &Registry<'_>) -> String {
          * **Secrets** come from outside: in the value of an option (and in `checkpointLocation`) `${NAME}` stands \
          for an environment variable and `${file:/path}` for the content of a file; `$$` is a `$`. They print as \
          `***`.\n\
-         * **Relative paths** lie under `--data`, absolute ones stand.\n\
+         * **Relative paths** lie under `--data`, absolute ones stand; `forebay validate` shows what they mean.\n\
+         * **The embedded log**: a Kafka source whose `kafka.bootstrap.servers` is one loopback address (`localhost` or \
+         an IP address, any port) and that asks for neither TLS nor SASL needs no Kafka. If nobody listens there, \
+         `forebay run` serves the embedded log at that address; if somebody does, that is the Kafka it reads. Stderr \
+         says which. A query that has a checkpoint in a data folder without a log has read from a Kafka elsewhere \
+         and waits for it. `--embedded-log always` or `never` forces either; `--kafka ADDR` says which of several \
+         addresses may be served, since one process serves one log.\n\
          * YAML anchors, aliases and tags are not used.\n\n",
     );
     for section in keys::ALL {

@@ -10,6 +10,23 @@ use serde_json::{Value, json};
 
 use crate::{Shown, problem};
 
+/// Every end point and what it answers, for whoever tries the root.
+const END_POINTS: [(&str, &str); 7] = [
+    ("/health", "200 while all is well, else 503 and what is wrong"),
+    ("/metrics", "counts and gauges for Prometheus"),
+    ("/api/v1/pipeline", "the pipeline's name, version and queries"),
+    ("/api/v1/queries", "each query: state, error, lag, ledger, last progress"),
+    ("/api/v1/queries/{name}", "one of them"),
+    ("/api/v1/queries/{name}/progress", "its newest progress reports, in Spark's format"),
+    ("/api/v1/ledger", "where every record went, by query and in all"),
+];
+
+pub(crate) async fn end_points(State(shown): State<Shown>) -> Json<Value> {
+    let list: serde_json::Map<String, Value> =
+        END_POINTS.iter().map(|(path, what)| ((*path).to_owned(), (*what).into())).collect();
+    Json(json!({ "pipeline": &*shown.pipeline, "endPoints": list }))
+}
+
 pub(crate) async fn pipeline(State(shown): State<Shown>) -> Json<Value> {
     let queries: Vec<_> = shown.statuses().iter().map(|status| status.name.to_string()).collect();
     Json(json!({ "name": &*shown.pipeline, "version": shown.version, "queries": queries }))

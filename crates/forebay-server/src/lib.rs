@@ -64,7 +64,11 @@ impl Server {
                 "The HTTP server has no authentication and no TLS yet, so it listens on 127.0.0.1 or [::1] only; put a proxy that has both in front of it.",
             ));
         }
-        let failed = |e| Error::new(&codes::ADDRESS, format!("cannot listen on {address}")).caused_by(e);
+        let failed = |e| {
+            Error::new(&codes::ADDRESS, format!("cannot listen on {address}")).caused_by(e).with_hint(
+                "Another program listens there. Stop it, or choose another address with `--http`, for example `--http 127.0.0.1:8081`.",
+            )
+        };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         Ok(Self { listener, address })
@@ -85,6 +89,9 @@ impl Server {
 
 fn router(shown: Shown) -> Router {
     Router::new()
+        .route("/", get(api::end_points))
+        .route("/api/v1", get(api::end_points))
+        .route("/api/v1/", get(api::end_points))
         .route("/health", get(health::health))
         .route("/metrics", get(metrics::metrics))
         .route("/api/v1/pipeline", get(api::pipeline))
@@ -92,7 +99,7 @@ fn router(shown: Shown) -> Router {
         .route("/api/v1/queries/{name}", get(api::query))
         .route("/api/v1/queries/{name}/progress", get(api::progress))
         .route("/api/v1/ledger", get(api::ledger))
-        .fallback(async || problem(StatusCode::NOT_FOUND, "no such resource"))
+        .fallback(async || problem(StatusCode::NOT_FOUND, "no such resource; /api/v1 lists what there is"))
         .method_not_allowed_fallback(async || {
             problem(StatusCode::METHOD_NOT_ALLOWED, "this resource is read-only")
         })

@@ -63,7 +63,7 @@ impl Queries {
 impl Collector for Queries {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let encoder = &mut encoder;
-        let fates: [(&str, Fate); 11] = [
+        let fates: [(&str, Fate); 10] = [
             ("read", |ledger| ledger.read),
             ("emitted", |ledger| ledger.emitted),
             ("aggregated", |ledger| ledger.aggregated),
@@ -73,13 +73,15 @@ impl Collector for Queries {
             ("dropped", |ledger| ledger.dropped),
             ("quarantined", |ledger| ledger.quarantined),
             ("late", |ledger| ledger.late),
-            ("in_flight", |ledger| ledger.in_flight),
             ("replayed", |ledger| ledger.replayed),
         ];
         for (fate, count) in fates {
             let help = format!("Source records by fate: {fate}");
             self.each(encoder, &format!("records_{fate}"), &help, false, |status| count(&status.ledger))?;
         }
+        self.each(encoder, "records_in_flight", "Source records whose fate is open", true, |status| {
+            status.ledger.in_flight
+        })?;
         self.each(encoder, "rows_out", "Rows that the sink took", false, |status| status.ledger.rows_out)?;
         self.each(encoder, "bytes_read", "Bytes of record values", false, |status| status.ledger.bytes_read)?;
         self.each(encoder, "epoch", "Newest committed epoch", true, |status| {

@@ -16,8 +16,7 @@ use crate::talk;
 pub async fn connect(global: &Global, args: &BrokerArgs, more: &[(&str, &str)]) -> anyhow::Result<Client> {
     let mut options: BTreeMap<String, String> =
         more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let bootstrap = args.bootstrap.clone().unwrap_or_else(|| global.kafka.to_string());
-    options.insert("kafka.bootstrap.servers".to_owned(), bootstrap);
+    options.insert("kafka.bootstrap.servers".to_owned(), bootstrap(global, args));
     for option in &args.options {
         let (name, value) = option.split_once('=').context("an option is written KEY=VALUE")?;
         options.insert(name.to_owned(), value.to_owned());
@@ -26,7 +25,23 @@ pub async fn connect(global: &Global, args: &BrokerArgs, more: &[(&str, &str)]) 
     for warning in &config.warnings {
         talk::say(&format!("warning: {warning}"));
     }
-    Ok(Client::connect(config).await?)
+    Ok(Client::connect(config).await.map_err(|error| for_command(error, args))?)
+}
+
+/// The brokers that the arguments name, else the embedded log.
+pub fn bootstrap(global: &Global, args: &BrokerArgs) -> String {
+    args.bootstrap.clone().unwrap_or_else(|| global.kafka().to_string())
+}
+
+/// A failure to reach the broker, with what the person at the keyboard can do: a command tries once and ends.
+pub fn for_command(error: Error, args: &BrokerArgs) -> Error {
+    if error.code() != &codes::SOURCE_UNAVAILABLE {
+        return error;
+    }
+    error.with_hint(match args.bootstrap {
+        Some(_) => "Check that a broker runs there and that `--bootstrap` is right; `-X KEY=VALUE` gives what it needs for TLS or SASL.",
+        None => "Start the embedded log with `forebay run FILE` or `forebay log serve`, or name another with `--kafka ADDR` or `--bootstrap HOST:PORT`.",
+    })
 }
 
 /// Options of a source that are put together here rather than read from a file.

@@ -1,16 +1,19 @@
 //! What can be typed. The doc comment of an argument is its help.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use forebay_core::options::{parse_duration, parse_size};
+use forebay_core::trigger::Trigger;
 
 /// From device to dashboard in one binary: a Kafka-compatible log, streaming SQL with Spark's semantics, and
 /// exactly-once sinks.
 #[derive(Debug, Parser)]
 #[command(name = "forebay", version, arg_required_else_help = true, propagate_version = true)]
 #[command(
-    after_help = "Start with `forebay demo`. Every option can also be set as FOREBAY_<NAME> in the environment.\n\
+    after_help = "Start with `forebay demo`. Options that show a FOREBAY_… name can also be set by it in the environment.\n\
 Exit status: 0 done, 1 failed, 2 wrong use."
 )]
 pub struct Cli {
@@ -29,15 +32,22 @@ pub struct Global {
     /// Where REST, metrics and health listen (loopback only)
     #[arg(long, global = true, env = "FOREBAY_HTTP", default_value = "127.0.0.1:8080", value_name = "ADDR")]
     pub http: SocketAddr,
-    /// Where the embedded log listens for Kafka clients (loopback only)
-    #[arg(long, global = true, env = "FOREBAY_KAFKA", default_value = "127.0.0.1:9092", value_name = "ADDR")]
-    pub kafka: SocketAddr,
+    /// The embedded log's address (loopback only). Not given: where the pipeline's sources read, else 127.0.0.1:9092
+    #[arg(long, global = true, env = "FOREBAY_KAFKA", value_name = "ADDR")]
+    pub kafka: Option<SocketAddr>,
     /// What to tell on stderr: error, warn, info, debug, or a filter such as `forebay_engine=debug`
     #[arg(long, global = true, env = "FOREBAY_LOG", default_value = "info", value_name = "LEVEL")]
     pub log_level: String,
     /// How to tell it
     #[arg(long, global = true, env = "FOREBAY_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     pub log_format: LogFormat,
+}
+
+impl Global {
+    /// The embedded log's address where no pipeline names one: Kafka's usual port.
+    pub fn kafka(&self) -> SocketAddr {
+        self.kafka.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 9092)))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -86,9 +96,24 @@ pub struct RunArgs {
     /// Run only these queries (all if not given)
     #[arg(long = "query", value_name = "NAME")]
     pub queries: Vec<String>,
-    /// Use this trigger for all queries instead of the file's: availableNow, once, or an interval such as "1 second"
-    #[arg(long, value_name = "TRIGGER")]
-    pub trigger: Option<String>,
+    /// Use this trigger for all queries instead of the file's: availableNow, once, default, or an interval such as
+    /// "1 second"
+    #[arg(long, value_name = "TRIGGER", value_parser = trigger)]
+    pub trigger: Option<Trigger>,
+    /// Whether this process serves the log that its sources read from
+    #[arg(long, env = "FOREBAY_EMBEDDED_LOG", default_value = "auto", value_name = "WHEN")]
+    pub embedded_log: EmbeddedLog,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum EmbeddedLog {
+    /// If a source names a loopback address and nobody listens there
+    #[default]
+    Auto,
+    /// At the loopback address that the sources name; an address that is taken is an error
+    Always,
+    /// Never: every address is a Kafka elsewhere, waited for while it is down
+    Never,
 }
 
 #[derive(Debug, Args)]
@@ -102,12 +127,12 @@ pub struct DemoArgs {
     /// Which system to show
     #[arg(default_value = "plant")]
     pub name: String,
-    /// Events per second
-    #[arg(long, default_value_t = 20.0, value_name = "N")]
+    /// Events per second; 0 for as many as go
+    #[arg(long, default_value_t = 20.0, value_name = "N", value_parser = rate)]
     pub rate: f64,
     /// Stop by itself after this time, for example "30 seconds"
-    #[arg(long = "for", value_name = "DURATION")]
-    pub duration: Option<String>,
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    pub duration: Option<Duration>,
 }
 
 #[derive(Debug, Args)]
@@ -124,11 +149,11 @@ pub struct QueryArgs {
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub limit: usize,
     /// Most time to spend, for example "1 minute"
-    #[arg(long, default_value = "10 minutes", value_name = "DURATION")]
-    pub timeout: String,
+    #[arg(long, default_value = "10 minutes", value_name = "DURATION", value_parser = duration)]
+    pub timeout: Duration,
     /// Most memory to use, for example 2GiB
-    #[arg(long, default_value = "2GiB", value_name = "SIZE")]
-    pub memory: String,
+    #[arg(long, default_value = "2GiB", value_name = "SIZE", value_parser = size)]
+    pub memory: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -175,16 +200,16 @@ pub struct SimulateArgs {
     #[arg(long, default_value = "iot_topic")]
     pub topic: String,
     /// Number of devices
-    #[arg(long, default_value_t = 3, value_name = "N")]
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub devices: u32,
     /// Events per second; 0 for as many as go
-    #[arg(long, default_value_t = 20.0, value_name = "N")]
+    #[arg(long, default_value_t = 20.0, value_name = "N", value_parser = rate)]
     pub rate: f64,
     /// Stop after this many events (never if not given)
     #[arg(long, value_name = "N")]
     pub count: Option<u64>,
     /// Make the topic with this many partitions if it is not there
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
     pub partitions: Option<i32>,
     /// Compression of the batches
     #[arg(long, default_value = "lz4", value_name = "none|gzip|snappy|lz4|zstd")]
@@ -193,16 +218,16 @@ pub struct SimulateArgs {
     #[arg(long, default_value = "plant")]
     pub shape: Shape,
     /// Share of events that are up to an hour old (0 to 1)
-    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE", value_parser = share)]
     pub late: f64,
     /// Share of events that are cut or altered so that they do not decode
-    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE", value_parser = share)]
     pub corrupt: f64,
     /// Share of events that are sent twice
-    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE", value_parser = share)]
     pub duplicate: f64,
     /// Share of events whose device's clock runs an hour fast
-    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE", value_parser = share)]
     pub fast_clock: f64,
     /// Start of the random numbers; printed, so that a run can be repeated
     #[arg(long, value_name = "N")]
@@ -289,7 +314,7 @@ pub enum LogCommand {
         /// Stop after this many records
         #[arg(short = 'n', long, value_name = "N")]
         count: Option<u64>,
-        /// How to print: table gives the value alone, json all of the record
+        /// How to print: table gives the value alone, csv and json all of the record
         #[arg(long, default_value = "table")]
         format: OutputFormat,
     },
@@ -312,4 +337,68 @@ pub enum CheckpointCommand {
         #[arg(short = 'n', long, default_value_t = 6, value_name = "N")]
         entries: usize,
     },
+}
+
+/// The value of an option that is a duration; the message of a refusal follows the option's name.
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text)
+        .ok_or_else(|| "expected a duration such as \"30 seconds\" or \"1 hour 30 minutes\"".to_owned())
+}
+
+fn size(text: &str) -> Result<usize, String> {
+    let bytes = parse_size(text).and_then(|bytes| usize::try_from(bytes).ok());
+    bytes.ok_or_else(|| "expected a size such as 512MiB or 2GiB".to_owned())
+}
+
+fn trigger(text: &str) -> Result<Trigger, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "availablenow" => Ok(Trigger::AvailableNow),
+        "once" => Ok(Trigger::Once),
+        "default" => Ok(Trigger::Default),
+        _ => parse_duration(text).map(Trigger::ProcessingTime).ok_or_else(|| {
+            "expected availableNow, once, default, or an interval such as \"1 second\"".to_owned()
+        }),
+    }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    number(text, 0.0, 1e9).ok_or_else(|| "expected a number of events a second, 0 to 1000000000".to_owned())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    number(text, 0.0, 1.0).ok_or_else(|| "expected a share from 0 (none) to 1 (all), such as 0.05".to_owned())
+}
+
+fn number(text: &str, least: f64, most: f64) -> Option<f64> {
+    text.trim().parse().ok().filter(|number| (least..=most).contains(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_value_names_its_option_and_what_it_takes() {
+        for (line, parts) in [
+            ("forebay simulate --corrupt 5", ["--corrupt", "0 (none) to 1 (all)"]),
+            ("forebay simulate --late=-0.1", ["--late", "0 (none) to 1 (all)"]),
+            ("forebay simulate --duplicate NaN", ["--duplicate", "0 (none) to 1 (all)"]),
+            ("forebay simulate --rate=-1", ["--rate", "events a second"]),
+            ("forebay simulate --rate inf", ["--rate", "events a second"]),
+            ("forebay simulate --devices 0", ["--devices", "1.."]),
+            ("forebay simulate --partitions 0", ["--partitions", "1.."]),
+            ("forebay demo --for 10", ["--for", "30 seconds"]),
+            ("forebay run x.yaml --trigger soon", ["--trigger", "availableNow"]),
+            ("forebay query x --timeout soon", ["--timeout", "30 seconds"]),
+            ("forebay query x --memory much", ["--memory", "2GiB"]),
+        ] {
+            let refused = Cli::try_parse_from(line.split(' ')).unwrap_err();
+            let said = refused.to_string();
+            assert_eq!(refused.exit_code(), 2, "{line}");
+            assert!(parts.iter().all(|part| said.contains(part)), "{line}: {said}");
+        }
+        let run = Cli::try_parse_from(["forebay", "run", "x.yaml", "--trigger", "2 seconds"]).unwrap();
+        let Command::Run(args) = run.command else { panic!("another command") };
+        assert_eq!(args.trigger, Some(Trigger::ProcessingTime(Duration::from_secs(2))));
+    }
 }

@@ -47,7 +47,7 @@ impl Devices {
         Self {
             random: fastrand::Rng::with_seed(seed),
             shape: args.shape,
-            count: args.devices.max(1),
+            count: args.devices,
             late: args.late,
             corrupt: args.corrupt,
             duplicate: args.duplicate,

@@ -1,10 +1,14 @@
 //! Hosting the embedded log inside a pipeline's process.
 //!
-//! A source uses the embedded log if its `kafka.bootstrap.servers` is the address at which this process would listen
-//! (`--kafka`). If somebody listens there already, that is the log (a `forebay log serve`, or an Apache Kafka), and
-//! the source reads from it over the network like from any other.
+//! A source that names one loopback address (`localhost:9092`, `127.0.0.1:19092`) needs nothing installed: if nobody
+//! listens there, this process serves the embedded log at that address. If somebody does (a `forebay log serve`, an
+//! Apache Kafka), that is the log, read over the network like any other. `--embedded-log` forces either, `--kafka`
+//! narrows the choice to one address. [`serve_at`] decides from facts; [`crate::pipeline`] finds and tells them.
+//!
+//! What must stay true: an Apache Kafka that is only down is not replaced by an empty log. A query that has a
+//! checkpoint in a data folder without a log has read from elsewhere, so its address is waited for.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use forebay_core::error::codes;
@@ -16,6 +20,8 @@ use forebay_log::storage::{Log, LogOptions, TopicConfig};
 use forebay_storage::Door;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+use crate::cli::EmbeddedLog;
 
 /// The log and its server, running.
 pub struct Embedded {
@@ -38,9 +44,11 @@ impl Embedded {
         }
         let options = LogOptions::new(data.join("log"));
         let log = Log::open(options, door).map_err(failed)?;
-        let server = Server::bind(address, log.clone(), ServerOptions::default())
-            .await
-            .map_err(|e| Error::new(&codes::ADDRESS, format!("cannot listen on {address}")).caused_by(e))?;
+        let server = Server::bind(address, log.clone(), ServerOptions::default()).await.map_err(|e| {
+            Error::new(&codes::ADDRESS, format!("cannot listen on {address}")).caused_by(e).with_hint(
+                "Another program listens there. Stop it, or choose another address with `--kafka` (`--listen` of `log serve`) and write the same into `kafka.bootstrap.servers`.",
+            )
+        })?;
         let address = server.local_addr();
         let stop = CancellationToken::new();
         let task = tokio::spawn(server.run(stop.clone()));
@@ -76,33 +84,124 @@ fn failed(error: LogError) -> Error {
     Error::new(code, "the embedded log cannot be opened").caused_by(error)
 }
 
-/// True if `bootstrap` names exactly the address `listen`.
-pub fn is_this_process(bootstrap: &str, listen: SocketAddr) -> bool {
+/// An address that a source names and this process could serve.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate {
+    /// The address.
+    pub address: SocketAddr,
+    /// Somebody listens there already.
+    pub is_taken: bool,
+    /// A query that reads from it has gone on from records that the log of this data folder never had.
+    pub is_foreign: bool,
+}
+
+/// The loopback address that `bootstrap` names, if it names exactly one: `localhost` or an IP address, with its port.
+/// `kafka` says which of its addresses `localhost` is.
+pub fn loopback(bootstrap: &str, kafka: Option<SocketAddr>) -> Option<SocketAddr> {
+    let (host, port) = only_server(bootstrap)?.rsplit_once(':')?;
+    let port: u16 = port.parse().ok().filter(|port| *port > 0)?;
+    let ip = if host.eq_ignore_ascii_case("localhost") {
+        let chosen = kafka.filter(|kafka| kafka.port() == port && kafka.ip().is_loopback());
+        chosen.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |kafka| kafka.ip())
+    } else {
+        host.trim_start_matches('[').trim_end_matches(']').parse().ok()?
+    };
+    ip.is_loopback().then_some(SocketAddr::new(ip, port))
+}
+
+/// The one server of a list that names one, `host:port`.
+pub fn only_server(bootstrap: &str) -> Option<&str> {
     let mut servers = bootstrap.split(',').map(str::trim).filter(|server| !server.is_empty());
-    let (Some(server), None) = (servers.next(), servers.next()) else { return false };
-    let Some((host, port)) = server.rsplit_once(':') else { return false };
-    if port.parse() != Ok(listen.port()) {
-        return false;
+    let (Some(server), None) = (servers.next(), servers.next()) else { return None };
+    server.rsplit("://").next()
+}
+
+/// Where the embedded log listens; `None` if every source reads from elsewhere.
+///
+/// # Errors
+/// `WRONG_USE` if sources name several addresses of which one process can serve only one, or none where it must.
+pub fn serve_at(
+    mode: EmbeddedLog,
+    kafka: Option<SocketAddr>,
+    candidates: &[Candidate],
+) -> Result<Option<SocketAddr>> {
+    let serves = |candidate: &&Candidate| match mode {
+        EmbeddedLog::Never => false,
+        EmbeddedLog::Always => true,
+        EmbeddedLog::Auto => !candidate.is_taken && !candidate.is_foreign,
+    };
+    let chosen = candidates.iter().filter(serves).map(|candidate| candidate.address);
+    let mut addresses: Vec<SocketAddr> =
+        chosen.filter(|address| kafka.is_none_or(|kafka| kafka == *address)).collect();
+    addresses.sort();
+    addresses.dedup();
+    match addresses.as_slice() {
+        [] if mode == EmbeddedLog::Always => {
+            let wanted = kafka.map_or_else(|| "a loopback address".to_owned(), |kafka| kafka.to_string());
+            Err(Error::new(&codes::WRONG_USE, format!("no source reads from {wanted}")).with_hint(
+                "The embedded log serves sources that name it in `kafka.bootstrap.servers`, such as localhost:9092, without TLS or SASL.",
+            ))
+        }
+        [] => Ok(None),
+        [address] => Ok(Some(*address)),
+        several => {
+            let names: Vec<String> = several.iter().map(ToString::to_string).collect();
+            let message =
+                format!("sources name several addresses where nobody listens: {}", names.join(", "));
+            Err(Error::new(&codes::WRONG_USE, message).with_hint(
+                "One process serves one log. Write the same address in each source, start the other Kafka first, or say with `--kafka ADDR` which address is the embedded log's.",
+            ))
+        }
     }
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || (host, listen.port())
-            .to_socket_addrs()
-            .is_ok_and(|mut addresses| addresses.any(|address| address.ip() == listen.ip()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn address(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    fn free(text: &str) -> Candidate {
+        Candidate { address: address(text), is_taken: false, is_foreign: false }
+    }
+
     #[test]
-    fn only_the_own_address_is_embedded() {
-        let listen: SocketAddr = "127.0.0.1:9092".parse().unwrap();
-        for own in ["localhost:9092", "127.0.0.1:9092", " localhost:9092 "] {
-            assert!(is_this_process(own, listen), "{own}");
+    fn one_loopback_address_can_be_served() {
+        for own in ["localhost:9092", "127.0.0.1:9092", " localhost:9092, ", "PLAINTEXT://LocalHost:9092"] {
+            assert_eq!(loopback(own, None), Some(address("127.0.0.1:9092")), "{own}");
         }
-        for other in ["localhost:9093", "10.0.0.1:9092", "localhost:9092,other:9092", "localhost", ""] {
-            assert!(!is_this_process(other, listen), "{other}");
+        assert_eq!(loopback("[::1]:19092", None), Some(address("[::1]:19092")));
+        assert_eq!(loopback("localhost:9092", Some(address("[::1]:9092"))), Some(address("[::1]:9092")));
+        for other in
+            ["10.0.0.1:9092", "kafka:9092", "localhost:9092,localhost:9093", "localhost", "localhost:0", ""]
+        {
+            assert_eq!(loopback(other, None), None, "{other}");
         }
+    }
+
+    #[test]
+    fn any_free_loopback_address_is_served_and_a_taken_one_is_read() {
+        let served = |mode, candidates: &[Candidate]| serve_at(mode, None, candidates).unwrap();
+        let (one, other) = (free("127.0.0.1:19092"), free("127.0.0.1:9092"));
+        let taken = Candidate { is_taken: true, ..one };
+        let foreign = Candidate { is_foreign: true, ..one };
+        assert_eq!(served(EmbeddedLog::Auto, &[one, one]), Some(one.address));
+        assert_eq!(served(EmbeddedLog::Auto, &[taken]), None);
+        assert_eq!(served(EmbeddedLog::Auto, &[foreign]), None, "a Kafka that is down is waited for");
+        assert_eq!(served(EmbeddedLog::Auto, &[taken, other]), Some(other.address));
+        assert_eq!(served(EmbeddedLog::Always, &[taken]), Some(one.address), "and the bind will fail");
+        assert_eq!(served(EmbeddedLog::Never, &[one]), None);
+    }
+
+    #[test]
+    fn one_process_serves_one_address_and_the_flag_says_which() {
+        let both = [free("127.0.0.1:9092"), free("127.0.0.1:9093")];
+        assert_eq!(serve_at(EmbeddedLog::Auto, None, &both).unwrap_err().code(), &codes::WRONG_USE);
+        let kafka = Some(both[1].address);
+        assert_eq!(serve_at(EmbeddedLog::Auto, kafka, &both).unwrap(), kafka);
+        assert_eq!(serve_at(EmbeddedLog::Auto, Some(address("127.0.0.1:1")), &both).unwrap(), None);
+        assert!(serve_at(EmbeddedLog::Always, Some(address("127.0.0.1:1")), &both).is_err());
     }
 }

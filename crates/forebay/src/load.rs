@@ -8,7 +8,8 @@ use anyhow::Context;
 use forebay_connectors::sinks::{self, SinkContext};
 use forebay_connectors::{formats, sources};
 use forebay_core::clock::SystemClock;
-use forebay_core::config::{self, Lookup, Pipeline, Problem, QueryConfig, SourceConfig};
+use forebay_core::config::{self, Draft, Lookup, Pipeline, Problem, QueryConfig, SourceConfig};
+use forebay_core::error::codes;
 use forebay_core::format::Format;
 use forebay_core::source::Wanted;
 use forebay_core::{Error, Result};
@@ -43,7 +44,7 @@ pub fn load_or_explain(path: &Path) -> anyhow::Result<Option<Loaded>> {
 
 fn read(path: &Path) -> anyhow::Result<String> {
     let unreadable = |detail: String| {
-        Error::new(&forebay_core::error::codes::FILE_UNREADABLE, "the pipeline file cannot be read")
+        Error::new(&codes::FILE_UNREADABLE, "the pipeline file cannot be read")
             .at(path.display())
             .with_detail(detail)
     };
@@ -55,52 +56,101 @@ fn read(path: &Path) -> anyhow::Result<String> {
     String::from_utf8(bytes).map_err(|e| unreadable(e.to_string())).context("a pipeline file is UTF-8 text")
 }
 
-/// Checks and plans a pipeline.
+/// Checks and plans a pipeline. What is wrong in one part hides nothing that is wrong in another, and is told once:
+/// of a part that was refused already only further bad values count, and SQL that names it is only parsed.
 pub fn load(text: &str, name: &str) -> Result<Loaded, Vec<Problem>> {
     let env = |variable: &str| std::env::var(variable).ok();
     let file = |path: &str| std::fs::read_to_string(path).map_err(|e| e.to_string());
-    let pipeline = config::parse(text, name, &registry(), &Lookup { env: &env, file: &file })?;
+    let mut draft = config::draft(text, name, &registry(), &Lookup { env: &env, file: &file });
+    let mut problems = std::mem::take(&mut draft.problems);
+    let Some(pipeline) = draft.pipeline.take() else { return Err(problems) };
+    problems.extend(unbuildable(&draft, &pipeline, name));
+    let plans = planned(&mut draft, &pipeline, text, name, &mut problems);
+    if problems.is_empty() {
+        return Ok(Loaded { pipeline, plans });
+    }
+    problems.sort_by_key(|problem| (problem.line, problem.column));
+    Err(problems)
+}
+
+/// Plans every view and query, as far as it can be planned.
+fn planned(
+    draft: &mut Draft,
+    pipeline: &Pipeline,
+    text: &str,
+    name: &str,
+    problems: &mut Vec<Problem>,
+) -> Vec<Arc<StreamPlan>> {
     let in_sql = |error: SqlError, place: (usize, usize), sql: &str| {
         let offset = error.place.map_or(0, |place| offset_of(sql, place));
         Problem::within(error.error, text, name, place, sql, offset, 1)
     };
-    let mut problems = Vec::new();
     let mut catalog = Catalog::new();
     for source in &pipeline.sources {
-        if let Err(error) = columns(source).and_then(|columns| catalog.add_source(&source.name, columns)) {
-            problems.push(Problem::at(error, name, source.place, 1));
-        }
+        // A source whose columns are not known still has its name, for "did you mean".
+        let columns = columns(source).unwrap_or_else(|error| {
+            if draft.is_sound("source", &source.name) {
+                problems.push(Problem::at(error, name, source.place, 1));
+            }
+            draft.unknown.push(source.name.clone());
+            SourceColumns::Envelope { headers: false }
+        });
+        // Names that are taken twice were reported by the parser.
+        let _ = catalog.add_source(&source.name, columns);
     }
     for view in &pipeline.views {
-        let added = catalog.add_view(&view.name, &view.sql).map_err(SqlError::from);
-        let sql = format!("SELECT * FROM `{}`", view.name);
-        if let Err(error) = added.and_then(|()| plan::plan(&catalog, &sql, Some(&FromJson))) {
-            problems.push(in_sql(error, view.place, &view.sql));
+        let _ = catalog.add_view(&view.name, &view.sql);
+        let by_name = format!("SELECT * FROM `{}`", view.name);
+        if let Err(error) = plan::plan(&catalog, &by_name, Some(&FromJson)) {
+            if tells(&error, &view.sql, &draft.unknown) {
+                problems.push(in_sql(error, view.place, &view.sql));
+            }
+            draft.unknown.push(view.name.clone());
         }
     }
     let mut plans = Vec::new();
     for query in &pipeline.queries {
         match plan::plan(&catalog, &query.sql, Some(&FromJson)) {
             Ok(plan) => plans.push(Arc::new(plan)),
-            Err(error) => problems.push(in_sql(error, query.place, &query.sql)),
+            Err(error) if tells(&error, &query.sql, &draft.unknown) => {
+                problems.push(in_sql(error, query.place, &query.sql));
+            }
+            Err(_) => {}
         }
     }
-    problems.extend(built(&pipeline, name));
-    if problems.is_empty() { Ok(Loaded { pipeline, plans }) } else { Err(problems) }
+    plans
 }
 
-/// What only the connectors themselves can refuse: options that do not fit together. Building touches nothing.
-fn built(pipeline: &Pipeline, name: &str) -> Vec<Problem> {
+/// True if an error is the text's own: where the SQL names something that is refused already, only its syntax counts.
+fn tells(error: &SqlError, sql: &str, unknown: &[String]) -> bool {
+    let word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+    let names = || sql.split(|c| !word(c)).filter(|name| !name.is_empty());
+    error.error.code() == &codes::SQL_SYNTAX
+        || !unknown.iter().any(|unknown| names().any(|name| name.eq_ignore_ascii_case(unknown)))
+}
+
+/// What only the connectors themselves can refuse: options that do not fit together. Building touches nothing. In a
+/// part that has problems already, what is missing may be what was misspelt: only values that are there count.
+fn unbuildable(draft: &Draft, pipeline: &Pipeline, name: &str) -> Vec<Problem> {
     let mut problems = Vec::new();
+    let tells = |what: &str, name: &str, error: &Error| {
+        draft.is_sound(what, name) || error.code() == &codes::BAD_VALUE
+    };
     for source in &pipeline.sources {
-        if let Err(error) = sources::build(&source.format, &source.options, Wanted::default(), None) {
-            problems.push(Problem::at(error, name, source.place, 1));
+        match sources::build(&source.format, &source.options, Wanted::default(), None) {
+            Err(error) if tells("source", &source.name, &error) => {
+                problems.push(Problem::at(error, name, source.place, 1));
+            }
+            _ => {}
         }
     }
     let context = SinkContext { data_dir: Path::new("."), door: Door::new(), clock: Arc::new(SystemClock) };
     for query in &pipeline.queries {
-        if let Err(error) = sinks::build(&query.format, &query.options, &context) {
-            problems.push(Problem::at(error, name, query.options_place, 1));
+        match sinks::build(&query.format, &query.options, &context) {
+            Err(error) if tells("query", &query.name, &error) => {
+                problems.push(Problem::at(error, name, query.options_place, 1));
+            }
+            _ => {}
         }
     }
     problems
@@ -130,5 +180,83 @@ pub fn checkpoint_folder(data: &Path, pipeline: &str, query: &QueryConfig) -> Pa
     match &query.checkpoint {
         Some(path) => data.join(path),
         None => data.join("checkpoints").join(pipeline).join(&query.name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        let problems = load(text, "p.yaml").err().unwrap_or_default();
+        config::render(&problems, text, "p.yaml", false)
+    }
+
+    /// A file with a good source `iot`, whose options end with `more`, and these queries.
+    fn file(more: &str, queries: &str) -> String {
+        format!(
+            "pipeline: p\nsources:\n  iot:\n    format: kafka\n    options: {{ kafka.bootstrap.servers: \"localhost:9092\", subscribe: t{more} }}\n\
+             \x20   value: json\n    schema: device_id STRING, temperature DOUBLE\nqueries:\n{queries}"
+        )
+    }
+
+    #[test]
+    fn every_example_is_valid() {
+        let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+        let mut loaded = 0;
+        for entry in std::fs::read_dir(examples).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "yaml") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let name = path.display().to_string();
+                if let Err(problems) = load(&text, &name) {
+                    panic!("{}", config::render(&problems, &text, &name, false));
+                }
+                loaded += 1;
+            }
+        }
+        assert!(loaded > 0, "there are examples");
+        let readme =
+            std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md")).unwrap();
+        let block = readme.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+        assert_eq!(refused(block), "0 problems in p.yaml\n", "the README's pipeline");
+    }
+
+    #[test]
+    fn wrong_options_hide_no_wrong_sql_and_no_other_wrong_options() {
+        let queries = "  a:\n    sql: SELECT tempature FROM iot\n    format: console\n    options: { numRow: 3 }\n\
+                       \x20 b:\n    sql: SELECT * FROM iott\n    format: consle\n\
+                       \x20 c:\n    sql: SELEC 1\n    format: delta\n    options: { path: \"s3://x\" }\n";
+        let told = refused(&file("/../x, startingOfsets: latest", queries));
+        for part in [
+            "startingOffsets",
+            "no name of a topic",
+            "tempature",
+            "numRows",
+            "iott",
+            "console",
+            "FB-4001",
+            "s3://x",
+        ] {
+            assert!(told.contains(part), "`{part}` is missing in\n{told}");
+        }
+        assert!(told.ends_with("8 problems in p.yaml\n"), "{told}");
+    }
+
+    #[test]
+    fn what_follows_from_a_problem_is_not_told_again() {
+        let source = "pipeline: p\nsources:\n  iot:\n    format: kafka\n    options: { kafka.bootstrap.servers: \"localhost:9092\", subscribe: t }\n    value: json\n    schema: device_id STRNG\n";
+        let rest = "views:\n  hot: SELECT * FROM iot WHERE temperature > 70\nqueries:\n  a: { sql: SELECT device_id FROM hot, format: console }\n\
+                    \x20 b: { sql: SELECT device_id FROM iot, format: console }\n";
+        let told = refused(&format!("{source}{rest}"));
+        assert!(told.ends_with("1 problem in p.yaml\n") && told.contains("STRNG"), "{told}");
+    }
+
+    #[test]
+    fn an_illegal_topic_name_is_refused_before_anything_runs() {
+        let queries = "  a: { sql: SELECT * FROM iot, format: console }\n";
+        let told = refused(&file("/../x", queries));
+        assert!(told.contains("t/../x") && told.contains("FB-1005"), "{told}");
+        assert_eq!(load(&file("", queries), "p.yaml").map(|loaded| loaded.plans.len()).ok(), Some(1));
     }
 }

@@ -13,6 +13,7 @@ mod json;
 mod load;
 mod pipeline;
 mod registry;
+mod standing;
 mod tables;
 mod talk;
 

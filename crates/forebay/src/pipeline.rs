@@ -2,17 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use forebay_connectors::sinks::SinkContext;
 use forebay_connectors::{sinks, sources};
 use forebay_core::clock::{Clock, SystemClock};
 use forebay_core::config::{QueryConfig, SourceConfig};
 use forebay_core::error::codes;
+use forebay_core::format::BadRecordMode;
 use forebay_core::limits::Limits;
+use forebay_core::source::Wanted;
 use forebay_core::trigger::Trigger;
 use forebay_core::{Error, Result};
+use forebay_engine::plan::StreamPlan;
 use forebay_engine::quarantine::{self, Quarantine};
 use forebay_engine::query::{QueryHandle, QueryOptions};
 use forebay_engine::status::QueryStatus;
@@ -23,10 +28,13 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::Global;
-use crate::embedded::{self, Embedded};
+use crate::cli::{EmbeddedLog, Global};
+use crate::embedded::{self, Candidate, Embedded};
 use crate::load::{self, Loaded};
-use crate::talk;
+use crate::{standing, talk};
+
+/// How long somebody who listens on this machine may take to accept a connection.
+const KNOCK: Duration = Duration::from_secs(1);
 
 /// How a run differs from what the file says.
 #[derive(Clone, Debug, Default)]
@@ -35,10 +43,13 @@ pub struct Overrides {
     pub queries: Vec<String>,
     /// This trigger for every query.
     pub trigger: Option<Trigger>,
+    /// Whether this process serves the log.
+    pub embedded_log: EmbeddedLog,
 }
 
 /// A started pipeline.
 pub struct Running {
+    started: Instant,
     embedded: Option<Embedded>,
     queries: Vec<(String, QueryHandle)>,
     http: SocketAddr,
@@ -48,26 +59,25 @@ pub struct Running {
 
 /// Starts everything and returns when all of it listens and runs.
 pub async fn start(global: &Global, loaded: &Loaded, overrides: &Overrides) -> Result<Running> {
+    let started = Instant::now();
     let pipeline = &loaded.pipeline;
     refuse_unknown(&overrides.queries, &pipeline.queries)?;
+    let chosen: Vec<Chosen<'_>> = chosen(loaded, &overrides.queries)?;
     let door = Door::new();
     door.create_dir_all(&global.data).map_err(|e| {
         Error::new(&codes::STORAGE, "the data folder cannot be made").at(global.data.display()).caused_by(e)
     })?;
     let server = Server::bind(global.http).await?;
-    let embedded = host_log(global, &pipeline.sources, &door).await?;
-    let log = embedded.as_ref().map(|embedded| &embedded.log);
+    let embedded = host_log(global, &pipeline.name, overrides.embedded_log, &chosen, &door).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let context = SinkContext { data_dir: &global.data, door: door.clone(), clock: clock.clone() };
     let mut queries = Vec::new();
-    for (query, plan) in pipeline.queries.iter().zip(&loaded.plans) {
-        if !overrides.queries.is_empty() && !overrides.queries.contains(&query.name) {
-            continue;
-        }
-        let source = source_of(&pipeline.sources, plan.source())?;
+    for Chosen { query, plan, source } in chosen {
         let trigger = overrides.trigger.unwrap_or(query.trigger);
         sources::check_trigger(&source.options, trigger)?;
-        let in_place = log.filter(|_| reads_embedded(source, global.kafka)).cloned();
+        let in_place =
+            embedded.as_ref().filter(|embedded| own_address(source, global.kafka) == Some(embedded.address));
+        let in_place = in_place.map(|embedded| embedded.log.clone());
         let quarantine = Quarantine::open(
             quarantine::folder(&global.data, &pipeline.name, &query.name),
             door.clone(),
@@ -77,7 +87,7 @@ pub async fn start(global: &Global, loaded: &Loaded, overrides: &Overrides) -> R
             pipeline: pipeline.name.clone(),
             name: query.name.clone(),
             plan: plan.clone(),
-            source: sources::build(&source.format, &source.options, plan.wanted(), in_place)?,
+            source: sources::build(&source.format, &source.options, wanted(plan, source), in_place)?,
             format: load::format_of(source)?,
             sink: sinks::build(&query.format, &query.options, &context)?,
             trigger,
@@ -100,7 +110,7 @@ pub async fn start(global: &Global, loaded: &Loaded, overrides: &Overrides) -> R
         queries: statuses.into(),
     };
     let server = tokio::spawn(server.run(shown, stop_server.clone()));
-    let running = Running { embedded, queries, http, server, stop_server };
+    let running = Running { started, embedded, queries, http, server, stop_server };
     talk::say(&format!("ready {}", running.addresses()));
     Ok(running)
 }
@@ -119,8 +129,10 @@ impl Running {
         self.queries.iter().map(|(_, query)| query.status()).collect()
     }
 
-    /// Waits until all queries have ended, or until `stop`: then each ends after the epoch it is in.
+    /// Waits until all queries have ended, or until `stop`: then each ends after the epoch it is in. Says what each
+    /// has done.
     pub async fn finish(self, stop: impl Future<Output = ()>) -> Result<ExitCode> {
+        let statuses = self.statuses();
         let stops: Vec<_> = self.queries.iter().map(|(_, query)| query.stopper()).collect();
         let ends =
             join_all(self.queries.into_iter().map(|(name, query)| async move { (name, query.join().await) }));
@@ -137,6 +149,9 @@ impl Running {
         let _ = self.server.await;
         if let Some(embedded) = self.embedded {
             embedded.stop().await?;
+        }
+        for status in statuses {
+            talk::say(&standing::ended(&status.borrow(), self.started.elapsed()));
         }
         let mut code = ExitCode::SUCCESS;
         for (name, outcome) in outcomes {
@@ -165,28 +180,96 @@ pub async fn stop_signal() {
     drop(tokio::signal::ctrl_c().await);
 }
 
-/// Starts the embedded log if a source reads from this process's own address and nobody else serves it.
-async fn host_log(global: &Global, sources: &[SourceConfig], door: &Door) -> Result<Option<Embedded>> {
-    let own: Vec<&SourceConfig> =
-        sources.iter().filter(|source| reads_embedded(source, global.kafka)).collect();
-    if own.is_empty() {
-        return Ok(None);
+/// A query that is run, with what it reads.
+struct Chosen<'a> {
+    query: &'a QueryConfig,
+    plan: &'a Arc<StreamPlan>,
+    source: &'a SourceConfig,
+}
+
+/// The queries of these names; all if there are none.
+fn chosen<'a>(loaded: &'a Loaded, names: &[String]) -> Result<Vec<Chosen<'a>>> {
+    let queries = loaded.pipeline.queries.iter().zip(&loaded.plans);
+    queries
+        .filter(|(query, _)| names.is_empty() || names.contains(&query.name))
+        .map(|(query, plan)| {
+            Ok(Chosen { query, plan, source: source_of(&loaded.pipeline.sources, plan.source())? })
+        })
+        .collect()
+}
+
+/// Starts the embedded log if [`embedded::serve_at`] says so, and says in any case where local sources read from.
+async fn host_log(
+    global: &Global,
+    pipeline: &str,
+    mode: EmbeddedLog,
+    chosen: &[Chosen<'_>],
+    door: &Door,
+) -> Result<Option<Embedded>> {
+    let mut candidates: Vec<Candidate> = Vec::new();
+    for Chosen { query, source, .. } in chosen {
+        let Some(address) = own_address(source, global.kafka) else { continue };
+        let is_foreign = is_foreign(&global.data, pipeline, query);
+        match candidates.iter_mut().find(|candidate| candidate.address == address) {
+            Some(candidate) => candidate.is_foreign |= is_foreign,
+            None => candidates.push(Candidate { address, is_taken: is_taken(source).await, is_foreign }),
+        }
     }
-    if tokio::net::TcpStream::connect(global.kafka).await.is_ok() {
-        tracing::info!(address = %global.kafka, "a log is served there already: reading from it");
-        return Ok(None);
+    let served = embedded::serve_at(mode, global.kafka, &candidates)?;
+    for Candidate { address, is_taken, is_foreign } in candidates {
+        talk::say(&match served {
+            Some(served) if served == address => {
+                format!(
+                    "log: serving the embedded log at {address}, under {}",
+                    global.data.join("log").display()
+                )
+            }
+            _ if is_taken => format!("log: a Kafka listens at {address} already, reading from it"),
+            _ if is_foreign && mode == EmbeddedLog::Auto => format!(
+                "log: nobody listens at {address}; the checkpoint comes from a Kafka elsewhere, so it is waited for (--embedded-log always serves an embedded log there)"
+            ),
+            _ => format!("log: nobody listens at {address} yet, waiting for a Kafka there"),
+        });
     }
-    let embedded = Embedded::start(&global.data, global.kafka, door.clone()).await?;
-    for source in own {
-        embedded.make_topics(&source.options)?;
+    let Some(address) = served else { return Ok(None) };
+    let embedded = Embedded::start(&global.data, address, door.clone()).await?;
+    for Chosen { source, .. } in chosen {
+        if own_address(source, global.kafka) == Some(address) {
+            embedded.make_topics(&source.options)?;
+        }
     }
     Ok(Some(embedded))
 }
 
-fn reads_embedded(source: &SourceConfig, listen: SocketAddr) -> bool {
+/// The loopback address that a source reads from, if the embedded log could stand there: it speaks neither TLS nor SASL.
+fn own_address(source: &SourceConfig, kafka: Option<SocketAddr>) -> Option<SocketAddr> {
+    let options = source.options.passed_on();
+    let protocol = options.get("kafka.security.protocol");
+    if source.format != "kafka" || protocol.is_some_and(|it| !it.trim().eq_ignore_ascii_case("PLAINTEXT")) {
+        return None;
+    }
+    embedded::loopback(options.get("kafka.bootstrap.servers")?, kafka)
+}
+
+/// True if somebody listens where the source reads. Asked by the name in the file: `localhost` may be `[::1]`.
+async fn is_taken(source: &SourceConfig) -> bool {
     let bootstrap = source.options.passed_on().get("kafka.bootstrap.servers");
-    source.format == "kafka"
-        && bootstrap.is_some_and(|bootstrap| embedded::is_this_process(bootstrap, listen))
+    let Some(server) = bootstrap.and_then(|bootstrap| embedded::only_server(bootstrap)) else { return false };
+    matches!(tokio::time::timeout(KNOCK, tokio::net::TcpStream::connect(server)).await, Ok(Ok(_)))
+}
+
+/// True if the query has a checkpoint although this data folder never had a log.
+fn is_foreign(data: &Path, pipeline: &str, query: &QueryConfig) -> bool {
+    let checkpoint = load::checkpoint_folder(data, pipeline, query).join("journal");
+    checkpoint.exists() && !data.join("log").exists()
+}
+
+/// What the query reads of an envelope, and what the quarantine keeps of a bad record so that a replay has it.
+fn wanted(plan: &StreamPlan, source: &SourceConfig) -> Wanted {
+    match &source.value {
+        Some(value) if value.mode == BadRecordMode::Quarantine => Wanted { keys: true, headers: true },
+        _ => plan.wanted(),
+    }
 }
 
 fn source_of<'a>(sources: &'a [SourceConfig], name: &str) -> Result<&'a SourceConfig> {

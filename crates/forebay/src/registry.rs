@@ -7,3 +7,11 @@ use forebay_core::config::Registry;
 pub fn registry() -> Registry<'static> {
     Registry { sources: sources::SPECS, sinks: sinks::SPECS, formats: formats::SPECS }
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn no_source_shares_an_option_name_with_a_decoder() {
+        assert_eq!(super::registry().conflicts(), Vec::<String>::new());
+    }
+}

@@ -67,7 +67,14 @@ impl Tables {
     }
 
     async fn delta(&self, path: &Path) -> Result<Arc<dyn TableProvider>> {
-        Ok(sinks::delta::read::table_provider(&self.data.join(path)).await?.provider)
+        match sinks::delta::read::table_provider(&self.data.join(path)).await {
+            Ok(reading) => Ok(reading.provider),
+            Err(error) if error.code() == &codes::SQL_PLAN => Err(error.with_hint(format!(
+                "A query makes its table with its first rows: has it had any? Relative paths lie under {} (`--data`).",
+                self.data.display()
+            ))),
+            Err(error) => Err(error),
+        }
     }
 
     async fn source(&self, source: &SourceConfig) -> Result<Arc<dyn TableProvider>> {

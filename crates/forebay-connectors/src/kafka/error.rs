@@ -8,7 +8,9 @@ use kafka_protocol::error::{ParseResponseErrorCode, ResponseError};
 pub fn unavailable(address: &str, why: impl std::fmt::Display) -> Error {
     Error::new(&codes::SOURCE_UNAVAILABLE, format!("kafka at {address} does not answer"))
         .with_detail(why)
-        .with_hint(format!("Check that a broker runs at {address} and that `kafka.bootstrap.servers` is right."))
+        .with_hint(format!(
+            "Check that a broker runs at {address} and that `kafka.bootstrap.servers` is right."
+        ))
 }
 
 /// The credentials or the certificate were not accepted.

@@ -1,7 +1,8 @@
 //! From the tree of the file to the [`Pipeline`]: one function per kind of section, all problems gathered.
 //!
 //! A function that meets a problem reports it and goes on with what it has; it returns `None` only when nothing
-//! useful is left. The pipeline counts only if nothing was reported at all.
+//! useful is left. The pipeline counts only if nothing was reported at all; until then it is a [`Draft`], which says
+//! what of it can still be checked.
 
 use std::collections::HashMap;
 
@@ -11,7 +12,7 @@ use super::problems::Problems;
 use super::secrets::Lookup;
 use super::section::{Section, text_of};
 use super::yaml::{self, Entry, Kind, Node};
-use super::{Pipeline, Problem, QuarantineConfig, Registry, ViewConfig, WhenFull, query, source};
+use super::{Draft, Pipeline, Problem, QuarantineConfig, Registry, ViewConfig, WhenFull, query, source};
 use crate::error::{Error, codes};
 use crate::options::{parse_duration, parse_size};
 
@@ -31,9 +32,24 @@ pub fn parse(
     registry: &Registry<'_>,
     lookup: &Lookup<'_>,
 ) -> Result<Pipeline, Vec<Problem>> {
+    let draft = draft(text, file_name, registry, lookup);
+    match draft.pipeline {
+        Some(pipeline) if draft.problems.is_empty() => Ok(pipeline),
+        _ => Err(draft.problems),
+    }
+}
+
+/// Reads a pipeline file as far as it goes, so that its SQL and its connectors can be checked beside its problems.
+pub fn draft(text: &str, file_name: &str, registry: &Registry<'_>, lookup: &Lookup<'_>) -> Draft {
     let too_large = text.len() > MAX_BYTES;
     let shown = if too_large { "" } else { text };
-    let mut reading = Reading { problems: Problems::new(shown, file_name), registry, lookup: *lookup };
+    let mut reading = Reading {
+        problems: Problems::new(shown, file_name),
+        registry,
+        lookup: *lookup,
+        unsound: Vec::new(),
+        unknown: Vec::new(),
+    };
     if too_large {
         let message = format!("the file has {} bytes, more than {MAX_BYTES}", text.len());
         let error = Error::new(&codes::FILE_UNREADABLE, message).with_hint("Is this a pipeline file?");
@@ -41,15 +57,12 @@ pub fn parse(
     }
     let root = if too_large { None } else { yaml::read(&mut reading.problems) };
     let pipeline = root.and_then(|root| reading.pipeline(&root));
-    let found = reading.problems.into_found();
-    match pipeline {
-        Some(pipeline) if found.is_empty() => Ok(pipeline),
-        None if found.is_empty() => {
-            let error = Error::new(&codes::INTERNAL, "the file was refused without a reason");
-            Err(vec![Problem::at(error, file_name, (1, 1), 1)])
-        }
-        _ => Err(found),
+    let mut problems = reading.problems.into_found();
+    if pipeline.is_none() && problems.is_empty() {
+        let error = Error::new(&codes::INTERNAL, "the file was refused without a reason");
+        problems.push(Problem::at(error, file_name, (1, 1), 1));
     }
+    Draft { pipeline, problems, unsound: reading.unsound, unknown: reading.unknown }
 }
 
 /// What every part of the parsing has at hand.
@@ -57,6 +70,10 @@ pub(super) struct Reading<'a> {
     pub problems: Problems<'a>,
     pub registry: &'a Registry<'a>,
     pub lookup: Lookup<'a>,
+    /// As [`Draft::is_sound`] asks for it: what and name.
+    pub unsound: Vec<(&'static str, String)>,
+    /// As in [`Draft::unknown`].
+    pub unknown: Vec<String>,
 }
 
 impl Reading<'_> {
@@ -106,9 +123,17 @@ impl Reading<'_> {
         }
         let mut read_ones = Vec::new();
         for entry in section.entries().iter().take(MOST_NAMES) {
+            let before = self.problems.count();
             self.check_name(what, &entry.key, entry.key_span);
             self.check_unique(what, entry, names);
-            read_ones.extend(read(entry, &format!("{what} `{}`", entry.key), self));
+            match read(entry, &format!("{what} `{}`", entry.key), self) {
+                Some(one) => read_ones.push(one),
+                None if what != "query" => self.unknown.push(entry.key.clone()),
+                None => {}
+            }
+            if self.problems.count() > before {
+                self.unsound.push((what, entry.key.clone()));
+            }
         }
         read_ones
     }

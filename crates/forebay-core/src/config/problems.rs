@@ -85,6 +85,11 @@ impl<'a> Problems<'a> {
         });
     }
 
+    /// How many were found so far.
+    pub fn count(&self) -> usize {
+        self.found.len() + self.more
+    }
+
     /// Everything that was found, by place.
     pub fn into_found(mut self) -> Vec<Problem> {
         self.found.sort_by_key(|problem| (problem.line, problem.column));

@@ -40,7 +40,7 @@ pub(super) fn read(entry: &Entry, what: &str, reading: &mut Reading<'_>) -> Opti
         name: entry.key.clone(),
         sql,
         place,
-        format: connector?.name.to_owned(),
+        format: connector.map(|connector| connector.name.to_owned()).unwrap_or_default(),
         options,
         options_place: reading.problems.place(options_span.start),
         trigger,

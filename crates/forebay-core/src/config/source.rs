@@ -62,7 +62,12 @@ pub(super) fn read(entry: &Entry, what: &str, reading: &mut Reading<'_>) -> Opti
         _ => None,
     };
     let place = reading.problems.place(options_span.start);
-    Some(SourceConfig { name: entry.key.clone(), format: connector?.name.to_owned(), options, value, place })
+    let decodes = section.get("value").is_some() || section.get("schema").is_some();
+    if value.is_none() && decodes {
+        reading.unknown.push(entry.key.clone());
+    }
+    let format = connector.map(|connector| connector.name.to_owned()).unwrap_or_default();
+    Some(SourceConfig { name: entry.key.clone(), format, options, value, place })
 }
 
 /// The connector that a key names; an unknown one is reported with those that exist.

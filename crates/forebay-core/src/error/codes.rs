@@ -39,7 +39,7 @@ codes! {
         "A secret could not be read from the environment or its file.", "Set the variable or create the file; secrets never stand in the pipeline file itself.";
 
     SOURCE_UNAVAILABLE = "FB-2001", External, retry true, "source unavailable",
-        "The source does not answer.", "Check that the broker runs and that its address is right. Forebay keeps trying.";
+        "The source does not answer.", "Check that the broker runs and that its address is right. A running query keeps trying by itself.";
     SOURCE_REFUSED = "FB-2002", External, retry false, "source refused",
         "The source answered with a refusal that trying again will not change.", "Read the broker's words in the detail.";
     DATA_LOSS = "FB-2003", External, retry false, "records are gone",
@@ -53,7 +53,7 @@ codes! {
     DECODE_FAILFAST = "FB-3001", User, retry false, "record not decodable",
         "A record could not be decoded and the mode is FAILFAST.", "Mend the record or its producer, or use the mode `quarantine`, which sets such records aside.";
     QUARANTINE_FULL = "FB-3002", User, retry true, "quarantine full",
-        "The quarantine has reached its bound and its policy is to stop.", "Look at `forebay quarantine ls`, then replay or drop what is there, or raise `quarantine.maxBytes`.";
+        "The quarantine has reached its bound and its policy is to stop.", "Look at `forebay quarantine ls`, then drop what is not needed, or raise `quarantine.maxBytes`.";
     QUARANTINE_NOT_FOUND = "FB-3003", User, retry false, "no such quarantined record",
         "No record in the quarantine has this identifier.", "List them with `forebay quarantine ls`.";
 
@@ -70,7 +70,7 @@ codes! {
         "The query took more time, memory or rows than it is allowed.", "Ask for less with WHERE or LIMIT, or raise the limit.";
 
     SINK_UNAVAILABLE = "FB-5001", External, retry true, "sink unavailable",
-        "The sink does not answer or its storage refuses; nothing is dropped meanwhile.", "Forebay keeps trying with back-off; read the detail.";
+        "The sink does not answer or its storage refuses; nothing is dropped meanwhile.", "Read the detail. A running query keeps trying by itself.";
     SINK_SCHEMA = "FB-5002", User, retry false, "schema does not fit the table",
         "The query's columns do not fit the table that exists.", "Change the query, or set `mergeSchema: true` to add new columns.";
     SINK_CONFLICT = "FB-5003", External, retry true, "concurrent change of the table",
@@ -89,13 +89,16 @@ codes! {
         "A file of the checkpoint fails its checksum or has a hole.", "Restore it from a copy. Do not delete it: that would write rows again.";
     CHECKPOINT_VERSION = "FB-6004", User, retry false, "checkpoint of another version",
         "The checkpoint was written by a newer Forebay.", "Use that version, or a newer one.";
+    CHECKPOINT_NOT_FOUND = "FB-6005", User, retry false, "no checkpoint",
+        "There is no checkpoint in the folder: the query has not run yet, or it keeps its checkpoint elsewhere.",
+        "Run the pipeline once, or give the `--data` or the folder that it ran with.";
 
     LOG_LOCKED = "FB-7001", User, retry false, "log in use",
         "Another process has this log open.", "Stop it, or give another `--data`.";
     LOG_FAILED = "FB-7002", External, retry false, "log failed",
         "The embedded log cannot be opened or written.", "Read the detail: disk full, permissions or a damaged file.";
     ADDRESS = "FB-7003", User, retry false, "address unavailable",
-        "The address cannot be listened on.", "Choose another with `--kafka` or `--http`, or stop what uses it.";
+        "The address cannot be listened on.", "Another program listens there: stop it, or choose another address, for the log with `--kafka` (and in the source's `kafka.bootstrap.servers`), for REST and metrics with `--http`.";
 
     HTTP = "FB-8001", User, retry false, "request refused",
         "The HTTP request cannot be served.", "See the detail.";

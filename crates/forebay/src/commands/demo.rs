@@ -3,23 +3,25 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
-use forebay_core::Ledger;
-use forebay_core::options::parse_duration;
+use anyhow::bail;
+use forebay_core::trigger::Trigger;
 use forebay_engine::status::QueryStatus;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{BrokerArgs, DemoArgs, Global, Shape, SimulateArgs};
+use crate::cli::{BrokerArgs, DemoArgs, EmbeddedLog, Global, Shape, SimulateArgs};
 use crate::commands::simulate;
 use crate::pipeline::{self, Overrides};
-use crate::{broker, load, talk};
+use crate::{broker, load, standing, talk};
 
 /// The systems that can be shown: name and pipeline file.
 const DEMOS: &[(&str, &str)] = &[("plant", include_str!("../../../../examples/plant.yaml"))];
 
 /// The address in the examples.
 const EXAMPLE_ADDRESS: &str = "localhost:9092";
+
+/// How often the screen shows new alerts: a table of a few rows reads better than a table for each row.
+const SCREEN: Trigger = Trigger::ProcessingTime(Duration::from_secs(1));
 
 /// How often the demo says how it stands.
 const REPORT: Duration = Duration::from_secs(5);
@@ -29,16 +31,16 @@ pub async fn run(global: &Global, args: &DemoArgs) -> anyhow::Result<ExitCode> {
         let known: Vec<&str> = DEMOS.iter().map(|(name, _)| *name).collect();
         bail!("there is no demo `{}`; there is {}", args.name, known.join(", "));
     };
-    let duration =
-        args.duration.as_deref().map(|text| parse_duration(text).context("a duration reads \"30 seconds\""));
-    let duration = duration.transpose()?;
-    let text = text.replace(EXAMPLE_ADDRESS, &global.kafka.to_string());
+    let text = text.replace(EXAMPLE_ADDRESS, &global.kafka().to_string());
     let Ok(loaded) = load::load(&text, name) else {
         bail!("the example file is not valid; please report it")
     };
     let global = Global { data: global.data.join("demo").join(name), ..global.clone() };
     introduce(name, &global, args.rate);
-    let running = pipeline::start(&global, &loaded, &Overrides::default()).await?;
+    // A Kafka that listens there is somebody's own: the demo does not write into it.
+    let overrides =
+        Overrides { embedded_log: EmbeddedLog::Always, trigger: Some(SCREEN), ..Overrides::default() };
+    let running = pipeline::start(&global, &loaded, &overrides).await?;
     let stop = CancellationToken::new();
     let simulated = SimulateArgs {
         broker: BrokerArgs { bootstrap: None, options: Vec::new() },
@@ -63,7 +65,7 @@ pub async fn run(global: &Global, args: &DemoArgs) -> anyhow::Result<ExitCode> {
     let reports = tokio::spawn(report(running.statuses(), stop.clone()));
     let ended = async {
         let timer = async {
-            match duration {
+            match args.duration {
                 Some(duration) => tokio::time::sleep(duration).await,
                 None => std::future::pending().await,
             }
@@ -82,10 +84,8 @@ pub async fn run(global: &Global, args: &DemoArgs) -> anyhow::Result<ExitCode> {
         }
         tokio::time::sleep(Duration::from_millis(1500)).await;
     };
-    let statuses = running.statuses();
     let code = running.finish(ended).await?;
     let _ = reports.await;
-    talk::say(&format!("ended: {}", standing(&statuses)));
     Ok(code)
 }
 
@@ -93,9 +93,9 @@ fn introduce(name: &str, global: &Global, rate: f64) {
     let data = global.data.display();
     talk::say(&format!(
         "demo `{name}`: 3 simulated devices send {rate} events a second into the embedded log; one in a hundred is damaged on purpose.\n\
-         Readings above 70 degrees appear below as they happen; every reading goes to a Delta table. Ctrl-C stops.\n\
+         Readings above 70 degrees appear below, a table each second; every reading goes to a Delta table. Ctrl-C stops.\n\
          While it runs, in another terminal:\n  \
-           forebay --data {data} query \"SELECT device_id, AVG(temperature) AS avg_temp, MAX(humidity) AS max_humidity FROM delta.\\`{data}/data/iot_data\\` GROUP BY device_id\"\n  \
+           forebay --data {data} query \"SELECT device_id, AVG(temperature) AS avg_temp, MAX(humidity) AS max_humidity FROM delta.\\`data/iot_data\\` GROUP BY device_id\"\n  \
            forebay --data {data} quarantine ls\n  \
            curl http://{}/api/v1/ledger",
         global.http
@@ -110,23 +110,7 @@ async fn report(statuses: Vec<watch::Receiver<QueryStatus>>, stop: CancellationT
             () = stop.cancelled() => return,
             () = tokio::time::sleep(REPORT) => {}
         }
-        talk::say(&format!("[{:>4} s] {}", started.elapsed().as_secs(), standing(&statuses)));
+        let stand = statuses.iter().map(|status| standing::now(&status.borrow())).collect::<Vec<_>>();
+        talk::say(&format!("[{:>4} s] {}", started.elapsed().as_secs(), stand.join(" | ")));
     }
-}
-
-fn standing(statuses: &[watch::Receiver<QueryStatus>]) -> String {
-    let describe = |status: &watch::Receiver<QueryStatus>| {
-        let status = status.borrow();
-        let Ledger { read, rows_out, filtered, quarantined, .. } = status.ledger;
-        let balance = if status.ledger.balances() { "balances" } else { "DOES NOT BALANCE" };
-        let mut text = format!(
-            "{}: {read} read = {rows_out} out + {filtered} filtered + {quarantined} quarantined ({balance})",
-            status.name
-        );
-        if let Some(error) = status.state.error() {
-            text.push_str(&format!(" {}: {error}", status.state.word()));
-        }
-        text
-    };
-    statuses.iter().map(describe).collect::<Vec<_>>().join(" | ")
 }

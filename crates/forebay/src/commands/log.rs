@@ -18,7 +18,7 @@ use crate::{broker, pipeline, talk};
 
 pub async fn run(global: &Global, command: LogCommand) -> anyhow::Result<ExitCode> {
     match command {
-        LogCommand::Serve { listen } => serve(global, listen.unwrap_or(global.kafka)).await,
+        LogCommand::Serve { listen } => serve(global, listen.unwrap_or(global.kafka())).await,
         LogCommand::Topics { broker, format } => topics(global, &broker, format).await,
         LogCommand::Tail { broker, topic, from_beginning, count, format } => {
             tail(global, &broker, &topic, from_beginning, count, format).await
@@ -81,10 +81,9 @@ async fn tail(
     count: Option<u64>,
     format: OutputFormat,
 ) -> anyhow::Result<ExitCode> {
-    let bootstrap = args.bootstrap.clone().unwrap_or_else(|| global.kafka.to_string());
     let starting = if from_beginning { "earliest" } else { "latest" };
     let mut raw = BTreeMap::from([
-        ("kafka.bootstrap.servers".to_owned(), bootstrap),
+        ("kafka.bootstrap.servers".to_owned(), broker::bootstrap(global, args)),
         ("subscribe".to_owned(), topic.to_owned()),
         ("startingOffsets".to_owned(), starting.to_owned()),
         ("failOnDataLoss".to_owned(), "false".to_owned()),
@@ -96,7 +95,10 @@ async fn tail(
     }
     let options = broker::source_options("kafka", &raw)?;
     let mut source = sources::build("kafka", &options, Wanted { keys: true, headers: false }, None)?;
-    let mut positions = source.start().await?;
+    let mut positions = source.start().await.map_err(|error| broker::for_command(error, args))?;
+    if format == OutputFormat::Csv {
+        talk::print("topic,partition,offset,timestamp,key,value\n")?;
+    }
     let mut left = count.unwrap_or(u64::MAX);
     let stop = pipeline::stop_signal();
     tokio::pin!(stop);
@@ -159,23 +161,31 @@ fn lines(envelope: &Envelope, count: usize, format: OutputFormat) -> String {
             .as_ref()
             .filter(|keys| !keys.is_null(row))
             .map(|keys| String::from_utf8_lossy(keys.value(row)).into_owned());
-        if format == OutputFormat::Table {
-            let text = value.unwrap_or_default();
-            out.extend(text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }));
-        } else {
-            out.push_str(
-                &json!({
-                    "topic": &*envelope.partition.topic,
-                    "partition": envelope.partition.index,
-                    "offset": envelope.offsets[row],
-                    "timestamp": envelope.timestamps[row],
-                    "key": key,
-                    "value": value,
-                })
-                .to_string(),
-            );
-        }
+        let (topic, partition) = (&*envelope.partition.topic, envelope.partition.index);
+        let (offset, timestamp) = (envelope.offsets[row], envelope.timestamps[row]);
+        out.push_str(&match format {
+            OutputFormat::Table => harmless(&value.unwrap_or_default()),
+            // A missing key or value is an empty cell, an empty one is `""`.
+            OutputFormat::Csv => {
+                let cell = |text: Option<&str>| text.map(|text| format!("\"{}\"", text.replace('"', "\"\"")));
+                let (key, value) = (cell(key.as_deref()), cell(value.as_deref()));
+                format!(
+                    "{topic},{partition},{offset},{timestamp},{},{}",
+                    key.unwrap_or_default(),
+                    value.unwrap_or_default()
+                )
+            }
+            OutputFormat::Json => {
+                json!({ "topic": topic, "partition": partition, "offset": offset, "timestamp": timestamp, "key": key, "value": value })
+                    .to_string()
+            }
+        });
         out.push('\n');
     }
     out
+}
+
+/// Text from outside, made harmless for a terminal.
+fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

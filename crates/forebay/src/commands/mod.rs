@@ -21,7 +21,7 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(args) => run::run(&global, &args).await,
         Command::Demo(args) => demo::run(&global, &args).await,
-        Command::Validate(args) => validate::run(&args),
+        Command::Validate(args) => validate::run(&global, &args),
         Command::Query(args) => query::run(&global, &args).await,
         Command::Produce(args) | Command::Log(crate::cli::LogCommand::Produce(args)) => {
             produce::run(&global, &args).await

@@ -217,7 +217,9 @@ enum Change {
 fn change(global: &Global, chosen: &Chosen, change: Change) -> anyhow::Result<ExitCode> {
     let names = names(chosen)?;
     if names.is_empty() && !chosen.all {
-        bail!("say which records: their names, or --all");
+        bail!(
+            "say which records: their names as `quarantine ls` shows them, or --all (which --code narrows)"
+        );
     }
     let mut changed = BTreeSet::new();
     for table in tables(global, chosen)? {

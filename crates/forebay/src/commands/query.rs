@@ -2,11 +2,9 @@
 
 use std::io::{BufWriter, ErrorKind};
 use std::process::ExitCode;
-use std::time::Duration;
 
-use anyhow::Context;
 use forebay_core::clock::{Clock, SystemClock};
-use forebay_core::options::{parse_duration, parse_size};
+use forebay_core::error::codes;
 use forebay_engine::adhoc::render::{self, Renderer};
 use forebay_engine::adhoc::{self, Limits};
 use forebay_engine::plan::SqlError;
@@ -25,13 +23,16 @@ pub async fn run(global: &Global, args: &QueryArgs) -> anyhow::Result<ExitCode> 
             None => return Ok(ExitCode::FAILURE),
         },
     };
-    let time: Duration = parse_duration(&args.timeout).context("--timeout reads \"1 minute\"")?;
-    let memory = parse_size(&args.memory).context("--memory reads \"2GiB\"")?;
-    let limits = Limits { time: Some(time), memory: usize::try_from(memory)?, rows: None };
-    let tables = Tables { data: global.data.clone(), kafka: global.kafka.to_string(), pipeline };
+    let limits = Limits { time: Some(args.timeout), memory: args.memory, rows: None };
+    let tables = Tables { data: global.data.clone(), kafka: global.kafka().to_string(), pipeline };
     let answer = match adhoc::run(&tables, Some(&FromJson), &args.sql, limits, SystemClock.now_ms()).await {
         Ok(answer) => answer,
-        Err(error) => {
+        Err(mut error) => {
+            if error.error.code() == &codes::SOURCE_UNAVAILABLE {
+                error.error = error.error.with_hint(
+                    "A topic can be read while its log runs: start `forebay run FILE` or `forebay log serve`. Its address comes from `--pipeline FILE`, and from `--kafka` for kafka.`TOPIC`.",
+                );
+            }
             explain(&args.sql, &error);
             return Ok(ExitCode::FAILURE);
         }

@@ -1,11 +1,14 @@
-//! `forebay validate`: every problem of a pipeline file at once.
+//! `forebay validate`: every problem of a pipeline file at once; of a valid one, what will be read and written where.
 
+use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::cli::FileArgs;
+use forebay_core::config::QueryConfig;
+
+use crate::cli::{FileArgs, Global};
 use crate::{load, talk};
 
-pub fn run(args: &FileArgs) -> anyhow::Result<ExitCode> {
+pub fn run(global: &Global, args: &FileArgs) -> anyhow::Result<ExitCode> {
     let Some(loaded) = load::load_or_explain(&args.file)? else { return Ok(ExitCode::FAILURE) };
     let pipeline = &loaded.pipeline;
     talk::say(&format!(
@@ -17,5 +20,40 @@ pub fn run(args: &FileArgs) -> anyhow::Result<ExitCode> {
         pipeline.queries.len(),
         if pipeline.queries.len() == 1 { "y" } else { "ies" },
     ));
+    for (query, plan) in pipeline.queries.iter().zip(&loaded.plans) {
+        talk::say(&format!("  {}: {} -> {}", query.name, plan.source(), target(&global.data, query)));
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The sink, and the folder that a path of the file means: a `..` in it should surprise nobody.
+fn target(data: &Path, query: &QueryConfig) -> String {
+    match query.options.text("path") {
+        Some(path) => format!("{} {}", query.format, resolved(&data.join(path)).display()),
+        None => query.format.clone(),
+    }
+}
+
+/// The path from the root, without `.` and `..`; names only, since it may not exist yet.
+fn resolved(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    path.components().fold(PathBuf::new(), |mut sum, part| {
+        match part {
+            Component::ParentDir => drop(sum.pop()),
+            part => sum.push(part),
+        }
+        sum
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_shown_as_the_folder_it_means() {
+        assert_eq!(resolved(Path::new("/data/./lake/../../etc")), Path::new("/etc"));
+        assert_eq!(resolved(Path::new("/../x")), Path::new("/x"));
+        assert!(resolved(Path::new("x")).is_absolute());
+    }
 }

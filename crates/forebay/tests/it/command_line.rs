@@ -43,6 +43,112 @@ fn wrong_use_ends_with_2_and_help_with_0() {
     assert!(text(&help.stdout).contains("forebay demo"));
 }
 
+/// The plant with its log at another port, and nothing said on the command line.
+#[test]
+fn the_log_listens_where_the_file_says_and_a_second_pipeline_reads_from_it() {
+    let (data, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let address = free_address();
+    let example = std::fs::read_to_string(root().join("examples/plant.yaml")).unwrap();
+    let file = data.path().join("plant.yaml");
+    let named = format!("localhost:{}", address.port());
+    std::fs::write(&file, example.replace("localhost:9092", &named)).unwrap();
+    let file = file.to_str().unwrap();
+    let mut first = Process::spawn(&mut forebay(data.path(), &["run", file]));
+    assert_eq!(first.address("kafka"), address);
+    let args = ["run", file, "--query", "lake", "--trigger", "availableNow"];
+    let second = succeed(&mut forebay(other.path(), &args));
+    let said = text_of(&second);
+    assert!(said.contains(&format!("a Kafka listens at {address} already, reading from it")), "{said}");
+    let refused = forebay(other.path(), &["run", file, "--embedded-log", "always"]).output().unwrap();
+    let said = text_of(&refused);
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.contains("FB-7003") && said.contains("--kafka"), "{said}");
+    let bootstrap = address.to_string();
+    succeed(&mut forebay(
+        data.path(),
+        &["simulate", "--bootstrap", &bootstrap, "--count", "50", "--rate", "0", "--corrupt", "0.2"],
+    ));
+    eventually("the rows", Duration::from_secs(20), || {
+        !table_rows(data.path(), &data.path().join("data/iot_data")).is_empty()
+    });
+    first.signal("TERM");
+    let summary = first.wait_for("lake: ", Duration::from_secs(20));
+    assert!(
+        summary.contains("50 read = ") && summary.contains(" quarantined") && summary.contains("(balances)"),
+        "{summary}"
+    );
+    assert!(first.child.wait().unwrap().success());
+}
+
+#[test]
+fn an_empty_log_never_stands_in_for_a_kafka_that_is_down() {
+    let data = tempfile::tempdir().unwrap();
+    let log = LogServer::start();
+    log.produce("events", &proof_events(10));
+    let file = copy_pipeline(data.path(), log.address, "events", 700);
+    let said = text_of(&succeed(&mut forebay(data.path(), &["run", file.to_str().unwrap()])));
+    assert!(said.contains("10 read = 10 emitted (balances), 10 rows out"), "{said}");
+    drop(log);
+    let mut process = Process::spawn(&mut forebay(data.path(), &["run", file.to_str().unwrap()]));
+    process.wait_for("so it is waited for", Duration::from_secs(20));
+    assert!(!data.path().join("log").exists());
+}
+
+#[test]
+fn a_command_that_ends_says_what_to_do_now() {
+    let data = tempfile::tempdir().unwrap();
+    let address = free_address().to_string();
+    let failed = |args: &[&str]| {
+        let output = forebay(data.path(), args).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {}", text_of(&output));
+        text_of(&output)
+    };
+    for args in [
+        &["--kafka", &address, "simulate", "--count", "1"][..],
+        &["--kafka", &address, "log", "topics"],
+        &["--kafka", &address, "log", "tail", "t"],
+        &["--kafka", &address, "query", "SELECT * FROM kafka.`t`"],
+    ] {
+        let said = failed(args);
+        assert!(said.contains("FB-2001") && said.contains("forebay log serve"), "{args:?}: {said}");
+        assert!(!said.contains("keeps trying"), "{args:?}: {said}");
+    }
+    let said = failed(&["simulate", "--count", "1", "--bootstrap", &address]);
+    assert!(said.contains("`--bootstrap`"), "{said}");
+    let said = failed(&["query", "SELECT * FROM delta.`nothing/here`"]);
+    assert!(said.contains("no Delta table") && said.contains("--data"), "{said}");
+}
+
+#[test]
+fn a_valid_file_shows_the_folders_that_its_paths_mean() {
+    let data = tempfile::tempdir().unwrap();
+    let file = copy_pipeline(data.path(), "127.0.0.1:9".parse().unwrap(), "events", 700);
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("path: table", "path: ../elsewhere/table")).unwrap();
+    let said = text_of(&succeed(&mut forebay(data.path(), &["validate", file.to_str().unwrap()])));
+    let folder = data.path().parent().unwrap().join("elsewhere/table");
+    assert!(said.contains(&format!("lake: events -> delta {}", folder.display())), "{said}");
+}
+
+#[test]
+fn a_topic_can_be_followed_as_csv() {
+    let data = tempfile::tempdir().unwrap();
+    let log = LogServer::start();
+    let address = log.address.to_string();
+    let input = data.path().join("lines");
+    std::fs::write(&input, "k1=say \"hi\", twice\nonly a value\n").unwrap();
+    let lines = ["produce", "--topic", "t", "--bootstrap", &address, "--key-separator", "=", "--file"];
+    succeed(forebay(data.path(), &lines).arg(&input));
+    let tail =
+        ["log", "tail", "t", "--from-beginning", "-n", "2", "--format", "csv", "--bootstrap", &address];
+    let printed = text(&succeed(&mut forebay(data.path(), &tail)).stdout);
+    let rows: Vec<&str> = printed.lines().collect();
+    assert_eq!(rows[0], "topic,partition,offset,timestamp,key,value");
+    assert_eq!(rows.len(), 3, "{printed}");
+    assert!(printed.contains(",\"k1\",\"say \"\"hi\"\", twice\"\n"), "{printed}");
+    assert!(printed.contains(",,\"only a value\"\n"), "{printed}");
+}
+
 fn text_of(output: &std::process::Output) -> String {
     text(&output.stderr)
 }

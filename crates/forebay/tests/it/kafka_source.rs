@@ -401,7 +401,8 @@ async fn lag_monitors_see_what_was_committed(place: &Place) -> Result<()> {
         source.committed(&topic.positions(&offsets)).await?;
     }
     source.close().await;
-    let args = ["ConsumerGroupCommand", "--bootstrap-server", &place.bootstrap, "--describe", "--group", &group];
+    let args =
+        ["ConsumerGroupCommand", "--bootstrap-server", &place.bootstrap, "--describe", "--group", &group];
     let described = tokio::task::block_in_place(|| run_script("scripts/services/kafka-tool.sh", &args));
     let mut seen = Vec::new();
     for line in described.lines().filter(|line| line.contains(&topic.name)) {

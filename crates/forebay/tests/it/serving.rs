@@ -44,7 +44,16 @@ fn rest_and_metrics_tell_the_truth_about_a_query() {
     let (status, metrics) = get(http, "/metrics");
     assert_eq!(status, 200);
     assert!(metrics.contains("forebay_records_read_total{query=\"lake\"} 500"), "{metrics}");
+    assert!(metrics.contains("# TYPE forebay_records_in_flight gauge"), "{metrics}");
+    assert!(metrics.contains("forebay_records_in_flight{query=\"lake\"} 0"), "{metrics}");
     assert_eq!(get(http, "/health").0, 200);
+    let (_, root) = get(http, "/api/v1");
+    let root: Value = serde_json::from_str(&root).unwrap();
+    let listed: Vec<&String> = root["endPoints"].as_object().unwrap().keys().collect();
+    assert!(listed.len() >= 7, "{listed:?}");
+    for path in listed {
+        assert_eq!(get(http, &path.replace("{name}", "lake")).0, 200, "{path} is listed and answers");
+    }
     assert_eq!(get(http, "/api/v1/queries/nobody").0, 404);
     assert_eq!(get(http, "/nothing").0, 404);
     assert_eq!(
@@ -60,8 +69,9 @@ fn health_says_that_a_source_is_down_and_recovers() {
     let address = free_address();
     let data = tempfile::tempdir().unwrap();
     let file = copy_pipeline(data.path(), address, "events", 700);
-    let mut process =
-        Process::spawn(&mut forebay(data.path(), &["run", file.to_str().unwrap(), "--trigger", "default"]));
+    let started = std::time::Instant::now();
+    let args = ["run", file.to_str().unwrap(), "--trigger", "default", "--embedded-log", "never"];
+    let mut process = Process::spawn(&mut forebay(data.path(), &args));
     let http = process.address("http");
     eventually("health says so", Duration::from_secs(40), || {
         let (status, body) = get(http, "/health");
@@ -76,5 +86,9 @@ fn health_says_that_a_source_is_down_and_recovers() {
         table_rows(data.path(), &data.path().join("table")).len() == 20
     });
     eventually("health", Duration::from_secs(10), || get(http, "/health").0 == 200);
+    process.wait_for("works again", Duration::from_secs(10));
+    let told = process.said.iter().filter(|line| line.contains("trying again")).count();
+    let most = 2 + started.elapsed().as_secs() as usize / 10;
+    assert!((1..=most).contains(&told), "{told} times: {:#?}", process.said);
     assert!(process.stop().0);
 }

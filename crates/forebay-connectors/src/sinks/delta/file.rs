@@ -66,9 +66,8 @@ impl Encoding {
         if hopeless.is_empty() {
             return properties;
         }
-        let without = |builder: WriterPropertiesBuilder, column| {
-            builder.set_column_dictionary_enabled(column, false)
-        };
+        let without =
+            |builder: WriterPropertiesBuilder, column| builder.set_column_dictionary_enabled(column, false);
         hopeless.into_iter().fold(properties.into_builder(), without).build()
     }
 }

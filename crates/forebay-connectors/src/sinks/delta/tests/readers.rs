@@ -34,7 +34,10 @@ fn read_with(reader: &str, runner: &str, dir: &Path, names: &[&str], more: &[&st
     command.arg(root.join("tests/oracle/read_delta.py")).args(["--with", reader]).args(more);
     let output = command.args(names.iter().map(|name| dir.join(name))).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{reader} (are the components installed? scripts/services/install.sh)\n{said}");
+    assert!(
+        output.status.success(),
+        "{reader} (are the components installed? scripts/services/install.sh)\n{said}"
+    );
     let mut tables = Vec::new();
     for line in String::from_utf8(output.stdout).unwrap().lines() {
         if line.starts_with("{\"table\"") || tables.is_empty() {
@@ -75,7 +78,10 @@ async fn spark_and_deltalake_read_what_was_written() {
     assert_eq!(ntz[0][0], r#"{"at": "1970-01-01T00:00:01.000001"}"#);
     let [types, partitions, tidied, compacted] = all.try_into().unwrap();
     assert_eq!(types.len(), 2);
-    assert!(types.iter().any(|row| row.contains("grüße, \u{1F600}") && row.contains("\"f64\": \"NaN\"")), "{types:?}");
+    assert!(
+        types.iter().any(|row| row.contains("grüße, \u{1F600}") && row.contains("\"f64\": \"NaN\"")),
+        "{types:?}"
+    );
     // Each odd key is a row of its own; only the empty text becomes NULL, as in every Delta table.
     let keys: std::collections::BTreeSet<_> = partitions.iter().collect();
     assert_eq!((partitions.len(), keys.len()), (12, 12));

@@ -26,7 +26,7 @@ engine="${FOREBAY_BENCH_ENGINE:-$target/release/forebay}"
 reader="${FOREBAY_BENCH_READER:-$target/release/examples/read_topic}"
 if [ -z "${FOREBAY_BENCH_READER:-}" ]; then
   say "building the program that only reads (a minute at most after make build)"
-  cargo build --release -p forebay -p forebay-connectors --example read_topic
+  cargo build --release --locked -p forebay -p forebay-connectors --example read_topic
 fi
 
 own_dir=no

@@ -13,7 +13,7 @@
 //! glue is only learned where the grammar had it checked, and only used at the same place of an object (after `{` or
 //! after a value), so a match proves what the long way would have found.
 
-use super::words::matches_at;
+use super::words::{load, matches_at};
 
 /// Longer glue is not remembered.
 const MOST_BYTES: usize = 96;
@@ -37,6 +37,9 @@ pub(super) struct Glue {
 struct Step {
     /// Empty if it was never learned.
     bytes: Vec<u8>,
+    /// The first eight of them as a word, or all if they are fewer, and which of its bits count.
+    head: u64,
+    mask: u64,
     /// The index of the field, or [`UNKNOWN`].
     field: usize,
 }
@@ -57,13 +60,15 @@ impl Glue {
         found
     }
 
-    #[inline]
+    #[inline(always)]
     fn guess_from(&self, writing: usize, step: usize, record: &[u8], at: usize) -> Option<(usize, usize)> {
-        let Step { bytes, field } = self.writings.get(writing)?.get(step)?;
+        let Step { bytes, head, mask, field } = self.writings.get(writing)?.get(step)?;
         let length = bytes.len();
         // A value must begin behind it: glue with fewer blanks is a beginning of what stands here, not all of it.
+        // Past the end of a record a word is zeros, and glue has none.
         let fits = length > 0
-            && matches_at(record, at, bytes)
+            && load(record, at) & mask == *head
+            && (length <= 8 || matches_at(record, at, bytes))
             && record.get(at + length).is_some_and(|next| *next > b' ');
         fits.then_some((length, *field))
     }
@@ -87,6 +92,8 @@ impl Glue {
             if bytes.len() <= MOST_BYTES {
                 known.bytes.extend_from_slice(bytes);
             }
+            known.head = load(&known.bytes, 0);
+            known.mask = u64::MAX >> (64 - 8 * known.bytes.len().clamp(1, 8));
             known.field = field;
         }
     }

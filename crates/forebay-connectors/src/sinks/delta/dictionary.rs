@@ -12,8 +12,8 @@ use arrow::datatypes::DataType;
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::schema::types::ColumnPath;
 
-/// Rows that the first batch of a file must have: small files are not worth the look.
-const LEAST_ROWS: usize = 4_096;
+/// Values that a column's sample must have: fewer tell nothing, and small files are not worth the look.
+const LEAST: usize = 1_024;
 /// Values that are looked at in each column.
 const SAMPLE: usize = 2_048;
 /// Bytes of distinct values after which the writer gives a dictionary up: Parquet's default page.
@@ -21,7 +21,7 @@ const PAGE: f64 = (1 << 20) as f64;
 
 /// The leaf columns whose dictionary would not fit its page, judged by the first batch of a file.
 pub(crate) fn hopeless(batch: &RecordBatch) -> Vec<ColumnPath> {
-    if batch.num_rows() < LEAST_ROWS {
+    if batch.num_rows() < LEAST {
         return Vec::new();
     }
     let Ok(schema) = ArrowSchemaConverter::new().with_coerce_types(true).convert(&batch.schema()) else {
@@ -63,8 +63,8 @@ fn collect(column: &ArrayRef, leaves: &mut Vec<ArrayRef>) {
 /// True if all distinct values of the column, extrapolated from this sample, are larger than a dictionary page.
 fn overflows(leaf: &ArrayRef) -> bool {
     let Some((seen, distinct, bytes)) = count(leaf) else { return false };
-    // Too few values to tell (mostly NULL, or short lists).
-    if seen < SAMPLE / 2 {
+    // Mostly NULL, or short lists.
+    if seen < LEAST {
         return false;
     }
     population(seen as f64, distinct as f64) * bytes as f64 / seen as f64 > PAGE
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn only_values_that_hardly_repeat_lose_their_dictionary() {
-        let rows = LEAST_ROWS as i64;
+        let rows = LEAST as i64;
         let random = |i: i64| i.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(99) as u64 >> 20;
         let text = |of: i64| {
             StringArray::from_iter_values((0..rows).map(|i| format!("device-{:036}", random(i) % of as u64)))
@@ -158,13 +158,13 @@ mod tests {
             ("second", Arc::new(Int32Array::from_iter_values((0..rows as i32).map(|i| i / 1_000)))),
         ];
         assert_eq!(found(columns.clone()), ["id", "exact", "site.id", "readings.list.element"]);
-        let few = columns.iter().map(|(name, column)| (*name, column.slice(0, LEAST_ROWS - 1))).collect();
+        let few = columns.iter().map(|(name, column)| (*name, column.slice(0, LEAST - 1))).collect();
         assert!(found(few).is_empty());
     }
 
     #[test]
     fn nulls_and_empty_lists_tell_nothing() {
-        let rows = LEAST_ROWS;
+        let rows = LEAST;
         let mostly = Float64Array::from_iter((0..rows).map(|i| (i % 100 == 0).then_some(i as f64)));
         let empty = ListArray::from_iter_primitive::<Float64Type, _, _>((0..rows).map(|_| Some([])));
         assert!(found(vec![("mostly", Arc::new(mostly)), ("empty", Arc::new(empty))]).is_empty());

@@ -15,6 +15,7 @@
 mod clients;
 mod command_line;
 mod crash;
+mod decoding;
 mod faults;
 mod kafka;
 mod kafka_source;

@@ -11,12 +11,15 @@ that a round stays short.
 """
 
 import argparse
+import contextlib
 import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -80,11 +83,22 @@ def run(tree, arguments):
     plain = [part for name in HOT for part in ("--config", f"profile.release.package.{name}.opt-level=0")]
     command = ["cargo", "test", *plain, "--release", "--locked", "--workspace", "--features", "forebay/faults", "--no-fail-fast",
                *where, "--", "--test-threads=2", *filters]
-    done = subprocess.run(command, cwd=tree, env=env, capture_output=True, text=True)
-    failed = sorted(set(re.findall(r"^test (\S+) \.\.\. FAILED", done.stdout, re.M)))
-    ran = sum(int(n) for n in re.findall(r"^test result: .*?(\d+) passed", done.stdout, re.M)) + len(failed)
+    with tempfile.TemporaryFile("w+") as said:
+        # A file, not a pipe: what a broken test leaves running must not keep us waiting. It goes with its session.
+        process = subprocess.Popen(command, cwd=tree, env=env, stdout=said, stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            process.wait(timeout=1200)
+        except subprocess.TimeoutExpired:
+            pass
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        said.seek(0)
+        text = said.read()
+    failed = sorted(set(re.findall(r"^test (\S+) \.\.\. FAILED", text, re.M)))
+    ran = sum(int(n) for n in re.findall(r"^test result: .*?(\d+) passed", text, re.M)) + len(failed)
     if not ran:
-        sys.exit(f"no test ran for {filters}:\n{done.stderr[-3000:]}")
+        sys.exit(f"no test ran for {filters}:\n{text[-3000:]}")
     return failed
 
 

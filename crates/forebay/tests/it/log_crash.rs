@@ -1,5 +1,6 @@
 //! The embedded log: what it acknowledged survives, whatever dies, and idempotent producers leave no doubles.
 
+use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -38,8 +39,8 @@ fn a_producer_that_outlives_the_log_leaves_every_record_once() {
             "-X",
             "kafka.batch.size=4096",
         ]);
-        let mut producer = producer.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut stdin = producer.stdin.take().unwrap();
+        let mut producer = Leashed(producer.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+        let mut stdin = producer.0.stdin.take().unwrap();
         let input = proof_events(events).join("\n") + "\n";
         let writer = std::thread::spawn(move || std::io::Write::write_all(&mut stdin, input.as_bytes()));
         let died = first.child.wait().unwrap();
@@ -48,8 +49,9 @@ fn a_producer_that_outlives_the_log_leaves_every_record_once() {
             Process::spawn(&mut forebay(data.path(), &["log", "serve", "--listen", &address.to_string()]));
         second.address("kafka");
         writer.join().unwrap().unwrap();
-        let output = producer.wait_with_output().unwrap();
-        assert!(output.status.success(), "{point} {mode}: {}", text(&output.stderr));
+        let mut said = String::new();
+        producer.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert!(producer.0.wait().unwrap().success(), "{point} {mode}: {said}");
         let query = tempfile::tempdir().unwrap();
         let file = copy_pipeline(query.path(), address, "events", 10_000);
         succeed(&mut forebay(query.path(), &["run", file.to_str().unwrap()]));

@@ -56,6 +56,16 @@ pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// A child that does not outlive its test.
+pub struct Leashed(pub Child);
+
+impl Drop for Leashed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A process that is killed when the test ends, with what it says on stderr.
 pub struct Process {
     pub child: Child,

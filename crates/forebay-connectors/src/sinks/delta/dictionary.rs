@@ -29,7 +29,7 @@ pub(crate) fn hopeless(batch: &RecordBatch) -> Vec<ColumnPath> {
     };
     let mut leaves = Vec::new();
     for column in batch.columns() {
-        collect(&column.slice(0, SAMPLE), &mut leaves);
+        collect(&column.slice(0, column.len().min(SAMPLE)), &mut leaves);
     }
     if leaves.len() != schema.num_columns() {
         return Vec::new();

@@ -1,10 +1,10 @@
 //! What a checkpoint says, and the pure decision of what to do after a restart.
 //!
 //! ```text
-//! plan N ──▶ (read, compute) ──▶ outcome N ──▶ (write) ──▶ commit N ──▶ plan N+1 …
+//! start ──▶ plan N ──▶ (read, compute) ──▶ outcome N ──▶ (write) ──▶ commit N ──▶ plan N+1 …
 //! ```
 //!
-//! A [`Plan`] makes epoch N repeatable: it holds the ranges, the time of the epoch and everything else that a
+//! A [`Start`] holds where a new query begins. A [`Plan`] makes epoch N repeatable: it holds the ranges, the time of the epoch and everything else that a
 //! replay must not decide anew. An [`Outcome`] says what became of N's records, before a sink that recognises N takes
 //! them: an epoch that is in the sink is never computed again, because schema or SQL may have changed since. A
 //! [`Commit`] says that all of N is in the sink. The checkpoint is the sequence of these; [`decide`] looks at its
@@ -21,6 +21,8 @@ use crate::position::{Epoch, Partition, Position, PositionRange, Positions};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Entry {
+    /// Where the query begins.
+    Start(Start),
     /// What an epoch is to do.
     Plan(Plan),
     /// What became of its records.
@@ -33,10 +35,38 @@ impl Entry {
     /// Whose entry.
     pub fn epoch(&self) -> Epoch {
         match self {
+            Self::Start(_) => Epoch(0),
             Self::Plan(plan) => plan.epoch,
             Self::Outcome(outcome) => outcome.epoch,
             Self::Commit(commit) => commit.epoch,
         }
+    }
+}
+
+/// Where a new query begins, written before its first plan: `latest` is decided once, also if the query ends before
+/// anything came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Start {
+    /// One empty range for every partition, at its first position.
+    #[serde(with = "ranges_as_lists")]
+    pub ranges: Vec<PositionRange>,
+}
+
+impl Start {
+    /// A query that begins here.
+    pub fn at(positions: &Positions) -> Self {
+        let range = |(partition, at): (&Partition, &Position)| PositionRange {
+            partition: partition.clone(),
+            from: *at,
+            to: *at,
+        };
+        Self { ranges: positions.iter().map(range).collect() }
+    }
+
+    /// Where it begins.
+    pub fn positions(&self) -> Positions {
+        self.ranges.iter().map(|range| (range.partition.clone(), range.from)).collect()
     }
 }
 
@@ -142,7 +172,7 @@ impl Plan {
 /// What a query does when it starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recovery {
-    /// The checkpoint is new: epoch 0 begins where the source's options say.
+    /// Nothing was planned yet: epoch 0 begins at the [`Start`], or where the source's options say.
     Fresh,
     /// The last plan has no commit: do exactly that epoch again.
     Replay {

@@ -75,6 +75,9 @@ pub trait Sink: Send {
     async fn tidy(&mut self) -> Result<()> {
         Ok(())
     }
+
+    /// Told once, when the query has ended: housekeeping that was begun may end well. Waits half a minute at most.
+    async fn close(&mut self) {}
 }
 
 /// The answer to [`Sink::begin`].

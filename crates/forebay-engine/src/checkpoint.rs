@@ -13,7 +13,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use forebay_core::checkpoint::{Commit, Entry, Outcome, Plan};
+use forebay_core::checkpoint::{Commit, Entry, Outcome, Plan, Start};
 use forebay_core::error::codes;
 use forebay_core::{Epoch, Error, Result};
 use forebay_storage::lines::{self, LinesError};
@@ -66,6 +66,8 @@ pub struct Checkpoint {
 /// The end of a journal: what [`forebay_core::checkpoint::decide`] needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ends {
+    /// Where the query begins, while the journal still says it.
+    pub start: Option<Start>,
     /// The newest plan.
     pub plan: Option<Plan>,
     /// The newest outcome.
@@ -111,6 +113,11 @@ impl Checkpoint {
     /// The identity that the sink sees: the same for the life of the checkpoint.
     pub fn query_id(&self) -> &str {
         &self.query_id
+    }
+
+    /// Makes durable where a new query begins.
+    pub fn start(&mut self, start: &Start) -> Result<()> {
+        self.append(&Entry::Start(start.clone()))
     }
 
     /// Makes the plan of an epoch durable: from now on the epoch can be repeated.
@@ -209,6 +216,7 @@ fn ends(entries: &[Entry]) -> Ends {
     let mut ends = Ends::default();
     for entry in entries {
         match entry {
+            Entry::Start(start) => ends.start = Some(start.clone()),
             Entry::Plan(plan) => ends.plan = Some(plan.clone()),
             Entry::Outcome(outcome) => ends.outcome = Some(outcome.clone()),
             Entry::Commit(commit) => ends.commit = Some(commit.clone()),
@@ -358,7 +366,10 @@ mod tests {
         drop(first);
         let (second, ends) = Checkpoint::open(dir.path(), Door::new(), &identity()).unwrap();
         assert_eq!(second.query_id(), id);
-        assert_eq!(ends, Ends { plan: Some(plan(1)), outcome: Some(outcome), commit: Some(commit(0)) });
+        assert_eq!(
+            ends,
+            Ends { plan: Some(plan(1)), outcome: Some(outcome), commit: Some(commit(0)), ..Ends::default() }
+        );
     }
 
     #[test]

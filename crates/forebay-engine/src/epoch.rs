@@ -27,7 +27,7 @@ mod replay;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use forebay_core::checkpoint::{Commit, Plan, Recovery, decide};
+use forebay_core::checkpoint::{Commit, Plan, Recovery, Start, decide};
 use forebay_core::clock::Clock;
 use forebay_core::format::Format;
 use forebay_core::limits::Limits;
@@ -92,7 +92,13 @@ impl Runner {
         let Some(in_sink) = self.open_sink().await? else { return Ok(()) };
         let mut standing = match decide(recovered.plan, recovered.outcome, recovered.commit, in_sink)? {
             Recovery::Fresh => {
-                let Some(positions) = self.start().await? else { return Ok(()) };
+                let positions = match &recovered.start {
+                    Some(start) => start.positions(),
+                    None => match self.start().await? {
+                        Some(positions) => positions,
+                        None => return Ok(()),
+                    },
+                };
                 Standing { epoch: Epoch(0), positions, ledger: Ledger::default() }
             }
             Recovery::Continue { epoch, positions, ledger } => Standing { epoch, positions, ledger },
@@ -109,6 +115,7 @@ impl Runner {
         self.publish_standing(&standing);
         let ended = self.follow(&mut standing).await;
         self.source.close().await;
+        self.sink.close().await;
         ended
     }
 
@@ -139,7 +146,9 @@ impl Runner {
     async fn start(&mut self) -> Result<Option<Positions>> {
         let mut backoff = Backoff::default();
         loop {
-            match self.source.start().await {
+            let started = self.source.start().await;
+            let started = started.and_then(|at| self.checkpoint.start(&Start::at(&at)).map(|()| at));
+            match started {
                 Ok(positions) => {
                     self.works(&mut backoff);
                     return Ok(Some(positions));

@@ -87,7 +87,11 @@ impl QueryOptions {
             stop: stop.clone(),
         };
         let task = tokio::spawn(async move {
+            let name = runner.name.clone();
             let outcome = runner.run(ends).await;
+            if let Err(error) = &outcome {
+                tracing::error!(query = %name, "the query has ended: {error}");
+            }
             let state = match &outcome {
                 Ok(()) => State::Stopped,
                 Err(error) => State::Failed(error.clone()),

@@ -82,6 +82,11 @@ fn describe(dir: &Path, shown: &Shown) -> String {
     );
     for entry in &shown.entries {
         match entry {
+            Entry::Start(start) => {
+                let places = start.ranges.iter().map(|range| format!("{} {}", range.partition, range.from));
+                let places = places.collect::<Vec<_>>().join("  ");
+                text.push_str(&format!("  start           the query begins at {places}\n"));
+            }
             Entry::Plan(plan) => {
                 let ranges: Vec<String> = plan
                     .ranges

@@ -126,3 +126,38 @@ fn records_that_are_gone_stop_the_query_unless_told_otherwise() {
     succeed(&mut forebay(data.path(), &["run", file.to_str().unwrap()]));
     assert_eq!(table_rows(data.path(), &data.path().join("table")).len(), 105);
 }
+
+/// `latest` is where the query was started first, also if nothing came before it ended.
+#[test]
+fn what_arrives_between_two_runs_is_read_also_if_the_first_read_nothing() {
+    let log = LogServer::start();
+    let old: Vec<String> = (0..5).map(|seq| proof("old", seq)).collect();
+    log.produce("events", &old);
+    let data = tempfile::tempdir().unwrap();
+    let file = copy_pipeline(data.path(), log.address, "events", 1_000);
+    let text = std::fs::read_to_string(&file).unwrap().replace("earliest", "latest");
+    std::fs::write(&file, text).unwrap();
+    let table = data.path().join("table");
+    succeed(&mut forebay(data.path(), &["run", file.to_str().unwrap()]));
+    assert!(table_rows(data.path(), &table).is_empty(), "`latest` takes nothing that was there");
+    log.produce("events", &proof_events(7));
+    succeed(&mut forebay(data.path(), &["run", file.to_str().unwrap()]));
+    assert_exactly_once(&table_rows(data.path(), &table), 7, "between two runs");
+}
+
+/// A query that cannot go on says so at once, not when the others end.
+#[test]
+fn a_query_that_ends_with_an_error_says_so_at_once() {
+    let log = LogServer::start();
+    log.produce("events", &proof_events(3));
+    let data = tempfile::tempdir().unwrap();
+    let file = copy_pipeline(data.path(), log.address, "events", 1_000);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let text = text.replace("path: table", "path: table, partitionBy: nothing").replace(
+        "    trigger: { availableNow: true }\n",
+        "  other:\n    sql: SELECT * FROM events\n    format: delta\n    options: { path: other }\n",
+    );
+    std::fs::write(&file, text).unwrap();
+    let mut run = Process::spawn(&mut forebay(data.path(), &["run", file.to_str().unwrap()]));
+    run.wait_for("the query has ended", Duration::from_secs(20));
+}

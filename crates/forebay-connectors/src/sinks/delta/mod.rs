@@ -114,6 +114,9 @@ impl DeltaSink {
     }
 }
 
+/// How long the end of a query waits for compaction or a log checkpoint that has begun.
+const LAST_HOUSEKEEPING: Duration = Duration::from_secs(30);
+
 #[async_trait]
 impl Sink for DeltaSink {
     fn description(&self) -> String {
@@ -206,6 +209,12 @@ impl Sink for DeltaSink {
             }
             Some(current) => self.discard(current).await,
             None => Ok(()),
+        }
+    }
+
+    async fn close(&mut self) {
+        if tokio::time::timeout(LAST_HOUSEKEEPING, self.settle()).await.is_err() {
+            tracing::warn!("housekeeping of a Delta table was cut short; the next run takes it up");
         }
     }
 

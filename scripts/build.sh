@@ -9,7 +9,7 @@ if ! command -v cargo >/dev/null; then
 fi
 if [ ! -x "$target/release/forebay" ]; then
   echo "Building Forebay from nothing: about 480 crates, DataFusion and Delta among them." >&2
-  echo "On two cores this takes about half an hour, once; later builds take a minute." >&2
+  echo "On two cores this takes about half an hour, once; later builds a minute or two." >&2
 fi
 started=$SECONDS
 cargo build --release --locked -p forebay "$@"

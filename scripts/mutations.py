@@ -26,6 +26,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 STORAGE = "crates/forebay-storage/src/door.rs"
 LOG = "crates/forebay-log/src/storage/"
 DELTA = "crates/forebay-connectors/src/sinks/delta/"
+SOURCE = "crates/forebay-connectors/src/sources/kafka/"
 ENGINE = "crates/forebay-engine/src/"
 
 HOT = ("forebay-connectors", "forebay-core", "forebay-log", "forebay-storage")  # optimised by name in Cargo.toml
@@ -39,16 +40,33 @@ MUTATIONS = {
     "door.publish_new: folder": (STORAGE, "        self.sync_dir(parent_of(path))?;\n        self.remove_file(staged)", "        self.remove_file(staged)", IT + ["crash"]),
     "log: fsync before the answer": (LOG + "commit.rs", "    if let Err(e) = file.sync() {\n        return Err(core.fail(&active.path, &e));\n    }\n    kill_point(\"log.append.synced\");", "    kill_point(\"log.append.synced\");", LIB + ["storage::tests::faults"]),
     "log: folder of a new segment": (LOG + "commit.rs", "    if let Err(e) = core.door.sync_dir(&partition.dir) {\n        return Err(core.fail(&partition.dir, &e));\n    }\n", "", LIB + ["storage::tests::faults"]),
+    "log: what a start finds": (LOG + "recovery.rs", "    file.sync().map_err(|e| LogError::io(\"sync\", &segment.path, &e))?;\n", "", LIB + ["storage::tests::durable"]),
+    "log: its folder at a start": (LOG + "recovery.rs", "    core.door.sync_dir(dir).map_err(|e| LogError::io(\"sync\", dir, &e))?;\n", "", LIB + ["storage::tests::durable"]),
+    "log: a torn tail": (LOG + "recovery.rs", "        file.truncate(at).map_err(|e| LogError::io(\"cut\", &segment.path, &e))?;\n", "", LIB + ["storage::tests::restart"]),
+    "log: a torn tail of offsets": (LOG + "groups.rs", "            file.truncate(len).map_err(io)?;\n", "", LIB + ["storage::groups"]),
+    "log: committed offsets": (LOG + "groups.rs", "        if let Err(e) = state.file.sync() {\n            return Err(self.core.fail(&state.path, &e));\n        }\n", "", LIB + ["storage::tests::durable"]),
+    "log: committed offsets at a start": (LOG + "groups.rs", "        file.sync().map_err(io)?;\n", "", LIB + ["storage::tests::durable"]),
+    "log: ids of producers": (LOG + "ids.rs", "            sealed::write(&self.door, &self.path, KIND, &reserved.to_be_bytes())?;\n", "", LIB + ["storage::tests::durable"]),
+    "log: a topic's end": (LOG + "topic.rs", "core.door.sync_dir(dir).map_err(|e| core.fail(dir, &e))", "Ok(())", LIB + ["storage::tests::durable"]),
+    "log: producers before retention": (LOG + "retention.rs", "        checkpoint(core, partition, &mut writer);\n", "", LIB + ["storage::tests::durable"]),
+    "log: start before retention": (LOG + "retention.rs", "    match sealed::write(&core.door, &partition.start_path(), START, &start.to_be_bytes()) {", "    match Ok::<(), LogError>(()) {", LIB + ["storage::tests::retention"]),
     "delta: data file": (DELTA + "file.rs", "file.sync().map_err(|e| fault::sync_failed(&self.path, e))?;", "", LIB + ["sinks::delta::tests::deaths"]),
     "delta: data folder": (DELTA + "writer.rs", "door.sync_dir(&folder).map_err(|e| fault::sync_failed(&folder, e))?;", "let _ = (&door, folder);", LIB + ["sinks::delta::tests::deaths"]),
     "delta: version file": (DELTA + "commit.rs", "        file.sync().map_err(|e| fault::sync_failed(&staged, e))\n", "        Ok::<(), forebay_core::Error>(())\n", LIB + ["sinks::delta::tests::deaths"]),
     "delta: log folder of a seen epoch": (DELTA + "mod.rs", "            self.sync_log().await?;\n            return Ok(Begun::AlreadyWritten);", "            return Ok(Begun::AlreadyWritten);", LIB + ["sinks::delta::tests::deaths", "sinks::delta::tests::others"]),
     "delta: txn asked at commit": (DELTA + "epoch.rs", "if ours.chain(known).max() >= Some(epoch) {", "if ours.chain(known).max() >= Some(epoch) && false {", LIB + ["sinks::delta::tests::deaths", "sinks::delta::tests::others"]),
     "delta: txn asked at begin": (DELTA + "mod.rs", "if newest >= Some(epoch_version(id)?) {", "if newest >= Some(epoch_version(id)?) && false {", LIB + ["sinks::delta::tests::deaths", "sinks::delta::tests::others"]),
+    "delta: compaction asks for its files": (DELTA + "compact.rs", "Ok(if lost || change.table {", "Ok(if (lost && false) || change.table {", LIB + ["sinks::delta::tests::upkeep"]),
+    "delta: what earlier runs left to do": (DELTA + "known.rs", "self.tidier.start(&left, table.clock.now_ms());", "let _ = left;", LIB + ["sinks::delta::tests::runs"]),
     "checkpoint: journal": (ENGINE + "checkpoint.rs", "self.journal.sync().map_err(|e| failed(&path, \"fsync\", e))", "Ok(())", IT + ["crash"]),
+    "checkpoint: topic ids": (ENGINE + "epoch.rs", "        self.source.resume(&recovered.topics());\n", "        let _ = recovered.topics();\n", IT + ["topics::a_topic_made_anew_in"]),
+    "source: planned of another topic": (SOURCE + "source.rs", "let (ranges, gone) = self.topics.part(ranges);", "let (ranges, gone) = (ranges.to_vec(), None);", IT + ["kafka::the_source_on_the_embedded_log_in_place"]),
+    "source: ids move with positions": (SOURCE + "source.rs", "        self.topics.take(&self.settings.subscription, found);\n", "        self.topics.take(&self.settings.subscription, found);\n        self.topics.settle();\n", IT + ["kafka::the_source_on_the_embedded_log_in_place"]),
     "quarantine: entries": (ENGINE + "quarantine/lane.rs", "            file.sync().map_err(|e| failed(&self.path, e))?;\n", "            let _ = file;\n", IT + ["crash"]),
     "quarantine: folder": (ENGINE + "quarantine/lane.rs", "            self.quarantine.door.sync_dir(&self.quarantine.dir).map_err(|e| failed(&self.path, e))?;\n", "", IT + ["crash"]),
     "quarantine: what is resolved": (ENGINE + "quarantine/resolved.rs", "            file.append(&bytes)?;\n            file.sync()", "            file.append(&bytes)", IT + ["crash"]),
+    "quarantine: its own epochs": (ENGINE + "quarantine.rs", " && file.query_id.as_deref() == own", "", LIB + ["quarantine::"]),
+    "quarantine: what is read itself": (ENGINE + "quarantine/requests.rs", "|id| is_read(id)", "|id| is_read(id) && false", LIB + ["quarantine::"]),
     "quarantine: requests filtered": (ENGINE + "quarantine/requests.rs", "|id| resolved.contains(id)", "|id| resolved.contains(id) && false", LIB + ["quarantine::"]),
 } | {
     f"ledger: {counter}": (ENGINE + "epoch/lane.rs", line, "", IT + ["crash", "quarantine", "plant"])

@@ -79,7 +79,8 @@ for one of them; which one is not promised.
 
 How many cases of each class end in which way. For Spark's modes: *row* is a row as `quarantine` would make it or, where that refuses the message, **taken**: a row
 without any sign that something was wrong; *NULL field* / *all NULL*: the bad field, or every field, is NULL and `_corrupt_record` keeps the text; *NULL*: `from_json` gives NULL
-and even `_corrupt_record` says nothing.
+and even `_corrupt_record` says nothing. The numbers only name the classes, as in their cases (`A24-…`). Those that are missing (31, 35 to 37, 40)
+are about what good messages do together: clocks that run ahead or behind, millions of devices, NaN in a detector.
 
 """
 

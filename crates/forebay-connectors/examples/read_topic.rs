@@ -32,7 +32,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let options = Options::parse(&SPEC, &raw).map_err(|problems| format!("{problems:?}"))?;
     let began = Instant::now();
     let mut source = KafkaSource::new(&options, Wanted::default(), None)?;
-    let from = source.start().await?;
+    let from = source.start(true).await?;
     let ends = source.available(&from).await?.ends;
     let ranges: Vec<PositionRange> = ends
         .into_iter()

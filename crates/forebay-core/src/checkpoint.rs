@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, codes};
 use crate::ledger::Ledger;
-use crate::position::{Epoch, Partition, Position, PositionRange, Positions};
+use crate::position::{Epoch, Partition, Position, PositionRange, Positions, TopicIds};
 
 /// One entry of a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,17 +51,20 @@ pub struct Start {
     /// One empty range for every partition, at its first position.
     #[serde(with = "ranges_as_lists")]
     pub ranges: Vec<PositionRange>,
+    /// Which topics these are, as far as the source knows.
+    #[serde(default, skip_serializing_if = "TopicIds::is_empty")]
+    pub topics: TopicIds,
 }
 
 impl Start {
     /// A query that begins here.
-    pub fn at(positions: &Positions) -> Self {
+    pub fn at(positions: &Positions, topics: TopicIds) -> Self {
         let range = |(partition, at): (&Partition, &Position)| PositionRange {
             partition: partition.clone(),
             from: *at,
             to: *at,
         };
-        Self { ranges: positions.iter().map(range).collect() }
+        Self { ranges: positions.iter().map(range).collect(), topics }
     }
 
     /// Where it begins.
@@ -81,6 +84,10 @@ pub struct Plan {
     /// One range for every known partition, empty ones too: the next epoch goes on from their ends.
     #[serde(with = "ranges_as_lists")]
     pub ranges: Vec<PositionRange>,
+    /// Which topics these are, as far as the source knows: a topic that is made anew has other records at the same
+    /// positions.
+    #[serde(default, skip_serializing_if = "TopicIds::is_empty")]
+    pub topics: TopicIds,
     /// Quarantined records that this epoch decodes again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replay: Vec<QuarantinedId>,
@@ -125,8 +132,8 @@ impl std::str::FromStr for RecordId {
     }
 }
 
-/// One entry of a quarantine: a record, and the epoch that set it aside. A record that is replayed and still does not
-/// decode is set aside once more, as another entry.
+/// One entry of a quarantine: a record, and which epoch of which query set it aside. A record that is replayed and
+/// still does not decode is set aside once more, as another entry.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct QuarantinedId {
     /// Which record.
@@ -135,6 +142,10 @@ pub struct QuarantinedId {
     /// Which epoch.
     #[serde(default)]
     pub epoch: Epoch,
+    /// The id of the query: one that lost its checkpoint begins anew under the same name, with epoch 0. The first
+    /// versions did not keep it.
+    #[serde(default, rename = "queryId", skip_serializing_if = "Option::is_none")]
+    pub query_id: Option<String>,
 }
 
 /// What became of the records of epoch N alone, once all of them were computed.
@@ -281,7 +292,8 @@ mod tests {
 
     fn plan(epoch: u64) -> Plan {
         let range = PositionRange { partition: Partition::new("t", 0), from: Position(5), to: Position(9) };
-        Plan { epoch: Epoch(epoch), planned_at_ms: 7, ranges: vec![range], replay: Vec::new() }
+        let topics = TopicIds::from([("t".to_owned(), "id".to_owned())]);
+        Plan { epoch: Epoch(epoch), planned_at_ms: 7, ranges: vec![range], topics, replay: Vec::new() }
     }
 
     fn commit(epoch: u64) -> Commit {
@@ -338,7 +350,7 @@ mod tests {
     #[test]
     fn an_entry_is_one_line_and_reads_back() {
         let record = RecordId { topic: "t".into(), partition: 1, offset: 7 };
-        let replay = vec![QuarantinedId { record, epoch: Epoch(2) }];
+        let replay = vec![QuarantinedId { record, epoch: Epoch(2), query_id: Some("id".into()) }];
         for entry in
             [Entry::Plan(Plan { replay, ..plan(3) }), Entry::Outcome(outcome(3)), Entry::Commit(commit(3))]
         {
@@ -346,6 +358,18 @@ mod tests {
             assert!(!text.contains('\n'));
             assert_eq!(serde_json::from_str::<Entry>(&text).unwrap(), entry);
         }
+    }
+
+    #[test]
+    fn an_entry_without_topics_still_reads() {
+        let old = r#"{"plan":{"epoch":3,"plannedAtMs":7,"ranges":[["t",0,5,9]]}}"#;
+        let expected = Plan { topics: TopicIds::new(), ..plan(3) };
+        assert_eq!(serde_json::from_str::<Entry>(old).unwrap(), Entry::Plan(expected.clone()));
+        assert_eq!(serde_json::to_string(&Entry::Plan(expected)).unwrap(), old);
+        let old = r#"{"start":{"ranges":[["t",0,5,5]]}}"#;
+        let positions = [(Partition::new("t", 0), Position(5))].into();
+        let expected = Entry::Start(Start::at(&positions, TopicIds::new()));
+        assert_eq!(serde_json::from_str::<Entry>(old).unwrap(), expected);
     }
 
     #[test]

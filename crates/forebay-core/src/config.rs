@@ -27,6 +27,7 @@ use crate::trigger::Trigger;
 pub mod keys;
 mod lines;
 mod parse;
+mod places;
 mod problems;
 mod query;
 mod raw_options;
@@ -40,8 +41,9 @@ mod tests;
 mod yaml;
 
 pub use parse::{draft, parse};
+pub use places::OptionPlaces;
 pub use problems::Problem;
-pub use render::render;
+pub use render::{explain, explain_in, render};
 pub use scalar::sql_place;
 pub use secrets::Lookup;
 
@@ -118,8 +120,8 @@ pub struct SourceConfig {
     pub options: Options,
     /// How values are decoded; `None` gives the connector's own columns.
     pub value: Option<ValueConfig>,
-    /// Where its options begin in the file (line, column), from 1: for what only the connector can refuse.
-    pub place: (usize, usize),
+    /// Where its options stand in the file, for what only the connector can refuse.
+    pub option_places: OptionPlaces,
 }
 
 /// `value:`, `schema:`, `mode:` and the decoder's options.
@@ -162,8 +164,8 @@ pub struct QueryConfig {
     pub format: String,
     /// The sink's options.
     pub options: Options,
-    /// Where its options begin in the file (line, column), from 1: for what only the connector can refuse.
-    pub options_place: (usize, usize),
+    /// Where the sink's options stand in the file, for what only the connector can refuse.
+    pub option_places: OptionPlaces,
     /// When epochs start.
     pub trigger: Trigger,
     /// `checkpointLocation`, if given.

@@ -27,4 +27,4 @@ pub mod trigger;
 
 pub use error::{Code, Error, Fault, Result};
 pub use ledger::Ledger;
-pub use position::{Epoch, Partition, Position, PositionRange, Positions};
+pub use position::{Epoch, Partition, Position, PositionRange, Positions, TopicIds};

@@ -42,6 +42,10 @@ impl fmt::Display for Position {
 /// One position for each partition.
 pub type Positions = BTreeMap<Partition, Position>;
 
+/// The topics that positions belong to: an opaque id for each name. A topic that is deleted and made anew keeps its
+/// name and gets another id; a name without an id is not checked.
+pub type TopicIds = BTreeMap<String, String>;
+
 /// What an epoch reads of one partition: `from` is included, `to` is not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PositionRange {

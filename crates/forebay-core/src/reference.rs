@@ -36,7 +36,7 @@ pub fn configuration_markdown(registry: &Registry<'_>) -> String {
          `forebay run` serves the embedded log at that address; if somebody does, that is the Kafka it reads. Stderr \
          says which. A query that has a checkpoint in a data folder without a log has read from a Kafka elsewhere \
          and waits for it. `--embedded-log always` or `never` forces either; `--kafka ADDR` says which of several \
-         addresses may be served, since one process serves one log.\n\
+         addresses may be served, since one process serves one log, and must be one that a source names.\n\
          * YAML anchors, aliases and tags are not used.\n\n",
     );
     for section in keys::ALL {

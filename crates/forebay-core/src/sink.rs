@@ -6,10 +6,11 @@
 //! stay true: nothing of an epoch is visible before `commit`, and everything is durable after it.
 
 use std::any::Any;
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 
 use crate::error::Result;
@@ -43,12 +44,27 @@ pub trait Sink: Send {
     /// How Spark would print it, for example `DeltaSink[/lake/iot]`.
     fn description(&self) -> String;
 
+    /// What a checkpoint knows the sink by: it stays the same while the query lives. A folder in `home`, which moves
+    /// together with the checkpoint, is named as [`place`] does.
+    fn identity(&self, home: Option<&Path>) -> String {
+        let _ = home;
+        self.description()
+    }
+
     /// What the sink promises.
     fn guarantee(&self) -> Guarantee;
 
     /// How far apart commits should be with the default trigger, if the sink suffers from many small ones.
     fn min_commit_interval(&self) -> Option<Duration> {
         None
+    }
+
+    /// Refuses a schema whose rows the sink could never take, judged by its options alone: called when a pipeline is
+    /// validated, long before [`Sink::open`], so nothing outside is looked at. `BAD_VALUE` means that an option is
+    /// wrong, every other code that the query's columns are.
+    fn check(&self, schema: &Schema) -> Result<()> {
+        let _ = schema;
+        Ok(())
     }
 
     /// Prepares for rows of this schema (creates the table, checks that it fits). Called once, before any epoch.
@@ -78,6 +94,28 @@ pub trait Sink: Send {
 
     /// Told once, when the query has ended: housekeeping that was begun may end well. Waits half a minute at most.
     async fn close(&mut self) {}
+}
+
+/// An absolute path as an identity names it: relative to `home` if it lies in it, and without `.`, `..` and doubled separators.
+/// No disk is asked, so links are not followed.
+pub fn place(path: &Path, home: Option<&Path>) -> PathBuf {
+    let path = plain(path);
+    let inside = home.and_then(|home| path.strip_prefix(plain(home)).ok()).map(Path::to_path_buf);
+    inside.unwrap_or(path)
+}
+
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                plain.pop();
+            }
+            other => plain.push(other),
+        }
+    }
+    plain
 }
 
 /// The answer to [`Sink::begin`].
@@ -110,4 +148,24 @@ pub struct Written {
     pub bytes: u64,
     /// Files, for sinks that write files.
     pub files: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_in_the_data_folder_is_named_from_there_and_any_other_in_full() {
+        for (path, home, expected) in [
+            ("/d/lake/t", Some("/d"), "lake/t"),
+            ("/d/./lake//t/", Some("/x/../d/"), "lake/t"),
+            ("/d/lake/../t", Some("/d"), "t"),
+            ("/d/../other/t", Some("/d"), "/other/t"),
+            ("/data/t", Some("/d"), "/data/t"),
+            ("/d/a/../t", None, "/d/t"),
+            ("/../t", None, "/t"),
+        ] {
+            assert_eq!(place(Path::new(path), home.map(Path::new)), Path::new(expected), "{path}");
+        }
+    }
 }

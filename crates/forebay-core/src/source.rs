@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 
 use crate::error::Result;
-use crate::position::{Partition, Position, PositionRange, Positions};
+use crate::position::{Partition, Position, PositionRange, Positions, TopicIds};
 
 /// A stream of envelopes: one of the parallel ways by which an epoch is read. It ends when its ranges are read.
 pub type Lane = BoxStream<'static, Result<Envelope>>;
@@ -27,18 +27,26 @@ pub trait Source: Send {
     /// How Spark would print it in a progress report, for example `KafkaV2[Subscribe[iot_topic]]`.
     fn description(&self) -> String;
 
-    /// Where a new query starts, by the source's options. Waits for the source to be reachable.
-    async fn start(&mut self) -> Result<Positions>;
+    /// Told once, before anything is read, by a query that goes on: which topics its positions belong to.
+    fn resume(&mut self, topics: &TopicIds);
+
+    /// The topics that the last positions from here belong to; kept in the checkpoint beside them.
+    fn topics(&self) -> TopicIds;
+
+    /// Where a new query starts, by the source's options. Fails with `NO_TOPIC` while nothing of what they name is
+    /// there; if the query `ends` by itself, while anything of it is missing: nobody would read what appears later.
+    async fn start(&mut self, ends: bool) -> Result<Positions>;
 
     /// The ends of all partitions as of now, including partitions that `from` does not know: those come with their
     /// first position in `new`. Fails with `DATA_LOSS` if `from` lies outside of what the source still has, unless
-    /// its options allow to go on; then `from` of that partition is moved in `moved`.
+    /// its options allow to go on; then `from` of that partition is moved in `moved`. A topic that was made anew has
+    /// nothing of `from`, however long it is.
     async fn available(&mut self, from: &Positions) -> Result<Available>;
 
     /// Returns when there is probably something beyond `from`; may return early. Safe to cancel.
     async fn wait(&mut self, from: &Positions) -> Result<()>;
 
-    /// Reads exactly these ranges, as at most `lanes` parallel streams. A partition is in one lane only, in order.
+    /// Reads exactly these ranges of the topics they were planned for, as at most `lanes` parallel streams. A partition is in one lane only, in order.
     /// After an error inside a lane the epoch is abandoned; the next call starts afresh.
     async fn read(&mut self, ranges: &[PositionRange], lanes: usize) -> Result<Vec<Lane>>;
 

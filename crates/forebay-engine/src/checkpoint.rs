@@ -15,12 +15,19 @@ use std::path::{Path, PathBuf};
 
 use forebay_core::checkpoint::{Commit, Entry, Outcome, Plan, Start};
 use forebay_core::error::codes;
-use forebay_core::{Epoch, Error, Result};
+use forebay_core::{Epoch, Error, Result, TopicIds};
 use forebay_storage::lines::{self, LinesError};
 use forebay_storage::{Door, DoorFile, kill_point};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-const METADATA_KIND: &str = "forebay-checkpoint-metadata";
+mod identity;
+#[cfg(test)]
+mod tests;
+
+pub use identity::Identity;
+
+use identity::Metadata;
+
 const JOURNAL_KIND: &str = "forebay-checkpoint-journal";
 
 /// Epochs in a journal before it is rewritten: some 200 KB of lines, read in a millisecond at start.
@@ -28,28 +35,6 @@ pub const COMPACT_AFTER: usize = 500;
 
 /// Epochs that stay in a rewritten journal, for `forebay checkpoint show` (Spark's `minBatchesToRetain`).
 const KEEP: u64 = 100;
-
-/// Who a query is: what must not change while its checkpoint lives.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Identity {
-    /// The pipeline's name.
-    pub pipeline: String,
-    /// The query's name.
-    pub query: String,
-    /// What is read, as the source describes itself.
-    pub source: String,
-    /// Where rows go, as the sink describes itself.
-    pub sink: String,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Metadata {
-    id: String,
-    #[serde(flatten)]
-    identity: Identity,
-}
 
 /// The open checkpoint of one query; its lock is held until it is dropped.
 #[derive(Debug)]
@@ -66,7 +51,7 @@ pub struct Checkpoint {
 /// The end of a journal: what [`forebay_core::checkpoint::decide`] needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ends {
-    /// Where the query begins, while the journal still says it.
+    /// Where the query begins.
     pub start: Option<Start>,
     /// The newest plan.
     pub plan: Option<Plan>,
@@ -74,6 +59,14 @@ pub struct Ends {
     pub outcome: Option<Outcome>,
     /// The newest commit.
     pub commit: Option<Commit>,
+}
+
+impl Ends {
+    /// The topics that the newest positions belong to; empty where the journal does not say.
+    pub fn topics(&self) -> TopicIds {
+        let plan = self.plan.as_ref().map(|plan| &plan.topics);
+        plan.or(self.start.as_ref().map(|start| &start.topics)).cloned().unwrap_or_default()
+    }
 }
 
 impl Checkpoint {
@@ -86,13 +79,12 @@ impl Checkpoint {
         let lock = lock(dir)?;
         let metadata_path = dir.join("metadata");
         let journal_path = dir.join("journal");
-        let query_id = match fs::read(&metadata_path) {
-            Ok(bytes) => check_identity(&metadata_path, &bytes, identity)?,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+        let query_id = match Metadata::read(&metadata_path)? {
+            Some(metadata) => metadata.take(&metadata_path, identity)?,
+            None => {
                 make_journal(&door, &journal_path, &metadata_path)?;
-                write_metadata(&door, &metadata_path, identity)?
+                Metadata::write_new(&door, &metadata_path, identity)?
             }
-            Err(e) => return Err(damaged(&metadata_path, e)),
         };
         if !journal_path.exists() {
             return Err(damaged(&journal_path, "the file is missing"));
@@ -167,7 +159,8 @@ impl Checkpoint {
         let path = self.dir.join("journal");
         let bytes = fs::read(&path).map_err(|e| failed(&path, "read", e))?;
         let (entries, _, _) = parse_journal(&path, &bytes)?;
-        let kept: Vec<&Entry> = entries.iter().filter(|entry| entry.epoch().0 + KEEP > newest.0).collect();
+        let is_kept = |entry: &&Entry| matches!(entry, Entry::Start(_)) || entry.epoch().0 + KEEP > newest.0;
+        let kept: Vec<&Entry> = entries.iter().filter(is_kept).collect();
         let mut out = lines::header(JOURNAL_KIND).into_bytes();
         for entry in &kept {
             lines::push_line(&mut out, &to_text(entry)?);
@@ -198,14 +191,13 @@ pub struct Shown {
 /// Reads a checkpoint without opening it; `CHECKPOINT_NOT_FOUND` if there is none.
 pub fn show(dir: &Path) -> Result<Shown> {
     let metadata_path = dir.join("metadata");
-    let bytes = match fs::read(&metadata_path) {
-        Ok(bytes) => bytes,
-        Err(e) if e.kind() == io::ErrorKind::NotFound && !dir.join("journal").exists() => {
-            return Err(Error::new(&codes::CHECKPOINT_NOT_FOUND, "there is no checkpoint").at(dir.display()));
-        }
-        Err(e) => return Err(damaged(&metadata_path, e)),
+    let Some(metadata) = Metadata::read(&metadata_path)? else {
+        return Err(if dir.join("journal").exists() {
+            damaged(&metadata_path, "the file is missing, but there is a journal")
+        } else {
+            Error::new(&codes::CHECKPOINT_NOT_FOUND, "there is no checkpoint").at(dir.display())
+        });
     };
-    let metadata = read_metadata(&metadata_path, &bytes)?;
     let journal_path = dir.join("journal");
     let bytes = fs::read(&journal_path).map_err(|e| damaged(&journal_path, e))?;
     let (entries, _, _) = parse_journal(&journal_path, &bytes)?;
@@ -265,40 +257,6 @@ fn make_journal(door: &Door, path: &Path, metadata: &Path) -> Result<()> {
     }
 }
 
-fn write_metadata(door: &Door, path: &Path, identity: &Identity) -> Result<String> {
-    let metadata = Metadata { id: uuid::Uuid::new_v4().to_string(), identity: identity.clone() };
-    let mut bytes = lines::header(METADATA_KIND).into_bytes();
-    lines::push_line(&mut bytes, &to_text(&metadata)?);
-    door.write_new(path, &bytes).map_err(|e| failed(path, "write", e))?;
-    Ok(metadata.id)
-}
-
-fn read_metadata(path: &Path, bytes: &[u8]) -> Result<Metadata> {
-    let lines = lines::read(METADATA_KIND, bytes).map_err(|e| bad_lines(path, e))?;
-    let text = lines.texts.first().ok_or_else(|| damaged(path, "the file holds no record"))?;
-    serde_json::from_str(text).map_err(|e| damaged(path, e))
-}
-
-fn check_identity(path: &Path, bytes: &[u8], expected: &Identity) -> Result<String> {
-    let metadata = read_metadata(path, bytes)?;
-    let found = &metadata.identity;
-    let differences: Vec<String> = [
-        ("pipeline", &found.pipeline, &expected.pipeline),
-        ("query", &found.query, &expected.query),
-        ("source", &found.source, &expected.source),
-        ("sink", &found.sink, &expected.sink),
-    ]
-    .into_iter()
-    .filter(|(_, found, expected)| found != expected)
-    .map(|(what, found, expected)| format!("{what} was `{found}`, is `{expected}`"))
-    .collect();
-    if differences.is_empty() {
-        return Ok(metadata.id);
-    }
-    let message = format!("the checkpoint belongs to another query: {}", differences.join("; "));
-    Err(Error::new(&codes::CHECKPOINT_OTHER_QUERY, message).at(path.parent().unwrap_or(path).display()))
-}
-
 fn to_text(value: &impl Serialize) -> Result<String> {
     serde_json::to_string(value)
         .map_err(|e| Error::new(&codes::INTERNAL, "cannot write a checkpoint entry").caused_by(e))
@@ -328,119 +286,4 @@ fn failed(path: &Path, action: &str, error: io::Error) -> Error {
         .at(path.display())
         .with_retry(retry)
         .caused_by(error)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use forebay_core::Ledger;
-
-    fn identity() -> Identity {
-        Identity {
-            pipeline: "plant".into(),
-            query: "lake".into(),
-            source: "KafkaV2[Subscribe[iot]]".into(),
-            sink: "DeltaSink[/lake]".into(),
-        }
-    }
-
-    fn plan(epoch: u64) -> Plan {
-        Plan { epoch: Epoch(epoch), planned_at_ms: 1, ranges: Vec::new(), replay: Vec::new() }
-    }
-
-    fn commit(epoch: u64) -> Commit {
-        Commit { epoch: Epoch(epoch), ledger: Ledger { read: epoch, ..Ledger::default() } }
-    }
-
-    #[test]
-    fn a_reopened_checkpoint_knows_its_end_and_its_query() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut first, ends) = Checkpoint::open(dir.path(), Door::new(), &identity()).unwrap();
-        assert_eq!(ends, Ends::default());
-        first.plan(&plan(0)).unwrap();
-        first.commit(&commit(0)).unwrap();
-        first.plan(&plan(1)).unwrap();
-        let outcome = Outcome { epoch: Epoch(1), ledger: commit(1).ledger };
-        first.outcome(&outcome).unwrap();
-        let id = first.query_id().to_owned();
-        drop(first);
-        let (second, ends) = Checkpoint::open(dir.path(), Door::new(), &identity()).unwrap();
-        assert_eq!(second.query_id(), id);
-        assert_eq!(
-            ends,
-            Ends { plan: Some(plan(1)), outcome: Some(outcome), commit: Some(commit(0)), ..Ends::default() }
-        );
-    }
-
-    #[test]
-    fn a_second_process_and_another_query_are_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let held = Checkpoint::open(dir.path(), Door::new(), &identity()).unwrap();
-        let second = Checkpoint::open(dir.path(), Door::new(), &identity()).unwrap_err();
-        assert_eq!(second.code(), &codes::CHECKPOINT_LOCKED);
-        drop(held);
-        let other = Identity { sink: "DeltaSink[/other]".into(), ..identity() };
-        let refused = Checkpoint::open(dir.path(), Door::new(), &other).unwrap_err();
-        assert_eq!(refused.code(), &codes::CHECKPOINT_OTHER_QUERY);
-        assert!(refused.message().contains("sink was `DeltaSink[/lake]`, is `DeltaSink[/other]`"));
-    }
-
-    #[test]
-    fn a_journal_is_rewritten_with_its_last_epochs() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut checkpoint, _) = Checkpoint::open(dir.path(), Door::new(), &identity()).unwrap();
-        for epoch in 0..COMPACT_AFTER as u64 + 10 {
-            checkpoint.plan(&plan(epoch)).unwrap();
-            checkpoint.commit(&commit(epoch)).unwrap();
-        }
-        drop(checkpoint);
-        let shown = show(dir.path()).unwrap();
-        assert_eq!(shown.entries.len() as u64, 2 * (KEEP + 10));
-        assert_eq!(shown.entries.last(), Some(&Entry::Commit(commit(COMPACT_AFTER as u64 + 9))));
-    }
-
-    #[test]
-    fn a_zero_length_or_damaged_file_is_never_taken_for_a_new_checkpoint() {
-        for name in ["metadata", "journal"] {
-            let dir = tempfile::tempdir().unwrap();
-            drop(Checkpoint::open(dir.path(), Door::new(), &identity()).unwrap());
-            fs::write(dir.path().join(name), b"").unwrap();
-            let error = Checkpoint::open(dir.path(), Door::new(), &identity()).unwrap_err();
-            assert_eq!(error.code(), &codes::CHECKPOINT_DAMAGED, "{name}");
-        }
-    }
-
-    #[test]
-    fn a_missing_file_is_never_taken_for_a_new_checkpoint() {
-        for (name, epochs, is_damaged) in
-            [("journal", 0, true), ("journal", 1, true), ("metadata", 1, true), ("metadata", 0, false)]
-        {
-            let dir = tempfile::tempdir().unwrap();
-            let (mut checkpoint, _) = Checkpoint::open(dir.path(), Door::new(), &identity()).unwrap();
-            for epoch in 0..epochs {
-                checkpoint.plan(&plan(epoch)).unwrap();
-            }
-            drop(checkpoint);
-            fs::remove_file(dir.path().join(name)).unwrap();
-            let opened = Checkpoint::open(dir.path(), Door::new(), &identity());
-            let code = opened.err().map(|error| error.code().id);
-            assert_eq!(
-                code,
-                is_damaged.then_some(codes::CHECKPOINT_DAMAGED.id),
-                "{name} after {epochs} epochs"
-            );
-            if is_damaged {
-                let shown = show(dir.path()).unwrap_err();
-                assert_eq!(shown.code(), &codes::CHECKPOINT_DAMAGED, "{name}: showing it says the same");
-            }
-        }
-    }
-
-    #[test]
-    fn a_folder_without_a_checkpoint_is_said_to_be_that() {
-        let dir = tempfile::tempdir().unwrap();
-        for dir in [dir.path().to_owned(), dir.path().join("missing")] {
-            assert_eq!(show(&dir).unwrap_err().code(), &codes::CHECKPOINT_NOT_FOUND);
-        }
-    }
 }

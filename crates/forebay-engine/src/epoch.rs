@@ -29,6 +29,7 @@ use std::time::{Duration, Instant};
 
 use forebay_core::checkpoint::{Commit, Plan, Recovery, Start, decide};
 use forebay_core::clock::Clock;
+use forebay_core::error::codes;
 use forebay_core::format::Format;
 use forebay_core::limits::Limits;
 use forebay_core::progress::{Facts, StreamingQueryProgress};
@@ -48,6 +49,10 @@ use crate::status::{QueryStatus, RECENT, State};
 
 /// Most quarantined records that one epoch decodes again: bounds the memory of a replay and the length of its plan.
 const REPLAY_LIMIT: ReplayLimit = ReplayLimit { records: 10_000, bytes: 64 << 20 };
+
+/// How often a query that ends by itself looks again for a missing topic: with the growing pauses in between six
+/// seconds in all, time for a topic that was just made to be known to every broker.
+const TOPIC_LOOKS: u32 = 6;
 
 /// How often an idle query looks for requests to replay.
 const REQUEST_POLL: Duration = Duration::from_secs(1);
@@ -90,6 +95,7 @@ impl Runner {
     /// Runs to the end: until stopped, or until a bounded trigger has done its work.
     pub async fn run(mut self, recovered: crate::checkpoint::Ends) -> Result<()> {
         let Some(in_sink) = self.open_sink().await? else { return Ok(()) };
+        self.source.resume(&recovered.topics());
         let mut standing = match decide(recovered.plan, recovered.outcome, recovered.commit, in_sink)? {
             Recovery::Fresh => {
                 let positions = match &recovered.start {
@@ -146,12 +152,21 @@ impl Runner {
     async fn start(&mut self) -> Result<Option<Positions>> {
         let mut backoff = Backoff::default();
         loop {
-            let started = self.source.start().await;
-            let started = started.and_then(|at| self.checkpoint.start(&Start::at(&at)).map(|()| at));
+            let ends = self.trigger.is_bounded();
+            let started = self.source.start(ends).await.and_then(|at| {
+                self.checkpoint.start(&Start::at(&at, self.source.topics()))?;
+                Ok(at)
+            });
             match started {
                 Ok(positions) => {
                     self.works(&mut backoff);
+                    self.quarantine.begins_at(positions.clone());
                     return Ok(Some(positions));
+                }
+                Err(error)
+                    if ends && error.code() == &codes::NO_TOPIC && backoff.attempts() >= TOPIC_LOOKS =>
+                {
+                    return Err(error);
                 }
                 Err(error) if self.try_again(&mut backoff, error.clone()).await? => {}
                 Err(_) => return Ok(None),
@@ -201,7 +216,8 @@ impl Runner {
                 self.wait_for_data(standing).await?;
                 continue;
             }
-            let plan = Plan { epoch: standing.epoch, planned_at_ms: self.clock.now_ms(), ranges, replay };
+            let (epoch, topics) = (standing.epoch, self.source.topics());
+            let plan = Plan { epoch, planned_at_ms: self.clock.now_ms(), ranges, topics, replay };
             let planned = Instant::now();
             if !self.write_plan(&plan).await? {
                 break;

@@ -1,15 +1,17 @@
 //! The quarantine: a durable table of the records that could not be decoded.
 //!
 //! ```text
-//! <data>/quarantine/<pipeline>/<query>/e<epoch>-<lane>.jsonl   what the lane of an epoch set aside
-//!                                      resolved.jsonl          what was replayed or dropped since
-//!                                      requests/*.jsonl        what the next epoch is asked to replay
+//! <data>/quarantine/<pipeline>/<query>/e<epoch>-<lane>-<query id>.jsonl   what the lane of an epoch set aside
+//!                                      resolved.jsonl                     what was replayed or dropped since
+//!                                      requests/*.jsonl                   what the next epoch is asked to replay
 //! ```
 //!
-//! Every query keeps what *it* could not read, because its epoch decides: files carry the epoch's number, an epoch
-//! that is computed anew first removes what its earlier attempt left, and all files of an epoch are durable before
-//! the epoch commits. An entry is known by its record and its epoch, since a topic that is made anew uses its offsets
-//! again. A replayed entry is resolved by its epoch; if it still does not decode, that epoch sets it aside as a new
+//! Every query keeps what *it* could not read, because its epoch decides: files carry the epoch's number and the
+//! query's id, an epoch that is computed anew first removes what its earlier attempt left, and all files of an epoch
+//! are durable before the epoch commits. An entry is known by its record, its epoch and its query, since a topic that
+//! is made anew uses its offsets again, and a query whose checkpoint was removed begins anew with epoch 0. What such
+//! an earlier query of the same name left is listed and bounded with the rest; `requests.rs` says what of it can be
+//! replayed. A replayed entry is resolved by its epoch; if it still does not decode, that epoch sets it aside as a new
 //! one. A listing merges the same record from several queries into one.
 //!
 //! What must stay true: a record counted as quarantined by a committed epoch is in the table with its raw bytes, key
@@ -23,7 +25,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use forebay_core::checkpoint::QuarantinedId;
 use forebay_core::config::{QuarantineConfig, WhenFull};
 use forebay_core::error::codes;
-use forebay_core::{Epoch, Error, Result};
+use forebay_core::{Epoch, Error, Positions, Result};
 use forebay_storage::Door;
 
 mod entry;
@@ -49,6 +51,10 @@ pub struct Quarantine {
     bounds: QuarantineConfig,
     bytes: Arc<AtomicU64>,
     evicted: Arc<AtomicU64>,
+    /// The query that runs; `None` for a person who looks.
+    query_id: Option<Arc<str>>,
+    /// Where that query began, if known.
+    start: Option<Arc<Positions>>,
 }
 
 /// Where the quarantine of a query lies under the data folder.
@@ -60,8 +66,19 @@ impl Quarantine {
     /// Opens the quarantine in `dir`, making the folder if it is not there.
     pub fn open(dir: PathBuf, door: Door, bounds: QuarantineConfig) -> Result<Self> {
         door.create_dir_all(&dir).map_err(|e| failed(&dir, e))?;
-        let bytes = Arc::new(AtomicU64::new(total(&epoch_files(&dir)?)));
-        Ok(Self { dir, door, bounds, bytes, evicted: Arc::default() })
+        let bytes = Arc::new(AtomicU64::new(total(&epoch_files(&dir, None)?)));
+        Ok(Self { dir, door, bounds, bytes, evicted: Arc::default(), query_id: None, start: None })
+    }
+
+    /// The same for the query with this id, which is to run.
+    pub fn of(mut self, query_id: &str) -> Self {
+        self.query_id = Some(query_id.into());
+        self
+    }
+
+    /// Says where the query began: what an earlier query of the same name set aside from there on, it reads itself.
+    pub fn begins_at(&mut self, start: Positions) {
+        self.start = Some(Arc::new(start));
     }
 
     /// Bytes that the table holds now.
@@ -78,7 +95,7 @@ impl Quarantine {
     /// or refuses (`QUARANTINE_FULL`, retryable) if the table is at its bound. Entries older than the retention,
     /// seen from the epoch's own time `now_ms`, go. Entries in `held` are about to be decoded again and stay.
     pub fn begin(&self, epoch: Epoch, now_ms: i64, held: &[QuarantinedId]) -> Result<()> {
-        let mut files = epoch_files(&self.dir)?;
+        let mut files = epoch_files(&self.dir, self.query_id.as_deref())?;
         let outcome = self.make_room(&mut files, epoch, now_ms, &held.iter().collect());
         self.bytes.store(total(&files), Ordering::Relaxed);
         outcome?;
@@ -93,18 +110,23 @@ impl Quarantine {
         now_ms: i64,
         held: &BTreeSet<&QuarantinedId>,
     ) -> Result<()> {
-        while files.last().is_some_and(|file| file.epoch >= epoch) {
+        let own = self.query_id.as_deref();
+        while files.last().is_some_and(|file| file.epoch >= epoch && file.query_id.as_deref() == own) {
             self.remove(files, files.len() - 1)?;
         }
         if let Some(retention) = self.bounds.retention {
             let oldest = now_ms.saturating_sub(i64::try_from(retention.as_millis()).unwrap_or(i64::MAX));
-            // Files are in the order of their epochs, so the first that is young enough ends the search.
-            while let Some(file) = files.first() {
-                let entries = read_entries(&file.path)?;
+            let mut index = 0;
+            while let Some(file) = files.get(index) {
+                let entries = read_entries(file)?;
                 if entries.iter().any(|entry| entry.at >= oldest || held.contains(&entry.quarantined_id())) {
-                    break;
+                    // A query's files are in the order of its epochs: the first that is young enough is the last
+                    // that is looked at.
+                    let is_same = |other: &&EpochFile| other.query_id == file.query_id;
+                    index += files[index..].iter().take_while(is_same).count();
+                } else {
+                    self.remove(files, index)?;
                 }
-                self.remove(files, 0)?;
             }
         }
         if total(files) < self.bounds.max_bytes {
@@ -115,7 +137,7 @@ impl Quarantine {
         let mut open = Vec::new();
         for index in (0..files.len()).rev() {
             let ids: Vec<QuarantinedId> =
-                read_entries(&files[index].path)?.iter().map(Entry::quarantined_id).collect();
+                read_entries(&files[index])?.iter().map(Entry::quarantined_id).collect();
             if ids.iter().any(|id| held.contains(id)) {
                 continue;
             }
@@ -157,16 +179,12 @@ impl Quarantine {
         LaneQuarantine::new(self.clone(), epoch, lane)
     }
 
-    /// The entries that are neither replayed nor dropped, by record. An uncommitted epoch's entries count only up to
-    /// `through`.
-    pub fn open_entries(&self, through: Option<Epoch>) -> Result<Vec<Entry>> {
+    /// The entries that are neither replayed nor dropped, by record; those of an epoch that is being computed too.
+    pub fn open_entries(&self) -> Result<Vec<Entry>> {
         let resolved = self.resolved()?;
         let mut open = Vec::new();
-        for file in epoch_files(&self.dir)? {
-            if through.is_none_or(|through| file.epoch > through) {
-                continue;
-            }
-            let entries = read_entries(&file.path)?;
+        for file in epoch_files(&self.dir, self.query_id.as_deref())? {
+            let entries = read_entries(&file)?;
             open.extend(entries.into_iter().filter(|entry| !resolved.contains(&entry.quarantined_id())));
         }
         open.sort_by(|a, b| (&a.id, a.epoch).cmp(&(&b.id, b.epoch)));

@@ -1,12 +1,12 @@
 //! A query as a component: options in, a service that runs, a handle to watch and stop it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use forebay_core::clock::Clock;
 use forebay_core::format::Format;
 use forebay_core::limits::Limits;
-use forebay_core::sink::Sink;
+use forebay_core::sink::{Sink, place};
 use forebay_core::source::Source;
 use forebay_core::trigger::Trigger;
 use forebay_core::{Error, Result};
@@ -43,6 +43,8 @@ pub struct QueryOptions {
     pub lanes: usize,
     /// The folder of its checkpoint.
     pub checkpoint: PathBuf,
+    /// The data folder, with which everything in it may move.
+    pub data_dir: PathBuf,
     /// Its quarantine.
     pub quarantine: Quarantine,
     /// The way to durable storage.
@@ -62,13 +64,18 @@ impl QueryOptions {
     /// Opens the checkpoint (refusing one that is held, foreign or damaged) and starts the loop on the current
     /// runtime.
     pub fn start(self) -> Result<QueryHandle> {
+        let home = home(&self.data_dir, &self.checkpoint);
         let identity = Identity {
             pipeline: self.pipeline,
             query: self.name.clone(),
             source: self.source.description(),
-            sink: self.sink.description(),
+            sink: self.sink.identity(home.as_deref()),
         };
         let (checkpoint, ends) = Checkpoint::open(&self.checkpoint, self.door, &identity)?;
+        let mut quarantine = self.quarantine.of(checkpoint.query_id());
+        if let Some(start) = &ends.start {
+            quarantine.begins_at(start.positions());
+        }
         let (sender, status) = watch::channel(QueryStatus::new(&self.name));
         let stop = CancellationToken::new();
         let runner = Runner {
@@ -81,7 +88,7 @@ impl QueryOptions {
             limits: self.limits,
             lanes: self.lanes.max(1),
             checkpoint,
-            quarantine: self.quarantine,
+            quarantine,
             clock: self.clock,
             status: sender.clone(),
             stop: stop.clone(),
@@ -103,6 +110,14 @@ impl QueryOptions {
     }
 }
 
+/// The folder that moves together with the checkpoint: the data folder, unless the checkpoint lies elsewhere. Then the
+/// same table in another data folder is another table.
+fn home(data_dir: &Path, checkpoint: &Path) -> Option<PathBuf> {
+    let home = std::path::absolute(data_dir).ok()?;
+    let checkpoint = std::path::absolute(checkpoint).ok()?;
+    place(&checkpoint, Some(&home)).is_relative().then_some(home)
+}
+
 impl QueryHandle {
     /// The query's status, now and later.
     pub fn status(&self) -> watch::Receiver<QueryStatus> {
@@ -121,5 +136,21 @@ impl QueryHandle {
             Err(e) => Err(Error::new(&forebay_core::error::codes::INTERNAL, "the query ended unexpectedly")
                 .caused_by(e)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_checkpoint_in_the_data_folder_moves_with_it() {
+        let home = |data: &str, checkpoint: &str| home(Path::new(data), Path::new(checkpoint));
+        let data = std::path::absolute("d").ok();
+        assert!(data.is_some());
+        assert_eq!(home("d", "d/checkpoints/x"), data);
+        assert_eq!(home("./d/", "d/../d/x"), data);
+        assert_eq!(home("d", "/elsewhere/x"), None);
+        assert_eq!(home("d", "d/../e/x"), None);
     }
 }

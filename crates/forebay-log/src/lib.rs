@@ -16,6 +16,7 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make and damage files by hand"))]
 
 mod error;
+mod quiet;
 pub mod records;
 pub mod server;
 pub mod storage;

@@ -1,14 +1,13 @@
 //! `/api/v1`: queries, their progress in Spark's format, the ledger.
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use forebay_core::Ledger;
 use forebay_engine::status::QueryStatus;
 use serde_json::{Value, json};
 
-use crate::{Shown, problem};
+use crate::{Shown, answer, problem};
 
 /// Every end point and what it answers, for whoever tries the root.
 const END_POINTS: [(&str, &str); 7] = [
@@ -21,24 +20,24 @@ const END_POINTS: [(&str, &str); 7] = [
     ("/api/v1/ledger", "where every record went, by query and in all"),
 ];
 
-pub(crate) async fn end_points(State(shown): State<Shown>) -> Json<Value> {
+pub(crate) async fn end_points(State(shown): State<Shown>) -> Response {
     let list: serde_json::Map<String, Value> =
         END_POINTS.iter().map(|(path, what)| ((*path).to_owned(), (*what).into())).collect();
-    Json(json!({ "pipeline": &*shown.pipeline, "endPoints": list }))
+    answer(&json!({ "pipeline": &*shown.pipeline, "endPoints": list }))
 }
 
-pub(crate) async fn pipeline(State(shown): State<Shown>) -> Json<Value> {
+pub(crate) async fn pipeline(State(shown): State<Shown>) -> Response {
     let queries: Vec<_> = shown.statuses().iter().map(|status| status.name.to_string()).collect();
-    Json(json!({ "name": &*shown.pipeline, "version": shown.version, "queries": queries }))
+    answer(&json!({ "name": &*shown.pipeline, "version": shown.version, "queries": queries }))
 }
 
-pub(crate) async fn queries(State(shown): State<Shown>) -> Json<Value> {
-    Json(shown.statuses().iter().map(summary).collect())
+pub(crate) async fn queries(State(shown): State<Shown>) -> Response {
+    answer(&shown.statuses().iter().map(summary).collect())
 }
 
 pub(crate) async fn query(State(shown): State<Shown>, Path(name): Path<String>) -> Response {
     match find(&shown, &name) {
-        Some(status) => Json(summary(&status)).into_response(),
+        Some(status) => answer(&summary(&status)),
         None => not_found(&name),
     }
 }
@@ -46,23 +45,20 @@ pub(crate) async fn query(State(shown): State<Shown>, Path(name): Path<String>) 
 /// The newest progress reports, oldest first.
 pub(crate) async fn progress(State(shown): State<Shown>, Path(name): Path<String>) -> Response {
     match find(&shown, &name) {
-        Some(status) => {
-            Json(status.recent.iter().map(|report| serde_json::json!(**report)).collect::<Vec<_>>())
-                .into_response()
-        }
+        Some(status) => answer(&status.recent.iter().map(|report| json!(**report)).collect()),
         None => not_found(&name),
     }
 }
 
 /// The ledger of each query and of all together.
-pub(crate) async fn ledger(State(shown): State<Shown>) -> Json<Value> {
+pub(crate) async fn ledger(State(shown): State<Shown>) -> Response {
     let mut total = Ledger::default();
     let mut queries = serde_json::Map::new();
     for status in shown.statuses() {
         total.add(&status.ledger);
         queries.insert(status.name.to_string(), with_balance(&status.ledger));
     }
-    Json(json!({ "total": with_balance(&total), "queries": queries }))
+    answer(&json!({ "total": with_balance(&total), "queries": queries }))
 }
 
 fn find(shown: &Shown, name: &str) -> Option<QueryStatus> {
@@ -93,6 +89,6 @@ fn summary(status: &QueryStatus) -> Value {
         "lag": status.lag,
         "ledger": with_balance(&status.ledger),
         "quarantineBytes": status.quarantine_bytes,
-        "lastProgress": status.last_progress().map(|report| serde_json::json!(**report)),
+        "lastProgress": status.last_progress().map(|report| json!(**report)),
     })
 }

@@ -1,18 +1,19 @@
 //! `/health`: 200 while all is well, 503 otherwise, and in both cases what is wrong.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use forebay_engine::status::{QueryStatus, State as QueryState};
 use serde_json::{Value, json};
 
-use crate::Shown;
+use crate::{Shown, json_answer};
 
-pub(crate) async fn health(State(shown): State<Shown>) -> (StatusCode, Json<Value>) {
+pub(crate) async fn health(State(shown): State<Shown>) -> Response {
     let problems: Vec<Value> = shown.statuses().iter().filter_map(problem_of).collect();
     let status = if problems.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let word = if problems.is_empty() { "ok" } else { "failing" };
-    (status, Json(json!({ "status": word, "pipeline": &*shown.pipeline, "problems": problems })))
+    let health = json!({ "status": word, "pipeline": &*shown.pipeline, "problems": problems });
+    json_answer(status, "application/json", &health)
 }
 
 fn problem_of(status: &QueryStatus) -> Option<Value> {

@@ -23,6 +23,7 @@ use axum::routing::get;
 use forebay_core::error::codes;
 use forebay_core::{Error, Result};
 use forebay_engine::status::QueryStatus;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -135,14 +136,24 @@ fn is_loopback_host(host: &str) -> bool {
 
 /// An error as `application/problem+json` (RFC 9457).
 fn problem(status: StatusCode, detail: &str) -> Response {
-    let body = serde_json::json!({
+    let body = json!({
         "type": "about:blank",
         "title": status.canonical_reason(),
         "status": status.as_u16(),
         "detail": detail,
         "code": codes::HTTP.id,
     });
-    (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
+    json_answer(status, "application/problem+json", &body)
+}
+
+/// An answer that is all well.
+fn answer(body: &Value) -> Response {
+    json_answer(StatusCode::OK, "application/json", body)
+}
+
+/// JSON, with a line break at its end: what `curl` shows ends where the next prompt begins.
+fn json_answer(status: StatusCode, kind: &'static str, body: &Value) -> Response {
+    (status, [(header::CONTENT_TYPE, kind)], format!("{body}\n")).into_response()
 }
 
 #[cfg(test)]

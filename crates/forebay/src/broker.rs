@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Context;
 use forebay_connectors::kafka::{Client, ClientConfig};
 use forebay_connectors::sources;
 use forebay_core::error::codes;
@@ -17,15 +16,13 @@ pub async fn connect(global: &Global, args: &BrokerArgs, more: &[(&str, &str)]) 
     let mut options: BTreeMap<String, String> =
         more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     options.insert("kafka.bootstrap.servers".to_owned(), bootstrap(global, args));
-    for option in &args.options {
-        let (name, value) = option.split_once('=').context("an option is written KEY=VALUE")?;
-        options.insert(name.to_owned(), value.to_owned());
-    }
+    options.extend(args.options.iter().cloned());
     let config = ClientConfig::from_options(&options)?;
     for warning in &config.warnings {
         talk::say(&format!("warning: {warning}"));
     }
-    Ok(Client::connect(config).await.map_err(|error| for_command(error, args))?)
+    let connected = talk::patiently(&bootstrap(global, args), Client::connect(config)).await;
+    Ok(connected.map_err(|error| for_command(error, args))?)
 }
 
 /// The brokers that the arguments name, else the embedded log.

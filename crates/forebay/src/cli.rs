@@ -1,12 +1,17 @@
-//! What can be typed. The doc comment of an argument is its help.
+//! What can be typed. The doc comment of an argument is its help; [`values`] reads what stands behind options,
+//! [`examples`] stand under a command's help.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use forebay_core::options::{parse_duration, parse_size};
 use forebay_core::trigger::Trigger;
+
+mod examples;
+mod values;
+
+use values::{duration, key_value, log_level, own_address, rate, share, size, trigger};
 
 /// From device to dashboard in one binary: a Kafka-compatible log, streaming SQL with Spark's semantics, and
 /// exactly-once sinks.
@@ -23,23 +28,26 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// The heading of [`Global`] in every help: what a command takes itself stands first.
+const OF_ALL: &str = "Options of every command";
+
 /// Options that every command takes.
 #[derive(Clone, Debug, Args)]
 pub struct Global {
     /// Folder under which everything is written: log, checkpoints, tables, quarantine
-    #[arg(long, global = true, env = "FOREBAY_DATA", default_value = "./forebay-data", value_name = "DIR")]
+    #[arg(long, global = true, env = "FOREBAY_DATA", default_value = "./forebay-data", value_name = "DIR", help_heading = OF_ALL)]
     pub data: PathBuf,
     /// Where REST, metrics and health listen (loopback only)
-    #[arg(long, global = true, env = "FOREBAY_HTTP", default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    #[arg(long, global = true, env = "FOREBAY_HTTP", default_value = "127.0.0.1:8080", value_name = "ADDR", help_heading = OF_ALL, value_parser = own_address)]
     pub http: SocketAddr,
     /// The embedded log's address (loopback only). Not given: where the pipeline's sources read, else 127.0.0.1:9092
-    #[arg(long, global = true, env = "FOREBAY_KAFKA", value_name = "ADDR")]
+    #[arg(long, global = true, env = "FOREBAY_KAFKA", value_name = "ADDR", help_heading = OF_ALL, value_parser = own_address)]
     pub kafka: Option<SocketAddr>,
     /// What to tell on stderr: error, warn, info, debug, or a filter such as `forebay_engine=debug`
-    #[arg(long, global = true, env = "FOREBAY_LOG", default_value = "info", value_name = "LEVEL")]
+    #[arg(long, global = true, env = "FOREBAY_LOG", default_value = "info", value_name = "LEVEL", help_heading = OF_ALL, value_parser = log_level)]
     pub log_level: String,
-    /// How to tell it
-    #[arg(long, global = true, env = "FOREBAY_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    /// How to tell it: text for people, json with one object a line
+    #[arg(long, global = true, env = "FOREBAY_LOG_FORMAT", default_value = "text", value_name = "FORMAT", help_heading = OF_ALL)]
     pub log_format: LogFormat,
 }
 
@@ -52,28 +60,30 @@ impl Global {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people
     Text,
-    /// One JSON object a line
     Json,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a pipeline: its log (if its sources use the embedded one), its queries, its HTTP server
+    #[command(after_help = examples::RUN)]
     Run(RunArgs),
     /// See a plant live: simulated devices, log, query, alerts on the screen and a Delta table
     Demo(DemoArgs),
     /// Check a pipeline file; every problem at once, with its place and a hint
     Validate(FileArgs),
     /// Ask SQL over topics, Delta tables and the tables of a pipeline
+    #[command(after_help = examples::QUERY)]
     Query(QueryArgs),
     /// Write lines from stdin (or a file) to a topic
+    #[command(after_help = examples::PRODUCE)]
     Produce(ProduceArgs),
     /// Write the events of simulated devices to a topic, with faults if you like
+    #[command(after_help = examples::SIMULATE)]
     Simulate(SimulateArgs),
     /// Look at the records that could not be decoded; replay or drop them
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::QUARANTINE)]
     Quarantine(QuarantineCommand),
     /// The embedded log: serve it alone, list topics, follow one, write to one
     #[command(subcommand)]
@@ -173,8 +183,8 @@ pub struct BrokerArgs {
     #[arg(long, env = "FOREBAY_BOOTSTRAP", value_name = "HOST:PORT,…")]
     pub bootstrap: Option<String>,
     /// A client option as in the pipeline file, for example -X kafka.security.protocol=SSL
-    #[arg(short = 'X', long = "option", value_name = "KEY=VALUE")]
-    pub options: Vec<String>,
+    #[arg(short = 'X', long = "option", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub options: Vec<(String, String)>,
 }
 
 #[derive(Debug, Args)]
@@ -212,7 +222,7 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
     pub partitions: Option<i32>,
     /// Compression of the batches
-    #[arg(long, default_value = "lz4", value_name = "none|gzip|snappy|lz4|zstd")]
+    #[arg(long, default_value = "lz4", value_name = "CODEC", value_parser = ["none", "gzip", "snappy", "lz4", "zstd"])]
     pub compression: String,
     /// The shape of an event
     #[arg(long, default_value = "plant")]
@@ -291,7 +301,7 @@ pub enum LogCommand {
     /// Serve the embedded log alone, for pipelines and clients in other processes
     Serve {
         /// Where to listen (the same as --kafka)
-        #[arg(long, value_name = "ADDR")]
+        #[arg(long, value_name = "ADDR", value_parser = own_address)]
         listen: Option<SocketAddr>,
     },
     /// List topics with their partitions and offsets
@@ -303,6 +313,7 @@ pub enum LogCommand {
         format: OutputFormat,
     },
     /// Print the records of a topic as they come
+    #[command(after_help = examples::TAIL)]
     Tail {
         #[command(flatten)]
         broker: BrokerArgs,
@@ -319,6 +330,7 @@ pub enum LogCommand {
         format: OutputFormat,
     },
     /// Write lines from stdin (or a file) to a topic
+    #[command(after_help = examples::PRODUCE)]
     Produce(ProduceArgs),
 }
 
@@ -339,66 +351,5 @@ pub enum CheckpointCommand {
     },
 }
 
-/// The value of an option that is a duration; the message of a refusal follows the option's name.
-fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text)
-        .ok_or_else(|| "expected a duration such as \"30 seconds\" or \"1 hour 30 minutes\"".to_owned())
-}
-
-fn size(text: &str) -> Result<usize, String> {
-    let bytes = parse_size(text).and_then(|bytes| usize::try_from(bytes).ok());
-    bytes.ok_or_else(|| "expected a size such as 512MiB or 2GiB".to_owned())
-}
-
-fn trigger(text: &str) -> Result<Trigger, String> {
-    match text.to_ascii_lowercase().as_str() {
-        "availablenow" => Ok(Trigger::AvailableNow),
-        "once" => Ok(Trigger::Once),
-        "default" => Ok(Trigger::Default),
-        _ => parse_duration(text).map(Trigger::ProcessingTime).ok_or_else(|| {
-            "expected availableNow, once, default, or an interval such as \"1 second\"".to_owned()
-        }),
-    }
-}
-
-fn rate(text: &str) -> Result<f64, String> {
-    number(text, 0.0, 1e9).ok_or_else(|| "expected a number of events a second, 0 to 1000000000".to_owned())
-}
-
-fn share(text: &str) -> Result<f64, String> {
-    number(text, 0.0, 1.0).ok_or_else(|| "expected a share from 0 (none) to 1 (all), such as 0.05".to_owned())
-}
-
-fn number(text: &str, least: f64, most: f64) -> Option<f64> {
-    text.trim().parse().ok().filter(|number| (least..=most).contains(number))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_refused_value_names_its_option_and_what_it_takes() {
-        for (line, parts) in [
-            ("forebay simulate --corrupt 5", ["--corrupt", "0 (none) to 1 (all)"]),
-            ("forebay simulate --late=-0.1", ["--late", "0 (none) to 1 (all)"]),
-            ("forebay simulate --duplicate NaN", ["--duplicate", "0 (none) to 1 (all)"]),
-            ("forebay simulate --rate=-1", ["--rate", "events a second"]),
-            ("forebay simulate --rate inf", ["--rate", "events a second"]),
-            ("forebay simulate --devices 0", ["--devices", "1.."]),
-            ("forebay simulate --partitions 0", ["--partitions", "1.."]),
-            ("forebay demo --for 10", ["--for", "30 seconds"]),
-            ("forebay run x.yaml --trigger soon", ["--trigger", "availableNow"]),
-            ("forebay query x --timeout soon", ["--timeout", "30 seconds"]),
-            ("forebay query x --memory much", ["--memory", "2GiB"]),
-        ] {
-            let refused = Cli::try_parse_from(line.split(' ')).unwrap_err();
-            let said = refused.to_string();
-            assert_eq!(refused.exit_code(), 2, "{line}");
-            assert!(parts.iter().all(|part| said.contains(part)), "{line}: {said}");
-        }
-        let run = Cli::try_parse_from(["forebay", "run", "x.yaml", "--trigger", "2 seconds"]).unwrap();
-        let Command::Run(args) = run.command else { panic!("another command") };
-        assert_eq!(args.trigger, Some(Trigger::ProcessingTime(Duration::from_secs(2))));
-    }
-}
+mod tests;

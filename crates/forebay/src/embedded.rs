@@ -3,7 +3,7 @@
 //! A source that names one loopback address (`localhost:9092`, `127.0.0.1:19092`) needs nothing installed: if nobody
 //! listens there, this process serves the embedded log at that address. If somebody does (a `forebay log serve`, an
 //! Apache Kafka), that is the log, read over the network like any other. `--embedded-log` forces either, `--kafka`
-//! narrows the choice to one address. [`serve_at`] decides from facts; [`crate::pipeline`] finds and tells them.
+//! narrows the choice to one address, which a source must name. [`serve_at`] decides from facts; [`crate::pipeline`] finds and tells them.
 //!
 //! What must stay true: an Apache Kafka that is only down is not replaced by an empty log. A query that has a
 //! checkpoint in a data folder without a log has read from elsewhere, so its address is waited for.
@@ -15,7 +15,7 @@ use forebay_core::error::codes;
 use forebay_core::options::Options;
 use forebay_core::{Error, Result};
 use forebay_log::LogError;
-use forebay_log::server::{Server, ServerOptions};
+use forebay_log::server::{Server, ServerError, ServerOptions};
 use forebay_log::storage::{Log, LogOptions, TopicConfig};
 use forebay_storage::Door;
 use tokio::task::JoinHandle;
@@ -44,8 +44,9 @@ impl Embedded {
         }
         let options = LogOptions::new(data.join("log"));
         let log = Log::open(options, door).map_err(failed)?;
-        let server = Server::bind(address, log.clone(), ServerOptions::default()).await.map_err(|e| {
-            Error::new(&codes::ADDRESS, format!("cannot listen on {address}")).caused_by(e).with_hint(
+        let server = Server::bind(address, log.clone(), ServerOptions::default()).await;
+        let server = server.map_err(|ServerError::Listen { source, .. }| {
+            Error::new(&codes::ADDRESS, format!("cannot listen on {address}")).caused_by(source).with_hint(
                 "Another program listens there. Stop it, or choose another address with `--kafka` (`--listen` of `log serve`) and write the same into `kafka.bootstrap.servers`.",
             )
         })?;
@@ -119,7 +120,8 @@ pub fn only_server(bootstrap: &str) -> Option<&str> {
 /// Where the embedded log listens; `None` if every source reads from elsewhere.
 ///
 /// # Errors
-/// `WRONG_USE` if sources name several addresses of which one process can serve only one, or none where it must.
+/// `WRONG_USE` if sources name several addresses of which one process can serve only one, or none where it must, or
+/// only others than `kafka`.
 pub fn serve_at(
     mode: EmbeddedLog,
     kafka: Option<SocketAddr>,
@@ -130,17 +132,16 @@ pub fn serve_at(
         EmbeddedLog::Always => true,
         EmbeddedLog::Auto => !candidate.is_taken && !candidate.is_foreign,
     };
-    let chosen = candidates.iter().filter(serves).map(|candidate| candidate.address);
+    let chosen = || candidates.iter().filter(serves).map(|candidate| candidate.address);
     let mut addresses: Vec<SocketAddr> =
-        chosen.filter(|address| kafka.is_none_or(|kafka| kafka == *address)).collect();
+        chosen().filter(|address| kafka.is_none_or(|kafka| kafka == *address)).collect();
     addresses.sort();
     addresses.dedup();
+    let is_unread = candidates.iter().all(|candidate| kafka.is_some_and(|kafka| kafka != candidate.address));
     match addresses.as_slice() {
-        [] if mode == EmbeddedLog::Always => {
-            let wanted = kafka.map_or_else(|| "a loopback address".to_owned(), |kafka| kafka.to_string());
-            Err(Error::new(&codes::WRONG_USE, format!("no source reads from {wanted}")).with_hint(
-                "The embedded log serves sources that name it in `kafka.bootstrap.servers`, such as localhost:9092, without TLS or SASL.",
-            ))
+        // A source would wait for ever at an address that this process could serve, were it not for `kafka`.
+        [] if mode == EmbeddedLog::Always || (is_unread && chosen().next().is_some()) => {
+            Err(unread(kafka, candidates))
         }
         [] => Ok(None),
         [address] => Ok(Some(*address)),
@@ -153,6 +154,20 @@ pub fn serve_at(
             ))
         }
     }
+}
+
+/// The error for an embedded log that no source would read.
+fn unread(kafka: Option<SocketAddr>, candidates: &[Candidate]) -> Error {
+    let wanted = kafka.map_or_else(|| "a loopback address".to_owned(), |kafka| kafka.to_string());
+    let mut hint = String::from(
+        "The embedded log serves sources that name it, and nothing else, in `kafka.bootstrap.servers`, such as localhost:9092, without TLS or SASL.",
+    );
+    let named: Vec<String> = candidates.iter().map(|candidate| candidate.address.to_string()).collect();
+    if kafka.is_some() {
+        let named = if named.is_empty() { "no loopback address".to_owned() } else { named.join(", ") };
+        hint.push_str(&format!(" The file's sources name {named}: write there what `--kafka` (FOREBAY_KAFKA) says, or leave it out."));
+    }
+    Error::new(&codes::WRONG_USE, format!("no source reads from {wanted}")).with_hint(hint)
 }
 
 #[cfg(test)]
@@ -201,7 +216,24 @@ mod tests {
         assert_eq!(serve_at(EmbeddedLog::Auto, None, &both).unwrap_err().code(), &codes::WRONG_USE);
         let kafka = Some(both[1].address);
         assert_eq!(serve_at(EmbeddedLog::Auto, kafka, &both).unwrap(), kafka);
-        assert_eq!(serve_at(EmbeddedLog::Auto, Some(address("127.0.0.1:1")), &both).unwrap(), None);
-        assert!(serve_at(EmbeddedLog::Always, Some(address("127.0.0.1:1")), &both).is_err());
+    }
+
+    #[test]
+    fn a_log_that_nobody_would_read_is_refused() {
+        let both = [free("127.0.0.1:9092"), free("127.0.0.1:9093")];
+        let other = Some(address("127.0.0.1:1"));
+        for (mode, candidates) in
+            [(EmbeddedLog::Auto, &both[..]), (EmbeddedLog::Always, &both), (EmbeddedLog::Always, &[])]
+        {
+            let refused = serve_at(mode, other, candidates).unwrap_err();
+            assert!(refused.code() == &codes::WRONG_USE && refused.message().contains("127.0.0.1:1"));
+            assert_eq!(refused.hint().contains("127.0.0.1:9093"), !candidates.is_empty(), "{refused:?}");
+        }
+        assert_eq!(serve_at(EmbeddedLog::Never, other, &both).unwrap(), None);
+        let taken = Candidate { is_taken: true, ..both[0] };
+        let foreign = Candidate { is_foreign: true, ..both[0] };
+        for elsewhere in [&[taken][..], &[foreign], &[]] {
+            assert_eq!(serve_at(EmbeddedLog::Auto, other, elsewhere).unwrap(), None, "all read from a Kafka");
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! From a pipeline file to planned queries, or to a list of everything that is wrong with it.
 
-use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -36,7 +35,7 @@ pub fn load_or_explain(path: &Path) -> anyhow::Result<Option<Loaded>> {
     Ok(match load(&text, &name) {
         Ok(loaded) => Some(loaded),
         Err(problems) => {
-            talk::say(&config::render(&problems, &text, &name, std::io::stderr().is_terminal()));
+            talk::say(config::render(&problems, &text, &name, talk::is_colored()).trim_end());
             None
         }
     })
@@ -83,14 +82,14 @@ fn planned(
 ) -> Vec<Arc<StreamPlan>> {
     let in_sql = |error: SqlError, place: (usize, usize), sql: &str| {
         let offset = error.place.map_or(0, |place| offset_of(sql, place));
-        Problem::within(error.error, text, name, place, sql, offset, 1)
+        Problem::within(error.error, text, name, place, sql, offset, word_at(sql, offset))
     };
     let mut catalog = Catalog::new();
     for source in &pipeline.sources {
         // A source whose columns are not known still has its name, for "did you mean".
         let columns = columns(source).unwrap_or_else(|error| {
             if draft.is_sound("source", &source.name) {
-                problems.push(Problem::at(error, name, source.place, 1));
+                problems.extend(source.option_places.problem(error, name));
             }
             draft.unknown.push(source.name.clone());
             SourceColumns::Envelope { headers: false }
@@ -99,19 +98,22 @@ fn planned(
         let _ = catalog.add_source(&source.name, columns);
     }
     for view in &pipeline.views {
-        let _ = catalog.add_view(&view.name, &view.sql);
-        let by_name = format!("SELECT * FROM `{}`", view.name);
-        if let Err(error) = plan::plan(&catalog, &by_name, Some(&FromJson)) {
+        // Planned as a query of its own, so that places are those of its own text.
+        if let Err(error) = plan::plan(&catalog, &view.sql, Some(&FromJson)) {
             if tells(&error, &view.sql, &draft.unknown) {
                 problems.push(in_sql(error, view.place, &view.sql));
             }
             draft.unknown.push(view.name.clone());
         }
+        let _ = catalog.add_view(&view.name, &view.sql);
     }
     let mut plans = Vec::new();
     for query in &pipeline.queries {
         match plan::plan(&catalog, &query.sql, Some(&FromJson)) {
-            Ok(plan) => plans.push(Arc::new(plan)),
+            Ok(plan) => {
+                problems.extend(untaken(query, &plan, name));
+                plans.push(Arc::new(plan));
+            }
             Err(error) if tells(&error, &query.sql, &draft.unknown) => {
                 problems.push(in_sql(error, query.place, &query.sql));
             }
@@ -119,6 +121,21 @@ fn planned(
         }
     }
     plans
+}
+
+/// What a query's sink has against the columns of the SELECT. A sink that cannot be built is told elsewhere.
+fn untaken(query: &QueryConfig, plan: &StreamPlan, name: &str) -> Option<Problem> {
+    let sink = sinks::build(&query.format, &query.options, &nowhere()).ok()?;
+    let error = sink.check(&plan.output_schema()).err()?;
+    if error.code() == &codes::BAD_VALUE {
+        return query.option_places.problem(error, name);
+    }
+    Some(Problem::at(error, name, query.place, 1))
+}
+
+/// For sinks that are built only to be asked what they think of their options: building touches nothing.
+fn nowhere() -> SinkContext<'static> {
+    SinkContext { data_dir: Path::new("."), door: Door::new(), clock: Arc::new(SystemClock) }
 }
 
 /// True if an error is the text's own: where the SQL names something that is refused already, only its syntax counts.
@@ -129,8 +146,8 @@ fn tells(error: &SqlError, sql: &str, unknown: &[String]) -> bool {
         || !unknown.iter().any(|unknown| names().any(|name| name.eq_ignore_ascii_case(unknown)))
 }
 
-/// What only the connectors themselves can refuse: options that do not fit together. Building touches nothing. In a
-/// part that has problems already, what is missing may be what was misspelt: only values that are there count.
+/// What only the connectors themselves can refuse: options that do not fit together. In a part that has problems
+/// already, what is missing may be what was misspelt: only values that are there count.
 fn unbuildable(draft: &Draft, pipeline: &Pipeline, name: &str) -> Vec<Problem> {
     let mut problems = Vec::new();
     let tells = |what: &str, name: &str, error: &Error| {
@@ -139,16 +156,15 @@ fn unbuildable(draft: &Draft, pipeline: &Pipeline, name: &str) -> Vec<Problem> {
     for source in &pipeline.sources {
         match sources::build(&source.format, &source.options, Wanted::default(), None) {
             Err(error) if tells("source", &source.name, &error) => {
-                problems.push(Problem::at(error, name, source.place, 1));
+                problems.extend(source.option_places.problem(error, name));
             }
             _ => {}
         }
     }
-    let context = SinkContext { data_dir: Path::new("."), door: Door::new(), clock: Arc::new(SystemClock) };
     for query in &pipeline.queries {
-        match sinks::build(&query.format, &query.options, &context) {
+        match sinks::build(&query.format, &query.options, &nowhere()) {
             Err(error) if tells("query", &query.name, &error) => {
-                problems.push(Problem::at(error, name, query.options_place, 1));
+                problems.extend(query.option_places.problem(error, name));
             }
             _ => {}
         }
@@ -156,8 +172,14 @@ fn unbuildable(draft: &Draft, pipeline: &Pipeline, name: &str) -> Vec<Problem> {
     problems
 }
 
+/// How many bytes of a text the word at `offset` has.
+pub fn word_at(text: &str, offset: usize) -> usize {
+    let rest = text.get(offset..).unwrap_or_default();
+    rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len()).max(1)
+}
+
 /// The byte at a line and column (characters, both from 1) of a text.
-fn offset_of(text: &str, (line, column): (usize, usize)) -> usize {
+pub fn offset_of(text: &str, (line, column): (usize, usize)) -> usize {
     let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
     let rest = text.get(start..).unwrap_or_default();
     start + rest.char_indices().nth(column.saturating_sub(1)).map_or(0, |(offset, _)| offset)
@@ -184,79 +206,4 @@ pub fn checkpoint_folder(data: &Path, pipeline: &str, query: &QueryConfig) -> Pa
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused(text: &str) -> String {
-        let problems = load(text, "p.yaml").err().unwrap_or_default();
-        config::render(&problems, text, "p.yaml", false)
-    }
-
-    /// A file with a good source `iot`, whose options end with `more`, and these queries.
-    fn file(more: &str, queries: &str) -> String {
-        format!(
-            "pipeline: p\nsources:\n  iot:\n    format: kafka\n    options: {{ kafka.bootstrap.servers: \"localhost:9092\", subscribe: t{more} }}\n\
-             \x20   value: json\n    schema: device_id STRING, temperature DOUBLE\nqueries:\n{queries}"
-        )
-    }
-
-    #[test]
-    fn every_example_is_valid() {
-        let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
-        let mut loaded = 0;
-        for entry in std::fs::read_dir(examples).unwrap() {
-            let path = entry.unwrap().path();
-            if path.extension().is_some_and(|extension| extension == "yaml") {
-                let text = std::fs::read_to_string(&path).unwrap();
-                let name = path.display().to_string();
-                if let Err(problems) = load(&text, &name) {
-                    panic!("{}", config::render(&problems, &text, &name, false));
-                }
-                loaded += 1;
-            }
-        }
-        assert!(loaded > 0, "there are examples");
-        let readme =
-            std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md")).unwrap();
-        let block = readme.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
-        assert_eq!(refused(block), "0 problems in p.yaml\n", "the README's pipeline");
-    }
-
-    #[test]
-    fn wrong_options_hide_no_wrong_sql_and_no_other_wrong_options() {
-        let queries = "  a:\n    sql: SELECT tempature FROM iot\n    format: console\n    options: { numRow: 3 }\n\
-                       \x20 b:\n    sql: SELECT * FROM iott\n    format: consle\n\
-                       \x20 c:\n    sql: SELEC 1\n    format: delta\n    options: { path: \"s3://x\" }\n";
-        let told = refused(&file("/../x, startingOfsets: latest", queries));
-        for part in [
-            "startingOffsets",
-            "no name of a topic",
-            "tempature",
-            "numRows",
-            "iott",
-            "console",
-            "FB-4001",
-            "s3://x",
-        ] {
-            assert!(told.contains(part), "`{part}` is missing in\n{told}");
-        }
-        assert!(told.ends_with("8 problems in p.yaml\n"), "{told}");
-    }
-
-    #[test]
-    fn what_follows_from_a_problem_is_not_told_again() {
-        let source = "pipeline: p\nsources:\n  iot:\n    format: kafka\n    options: { kafka.bootstrap.servers: \"localhost:9092\", subscribe: t }\n    value: json\n    schema: device_id STRNG\n";
-        let rest = "views:\n  hot: SELECT * FROM iot WHERE temperature > 70\nqueries:\n  a: { sql: SELECT device_id FROM hot, format: console }\n\
-                    \x20 b: { sql: SELECT device_id FROM iot, format: console }\n";
-        let told = refused(&format!("{source}{rest}"));
-        assert!(told.ends_with("1 problem in p.yaml\n") && told.contains("STRNG"), "{told}");
-    }
-
-    #[test]
-    fn an_illegal_topic_name_is_refused_before_anything_runs() {
-        let queries = "  a: { sql: SELECT * FROM iot, format: console }\n";
-        let told = refused(&file("/../x", queries));
-        assert!(told.contains("t/../x") && told.contains("FB-1005"), "{told}");
-        assert_eq!(load(&file("", queries), "p.yaml").map(|loaded| loaded.plans.len()).ok(), Some(1));
-    }
-}
+mod tests;

@@ -39,9 +39,6 @@ fn main() -> ExitCode {
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     match outcome {
         Ok(code) => code,
-        Err(error) => {
-            talk::failure(&error);
-            ExitCode::FAILURE
-        }
+        Err(error) => talk::failure(&error),
     }
 }

@@ -20,7 +20,7 @@ use forebay_core::{Error, Result};
 use forebay_engine::plan::StreamPlan;
 use forebay_engine::quarantine::{self, Quarantine};
 use forebay_engine::query::{QueryHandle, QueryOptions};
-use forebay_engine::status::QueryStatus;
+use forebay_engine::status::{QueryStatus, State};
 use forebay_server::{Server, Shown};
 use forebay_storage::Door;
 use futures::future::join_all;
@@ -29,12 +29,16 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{EmbeddedLog, Global};
+use crate::commands;
 use crate::embedded::{self, Candidate, Embedded};
 use crate::load::{self, Loaded};
 use crate::{standing, talk};
 
 /// How long somebody who listens on this machine may take to accept a connection.
 const KNOCK: Duration = Duration::from_secs(1);
+
+/// How long `ready` waits for queries to begin, so that it can name those that fail in doing so.
+const BEGIN: Duration = Duration::from_secs(1);
 
 /// How a run differs from what the file says.
 #[derive(Clone, Debug, Default)]
@@ -94,6 +98,7 @@ pub async fn start(global: &Global, loaded: &Loaded, overrides: &Overrides) -> R
             limits: Limits::from_options(&source.options),
             lanes: std::thread::available_parallelism().map_or(2, usize::from),
             checkpoint: load::checkpoint_folder(&global.data, &pipeline.name, query),
+            data_dir: global.data.clone(),
             quarantine,
             door: door.clone(),
             clock: clock.clone(),
@@ -111,7 +116,8 @@ pub async fn start(global: &Global, loaded: &Loaded, overrides: &Overrides) -> R
     };
     let server = tokio::spawn(server.run(shown, stop_server.clone()));
     let running = Running { started, embedded, queries, http, server, stop_server };
-    talk::say(&format!("ready {}", running.addresses()));
+    let failures = standing::failures(&begun(running.statuses()).await);
+    talk::say(&format!("ready {}{failures}", running.addresses()));
     Ok(running)
 }
 
@@ -156,13 +162,21 @@ impl Running {
         let mut code = ExitCode::SUCCESS;
         for (name, outcome) in outcomes {
             if let Err(error) = outcome {
-                talk::say(&format!("error: query `{name}`: {error}"));
-                talk::say(&format!("hint: {}", error.hint()));
+                talk::say(&format!("query `{name}` failed:"));
+                talk::error(&error);
                 code = ExitCode::FAILURE;
             }
         }
         Ok(code)
     }
+}
+
+/// How the queries stand once each has begun, failed or begun to wait for something.
+async fn begun(mut statuses: Vec<watch::Receiver<QueryStatus>>) -> Vec<QueryStatus> {
+    let has_begun = |status: &QueryStatus| !matches!(status.state, State::Starting);
+    let begin = statuses.iter_mut().map(async |status| drop(status.wait_for(has_begun).await));
+    let _ = tokio::time::timeout(BEGIN, join_all(begin)).await;
+    statuses.iter().map(|status| status.borrow().clone()).collect()
 }
 
 /// Completes at SIGTERM or Ctrl-C.
@@ -216,6 +230,13 @@ async fn host_log(
         }
     }
     let served = embedded::serve_at(mode, global.kafka, &candidates)?;
+    if let Some(kafka) = global.kafka.filter(|kafka| candidates.iter().all(|it| it.address != *kafka)) {
+        talk::say(&format!("log: nothing is served at {kafka} (--kafka), no source reads from it"));
+    }
+    let embedded = match served {
+        Some(address) => Some(Embedded::start(&global.data, address, door.clone()).await?),
+        None => None,
+    };
     for Candidate { address, is_taken, is_foreign } in candidates {
         talk::say(&match served {
             Some(served) if served == address => {
@@ -231,14 +252,14 @@ async fn host_log(
             _ => format!("log: nobody listens at {address} yet, waiting for a Kafka there"),
         });
     }
-    let Some(address) = served else { return Ok(None) };
-    let embedded = Embedded::start(&global.data, address, door.clone()).await?;
-    for Chosen { source, .. } in chosen {
-        if own_address(source, global.kafka) == Some(address) {
-            embedded.make_topics(&source.options)?;
+    if let Some(embedded) = &embedded {
+        for Chosen { source, .. } in chosen {
+            if own_address(source, global.kafka) == served {
+                embedded.make_topics(&source.options)?;
+            }
         }
     }
-    Ok(Some(embedded))
+    Ok(embedded)
 }
 
 /// The loopback address that a source reads from, if the embedded log could stand there: it speaks neither TLS nor SASL.
@@ -282,6 +303,6 @@ fn refuse_unknown(wanted: &[String], queries: &[QueryConfig]) -> Result<()> {
     let known: BTreeMap<&str, ()> = queries.iter().map(|query| (query.name.as_str(), ())).collect();
     match wanted.iter().find(|name| !known.contains_key(name.as_str())) {
         None => Ok(()),
-        Some(name) => Err(forebay_core::options::unknown_name("query", name, known.into_keys())),
+        Some(name) => Err(commands::wrong_name("query", name, known.into_keys())),
     }
 }

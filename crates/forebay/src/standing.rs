@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use forebay_core::Ledger;
-use forebay_engine::status::QueryStatus;
+use forebay_engine::status::{QueryStatus, State};
 
 /// `lake: 200 read = 190 emitted + 10 quarantined (balances)`, and what is wrong with it, if anything.
 pub fn now(status: &QueryStatus) -> String {
@@ -27,6 +27,16 @@ pub fn ended(status: &QueryStatus, took: Duration) -> String {
     )
 }
 
+/// ` (1 of 2 queries failed: lake)`, if any has.
+pub fn failures(statuses: &[QueryStatus]) -> String {
+    let is_failed = |status: &&QueryStatus| matches!(status.state, State::Failed(_));
+    let failed: Vec<&str> = statuses.iter().filter(is_failed).map(|status| &*status.name).collect();
+    match failed.len() {
+        0 => String::new(),
+        count => format!(" ({count} of {} queries failed: {})", statuses.len(), failed.join(", ")),
+    }
+}
+
 /// The ledger as the sum it is; fates that no record met are left out.
 fn balance(ledger: &Ledger) -> String {
     let fates = [
@@ -39,7 +49,11 @@ fn balance(ledger: &Ledger) -> String {
         (ledger.late, "late"),
         (ledger.in_flight, "in flight"),
     ];
-    let mut text = format!("{} read = {} emitted", ledger.read, ledger.emitted);
+    let replayed = match ledger.replayed {
+        0 => String::new(),
+        count => format!(" ({count} of them replayed)"),
+    };
+    let mut text = format!("{} read{replayed} = {} emitted", ledger.read, ledger.emitted);
     for (count, fate) in fates.iter().filter(|(count, _)| *count > 0) {
         text.push_str(&format!(" + {count} {fate}"));
     }
@@ -50,6 +64,8 @@ fn balance(ledger: &Ledger) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use forebay_core::Error;
+    use forebay_core::error::codes;
 
     #[test]
     fn the_end_of_a_run_is_a_sum_that_anyone_can_check() {
@@ -62,7 +78,17 @@ mod tests {
             said,
             "lake: 3 epochs in 2.3 s, 200 read = 190 emitted + 10 quarantined (balances), 190 rows out"
         );
+        status.run_ledger.replayed = 7;
+        assert!(ended(&status, Duration::ZERO).contains(" 200 read (7 of them replayed) = 190 emitted"));
         status.run_ledger.read += 1;
         assert!(ended(&status, Duration::ZERO).contains("DOES NOT BALANCE"));
+    }
+
+    #[test]
+    fn queries_that_failed_are_counted_and_named() {
+        let mut statuses = [QueryStatus::new("hot"), QueryStatus::new("lake")];
+        assert_eq!(failures(&statuses), "");
+        statuses[1].state = State::Failed(Error::new(&codes::SINK_SCHEMA, "it does not fit"));
+        assert_eq!(failures(&statuses), " (1 of 2 queries failed: lake)");
     }
 }

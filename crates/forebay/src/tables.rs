@@ -94,6 +94,10 @@ async fn topic(
     let none = Default::default();
     // Asked from nowhere, a source names the first position of every partition as new.
     let available = source.available(&none).await?;
+    if available.new.is_empty() {
+        // Says which topic is not there.
+        source.start(true).await?;
+    }
     let ranges: Vec<PositionRange> = available
         .new
         .iter()

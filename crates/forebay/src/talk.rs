@@ -1,11 +1,17 @@
 //! Talk on stderr: logging, plain lines, and errors with their hint.
 
 use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::time::Duration;
 
-use forebay_core::Error;
+use forebay_core::error::codes;
+use forebay_core::{Error, config};
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Global, LogFormat};
+
+/// How long a person looks at a silent screen without wondering.
+pub const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Starts logging to stderr.
 pub fn start(global: &Global) {
@@ -18,7 +24,7 @@ pub fn start(global: &Global) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_ansi(is_colored())
         .with_target(false);
     // A second start (in a test) finds the first one in place, which is fine.
     let _ = match global.log_format {
@@ -32,14 +38,35 @@ pub fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// Prints a failure: Forebay's own errors with code, place and hint, others with their chain of causes.
-pub fn failure(error: &anyhow::Error) {
-    match error.downcast_ref::<Error>() {
-        Some(error) => {
-            say(&format!("error: {error}"));
-            say(&format!("hint: {}", error.hint()));
+/// Prints one of Forebay's own errors, with code, place and help.
+pub fn error(error: &Error) {
+    say(config::explain(error, is_colored()).trim_end());
+}
+
+/// Prints what ended a command and gives its exit status: 2 for wrong use, else 1.
+pub fn failure(failure: &anyhow::Error) -> ExitCode {
+    let Some(ours) = failure.downcast_ref::<Error>() else {
+        say(&format!("error: {failure:#}"));
+        return ExitCode::FAILURE;
+    };
+    error(ours);
+    if ours.code() == &codes::WRONG_USE { ExitCode::from(2) } else { ExitCode::FAILURE }
+}
+
+/// True if stderr shows colours.
+pub fn is_colored() -> bool {
+    std::io::stderr().is_terminal()
+}
+
+/// Waits for `work`; says once what it waits for if that takes long.
+pub async fn patiently<T>(what: &str, work: impl Future<Output = T>) -> T {
+    tokio::pin!(work);
+    match tokio::time::timeout(PATIENCE, &mut work).await {
+        Ok(done) => done,
+        Err(_) => {
+            say(&format!("waiting for {what} …"));
+            work.await
         }
-        None => say(&format!("error: {error:#}")),
     }
 }
 

@@ -84,6 +84,7 @@ impl Client {
                 "the cluster knows no broker yet",
             ));
         }
+        self.add_topic_ids(&mut metadata).await?;
         self.inner.known.lock().learn(&metadata);
         metadata.topics.retain(|name, topic| topics.includes(name, topic.internal));
         Ok(metadata)
@@ -92,6 +93,11 @@ impl Client {
     /// The id of the broker that leads a partition, as last learned.
     pub fn leader(&self, partition: &forebay_core::Partition) -> Option<i32> {
         self.inner.known.lock().leader(partition)
+    }
+
+    /// The id of a topic, as last learned; `None` for one that is not known, and from brokers that give no ids.
+    pub fn topic_id(&self, topic: &str) -> Option<uuid::Uuid> {
+        self.inner.known.lock().topics.get(topic)?.id
     }
 
     /// The shared connection to a broker.

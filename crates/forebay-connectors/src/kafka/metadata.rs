@@ -52,6 +52,8 @@ pub(super) fn topic_name(name: &str) -> TopicName {
 /// An answer about a cluster.
 #[derive(Clone, Debug, Default)]
 pub struct ClusterMetadata {
+    /// What the cluster calls itself.
+    pub cluster: Option<String>,
     /// `host:port` of each broker, by its id.
     pub brokers: BTreeMap<i32, String>,
     /// The broker that changes topics, if there is one at the moment.
@@ -90,6 +92,7 @@ impl ClusterMetadata {
             .map(|b| (b.node_id.0, format!("{}:{}", bracketed(&b.host), b.port)))
             .collect();
         let controller = Some(answer.controller_id.0).filter(|id| *id >= 0);
+        let cluster = answer.cluster_id.map(|id| id.to_string());
         let topics = answer.topics.into_iter().filter_map(|topic| {
             let name: Arc<str> = topic.name.as_ref()?.0.as_str().into();
             let partitions = topic.partitions.iter().map(|p| {
@@ -104,7 +107,7 @@ impl ClusterMetadata {
             };
             Some((name, metadata))
         });
-        Self { brokers, controller, topics: topics.collect() }
+        Self { cluster, brokers, controller, topics: topics.collect() }
     }
 
     /// Takes over what a newer answer says about the topics it names.

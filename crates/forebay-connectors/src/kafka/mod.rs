@@ -18,6 +18,7 @@ mod admin;
 mod client;
 mod connection;
 mod error;
+mod ids;
 mod jaas;
 mod metadata;
 mod offsets;

@@ -208,7 +208,7 @@ impl Reading<'_> {
             self.problems.report(entry.key_span, error);
             return None;
         }
-        Some((text.text.to_owned(), self.problems.place(text.span.start)))
+        Some((text.text.to_owned(), self.problems.place(text.span)))
     }
 }
 

@@ -22,7 +22,7 @@ pub struct Problem {
 
 impl Problem {
     /// A problem at a place of the file that is known by line and column, such as
-    /// [`SourceConfig::place`](super::SourceConfig::place).
+    /// [`QueryConfig::place`](super::QueryConfig::place).
     pub fn at(error: Error, file: &str, (line, column): (usize, usize), length: usize) -> Self {
         Self { error: error.at(format_args!("{file}:{line}:{column}")), line, column, length: length.max(1) }
     }
@@ -66,8 +66,13 @@ impl<'a> Problems<'a> {
         self.lines.line_of(offset)
     }
 
-    pub fn place(&self, offset: usize) -> (usize, usize) {
-        self.lines.place(offset)
+    pub fn place(&self, span: Span) -> (usize, usize) {
+        self.lines.place(span.start)
+    }
+
+    /// How many characters of a piece lie in its first line.
+    pub fn length(&self, span: Span) -> usize {
+        self.lines.length(span)
     }
 
     pub fn report(&mut self, span: Span, error: Error) {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::parse::{Reading, bad_value};
+use super::places::OptionPlaces;
 use super::raw_options::{self, RawOption};
 use super::section::Section;
 use super::source::{given_twice, in_options, spec};
@@ -25,6 +26,7 @@ pub(super) fn read(entry: &Entry, what: &str, reading: &mut Reading<'_>) -> Opti
     let mut raw = raw_options::gather(options_entry, what, reading);
     let checkpoint_option = raw_options::take(&mut raw, CHECKPOINT);
     let checkpoint = checkpoint(&section, checkpoint_option, reading);
+    let option_places = OptionPlaces::new(&raw, reading.problems.place(options_span), reading);
     let options = match connector {
         Some(connector) => {
             raw_options::parse_all(raw, &[connector], options_span, &[CHECKPOINT], |_| None, reading)
@@ -42,7 +44,7 @@ pub(super) fn read(entry: &Entry, what: &str, reading: &mut Reading<'_>) -> Opti
         place,
         format: connector.map(|connector| connector.name.to_owned()).unwrap_or_default(),
         options,
-        options_place: reading.problems.place(options_span.start),
+        option_places,
         trigger,
         checkpoint,
     })

@@ -74,6 +74,11 @@ impl RawOption {
     pub fn usable(&self) -> Option<&str> {
         (!self.is_broken).then_some(self.text.as_str())
     }
+
+    /// True if its value came from the environment or a file.
+    pub fn is_secret(&self) -> bool {
+        self.is_secret
+    }
 }
 
 /// True if the connector declares an option of this name, or hands it on.

@@ -12,11 +12,10 @@
 //! Values of secret-looking keys print as `***`, control characters as `·` (a file must not steer the terminal), and
 //! of a long line only the part around the place.
 
-use std::fmt::Write as _;
-
 use super::lines::{Lines, Span};
 use super::problems::Problem;
 use super::secrets::secret_spans;
+use crate::error::Error;
 
 /// Most characters of a line that are shown.
 const WIDEST: usize = 120;
@@ -32,45 +31,56 @@ pub fn render(problems: &[Problem], text: &str, file: &str, color: bool) -> Stri
     let paint = Paint { color };
     let mut out = String::new();
     for problem in problems {
-        let _ = render_one(&mut out, problem, &lines, &secrets, file, paint);
+        out.push_str(&render_one(problem, &lines, &secrets, file, paint));
+        out.push('\n');
     }
     let count = match problems.len() {
         1 => "1 problem".to_owned(),
         count => format!("{count} problems"),
     };
-    let _ = writeln!(out, "{} in {}", paint.strong(&count), printable(file));
-    out
+    format!("{out}{} in {}\n", paint.strong(&count), printable(file))
 }
 
-fn render_one(
-    out: &mut String,
-    problem: &Problem,
-    lines: &Lines<'_>,
-    secrets: &[Span],
-    file: &str,
-    paint: Paint,
-) -> std::fmt::Result {
-    let error = &problem.error;
+/// Prints a failure that is no problem of a file, in the same form; its place, if it has one, stands on the arrow.
+pub fn explain(error: &Error, color: bool) -> String {
+    let paint = Paint { color };
+    let mut out = headline(error, paint);
+    if let Some(place) = error.place() {
+        out.push_str(&format!("  {} {}\n", paint.frame("-->"), printable(place)));
+    }
+    out + &advice(error, "", paint)
+}
+
+/// Prints one problem of a text that was typed on the command line: nothing in it is hidden.
+pub fn explain_in(problem: &Problem, text: &str, name: &str, color: bool) -> String {
+    render_one(problem, &Lines::new(text), &[], name, Paint { color })
+}
+
+fn render_one(problem: &Problem, lines: &Lines<'_>, secrets: &[Span], file: &str, paint: Paint) -> String {
     let number = problem.line.to_string();
     let margin = " ".repeat(number.len());
-    let bar = paint.frame("|");
-    let headline = paint.alarm(&format!("error[{}]", error.code().id));
-    writeln!(out, "{headline}{}", paint.strong(&format!(": {}", printable(error.message()))))?;
-    let arrow = paint.frame("-->");
-    writeln!(out, "{margin} {arrow} {}:{}:{}", printable(file), problem.line, problem.column)?;
+    let (bar, arrow) = (paint.frame("|"), paint.frame("-->"));
+    let mut out = headline(&problem.error, paint);
+    out.push_str(&format!("{margin} {arrow} {}:{}:{}\n", printable(file), problem.line, problem.column));
     let shown = Shown::new(problem, lines, secrets);
     if !shown.line.trim().is_empty() {
-        let marks = "^".repeat(shown.length);
-        writeln!(out, "{margin}  {bar}")?;
-        writeln!(out, "{} {bar} {}", paint.frame(&format!(" {number}")), shown.line)?;
-        writeln!(out, "{margin}  {bar} {}{}", " ".repeat(shown.before), paint.alarm(&marks))?;
+        let marks = paint.alarm(&"^".repeat(shown.length));
+        out.push_str(&format!("{margin}  {bar}\n"));
+        out.push_str(&format!("{} {bar} {}\n", paint.frame(&format!(" {number}")), shown.line));
+        out.push_str(&format!("{margin}  {bar} {}{marks}\n", " ".repeat(shown.before)));
     }
+    out + &advice(&problem.error, &margin, paint)
+}
+
+fn headline(error: &Error, paint: Paint) -> String {
+    let code = paint.alarm(&format!("error[{}]", error.code().id));
+    format!("{code}{}\n", paint.strong(&format!(": {}", printable(error.message()))))
+}
+
+fn advice(error: &Error, margin: &str, paint: Paint) -> String {
     let equals = paint.frame("=");
-    if let Some(detail) = error.detail() {
-        writeln!(out, "{margin}  {equals} detail: {}", printable(detail))?;
-    }
-    writeln!(out, "{margin}  {equals} help: {}", printable(error.hint()))?;
-    writeln!(out)
+    let detail = error.detail().map(|detail| format!("{margin}  {equals} detail: {}\n", printable(detail)));
+    format!("{}{margin}  {equals} help: {}\n", detail.unwrap_or_default(), printable(error.hint()))
 }
 
 /// A line as it is shown, and where its mark is.

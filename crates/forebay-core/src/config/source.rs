@@ -2,6 +2,7 @@
 
 use super::lines::Span;
 use super::parse::{Reading, bad_value};
+use super::places::OptionPlaces;
 use super::raw_options::{self, RawOption, declares};
 use super::section::Section;
 use super::yaml::Entry;
@@ -26,6 +27,7 @@ pub(super) fn read(entry: &Entry, what: &str, reading: &mut Reading<'_>) -> Opti
         _ => None,
     };
     let mode = mode(&section, mode_option.as_ref(), reading);
+    let option_places = OptionPlaces::new(&raw, reading.problems.place(options_span), reading);
     let (options, value_options) = match (connector, section.get("value").is_some(), decoder) {
         (Some(connector), false, _) => source_options(raw, connector, options_span, reading),
         (Some(connector), true, Some(decoder)) => {
@@ -61,13 +63,12 @@ pub(super) fn read(entry: &Entry, what: &str, reading: &mut Reading<'_>) -> Opti
         }
         _ => None,
     };
-    let place = reading.problems.place(options_span.start);
     let decodes = section.get("value").is_some() || section.get("schema").is_some();
     if value.is_none() && decodes {
         reading.unknown.push(entry.key.clone());
     }
     let format = connector.map(|connector| connector.name.to_owned()).unwrap_or_default();
-    Some(SourceConfig { name: entry.key.clone(), format, options, value, place })
+    Some(SourceConfig { name: entry.key.clone(), format, options, value, option_places })
 }
 
 /// The connector that a key names; an unknown one is reported with those that exist.

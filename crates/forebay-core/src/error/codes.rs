@@ -32,9 +32,9 @@ codes! {
     UNKNOWN_FORMAT = "FB-1007", User, retry false, "unknown format",
         "No connector has this name.", "Use one of the listed formats.";
     NOT_YET = "FB-1008", User, retry false, "not supported yet",
-        "Spark has this; Forebay does not have it yet and says so rather than doing something else.", "See docs/ for what is supported.";
+        "Spark has this; Forebay does not have it yet and says so rather than doing something else.", "Leave it out, or say it another way; `forebay validate FILE` checks a file without running it. Over tables `forebay query` can do more than a stream.";
     WRONG_USE = "FB-1009", User, retry false, "wrong use",
-        "The command or its arguments do not fit together.", "See `forebay --help`.";
+        "The command or its arguments do not fit together.", "`forebay COMMAND --help` shows what a command takes, with examples.";
     SECRET = "FB-1010", User, retry false, "secret unavailable",
         "A secret could not be read from the environment or its file.", "Set the variable or create the file; secrets never stand in the pipeline file itself.";
 
@@ -43,12 +43,15 @@ codes! {
     SOURCE_REFUSED = "FB-2002", External, retry false, "source refused",
         "The source answered with a refusal that trying again will not change.", "Read the broker's words in the detail.";
     DATA_LOSS = "FB-2003", External, retry false, "records are gone",
-        "Records between the last committed position and the oldest that the source still has are gone (retention, or the topic was made anew).",
-        "Set `failOnDataLoss: false` to go on with what is there, or restore the topic.";
+        "Records between the last committed position and the oldest that the source still has are gone (retention), or the topic was deleted and made anew: it has the old one's name, but other records.",
+        "Set `failOnDataLoss: false` to go on with what is there, a topic made anew from its beginning; or restore the topic.";
     BAD_BATCH = "FB-2004", External, retry false, "damaged record batch",
         "A record batch fails its checksum or breaks the format.", "The log or the way to it damages data; look at the broker's disk.";
     SOURCE_AUTH = "FB-2005", External, retry true, "source authentication failed",
         "The broker did not accept the credentials or its certificate could not be verified.", "Check the `kafka.security.protocol`, `kafka.sasl.*` and `kafka.ssl.*` options.";
+    NO_TOPIC = "FB-2006", External, retry true, "no such topic",
+        "A topic that the source names is not there.",
+        "Correct its name, or create it; `forebay log topics` lists those that are there. A query that runs for ever keeps looking, one that ends by itself gives up after six seconds.";
 
     DECODE_FAILFAST = "FB-3001", User, retry false, "record not decodable",
         "A record could not be decoded and the mode is FAILFAST.", "Mend the record or its producer, or use the mode `quarantine`, which sets such records aside.";
@@ -60,7 +63,7 @@ codes! {
     SQL_SYNTAX = "FB-4001", User, retry false, "SQL syntax",
         "The SQL text cannot be parsed.", "Forebay speaks Spark's dialect.";
     SQL_PLAN = "FB-4002", User, retry false, "SQL cannot be planned",
-        "The SQL text names a table, column or function that does not exist, or types do not fit.", "Compare with the schema of the source.";
+        "The SQL text names a table, column or function that does not exist, or types do not fit.", "Compare names and types with the schema of the source; `CAST(… AS TYPE)` changes a type.";
     NOT_STREAMING = "FB-4003", User, retry false, "not possible over a stream yet",
         "The query needs an operator that has no incremental form here yet; running it once per epoch would give wrong answers.",
         "Write the rows to a table and aggregate them with `forebay query`.";
@@ -72,7 +75,7 @@ codes! {
     SINK_UNAVAILABLE = "FB-5001", External, retry true, "sink unavailable",
         "The sink does not answer or its storage refuses; nothing is dropped meanwhile.", "Read the detail. A running query keeps trying by itself.";
     SINK_SCHEMA = "FB-5002", User, retry false, "schema does not fit the table",
-        "The query's columns do not fit the table that exists.", "Change the query, or set `mergeSchema: true` to add new columns.";
+        "The query's columns do not fit the table that exists.", "Change the query (a CAST, an alias) or write to another table. Columns that only the query has are added with `mergeSchema: true`.";
     SINK_CONFLICT = "FB-5003", External, retry true, "concurrent change of the table",
         "Another writer changed the table in a way that this commit cannot pass.", "Forebay tries again on the newest version.";
     SINK_UNSUPPORTED = "FB-5004", User, retry false, "table feature not supported",
@@ -80,11 +83,14 @@ codes! {
     STORAGE = "FB-5005", External, retry false, "storage failed",
         "The disk refused a write or an fsync. After a failed fsync nothing is known about what reached the disk, so Forebay stops instead of guessing.",
         "Mend the disk or make room, then start again: it goes on where it was.";
+    STALE_CHANGE = "FB-5006", External, retry false, "change of files that were replaced",
+        "Another engine committed a change to files that a compaction had replaced already, and did not notice: their rows are in the table twice, or rows that it deleted or changed are still there. Forebay goes on, and tells it once for each such version.",
+        "See \"One optimiser for each table\" in docs/delivery-guarantees.md.";
 
     CHECKPOINT_LOCKED = "FB-6001", User, retry false, "checkpoint in use",
-        "Another process runs on this checkpoint.", "Stop the other process, or give this query a `checkpointLocation` of its own.";
+        "Another process runs on this checkpoint.", "Stop the other process. If it runs another query, each of the two needs a `checkpointLocation` of its own.";
     CHECKPOINT_OTHER_QUERY = "FB-6002", User, retry false, "checkpoint of another query",
-        "The checkpoint was written by a query that differs in what must not differ.", "Use a new `checkpointLocation`, or undo the change.";
+        "The checkpoint was written by a query that differs in what must not differ.", "Undo the change and the query goes on. With a new name or `checkpointLocation` it is a new query, which begins where the source's starting options say: rows can come twice into a sink that has them, or be left out.";
     CHECKPOINT_DAMAGED = "FB-6003", External, retry false, "checkpoint damaged",
         "A file of the checkpoint fails its checksum or has a hole.", "Restore it from a copy. Do not delete it: that would write rows again.";
     CHECKPOINT_VERSION = "FB-6004", User, retry false, "checkpoint of another version",

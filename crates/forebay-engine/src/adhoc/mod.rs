@@ -89,6 +89,16 @@ pub async fn run(
     limits: Limits,
     now_ms: i64,
 ) -> Result<Answer, SqlError> {
+    answer(tables, json, sql, limits, now_ms).await.map_err(|error| error.located(sql))
+}
+
+async fn answer(
+    tables: &dyn TableResolver,
+    json: Option<&dyn JsonDecoderFactory>,
+    sql: &str,
+    limits: Limits,
+    now_ms: i64,
+) -> Result<Answer, SqlError> {
     let started = tokio::time::Instant::now();
     let deadline = limits.time.map(|time| (started + time, time));
     let (query, explain, names) = match parse::with_room(|| understood(sql))? {

@@ -6,14 +6,18 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::str::FromStr;
+use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, RecordBatch, StringArray};
+use arrow::datatypes::{
+    ArrowNumericType, DataType, Date32Type, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
+};
 use arrow::error::ArrowError;
 use arrow::json::LineDelimitedWriter;
+use arrow::temporal_conversions::{date32_to_datetime, timestamp_us_to_datetime};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-
-use std::sync::Arc;
+use forebay_core::Error;
+use forebay_core::error::codes;
 
 /// How an answer is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,13 +66,14 @@ impl<W: Write> Renderer<W> {
         Self { out, format, schema, rows: 0, waiting: Vec::new(), widths: None, header_written: false }
     }
 
-    /// Writes the rows of a batch.
+    /// Writes the rows of a batch. An error that is not the output's own is Forebay's: `QUERY_FAILED`.
     pub fn write(&mut self, batch: &RecordBatch) -> io::Result<()> {
+        batch.columns().iter().try_for_each(refuse_far_times).map_err(io::Error::other)?;
         self.rows += batch.num_rows() as u64;
         match self.format {
             OutputFormat::Table => self.table(batch),
             OutputFormat::Csv => self.csv(batch),
-            OutputFormat::Json => json_lines(&mut self.out, batch).map_err(io::Error::other),
+            OutputFormat::Json => json_lines(&mut self.out, batch).map_err(unwritable),
         }
     }
 
@@ -90,10 +95,10 @@ impl<W: Write> Renderer<W> {
     }
 
     fn csv(&mut self, batch: &RecordBatch) -> io::Result<()> {
-        let batch = flat(batch).map_err(io::Error::other)?;
+        let batch = flat(batch).map_err(unwritable)?;
         let header = !std::mem::replace(&mut self.header_written, true);
         let mut writer = arrow::csv::WriterBuilder::new().with_header(header).build(&mut self.out);
-        writer.write(&batch).map_err(io::Error::other)
+        writer.write(&batch).map_err(unwritable)
     }
 
     fn table(&mut self, batch: &RecordBatch) -> io::Result<()> {
@@ -103,7 +108,7 @@ impl<W: Write> Renderer<W> {
             .iter()
             .map(|column| ArrayFormatter::try_new(column, &options))
             .collect::<Result<Vec<_>, ArrowError>>()
-            .map_err(io::Error::other)?;
+            .map_err(unwritable)?;
         for row in 0..batch.num_rows() {
             let cells: Vec<String> =
                 columns.iter().map(|column| printable(&column.value(row).to_string())).collect();
@@ -174,6 +179,49 @@ fn json_lines(out: &mut impl Write, batch: &RecordBatch) -> Result<(), ArrowErro
         .build::<_, arrow::json::writer::LineDelimited>(out);
     writer.write(batch)?;
     writer.finish()
+}
+
+/// A writer's failure: the output's own comes out as it went in.
+fn unwritable(error: ArrowError) -> io::Error {
+    match error {
+        ArrowError::IoError(_, error) => error,
+        other => io::Error::other(
+            Error::new(&codes::QUERY_FAILED, "a value of the answer cannot be written").caused_by(other),
+        ),
+    }
+}
+
+/// A DATE or TIMESTAMP may lie further away than any text form here reaches; Arrow's writers would put an error's
+/// words among the rows.
+fn refuse_far_times(column: &ArrayRef) -> Result<(), Error> {
+    let (name, readable) = match column.data_type() {
+        DataType::Date32 => {
+            let days = column.as_primitive::<Date32Type>();
+            ("DATE", edges(days).all(|days| date32_to_datetime(days).is_some()))
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            let micros = column.as_primitive::<TimestampMicrosecondType>();
+            ("TIMESTAMP", edges(micros).all(|micros| timestamp_us_to_datetime(micros).is_some()))
+        }
+        DataType::Struct(_) => {
+            return column.as_struct().columns().iter().try_for_each(refuse_far_times);
+        }
+        DataType::List(_) => return refuse_far_times(column.as_list::<i32>().values()),
+        DataType::Map(..) => {
+            return column.as_map().entries().columns().iter().try_for_each(refuse_far_times);
+        }
+        _ => return Ok(()),
+    };
+    if readable {
+        return Ok(());
+    }
+    Err(Error::new(&codes::QUERY_FAILED, format!("a {name} of the answer is too far away to be written"))
+        .with_hint("Dates can be written up to the year 262142. Look at it as a number: `unix_date(d)`, `unix_seconds(t)`."))
+}
+
+/// The smallest and the greatest value, if there are any.
+fn edges<T: ArrowNumericType>(values: &PrimitiveArray<T>) -> impl Iterator<Item = T::Native> {
+    [arrow::compute::min(values), arrow::compute::max(values)].into_iter().flatten()
 }
 
 /// The batch with its nested columns as JSON texts: CSV has no nesting.

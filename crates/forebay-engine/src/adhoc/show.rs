@@ -12,7 +12,8 @@ use futures::StreamExt;
 use super::Answer;
 use super::prepared::Prepared;
 use crate::plan::SqlError;
-use crate::plan::resolve::{type_name, unknown_table};
+use crate::plan::resolve::unknown_table;
+use crate::plan::words::type_name;
 
 /// `namespace`, `tableName`, `isTemporary`.
 pub(super) fn tables(mut names: Vec<String>) -> Result<Answer> {

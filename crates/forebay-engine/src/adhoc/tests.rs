@@ -178,6 +178,11 @@ fn only_reading_and_only_known_tables() {
         ("SELECT a.n FROM readings a, readings b WHERE n = 1", "column `n` is ambiguous"),
         ("SELECT * FROM readings, readings", "two tables named `readings`"),
         ("SELECT explode(array(1)) FROM readings", "not supported yet"),
+        (
+            "SELECT n, max(temperature) FROM readings",
+            "`readings.n` must stand in GROUP BY or inside of an aggregate",
+        ),
+        ("SELECT n + device_id FROM readings", "cannot compute BIGINT + STRING (SQL line 1, column 8)"),
     ] {
         let text = csv(sql);
         assert!(text.contains(part), "{sql}: {text}");
@@ -236,6 +241,12 @@ fn deep_statements_need_no_deep_stack() {
     ] {
         assert_eq!(csv(&sql), expected, "{}", &sql[..60]);
     }
+    let mut doubling = String::from("WITH c0 AS (SELECT n FROM readings)");
+    for n in 1..40 {
+        doubling.push_str(&format!(", c{n} AS (SELECT a.n FROM c{0} a JOIN c{0} b ON true)", n - 1));
+    }
+    let text = csv(&format!("{doubling} SELECT * FROM c39"));
+    assert!(text.contains("reads more than 2000"), "{text}");
     let text = csv(&format!("SELECT n FROM readings WHERE n = 1{}", " + 1".repeat(1_900)));
     assert!(text.contains("FB-4001"), "{text}");
 }
@@ -342,4 +353,28 @@ fn answers_are_written_exactly_and_safely() {
     }
     let empty = Renderer::new(Vec::new(), OutputFormat::Csv, batch.schema()).finish();
     assert_eq!(empty.unwrap(), 0);
+}
+
+/// Arrow's writers would print the words of an error among the rows.
+#[test]
+fn a_date_beyond_what_can_be_written_is_an_error_with_a_code() {
+    for value in [
+        "date_add(DATE '2024-01-01', 2000000000)",
+        "timestamp_seconds(9000000000000)",
+        "array(date_add(DATE '2024-01-01', 2000000000))",
+        "named_struct('d', timestamp_seconds(9000000000000))",
+    ] {
+        for format in [OutputFormat::Table, OutputFormat::Csv, OutputFormat::Json] {
+            let refused = block(async {
+                let sql = format!("SELECT {value} AS v");
+                let answer = run(&tables(), None, &sql, Limits::default(), 0).await.unwrap();
+                let schema = Arc::clone(&answer.schema);
+                let batches: Vec<RecordBatch> = answer.batches.try_collect().await.unwrap();
+                Renderer::new(Vec::new(), format, schema).write(&batches[0]).unwrap_err()
+            });
+            let ours = refused.downcast::<Error>().unwrap();
+            assert_eq!(ours.code().id, "FB-4004", "{value}: {ours}");
+            assert!(ours.message().contains("too far away"), "{value}: {ours}");
+        }
+    }
 }

@@ -32,6 +32,7 @@ pub(super) fn entry(envelope: &Envelope, bad: &BadRecord, plan: &Plan) -> Entry 
         why: bad.why.clone(),
         at: plan.planned_at_ms,
         epoch: plan.epoch,
+        query_id: None,
         key: envelope.keys.as_ref().and_then(bytes),
         headers: headers(envelope, index),
         raw: bytes(&envelope.values),
@@ -99,7 +100,7 @@ fn headers_column(entries: &[Entry]) -> Result<ArrayRef, arrow::error::ArrowErro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use forebay_core::Epoch;
+    use forebay_core::{Epoch, TopicIds};
 
     #[test]
     fn a_replayed_record_is_the_record_that_came() {
@@ -113,7 +114,8 @@ mod tests {
             keys: Some([None, Some(&b"\xff"[..])].into_iter().collect()),
             headers: None,
         };
-        let plan = Plan { epoch: Epoch(3), planned_at_ms: 1, ranges: Vec::new(), replay: Vec::new() };
+        let (ranges, topics, replay) = (Vec::new(), TopicIds::new(), Vec::new());
+        let plan = Plan { epoch: Epoch(3), planned_at_ms: 1, ranges, topics, replay };
         let set_aside = |envelope: &Envelope| -> Vec<Entry> {
             let bad = |index| BadRecord { index, code: "json.syntax", path: "$".into(), why: "so".into() };
             (0..2).map(|index| entry(envelope, &bad(index), &plan)).collect()

@@ -39,6 +39,7 @@ mod sql_error;
 #[cfg(test)]
 mod tests;
 mod verify;
+pub(crate) mod words;
 
 pub use catalog::{Catalog, KAFKA_COLUMN, SourceColumns, envelope_field};
 pub use executor::{Executor, Fates};
@@ -118,7 +119,7 @@ pub fn plan(
     sql: &str,
     json: Option<&dyn JsonDecoderFactory>,
 ) -> Result<StreamPlan, SqlError> {
-    parse::with_room(|| plan_here(catalog, sql, json))
+    parse::with_room(|| plan_here(catalog, sql, json)).map_err(|error| error.located(sql))
 }
 
 fn plan_here(
@@ -214,7 +215,7 @@ pub(crate) fn core_error(code: &'static Code, error: DataFusionError) -> Error {
     {
         return ours.clone();
     }
-    let words = sql_error::words(&error);
+    let words = words::words(&error);
     if code.id == codes::QUERY_FAILED.id {
         return Error::new(code, "an expression of the query failed").with_detail(words);
     }

@@ -8,6 +8,8 @@ use datafusion::sql::sqlparser::tokenizer::Span;
 use forebay_core::Error;
 use forebay_core::error::{Code, codes};
 
+use super::words::{place_of, words};
+
 /// What is wrong with a SQL text, and where.
 #[derive(Clone, Debug)]
 pub struct SqlError {
@@ -50,43 +52,16 @@ impl SqlError {
         let place = span.map(|span| (span.start.line as usize, span.start.column as usize));
         Self::new(Error::new(code, words(&error)), place)
     }
-}
 
-/// What DataFusion says, as Forebay's primary line: no prefixes, no backtrace, lower case, no period.
-pub(crate) fn words(error: &DataFusionError) -> String {
-    let root = error.find_root().strip_backtrace();
-    let mut text = root.as_str();
-    // A few layers each add a prefix of their own.
-    for _ in 0..4 {
-        for prefix in PREFIXES {
-            text = text.strip_prefix(prefix).unwrap_or(text);
+    /// With the place of what the message names in its SQL text, if the planner did not know it.
+    pub(crate) fn located(mut self, sql: &str) -> Self {
+        let is_placed = self.place.is_some() || self.error.place().is_some();
+        if !is_placed && self.error.code() != &codes::INTERNAL {
+            self.place = place_of(sql, self.error.message());
         }
-    }
-    let text = text.trim().trim_end_matches('.');
-    let mut chars = text.chars();
-    let first = chars.next();
-    let second_is_lower = text.chars().nth(1).is_some_and(char::is_lowercase);
-    match first {
-        // `CAST failed …` keeps its capitals, `Cannot cast …` does not.
-        Some(first) if second_is_lower => first.to_lowercase().chain(chars).collect(),
-        _ => text.to_owned(),
+        self
     }
 }
-
-const PREFIXES: [&str; 12] = [
-    "Error during planning: ",
-    "Execution error: ",
-    "Arrow error: ",
-    "Schema error: ",
-    "SQL error: ",
-    "This feature is not implemented: ",
-    "External error: ",
-    "Compute error: ",
-    "Cast error: ",
-    "Parser error: ",
-    "Invalid argument error: ",
-    "type_coercion\ncaused by\n",
-];
 
 impl From<Error> for SqlError {
     fn from(error: Error) -> Self {

@@ -1,8 +1,11 @@
 //! Is this plan a stream? Only a chain of projections and filters over one source is, until the stateful operators
 //! exist: running anything else once per epoch would give answers that look right and are not.
+//!
+//! [`streaming`] is the gate: it looks at the plan, whatever text that came from. The resolver refuses the same things
+//! earlier, under the words that ask for them (`resolve/streaming.rs`), with the [`Refusal`]s of this module.
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
+use datafusion::logical_expr::{Expr, LogicalPlan, ScalarUDF, Volatility};
 use forebay_core::Error;
 use forebay_core::error::codes;
 
@@ -30,64 +33,92 @@ pub(super) fn streaming(plan: &LogicalPlan) -> Result<(), Error> {
     }
 }
 
+/// What a stream cannot do yet: what it is called in SQL, and the way out.
+pub(super) struct Refusal {
+    what: &'static str,
+    hint: &'static str,
+}
+
+const TABLE: &str = "Write the rows to a table and use it with `forebay query`.";
+
+pub(super) const AGGREGATE: Refusal = Refusal { what: "an aggregate function", hint: TABLE };
+pub(super) const GROUP_BY: Refusal = Refusal { what: "GROUP BY", hint: TABLE };
+pub(super) const DISTINCT: Refusal = Refusal { what: "DISTINCT", hint: TABLE };
+pub(super) const ORDER_BY: Refusal = Refusal {
+    what: "ORDER BY",
+    hint: "A stream has no end to sort at; leave ORDER BY out, or sort when you read the table.",
+};
+pub(super) const LIMIT: Refusal = Refusal {
+    what: "LIMIT or OFFSET",
+    hint: "A stream has no end to count to; leave it out, or bound the source's offsets.",
+};
+pub(super) const WINDOW: Refusal = Refusal { what: "a window function (OVER)", hint: TABLE };
+pub(super) const JOIN: Refusal = Refusal { what: "a join", hint: TABLE };
+pub(super) const SET_OPERATION: Refusal = Refusal { what: "EXCEPT or INTERSECT", hint: TABLE };
+pub(super) const UNION: Refusal =
+    Refusal { what: "UNION", hint: "Make one query for each part; they may write to the same table." };
+pub(super) const UNNEST: Refusal = Refusal { what: "UNNEST or explode", hint: TABLE };
+pub(super) const SUBQUERY: Refusal = Refusal {
+    what: "a subquery in an expression",
+    hint: "Subqueries are possible in FROM; for IN, list the values.",
+};
+
+impl Refusal {
+    /// As an error.
+    pub fn error(&self) -> Error {
+        let message = format!("{} over a stream is not supported yet", self.what);
+        Error::new(&codes::NOT_STREAMING, message).with_hint(self.hint)
+    }
+}
+
+/// The error for a function that a replay would give another value; `name` is what was written.
+pub(super) fn not_repeatable(name: &str) -> Error {
+    Error::new(&codes::NOT_STREAMING, format!("{name}() gives another value at every call")).with_hint(
+        "An epoch that is replayed after a crash would give other rows than before. Use something of the record \
+         instead, such as `_kafka.partition` and `_kafka.offset`.",
+    )
+}
+
+/// True if a function gives another value at every call, other than by the epoch's time.
+pub(super) fn is_volatile(function: &ScalarUDF) -> bool {
+    function.signature().volatility == Volatility::Volatile
+        && function.inner().downcast_ref::<EpochTime>().is_none()
+}
+
 fn refusal(plan: &LogicalPlan) -> Error {
-    let table = "Write the rows to a table and use it with `forebay query`.";
-    let (what, hint) = match plan {
-        LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.is_empty() => {
-            ("an aggregate function", table)
-        }
-        LogicalPlan::Aggregate(_) => ("GROUP BY", table),
-        LogicalPlan::Distinct(_) => ("DISTINCT", table),
-        LogicalPlan::Sort(_) => (
-            "ORDER BY",
-            "A stream has no end to sort at; leave ORDER BY out, or sort when you read the table.",
-        ),
-        LogicalPlan::Limit(_) => (
-            "LIMIT or OFFSET",
-            "A stream has no end to count to; leave it out, or bound the source's offsets.",
-        ),
-        LogicalPlan::Window(_) => ("a window function (OVER)", table),
-        LogicalPlan::Join(_) => ("a join", table),
-        LogicalPlan::Union(_) => ("UNION", "Make one query for each part; they may write to the same table."),
-        LogicalPlan::Unnest(_) => ("UNNEST or explode", table),
-        LogicalPlan::RecursiveQuery(_) => ("WITH RECURSIVE", table),
+    match plan {
+        LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.is_empty() => AGGREGATE,
+        LogicalPlan::Aggregate(_) => GROUP_BY,
+        LogicalPlan::Distinct(_) => DISTINCT,
+        LogicalPlan::Sort(_) => ORDER_BY,
+        LogicalPlan::Limit(_) => LIMIT,
+        LogicalPlan::Window(_) => WINDOW,
+        LogicalPlan::Join(_) => JOIN,
+        LogicalPlan::Union(_) => UNION,
+        LogicalPlan::Unnest(_) => UNNEST,
+        LogicalPlan::RecursiveQuery(_) => Refusal { what: "WITH RECURSIVE", hint: TABLE },
         LogicalPlan::EmptyRelation(_) | LogicalPlan::Values(_) => {
             return Error::new(&codes::NOT_STREAMING, "the query reads no source")
                 .with_hint("Add FROM and the name of a source or view.");
         }
-        _ => ("this operator", table),
-    };
-    Error::new(&codes::NOT_STREAMING, format!("{what} over a stream is not supported yet")).with_hint(hint)
+        _ => Refusal { what: "this operator", hint: TABLE },
+    }
+    .error()
 }
 
 fn expression(expr: &Expr) -> Result<(), Error> {
     match expr {
         Expr::Exists(_) | Expr::InSubquery(_) | Expr::ScalarSubquery(_) | Expr::SetComparison(_) => {
-            Err(Error::new(&codes::NOT_STREAMING, "a subquery in an expression over a stream is not supported yet")
-                .with_hint("Subqueries are possible in FROM; for IN, list the values."))
+            Err(SUBQUERY.error())
         }
-        Expr::AggregateFunction(_) => {
-            Err(Error::new(&codes::NOT_STREAMING, "an aggregate function over a stream is not supported yet"))
-        }
-        Expr::WindowFunction(_) => {
-            Err(Error::new(&codes::NOT_STREAMING, "a window function (OVER) over a stream is not supported yet"))
-        }
-        Expr::Unnest(_) => Err(Error::new(&codes::NOT_STREAMING, "UNNEST over a stream is not supported yet")),
+        Expr::AggregateFunction(_) => Err(AGGREGATE.error()),
+        Expr::WindowFunction(_) => Err(WINDOW.error()),
+        Expr::Unnest(_) => Err(UNNEST.error()),
         Expr::Placeholder(placeholder) => {
             Err(Error::new(&codes::SQL_PLAN, format!("the parameter {} has no value", placeholder.id)))
         }
-        Expr::ScalarFunction(function)
-            if function.func.signature().volatility == Volatility::Volatile
-                && function.func.inner().downcast_ref::<EpochTime>().is_none() =>
-        {
-            Err(Error::new(
-                &codes::NOT_STREAMING,
-                format!("{}() gives another value at every call", function.func.name()),
-            )
-            .with_hint(
-                "An epoch that is replayed after a crash would give other rows than before. Use something of the \
-                 record instead, such as `_kafka.partition` and `_kafka.offset`.",
-            ))
+        Expr::ScalarFunction(function) if is_volatile(&function.func) => {
+            Err(not_repeatable(function.func.name()))
         }
         _ => Ok(()),
     }

@@ -28,6 +28,9 @@ pub struct Entry {
     pub at: i64,
     /// That epoch.
     pub epoch: Epoch,
+    /// The id of the query; the name of the entry's file says it.
+    #[serde(skip)]
+    pub query_id: Option<String>,
     /// The record's key in Base64; `None` if it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -41,7 +44,7 @@ pub struct Entry {
 impl Entry {
     /// The entry's identity: a record may be set aside several times.
     pub fn quarantined_id(&self) -> QuarantinedId {
-        QuarantinedId { record: self.id.clone(), epoch: self.epoch }
+        QuarantinedId { record: self.id.clone(), epoch: self.epoch, query_id: self.query_id.clone() }
     }
 
     /// The raw bytes of the value; `None` for a tombstone.

@@ -16,33 +16,39 @@ pub(super) const KIND: &str = "forebay-quarantine";
 
 /// What a lane of an epoch set aside.
 pub(super) struct EpochFile {
+    /// Whose epoch.
+    pub query_id: Option<String>,
     pub epoch: Epoch,
     pub path: PathBuf,
     pub bytes: u64,
 }
 
 /// Where a lane of an epoch sets records aside.
-pub(super) fn epoch_file(dir: &Path, epoch: Epoch, lane: usize) -> PathBuf {
-    dir.join(format!("e{:020}-{lane}.jsonl", epoch.0))
+pub(super) fn epoch_file(dir: &Path, query_id: Option<&str>, epoch: Epoch, lane: usize) -> PathBuf {
+    let query_id = query_id.map(|id| format!("-{id}")).unwrap_or_default();
+    dir.join(format!("e{:020}-{lane}{query_id}.jsonl", epoch.0))
 }
 
-/// The files of entries, by ascending epoch.
-pub(super) fn epoch_files(dir: &Path) -> Result<Vec<EpochFile>> {
+/// The files of entries: those of earlier queries of the same name first, then those of the query `own`; those of one
+/// query by ascending epoch.
+pub(super) fn epoch_files(dir: &Path, own: Option<&str>) -> Result<Vec<EpochFile>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir).map_err(|e| failed(dir, e))? {
         let entry = entry.map_err(|e| failed(dir, e))?;
         let name = entry.file_name();
-        let epoch = name.to_str().and_then(|name| {
-            let (epoch, lane) = name.strip_prefix('e')?.strip_suffix(".jsonl")?.split_once('-')?;
-            lane.parse::<usize>().ok()?;
-            epoch.parse().ok()
+        let parsed = name.to_str().and_then(|name| {
+            let mut parts = name.strip_prefix('e')?.strip_suffix(".jsonl")?.splitn(3, '-');
+            let epoch = parts.next()?.parse().ok()?;
+            parts.next()?.parse::<usize>().ok()?;
+            Some((Epoch(epoch), parts.next().map(str::to_owned)))
         });
-        if let Some(epoch) = epoch {
+        if let Some((epoch, query_id)) = parsed {
             let bytes = entry.metadata().map_err(|e| failed(dir, e))?.len();
-            files.push(EpochFile { epoch: Epoch(epoch), path: entry.path(), bytes });
+            files.push(EpochFile { query_id, epoch, path: entry.path(), bytes });
         }
     }
-    files.sort_by(|a, b| (a.epoch, &a.path).cmp(&(b.epoch, &b.path)));
+    let order = |file: &EpochFile| (file.query_id.as_deref() == own, file.query_id.clone(), file.epoch);
+    files.sort_by(|a, b| (order(a), &a.path).cmp(&(order(b), &b.path)));
     Ok(files)
 }
 
@@ -51,8 +57,10 @@ pub(super) fn total(files: &[EpochFile]) -> u64 {
     files.iter().map(|file| file.bytes).sum()
 }
 
-pub(super) fn read_entries(path: &Path) -> Result<Vec<Entry>> {
-    read_lines(path, KIND)
+pub(super) fn read_entries(file: &EpochFile) -> Result<Vec<Entry>> {
+    let mut entries = read_lines::<Entry>(&file.path, KIND)?;
+    entries.iter_mut().for_each(|entry| entry.query_id.clone_from(&file.query_id));
+    Ok(entries)
 }
 
 pub(super) fn read_lines<T: for<'de> Deserialize<'de>>(path: &Path, kind: &str) -> Result<Vec<T>> {

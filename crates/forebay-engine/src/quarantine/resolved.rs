@@ -34,17 +34,26 @@ struct Resolution {
     /// The epoch that had set it aside; `None` in files of before this was kept: any epoch.
     #[serde(default)]
     epoch: Option<Epoch>,
+    /// And its query; `None` as in [`QuarantinedId`].
+    #[serde(default, rename = "queryId", skip_serializing_if = "Option::is_none")]
+    query_id: Option<String>,
     how: Resolved,
 }
 
+/// The epoch and the query that had set a record aside, as far as its resolution says.
+type By = (Option<Epoch>, Option<String>);
+
 /// The entries that are resolved.
 #[derive(Default)]
-pub(super) struct Resolutions(BTreeMap<RecordId, BTreeSet<Option<Epoch>>>);
+pub(super) struct Resolutions(BTreeMap<RecordId, BTreeSet<By>>);
 
 impl Resolutions {
     pub(super) fn contains(&self, id: &QuarantinedId) -> bool {
-        let epochs = self.0.get(&id.record);
-        epochs.is_some_and(|epochs| epochs.contains(&Some(id.epoch)) || epochs.contains(&None))
+        self.0.get(&id.record).is_some_and(|by| {
+            by.iter().any(|(epoch, query_id)| {
+                epoch.is_none_or(|epoch| epoch == id.epoch) && *query_id == id.query_id
+            })
+        })
     }
 }
 
@@ -57,7 +66,8 @@ impl Quarantine {
         let path = self.dir.join("resolved.jsonl");
         let mut bytes = Vec::new();
         for id in ids {
-            let resolution = Resolution { record: id.record.clone(), epoch: Some(id.epoch), how };
+            let QuarantinedId { record, epoch, query_id } = id.clone();
+            let resolution = Resolution { record, epoch: Some(epoch), query_id, how };
             lines::push_line(&mut bytes, &to_text(&resolution)?);
         }
         let _lock = self.lock_resolved()?;
@@ -83,7 +93,8 @@ impl Quarantine {
         let mut resolutions = Resolutions::default();
         if path.exists() {
             for resolution in read_lines::<Resolution>(&path, KIND)? {
-                resolutions.0.entry(resolution.record).or_default().insert(resolution.epoch);
+                let Resolution { record, epoch, query_id, .. } = resolution;
+                resolutions.0.entry(record).or_default().insert((epoch, query_id));
             }
         }
         Ok(resolutions)

@@ -1,30 +1,37 @@
 //! One connection: a reader that begins requests, a writer that answers them in their order, a bounded line between.
 //!
 //! ```text
-//!   reader: next length ─ memory ─ body ─ header ─ version ─ measure ─ begin ─▶ │ line │ ─▶ writer: await ─ send
+//!   reader: next length ─ body, memory ─ header ─ version ─ measure ─ begin ─▶ │ line │ ─▶ writer: await ─ send
 //! ```
 //!
 //! The reader stops reading when the line is full or too many request bytes are under way: the client then waits in
-//! its own socket. Either side's end is the other's: a client that closed its connection has nobody to answer, and a
-//! client that does not take its answers is not read from any longer.
+//! its own socket. A request counts as under way from its first byte to the last of its answer; in between the
+//! connection is not closed to make room for another (`crowd.rs`). Either side's end is the other's: a client that closed
+//! its connection has nobody to answer, and a client that does not take its answers is not read from any longer.
 
 use super::api::{self, Call, Outcome, Started, Work};
+use super::crowd::Seat;
 use super::frame::{FrameReader, ReadError};
+use super::memory::Share;
 use super::protocol::{self, Header};
 use super::shape::{ShapeError, measure};
 use super::{Shared, protocol::Api};
+use crate::quiet::About;
 use bytes::Bytes;
 use kafka_protocol::messages::ApiKey;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
+
+/// Largest request that brings no records. A commit for every partition that there may be is smaller, and while such
+/// a request waits for others nobody else can use what it holds.
+const MAX_PLAIN_BYTES: usize = 4 << 20;
 
 /// Who is at the other end.
 #[derive(Debug)]
@@ -44,6 +51,8 @@ pub(super) enum Ended {
     Read(#[from] ReadError),
     #[error("no request for too long")]
     Idle,
+    #[error("it was idle and made room for another")]
+    MadeRoom,
     #[error("the server is stopping")]
     Stopping,
     #[error("the request has no sound header")]
@@ -52,6 +61,8 @@ pub(super) enum Ended {
     UnknownApi { key: i16 },
     #[error("version {version} of {key:?} is not served")]
     UnknownVersion { key: ApiKey, version: i16 },
+    #[error("a {key:?} request of {len} bytes; one that brings no records has at most {MAX_PLAIN_BYTES}")]
+    TooLarge { key: ApiKey, len: usize },
     #[error("malformed {key:?} request: {why}")]
     Malformed { key: ApiKey, why: String },
     #[error("writing an answer failed: {0}")]
@@ -67,6 +78,7 @@ impl Ended {
             self,
             Self::Read(ReadError::Closed | ReadError::Io(_))
                 | Self::Idle
+                | Self::MadeRoom
                 | Self::Stopping
                 | Self::Write(_)
                 | Self::Answered
@@ -78,7 +90,7 @@ impl Ended {
 struct Waiting {
     work: Step,
     /// The request's bytes count as under way until it is answered.
-    _memory: OwnedSemaphorePermit,
+    _memory: Share,
 }
 
 enum Step {
@@ -88,18 +100,17 @@ enum Step {
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>, peer: Peer) {
+pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>, peer: Peer, seat: &Seat) {
     let (from, to) = stream.into_split();
     let peer = Arc::new(peer);
-    let in_flight = AtomicUsize::new(0);
     let (queue, line) = mpsc::channel(shared.options.max_pipelined_requests.max(1));
     let reader = async {
-        let ended = read_requests(from, &shared, &peer, &in_flight, queue).await;
+        let ended = read_requests(from, &shared, &peer, seat, queue).await;
         peer.closing.cancel();
         ended
     };
     let writer = async {
-        let ended = write_answers(to, &shared, &peer, &in_flight, line).await;
+        let ended = write_answers(to, &shared, &peer, seat, line).await;
         peer.closing.cancel();
         ended
     };
@@ -109,8 +120,8 @@ pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>, peer: Peer) {
     let remote = peer.remote;
     if ended.is_ordinary() {
         tracing::debug!(%remote, reason = %ended, "connection closed");
-    } else {
-        tracing::warn!(%remote, reason = %ended, "closed a connection");
+    } else if let Some(untold) = shared.quiet.may_tell(About::BadConnections) {
+        tracing::warn!(%remote, reason = %ended, untold, "closed a connection");
     }
 }
 
@@ -118,36 +129,45 @@ async fn read_requests(
     from: impl AsyncRead + Unpin,
     shared: &Arc<Shared>,
     peer: &Arc<Peer>,
-    in_flight: &AtomicUsize,
+    seat: &Seat,
     queue: mpsc::Sender<Waiting>,
 ) -> Ended {
     let options = &shared.options;
-    let mut frames = FrameReader::new(from, options.max_request_bytes, options.receive_timeout);
+    let mut frames = FrameReader::new(from, options);
     let cx = api::Context { shared: shared.clone(), peer: peer.clone() };
     let one_by_one = async {
         loop {
             let Ok(slot) = queue.reserve().await else { return Ended::Stopping };
-            let len = match timeout(options.idle_timeout, frames.next_len()).await {
+            let next = tokio::select! {
+                next = timeout(options.idle_timeout, frames.next_len()) => next,
+                () = seat.must_leave() => return Ended::MadeRoom,
+            };
+            let len = match next {
                 Ok(Ok(len)) => len,
                 Ok(Err(error)) => return error.into(),
-                Err(_) if in_flight.load(Ordering::Relaxed) > 0 => continue,
+                Err(_) if seat.is_busy() => continue,
                 Err(_) => return Ended::Idle,
             };
-            let Some(memory) = take(&shared.request_memory, len, options.max_request_memory).await else {
-                return Ended::Stopping;
-            };
-            let started = match frames.body(len).await {
-                Ok(request) => begin(&cx, request).await,
+            if !seat.begin() {
+                return Ended::MadeRoom;
+            }
+            let (request, memory) = match frames.body(len, &shared.request_memory).await {
+                Ok(body) => body,
                 Err(error) => return error.into(),
             };
-            let work = match started {
-                Ok(Started::Now(outcome)) => Step::Done(outcome),
-                Ok(Started::Later(work)) => Step::Running(tokio::spawn(work)),
-                Ok(Started::AtHead(work)) => Step::AtHead(work),
+            let waiting = match begin(&cx, request).await {
+                Ok(Started::Now(outcome)) => Waiting { work: Step::Done(outcome), _memory: memory },
+                Ok(Started::Later(work)) => {
+                    Waiting { work: Step::Running(tokio::spawn(work)), _memory: memory }
+                }
+                // It keeps nothing of its bytes, and may wait for long.
+                Ok(Started::Parked(work)) => {
+                    Waiting { work: Step::Running(tokio::spawn(work)), _memory: Share::default() }
+                }
+                Ok(Started::AtHead(work)) => Waiting { work: Step::AtHead(work), _memory: memory },
                 Err(ended) => return ended,
             };
-            in_flight.fetch_add(1, Ordering::Relaxed);
-            slot.send(Waiting { work, _memory: memory });
+            slot.send(waiting);
         }
     };
     tokio::select! {
@@ -169,6 +189,9 @@ async fn begin(cx: &api::Context, mut request: Bytes) -> Result<Started, Ended> 
             key => Err(Ended::UnknownVersion { key, version: header.version }),
         };
     }
+    if api.key != ApiKey::Produce && request.len() > MAX_PLAIN_BYTES {
+        return Err(Ended::TooLarge { key: api.key, len: request.len() });
+    }
     check(api, &request, cx.shared.options.max_request_items)
         .map_err(|error| Ended::Malformed { key: api.key, why: error.to_string() })?;
     api::begin(cx, api.key, call, request).await
@@ -184,7 +207,7 @@ async fn write_answers(
     mut to: impl AsyncWrite + Unpin,
     shared: &Arc<Shared>,
     peer: &Arc<Peer>,
-    in_flight: &AtomicUsize,
+    seat: &Seat,
     mut line: mpsc::Receiver<Waiting>,
 ) -> Result<(), Ended> {
     let in_order = async {
@@ -195,11 +218,13 @@ async fn write_answers(
                 Step::AtHead(work) => work.await?,
             };
             match outcome {
-                Outcome::Answer(frame) => frame.send(&mut to, shared.options.send_timeout).await?,
+                Outcome::Answer(frame) => {
+                    frame.send(&mut to, &shared.options, &shared.response_memory).await?;
+                }
                 Outcome::Silence => {}
                 Outcome::Close => return Err(Ended::Answered),
             }
-            in_flight.fetch_sub(1, Ordering::Relaxed);
+            seat.end();
         }
         Ok(to.shutdown().await?)
     };
@@ -211,14 +236,4 @@ async fn write_answers(
         ended = in_order => ended,
         () = drained => Err(Ended::Stopping),
     }
-}
-
-/// Waits for so many bytes of a memory budget; for all of it where the budget is smaller than the request.
-pub(super) async fn take(
-    budget: &Arc<Semaphore>,
-    bytes: usize,
-    total: usize,
-) -> Option<OwnedSemaphorePermit> {
-    let permits = u32::try_from(bytes.clamp(1, total.max(1))).unwrap_or(u32::MAX);
-    budget.clone().acquire_many_owned(permits).await.ok()
 }

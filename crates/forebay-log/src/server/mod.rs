@@ -18,12 +18,15 @@
 //! wait without a limit; what cannot be served is answered with the protocol's error where there is one and with a
 //! closed connection where there is none. Records are acknowledged only when the log says they are durable.
 //!
-//! Read on in `protocol.rs` (what is served), `connection.rs`, `api/mod.rs`, and `group/mod.rs` for consumer groups.
+//! Read on in `protocol.rs` (what is served), `connection.rs`, `api/mod.rs`, and `group/mod.rs` for consumer groups; what
+//! clients may hold, and how they cannot shut each other out, is in `memory.rs` and `crowd.rs`.
 
 mod api;
 mod connection;
+mod crowd;
 mod frame;
 mod group;
+mod memory;
 mod options;
 mod protocol;
 mod shape;
@@ -32,9 +35,12 @@ mod tests;
 
 pub use options::ServerOptions;
 
+use crate::quiet::{About, Quiet};
 use crate::storage::Log;
 use connection::Peer;
+use crowd::{Crowd, Seat};
 use group::{Coordinator, OffsetWriter};
+use memory::{RequestMemory, ResponseMemory};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -48,10 +54,17 @@ use tokio_util::task::TaskTracker;
 pub(crate) const NODE_ID: i32 = 1;
 
 /// What the cluster calls itself to clients that ask.
-pub(crate) const CLUSTER_ID: &str = "forebay";
+pub const CLUSTER_ID: &str = "forebay";
+
+/// The setting of a topic that holds its id, told to who asks for it by name: the Metadata that is served has no ids.
+pub const TOPIC_ID: &str = "forebay.topic.id";
 
 /// Pause after an accept that failed: without file descriptors left it would fail again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Changes of topics wait for each other's fsyncs, and a search by time decompresses batches: with a thread for each
+/// that is asked for, none would be left to read for a Fetch.
+const SLOW_AT_ONCE: usize = 4;
 
 /// Why a server could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -82,9 +95,13 @@ pub(crate) struct Shared {
     pub(crate) options: ServerOptions,
     pub(crate) coordinator: Coordinator,
     /// Bytes of requests under way.
-    pub(crate) request_memory: Arc<Semaphore>,
+    pub(crate) request_memory: RequestMemory,
     /// Bytes of record batches on their way out.
-    pub(crate) response_memory: Arc<Semaphore>,
+    pub(crate) response_memory: ResponseMemory,
+    /// Requests that may keep a thread, or much memory, for long: so many at once.
+    pub(crate) slow: Arc<Semaphore>,
+    /// Warnings that clients can cause.
+    pub(crate) quiet: Quiet,
 }
 
 impl Server {
@@ -94,9 +111,12 @@ impl Server {
         let listener = TcpListener::bind(addr).await.map_err(listen)?;
         let local_addr = listener.local_addr().map_err(listen)?;
         let (coordinator, offset_writer) = Coordinator::open(log.group_store(), &options);
-        let request_memory = Arc::new(Semaphore::new(options.max_request_memory));
-        let response_memory = Arc::new(Semaphore::new(options.max_response_memory));
-        let shared = Arc::new(Shared { log, options, coordinator, request_memory, response_memory });
+        let request_memory = RequestMemory::new(options.max_request_memory, options.max_request_bytes);
+        let response_memory = ResponseMemory::new(options.max_response_memory);
+        let quiet = Quiet::new(log.options().clock.clone());
+        let slow = Arc::new(Semaphore::new(SLOW_AT_ONCE));
+        let shared = Shared { log, options, coordinator, request_memory, response_memory, slow, quiet };
+        let shared = Arc::new(shared);
         Ok(Self { listener, local_addr, shared, offset_writer })
     }
 
@@ -113,12 +133,12 @@ impl Server {
         let coordinator_stop = CancellationToken::new();
         let coordinator = tokio::spawn({
             let (shared, stop) = (shared.clone(), coordinator_stop.clone());
-            async move { shared.coordinator.run(offset_writer, stop).await }
+            async move { shared.coordinator.run(offset_writer, &shared.quiet, stop).await }
         });
         tracing::info!(%local_addr, "kafka server is listening");
 
         let connections = TaskTracker::new();
-        let slots = Arc::new(Semaphore::new(shared.options.max_connections));
+        let crowd = Crowd::new(shared.options.max_connections);
         loop {
             let accepted = tokio::select! {
                 () = shutdown.cancelled() => break,
@@ -127,21 +147,17 @@ impl Server {
             let (stream, remote) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    tracing::warn!(%error, "could not accept a connection");
+                    if let Some(untold) = shared.quiet.may_tell(About::Accepting) {
+                        tracing::warn!(%error, untold, "could not accept a connection");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
             };
-            let Ok(slot) = slots.clone().try_acquire_owned() else {
-                let limit = shared.options.max_connections;
-                tracing::warn!(%remote, limit, "closed a connection: too many are open");
-                continue;
-            };
-            let connection = greet(stream, remote, shared.clone(), shutdown.child_token());
-            connections.spawn(async move {
-                connection.await;
-                drop(slot);
-            });
+            shared.quiet.sums(false);
+            if let Some(seat) = shared.seat(&crowd, remote) {
+                connections.spawn(greet(stream, remote, shared.clone(), shutdown.child_token(), seat));
+            }
         }
 
         drop(listener);
@@ -151,14 +167,39 @@ impl Server {
         if let Err(error) = coordinator.await {
             tracing::error!(%error, "the group coordinator ended early");
         }
+        shared.quiet.sums(true);
         tracing::info!(%local_addr, "kafka server has stopped");
     }
 }
 
-async fn greet(stream: TcpStream, remote: SocketAddr, shared: Arc<Shared>, closing: CancellationToken) {
+impl Shared {
+    /// A new connection's place, for which the longest idle one may have to go.
+    fn seat(&self, crowd: &Arc<Crowd>, remote: SocketAddr) -> Option<Seat> {
+        let entered = crowd.enter();
+        let what = match &entered {
+            Some((_, false)) => None,
+            Some((_, true)) => Some("closed the connection that was idle longest: too many are open"),
+            None => Some("refused a connection: too many are open, and none is idle"),
+        };
+        if let Some(what) = what
+            && let Some(untold) = self.quiet.may_tell(About::Crowd)
+        {
+            tracing::warn!(%remote, limit = self.options.max_connections, untold, "{what}");
+        }
+        entered.map(|(seat, _)| seat)
+    }
+}
+
+async fn greet(
+    stream: TcpStream,
+    remote: SocketAddr,
+    shared: Arc<Shared>,
+    closing: CancellationToken,
+    seat: Seat,
+) {
     let prepared = stream.set_nodelay(true).and_then(|()| stream.local_addr());
     match prepared {
-        Ok(local) => connection::serve(stream, shared, Peer { local, remote, closing }).await,
+        Ok(local) => connection::serve(stream, shared, Peer { local, remote, closing }, &seat).await,
         Err(error) => tracing::debug!(%remote, %error, "connection ended before it began"),
     }
 }

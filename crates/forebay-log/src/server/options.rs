@@ -16,7 +16,8 @@ pub struct ServerOptions {
     /// Create a topic when a client asks for its metadata and allows it. True, as in Apache Kafka: the plainest
     /// producer program works on an empty log.
     pub auto_create_topics: bool,
-    /// Connections at once; one more is closed as soon as it is accepted.
+    /// Connections at once. For one more the connection that was idle longest is closed, as in Apache Kafka; where
+    /// none is idle, the new one is.
     pub max_connections: usize,
     /// Largest request, its length prefix not counted. 100 MiB as in Apache Kafka. A larger prefix closes the
     /// connection before anything is allocated.
@@ -26,7 +27,9 @@ pub struct ServerOptions {
     pub max_request_items: usize,
     /// Requests of one connection that may be under way before we stop reading from it.
     pub max_pipelined_requests: usize,
-    /// Bytes of requests that are being read or answered, over all connections; past it, reading waits.
+    /// Bytes of requests that have arrived and are not answered, over all connections; past it, reading waits. An
+    /// eighth is for requests of up to 64 KiB, [`Self::max_request_bytes`] for one large one at a time, the rest for
+    /// all.
     pub max_request_memory: usize,
     /// Bytes of record batches that are being read or sent, over all connections; past it, fetches wait.
     pub max_response_memory: usize,
@@ -40,6 +43,9 @@ pub struct ServerOptions {
     pub idle_timeout: Duration,
     /// Time in which a request that began must have arrived whole.
     pub receive_timeout: Duration,
+    /// While others wait for memory that a half-read request or half-sent answer holds, its client must move at
+    /// 64 KiB/s, judged after each such time; else the connection is closed.
+    pub crowded_timeout: Duration,
     /// Time in which a client must take some bytes of a waiting answer; a large answer may take longer as a whole.
     pub send_timeout: Duration,
     /// Time that open connections get, at shutdown, to take the answers they wait for.
@@ -48,8 +54,11 @@ pub struct ServerOptions {
     pub max_groups: usize,
     /// Members of one group.
     pub max_group_members: usize,
-    /// Bytes of member metadata and assignment that one member may bring.
+    /// Bytes of names and metadata that one member may bring, and of assignment that it may get.
     pub max_member_bytes: usize,
+    /// Bytes of all members' metadata and assignments, over all groups; past it, nobody new may join. 64 MiB: a
+    /// hundred thousand members of the usual size.
+    pub max_group_memory: usize,
     /// Longest metadata string of a committed offset, as Apache Kafka's `offset.metadata.max.bytes`.
     pub max_offset_metadata_bytes: usize,
     /// Shortest session timeout that a member may ask for.
@@ -79,11 +88,13 @@ impl Default for ServerOptions {
             max_fetch_wait: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(600),
             receive_timeout: Duration::from_secs(60),
+            crowded_timeout: Duration::from_secs(5),
             send_timeout: Duration::from_secs(60),
             drain_timeout: Duration::from_secs(5),
             max_groups: 10_000,
             max_group_members: 1_000,
             max_member_bytes: 256 << 10,
+            max_group_memory: 64 << 20,
             max_offset_metadata_bytes: 4096,
             min_session_timeout: Duration::from_secs(6),
             max_session_timeout: Duration::from_secs(1_800),

@@ -1,10 +1,12 @@
 //! The server as a client sees it: real sockets, the wire types' client side, and hostile bytes.
 
+mod limits;
+mod shapes;
+
 use super::protocol::APIS;
-use super::shape::measure;
 use super::{Server, ServerOptions};
 use crate::records::{BatchBuilder, Compression};
-use crate::storage::{Log, LogOptions};
+use crate::storage::{Clock, Log, LogOptions};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use forebay_storage::Door;
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
@@ -19,7 +21,6 @@ use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProdu
 use kafka_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Decodable, Encodable, Request, StrBytes};
-use proptest::prelude::*;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -46,7 +47,11 @@ impl Served {
     }
 
     async fn start_in(dir: tempfile::TempDir, options: ServerOptions) -> Self {
-        let log = Log::open(LogOptions::new(dir.path()), Door::new()).unwrap();
+        Self::start_at(dir, Clock::system(), options).await
+    }
+
+    async fn start_at(dir: tempfile::TempDir, clock: Clock, options: ServerOptions) -> Self {
+        let log = Log::open(LogOptions { clock, ..LogOptions::new(dir.path()) }, Door::new()).unwrap();
         let server = Server::bind("127.0.0.1:0".parse().unwrap(), log.clone(), options).await.unwrap();
         let (addr, shutdown) = (server.local_addr(), CancellationToken::new());
         let running = tokio::spawn(server.run(shutdown.clone()));
@@ -149,6 +154,15 @@ fn latest(topic: &str) -> ListOffsetsRequest {
     let partition = ListOffsetsPartition::default().with_timestamp(-1);
     let topic = ListOffsetsTopic::default().with_name(name(topic).into()).with_partitions(vec![partition]);
     ListOffsetsRequest::default().with_topics(vec![topic])
+}
+
+fn join(member: &StrBytes, metadata: &[u8]) -> JoinGroupRequest {
+    let protocol = JoinGroupRequestProtocol::default().with_name(name("range"));
+    let protocol = protocol.with_metadata(Bytes::copy_from_slice(metadata));
+    let request =
+        JoinGroupRequest::default().with_group_id(name("readers").into()).with_member_id(member.clone());
+    let request = request.with_session_timeout_ms(10_000).with_rebalance_timeout_ms(10_000);
+    request.with_protocol_type(name("consumer")).with_protocols(vec![protocol])
 }
 
 #[tokio::test]
@@ -271,18 +285,9 @@ async fn committed_offsets_survive_a_restart() {
     let served = Served::start().await;
     let mut client = served.client().await;
     client.create("plant", 1).await;
-    let join = |member: &StrBytes| {
-        let protocol = JoinGroupRequestProtocol::default()
-            .with_name(name("range"))
-            .with_metadata(Bytes::from_static(b"m"));
-        let request =
-            JoinGroupRequest::default().with_group_id(name("readers").into()).with_member_id(member.clone());
-        let request = request.with_session_timeout_ms(10_000).with_rebalance_timeout_ms(10_000);
-        request.with_protocol_type(name("consumer")).with_protocols(vec![protocol])
-    };
-    let refused = client.ask(&join(&StrBytes::new())).await;
+    let refused = client.ask(&join(&StrBytes::new(), b"m")).await;
     assert_eq!(refused.error_code, 79);
-    let joined = client.ask(&join(&refused.member_id)).await;
+    let joined = client.ask(&join(&refused.member_id, b"m")).await;
     assert_eq!((joined.error_code, joined.members.len()), (0, 1));
     let given = SyncGroupRequestAssignment::default().with_member_id(joined.member_id.clone());
     let sync = SyncGroupRequest::default()
@@ -335,52 +340,6 @@ async fn transactions_are_refused_in_plain_words() {
 }
 
 #[tokio::test]
-async fn garbage_closes_the_connection_and_nothing_else() {
-    let options = ServerOptions { max_request_items: 10, ..ServerOptions::default() };
-    let served = Served::start_with(options).await;
-    let hostile: &[&[u8]] = &[
-        b"GET / HTTP/1.1\r\n\r\n",
-        b"\x7f\xff\xff\xff",
-        b"\xff\xff\xff\xff",
-        b"\0\0\0\0",
-        b"\0\0\0\x01\0",
-        // unknown request, unserved version, client id that overruns, not UTF-8
-        b"\0\0\0\x0a\x03\xe7\0\0\0\0\0\x01\xff\xff",
-        b"\0\0\0\x0a\0\0\0\x03\0\0\0\x01\xff\xff",
-        b"\0\0\0\x0a\0\x03\0\x04\0\0\0\x01\x7f\xff",
-        b"\0\0\0\x0b\0\x03\0\x04\0\0\0\x01\0\x01\xff",
-        // Metadata with two thousand million topics, and with eleven where ten are allowed
-        b"\0\0\0\x0f\0\x03\0\x04\0\0\0\x01\xff\xff\x7f\xff\xff\xff\0",
-        b"\0\0\0\x25\0\x03\0\x04\0\0\0\x01\xff\xff\0\0\0\x0b\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
-    ];
-    for bytes in hostile {
-        let mut client = served.client().await;
-        client.stream.write_all(bytes).await.unwrap();
-        assert!(client.receive_raw().await.is_none(), "{bytes:?} was answered");
-    }
-    assert_eq!(served.client().await.ask(&ApiVersionsRequest::default()).await.error_code, 0);
-}
-
-#[tokio::test]
-async fn connections_and_idleness_have_limits() {
-    let options = ServerOptions {
-        max_connections: 2,
-        idle_timeout: Duration::from_millis(300),
-        ..ServerOptions::default()
-    };
-    let served = Served::start_with(options).await;
-    let (mut first, mut second) = (served.client().await, served.client().await);
-    first.ask(&ApiVersionsRequest::default()).await;
-    second.ask(&ApiVersionsRequest::default()).await;
-    assert!(served.client().await.receive_raw().await.is_none());
-    // Both are closed for being idle, and there is room again.
-    assert!(first.receive_raw().await.is_none());
-    assert!(second.receive_raw().await.is_none());
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(served.client().await.ask(&ApiVersionsRequest::default()).await.error_code, 0);
-}
-
-#[tokio::test]
 async fn shutdown_ends_waiting_requests() {
     let served = Served::start().await;
     let mut client = served.client().await;
@@ -392,159 +351,4 @@ async fn shutdown_ends_waiting_requests() {
     client.receive::<FetchRequest>(11, parked).await;
     assert!(client.receive_raw().await.is_none());
     assert!(began.elapsed() < Duration::from_secs(4));
-}
-
-/// Decodes a body as the server would: only what was measured.
-fn decode_measured(key: ApiKey, version: i16, mut body: Bytes) {
-    macro_rules! decode {
-        ($($key:ident => $request:ty),* $(,)?) => {
-            match key {
-                $(ApiKey::$key => drop(<$request>::decode(&mut body, version)),)*
-                other => panic!("{other:?} is served and not tried"),
-            }
-        };
-    }
-    decode!(
-        Produce => ProduceRequest, Fetch => FetchRequest, ListOffsets => ListOffsetsRequest,
-        Metadata => MetadataRequest, OffsetCommit => OffsetCommitRequest, OffsetFetch => OffsetFetchRequest,
-        FindCoordinator => FindCoordinatorRequest, JoinGroup => JoinGroupRequest, Heartbeat => HeartbeatRequest,
-        LeaveGroup => LeaveGroupRequest, SyncGroup => SyncGroupRequest, DescribeGroups => DescribeGroupsRequest,
-        ListGroups => ListGroupsRequest, ApiVersions => ApiVersionsRequest, CreateTopics => CreateTopicsRequest,
-        DeleteTopics => DeleteTopicsRequest, InitProducerId => InitProducerIdRequest,
-        DescribeConfigs => DescribeConfigsRequest, CreatePartitions => CreatePartitionsRequest,
-        DeleteGroups => DeleteGroupsRequest, IncrementalAlterConfigs => IncrementalAlterConfigsRequest,
-        OffsetDelete => OffsetDeleteRequest,
-    );
-}
-
-/// The shapes are right if what they cover of a real request is all of it.
-#[test]
-fn shapes_cover_real_requests_exactly() {
-    fn covers<R: Request>(request: &R) {
-        let api = APIS.iter().find(|api| api.key as i16 == R::KEY).unwrap();
-        let mut body = BytesMut::new();
-        request.encode(&mut body, api.version).unwrap();
-        assert_eq!(measure(api.shape, &body, 1000), Ok(body.len()), "{:?}", api.key);
-        decode_measured(api.key, api.version, body.freeze());
-    }
-    use kafka_protocol::messages::create_topics_request::{CreatableReplicaAssignment, CreatableTopicConfig};
-    covers(&produce("a", 1, vec![(0, batch(&["x"])), (1, Bytes::new())]));
-    covers(&fetch("a", 3, 10));
-    covers(&latest("a"));
-    covers(&MetadataRequest::default().with_topics(None));
-    let commit = OffsetCommitRequestPartition::default().with_committed_metadata(Some(name("note")));
-    let commit =
-        OffsetCommitRequestTopic::default().with_name(name("t").into()).with_partitions(vec![commit]);
-    covers(&OffsetCommitRequest::default().with_group_id(name("g").into()).with_topics(vec![commit]));
-    let offsets = offset_fetch_request::OffsetFetchRequestTopic::default().with_partition_indexes(vec![1, 2]);
-    covers(&OffsetFetchRequest::default().with_topics(Some(vec![offsets])));
-    covers(&FindCoordinatorRequest::default().with_key(name("g")));
-    let protocol =
-        JoinGroupRequestProtocol::default().with_name(name("range")).with_metadata(Bytes::from_static(b"m"));
-    covers(&JoinGroupRequest::default().with_protocols(vec![protocol]));
-    covers(&HeartbeatRequest::default().with_group_instance_id(Some(name("i"))));
-    covers(&LeaveGroupRequest::default().with_member_id(name("m")));
-    let given = SyncGroupRequestAssignment::default().with_assignment(Bytes::from_static(b"p"));
-    covers(&SyncGroupRequest::default().with_assignments(vec![given]));
-    covers(&DescribeGroupsRequest::default().with_groups(vec![name("g").into()]));
-    covers(&ListGroupsRequest::default());
-    covers(&ApiVersionsRequest::default());
-    let topic = CreatableTopic::default()
-        .with_assignments(vec![CreatableReplicaAssignment::default().with_broker_ids(vec![1.into()])])
-        .with_configs(vec![CreatableTopicConfig::default().with_value(None)]);
-    covers(&CreateTopicsRequest::default().with_topics(vec![topic]));
-    covers(&DeleteTopicsRequest::default().with_topic_names(vec![name("t").into()]));
-    covers(&InitProducerIdRequest::default().with_transactional_id(None));
-    let resource = describe_configs_request::DescribeConfigsResource::default();
-    covers(
-        &DescribeConfigsRequest::default()
-            .with_resources(vec![resource.with_configuration_keys(Some(vec![name("k")]))]),
-    );
-    let more =
-        create_partitions_request::CreatePartitionsAssignment::default().with_broker_ids(vec![1.into()]);
-    let more = create_partitions_request::CreatePartitionsTopic::default().with_assignments(Some(vec![more]));
-    covers(&CreatePartitionsRequest::default().with_topics(vec![more]));
-    covers(&DeleteGroupsRequest::default().with_groups_names(vec![name("g").into()]));
-    let change = incremental_alter_configs_request::AlterableConfig::default().with_value(Some(name("v")));
-    let change =
-        incremental_alter_configs_request::AlterConfigsResource::default().with_configs(vec![change]);
-    covers(&IncrementalAlterConfigsRequest::default().with_resources(vec![change]));
-    let gone = offset_delete_request::OffsetDeleteRequestPartition::default().with_partition_index(1);
-    let gone = offset_delete_request::OffsetDeleteRequestTopic::default().with_partitions(vec![gone]);
-    covers(&OffsetDeleteRequest::default().with_topics(vec![gone]));
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
-
-    /// Bytes that passed the measure never panic the decoder, nor make it reserve more than the item limit allows.
-    #[test]
-    fn random_bodies_never_panic(at in 0..APIS.len(), body in proptest::collection::vec(any_byte(), 0..200)) {
-        let api = &APIS[at];
-        if measure(api.shape, &body, 1000).is_ok() {
-            decode_measured(api.key, api.version, body.into());
-        }
-    }
-
-    /// A real request with a byte changed, or its end cut off.
-    #[test]
-    fn damaged_requests_never_panic(cut in 0usize..120, at in 0usize..120, byte in any::<u8>()) {
-        for (key, version, request) in damaged() {
-            let mut body = request.clone();
-            if let Some(place) = body.get_mut(at) {
-                *place = byte;
-            }
-            body.truncate(body.len().saturating_sub(cut));
-            let api = APIS.iter().find(|api| api.key == key).unwrap();
-            if measure(api.shape, &body, 1000).is_ok() {
-                decode_measured(key, version, body.freeze());
-            }
-        }
-    }
-}
-
-/// Small numbers and -1 are what lengths are made of.
-fn any_byte() -> impl Strategy<Value = u8> {
-    prop_oneof![4 => Just(0u8), 3 => 0u8..4, 1 => Just(0xff), 1 => any::<u8>()]
-}
-
-fn damaged() -> Vec<(ApiKey, i16, BytesMut)> {
-    let encode = |key, version, write: &dyn Fn(&mut BytesMut)| {
-        let mut body = BytesMut::new();
-        write(&mut body);
-        (key, version, body)
-    };
-    vec![
-        encode(ApiKey::Produce, 7, &|out| produce("a", 1, vec![(0, batch(&["x"]))]).encode(out, 7).unwrap()),
-        encode(ApiKey::Fetch, 11, &|out| fetch("a", 3, 10).encode(out, 11).unwrap()),
-        encode(ApiKey::ListOffsets, 2, &|out| latest("a").encode(out, 2).unwrap()),
-    ]
-}
-
-/// Frames of random bytes over a real connection: the server answers or closes, and lives.
-#[tokio::test]
-async fn random_frames_leave_the_server_alive() {
-    let served = Served::start().await;
-    let seed = fastrand::u64(..);
-    eprintln!("seed {seed}");
-    let mut random = fastrand::Rng::with_seed(seed);
-    for _ in 0..300 {
-        let mut client = served.client().await;
-        let api = &APIS[random.usize(..APIS.len())];
-        let mut frame = BytesMut::new();
-        frame.put_i16(api.key as i16);
-        frame.put_i16(if random.u8(0..8) == 0 { random.i16(..) } else { api.version });
-        frame.put_i32(random.i32(..));
-        frame.put_i16(-1);
-        for _ in 0..random.usize(0..80) {
-            frame.put_u8(if random.bool() { 0 } else { random.u8(0..5) });
-        }
-        let len = i32::try_from(frame.len()).unwrap();
-        let claimed = if random.u8(0..4) == 0 { len + random.i32(0..100) } else { len };
-        client.stream.write_i32(claimed).await.unwrap();
-        let _ = client.stream.write_all(&frame).await;
-        let _ = client.stream.shutdown().await;
-    }
-    assert_eq!(served.client().await.ask(&ApiVersionsRequest::default()).await.error_code, 0, "seed {seed}");
-    served.stop().await;
 }

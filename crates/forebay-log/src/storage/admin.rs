@@ -98,6 +98,7 @@ impl Topics {
 
     pub fn delete(&self, core: &Core, name: &str) -> Result<(), LogError> {
         let _changing = self.changing.lock();
+        core.check_writable()?;
         let topic = self.get(name)?;
         Topic::unlist(core, &topic.dir)?;
         self.map.write().remove(name);

@@ -25,6 +25,7 @@ use super::partition::{Partition, Request, Writer};
 use super::producers::{Undo, Verdict};
 use super::segment::Segment;
 use crate::LogError;
+use crate::quiet::About;
 use crate::records::{BatchHeader, HEADER_BYTES};
 
 /// What one write and one sync will make durable, all in one segment.
@@ -59,6 +60,7 @@ pub(super) fn serve(core: &Core, partition: &Partition) {
         place(core, partition, &mut writer, &mut round, request);
     }
     finish(core, partition, &mut writer, &mut round);
+    writer.producers.limit(core.options.max_producers);
 }
 
 fn answer(request: Request, result: Result<Appended, LogError>) {
@@ -160,7 +162,10 @@ fn persist(core: &Core, partition: &Partition, writer: &mut Writer, round: &Roun
     }
     if let Err(e) = file.append_vectored(&mut slices) {
         let refused = LogError::io("append to", &active.path, &e);
-        tracing::warn!(path = %active.path.display(), error = %e, "append failed; cutting what was written of it");
+        if let Some(untold) = core.quiet.may_tell(About::Failures) {
+            let path = active.path.display();
+            tracing::warn!(%path, error = %e, untold, "append failed; cutting what was written of it");
+        }
         if let Err(e) = file.truncate(active.len().into()) {
             return Err(core.fail(&active.path, &e));
         }

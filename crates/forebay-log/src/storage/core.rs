@@ -8,6 +8,7 @@ use forebay_storage::Door;
 
 use super::LogOptions;
 use crate::LogError;
+use crate::quiet::Quiet;
 use crate::records::Scratch;
 
 /// Shared by the log's handle, its writers and its keeper.
@@ -16,13 +17,16 @@ pub(super) struct Core {
     pub options: LogOptions,
     pub door: Door,
     pub scratch: Scratch,
+    /// Warnings that come as often as somebody appends.
+    pub quiet: Quiet,
     /// Why the log writes no more; set once, for good.
     failed: OnceLock<String>,
 }
 
 impl Core {
     pub fn new(options: LogOptions, door: Door) -> Self {
-        Self { options, door, scratch: Scratch::new(), failed: OnceLock::new() }
+        let quiet = Quiet::new(options.clock.clone());
+        Self { options, door, scratch: Scratch::new(), quiet, failed: OnceLock::new() }
     }
 
     /// Ends all writing: what is on disk is unknown from here on.

@@ -40,6 +40,8 @@ struct State {
     /// Bytes of the file that are whole and durable.
     len: u64,
     live: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Bytes of it.
+    live_bytes: u64,
 }
 
 impl GroupStore {
@@ -65,7 +67,8 @@ impl GroupStore {
             file.truncate(len).map_err(io)?;
         }
         file.sync().map_err(io)?;
-        let state = State { path, file, len, live };
+        let live_bytes = live.iter().map(|(key, value)| size(key, value)).sum();
+        let state = State { path, file, len, live, live_bytes };
         Ok(Self { core: Arc::clone(core), state: Arc::new(Mutex::new(state)) })
     }
 
@@ -75,6 +78,10 @@ impl GroupStore {
     }
 
     /// Sets keys, or removes those with `None`: all of them or none, durable on return. Blocks for an fsync.
+    ///
+    /// # Errors
+    /// [`LogError::LimitReached`] where the store would grow beyond
+    /// [`max_group_bytes`](super::LogOptions::max_group_bytes), [`LogError::BatchTooLarge`] for more than fits one batch.
     pub fn put_batch(&self, entries: &[(Vec<u8>, Option<Vec<u8>>)]) -> Result<(), LogError> {
         if entries.is_empty() {
             return Ok(());
@@ -85,6 +92,13 @@ impl GroupStore {
             return Err(LogError::BatchTooLarge { size: batch.len(), limit: MAX_BATCH });
         }
         let mut state = self.state.lock();
+        let (more, less) = state.change(entries);
+        let (after, limit) =
+            (state.live_bytes.saturating_add(more).saturating_sub(less), self.core.options.max_group_bytes);
+        if after > limit && more > less {
+            let what = "bytes of committed offsets";
+            return Err(LogError::LimitReached { what, limit, option: "max_group_bytes" });
+        }
         let framed = frame(&batch);
         if let Err(e) = state.file.append(&framed) {
             let refused = LogError::io("append to", &state.path, &e);
@@ -98,6 +112,7 @@ impl GroupStore {
             return Err(self.core.fail(&state.path, &e));
         }
         state.len += framed.len() as u64;
+        state.live_bytes = after;
         for (key, value) in entries {
             match value {
                 Some(value) => drop(state.live.insert(key.clone(), value.clone())),
@@ -112,17 +127,30 @@ impl GroupStore {
 }
 
 impl State {
+    /// Bytes that entries would add, and take away.
+    fn change(&self, entries: &[(Vec<u8>, Option<Vec<u8>>)]) -> (u64, u64) {
+        let last: BTreeMap<_, _> = entries.iter().map(|(key, value)| (key, value)).collect();
+        let more =
+            last.iter().filter_map(|(key, value)| value.as_deref().map(|value| size(key, value))).sum();
+        let less = last.keys().filter_map(|key| self.live.get(*key).map(|value| size(key, value))).sum();
+        (more, less)
+    }
+
     fn compact(&mut self, core: &Core) -> Result<(), LogError> {
-        let live: u64 = self.live.iter().map(|(key, value)| (key.len() + value.len() + 8) as u64).sum();
-        if self.len < COMPACT_FROM.max(live.saturating_mul(COMPACT_RATIO)) {
+        if self.len < COMPACT_FROM.max(self.live_bytes.saturating_mul(COMPACT_RATIO)) {
             return Ok(());
         }
         let mut bytes = HEAD.to_vec();
         for (key, value) in &self.live {
             bytes.extend_from_slice(&frame(&encode([(&key[..], Some(&value[..]))])));
         }
-        let io = |e: std::io::Error| LogError::io("write", &self.path, &e);
-        core.door.write_atomic(&self.path, &bytes).map_err(io)?;
+        match core.door.write_atomic(&self.path, &bytes) {
+            Ok(()) => {}
+            // The new file was not finished; the old one stands.
+            Err(e) if is_full(&e) => return Err(LogError::io("write", &self.path, &e)),
+            // Perhaps the new one has the name, perhaps not for good: what is appended to either could be lost.
+            Err(e) => return Err(core.fail(&self.path, &e)),
+        }
         // From here on the old file has no name: what is appended to it would be lost.
         match core.door.open_append(&self.path) {
             Ok(file) => self.file = file,
@@ -131,6 +159,14 @@ impl State {
         self.len = bytes.len() as u64;
         Ok(())
     }
+}
+
+fn size(key: &[u8], value: &[u8]) -> u64 {
+    (key.len() + value.len() + 8) as u64
+}
+
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
 }
 
 fn unknown(path: &Path, bytes: &[u8]) -> LogError {
@@ -231,8 +267,33 @@ mod tests {
                 if cut == whole.len() { [("a", "3"), ("c", "4")] } else { [("a", "1"), ("b", "2")] };
             let expected: Vec<(Vec<u8>, Vec<u8>)> =
                 expected.iter().map(|(k, v)| (k.as_bytes().to_vec(), v.as_bytes().to_vec())).collect();
-            assert_eq!(open(dir.path()).load_all(), expected, "cut at {cut}");
+            let store = open(dir.path());
+            assert_eq!(store.load_all(), expected, "cut at {cut}");
+            store.put_batch(&[pair("d", "5")]).unwrap();
+            drop(store);
+            let found = open(dir.path()).load_all();
+            assert_eq!(found.last(), Some(&(b"d".to_vec(), b"5".to_vec())), "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn it_grows_to_its_limit_and_what_is_there_may_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = LogOptions { max_group_bytes: 1000, ..LogOptions::new(dir.path()) };
+        let open = || {
+            let core = Arc::new(Core::new(options.clone(), Door::new()));
+            GroupStore::open(&core, dir.path().join("groups")).unwrap()
+        };
+        open().put_batch(&[pair("a", &"x".repeat(600))]).unwrap();
+        for _ in 0..2 {
+            let store = open();
+            let refused = store.put_batch(&[pair("b", &"x".repeat(600))]).unwrap_err();
+            assert!(refused.to_string().contains("max_group_bytes"), "{refused}");
+            store.put_batch(&[pair("a", &"y".repeat(900)), pair("a", &"z".repeat(600))]).unwrap();
+        }
+        let store = open();
+        store.put_batch(&[("a".into(), None), pair("b", &"x".repeat(600))]).unwrap();
+        assert_eq!(store.load_all().len(), 1);
     }
 
     #[test]

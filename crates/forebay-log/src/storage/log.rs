@@ -17,6 +17,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::admin::Topics;
 use super::answers::{Appended, Fetched, Offsets, Pending, Wait};
+use super::checks::Checks;
 use super::commit::checkpoint;
 use super::config::TimestampType;
 use super::core::Core;
@@ -27,7 +28,7 @@ use super::lock::Lock;
 use super::partition::{Progress, Request};
 use super::sealed::{self, Kind};
 use super::topic::{TopicInfo, open_all};
-use super::validate::{Rules, validate};
+use super::validate::Rules;
 use super::writers::Writers;
 use super::{LogOptions, TopicConfig};
 use crate::LogError;
@@ -53,6 +54,7 @@ struct Open {
     /// Bytes of appends that may still be queued, in [`SPACE_UNIT`]s.
     space: Arc<Semaphore>,
     space_units: u32,
+    checks: Checks,
     torn_bytes: u64,
     threads: Mutex<Vec<JoinHandle<()>>>,
     lock: Mutex<Option<Lock>>,
@@ -94,6 +96,7 @@ impl Log {
             keeper: Arc::default(),
             space: Arc::new(Semaphore::new(space_units as usize)),
             space_units,
+            checks: Checks::default(),
             torn_bytes,
             threads: Mutex::default(),
             lock: Mutex::new(Some(lock)),
@@ -183,7 +186,7 @@ impl Log {
             now,
             latest_timestamp: now.saturating_add(ahead),
         };
-        let batches = validate(&batches, &rules, &core.scratch)?;
+        let batches = self.open.checks.check(core, batches, rules).await?;
         let log_append_time = if config.timestamp_type == TimestampType::LogAppendTime { now } else { -1 };
         let (sender, answer) = oneshot::channel();
         let request = Request { batches, answer: sender, log_append_time, space };
@@ -322,6 +325,7 @@ impl Open {
             }
         }
         let Some(lock) = self.lock.lock().take() else { return };
+        self.core.quiet.sums(true);
         if make_next_start_quick && self.core.check_writable().is_ok() {
             for partition in self.topics.partitions() {
                 checkpoint(&self.core, &partition, &mut partition.writer.lock());

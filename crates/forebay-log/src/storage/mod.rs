@@ -38,6 +38,7 @@
 
 mod admin;
 mod answers;
+mod checks;
 mod clock;
 mod commit;
 mod config;

@@ -45,6 +45,8 @@ pub struct LogOptions {
     pub producer_expiry: Duration,
     /// Idempotent producers remembered per partition; beyond, the longest idle are forgotten. 10,000 (2 MB).
     pub max_producers: usize,
+    /// Bytes of committed offsets, with their keys and notes. 256 MiB, which are in memory too: two million offsets.
+    pub max_group_bytes: u64,
     /// Threads that write and sync. 4: partitions sync side by side, and the file system merges what runs together.
     pub writers: usize,
     /// Where the time comes from.
@@ -73,6 +75,7 @@ impl LogOptions {
             index_interval_bytes: 32 * 1024,
             producer_expiry: DAY,
             max_producers: 10_000,
+            max_group_bytes: 256 * MIB as u64,
             writers: 4,
             clock: Clock::system(),
         }

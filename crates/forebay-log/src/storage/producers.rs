@@ -150,6 +150,14 @@ impl Producers {
         }
     }
 
+    /// Keeps the list bounded between two calls of [`Producers::expire`], whoever sends: forgetting is cheap only where
+    /// it is done for many at once.
+    pub fn limit(&mut self, max: usize) {
+        if self.known.len() > max.saturating_mul(2) {
+            self.expire(i64::MIN, max);
+        }
+    }
+
     /// Writes the state as it is after all batches before `next_offset`; durable on return.
     pub fn write(&self, door: &Door, path: &Path, next_offset: i64) -> Result<(), LogError> {
         let mut payload = next_offset.to_be_bytes().to_vec();
@@ -281,6 +289,17 @@ mod tests {
         producers.undo(first, 5);
         assert!(producers.check(&batch(0, 10, 10, 0)).is_err());
         assert_eq!(producers.check(&batch(0, 0, 10, 0)).unwrap(), Verdict::Append);
+    }
+
+    #[test]
+    fn many_producers_in_a_short_time_are_not_all_remembered() {
+        let mut producers = Producers::default();
+        for i in 0..1000 {
+            producers.record(&BatchHeader { producer_id: i, ..batch(0, 0, 1, i) }, i);
+            producers.limit(10);
+            assert!(producers.known.len() <= 20);
+        }
+        assert!(producers.known.contains_key(&999));
     }
 
     #[test]

@@ -82,11 +82,12 @@ impl Topic {
         Ok(Self { info, dir: dir.to_path_buf(), partitions })
     }
 
-    /// Removes the metadata, durably: from then on the topic is not.
+    /// Removes the metadata, durably: from then on the topic is not. Where only the removal worked, nobody knows
+    /// whether the next start finds it, so nothing may be appended to it any more.
     pub fn unlist(core: &Core, dir: &Path) -> Result<(), LogError> {
         let path = metadata_path(dir);
         core.door.remove_file(&path).map_err(|e| LogError::io("remove", &path, &e))?;
-        core.door.sync_dir(dir).map_err(|e| LogError::io("sync", dir, &e))
+        core.door.sync_dir(dir).map_err(|e| core.fail(dir, &e))
     }
 }
 

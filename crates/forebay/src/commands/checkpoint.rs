@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::bail;
 use forebay_core::checkpoint::Entry;
 use forebay_core::error::codes;
 use forebay_core::{Error, Ledger};
 use forebay_engine::checkpoint::{self, Shown};
 
 use crate::cli::Global;
+use crate::commands::wrong_name;
 use crate::{load, talk};
 
 pub fn show(
@@ -61,7 +61,7 @@ fn folders(global: &Global, path: &Path, query: Option<&str>) -> anyhow::Result<
     if let Some(query) = query
         && !known.contains(&query)
     {
-        bail!("no query is named `{query}`; the file has {}", known.join(", "));
+        return Err(wrong_name("query", query, known.into_iter()).into());
     }
     let chosen = loaded.pipeline.queries.iter().filter(|found| query.is_none_or(|query| found.name == query));
     Ok(Some(

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{BrokerArgs, DemoArgs, EmbeddedLog, Global, Shape, SimulateArgs};
-use crate::commands::simulate;
+use crate::commands::{simulate, wrong_name};
 use crate::pipeline::{self, Overrides};
 use crate::{broker, load, standing, talk};
 
@@ -28,19 +28,19 @@ const REPORT: Duration = Duration::from_secs(5);
 
 pub async fn run(global: &Global, args: &DemoArgs) -> anyhow::Result<ExitCode> {
     let Some((name, text)) = DEMOS.iter().find(|(name, _)| *name == args.name) else {
-        let known: Vec<&str> = DEMOS.iter().map(|(name, _)| *name).collect();
-        bail!("there is no demo `{}`; there is {}", args.name, known.join(", "));
+        return Err(wrong_name("demo", &args.name, DEMOS.iter().map(|(name, _)| *name)).into());
     };
     let text = text.replace(EXAMPLE_ADDRESS, &global.kafka().to_string());
     let Ok(loaded) = load::load(&text, name) else {
         bail!("the example file is not valid; please report it")
     };
     let global = Global { data: global.data.join("demo").join(name), ..global.clone() };
-    introduce(name, &global, args.rate);
     // A Kafka that listens there is somebody's own: the demo does not write into it.
     let overrides =
         Overrides { embedded_log: EmbeddedLog::Always, trigger: Some(SCREEN), ..Overrides::default() };
     let running = pipeline::start(&global, &loaded, &overrides).await?;
+    // Only now, when it listens, is what this says true.
+    introduce(name, &global, args.rate);
     let stop = CancellationToken::new();
     let simulated = SimulateArgs {
         broker: BrokerArgs { bootstrap: None, options: Vec::new() },
@@ -76,11 +76,14 @@ pub async fn run(global: &Global, args: &DemoArgs) -> anyhow::Result<ExitCode> {
         }
         // The devices stop first, so that their last events still go through.
         stop.cancel();
-        if let Ok(Ok(sent)) = devices.await {
+        if let Ok((sent, outcome)) = devices.await {
             talk::say(&format!(
                 "the devices sent {} events, {} of them damaged on purpose",
                 sent.events, sent.corrupt
             ));
+            if let Err(error) = outcome {
+                talk::error(&error);
+            }
         }
         tokio::time::sleep(Duration::from_millis(1500)).await;
     };

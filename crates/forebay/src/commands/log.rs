@@ -88,14 +88,10 @@ async fn tail(
         ("startingOffsets".to_owned(), starting.to_owned()),
         ("failOnDataLoss".to_owned(), "false".to_owned()),
     ]);
-    for option in &args.options {
-        if let Some((name, value)) = option.split_once('=') {
-            raw.insert(name.to_owned(), value.to_owned());
-        }
-    }
+    raw.extend(args.options.iter().cloned());
     let options = broker::source_options("kafka", &raw)?;
     let mut source = sources::build("kafka", &options, Wanted { keys: true, headers: false }, None)?;
-    let mut positions = source.start().await.map_err(|error| broker::for_command(error, args))?;
+    let mut positions = source.start(true).await.map_err(|error| broker::for_command(error, args))?;
     if format == OutputFormat::Csv {
         talk::print("topic,partition,offset,timestamp,key,value\n")?;
     }

@@ -13,7 +13,17 @@ mod validate;
 
 use std::process::ExitCode;
 
+use forebay_core::Error;
+use forebay_core::error::codes;
+use forebay_core::options::unknown_name;
+
 use crate::cli::{CheckpointCommand, Cli, Command};
+
+/// The error for a name on the command line that nothing has.
+pub fn wrong_name<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Error {
+    let unknown = unknown_name(what, name, known);
+    Error::new(&codes::WRONG_USE, unknown.message()).with_hint(unknown.hint())
+}
 
 /// Runs the command that was typed.
 pub async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {

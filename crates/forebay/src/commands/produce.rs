@@ -3,9 +3,10 @@
 use std::io::{BufRead, BufReader};
 use std::process::ExitCode;
 
-use anyhow::Context;
 use forebay_connectors::kafka::{NewRecord, Producer, ProducerConfig};
+use forebay_core::Error;
 use forebay_core::clock::{Clock, SystemClock};
+use forebay_core::error::codes;
 use tokio::sync::mpsc;
 
 use crate::cli::{Global, ProduceArgs};
@@ -21,8 +22,12 @@ pub async fn run(global: &Global, args: &ProduceArgs) -> anyhow::Result<ExitCode
     let (sender, mut lines) = mpsc::channel(QUEUE);
     let input: Box<dyn BufRead + Send> = match &args.file {
         Some(path) => {
-            let file =
-                std::fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+            let file = std::fs::File::open(path).map_err(|error| {
+                Error::new(&codes::WRONG_USE, "the file with the lines cannot be opened")
+                    .at(path.display())
+                    .caused_by(error)
+                    .with_hint("Check the path after `--file`.")
+            })?;
             Box::new(BufReader::new(file))
         }
         None => Box::new(BufReader::new(std::io::stdin())),

@@ -8,11 +8,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
+use forebay_core::Error;
 use forebay_core::checkpoint::{QuarantinedId, RecordId};
 use forebay_core::config::QuarantineConfig;
 use forebay_core::error::codes;
-use forebay_core::{Epoch, Error};
 use forebay_engine::quarantine::{Entry, Quarantine, Resolved};
 use forebay_storage::Door;
 use serde_json::json;
@@ -55,8 +55,7 @@ fn tables(global: &Global, chosen: &Chosen) -> anyhow::Result<Vec<Table>> {
                 continue;
             }
             let quarantine = Quarantine::open(dir, Door::new(), QuarantineConfig::default())?;
-            // Entries of an epoch that is being computed are not counted yet, but a person wants to see them.
-            let mut open = quarantine.open_entries(Some(Epoch(u64::MAX)))?;
+            let mut open = quarantine.open_entries()?;
             open.retain(|entry| wanted(&chosen.code, &entry.code));
             tables.push(Table { pipeline: pipeline.clone(), query, quarantine, open });
         }
@@ -123,8 +122,8 @@ fn list(global: &Global, chosen: &Chosen, format: OutputFormat) -> anyhow::Resul
         }),
         (OutputFormat::Table, _) => {
             talk::print(&format!(
-                "{:<32} {:<20} {:<18} {:<20} WHY\n{out}",
-                "RECORD", "TIME", "CODE", "PATH"
+                "{:<32} {:<20} {:<18} {:<20} {:<16} WHY\n{out}",
+                "RECORD", "TIME", "CODE", "PATH", "QUERIES"
             ))?;
             talk::say(&format!("{count} record(s); `forebay quarantine show RECORD` prints one"));
         }
@@ -148,10 +147,11 @@ fn row(record: &Record<'_>, format: OutputFormat) -> String {
         return fields.iter().map(|field| quote(field)).collect::<Vec<_>>().join(",") + "\n";
     }
     format!(
-        "{:<32} {time:<20} {:<18} {:<20} {}\n",
+        "{:<32} {time:<20} {:<18} {:<20} {:<16} {}\n",
         entry.id.to_string(),
         entry.code,
         printable(&entry.path),
+        queries(record, ","),
         printable(&entry.why)
     )
 }
@@ -217,9 +217,9 @@ enum Change {
 fn change(global: &Global, chosen: &Chosen, change: Change) -> anyhow::Result<ExitCode> {
     let names = names(chosen)?;
     if names.is_empty() && !chosen.all {
-        bail!(
-            "say which records: their names as `quarantine ls` shows them, or --all (which --code narrows)"
-        );
+        return Err(Error::new(&codes::WRONG_USE, "no record is named")
+            .with_hint("Name records as `forebay quarantine ls` shows them, or say `--all`, which `--code`, `--query` and `--pipeline` narrow.")
+            .into());
     }
     let mut changed = BTreeSet::new();
     for table in tables(global, chosen)? {

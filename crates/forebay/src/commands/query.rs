@@ -3,7 +3,9 @@
 use std::io::{BufWriter, ErrorKind};
 use std::process::ExitCode;
 
+use forebay_core::Error;
 use forebay_core::clock::{Clock, SystemClock};
+use forebay_core::config::{self, Problem};
 use forebay_core::error::codes;
 use forebay_engine::adhoc::render::{self, Renderer};
 use forebay_engine::adhoc::{self, Limits};
@@ -33,7 +35,7 @@ pub async fn run(global: &Global, args: &QueryArgs) -> anyhow::Result<ExitCode> 
                     "A topic can be read while its log runs: start `forebay run FILE` or `forebay log serve`. Its address comes from `--pipeline FILE`, and from `--kafka` for kafka.`TOPIC`.",
                 );
             }
-            explain(&args.sql, &error);
+            explain(&args.sql, error);
             return Ok(ExitCode::FAILURE);
         }
     };
@@ -54,22 +56,27 @@ pub async fn run(global: &Global, args: &QueryArgs) -> anyhow::Result<ExitCode> 
         match renderer.write(&batch) {
             // A reader such as `head` that has seen enough ends the command quietly.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
-            other => other?,
+            other => other.map_err(unwritten)?,
         }
     }
     match renderer.finish() {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(unwritten(error)),
         _ => Ok(ExitCode::SUCCESS),
     }
 }
 
-/// The error with the line of SQL it is in and a caret under its place.
-fn explain(sql: &str, error: &SqlError) {
-    talk::say(&format!("error: {}", error.error));
-    if let Some((line, column)) = error.place
-        && let Some(text) = sql.lines().nth(line.saturating_sub(1))
-    {
-        talk::say(&format!("  {text}\n  {}^", " ".repeat(column.saturating_sub(1))));
+/// The error with the line of SQL it is in and a mark under its place.
+fn explain(sql: &str, error: SqlError) {
+    let Some(place) = error.place else { return talk::error(&error.error) };
+    let length = load::word_at(sql, load::offset_of(sql, place));
+    let problem = Problem::at(error.error, "SQL", place, length);
+    talk::say(config::explain_in(&problem, sql, "SQL", talk::is_colored()).trim_end());
+}
+
+/// What the renderer refused, else a failure of the output.
+fn unwritten(error: std::io::Error) -> anyhow::Error {
+    match error.downcast::<Error>() {
+        Ok(ours) => ours.into(),
+        Err(error) => error.into(),
     }
-    talk::say(&format!("hint: {}", error.error.hint()));
 }

@@ -1,15 +1,24 @@
 //! `forebay simulate`: devices that measure and send.
+//!
+//! A log that is down is told once and waited for; a stop ends also that waiting. What must stay true: the last line
+//! says how many events were written, and says so if some were not.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use forebay_connectors::kafka::{Client, NewRecord, NewTopic, Producer, ProducerConfig};
+use forebay_connectors::kafka::{Client, Delivery, NewRecord, NewTopic, Producer, ProducerConfig};
 use forebay_core::clock::{Clock, SystemClock};
+use forebay_core::error::codes;
+use forebay_core::{Error, Result};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Global, SimulateArgs};
 use crate::devices::{Devices, Sent};
-use crate::{broker, talk};
+use crate::{broker, pipeline, talk};
+
+/// How long a stop waits for what was sent to be written.
+const LAST: Duration = Duration::from_secs(3);
 
 pub async fn run(global: &Global, args: &SimulateArgs) -> anyhow::Result<ExitCode> {
     let client =
@@ -22,9 +31,8 @@ pub async fn run(global: &Global, args: &SimulateArgs) -> anyhow::Result<ExitCod
     tokio::spawn({
         let stop = stop.clone();
         async move {
-            if tokio::signal::ctrl_c().await.is_ok() {
-                stop.cancel();
-            }
+            pipeline::stop_signal().await;
+            stop.cancel();
         }
     });
     talk::say(&format!(
@@ -32,13 +40,15 @@ pub async fn run(global: &Global, args: &SimulateArgs) -> anyhow::Result<ExitCod
         args.devices, args.topic
     ));
     let started = Instant::now();
-    let sent = send(client, args, seed, stop).await?;
-    talk::say(&summary(&sent, started.elapsed()));
+    let (sent, outcome) = send(client, args, seed, stop).await;
+    let done = if outcome.is_ok() { "written" } else { "sent, the newest of them not written" };
+    talk::say(&summary(&sent, done, started.elapsed()));
+    outcome?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Makes the topic if it is not there yet.
-pub async fn make_topic(client: &Client, topic: &str, partitions: i32) -> forebay_core::Result<()> {
+pub async fn make_topic(client: &Client, topic: &str, partitions: i32) -> Result<()> {
     use forebay_connectors::kafka::Topics;
     let named = Topics::Named(vec![topic.to_owned()]);
     let known = client.metadata(&named).await?;
@@ -48,22 +58,84 @@ pub async fn make_topic(client: &Client, topic: &str, partitions: i32) -> foreba
     client.create_topics(&[NewTopic::new(topic, partitions)]).await
 }
 
-/// Sends events until the count is reached or a stop comes; returns when all of them are written.
+/// Sends events until the count is reached or a stop comes; returns when all of them are written, or why not.
 pub async fn send(
     client: Client,
     args: &SimulateArgs,
     seed: u64,
     stop: CancellationToken,
-) -> anyhow::Result<Sent> {
-    let config = ProducerConfig::from_client(client.config())?;
-    let producer = Producer::new(client, config);
+) -> (Sent, Result<()>) {
+    let log = client.config().bootstrap.join(", ");
+    let producer = match ProducerConfig::from_client(client.config()) {
+        Ok(config) => Producer::new(client, config),
+        Err(error) => return (Sent::default(), Err(error)),
+    };
     let mut devices = Devices::new(args, seed);
+    let (probes, probed) = mpsc::channel(1);
+    let made = tokio::select! {
+        made = make_and_send(&producer, &mut devices, args, probes, &stop) => made,
+        // It ends only with the other, which holds the probes.
+        () = watch(probed, &log) => Ok(()),
+    };
+    let outcome = match made {
+        Ok(()) => flush(&producer, &log, &stop).await,
+        failed => failed,
+    };
+    (devices.sent, outcome)
+}
+
+/// Waits until everything is written; for a log that is down not much longer than until the stop.
+async fn flush(producer: &Producer, log: &str, stop: &CancellationToken) -> Result<()> {
+    let given_up = async {
+        stop.cancelled().await;
+        tokio::time::sleep(LAST).await;
+    };
+    tokio::select! {
+        flushed = talk::patiently(log, producer.flush()) => flushed,
+        () = given_up => Err(Error::new(&codes::SOURCE_UNAVAILABLE, "the newest events were not written")
+            .at(log)
+            .with_hint("The log did not answer when the simulation was stopped.")),
+    }
+}
+
+/// Says once that the log does not take what was sent, and once that it does again.
+async fn watch(mut probes: mpsc::Receiver<Delivery>, log: &str) {
+    while let Some(probe) = probes.recv().await {
+        let written = probe.wait();
+        tokio::pin!(written);
+        if tokio::time::timeout(talk::PATIENCE, &mut written).await.is_err() {
+            talk::say(&format!("waiting for {log} …"));
+            if written.await.is_ok() {
+                talk::say(&format!("{log} answers again"));
+            }
+        }
+    }
+}
+
+/// Makes events at the rate that is asked for. Now and then one of them is a probe of how the log does.
+async fn make_and_send(
+    producer: &Producer,
+    devices: &mut Devices,
+    args: &SimulateArgs,
+    probes: mpsc::Sender<Delivery>,
+    stop: &CancellationToken,
+) -> Result<()> {
     let mut value = Vec::with_capacity(512);
     let (started, mut told) = (Instant::now(), Instant::now());
     while !stop.is_cancelled() && args.count.is_none_or(|count| devices.sent.events < count) {
+        let before = devices.sent;
         let (_, times) = devices.next(SystemClock.now_ms(), &mut value);
         for _ in 0..times {
-            producer.send(NewRecord::value(&args.topic, &value, SystemClock.now_ms())).await?;
+            let sent = tokio::select! {
+                biased;
+                sent = producer.send(NewRecord::value(&args.topic, &value, SystemClock.now_ms())) => sent?,
+                () = stop.cancelled() => {
+                    devices.sent = before;
+                    return Ok(());
+                }
+            };
+            // While one is looked after, others need not be.
+            let _ = probes.try_send(sent);
         }
         if args.rate > 0.0 {
             let due = Duration::from_secs_f64(devices.sent.events as f64 / args.rate);
@@ -78,16 +150,15 @@ pub async fn send(
         // Looking at the clock for every event would cost more than making it.
         if devices.sent.events.is_multiple_of(1024) && told.elapsed() > Duration::from_secs(5) {
             told = Instant::now();
-            talk::say(&summary(&devices.sent, started.elapsed()));
+            talk::say(&summary(&devices.sent, "sent", started.elapsed()));
         }
     }
-    producer.flush().await?;
-    Ok(devices.sent)
+    Ok(())
 }
 
-fn summary(sent: &Sent, elapsed: Duration) -> String {
+fn summary(sent: &Sent, done: &str, elapsed: Duration) -> String {
     let rate = sent.messages as f64 / elapsed.as_secs_f64().max(0.001);
-    let mut text = format!("{} message(s) written, {rate:.0} a second", sent.messages);
+    let mut text = format!("{} message(s) {done}, {rate:.0} a second", sent.messages);
     for (count, what) in [
         (sent.hot, "above 70 degrees"),
         (sent.corrupt, "corrupt"),

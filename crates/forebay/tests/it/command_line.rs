@@ -41,6 +41,87 @@ fn wrong_use_ends_with_2_and_help_with_0() {
     assert_eq!(Command::new(FOREBAY).arg("rnu").output().unwrap().status.code(), Some(2));
     let help = succeed(Command::new(FOREBAY).arg("--help"));
     assert!(text(&help.stdout).contains("forebay demo"));
+    let data = tempfile::tempdir().unwrap();
+    let file = copy_pipeline(data.path(), free_address(), "events", 700);
+    for (args, part) in [
+        (&["run", file.to_str().unwrap(), "--query", "lakee"][..], "Did you mean `lake`?"),
+        (&["checkpoint", "show", file.to_str().unwrap(), "lakee"], "Did you mean `lake`?"),
+        (&["demo", "plan"], "Did you mean `plant`?"),
+        (&["quarantine", "drop"], "no record is named"),
+        (&["quarantine", "show", "17"], "TOPIC/PARTITION/OFFSET"),
+    ] {
+        let refused = forebay(data.path(), args).output().unwrap();
+        let said = text_of(&refused);
+        assert_eq!(refused.status.code(), Some(2), "{args:?}: {said}");
+        assert!(said.contains("error[FB-1009]") && said.contains(part), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_an_error_with_a_code() {
+    let data = tempfile::tempdir().unwrap();
+    for format in ["table", "csv", "json"] {
+        let args = ["query", "--format", format, "SELECT date_add(DATE '2024-01-01', 2000000000) AS d"];
+        let output = forebay(data.path(), &args).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text_of(&output).contains("error[FB-4004]"), "{}", text_of(&output));
+        assert!(!text(&output.stdout).contains("ERROR"), "{}", text(&output.stdout));
+    }
+}
+
+#[test]
+fn wrong_sql_on_the_command_line_is_marked_at_its_words() {
+    let data = tempfile::tempdir().unwrap();
+    let output = forebay(data.path(), &["query", "SELECT 1,\n  uper('x')"]).output().unwrap();
+    let said = text_of(&output);
+    let expected = "error[FB-4002]: unknown function `uper`\n  --> SQL:2:3\n   |\n 2 |   uper('x')\n   |   ^^^^\n   = help: Did you mean `upper`?";
+    assert!(said.contains(expected), "{said}");
+}
+
+#[test]
+fn a_demo_whose_port_is_taken_says_only_that() {
+    let (data, taken) = (tempfile::tempdir().unwrap(), std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let address = taken.local_addr().unwrap().to_string();
+    let output = forebay(data.path(), &["--kafka", &address, "demo", "--for", "1 second"]).output().unwrap();
+    let said = text_of(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.starts_with("error[FB-7003]") && !said.contains("serving"), "{said}");
+}
+
+#[test]
+fn devices_wait_for_a_log_that_is_down_and_say_what_they_sent() {
+    let data = tempfile::tempdir().unwrap();
+    let log = LogServer::start();
+    let address = log.address.to_string();
+    let mut devices = Process::spawn(&mut forebay(data.path(), &["simulate", "--bootstrap", &address]));
+    devices.wait_for("simulating", Duration::from_secs(10));
+    eventually("the topic", Duration::from_secs(10), || {
+        let listed = succeed(&mut forebay(data.path(), &["log", "topics", "--bootstrap", &address]));
+        text(&listed.stdout).contains("iot_topic")
+    });
+    drop(log);
+    devices.wait_for(&format!("waiting for {address}"), Duration::from_secs(20));
+    std::thread::sleep(Duration::from_secs(3));
+    devices.signal("TERM");
+    devices.wait_for("message(s) sent, the newest of them not written", Duration::from_secs(20));
+    let told = devices.said.iter().filter(|line| line.contains("waiting for")).count();
+    assert!(told <= 2, "{:?}", devices.said);
+    assert_eq!(devices.child.wait().unwrap().code(), Some(1));
+}
+
+#[test]
+fn devices_that_are_stopped_say_what_they_wrote() {
+    let data = tempfile::tempdir().unwrap();
+    let log = LogServer::start();
+    let args = ["simulate", "--bootstrap", &log.address.to_string()];
+    for signal in ["TERM", "INT"] {
+        let mut devices = Process::spawn(&mut forebay(data.path(), &args));
+        devices.wait_for("simulating", Duration::from_secs(10));
+        std::thread::sleep(Duration::from_millis(500));
+        devices.signal(signal);
+        devices.wait_for("message(s) written", Duration::from_secs(10));
+        assert!(devices.child.wait().unwrap().success());
+    }
 }
 
 /// The plant with its log at another port, and nothing said on the command line.
@@ -78,6 +159,40 @@ fn the_log_listens_where_the_file_says_and_a_second_pipeline_reads_from_it() {
         "{summary}"
     );
     assert!(first.child.wait().unwrap().success());
+}
+
+#[test]
+fn an_embedded_log_that_no_source_reads_is_refused_at_once() {
+    let data = tempfile::tempdir().unwrap();
+    let (named, other) = (free_address(), free_address());
+    let file = copy_pipeline(data.path(), named, "events", 700);
+    let named_by_name = format!("localhost:{}", named.port());
+    let run = |kafka: &str| {
+        let mut command = forebay(data.path(), &["--kafka", kafka, "run", file.to_str().unwrap()]);
+        end_within(Duration::from_secs(30), &mut command)
+    };
+    let refused = run(&other.to_string());
+    let said = text_of(&refused);
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    for part in ["FB-1009".to_owned(), format!("no source reads from {other}"), named.to_string()] {
+        assert!(said.contains(&part), "`{part}` is missing in\n{said}");
+    }
+    assert!(!data.path().join("log").exists());
+    let served = run(&named_by_name);
+    assert!(
+        text_of(&served).contains(&format!("serving the embedded log at {named}")),
+        "{}",
+        text_of(&served)
+    );
+    assert!(served.status.success());
+    // Where the file's Kafka is there, the option does no harm.
+    let log = LogServer::start();
+    log.produce("events", &proof_events(10));
+    let elsewhere = tempfile::tempdir().unwrap();
+    let file = copy_pipeline(elsewhere.path(), log.address, "events", 700);
+    let args = ["--kafka", &other.to_string(), "run", file.to_str().unwrap()];
+    let said = text_of(&succeed(&mut forebay(elsewhere.path(), &args)));
+    assert!(said.contains(&format!("nothing is served at {other}")) && said.contains("10 read"), "{said}");
 }
 
 #[test]
@@ -203,7 +318,9 @@ fn the_readmes_commands_do_what_they_say() {
         let printed = text(&output.stdout);
         match line.split_whitespace().nth(1) {
             Some("query") => assert_eq!(printed.matches("device_").count(), 3 + 1, "{printed}"),
-            Some("quarantine") => assert!(printed.contains("json."), "{printed}"),
+            Some("quarantine") => {
+                assert!(printed.contains("json.") && printed.contains(" hot,lake "), "{printed}");
+            }
             Some("log") => assert!(printed.contains("iot_topic"), "{printed}"),
             _ => {}
         }

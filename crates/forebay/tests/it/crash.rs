@@ -76,6 +76,8 @@ fn finish(data: &Path, file: &Path, context: &str) {
     assert_exactly_once(&rows, EVENTS, context);
     assert_eq!(listed(data).len() as u64, BAD, "{context}: each bad record is in the quarantine once");
     assert_counts(data, context, [EVENTS + BAD, EVENTS, BAD, 0]);
+    let bytes: usize = events().iter().map(String::len).sum();
+    assert_eq!(last_commit(data, "copy", "lake")["ledger"]["bytesRead"], bytes, "{context}: bytes of values");
 }
 
 /// The ledger of the copy says so: read, emitted, quarantined, replayed. That it adds up the engine sees to.

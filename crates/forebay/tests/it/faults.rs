@@ -1,5 +1,6 @@
 //! Trouble while it runs: full disks, failing fsyncs, second processes, a stop under load.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::support::*;
@@ -78,6 +79,53 @@ fn a_checkpoint_of_another_query_is_refused_with_what_differs() {
 }
 
 #[test]
+fn a_data_folder_that_was_moved_goes_on_where_it_was() {
+    let log = LogServer::start();
+    let dir = tempfile::tempdir().unwrap();
+    let file = copy_pipeline(dir.path(), log.address, "events", 700);
+    let at = |name: &str| dir.path().join(name);
+    let run = |data: &Path| succeed(forebay(data, &["run", file.to_str().unwrap()]).current_dir(dir.path()));
+    let events = proof_events(400);
+    let mut parts = events.chunks(100);
+    let mut produce = || log.produce("events", parts.next().unwrap());
+    produce();
+    run(Path::new("first"));
+    std::fs::rename(at("first"), at("second")).unwrap();
+    produce();
+    run(&at("second"));
+    std::os::unix::fs::symlink(at("second"), at("link")).unwrap();
+    produce();
+    run(Path::new("./link/"));
+    // The path in full is the same place, as long as the folder stays there.
+    let text = std::fs::read_to_string(&file).unwrap();
+    let table = at("second").join("table");
+    std::fs::write(&file, text.replace("path: table", &format!("path: {}", table.display()))).unwrap();
+    produce();
+    run(Path::new("second"));
+    assert_exactly_once(&table_rows(&at("second"), &table), 400, "moved, linked, named in full");
+    assert_eq!(last_commit(&at("second"), "copy", "lake")["ledger"]["read"], 400);
+}
+
+#[test]
+fn a_query_that_fails_at_its_start_is_named_by_the_ready_line() {
+    let log = LogServer::start();
+    log.produce("events", &proof_events(10));
+    let data = tempfile::tempdir().unwrap();
+    let file = copy_pipeline(data.path(), log.address, "events", 700);
+    succeed(&mut forebay(data.path(), &["run", file.to_str().unwrap()]));
+    let other = "  narrow:\n    sql: SELECT seq, hash AS other FROM events\n    format: delta\n    options: { path: table }\n";
+    let text = std::fs::read_to_string(&file).unwrap() + other;
+    std::fs::write(&file, text).unwrap();
+    let args = ["run", file.to_str().unwrap(), "--trigger", "default"];
+    let mut process = Process::spawn(&mut forebay(data.path(), &args));
+    let http = process.address("http");
+    let ready = process.wait_for("ready ", Duration::ZERO);
+    assert!(ready.starts_with("ready ") && ready.ends_with(" (1 of 2 queries failed: narrow)"), "{ready}");
+    assert!(get(http, "/health").1.contains("FB-5002"));
+    assert!(!process.stop().0, "its exit code says so too");
+}
+
+#[test]
 fn sigterm_under_load_drains_commits_and_ends_well() {
     let log = LogServer::start();
     make_topic(log.address, "events", 2);
@@ -152,12 +200,15 @@ fn a_query_that_ends_with_an_error_says_so_at_once() {
     log.produce("events", &proof_events(3));
     let data = tempfile::tempdir().unwrap();
     let file = copy_pipeline(data.path(), log.address, "events", 1_000);
+    succeed(&mut forebay(data.path(), &["run", file.to_str().unwrap()]));
+    // Legal for a new table, which only the table that is there can refuse.
     let text = std::fs::read_to_string(&file).unwrap();
-    let text = text.replace("path: table", "path: table, partitionBy: nothing").replace(
+    let text = text.replace("path: table", "path: table, partitionBy: device").replace(
         "    trigger: { availableNow: true }\n",
         "  other:\n    sql: SELECT * FROM events\n    format: delta\n    options: { path: other }\n",
     );
     std::fs::write(&file, text).unwrap();
     let mut run = Process::spawn(&mut forebay(data.path(), &["run", file.to_str().unwrap()]));
-    run.wait_for("the query has ended", Duration::from_secs(20));
+    let told = run.wait_for("the query has ended", Duration::from_secs(20));
+    assert!(told.contains("partitioned in another way"), "{told}");
 }

@@ -13,8 +13,8 @@ use forebay_connectors::kafka::{Client, ClientConfig, NewRecord, NewTopic, Produ
 use forebay_connectors::sources::kafka::{KafkaSource, SPEC};
 use forebay_core::clock::{Clock, SystemClock};
 use forebay_core::options::Options;
-use forebay_core::source::{Envelope, Source, Wanted};
-use forebay_core::{Partition, Position, PositionRange, Positions};
+use forebay_core::source::{Available, Envelope, Source, Wanted};
+use forebay_core::{Partition, Position, PositionRange, Positions, TopicIds};
 use forebay_log::storage::Log;
 use futures::StreamExt;
 use futures::future::try_join_all;
@@ -49,6 +49,7 @@ pub async fn suite(place: &Place) -> Result<()> {
     new_partitions_start_at_the_earliest(place).await.context("new partitions")?;
     lag_monitors_see_what_was_committed(place).await.context("group offsets")?;
     a_topic_made_anew_is_data_loss(place).await.context("topic made anew")?;
+    a_longer_topic_made_anew_is_noticed(place).await.context("longer topic made anew")?;
     positions_nobody_has_are_data_loss(place).await.context("positions out of range")?;
     large_records_pass(place).await.context("large records")?;
     what_cannot_be_reached_says_so(place).await.context("unreachable")?;
@@ -78,7 +79,7 @@ pub async fn restart_suite(place: &Place, restart: impl AsyncFnOnce() -> Result<
     };
     let reading = async {
         let mut source = topic.source(&[("startingOffsets", "earliest")])?;
-        let mut at = source.start().await?;
+        let mut at = source.start(false).await?;
         let mut found = Vec::new();
         let mut failures = 0;
         let deadline = Instant::now() + Duration::from_secs(300);
@@ -206,7 +207,7 @@ async fn ranges_are_exact_and_repeatable(place: &Place) -> Result<()> {
     let all = topic.read_all(&[], 2).await?;
     ensure!(all.len() == 5_000);
     let mut source = topic.source(&[("startingOffsets", "earliest")])?;
-    let start = source.start().await?;
+    let start = source.start(false).await?;
     let ends = source.available(&start).await?.ends;
     let mut dice = fastrand::Rng::with_seed(7);
     let mut compared = 0;
@@ -298,24 +299,29 @@ async fn a_new_query_starts_where_it_is_told(place: &Place) -> Result<()> {
         ("startingOffsetsByTimestamp", &by_time, [25, 0]),
     ];
     for (option, value, expected) in cases {
-        let start = topic.source(&[(option, value)])?.start().await?;
+        let start = topic.source(&[(option, value)])?.start(false).await?;
         ensure!(start == topic.positions(&expected), "{option}={value}: {start:?}");
     }
     let mut too_late = topic.source(&[("startingTimestamp", "9000000")])?;
-    ensure!(too_late.start().await.is_err_and(|error| error.code().id == "FB-1005"), "a time nobody reached");
+    ensure!(
+        too_late.start(false).await.is_err_and(|error| error.code().id == "FB-1005"),
+        "a time nobody reached"
+    );
     let lenient = [("startingTimestamp", "9000000"), ("startingOffsetsByTimestampStrategy", "latest")];
-    ensure!(topic.source(&lenient)?.start().await? == topic.positions(&[50, 50]));
+    ensure!(topic.source(&lenient)?.start(false).await? == topic.positions(&[50, 50]));
     let partial = format!("{{\"{name}\":{{\"0\":7}}}}");
-    let refused = topic.source(&[("startingOffsets", &partial)])?.start().await;
+    let refused = topic.source(&[("startingOffsets", &partial)])?.start(false).await;
     ensure!(refused.is_err_and(|error| error.code().id == "FB-1005"), "a partition is not named");
     let assign = format!("{{\"{name}\":[1]}}");
     let raw = topic.options(&[("startingOffsets", "earliest"), ("assign", &assign)], false);
     let mut assigned = KafkaSource::new(&parse(&raw)?, Wanted::default(), place.log.clone())?;
-    ensure!(assigned.start().await? == BTreeMap::from([(Partition::new(name.as_str(), 1), Position(0))]));
+    ensure!(
+        assigned.start(false).await? == BTreeMap::from([(Partition::new(name.as_str(), 1), Position(0))])
+    );
     let pattern = format!("{}.*", &name[..name.len() - 2]);
     let raw = topic.options(&[("startingOffsets", "earliest"), ("subscribePattern", &pattern)], false);
     let mut matching = KafkaSource::new(&parse(&raw)?, Wanted::default(), place.log.clone())?;
-    ensure!(matching.start().await? == topic.positions(&[0, 0]));
+    ensure!(matching.start(false).await? == topic.positions(&[0, 0]));
     Ok(())
 }
 
@@ -332,7 +338,7 @@ async fn a_query_ends_where_it_is_told(place: &Place) -> Result<()> {
 async fn waiting_ends_when_a_record_arrives(place: &Place) -> Result<()> {
     let topic = Topic::new(place, "wait", 2).await?;
     let mut source = topic.source(&[])?;
-    let mut at = source.start().await?;
+    let mut at = source.start(false).await?;
     let idle = tokio::time::timeout(Duration::from_millis(700), source.wait(&at)).await;
     ensure!(idle.is_err(), "there was nothing to wake up for");
     let producer = topic.producer(&[("linger.ms", "0")]).await?;
@@ -361,7 +367,7 @@ async fn new_partitions_start_at_the_earliest(place: &Place) -> Result<()> {
     topic.fill(&[], 10).await?;
     let mut source =
         topic.source(&[("startingOffsets", "earliest"), ("kafka.metadata.max.age.ms", "200")])?;
-    let start = source.start().await?;
+    let start = source.start(false).await?;
     let mut at = source.available(&start).await?.ends;
     ensure!(at == topic.positions(&[10]));
     topic.client.create_partitions(&topic.name, 3).await?;
@@ -420,7 +426,7 @@ async fn a_topic_made_anew_is_data_loss(place: &Place) -> Result<()> {
     let strict = [("startingOffsets", "earliest")];
     let lenient = [("startingOffsets", "earliest"), ("failOnDataLoss", "false")];
     let mut source = topic.source(&strict)?;
-    let start = source.start().await?;
+    let start = source.start(false).await?;
     let at = source.available(&start).await?.ends;
     topic.client.delete_topics(&[&topic.name]).await?;
     topic.create(1).await?;
@@ -440,6 +446,67 @@ async fn a_topic_made_anew_is_data_loss(place: &Place) -> Result<()> {
     ensure!(format!("{error:#}").contains("FB-2003"), "{error:#}");
     let got = read(&mut topic.source(&[&lenient[..], &patience].concat())?, &planned, 1).await?;
     ensure!(got.len() == 3, "{} of the 3 records that are there", got.len());
+    Ok(())
+}
+
+/// By its offsets alone the new topic could be the old one, grown.
+async fn a_longer_topic_made_anew_is_noticed(place: &Place) -> Result<()> {
+    let topic = Topic::new(place, "longer", 1).await?;
+    topic.fill(&[], 5).await?;
+    let strict = [("startingOffsets", "earliest")];
+    let lenient = [("startingOffsets", "earliest"), ("failOnDataLoss", "false")];
+    let mut running = topic.source(&lenient)?;
+    let start = running.start(false).await?;
+    let at = running.available(&start).await?.ends;
+    ensure!(at == topic.positions(&[5]) && read(&mut running, &ranges(&start, &at), 1).await?.len() == 5);
+    let ids = running.topics();
+    ensure!(ids.contains_key(&topic.name), "the broker gave no id: {ids:?}");
+    topic.client.delete_topics(&[&topic.name]).await?;
+    topic.create(1).await?;
+    topic.fill(&[], 50).await?;
+    let anew = |available: &Available| {
+        available.moved == topic.positions(&[0]) && available.ends == topic.positions(&[50])
+    };
+
+    // Whoever waits for more is told, long before the list of topics is old.
+    tokio::time::timeout(Duration::from_secs(20), running.wait(&at)).await.context("nobody woke us")??;
+    let available = running.available(&at).await?;
+    ensure!(anew(&available), "while it ran: {available:?}");
+    let got = read(&mut running, &ranges(&available.moved, &available.ends), 1).await?;
+    ensure!(got.len() == 50, "{} of 50 records", got.len());
+
+    let resumed = |options, ids| {
+        let mut source = topic.source(options)?;
+        source.resume(ids);
+        Ok::<_, anyhow::Error>(source)
+    };
+    let is_loss = |error: &forebay_core::Error| {
+        let says = error.to_string().contains("made anew") && error.hint().contains("failOnDataLoss");
+        error.code().id == "FB-2003" && !error.is_retryable() && says
+    };
+    let mut source = resumed(&strict, &ids)?;
+    for attempt in ["first", "second"] {
+        let error = source.available(&at).await.err().with_context(|| format!("{attempt} attempt"))?;
+        ensure!(is_loss(&error), "{attempt} attempt: {error:?}");
+    }
+    ensure!(source.topics() == ids, "the checkpoint must not forget what it read from");
+    // An epoch that was planned before is not read from the new topic.
+    let planned = ranges(&topic.positions(&[2]), &at);
+    let error = resumed(&strict, &ids)?.read(&planned, 1).await.err().context("read as if nothing were")?;
+    ensure!(is_loss(&error), "{error:?}");
+    let mut source = resumed(&lenient, &ids)?;
+    ensure!(read(&mut source, &planned, 1).await?.is_empty(), "records of another topic");
+    let available = source.available(&at).await?;
+    ensure!(anew(&available), "after a replay: {available:?}");
+    let new_ids = source.topics();
+    ensure!(new_ids.contains_key(&topic.name) && new_ids != ids, "{new_ids:?}");
+    // The new topic's own positions are good, and so are those of a checkpoint that knows no ids.
+    for known in [&new_ids, &TopicIds::new()] {
+        let mut source = resumed(&strict, known)?;
+        let available = source.available(&at).await?;
+        ensure!(available.moved.is_empty() && available.ends == topic.positions(&[50]), "{available:?}");
+        ensure!(source.topics() == new_ids, "the id is learned");
+    }
     Ok(())
 }
 
@@ -480,10 +547,24 @@ async fn large_records_pass(place: &Place) -> Result<()> {
 async fn what_cannot_be_reached_says_so(place: &Place) -> Result<()> {
     let client = client(&place.bootstrap, &[]).await?;
     let missing = Topic { client, place: place.clone(), name: "no-such-topic".into() };
-    let error = missing.source(&[])?.start().await.err().context("a topic that is not there")?;
-    ensure!(error.code().id == "FB-2001" && error.is_retryable(), "{error:?}");
+    for ends in [false, true] {
+        let error = missing.source(&[])?.start(ends).await.err().context("a topic that is not there")?;
+        ensure!(error.code().id == "FB-2006" && error.is_retryable(), "{error:?}");
+    }
+    // A query that ends by itself and is to read all that matches has read it where nothing matches.
+    let raw = missing.options(&[("subscribePattern", "no-such-.*")], false);
+    let mut matching = KafkaSource::new(&parse(&raw)?, Wanted::default(), place.log.clone())?;
+    ensure!(matching.start(false).await.is_err_and(|error| error.code().id == "FB-2006"));
+    let nothing = matching.start(true).await?;
+    ensure!(nothing.is_empty() && matching.available(&nothing).await? == Available::default());
+    // One of two topics: who runs for ever begins with it, who ends would miss the other.
+    let there = Topic::new(place, "there", 1).await?;
+    let raw = missing.options(&[("subscribe", &format!("{},no-such-topic", there.name))], false);
+    let mut both = KafkaSource::new(&parse(&raw)?, Wanted::default(), place.log.clone())?;
+    ensure!(both.start(true).await.is_err_and(|error| error.message().contains("no-such-topic")));
+    ensure!(both.start(false).await? == there.positions(&[0]));
     let nobody = Topic { place: Place::at("127.0.0.1:1"), ..missing };
-    let error = nobody.source(&[])?.start().await.err().context("nobody listens there")?;
+    let error = nobody.source(&[])?.start(false).await.err().context("nobody listens there")?;
     ensure!(error.code().id == "FB-2001" && error.to_string().contains("127.0.0.1:1"), "{error:?}");
     Ok(())
 }
@@ -544,7 +625,7 @@ b.commit_transaction()
     ensure!(later.len() == kept + 7 + 4, "{} records once it is committed", later.len());
     // Ranges that cut through transactions give exactly their share.
     let mut source = topic.source(&[("startingOffsets", "earliest")])?;
-    let start = source.start().await?;
+    let start = source.start(false).await?;
     let end = source.available(&start).await?.ends;
     let mut pieces = Vec::new();
     let mut at = start;
@@ -639,7 +720,7 @@ impl Topic {
 
     async fn read_all(&self, options: &[(&str, &str)], lanes: usize) -> Result<Vec<Record>> {
         let mut source = self.source(&[&[("startingOffsets", "earliest")], options].concat())?;
-        let start = source.start().await?;
+        let start = source.start(false).await?;
         let ends = source.available(&start).await?.ends;
         read(&mut source, &ranges(&start, &ends), lanes).await
     }
@@ -647,7 +728,7 @@ impl Topic {
     async fn envelopes(&self, options: &[(&str, &str)], wanted: Wanted) -> Result<Vec<Envelope>> {
         let raw = self.options(&[&[("startingOffsets", "earliest")], options].concat(), true);
         let mut source = KafkaSource::new(&parse(&raw)?, wanted, self.place.log.clone())?;
-        let start = source.start().await?;
+        let start = source.start(false).await?;
         let ends = source.available(&start).await?.ends;
         let mut envelopes = Vec::new();
         for mut lane in source.read(&ranges(&start, &ends), 1).await? {

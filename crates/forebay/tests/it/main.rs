@@ -26,3 +26,4 @@ mod secure;
 mod serving;
 mod spark;
 mod support;
+mod topics;

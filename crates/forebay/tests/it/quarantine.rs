@@ -105,6 +105,59 @@ fn a_mended_schema_lets_a_record_be_replayed_exactly_once() {
 }
 
 #[test]
+fn a_removed_checkpoint_takes_nothing_out_of_the_quarantine() {
+    let log = LogServer::start();
+    log.produce("iot", &[GOOD, MENDABLE].map(str::to_owned));
+    let data = tempfile::tempdir().unwrap();
+    let file = pipeline(data.path(), &log, "device_id STRING, temperature DOUBLE");
+    let run = ["run", file.to_str().unwrap(), "--query", "lake"];
+    succeed(&mut forebay(data.path(), &run));
+    std::fs::remove_dir_all(data.path().join("checkpoints/two/lake")).unwrap();
+    let change = |from: &str, to: &str| {
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains(from), "{text}");
+        std::fs::write(&file, text.replace(from, to)).unwrap();
+    };
+    change("earliest", "latest");
+    succeed(&mut forebay(data.path(), &run));
+    log.produce("iot", &[CUT.to_owned()]);
+    succeed(&mut forebay(data.path(), &run));
+    let names = |records: &[Value]| records.iter().map(|it| it["record"].clone()).collect::<Vec<_>>();
+    assert_eq!(last_commit(data.path(), "two", "lake")["epoch"], 0, "it began anew");
+    assert_eq!(names(&listed(data.path())), ["iot/0/1", "iot/0/2"], "of both queries of the name");
+    change("temperature DOUBLE", "temperature STRING");
+    change("SELECT * FROM iot\n", "SELECT device_id, CAST(temperature AS DOUBLE) AS temperature FROM iot\n");
+    succeed(&mut forebay(data.path(), &["quarantine", "replay", "--all"]));
+    let said = text(&succeed(&mut forebay(data.path(), &run)).stderr);
+    assert!(said.contains("2 read (2 of them replayed) = 1 emitted + 1 quarantined (balances)"), "{said}");
+    assert_eq!(names(&listed(data.path())), ["iot/0/2"]);
+    let rows = table_rows(data.path(), &data.path().join("table"));
+    assert_eq!((rows.len(), rows.iter().filter(|row| row["device_id"] == "device_2").count()), (2, 1));
+}
+
+#[test]
+fn what_a_query_that_begins_anew_reads_itself_is_not_replayed_for_the_earlier_one() {
+    let log = LogServer::start();
+    let too_wide = r#"{"device_id": "device_2", "n": 300}"#;
+    log.produce("iot", &[GOOD, too_wide, CUT].map(str::to_owned));
+    let data = tempfile::tempdir().unwrap();
+    let file = pipeline(data.path(), &log, "device_id STRING, temperature DOUBLE, n TINYINT");
+    let run = ["run", file.to_str().unwrap(), "--query", "lake"];
+    succeed(&mut forebay(data.path(), &run));
+    for written in ["checkpoints/two/lake", "table"] {
+        std::fs::remove_dir_all(data.path().join(written)).unwrap();
+    }
+    pipeline(data.path(), &log, "device_id STRING, temperature DOUBLE, n INT");
+    succeed(&mut forebay(data.path(), &run));
+    assert_eq!(listed(data.path()).len(), 2, "the mended one of the earlier query, and the one of both");
+    succeed(&mut forebay(data.path(), &["quarantine", "replay", "--all"]));
+    let said = text(&succeed(&mut forebay(data.path(), &run)).stderr);
+    assert!(said.contains("not replayed") && said.contains("iot/0/1"), "{said}");
+    assert!(said.contains("1 read (1 of them replayed) = 0 emitted + 1 quarantined"), "{said}");
+    assert_eq!(table_rows(data.path(), &data.path().join("table")).len(), 2, "each once");
+}
+
+#[test]
 fn a_running_query_picks_a_replay_up_by_itself() {
     let log = LogServer::start();
     log.produce("iot", &[GOOD, CUT].map(str::to_owned));

@@ -52,10 +52,13 @@ fn rest_and_metrics_tell_the_truth_about_a_query() {
     let listed: Vec<&String> = root["endPoints"].as_object().unwrap().keys().collect();
     assert!(listed.len() >= 7, "{listed:?}");
     for path in listed {
-        assert_eq!(get(http, &path.replace("{name}", "lake")).0, 200, "{path} is listed and answers");
+        let (status, body) = get(http, &path.replace("{name}", "lake"));
+        assert_eq!(status, 200, "{path} is listed and answers");
+        assert!(body.ends_with('\n'), "{path}: the next prompt begins a line of its own");
     }
     assert_eq!(get(http, "/api/v1/queries/nobody").0, 404);
-    assert_eq!(get(http, "/nothing").0, 404);
+    let (status, body) = get(http, "/nothing");
+    assert!(status == 404 && body.ends_with('\n'), "{status} {body}");
     assert_eq!(
         get_with_host(http, "/api/v1/ledger", "evil.example").0,
         403,

@@ -51,6 +51,16 @@ pub fn succeed(command: &mut Command) -> Output {
     output
 }
 
+/// Runs a command that may fail, but must end in time.
+pub fn end_within(patience: Duration, command: &mut Command) -> Output {
+    let mut child = Leashed(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    eventually("the command ends", patience, || child.0.try_wait().unwrap().is_some());
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    child.0.stdout.take().unwrap().read_to_end(&mut stdout).unwrap();
+    child.0.stderr.take().unwrap().read_to_end(&mut stderr).unwrap();
+    Output { status: child.0.wait().unwrap(), stdout, stderr }
+}
+
 /// Bytes as text.
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()

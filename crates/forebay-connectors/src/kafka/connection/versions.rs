@@ -20,6 +20,7 @@ const SPOKEN: &[(ApiKey, i16, i16)] = &[
     (ApiKey::CreateTopics, 4, 6),
     (ApiKey::DeleteTopics, 3, 5),
     (ApiKey::InitProducerId, 1, 4),
+    (ApiKey::DescribeConfigs, 1, 1),
     (ApiKey::SaslAuthenticate, 0, 2),
     (ApiKey::CreatePartitions, 1, 3),
 ];

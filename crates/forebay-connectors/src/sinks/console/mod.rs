@@ -7,6 +7,7 @@
 //! holds the shown rows only, however large the epoch.
 
 use std::io::Write;
+use std::path::Path;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -77,6 +78,11 @@ impl Sink for ConsoleSink {
     fn description(&self) -> String {
         let truncate = self.width.map_or_else(|| "false".to_owned(), |width| width.to_string());
         format!("ConsoleSink[numRows={}, truncate={truncate}]", self.rows)
+    }
+
+    /// How many rows are shown, and how wide, may change from run to run.
+    fn identity(&self, _: Option<&Path>) -> String {
+        "ConsoleSink".to_owned()
     }
 
     fn guarantee(&self) -> Guarantee {
@@ -161,10 +167,20 @@ mod tests {
         }
     }
 
-    async fn print(options: &[(&str, &str)], lanes: Vec<Vec<RecordBatch>>, schema: SchemaRef) -> Vec<String> {
+    fn sink(options: &[(&str, &str)], screen: &Screen) -> ConsoleSink {
         let raw: BTreeMap<_, _> = options.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        ConsoleSink::new(&Options::parse(&SPEC, &raw).unwrap(), Box::new(screen.clone()))
+    }
+
+    #[test]
+    fn another_width_is_not_another_sink() {
+        let of = |options| sink(options, &Screen::default()).identity(None);
+        assert_eq!(of(&[("truncate", "false"), ("numRows", "5")]), of(&[]));
+    }
+
+    async fn print(options: &[(&str, &str)], lanes: Vec<Vec<RecordBatch>>, schema: SchemaRef) -> Vec<String> {
         let screen = Screen::default();
-        let mut sink = ConsoleSink::new(&Options::parse(&SPEC, &raw).unwrap(), Box::new(screen.clone()));
+        let mut sink = sink(options, &screen);
         sink.open(schema).await.unwrap();
         let id =
             EpochId { query_id: "q".into(), query_name: "hot".into(), epoch: Epoch(3), planned_at_ms: 0 };

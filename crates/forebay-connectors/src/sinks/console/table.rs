@@ -39,7 +39,7 @@ pub(super) fn render(
         let room = (limit + 1).saturating_sub(lines.len()).min(batch.num_rows());
         let columns = batch.slice(0, room);
         append(&mut lines, &columns, width)
-            .map_err(|e| Error::new(&codes::INTERNAL, "a batch cannot be printed").caused_by(e))?;
+            .map_err(|e| Error::new(&codes::QUERY_FAILED, "a value cannot be printed").caused_by(e))?;
     }
     let widths: Vec<usize> = (0..schema.fields().len())
         .map(|at| {

@@ -85,6 +85,9 @@ pub(crate) struct Remove {
     pub size: u64,
 }
 
+/// What `engineInfo` of our own commits begins with.
+const ENGINE: &str = "Forebay/";
+
 /// Who committed, when and why.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -108,7 +111,7 @@ impl CommitInfo {
             operation_parameters: BTreeMap::new(),
             operation_metrics: BTreeMap::new(),
             is_blind_append,
-            engine_info: concat!("Forebay/", env!("CARGO_PKG_VERSION")).to_owned(),
+            engine_info: format!("{ENGINE}{}", env!("CARGO_PKG_VERSION")),
             txn_id: uuid::Uuid::new_v4().to_string(),
         }
     }
@@ -155,6 +158,10 @@ pub(crate) struct Seen {
     pub txns: Vec<Txn>,
     /// Plain relative paths.
     pub removed: Vec<String>,
+    /// Plain relative paths.
+    pub added: Vec<String>,
+    /// Who wrote it, if it says so.
+    pub engine: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -163,11 +170,14 @@ struct Line {
     protocol: Option<Protocol>,
     meta_data: Option<Metadata>,
     txn: Option<Txn>,
-    remove: Option<RemoveLine>,
+    add: Option<PathLine>,
+    remove: Option<PathLine>,
+    /// Whatever its writer liked to put there.
+    commit_info: Option<serde_json::Value>,
 }
 
 #[derive(Deserialize)]
-struct RemoveLine {
+struct PathLine {
     path: String,
 }
 
@@ -181,8 +191,17 @@ impl Seen {
             seen.metadata = line.meta_data.or(seen.metadata);
             seen.txns.extend(line.txn);
             seen.removed.extend(line.remove.map(|remove| decode_path(&remove.path)));
+            seen.added.extend(line.add.map(|add| decode_path(&add.path)));
+            let engine = line.commit_info.as_ref().and_then(|info| info.get("engineInfo")?.as_str());
+            seen.engine = engine.map(str::to_owned).or(seen.engine);
         }
         Ok(seen)
+    }
+
+    /// True if another engine took files out of the table (OPTIMIZE, DELETE, UPDATE …).
+    pub fn is_foreign_removal(&self) -> bool {
+        let is_ours = self.engine.as_ref().is_some_and(|engine| engine.starts_with(ENGINE));
+        !is_ours && !self.removed.is_empty()
     }
 }
 
@@ -256,6 +275,21 @@ mod tests {
         assert_eq!(seen.txns, [Txn { app_id: "q".into(), version: 7, last_updated: None }]);
         assert_eq!(seen.removed, ["p=a b/x.parquet"]);
         assert!(seen.metadata.is_none() && seen.protocol.is_none());
+        assert_eq!(seen.added, ["y"]);
         assert!(Seen::parse(b"{\"txn\":").is_err(), "a half-written commit is no commit");
+    }
+
+    #[test]
+    fn a_removal_is_foreign_unless_it_says_that_it_is_ours() {
+        let of = |info: &str| {
+            let text = format!("{{\"commitInfo\":{info}}}\n{{\"remove\":{{\"path\":\"x\"}}}}");
+            Seen::parse(text.as_bytes()).unwrap()
+        };
+        for info in [r#"{"engineInfo":"delta-rs:1"}"#, r#"{"engineInfo":7}"#, "{}", "[]", "null"] {
+            assert!(of(info).is_foreign_removal(), "{info}");
+        }
+        let ours = serde_json::to_string(&CommitInfo::new(0, "OPTIMIZE", false)).unwrap();
+        assert!(!of(&ours).is_foreign_removal(), "{ours}");
+        assert!(!Seen::parse(b"{}").unwrap().is_foreign_removal());
     }
 }

@@ -18,9 +18,10 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::action::{Action, CommitInfo, Remove, encode_path};
 use super::commit::{KillPoints, Linking, Verdict, commit};
+use super::config::Upkeep;
 use super::file::{DataFile, Finished};
 use super::partition::Place;
-use super::table::Head;
+use super::table::{Head, Table};
 use super::tidy::Task;
 use super::{fault, protocol};
 
@@ -48,8 +49,14 @@ pub(crate) async fn plan(task: &Task) -> Result<Option<Plan>> {
     if !protocol::may_compact(&head.protocol, &head.metadata) {
         return Ok(None);
     }
-    let groups = choose(small_files(task, &table)?, task.upkeep.target_size);
+    let groups = choose(small_files(&table, &task.table, &task.stem, &task.upkeep)?, task.upkeep.target_size);
     Ok(Some(Plan { head, groups }))
+}
+
+/// How many files of a loaded table are worth compacting.
+pub(crate) fn waiting(loaded: &DeltaTable, table: &Table, stem: &str, upkeep: &Upkeep) -> Result<usize> {
+    let groups = choose(small_files(loaded, table, stem, upkeep)?, upkeep.target_size);
+    Ok(groups.iter().map(Vec::len).sum())
 }
 
 /// Rewrites what was planned, group by group, unless told to stop. Blocks.
@@ -65,17 +72,20 @@ pub(crate) fn carry_out(task: &Task, plan: Plan, stop: &AtomicBool) -> Result<()
     Ok(())
 }
 
-fn small_files(task: &Task, table: &DeltaTable) -> Result<Vec<Small>> {
-    let snapshot = table.snapshot().map_err(|e| fault::delta(&task.table.root, e))?;
+/// The small files of the query whose names begin with `stem`.
+fn small_files(loaded: &DeltaTable, table: &Table, stem: &str, upkeep: &Upkeep) -> Result<Vec<Small>> {
+    let snapshot = loaded.snapshot().map_err(|e| fault::delta(&table.root, e))?;
     let files = snapshot.log_data();
-    let small =
-        files.iter().filter_map(|file| {
-            let name = file.path().into_owned();
-            let size = u64::try_from(file.size()).ok()?;
-            let ours = name.rsplit('/').next().is_some_and(|file| file.starts_with(&task.stem));
-            (ours && size < task.upkeep.small() && file.deletion_vector_descriptor().is_none())
-                .then(|| Small { name, values: file.partition_values_map().into_iter().collect(), size })
-        });
+    let small = files.iter().filter_map(|file| {
+        let name = file.path().into_owned();
+        let size = u64::try_from(file.size()).ok()?;
+        let ours = epoch_part(&name).starts_with(stem);
+        (ours && size < upkeep.small() && file.deletion_vector_descriptor().is_none()).then(|| Small {
+            name,
+            values: file.partition_values_map().into_iter().collect(),
+            size,
+        })
+    });
     Ok(small.collect())
 }
 

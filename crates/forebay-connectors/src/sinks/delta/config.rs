@@ -92,9 +92,9 @@ pub static SPEC: ConnectorSpec = ConnectorSpec {
             required: false,
             doc: "Whether small files (less than a quarter of the target size) that this query wrote are compacted \
                   beside the stream. Rows do not change and readers of changes do not see it. Turn it off where \
-                  delta-rs deletes or updates rows of the same table while the stream runs: unlike Spark, it does \
-                  not notice a compaction that came first, and its change is lost. Default: the table's property, \
-                  else true.",
+                  delta-rs compacts the same table, or deletes or updates all of its rows, while the stream runs: \
+                  unlike Spark, it does not notice a compaction that came first, and rows are doubled or its \
+                  change is lost. Default: the table's property, else true.",
         },
         OptionSpec {
             name: "autoCompact.minNumFiles",

@@ -51,8 +51,7 @@ impl DeltaSink {
                 if change.table {
                     still_fits(&config, &input, head, &fit)?;
                 }
-                all.txns.extend(change.txns.iter().cloned());
-                all.table = all.table || change.table;
+                all.join(change.clone());
                 let ours = all.txns.iter().filter(|txn| txn.app_id == id.query_id).map(|txn| txn.version);
                 if ours.chain(known).max() >= Some(epoch) {
                     return Ok(Verdict::Stop);

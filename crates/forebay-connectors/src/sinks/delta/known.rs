@@ -1,8 +1,9 @@
 //! What the sink knows of the table between epochs, and how that stays true while others write.
 //!
 //! The head moves along the log; the newest `txn` of the query is looked up once by delta-rs (which knows the log's
-//! past) and then kept by watching what comes by. What must stay true: no commit is stepped over without its `txn`s
-//! being noted, and the fit belongs to the head.
+//! past) and then kept by watching what comes by. The same look at the past tells housekeeping what earlier runs
+//! left to do. What must stay true: no commit is stepped over without its `txn`s being noted, and the fit belongs to
+//! the head.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ use forebay_core::{Error, Result};
 use super::config::Upkeep;
 use super::fit::Fit;
 use super::table::{Change, Head, last_txn};
-use super::{DeltaSink, fault, open};
+use super::{DeltaSink, fault, file_stem, open, overlap, tidy};
 
 /// The table as this sink knows it.
 pub(super) struct Opened {
@@ -28,11 +29,14 @@ pub(super) struct Opened {
     pub asked: Option<String>,
     /// The newest `txn` of each application that was looked up or came by.
     pub txns: BTreeMap<String, i64>,
+    /// Versions that housekeeping should look at. See `overlap.rs`.
+    pub suspects: Vec<u64>,
 }
 
 impl Opened {
-    /// Keeps the newest `txn` of each application.
+    /// Keeps the newest `txn` of each application, and which versions are worth a second look.
     pub fn note(&mut self, change: &Change) {
+        self.suspects.extend(&change.removals);
         for txn in &change.txns {
             let known = self.txns.entry(txn.app_id.clone()).or_insert(txn.version);
             *known = (*known).max(txn.version);
@@ -52,16 +56,24 @@ impl DeltaSink {
         } else {
             self.moved(head, &change).await?;
         }
-        let root = self.table.root.clone();
-        let opened = self.opened()?;
-        if let Some(loaded) = opened.loaded.take() {
-            if let Some(version) = last_txn(&loaded, &root, query_id).await? {
-                let known = opened.txns.entry(query_id.to_owned()).or_insert(version);
-                *known = (*known).max(version);
-            }
-            opened.asked = Some(query_id.to_owned());
+        if let Some(loaded) = self.opened()?.loaded.take() {
+            self.ask(&loaded, query_id).await?;
         }
-        Ok(opened.txns.get(query_id).copied())
+        Ok(self.opened()?.txns.get(query_id).copied())
+    }
+
+    /// Asks a table that was just loaded about this query's past.
+    async fn ask(&mut self, loaded: &DeltaTable, query_id: &str) -> Result<()> {
+        let table = self.table.clone();
+        let opened = self.opened()?;
+        if let Some(version) = last_txn(loaded, &table.root, query_id).await? {
+            let known = opened.txns.entry(query_id.to_owned()).or_insert(version);
+            *known = (*known).max(version);
+        }
+        opened.asked = Some(query_id.to_owned());
+        let left = tidy::Left::by_earlier_runs(loaded, &table, &file_stem(query_id), &opened.upkeep)?;
+        self.tidier.start(&left, table.clock.now_ms());
+        Ok(())
     }
 
     /// Takes over a newer head; fits the query again if the table is not what it was.
@@ -108,8 +120,9 @@ impl DeltaSink {
     pub(super) fn know(&mut self, input: SchemaRef, ready: open::Ready) {
         let open::Ready { head, fit, loaded, since } = ready;
         let upkeep = self.config.upkeep(&head.metadata);
-        let mut opened =
-            Opened { input, head, fit, upkeep, loaded: Some(loaded), asked: None, txns: BTreeMap::new() };
+        let suspects = overlap::unseen(self.table.last_checkpoint(), head.version).collect();
+        let (loaded, txns) = (Some(loaded), BTreeMap::new());
+        let mut opened = Opened { input, head, fit, upkeep, loaded, asked: None, txns, suspects };
         opened.note(&since);
         self.opened = Some(opened);
     }

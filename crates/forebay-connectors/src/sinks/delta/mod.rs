@@ -27,12 +27,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use forebay_core::clock::{Clock, SystemClock};
 use forebay_core::error::codes;
 use forebay_core::options::Options;
-use forebay_core::sink::{Begun, EpochId, Guarantee, LaneWriter, Part, Sink, Written};
+use forebay_core::sink::{Begun, EpochId, Guarantee, LaneWriter, Part, Sink, Written, place};
 use forebay_core::{Epoch, Error, Result};
 use forebay_storage::{Door, kill_point};
 use parking_lot::Mutex;
@@ -49,6 +49,7 @@ mod file;
 mod fit;
 mod known;
 mod open;
+mod overlap;
 mod partition;
 mod protocol;
 pub mod read;
@@ -123,6 +124,10 @@ impl Sink for DeltaSink {
         format!("DeltaSink[{}]", self.table.root.display())
     }
 
+    fn identity(&self, home: Option<&Path>) -> String {
+        format!("DeltaSink[{}]", place(&self.table.root, home).display())
+    }
+
     fn guarantee(&self) -> Guarantee {
         Guarantee::ExactlyOnce
     }
@@ -131,9 +136,12 @@ impl Sink for DeltaSink {
         Some(self.config.min_commit_interval).filter(|interval| !interval.is_zero())
     }
 
+    fn check(&self, schema: &Schema) -> Result<()> {
+        open::check(&self.config, schema).map(|_| ())
+    }
+
     async fn open(&mut self, schema: SchemaRef) -> Result<()> {
         let ready = open::open(&self.table, &self.config, &schema).await?;
-        self.tidier.start_at(self.table.last_checkpoint(), self.table.clock.now_ms());
         self.know(schema, ready);
         Ok(())
     }
@@ -219,7 +227,10 @@ impl Sink for DeltaSink {
     }
 
     async fn tidy(&mut self) -> Result<()> {
-        let Some(Opened { head, upkeep, asked: Some(query_id), .. }) = &self.opened else { return Ok(()) };
+        let Some(Opened { head, upkeep, asked: Some(query_id), suspects, .. }) = &mut self.opened else {
+            return Ok(());
+        };
+        self.tidier.suspect(suspects.drain(..));
         let task = tidy::Task {
             table: self.table.clone(),
             upkeep: *upkeep,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use arrow::datatypes::Schema;
 use deltalake_core::DeltaTable;
 use forebay_core::error::codes;
+use forebay_core::options::unknown_name;
 use forebay_core::{Error, Result};
 
 use super::action::{Action, CommitInfo, FileFormat, Metadata};
@@ -30,14 +31,49 @@ pub(crate) struct Ready {
     pub since: Change,
 }
 
+/// The table that a query would create.
+pub(crate) struct Wanted {
+    columns: Vec<DeltaField>,
+    /// As the query writes their names.
+    partition_by: Vec<String>,
+}
+
+/// What is wrong with a query whatever the table says: told before anything is touched.
+pub(crate) fn check(config: &Config, input: &Schema) -> Result<Wanted> {
+    let columns = delta_columns(input)?;
+    let refused = |message: String| Error::new(&codes::BAD_VALUE, message);
+    let mut partition_by = Vec::new();
+    for name in config.partition_by.iter().flatten() {
+        let Some(column) = columns.iter().find(|column| column.name.eq_ignore_ascii_case(name)) else {
+            let unknown = unknown_name("column", name, columns.iter().map(|column| column.name.as_str()));
+            return Err(refused(format!("`partitionBy` names `{name}`, which the query does not have"))
+                .with_hint(unknown.hint()));
+        };
+        if !matches!(&column.ty, DeltaType::Primitive(ty) if ty != "binary") {
+            let message = format!("`partitionBy` names `{}`, whose type is {}", column.name, column.ty);
+            return Err(
+                refused(message).with_hint("Partition by a string, number, date, timestamp or boolean.")
+            );
+        }
+        if partition_by.contains(&column.name) {
+            return Err(refused(format!("`partitionBy` names `{}` twice", column.name)));
+        }
+        partition_by.push(column.name.clone());
+    }
+    if partition_by.len() == columns.len() {
+        return Err(refused("`partitionBy` names every column".to_owned())
+            .with_hint("A table needs at least one column outside of `partitionBy`."));
+    }
+    Ok(Wanted { columns, partition_by })
+}
+
 /// Loads the table, or creates it, and fits the query to it.
 pub(crate) async fn open(table: &Arc<Table>, config: &Config, input: &Schema) -> Result<Ready> {
-    // Wrong names and types are the query's fault whatever the table says: told before anything is touched.
-    let columns = delta_columns(input)?;
+    let wanted = check(config, input)?;
     let (loaded, head) = match table.load().await? {
         Some(found) => found,
         None => {
-            create(table, config, &columns).await?;
+            create(table, config, wanted).await?;
             table.load().await?.ok_or_else(|| {
                 Error::new(&codes::SINK_UNAVAILABLE, "the new table is not there").at(table.root.display())
             })?
@@ -84,47 +120,39 @@ pub(crate) fn try_fit(config: &Config, input: &Schema, head: &Head) -> Result<Ou
                     "`partitionBy` says {}, the table says {}",
                     list(wanted),
                     list(partition_by)
-                )));
+                ))
+                .with_hint(
+                    "Appending cannot change how a table is partitioned. Take the table's partition columns (or leave \
+                     `partitionBy` out, which does), write to another `path`, or rewrite the table.",
+                ));
         }
     }
     compare(input, &columns, partition_by, config.merge_schema)
 }
 
 /// Version 0. Another writer that is faster is no error: the caller loads what is there.
-async fn create(table: &Arc<Table>, config: &Config, columns: &[DeltaField]) -> Result<()> {
-    let partition_by = config.partition_by.clone().unwrap_or_default();
-    let mut partition_columns = Vec::new();
-    for name in &partition_by {
-        let column =
-            columns.iter().find(|column| column.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
-                let known = columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
-                Error::new(
-                    &codes::SINK_SCHEMA,
-                    format!("`partitionBy` names `{name}`, which the query does not have"),
-                )
-                .with_hint(format!("Its columns are: {known}."))
-            })?;
-        partition_columns.push(column.name.clone());
-    }
+async fn create(table: &Arc<Table>, config: &Config, wanted: Wanted) -> Result<()> {
+    let Wanted { columns, partition_by } = wanted;
     let now = table.clock.now_ms();
     let head = Head {
         version: 0,
         mark: None,
-        protocol: protocol::of_new_table(columns),
+        protocol: protocol::of_new_table(&columns),
         metadata: Metadata {
             id: uuid::Uuid::new_v4().to_string(),
             name: None,
             description: None,
             format: FileFormat { provider: "parquet".to_owned(), options: BTreeMap::new() },
-            schema_string: DeltaType::Struct(columns.to_vec()).to_json().to_string(),
-            partition_columns: partition_columns.clone(),
+            schema_string: DeltaType::Struct(columns.clone()).to_json().to_string(),
+            partition_columns: partition_by.clone(),
             configuration: config.new_properties(),
             created_time: Some(now),
         },
     };
-    check_new_table(columns, &head)?;
+    // A table that the query could not be written to is not created in the first place.
+    protocol::check(&head.protocol, &head.metadata, &columns)?;
     let info = CommitInfo::new(now, "CREATE TABLE", true)
-        .parameter("partitionBy", serde_json::Value::from(partition_columns));
+        .parameter("partitionBy", serde_json::Value::from(partition_by));
     let actions = [
         Action::CommitInfo(info),
         Action::Protocol(head.protocol),
@@ -139,28 +167,6 @@ async fn create(table: &Arc<Table>, config: &Config, columns: &[DeltaField]) -> 
         publish(&table, 0, &actions, KillPoints::NONE, &Default::default()).map(|_| ())
     };
     tokio::task::spawn_blocking(create).await.map_err(fault::task)?
-}
-
-/// A table that the query could not be written to is not created in the first place.
-fn check_new_table(columns: &[DeltaField], head: &Head) -> Result<()> {
-    let partition_columns = &head.metadata.partition_columns;
-    if partition_columns.len() == columns.len() {
-        return Err(Error::new(&codes::SINK_SCHEMA, "every column is a partition column")
-            .with_hint("A table needs at least one column outside of `partitionBy`."));
-    }
-    for column in columns.iter().filter(|column| partition_columns.contains(&column.name)) {
-        if !matches!(&column.ty, DeltaType::Primitive(name) if name != "binary") {
-            let message =
-                format!("`{}` cannot be a partition column: its type is {}", column.name, column.ty);
-            return Err(Error::new(&codes::SINK_SCHEMA, message)
-                .with_hint("Partition by a string, number, date, timestamp or boolean."));
-        }
-    }
-    let unique: std::collections::BTreeSet<_> = partition_columns.iter().collect();
-    if unique.len() != partition_columns.len() {
-        return Err(Error::new(&codes::SINK_SCHEMA, "`partitionBy` names a column twice"));
-    }
-    protocol::check(&head.protocol, &head.metadata, columns)
 }
 
 /// Commits the table's metadata with these columns at the end. If another writer changed the table meanwhile,

@@ -50,16 +50,19 @@ pub(crate) struct Change {
     pub txns: Vec<Txn>,
     /// Plain relative paths of files that were removed.
     pub removed: Vec<String>,
+    /// Versions in which another engine took files out of the table.
+    pub removals: Vec<u64>,
     /// The log had to be loaded anew: `txns` and `removed` are not complete.
     pub reloaded: bool,
 }
 
 impl Change {
-    /// Adds a commit that was read.
-    pub fn absorb(&mut self, seen: &Seen) {
+    /// Adds the commit of a version.
+    fn absorb(&mut self, version: u64, seen: &Seen) {
         self.table = self.table || seen.protocol.is_some() || seen.metadata.is_some();
         self.txns.extend(seen.txns.iter().cloned());
         self.removed.extend(seen.removed.iter().cloned());
+        self.removals.extend(seen.is_foreign_removal().then_some(version));
     }
 
     /// Adds what came later.
@@ -68,6 +71,7 @@ impl Change {
         self.reloaded = self.reloaded || later.reloaded;
         self.txns.extend(later.txns);
         self.removed.extend(later.removed);
+        self.removals.extend(later.removals);
     }
 }
 
@@ -98,18 +102,18 @@ impl Table {
         Some(serde_json::from_slice::<LastCheckpoint>(&text).ok()?.version)
     }
 
+    /// Loads a version with delta-rs; fails if the log does not reach back to it.
+    pub async fn load_version(&self, version: u64) -> Result<DeltaTable> {
+        let builder = self.builder()?.with_version(version);
+        builder.load().await.map_err(|e| fault::delta(&self.root, e))
+    }
+
     /// Loads the newest version with delta-rs; `None` if there is no table here yet.
     pub async fn load(&self) -> Result<Option<(DeltaTable, Head)>> {
         if !self.log.is_dir() {
             return Ok(None);
         }
-        let store = Arc::new(DoorStore::new(self.door.clone()));
-        let loaded = DeltaTableBuilder::from_url(self.url.clone())
-            .map(|builder| builder.with_storage_backend(store, self.url.clone()))
-            .map_err(|e| fault::delta(&self.root, e))?
-            .load()
-            .await;
-        let table = match loaded {
+        let table = match self.builder()?.load().await {
             Ok(table) => table,
             Err(DeltaTableError::NotATable(_)) if self.is_empty_log()? => return Ok(None),
             Err(e) => return Err(fault::delta(&self.root, e)),
@@ -124,6 +128,13 @@ impl Table {
         Ok(Some((table, head)))
     }
 
+    fn builder(&self) -> Result<DeltaTableBuilder> {
+        let store = Arc::new(DoorStore::new(self.door.clone()));
+        let builder =
+            DeltaTableBuilder::from_url(self.url.clone()).map_err(|e| fault::delta(&self.root, e))?;
+        Ok(builder.with_storage_backend(store, self.url.clone()))
+    }
+
     /// True if the log's folder holds no commit and no checkpoint (a crash before the first commit leaves that).
     fn is_empty_log(&self) -> Result<bool> {
         let entries = std::fs::read_dir(&self.log)
@@ -132,8 +143,8 @@ impl Table {
         Ok(!names.any(|name| name.starts_with(|c: char| c.is_ascii_digit()) && !name.ends_with(".tmp")))
     }
 
-    /// Reads a version's commit; `None` if there is no such file.
-    fn read_version(&self, version: u64) -> Result<Option<Seen>> {
+    /// Reads a version's commit; `None` if there is no such file. Blocks.
+    pub fn read_version(&self, version: u64) -> Result<Option<Seen>> {
         let path = self.version_file(version);
         // A writer that is not atomic may show a half-written file for a moment.
         for wait_ms in [1, 10, 100, 500] {
@@ -165,8 +176,8 @@ impl Table {
         let mark = self.mark(start);
         change.reloaded = mark != head.mark;
         while let Some(seen) = self.read_version(head.version + 1)? {
-            change.absorb(&seen);
             head.version += 1;
+            change.absorb(head.version, &seen);
             if let Some(protocol) = seen.protocol {
                 head.protocol = protocol;
             }

@@ -2,11 +2,15 @@
 //!
 //! [`Tidier::tidy`] is called between epochs and only ever compares numbers; work runs in a task of its own, one at
 //! a time, on blocking threads. What must stay true: housekeeping never delays an epoch and never fails one. What
-//! goes wrong is logged and due again later.
+//! goes wrong is logged and due again later. And it does not depend on how long a process runs: what earlier runs
+//! left to do is read from the table ([`Left`]), so that a query which is started each minute for a second gets its
+//! checkpoints, compactions and sweeps like one that never ends.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use deltalake_core::DeltaTable;
 use deltalake_core::protocol::checkpoints;
 use forebay_core::Result;
 use parking_lot::Mutex;
@@ -15,13 +19,11 @@ use tokio::task::JoinHandle;
 use super::config::Upkeep;
 use super::file::Encoding;
 use super::table::{Head, Table};
-use super::{compact, fault, protocol, sweep};
+use super::{FILE_PREFIX, compact, fault, overlap, protocol, sweep};
 
 /// How often old files and log entries are looked for: walking a table's folder is not free, and retention counts
-/// in days.
+/// in days. An hour of the clock, not since the start: of many short runs the first in each hour looks.
 const SWEEP_EVERY_MS: i64 = 3_600_000;
-/// The first look comes soon, so that a query which is restarted every half hour does it at all.
-const FIRST_SWEEP_MS: i64 = 300_000;
 
 /// What a background task works with.
 pub(crate) struct Task {
@@ -38,14 +40,29 @@ pub(crate) struct Due {
     pub checkpoint: bool,
     pub compact: bool,
     pub sweep: bool,
+    pub look: bool,
+}
+
+/// What earlier runs left to do in a table that was just loaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Left {
+    last_checkpoint: Option<u64>,
+    /// Worth compacting.
+    small_files: usize,
+    /// When the newest data file of ours was written: then we were here, and swept if it was time.
+    newest_file_ms: Option<i64>,
 }
 
 /// The facts by which the next thing becomes due.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 struct Facts {
     last_checkpoint: Option<u64>,
     small_files: usize,
     next_sweep_ms: i64,
+    /// Versions to look at, see `overlap.rs`.
+    suspects: BTreeSet<u64>,
+    /// Versions of which we told that they passed a compaction unseen: each is told once.
+    told: BTreeSet<u64>,
 }
 
 /// Starts housekeeping and remembers when it was done.
@@ -63,14 +80,51 @@ fn due(facts: &Facts, version: u64, now_ms: i64, upkeep: &Upkeep, compact_after:
         checkpoint: since >= upkeep.checkpoint_interval,
         compact: upkeep.auto_compact && facts.small_files >= compact_after,
         sweep: now_ms >= facts.next_sweep_ms,
+        look: !facts.suspects.is_empty(),
+    }
+}
+
+/// The start of the hour after `ms`.
+fn next_hour(ms: i64) -> i64 {
+    (ms.div_euclid(SWEEP_EVERY_MS) + 1).saturating_mul(SWEEP_EVERY_MS)
+}
+
+/// At once if nobody of ours was here in this hour (or the clock was set back), else in the next hour.
+fn first_sweep(newest_file_ms: Option<i64>, now_ms: i64) -> i64 {
+    match newest_file_ms {
+        Some(was_here_ms) if next_hour(was_here_ms) != next_hour(now_ms) => now_ms,
+        _ => next_hour(now_ms),
+    }
+}
+
+impl Left {
+    /// Reads it from a table that was just loaded; `stem` is what names of the query's files begin with.
+    pub fn by_earlier_runs(loaded: &DeltaTable, table: &Table, stem: &str, upkeep: &Upkeep) -> Result<Self> {
+        let snapshot = loaded.snapshot().map_err(|e| fault::delta(&table.root, e))?;
+        let files = snapshot.log_data();
+        let ours = files
+            .iter()
+            .filter(|file| file.path().rsplit('/').next().is_some_and(|name| name.starts_with(FILE_PREFIX)));
+        Ok(Self {
+            last_checkpoint: table.last_checkpoint(),
+            small_files: compact::waiting(loaded, table, stem, upkeep)?,
+            newest_file_ms: ours.map(|file| file.modification_time()).max(),
+        })
     }
 }
 
 impl Tidier {
-    /// Takes the facts of a table that was just opened.
-    pub fn start_at(&mut self, last_checkpoint: Option<u64>, now_ms: i64) {
-        *self.facts.lock() =
-            Facts { last_checkpoint, small_files: 0, next_sweep_ms: now_ms + FIRST_SWEEP_MS };
+    /// Takes over what earlier runs left to do.
+    pub fn start(&mut self, left: &Left, now_ms: i64) {
+        let mut facts = self.facts.lock();
+        facts.last_checkpoint = left.last_checkpoint;
+        facts.small_files = left.small_files;
+        facts.next_sweep_ms = first_sweep(left.newest_file_ms, now_ms);
+    }
+
+    /// Takes versions that are worth a look.
+    pub fn suspect(&mut self, versions: impl Iterator<Item = u64>) {
+        self.facts.lock().suspects.extend(versions);
     }
 
     /// Counts small files of a commit.
@@ -97,6 +151,12 @@ impl Tidier {
             Some(tokio::task::spawn_blocking(move || runtime.block_on(run(task, due, facts, stop))));
     }
 
+    /// The versions of which it was told that they passed a compaction unseen.
+    #[cfg(test)]
+    pub fn told(&self) -> Vec<u64> {
+        self.facts.lock().told.iter().copied().collect()
+    }
+
     /// Waits for what is running.
     pub async fn settle(&mut self) {
         if let Some(running) = self.running.take()
@@ -119,6 +179,9 @@ async fn run(task: Task, due: Due, facts: Arc<Mutex<Facts>>, stop: Arc<AtomicBoo
     let failed = |what: &str, error: forebay_core::Error| {
         tracing::warn!(table = place, %error, "{what} of a Delta table failed; the stream goes on");
     };
+    if due.look {
+        look(&task.table, &facts, &stop).await;
+    }
     if due.compact {
         facts.lock().small_files = 0;
         // Blocks from here on, which this task may: it runs on a blocking thread.
@@ -136,7 +199,7 @@ async fn run(task: Task, due: Due, facts: Arc<Mutex<Facts>>, stop: Arc<AtomicBoo
         }
     }
     if due.sweep && !stop.load(Ordering::SeqCst) {
-        facts.lock().next_sweep_ms = task.table.clock.now_ms() + SWEEP_EVERY_MS;
+        facts.lock().next_sweep_ms = next_hour(task.table.clock.now_ms());
         match sweep::run(&task, &stop).await {
             Ok(swept) if swept != sweep::Swept::default() => {
                 tracing::info!(
@@ -148,6 +211,24 @@ async fn run(task: Task, due: Due, facts: Arc<Mutex<Facts>>, stop: Arc<AtomicBoo
             }
             Ok(_) => {}
             Err(error) => failed("the sweep", error),
+        }
+    }
+}
+
+/// Looks at the versions that are suspected, each once, and tells which of them passed a compaction unseen.
+async fn look(table: &Table, facts: &Mutex<Facts>, stop: &AtomicBool) {
+    let suspects = std::mem::take(&mut facts.lock().suspects);
+    for version in suspects {
+        if stop.load(Ordering::SeqCst) {
+            return;
+        }
+        match overlap::check(table, version).await {
+            Ok(Some(error)) if facts.lock().told.insert(version) => {
+                tracing::error!(hint = error.hint(), "{error}");
+            }
+            Ok(_) => {}
+            // Mostly that the log no longer reaches back so far.
+            Err(error) => tracing::debug!(version, %error, "a foreign commit could not be looked at"),
         }
     }
 }
@@ -179,7 +260,8 @@ mod tests {
             file_retention: Duration::from_secs(1),
             indexed_columns: 32,
         };
-        let facts = Facts { last_checkpoint: Some(90), small_files: 49, next_sweep_ms: 1_000 };
+        let facts =
+            Facts { last_checkpoint: Some(90), small_files: 49, next_sweep_ms: 1_000, ..Facts::default() };
         assert_eq!(due(&facts, 99, 999, &upkeep, 50), Due::default());
         assert!(due(&facts, 100, 999, &upkeep, 50).checkpoint);
         assert!(due(&facts, 99, 999, &upkeep, 49).compact);
@@ -187,5 +269,16 @@ mod tests {
         assert!(!due(&facts, 99, 999, &Upkeep { auto_compact: false, ..upkeep }, 1).compact);
         assert!(!due(&Facts::default(), 9, -1, &upkeep, 50).checkpoint);
         assert!(due(&Facts::default(), 10, -1, &upkeep, 50).checkpoint);
+        assert!(due(&Facts { suspects: [7].into(), ..facts }, 99, 999, &upkeep, 50).look);
+    }
+
+    #[test]
+    fn of_many_short_runs_the_first_in_each_hour_sweeps() {
+        const HOUR: i64 = SWEEP_EVERY_MS;
+        assert_eq!(first_sweep(None, 5), HOUR, "a new table has nothing to sweep");
+        assert_eq!(first_sweep(Some(5), HOUR - 1), HOUR);
+        assert_eq!(first_sweep(Some(HOUR - 1), HOUR), HOUR);
+        assert_eq!(first_sweep(Some(HOUR), HOUR + 1), 2 * HOUR);
+        assert_eq!(first_sweep(Some(9 * HOUR), HOUR + 1), HOUR + 1, "the clock was set back");
     }
 }

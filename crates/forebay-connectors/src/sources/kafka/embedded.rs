@@ -11,6 +11,7 @@ use forebay_core::{Error, Partition, Positions, Result};
 use forebay_log::LogError;
 use forebay_log::storage::Log;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use uuid::Uuid;
 
 use super::inbox::{Failure, Fetched, Inbox, Question};
 use super::remote::chunk_of;
@@ -52,6 +53,10 @@ impl Transport for Embedded {
                 (topic.name.as_str().into(), FoundTopic { id: Some(topic.id), partitions })
             })
             .collect())
+    }
+
+    fn id_of(&self, topic: &str) -> Option<Uuid> {
+        self.log.topic(topic).map(|topic| topic.id)
     }
 
     async fn offsets(&self, places: &BTreeMap<Partition, At>) -> Result<BTreeMap<Partition, Option<i64>>> {

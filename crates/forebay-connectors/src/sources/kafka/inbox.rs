@@ -207,6 +207,19 @@ impl Inbox {
         self.asking.notify_waiters();
     }
 
+    /// These begin anew at these positions, whatever they hold and believe: it came from a topic that is no more.
+    pub(super) fn forget<'a>(&self, positions: impl Iterator<Item = (&'a Partition, i64)>) {
+        let mut slots = self.slots.lock();
+        for (partition, at) in positions {
+            if let Some(slot) = slots.get_mut(partition) {
+                slot.seek(at);
+                slot.end = -1;
+            }
+        }
+        drop(slots);
+        self.asking.notify_waiters();
+    }
+
     /// Puts the rest of a chunk back to the front: it belongs to the next epoch.
     pub(super) fn put_back(&self, partition: &Partition, chunk: Chunk) {
         let mut slots = self.slots.lock();

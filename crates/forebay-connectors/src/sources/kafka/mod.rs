@@ -1,8 +1,9 @@
 //! The Kafka source: topics as positions and envelopes, from brokers or from the embedded log.
 //!
 //! ```text
-//!   spec.rs        the options, as Spark has them        settings.rs   what they mean
+//!   spec.rs        the options, as Spark has them        settings.rs   what they mean (edges.rs: as offsets)
 //!   source.rs      KafkaSource: start, available, wait, read
+//!   topics.rs      which topics there are, and whether they are still the same
 //!   transport.rs   the seam: remote.rs + fetcher.rs (brokers) | embedded.rs (segments read in place)
 //!   inbox.rs       what was fetched and not read yet, across epochs
 //!   lane.rs        opens batches: lane by lane into envelopes (envelope.rs, transactions.rs)
@@ -13,6 +14,7 @@
 //! `BAD_BATCH`, what is void (aborted transactions, control batches) is not a record.
 
 mod balance;
+mod edges;
 mod embedded;
 mod envelope;
 mod fetcher;
@@ -23,6 +25,7 @@ mod remote;
 mod settings;
 mod source;
 mod spec;
+mod topics;
 mod transactions;
 mod transport;
 

@@ -15,6 +15,7 @@ use forebay_core::{Error, Partition, Positions, Result};
 use forebay_log::records::Batches;
 use parking_lot::Mutex;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use uuid::Uuid;
 
 use super::fetcher;
 use super::inbox::{Chunk, Inbox};
@@ -67,6 +68,10 @@ impl Transport for Remote {
             }
         }
         Ok(found)
+    }
+
+    fn id_of(&self, topic: &str) -> Option<Uuid> {
+        self.shared.client.topic_id(topic)
     }
 
     async fn offsets(&self, places: &BTreeMap<Partition, At>) -> Result<BTreeMap<Partition, Option<i64>>> {

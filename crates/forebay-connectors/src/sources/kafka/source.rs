@@ -5,23 +5,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use forebay_core::error::codes;
 use forebay_core::options::Options;
 use forebay_core::source::{Available, Lane, Source, Wanted};
-use forebay_core::{Error, Partition, Position, PositionRange, Positions, Result};
+use forebay_core::{Partition, Position, PositionRange, Positions, Result, TopicIds};
 use forebay_log::records::Scratch;
 use forebay_log::storage::Log;
-use tokio::time::{Instant, timeout_at};
-use uuid::Uuid;
+use tokio::time::timeout_at;
 
 use super::balance::balance;
+use super::edges::resolve;
 use super::embedded::Embedded;
 use super::inbox::{Bounds, Inbox};
 use super::lag::Shown;
 use super::lane::{Reading, data_loss, lane};
 use super::remote::Remote;
-use super::settings::{Edge, Edges, Settings, Subscription};
-use super::transport::{FoundTopic, Transport};
+use super::settings::{Edge, Edges, Settings};
+use super::topics::TopicList;
+use super::transport::Transport;
 use crate::kafka::{At, ClientConfig};
 
 /// Bytes that all partitions together may have waiting, as they were fetched.
@@ -40,11 +40,7 @@ pub struct KafkaSource {
     inbox: Arc<Inbox>,
     /// Age at which topics are listed anew.
     max_age: Duration,
-    listed: Option<Instant>,
-    /// Topics as last listed: two of one name are told apart by their ids.
-    ids: BTreeMap<Arc<str>, Uuid>,
-    /// Partitions as last listed.
-    partitions: Vec<Partition>,
+    topics: TopicList,
     /// `wait` has just seen something in the inbox: its ends are as good as asking.
     woken: bool,
     /// The ends, where the query has one.
@@ -93,9 +89,7 @@ impl KafkaSource {
             transport,
             inbox,
             max_age,
-            listed: None,
-            ids: BTreeMap::new(),
-            partitions: Vec::new(),
+            topics: TopicList::default(),
             woken: false,
             end: None,
             shown: None,
@@ -108,100 +102,41 @@ impl KafkaSource {
         &self.warnings
     }
 
-    /// Lists topics. True if one was made anew under its old name.
-    async fn list(&mut self) -> Result<Vec<Arc<str>>> {
+    async fn list(&mut self) -> Result<()> {
         let found = self.transport.topics(&self.settings.subscription.topics()).await?;
-        let mut made_anew = Vec::new();
-        for (name, topic) in &found {
-            let Some(id) = topic.id else { continue };
-            if self.ids.insert(Arc::clone(name), id).is_some_and(|before| before != id) {
-                made_anew.push(Arc::clone(name));
-            }
-        }
-        self.partitions = subscribed(&self.settings.subscription, &found);
-        self.listed = Some(Instant::now());
-        Ok(made_anew)
+        self.topics.take(&self.settings.subscription, found);
+        Ok(())
     }
 
     /// Lists topics; asks again while one of `from` is missing: a broker that has just started may not know all yet.
-    async fn list_patiently(&mut self, from: &Positions) -> Result<Vec<Arc<str>>> {
-        let mut made_anew = self.list().await?;
+    async fn list_patiently(&mut self, from: &Positions) -> Result<()> {
+        self.list().await?;
         for _ in 0..MISSING_LOOKS {
-            if from.keys().all(|partition| self.partitions.contains(partition)) {
+            if from.keys().all(|partition| self.topics.partitions.contains(partition)) {
                 break;
             }
             tokio::time::sleep(MISSING_PAUSE).await;
-            made_anew.extend(self.list().await?);
+            self.list().await?;
         }
-        Ok(made_anew)
+        Ok(())
     }
 
     fn list_is_fresh(&self) -> bool {
-        self.listed.is_some_and(|listed| listed.elapsed() < self.max_age)
+        self.topics.is_fresh(self.max_age, &*self.transport)
     }
 
     async fn offsets(&self, at: At) -> Result<BTreeMap<Partition, i64>> {
-        let places = self.partitions.iter().map(|partition| (partition.clone(), at)).collect();
+        let places = self.topics.partitions.iter().map(|partition| (partition.clone(), at)).collect();
         let found = self.transport.offsets(&places).await?;
         Ok(found.into_iter().filter_map(|(partition, offset)| Some((partition, offset?))).collect())
-    }
-
-    /// Finds the offset of an edge in each listed partition.
-    async fn resolve(&self, edges: &Edges, option: &str, late_is_latest: bool) -> Result<Positions> {
-        let edge_of = |partition: &Partition| match edges {
-            Edges::All(edge) => Some(*edge),
-            Edges::Each(each) => each.get(partition).copied(),
-        };
-        if let Edges::Each(each) = edges {
-            let missing = self.partitions.iter().find(|partition| !each.contains_key(partition));
-            let unknown = each.keys().find(|partition| !self.partitions.contains(partition));
-            if let Some(partition) = missing.or(unknown) {
-                let what = if missing.is_some() { "does not name" } else { "names the unknown" };
-                let message = format!("option `{option}` {what} partition {partition}");
-                return Err(Error::new(&codes::BAD_VALUE, message).with_hint(
-                    "Name exactly the partitions that are read. -2 stands for the earliest, -1 for the latest.",
-                ));
-            }
-        }
-        let mut positions = Positions::new();
-        let mut ask = BTreeMap::new();
-        for partition in &self.partitions {
-            let at = match edge_of(partition) {
-                Some(Edge::Offset(offset)) => {
-                    positions.insert(partition.clone(), Position(offset));
-                    continue;
-                }
-                Some(Edge::Earliest) => At::Earliest,
-                Some(Edge::Timestamp(ms)) => At::Timestamp(ms),
-                Some(Edge::Latest) | None => At::Latest,
-            };
-            ask.insert(partition.clone(), at);
-        }
-        let mut late = BTreeMap::new();
-        for (partition, offset) in self.transport.offsets(&ask).await? {
-            match offset {
-                Some(offset) => drop(positions.insert(partition, Position(offset))),
-                None if late_is_latest => drop(late.insert(partition, At::Latest)),
-                None => {
-                    let message = format!("option `{option}`: {partition} has no record as late as that");
-                    return Err(Error::new(&codes::BAD_VALUE, message).with_hint(
-                        "Choose an earlier time, or set `startingOffsetsByTimestampStrategy: latest`.",
-                    ));
-                }
-            }
-        }
-        if !late.is_empty() {
-            let found = self.transport.offsets(&late).await?;
-            positions.extend(found.into_iter().filter_map(|(p, offset)| Some((p, Position(offset?)))));
-        }
-        Ok(positions)
     }
 
     /// Cuts ends at where the query ends, if it does.
     async fn cut(&mut self, ends: &mut Positions) -> Result<()> {
         let Some(edges) = self.settings.end.clone() else { return Ok(()) };
         if self.end.is_none() {
-            self.end = Some(self.resolve(&edges, "endingOffsets", true).await?);
+            let partitions = &self.topics.partitions;
+            self.end = Some(resolve(&*self.transport, partitions, &edges, "endingOffsets", true).await?);
         }
         for (partition, end) in ends {
             if let Some(last) = self.end.as_ref().and_then(|last| last.get(partition)) {
@@ -220,13 +155,24 @@ impl KafkaSource {
         Ok(Position(to))
     }
 
+    /// Where to go on in a topic that was made anew: at its first offset, or not at all.
+    fn judge_anew(&self, partition: &Partition, from: Position, first: i64) -> Result<Position> {
+        let what = self.topics.made_anew(partition, from.0);
+        // Of a topic of which nothing was read it is not known that anything is gone.
+        if self.settings.fail_on_data_loss && from.0 > 0 {
+            return Err(what);
+        }
+        tracing::warn!(%partition, from = from.0, to = first, why = %what, "going on at the beginning of the new topic");
+        Ok(Position(first))
+    }
+
     /// The same as [`Source::available`], by asking.
     async fn ask_available(&mut self, from: &Positions) -> Result<Available> {
-        let made_anew = self.list_patiently(from).await?;
+        self.list_patiently(from).await?;
         let earliest = self.offsets(At::Earliest).await?;
         let latest = self.offsets(At::Latest).await?;
         let mut found = Available::default();
-        for partition in &self.partitions {
+        for partition in &self.topics.partitions {
             let (Some(first), Some(last)) = (earliest.get(partition), latest.get(partition)) else {
                 continue;
             };
@@ -239,9 +185,8 @@ impl KafkaSource {
                     }
                     found.new.insert(partition.clone(), Position(*first));
                 }
-                Some(at) if made_anew.contains(&partition.topic) && at.0 > 0 => {
-                    let at = self.judge(partition, *at, *first, "the topic was deleted and made anew")?;
-                    found.moved.insert(partition.clone(), at);
+                Some(at) if self.topics.is_anew(&partition.topic) => {
+                    found.moved.insert(partition.clone(), self.judge_anew(partition, *at, *first)?);
                 }
                 Some(at) if at.0 < *first => {
                     let at = self.judge(partition, *at, *first, "retention removed them")?;
@@ -260,8 +205,15 @@ impl KafkaSource {
             if found.ends.contains_key(partition) {
                 continue;
             }
-            self.judge(partition, *at, at.0, "the partition is not there any more")?;
-            found.ends.insert(partition.clone(), *at);
+            let mut end = *at;
+            if self.topics.is_anew(&partition.topic) {
+                // The new topic has fewer partitions; should it get this one later, it begins there.
+                end = self.judge_anew(partition, *at, 0)?;
+                found.moved.insert(partition.clone(), end);
+            } else {
+                self.judge(partition, *at, at.0, "the partition is not there any more")?;
+            }
+            found.ends.insert(partition.clone(), end);
         }
         Ok(found)
     }
@@ -279,17 +231,33 @@ impl Source for KafkaSource {
         format!("KafkaV2[{}]", self.settings.subscription.description())
     }
 
-    async fn start(&mut self) -> Result<Positions> {
+    fn resume(&mut self, topics: &TopicIds) {
+        self.topics.resume(topics);
+    }
+
+    fn topics(&self) -> TopicIds {
+        self.topics.settled()
+    }
+
+    async fn start(&mut self, ends: bool) -> Result<Positions> {
         self.list().await?;
-        if self.partitions.is_empty() {
-            return Err(nothing_to_read(&self.settings.subscription));
+        let subscription = &self.settings.subscription;
+        let missing = self.topics.missing(subscription, &*self.transport, ends).await;
+        if let Some(error) = missing {
+            if ends || self.topics.partitions.is_empty() {
+                return Err(error);
+            }
+            tracing::warn!(%error, hint = error.hint(), "starting with what is there");
         }
-        let start = self.settings.start.clone();
+        let start = self.topics.start(&self.settings.start);
         let option = match &start {
             Edges::All(Edge::Timestamp(_)) => "startingTimestamp",
             _ => "startingOffsets",
         };
-        let positions = self.resolve(&start, option, self.settings.late_start_is_latest).await?;
+        let late_is_latest = self.settings.late_start_is_latest;
+        let partitions = &self.topics.partitions;
+        let positions = resolve(&*self.transport, partitions, &start, option, late_is_latest).await?;
+        self.topics.settle();
         self.follow(&positions);
         Ok(positions)
     }
@@ -307,6 +275,9 @@ impl Source for KafkaSource {
         positions.extend(found.new.clone());
         positions.extend(found.moved.clone());
         self.follow(&positions);
+        let anew = positions.iter().filter(|(partition, _)| self.topics.is_anew(&partition.topic));
+        self.inbox.forget(anew.map(|(partition, at)| (partition, at.0)));
+        self.topics.settle();
         if asked {
             self.inbox.mend(positions.iter().map(|(partition, at)| (partition, at.0)));
         }
@@ -331,31 +302,40 @@ impl Source for KafkaSource {
             if !self.list_is_fresh() {
                 // A list that fails is the fetchers' trouble as well, and is reported with patience there.
                 match self.list().await {
-                    Ok(made_anew) => {
-                        let unknown = self.partitions.iter().any(|partition| !from.contains_key(partition));
-                        if unknown || !made_anew.is_empty() {
-                            // Forgotten, so that `available` finds it again.
-                            self.ids.extend(made_anew.into_iter().map(|topic| (topic, Uuid::nil())));
+                    Ok(()) => {
+                        let mut known = self.topics.partitions.iter();
+                        if self.topics.any_anew() || !known.all(|partition| from.contains_key(partition)) {
                             return Ok(());
                         }
                     }
                     Err(error) if error.is_retryable() => {
                         tracing::debug!(%error, "topics cannot be listed");
-                        self.listed = Some(Instant::now());
+                        self.topics.keep();
                     }
                     Err(error) => return Err(error),
                 }
             }
-            let next_list = self.listed.unwrap_or_else(Instant::now) + self.max_age;
+            let next_list = self.topics.expires(self.max_age);
             drop(timeout_at(next_list, arrival).await);
         }
     }
 
     async fn read(&mut self, ranges: &[PositionRange], lanes: usize) -> Result<Vec<Lane>> {
         self.transport.start();
+        if !self.list_is_fresh() {
+            self.list().await?;
+        }
+        let (ranges, gone) = self.topics.part(ranges);
+        if let Some(PositionRange { partition, from, to }) = gone {
+            let what = self.topics.made_anew(&partition, from.0);
+            if self.settings.fail_on_data_loss {
+                return Err(what);
+            }
+            tracing::warn!(%partition, from = from.0, to = to.0, why = %what, "what was planned is gone; going on without it");
+        }
         // A lane that failed is read again from the start of its range.
         self.inbox.mend(ranges.iter().map(|range| (&range.partition, range.from.0)));
-        Ok(balance(ranges, lanes).into_iter().map(|ranges| lane(self.reading.clone(), ranges)).collect())
+        Ok(balance(&ranges, lanes).into_iter().map(|ranges| lane(self.reading.clone(), ranges)).collect())
     }
 
     async fn committed(&mut self, through: &Positions) -> Result<()> {
@@ -372,20 +352,4 @@ impl Source for KafkaSource {
             shown.close().await;
         }
     }
-}
-
-fn subscribed(subscription: &Subscription, found: &BTreeMap<Arc<str>, FoundTopic>) -> Vec<Partition> {
-    let all = found.iter().flat_map(|(name, topic)| {
-        topic.partitions.iter().map(|index| Partition::new(Arc::clone(name), *index))
-    });
-    match subscription {
-        Subscription::Assigned(wanted) => all.filter(|partition| wanted.contains(partition)).collect(),
-        Subscription::Named(_) | Subscription::Pattern(_) => all.collect(),
-    }
-}
-
-fn nothing_to_read(subscription: &Subscription) -> Error {
-    let message = format!("there is nothing to read: {} finds no topic", subscription.description());
-    Error::new(&codes::SOURCE_UNAVAILABLE, message)
-        .with_hint("Create the topic, or correct its name. Forebay keeps looking.")
 }

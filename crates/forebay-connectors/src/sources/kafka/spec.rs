@@ -13,12 +13,12 @@ pub static SPEC: ConnectorSpec = ConnectorSpec {
         optional(
             "subscribe",
             OptionKind::String,
-            "Topics to read, separated by commas. Exactly one of `subscribe`, `subscribePattern` and `assign` is needed.",
+            "Topics to read, separated by commas. Exactly one of `subscribe`, `subscribePattern` and `assign` is needed. A topic that is not there is waited for; a query that ends by itself gives up after seven looks in six seconds.",
         ),
         optional(
             "subscribePattern",
             OptionKind::String,
-            "A regular expression; topics whose whole name matches are read, also those that appear later.",
+            "A regular expression; topics whose whole name matches are read, also those that appear later. A query that ends by itself and finds none ends at once, with nothing read.",
         ),
         optional(
             "assign",
@@ -29,7 +29,7 @@ pub static SPEC: ConnectorSpec = ConnectorSpec {
             "startingOffsets",
             OptionKind::String,
             "latest",
-            "Where a new query starts: `earliest`, `latest` (what arrives from now on), or JSON with an offset for each partition, `{\"topicA\":{\"0\":23,\"1\":-2}}`, where -2 is the earliest and -1 the latest. A resumed query goes on from its checkpoint instead; new partitions start at the earliest.",
+            "Where a new query starts: `earliest`, `latest` (what arrives from now on; in a topic that the query waited for, everything), or JSON with an offset for each partition, `{\"topicA\":{\"0\":23,\"1\":-2}}`, where -2 is the earliest and -1 the latest. A resumed query goes on from its checkpoint instead; new partitions start at the earliest.",
         ),
         optional(
             "startingTimestamp",
@@ -66,7 +66,7 @@ pub static SPEC: ConnectorSpec = ConnectorSpec {
             "failOnDataLoss",
             OptionKind::Bool,
             "true",
-            "Stop when records that were not read yet are gone (retention, or a topic made anew). `false` goes on with the earliest that is there, and says so in the log.",
+            "Stop when records that were not read yet are gone (retention), or when a topic was deleted and made anew: the checkpoint keeps the ids of topics. `false` goes on with the earliest that is there, in a topic made anew at its beginning, and says so in the log. Brokers older than Kafka 2.8 give no ids: there only a new topic that is shorter than what was read is noticed.",
         ),
         optional(
             "maxOffsetsPerTrigger",

@@ -24,6 +24,9 @@ pub(super) trait Transport: Send + Sync + std::fmt::Debug {
     /// The topics that exist among those asked for.
     async fn topics(&self, topics: &Topics) -> Result<BTreeMap<Arc<str>, FoundTopic>>;
 
+    /// The id of a topic as last heard of, without asking anybody.
+    fn id_of(&self, topic: &str) -> Option<Uuid>;
+
     /// One offset in each partition; `None` if there is none (no record as late as a timestamp).
     async fn offsets(&self, places: &BTreeMap<Partition, At>) -> Result<BTreeMap<Partition, Option<i64>>>;
 

@@ -15,7 +15,7 @@ use forebay_core::error::codes;
 use forebay_core::options::unknown_name;
 
 use super::expr::{call, null};
-use super::{Planner, naming};
+use super::{Planner, naming, streaming};
 use crate::plan::functions;
 use crate::plan::sql_error::SqlError;
 
@@ -44,6 +44,9 @@ pub(super) fn rewrite(planner: &mut Planner<'_>, expr: &mut Expr) -> Result<(), 
     let Some(ident) = part.as_ident().cloned() else { return Ok(()) };
     let name = ident.value.to_ascii_lowercase();
     refuse_generators(planner, &name, &ident)?;
+    if planner.streaming {
+        streaming::function(planner, function, &name, &ident)?;
+    }
     if function.over.is_some() || function.filter.is_some() {
         return known(planner, &name, &ident);
     }

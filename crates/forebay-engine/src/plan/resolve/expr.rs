@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::scope::{Path, Scope, nested_field, unknown};
-use super::{Planner, calls, quoted};
+use super::{Planner, calls, quoted, streaming};
 use crate::plan::functions::FIELD;
 use crate::plan::parse;
 use crate::plan::sql_error::SqlError;
@@ -86,6 +86,11 @@ impl VisitorMut for Resolver<'_, '_, '_> {
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
         if self.subqueries > 0 {
             return ControlFlow::Continue(());
+        }
+        if self.planner.streaming
+            && let Err(error) = streaming::expr(expr)
+        {
+            return ControlFlow::Break(Box::new(error));
         }
         let depth = self.depths.last().copied().unwrap_or_default() + parse::weight(expr);
         self.depths.push(depth);

@@ -128,12 +128,13 @@ impl Planner<'_> {
                 Ok((self.add_table(source, SOURCE), Vec::new(), hidden))
             }
             Some(Found::View { name, sql, index }) => {
-                let planned = self.view(&sql, index).map_err(|sql| {
+                let planned = self.view(&sql, index).map_err(|error| {
+                    let error = error.located(&sql);
                     // The place is one in the view's text; the reader looks at another text.
-                    let place = sql.place.map(|(line, column)| format!(", line {line}, column {column}"));
-                    let error = match sql.error.place() {
-                        Some(_) => sql.error,
-                        None => sql.error.at(format_args!("view {name}{}", place.unwrap_or_default())),
+                    let place = error.place.map(|(line, column)| format!(", line {line}, column {column}"));
+                    let error = match error.error.place() {
+                        Some(_) => error.error,
+                        None => error.error.at(format_args!("view {name}{}", place.unwrap_or_default())),
                     };
                     SqlError::from(error)
                 })?;

@@ -13,7 +13,8 @@
 //!
 //! What must stay true: after [`Planner::plan`] every name of a column and table in the tree is spelled exactly as
 //! its schema spells it, or an error with its place was returned. [`from`] handles FROM, [`select`] one SELECT,
-//! [`expr`] expressions, [`calls`] functions, [`naming`] the names of unnamed columns.
+//! [`expr`] expressions, [`calls`] functions, [`naming`] the names of unnamed columns, [`streaming`] what a stream
+//! cannot do.
 
 mod calls;
 mod expr;
@@ -21,11 +22,11 @@ mod from;
 mod naming;
 mod scope;
 mod select;
+mod streaming;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{LogicalPlan, ScalarUDF, TableSource};
 use datafusion::sql::planner::SqlToRel;
@@ -205,6 +206,9 @@ impl<'a> Planner<'a> {
         if let Some((_, what)) = odd.iter().find(|(there, _)| *there) {
             return Err(Error::new(&codes::NOT_YET, format!("{what} is not supported")).into());
         }
+        if self.streaming {
+            streaming::query(query)?;
+        }
         let outer_ctes = self.ctes.len();
         if let Some(with) = query.with.take() {
             if with.recursive {
@@ -232,6 +236,7 @@ impl<'a> Planner<'a> {
         match body {
             SetExpr::Select(select) => self.select(select, outer, order_by),
             SetExpr::Query(query) => self.query(query, outer),
+            SetExpr::SetOperation { op, right, .. } if self.streaming => streaming::set_operation(*op, right),
             SetExpr::SetOperation { left, right, .. } => {
                 self.set_expr(left, outer, None)?;
                 self.set_expr(right, outer, None)
@@ -291,44 +296,4 @@ fn last_part(name: &ObjectName) -> Option<&Ident> {
 /// A quoted identifier at the place of another one.
 fn quoted(name: impl Into<String>, like: &Ident) -> Ident {
     Ident { value: name.into(), quote_style: Some('`'), span: like.span }
-}
-
-/// A type as Spark writes it, for messages and `DESCRIBE`.
-pub(crate) fn type_name(data_type: &DataType) -> String {
-    match data_type {
-        DataType::Boolean => "BOOLEAN".to_owned(),
-        DataType::Int8 => "TINYINT".to_owned(),
-        DataType::Int16 => "SMALLINT".to_owned(),
-        DataType::Int32 => "INT".to_owned(),
-        DataType::Int64 => "BIGINT".to_owned(),
-        DataType::Float32 => "FLOAT".to_owned(),
-        DataType::Float64 => "DOUBLE".to_owned(),
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "STRING".to_owned(),
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
-            "BINARY".to_owned()
-        }
-        DataType::Date32 | DataType::Date64 => "DATE".to_owned(),
-        DataType::Timestamp(_, Some(_)) => "TIMESTAMP".to_owned(),
-        DataType::Timestamp(_, None) => "TIMESTAMP_NTZ".to_owned(),
-        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
-            format!("DECIMAL({precision},{scale})")
-        }
-        DataType::List(item) | DataType::LargeList(item) | DataType::ListView(item) => {
-            format!("ARRAY<{}>", type_name(item.data_type()))
-        }
-        DataType::Struct(fields) => {
-            let fields: Vec<String> = fields
-                .iter()
-                .map(|field| format!("{}: {}", field.name(), type_name(field.data_type())))
-                .collect();
-            format!("STRUCT<{}>", fields.join(", "))
-        }
-        DataType::Map(entries, _) => match entries.data_type() {
-            DataType::Struct(pair) if pair.len() == 2 => {
-                format!("MAP<{}, {}>", type_name(pair[0].data_type()), type_name(pair[1].data_type()))
-            }
-            other => other.to_string(),
-        },
-        other => other.to_string().to_uppercase(),
-    }
 }

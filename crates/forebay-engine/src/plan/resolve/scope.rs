@@ -9,6 +9,7 @@ use forebay_core::Error;
 use forebay_core::error::codes;
 
 use crate::plan::sql_error::SqlError;
+use crate::plan::words::type_name;
 
 /// A column of a relation.
 #[derive(Clone, Debug)]
@@ -171,7 +172,7 @@ fn ambiguous(name: &Ident, candidates: &[String]) -> SqlError {
 fn no_field(part: &Ident, data_type: &DataType) -> SqlError {
     let error = Error::new(
         &codes::SQL_PLAN,
-        format!("there is no field `{}` in a value of type {}", part.value, super::type_name(data_type)),
+        format!("there is no field `{}` in a value of type {}", part.value, type_name(data_type)),
     )
     .with_hint("Only STRUCT and MAP values have fields.");
     SqlError::spanned(error, part.span)

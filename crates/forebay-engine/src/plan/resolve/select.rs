@@ -10,8 +10,9 @@ use forebay_core::error::codes;
 
 use super::expr::{Aliases, Names, field_access};
 use super::scope::{Column, Scope, unknown};
-use super::{Planner, naming, quoted, type_name};
+use super::{Planner, naming, quoted, streaming};
 use crate::plan::sql_error::SqlError;
+use crate::plan::words::type_name;
 
 impl Planner<'_> {
     pub(super) fn select(
@@ -21,6 +22,9 @@ impl Planner<'_> {
         order_by: Option<&mut OrderBy>,
     ) -> Result<(), SqlError> {
         refuse_odd_clauses(select)?;
+        if self.streaming {
+            streaming::select(select)?;
+        }
         let relations = self.from(&mut select.from, outer)?;
         let scope = Scope { relations, parent: outer };
         if let Some(condition) = &mut select.selection {

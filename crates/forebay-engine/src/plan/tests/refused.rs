@@ -59,6 +59,98 @@ fn every_operator_that_is_not_streaming_is_named() {
 }
 
 #[test]
+fn what_a_stream_cannot_do_is_refused_under_the_words_that_ask_for_it() {
+    for (sql, expected) in [
+        // Without an aggregate, and with a column outside of one: DataFusion would speak of other things.
+        (
+            "SELECT device_id FROM iot GROUP BY device_id",
+            "FB-4003 GROUP BY over a stream is not supported yet | SQL line 1, column 36",
+        ),
+        (
+            "SELECT device_id FROM iot GROUP BY temperature",
+            "FB-4003 GROUP BY over a stream is not supported yet | SQL line 1, column 36",
+        ),
+        (
+            "SELECT device_id, avg(temperature) FROM iot",
+            "FB-4003 an aggregate function over a stream is not supported yet | SQL line 1, column 19",
+        ),
+        (
+            "SELECT DISTINCT device_id FROM iot",
+            "FB-4003 DISTINCT over a stream is not supported yet | SQL line 1, column 8",
+        ),
+        (
+            "SELECT device_id\nFROM iot ORDER BY device_id",
+            "FB-4003 ORDER BY over a stream is not supported yet | SQL line 2, column 19",
+        ),
+        (
+            "SELECT device_id FROM iot LIMIT 3",
+            "FB-4003 LIMIT or OFFSET over a stream is not supported yet | SQL line 1, column 33",
+        ),
+        (
+            "SELECT a.big FROM iot a JOIN iot b ON a.big = b.big",
+            "FB-4003 a join over a stream is not supported yet | SQL line 1, column 30",
+        ),
+        (
+            "SELECT big FROM iot UNION ALL SELECT big FROM iot",
+            "FB-4003 UNION over a stream is not supported yet | SQL line 1, column 31",
+        ),
+        (
+            "SELECT big FROM iot EXCEPT SELECT big FROM iot",
+            "FB-4003 EXCEPT or INTERSECT over a stream is not supported yet | SQL line 1, column 28",
+        ),
+        (
+            "SELECT big FROM iot WHERE big IN (SELECT big FROM iot)",
+            "FB-4003 a subquery in an expression over a stream is not supported yet | SQL line 1, column 35",
+        ),
+        (
+            "SELECT big, rank() OVER (ORDER BY big) FROM iot",
+            "FB-4003 a window function (OVER) over a stream is not supported yet | SQL line 1, column 13",
+        ),
+        (
+            "SELECT big, rand() FROM iot",
+            "FB-4003 rand() gives another value at every call | SQL line 1, column 13",
+        ),
+        (
+            "SELECT * FROM (SELECT device_id FROM iot LIMIT 3)",
+            "FB-4003 LIMIT or OFFSET over a stream is not supported yet | SQL line 1, column 48",
+        ),
+    ] {
+        let text = outcome(sql);
+        assert!(text.starts_with(expected), "{sql}\n  expected {expected}\n  got      {text}");
+    }
+}
+
+#[test]
+fn types_that_do_not_fit_are_told_in_sparks_words_and_placed() {
+    for (sql, expected) in [
+        (
+            "SELECT big + tags FROM iot",
+            "FB-4002 cannot compute BIGINT + ARRAY<STRING> | SQL line 1, column 8",
+        ),
+        (
+            "SELECT big FROM iot WHERE temperature",
+            "FB-4002 the condition `iot.temperature` is of type DOUBLE, not BOOLEAN | SQL line 1, column 27",
+        ),
+        ("SELECT big, abs(device_id) FROM iot", "FB-4002 cannot call abs(STRING) | SQL line 1, column 13"),
+        (
+            "SELECT big, timestamp_seconds(device_id) FROM iot",
+            "FB-4002 timestamp_seconds takes a number, not STRING | SQL line 1, column 13",
+        ),
+        (
+            "SELECT sqrt(big, 1) FROM iot",
+            "FB-4002 cannot call sqrt(BIGINT, BIGINT); it takes sqrt(DOUBLE/FLOAT) | SQL line 1, column 8",
+        ),
+        (
+            "SELECT big, CAST('x' AS INT) y FROM iot",
+            "FB-4002 cannot cast string 'x' to value of INT type | SQL line 1, column 18",
+        ),
+    ] {
+        let text = outcome(sql);
+        assert!(text.starts_with(expected), "{sql}\n  expected {expected}\n  got      {text}");
+    }
+}
+
+#[test]
 fn only_one_select_is_taken() {
     for (sql, part) in [
         ("", "there is no SQL statement"),
@@ -145,7 +237,7 @@ fn wrong_names_are_placed_and_the_nearest_is_offered() {
         ("SELECT range(1, 9) FROM iot", "FB-4002 unknown function `range`"),
         (
             "SELECT CAST(device_id AS STRNG) FROM iot",
-            "FB-4002 unknown type `STRNG` | - | Did you mean `STRING`?",
+            "FB-4002 unknown type `STRNG` | SQL line 1, column 26 | Did you mean `STRING`?",
         ),
         ("SELECT device_id FROM iot WHERE temperature", "FB-4002"),
         ("SELECT upper() FROM iot", "FB-4002"),

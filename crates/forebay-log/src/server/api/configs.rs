@@ -3,7 +3,7 @@
 use super::topics::{Refusal, off_thread};
 use super::{Context, text};
 use crate::LogError;
-use crate::server::NODE_ID;
+use crate::server::{NODE_ID, TOPIC_ID};
 use crate::storage::ConfigEntry;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
@@ -16,6 +16,7 @@ use kafka_protocol::messages::{
     DescribeConfigsRequest, DescribeConfigsResponse, IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse,
 };
+use std::collections::HashSet;
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
@@ -30,14 +31,18 @@ const DELETE: i8 = 1;
 
 /// Answers one DescribeConfigs.
 pub(super) fn describe(cx: &Context, request: DescribeConfigsRequest) -> DescribeConfigsResponse {
-    let results = request.resources.into_iter().map(|resource| {
+    let mut seen = HashSet::new();
+    let mut resources = request.resources;
+    // Each once: an answer for every repetition could be a hundred times as large as the request.
+    resources.retain(|resource| seen.insert((resource.resource_type, resource.resource_name.clone())));
+    let results = resources.into_iter().map(|resource| {
         let answer = DescribeConfigsResult::default().with_resource_type(resource.resource_type);
         let answer = answer.with_resource_name(resource.resource_name.clone());
         match entries(cx, &resource) {
             Ok(entries) => {
                 let is_wanted = |name: &str| match &resource.configuration_keys {
                     Some(keys) => keys.iter().any(|key| key.as_str() == name),
-                    None => true,
+                    None => name != TOPIC_ID,
                 };
                 answer.with_configs(entries.into_iter().filter(|entry| is_wanted(&entry.name)).collect())
             }
@@ -57,7 +62,10 @@ fn entries(
     match resource.resource_type {
         TOPIC => {
             let topic = cx.shared.log.topic(name).ok_or_else(|| LogError::UnknownTopic(name.to_owned()))?;
-            Ok(topic.config.entries(cx.shared.log.options()).into_iter().map(topic_entry).collect())
+            let mut entries = topic.config.entries(cx.shared.log.options());
+            let id = topic.id.to_string();
+            entries.push(ConfigEntry { name: TOPIC_ID, value: id, is_default: true, read_only: true });
+            Ok(entries.into_iter().map(topic_entry).collect())
         }
         BROKER if name.is_empty() || name == NODE_ID.to_string() => Ok(broker_entries(cx)),
         BROKER => Err(Refusal::new(ResponseError::InvalidRequest, format!("the one broker is {NODE_ID}"))),
@@ -106,7 +114,7 @@ pub(super) async fn alter(
         let answer = AlterConfigsResourceResponse::default().with_resource_type(resource.resource_type);
         let answer = answer.with_resource_name(resource.resource_name.clone());
         let owned = cx.clone();
-        responses.push(match off_thread(move || alter_one(&owned, &resource, validate_only)).await {
+        responses.push(match off_thread(&cx, move || alter_one(&owned, &resource, validate_only)).await {
             Ok(()) => answer,
             Err(refusal) => {
                 answer.with_error_code(refusal.error.code()).with_error_message(Some(text(refusal.why)))

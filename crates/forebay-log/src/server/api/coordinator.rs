@@ -1,6 +1,7 @@
 //! FindCoordinator: who looks after a group? We do. After a transaction? Nobody.
 
 use super::{Context, text};
+use crate::quiet::About;
 use crate::server::NODE_ID;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
@@ -11,6 +12,16 @@ const TRANSACTION: i8 = 1;
 /// What a transactional producer is told, wherever it asks first. Of all errors this one stops every client at
 /// once: others make librdkafka try until its time is up and then say "timed out".
 pub(super) const NO_TRANSACTIONS: ResponseError = ResponseError::TransactionalIdAuthorizationFailed;
+
+impl Context {
+    /// Tells whom the error above is for.
+    pub(super) fn warn_of_transactions(&self, transactional_id: &str) {
+        if let Some(untold) = self.shared.quiet.may_tell(About::Refusals) {
+            let remote = self.peer.remote;
+            tracing::warn!(%remote, transactional_id, untold, "refused a transactional producer");
+        }
+    }
+}
 
 /// Answers one FindCoordinator.
 pub(super) fn find(cx: &Context, request: &FindCoordinatorRequest) -> FindCoordinatorResponse {
@@ -27,7 +38,7 @@ pub(super) fn find(cx: &Context, request: &FindCoordinatorRequest) -> FindCoordi
             found.with_host(host).with_port(port)
         }
         TRANSACTION => {
-            tracing::warn!(remote = %cx.peer.remote, transactional_id = %request.key, "refused a transactional producer");
+            cx.warn_of_transactions(&request.key);
             refuse(
                 NO_TRANSACTIONS,
                 "this log has no transactions: leave out transactional.id (enable.idempotence works), or use Apache Kafka",

@@ -11,7 +11,7 @@
 use super::errors::response_error;
 use super::{Call, Context, Outcome};
 use crate::LogError;
-use crate::server::connection::take;
+use crate::quiet::{About, Quiet};
 use crate::server::frame::Frame;
 use crate::storage::{Fetched, Log};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -46,9 +46,10 @@ pub(super) async fn serve(cx: Context, call: Call, request: FetchRequest) -> io:
         let mut memory = None;
         let is_last = Instant::now() >= deadline || cx.peer.closing.is_cancelled();
         if has_data(&plan, &found) {
-            memory = take(&cx.shared.response_memory, max_bytes, options.max_response_memory).await;
-            let (log, wanted) = (cx.shared.log.clone(), plan.clone());
-            found = tokio::task::spawn_blocking(move || read(&log, &wanted, max_bytes)).await?;
+            memory = cx.shared.response_memory.take(max_bytes).await;
+            let (shared, wanted) = (cx.shared.clone(), plan.clone());
+            let reading = move || read(&shared.log, &wanted, max_bytes, &shared.quiet);
+            found = tokio::task::spawn_blocking(reading).await?;
         }
         let bytes: usize = found.iter().flatten().flatten().map(|fetched| fetched.batches.len()).sum();
         let has_error = found.iter().flatten().any(Result::is_err);
@@ -91,7 +92,7 @@ fn has_data(plan: &FetchRequest, peeked: &Found) -> bool {
 }
 
 /// Reads until the answer is full. Blocks.
-fn read(log: &Log, plan: &FetchRequest, max_bytes: usize) -> Found {
+fn read(log: &Log, plan: &FetchRequest, max_bytes: usize, quiet: &Quiet) -> Found {
     let mut room = max_bytes;
     let mut is_first = true;
     let mut found = Found::with_capacity(plan.topics.len());
@@ -104,18 +105,19 @@ fn read(log: &Log, plan: &FetchRequest, max_bytes: usize) -> Found {
                 room = room.saturating_sub(fetched.batches.len());
                 is_first &= fetched.batches.is_empty();
             }
-            partitions.push(fetched.map_err(|error| refused(&topic.topic, wanted.partition, &error)));
+            partitions.push(fetched.map_err(|error| refused(quiet, &topic.topic, wanted.partition, &error)));
         }
         found.push(partitions);
     }
     found
 }
 
-fn refused(topic: &str, partition: i32, error: &LogError) -> ResponseError {
+fn refused(quiet: &Quiet, topic: &str, partition: i32, error: &LogError) -> ResponseError {
     let response = response_error(error);
-    match response {
-        ResponseError::KafkaStorageError => tracing::error!(topic, partition, %error, "read failed"),
-        _ => tracing::debug!(topic, partition, %error, "read refused"),
+    if response != ResponseError::KafkaStorageError {
+        tracing::debug!(topic, partition, %error, "read refused");
+    } else if let Some(untold) = quiet.may_tell(About::Failures) {
+        tracing::error!(topic, partition, %error, untold, "read failed");
     }
     response
 }

@@ -12,6 +12,7 @@ use kafka_protocol::messages::{
     DeleteGroupsRequest, DeleteGroupsResponse, DescribeGroupsRequest, DescribeGroupsResponse, GroupId,
     ListGroupsResponse,
 };
+use std::collections::HashSet;
 
 /// Answers one ListGroups.
 pub(super) fn list(cx: &Context) -> ListGroupsResponse {
@@ -23,7 +24,10 @@ pub(super) fn list(cx: &Context) -> ListGroupsResponse {
 
 /// Answers one DescribeGroups. A group that nobody knows is "Dead", and no error: so the protocol has it.
 pub(super) fn describe(cx: &Context, request: DescribeGroupsRequest) -> DescribeGroupsResponse {
-    let groups = request.groups.into_iter().map(|id| {
+    // Each group once: an answer for every repetition could be a thousand times as large as the request.
+    let mut seen = HashSet::new();
+    let groups = request.groups.into_iter().filter(|id| seen.insert(id.clone()));
+    let groups = groups.map(|id| {
         cx.shared.coordinator.with_group(&id, |group| describe_one(group).with_group_id(id.clone()))
     });
     DescribeGroupsResponse::default().with_groups(groups.collect())

@@ -5,6 +5,7 @@
 
 use super::errors::code;
 use super::{Call, Context, Outcome, Started, text};
+use crate::quiet::About;
 use crate::server::connection::Ended;
 use crate::server::group::{Identity, Join, Joined, Millis, Name, Refused, Reply};
 use bytes::Bytes;
@@ -17,6 +18,9 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 use std::time::Duration;
 use uuid::Uuid;
+
+/// Protocols that one member may offer. Clients offer two or three; each is compared with every other member's.
+const MAX_PROTOCOLS: usize = 32;
 
 /// A rebalance that gives nobody the time to answer would never end.
 const MIN_REBALANCE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -32,7 +36,8 @@ pub(super) fn join(cx: &Context, call: Call, request: JoinGroupRequest) -> Resul
     let fresh_id = format!("{base}-{}", Uuid::new_v4());
     let waits = cx.shared.coordinator.join(&group, join, fresh_id.into());
     let closing = cx.peer.closing.clone();
-    Ok(Started::Later(Box::pin(async move {
+    let call = call.without_text();
+    Ok(Started::Parked(Box::pin(async move {
         let reply = tokio::select! {
             reply = waits => reply,
             () = closing.cancelled() => return Ok(Outcome::Close),
@@ -56,9 +61,17 @@ fn to_join(cx: &Context, call: &Call, request: JoinGroupRequest) -> Result<Join,
     if session < options.min_session_timeout || session > options.max_session_timeout {
         return refuse(ResponseError::InvalidSessionTimeout);
     }
-    let brought: usize = request.protocols.iter().map(|p| p.name.len() + p.metadata.len()).sum();
-    if brought > options.max_member_bytes {
-        tracing::warn!(group = %request.group_id.0, bytes = brought, "refused a member: its metadata is too large");
+    let texts = [&request.group_id.0, &request.member_id, &request.protocol_type];
+    let texts: usize = texts.iter().map(|text| text.len()).sum();
+    let identity =
+        request.group_instance_id.as_ref().or(call.client_id.as_ref()).map_or(0, |text| text.len());
+    let spoken: usize = request.protocols.iter().map(|p| p.name.len() + p.metadata.len()).sum();
+    let brought = texts + identity + spoken;
+    if brought > options.max_member_bytes || request.protocols.len() > MAX_PROTOCOLS {
+        if let Some(untold) = cx.shared.quiet.may_tell(About::Refusals) {
+            let group = &request.group_id.0;
+            tracing::warn!(%group, bytes = brought, untold, "refused a member: its metadata is too large or in too many protocols");
+        }
         return refuse(ResponseError::InvalidRequest);
     }
     let longest = options.max_rebalance_timeout.max(MIN_REBALANCE_TIMEOUT);
@@ -99,7 +112,10 @@ pub(super) fn sync(cx: &Context, call: Call, request: SyncGroupRequest) -> Resul
     let refuse = |error: ResponseError| SyncGroupResponse::default().with_error_code(error.code());
     let brought = request.assignments.iter().map(|given| given.assignment.len()).max().unwrap_or(0);
     if brought > cx.shared.options.max_member_bytes {
-        tracing::warn!(group = %request.group_id.0, bytes = brought, "refused an assignment: it is too large");
+        if let Some(untold) = cx.shared.quiet.may_tell(About::Refusals) {
+            let group = &request.group_id.0;
+            tracing::warn!(%group, bytes = brought, untold, "refused an assignment: it is too large");
+        }
         return call.now(&refuse(ResponseError::InvalidRequest));
     }
     let from = identity(&request.member_id, request.group_instance_id.as_ref(), request.generation_id);
@@ -107,7 +123,8 @@ pub(super) fn sync(cx: &Context, call: Call, request: SyncGroupRequest) -> Resul
         request.assignments.iter().map(|given| (name(&given.member_id), copy(&given.assignment)));
     let waits = cx.shared.coordinator.sync(&request.group_id, &from, assignments.collect());
     let closing = cx.peer.closing.clone();
-    Ok(Started::Later(Box::pin(async move {
+    let call = call.without_text();
+    Ok(Started::Parked(Box::pin(async move {
         let reply = tokio::select! {
             reply = waits => reply,
             () = closing.cancelled() => return Ok(Outcome::Close),

@@ -13,6 +13,7 @@ use kafka_protocol::messages::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
 };
 use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
+use std::collections::HashSet;
 
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
@@ -25,17 +26,21 @@ pub(super) fn begin(cx: &Context, call: Call, request: ListOffsetsRequest) -> Re
     if !needs_files {
         return call.now(&look_up(&log, request));
     }
-    call.later(async move {
-        let found = tokio::task::spawn_blocking(move || look_up(&log, request)).await;
-        found.unwrap_or_default()
-    })
+    let cx = cx.clone();
+    call.later(async move { cx.off_thread(move || look_up(&log, request)).await.unwrap_or_default() })
 }
 
+/// A partition that is asked for twice is refused the second time, as Apache Kafka does: each may cost a look at files.
 fn look_up(log: &Log, request: ListOffsetsRequest) -> ListOffsetsResponse {
+    let mut seen = HashSet::new();
     let topics = request.topics.into_iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|wanted| {
             let answer = ListOffsetsPartitionResponse::default().with_partition_index(wanted.partition_index);
-            match find(log, &topic.name, wanted) {
+            let found = match seen.insert((topic.name.clone(), wanted.partition_index)) {
+                true => find(log, &topic.name, wanted),
+                false => Err(ResponseError::InvalidRequest),
+            };
+            match found {
                 Ok((offset, timestamp)) => answer.with_offset(offset).with_timestamp(timestamp),
                 Err(error) => answer.with_error_code(error.code()).with_offset(-1).with_timestamp(-1),
             }

@@ -3,6 +3,7 @@
 use super::errors::response_error;
 use super::{Context, text};
 use crate::LogError;
+use crate::quiet::About;
 use crate::server::{CLUSTER_ID, NODE_ID};
 use crate::storage::{TopicConfig, TopicInfo};
 use kafka_protocol::ResponseError;
@@ -11,6 +12,7 @@ use kafka_protocol::messages::metadata_response::{
 };
 use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
+use std::collections::HashSet;
 
 impl Context {
     /// Host and port that clients shall dial: as set, else those that this client dialled.
@@ -29,7 +31,10 @@ pub(super) async fn handle(cx: Context, request: MetadataRequest) -> MetadataRes
         None => topics.extend(cx.shared.log.topics().iter().map(describe)),
         Some(wanted) => {
             let may_create = request.allow_auto_topic_creation && cx.shared.options.auto_create_topics;
-            for name in wanted.into_iter().filter_map(|topic| topic.name) {
+            let mut seen = HashSet::new();
+            // Each topic once: an answer for every repetition could be a thousand times as large as the request.
+            let names = wanted.into_iter().filter_map(|topic| topic.name);
+            for name in names.filter(|name| seen.insert(name.clone())) {
                 topics.push(match find(&cx, &name, may_create).await {
                     Ok(topic) => describe(&topic),
                     Err(error) => {
@@ -62,9 +67,7 @@ async fn find(cx: &Context, name: &TopicName, may_create: bool) -> Result<TopicI
         };
     }
     let (owned, topic) = (log.clone(), name.to_string());
-    let created =
-        tokio::task::spawn_blocking(move || owned.create_topic(&topic, partitions, TopicConfig::default()))
-            .await;
+    let created = cx.off_thread(move || owned.create_topic(&topic, partitions, TopicConfig::default())).await;
     match created {
         Ok(Ok(topic)) => {
             tracing::info!(topic = %topic.name, partitions, remote = %cx.peer.remote, "created a topic that a client asked for");
@@ -73,7 +76,9 @@ async fn find(cx: &Context, name: &TopicName, may_create: bool) -> Result<TopicI
         // Another client was quicker.
         Ok(Err(LogError::TopicExists(_))) => log.topic(name).ok_or(ResponseError::UnknownTopicOrPartition),
         Ok(Err(error)) => {
-            tracing::warn!(topic = %name.0, %error, "could not create a topic that a client asked for");
+            if let Some(untold) = cx.shared.quiet.may_tell(About::Failures) {
+                tracing::warn!(topic = %name.0, %error, untold, "could not create a topic that a client asked for");
+            }
             Err(response_error(&error))
         }
         Err(_) => Err(ResponseError::UnknownServerError),

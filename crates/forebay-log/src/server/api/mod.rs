@@ -1,8 +1,9 @@
 //! The requests, one small file per group of them, and the way from a measured request to one under way.
 //!
 //! A request is done **now** if nothing has to be waited for; **later** if it waits for the disk or for other
-//! members of a group, in which case it is begun here and its answer comes in its turn; or **at the head** of the
-//! line (Fetch), where it starts when all earlier answers are out.
+//! members of a group, in which case it is begun here and its answer comes in its turn; **parked** if it may wait long
+//! and keeps nothing of its bytes; or **at the head** of the line (Fetch), where it starts when all earlier answers are
+//! out.
 //!
 //! What must stay true: whatever depends on order (appends of a partition, requests of a group's member) has taken
 //! its place when [`begin`] returns.
@@ -65,12 +66,18 @@ pub(super) type Work = Pin<Box<dyn Future<Output = io::Result<Outcome>> + Send>>
 pub(super) enum Started {
     Now(Outcome),
     Later(Work),
+    Parked(Work),
     AtHead(Work),
 }
 
 impl Call {
     fn answer<T: Encodable>(&self, body: &T) -> io::Result<Outcome> {
         Frame::encode(self.correlation_id, body, self.version).map(Outcome::Answer)
+    }
+
+    /// Lets go of the request's bytes, which the client's name is a part of.
+    fn without_text(self) -> Self {
+        Self { client_id: None, ..self }
     }
 
     fn now<T: Encodable>(&self, body: &T) -> Result<Started, Ended> {
@@ -110,6 +117,22 @@ pub(super) async fn begin(cx: &Context, key: ApiKey, call: Call, body: Bytes) ->
         ApiKey::DescribeConfigs => call.now(&configs::describe(cx, request.decode()?)),
         ApiKey::IncrementalAlterConfigs => call.later(configs::alter(owned, request.decode()?)),
         other => Err(Ended::UnknownApi { key: other as i16 }),
+    }
+}
+
+impl Context {
+    /// Runs what may block for long, in its turn.
+    async fn off_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<T> {
+        let turn = self.shared.slow.clone().acquire_owned().await.map_err(io::Error::other)?;
+        let work = move || {
+            // Also if the one who asked is gone.
+            let _turn = turn;
+            work()
+        };
+        tokio::task::spawn_blocking(work).await.map_err(io::Error::other)
     }
 }
 

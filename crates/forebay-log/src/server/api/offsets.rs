@@ -20,7 +20,7 @@ use kafka_protocol::messages::{
     OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, OffsetFetchRequest,
     OffsetFetchResponse, TopicName,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// Begins one OffsetCommit: allowed now, answered when durable.
 pub(super) fn commit(cx: &Context, call: Call, request: OffsetCommitRequest) -> Result<Started, Ended> {
@@ -145,6 +145,7 @@ pub(super) fn delete(cx: &Context, call: Call, request: OffsetDeleteRequest) -> 
     match cx.shared.coordinator.delete_offsets(&request.group_id, keys.collect()) {
         Err(error) => call.now(&OffsetDeleteResponse::default().with_error_code(error.code())),
         Ok((durable, kept)) => call.later(async move {
+            let kept: HashSet<OffsetKey> = kept.into_iter().collect();
             let written = outcome(durable).await;
             let topics = request.topics.iter().map(|topic| {
                 let partitions = topic.partitions.iter().map(|partition| {

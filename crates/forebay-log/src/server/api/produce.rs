@@ -8,6 +8,7 @@ use super::coordinator::NO_TRANSACTIONS;
 use super::errors::response_error;
 use super::{Call, Context, Outcome, Started};
 use crate::LogError;
+use crate::quiet::About;
 use crate::server::connection::Ended;
 use crate::storage::{Appended, Pending};
 use kafka_protocol::ResponseError;
@@ -33,7 +34,7 @@ pub(super) async fn begin(cx: &Context, call: Call, request: ProduceRequest) -> 
                 (None, None) => Err(ResponseError::InvalidRecord),
                 (None, Some(batches)) => {
                     let submitted = cx.shared.log.submit(&topic.name, partition.index, batches).await;
-                    submitted.map_err(|error| refused(&topic.name, partition.index, &error))
+                    submitted.map_err(|error| refused(cx, &topic.name, partition.index, &error))
                 }
             };
             partitions.push((partition.index, submitted));
@@ -44,22 +45,25 @@ pub(super) async fn begin(cx: &Context, call: Call, request: ProduceRequest) -> 
         let all_queued =
             queued.iter().all(|(_, partitions)| partitions.iter().all(|(_, submitted)| submitted.is_ok()));
         if !all_queued {
-            tracing::warn!(remote = %cx.peer.remote, "an append with acks=0 was refused, its connection is closed");
+            if let Some(untold) = cx.shared.quiet.may_tell(About::Refusals) {
+                let remote = cx.peer.remote;
+                tracing::warn!(%remote, untold, "an append with acks=0 was refused, its connection is closed");
+            }
             return Ok(Started::Now(Outcome::Close));
         }
         return Ok(Started::Now(Outcome::Silence));
     }
-    call.later(finish(queued))
+    call.later(finish(cx.clone(), queued))
 }
 
 /// Everything is queued already, so waiting for one after the other is waiting for all at once.
-async fn finish(queued: Queued) -> ProduceResponse {
+async fn finish(cx: Context, queued: Queued) -> ProduceResponse {
     let mut topics = Vec::with_capacity(queued.len());
     for (name, partitions) in queued {
         let mut answers = Vec::with_capacity(partitions.len());
         for (index, submitted) in partitions {
             let appended = match submitted {
-                Ok(pending) => pending.done().await.map_err(|error| refused(&name, index, &error)),
+                Ok(pending) => pending.done().await.map_err(|error| refused(&cx, &name, index, &error)),
                 Err(error) => Err(error),
             };
             answers.push(answer(index, appended));
@@ -84,13 +88,12 @@ fn answer(index: i32, appended: Result<Appended, ResponseError>) -> PartitionPro
     }
 }
 
-fn refused(topic: &TopicName, partition: i32, error: &LogError) -> ResponseError {
+fn refused(cx: &Context, topic: &TopicName, partition: i32, error: &LogError) -> ResponseError {
     let response = response_error(error);
-    match response {
-        ResponseError::KafkaStorageError => {
-            tracing::error!(topic = %topic.0, partition, %error, "append failed")
-        }
-        _ => tracing::debug!(topic = %topic.0, partition, %error, "append refused"),
+    if response != ResponseError::KafkaStorageError {
+        tracing::debug!(topic = %topic.0, partition, %error, "append refused");
+    } else if let Some(untold) = cx.shared.quiet.may_tell(About::Failures) {
+        tracing::error!(topic = %topic.0, partition, %error, untold, "append failed");
     }
     response
 }

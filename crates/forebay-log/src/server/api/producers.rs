@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::coordinator::NO_TRANSACTIONS;
+use crate::quiet::About;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse};
 
@@ -12,7 +13,7 @@ pub(super) async fn init(cx: Context, request: InitProducerIdRequest) -> InitPro
         refusal.with_producer_id((-1).into()).with_producer_epoch(-1)
     };
     if let Some(transactional_id) = &request.transactional_id {
-        tracing::warn!(remote = %cx.peer.remote, transactional_id = %transactional_id.0, "refused a transactional producer");
+        cx.warn_of_transactions(transactional_id);
         return refuse(NO_TRANSACTIONS);
     }
     let log = cx.shared.log.clone();
@@ -21,7 +22,9 @@ pub(super) async fn init(cx: Context, request: InitProducerIdRequest) -> InitPro
             InitProducerIdResponse::default().with_producer_id(id.into()).with_producer_epoch(epoch)
         }
         Ok(Err(error)) => {
-            tracing::error!(%error, "no producer id could be given out");
+            if let Some(untold) = cx.shared.quiet.may_tell(About::Failures) {
+                tracing::error!(%error, untold, "no producer id could be given out");
+            }
             refuse(ResponseError::CoordinatorLoadInProgress)
         }
         Err(error) => {

@@ -36,9 +36,10 @@ impl From<LogError> for Refusal {
 
 /// Runs a change of the log's topics where it may block.
 pub(super) async fn off_thread<T: Send + 'static>(
+    cx: &Context,
     change: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Refusal> {
-    let changed = tokio::task::spawn_blocking(change).await;
+    let changed = cx.off_thread(change).await;
     changed.unwrap_or_else(|error| Err(Refusal::new(ResponseError::UnknownServerError, error.to_string())))
 }
 
@@ -49,7 +50,7 @@ pub(super) async fn create(cx: Context, request: CreateTopicsRequest) -> CreateT
     for topic in request.topics {
         let name = topic.name.clone();
         let owned = cx.clone();
-        let created = off_thread(move || create_one(&owned, &topic, validate_only)).await;
+        let created = off_thread(&cx, move || create_one(&owned, &topic, validate_only)).await;
         let answer = CreatableTopicResult::default().with_name(name);
         results.push(match created {
             Ok(()) => answer,
@@ -108,7 +109,7 @@ pub(super) async fn delete(cx: Context, request: DeleteTopicsRequest) -> DeleteT
     let mut results = Vec::with_capacity(request.topic_names.len());
     for name in request.topic_names {
         let (log, topic) = (cx.shared.log.clone(), name.to_string());
-        let deleted = off_thread(move || Ok(log.delete_topic(&topic)?)).await;
+        let deleted = off_thread(&cx, move || Ok(log.delete_topic(&topic)?)).await;
         let answer = DeletableTopicResult::default().with_name(Some(name.clone()));
         results.push(match deleted {
             Ok(()) => {
@@ -132,7 +133,7 @@ pub(super) async fn create_partitions(
     for topic in request.topics {
         let name = topic.name.clone();
         let owned = cx.clone();
-        let extended = off_thread(move || extend_one(&owned, &topic, validate_only)).await;
+        let extended = off_thread(&cx, move || extend_one(&owned, &topic, validate_only)).await;
         let answer = CreatePartitionsTopicResult::default().with_name(name);
         results.push(match extended {
             Ok(()) => answer,

@@ -24,6 +24,22 @@ pub(crate) struct Join {
     pub(crate) protocols: Vec<(Name, Bytes)>,
 }
 
+/// What a member takes beside texts and metadata, about.
+const MEMBER_BYTES: usize = 512;
+
+impl Join {
+    /// Bytes that a member made of it will take.
+    pub(super) fn bytes(&self) -> usize {
+        let instance = self.instance.as_ref().map_or(0, |name| name.len());
+        let texts = self.member_id.len() + instance + self.client_id.len();
+        MEMBER_BYTES + texts + spoken(&self.protocols)
+    }
+}
+
+fn spoken(protocols: &[(Name, Bytes)]) -> usize {
+    protocols.iter().map(|(name, metadata)| name.len() + metadata.len()).sum()
+}
+
 /// One member, as the group remembers it.
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
@@ -86,6 +102,13 @@ impl Member {
     pub(crate) fn metadata(&self, protocol: &str) -> Bytes {
         let spoken = self.protocols.iter().find(|(name, _)| name.as_ref() == protocol);
         spoken.map(|(_, metadata)| metadata.clone()).unwrap_or_default()
+    }
+
+    /// Bytes that it takes, with what it brought and was given.
+    pub(super) fn bytes(&self) -> usize {
+        let instance = self.instance.as_ref().map_or(0, |name| name.len());
+        let texts = self.id.len() + instance + self.client_id.len();
+        MEMBER_BYTES + texts + spoken(&self.protocols) + self.assignment.len()
     }
 
     fn speaks(&self, protocol: &str) -> bool {

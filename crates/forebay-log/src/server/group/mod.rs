@@ -4,6 +4,7 @@
 //!  state.rs + rebalance.rs   one group as a pure machine: (request, time) → answers, for the holders of tickets
 //!  member.rs                 a member, and the protocol that all members speak
 //!  offsets.rs                committed offsets: written one batch after the other, shown once durable
+//!  admin.rs                  groups as people look at them and remove them
 //!  mod.rs                    all groups, whose requests wait, and the clock
 //! ```
 //!
@@ -14,6 +15,7 @@
 //! the checks of a commit and its place in the queue of writes are taken under one lock, so that commits of one
 //! group become durable in the order in which they were allowed.
 
+mod admin;
 mod member;
 mod offsets;
 mod rebalance;
@@ -27,6 +29,7 @@ pub(crate) use state::{Group, Identity, Limits, Phase};
 
 use super::ServerOptions;
 use crate::LogError;
+use crate::quiet::Quiet;
 use crate::storage::GroupStore;
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
@@ -92,6 +95,7 @@ pub(crate) struct Coordinator {
     started: Instant,
     limits: Limits,
     max_groups: usize,
+    max_memory: usize,
 }
 
 #[derive(Debug, Default)]
@@ -118,13 +122,14 @@ impl Coordinator {
             started: Instant::now(),
             limits,
             max_groups: options.max_groups,
+            max_memory: options.max_group_memory,
         };
         (coordinator, OffsetWriter { queue, store })
     }
 
     /// Lets time pass for all groups and writes offsets, until `stop`. What is queued by then is still written.
-    pub(crate) async fn run(&self, writer: OffsetWriter, stop: CancellationToken) {
-        tokio::join!(self.watch_time(&stop), writer.run(&stop, |written| self.show(written)));
+    pub(crate) async fn run(&self, writer: OffsetWriter, quiet: &Quiet, stop: CancellationToken) {
+        tokio::join!(self.watch_time(&stop), writer.run(&stop, quiet, |written| self.show(written)));
     }
 
     async fn watch_time(&self, stop: &CancellationToken) {
@@ -162,8 +167,15 @@ impl Coordinator {
     pub(crate) fn join(&self, group: &str, join: Join, fresh_id: Name) -> oneshot::Receiver<Reply> {
         let (answer, waits) = oneshot::channel();
         let mut groups = self.groups.lock();
-        if !groups.has_room_for(group, self.max_groups) {
-            let refused = Refused { error: ResponseError::PolicyViolation, member_id: join.member_id };
+        let error = if !groups.has_room_for(group, self.max_groups) {
+            Some(ResponseError::PolicyViolation)
+        } else if !groups.has_memory_for(groups.growth(group, &join), self.max_memory) {
+            Some(ResponseError::GroupMaxSizeReached)
+        } else {
+            None
+        };
+        if let Some(error) = error {
+            let refused = Refused { error, member_id: join.member_id };
             let _ = answer.send(Reply::Join(Err(refused)));
             return waits;
         }
@@ -184,6 +196,11 @@ impl Coordinator {
     ) -> oneshot::Receiver<Reply> {
         let (answer, waits) = oneshot::channel();
         let mut groups = self.groups.lock();
+        let brought = assignments.iter().map(|(_, assignment)| assignment.len()).sum();
+        if !groups.has_memory_for(brought, self.max_memory) {
+            let _ = answer.send(Reply::Sync(Err(ResponseError::GroupMaxSizeReached)));
+            return waits;
+        }
         let ticket = groups.ticket(answer);
         match groups.by_id.get_mut(group) {
             Some(found) => found.sync(from, assignments, ticket, self.now()),
@@ -228,59 +245,6 @@ impl Coordinator {
         Ok(self.write(group.into(), entries))
     }
 
-    /// Queues the removal of everything that is known of a group without members.
-    pub(crate) fn delete(&self, group: &str) -> Result<Durable, ResponseError> {
-        let mut groups = self.groups.lock();
-        if groups.by_id.get(group).is_some_and(|found| found.phase() != Phase::Empty) {
-            return Err(ResponseError::NonEmptyGroup);
-        }
-        let was_there = groups.by_id.remove(group).is_some();
-        let keys: Vec<OffsetKey> =
-            groups.committed.get(group).map(|offsets| offsets.keys().cloned().collect()).unwrap_or_default();
-        if keys.is_empty() && !was_there {
-            return Err(ResponseError::GroupIdNotFound);
-        }
-        Ok(self.write(group.into(), keys.into_iter().map(|key| (key, None)).collect()))
-    }
-
-    /// Queues the removal of some offsets; topics that a member reads are refused one by one.
-    pub(crate) fn delete_offsets(
-        &self,
-        group: &str,
-        keys: Vec<OffsetKey>,
-    ) -> Result<(Durable, Vec<OffsetKey>), ResponseError> {
-        let groups = self.groups.lock();
-        let found = groups.by_id.get(group).filter(|found| found.phase() != Phase::Empty);
-        if found.is_none() && !groups.committed.contains_key(group) {
-            return Err(ResponseError::GroupIdNotFound);
-        }
-        let subscribed = match found {
-            None => Vec::new(),
-            Some(found) if found.protocol_type() == "consumer" => {
-                let subscription =
-                    |member: &member::Member| offsets::subscribed(&member.metadata(found.protocol()));
-                found.members().iter().flat_map(subscription).collect()
-            }
-            Some(_) => return Err(ResponseError::NonEmptyGroup),
-        };
-        let (kept, gone): (Vec<_>, Vec<_>) =
-            keys.into_iter().partition(|key| subscribed.contains(&key.topic));
-        Ok((self.write(group.into(), gone.into_iter().map(|key| (key, None)).collect()), kept))
-    }
-
-    /// Queues the removal of what all groups committed for a topic that is no more: one of the same name begins
-    /// at offset 0 again.
-    pub(crate) fn forget_topic(&self, topic: &str) {
-        let groups = self.groups.lock();
-        for (group, offsets) in &groups.committed {
-            let of_topic = offsets.keys().filter(|key| key.topic.as_ref() == topic);
-            let entries: Vec<_> = of_topic.map(|key| (key.clone(), None)).collect();
-            if !entries.is_empty() {
-                drop(self.write(group.clone(), entries));
-            }
-        }
-    }
-
     /// The caller holds the lock on the groups: that makes the order.
     fn write(&self, group: Name, entries: Vec<(OffsetKey, Option<Committed>)>) -> Durable {
         let (done, durable) = oneshot::channel();
@@ -310,24 +274,6 @@ impl Coordinator {
         self.groups.lock().committed.get(group).cloned().unwrap_or_default()
     }
 
-    /// Ids and protocol types of all groups, also of those that only have offsets.
-    pub(crate) fn list(&self) -> BTreeMap<Name, String> {
-        let groups = self.groups.lock();
-        let offsets_only = groups.committed.keys().map(|id| (id.clone(), String::new()));
-        let alive = groups.by_id.iter().map(|(id, group)| (id.clone(), group.protocol_type().to_owned()));
-        offsets_only.chain(alive).collect()
-    }
-
-    /// Shows one group to `look`; a group that only has offsets is shown as an empty one.
-    pub(crate) fn with_group<T>(&self, group: &str, look: impl FnOnce(Option<&Group>) -> T) -> T {
-        let groups = self.groups.lock();
-        match groups.by_id.get(group) {
-            Some(found) => look(Some(found)),
-            None if groups.committed.contains_key(group) => look(Some(&Group::new(self.limits))),
-            None => look(None),
-        }
-    }
-
     /// After a request: hands out answers, drops what is empty, and has the time looked at anew.
     fn settle(&self, groups: &mut Groups, group: &str) {
         if let Some(found) = groups.by_id.get_mut(group) {
@@ -345,6 +291,18 @@ impl Groups {
     fn has_room_for(&self, group: &str, max_groups: usize) -> bool {
         let is_known = self.by_id.contains_key(group) || self.committed.contains_key(group);
         is_known || self.by_id.len().max(self.committed.len()) < max_groups
+    }
+
+    /// Bytes by which a join makes a group larger: none for a member that comes back as it was.
+    fn growth(&self, group: &str, join: &Join) -> usize {
+        let members = self.by_id.get(group).map_or(&[][..], |found| found.members());
+        let member = members.iter().find(|member| member.id == join.member_id);
+        join.bytes().saturating_sub(member.map_or(0, member::Member::bytes))
+    }
+
+    /// Counted anew each time: members join seldom, and a sum that is kept can go wrong.
+    fn has_memory_for(&self, more: usize, most: usize) -> bool {
+        more == 0 || self.by_id.values().map(Group::bytes).sum::<usize>().saturating_add(more) <= most
     }
 
     fn ticket(&mut self, answer: oneshot::Sender<Reply>) -> Ticket {

@@ -9,11 +9,12 @@
 
 use super::Name;
 use crate::LogError;
+use crate::quiet::{About, Quiet};
 use crate::server::shape::{Shape, measure};
 use crate::storage::GroupStore;
 use bytes::{Buf, Bytes};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -58,7 +59,12 @@ pub(crate) struct OffsetWriter {
 
 impl OffsetWriter {
     /// Writes until `stop`, and then what is left. `show` sees what became durable before its senders hear of it.
-    pub(super) async fn run(mut self, stop: &CancellationToken, show: impl Fn(&[OffsetWrite])) {
+    pub(super) async fn run(
+        mut self,
+        stop: &CancellationToken,
+        quiet: &Quiet,
+        show: impl Fn(&[OffsetWrite]),
+    ) {
         let mut writes = Vec::new();
         loop {
             let received = tokio::select! {
@@ -72,15 +78,17 @@ impl OffsetWriter {
             if received == 0 {
                 return;
             }
-            let result = self.write(&writes).await;
-            match &result {
-                Ok(()) => show(&writes),
-                Err(error) => tracing::error!(%error, "committed offsets could not be written"),
+            let mut result = self.write(&writes).await;
+            let is_too_much =
+                matches!(result, Err(LogError::BatchTooLarge { .. } | LogError::LimitReached { .. }));
+            if writes.len() > 1 && is_too_much {
+                // One that is too large must not fail those that came with it.
+                for write in std::mem::take(&mut writes) {
+                    result = self.write(std::slice::from_ref(&write)).await;
+                    settle(vec![write], &result, quiet, &show);
+                }
             }
-            for write in writes.drain(..) {
-                // Who closed its connection does not listen any more.
-                let _ = write.done.send(result.clone());
-            }
+            settle(std::mem::take(&mut writes), &result, quiet, &show);
         }
     }
 
@@ -98,6 +106,27 @@ impl OffsetWriter {
         let store = self.store.clone();
         let written = tokio::task::spawn_blocking(move || store.put_batch(&entries)).await;
         written.unwrap_or(Err(LogError::Closed))
+    }
+}
+
+/// Shows what became durable, and answers those who wait for it.
+fn settle(
+    writes: Vec<OffsetWrite>,
+    result: &Result<(), LogError>,
+    quiet: &Quiet,
+    show: impl Fn(&[OffsetWrite]),
+) {
+    match result {
+        Ok(()) => show(&writes),
+        Err(error) => {
+            if let Some(untold) = quiet.may_tell(About::Failures) {
+                tracing::error!(%error, untold, "committed offsets could not be written");
+            }
+        }
+    }
+    for write in writes {
+        // Who closed its connection does not listen any more.
+        let _ = write.done.send(result.clone());
     }
 }
 
@@ -126,23 +155,28 @@ fn encode_value(committed: &Committed) -> Vec<u8> {
     serde_json::to_vec(committed).unwrap_or_default()
 }
 
-/// The topics of a consumer's subscription, from the metadata it joined with; none if it is not understood.
-pub(super) fn subscribed(metadata: &Bytes) -> Vec<Name> {
+/// Those of some topics that a consumer subscribed to, by the metadata it joined with; none if it is not understood.
+pub(super) fn subscribed(metadata: &Bytes, of: &HashSet<&str>) -> HashSet<Name> {
     const HEAD: &[Shape] = &[Shape::Fixed(2), Shape::Array(&[Shape::Text])];
-    let Ok(_) = measure(HEAD, metadata, 100_000) else { return Vec::new() };
+    let mut found = HashSet::new();
+    let Ok(_) = measure(HEAD, metadata, 100_000) else { return found };
     let mut rest = metadata.clone();
     rest.advance(2);
-    let mut topics = Vec::new();
     for _ in 0..rest.get_i32().max(0) {
         let len = usize::try_from(rest.get_i16()).unwrap_or(0);
-        topics.push(String::from_utf8_lossy(&rest.split_to(len)).into());
+        let topic = rest.split_to(len);
+        if let Some(topic) = std::str::from_utf8(&topic).ok().and_then(|topic| of.get(topic)) {
+            found.insert(Name::from(*topic));
+        }
     }
-    topics
+    found
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::{Clock, Log, LogOptions};
+    use forebay_storage::Door;
 
     #[test]
     fn keys_and_values_come_back() {
@@ -154,10 +188,41 @@ mod tests {
         assert_eq!(serde_json::from_slice::<Committed>(&encode_value(&committed)).unwrap(), committed);
     }
 
+    #[tokio::test]
+    async fn a_commit_that_is_too_large_fails_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = Log::open(LogOptions::new(dir.path()), Door::new()).unwrap();
+        let (writes, queue) = mpsc::unbounded_channel();
+        let mut answers = Vec::new();
+        for size in [1, 17 << 20, 2] {
+            let committed =
+                Committed { offset: 1, leader_epoch: -1, metadata: Some("x".repeat(size)), committed_at: 1 };
+            let key = OffsetKey { topic: "t".into(), partition: 0 };
+            let (done, answer) = oneshot::channel();
+            let entries = vec![(key, Some(committed))];
+            writes.send(OffsetWrite { group: format!("g{size}").into(), entries, done }).unwrap();
+            answers.push(answer);
+        }
+        drop(writes);
+        let writer = OffsetWriter { queue, store: log.group_store() };
+        let shown = std::sync::atomic::AtomicUsize::new(0);
+        let count = |written: &[OffsetWrite]| {
+            shown.fetch_add(written.len(), std::sync::atomic::Ordering::SeqCst);
+        };
+        writer.run(&CancellationToken::new(), &Quiet::new(Clock::system()), count).await;
+        let mut codes = Vec::new();
+        for answer in answers {
+            codes.push(answer.await.unwrap().is_ok());
+        }
+        assert_eq!(codes, [true, false, true]);
+        assert_eq!((shown.into_inner(), load(&log.group_store()).len()), (2, 2));
+    }
+
     #[test]
     fn subscriptions_are_read_and_garbage_is_none() {
         let metadata = Bytes::from_static(&[0, 1, 0, 0, 0, 2, 0, 1, b'a', 0, 2, b'b', b'c', 9, 9]);
-        assert_eq!(subscribed(&metadata), ["a".into(), "bc".into()] as [Name; 2]);
-        assert!(subscribed(&Bytes::from_static(&[0, 1, 0x7f, 0xff, 0xff, 0xff])).is_empty());
+        let asked = HashSet::from(["bc", "d"]);
+        assert_eq!(subscribed(&metadata, &asked), HashSet::from(["bc".into()] as [Name; 1]));
+        assert!(subscribed(&Bytes::from_static(&[0, 1, 0x7f, 0xff, 0xff, 0xff]), &asked).is_empty());
     }
 }

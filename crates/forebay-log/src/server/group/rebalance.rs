@@ -9,6 +9,7 @@ use super::state::{Group, Phase};
 use super::{Assigned, Millis, Name, Refused, Reply};
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
+use std::collections::HashMap;
 
 impl Group {
     /// Starts a rebalance. Members that wait for an assignment are sent back to join.
@@ -89,8 +90,9 @@ impl Group {
 
     /// The leader has spoken: everybody gets its share, who was forgotten an empty one.
     pub(super) fn settle(&mut self, assignments: Vec<(Name, Bytes)>, now: Millis) {
-        for (member_id, assignment) in assignments {
-            if let Some(member) = self.members.iter_mut().find(|member| member.id == member_id) {
+        let mut assignments: HashMap<Name, Bytes> = assignments.into_iter().collect();
+        for member in &mut self.members {
+            if let Some(assignment) = assignments.remove(&member.id) {
                 member.assignment = assignment;
             }
         }

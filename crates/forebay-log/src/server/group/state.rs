@@ -46,6 +46,9 @@ impl Phase {
     }
 }
 
+/// What a promised id takes beside its text.
+const PROMISE_BYTES: usize = 64;
+
 /// The limits of a group; from the server's options.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -338,6 +341,12 @@ impl Group {
     /// The protocol of the current generation; empty without one.
     pub(crate) fn protocol(&self) -> &str {
         self.protocol.as_deref().unwrap_or_default()
+    }
+
+    /// Bytes that its members brought and were given, and that its promised ids take.
+    pub(super) fn bytes(&self) -> usize {
+        let promised: usize = self.promised.iter().map(|(id, _)| PROMISE_BYTES + id.len()).sum();
+        promised + self.members.iter().map(Member::bytes).sum::<usize>()
     }
 
     /// Nothing would be lost with it: no members, no promised ids.

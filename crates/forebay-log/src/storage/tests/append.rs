@@ -29,6 +29,17 @@ async fn offsets_follow_and_reads_give_back_what_came() {
     assert!(matches!(log.read("u", 0, 0, 1, true), Err(LogError::UnknownTopic(_))));
 }
 
+#[tokio::test]
+async fn the_rest_of_a_full_answer_costs_no_read() {
+    let fixture = Fixture::new();
+    let log = fixture.with_topic();
+    append(&log, batch(5, &["a"])).await.unwrap();
+    std::fs::remove_file(fixture.partition().join("00000000000000000000.log")).unwrap();
+    let fetched = log.read("t", 0, 0, 0, false).unwrap();
+    assert_eq!((fetched.batches.len(), fetched.high_watermark), (0, 1));
+    assert!(log.read("t", 0, 0, 0, true).is_err());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn concurrent_appends_keep_each_callers_order_and_share_syncs() {
     let fixture = Fixture::new();

@@ -8,29 +8,29 @@ use std::process::{Command, Output};
 
 use super::*;
 
-const DIR: &str = "FOREBAY_TEST_DIR";
+pub(super) const DIR: &str = "FOREBAY_TEST_DIR";
 
 /// Runs a child's part in a process that meets the given faults.
-fn child(name: &str, dir: &Path, faults: &[(&str, &str)]) -> Output {
+pub(super) fn child(name: &str, dir: &Path, faults: &[(&str, &str)]) -> Output {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", &format!("storage::tests::faults::{name}"), "--nocapture", "--ignored"]);
+    command.args(["--exact", &format!("storage::tests::{name}"), "--nocapture", "--ignored"]);
     command.env(DIR, dir).envs(faults.iter().copied());
     command.output().unwrap()
 }
 
 /// The values that the child saw acknowledged.
-fn acknowledged(output: &Output) -> Vec<String> {
+pub(super) fn acknowledged(output: &Output) -> Vec<String> {
     let text = String::from_utf8_lossy(&output.stdout);
     text.lines().filter_map(|line| line.strip_prefix("ack ")).map(str::to_owned).collect()
 }
 
-fn child_log() -> Option<(PathBuf, Log)> {
+pub(super) fn child_log() -> Option<(PathBuf, Log)> {
     let dir = PathBuf::from(std::env::var_os(DIR)?);
     let log = Log::open(LogOptions { segment_bytes: 4096, ..LogOptions::new(&dir) }, Door::new()).unwrap();
     Some((dir, log))
 }
 
-fn open(dir: &Path) -> Log {
+pub(super) fn open(dir: &Path) -> Log {
     Log::open(LogOptions { segment_bytes: 4096, ..LogOptions::new(dir) }, Door::new()).unwrap()
 }
 
@@ -62,7 +62,7 @@ fn a_power_cut_around_an_append_loses_nothing_acknowledged() {
             for hit in [1, 2, 40, 3] {
                 let at = format!("{point}:{hit}");
                 let faults = [("FOREBAY_KILL_AT", at.as_str()), ("FOREBAY_KILL_MODE", mode)];
-                let output = child("child_appends_until_it_dies", dir.path(), &faults);
+                let output = child("faults::child_appends_until_it_dies", dir.path(), &faults);
                 assert!(!output.status.success(), "it was to die at {at}");
                 promised.extend(acknowledged(&output));
                 let log = open(dir.path());
@@ -89,7 +89,7 @@ fn a_missing_fsync_is_noticed_by_the_test_above() {
         ("FOREBAY_KILL_MODE", "lose"),
         ("FOREBAY_SKIP_SYNC", ".log"),
     ];
-    let output = child("child_appends_until_it_dies", dir.path(), &faults);
+    let output = child("faults::child_appends_until_it_dies", dir.path(), &faults);
     let promised = acknowledged(&output);
     assert_eq!(promised.len(), 39);
     assert!(values(&open(dir.path())).len() < promised.len());
@@ -121,7 +121,7 @@ fn a_full_disk_refuses_and_works_again_when_there_is_room() {
     let room = dir.path().join("room");
     // The segment's creation is the first write, then each append.
     let faults = [("FOREBAY_FAULT", "enospc:.log:5"), ("FOREBAY_FAULT_UNTIL", room.to_str().unwrap())];
-    let output = child("child_meets_a_full_disk", dir.path(), &faults);
+    let output = child("faults::child_meets_a_full_disk", dir.path(), &faults);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     assert!(String::from_utf8_lossy(&output.stdout).contains("done"));
     assert_eq!(values(&open(dir.path())), ["0", "1", "2", "3", "4", "5"]);
@@ -150,7 +150,7 @@ fn a_failed_fsync_is_final_until_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let mended = dir.path().join("mended");
     let faults = [("FOREBAY_FAULT", "eio:.log:4"), ("FOREBAY_FAULT_UNTIL", mended.to_str().unwrap())];
-    let output = child("child_meets_a_failing_fsync", dir.path(), &faults);
+    let output = child("faults::child_meets_a_failing_fsync", dir.path(), &faults);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     assert!(String::from_utf8_lossy(&output.stdout).contains("done"));
     let log = open(dir.path());

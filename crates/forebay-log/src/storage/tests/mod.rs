@@ -2,6 +2,8 @@
 
 mod append;
 #[cfg(feature = "faults")]
+mod durable;
+#[cfg(feature = "faults")]
 mod faults;
 mod hostile;
 mod restart;

@@ -21,6 +21,7 @@ async fn a_torn_tail_is_cut_at_every_byte_and_nothing_else_is() {
         assert_eq!(values(&log), expected, "cut at {cut}");
         let next = append(&log, batch(1, &["e"])).await.unwrap();
         assert_eq!(next, expected.len() as i64);
+        assert_eq!(read_from(&log, next, 1 << 20), [(next, "e".to_owned())], "cut at {cut}");
     }
 }
 

@@ -93,3 +93,15 @@ async fn idle_producers_are_forgotten() {
     log.retain();
     append(&log, numbered(3, 0, 9, 1)).await.unwrap();
 }
+
+#[tokio::test]
+async fn too_many_producers_push_out_the_longest_idle() {
+    let fixture = Fixture::new();
+    let log = Log::open(LogOptions { max_producers: 3, ..fixture.options() }, Door::new()).unwrap();
+    log.create_topic("t", 1, TopicConfig::default()).unwrap();
+    for id in 0..7 {
+        append(&log, numbered(id, 0, 0, 1)).await.unwrap();
+    }
+    assert!(append(&log, numbered(6, 0, 9, 1)).await.is_err());
+    append(&log, numbered(0, 0, 9, 1)).await.unwrap();
+}

@@ -197,23 +197,39 @@ async fn new_columns_come_with_merge_schema_only() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_written_leaves_no_table() {
-    for (options, batch, words) in [
-        (vec![("partitionBy", "nope")], rows(0..0), "nope"),
-        (vec![("partitionBy", "id,name")], rows(0..0), "every column"),
-        (vec![], table_of(vec![("t", Arc::new(Time64MicrosecondArray::from(vec![1])))]), "Time64"),
-        (vec![], table_of(vec![("a", Arc::new(NullArray::new(1)))]), "Null"),
+    let with_bytes = || {
+        let bytes = arrow::array::BinaryArray::from(vec![&b"x"[..]]);
+        table_of(vec![("b", Arc::new(bytes) as ArrayRef), ("id", Arc::new(Int64Array::from(vec![1])))])
+    };
+    for (options, batch, code, words) in [
+        (vec![("partitionBy", "nmae")], rows(0..0), &codes::BAD_VALUE, "nmae"),
+        (vec![("partitionBy", "id,name")], rows(0..0), &codes::BAD_VALUE, "every column"),
+        (vec![("partitionBy", "id, ID")], rows(0..0), &codes::BAD_VALUE, "twice"),
+        (vec![("partitionBy", "b")], with_bytes(), &codes::BAD_VALUE, "binary"),
+        (
+            vec![],
+            table_of(vec![("t", Arc::new(Time64MicrosecondArray::from(vec![1])))]),
+            &codes::SINK_SCHEMA,
+            "Time64",
+        ),
+        (vec![], table_of(vec![("a", Arc::new(NullArray::new(1)))]), &codes::SINK_SCHEMA, "Null"),
     ] {
         let lake = Lake::new(&options);
         let error = lake.sink().open(batch.schema()).await.unwrap_err();
-        assert_eq!(error.code(), &codes::SINK_SCHEMA);
+        assert_eq!(error.code(), code);
         assert!(error.message().contains(words), "{error}");
         assert!(!lake.root().exists());
+        let checked = lake.sink().check(&batch.schema()).unwrap_err();
+        assert_eq!(checked.message(), error.message(), "told when the file is validated, too");
     }
+    let error = Lake::new(&[("partitionBy", "nmae")]).sink().check(&rows_schema()).unwrap_err();
+    assert!(error.hint().contains("Did you mean `name`?"), "{error:?}");
     let lake = Lake::new(&[]);
     lake.opened(&rows_schema()).await;
     let other = Lake { options: vec![("partitionBy", "name".into())], ..lake };
     let error = other.sink().open(rows_schema()).await.unwrap_err();
     assert!(error.message().contains("partitioned in another way"), "{error}");
+    assert!(!error.hint().contains("mergeSchema") && error.hint().contains("`path`"), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -36,8 +36,13 @@ async fn child() {
 }
 
 fn run_child(lake: &Lake, environment: &[(&str, &str)]) -> ExitStatus {
+    run_test(CHILD, lake, environment)
+}
+
+/// Runs a test of this binary as a process of its own, which may die.
+pub(super) fn run_test(name: &str, lake: &Lake, environment: &[(&str, &str)]) -> ExitStatus {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", CHILD, "--nocapture"]).env("FOREBAY_TEST_LAKE", lake.dir.path());
+    command.args(["--exact", name, "--nocapture"]).env("FOREBAY_TEST_LAKE", lake.dir.path());
     command.envs(environment.iter().copied());
     command.output().unwrap().status
 }
@@ -67,6 +72,19 @@ async fn death_at_any_point_loses_nothing_and_repeats_nothing() {
         }
     }
     assert!(deaths >= 12, "only {deaths} deaths");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_epoch_that_is_seen_is_made_durable_before_it_counts_as_written() {
+    if !FAULTS_BUILT_IN {
+        return;
+    }
+    let lake = Lake::new(&[]);
+    assert!(run_child(&lake, &[]).success());
+    // All epochs are there. Their writer may have died between link and fsync, so the next one syncs the folder itself.
+    assert!(run_child(&lake, &[("FOREBAY_FAULT", "eio:_delta_log")]).success());
+    let told = std::fs::read_to_string(lake.dir.path().join("error")).unwrap_or_default();
+    assert_eq!(told, format!("fatal {}", codes::STORAGE.id));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,6 +22,7 @@ mod cost;
 mod deaths;
 mod others;
 mod readers;
+mod runs;
 mod upkeep;
 
 /// A folder for one table.
@@ -132,6 +133,12 @@ async fn write(sink: &mut DeltaSink, number: u64, lanes: Vec<Vec<RecordBatch>>) 
         parts.push(writer.finish().await?);
     }
     sink.commit(&epoch(number), parts).await.map(Some)
+}
+
+/// Does what is due and waits for it.
+async fn tidied(sink: &mut DeltaSink) {
+    sink.tidy().await.unwrap();
+    sink.settle().await;
 }
 
 fn table_of(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {

@@ -58,6 +58,85 @@ async fn our_own_epoch_in_a_version_that_came_first_stops_the_commit() {
     assert!(write(&mut zombie, 0, vec![vec![rows(0..10)]]).await.unwrap().is_none());
 }
 
+/// Twelve epochs, and the table as delta-rs knew it then.
+async fn twelve_small_files(lake: &Lake) -> (DeltaSink, deltalake_core::DeltaTable) {
+    let mut sink = lake.opened(&rows_schema()).await;
+    for number in 0..12i64 {
+        write(&mut sink, number as u64, vec![vec![rows(number..number + 1)]]).await.unwrap().unwrap();
+    }
+    let url = url::Url::from_directory_path(lake.root()).unwrap();
+    (sink, deltalake_core::open_table(url).await.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_optimiser_that_doubles_rows_is_told_once() {
+    let lake = Lake::new(&[("autoCompact.minNumFiles", "10"), ("delta.checkpointInterval", "1000")]);
+    let (mut sink, stale) = twelve_small_files(&lake).await;
+    tidied(&mut sink).await;
+    assert_eq!(lake.newest(), 13, "ours came first");
+    stale.optimize().await.unwrap();
+    assert_eq!(lake.count().await, 24, "should delta-rs notice by now, the docs and `overlap.rs` can go");
+    for number in 12..15 {
+        write(&mut sink, number, vec![vec![rows(0..1)]]).await.unwrap().unwrap();
+        tidied(&mut sink).await;
+        assert_eq!(sink.tidier.told(), [14]);
+    }
+    let error = overlap::check(&sink.table, 14).await.unwrap().unwrap();
+    assert!(error.detail().unwrap().contains("in the table twice"), "{error}");
+    // Somebody else's rewrite by the rules is nobody's business, and so is ours.
+    let url = url::Url::from_directory_path(lake.root()).unwrap();
+    deltalake_core::open_table(url).await.unwrap().optimize().await.unwrap();
+    write(&mut sink, 15, vec![vec![rows(0..1)]]).await.unwrap().unwrap();
+    tidied(&mut sink).await;
+    assert_eq!(sink.tidier.told(), [14]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delete_that_is_lost_to_a_compaction_is_told() {
+    let lake = Lake::new(&[("autoCompact.minNumFiles", "10"), ("delta.checkpointInterval", "1000")]);
+    let (mut sink, stale) = twelve_small_files(&lake).await;
+    tidied(&mut sink).await;
+    let noticed = stale.clone().delete().with_predicate("id < 3").await.is_err();
+    assert!(noticed, "with a predicate delta-rs looks at the compacted file");
+    stale.delete().await.unwrap();
+    assert_eq!(lake.count().await, 12, "should delta-rs notice by now, the docs and `overlap.rs` can go");
+    write(&mut sink, 12, vec![vec![rows(0..1)]]).await.unwrap().unwrap();
+    tidied(&mut sink).await;
+    assert_eq!(sink.tidier.told(), [14]);
+    let error = overlap::check(&sink.table, 14).await.unwrap().unwrap();
+    assert!(error.detail().unwrap().contains("still there"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_doubled_between_two_runs_are_told_until_they_are_restored() {
+    let lake = Lake::new(&[("autoCompact.minNumFiles", "10"), ("delta.checkpointInterval", "1000")]);
+    let (mut sink, stale) = twelve_small_files(&lake).await;
+    tidied(&mut sink).await;
+    sink.close().await;
+    stale.optimize().await.unwrap();
+    let run = async |number| {
+        let mut sink = lake.opened(&rows_schema()).await;
+        write(&mut sink, number, vec![vec![rows(0..1)]]).await.unwrap().unwrap();
+        tidied(&mut sink).await;
+        sink.tidier.told()
+    };
+    assert_eq!(run(12).await, [14]);
+    let error = overlap::check(&lake.sink().table, 14).await.unwrap().unwrap();
+    assert_eq!(error.code(), &codes::STALE_CHANGE);
+    assert!(
+        error.message().contains("version 14") && error.detail().unwrap().contains("12 files"),
+        "{error}"
+    );
+    for part in ["RESTORE the table to version 13", "delta.autoOptimize.autoCompact: false"] {
+        assert!(error.hint().contains(part), "{error:?}");
+    }
+    let url = url::Url::from_directory_path(lake.root()).unwrap();
+    let table = deltalake_core::open_table(url).await.unwrap();
+    table.restore().with_version_to_restore(13).await.unwrap();
+    assert_eq!(lake.count().await, 12);
+    assert_eq!(run(13).await, [0; 0]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_queries_share_a_table() {
     let lake = Lake::new(&[]);

@@ -4,11 +4,6 @@ use std::sync::atomic::AtomicBool;
 
 use super::*;
 
-async fn tidied(sink: &mut DeltaSink) {
-    sink.tidy().await.unwrap();
-    sink.settle().await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_gets_a_checkpoint_every_ten_commits_and_keeps_the_epochs() {
     let lake = Lake::new(&[]);
@@ -82,9 +77,8 @@ async fn files_of_before_and_after_a_new_column_are_both_compacted() {
     assert_eq!(sums, [["30", "10", "20", "390"]]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn compaction_loses_against_a_writer_that_removed_its_files() {
-    let lake = Lake::new(&[]);
+/// Writes twelve epochs of one row and plans their compaction.
+async fn compaction_planned(lake: &Lake) -> (tidy::Task, compact::Plan) {
     let mut sink = lake.opened(&rows_schema()).await;
     for number in 0..12 {
         write(&mut sink, number, vec![vec![rows(0..1)]]).await.unwrap().unwrap();
@@ -98,12 +92,33 @@ async fn compaction_loses_against_a_writer_that_removed_its_files() {
         stem: file_stem(&query_id),
     };
     let plan = compact::plan(&task).await.unwrap().unwrap();
+    (task, plan)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn compaction_loses_against_a_writer_that_removed_its_files() {
+    let lake = Lake::new(&[]);
+    let (task, plan) = compaction_planned(&lake).await;
     let url = url::Url::from_directory_path(lake.root()).unwrap();
     deltalake_core::open_table(url).await.unwrap().delete().await.unwrap();
     compact::carry_out(&task, plan, &AtomicBool::new(false)).unwrap();
     assert_eq!(lake.newest(), 13, "the DELETE is the last word");
     assert_eq!(lake.count().await, 0);
     assert_eq!(lake.data_files().len(), 12, "and the compacted file is gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn compaction_is_never_the_second_rewrite_of_a_file() {
+    let lake = Lake::new(&[]);
+    let (task, plan) = compaction_planned(&lake).await;
+    let url = url::Url::from_directory_path(lake.root()).unwrap();
+    let (table, _) = deltalake_core::open_table(url).await.unwrap().optimize().await.unwrap();
+    // Not the newest version, either.
+    table.write(vec![rows(0..1)]).await.unwrap();
+    compact::carry_out(&task, plan, &AtomicBool::new(false)).unwrap();
+    assert_eq!(lake.newest(), 14, "create, twelve epochs, OPTIMIZE, append, and nothing of ours");
+    assert_eq!(lake.count().await, 13);
+    assert_eq!(lake.data_files().len(), 12 + 1 + 1, "and the compacted file is gone");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use forebay_core::{Position, Positions};
 use forebay_log::records::{BatchBuilder, Compression, HEADER_BYTES};
 use futures::TryStreamExt;
+use uuid::Uuid;
 
 use super::*;
 use crate::kafka::Topics;
@@ -24,6 +25,9 @@ struct Expired;
 impl Transport for Expired {
     async fn topics(&self, _: &Topics) -> Result<BTreeMap<Arc<str>, FoundTopic>> {
         Ok(BTreeMap::new())
+    }
+    fn id_of(&self, _: &str) -> Option<Uuid> {
+        None
     }
     async fn offsets(&self, places: &BTreeMap<Partition, At>) -> Result<BTreeMap<Partition, Option<i64>>> {
         Ok(places.keys().map(|partition| (partition.clone(), Some(30))).collect())

@@ -1,0 +1,116 @@
+use super::*;
+use forebay_core::Ledger;
+
+fn identity() -> Identity {
+    Identity {
+        pipeline: "plant".into(),
+        query: "lake".into(),
+        source: "KafkaV2[Subscribe[iot]]".into(),
+        sink: "DeltaSink[lake]".into(),
+    }
+}
+
+fn plan(epoch: u64) -> Plan {
+    Plan {
+        epoch: Epoch(epoch),
+        planned_at_ms: 1,
+        ranges: Vec::new(),
+        topics: TopicIds::new(),
+        replay: Vec::new(),
+    }
+}
+
+fn commit(epoch: u64) -> Commit {
+    Commit { epoch: Epoch(epoch), ledger: Ledger { read: epoch, ..Ledger::default() } }
+}
+
+#[test]
+fn a_reopened_checkpoint_knows_its_end_and_its_query() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut first, ends) = Checkpoint::open(dir.path(), Door::new(), &identity()).unwrap();
+    assert_eq!(ends, Ends::default());
+    first.plan(&plan(0)).unwrap();
+    first.commit(&commit(0)).unwrap();
+    first.plan(&plan(1)).unwrap();
+    let outcome = Outcome { epoch: Epoch(1), ledger: commit(1).ledger };
+    first.outcome(&outcome).unwrap();
+    let id = first.query_id().to_owned();
+    drop(first);
+    let (second, ends) = Checkpoint::open(dir.path(), Door::new(), &identity()).unwrap();
+    assert_eq!(second.query_id(), id);
+    assert_eq!(
+        ends,
+        Ends { plan: Some(plan(1)), outcome: Some(outcome), commit: Some(commit(0)), ..Ends::default() }
+    );
+}
+
+#[test]
+fn a_second_process_and_another_query_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let held = Checkpoint::open(dir.path(), Door::new(), &identity()).unwrap();
+    let second = Checkpoint::open(dir.path(), Door::new(), &identity()).unwrap_err();
+    assert_eq!(second.code(), &codes::CHECKPOINT_LOCKED);
+    drop(held);
+    let other = Identity { sink: "DeltaSink[/other]".into(), ..identity() };
+    let refused = Checkpoint::open(dir.path(), Door::new(), &other).unwrap_err();
+    assert_eq!(refused.code(), &codes::CHECKPOINT_OTHER_QUERY);
+    assert!(refused.message().contains("sink was `DeltaSink[lake]`, is `DeltaSink[/other]`"));
+}
+
+#[test]
+fn a_journal_is_rewritten_with_its_start_and_its_last_epochs() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut checkpoint, _) = Checkpoint::open(dir.path(), Door::new(), &identity()).unwrap();
+    let start = Start::at(&forebay_core::Positions::new(), TopicIds::new());
+    checkpoint.start(&start).unwrap();
+    for epoch in 0..COMPACT_AFTER as u64 + 10 {
+        checkpoint.plan(&plan(epoch)).unwrap();
+        checkpoint.commit(&commit(epoch)).unwrap();
+    }
+    drop(checkpoint);
+    let shown = show(dir.path()).unwrap();
+    assert_eq!(shown.entries.len() as u64, 1 + 2 * (KEEP + 10));
+    assert_eq!(shown.entries.first(), Some(&Entry::Start(start)));
+    assert_eq!(shown.entries.last(), Some(&Entry::Commit(commit(COMPACT_AFTER as u64 + 9))));
+}
+
+#[test]
+fn a_zero_length_or_damaged_file_is_never_taken_for_a_new_checkpoint() {
+    for name in ["metadata", "journal"] {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Checkpoint::open(dir.path(), Door::new(), &identity()).unwrap());
+        fs::write(dir.path().join(name), b"").unwrap();
+        let error = Checkpoint::open(dir.path(), Door::new(), &identity()).unwrap_err();
+        assert_eq!(error.code(), &codes::CHECKPOINT_DAMAGED, "{name}");
+    }
+}
+
+#[test]
+fn a_missing_file_is_never_taken_for_a_new_checkpoint() {
+    for (name, epochs, is_damaged) in
+        [("journal", 0, true), ("journal", 1, true), ("metadata", 1, true), ("metadata", 0, false)]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut checkpoint, _) = Checkpoint::open(dir.path(), Door::new(), &identity()).unwrap();
+        for epoch in 0..epochs {
+            checkpoint.plan(&plan(epoch)).unwrap();
+        }
+        drop(checkpoint);
+        fs::remove_file(dir.path().join(name)).unwrap();
+        let opened = Checkpoint::open(dir.path(), Door::new(), &identity());
+        let code = opened.err().map(|error| error.code().id);
+        assert_eq!(code, is_damaged.then_some(codes::CHECKPOINT_DAMAGED.id), "{name} after {epochs} epochs");
+        if is_damaged {
+            let shown = show(dir.path()).unwrap_err();
+            assert_eq!(shown.code(), &codes::CHECKPOINT_DAMAGED, "{name}: showing it says the same");
+        }
+    }
+}
+
+#[test]
+fn a_folder_without_a_checkpoint_is_said_to_be_that() {
+    let dir = tempfile::tempdir().unwrap();
+    for dir in [dir.path().to_owned(), dir.path().join("missing")] {
+        assert_eq!(show(&dir).unwrap_err().code(), &codes::CHECKPOINT_NOT_FOUND);
+    }
+}

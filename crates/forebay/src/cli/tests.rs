@@ -1,0 +1,47 @@
+//! What is taken and refused on the command line, and what help shows.
+
+use super::*;
+
+#[test]
+fn a_refused_value_names_its_option_and_what_it_takes() {
+    for (line, parts) in [
+        ("forebay simulate --corrupt 5", ["--corrupt", "0 (none) to 1 (all)"]),
+        ("forebay simulate --late=-0.1", ["--late", "0 (none) to 1 (all)"]),
+        ("forebay simulate --duplicate NaN", ["--duplicate", "0 (none) to 1 (all)"]),
+        ("forebay simulate --rate=-1", ["--rate", "events a second"]),
+        ("forebay simulate --rate inf", ["--rate", "events a second"]),
+        ("forebay simulate --devices 0", ["--devices", "1.."]),
+        ("forebay simulate --partitions 0", ["--partitions", "1.."]),
+        ("forebay demo --for 10", ["--for", "30 seconds"]),
+        ("forebay run x.yaml --trigger soon", ["--trigger", "availableNow"]),
+        ("forebay query x --timeout soon", ["--timeout", "30 seconds"]),
+        ("forebay query x --memory much", ["--memory", "2GiB"]),
+        ("forebay simulate --compression lzz", ["--compression", "zstd"]),
+        ("forebay log topics -X ssl", ["--option", "KEY=VALUE"]),
+        ("forebay demo --log-level inof", ["--log-level", "info"]),
+        ("forebay demo --log-level forebay_engine=loud", ["--log-level", "forebay_engine=debug"]),
+        ("forebay run x.yaml --kafka localhost", ["--kafka", "localhost:9092"]),
+        ("forebay run x.yaml --http 8080", ["--http", "localhost:9092"]),
+        ("forebay log serve --listen :9092", ["--listen", "127.0.0.1:9092"]),
+    ] {
+        let refused = Cli::try_parse_from(line.split(' ')).unwrap_err();
+        let said = refused.to_string();
+        assert_eq!(refused.exit_code(), 2, "{line}");
+        assert!(parts.iter().all(|part| said.contains(part)), "{line}: {said}");
+    }
+    let run = Cli::try_parse_from(["forebay", "run", "x.yaml", "--trigger", "2 seconds"]).unwrap();
+    let Command::Run(args) = run.command else { panic!("another command") };
+    assert_eq!(args.trigger, Some(Trigger::ProcessingTime(Duration::from_secs(2))));
+    assert!(Cli::try_parse_from(["forebay", "demo", "--log-level", "warn,forebay_engine=debug"]).is_ok());
+}
+
+#[test]
+fn help_tells_what_is_a_commands_own_before_what_all_take() {
+    for command in [&["run"][..], &["simulate"], &["log", "tail"], &["quarantine", "ls"]] {
+        let line = ["forebay"].iter().chain(command).chain(&["--help"]);
+        let help = Cli::try_parse_from(line).unwrap_err().to_string();
+        let at = |part: &str| help.find(part).unwrap_or_else(|| panic!("{command:?}: no `{part}` in {help}"));
+        assert!(at("\nOptions:") < at("\nOptions of every command:"), "{help}");
+        assert!(at("--data <DIR>") > at("\nOptions of every command:"), "{help}");
+    }
+}

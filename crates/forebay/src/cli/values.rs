@@ -1,0 +1,71 @@
+//! What the values of options are: typed once, here, so that a refusal names its option and ends with status 2. The
+//! message of a refusal follows the option's name.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::Duration;
+
+use forebay_core::options::{parse_duration, parse_size};
+use forebay_core::trigger::Trigger;
+use tracing_subscriber::EnvFilter;
+
+/// Where to listen. A name must mean this machine itself; what an IP address is good for is judged where it is used.
+pub(super) fn own_address(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let found = text.to_socket_addrs().into_iter().flatten();
+    // Where a name has several addresses, that of IPv4, as for a pipeline's `localhost`.
+    found.filter(|address| address.ip().is_loopback()).min_by_key(SocketAddr::is_ipv6).ok_or_else(|| {
+        "expected a loopback address and a port, such as 127.0.0.1:9092, localhost:9092 or [::1]:9092"
+            .to_owned()
+    })
+}
+
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text)
+        .ok_or_else(|| "expected a duration such as \"30 seconds\" or \"1 hour 30 minutes\"".to_owned())
+}
+
+pub(super) fn size(text: &str) -> Result<usize, String> {
+    let bytes = parse_size(text).and_then(|bytes| usize::try_from(bytes).ok());
+    bytes.ok_or_else(|| "expected a size such as 512MiB or 2GiB".to_owned())
+}
+
+pub(super) fn trigger(text: &str) -> Result<Trigger, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "availablenow" => Ok(Trigger::AvailableNow),
+        "once" => Ok(Trigger::Once),
+        "default" => Ok(Trigger::Default),
+        _ => parse_duration(text).map(Trigger::ProcessingTime).ok_or_else(|| {
+            "expected availableNow, once, default, or an interval such as \"1 second\"".to_owned()
+        }),
+    }
+}
+
+/// Levels, and filters for parts of the program; a misspelt level would be taken for the name of a part.
+pub(super) fn log_level(text: &str) -> Result<String, String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let is_level = |part: &str| LEVELS.iter().any(|level| part.eq_ignore_ascii_case(level));
+    let is_known = text.split(',').all(|part| part.contains('=') || is_level(part.trim()));
+    if is_known && EnvFilter::try_new(text).is_ok() {
+        return Ok(text.to_owned());
+    }
+    Err(format!("expected one of {}, or filters such as forebay_engine=debug,warn", LEVELS.join(", ")))
+}
+
+pub(super) fn key_value(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').map(|(key, value)| (key.trim().to_owned(), value.to_owned()));
+    pair.ok_or_else(|| "expected KEY=VALUE, such as kafka.security.protocol=SSL".to_owned())
+}
+
+pub(super) fn rate(text: &str) -> Result<f64, String> {
+    number(text, 0.0, 1e9).ok_or_else(|| "expected a number of events a second, 0 to 1000000000".to_owned())
+}
+
+pub(super) fn share(text: &str) -> Result<f64, String> {
+    number(text, 0.0, 1.0).ok_or_else(|| "expected a share from 0 (none) to 1 (all), such as 0.05".to_owned())
+}
+
+fn number(text: &str, least: f64, most: f64) -> Option<f64> {
+    text.trim().parse().ok().filter(|number| (least..=most).contains(number))
+}

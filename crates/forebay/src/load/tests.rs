@@ -1,0 +1,152 @@
+//! What is told of a file: everything that is wrong, once, at its place.
+
+use super::*;
+
+fn refused(text: &str) -> String {
+    let problems = load(text, "p.yaml").err().unwrap_or_default();
+    config::render(&problems, text, "p.yaml", false)
+}
+
+/// A file with a good source `iot`, whose options end with `more`, and these queries.
+fn file(more: &str, queries: &str) -> String {
+    format!(
+        "pipeline: p\nsources:\n  iot:\n    format: kafka\n    options: {{ kafka.bootstrap.servers: \"localhost:9092\", subscribe: t{more} }}\n\
+         \x20   value: json\n    schema: device_id STRING, temperature DOUBLE\nqueries:\n{queries}"
+    )
+}
+
+/// What a file says, its places left out.
+fn meaning(text: &str) -> Vec<String> {
+    let pipeline = load(text, "p.yaml").ok().unwrap().pipeline;
+    let sources = pipeline.sources.iter().map(|it| format!("{} {:?} {:?}", it.name, it.options, it.value));
+    let queries = pipeline.queries.iter();
+    let queries =
+        queries.map(|it| format!("{} {} {} {:?} {:?}", it.name, it.sql, it.format, it.options, it.trigger));
+    sources.chain(queries).collect()
+}
+
+#[test]
+fn every_example_is_valid() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let mut loaded = 0;
+    for entry in std::fs::read_dir(examples).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let name = path.display().to_string();
+            if let Err(problems) = load(&text, &name) {
+                panic!("{}", config::render(&problems, &text, &name, false));
+            }
+            loaded += 1;
+        }
+    }
+    assert!(loaded > 0, "there are examples");
+    let readme =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md")).unwrap();
+    let block = readme.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    assert_eq!(refused(block), "0 problems in p.yaml\n", "the README's pipeline");
+    let plant =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/plant.yaml"));
+    assert_eq!(meaning(block), meaning(&plant.unwrap()), "the README shows the plant without its remarks");
+}
+
+#[test]
+fn wrong_options_hide_no_wrong_sql_and_no_other_wrong_options() {
+    let queries = "  a:\n    sql: SELECT tempature FROM iot\n    format: console\n    options: { numRow: 3 }\n\
+                   \x20 b:\n    sql: SELECT * FROM iott\n    format: consle\n\
+                   \x20 c:\n    sql: SELEC 1\n    format: delta\n    options: { path: \"s3://x\" }\n";
+    let told = refused(&file("/../x, startingOfsets: latest", queries));
+    for part in [
+        "startingOffsets",
+        "no name of a topic",
+        "tempature",
+        "numRows",
+        "iott",
+        "console",
+        "FB-4001",
+        "s3://x",
+    ] {
+        assert!(told.contains(part), "`{part}` is missing in\n{told}");
+    }
+    assert!(told.ends_with("8 problems in p.yaml\n"), "{told}");
+}
+
+#[test]
+fn what_follows_from_a_problem_is_not_told_again() {
+    let source = "pipeline: p\nsources:\n  iot:\n    format: kafka\n    options: { kafka.bootstrap.servers: \"localhost:9092\", subscribe: t }\n    value: json\n    schema: device_id STRNG\n";
+    let rest = "views:\n  hot: SELECT * FROM iot WHERE temperature > 70\nqueries:\n  a: { sql: SELECT device_id FROM hot, format: console }\n\
+                \x20 b: { sql: SELECT device_id FROM iot, format: console }\n";
+    let told = refused(&format!("{source}{rest}"));
+    assert!(told.ends_with("1 problem in p.yaml\n") && told.contains("STRNG"), "{told}");
+}
+
+#[test]
+fn what_a_connector_refuses_stands_under_its_option() {
+    let queries = "queries:\n  a:\n    sql: SELECT * FROM iot\n    format: console\n";
+    for (options, place) in [
+        ("      subscribe: t\n      kafka.bootstrap.servers: nohost\n", "7:32"),
+        (
+            "      kafka.bootstrap.servers: localhost:9092\n      subscribe: t\n      startingOffsets: sometime\n",
+            "8:24",
+        ),
+        (
+            "      kafka.bootstrap.servers: localhost:9092\n      subscribe: t\n      kafka.bootstrp.servers: x\n",
+            "8:7",
+        ),
+        ("      kafka.bootstrap.servers: localhost:9092\n", "5:5"),
+    ] {
+        let source = format!("pipeline: p\nsources:\n  iot:\n    format: kafka\n    options:\n{options}");
+        let told = refused(&format!("{source}{queries}"));
+        assert!(told.contains(&format!("--> p.yaml:{place}\n")), "{place}: {told}");
+    }
+}
+
+#[test]
+fn a_variable_that_is_not_set_is_one_problem() {
+    let queries = "  a: { sql: SELECT * FROM iot, format: console }\n";
+    let text = file("", queries).replace("subscribe: t", "subscribe: \"${FOREBAY_TEST_NOT_SET}\"");
+    let told = refused(&text);
+    assert!(told.contains("FB-1010") && told.ends_with("1 problem in p.yaml\n"), "{told}");
+}
+
+#[test]
+fn what_a_connector_refuses_of_the_environment_is_not_shown() {
+    let secret = std::env::var("PATH").unwrap();
+    let queries = "  a: { sql: SELECT * FROM iot, format: console }\n";
+    let told = refused(&file(", kafka.security.protocol: \"${PATH}\"", queries));
+    assert!(told.contains("`kafka.security.protocol` is refused") && !told.contains(&secret), "{told}");
+}
+
+#[test]
+fn what_is_wrong_in_a_view_stands_under_its_words() {
+    let queries = "  a: { sql: SELECT * FROM hot, format: console }\n";
+    let views = "views:\n  hot: |\n    SELECT device_id,\n      tempature FROM iot\nqueries:\n";
+    let told = refused(&file("", queries).replace("queries:\n", views));
+    assert!(told.contains("--> p.yaml:11:7\n") && told.contains(" ^^^^^^^^^\n"), "{told}");
+    assert!(told.ends_with("1 problem in p.yaml\n"), "{told}");
+}
+
+#[test]
+fn a_sink_is_asked_about_its_columns_before_anything_runs() {
+    let queries = "  a: { sql: SELECT * FROM iot, format: delta, options: { path: t, partitionBy: device_ids } }\n\
+                   \x20 b: { sql: SELECT device_id FROM iot, format: delta, options: { path: t, partitionBy: device_id } }\n\
+                   \x20 c: { sql: \"SELECT array(temperature) AS ts, device_id FROM iot\", format: delta, options: { path: t, partitionBy: ts } }\n\
+                   \x20 d: { sql: \"SELECT device_id AS `a b` FROM iot\", format: delta, options: { path: t } }\n\
+                   \x20 e: { sql: SELECT * FROM iot, format: delta, options: { path: t, partitionBy: Device_ID } }\n";
+    let told = refused(&file("", queries));
+    for part in
+        ["Did you mean `device_id`?", "every column", "type is array<double>", "a name that Delta does not"]
+    {
+        assert!(told.contains(part), "`{part}` is missing in\n{told}");
+    }
+    assert!(told.contains("p.yaml:9:80") && told.contains("p.yaml:12:13"), "option and SELECT\n{told}");
+    assert!(told.ends_with("4 problems in p.yaml\n"), "{told}");
+}
+
+#[test]
+fn an_illegal_topic_name_is_refused_before_anything_runs() {
+    let queries = "  a: { sql: SELECT * FROM iot, format: console }\n";
+    let told = refused(&file("/../x", queries));
+    assert!(told.contains("t/../x") && told.contains("FB-1005"), "{told}");
+    assert_eq!(load(&file("", queries), "p.yaml").map(|loaded| loaded.plans.len()).ok(), Some(1));
+}

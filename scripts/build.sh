@@ -7,7 +7,7 @@ if ! command -v cargo >/dev/null; then
   echo "cargo is missing: install Rust through rustup, then run this again." >&2
   exit 1
 fi
-if [ ! -x "$target/release/forebay" ]; then
+if [ ! -d "$target/release/deps" ]; then
   echo "Building Forebay from nothing: about 480 crates, DataFusion and Delta among them." >&2
   echo "On two cores this takes about half an hour, once; later builds a minute or two." >&2
 fi

@@ -4,12 +4,12 @@
 //! start ──▶ plan N ──▶ (read, compute) ──▶ outcome N ──▶ (write) ──▶ commit N ──▶ plan N+1 …
 //! ```
 //!
-//! A [`Start`] holds where a new query begins. A [`Plan`] makes epoch N repeatable: it holds the ranges, the time of the epoch and everything else that a
-//! replay must not decide anew. An [`Outcome`] says what became of N's records, before a sink that recognises N takes
-//! them: an epoch that is in the sink is never computed again, because schema or SQL may have changed since. A
-//! [`Commit`] says that all of N is in the sink. The checkpoint is the sequence of these; [`decide`] looks at its
-//! end. What must stay true: a plan is durable before anything of its epoch is visible, an outcome before such a sink
-//! holds the epoch, and N+1 writes nothing before the commit of N is durable.
+//! A [`Start`] holds where a new query begins. A [`Plan`] makes epoch N repeatable: it holds the ranges, the time of
+//! the epoch and everything else that a replay must not decide anew. An [`Outcome`] says what became of N's records,
+//! before a sink that recognises N takes them: an epoch that is in the sink is never computed again, because schema or
+//! SQL may have changed since. A [`Commit`] says that all of N is in the sink. The checkpoint is the sequence of these;
+//! [`decide`] looks at its end. What must stay true: a plan is durable before anything of its epoch is visible, an
+//! outcome before such a sink holds the epoch, and N+1 writes nothing before the commit of N is durable.
 
 use serde::{Deserialize, Serialize};
 
@@ -140,12 +140,10 @@ pub struct QuarantinedId {
     #[serde(flatten)]
     pub record: RecordId,
     /// Which epoch.
-    #[serde(default)]
     pub epoch: Epoch,
-    /// The id of the query: one that lost its checkpoint begins anew under the same name, with epoch 0. The first
-    /// versions did not keep it.
-    #[serde(default, rename = "queryId", skip_serializing_if = "Option::is_none")]
-    pub query_id: Option<String>,
+    /// The id of the query: one that lost its checkpoint begins anew under the same name, with epoch 0.
+    #[serde(rename = "queryId")]
+    pub query_id: String,
 }
 
 /// What became of the records of epoch N alone, once all of them were computed.
@@ -208,7 +206,7 @@ pub enum Recovery {
 /// Decides from the last plan, outcome and commit, and from the newest epoch that the sink holds of this query.
 ///
 /// A sink that is ahead of the checkpoint means that the checkpoint is an older copy, or has lost its end: going on
-/// would drop or double rows, so it is an error.
+/// would drop or double rows, so it is an error. So is a sink that lacks what the checkpoint counts as written.
 pub fn decide(
     plan: Option<Plan>,
     outcome: Option<Outcome>,
@@ -224,6 +222,13 @@ pub fn decide(
         return Err(Error::new(&codes::CHECKPOINT_DAMAGED, message).with_hint(
             "The checkpoint is an older copy or has lost its end. Restore the newest copy; going on would lose or double rows.",
         ));
+    }
+    let written = outcome.as_ref().filter(|outcome| outcome.ledger.rows_out > 0).map(|outcome| outcome.epoch);
+    if written.is_some() && written <= committed && in_sink < written {
+        let epoch = written.map_or_else(String::new, |epoch| epoch.to_string());
+        let held = in_sink.map_or_else(|| "nothing of this query".to_owned(), |held| format!("epoch {held}"));
+        let message = format!("epoch {epoch} was written, but the newest that the sink holds is {held}");
+        return Err(Error::new(&codes::SINK_BEHIND, message));
     }
     let ledger = commit.map(|commit| commit.ledger).unwrap_or_default();
     match (plan, committed) {
@@ -348,9 +353,26 @@ mod tests {
     }
 
     #[test]
+    fn a_sink_that_lacks_what_was_written_is_refused() {
+        let wrote = |epoch| Outcome {
+            epoch: Epoch(epoch),
+            ledger: Ledger { read: 4, emitted: 4, rows_out: 4, ..Ledger::default() },
+        };
+        for in_sink in [None, Some(Epoch(2))] {
+            let refused = decide(Some(plan(3)), Some(wrote(3)), Some(commit(3)), in_sink).unwrap_err();
+            assert_eq!(refused.code(), &codes::SINK_BEHIND);
+            let replayed = decide(Some(plan(4)), Some(wrote(3)), Some(commit(3)), in_sink).unwrap_err();
+            assert_eq!(replayed.code(), &codes::SINK_BEHIND);
+            decide(Some(plan(3)), Some(outcome(3)), Some(commit(3)), in_sink).expect("no row was written");
+            decide(Some(plan(3)), None, Some(commit(3)), in_sink).expect("a sink that recognises nothing");
+            decide(Some(plan(3)), Some(wrote(3)), Some(commit(2)), Some(Epoch(2))).expect("not yet written");
+        }
+    }
+
+    #[test]
     fn an_entry_is_one_line_and_reads_back() {
         let record = RecordId { topic: "t".into(), partition: 1, offset: 7 };
-        let replay = vec![QuarantinedId { record, epoch: Epoch(2), query_id: Some("id".into()) }];
+        let replay = vec![QuarantinedId { record, epoch: Epoch(2), query_id: "id".into() }];
         for entry in
             [Entry::Plan(Plan { replay, ..plan(3) }), Entry::Outcome(outcome(3)), Entry::Commit(commit(3))]
         {
@@ -361,15 +383,15 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_without_topics_still_reads() {
-        let old = r#"{"plan":{"epoch":3,"plannedAtMs":7,"ranges":[["t",0,5,9]]}}"#;
+    fn topics_without_ids_leave_nothing_in_an_entry() {
+        let text = r#"{"plan":{"epoch":3,"plannedAtMs":7,"ranges":[["t",0,5,9]]}}"#;
         let expected = Plan { topics: TopicIds::new(), ..plan(3) };
-        assert_eq!(serde_json::from_str::<Entry>(old).unwrap(), Entry::Plan(expected.clone()));
-        assert_eq!(serde_json::to_string(&Entry::Plan(expected)).unwrap(), old);
-        let old = r#"{"start":{"ranges":[["t",0,5,5]]}}"#;
+        assert_eq!(serde_json::from_str::<Entry>(text).unwrap(), Entry::Plan(expected.clone()));
+        assert_eq!(serde_json::to_string(&Entry::Plan(expected)).unwrap(), text);
+        let text = r#"{"start":{"ranges":[["t",0,5,5]]}}"#;
         let positions = [(Partition::new("t", 0), Position(5))].into();
         let expected = Entry::Start(Start::at(&positions, TopicIds::new()));
-        assert_eq!(serde_json::from_str::<Entry>(old).unwrap(), expected);
+        assert_eq!(serde_json::from_str::<Entry>(text).unwrap(), expected);
     }
 
     #[test]

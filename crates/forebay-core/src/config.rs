@@ -164,7 +164,7 @@ pub struct QueryConfig {
     pub format: String,
     /// The sink's options.
     pub options: Options,
-    /// Where the sink's options stand in the file, for what only the connector can refuse.
+    /// Where the sink's options and `checkpointLocation` stand in the file, for what only others can refuse.
     pub option_places: OptionPlaces,
     /// When epochs start.
     pub trigger: Trigger,

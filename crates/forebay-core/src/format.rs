@@ -33,8 +33,8 @@ pub trait Format: Send + Sync {
 
 /// Decodes the values of a lane.
 pub trait Decoder: Send {
-    /// Decodes all values. Fails only in the mode FAILFAST (`DECODE_FAILFAST`, with the index of the record as its
-    /// place) or when memory limits are broken.
+    /// Decodes all values. Fails only in the mode FAILFAST (`DECODE_FAILFAST`; its place is `record N`, N the
+    /// index of the record) or when memory limits are broken.
     fn decode(&mut self, values: &BinaryViewArray) -> Result<Decoded>;
 }
 

@@ -220,7 +220,8 @@ fn rate(rows: u64, millis: i64) -> Option<f64> {
 }
 
 /// `2016-12-14T18:45:24.873Z`.
-fn iso_millis(ms: i64) -> String {
+/// A time in milliseconds since 1970 as ISO 8601, in UTC: `2016-12-14T18:45:24.873Z`.
+pub fn iso_millis(ms: i64) -> String {
     DateTime::from_timestamp_millis(ms).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 

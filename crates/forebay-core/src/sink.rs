@@ -96,8 +96,8 @@ pub trait Sink: Send {
     async fn close(&mut self) {}
 }
 
-/// An absolute path as an identity names it: relative to `home` if it lies in it, and without `.`, `..` and doubled separators.
-/// No disk is asked, so links are not followed.
+/// An absolute path as an identity names it: relative to `home` if it lies in it, and without `.`, `..` and doubled
+/// separators. No disk is asked, so links are not followed.
 pub fn place(path: &Path, home: Option<&Path>) -> PathBuf {
     let path = plain(path);
     let inside = home.and_then(|home| path.strip_prefix(plain(home)).ok()).map(Path::to_path_buf);

@@ -38,17 +38,26 @@ pub trait Source: Send {
     async fn start(&mut self, ends: bool) -> Result<Positions>;
 
     /// The ends of all partitions as of now, including partitions that `from` does not know: those come with their
-    /// first position in `new`. Fails with `DATA_LOSS` if `from` lies outside of what the source still has, unless
-    /// its options allow to go on; then `from` of that partition is moved in `moved`. A topic that was made anew has
-    /// nothing of `from`, however long it is.
+    /// first position in `new`. Fails with `DATA_LOSS` if `from` lies outside of what the source still has, or a new
+    /// partition has lost its first records already, unless its options allow to go on; then `from` of that partition
+    /// is moved in `moved`. A topic that was made anew has nothing of `from`, however long it is. Asked from nowhere
+    /// before [`start`](Self::start) and [`resume`](Self::resume), it only says what is there: nobody lost anything.
     async fn available(&mut self, from: &Positions) -> Result<Available>;
+
+    /// The ends of these partitions as last heard of, without asking; `None` if nothing was heard.
+    fn heard(&self, of: &Positions) -> Option<Positions>;
 
     /// Returns when there is probably something beyond `from`; may return early. Safe to cancel.
     async fn wait(&mut self, from: &Positions) -> Result<()>;
 
-    /// Reads exactly these ranges of the topics they were planned for, as at most `lanes` parallel streams. A partition is in one lane only, in order.
-    /// After an error inside a lane the epoch is abandoned; the next call starts afresh.
+    /// Reads exactly these ranges of the topics they were planned for, as at most `lanes` parallel streams. A partition
+    /// is in one lane only, in order. After an error inside a lane the epoch is abandoned; the next call starts afresh.
     async fn read(&mut self, ranges: &[PositionRange], lanes: usize) -> Result<Vec<Lane>>;
+
+    /// Asked once all lanes are at their ends and before anything of the epoch is durable: fails with `DATA_LOSS` if a
+    /// topic was made anew meanwhile, so that what was read may be the new one's. Where the options allow to go on the
+    /// error is retryable, and the next [`read`](Self::read) leaves that topic out.
+    async fn confirm(&mut self, ranges: &[PositionRange]) -> Result<()>;
 
     /// Told after an epoch is committed, so that lag monitors can see it. Never read back by Forebay; an error is
     /// logged and forgotten.

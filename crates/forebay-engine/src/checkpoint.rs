@@ -3,8 +3,9 @@
 //! A folder with three files: `LOCK` (held while a process runs the query), `metadata` (who the query is) and
 //! `journal` (plans, outcomes and commits as checked lines, see [`forebay_storage::lines`]). Spark keeps a file per
 //! plan and a file per commit; one append-only journal says the same with one fsync for each and no folder to clean
-//! up. After [`COMPACT_AFTER`] epochs it is rewritten with its last entries. The journal is made before the metadata:
-//! metadata without a journal is never a checkpoint in the making, but one that has lost its memory.
+//! up. After [`COMPACT_AFTER`] epochs it is rewritten with its last entries, apart from the commit that it follows:
+//! that one is durable, whatever becomes of the rewriting. The journal is made before the metadata: metadata
+//! without a journal is never a checkpoint in the making, but one that has lost its memory.
 //!
 //! What must stay true: [`Checkpoint::plan`], [`Checkpoint::outcome`] and [`Checkpoint::commit`] return only when
 //! their line is durable, and a journal is never cut except at its torn tail.
@@ -35,6 +36,9 @@ pub const COMPACT_AFTER: usize = 500;
 
 /// Epochs that stay in a rewritten journal, for `forebay checkpoint show` (Spark's `minBatchesToRetain`).
 const KEEP: u64 = 100;
+
+/// Epochs between two attempts to rewrite a journal.
+const COMPACT_RETRY: usize = 100;
 
 /// The open checkpoint of one query; its lock is held until it is dropped.
 #[derive(Debug)]
@@ -134,7 +138,7 @@ impl Checkpoint {
         self.append(&Entry::Commit(commit.clone()))?;
         kill_point("epoch.commit.after");
         self.commits += 1;
-        if self.commits >= COMPACT_AFTER {
+        if self.commits >= COMPACT_AFTER && self.commits.is_multiple_of(COMPACT_RETRY) {
             self.compact(commit.epoch)?;
         }
         Ok(())
@@ -154,7 +158,9 @@ impl Checkpoint {
         self.journal.sync().map_err(|e| failed(&path, "fsync", e))
     }
 
-    /// Rewrites the journal with its last epochs, in one atomic step.
+    /// Rewrites the journal with its last epochs, in one atomic step. Until that step a failed write costs only room:
+    /// it is told, and a later commit tries again. From then on the old file is not the journal any more, and nothing
+    /// may be written to it: what fails there is not retryable and ends the query.
     fn compact(&mut self, newest: Epoch) -> Result<()> {
         let path = self.dir.join("journal");
         let bytes = fs::read(&path).map_err(|e| failed(&path, "read", e))?;
@@ -166,9 +172,15 @@ impl Checkpoint {
             lines::push_line(&mut out, &to_text(entry)?);
         }
         kill_point("checkpoint.compact.before");
-        self.door.write_atomic(&path, &out).map_err(|e| failed(&path, "write", e))?;
+        let renamed = self.door.stage(&path, &out).and_then(|staged| self.door.rename(&staged, &path));
+        if let Err(error) = renamed {
+            tracing::warn!(path = %path.display(), %error, "the checkpoint's journal cannot be rewritten; it grows until that succeeds");
+            return Ok(());
+        }
+        self.door.sync_dir(&self.dir).map_err(|e| failed(&path, "fsync", e))?;
         kill_point("checkpoint.compact.after");
-        self.journal = self.door.open_append(&path).map_err(|e| failed(&path, "open", e))?;
+        let reopened = self.door.open_append(&path);
+        self.journal = reopened.map_err(|e| failed(&path, "open", e).with_retry(false))?;
         self.commits = kept.iter().filter(|entry| matches!(entry, Entry::Commit(_))).count();
         Ok(())
     }

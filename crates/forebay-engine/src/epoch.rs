@@ -10,24 +10,26 @@
 //! |---|---|
 //! | before the plan is durable | epoch N never was; it is planned anew |
 //! | after the plan, before the sink has N | exactly the same ranges again as epoch N |
-//! | after the sink has N, before the commit | the sink recognises N; its ledger is the outcome's, nothing is computed |
+//! | after the sink has N, before the commit | the sink recognises N; its ledger is the outcome's, nothing runs again |
 //! | after the commit | goes on with N+1 |
 //!
 //! (Step 4, the snapshot of operator state, arrives with the first stateful operator.) After the plan nothing looks
 //! at a clock, so a repeated epoch gives the same rows; if schema or SQL changed in between it gives other ones, which
-//! is why an epoch that its sink has is not computed again. A sink that cannot recognise an epoch needs no outcome. What must stay true: one epoch at a time is visible to the
-//! sink, and positions move only by a durable commit. An error that may pass is tried again for ever, with back-off
-//! and in the open; any other ends the query with its checkpoint intact.
+//! is why an epoch that its sink has is not computed again. A sink that cannot recognise an epoch needs no outcome.
+//! What must stay true: one epoch at a time is visible to the sink, and positions move only by a durable commit. An
+//! error that may pass is tried again for ever, with back-off and in the open; any other ends the query with its
+//! checkpoint intact. However it ends, source and sink are closed.
 
 mod attempt;
-mod lane;
+mod lag;
+pub(crate) mod lane;
 mod pace;
 mod replay;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use forebay_core::checkpoint::{Commit, Plan, Recovery, Start, decide};
+use forebay_core::checkpoint::{Commit, Plan, QuarantinedId, Recovery, Start, decide};
 use forebay_core::clock::Clock;
 use forebay_core::error::codes;
 use forebay_core::format::Format;
@@ -41,8 +43,9 @@ use forebay_storage::kill_point;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::lag::Lag;
 use self::pace::{Backoff, Pace};
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, Ends};
 use crate::plan::StreamPlan;
 use crate::quarantine::{Quarantine, ReplayLimit};
 use crate::status::{QueryStatus, RECENT, State};
@@ -56,6 +59,9 @@ const TOPIC_LOOKS: u32 = 6;
 
 /// How often an idle query looks for requests to replay.
 const REQUEST_POLL: Duration = Duration::from_secs(1);
+
+/// How often a query that may not start an epoch yet tells how much waits.
+const LAG_POLL: Duration = Duration::from_secs(1);
 
 /// Everything one query consists of, ready to run.
 pub(crate) struct Runner {
@@ -71,6 +77,7 @@ pub(crate) struct Runner {
     pub quarantine: Quarantine,
     pub clock: Arc<dyn Clock>,
     pub status: watch::Sender<QueryStatus>,
+    pub lag: Lag,
     pub stop: CancellationToken,
 }
 
@@ -93,7 +100,14 @@ struct Timings {
 
 impl Runner {
     /// Runs to the end: until stopped, or until a bounded trigger has done its work.
-    pub async fn run(mut self, recovered: crate::checkpoint::Ends) -> Result<()> {
+    pub async fn run(mut self, recovered: Ends) -> Result<()> {
+        let ended = self.recover_and_follow(recovered).await;
+        self.source.close().await;
+        self.sink.close().await;
+        ended
+    }
+
+    async fn recover_and_follow(&mut self, recovered: Ends) -> Result<()> {
         let Some(in_sink) = self.open_sink().await? else { return Ok(()) };
         self.source.resume(&recovered.topics());
         let mut standing = match decide(recovered.plan, recovered.outcome, recovered.commit, in_sink)? {
@@ -119,10 +133,7 @@ impl Runner {
             }
         };
         self.publish_standing(&standing);
-        let ended = self.follow(&mut standing).await;
-        self.source.close().await;
-        self.sink.close().await;
-        ended
+        self.follow(&mut standing).await
     }
 
     /// Opens the sink and asks it for the newest epoch it holds; `None` if a stop came.
@@ -150,7 +161,8 @@ impl Runner {
 
     /// Where a new query starts; `None` if a stop came.
     async fn start(&mut self) -> Result<Option<Positions>> {
-        let mut backoff = Backoff::default();
+        // Looks for a missing topic count only while the source answers.
+        let (mut backoff, mut looks) = (Backoff::default(), Backoff::default());
         loop {
             let ends = self.trigger.is_bounded();
             let started = self.source.start(ends).await.and_then(|at| {
@@ -159,17 +171,19 @@ impl Runner {
             });
             match started {
                 Ok(positions) => {
-                    self.works(&mut backoff);
-                    self.quarantine.begins_at(positions.clone());
+                    self.works(if looks.attempts() > 0 { &mut looks } else { &mut backoff });
                     return Ok(Some(positions));
                 }
-                Err(error)
-                    if ends && error.code() == &codes::NO_TOPIC && backoff.attempts() >= TOPIC_LOOKS =>
-                {
-                    return Err(error);
+                Err(error) => {
+                    let is_missing = error.code() == &codes::NO_TOPIC;
+                    if ends && is_missing && looks.attempts() >= TOPIC_LOOKS {
+                        return Err(error);
+                    }
+                    let failures = if is_missing { &mut looks } else { &mut backoff };
+                    if !self.try_again(failures, error).await? {
+                        return Ok(None);
+                    }
                 }
-                Err(error) if self.try_again(&mut backoff, error.clone()).await? => {}
-                Err(_) => return Ok(None),
             }
         }
     }
@@ -178,10 +192,28 @@ impl Runner {
     async fn available(&mut self, positions: &Positions) -> Result<Option<Available>> {
         let mut backoff = Backoff::default();
         loop {
-            match self.source.available(positions).await {
+            let looked = self.source.available(positions).await;
+            self.lag.looked(positions, looked.as_ref().ok());
+            self.publish_lag();
+            match looked {
                 Ok(available) => {
                     self.works(&mut backoff);
                     return Ok(Some(available));
+                }
+                Err(error) if self.try_again(&mut backoff, error.clone()).await? => {}
+                Err(_) => return Ok(None),
+            }
+        }
+    }
+
+    /// The quarantined records that are to be decoded again; `None` if a stop came.
+    async fn requested(&mut self) -> Result<Option<Vec<QuarantinedId>>> {
+        let mut backoff = Backoff::default();
+        loop {
+            match self.quarantine.requested(REPLAY_LIMIT) {
+                Ok(requested) => {
+                    self.works(&mut backoff);
+                    return Ok(Some(requested));
                 }
                 Err(error) if self.try_again(&mut backoff, error.clone()).await? => {}
                 Err(_) => return Ok(None),
@@ -194,21 +226,24 @@ impl Runner {
         let mut pace = Pace::new(self.trigger, self.sink.min_commit_interval());
         let mut target: Option<Positions> = None;
         while !self.stop.is_cancelled() {
-            if !pause(&self.stop, pace.until_next(self.clock.now_ms())).await {
+            if !self.pause(pace.until_next(self.clock.now_ms())).await {
                 break;
             }
             let mut timings = Timings { started_ms: self.clock.now_ms(), ..Timings::default() };
             let asked = Instant::now();
             let Some(available) = self.available(&standing.positions).await? else { break };
             timings.latest_offset = asked.elapsed();
+            if let Some(target) = &mut target {
+                shorten(target, &available);
+            }
             let waited = pace.waited();
             let ranges = self.choose(standing, &available, target.as_ref(), waited);
             if self.trigger.is_bounded() && target.is_none() {
                 target = Some(available.ends.clone());
             }
-            let replay = self.quarantine.requested(REPLAY_LIMIT)?;
-            if ranges.iter().all(PositionRange::is_empty) && replay.is_empty() {
-                self.publish_lag(standing, &available);
+            let Some(replay) = self.requested().await? else { break };
+            let stays = ranges.iter().all(PositionRange::is_empty) && available.moved.is_empty();
+            if stays && replay.is_empty() {
                 if self.trigger.is_bounded() {
                     break;
                 }
@@ -296,7 +331,9 @@ impl Runner {
         if let Err(error) = self.sink.tidy().await {
             tracing::warn!(query = %self.name, %error, "housekeeping of the sink failed");
         }
+        self.lag.committed(&standing.positions);
         self.report(&plan, &starts, standing, &ledger, written, &timings, available);
+        self.publish_lag();
         Ok(true)
     }
 
@@ -335,7 +372,7 @@ impl Runner {
         if backoff.tells(now_ms) {
             tracing::warn!(query = %self.name, %error, hint = error.hint(), attempts, "attempt failed, trying again");
         }
-        Ok(pause(&self.stop, Some(delay)).await)
+        Ok(self.pause(Some(delay)).await)
     }
 
     /// After a success: says so if attempts before it failed.
@@ -375,8 +412,25 @@ impl Runner {
         });
     }
 
-    fn publish_lag(&self, standing: &Standing, available: &Available) {
-        self.status.send_modify(|status| status.lag = lag(&standing.positions, available));
+    /// Tells how much waits, by the newest ends that the source has heard of.
+    fn publish_lag(&mut self) {
+        let heard = self.source.heard(self.lag.positions());
+        self.lag.heard(heard);
+        let records = self.lag.records();
+        self.status.send_modify(|status| status.lag = records);
+    }
+
+    /// Sleeps, and tells meanwhile how the lag grows; false if a stop came.
+    async fn pause(&mut self, delay: Option<Duration>) -> bool {
+        let end = Instant::now() + delay.unwrap_or_default();
+        while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+            tokio::select! {
+                () = self.stop.cancelled() => return false,
+                () = tokio::time::sleep(left.min(LAG_POLL)) => {}
+            }
+            self.publish_lag();
+        }
+        !self.stop.is_cancelled()
     }
 
     #[allow(clippy::too_many_arguments, reason = "a report gathers what the epoch's steps know")]
@@ -415,13 +469,11 @@ impl Runner {
         });
         tracing::debug!(query = %self.name, progress = %progress.to_json(), "epoch committed");
         let progress = Arc::new(progress);
-        let lag = available.map_or(0, |available| lag(ends, available));
         self.status.send_modify(|status| {
             status.committed = Some(plan.epoch);
             status.ledger = standing.ledger;
             status.run_ledger.add(ledger);
             status.run_epochs += 1;
-            status.lag = lag;
             status.quarantine_bytes = self.quarantine.bytes();
             status.quarantine_evicted = self.quarantine.evicted();
             let recent = Arc::make_mut(&mut status.recent);
@@ -433,19 +485,11 @@ impl Runner {
     }
 }
 
-/// Sleeps; false if a stop came.
-async fn pause(stop: &CancellationToken, delay: Option<Duration>) -> bool {
-    let Some(delay) = delay else { return !stop.is_cancelled() };
-    tokio::select! {
-        () = stop.cancelled() => false,
-        () = tokio::time::sleep(delay) => true,
+/// A bounded run ends where the source ended at its start; a topic that was made anew may not even reach there.
+fn shorten(target: &mut Positions, available: &Available) {
+    for partition in available.moved.keys() {
+        if let (Some(target), Some(end)) = (target.get_mut(partition), available.ends.get(partition)) {
+            *target = (*target).min(*end);
+        }
     }
-}
-
-fn lag(positions: &Positions, available: &Available) -> u64 {
-    let behind = |(partition, end): (_, &forebay_core::Position)| {
-        let at = positions.get(partition).map_or(0, |position| position.0);
-        u64::try_from(end.0 - at).unwrap_or(0)
-    };
-    available.ends.iter().map(behind).sum()
 }

@@ -10,8 +10,8 @@
 //! query's id, an epoch that is computed anew first removes what its earlier attempt left, and all files of an epoch
 //! are durable before the epoch commits. An entry is known by its record, its epoch and its query, since a topic that
 //! is made anew uses its offsets again, and a query whose checkpoint was removed begins anew with epoch 0. What such
-//! an earlier query of the same name left is listed and bounded with the rest; `requests.rs` says what of it can be
-//! replayed. A replayed entry is resolved by its epoch; if it still does not decode, that epoch sets it aside as a new
+//! an earlier query of the same name left is listed, shown, dropped and bounded with the rest, and replayed by nobody
+//! (`requests.rs`). A replayed entry is resolved by its epoch; if it still does not decode, that epoch sets it aside as a new
 //! one. A listing merges the same record from several queries into one.
 //!
 //! What must stay true: a record counted as quarantined by a committed epoch is in the table with its raw bytes, key
@@ -20,12 +20,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use forebay_core::checkpoint::QuarantinedId;
 use forebay_core::config::{QuarantineConfig, WhenFull};
 use forebay_core::error::codes;
-use forebay_core::{Epoch, Error, Positions, Result};
+use forebay_core::{Epoch, Error, Result};
 use forebay_storage::Door;
 
 mod entry;
@@ -51,10 +51,10 @@ pub struct Quarantine {
     bounds: QuarantineConfig,
     bytes: Arc<AtomicU64>,
     evicted: Arc<AtomicU64>,
-    /// The query that runs; `None` for a person who looks.
-    query_id: Option<Arc<str>>,
-    /// Where that query began, if known.
-    start: Option<Arc<Positions>>,
+    /// The query that runs; empty for a person who looks.
+    query_id: Arc<str>,
+    /// True once it said that others' records were requested.
+    told: Arc<AtomicBool>,
 }
 
 /// Where the quarantine of a query lies under the data folder.
@@ -66,19 +66,15 @@ impl Quarantine {
     /// Opens the quarantine in `dir`, making the folder if it is not there.
     pub fn open(dir: PathBuf, door: Door, bounds: QuarantineConfig) -> Result<Self> {
         door.create_dir_all(&dir).map_err(|e| failed(&dir, e))?;
-        let bytes = Arc::new(AtomicU64::new(total(&epoch_files(&dir, None)?)));
-        Ok(Self { dir, door, bounds, bytes, evicted: Arc::default(), query_id: None, start: None })
+        let bytes = Arc::new(AtomicU64::new(total(&epoch_files(&dir, "")?)));
+        let (query_id, told) = (Arc::from(""), Arc::default());
+        Ok(Self { dir, door, bounds, bytes, evicted: Arc::default(), query_id, told })
     }
 
     /// The same for the query with this id, which is to run.
     pub fn of(mut self, query_id: &str) -> Self {
-        self.query_id = Some(query_id.into());
+        self.query_id = query_id.into();
         self
-    }
-
-    /// Says where the query began: what an earlier query of the same name set aside from there on, it reads itself.
-    pub fn begins_at(&mut self, start: Positions) {
-        self.start = Some(Arc::new(start));
     }
 
     /// Bytes that the table holds now.
@@ -95,7 +91,7 @@ impl Quarantine {
     /// or refuses (`QUARANTINE_FULL`, retryable) if the table is at its bound. Entries older than the retention,
     /// seen from the epoch's own time `now_ms`, go. Entries in `held` are about to be decoded again and stay.
     pub fn begin(&self, epoch: Epoch, now_ms: i64, held: &[QuarantinedId]) -> Result<()> {
-        let mut files = epoch_files(&self.dir, self.query_id.as_deref())?;
+        let mut files = epoch_files(&self.dir, &self.query_id)?;
         let outcome = self.make_room(&mut files, epoch, now_ms, &held.iter().collect());
         self.bytes.store(total(&files), Ordering::Relaxed);
         outcome?;
@@ -110,8 +106,7 @@ impl Quarantine {
         now_ms: i64,
         held: &BTreeSet<&QuarantinedId>,
     ) -> Result<()> {
-        let own = self.query_id.as_deref();
-        while files.last().is_some_and(|file| file.epoch >= epoch && file.query_id.as_deref() == own) {
+        while files.last().is_some_and(|file| file.epoch >= epoch && *file.query_id == *self.query_id) {
             self.remove(files, files.len() - 1)?;
         }
         if let Some(retention) = self.bounds.retention {
@@ -136,18 +131,22 @@ impl Quarantine {
         let resolved = self.resolved()?;
         let mut open = Vec::new();
         for index in (0..files.len()).rev() {
-            let ids: Vec<QuarantinedId> =
-                read_entries(&files[index])?.iter().map(Entry::quarantined_id).collect();
+            let entries = read_entries(&files[index])?;
+            let ids: Vec<QuarantinedId> = entries.iter().map(Entry::quarantined_id).collect();
             if ids.iter().any(|id| held.contains(id)) {
                 continue;
             }
             if ids.iter().all(|id| resolved.contains(id)) {
                 self.remove(files, index)?;
             } else {
-                open.push((files[index].path.clone(), ids.len() as u64));
+                let at = entries.first().map(|entry| entry.at);
+                open.push((at, files[index].path.clone(), ids.len() as u64));
             }
         }
-        for (path, entries) in open.into_iter().rev() {
+        // Several earlier queries of the name are in the order of their ids, which says nothing about their age.
+        open.reverse();
+        open.sort_by_key(|(at, ..)| *at);
+        for (_, path, entries) in open {
             let bytes = total(files);
             if bytes < self.bounds.max_bytes {
                 break;
@@ -183,7 +182,7 @@ impl Quarantine {
     pub fn open_entries(&self) -> Result<Vec<Entry>> {
         let resolved = self.resolved()?;
         let mut open = Vec::new();
-        for file in epoch_files(&self.dir, self.query_id.as_deref())? {
+        for file in epoch_files(&self.dir, &self.query_id)? {
             let entries = read_entries(&file)?;
             open.extend(entries.into_iter().filter(|entry| !resolved.contains(&entry.quarantined_id())));
         }

@@ -15,8 +15,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::checkpoint::{Checkpoint, Identity};
-use crate::epoch::Runner;
+use crate::checkpoint::{Checkpoint, Ends, Identity};
+use crate::epoch::{Lag, Runner};
 use crate::plan::StreamPlan;
 use crate::quarantine::Quarantine;
 use crate::status::{QueryStatus, State};
@@ -53,6 +53,13 @@ pub struct QueryOptions {
     pub clock: Arc<dyn Clock>,
 }
 
+/// A query whose checkpoint is open and its own: ready to run. Nothing of it is read or written yet.
+pub struct OpenQuery {
+    runner: Runner,
+    ends: Ends,
+    status: watch::Receiver<QueryStatus>,
+}
+
 /// A running query.
 pub struct QueryHandle {
     status: watch::Receiver<QueryStatus>,
@@ -61,9 +68,8 @@ pub struct QueryHandle {
 }
 
 impl QueryOptions {
-    /// Opens the checkpoint (refusing one that is held, foreign or damaged) and starts the loop on the current
-    /// runtime.
-    pub fn start(self) -> Result<QueryHandle> {
+    /// Opens the checkpoint, refusing one that is held, foreign or damaged.
+    pub fn open(self) -> Result<OpenQuery> {
         let home = home(&self.data_dir, &self.checkpoint);
         let identity = Identity {
             pipeline: self.pipeline,
@@ -72,12 +78,8 @@ impl QueryOptions {
             sink: self.sink.identity(home.as_deref()),
         };
         let (checkpoint, ends) = Checkpoint::open(&self.checkpoint, self.door, &identity)?;
-        let mut quarantine = self.quarantine.of(checkpoint.query_id());
-        if let Some(start) = &ends.start {
-            quarantine.begins_at(start.positions());
-        }
+        let quarantine = self.quarantine.of(checkpoint.query_id());
         let (sender, status) = watch::channel(QueryStatus::new(&self.name));
-        let stop = CancellationToken::new();
         let runner = Runner {
             name: self.name,
             plan: self.plan,
@@ -90,23 +92,33 @@ impl QueryOptions {
             checkpoint,
             quarantine,
             clock: self.clock,
-            status: sender.clone(),
-            stop: stop.clone(),
+            status: sender,
+            lag: Lag::default(),
+            stop: CancellationToken::new(),
         };
+        Ok(OpenQuery { runner, ends, status })
+    }
+}
+
+impl OpenQuery {
+    /// Starts the loop on the current runtime.
+    pub fn start(self) -> QueryHandle {
+        let Self { runner, ends, status } = self;
+        let (stop, sender) = (runner.stop.clone(), runner.status.clone());
         let task = tokio::spawn(async move {
-            let name = runner.name.clone();
+            let (name, clock) = (runner.name.clone(), runner.clock.clone());
             let outcome = runner.run(ends).await;
             if let Err(error) = &outcome {
                 tracing::error!(query = %name, "the query has ended: {error}");
             }
             let state = match &outcome {
                 Ok(()) => State::Stopped,
-                Err(error) => State::Failed(error.clone()),
+                Err(error) => State::Failed { error: error.clone(), since_ms: clock.now_ms() },
             };
             sender.send_modify(|status| status.state = state);
             outcome
         });
-        Ok(QueryHandle { status, stop, task })
+        QueryHandle { status, stop, task }
     }
 }
 

@@ -33,7 +33,12 @@ pub enum State {
     /// Ended as asked: stopped, or everything available is done.
     Stopped,
     /// Ended by an error that trying again will not mend.
-    Failed(Error),
+    Failed {
+        /// Why.
+        error: Error,
+        /// Since when, milliseconds since 1970.
+        since_ms: i64,
+    },
 }
 
 impl State {
@@ -45,14 +50,14 @@ impl State {
             Self::Running => "running",
             Self::Retrying { .. } => "retrying",
             Self::Stopped => "stopped",
-            Self::Failed(_) => "failed",
+            Self::Failed { .. } => "failed",
         }
     }
 
     /// The error that a person should know of, if any.
     pub fn error(&self) -> Option<&Error> {
         match self {
-            Self::Retrying { error, .. } | Self::Failed(error) => Some(error),
+            Self::Retrying { error, .. } | Self::Failed { error, .. } => Some(error),
             _ => None,
         }
     }
@@ -77,8 +82,9 @@ pub struct QueryStatus {
     pub run_ledger: Ledger,
     /// How many epochs this run committed.
     pub run_epochs: u64,
-    /// Records that are in the source beyond the last committed position, as far as known.
-    pub lag: u64,
+    /// Records in the source beyond the last committed position, by the newest end that is known; `None` while none
+    /// is: before the first look, and while the source does not answer.
+    pub lag: Option<u64>,
     /// Bytes in its quarantine.
     pub quarantine_bytes: u64,
     /// Quarantined records that had to make room since the start.
@@ -99,7 +105,7 @@ impl QueryStatus {
             ledger: Ledger::default(),
             run_ledger: Ledger::default(),
             run_epochs: 0,
-            lag: 0,
+            lag: None,
             quarantine_bytes: 0,
             quarantine_evicted: 0,
             recent: Arc::default(),

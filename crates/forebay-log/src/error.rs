@@ -160,8 +160,11 @@ pub enum LogError {
     #[error("{path} is in use by another process; one log has one owner", path = .0.display())]
     Locked(PathBuf),
 
-    /// An fsync failed earlier: what is on disk is unknown, so nothing is accepted until a restart.
-    #[error("the log takes no more writes since an fsync failed ({0}); restart it once the disk is sound")]
+    /// An fsync failed earlier, or another step after which what is on disk is unknown: nothing is accepted until a
+    /// restart. Says which.
+    #[error(
+        "the log takes no more writes, as what is on disk is unknown: {0}; restart it once the disk is sound"
+    )]
     Failed(String),
 
     /// The log is being closed.

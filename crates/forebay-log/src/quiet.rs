@@ -1,8 +1,8 @@
 //! Warnings that clients can cause, told so that they cannot flood the log.
 //!
 //! The first of a kind is told whole. Those that follow within [`INTERVAL`] are counted, and told as a sum with the
-//! next one, or by [`Quiet::sums`], which is asked whenever a client connects and once at the end: so there is no
-//! timer, and nothing is kept back for good.
+//! next one, or by [`Quiet::sums`], which is asked at the end, and by the server whenever a client connects: so there
+//! is no timer, and nothing is kept back for good.
 
 use crate::storage::Clock;
 use parking_lot::Mutex;
@@ -25,10 +25,8 @@ pub(crate) enum About {
     Failures,
 }
 
-const KINDS: usize = 5;
-
 impl About {
-    const ALL: [Self; KINDS] =
+    const ALL: [Self; 5] =
         [Self::BadConnections, Self::Crowd, Self::Accepting, Self::Refusals, Self::Failures];
 
     /// For the sum's line.
@@ -47,7 +45,7 @@ impl About {
 #[derive(Debug)]
 pub(crate) struct Quiet {
     clock: Clock,
-    kinds: Mutex<[Kind; KINDS]>,
+    kinds: Mutex<[Kind; About::ALL.len()]>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]

@@ -17,7 +17,7 @@ const END_POINTS: [(&str, &str); 7] = [
     ("/api/v1/queries", "each query: state, error, lag, ledger, last progress"),
     ("/api/v1/queries/{name}", "one of them"),
     ("/api/v1/queries/{name}/progress", "its newest progress reports, in Spark's format"),
-    ("/api/v1/ledger", "where every record went, by query and in all"),
+    ("/api/v1/ledger", "where every record went, by query, and their sum"),
 ];
 
 pub(crate) async fn end_points(State(shown): State<Shown>) -> Response {
@@ -50,6 +50,11 @@ pub(crate) async fn progress(State(shown): State<Shown>, Path(name): Path<String
     }
 }
 
+/// What a ledger's reader may take for something else.
+const LEDGER_NOTE: &str = "All counts are since the query's first epoch. `total` adds the queries together: a record that two of \
+     them read counts twice. `quarantined` counts records as they are set aside, also those that were replayed or dropped \
+     since; `forebay quarantine ls` lists those that are open.";
+
 /// The ledger of each query and of all together.
 pub(crate) async fn ledger(State(shown): State<Shown>) -> Response {
     let mut total = Ledger::default();
@@ -58,7 +63,7 @@ pub(crate) async fn ledger(State(shown): State<Shown>) -> Response {
         total.add(&status.ledger);
         queries.insert(status.name.to_string(), with_balance(&status.ledger));
     }
-    answer(&json!({ "total": with_balance(&total), "queries": queries }))
+    answer(&json!({ "total": with_balance(&total), "queries": queries, "note": LEDGER_NOTE }))
 }
 
 fn find(shown: &Shown, name: &str) -> Option<QueryStatus> {

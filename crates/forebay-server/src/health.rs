@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use forebay_core::progress::iso_millis;
 use forebay_engine::status::{QueryStatus, State as QueryState};
 use serde_json::{Value, json};
 
@@ -22,7 +23,7 @@ fn problem_of(status: &QueryStatus) -> Option<Value> {
         QueryState::Retrying { error, since_ms, attempts } => {
             (format!("trying again, {attempts} attempts failed"), Some(*since_ms), Some(error))
         }
-        QueryState::Failed(error) => ("failed".to_owned(), None, Some(error)),
+        QueryState::Failed { error, since_ms } => ("failed".to_owned(), Some(*since_ms), Some(error)),
         _ if evicted > 0 => {
             (format!("the quarantine is full: {evicted} of its records were dropped"), None, None)
         }
@@ -31,9 +32,32 @@ fn problem_of(status: &QueryStatus) -> Option<Value> {
     Some(json!({
         "query": &*status.name,
         "what": what,
-        "sinceMs": since,
+        "since": since.map(iso_millis),
         "code": error.map(|error| error.code().id),
         "error": error.map(ToString::to_string),
         "hint": error.map(|error| error.hint()),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use forebay_core::Error;
+    use forebay_core::error::codes;
+
+    #[test]
+    fn whatever_fails_says_since_when() {
+        let since_ms = 1_481_741_124_873;
+        let error = Error::new(&codes::SINK_SCHEMA, "it does not fit");
+        let mut status = QueryStatus::new("lake");
+        assert_eq!(problem_of(&status), None);
+        for state in [
+            QueryState::Failed { error: error.clone(), since_ms },
+            QueryState::Retrying { error, since_ms, attempts: 3 },
+        ] {
+            status.state = state;
+            let problem = problem_of(&status).unwrap();
+            assert_eq!(problem["since"], "2016-12-14T18:45:24.873Z", "{problem}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! `/metrics` in the OpenMetrics text format, drawn from the queries' status at the moment of the scrape.
 
 use std::fmt;
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -17,7 +18,8 @@ use crate::{Shown, problem};
 
 pub(crate) async fn metrics(State(shown): State<Shown>) -> Response {
     let mut registry = Registry::with_prefix("forebay");
-    registry.register_collector(Box::new(Queries(shown.statuses())));
+    registry
+        .register_collector(Box::new(Queries { pipeline: shown.pipeline.clone(), all: shown.statuses() }));
     let mut text = String::new();
     match prometheus_client::encoding::text::encode(&mut text, &registry) {
         Ok(()) => {
@@ -32,24 +34,28 @@ pub(crate) async fn metrics(State(shown): State<Shown>) -> Response {
 type Fate = fn(&Ledger) -> u64;
 
 #[derive(Debug)]
-struct Queries(Vec<QueryStatus>);
+struct Queries {
+    pipeline: Arc<str>,
+    all: Vec<QueryStatus>,
+}
 
 impl Queries {
-    fn each(
+    /// One metric of every query; a query whose value is not known has no sample.
+    fn each<V: Into<Option<u64>>>(
         &self,
         encoder: &mut DescriptorEncoder<'_>,
         name: &str,
         help: &str,
         gauge: bool,
-        value: impl Fn(&QueryStatus) -> u64,
+        value: impl Fn(&QueryStatus) -> V,
     ) -> Result<(), fmt::Error> {
         let kind =
             if gauge { ConstGauge::new(0u64).metric_type() } else { ConstCounter::new(0u64).metric_type() };
         let mut family = encoder.encode_descriptor(name, help, None, kind)?;
-        for status in &self.0 {
-            let labels = [("query", status.name.to_string())];
+        for status in &self.all {
+            let Some(value) = value(status).into() else { continue };
+            let labels = [("pipeline", self.pipeline.to_string()), ("query", status.name.to_string())];
             let metric = family.encode_family(&labels)?;
-            let value = value(status);
             if gauge {
                 ConstGauge::new(value).encode(metric)?;
             } else {
@@ -87,7 +93,13 @@ impl Collector for Queries {
         self.each(encoder, "epoch", "Newest committed epoch", true, |status| {
             status.committed.map_or(0, |epoch| epoch.0)
         })?;
-        self.each(encoder, "lag_records", "Records not read yet", true, |status| status.lag)?;
+        self.each(
+            encoder,
+            "lag_records",
+            "Records that wait in the source beyond what is committed",
+            true,
+            |status| status.lag,
+        )?;
         self.each(encoder, "quarantine_bytes", "Bytes in the quarantine", true, |status| {
             status.quarantine_bytes
         })?;
@@ -101,5 +113,35 @@ impl Collector for Queries {
         self.each(encoder, "up", "1 while the query runs or waits", true, |status| {
             u64::from(status.state.error().is_none())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(status: QueryStatus) -> String {
+        let mut registry = Registry::with_prefix("forebay");
+        registry.register_collector(Box::new(Queries { pipeline: "plant".into(), all: vec![status] }));
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        text
+    }
+
+    #[test]
+    fn every_sample_names_its_pipeline_and_an_unknown_lag_has_none() {
+        let mut status = QueryStatus::new("lake");
+        let samples = |text: &str| -> Vec<String> {
+            text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+        };
+        let unknown = samples(&written(status.clone()));
+        assert!(!unknown.iter().any(|line| line.starts_with("forebay_lag_records")), "{unknown:?}");
+        assert!(
+            unknown.iter().all(|line| line.contains("{pipeline=\"plant\",query=\"lake\"}")),
+            "{unknown:?}"
+        );
+        status.lag = Some(61);
+        let known = samples(&written(status));
+        assert!(known.iter().any(|line| line.starts_with("forebay_lag_records{") && line.ends_with(" 61")));
     }
 }

@@ -142,8 +142,9 @@ impl Door {
         Ok(())
     }
 
-    /// Writes and fsyncs a file beside `path` and returns its temporary name.
-    fn stage(&self, path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
+    /// Writes and fsyncs a file beside `path` and returns its temporary name, for [`Door::rename`] or
+    /// [`Door::publish_new`].
+    pub fn stage(&self, path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
         let staged = staged_name(path);
         match self.remove_file(&staged) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),

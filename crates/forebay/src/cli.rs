@@ -11,7 +11,7 @@ use forebay_core::trigger::Trigger;
 mod examples;
 mod values;
 
-use values::{duration, key_value, log_level, own_address, rate, share, size, trigger};
+use values::{duration, http_address, kafka_address, key_value, log_level, rate, share, size, trigger};
 
 /// From device to dashboard in one binary: a Kafka-compatible log, streaming SQL with Spark's semantics, and
 /// exactly-once sinks.
@@ -38,10 +38,10 @@ pub struct Global {
     #[arg(long, global = true, env = "FOREBAY_DATA", default_value = "./forebay-data", value_name = "DIR", help_heading = OF_ALL)]
     pub data: PathBuf,
     /// Where REST, metrics and health listen (loopback only)
-    #[arg(long, global = true, env = "FOREBAY_HTTP", default_value = "127.0.0.1:8080", value_name = "ADDR", help_heading = OF_ALL, value_parser = own_address)]
+    #[arg(long, global = true, env = "FOREBAY_HTTP", default_value = "127.0.0.1:8080", value_name = "ADDR", help_heading = OF_ALL, value_parser = http_address)]
     pub http: SocketAddr,
     /// The embedded log's address (loopback only). Not given: where the pipeline's sources read, else 127.0.0.1:9092
-    #[arg(long, global = true, env = "FOREBAY_KAFKA", value_name = "ADDR", help_heading = OF_ALL, value_parser = own_address)]
+    #[arg(long, global = true, env = "FOREBAY_KAFKA", value_name = "ADDR", help_heading = OF_ALL, value_parser = kafka_address)]
     pub kafka: Option<SocketAddr>,
     /// What to tell on stderr: error, warn, info, debug, or a filter such as `forebay_engine=debug`
     #[arg(long, global = true, env = "FOREBAY_LOG", default_value = "info", value_name = "LEVEL", help_heading = OF_ALL, value_parser = log_level)]
@@ -261,7 +261,7 @@ pub struct Chosen {
     /// All records that the other conditions leave
     #[arg(long)]
     pub all: bool,
-    /// Only those of this pipeline
+    /// Only those of this pipeline: its name, or its file
     #[arg(long, value_name = "NAME")]
     pub pipeline: Option<String>,
     /// Only those of this query
@@ -301,7 +301,7 @@ pub enum LogCommand {
     /// Serve the embedded log alone, for pipelines and clients in other processes
     Serve {
         /// Where to listen (the same as --kafka)
-        #[arg(long, value_name = "ADDR", value_parser = own_address)]
+        #[arg(long, value_name = "ADDR", value_parser = kafka_address)]
         listen: Option<SocketAddr>,
     },
     /// List topics with their partitions and offsets

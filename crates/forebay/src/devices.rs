@@ -8,7 +8,7 @@ use std::io::Write as _;
 
 use crate::cli::{Shape, SimulateArgs};
 
-/// What became of an event on its way out, for the summary.
+/// What was sent, for the summary: of one message, or of all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sent {
     /// Events as devices measured them.
@@ -27,6 +27,19 @@ pub struct Sent {
     pub hot: u64,
 }
 
+impl Sent {
+    /// Adds what another counts.
+    pub fn add(&mut self, other: &Self) {
+        self.events += other.events;
+        self.messages += other.messages;
+        self.corrupt += other.corrupt;
+        self.duplicates += other.duplicates;
+        self.late += other.late;
+        self.fast += other.fast;
+        self.hot += other.hot;
+    }
+}
+
 /// Makes events.
 pub struct Devices {
     random: fastrand::Rng,
@@ -37,8 +50,6 @@ pub struct Devices {
     duplicate: f64,
     fast_clock: f64,
     sequence: u64,
-    /// What was made so far.
-    pub sent: Sent,
 }
 
 impl Devices {
@@ -53,22 +64,23 @@ impl Devices {
             duplicate: args.duplicate,
             fast_clock: args.fast_clock,
             sequence: 0,
-            sent: Sent::default(),
         }
     }
 
-    /// The next event, written over `value`; returns the number of its device, from 1, and how often to send it.
-    pub fn next(&mut self, now_ms: i64, value: &mut Vec<u8>) -> (u32, u32) {
+    /// The next event, written over `value`; returns what it counts for once it is sent, and what its repeat counts
+    /// for if it is to be sent twice.
+    pub fn next(&mut self, now_ms: i64, value: &mut Vec<u8>) -> (Sent, Option<Sent>) {
+        let mut sent = Sent { events: 1, messages: 1, ..Sent::default() };
         let device = self.random.u32(1..=self.count);
         let temperature = self.random.u32(2_000..=8_000);
         let humidity = self.random.u32(3_000..=9_000);
         let mut seconds = now_ms.div_euclid(1000);
         if self.happens(self.late) {
             seconds -= self.random.i64(60..=3_600);
-            self.sent.late += 1;
+            sent.late = 1;
         } else if self.happens(self.fast_clock) {
             seconds += 3_600;
-            self.sent.fast += 1;
+            sent.fast = 1;
         }
         value.clear();
         match self.shape {
@@ -76,22 +88,14 @@ impl Devices {
             Shape::Nested => self.nested(value, device, temperature, humidity, seconds, now_ms),
         }
         self.sequence += 1;
-        self.sent.events += 1;
-        let corrupt = self.happens(self.corrupt);
-        if corrupt {
+        if self.happens(self.corrupt) {
             self.damage(value);
+            sent.corrupt = 1;
         } else if temperature > 7_000 {
-            self.sent.hot += 1;
+            sent.hot = 1;
         }
-        let times = if self.happens(self.duplicate) { 2 } else { 1 };
-        self.sent.duplicates += u64::from(times - 1);
-        self.sent.messages += u64::from(times);
-        if corrupt {
-            self.sent.corrupt += u64::from(times);
-        } else if times == 2 && temperature > 7_000 {
-            self.sent.hot += 1;
-        }
-        (device, times)
+        let repeat = Sent { events: 0, late: 0, fast: 0, duplicates: 1, ..sent };
+        (sent, self.happens(self.duplicate).then_some(repeat))
     }
 
     fn happens(&mut self, share: f64) -> bool {
@@ -169,6 +173,32 @@ impl std::fmt::Display for Hundredths {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_repeat_counts_as_a_message_of_its_own() {
+        use clap::Parser;
+        let line = "forebay simulate --duplicate 1 --corrupt 0.5 --late 0.5 --fast-clock 1";
+        let crate::cli::Command::Simulate(args) =
+            crate::cli::Cli::try_parse_from(line.split(' ')).unwrap().command
+        else {
+            panic!("another command")
+        };
+        let (mut devices, mut value, mut total) = (Devices::new(&args, 7), Vec::new(), Sent::default());
+        for _ in 0..100 {
+            let (event, repeat) = devices.next(0, &mut value);
+            let repeat = repeat.unwrap();
+            assert_eq!((event.events, event.messages, event.duplicates), (1, 1, 0));
+            assert_eq!((repeat.events, repeat.messages, repeat.duplicates), (0, 1, 1));
+            assert_eq!((event.corrupt, event.hot), (repeat.corrupt, repeat.hot), "both decode, or neither");
+            assert_eq!((event.late + event.fast, repeat.late + repeat.fast), (1, 0), "an event is late once");
+            total.add(&event);
+            total.add(&repeat);
+        }
+        assert_eq!(
+            (total.events, total.messages, total.duplicates, total.late + total.fast),
+            (100, 200, 100, 100)
+        );
+    }
 
     #[test]
     fn an_event_reads_as_python_writes_it() {

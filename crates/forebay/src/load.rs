@@ -17,6 +17,7 @@ use forebay_storage::Door;
 
 use crate::json::FromJson;
 use crate::registry::registry;
+use crate::runnable::Run;
 use crate::talk;
 
 /// Largest pipeline file: far beyond what people write.
@@ -28,11 +29,12 @@ pub struct Loaded {
     pub plans: Vec<Arc<StreamPlan>>,
 }
 
-/// Loads a file; if it is not valid, prints every problem to stderr and returns `None`.
-pub fn load_or_explain(path: &Path) -> anyhow::Result<Option<Loaded>> {
+/// Loads a file; if it is not valid, prints every problem to stderr and returns `None`. With `run`, what keeps it from
+/// running so is a problem too.
+pub fn load_or_explain(path: &Path, run: Option<Run<'_>>) -> anyhow::Result<Option<Loaded>> {
     let text = read(path)?;
     let name = path.display().to_string();
-    Ok(match load(&text, &name) {
+    Ok(match load(&text, &name, run) {
         Ok(loaded) => Some(loaded),
         Err(problems) => {
             talk::say(config::render(&problems, &text, &name, talk::is_colored()).trim_end());
@@ -57,18 +59,21 @@ fn read(path: &Path) -> anyhow::Result<String> {
 
 /// Checks and plans a pipeline. What is wrong in one part hides nothing that is wrong in another, and is told once:
 /// of a part that was refused already only further bad values count, and SQL that names it is only parsed.
-pub fn load(text: &str, name: &str) -> Result<Loaded, Vec<Problem>> {
+pub fn load(text: &str, name: &str, run: Option<Run<'_>>) -> Result<Loaded, Vec<Problem>> {
     let env = |variable: &str| std::env::var(variable).ok();
     let file = |path: &str| std::fs::read_to_string(path).map_err(|e| e.to_string());
     let mut draft = config::draft(text, name, &registry(), &Lookup { env: &env, file: &file });
     let mut problems = std::mem::take(&mut draft.problems);
     let Some(pipeline) = draft.pipeline.take() else { return Err(problems) };
     problems.extend(unbuildable(&draft, &pipeline, name));
-    let plans = planned(&mut draft, &pipeline, text, name, &mut problems);
+    problems.extend(run.iter().flat_map(|run| run.folders(&pipeline, name)));
+    let plans = planned(&mut draft, &pipeline, text, name, run, &mut problems);
     if problems.is_empty() {
         return Ok(Loaded { pipeline, plans });
     }
     problems.sort_by_key(|problem| (problem.line, problem.column));
+    problems
+        .dedup_by(|a, b| (a.line, a.column) == (b.line, b.column) && a.error.message() == b.error.message());
     Err(problems)
 }
 
@@ -78,11 +83,12 @@ fn planned(
     pipeline: &Pipeline,
     text: &str,
     name: &str,
+    run: Option<Run<'_>>,
     problems: &mut Vec<Problem>,
 ) -> Vec<Arc<StreamPlan>> {
     let in_sql = |error: SqlError, place: (usize, usize), sql: &str| {
         let offset = error.place.map_or(0, |place| offset_of(sql, place));
-        Problem::within(error.error, text, name, place, sql, offset, word_at(sql, offset))
+        Problem::within(error.error, text, name, place, sql, offset, word_at(sql, offset).len())
     };
     let mut catalog = Catalog::new();
     for source in &pipeline.sources {
@@ -112,6 +118,7 @@ fn planned(
         match plan::plan(&catalog, &query.sql, Some(&FromJson)) {
             Ok(plan) => {
                 problems.extend(untaken(query, &plan, name));
+                problems.extend(run.and_then(|run| endless(run, pipeline, query, &plan, name)));
                 plans.push(Arc::new(plan));
             }
             Err(error) if tells(&error, &query.sql, &draft.unknown) => {
@@ -131,6 +138,19 @@ fn untaken(query: &QueryConfig, plan: &StreamPlan, name: &str) -> Option<Problem
         return query.option_places.problem(error, name);
     }
     Some(Problem::at(error, name, query.place, 1))
+}
+
+/// Where a query's source should end although the query does not. A source that two such queries read tells it once.
+fn endless(
+    run: Run<'_>,
+    pipeline: &Pipeline,
+    query: &QueryConfig,
+    plan: &StreamPlan,
+    name: &str,
+) -> Option<Problem> {
+    let reads = |source: &&SourceConfig| source.name.eq_ignore_ascii_case(plan.source());
+    let source = pipeline.sources.iter().find(reads)?;
+    source.option_places.problem(run.trigger(query, source).err()?, name)
 }
 
 /// For sinks that are built only to be asked what they think of their options: building touches nothing.
@@ -172,10 +192,10 @@ fn unbuildable(draft: &Draft, pipeline: &Pipeline, name: &str) -> Vec<Problem> {
     problems
 }
 
-/// How many bytes of a text the word at `offset` has.
-pub fn word_at(text: &str, offset: usize) -> usize {
+/// The word of a text at the byte `offset`; empty if none begins there.
+pub fn word_at(text: &str, offset: usize) -> &str {
     let rest = text.get(offset..).unwrap_or_default();
-    rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len()).max(1)
+    rest.find(|c: char| !c.is_alphanumeric() && c != '_').map_or(rest, |end| &rest[..end])
 }
 
 /// The byte at a line and column (characters, both from 1) of a text.

@@ -1,6 +1,6 @@
 //! A running pipeline: the embedded log if it needs one, its queries, its HTTP server.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
@@ -75,8 +75,8 @@ pub async fn start(global: &Global, loaded: &Loaded, overrides: &Overrides) -> R
     let embedded = host_log(global, &pipeline.name, overrides.embedded_log, &chosen, &door).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let context = SinkContext { data_dir: &global.data, door: door.clone(), clock: clock.clone() };
-    let mut queries = Vec::new();
-    for Chosen { query, plan, source } in chosen {
+    let mut open = Vec::new();
+    for Chosen { query, plan, source } in &chosen {
         let trigger = overrides.trigger.unwrap_or(query.trigger);
         sources::check_trigger(&source.options, trigger)?;
         let in_place =
@@ -90,7 +90,7 @@ pub async fn start(global: &Global, loaded: &Loaded, overrides: &Overrides) -> R
         let options = QueryOptions {
             pipeline: pipeline.name.clone(),
             name: query.name.clone(),
-            plan: plan.clone(),
+            plan: Arc::clone(plan),
             source: sources::build(&source.format, &source.options, wanted(plan, source), in_place)?,
             format: load::format_of(source)?,
             sink: sinks::build(&query.format, &query.options, &context)?,
@@ -103,8 +103,13 @@ pub async fn start(global: &Global, loaded: &Loaded, overrides: &Overrides) -> R
             door: door.clone(),
             clock: clock.clone(),
         };
-        queries.push((query.name.clone(), options.start()?));
+        open.push((query.name.clone(), options.open()?));
     }
+    // Only now, when no query is refused any more, anything is made.
+    if let Some(embedded) = &embedded {
+        make_topics(embedded, global.kafka, &chosen)?;
+    }
+    let queries: Vec<_> = open.into_iter().map(|(name, query)| (name, query.start())).collect();
     let statuses: Vec<watch::Receiver<QueryStatus>> =
         queries.iter().map(|(_, query)| query.status()).collect();
     let http = server.address();
@@ -245,24 +250,48 @@ async fn host_log(
                     global.data.join("log").display()
                 )
             }
-            _ if is_taken => format!("log: a Kafka listens at {address} already, reading from it"),
+            _ if is_taken => format!("log: somebody listens at {address} already, reading from there"),
             _ if is_foreign && mode == EmbeddedLog::Auto => format!(
                 "log: nobody listens at {address}; the checkpoint comes from a Kafka elsewhere, so it is waited for (--embedded-log always serves an embedded log there)"
             ),
             _ => format!("log: nobody listens at {address} yet, waiting for a Kafka there"),
         });
     }
-    if let Some(embedded) = &embedded {
-        for Chosen { source, .. } in chosen {
-            if own_address(source, global.kafka) == served {
-                embedded.make_topics(&source.options)?;
-            }
-        }
+    for elsewhere in
+        chosen.iter().filter_map(|it| elsewhere(it.source, global.kafka)).collect::<BTreeSet<_>>()
+    {
+        talk::say(&elsewhere);
     }
     Ok(embedded)
 }
 
-/// The loopback address that a source reads from, if the embedded log could stand there: it speaks neither TLS nor SASL.
+/// The topics of the sources that read from the embedded log.
+fn make_topics(embedded: &Embedded, kafka: Option<SocketAddr>, chosen: &[Chosen<'_>]) -> Result<()> {
+    chosen
+        .iter()
+        .filter(|it| own_address(it.source, kafka) == Some(embedded.address))
+        .try_for_each(|it| embedded.make_topics(&it.source.options))
+}
+
+/// What to say of a source that reads from where this process could serve nothing. Brokers are not named: where they
+/// are may be a secret.
+fn elsewhere(source: &SourceConfig, kafka: Option<SocketAddr>) -> Option<String> {
+    if source.format != "kafka" || own_address(source, kafka).is_some() {
+        return None;
+    }
+    let servers = source.options.passed_on().get("kafka.bootstrap.servers")?;
+    let name = &source.name;
+    Some(if embedded::only_server(servers).is_none() {
+        format!(
+            "log: source `{name}` names several servers, so it reads from a Kafka; an embedded log is served only where a source names one loopback address"
+        )
+    } else {
+        format!("log: source `{name}` reads from a Kafka elsewhere")
+    })
+}
+
+/// The loopback address that a source reads from, if the embedded log could stand there: it speaks neither TLS nor
+/// SASL.
 fn own_address(source: &SourceConfig, kafka: Option<SocketAddr>) -> Option<SocketAddr> {
     let options = source.options.passed_on();
     let protocol = options.get("kafka.security.protocol");
@@ -300,9 +329,9 @@ fn source_of<'a>(sources: &'a [SourceConfig], name: &str) -> Result<&'a SourceCo
 }
 
 fn refuse_unknown(wanted: &[String], queries: &[QueryConfig]) -> Result<()> {
-    let known: BTreeMap<&str, ()> = queries.iter().map(|query| (query.name.as_str(), ())).collect();
-    match wanted.iter().find(|name| !known.contains_key(name.as_str())) {
+    let known = || queries.iter().map(|query| query.name.as_str());
+    match wanted.iter().find(|name| !known().any(|known| known == name.as_str())) {
         None => Ok(()),
-        Some(name) => Err(commands::wrong_name("query", name, known.into_keys())),
+        Some(name) => Err(commands::wrong_name("query", name, known())),
     }
 }

@@ -29,7 +29,7 @@ pub fn ended(status: &QueryStatus, took: Duration) -> String {
 
 /// ` (1 of 2 queries failed: lake)`, if any has.
 pub fn failures(statuses: &[QueryStatus]) -> String {
-    let is_failed = |status: &&QueryStatus| matches!(status.state, State::Failed(_));
+    let is_failed = |status: &&QueryStatus| matches!(status.state, State::Failed { .. });
     let failed: Vec<&str> = statuses.iter().filter(is_failed).map(|status| &*status.name).collect();
     match failed.len() {
         0 => String::new(),
@@ -88,7 +88,8 @@ mod tests {
     fn queries_that_failed_are_counted_and_named() {
         let mut statuses = [QueryStatus::new("hot"), QueryStatus::new("lake")];
         assert_eq!(failures(&statuses), "");
-        statuses[1].state = State::Failed(Error::new(&codes::SINK_SCHEMA, "it does not fit"));
+        statuses[1].state =
+            State::Failed { error: Error::new(&codes::SINK_SCHEMA, "it does not fit"), since_ms: 0 };
         assert_eq!(failures(&statuses), " (1 of 2 queries failed: lake)");
     }
 }

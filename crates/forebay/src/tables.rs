@@ -1,21 +1,24 @@
-//! What `forebay query` can read: Delta tables by path, topics, and the sources and tables of a pipeline by name.
+//! What `forebay query` can read: Delta tables by path, topics, and the sources, tables and views of a pipeline by name.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use forebay_connectors::{sinks, sources};
-use forebay_core::config::{Pipeline, SourceConfig};
+use forebay_core::config::{Pipeline, QueryConfig, SourceConfig};
 use forebay_core::error::codes;
 use forebay_core::format::Format;
 use forebay_core::options::Options;
 use forebay_core::source::{Source, Wanted, envelope_schema};
 use forebay_core::{Error, PositionRange, Result};
 use forebay_engine::adhoc::{TableProvider, TableResolver, lanes};
+use forebay_engine::plan::{KAFKA_COLUMN, envelope_field};
 use futures::StreamExt;
 
-use crate::{broker, load};
+use crate::{broker, load, talk};
 
 /// Finds tables for one statement.
 pub struct Tables {
@@ -25,6 +28,8 @@ pub struct Tables {
     pub kafka: String,
     /// The pipeline whose names can be used.
     pub pipeline: Option<Pipeline>,
+    /// Records that did not decode, counted as a topic is read.
+    pub undecoded: Arc<AtomicU64>,
 }
 
 #[async_trait]
@@ -38,7 +43,7 @@ impl TableResolver for Tables {
                     ("kafka.bootstrap.servers".to_owned(), self.kafka.clone()),
                     ("subscribe".to_owned(), name.to_owned()),
                 ]);
-                topic(&broker::source_options("kafka", &raw)?, "kafka", None).await.map(Some)
+                self.topic(&broker::source_options("kafka", &raw)?, "kafka", None).await.map(Some)
             }
             Some(_) => Ok(None),
         }
@@ -49,7 +54,13 @@ impl TableResolver for Tables {
         let sources = pipeline.sources.iter().map(|source| source.name.clone());
         let tables =
             pipeline.queries.iter().filter(|query| query.format == "delta").map(|query| query.name.clone());
-        Ok(sources.chain(tables).collect())
+        let views = pipeline.views.iter().map(|view| view.name.clone());
+        Ok(sources.chain(tables).chain(views).collect())
+    }
+
+    fn views(&self) -> Vec<(String, String)> {
+        let views = self.pipeline.iter().flat_map(|pipeline| &pipeline.views);
+        views.map(|view| (view.name.clone(), view.sql.clone())).collect()
     }
 }
 
@@ -59,10 +70,13 @@ impl Tables {
         if let Some(source) = pipeline.sources.iter().find(|source| source.name.eq_ignore_ascii_case(name)) {
             return self.source(source).await.map(Some);
         }
-        let query = pipeline.queries.iter().find(|query| query.name.eq_ignore_ascii_case(name));
-        match query.map(|query| (query.format.as_str(), query.options.text("path"))) {
-            Some(("delta", Some(path))) => self.delta(Path::new(path)).await.map(Some),
-            _ => Ok(None),
+        let Some(query) = pipeline.queries.iter().find(|query| query.name.eq_ignore_ascii_case(name)) else {
+            return Ok(None);
+        };
+        match (query.format.as_str(), query.options.text("path")) {
+            ("delta", Some(path)) => self.delta(Path::new(path)).await.map(Some),
+            _ if pipeline.views.iter().any(|view| view.name.eq_ignore_ascii_case(name)) => Ok(None),
+            (format, _) => Err(without_table(query, format)),
         }
     }
 
@@ -78,57 +92,97 @@ impl Tables {
     }
 
     async fn source(&self, source: &SourceConfig) -> Result<Arc<dyn TableProvider>> {
-        topic(&source.options, &source.format, load::format_of(source)?).await
+        self.topic(&source.options, &source.format, load::format_of(source)?).await
     }
 }
 
-/// All records that a source has now, decoded if it has a format. Records that do not decode are left out, as the
-/// stream leaves them to its quarantine.
-async fn topic(
-    options: &Options,
-    format: &str,
-    decoder: Option<Arc<dyn Format>>,
-) -> Result<Arc<dyn TableProvider>> {
-    let mut source: Box<dyn Source> =
-        sources::build(format, options, Wanted { keys: true, headers: true }, None)?;
-    let none = Default::default();
-    // Asked from nowhere, a source names the first position of every partition as new.
-    let available = source.available(&none).await?;
-    if available.new.is_empty() {
-        // Says which topic is not there.
-        source.start(true).await?;
-    }
-    let ranges: Vec<PositionRange> = available
-        .new
-        .iter()
-        .filter_map(|(partition, from)| {
-            let to = *available.ends.get(partition)?;
-            Some(PositionRange { partition: partition.clone(), from: *from, to })
-                .filter(|range| !range.is_empty())
-        })
-        .collect();
-    let schema = decoder.as_ref().map_or_else(envelope_schema, |format| format.schema());
-    let parallel = std::thread::available_parallelism().map_or(2, usize::from);
-    let read = source.read(&ranges, parallel).await?;
-    // The source keeps its connections for as long as its lanes are read.
-    let source = Arc::new(Mutex::new(source));
-    let rows = read
-        .into_iter()
-        .map(|lane| {
-            let mut decoder = decoder.as_ref().map(|format| format.decoder());
-            let keep = source.clone();
-            lane.map(move |envelope| {
-                let _kept = &keep;
-                let envelope = envelope?;
-                match &mut decoder {
-                    Some(decoder) => Ok(decoder.decode(&envelope.values)?.rows),
-                    None => envelope.to_batch().map_err(|e| {
-                        Error::new(&codes::INTERNAL, "records cannot be made into columns").caused_by(e)
-                    }),
-                }
-            })
-            .boxed()
-        })
-        .collect();
-    lanes::table(schema, rows)
+/// The error for a query that keeps no rows.
+fn without_table(query: &QueryConfig, format: &str) -> Error {
+    let to = if format == "console" { "the console" } else { format };
+    let error = format!("the query `{}` writes to {to} and has no table", query.name);
+    let sql: Vec<&str> = query.sql.split_whitespace().collect();
+    Error::new(&codes::SQL_PLAN, error).with_hint(format!(
+        "Put its SELECT in place of its name: FROM ({}).",
+        sql.join(" ").trim_end_matches(';')
+    ))
 }
+
+impl Tables {
+    /// All records that a source has now, decoded if it has a format. Records that do not decode are left out, as the
+    /// stream leaves them to its quarantine, and counted.
+    async fn topic(
+        &self,
+        options: &Options,
+        format: &str,
+        decoder: Option<Arc<dyn Format>>,
+    ) -> Result<Arc<dyn TableProvider>> {
+        let mut source: Box<dyn Source> =
+            sources::build(format, options, Wanted { keys: true, headers: true }, None)?;
+        let none = Default::default();
+        // Asked from nowhere, a source names the first position of every partition as new.
+        let available = source.available(&none).await?;
+        // Says which topic is not there; where a query would begin is not asked here.
+        match source.start(true).await {
+            Err(error) if available.new.is_empty() => return Err(error),
+            Err(error) if error.code() == &codes::NO_TOPIC => {
+                talk::say(&format!("warning: {error}; reading what is there"));
+            }
+            _ => {}
+        }
+        let ranges: Vec<PositionRange> = available
+            .new
+            .iter()
+            .filter_map(|(partition, from)| {
+                let to = *available.ends.get(partition)?;
+                Some(PositionRange { partition: partition.clone(), from: *from, to })
+                    .filter(|range| !range.is_empty())
+            })
+            .collect();
+        let schema = decoder.as_ref().map_or_else(envelope_schema, |format| with_kafka(&format.schema()));
+        let has_kafka = decoder.as_ref().is_some_and(|format| format.schema() != schema);
+        let parallel = std::thread::available_parallelism().map_or(2, usize::from);
+        let read = source.read(&ranges, parallel).await?;
+        // The source keeps its connections for as long as its lanes are read.
+        let source = Arc::new(Mutex::new(source));
+        let rows = read
+            .into_iter()
+            .map(|lane| {
+                let mut decoder = decoder.as_ref().map(|format| format.decoder());
+                let keep = source.clone();
+                let undecoded = Arc::clone(&self.undecoded);
+                lane.map(move |envelope| {
+                    let _kept = &keep;
+                    let envelope = envelope?;
+                    match &mut decoder {
+                        Some(decoder) => {
+                            let decoded = decoder.decode(&envelope.values)?;
+                            undecoded.fetch_add(decoded.bad.len() as u64, Ordering::Relaxed);
+                            if has_kafka {
+                                lanes::with_envelope(decoded, &envelope)
+                            } else {
+                                Ok(decoded.rows)
+                            }
+                        }
+                        None => envelope.to_batch().map_err(|e| {
+                            Error::new(&codes::INTERNAL, "records cannot be made into columns").caused_by(e)
+                        }),
+                    }
+                })
+                .boxed()
+            })
+            .collect();
+        lanes::table(schema, rows)
+    }
+}
+
+/// The columns of the values with Kafka's own beside them, under the name that a stream has for them.
+fn with_kafka(schema: &SchemaRef) -> SchemaRef {
+    if schema.fields().iter().any(|field| field.name().eq_ignore_ascii_case(KAFKA_COLUMN)) {
+        return Arc::clone(schema);
+    }
+    let fields = schema.fields().iter().cloned().chain([Arc::new(envelope_field())]);
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -168,8 +168,11 @@ impl<'a> Given<'a> {
             } else if USED.contains(&name) || PRODUCER.contains(&name) {
                 given.values.insert(name, value.trim());
             } else {
-                let known = USED.iter().chain(PRODUCER).copied();
-                return Err(unknown_name("Kafka client option", name, known));
+                // Suggested as it was typed: in a file with the prefix, on the command line also without.
+                let prefix = full.strip_suffix(name).unwrap_or_default();
+                let known: Vec<String> =
+                    USED.iter().chain(PRODUCER).map(|known| format!("{prefix}{known}")).collect();
+                return Err(unknown_name("Kafka client option", full, known.iter().map(String::as_str)));
             }
         }
         Ok(given)
@@ -263,7 +266,7 @@ mod tests {
     #[test]
     fn unknown_properties_are_refused_and_meaningless_ones_reported() {
         let error = read(&[("isolation.levle", "read_committed")]).unwrap_err();
-        assert!(error.hint().contains("Did you mean `isolation.level`?"), "{error:?}");
+        assert!(error.hint().contains("Did you mean `kafka.isolation.level`?"), "{error:?}");
         assert_eq!(read(&[("max.poll.records", "500")]).unwrap().warnings.len(), 1);
         assert!(read(&[("auto.offset.reset", "earliest")]).unwrap_err().hint().contains("startingOffsets"));
     }

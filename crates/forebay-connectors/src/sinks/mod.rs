@@ -49,7 +49,7 @@ pub fn build(format: &str, options: &Options, context: &SinkContext<'_>) -> Resu
     let SinkContext { data_dir, door, clock } = context.clone();
     match spec(format)?.name {
         "delta" => Ok(Box::new(delta::DeltaSink::with_clock(options, data_dir, door, clock)?)),
-        "console" => Ok(Box::new(console::ConsoleSink::new(options, Box::new(std::io::stdout())))),
+        "console" => Ok(Box::new(console::ConsoleSink::new(options, Box::new(std::io::stdout()))?)),
         other => {
             Err(Error::new(&codes::INTERNAL, format!("the sink `{other}` is listed and cannot be built")))
         }

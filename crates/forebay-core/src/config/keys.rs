@@ -175,7 +175,12 @@ pub static QUARANTINE: Section = Section {
     doc: "Records that could not be decoded wait here with their raw bytes until they are replayed or dropped. Each \
           query has its own.",
     keys: &[
-        key("maxBytes", "size", Some("1GiB"), "Most bytes it may hold."),
+        key(
+            "maxBytes",
+            "size",
+            Some("1GiB"),
+            "Most bytes it may hold. Looked at before an epoch begins: what one epoch sets aside may go beyond it.",
+        ),
         key("retention", "duration or `forever`", Some("forever"), "How long a record stays."),
         key(
             "whenFull",

@@ -1,7 +1,8 @@
 //! Where the options of a connector stand in the file, for what only the connector can refuse.
 //!
-//! A connector knows no file: its errors name the option they mean in back-quotes. Here the name becomes a place. What
-//! must stay true: a value that came from the environment or a file is in no message, although a connector may quote it.
+//! A connector knows no file: its errors name the option they mean in back-quotes. Here the name becomes a place.
+//! What must stay true: a value that came from the environment or a file is in no message, although a connector may
+//! quote it.
 
 use super::Problem;
 use super::parse::Reading;
@@ -32,9 +33,13 @@ struct OptionPlace {
 }
 
 impl OptionPlaces {
-    pub(super) fn new(options: &[RawOption], all: (usize, usize), reading: &Reading<'_>) -> Self {
+    pub(super) fn new<'o>(
+        options: impl IntoIterator<Item = &'o RawOption>,
+        all: (usize, usize),
+        reading: &Reading<'_>,
+    ) -> Self {
         let place = |span| (reading.problems.place(span), reading.problems.length(span));
-        let each = options.iter().map(|option| OptionPlace {
+        let each = options.into_iter().map(|option| OptionPlace {
             name: option.name.clone(),
             key: place(option.key_span),
             value: place(option.span),

@@ -25,8 +25,10 @@ pub(super) fn read(entry: &Entry, what: &str, reading: &mut Reading<'_>) -> Opti
     let options_span = options_entry.map_or(entry.key_span, |entry| entry.key_span);
     let mut raw = raw_options::gather(options_entry, what, reading);
     let checkpoint_option = raw_options::take(&mut raw, CHECKPOINT);
-    let checkpoint = checkpoint(&section, checkpoint_option, reading);
-    let option_places = OptionPlaces::new(&raw, reading.problems.place(options_span), reading);
+    let checkpoint_option = checkpoint_given(&section, checkpoint_option, reading);
+    let checkpoint = checkpoint_option.as_ref().and_then(|given| checkpoint(given, reading));
+    let with_place = raw.iter().chain(&checkpoint_option);
+    let option_places = OptionPlaces::new(with_place, reading.problems.place(options_span), reading);
     let options = match connector {
         Some(connector) => {
             raw_options::parse_all(raw, &[connector], options_span, &[CHECKPOINT], |_| None, reading)
@@ -51,19 +53,22 @@ pub(super) fn read(entry: &Entry, what: &str, reading: &mut Reading<'_>) -> Opti
 }
 
 /// `checkpointLocation` as a key or, as in Spark, among the options.
-fn checkpoint(
+fn checkpoint_given(
     section: &Section<'_>,
     option: Option<RawOption>,
     reading: &mut Reading<'_>,
-) -> Option<PathBuf> {
+) -> Option<RawOption> {
     let key = section.get(CHECKPOINT).map(|entry| raw_options::read_one(entry, reading));
-    let given = match (key, option) {
+    match (key, option) {
         (Some(_), Some(option)) => {
             reading.problems.report(option.key_span, given_twice(CHECKPOINT));
-            return None;
+            None
         }
-        (key, option) => key.or(option)?,
-    };
+        (key, option) => key.or(option),
+    }
+}
+
+fn checkpoint(given: &RawOption, reading: &mut Reading<'_>) -> Option<PathBuf> {
     let path = given.usable()?;
     if path.trim().is_empty() {
         reading.problems.report(given.key_span, bad_value(CHECKPOINT, path, "the path of a folder"));

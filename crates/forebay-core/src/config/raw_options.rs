@@ -107,13 +107,26 @@ pub(super) fn parse_all(
                     specs.iter().flat_map(|spec| spec.prefixes).map(|prefix| format!("{prefix}*")).collect();
                 let names = specs.iter().flat_map(|spec| spec.options).map(|declared| declared.name);
                 let known = names.chain(others.iter().copied()).chain(prefixes.iter().map(String::as_str));
-                let error =
-                    elsewhere(&option.name).unwrap_or_else(|| unknown_name("option", &option.name, known));
+                let error = elsewhere(&option.name).unwrap_or_else(|| {
+                    with_prefix(unknown_name("option", &option.name, known), &option.name, specs)
+                });
                 reading.problems.report(option.key_span, error);
             }
         }
     }
     specs.iter().zip(parts).map(|(spec, part)| parse_part(spec, part, span, reading)).collect()
+}
+
+/// The error for an unknown name, with the guess that it lacks a prefix: names with dots are handed on.
+fn with_prefix(error: Error, name: &str, specs: &[&ConnectorSpec]) -> Error {
+    let prefix = specs.iter().flat_map(|spec| spec.prefixes).next();
+    match prefix.filter(|_| name.contains('.') && !error.hint().contains("Did you mean")) {
+        Some(prefix) => {
+            let hint = format!("Did you mean `{prefix}{name}`? {}", error.hint());
+            error.with_hint(hint)
+        }
+        None => error,
+    }
 }
 
 fn parse_part(spec: &ConnectorSpec, part: Vec<RawOption>, span: Span, reading: &mut Reading<'_>) -> Options {

@@ -17,8 +17,8 @@ macro_rules! codes {
 }
 
 codes! {
-    FILE_UNREADABLE = "FB-1001", User, retry false, "pipeline file unreadable",
-        "The pipeline file does not exist or cannot be read.", "Check the path and its permissions.";
+    FILE_UNREADABLE = "FB-1001", User, retry false, "file unreadable",
+        "A file or folder, such as the pipeline file, does not exist or cannot be read.", "Check the path and its permissions.";
     YAML = "FB-1002", User, retry false, "not valid YAML",
         "The pipeline file is not valid YAML.", "Look at the marked place: indentation and quotes are the usual causes.";
     UNKNOWN_KEY = "FB-1003", User, retry false, "unknown key",
@@ -26,7 +26,7 @@ codes! {
     MISSING_KEY = "FB-1004", User, retry false, "missing key",
         "A key or option that is needed is not there.", "Add it; the reference names its type and an example.";
     BAD_VALUE = "FB-1005", User, retry false, "bad value",
-        "A value is not of the kind its key asks for.", "Write a value of the kind that is named. Durations read `10 seconds`, sizes `64MiB`.";
+        "A value is not of the kind its key asks for.", "Write a value of the kind that is named.";
     BAD_SCHEMA = "FB-1006", User, retry false, "bad schema",
         "A schema is not a valid Spark DDL string.", "Write `name TYPE, name TYPE NOT NULL`, for example `id STRING, at TIMESTAMP`.";
     UNKNOWN_FORMAT = "FB-1007", User, retry false, "unknown format",
@@ -98,6 +98,9 @@ codes! {
     CHECKPOINT_NOT_FOUND = "FB-6005", User, retry false, "no checkpoint",
         "There is no checkpoint in the folder: the query has not run yet, or it keeps its checkpoint elsewhere.",
         "Run the pipeline once, or give the `--data` or the folder that it ran with.";
+    SINK_BEHIND = "FB-6006", User, retry false, "sink older than its checkpoint",
+        "The sink does not have an epoch that the checkpoint counts as written: it was removed, made anew, or is an older copy. Going on would leave its rows out without a word.",
+        "Bring the sink back as it was. To write everything that the source still has into a new one, remove both sink and checkpoint, or give the query a new `checkpointLocation` with `startingOffsets: earliest`; to leave out what is gone, the same with `latest`.";
 
     LOG_LOCKED = "FB-7001", User, retry false, "log in use",
         "Another process has this log open.", "Stop it, or give another `--data`.";

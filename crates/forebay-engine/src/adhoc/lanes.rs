@@ -16,6 +16,7 @@ use futures::stream::BoxStream;
 use parking_lot::Mutex;
 
 use super::TableProvider;
+pub use crate::epoch::lane::with_envelope;
 
 /// Rows that arrive as batches of one schema.
 pub type Rows = BoxStream<'static, Result<RecordBatch>>;

@@ -47,12 +47,18 @@ use self::prepared::Prepared;
 #[async_trait]
 pub trait TableResolver: Send + Sync {
     /// The table behind a name (`kind` is `None`), or behind ``delta.`/path` `` (`kind` is `Some("delta")`, in lower
-    /// case; also `parquet`, `json`, `csv`, and `kafka` with a topic). `Ok(None)` if there is none; names compare without regard to case.
+    /// case; also `parquet`, `json`, `csv`, and `kafka` with a topic). `Ok(None)` if there is none; names compare
+    /// without regard to case.
     async fn resolve(&self, kind: Option<&str>, name_or_path: &str)
     -> Result<Option<Arc<dyn TableProvider>>>;
 
     /// The names that can be read without a path, for `SHOW TABLES` and for hints.
     async fn names(&self) -> Result<Vec<String>>;
+
+    /// Names that stand for a SELECT; each sees the tables and the views before it. A table of the same name wins.
+    fn views(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
 }
 
 /// What one statement may take.

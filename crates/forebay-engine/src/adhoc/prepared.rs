@@ -5,39 +5,61 @@ use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::provider_as_source;
-use datafusion::sql::sqlparser::ast::ObjectName;
+use datafusion::sql::sqlparser::ast::{ObjectName, Statement};
 use forebay_core::Result;
 
 use super::TableResolver;
+use crate::plan::parse::{self, Paths};
 use crate::plan::resolve::{Found, Lookup};
 use crate::plan::{KAFKA_COLUMN, SqlError};
 
 /// Kinds of tables that are named by a path, or by a topic.
 const PATH_KINDS: [&str; 5] = ["delta", "parquet", "json", "csv", "kafka"];
 
-/// The tables that a statement names, and the names that it could have used.
+/// The tables that a statement names, itself or in a view, and the names that it could have used.
 pub(super) struct Prepared {
     tables: Vec<(ObjectName, Arc<dyn TableProvider>)>,
+    views: Vec<(String, String)>,
     names: Vec<String>,
 }
 
 impl Prepared {
     /// Looks every name up once.
     pub async fn load(resolver: &dyn TableResolver, names: BTreeSet<ObjectName>) -> Result<Self> {
+        let views = resolver.views();
         let mut tables = Vec::with_capacity(names.len());
-        for name in names {
+        let mut left: Vec<ObjectName> = names.iter().rev().cloned().collect();
+        let mut seen = names;
+        while let Some(name) = left.pop() {
             let (kind, text) = split(&name);
             if let Some(table) = resolver.resolve(kind.as_deref(), &text).await? {
                 tables.push((name, table));
+            } else if let Some((_, sql)) = views.iter().find(|(view, _)| view.eq_ignore_ascii_case(&text)) {
+                left.extend(named_in(sql).into_iter().filter(|name| seen.insert(name.clone())));
             }
         }
-        Ok(Self { tables, names: resolver.names().await? })
+        Ok(Self { tables, views, names: resolver.names().await? })
     }
 
     /// The table of a name.
     pub fn table(&self, name: &ObjectName) -> Option<&Arc<dyn TableProvider>> {
         self.tables.iter().find(|(known, _)| known == name).map(|(_, table)| table)
     }
+
+    /// The view of a name, with its place among the views.
+    pub fn view(&self, name: &ObjectName) -> Option<(usize, &(String, String))> {
+        let (None, text) = split(name) else { return None };
+        self.views.iter().enumerate().find(|(_, (view, _))| view.eq_ignore_ascii_case(&text))
+    }
+}
+
+/// The names in a view's FROM clauses. What is wrong with its text is told when it is planned.
+fn named_in(sql: &str) -> BTreeSet<ObjectName> {
+    let named = parse::with_room(|| match parse::one_statement(sql, Paths::No)? {
+        Statement::Query(query) => Ok(super::relations(&query)),
+        _ => Ok(BTreeSet::new()),
+    });
+    named.unwrap_or_default()
 }
 
 /// ``delta.`/path` `` is a kind and a path; everything else is one name with its dots.
@@ -53,14 +75,16 @@ fn split(name: &ObjectName) -> (Option<String>, String) {
 }
 
 impl Lookup for Prepared {
-    fn find(&self, name: &ObjectName, _: usize) -> Result<Option<Found>, SqlError> {
-        Ok(self.table(name).map(|table| {
+    fn find(&self, name: &ObjectName, views_before: usize) -> Result<Option<Found>, SqlError> {
+        if let Some(table) = self.table(name) {
             let hides = table.schema().column_with_name(KAFKA_COLUMN).is_some();
-            Found::Table {
+            return Ok(Some(Found::Table {
                 source: provider_as_source(Arc::clone(table)),
                 hidden: if hides { &[KAFKA_COLUMN] } else { &[] },
-            }
-        }))
+            }));
+        }
+        let view = self.view(name).filter(|(index, _)| *index < views_before);
+        Ok(view.map(|(index, (name, sql))| Found::View { name: name.clone(), sql: sql.clone(), index }))
     }
 
     fn names(&self) -> Vec<String> {

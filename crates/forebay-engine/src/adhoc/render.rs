@@ -206,9 +206,17 @@ fn refuse_far_times(column: &ArrayRef) -> Result<(), Error> {
         DataType::Struct(_) => {
             return column.as_struct().columns().iter().try_for_each(refuse_far_times);
         }
-        DataType::List(_) => return refuse_far_times(column.as_list::<i32>().values()),
+        // Of the children only what belongs to these rows: others may stand before and behind.
+        DataType::List(_) => {
+            let list = column.as_list::<i32>();
+            return refuse_far_times(&within(list.values(), list.value_offsets()));
+        }
         DataType::Map(..) => {
-            return column.as_map().entries().columns().iter().try_for_each(refuse_far_times);
+            let map = column.as_map();
+            let children = map.entries().columns().iter();
+            return children
+                .map(|child| within(child, map.value_offsets()))
+                .try_for_each(|child| refuse_far_times(&child));
         }
         _ => return Ok(()),
     };
@@ -217,6 +225,13 @@ fn refuse_far_times(column: &ArrayRef) -> Result<(), Error> {
     }
     Err(Error::new(&codes::QUERY_FAILED, format!("a {name} of the answer is too far away to be written"))
         .with_hint("Dates can be written up to the year 262142. Look at it as a number: `unix_date(d)`, `unix_seconds(t)`."))
+}
+
+/// What of the children lies between the first and the last offset.
+fn within(children: &ArrayRef, offsets: &[i32]) -> ArrayRef {
+    let at = |offset: Option<&i32>| offset.and_then(|offset| usize::try_from(*offset).ok()).unwrap_or(0);
+    let (start, end) = (at(offsets.first()), at(offsets.last()));
+    children.slice(start, end.saturating_sub(start))
 }
 
 /// The smallest and the greatest value, if there are any.

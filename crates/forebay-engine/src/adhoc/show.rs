@@ -35,7 +35,11 @@ pub(super) fn tables(mut names: Vec<String>) -> Result<Answer> {
 
 /// `col_name`, `data_type`, `comment`.
 pub(super) fn columns(prepared: &Prepared, name: &ObjectName) -> Result<Answer, SqlError> {
-    let Some(table) = prepared.table(name) else { return Err(unknown_table(name, prepared)) };
+    let Some(table) = prepared.table(name) else {
+        let Some((_, (view, _))) = prepared.view(name) else { return Err(unknown_table(name, prepared)) };
+        let error = Error::new(&codes::NOT_YET, format!("`{view}` is a view; DESCRIBE takes tables"));
+        return Err(error.with_hint(format!("Its columns: SELECT * FROM {view} LIMIT 0.")).into());
+    };
     let schema = table.schema();
     let fields = schema.fields();
     let texts = |of: fn(&Field) -> Option<String>| -> ArrayRef {

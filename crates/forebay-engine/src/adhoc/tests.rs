@@ -32,6 +32,18 @@ impl TableResolver for Tables {
     async fn names(&self) -> Result<Vec<String>> {
         Ok(vec!["readings".to_owned(), "lake.readings".to_owned()])
     }
+
+    fn views(&self) -> Vec<(String, String)> {
+        [
+            ("hot", "SELECT * FROM Readings WHERE temperature > 70"),
+            ("hot_n", "SELECT n FROM HOT"),
+            ("self", "SELECT * FROM self"),
+            ("early", "SELECT * FROM late"),
+            ("late", "SELECT temprature FROM readings"),
+        ]
+        .map(|(name, sql)| (name.to_owned(), sql.to_owned()))
+        .into()
+    }
 }
 
 fn tables() -> Tables {
@@ -91,6 +103,8 @@ fn tables_are_queried_as_in_spark() {
             "device_id,avg_temp; b,75.5",
         ),
         ("SELECT count(*) FROM delta.`/mnt/delta/iot_data`", "count(1); 4"),
+        ("SELECT h.n, r.device_id FROM Hot_N h JOIN readings r ON r.n = h.n", "n,device_id; 2,b"),
+        ("WITH hot AS (SELECT 7 x) SELECT * FROM hot", "x; 7"),
         ("SELECT COUNT(DISTINCT r.DEVICE_ID) c FROM Lake.Readings r", "c; 2"),
         ("SELECT * FROM READINGS WHERE n = 2", "Device_Id,temperature,n; b,75.5,2"),
         ("SELECT n, _kafka.Offset FROM readings ORDER BY N DESC LIMIT 1", "n,Offset; 9223372036854775807,13"),
@@ -171,6 +185,10 @@ fn only_reading_and_only_known_tables() {
         ("SELECT * FROM redings", "Did you mean `readings`? Known: readings, lake.readings."),
         ("SELECT * FROM lake.reading", "Did you mean `lake.readings`?"),
         ("DESCRIBE redings", "Did you mean `readings`?"),
+        ("DESCRIBE hot", "`hot` is a view; DESCRIBE takes tables"),
+        ("SELECT * FROM self", "unknown table `self` (view self, line 1, column 15)"),
+        ("SELECT * FROM early", "unknown table `late`"),
+        ("SELECT * FROM late", "unknown column `temprature` (view late, line 1, column 8)"),
         ("SELECT uper(device_id) FROM readings", "Did you mean `upper`?"),
         ("SELECT * FROM readings WHERE n < (SELECT avrage(n) FROM readings)", "unknown function `avrage`"),
         ("SELECT CAST(n AS STRNG) FROM readings", "Did you mean `STRING`?"),
@@ -353,6 +371,26 @@ fn answers_are_written_exactly_and_safely() {
     }
     let empty = Renderer::new(Vec::new(), OutputFormat::Csv, batch.schema()).finish();
     assert_eq!(empty.unwrap(), 0);
+}
+
+/// `forebay query --limit` shows a part of a batch.
+#[test]
+fn what_is_not_shown_is_not_judged() {
+    let rows = "SELECT * FROM (VALUES (1, array(DATE '2024-01-01'), map('a', DATE '2024-01-01')), \
+                (2, array(date_add(DATE '2024-01-01', 2000000000)), map('a', date_add(DATE '2024-01-01', 2000000000)))) \
+                AS t(n, days, by_name) ORDER BY n";
+    block(async {
+        let answer = run(&tables(), None, rows, Limits::default(), 0).await.unwrap();
+        let schema = Arc::clone(&answer.schema);
+        let batches: Vec<RecordBatch> = answer.batches.try_collect().await.unwrap();
+        let all = arrow::compute::concat_batches(&schema, &batches).unwrap();
+        let written = |part: RecordBatch| {
+            let mut renderer = Renderer::new(Vec::new(), OutputFormat::Json, Arc::clone(&schema));
+            renderer.write(&part).and_then(|()| renderer.finish())
+        };
+        assert_eq!(written(all.slice(0, 1)).unwrap(), 1);
+        assert!(written(all.slice(1, 1)).is_err());
+    });
 }
 
 /// Arrow's writers would print the words of an error among the rows.

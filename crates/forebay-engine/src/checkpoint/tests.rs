@@ -75,6 +75,30 @@ fn a_journal_is_rewritten_with_its_start_and_its_last_epochs() {
 }
 
 #[test]
+fn a_journal_that_cannot_be_rewritten_grows_and_holds_every_entry_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut checkpoint, _) = Checkpoint::open(dir.path(), Door::new(), &identity()).unwrap();
+    // Where the new journal would be written.
+    let in_the_way = dir.path().join("journal.staged");
+    fs::create_dir(&in_the_way).unwrap();
+    let epochs = (COMPACT_AFTER + COMPACT_RETRY) as u64;
+    for epoch in 0..epochs {
+        if epoch == epochs - 1 {
+            let epochs: Vec<u64> = show(dir.path()).unwrap().entries.iter().map(|it| it.epoch().0).collect();
+            let expected: Vec<u64> = (0..epochs.len() as u64 / 2).flat_map(|epoch| [epoch, epoch]).collect();
+            assert_eq!(epochs, expected, "a plan and a commit of each");
+            fs::remove_dir(&in_the_way).unwrap();
+        }
+        checkpoint.plan(&plan(epoch)).unwrap();
+        checkpoint.commit(&commit(epoch)).unwrap();
+    }
+    checkpoint.plan(&plan(epochs)).unwrap();
+    let entries = show(dir.path()).unwrap().entries;
+    assert_eq!(entries.len() as u64, 2 * KEEP + 1, "tried again, and written on");
+    assert_eq!(entries.last(), Some(&Entry::Plan(plan(epochs))));
+}
+
+#[test]
 fn a_zero_length_or_damaged_file_is_never_taken_for_a_new_checkpoint() {
     for name in ["metadata", "journal"] {
         let dir = tempfile::tempdir().unwrap();

@@ -82,6 +82,7 @@ impl Runner {
     ) -> Result<(Ledger, Written)> {
         self.quarantine.begin(plan.epoch, plan.planned_at_ms, &plan.replay)?;
         let (ledger, parts) = self.run_lanes(plan, streams, writers).await?;
+        self.source.confirm(&plan.ranges).await?;
         kill_point("epoch.read.after");
         if !ledger.balances() {
             let message = format!("the ledger of epoch {} does not balance: {ledger:?}", plan.epoch);

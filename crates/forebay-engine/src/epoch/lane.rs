@@ -82,7 +82,7 @@ impl Lane {
             self.quarantine.push(&replay::entry(envelope, record, &self.plan))?;
         }
         let mut fates = Fates::default();
-        let output = self.executor.process(rows, &mut fates)?;
+        let output = self.executor.process(rows, &mut fates).map_err(|e| among_records(e, envelope))?;
         ledger.filtered += fates.filtered;
         if output.num_rows() > 0 {
             ledger.emitted += output.num_rows() as u64;
@@ -99,7 +99,7 @@ fn value_bytes(envelope: &Envelope) -> u64 {
 }
 
 /// Puts Kafka's own columns beside the decoded ones, as the struct `_kafka`.
-fn with_envelope(decoded: Decoded, envelope: &Envelope) -> Result<RecordBatch> {
+pub fn with_envelope(decoded: Decoded, envelope: &Envelope) -> Result<RecordBatch> {
     let all = envelope.to_batch().map_err(internal)?;
     let kept = match decoded.kept {
         None => all,
@@ -115,11 +115,18 @@ fn with_envelope(decoded: Decoded, envelope: &Envelope) -> Result<RecordBatch> {
 
 fn at_record(error: Error, envelope: &Envelope) -> Error {
     // A decoder that stops names the index of the record in its place; users know records by their offsets.
-    let index: Option<usize> = error.place().and_then(|place| place.parse().ok());
+    let index: Option<usize> = error.place().and_then(|place| place.strip_prefix("record ")?.parse().ok());
     match index.and_then(|index| envelope.offsets.get(index)) {
         Some(offset) => error.at(format!("{}, offset {offset}", envelope.partition)),
         None => error,
     }
+}
+
+/// Adds the records among which a row could not be computed to what the executor knows: column or condition.
+fn among_records(error: Error, envelope: &Envelope) -> Error {
+    let (Some(first), Some(last)) = (envelope.offsets.first(), envelope.offsets.last()) else { return error };
+    let what = error.place().map(|what| format!("{what}, ")).unwrap_or_default();
+    error.at(format!("{what}{}, offsets {first} to {last}", envelope.partition))
 }
 
 pub(super) fn internal(error: arrow::error::ArrowError) -> Error {

@@ -32,7 +32,7 @@ pub(super) fn entry(envelope: &Envelope, bad: &BadRecord, plan: &Plan) -> Entry 
         why: bad.why.clone(),
         at: plan.planned_at_ms,
         epoch: plan.epoch,
-        query_id: None,
+        query_id: String::new(),
         key: envelope.keys.as_ref().and_then(bytes),
         headers: headers(envelope, index),
         raw: bytes(&envelope.values),

@@ -52,7 +52,8 @@ impl Executor {
     }
 
     /// Computes the rows of `batch`, whose columns are those of [`super::StreamPlan::input_schema`], and counts what
-    /// became of them. Fails with `QUERY_FAILED` if an expression does; nothing of the batch is then emitted.
+    /// became of them. Fails with `QUERY_FAILED` if an expression does, with the column or the condition as its place;
+    /// nothing of the batch is then emitted.
     pub fn process(&mut self, batch: RecordBatch, fates: &mut Fates) -> Result<RecordBatch> {
         let mut batch = batch;
         let mut filtered = 0;
@@ -63,7 +64,8 @@ impl Executor {
             }
             batch = match stage {
                 Stage::Filter(condition) => {
-                    let (kept, refused) = filter(condition, batch)?;
+                    let (kept, refused) =
+                        filter(condition, batch).map_err(|error| error.at("the condition"))?;
                     filtered += refused;
                     kept
                 }
@@ -109,19 +111,26 @@ fn project(projection: &Projection, batch: &RecordBatch) -> Result<RecordBatch> 
     let columns = projection
         .columns
         .iter()
-        .map(|column| match column {
+        .zip(projection.schema.fields())
+        .map(|(column, field)| match column {
             Output::Same(index) => match batch.columns().get(*index) {
                 Some(column) => Ok(Arc::clone(column)),
                 None => Err(Error::new(&codes::INTERNAL, "a batch has fewer columns than its plan")),
             },
-            Output::Computed(expr) => {
-                expr.evaluate(batch).and_then(|value| value.into_array(rows)).map_err(failed)
-            }
+            Output::Computed(expr) => expr
+                .evaluate(batch)
+                .and_then(|value| value.into_array(rows))
+                .map_err(|error| in_column(failed(error), field.name())),
         })
         .collect::<Result<Vec<ArrayRef>>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     RecordBatch::try_new_with_options(Arc::clone(&projection.schema), columns, &options)
         .map_err(|error| Error::new(&codes::INTERNAL, "a column is not what the plan said").caused_by(error))
+}
+
+/// The error with the column that could not be computed; what the optimizer computes once for several has no name.
+fn in_column(error: Error, name: &str) -> Error {
+    if name.starts_with("__") { error } else { error.at(format_args!("column `{name}`")) }
 }
 
 fn at_time(stage: &Stage, epoch_time_ms: i64) -> Result<Stage> {

@@ -10,7 +10,8 @@
 //! A query is planned once; [`StreamPlan::executor`] then makes a cheap worker for each lane of each epoch. What
 //! must stay true: a plan that comes out of [`plan`] gives, for the same batch and the same epoch time, the same
 //! rows. Where to read next: [`resolve`] for names, [`semantics`] for where Spark means something else than
-//! DataFusion, [`verify`] for what is refused, [`executor`] for the hot path.
+//! DataFusion, [`verify`] for what is refused, [`words`] for how DataFusion's refusals are told, [`executor`] for the
+//! hot path.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

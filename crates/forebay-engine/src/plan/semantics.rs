@@ -1,20 +1,24 @@
 //! Where Spark and DataFusion give an operator or a cast different meanings: Spark's is put in.
 //!
 //! [`SparkOperators`] looks at operators as the SQL planner meets them, when the types of both sides are known.
-//! [`SparkSemantics`] rewrites casts before types are coerced. Both work on streams and on tables alike; what is not
-//! here is DataFusion's meaning, and `docs/sql.md` names the differences that are left.
+//! [`SparkSemantics`] rewrites casts before types are coerced. Both refuse what Spark does not compare. Both work on
+//! streams and on tables alike; what is not here is DataFusion's meaning, and `docs/sql.md` names the differences that
+//! are left.
 
 use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
+use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue, plan_err};
 use datafusion::functions_nested::extract::array_element;
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr};
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, GetFieldAccess, Operator, cast, lit};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
+use forebay_core::Error;
+use forebay_core::error::codes;
 
 use super::functions;
+use super::words::type_name;
 
 /// Operators.
 #[derive(Debug)]
@@ -29,6 +33,9 @@ impl ExprPlanner for SparkOperators {
         };
         let left = fit_literal(left, &right_type);
         let right = fit_literal(right, &left_type);
+        if let Some(sign) = comparison(&op) {
+            comparable((&left, &left_type), sign, (&right, &right_type))?;
+        }
         let both_numbers = is_number(&left_type) && is_number(&right_type);
         match op {
             // Exact for decimals; else always DOUBLE, also of whole numbers.
@@ -77,6 +84,82 @@ impl ExprPlanner for SparkOperators {
     }
 }
 
+/// The sign of a comparison.
+fn comparison(op: &BinaryOperator) -> Option<&'static str> {
+    Some(match op {
+        BinaryOperator::Eq => "=",
+        BinaryOperator::NotEq => "<>",
+        BinaryOperator::Lt => "<",
+        BinaryOperator::LtEq => "<=",
+        BinaryOperator::Gt => ">",
+        BinaryOperator::GtEq => ">=",
+        BinaryOperator::Spaceship => "<=>",
+        _ => return None,
+    })
+}
+
+/// Refuses a DATE beside a number, which DataFusion would take for days since 1970.
+fn comparable(
+    (left, left_type): (&Expr, &DataType),
+    sign: &str,
+    (right, right_type): (&Expr, &DataType),
+) -> Result<()> {
+    let date = |data_type: &DataType| matches!(data_type, DataType::Date32 | DataType::Date64);
+    let mixed = (date(left_type) && right_type.is_numeric()) || (date(right_type) && left_type.is_numeric());
+    if !mixed {
+        return Ok(());
+    }
+    let (left, right) = (told(left, left_type), told(right, right_type));
+    let error = Error::new(&codes::SQL_PLAN, format!("cannot compare {left} {sign} {right}")).with_hint(
+        "DATATYPE_MISMATCH in Spark: a DATE is no number. Compare it with a date, as in `made > DATE '2024-03-01'`, \
+         or take a number from it: year(made), datediff(made, DATE '1970-01-01').",
+    );
+    Err(DataFusionError::External(Box::new(error)))
+}
+
+/// The type of an expression as Spark tells it: a whole number alone is an INT if it fits.
+fn told(expr: &Expr, data_type: &DataType) -> String {
+    match expr {
+        Expr::Literal(ScalarValue::Int64(Some(value)), _) if i32::try_from(*value).is_ok() => {
+            "INT".to_owned()
+        }
+        _ => type_name(data_type),
+    }
+}
+
+/// [`comparable`] for what is no operator in SQL: BETWEEN, IN, IS DISTINCT FROM, CASE with a value.
+fn check_comparison(expr: &Expr, schema: &DFSchema) -> Result<()> {
+    let check = |left: &Expr, sign: &str, right: &Expr| match (left.get_type(schema), right.get_type(schema))
+    {
+        (Ok(left_type), Ok(right_type)) => comparable((left, &left_type), sign, (right, &right_type)),
+        // A type that cannot be told yet is DataFusion's to complain about.
+        _ => Ok(()),
+    };
+    match expr {
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: op @ (Operator::IsDistinctFrom | Operator::IsNotDistinctFrom),
+            right,
+        }) => check(left, &op.to_string(), right),
+        Expr::Between(between) => {
+            check(&between.expr, "BETWEEN", &between.low)?;
+            check(&between.expr, "BETWEEN", &between.high)
+        }
+        Expr::InList(list) => list.list.iter().try_for_each(|item| check(&list.expr, "IN", item)),
+        Expr::InSubquery(within) => {
+            let Some(column) = within.subquery.subquery.schema().fields().first() else { return Ok(()) };
+            let Ok(left_type) = within.expr.get_type(schema) else { return Ok(()) };
+            let anything = lit(ScalarValue::Null);
+            comparable((&within.expr, &left_type), "IN", (&anything, column.data_type()))
+        }
+        Expr::Case(case) => match &case.expr {
+            Some(value) => case.when_then_expr.iter().try_for_each(|(when, _)| check(value, "=", when)),
+            None => Ok(()),
+        },
+        _ => Ok(()),
+    }
+}
+
 fn binary(left: Expr, op: Operator, right: Expr) -> Expr {
     Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))
 }
@@ -113,7 +196,7 @@ fn is_decimal(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Decimal128(..) | DataType::Decimal256(..))
 }
 
-/// Casts.
+/// Casts, and comparisons that are no operators.
 #[derive(Debug)]
 pub(super) struct SparkSemantics;
 
@@ -123,6 +206,7 @@ impl FunctionRewrite for SparkSemantics {
     }
 
     fn rewrite(&self, expr: Expr, schema: &DFSchema, _: &ConfigOptions) -> Result<Transformed<Expr>> {
+        check_comparison(&expr, schema)?;
         let (from, to, is_try) = match &expr {
             Expr::Cast(cast) => (cast.expr.get_type(schema), cast.field.data_type().clone(), false),
             Expr::TryCast(cast) => (cast.expr.get_type(schema), cast.field.data_type().clone(), true),

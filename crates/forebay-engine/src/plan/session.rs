@@ -15,6 +15,7 @@ use datafusion::optimizer::OptimizerRule;
 use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
 use datafusion::optimizer::optimize_projections::OptimizeProjections;
 use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::planner::ParserOptions;
 use datafusion::sql::sqlparser::ast;
@@ -63,6 +64,11 @@ pub(crate) fn session(purpose: Purpose, runtime: Arc<RuntimeEnv>) -> Result<Sess
         ];
         builder = builder.with_optimizer_rules(rules);
     }
+    // A scan of delta-rs that reads no file says that a limit may be pushed into it, and gives all rows: LIMIT and
+    // OFFSET stay where they were written. What they stand on is asked for no more rows than they need even so.
+    let mut physical = PhysicalOptimizer::new().rules;
+    physical.retain(|rule| rule.name() != "LimitPushdown");
+    builder = builder.with_physical_optimizer_rules(physical);
     let mut state = builder.build();
     datafusion_spark::register_all(&mut state)?;
     let now_ms = match purpose {

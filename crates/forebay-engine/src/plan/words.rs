@@ -11,7 +11,7 @@ use datafusion::common::DataFusionError;
 /// What DataFusion says, as Forebay's primary line: no prefixes, no backtrace, lower case, no period.
 pub(crate) fn words(error: &DataFusionError) -> String {
     let root = error.find_root().strip_backtrace();
-    let text = spark_types(&reworded(without_prefixes(&root)));
+    let text = spark_types(&reworded(without_prefixes(&innermost(&root))));
     let text = text.trim().trim_end_matches('.');
     let mut chars = text.chars();
     let first = chars.next();
@@ -20,6 +20,15 @@ pub(crate) fn words(error: &DataFusionError) -> String {
         // `CAST failed …` keeps its capitals, `Cannot cast …` does not.
         Some(first) if second_is_lower => first.to_lowercase().chain(chars).collect(),
         _ => text.to_owned(),
+    }
+}
+
+/// What an error of Arrow says that a reader of files put, as Rust writes it, into one of its own.
+fn innermost(text: &str) -> String {
+    let inner = text.split_once("ArrowError(").and_then(|(_, error)| error.split_once("(\""));
+    match inner.and_then(|(_, said)| said.split_once("\")")) {
+        Some((said, _)) => said.replace("\\\"", "\""),
+        None => text.to_owned(),
     }
 }
 
@@ -98,21 +107,31 @@ fn candidates(text: &str) -> String {
     format!("; it takes {}", list.join(" or "))
 }
 
-/// The text with Arrow's names of types in Spark's spelling.
+/// The text with Arrow's names of types in Spark's spelling; what is a name in quotes, or stands behind a dot, is a
+/// column's.
 fn spark_types(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
         let word = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
-        let (written, length) = match spark_type(rest, word) {
-            Some((name, length)) => (name, length),
-            None if word == 0 => (first.to_string(), first.len_utf8()),
-            None => (rest[..word].to_owned(), word),
+        let found = if out.ends_with('.') { None } else { spark_type(rest, word) };
+        let length = match &found {
+            Some((_, length)) => *length,
+            None if word == 0 => name_in_quotes(rest).unwrap_or(first.len_utf8()),
+            None => word,
         };
-        out.push_str(&written);
+        out.push_str(found.as_ref().map_or(&rest[..length], |(name, _)| name));
         rest = &rest[length..];
     }
     out
+}
+
+/// How long the name in quotes is that a text begins with, quotes and all.
+fn name_in_quotes(text: &str) -> Option<usize> {
+    let quote = text.chars().next().filter(|c| QUOTES.contains(c))?;
+    let name = text[1..].split(quote).next()?;
+    let is_name = !name.is_empty() && name.chars().all(|c| is_word(c) || c == '.');
+    (is_name && text[1 + name.len()..].starts_with(quote)).then_some(name.len() + 2)
 }
 
 /// The type that a text begins with, and how long its name is. `word` is the length of its first word.
@@ -149,25 +168,50 @@ fn closing(text: &str) -> Option<usize> {
 
 /// Line and column (from 1) of what a message names in a SQL text: a text in quotes, a column, a function.
 pub(super) fn place_of(sql: &str, message: &str) -> Option<(usize, usize)> {
-    let named = named(message).into_iter().find_map(|name| find_word(sql, name));
-    let at = named.or_else(|| sql.find(operator(message)?))?;
+    // What a condition names may stand in the SELECT list as well.
+    let is_condition = message.starts_with("the condition `");
+    let start = if is_condition { find_word(sql, "where").unwrap_or(0) } else { 0 };
+    let searched = &sql[start..];
+    let quoted = || QUOTES.into_iter().flat_map(|quote| quoted(message, quote));
+    let named = quoted().find_map(|name| find_word(searched, name.rsplit('.').next().unwrap_or(name)));
+    let called = || functions(message).find_map(|name| find_call(searched, name));
+    let at = start + named.or_else(called).or_else(|| searched.find(operator(message)?))?;
     let before = &sql[..at];
     let line_start = before.rfind('\n').map_or(0, |end| end + 1);
     Some((before.matches('\n').count() + 1, before[line_start..].chars().count() + 1))
 }
 
-/// What a message names: what stands in quotes, words before a parenthesis (but types, which are in capitals), and
-/// the function that it may begin with.
-fn named(message: &str) -> Vec<&str> {
-    let word = |c: char| c.is_alphanumeric() || c == '_';
-    let quoted = ['`', '\'', '"'].into_iter().flat_map(|quote| message.split(quote).skip(1).step_by(2));
+const QUOTES: [char; 3] = ['`', '\'', '"'];
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// What stands between two of these quotes; an apostrophe that has a word on the wrong side is none.
+fn quoted(message: &str, quote: char) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut open = None;
+    for (at, _) in message.match_indices(quote) {
+        match open {
+            None if !message[..at].ends_with(is_word) => open = Some(at + 1),
+            Some(start) if !message[at + 1..].starts_with(is_word) => {
+                found.push(&message[start..at]);
+                open = None;
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// The functions that a message may name: words before a parenthesis (but types, which are in capitals), and what it
+/// begins with.
+fn functions(message: &str) -> impl Iterator<Item = &str> {
     let called = message.match_indices('(').filter_map(|(at, _)| {
-        let start = message[..at].rfind(|c| !word(c)).map_or(0, |end| end + 1);
+        let start = message[..at].rfind(|c| !is_word(c)).map_or(0, |end| end + 1);
         message.get(start..at).filter(|name| name.contains(char::is_lowercase))
     });
-    let first = message.split(|c| !word(c)).next();
-    let names = quoted.chain(called).chain(first);
-    names.map(|name| name.rsplit('.').next().unwrap_or(name)).filter(|name| !name.is_empty()).collect()
+    called.chain(message.split(|c| !is_word(c)).next())
 }
 
 /// The sign in a message such as `cannot compare INT = BINARY`.
@@ -178,15 +222,18 @@ fn operator(message: &str) -> Option<&str> {
 /// Where a word stands in a text, without regard to case; in quotes if it does.
 fn find_word(sql: &str, name: &str) -> Option<usize> {
     let (sql, name) = (sql.to_ascii_lowercase(), name.to_ascii_lowercase());
-    if let Some(at) = sql.find(&format!("'{name}'")) {
-        return Some(at);
-    }
-    let word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
-    let found = sql.match_indices(&name).map(|(at, _)| at);
-    found.into_iter().find(|at| {
-        let (before, behind) = (&sql[..*at], &sql[at + name.len()..]);
-        !word(before.chars().next_back()) && !word(behind.chars().next())
-    })
+    sql.find(&format!("'{name}'")).or_else(|| whole_words(&sql, &name).next())
+}
+
+/// Where a function is called: a keyword of its name is not meant.
+fn find_call(sql: &str, name: &str) -> Option<usize> {
+    let (sql, name) = (sql.to_ascii_lowercase(), name.to_ascii_lowercase());
+    whole_words(&sql, &name).find(|at| sql[at + name.len()..].trim_start().starts_with('('))
+}
+
+fn whole_words<'a>(sql: &'a str, name: &'a str) -> impl Iterator<Item = usize> + 'a {
+    let found = sql.match_indices(name).map(|(at, _)| at).filter(|_| !name.is_empty());
+    found.filter(|at| !sql[..*at].ends_with(is_word) && !sql[at + name.len()..].starts_with(is_word))
 }
 
 /// A type as Spark writes it, for messages and `DESCRIBE`.
@@ -245,9 +292,22 @@ mod tests {
             ("upper(String), not Int", "upper(STRING), not Int"),
             ("List (of", "List (of"),
             ("öffne Int64(", "öffne BIGINT("),
+            (
+                "column 'Binary' or \"t.Date32\" of `Binary` + Int64(1)",
+                "column 'Binary' or \"t.Date32\" of `Binary` + BIGINT(1)",
+            ),
+            ("iot.Date32 isn't Date32", "iot.Date32 isn't DATE"),
+            ("predicate `n + Int64(1)`", "predicate `n + BIGINT(1)`"),
         ] {
             assert_eq!(spark_types(theirs), ours);
         }
+    }
+
+    #[test]
+    fn an_error_inside_of_a_readers_error_is_told_alone() {
+        let text = r#"Parquet error: External: Compute error: Error evaluating filter predicate: ArrowError(CastError("Cannot cast string 'a\"b' to value of Int64 type"), Some(""))"#;
+        let error = DataFusionError::External(text.into());
+        assert_eq!(words(&error), "cannot cast string 'a\"b' to value of BIGINT type");
     }
 
     #[test]
@@ -256,10 +316,14 @@ mod tests {
         for (message, place) in [
             ("cannot call upper(BIGINT)", Some((1, 11))),
             ("the condition `iot.DEVICE_ID` is of type STRING, not BOOLEAN", Some((2, 18))),
+            ("the condition `iot.n` is of type STRING, not BOOLEAN", None),
             ("cannot cast string 'x' to value of INT type", Some((2, 30))),
             ("cannot compare BIGINT = STRING", Some((2, 28))),
             ("DECIMAL(10,2) does not fit", None),
             ("nothing is named", None),
+            ("where is it", None),
+            ("it won't do.FROM'll fail", None),
+            ("it isn't there: 'DEVICE_ID', nor's another", Some((2, 18))),
         ] {
             assert_eq!(place_of(sql, message), place, "{message}");
         }

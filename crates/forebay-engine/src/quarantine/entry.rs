@@ -16,7 +16,6 @@ pub struct Entry {
     /// The record's timestamp, milliseconds since 1970.
     pub timestamp: i64,
     /// Kafka's timestamp type: 0 create time, 1 log append time.
-    #[serde(default)]
     pub timestamp_type: i32,
     /// Why: a stable code such as `json.truncated`.
     pub code: String,
@@ -30,7 +29,7 @@ pub struct Entry {
     pub epoch: Epoch,
     /// The id of the query; the name of the entry's file says it.
     #[serde(skip)]
-    pub query_id: Option<String>,
+    pub query_id: String,
     /// The record's key in Base64; `None` if it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -45,6 +44,11 @@ impl Entry {
     /// The entry's identity: a record may be set aside several times.
     pub fn quarantined_id(&self) -> QuarantinedId {
         QuarantinedId { record: self.id.clone(), epoch: self.epoch, query_id: self.query_id.clone() }
+    }
+
+    /// What makes two entries the same record; its name alone does not, if its topic was made anew.
+    pub fn record_key(&self) -> (&RecordId, i64, Option<&str>) {
+        (&self.id, self.timestamp, self.raw.as_deref())
     }
 
     /// The raw bytes of the value; `None` for a tombstone.
@@ -75,9 +79,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_of_before_keys_and_headers_still_reads() {
-        let old = r#"{"topic":"t","partition":0,"offset":7,"timestamp":1,"code":"c","path":"$","why":"w","at":2,"epoch":3,"raw":"eA=="}"#;
-        let entry: Entry = serde_json::from_str(old).unwrap();
+    fn a_key_and_headers_that_are_not_there_take_no_room() {
+        let text = r#"{"topic":"t","partition":0,"offset":7,"timestamp":1,"timestampType":0,"code":"c","path":"$","why":"w","at":2,"epoch":3,"raw":"eA=="}"#;
+        let entry: Entry = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&entry).unwrap(), text);
         assert_eq!((entry.timestamp_type, &entry.key, entry.headers.len()), (0, &None, 0));
         assert_eq!(entry.raw_bytes().as_deref(), Some(&b"x"[..]));
     }

@@ -17,21 +17,20 @@ pub(super) const KIND: &str = "forebay-quarantine";
 /// What a lane of an epoch set aside.
 pub(super) struct EpochFile {
     /// Whose epoch.
-    pub query_id: Option<String>,
+    pub query_id: String,
     pub epoch: Epoch,
     pub path: PathBuf,
     pub bytes: u64,
 }
 
 /// Where a lane of an epoch sets records aside.
-pub(super) fn epoch_file(dir: &Path, query_id: Option<&str>, epoch: Epoch, lane: usize) -> PathBuf {
-    let query_id = query_id.map(|id| format!("-{id}")).unwrap_or_default();
-    dir.join(format!("e{:020}-{lane}{query_id}.jsonl", epoch.0))
+pub(super) fn epoch_file(dir: &Path, query_id: &str, epoch: Epoch, lane: usize) -> PathBuf {
+    dir.join(format!("e{:020}-{lane}-{query_id}.jsonl", epoch.0))
 }
 
 /// The files of entries: those of earlier queries of the same name first, then those of the query `own`; those of one
 /// query by ascending epoch.
-pub(super) fn epoch_files(dir: &Path, own: Option<&str>) -> Result<Vec<EpochFile>> {
+pub(super) fn epoch_files(dir: &Path, own: &str) -> Result<Vec<EpochFile>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir).map_err(|e| failed(dir, e))? {
         let entry = entry.map_err(|e| failed(dir, e))?;
@@ -40,16 +39,19 @@ pub(super) fn epoch_files(dir: &Path, own: Option<&str>) -> Result<Vec<EpochFile
             let mut parts = name.strip_prefix('e')?.strip_suffix(".jsonl")?.splitn(3, '-');
             let epoch = parts.next()?.parse().ok()?;
             parts.next()?.parse::<usize>().ok()?;
-            Some((Epoch(epoch), parts.next().map(str::to_owned)))
+            Some((Epoch(epoch), parts.next()?.to_owned()))
         });
         if let Some((epoch, query_id)) = parsed {
             let bytes = entry.metadata().map_err(|e| failed(dir, e))?.len();
             files.push(EpochFile { query_id, epoch, path: entry.path(), bytes });
         }
     }
-    let order = |file: &EpochFile| (file.query_id.as_deref() == own, file.query_id.clone(), file.epoch);
-    files.sort_by(|a, b| (order(a), &a.path).cmp(&(order(b), &b.path)));
+    files.sort_by(|a, b| order(a, own).cmp(&order(b, own)));
     Ok(files)
+}
+
+fn order<'a>(file: &'a EpochFile, own: &str) -> (bool, &'a str, Epoch, &'a Path) {
+    (file.query_id == own, &file.query_id, file.epoch, &file.path)
 }
 
 /// Bytes of these files.

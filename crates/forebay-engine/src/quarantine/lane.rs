@@ -24,7 +24,7 @@ pub struct LaneQuarantine {
 
 impl LaneQuarantine {
     pub(super) fn new(quarantine: Quarantine, epoch: Epoch, lane: usize) -> Self {
-        let path = files::epoch_file(&quarantine.dir, quarantine.query_id.as_deref(), epoch, lane);
+        let path = files::epoch_file(&quarantine.dir, &quarantine.query_id, epoch, lane);
         Self { quarantine, path, file: None, buffer: Vec::new() }
     }
 

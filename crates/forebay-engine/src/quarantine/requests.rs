@@ -1,18 +1,18 @@
 //! What people ask to be decoded again: a file for each time they ask.
 //!
 //! What must stay true: what is resolved is not requested any more, whatever its file says. A file whose removal a
-//! power cut took back, or a record that was dropped after it was requested, replays nothing. And no record comes
-//! twice because an earlier query of the same name had set it aside too: from its start on the query that runs reads
-//! the records itself, so they are replayed only if it set them aside itself, and the same record from several queries
-//! is replayed as one.
+//! power cut took back, or a record that was dropped after it was requested, replays nothing. A query replays what it
+//! set aside itself and nothing else: whether a record of another query of its name (an earlier one whose checkpoint
+//! was removed, or one beside it) is in this one's sink already, nobody can know, so that request is left to the other.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
-use forebay_core::checkpoint::{QuarantinedId, RecordId};
-use forebay_core::{Epoch, Partition, Result};
+use forebay_core::Result;
+use forebay_core::checkpoint::QuarantinedId;
 
 use super::files::{EpochFile, epoch_files, failed, file_of, read_entries, read_lines};
 use super::{Entry, Quarantine};
@@ -39,8 +39,7 @@ impl Quarantine {
     }
 
     /// The records that people asked to replay, as many as an epoch may take, those of the oldest epochs first. They
-    /// stay requested until they are resolved. Requests for what is resolved, not there any more or went through this
-    /// query already are forgotten.
+    /// stay requested until they are resolved. Requests for what is resolved or not there any more are forgotten.
     pub fn requested(&self, limit: ReplayLimit) -> Result<Vec<QuarantinedId>> {
         let mut open = BTreeSet::new();
         for path in request_files(&self.requests_dir())? {
@@ -51,14 +50,10 @@ impl Quarantine {
         }
         let resolved = self.resolved()?;
         let mut stale: Vec<QuarantinedId> = open.extract_if(.., |id| resolved.contains(id)).collect();
-        let own = open.iter().filter(|id| id.query_id.as_deref() == self.query_id.as_deref());
-        let own: BTreeSet<RecordId> = own.map(|id| id.record.clone()).collect();
-        let is_read = |id: &QuarantinedId| self.reads_itself(id) && !own.contains(&id.record);
-        let read: Vec<QuarantinedId> = open.extract_if(.., |id| is_read(id)).collect();
-        if let Some(first) = read.first() {
-            let (count, first) = (read.len(), first.record.to_string());
-            tracing::warn!(dir = %self.dir.display(), count, %first, "not replayed: an earlier query of the same name had set these records aside, and this one reads them itself; `forebay quarantine drop` takes the old entries away");
-            stale.extend(read);
+        let others: Vec<QuarantinedId> = open.extract_if(.., |id| *id.query_id != *self.query_id).collect();
+        if let Some(first) = others.first().filter(|_| !self.told.swap(true, Ordering::Relaxed)) {
+            let (count, first) = (others.len(), first.record.to_string());
+            tracing::warn!(dir = %self.dir.display(), count, %first, "not replayed: another query of this name had set these records aside (its checkpoint was removed, or it runs beside this one); to bring one in, send what `forebay quarantine show` prints to the topic again, then `forebay quarantine drop` it");
         }
         let (chosen, is_all) = self.choose(&open, limit)?;
         if is_all {
@@ -76,49 +71,32 @@ impl Quarantine {
         open: &BTreeSet<QuarantinedId>,
         limit: ReplayLimit,
     ) -> Result<(BTreeSet<QuarantinedId>, bool)> {
-        let (mut chosen, mut records, mut bytes) = (BTreeSet::new(), 0, 0);
+        let (mut chosen, mut bytes) = (BTreeSet::new(), 0);
         for file in self.files_of(open)? {
             for entry in read_entries(&file)? {
                 let id = entry.quarantined_id();
-                if !open.contains(&id) || chosen.contains(&id) {
+                if !open.contains(&id) {
                     continue;
                 }
-                records += 1;
                 bytes += entry.size();
-                if records > limit.records || (bytes > limit.bytes && records > 1) {
+                if chosen.len() == limit.records || (bytes > limit.bytes && !chosen.is_empty()) {
                     return Ok((chosen, false));
                 }
-                // All entries of a record come together, so that `entries_of` sees which of them are the same.
-                let first = QuarantinedId { record: entry.id, epoch: Epoch(0), query_id: None };
-                let same = open.range(&first..).take_while(|other| other.record == first.record);
-                chosen.extend(same.filter(|other| other.query_id != id.query_id).cloned());
                 chosen.insert(id);
             }
         }
         Ok((chosen, true))
     }
 
-    /// True for an entry of an earlier query whose record lies at or after the start of this one. Where the checkpoint does
-    /// not say any more where the query began, it is taken to have read everything.
-    fn reads_itself(&self, id: &QuarantinedId) -> bool {
-        let (Some(own), Some(other)) = (self.query_id.as_deref(), id.query_id.as_deref()) else {
-            return false;
-        };
-        let partition = Partition::new(&*id.record.topic, id.record.partition);
-        // A partition that was not there at the start is read from its beginning.
-        let start = self.start.as_ref().and_then(|start| start.get(&partition));
-        own != other && start.is_none_or(|start| id.record.offset >= start.0)
-    }
-
     /// The files that hold the entries `ids`.
     fn files_of<'a>(&self, ids: impl IntoIterator<Item = &'a QuarantinedId>) -> Result<Vec<EpochFile>> {
-        let epochs: BTreeSet<_> = ids.into_iter().map(|id| (id.epoch, id.query_id.as_deref())).collect();
-        let mut files = epoch_files(&self.dir, self.query_id.as_deref())?;
-        files.retain(|file| epochs.contains(&(file.epoch, file.query_id.as_deref())));
+        let epochs: BTreeSet<_> = ids.into_iter().map(|id| (id.epoch, id.query_id.as_str())).collect();
+        let mut files = epoch_files(&self.dir, &self.query_id)?;
+        files.retain(|file| epochs.contains(&(file.epoch, file.query_id.as_str())));
         Ok(files)
     }
 
-    /// These entries, open or not, by record. One that several earlier queries had set aside comes once.
+    /// These entries, open or not, by record.
     pub fn entries_of(&self, ids: &[QuarantinedId]) -> Result<Vec<Entry>> {
         let wanted: BTreeSet<&QuarantinedId> = ids.iter().collect();
         let mut found = Vec::new();
@@ -126,8 +104,7 @@ impl Quarantine {
             let entries = read_entries(&file)?;
             found.extend(entries.into_iter().filter(|entry| wanted.contains(&entry.quarantined_id())));
         }
-        found.sort_by(|a, b| (what(a), a.epoch).cmp(&(what(b), b.epoch)));
-        found.dedup_by(|b, a| what(a) == what(b) && a.query_id != b.query_id);
+        found.sort_by(|a, b| (&a.id, a.epoch).cmp(&(&b.id, b.epoch)));
         Ok(found)
     }
 
@@ -153,11 +130,6 @@ impl Quarantine {
     fn requests_dir(&self) -> PathBuf {
         self.dir.join("requests")
     }
-}
-
-/// What makes two entries the same record; the name alone does not, if its topic was made anew.
-fn what(entry: &Entry) -> (&RecordId, i64, Option<&str>) {
-    (&entry.id, entry.timestamp, entry.raw.as_deref())
 }
 
 fn request_files(dir: &Path) -> Result<Vec<PathBuf>> {

@@ -3,12 +3,12 @@
 //! What must stay true: a writer holds the lock beside the file while it looks at its end, cuts a torn tail and adds
 //! lines, so that two writers never mix theirs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 
-use forebay_core::checkpoint::{QuarantinedId, RecordId};
-use forebay_core::{Epoch, Result};
+use forebay_core::Result;
+use forebay_core::checkpoint::QuarantinedId;
 use forebay_storage::lines;
 use serde::{Deserialize, Serialize};
 
@@ -30,31 +30,8 @@ pub enum Resolved {
 #[derive(Serialize, Deserialize)]
 struct Resolution {
     #[serde(flatten)]
-    record: RecordId,
-    /// The epoch that had set it aside; `None` in files of before this was kept: any epoch.
-    #[serde(default)]
-    epoch: Option<Epoch>,
-    /// And its query; `None` as in [`QuarantinedId`].
-    #[serde(default, rename = "queryId", skip_serializing_if = "Option::is_none")]
-    query_id: Option<String>,
+    id: QuarantinedId,
     how: Resolved,
-}
-
-/// The epoch and the query that had set a record aside, as far as its resolution says.
-type By = (Option<Epoch>, Option<String>);
-
-/// The entries that are resolved.
-#[derive(Default)]
-pub(super) struct Resolutions(BTreeMap<RecordId, BTreeSet<By>>);
-
-impl Resolutions {
-    pub(super) fn contains(&self, id: &QuarantinedId) -> bool {
-        self.0.get(&id.record).is_some_and(|by| {
-            by.iter().any(|(epoch, query_id)| {
-                epoch.is_none_or(|epoch| epoch == id.epoch) && *query_id == id.query_id
-            })
-        })
-    }
 }
 
 impl Quarantine {
@@ -66,9 +43,7 @@ impl Quarantine {
         let path = self.dir.join("resolved.jsonl");
         let mut bytes = Vec::new();
         for id in ids {
-            let QuarantinedId { record, epoch, query_id } = id.clone();
-            let resolution = Resolution { record, epoch: Some(epoch), query_id, how };
-            lines::push_line(&mut bytes, &to_text(&resolution)?);
+            lines::push_line(&mut bytes, &to_text(&Resolution { id: id.clone(), how })?);
         }
         let _lock = self.lock_resolved()?;
         if !path.exists() {
@@ -88,16 +63,13 @@ impl Quarantine {
         write().map_err(|e| failed(&path, e))
     }
 
-    pub(super) fn resolved(&self) -> Result<Resolutions> {
+    /// The entries that are resolved.
+    pub(super) fn resolved(&self) -> Result<BTreeSet<QuarantinedId>> {
         let path = self.dir.join("resolved.jsonl");
-        let mut resolutions = Resolutions::default();
-        if path.exists() {
-            for resolution in read_lines::<Resolution>(&path, KIND)? {
-                let Resolution { record, epoch, query_id, .. } = resolution;
-                resolutions.0.entry(record).or_default().insert((epoch, query_id));
-            }
+        if !path.exists() {
+            return Ok(BTreeSet::new());
         }
-        Ok(resolutions)
+        Ok(read_lines::<Resolution>(&path, KIND)?.into_iter().map(|resolution| resolution.id).collect())
     }
 
     /// Forgets all that was resolved: no entry is left that it could be about.

@@ -1,7 +1,6 @@
 use std::fs;
 
 use forebay_core::checkpoint::RecordId;
-use forebay_core::{Partition, Position};
 
 use super::*;
 
@@ -17,7 +16,7 @@ fn entry(epoch: u64, offset: i64) -> Entry {
         why: "expected a value".into(),
         at: 2,
         epoch: Epoch(epoch),
-        query_id: None,
+        query_id: String::new(),
         key: None,
         headers: Vec::new(),
         raw: Some(encode(b"{\xff")),
@@ -106,18 +105,6 @@ fn a_topic_made_anew_has_records_of_its_own() {
 }
 
 #[test]
-fn resolutions_of_before_they_named_the_epoch_hold_for_all() {
-    let dir = tempfile::tempdir().unwrap();
-    let quarantine = open(dir.path(), QuarantineConfig::default());
-    put(&quarantine, 4, &[1, 2]);
-    let mut old = forebay_storage::lines::header("forebay-quarantine-resolved").into_bytes();
-    let line = r#"{"topic":"t","partition":0,"offset":1,"how":"dropped"}"#;
-    forebay_storage::lines::push_line(&mut old, line);
-    fs::write(dir.path().join("resolved.jsonl"), old).unwrap();
-    assert_eq!(offsets(&quarantine), [2]);
-}
-
-#[test]
 fn a_replay_takes_no_more_records_and_bytes_than_an_epoch_may() {
     let dir = tempfile::tempdir().unwrap();
     let quarantine = open(dir.path(), QuarantineConfig::default());
@@ -183,7 +170,7 @@ fn what_is_about_to_be_replayed_makes_no_room() {
 fn its_bytes_are_those_of_its_files() {
     let dir = tempfile::tempdir().unwrap();
     let quarantine = open(dir.path(), QuarantineConfig::default());
-    let on_disk = || total(&epoch_files(dir.path(), None).unwrap());
+    let on_disk = || total(&epoch_files(dir.path(), "").unwrap());
     put(&quarantine, 0, &[1, 2]);
     assert_eq!((quarantine.bytes(), on_disk() > 0), (on_disk(), true));
     // Another attempt of the same epoch, which sets nothing aside.
@@ -218,64 +205,59 @@ fn an_empty_quarantine_keeps_no_resolutions() {
 
 /// Entry `offset` of epoch 0 of this query.
 fn of(query_id: &str, offset: i64) -> QuarantinedId {
-    QuarantinedId { query_id: Some(query_id.into()), ..id(0, offset) }
+    QuarantinedId { query_id: query_id.into(), ..id(0, offset) }
 }
 
-/// The quarantine as the query with this id has it, which began at `start`.
-fn of_query(dir: &Path, query_id: &str, start: i64) -> Quarantine {
-    let mut quarantine = open(dir, QuarantineConfig::default()).of(query_id);
-    quarantine.begins_at([(Partition::new("t", 0), Position(start))].into());
-    quarantine
+/// The quarantine as the query with this id has it.
+fn of_query(dir: &Path, query_id: &str) -> Quarantine {
+    open(dir, QuarantineConfig::default()).of(query_id)
 }
 
 #[test]
 fn a_query_that_begins_anew_leaves_what_the_earlier_one_of_its_name_set_aside() {
     let dir = tempfile::tempdir().unwrap();
-    let (earlier, later) = (of_query(dir.path(), "z", 0), of_query(dir.path(), "a", 9));
+    let (earlier, later) = (of_query(dir.path(), "z"), of_query(dir.path(), "a"));
     put(&earlier, 0, &[1]);
     put(&earlier, 1, &[2]);
     put(&later, 0, &[9]);
     put(&later, 0, &[9]);
     assert_eq!(offsets(&later), [1, 2, 9], "an epoch that is repeated clears its own files only");
-    assert_eq!(later.bytes(), total(&epoch_files(dir.path(), None).unwrap()));
+    assert_eq!(later.bytes(), total(&epoch_files(dir.path(), "").unwrap()));
     earlier.resolve(&[of("z", 1)], Resolved::Dropped).unwrap();
     put(&later, 1, &[1]);
     assert_eq!(offsets(&later), [1, 2, 9], "what was dropped is the earlier one's");
 }
 
+/// Whether what another query set aside is in this one's sink already, nobody can know.
 #[test]
-fn an_earlier_query_s_entry_is_replayed_unless_this_one_reads_the_record_itself() {
+fn a_query_replays_what_it_set_aside_itself_and_leaves_the_rest_to_whom_it_belongs() {
     let dir = tempfile::tempdir().unwrap();
-    put(&of_query(dir.path(), "z", 0), 0, &[1, 2, 3]);
-    let later = of_query(dir.path(), "a", 2);
-    put(&later, 0, &[3]);
-    later.request(&[of("z", 1), of("z", 2), of("z", 3), of("a", 3)]).unwrap();
-    let plan = later.requested(MANY).unwrap();
-    assert_eq!(plan, [of("z", 1), of("a", 3), of("z", 3)], "2 went through this query");
-    let replayed = later.entries_of(&plan).unwrap();
-    assert_eq!(replayed.iter().map(|entry| entry.id.offset).collect::<Vec<_>>(), [1, 3], "3 once");
-    later.resolve(&plan, Resolved::Replayed).unwrap();
-    later.forget_requests(&plan).unwrap();
-    assert_eq!((offsets(&later), later.requested(MANY).unwrap()), (vec![2], vec![]));
-    let unknown = open(dir.path(), QuarantineConfig::default()).of("b");
-    unknown.request(&[of("z", 2)]).unwrap();
-    assert!(unknown.requested(MANY).unwrap().is_empty(), "nobody knows where it began");
+    let (other, own) = (of_query(dir.path(), "z"), of_query(dir.path(), "a"));
+    put(&other, 0, &[1, 3]);
+    put(&own, 0, &[3]);
+    own.request(&[of("z", 1), of("z", 3), of("a", 3)]).unwrap();
+    let plan = own.requested(MANY).unwrap();
+    assert_eq!(plan, [of("a", 3)]);
+    own.resolve(&plan, Resolved::Replayed).unwrap();
+    own.forget_requests(&plan).unwrap();
+    assert!(own.requested(MANY).unwrap().is_empty());
+    assert_eq!(other.requested(MANY).unwrap(), [of("z", 1), of("z", 3)]);
 }
 
 #[test]
-fn a_record_of_several_earlier_queries_is_replayed_once_whatever_an_epoch_may_take() {
+fn of_several_earlier_queries_the_oldest_entries_make_room_first() {
     let dir = tempfile::tempdir().unwrap();
-    put(&of_query(dir.path(), "x", 0), 0, &[1, 2]);
-    put(&of_query(dir.path(), "y", 0), 0, &[1, 2]);
-    let last = of_query(dir.path(), "z", 9);
-    last.request(&[of("x", 1), of("x", 2), of("y", 1), of("y", 2)]).unwrap();
-    for offset in [1, 2] {
-        let plan = last.requested(ReplayLimit { records: 1, bytes: usize::MAX }).unwrap();
-        assert_eq!(plan, [of("x", offset), of("y", offset)]);
-        assert_eq!(last.entries_of(&plan).unwrap().len(), 1);
-        last.resolve(&plan, Resolved::Replayed).unwrap();
+    for (query, at) in [("x", 5), ("y", 1), ("z", 3)] {
+        let mut writer = of_query(dir.path(), query).writer(Epoch(0), 0);
+        writer.push(&Entry { at, ..entry(0, at) }).unwrap();
+        writer.finish().unwrap();
     }
-    assert!(last.requested(MANY).unwrap().is_empty());
+    let max_bytes = total(&epoch_files(dir.path(), "").unwrap());
+    let bounds =
+        QuarantineConfig { max_bytes, when_full: WhenFull::DropOldest, ..QuarantineConfig::default() };
+    let full = open(dir.path(), bounds).of("a");
+    full.begin(Epoch(0), 9, &[]).unwrap();
+    assert_eq!(offsets(&full), [3, 5]);
 }
 
 #[test]
@@ -283,13 +265,13 @@ fn what_is_oldest_goes_first_for_each_query_of_the_name() {
     let dir = tempfile::tempdir().unwrap();
     let bounds =
         |max_bytes, retention| QuarantineConfig { max_bytes, when_full: WhenFull::DropOldest, retention };
-    put(&of_query(dir.path(), "z", 0), 7, &[1]);
-    put(&of_query(dir.path(), "a", 0), 0, &[2]);
-    let one = total(&epoch_files(dir.path(), None).unwrap()) / 2;
+    put(&of_query(dir.path(), "z"), 7, &[1]);
+    put(&of_query(dir.path(), "a"), 0, &[2]);
+    let one = total(&epoch_files(dir.path(), "").unwrap()) / 2;
     let full = open(dir.path(), bounds(2 * one, None)).of("a");
     full.begin(Epoch(1), 2, &[]).unwrap();
     assert_eq!(offsets(&full), [2], "the earlier query's, though its epoch has a higher number");
-    put(&of_query(dir.path(), "y", 0), 0, &[3]);
+    put(&of_query(dir.path(), "y"), 0, &[3]);
     let retention = Some(std::time::Duration::from_millis(100));
     let old = open(dir.path(), bounds(u64::MAX, retention)).of("a");
     old.begin(Epoch(1), 103, &[of("y", 3)]).unwrap();

@@ -4,15 +4,18 @@
 //!   reader: next length ─ body, memory ─ header ─ version ─ measure ─ begin ─▶ │ line │ ─▶ writer: await ─ send
 //! ```
 //!
-//! The reader stops reading when the line is full or too many request bytes are under way: the client then waits in
-//! its own socket. A request counts as under way from its first byte to the last of its answer; in between the
-//! connection is not closed to make room for another (`crowd.rs`). Either side's end is the other's: a client that closed
-//! its connection has nobody to answer, and a client that does not take its answers is not read from any longer.
+//! Only behind a Produce, whose answer is small, is the next request read at once: so several share one fsync. Behind
+//! any other it is read once all answers before it are sent, as Apache Kafka does with every request: what a client
+//! does not take is one answer, however much it asks for. The reader also stops when the line is full or too many
+//! request bytes are under way: the client then waits in its own socket.
+//!
+//! A request counts as under way from its length to the last byte of its answer; in between the connection is not
+//! closed to make room for another (`crowd.rs`), unless it arrives slowly. Either side's end is the other's: a client that closed its connection
+//! has nobody to answer, and a client that does not take its answers is not read from any longer.
 
 use super::api::{self, Call, Outcome, Started, Work};
 use super::crowd::Seat;
 use super::frame::{FrameReader, ReadError};
-use super::memory::Share;
 use super::protocol::{self, Header};
 use super::shape::{ShapeError, measure};
 use super::{Shared, protocol::Api};
@@ -24,7 +27,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -87,13 +90,15 @@ impl Ended {
 }
 
 /// A request in the line.
-struct Waiting {
-    work: Step,
-    /// The request's bytes count as under way until it is answered.
-    _memory: Share,
+struct Step {
+    way: Way,
+    /// Dropped once it is answered, for a reader that waits for that.
+    _answered: Option<oneshot::Sender<()>>,
 }
 
-enum Step {
+/// How a request in the line comes to its answer. Its bytes count as long as somebody works on them, and not while a
+/// finished one waits for those before it: nobody else could use what it holds.
+enum Way {
     Done(Outcome),
     Running(JoinHandle<io::Result<Outcome>>),
     AtHead(Work),
@@ -130,12 +135,13 @@ async fn read_requests(
     shared: &Arc<Shared>,
     peer: &Arc<Peer>,
     seat: &Seat,
-    queue: mpsc::Sender<Waiting>,
+    queue: mpsc::Sender<Step>,
 ) -> Ended {
     let options = &shared.options;
-    let mut frames = FrameReader::new(from, options);
+    let mut frames = FrameReader::new(from, options).telling(seat.slow());
     let cx = api::Context { shared: shared.clone(), peer: peer.clone() };
     let one_by_one = async {
+        let mut answered: Option<oneshot::Receiver<()>> = None;
         loop {
             let Ok(slot) = queue.reserve().await else { return Ended::Stopping };
             let next = tokio::select! {
@@ -151,23 +157,40 @@ async fn read_requests(
             if !seat.begin() {
                 return Ended::MadeRoom;
             }
-            let (request, memory) = match frames.body(len, &shared.request_memory).await {
+            if let Some(answered) = answered.take() {
+                // Nothing is ever sent: it ends when the other side is dropped.
+                let _ = answered.await;
+            }
+            let body = tokio::select! {
+                body = frames.body(len, &shared.request_memory) => body,
+                () = seat.must_leave() => return Ended::MadeRoom,
+            };
+            let (request, memory) = match body {
                 Ok(body) => body,
                 Err(error) => return error.into(),
             };
-            let waiting = match begin(&cx, request).await {
-                Ok(Started::Now(outcome)) => Waiting { work: Step::Done(outcome), _memory: memory },
-                Ok(Started::Later(work)) => {
-                    Waiting { work: Step::Running(tokio::spawn(work)), _memory: memory }
-                }
-                // It keeps nothing of its bytes, and may wait for long.
-                Ok(Started::Parked(work)) => {
-                    Waiting { work: Step::Running(tokio::spawn(work)), _memory: Share::default() }
-                }
-                Ok(Started::AtHead(work)) => Waiting { work: Step::AtHead(work), _memory: memory },
+            if !seat.has_read() {
+                return Ended::MadeRoom;
+            }
+            let started = match begin(&cx, request).await {
+                Ok(started) => started,
                 Err(ended) => return ended,
             };
-            slot.send(waiting);
+            let reads_on = matches!(started, Started::Queued(_) | Started::Now(Outcome::Silence));
+            let way = match started {
+                Started::Now(outcome) => Way::Done(outcome),
+                Started::Later(work) | Started::Queued(work) => Way::Running(tokio::spawn(async move {
+                    let outcome = work.await;
+                    drop(memory);
+                    outcome
+                })),
+                // These keep nothing of their bytes, and may wait for long.
+                Started::Parked(work) => Way::Running(tokio::spawn(work)),
+                Started::AtHead(work) => Way::AtHead(work),
+            };
+            let waits = (!reads_on).then(oneshot::channel).unzip();
+            answered = waits.1;
+            slot.send(Step { way, _answered: waits.0 });
         }
     };
     tokio::select! {
@@ -208,14 +231,14 @@ async fn write_answers(
     shared: &Arc<Shared>,
     peer: &Arc<Peer>,
     seat: &Seat,
-    mut line: mpsc::Receiver<Waiting>,
+    mut line: mpsc::Receiver<Step>,
 ) -> Result<(), Ended> {
     let in_order = async {
-        while let Some(waiting) = line.recv().await {
-            let outcome = match waiting.work {
-                Step::Done(outcome) => outcome,
-                Step::Running(work) => work.await.map_err(io::Error::other)??,
-                Step::AtHead(work) => work.await?,
+        while let Some(step) = line.recv().await {
+            let outcome = match step.way {
+                Way::Done(outcome) => outcome,
+                Way::Running(work) => work.await.map_err(io::Error::other)??,
+                Way::AtHead(work) => work.await?,
             };
             match outcome {
                 Outcome::Answer(frame) => {

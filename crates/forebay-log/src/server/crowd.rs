@@ -2,15 +2,15 @@
 //!
 //! The one that goes is the one that has been idle longest, as in Apache Kafka: programs that hold connections and do
 //! nothing with them must not shut the others out. Idle is who has nothing under way: no request that is being read
-//! or answered, no Fetch that waits for data, no member that waits for its group. Where none is idle, the new one is
-//! refused.
+//! or answered, no Fetch that waits for data, no member that waits for its group. Where none is idle, one goes whose
+//! only request arrives slowly, or not at all; where there is none of these either, the new one is refused.
 //!
-//! What must stay true: a connection that was chosen never begins another request ([`Seat::begin`] says no), so none
-//! is cut off in the middle of one.
+//! What must stay true: a connection that was chosen never begins a request ([`Seat::begin`] and [`Seat::has_read`]
+//! say no), so none is cut off while one is worked on.
 
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio_util::sync::CancellationToken;
 
 /// All open connections.
@@ -32,6 +32,8 @@ pub(super) struct Seat {
 #[derive(Debug)]
 struct Chair {
     state: Mutex<State>,
+    /// True while what is being read arrives slowly.
+    slow: Arc<AtomicBool>,
     /// Set when this connection makes room for another.
     leave: CancellationToken,
 }
@@ -40,8 +42,8 @@ struct Chair {
 enum State {
     /// Nothing is under way since that moment.
     Idle(u64),
-    /// So many requests are.
-    Busy(usize),
+    /// So many requests are, of which the last may still be read.
+    Busy { requests: usize, is_reading: bool },
     /// It makes room.
     Leaving,
 }
@@ -57,11 +59,11 @@ impl Crowd {
         let mut seats = self.seats.lock();
         let is_full = seats.len() >= self.most;
         if is_full {
-            let goes = longest_idle(&seats)?;
+            let goes = longest_idle(&seats).or_else(|| slowly_read(&seats))?;
             seats.swap_remove(goes).leave.cancel();
         }
         let state = Mutex::new(State::Idle(self.next_moment()));
-        let chair = Arc::new(Chair { state, leave: CancellationToken::new() });
+        let chair = Arc::new(Chair { state, slow: Arc::default(), leave: CancellationToken::new() });
         seats.push(chair.clone());
         Some((Seat { crowd: self.clone(), chair }, is_full))
     }
@@ -76,7 +78,7 @@ fn longest_idle(seats: &[Arc<Chair>]) -> Option<usize> {
     loop {
         let idle = seats.iter().enumerate().filter_map(|(at, chair)| match *chair.state.lock() {
             State::Idle(since) => Some((since, at)),
-            State::Busy(_) | State::Leaving => None,
+            State::Busy { .. } | State::Leaving => None,
         });
         let (since, at) = idle.min()?;
         let mut state = seats.get(at)?.state.lock();
@@ -88,31 +90,60 @@ fn longest_idle(seats: &[Arc<Chair>]) -> Option<usize> {
     }
 }
 
+/// Chooses a connection that has nothing under way but a request that arrives slowly, and has it leave.
+fn slowly_read(seats: &[Arc<Chair>]) -> Option<usize> {
+    seats.iter().position(|chair| {
+        let mut state = chair.state.lock();
+        let goes =
+            *state == State::Busy { requests: 1, is_reading: true } && chair.slow.load(Ordering::Relaxed);
+        if goes {
+            *state = State::Leaving;
+        }
+        goes
+    })
+}
+
 impl Seat {
+    /// Where to tell whether what is being read arrives slowly.
+    pub(super) fn slow(&self) -> Arc<AtomicBool> {
+        self.chair.slow.clone()
+    }
+
     /// A request begins to be read. False if the connection makes room for another: then it is not read.
     pub(super) fn begin(&self) -> bool {
         let mut state = self.chair.state.lock();
         *state = match *state {
-            State::Idle(_) => State::Busy(1),
-            State::Busy(requests) => State::Busy(requests + 1),
+            State::Idle(_) => State::Busy { requests: 1, is_reading: true },
+            State::Busy { requests, .. } => State::Busy { requests: requests + 1, is_reading: true },
             State::Leaving => return false,
         };
         true
+    }
+
+    /// The request that began has been read. False if the connection makes room for another: then it is not begun.
+    pub(super) fn has_read(&self) -> bool {
+        let mut state = self.chair.state.lock();
+        if let State::Busy { is_reading, .. } = &mut *state {
+            *is_reading = false;
+        }
+        *state != State::Leaving
     }
 
     /// A request was answered.
     pub(super) fn end(&self) {
         let mut state = self.chair.state.lock();
         *state = match *state {
-            State::Busy(requests) if requests > 1 => State::Busy(requests - 1),
-            State::Busy(_) => State::Idle(self.crowd.next_moment()),
+            State::Busy { requests, is_reading } if requests > 1 => {
+                State::Busy { requests: requests - 1, is_reading }
+            }
+            State::Busy { .. } => State::Idle(self.crowd.next_moment()),
             other => other,
         };
     }
 
     /// True while a request is under way.
     pub(super) fn is_busy(&self) -> bool {
-        matches!(*self.chair.state.lock(), State::Busy(_))
+        matches!(*self.chair.state.lock(), State::Busy { .. })
     }
 
     /// Returns when the connection has to make room for another.
@@ -153,5 +184,22 @@ mod tests {
         seats.remove(1);
         let (_, made_room) = crowd.enter().unwrap();
         assert!(!made_room);
+    }
+
+    #[test]
+    fn a_request_that_does_not_arrive_makes_room_and_one_that_is_worked_on_does_not() {
+        let crowd = Crowd::new(3);
+        let seats: Vec<Seat> = (0..3).map(|_| crowd.enter().unwrap().0).collect();
+        // 0 is worked on, 1 is worked on while the next arrives slowly, 2 arrives slowly.
+        assert!(
+            seats.iter().all(Seat::begin) && seats[0].has_read() && seats[1].has_read() && seats[1].begin()
+        );
+        assert!(crowd.enter().is_none(), "all are busy, and none is slow");
+        for seat in &seats {
+            seat.slow().store(true, Ordering::Relaxed);
+        }
+        let (_fourth, made_room) = crowd.enter().unwrap();
+        assert!(made_room && is_leaving(&seats[2]) && !seats[2].has_read());
+        assert!(!is_leaving(&seats[0]) && !is_leaving(&seats[1]));
     }
 }

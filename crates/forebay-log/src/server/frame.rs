@@ -12,6 +12,8 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::protocol::Encodable;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::OwnedSemaphorePermit;
@@ -23,6 +25,10 @@ const STEP_BYTES: usize = 1 << 20;
 
 /// Room that is made for small requests: dozens of heartbeats or fetches.
 const READ_CHUNK: usize = 16 << 10;
+
+/// How many stretches of [`Pace`] a frame may have the turn while others wait. With two of five seconds the next one
+/// gets it long before its client gives up, and an ordinary request arrives in that time at 100 KiB/s.
+const TURN_STRETCHES: u32 = 2;
 
 /// How reading a frame can end.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +54,7 @@ pub(super) struct FrameReader<R> {
     max_bytes: usize,
     receive_timeout: Duration,
     crowded_timeout: Duration,
+    slow: Arc<AtomicBool>,
 }
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
@@ -58,7 +65,13 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             max_bytes: options.max_request_bytes,
             receive_timeout: options.receive_timeout,
             crowded_timeout: options.crowded_timeout,
+            slow: Arc::default(),
         }
+    }
+
+    /// Tells there whether a frame that is being read was slow of late.
+    pub(super) fn telling(self, slow: Arc<AtomicBool>) -> Self {
+        Self { slow, ..self }
     }
 
     /// Waits, without limit, for the length of the next frame. May be dropped and called again.
@@ -85,6 +98,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         let mut share = Share::default();
         let mut end = Instant::now() + self.receive_timeout;
         let mut pace = Pace::new(self.crowded_timeout);
+        self.slow.store(false, Ordering::Relaxed);
         let whole = 4 + len;
         while self.buffer.len() < whole {
             let arrived = self.buffer.len();
@@ -105,9 +119,12 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
                 Err(_) if Instant::now() >= end => return Err(ReadError::Slow),
                 Err(_) => {}
             }
-            if pace.is_too_slow(share.is_taken() && memory.is_short()) {
+            let is_in_the_way = share.is_taken() && memory.is_short();
+            let is_long = share.turn_for() > self.crowded_timeout * TURN_STRETCHES;
+            if pace.is_too_slow(is_in_the_way) || (is_long && is_in_the_way) {
                 return Err(ReadError::Slow);
             }
+            self.slow.store(pace.was_slow(), Ordering::Relaxed);
         }
         memory.cover(&mut share, len, len).await;
         self.buffer.advance(4);
@@ -231,7 +248,6 @@ impl Buf for Frame {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
     fn options(max_request_bytes: usize) -> ServerOptions {
         let crowded_timeout = Duration::from_millis(100);
@@ -331,6 +347,7 @@ mod tests {
         let memory = Arc::new(ResponseMemory::new(1000));
         let (mut to, _nobody_reads) = tokio::io::duplex(10);
         let held = memory.take(1000).await;
+        let _rest = memory.take(1000).await;
         let frame = Frame::from_pieces(7, [Bytes::from(vec![0; 1000])]).unwrap().holding(held);
         let waits = tokio::spawn({
             let memory = memory.clone();

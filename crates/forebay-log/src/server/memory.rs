@@ -5,14 +5,15 @@
 //!
 //! ```text
 //!   shared   first come, first served
-//!   small    for requests of up to SMALL_BYTES when nothing is left of the shared: whatever large ones hold, these go on
-//!   turn     for one large request at a time, with room for the largest: who has it comes to its end
+//!   small    for requests of up to SMALL_BYTES when nothing is left of the shared: these go on, whatever others hold
+//!   turn     for one large request at a time, with room for the largest; next is who has least left to send
 //! ```
 //!
 //! What must stay true: somebody who holds memory can always go on without getting more, and comes to an end in a
 //! limited time. For the second part [`Pace`] watches those whose speed is a client's: while others wait, they move
-//! or lose their connection.
+//! or lose their connection; and who has the turn has it for a few stretches only.
 
+use super::turn::{Turn, Turns};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -34,7 +35,7 @@ pub(super) const MIN_RATE: u64 = 64 << 10;
 pub(crate) struct RequestMemory {
     shared: Arc<Semaphore>,
     small: Arc<Semaphore>,
-    turn: Arc<Semaphore>,
+    turns: Arc<Turns>,
     waiting: AtomicUsize,
 }
 
@@ -44,7 +45,7 @@ pub(super) struct Share {
     bytes: usize,
     shared: Option<OwnedSemaphorePermit>,
     _small: Option<OwnedSemaphorePermit>,
-    turn: Option<OwnedSemaphorePermit>,
+    turn: Option<Turn>,
 }
 
 impl RequestMemory {
@@ -55,7 +56,7 @@ impl RequestMemory {
         Self {
             shared: Arc::new(Semaphore::new(shared.min(Semaphore::MAX_PERMITS))),
             small: Arc::new(Semaphore::new(small.min(Semaphore::MAX_PERMITS))),
-            turn: Arc::new(Semaphore::new(1)),
+            turns: Arc::default(),
             waiting: AtomicUsize::new(0),
         }
     }
@@ -81,14 +82,16 @@ impl RequestMemory {
         }
         let _waiting = Waiting::new(&self.waiting);
         let is_small = len <= SMALL_BYTES;
-        let (kept, wanted) = if is_small { (&self.small, permits) } else { (&self.turn, 1) };
         // Neither is ever closed.
         tokio::select! {
             biased;
             Ok(permit) = self.shared.clone().acquire_many_owned(permits) => share.add(permit, bytes),
-            Ok(permit) = kept.clone().acquire_many_owned(wanted) => {
-                let place = if is_small { &mut share._small } else { &mut share.turn };
-                *place = Some(permit);
+            Ok(permit) = self.small.clone().acquire_many_owned(permits), if is_small => {
+                share._small = Some(permit);
+                share.bytes = bytes;
+            }
+            turn = self.turns.take(len.saturating_sub(bytes)), if !is_small => {
+                share.turn = Some(turn);
                 share.bytes = bytes;
             }
             else => {}
@@ -109,21 +112,40 @@ impl Share {
     pub(super) fn is_taken(&self) -> bool {
         self.bytes > 0
     }
+
+    /// How long it has had the turn.
+    pub(super) fn turn_for(&self) -> Duration {
+        self.turn.as_ref().map_or(Duration::ZERO, |turn| turn.since.elapsed())
+    }
 }
 
-/// Memory for answers, whose size is known before it is taken.
+/// An answer of records may always be this large, when others hold the rest: the largest batch that a client sends
+/// by default, and room for small ones of many readers.
+pub(super) const SMALL_ANSWER_BYTES: usize = 1 << 20;
+
+/// Memory for answers, whose size is known before it is taken. An eighth is kept for answers of up to
+/// [`SMALL_ANSWER_BYTES`]: while readers that take slowly hold the rest, the others get on with less at a time.
 #[derive(Debug)]
 pub(crate) struct ResponseMemory {
-    bytes: Arc<Semaphore>,
-    total: usize,
+    shared: Arc<Semaphore>,
+    most: usize,
+    small: Arc<Semaphore>,
+    most_small: usize,
     waiting: AtomicUsize,
 }
 
 impl ResponseMemory {
     /// `total` bytes.
     pub(super) fn new(total: usize) -> Self {
-        let bytes = Arc::new(Semaphore::new(total.clamp(1, Semaphore::MAX_PERMITS)));
-        Self { bytes, total: total.max(1), waiting: AtomicUsize::new(0) }
+        let small = (total / SMALL_SHARE).clamp(1, Semaphore::MAX_PERMITS);
+        let most = total.saturating_sub(small).clamp(1, Semaphore::MAX_PERMITS);
+        Self {
+            shared: Arc::new(Semaphore::new(most)),
+            most,
+            small: Arc::new(Semaphore::new(small)),
+            most_small: small.min(SMALL_ANSWER_BYTES),
+            waiting: AtomicUsize::new(0),
+        }
     }
 
     /// True while somebody waits for memory that others hold.
@@ -131,10 +153,21 @@ impl ResponseMemory {
         self.waiting.load(Ordering::Relaxed) > 0
     }
 
-    /// Waits for so many bytes; for all there are where that is less. `None` is never seen: nobody closes it.
+    /// So many bytes; where others hold too much, as much as a small answer takes, for which it may wait. The permits
+    /// tell how many. `None` is never seen: nobody closes it.
     pub(super) async fn take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let wanted = permits(bytes.clamp(1, self.most));
+        if let Ok(permit) = self.shared.clone().try_acquire_many_owned(wanted) {
+            return Some(permit);
+        }
+        let less = wanted.min(permits(self.most_small));
         let _waiting = Waiting::new(&self.waiting);
-        self.bytes.clone().acquire_many_owned(permits(bytes.clamp(1, self.total))).await.ok()
+        tokio::select! {
+            biased;
+            Ok(permit) = self.small.clone().acquire_many_owned(less) => Some(permit),
+            Ok(permit) = self.shared.clone().acquire_many_owned(less) => Some(permit),
+            else => None,
+        }
     }
 }
 
@@ -164,12 +197,13 @@ pub(super) struct Pace {
     stretch: Duration,
     began: Instant,
     moved: u64,
+    was_slow: bool,
 }
 
 impl Pace {
     /// Judges in stretches of this length.
     pub(super) fn new(stretch: Duration) -> Self {
-        Self { stretch, began: Instant::now(), moved: 0 }
+        Self { stretch, began: Instant::now(), moved: 0, was_slow: false }
     }
 
     /// When the next judgement is due.
@@ -193,9 +227,15 @@ impl Pace {
             return false;
         }
         let least = self.stretch.as_millis().saturating_mul(u128::from(MIN_RATE)) / 1000;
-        let is_slow = u128::from(self.moved) < least;
+        let was_slow = u128::from(self.moved) < least;
         self.restart();
-        others_wait && is_slow
+        self.was_slow = was_slow;
+        others_wait && was_slow
+    }
+
+    /// True if the stretch before was too slow, whether others waited or not.
+    pub(super) fn was_slow(&self) -> bool {
+        self.was_slow
     }
 }
 
@@ -230,6 +270,21 @@ mod tests {
             done.expect("they wait for each other").unwrap();
         }
         assert!(!memory.is_short());
+    }
+
+    #[tokio::test]
+    async fn whatever_slow_readers_hold_there_is_room_for_a_small_answer() {
+        let memory = ResponseMemory::new(16 * MIB);
+        let held = [memory.take(7 * MIB).await.unwrap(), memory.take(6 * MIB).await.unwrap()];
+        assert_eq!(held[0].num_permits() + held[1].num_permits(), 13 * MIB);
+        let soon = Duration::from_millis(50);
+        let first = tokio::time::timeout(soon, memory.take(7 * MIB)).await.unwrap().unwrap();
+        let second = tokio::time::timeout(soon, memory.take(7 * MIB)).await.unwrap().unwrap();
+        let third = tokio::time::timeout(soon, memory.take(7 * MIB)).await.unwrap().unwrap();
+        assert_eq!([&first, &second, &third].map(OwnedSemaphorePermit::num_permits), [MIB; 3]);
+        assert!(tokio::time::timeout(soon, memory.take(1)).await.is_err(), "all is held");
+        drop(held);
+        assert_eq!(memory.take(7 * MIB).await.unwrap().num_permits(), 7 * MIB);
     }
 
     #[tokio::test]

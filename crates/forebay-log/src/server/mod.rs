@@ -6,10 +6,10 @@
 //!   client ◀── connection.rs: writer ◀── answers in the order of requests ◀┘   now, later, or at the head of the line
 //! ```
 //!
-//! Requests of one connection *begin* in the order in which they came and are *answered* in that order; in between
-//! they are under way together, so that five produce requests in a row share one fsync. A Fetch is special: it runs
-//! only when all earlier answers are out. It may wait for data without holding up anybody else's connection, and a
-//! connection never holds more than one answer's record batches in memory.
+//! Requests of one connection *begin* in the order in which they came and are *answered* in that order. Produce
+//! requests are under way together, so that five in a row share one fsync; behind any other the next one is read when
+//! it is answered. A Fetch runs only when all earlier answers are out. It may wait for data without holding up anybody
+//! else's connection, and a connection never holds more than one large answer in memory.
 //!
 //! There is one node: it is broker 1, leader of every partition, the controller and the coordinator of every group.
 //! Clients are told to dial the address they came in on, unless [`ServerOptions`] says otherwise.
@@ -18,8 +18,8 @@
 //! wait without a limit; what cannot be served is answered with the protocol's error where there is one and with a
 //! closed connection where there is none. Records are acknowledged only when the log says they are durable.
 //!
-//! Read on in `protocol.rs` (what is served), `connection.rs`, `api/mod.rs`, and `group/mod.rs` for consumer groups; what
-//! clients may hold, and how they cannot shut each other out, is in `memory.rs` and `crowd.rs`.
+//! Read on in `protocol.rs` (what is served), `connection.rs`, `api/mod.rs`, and `group/mod.rs` for consumer groups;
+//! what clients may hold, and how they cannot shut each other out, is in `memory.rs` and `crowd.rs`.
 
 mod api;
 mod connection;
@@ -32,6 +32,7 @@ mod protocol;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 pub use options::ServerOptions;
 
@@ -100,8 +101,8 @@ pub(crate) struct Shared {
     pub(crate) response_memory: ResponseMemory,
     /// Requests that may keep a thread, or much memory, for long: so many at once.
     pub(crate) slow: Arc<Semaphore>,
-    /// Warnings that clients can cause.
-    pub(crate) quiet: Quiet,
+    /// Warnings that clients can cause: the log's own.
+    pub(crate) quiet: Arc<Quiet>,
 }
 
 impl Server {
@@ -113,7 +114,7 @@ impl Server {
         let (coordinator, offset_writer) = Coordinator::open(log.group_store(), &options);
         let request_memory = RequestMemory::new(options.max_request_memory, options.max_request_bytes);
         let response_memory = ResponseMemory::new(options.max_response_memory);
-        let quiet = Quiet::new(log.options().clock.clone());
+        let quiet = log.quiet();
         let slow = Arc::new(Semaphore::new(SLOW_AT_ONCE));
         let shared = Shared { log, options, coordinator, request_memory, response_memory, slow, quiet };
         let shared = Arc::new(shared);

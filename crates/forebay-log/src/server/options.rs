@@ -17,7 +17,7 @@ pub struct ServerOptions {
     /// producer program works on an empty log.
     pub auto_create_topics: bool,
     /// Connections at once. For one more the connection that was idle longest is closed, as in Apache Kafka; where
-    /// none is idle, the new one is.
+    /// none is idle, one whose request arrives slowly ([`Self::crowded_timeout`]), or else the new one.
     pub max_connections: usize,
     /// Largest request, its length prefix not counted. 100 MiB as in Apache Kafka. A larger prefix closes the
     /// connection before anything is allocated.
@@ -25,13 +25,15 @@ pub struct ServerOptions {
     /// Elements in all arrays of one request together. An element of two bytes on the wire becomes about a hundred
     /// in memory, so bytes alone do not bound what a request costs. Clients send one element per topic or partition.
     pub max_request_items: usize,
-    /// Requests of one connection that may be under way before we stop reading from it.
+    /// Produce requests of one connection that may be under way before we stop reading from it. Behind any other
+    /// request we read on once it is answered.
     pub max_pipelined_requests: usize,
-    /// Bytes of requests that have arrived and are not answered, over all connections; past it, reading waits. An
+    /// Bytes of requests that have arrived and are worked on, over all connections; past it, reading waits. An
     /// eighth is for requests of up to 64 KiB, [`Self::max_request_bytes`] for one large one at a time, the rest for
     /// all.
     pub max_request_memory: usize,
-    /// Bytes of record batches that are being read or sent, over all connections; past it, fetches wait.
+    /// Bytes of record batches that are being read or sent, over all connections. An eighth is for answers of up to
+    /// 1 MiB: past the rest, a Fetch gets no more at a time.
     pub max_response_memory: usize,
     /// Most bytes of record batches in one Fetch answer, whatever the client allows (a single larger batch is still
     /// sent). 55 MiB, Apache Kafka's `fetch.max.bytes`.
@@ -44,7 +46,8 @@ pub struct ServerOptions {
     /// Time in which a request that began must have arrived whole.
     pub receive_timeout: Duration,
     /// While others wait for memory that a half-read request or half-sent answer holds, its client must move at
-    /// 64 KiB/s, judged after each such time; else the connection is closed.
+    /// 64 KiB/s, judged after each such time; else the connection is closed. A request that was let in beyond the
+    /// memory for all (one at a time, the one with least left to send first) has twice this time to arrive.
     pub crowded_timeout: Duration,
     /// Time in which a client must take some bytes of a waiting answer; a large answer may take longer as a whole.
     pub send_timeout: Duration,

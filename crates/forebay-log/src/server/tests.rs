@@ -47,11 +47,12 @@ impl Served {
     }
 
     async fn start_in(dir: tempfile::TempDir, options: ServerOptions) -> Self {
-        Self::start_at(dir, Clock::system(), options).await
+        let log = LogOptions::new(dir.path());
+        Self::start_at(dir, log, options).await
     }
 
-    async fn start_at(dir: tempfile::TempDir, clock: Clock, options: ServerOptions) -> Self {
-        let log = Log::open(LogOptions { clock, ..LogOptions::new(dir.path()) }, Door::new()).unwrap();
+    async fn start_at(dir: tempfile::TempDir, log: LogOptions, options: ServerOptions) -> Self {
+        let log = Log::open(log, Door::new()).unwrap();
         let server = Server::bind("127.0.0.1:0".parse().unwrap(), log.clone(), options).await.unwrap();
         let (addr, shutdown) = (server.local_addr(), CancellationToken::new());
         let running = tokio::spawn(server.run(shutdown.clone()));
@@ -222,6 +223,29 @@ async fn acks_zero_has_no_answer_and_an_error_closes() {
     assert_eq!(end, 1);
     client.send(7, &produce("nowhere", 0, vec![(0, batch(&["a"]))])).await;
     assert!(client.receive_raw().await.is_none());
+}
+
+#[tokio::test]
+async fn a_fetch_waits_for_as_many_bytes_as_it_asks_for() {
+    let served = Served::start().await;
+    let (mut reader, mut writer) = (served.client().await, served.client().await);
+    writer.create("plant", 1).await;
+    let value = "x".repeat(5_000);
+    for offset in 0..10 {
+        if offset == 3 {
+            reader.send(11, &fetch("plant", 3, 20_000).with_min_bytes(20_000)).await;
+        }
+        writer.ask(&produce("plant", -1, vec![(0, batch(&[&value]))])).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let fetched = reader.receive::<FetchRequest>(11, 1).await;
+    let records = fetched.responses[0].partitions[0].records.as_ref().unwrap();
+    assert!((20_000..26_000).contains(&records.len()), "{}", records.len());
+    let began = tokio::time::Instant::now();
+    let small = fetch("plant", 9, 200).with_min_bytes(20_000);
+    let fetched = reader.ask(&small).await;
+    assert!(began.elapsed() >= Duration::from_millis(200));
+    assert!(fetched.responses[0].partitions[0].records.as_ref().is_some_and(|records| records.len() > 5_000));
 }
 
 #[tokio::test]

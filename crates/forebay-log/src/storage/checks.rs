@@ -33,18 +33,25 @@ impl Default for Checks {
 }
 
 impl Checks {
-    /// [`validate`], here or elsewhere.
+    /// [`validate`], here or elsewhere, and the time at which: after the wait for a turn, which may be long, so that
+    /// append times do not run backwards.
+    ///
+    /// What is checked here is exactly one batch: of the smallest there are hundreds in [`SMALL`], each of which
+    /// could expand to [`SMALL_EXPANDED`].
     pub async fn check(
         &self,
         core: &Arc<Core>,
         batches: Bytes,
         rules: Rules,
-    ) -> Result<Vec<Sound>, LogError> {
+    ) -> Result<(Vec<Sound>, i64), LogError> {
         if batches.len() <= SMALL && Batch::parse(&batches).is_ok() {
             let small = Rules { max_expanded_bytes: rules.max_expanded_bytes.min(SMALL_EXPANDED), ..rules };
-            match validate(&batches, &small, &core.scratch) {
-                Err(LogError::InvalidBatch(RecordsError::TooLarge { .. })) => {}
-                checked => return checked,
+            let now = core.options.clock.now();
+            match validate(&batches, &small, now, &core.scratch) {
+                // It may be no larger than is allowed elsewhere.
+                Err(LogError::InvalidBatch(RecordsError::TooLarge { .. }))
+                    if small.max_expanded_bytes < rules.max_expanded_bytes => {}
+                checked => return Ok((checked?, now)),
             }
         }
         let core = Arc::clone(core);
@@ -52,7 +59,8 @@ impl Checks {
         let checking = tokio::task::spawn_blocking(move || {
             // Also if the caller is gone meanwhile.
             let _turn = turn;
-            validate(&batches, &rules, &core.scratch)
+            let now = core.options.clock.now();
+            Ok((validate(&batches, &rules, now, &core.scratch)?, now))
         });
         checking.await.map_err(|_| LogError::Closed)?
     }
@@ -60,30 +68,41 @@ impl Checks {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
     use forebay_storage::Door;
 
     use super::*;
     use crate::records::{BatchBuilder, Compression};
-    use crate::storage::{LogOptions, TimestampType};
+    use crate::storage::{Clock, LogOptions, TimestampType};
+
+    const RULES: Rules = Rules {
+        max_message_bytes: 1 << 20,
+        max_expanded_bytes: 64 << 20,
+        timestamp_type: TimestampType::LogAppendTime,
+        max_ahead: 1,
+    };
+
+    /// Compressed, it is small.
+    fn batch(bytes: usize) -> Bytes {
+        let mut batch = BatchBuilder::new(Compression::Zstd);
+        batch.append(0, None, Some(&vec![0; bytes]), &[]);
+        let batch = batch.build().unwrap();
+        assert!(batch.len() < SMALL);
+        batch
+    }
 
     /// On one thread, whoever else has something to do is not kept from it.
     #[tokio::test]
     async fn what_expands_to_much_is_checked_elsewhere() {
         let core = Arc::new(Core::new(LogOptions::new("x"), Door::new()));
-        let rules = Rules {
-            max_message_bytes: 1 << 20,
-            max_expanded_bytes: 64 << 20,
-            timestamp_type: TimestampType::CreateTime,
-            now: 0,
-            latest_timestamp: 1,
-        };
         let checks = Checks::default();
-        for (bytes, elsewhere) in [(100, false), (30 << 20, true)] {
-            let mut batch = BatchBuilder::new(Compression::Zstd);
-            batch.append(0, None, Some(&vec![0; bytes]), &[]);
-            let batch = batch.build().unwrap();
-            assert!(batch.len() < SMALL);
-            let check = checks.check(&core, batch, rules);
+        for (bytes, limit, elsewhere, is_sound) in [
+            (100, 64 << 20, false, true),
+            (30 << 20, 64 << 20, true, true),
+            (30 << 20, SMALL_EXPANDED, false, false),
+        ] {
+            let check = checks.check(&core, batch(bytes), Rules { max_expanded_bytes: limit, ..RULES });
             tokio::pin!(check);
             let here = tokio::select! {
                 biased;
@@ -95,7 +114,24 @@ mod tests {
                 Some(checked) => checked,
                 None => check.await,
             };
-            assert_eq!(checked.unwrap().len(), 1);
+            assert_eq!(checked.is_ok(), is_sound, "{checked:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_time_of_an_append_is_not_from_before_its_turn() {
+        let time = Arc::new(AtomicI64::new(5));
+        let read = Arc::clone(&time);
+        let clock = Clock::new(move || read.load(Ordering::SeqCst));
+        let core = Arc::new(Core::new(LogOptions { clock, ..LogOptions::new("x") }, Door::new()));
+        let checks = Checks::default();
+        let turns = checks.0.acquire_many(AT_ONCE as u32).await.unwrap();
+        let check = checks.check(&core, batch(2 << 20), RULES);
+        tokio::pin!(check);
+        assert!(tokio::time::timeout(std::time::Duration::from_millis(50), &mut check).await.is_err());
+        time.store(9, Ordering::SeqCst);
+        drop(turns);
+        let (sound, now) = check.await.unwrap();
+        assert_eq!((now, sound[0].header.max_timestamp), (9, 9));
     }
 }

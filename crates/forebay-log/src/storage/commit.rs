@@ -167,13 +167,13 @@ fn persist(core: &Core, partition: &Partition, writer: &mut Writer, round: &Roun
             tracing::warn!(%path, error = %e, untold, "append failed; cutting what was written of it");
         }
         if let Err(e) = file.truncate(active.len().into()) {
-            return Err(core.fail(&active.path, &e));
+            return Err(core.fail("cut", &active.path, &e));
         }
         return Err(refused);
     }
     kill_point("log.append.written");
     if let Err(e) = file.sync() {
-        return Err(core.fail(&active.path, &e));
+        return Err(core.fail("sync", &active.path, &e));
     }
     kill_point("log.append.synced");
     writer.dirty = true;
@@ -204,7 +204,7 @@ pub(super) fn roll(core: &Core, partition: &Partition, writer: &mut Writer) -> R
     let next = Segment::new(&partition.dir, writer.next_offset, Index::empty(writer.next_offset));
     let file = core.door.create_new(&next.path).map_err(|e| LogError::io("create", &next.path, &e))?;
     if let Err(e) = core.door.sync_dir(&partition.dir) {
-        return Err(core.fail(&partition.dir, &e));
+        return Err(core.fail("sync", &partition.dir, &e));
     }
     writer.file = Some(file);
     partition.segments.write().push(Arc::new(next));

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use forebay_storage::Door;
 
@@ -17,23 +17,24 @@ pub(super) struct Core {
     pub options: LogOptions,
     pub door: Door,
     pub scratch: Scratch,
-    /// Warnings that come as often as somebody appends.
-    pub quiet: Quiet,
+    /// Warnings that clients can cause; a server before the log uses the same.
+    pub quiet: Arc<Quiet>,
     /// Why the log writes no more; set once, for good.
     failed: OnceLock<String>,
 }
 
 impl Core {
     pub fn new(options: LogOptions, door: Door) -> Self {
-        let quiet = Quiet::new(options.clock.clone());
+        let quiet = Arc::new(Quiet::new(options.clock.clone()));
         Self { options, door, scratch: Scratch::new(), quiet, failed: OnceLock::new() }
     }
 
-    /// Ends all writing: what is on disk is unknown from here on.
-    pub fn fail(&self, path: &Path, error: &io::Error) -> LogError {
+    /// Ends all writing: what is on disk is unknown from here on, since we could not do (a verb) that to `path`.
+    pub fn fail(&self, doing: &str, path: &Path, error: &io::Error) -> LogError {
         let why = self.failed.get_or_init(|| {
-            tracing::error!(path = %path.display(), %error, "fsync failed; the log takes no more writes");
-            format!("{}: {error}", path.display())
+            let why = format!("could not {doing} {}: {error}", path.display());
+            tracing::error!(%why, "what is on disk is unknown; the log takes no more writes");
+            why
         });
         LogError::Failed(why.clone())
     }

@@ -6,6 +6,9 @@
 //! ```
 //! A batch is the unit of durability: all of it or nothing. A tail that is not whole is cut at start. When the file
 //! is mostly history, it is written anew and replaced as a whole.
+//!
+//! A sound batch *behind* an unsound one is not what a torn write leaves: then what is sound counts, a copy of the
+//! whole file stays beside it, and a person is told.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,12 +20,16 @@ use parking_lot::Mutex;
 use super::core::Core;
 use super::sealed::Fields;
 use crate::LogError;
+use crate::quiet::About;
 
 const HEAD: &[u8; 6] = b"FBYG\0\x01";
 /// Below this size a file is left as it is, however much of it is history.
 const COMPACT_FROM: u64 = 1024 * 1024;
 /// A file is written anew when it is this many times as large as what it holds.
 const COMPACT_RATIO: u64 = 4;
+/// The system's numbers for too many open files, its own or the process's: no fsync answers so.
+const ENFILE: i32 = 23;
+const EMFILE: i32 = 24;
 /// Largest batch: what one consumer group commits at once is a thousandth of it.
 const MAX_BATCH: usize = 16 * 1024 * 1024;
 
@@ -36,11 +43,12 @@ pub struct GroupStore {
 #[derive(Debug)]
 struct State {
     path: PathBuf,
-    file: DoorFile,
+    /// `None` once a compaction has put another in its place, until [`State::opened`].
+    file: Option<DoorFile>,
     /// Bytes of the file that are whole and durable.
     len: u64,
     live: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// Bytes of it.
+    /// Bytes of `live`, each entry by its [`size`].
     live_bytes: u64,
 }
 
@@ -52,23 +60,28 @@ impl GroupStore {
         }
         let bytes = std::fs::read(&path).map_err(io)?;
         let Some(body) = bytes.strip_prefix(HEAD) else { return Err(unknown(&path, &bytes)) };
-        let mut live = BTreeMap::new();
-        let mut rest = body;
-        while let Some((batch, after)) = next_batch(rest) {
-            if apply(&mut live, batch).is_none() {
-                return Err(LogError::Damaged { path, why: "a batch holds something else".to_owned() });
-            }
-            rest = after;
+        let Replayed { live, torn, unsound } = replay(&path, body)?;
+        let mut len = (bytes.len() - torn) as u64;
+        if let Some(at) = unsound.first() {
+            let kept = path.with_extension(format!("damaged-{at}"));
+            core.door.write_atomic(&kept, &bytes).map_err(|e| LogError::io("write", &kept, &e))?;
+            let whole = whole(&live);
+            core.door.write_atomic(&path, &whole).map_err(io)?;
+            len = whole.len() as u64;
+            tracing::error!(
+                path = %path.display(), kept = %kept.display(), places = unsound.len(), at,
+                "committed offsets are damaged: what was committed in between is lost, so a group may read again from \
+                 an older offset; look at the disk, and compare the groups' offsets. The file as it was is kept"
+            );
         }
-        let len = (bytes.len() - rest.len()) as u64;
         let mut file = core.door.open_append(&path).map_err(io)?;
-        if !rest.is_empty() {
-            tracing::warn!(path = %path.display(), bytes = rest.len(), "torn tail cut");
+        if torn > 0 && unsound.is_empty() {
+            tracing::warn!(path = %path.display(), bytes = torn, "torn tail cut");
             file.truncate(len).map_err(io)?;
         }
         file.sync().map_err(io)?;
         let live_bytes = live.iter().map(|(key, value)| size(key, value)).sum();
-        let state = State { path, file, len, live, live_bytes };
+        let state = State { path, file: Some(file), len, live, live_bytes };
         Ok(Self { core: Arc::clone(core), state: Arc::new(Mutex::new(state)) })
     }
 
@@ -81,7 +94,8 @@ impl GroupStore {
     ///
     /// # Errors
     /// [`LogError::LimitReached`] where the store would grow beyond
-    /// [`max_group_bytes`](super::LogOptions::max_group_bytes), [`LogError::BatchTooLarge`] for more than fits one batch.
+    /// [`max_group_bytes`](super::LogOptions::max_group_bytes), [`LogError::BatchTooLarge`] for more than fits one
+    /// batch.
     pub fn put_batch(&self, entries: &[(Vec<u8>, Option<Vec<u8>>)]) -> Result<(), LogError> {
         if entries.is_empty() {
             return Ok(());
@@ -93,23 +107,24 @@ impl GroupStore {
         }
         let mut state = self.state.lock();
         let (more, less) = state.change(entries);
-        let (after, limit) =
-            (state.live_bytes.saturating_add(more).saturating_sub(less), self.core.options.max_group_bytes);
+        let after = state.live_bytes.saturating_add(more).saturating_sub(less);
+        let limit = self.core.options.max_group_bytes;
         if after > limit && more > less {
             let what = "bytes of committed offsets";
             return Err(LogError::LimitReached { what, limit, option: "max_group_bytes" });
         }
         let framed = frame(&batch);
-        if let Err(e) = state.file.append(&framed) {
-            let refused = LogError::io("append to", &state.path, &e);
-            let len = state.len;
-            if let Err(e) = state.file.truncate(len) {
-                return Err(self.core.fail(&state.path, &e));
+        let len = state.len;
+        let file = state.opened(&self.core)?;
+        if let Err(e) = file.append(&framed) {
+            let refused = LogError::io("append to", file.path(), &e);
+            if let Err(e) = file.truncate(len) {
+                return Err(self.core.fail("cut", file.path(), &e));
             }
             return Err(refused);
         }
-        if let Err(e) = state.file.sync() {
-            return Err(self.core.fail(&state.path, &e));
+        if let Err(e) = file.sync() {
+            return Err(self.core.fail("sync", file.path(), &e));
         }
         state.len += framed.len() as u64;
         state.live_bytes = after;
@@ -119,8 +134,10 @@ impl GroupStore {
                 None => drop(state.live.remove(key)),
             }
         }
-        if let Err(error) = state.compact(&self.core) {
-            tracing::warn!(%error, "group offsets not compacted; the file goes on growing");
+        if let Err(error) = state.compact(&self.core)
+            && let Some(untold) = self.core.quiet.may_tell(About::Failures)
+        {
+            tracing::warn!(%error, untold, "group offsets not compacted; the file goes on growing");
         }
         Ok(())
     }
@@ -140,33 +157,59 @@ impl State {
         if self.len < COMPACT_FROM.max(self.live_bytes.saturating_mul(COMPACT_RATIO)) {
             return Ok(());
         }
-        let mut bytes = HEAD.to_vec();
-        for (key, value) in &self.live {
-            bytes.extend_from_slice(&frame(&encode([(&key[..], Some(&value[..]))])));
-        }
-        match core.door.write_atomic(&self.path, &bytes) {
-            Ok(()) => {}
-            // The new file was not finished; the old one stands.
-            Err(e) if is_full(&e) => return Err(LogError::io("write", &self.path, &e)),
-            // Perhaps the new one has the name, perhaps not for good: what is appended to either could be lost.
-            Err(e) => return Err(core.fail(&self.path, &e)),
-        }
-        // From here on the old file has no name: what is appended to it would be lost.
-        match core.door.open_append(&self.path) {
-            Ok(file) => self.file = file,
-            Err(e) => return Err(core.fail(&self.path, &e)),
-        }
+        let bytes = whole(&self.live);
+        let staged = self.path.with_extension("staged");
+        stage(core, &staged, &bytes)?;
+        core.door.rename(&staged, &self.path).map_err(|e| core.fail("replace", &self.path, &e))?;
         self.len = bytes.len() as u64;
-        Ok(())
+        self.file = None;
+        self.opened(core).map(drop)
+    }
+
+    /// The file to append to: behind a compaction, once its name is durable. To be short of open files is not final,
+    /// the next batch tries again. After a failed fsync it is not known which file has the name, and for good: what is
+    /// appended to either could be lost.
+    fn opened(&mut self, core: &Core) -> Result<&mut DoorFile, LogError> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => {
+                let dir = &core.options.data_dir;
+                core.door.sync_dir(dir).map_err(|e| match e.raw_os_error() {
+                    Some(ENFILE | EMFILE) => LogError::io("open", dir, &e),
+                    _ => core.fail("sync", dir, &e),
+                })?;
+                core.door.open_append(&self.path).map_err(|e| LogError::io("open", &self.path, &e))?
+            }
+        };
+        Ok(self.file.insert(file))
     }
 }
 
+/// Writes a file, durably, that is to replace another one later. Whatever fails, the other one stands and may be
+/// appended to; only after a failed fsync nothing may be written any more.
+fn stage(core: &Core, path: &Path, bytes: &[u8]) -> Result<(), LogError> {
+    let refused = |e: std::io::Error| LogError::io("write", path, &e);
+    match core.door.remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(refused(e)),
+        _ => {}
+    }
+    let mut file = core.door.create_new(path).map_err(refused)?;
+    file.append(bytes).map_err(refused)?;
+    file.sync().map_err(|e| match LogError::io("sync", path, &e) {
+        full @ LogError::OutOfSpace(_) => full,
+        _ => core.fail("sync", path, &e),
+    })
+}
+
+/// Bytes that an entry takes in a batch.
 fn size(key: &[u8], value: &[u8]) -> u64 {
     (key.len() + value.len() + 8) as u64
 }
 
-fn is_full(error: &std::io::Error) -> bool {
-    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+fn damaged(path: &Path, why: &str) -> LogError {
+    let way_out = "bring the file back from a copy, or move it away to start without any committed offset: each group \
+                   then begins where its `auto.offset.reset` says";
+    LogError::Damaged { path: path.to_path_buf(), why: format!("{why}; {way_out}") }
 }
 
 fn unknown(path: &Path, bytes: &[u8]) -> LogError {
@@ -176,7 +219,7 @@ fn unknown(path: &Path, bytes: &[u8]) -> LogError {
             found: u16::from_be_bytes([*high, *low]).into(),
             known: 1,
         },
-        _ => LogError::Damaged { path: path.to_path_buf(), why: "it does not begin as it should".to_owned() },
+        _ => damaged(path, "it does not begin as it should"),
     }
 }
 
@@ -199,6 +242,52 @@ fn next_batch(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     (length > 0 && crc32c::crc32c(batch) == crc).then_some((batch, rest))
 }
 
+/// What a file tells.
+struct Replayed {
+    live: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Bytes at the end with nothing sound in them.
+    torn: usize,
+    /// Where batches that are not sound stand before sound ones, from the file's beginning.
+    unsound: Vec<usize>,
+}
+
+fn replay(path: &Path, body: &[u8]) -> Result<Replayed, LogError> {
+    let (mut live, mut unsound, mut rest) = (BTreeMap::new(), Vec::new(), body);
+    loop {
+        while let Some((batch, after)) = next_batch(rest) {
+            if apply(&mut live, batch).is_none() {
+                return Err(damaged(path, "a batch holds something else"));
+            }
+            rest = after;
+        }
+        let Some(sound) = sound_behind(rest) else { return Ok(Replayed { live, torn: rest.len(), unsound }) };
+        unsound.push(HEAD.len() + body.len() - rest.len());
+        rest = sound;
+    }
+}
+
+/// The rest from the next sound batch on: where the length says, or else at any byte. The sum is only made of what
+/// could be a batch.
+fn sound_behind(bytes: &[u8]) -> Option<&[u8]> {
+    let is_sound = |bytes: &&[u8]| {
+        let length = Fields(bytes).take().map(|length| u32::from_be_bytes(length) as usize);
+        let batch = length.filter(|length| *length <= MAX_BATCH).and_then(|length| bytes.get(8..8 + length));
+        batch.is_some_and(is_whole) && next_batch(bytes).is_some()
+    };
+    let length = u32::from_be_bytes(Fields(bytes).take()?) as usize;
+    let said = bytes.get(length.saturating_add(8)..).filter(is_sound);
+    said.or_else(|| (1..bytes.len()).filter_map(|at| bytes.get(at..)).find(is_sound))
+}
+
+/// The file that holds this and nothing else.
+fn whole(live: &BTreeMap<Vec<u8>, Vec<u8>>) -> Vec<u8> {
+    let mut bytes = HEAD.to_vec();
+    for (key, value) in live {
+        bytes.extend_from_slice(&frame(&encode([(&key[..], Some(&value[..]))])));
+    }
+    bytes
+}
+
 fn encode<'a>(entries: impl IntoIterator<Item = (&'a [u8], Option<&'a [u8]>)>) -> Vec<u8> {
     let mut out = Vec::new();
     for (key, value) in entries {
@@ -217,94 +306,38 @@ fn encode<'a>(entries: impl IntoIterator<Item = (&'a [u8], Option<&'a [u8]>)>) -
 
 fn apply(live: &mut BTreeMap<Vec<u8>, Vec<u8>>, mut batch: &[u8]) -> Option<()> {
     while !batch.is_empty() {
-        let (length, rest) = batch.split_first_chunk::<4>()?;
-        let (key, rest) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
-        let (length, rest) = rest.split_first_chunk::<4>()?;
-        match usize::try_from(i32::from_be_bytes(*length)) {
-            Ok(length) => {
-                let (value, rest) = rest.split_at_checked(length)?;
-                live.insert(key.to_vec(), value.to_vec());
-                batch = rest;
-            }
-            Err(_) => {
-                live.remove(key);
-                batch = rest;
-            }
+        let ((key, value), rest) = entry(batch)?;
+        match value {
+            Some(value) => drop(live.insert(key.to_vec(), value.to_vec())),
+            None => drop(live.remove(key)),
         }
+        batch = rest;
     }
     Some(())
 }
 
-#[cfg(test)]
-#[allow(clippy::disallowed_methods, reason = "the tests damage files on purpose")]
-mod tests {
-    use forebay_storage::Door;
-
-    use super::*;
-    use crate::storage::LogOptions;
-
-    fn open(dir: &Path) -> GroupStore {
-        let core = Arc::new(Core::new(LogOptions::new(dir), Door::new()));
-        GroupStore::open(&core, dir.join("groups")).unwrap()
+/// True for a batch that is entries to its end.
+fn is_whole(mut batch: &[u8]) -> bool {
+    while let Some((_, rest)) = entry(batch) {
+        batch = rest;
     }
+    batch.is_empty()
+}
 
-    fn pair(key: &str, value: &str) -> (Vec<u8>, Option<Vec<u8>>) {
-        (key.into(), Some(value.into()))
-    }
+/// A key, and its value if it is not removed.
+type Pair<'a> = (&'a [u8], Option<&'a [u8]>);
 
-    #[test]
-    fn a_cut_at_any_byte_leaves_whole_batches() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = open(dir.path());
-        store.put_batch(&[pair("a", "1"), pair("b", "2")]).unwrap();
-        let after_first = std::fs::read(dir.path().join("groups")).unwrap().len();
-        store.put_batch(&[pair("a", "3"), ("b".into(), None), pair("c", "4")]).unwrap();
-        drop(store);
-        let whole = std::fs::read(dir.path().join("groups")).unwrap();
-        for cut in after_first..=whole.len() {
-            std::fs::write(dir.path().join("groups"), &whole[..cut]).unwrap();
-            let expected =
-                if cut == whole.len() { [("a", "3"), ("c", "4")] } else { [("a", "1"), ("b", "2")] };
-            let expected: Vec<(Vec<u8>, Vec<u8>)> =
-                expected.iter().map(|(k, v)| (k.as_bytes().to_vec(), v.as_bytes().to_vec())).collect();
-            let store = open(dir.path());
-            assert_eq!(store.load_all(), expected, "cut at {cut}");
-            store.put_batch(&[pair("d", "5")]).unwrap();
-            drop(store);
-            let found = open(dir.path()).load_all();
-            assert_eq!(found.last(), Some(&(b"d".to_vec(), b"5".to_vec())), "cut at {cut}");
-        }
-    }
-
-    #[test]
-    fn it_grows_to_its_limit_and_what_is_there_may_change() {
-        let dir = tempfile::tempdir().unwrap();
-        let options = LogOptions { max_group_bytes: 1000, ..LogOptions::new(dir.path()) };
-        let open = || {
-            let core = Arc::new(Core::new(options.clone(), Door::new()));
-            GroupStore::open(&core, dir.path().join("groups")).unwrap()
-        };
-        open().put_batch(&[pair("a", &"x".repeat(600))]).unwrap();
-        for _ in 0..2 {
-            let store = open();
-            let refused = store.put_batch(&[pair("b", &"x".repeat(600))]).unwrap_err();
-            assert!(refused.to_string().contains("max_group_bytes"), "{refused}");
-            store.put_batch(&[pair("a", &"y".repeat(900)), pair("a", &"z".repeat(600))]).unwrap();
-        }
-        let store = open();
-        store.put_batch(&[("a".into(), None), pair("b", &"x".repeat(600))]).unwrap();
-        assert_eq!(store.load_all().len(), 1);
-    }
-
-    #[test]
-    fn history_is_compacted_away() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = open(dir.path());
-        for i in 0..40 {
-            store.put_batch(&[("k".into(), Some(vec![i; 100_000]))]).unwrap();
-        }
-        drop(store);
-        assert!(std::fs::metadata(dir.path().join("groups")).unwrap().len() < 1_500_000);
-        assert_eq!(open(dir.path()).load_all(), [(b"k".to_vec(), vec![39; 100_000])]);
+/// The entry at the front of a batch, and what follows.
+fn entry(batch: &[u8]) -> Option<(Pair<'_>, &[u8])> {
+    let (length, rest) = batch.split_first_chunk::<4>()?;
+    let (key, rest) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
+    let (length, rest) = rest.split_first_chunk::<4>()?;
+    match usize::try_from(i32::from_be_bytes(*length)) {
+        Ok(length) => rest.split_at_checked(length).map(|(value, rest)| ((key, Some(value)), rest)),
+        Err(_) => Some(((key, None), rest)),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "the tests damage files on purpose")]
+mod tests;

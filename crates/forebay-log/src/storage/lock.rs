@@ -10,7 +10,15 @@ use crate::LogError;
 /// The lock on a log's folder. The system takes it back when the process ends, however it ends.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    /// Closing the file would do only as long as nobody has a copy of it: a process that is just being started has one
+    /// until it runs its own program.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
 }
 
 impl Lock {
@@ -28,7 +36,7 @@ impl Lock {
         }
         let file = File::open(&path).map_err(|e| LogError::io("open", &path, &e))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { file }),
             Err(TryLockError::WouldBlock) => Err(LogError::Locked(dir.to_path_buf())),
             Err(TryLockError::Error(e)) => Err(LogError::io("lock", path, &e)),
         }

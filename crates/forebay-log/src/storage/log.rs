@@ -32,6 +32,7 @@ use super::validate::Rules;
 use super::writers::Writers;
 use super::{LogOptions, TopicConfig};
 use crate::LogError;
+use crate::quiet::Quiet;
 
 /// The file that tells the layout of the folder.
 const LAYOUT: Kind = Kind { name: b"FBYL", version: 1 };
@@ -116,6 +117,10 @@ impl Log {
         &self.open.core.options
     }
 
+    pub(crate) fn quiet(&self) -> Arc<Quiet> {
+        Arc::clone(&self.open.core.quiet)
+    }
+
     /// Bytes of torn tails that were cut when the log was opened.
     pub fn torn_bytes(&self) -> u64 {
         self.open.torn_bytes
@@ -177,16 +182,14 @@ impl Log {
             Arc::clone(&self.open.space).acquire_many_owned(units).await.map_err(|_| LogError::Closed)?;
 
         let config = *partition.config.read();
-        let now = core.options.clock.now();
-        let ahead = i64::try_from(core.options.max_timestamp_ahead.as_millis()).unwrap_or(i64::MAX);
+        let max_ahead = i64::try_from(core.options.max_timestamp_ahead.as_millis()).unwrap_or(i64::MAX);
         let rules = Rules {
             max_message_bytes: config.max_message_bytes,
             max_expanded_bytes: core.options.max_expanded_bytes,
             timestamp_type: config.timestamp_type,
-            now,
-            latest_timestamp: now.saturating_add(ahead),
+            max_ahead,
         };
-        let batches = self.open.checks.check(core, batches, rules).await?;
+        let (batches, now) = self.open.checks.check(core, batches, rules).await?;
         let log_append_time = if config.timestamp_type == TimestampType::LogAppendTime { now } else { -1 };
         let (sender, answer) = oneshot::channel();
         let request = Request { batches, answer: sender, log_append_time, space };
@@ -232,6 +235,12 @@ impl Log {
     /// The ends of a partition; no I/O.
     pub fn offsets(&self, topic: &str, partition: i32) -> Result<Offsets, LogError> {
         Ok(self.open.topics.partition(topic, partition)?.offsets())
+    }
+
+    /// Bytes that a reader at `offset` has before it, and up to
+    /// [`index_interval_bytes`](LogOptions::index_interval_bytes) more; no I/O.
+    pub fn bytes_behind(&self, topic: &str, partition: i32, offset: i64) -> Result<u64, LogError> {
+        Ok(self.open.topics.partition(topic, partition)?.bytes_behind(offset))
     }
 
     /// (offset, timestamp) of the first record whose timestamp is at least `timestamp`. Blocks for a short walk.

@@ -21,7 +21,7 @@
 //! **The way of an append:**
 //!
 //! ```text
-//!  submit ── validate (crc, records, limits; on the caller's thread)
+//!  submit ── validate (crc, records, limits; on the caller's thread if it is little: `checks.rs`)
 //!     └─▶ inbox of the partition ─▶ a writer takes all that gathered:
 //!            sequence check, offsets ─▶ one vectored write ─▶ one fdatasync ─▶ high watermark ─▶ answers
 //! ```

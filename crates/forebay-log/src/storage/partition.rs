@@ -116,6 +116,13 @@ impl Partition {
         }
     }
 
+    /// See [`Log::bytes_behind`](super::Log::bytes_behind).
+    pub fn bytes_behind(&self, offset: i64) -> u64 {
+        let segments = self.segments.read();
+        let from = segments.partition_point(|segment| segment.base_offset <= offset).saturating_sub(1);
+        segments[from..].iter().map(|segment| segment.bytes_behind(offset)).sum()
+    }
+
     /// See [`Log::offset_for_timestamp`](super::Log::offset_for_timestamp).
     pub fn offset_for_timestamp(
         &self,

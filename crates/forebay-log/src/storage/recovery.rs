@@ -8,8 +8,8 @@
 //! ```
 //!
 //! A torn tail is normal after a crash: nobody was told of it. What was not torn but never synced is synced here,
-//! before it becomes visible. Sound batches *behind* an unsound one are not what a torn write usually leaves: then
-//! a copy of what is cut stays beside the segment, and a person is told.
+//! before it becomes visible. Sound batches *behind* an unsound one, at whatever byte, are not what a torn write
+//! usually leaves: then a copy of what is cut stays beside the segment, and a person is told.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -17,6 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
+use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
@@ -29,10 +30,13 @@ use super::scan::{ScanEnd, scan};
 use super::sealed::{self, Fields, Kind};
 use super::segment::Segment;
 use crate::LogError;
-use crate::records::{Batch, Batches, RecordsError};
+use crate::records::{Batch, BatchHeader, HEADER_BYTES, RecordsError};
 
 /// The file that holds the first offset still there.
 pub(super) const START: Kind = Kind { name: b"FBYS", version: 1 };
+
+/// How often each byte of a tail is summed at most, in search of a sound batch.
+const SEARCH_WORK: usize = 8;
 
 /// Opens a partition; `cut` counts the bytes of torn tails.
 pub(super) fn open(
@@ -167,8 +171,9 @@ fn open_last(core: &Core, dir: &Path, base: i64, cut: &mut u64) -> Result<(Segme
     let mut file =
         core.door.open_append(&segment.path).map_err(|e| LogError::io("open", &segment.path, &e))?;
     if let ScanEnd::Broken { at, why } = end {
-        keep_if_sound_behind(core, &segment, at, len)?;
-        tracing::warn!(path = %segment.path.display(), at, bytes = len - at, why, "torn tail cut");
+        if !keep_if_sound_behind(core, &segment, at, len, index.next_offset)? {
+            tracing::warn!(path = %segment.path.display(), at, bytes = len - at, why, "torn tail cut");
+        }
         *cut += len - at;
         file.truncate(at).map_err(|e| LogError::io("cut", &segment.path, &e))?;
     }
@@ -194,22 +199,51 @@ fn extend(core: &Core, segment: &Segment, mut index: Index, len: u64) -> Result<
     Ok((index, end))
 }
 
-/// Keeps a copy of what is about to be cut, if the batch behind the unsound one is sound.
-fn keep_if_sound_behind(core: &Core, segment: &Segment, at: u64, len: u64) -> Result<(), LogError> {
+/// Keeps a copy of what is about to be cut, if there is a sound batch in it, and says whether.
+fn keep_if_sound_behind(
+    core: &Core,
+    segment: &Segment,
+    at: u64,
+    len: u64,
+    next_offset: i64,
+) -> Result<bool, LogError> {
     let failed = |e: io::Error| LogError::io("read", &segment.path, &e);
     let file = std::fs::File::open(&segment.path).map_err(failed)?;
     let tail = super::scan::read_at(&file, at, len - at).map_err(failed)?;
-    let sound = |batch: Result<Batch, RecordsError>| batch.is_ok_and(|batch| batch.verify_crc().is_ok());
-    if !Batches::new(&tail).skip(1).any(sound) {
-        return Ok(());
+    if !has_sound_batch(&tail, next_offset) {
+        return Ok(false);
     }
     let kept = segment.path.with_extension(format!("cut-{at}"));
     core.door.write_atomic(&kept, &tail).map_err(|e| LogError::io("write", &kept, &e))?;
     tracing::error!(
-        path = %kept.display(),
-        "sound batches stand behind an unsound one: the disk may have damaged them; what is cut is kept here"
+        path = %segment.path.display(), kept = %kept.display(), bytes = len - at, from_offset = next_offset,
+        "the disk may have damaged records that were acknowledged: sound batches stand behind an unsound one. All \
+         from this offset on is taken out of the log and kept in a file beside it"
     );
-    Ok(())
+    Ok(true)
+}
+
+/// True where a sound batch begins at any byte: the length of an unsound one says nothing about where. Bytes that
+/// only look like many batches are not summed for ever, but taken for one.
+fn has_sound_batch(tail: &Bytes, next_offset: i64) -> bool {
+    let mut work = tail.len().saturating_mul(SEARCH_WORK);
+    for at in 0..tail.len().saturating_sub(HEADER_BYTES - 1) {
+        let Ok(Some(header)) = BatchHeader::parse(&tail[at..]) else { continue };
+        let follows = at == 0 || header.base_offset > next_offset;
+        if !follows
+            || header.length > tail.len() - at
+            || header.last_offset_delta < 0
+            || header.record_count < 1
+        {
+            continue;
+        }
+        let Some(left) = work.checked_sub(header.length) else { return true };
+        work = left;
+        if (Batch { header, bytes: tail.slice(at..at + header.length) }).verify_crc().is_ok() {
+            return true;
+        }
+    }
+    false
 }
 
 /// The producers' state up to the end of the log.

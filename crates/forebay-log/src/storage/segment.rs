@@ -87,6 +87,15 @@ impl Segment {
         self.index.read().position_of(self.base_offset, offset)
     }
 
+    /// Bytes from the block that holds `offset`, or else from the beginning, to the end; none behind the last offset.
+    pub fn bytes_behind(&self, offset: i64) -> u64 {
+        let index = self.index.read();
+        if offset >= index.next_offset {
+            return 0;
+        }
+        u64::from(index.covered - index.position_of(self.base_offset, offset))
+    }
+
     /// Whole batches from the one that holds `offset`, up to `max_bytes`; with `min_one` the first in any case.
     pub fn read(
         &self,

@@ -87,7 +87,7 @@ impl Topic {
     pub fn unlist(core: &Core, dir: &Path) -> Result<(), LogError> {
         let path = metadata_path(dir);
         core.door.remove_file(&path).map_err(|e| LogError::io("remove", &path, &e))?;
-        core.door.sync_dir(dir).map_err(|e| core.fail(dir, &e))
+        core.door.sync_dir(dir).map_err(|e| core.fail("sync", dir, &e))
     }
 }
 
@@ -117,7 +117,11 @@ fn read_metadata(dir: &Path, name: &str) -> Result<Option<TopicInfo>, LogError> 
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(LogError::io("read", path, &e)),
     };
-    let damaged = |why: String| LogError::Damaged { path: path.clone(), why };
+    let damaged = |why: String| {
+        let way_out = "bring the file back from a copy, or move the topic's whole folder out of `topics` to start \
+                       without the topic; do not remove this file alone, the records would be removed as well";
+        LogError::Damaged { path: path.clone(), why: format!("{why}; {way_out}") }
+    };
     let Format { format } = serde_json::from_slice(&bytes).map_err(|e| damaged(e.to_string()))?;
     if format != FORMAT {
         return Err(LogError::UnknownFormat { path, found: format, known: FORMAT });
@@ -180,6 +184,17 @@ pub(super) fn open_all(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn damaged_metadata_names_its_file_and_the_way_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let door = forebay_storage::Door::new();
+        door.write_atomic(&metadata_path(dir.path()), b"{\"form").unwrap();
+        let refused = read_metadata(dir.path(), "t").unwrap_err().to_string();
+        assert!(
+            refused.contains("topic.json is damaged") && refused.contains("move the topic's whole folder")
+        );
+    }
 
     #[test]
     fn names_are_kafkas() {

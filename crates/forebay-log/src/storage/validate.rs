@@ -1,4 +1,4 @@
-//! What a batch must be before it is queued. Runs on the caller's thread, so many connections share the work.
+//! What a batch must be before it is queued. Where it runs, so that it keeps nobody waiting, is said in `checks.rs`.
 //!
 //! The records are walked once, in a buffer that is used again; the batch itself is not copied. What the log stores
 //! is what came, but for the header: the base offset follows when the batch has its place, and here, where it must
@@ -13,15 +13,14 @@ use crate::records::{
     Batch, BatchHeader, Batches, CRC_COVERS_FROM, HEADER_BYTES, LOG_APPEND_TIME, RecordsError, Scratch,
 };
 
-/// What holds for the batches of one topic at one time.
+/// What holds for the batches of one topic.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules {
     pub max_message_bytes: usize,
     pub max_expanded_bytes: usize,
     pub timestamp_type: TimestampType,
-    pub now: i64,
-    /// Timestamps beyond are refused.
-    pub latest_timestamp: i64,
+    /// Milliseconds by which a timestamp may be ahead of the clock.
+    pub max_ahead: i64,
 }
 
 /// A batch that may be stored.
@@ -33,15 +32,20 @@ pub(super) struct Sound {
     pub body: Bytes,
 }
 
-/// Checks all batches of one append; they are accepted or refused together.
-pub(super) fn validate(batches: &Bytes, rules: &Rules, scratch: &Scratch) -> Result<Vec<Sound>, LogError> {
+/// Checks all batches of one append, which came at `now`; they are accepted or refused together.
+pub(super) fn validate(
+    batches: &Bytes,
+    rules: &Rules,
+    now: i64,
+    scratch: &Scratch,
+) -> Result<Vec<Sound>, LogError> {
     if batches.len() > MAX_APPEND_BYTES {
         return Err(LogError::BatchTooLarge { size: batches.len(), limit: MAX_APPEND_BYTES });
     }
     let mut sound = Vec::new();
     let mut walk = Batches::new(batches);
     for batch in &mut walk {
-        sound.push(check(batch.map_err(damage)?, rules, scratch)?);
+        sound.push(check(batch.map_err(damage)?, rules, now, scratch)?);
     }
     if walk.rest() > 0 || sound.is_empty() {
         return Err(LogError::InvalidBatch(RecordsError::BadHeader(
@@ -58,7 +62,7 @@ fn damage(error: RecordsError) -> LogError {
     }
 }
 
-fn check(batch: Batch, rules: &Rules, scratch: &Scratch) -> Result<Sound, LogError> {
+fn check(batch: Batch, rules: &Rules, now: i64, scratch: &Scratch) -> Result<Sound, LogError> {
     let mut header = batch.header;
     if header.length > rules.max_message_bytes {
         return Err(LogError::BatchTooLarge { size: header.length, limit: rules.max_message_bytes });
@@ -67,8 +71,8 @@ fn check(batch: Batch, rules: &Rules, scratch: &Scratch) -> Result<Sound, LogErr
     check_header(&header)?;
     let max_timestamp = walk_records(&batch, rules, scratch)?;
     let changed = match rules.timestamp_type {
-        TimestampType::CreateTime if max_timestamp > rules.latest_timestamp => {
-            return Err(LogError::InvalidTimestamp { timestamp: max_timestamp, now: rules.now });
+        TimestampType::CreateTime if max_timestamp > now.saturating_add(rules.max_ahead) => {
+            return Err(LogError::InvalidTimestamp { timestamp: max_timestamp, now });
         }
         TimestampType::CreateTime => {
             let changed = header.max_timestamp != max_timestamp;
@@ -77,7 +81,7 @@ fn check(batch: Batch, rules: &Rules, scratch: &Scratch) -> Result<Sound, LogErr
         }
         TimestampType::LogAppendTime => {
             header.attributes |= LOG_APPEND_TIME;
-            header.max_timestamp = rules.now;
+            header.max_timestamp = now;
             true
         }
     };
@@ -130,13 +134,14 @@ mod tests {
     use super::*;
     use crate::records::{BatchBuilder, Compression};
 
+    const NOW: i64 = 1_000;
+
     fn rules() -> Rules {
         Rules {
             max_message_bytes: 1 << 20,
             max_expanded_bytes: 1 << 20,
             timestamp_type: TimestampType::CreateTime,
-            now: 1_000,
-            latest_timestamp: 5_000,
+            max_ahead: 4_000,
         }
     }
 
@@ -157,13 +162,13 @@ mod tests {
     }
 
     fn refusal(bytes: Bytes) -> LogError {
-        validate(&bytes, &rules(), &Scratch::new()).unwrap_err()
+        validate(&bytes, &rules(), NOW, &Scratch::new()).unwrap_err()
     }
 
     #[test]
     fn a_lying_greatest_timestamp_is_put_right() {
         let lying = forged(batch(&[10, 30, 20]), 35, &7i64.to_be_bytes());
-        let sound = validate(&lying, &rules(), &Scratch::new()).unwrap();
+        let sound = validate(&lying, &rules(), NOW, &Scratch::new()).unwrap();
         assert_eq!(sound[0].header.max_timestamp, 30);
         let mut stored = sound[0].header.to_bytes().to_vec();
         stored.extend_from_slice(&sound[0].body);
@@ -174,7 +179,7 @@ mod tests {
     fn the_log_stamps_where_the_topic_says_so() {
         let rules = Rules { timestamp_type: TimestampType::LogAppendTime, ..rules() };
         let scratch = Scratch::new();
-        let sound = validate(&batch(&[10, 99_999]).into(), &rules, &scratch).unwrap();
+        let sound = validate(&batch(&[10, 99_999]).into(), &rules, NOW, &scratch).unwrap();
         let mut stored = sound[0].header.to_bytes().to_vec();
         stored.extend_from_slice(&sound[0].body);
         let stored = Batch::parse(&stored.into()).unwrap();

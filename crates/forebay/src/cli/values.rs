@@ -8,16 +8,27 @@ use forebay_core::options::{parse_duration, parse_size};
 use forebay_core::trigger::Trigger;
 use tracing_subscriber::EnvFilter;
 
+/// Where the HTTP server listens.
+pub(super) fn http_address(text: &str) -> Result<SocketAddr, String> {
+    own_address(text, 8080)
+}
+
+/// Where the embedded log listens.
+pub(super) fn kafka_address(text: &str) -> Result<SocketAddr, String> {
+    own_address(text, 9092)
+}
+
 /// Where to listen. A name must mean this machine itself; what an IP address is good for is judged where it is used.
-pub(super) fn own_address(text: &str) -> Result<SocketAddr, String> {
+fn own_address(text: &str, usual: u16) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse() {
         return Ok(address);
     }
     let found = text.to_socket_addrs().into_iter().flatten();
     // Where a name has several addresses, that of IPv4, as for a pipeline's `localhost`.
     found.filter(|address| address.ip().is_loopback()).min_by_key(SocketAddr::is_ipv6).ok_or_else(|| {
-        "expected a loopback address and a port, such as 127.0.0.1:9092, localhost:9092 or [::1]:9092"
-            .to_owned()
+        format!(
+            "expected a loopback address and a port, such as 127.0.0.1:{usual}, localhost:{usual} or [::1]:{usual}"
+        )
     })
 }
 
@@ -55,7 +66,8 @@ pub(super) fn log_level(text: &str) -> Result<String, String> {
 
 pub(super) fn key_value(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').map(|(key, value)| (key.trim().to_owned(), value.to_owned()));
-    pair.ok_or_else(|| "expected KEY=VALUE, such as kafka.security.protocol=SSL".to_owned())
+    pair.filter(|(key, _)| !key.is_empty())
+        .ok_or_else(|| "expected KEY=VALUE, such as kafka.security.protocol=SSL".to_owned())
 }
 
 pub(super) fn rate(text: &str) -> Result<f64, String> {

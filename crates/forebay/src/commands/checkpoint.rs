@@ -9,7 +9,7 @@ use forebay_core::{Error, Ledger};
 use forebay_engine::checkpoint::{self, Shown};
 
 use crate::cli::Global;
-use crate::commands::wrong_name;
+use crate::commands::{denied, wrong_name};
 use crate::{load, talk};
 
 pub fn show(
@@ -22,6 +22,11 @@ pub fn show(
     let Some(dirs) = folders(global, path, query)? else { return Ok(ExitCode::FAILURE) };
     let (mut printed, mut missing) = (0, None);
     for dir in dirs {
+        for file in [dir.join("metadata"), dir.join("journal")] {
+            if let Err(error) = std::fs::File::open(&file).map_err(|e| denied(&file, &e)) {
+                error.map_or(Ok(()), Err)?;
+            }
+        }
         let mut shown = match checkpoint::show(&dir) {
             Ok(shown) => shown,
             // Of several queries some may not have run yet: the others are shown.
@@ -49,6 +54,9 @@ pub fn show(
 
 /// The folders that are meant: `path` itself, or the checkpoints of a pipeline file's queries.
 fn folders(global: &Global, path: &Path, query: Option<&str>) -> anyhow::Result<Option<Vec<PathBuf>>> {
+    if let Some(error) = path.try_exists().err().and_then(|e| denied(path, &e)) {
+        return Err(error.into());
+    }
     if path.is_dir() {
         return Ok(Some(vec![path.to_path_buf()]));
     }
@@ -56,7 +64,7 @@ fn folders(global: &Global, path: &Path, query: Option<&str>) -> anyhow::Result<
         let message = "this is neither the folder of a checkpoint nor a pipeline file";
         return Err(Error::new(&codes::CHECKPOINT_NOT_FOUND, message).at(path.display()).into());
     }
-    let Some(loaded) = load::load_or_explain(path)? else { return Ok(None) };
+    let Some(loaded) = load::load_or_explain(path, None)? else { return Ok(None) };
     let known: Vec<&str> = loaded.pipeline.queries.iter().map(|query| query.name.as_str()).collect();
     if let Some(query) = query
         && !known.contains(&query)

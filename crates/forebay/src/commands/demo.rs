@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::{BrokerArgs, DemoArgs, EmbeddedLog, Global, Shape, SimulateArgs};
 use crate::commands::{simulate, wrong_name};
 use crate::pipeline::{self, Overrides};
+use crate::runnable::Run;
 use crate::{broker, load, standing, talk};
 
 /// The systems that can be shown: name and pipeline file.
@@ -31,10 +32,10 @@ pub async fn run(global: &Global, args: &DemoArgs) -> anyhow::Result<ExitCode> {
         return Err(wrong_name("demo", &args.name, DEMOS.iter().map(|(name, _)| *name)).into());
     };
     let text = text.replace(EXAMPLE_ADDRESS, &global.kafka().to_string());
-    let Ok(loaded) = load::load(&text, name) else {
+    let global = Global { data: global.data.join("demo").join(name), ..global.clone() };
+    let Ok(loaded) = load::load(&text, name, Some(Run { data: &global.data, trigger: Some(SCREEN) })) else {
         bail!("the example file is not valid; please report it")
     };
-    let global = Global { data: global.data.join("demo").join(name), ..global.clone() };
     // A Kafka that listens there is somebody's own: the demo does not write into it.
     let overrides =
         Overrides { embedded_log: EmbeddedLog::Always, trigger: Some(SCREEN), ..Overrides::default() };

@@ -11,6 +11,8 @@ mod run;
 mod simulate;
 mod validate;
 
+use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
 use forebay_core::Error;
@@ -25,9 +27,35 @@ pub fn wrong_name<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a st
     Error::new(&codes::WRONG_USE, unknown.message()).with_hint(unknown.hint())
 }
 
+/// The error of what this user may not read; `None` for every other reason.
+pub fn denied(path: &Path, error: &io::Error) -> Option<Error> {
+    (error.kind() == io::ErrorKind::PermissionDenied).then(|| {
+        Error::new(&codes::FILE_UNREADABLE, "permission denied").at(path.display()).with_hint(
+            "Run this as the user who owns the file or folder, or give the user of this process the right to read it.",
+        )
+    })
+}
+
+/// Says of a build for tests that it is one, before it touches anybody's data.
+fn warn_of_test_hooks(command: &Command) {
+    let touches_data = matches!(
+        command,
+        Command::Run(_)
+            | Command::Demo(_)
+            | Command::Query(_)
+            | Command::Log(crate::cli::LogCommand::Serve { .. })
+    );
+    if forebay_storage::FAULTS_BUILT_IN && touches_data {
+        crate::talk::say(
+            "warning: this build carries test hooks (kill points, storage faults); do not use it for real data",
+        );
+    }
+}
+
 /// Runs the command that was typed.
 pub async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let global = cli.global;
+    warn_of_test_hooks(&cli.command);
     match cli.command {
         Command::Run(args) => run::run(&global, &args).await,
         Command::Demo(args) => demo::run(&global, &args).await,
@@ -43,5 +71,17 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             checkpoint::show(&global, &path, query.as_deref(), json, entries)
         }
         Command::Reference { dir } => reference::run(&dir),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_denied_permission_is_told_as_one() {
+        let told = denied(Path::new("data/log"), &io::ErrorKind::PermissionDenied.into()).unwrap();
+        assert!(told.message().contains("permission denied") && told.place() == Some("data/log"));
+        assert!(denied(Path::new("x"), &io::ErrorKind::NotFound.into()).is_none());
     }
 }

@@ -8,7 +8,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
 use forebay_core::Error;
 use forebay_core::checkpoint::{QuarantinedId, RecordId};
 use forebay_core::config::QuarantineConfig;
@@ -18,14 +17,20 @@ use forebay_storage::Door;
 use serde_json::json;
 
 use crate::cli::{Chosen, Global, OutputFormat, QuarantineCommand};
-use crate::talk;
+use crate::commands::denied;
+use crate::{load, talk};
 
 pub fn run(global: &Global, command: QuarantineCommand) -> anyhow::Result<ExitCode> {
-    match command {
-        QuarantineCommand::Ls { chosen, format } => list(global, &chosen, format),
-        QuarantineCommand::Show { record, raw } => show(global, &record, raw),
-        QuarantineCommand::Replay(chosen) => change(global, &chosen, Change::Replay),
-        QuarantineCommand::Drop(chosen) => change(global, &chosen, Change::Drop),
+    let (given, todo) = match command {
+        QuarantineCommand::Show { record, raw } => return show(global, &record, raw),
+        QuarantineCommand::Ls { chosen, format } => (chosen, Todo::List(format)),
+        QuarantineCommand::Replay(chosen) => (chosen, Todo::Change(Change::Replay)),
+        QuarantineCommand::Drop(chosen) => (chosen, Todo::Change(Change::Drop)),
+    };
+    let Some(chosen) = with_name(given)? else { return Ok(ExitCode::FAILURE) };
+    match todo {
+        Todo::List(format) => list(global, &chosen, format),
+        Todo::Change(change) => self::change(global, &chosen, change),
     }
 }
 
@@ -67,7 +72,12 @@ fn folders(dir: &Path) -> anyhow::Result<BTreeMap<String, PathBuf>> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", dir.display())),
+        Err(error) => {
+            return Err(match denied(dir, &error) {
+                Some(denied) => denied.into(),
+                None => anyhow::Error::new(error).context(format!("cannot read {}", dir.display())),
+            });
+        }
     };
     let mut folders = BTreeMap::new();
     for entry in entries {
@@ -84,8 +94,7 @@ fn merged(tables: &[Table]) -> Vec<Record<'_>> {
     let mut records: BTreeMap<_, Record<'_>> = BTreeMap::new();
     for table in tables {
         for entry in &table.open {
-            let same = (&table.pipeline, &entry.id, entry.timestamp, &entry.raw);
-            let record = records.entry(same).or_insert_with(|| Record {
+            let record = records.entry((&table.pipeline, entry.record_key())).or_insert_with(|| Record {
                 pipeline: &table.pipeline,
                 queries: BTreeSet::new(),
                 entry,
@@ -94,6 +103,30 @@ fn merged(tables: &[Table]) -> Vec<Record<'_>> {
         }
     }
     records.into_values().collect()
+}
+
+/// What `--pipeline`, `--query` and `--code` may name.
+fn known(tables: &[Table]) -> String {
+    let open = || tables.iter().filter(|table| !table.open.is_empty());
+    let list = |what: &str, names: BTreeSet<&str>| {
+        let names: Vec<&str> = names.into_iter().collect();
+        format!("{what} {}", names.join(", "))
+    };
+    let all = [
+        list("pipelines", open().map(|table| table.pipeline.as_str()).collect()),
+        list("queries", open().map(|table| table.query.as_str()).collect()),
+        list("codes", open().flat_map(|table| &table.open).map(|entry| entry.code.as_str()).collect()),
+    ];
+    if open().next().is_none() { "nothing".to_owned() } else { all.join("; ") }
+}
+
+/// The same with the name of a pipeline where its file is given; `None` if that is not valid, which is told.
+fn with_name(mut chosen: Chosen) -> anyhow::Result<Option<Chosen>> {
+    if let Some(file) = chosen.pipeline.as_deref().map(Path::new).filter(|path| path.is_file()) {
+        let Some(loaded) = load::load_or_explain(file, None)? else { return Ok(None) };
+        chosen.pipeline = Some(loaded.pipeline.name);
+    }
+    Ok(Some(chosen))
 }
 
 const EVERYTHING: Chosen = Chosen { records: Vec::new(), all: true, pipeline: None, query: None, code: None };
@@ -118,7 +151,10 @@ fn list(global: &Global, chosen: &Chosen, format: OutputFormat) -> anyhow::Resul
         (OutputFormat::Csv, _) => talk::print(&format!("record,time,code,path,queries,why\n{out}"))?,
         (OutputFormat::Table, 0) => talk::say(&match merged(&self::tables(global, &EVERYTHING)?).len() {
             0 => "the quarantine is empty".to_owned(),
-            all => format!("nothing matches; the quarantine holds {all} record(s)"),
+            all => {
+                let known = known(&self::tables(global, &EVERYTHING)?);
+                format!("nothing matches; the quarantine holds {all} record(s): {known}")
+            }
         }),
         (OutputFormat::Table, _) => {
             talk::print(&format!(
@@ -208,6 +244,11 @@ fn show(global: &Global, name: &str, raw: bool) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+enum Todo {
+    List(OutputFormat),
+    Change(Change),
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Change {
     Replay,
@@ -247,7 +288,8 @@ fn change(global: &Global, chosen: &Chosen, change: Change) -> anyhow::Result<Ex
     }
     let count = changed.len();
     if count == 0 {
-        talk::say("no record matches; nothing is changed");
+        let known = known(&tables(global, &EVERYTHING)?);
+        talk::say(&format!("no record matches, nothing is changed; the quarantine holds: {known}"));
         return Ok(ExitCode::SUCCESS);
     }
     talk::say(&match change {

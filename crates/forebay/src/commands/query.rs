@@ -2,6 +2,8 @@
 
 use std::io::{BufWriter, ErrorKind};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use forebay_core::Error;
 use forebay_core::clock::{Clock, SystemClock};
@@ -20,13 +22,19 @@ use crate::{load, talk};
 pub async fn run(global: &Global, args: &QueryArgs) -> anyhow::Result<ExitCode> {
     let pipeline = match &args.pipeline {
         None => None,
-        Some(file) => match load::load_or_explain(file)? {
+        Some(file) => match load::load_or_explain(file, None)? {
             Some(loaded) => Some(loaded.pipeline),
             None => return Ok(ExitCode::FAILURE),
         },
     };
     let limits = Limits { time: Some(args.timeout), memory: args.memory, rows: None };
-    let tables = Tables { data: global.data.clone(), kafka: global.kafka().to_string(), pipeline };
+    let undecoded = Arc::new(AtomicU64::new(0));
+    let tables = Tables {
+        data: global.data.clone(),
+        kafka: global.kafka().to_string(),
+        pipeline,
+        undecoded: Arc::clone(&undecoded),
+    };
     let answer = match adhoc::run(&tables, Some(&FromJson), &args.sql, limits, SystemClock.now_ms()).await {
         Ok(answer) => answer,
         Err(mut error) => {
@@ -60,15 +68,26 @@ pub async fn run(global: &Global, args: &QueryArgs) -> anyhow::Result<ExitCode> 
         }
     }
     match renderer.finish() {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(unwritten(error)),
-        _ => Ok(ExitCode::SUCCESS),
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(unwritten(error)),
+        _ => {}
+    }
+    left_out(undecoded.load(Ordering::Relaxed));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says that a count is not that of the topic's records.
+fn left_out(records: u64) {
+    match records {
+        0 => {}
+        1 => talk::say("note: 1 record did not decode and is left out"),
+        n => talk::say(&format!("note: {n} records did not decode and are left out")),
     }
 }
 
 /// The error with the line of SQL it is in and a mark under its place.
 fn explain(sql: &str, error: SqlError) {
     let Some(place) = error.place else { return talk::error(&error.error) };
-    let length = load::word_at(sql, load::offset_of(sql, place));
+    let length = load::word_at(sql, load::offset_of(sql, place)).chars().count();
     let problem = Problem::at(error.error, "SQL", place, length);
     talk::say(config::explain_in(&problem, sql, "SQL", talk::is_colored()).trim_end());
 }

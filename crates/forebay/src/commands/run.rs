@@ -3,16 +3,13 @@
 use std::process::ExitCode;
 
 use crate::cli::{Global, RunArgs};
+use crate::load;
 use crate::pipeline::{self, Overrides};
-use crate::{load, talk};
+use crate::runnable::Run;
 
 pub async fn run(global: &Global, args: &RunArgs) -> anyhow::Result<ExitCode> {
-    let Some(loaded) = load::load_or_explain(&args.file)? else { return Ok(ExitCode::FAILURE) };
-    if forebay_storage::FAULTS_BUILT_IN {
-        talk::say(
-            "warning: this build carries test hooks (kill points, storage faults); do not use it for real data",
-        );
-    }
+    let run = Run { data: &global.data, trigger: args.trigger };
+    let Some(loaded) = load::load_or_explain(&args.file, Some(run))? else { return Ok(ExitCode::FAILURE) };
     let overrides =
         Overrides { queries: args.queries.clone(), trigger: args.trigger, embedded_log: args.embedded_log };
     let running = pipeline::start(global, &loaded, &overrides).await?;

@@ -70,10 +70,10 @@ pub async fn send(
         Ok(config) => Producer::new(client, config),
         Err(error) => return (Sent::default(), Err(error)),
     };
-    let mut devices = Devices::new(args, seed);
+    let (mut devices, mut sent) = (Devices::new(args, seed), Sent::default());
     let (probes, probed) = mpsc::channel(1);
     let made = tokio::select! {
-        made = make_and_send(&producer, &mut devices, args, probes, &stop) => made,
+        made = make_and_send(&producer, &mut devices, &mut sent, args, probes, &stop) => made,
         // It ends only with the other, which holds the probes.
         () = watch(probed, &log) => Ok(()),
     };
@@ -81,7 +81,7 @@ pub async fn send(
         Ok(()) => flush(&producer, &log, &stop).await,
         failed => failed,
     };
-    (devices.sent, outcome)
+    (sent, outcome)
 }
 
 /// Waits until everything is written; for a log that is down not much longer than until the stop.
@@ -112,33 +112,31 @@ async fn watch(mut probes: mpsc::Receiver<Delivery>, log: &str) {
     }
 }
 
-/// Makes events at the rate that is asked for. Now and then one of them is a probe of how the log does.
+/// Makes events at the rate that is asked for and counts what is sent. Now and then one of them is a probe of how the log does.
 async fn make_and_send(
     producer: &Producer,
     devices: &mut Devices,
+    sent: &mut Sent,
     args: &SimulateArgs,
     probes: mpsc::Sender<Delivery>,
     stop: &CancellationToken,
 ) -> Result<()> {
     let mut value = Vec::with_capacity(512);
     let (started, mut told) = (Instant::now(), Instant::now());
-    while !stop.is_cancelled() && args.count.is_none_or(|count| devices.sent.events < count) {
-        let before = devices.sent;
-        let (_, times) = devices.next(SystemClock.now_ms(), &mut value);
-        for _ in 0..times {
-            let sent = tokio::select! {
+    while !stop.is_cancelled() && args.count.is_none_or(|count| sent.events < count) {
+        let (event, repeat) = devices.next(SystemClock.now_ms(), &mut value);
+        for message in [Some(event), repeat].into_iter().flatten() {
+            let delivery = tokio::select! {
                 biased;
-                sent = producer.send(NewRecord::value(&args.topic, &value, SystemClock.now_ms())) => sent?,
-                () = stop.cancelled() => {
-                    devices.sent = before;
-                    return Ok(());
-                }
+                delivery = producer.send(NewRecord::value(&args.topic, &value, SystemClock.now_ms())) => delivery?,
+                () = stop.cancelled() => return Ok(()),
             };
+            sent.add(&message);
             // While one is looked after, others need not be.
-            let _ = probes.try_send(sent);
+            let _ = probes.try_send(delivery);
         }
         if args.rate > 0.0 {
-            let due = Duration::from_secs_f64(devices.sent.events as f64 / args.rate);
+            let due = Duration::from_secs_f64(sent.events as f64 / args.rate);
             let ahead = due.saturating_sub(started.elapsed());
             if ahead > Duration::from_millis(1) {
                 tokio::select! {
@@ -148,9 +146,9 @@ async fn make_and_send(
             }
         }
         // Looking at the clock for every event would cost more than making it.
-        if devices.sent.events.is_multiple_of(1024) && told.elapsed() > Duration::from_secs(5) {
+        if sent.events.is_multiple_of(1024) && told.elapsed() > Duration::from_secs(5) {
             told = Instant::now();
-            talk::say(&summary(&devices.sent, "sent", started.elapsed()));
+            talk::say(&summary(sent, "sent", started.elapsed()));
         }
     }
     Ok(())

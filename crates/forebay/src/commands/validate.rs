@@ -6,10 +6,12 @@ use std::process::ExitCode;
 use forebay_core::config::QueryConfig;
 
 use crate::cli::{FileArgs, Global};
+use crate::runnable::Run;
 use crate::{load, talk};
 
 pub fn run(global: &Global, args: &FileArgs) -> anyhow::Result<ExitCode> {
-    let Some(loaded) = load::load_or_explain(&args.file)? else { return Ok(ExitCode::FAILURE) };
+    let run = Run { data: &global.data, trigger: None };
+    let Some(loaded) = load::load_or_explain(&args.file, Some(run))? else { return Ok(ExitCode::FAILURE) };
     let pipeline = &loaded.pipeline;
     talk::say(&format!(
         "{}: pipeline `{}` is valid: {} source(s), {} view(s), {} quer{}",

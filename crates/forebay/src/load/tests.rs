@@ -1,9 +1,15 @@
 //! What is told of a file: everything that is wrong, once, at its place.
 
+use forebay_core::trigger::Trigger;
+
 use super::*;
 
+fn run() -> Option<Run<'static>> {
+    Some(Run { data: Path::new("forebay-data"), trigger: None })
+}
+
 fn refused(text: &str) -> String {
-    let problems = load(text, "p.yaml").err().unwrap_or_default();
+    let problems = load(text, "p.yaml", run()).err().unwrap_or_default();
     config::render(&problems, text, "p.yaml", false)
 }
 
@@ -17,7 +23,7 @@ fn file(more: &str, queries: &str) -> String {
 
 /// What a file says, its places left out.
 fn meaning(text: &str) -> Vec<String> {
-    let pipeline = load(text, "p.yaml").ok().unwrap().pipeline;
+    let pipeline = load(text, "p.yaml", run()).ok().unwrap().pipeline;
     let sources = pipeline.sources.iter().map(|it| format!("{} {:?} {:?}", it.name, it.options, it.value));
     let queries = pipeline.queries.iter();
     let queries =
@@ -34,7 +40,7 @@ fn every_example_is_valid() {
         if path.extension().is_some_and(|extension| extension == "yaml") {
             let text = std::fs::read_to_string(&path).unwrap();
             let name = path.display().to_string();
-            if let Err(problems) = load(&text, &name) {
+            if let Err(problems) = load(&text, &name, run()) {
                 panic!("{}", config::render(&problems, &text, &name, false));
             }
             loaded += 1;
@@ -69,6 +75,12 @@ fn wrong_options_hide_no_wrong_sql_and_no_other_wrong_options() {
         assert!(told.contains(part), "`{part}` is missing in\n{told}");
     }
     assert!(told.ends_with("8 problems in p.yaml\n"), "{told}");
+}
+
+#[test]
+fn a_word_is_as_long_as_its_letters() {
+    let sql = "SELECT größe, n";
+    assert_eq!((word_at(sql, 7), word_at(sql, sql.len()), word_at(sql, 6)), ("größe", "", ""));
 }
 
 #[test]
@@ -148,5 +160,43 @@ fn an_illegal_topic_name_is_refused_before_anything_runs() {
     let queries = "  a: { sql: SELECT * FROM iot, format: console }\n";
     let told = refused(&file("/../x", queries));
     assert!(told.contains("t/../x") && told.contains("FB-1005"), "{told}");
-    assert_eq!(load(&file("", queries), "p.yaml").map(|loaded| loaded.plans.len()).ok(), Some(1));
+    assert_eq!(load(&file("", queries), "p.yaml", run()).map(|loaded| loaded.plans.len()).ok(), Some(1));
+}
+
+#[test]
+fn what_run_would_refuse_is_refused_with_all_the_rest() {
+    let queries = "  a: { sql: SELECT * FROM iot, format: console, checkpointLocation: checkpoints/p/b }\n\
+                   \x20 b: { sql: SELECT * FROM iot, format: console, options: { truncate: maybe } }\n\
+                   \x20 c: { sql: SELECT * FROM iot, format: delta, options: { path: t, checkpointLocation: own } }\n\
+                   \x20 d: { sql: SELECT * FROM iot, format: delta, options: { path: log/t, checkpointLocation: ./x/../own } }\n\
+                   \x20 e: { sql: SELECT * FROM iot, format: delta, options: { path: . } }\n\
+                   \x20 f: { sql: SELECT * FROM iot, format: delta, options: { path: ../forebay-data/quarantine } }\n";
+    let more = ", endingOffsets: latest, startingOffsets: '{\"u\":{\"0\":5}}'";
+    let told = refused(&file(more, queries));
+    for (part, places) in [
+        ("`endingOffsets` needs a query that ends", &["5:"][..]),
+        ("`startingOffsets`: it names u-0", &["5:"]),
+        ("that of query `b` already", &["9:"]),
+        ("that of query `c` already", &["12:"]),
+        ("`truncate` is `maybe`", &["10:"]),
+        ("in the way of Forebay's own folder", &["12:", "13:", "14:"]),
+    ] {
+        assert!(told.contains(part), "`{part}` is missing in\n{told}");
+        assert!(places.iter().all(|place| told.contains(&format!("p.yaml:{place}"))), "{part}\n{told}");
+    }
+    assert!(told.ends_with("8 problems in p.yaml\n"), "{told}");
+    let trigger = Some(Trigger::AvailableNow);
+    let ends = file(", endingOffsets: latest", "  a: { sql: SELECT * FROM iot, format: console }\n");
+    let run = Run { trigger, ..run().unwrap() };
+    assert!(load(&ends, "p.yaml", Some(run)).is_ok(), "`--trigger` makes it end");
+}
+
+#[test]
+fn an_option_of_kafkas_client_without_its_prefix_is_recognised() {
+    let queries = "  a: { sql: SELECT * FROM iot, format: console }\n";
+    for typed in ["bootstrap.servers", "kafka.bootstrap.server"] {
+        let told = refused(&file("", queries).replace("kafka.bootstrap.servers", typed));
+        assert!(told.contains("Did you mean `kafka.bootstrap.servers`?"), "{told}");
+        assert!(told.ends_with("1 problem in p.yaml\n"), "{told}");
+    }
 }

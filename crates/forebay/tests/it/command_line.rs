@@ -85,6 +85,8 @@ fn a_demo_whose_port_is_taken_says_only_that() {
     let output = forebay(data.path(), &["--kafka", &address, "demo", "--for", "1 second"]).output().unwrap();
     let said = text_of(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
+    let (hooks, said) = said.split_once('\n').unwrap();
+    assert!(hooks.starts_with("warning: this build carries test hooks"), "not only `run` says so: {hooks}");
     assert!(said.starts_with("error[FB-7003]") && !said.contains("serving"), "{said}");
 }
 
@@ -139,7 +141,7 @@ fn the_log_listens_where_the_file_says_and_a_second_pipeline_reads_from_it() {
     let args = ["run", file, "--query", "lake", "--trigger", "availableNow"];
     let second = succeed(&mut forebay(other.path(), &args));
     let said = text_of(&second);
-    assert!(said.contains(&format!("a Kafka listens at {address} already, reading from it")), "{said}");
+    assert!(said.contains(&format!("somebody listens at {address} already, reading from there")), "{said}");
     let refused = forebay(other.path(), &["run", file, "--embedded-log", "always"]).output().unwrap();
     let said = text_of(&refused);
     assert_eq!(refused.status.code(), Some(1), "{said}");
@@ -264,6 +266,42 @@ fn a_topic_can_be_followed_as_csv() {
     assert!(printed.contains(",,\"only a value\"\n"), "{printed}");
 }
 
+#[test]
+fn a_pipelines_names_in_sql_are_those_of_its_streams() {
+    let data = tempfile::tempdir().unwrap();
+    let log = LogServer::start();
+    let lines = ["{\"n\": 1}", "{\"n\": \"x\"}", "no json", "{\"n\": 4}"].map(str::to_owned);
+    log.produce("t", &lines);
+    let file = data.path().join("p.yaml");
+    let pipeline = format!(
+        "pipeline: p\n\
+         sources:\n  iot:\n    format: kafka\n    options: {{ kafka.bootstrap.servers: \"{}\", subscribe: t }}\n\
+         \x20   value: json\n    schema: n INT\n\
+         views:\n  big: SELECT n, _kafka.offset FROM iot WHERE n > 1\n\
+         queries:\n  hot:\n    sql: SELECT * FROM iot\n    format: console\n",
+        log.address
+    );
+    std::fs::write(&file, pipeline).unwrap();
+    let ask = |sql: &str| {
+        let args = ["query", "--format", "csv", "--pipeline", file.to_str().unwrap(), sql];
+        forebay(data.path(), &args).output().unwrap()
+    };
+    for (sql, expected) in [
+        ("SELECT count(*) AS c FROM iot", "c\n2\n"),
+        ("SELECT * FROM iot ORDER BY n", "n\n1\n4\n"),
+        ("SELECT n, _kafka.offset, _kafka.topic FROM iot ORDER BY n", "n,offset,topic\n1,0,t\n4,3,t\n"),
+        ("SELECT * FROM big", "n,offset\n4,3\n"),
+    ] {
+        let output = ask(sql);
+        assert_eq!(text(&output.stdout), expected, "{sql}: {}", text_of(&output));
+        let said = text_of(&output);
+        assert!(said.contains("note: 2 records did not decode and are left out"), "{sql}: {said}");
+    }
+    let said = text_of(&ask("SELECT count(*) FROM hot"));
+    assert!(said.contains("the query `hot` writes to the console and has no table"), "{said}");
+    assert!(said.contains("FROM (SELECT * FROM iot)") && said.contains("SQL:1:22"), "{said}");
+}
+
 fn text_of(output: &std::process::Output) -> String {
     text(&output.stderr)
 }
@@ -328,4 +366,41 @@ fn the_readmes_commands_do_what_they_say() {
     for process in running {
         assert!(process.stop().0);
     }
+}
+
+#[test]
+fn a_run_that_is_refused_makes_no_topic() {
+    let data = tempfile::tempdir().unwrap();
+    let address = free_address();
+    let run = |topic: &str| {
+        let file = copy_pipeline(data.path(), address, topic, 700);
+        forebay(data.path(), &["run", file.to_str().unwrap()]).output().unwrap()
+    };
+    assert!(run("events").status.success());
+    let refused = run("others");
+    let said = text_of(&refused);
+    assert!(!refused.status.success() && said.contains("FB-6002"), "{said}");
+    let mut topics = Vec::new();
+    let mut folders = vec![data.path().join("log")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            topics.push(path.display().to_string());
+            folders.extend(path.is_dir().then_some(path));
+        }
+    }
+    let has = |name: &str| topics.iter().any(|path| path.contains(name));
+    assert!(has("events") && !has("others"), "{topics:?}");
+}
+
+#[test]
+fn where_several_servers_are_named_it_is_said_that_no_log_is_served() {
+    let data = tempfile::tempdir().unwrap();
+    let file = copy_pipeline(data.path(), free_address(), "events", 700);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let one = text.split('"').nth(1).unwrap();
+    std::fs::write(&file, text.replace(one, &format!("{one},{}", free_address()))).unwrap();
+    let mut process = Process::spawn(&mut forebay(data.path(), &["run", file.to_str().unwrap()]));
+    process.wait_for("log: source `events` names several servers", Duration::from_secs(20));
+    process.stop();
 }

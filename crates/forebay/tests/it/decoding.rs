@@ -1,7 +1,7 @@
 //! Every kind of bad input over Kafka: what each case of the table leaves in the table, the quarantine and the ledger.
 //!
-//! The cases and Spark's answers are those of `tests/data/json_cases.json`; the decoder's own suite compares every value
-//! of every case. Here each schema of the table is a topic, and one run reads all of them in one mode.
+//! The cases and Spark's answers are those of `tests/data/json_cases.json`; the decoder's own suite compares every
+//! value of every case. Here each schema of the table is a topic, and one run reads all of them in one mode.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -239,6 +239,9 @@ fn failfast_stops_where_spark_stops_and_writes_nothing_of_the_epoch() {
             passed += 1;
         } else {
             assert_eq!(found, 0, "{}: an epoch that failed left rows", group.schema);
+            let topic = format!("{}-", group.topic);
+            let is_named = said.lines().any(|line| line.contains(&topic) && line.contains(", offset "));
+            assert!(is_named, "no record of {} is named:\n{said}", group.topic);
             stopped += 1;
         }
     }

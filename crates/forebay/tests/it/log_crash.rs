@@ -2,13 +2,14 @@
 
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::support::*;
 
 /// Starts a log server that dies at the given point, on a folder and address of choice.
-fn doomed(data: &std::path::Path, address: &str, point: &str, mode: &str) -> Process {
+fn doomed(data: &Path, address: &str, point: &str, mode: &str) -> Process {
     let mut command = forebay(data, &["log", "serve", "--listen", address]);
     command.env("FOREBAY_KILL_AT", point).env("FOREBAY_KILL_MODE", mode);
     Process::spawn(&mut command)
@@ -60,6 +61,13 @@ fn a_producer_that_outlives_the_log_leaves_every_record_once() {
     }
 }
 
+/// Bytes in the segments of the topic's one partition.
+fn appended(data: &Path) -> u64 {
+    let files = std::fs::read_dir(data.join("log/topics/events/0")).unwrap().map(|file| file.unwrap());
+    let segments = files.filter(|file| file.path().extension().is_some_and(|it| it == "log"));
+    segments.map(|segment| segment.metadata().unwrap().len()).sum()
+}
+
 /// The order inside a partition is the order of sending, also across the log's death.
 #[test]
 fn kill_minus_nine_of_the_log_under_load_keeps_order_and_records() {
@@ -71,18 +79,19 @@ fn kill_minus_nine_of_the_log_under_load_keeps_order_and_records() {
     log.address("kafka");
     make_topic(address, "events", 1);
     let mut events = 0;
-    for _ in 0..if soak() { 20 } else { 3 } {
+    for round in 0..if soak() { 20 } else { 3 } {
         let all = proof_events(events + 1_000);
-        let killer = std::thread::spawn({
-            let id = log.child.id().to_string();
-            move || {
-                std::thread::sleep(Duration::from_millis(15));
-                Command::new("kill").args(["-s", "KILL", &id]).status()
-            }
+        let new = all[all.len() - 1_000..].to_vec();
+        // Somewhere among the batches of this round, of some hundred bytes a record.
+        let at = appended(data.path()) + 1 + round % 5 * 15_000;
+        let produced = std::thread::spawn(move || {
+            produce_with(address, "events", &new, &["-X", "kafka.batch.size=4096"]);
         });
-        let produced = std::thread::spawn(move || produce(address, "events", &all[all.len() - 1_000..]));
-        killer.join().unwrap().unwrap();
-        let _ = log.child.wait();
+        while appended(data.path()) < at {
+            assert!(!produced.is_finished(), "all was sent before the log could be killed");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        log.signal("KILL");
         log = Process::spawn(&mut forebay(data.path(), &serve));
         log.address("kafka");
         produced.join().unwrap();

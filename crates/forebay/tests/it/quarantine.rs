@@ -129,32 +129,10 @@ fn a_removed_checkpoint_takes_nothing_out_of_the_quarantine() {
     change("SELECT * FROM iot\n", "SELECT device_id, CAST(temperature AS DOUBLE) AS temperature FROM iot\n");
     succeed(&mut forebay(data.path(), &["quarantine", "replay", "--all"]));
     let said = text(&succeed(&mut forebay(data.path(), &run)).stderr);
-    assert!(said.contains("2 read (2 of them replayed) = 1 emitted + 1 quarantined (balances)"), "{said}");
-    assert_eq!(names(&listed(data.path())), ["iot/0/2"]);
-    let rows = table_rows(data.path(), &data.path().join("table"));
-    assert_eq!((rows.len(), rows.iter().filter(|row| row["device_id"] == "device_2").count()), (2, 1));
-}
-
-#[test]
-fn what_a_query_that_begins_anew_reads_itself_is_not_replayed_for_the_earlier_one() {
-    let log = LogServer::start();
-    let too_wide = r#"{"device_id": "device_2", "n": 300}"#;
-    log.produce("iot", &[GOOD, too_wide, CUT].map(str::to_owned));
-    let data = tempfile::tempdir().unwrap();
-    let file = pipeline(data.path(), &log, "device_id STRING, temperature DOUBLE, n TINYINT");
-    let run = ["run", file.to_str().unwrap(), "--query", "lake"];
-    succeed(&mut forebay(data.path(), &run));
-    for written in ["checkpoints/two/lake", "table"] {
-        std::fs::remove_dir_all(data.path().join(written)).unwrap();
-    }
-    pipeline(data.path(), &log, "device_id STRING, temperature DOUBLE, n INT");
-    succeed(&mut forebay(data.path(), &run));
-    assert_eq!(listed(data.path()).len(), 2, "the mended one of the earlier query, and the one of both");
-    succeed(&mut forebay(data.path(), &["quarantine", "replay", "--all"]));
-    let said = text(&succeed(&mut forebay(data.path(), &run)).stderr);
-    assert!(said.contains("not replayed") && said.contains("iot/0/1"), "{said}");
-    assert!(said.contains("1 read (1 of them replayed) = 0 emitted + 1 quarantined"), "{said}");
-    assert_eq!(table_rows(data.path(), &data.path().join("table")).len(), 2, "each once");
+    assert!(said.contains("1 read (1 of them replayed) = 0 emitted + 1 quarantined (balances)"), "{said}");
+    assert!(said.contains("not replayed: another query of this name") && said.contains("iot/0/1"), "{said}");
+    assert_eq!(names(&listed(data.path())), ["iot/0/1", "iot/0/2"], "the earlier query's stays");
+    assert_eq!(table_rows(data.path(), &data.path().join("table")).len(), 1);
 }
 
 #[test]
@@ -194,7 +172,15 @@ fn a_full_quarantine_makes_the_query_wait_and_say_so() {
     process.wait_for("FB-3002", Duration::from_secs(20));
     eventually("health says so", Duration::from_secs(5), || {
         let (status, body) = get(http, "/health");
-        status == 503 && body.contains("FB-3002")
+        status == 503 && body.contains("FB-3002") && body.contains("\"since\":\"2")
+    });
+    let (_, query) = get(http, "/api/v1/queries/lake");
+    let query: serde_json::Value = serde_json::from_str(&query).unwrap();
+    let read = query["ledger"]["read"].as_u64().unwrap();
+    assert_eq!(query["lag"], 50 - read, "what is not committed waits: {query}");
+    log.produce("iot", &vec![CUT.to_owned(); 5]);
+    eventually("what came meanwhile counts", Duration::from_secs(10), || {
+        get(http, "/api/v1/queries/lake").1.contains(&format!("\"lag\":{}", 55 - read))
     });
     succeed(&mut forebay(data.path(), &["quarantine", "drop", "--all"]));
 }
@@ -214,7 +200,7 @@ fn what_was_dropped_after_it_was_requested_is_not_replayed() {
     let ledger = &last_commit(data.path(), "two", "lake")["ledger"];
     assert_eq!(ledger["replayed"], 0, "{ledger}");
     let said = text(&succeed(&mut forebay(data.path(), &["quarantine", "replay", "--all"])).stderr);
-    assert!(said.contains("no record matches"), "{said}");
+    assert!(said.contains("no record matches, nothing is changed; the quarantine holds: nothing"), "{said}");
 }
 
 #[test]
@@ -273,7 +259,13 @@ fn a_filter_that_matches_nothing_is_told_from_an_empty_quarantine() {
     for filter in [&["--code", "json.type"][..], &["--query", "other"], &["iot/0/7"]] {
         let said = said(&[&["quarantine", "ls"], filter].concat());
         assert!(said.contains("nothing matches; the quarantine holds 1 record(s)"), "{filter:?}: {said}");
+        assert!(said.contains("pipelines two; queries hot, lake; codes json."), "{filter:?}: {said}");
     }
+    let by_file = ["quarantine", "ls", "--pipeline", file.to_str().unwrap()];
+    assert!(
+        said(&by_file).contains("1 record(s); `forebay quarantine show"),
+        "a pipeline's file is its name"
+    );
 }
 
 #[test]

@@ -43,9 +43,12 @@ fn rest_and_metrics_tell_the_truth_about_a_query() {
     }
     let (status, metrics) = get(http, "/metrics");
     assert_eq!(status, 200);
-    assert!(metrics.contains("forebay_records_read_total{query=\"lake\"} 500"), "{metrics}");
+    assert!(
+        metrics.contains("forebay_records_read_total{pipeline=\"copy\",query=\"lake\"} 500"),
+        "{metrics}"
+    );
     assert!(metrics.contains("# TYPE forebay_records_in_flight gauge"), "{metrics}");
-    assert!(metrics.contains("forebay_records_in_flight{query=\"lake\"} 0"), "{metrics}");
+    assert!(metrics.contains("forebay_records_in_flight{pipeline=\"copy\",query=\"lake\"} 0"), "{metrics}");
     assert_eq!(get(http, "/health").0, 200);
     let (_, root) = get(http, "/api/v1");
     let root: Value = serde_json::from_str(&root).unwrap();
@@ -80,6 +83,9 @@ fn health_says_that_a_source_is_down_and_recovers() {
         let (status, body) = get(http, "/health");
         status == 503 && body.contains("FB-2001")
     });
+    let (_, query) = get(http, "/api/v1/queries/lake");
+    assert!(query.contains("\"lag\":null"), "how much waits is not known: {query}");
+    assert!(!get(http, "/metrics").1.contains("forebay_lag_records{"));
     let log_data = tempfile::tempdir().unwrap();
     let mut log =
         Process::spawn(&mut forebay(log_data.path(), &["log", "serve", "--listen", &address.to_string()]));
@@ -93,5 +99,24 @@ fn health_says_that_a_source_is_down_and_recovers() {
     let told = process.said.iter().filter(|line| line.contains("trying again")).count();
     let most = 2 + started.elapsed().as_secs() as usize / 10;
     assert!((1..=most).contains(&told), "{told} times: {:#?}", process.said);
+    assert!(process.stop().0);
+}
+
+#[test]
+fn what_arrives_while_a_query_pauses_is_its_lag() {
+    let log = LogServer::start();
+    log.produce("events", &proof_events(20));
+    let data = tempfile::tempdir().unwrap();
+    let file = copy_pipeline(data.path(), log.address, "events", 700);
+    let args = ["run", file.to_str().unwrap(), "--trigger", "1 hour"];
+    let mut process = Process::spawn(&mut forebay(data.path(), &args));
+    let http = process.address("http");
+    let lag = |records: u64| get(http, "/api/v1/queries/lake").1.contains(&format!("\"lag\":{records},"));
+    eventually("the first epoch", Duration::from_secs(20), || {
+        get(http, "/api/v1/ledger").1.contains("\"read\":20") && lag(0)
+    });
+    log.produce("events", &proof_events(5));
+    eventually("what waits", Duration::from_secs(10), || lag(5));
+    assert!(get(http, "/metrics").1.contains("forebay_lag_records{pipeline=\"copy\",query=\"lake\"} 5"));
     assert!(process.stop().0);
 }

@@ -169,8 +169,13 @@ impl LogServer {
 
 /// Writes lines as records, through the command line.
 pub fn produce(address: SocketAddr, topic: &str, lines: &[String]) {
+    produce_with(address, topic, lines, &[]);
+}
+
+/// The same with more arguments.
+pub fn produce_with(address: SocketAddr, topic: &str, lines: &[String], more: &[&str]) {
     let mut command = Command::new(FOREBAY);
-    command.args(["produce", "--topic", topic, "--bootstrap", &address.to_string()]);
+    command.args(["produce", "--topic", topic, "--bootstrap", &address.to_string()]).args(more);
     let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let input = lines.join("\n") + "\n";

@@ -305,7 +305,7 @@ fn not_utf8(record: &[u8]) -> Box<Fault> {
 
 #[cold]
 fn fail_fast(index: usize, fault: &Fault) -> Error {
-    Error::new(&codes::DECODE_FAILFAST, format!("record {index} could not be decoded"))
+    Error::new(&codes::DECODE_FAILFAST, "a record could not be decoded")
         .with_detail(format!("{} at {}: {}", fault.code, fault.path(), fault.why))
         .at(format!("record {index}"))
 }

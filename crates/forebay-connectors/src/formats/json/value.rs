@@ -138,7 +138,9 @@ impl<'a> Reader<'a> {
         let text = self.string()?;
         read(&self.rules.times, text.bytes(self.scratch)).map_err(|fault| match fault {
             TimeFault::Format => {
-                Fault::new(code::FORMAT, format!("expected {kind}, found text of another format"))
+                let format = self.rules.times.format_of(kind);
+                let format = format.map_or_else(String::new, |format| format!(" as `{format}`"));
+                Fault::new(code::FORMAT, format!("expected {kind}{format}, found text of another format"))
             }
             TimeFault::Range => Fault::new(
                 code::RANGE,

@@ -63,13 +63,26 @@ struct LaneRows {
 
 impl ConsoleSink {
     /// Prints to `out`, one write for each epoch.
-    pub fn new(options: &Options, out: Box<dyn Write + Send>) -> Self {
-        let width = match options.text("truncate").unwrap_or("true") {
+    ///
+    /// # Errors
+    /// `BAD_VALUE` if `truncate` is neither yes, no nor a number.
+    pub fn new(options: &Options, out: Box<dyn Write + Send>) -> Result<Self> {
+        let truncate = options.text("truncate").unwrap_or("true");
+        let width = match truncate.to_ascii_lowercase().as_str() {
+            "true" => Some(20),
             "false" => None,
-            text => text.parse().ok().filter(|width| *width > 0).or(Some(20)),
+            number => {
+                let width = number.parse::<usize>().map_err(|_| {
+                    let message = format!("option `truncate` is `{truncate}`, expected true, false or a number");
+                    Error::new(&codes::BAD_VALUE, message).with_hint(
+                        "`true` cuts values after 20 characters, a number after that many, `false` not at all.",
+                    )
+                })?;
+                Some(width).filter(|width| *width > 0)
+            }
         };
         let rows = options.integer("numRows").and_then(|rows| usize::try_from(rows).ok()).unwrap_or(20);
-        Self { out, rows, width: width.filter(|_| options.text("truncate") != Some("0")), schema: None }
+        Ok(Self { out, rows, width, schema: None })
     }
 }
 
@@ -169,7 +182,7 @@ mod tests {
 
     fn sink(options: &[(&str, &str)], screen: &Screen) -> ConsoleSink {
         let raw: BTreeMap<_, _> = options.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        ConsoleSink::new(&Options::parse(&SPEC, &raw).unwrap(), Box::new(screen.clone()))
+        ConsoleSink::new(&Options::parse(&SPEC, &raw).unwrap(), Box::new(screen.clone())).unwrap()
     }
 
     #[test]
@@ -219,7 +232,9 @@ mod tests {
     impl crate::sinks::conformance::Subject for Console {
         fn sink(&self) -> Box<dyn Sink> {
             let raw = BTreeMap::from([("numRows".to_owned(), "1000".to_owned())]);
-            Box::new(ConsoleSink::new(&Options::parse(&SPEC, &raw).unwrap(), Box::new(self.0.clone())))
+            Box::new(
+                ConsoleSink::new(&Options::parse(&SPEC, &raw).unwrap(), Box::new(self.0.clone())).unwrap(),
+            )
         }
 
         fn rows(&self) -> futures::future::BoxFuture<'_, Vec<(i32, i64)>> {

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use forebay_core::error::codes;
 use forebay_core::{Error, Result};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// What a reader and a writer of the table must be able to do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -162,6 +163,9 @@ pub(crate) struct Seen {
     pub added: Vec<String>,
     /// Who wrote it, if it says so.
     pub engine: Option<String>,
+    pub is_restore: bool,
+    /// The version that a RESTORE names; it may name a time instead.
+    pub restored: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -173,7 +177,7 @@ struct Line {
     add: Option<PathLine>,
     remove: Option<PathLine>,
     /// Whatever its writer liked to put there.
-    commit_info: Option<serde_json::Value>,
+    commit_info: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -192,8 +196,14 @@ impl Seen {
             seen.txns.extend(line.txn);
             seen.removed.extend(line.remove.map(|remove| decode_path(&remove.path)));
             seen.added.extend(line.add.map(|add| decode_path(&add.path)));
-            let engine = line.commit_info.as_ref().and_then(|info| info.get("engineInfo")?.as_str());
+            let Some(info) = &line.commit_info else { continue };
+            let engine = info.get("engineInfo").and_then(Value::as_str);
             seen.engine = engine.map(str::to_owned).or(seen.engine);
+            seen.is_restore |= info.get("operation").and_then(Value::as_str) == Some("RESTORE");
+            // Spark writes the number as a text.
+            let restored = info.pointer("/operationParameters/version");
+            seen.restored =
+                restored.and_then(|to| to.as_u64().or_else(|| to.as_str()?.parse().ok())).or(seen.restored);
         }
         Ok(seen)
     }

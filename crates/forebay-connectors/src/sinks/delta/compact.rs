@@ -23,7 +23,7 @@ use super::file::{DataFile, Finished};
 use super::partition::Place;
 use super::table::{Head, Table};
 use super::tidy::Task;
-use super::{fault, protocol};
+use super::{FILE_PREFIX, fault, protocol};
 
 /// A group of fewer files is not worth rewriting.
 const FEWEST_FILES: usize = 8;
@@ -35,6 +35,13 @@ struct Small {
     name: String,
     values: BTreeMap<String, Option<String>>,
     size: u64,
+}
+
+/// The query's files in one version of a table.
+struct Files {
+    small: Vec<Small>,
+    /// When the newest data file of anybody of ours was written.
+    newest_ms: Option<i64>,
 }
 
 /// What is worth compacting in one version of the table.
@@ -49,14 +56,22 @@ pub(crate) async fn plan(task: &Task) -> Result<Option<Plan>> {
     if !protocol::may_compact(&head.protocol, &head.metadata) {
         return Ok(None);
     }
-    let groups = choose(small_files(&table, &task.table, &task.stem, &task.upkeep)?, task.upkeep.target_size);
+    let files = files(&table, &task.table, &task.stem, &task.upkeep)?;
+    let groups = choose(files.small, task.upkeep.target_size);
     Ok(Some(Plan { head, groups }))
 }
 
-/// How many files of a loaded table are worth compacting.
-pub(crate) fn waiting(loaded: &DeltaTable, table: &Table, stem: &str, upkeep: &Upkeep) -> Result<usize> {
-    let groups = choose(small_files(loaded, table, stem, upkeep)?, upkeep.target_size);
-    Ok(groups.iter().map(Vec::len).sum())
+/// How many files of a loaded table are worth compacting, and when the newest data file of ours was written. Walks
+/// all files of the table.
+pub(crate) fn waiting(
+    loaded: &DeltaTable,
+    table: &Table,
+    stem: &str,
+    upkeep: &Upkeep,
+) -> Result<(usize, Option<i64>)> {
+    let files = files(loaded, table, stem, upkeep)?;
+    let groups = choose(files.small, upkeep.target_size);
+    Ok((groups.iter().map(Vec::len).sum(), files.newest_ms))
 }
 
 /// Rewrites what was planned, group by group, unless told to stop. Blocks.
@@ -72,21 +87,24 @@ pub(crate) fn carry_out(task: &Task, plan: Plan, stop: &AtomicBool) -> Result<()
     Ok(())
 }
 
-/// The small files of the query whose names begin with `stem`.
-fn small_files(loaded: &DeltaTable, table: &Table, stem: &str, upkeep: &Upkeep) -> Result<Vec<Small>> {
+/// The files of a loaded table; the query's are those whose names begin with `stem`.
+fn files(loaded: &DeltaTable, table: &Table, stem: &str, upkeep: &Upkeep) -> Result<Files> {
     let snapshot = loaded.snapshot().map_err(|e| fault::delta(&table.root, e))?;
-    let files = snapshot.log_data();
-    let small = files.iter().filter_map(|file| {
-        let name = file.path().into_owned();
-        let size = u64::try_from(file.size()).ok()?;
+    let mut found = Files { small: Vec::new(), newest_ms: None };
+    for file in snapshot.log_data().iter() {
+        let name = file.path();
+        if !epoch_part(&name).starts_with(FILE_PREFIX) {
+            continue;
+        }
+        found.newest_ms = found.newest_ms.max(Some(file.modification_time()));
+        let Ok(size) = u64::try_from(file.size()) else { continue };
         let ours = epoch_part(&name).starts_with(stem);
-        (ours && size < upkeep.small() && file.deletion_vector_descriptor().is_none()).then(|| Small {
-            name,
-            values: file.partition_values_map().into_iter().collect(),
-            size,
-        })
-    });
-    Ok(small.collect())
+        if ours && size < upkeep.small() && file.deletion_vector_descriptor().is_none() {
+            let values = file.partition_values_map().into_iter().collect();
+            found.small.push(Small { name: name.into_owned(), values, size });
+        }
+    }
+    Ok(found)
 }
 
 /// Which files become one: of one partition, in the order in which they were written, up to the target size. A file

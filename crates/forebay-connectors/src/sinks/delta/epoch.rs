@@ -65,8 +65,8 @@ impl DeltaSink {
         // Columns were compared above: the fit stays, the rest of the table's facts may be new.
         change.table = false;
         let upkeep = self.config.upkeep(&head.metadata);
+        self.note(&change)?;
         let opened = self.opened()?;
-        opened.note(&change);
         if wrote {
             opened.txns.insert(query_id, epoch);
         }

@@ -135,13 +135,10 @@ fn split_steps(steps: Vec<Step>, partition_by: &[String]) -> (Vec<Step>, Vec<Ste
 
 fn check_partitions(partition: &[Step], data: &[Step]) -> Result<()> {
     for step in partition {
-        let storable = match DeltaType::of(&step.target) {
-            Some(DeltaType::Primitive(name)) => name != "binary",
-            _ => false,
-        };
-        if !storable {
-            let message =
-                format!("`{}` cannot be a partition column: its type is {}", step.name, step.target);
+        let ty = DeltaType::of(&step.target);
+        if !matches!(&ty, Some(DeltaType::Primitive(name)) if name != "binary") {
+            let ty = ty.map_or_else(|| step.target.to_string(), |ty| ty.to_string());
+            let message = format!("`{}` cannot be a partition column: its type is {ty}", step.name);
             return Err(
                 mismatch(message).with_hint("Partition by a string, number, date, timestamp or boolean.")
             );

@@ -29,22 +29,20 @@ pub(super) struct Opened {
     pub asked: Option<String>,
     /// The newest `txn` of each application that was looked up or came by.
     pub txns: BTreeMap<String, i64>,
-    /// Versions that housekeeping should look at. See `overlap.rs`.
-    pub suspects: Vec<u64>,
-}
-
-impl Opened {
-    /// Keeps the newest `txn` of each application, and which versions are worth a second look.
-    pub fn note(&mut self, change: &Change) {
-        self.suspects.extend(&change.removals);
-        for txn in &change.txns {
-            let known = self.txns.entry(txn.app_id.clone()).or_insert(txn.version);
-            *known = (*known).max(txn.version);
-        }
-    }
 }
 
 impl DeltaSink {
+    /// Keeps the newest `txn` of each application, and has housekeeping look at what others took out.
+    pub(super) fn note(&mut self, change: &Change) -> Result<()> {
+        self.tidier.suspect(change.removals.iter().copied());
+        let opened = self.opened()?;
+        for txn in &change.txns {
+            let known = opened.txns.entry(txn.app_id.clone()).or_insert(txn.version);
+            *known = (*known).max(txn.version);
+        }
+        Ok(())
+    }
+
     /// Brings the head up to date and answers with the newest epoch of this query in the table.
     pub(super) async fn catch_up(&mut self, query_id: &str) -> Result<Option<i64>> {
         let table = self.table.clone();
@@ -57,29 +55,31 @@ impl DeltaSink {
             self.moved(head, &change).await?;
         }
         if let Some(loaded) = self.opened()?.loaded.take() {
-            self.ask(&loaded, query_id).await?;
+            self.ask(loaded, query_id).await?;
         }
         Ok(self.opened()?.txns.get(query_id).copied())
     }
 
     /// Asks a table that was just loaded about this query's past.
-    async fn ask(&mut self, loaded: &DeltaTable, query_id: &str) -> Result<()> {
+    async fn ask(&mut self, loaded: DeltaTable, query_id: &str) -> Result<()> {
         let table = self.table.clone();
         let opened = self.opened()?;
-        if let Some(version) = last_txn(loaded, &table.root, query_id).await? {
+        if let Some(version) = last_txn(&loaded, &table.root, query_id).await? {
             let known = opened.txns.entry(query_id.to_owned()).or_insert(version);
             *known = (*known).max(version);
         }
         opened.asked = Some(query_id.to_owned());
-        let left = tidy::Left::by_earlier_runs(loaded, &table, &file_stem(query_id), &opened.upkeep)?;
-        self.tidier.start(&left, table.clock.now_ms());
+        let (stem, upkeep) = (file_stem(query_id), opened.upkeep);
+        let look = move || tidy::Left::by_earlier_runs(&loaded, &table, &stem, &upkeep);
+        let left = tokio::task::spawn_blocking(look).await.map_err(fault::task)??;
+        self.tidier.start(&left, self.table.clock.now_ms());
         Ok(())
     }
 
     /// Takes over a newer head; fits the query again if the table is not what it was.
     async fn moved(&mut self, head: Head, change: &Change) -> Result<()> {
+        self.note(change)?;
         let opened = self.opened()?;
-        opened.note(change);
         if !change.table {
             opened.head = head;
             return Ok(());
@@ -91,8 +91,8 @@ impl DeltaSink {
             tracing::warn!(table = %self.table.root.display(), "the table was replaced by another writer");
         }
         let upkeep = self.config.upkeep(&head.metadata);
+        self.note(&since)?;
         let opened = self.opened()?;
-        opened.note(&since);
         (opened.head, opened.fit, opened.upkeep) = (head, fit, upkeep);
         Ok(())
     }
@@ -101,6 +101,7 @@ impl DeltaSink {
     async fn reload(&mut self) -> Result<()> {
         let opened = self.opened()?;
         let (id, input) = (opened.head.metadata.id.clone(), opened.input.clone());
+        let followed = opened.head.version;
         let Some((loaded, head)) = self.table.load().await? else {
             return Err(Error::new(&codes::SINK_SCHEMA, "the Delta table is gone")
                 .at(self.table.root.display())
@@ -112,18 +113,18 @@ impl DeltaSink {
                 .with_hint("Restore the table, or start the query with a new checkpoint."));
         }
         let (head, fit, since) = open::fit(&self.table, &self.config, &input, head).await?;
-        self.know(input, open::Ready { head, fit, loaded, since });
-        Ok(())
+        // A checkpoint may have passed what was not followed.
+        self.tidier.suspect(overlap::unseen(Some(followed), head.version));
+        self.know(input, open::Ready { head, fit, loaded, since })
     }
 
     /// Starts from a table that was just loaded.
-    pub(super) fn know(&mut self, input: SchemaRef, ready: open::Ready) {
+    pub(super) fn know(&mut self, input: SchemaRef, ready: open::Ready) -> Result<()> {
         let open::Ready { head, fit, loaded, since } = ready;
         let upkeep = self.config.upkeep(&head.metadata);
-        let suspects = overlap::unseen(self.table.last_checkpoint(), head.version).collect();
+        self.tidier.suspect(overlap::unseen(self.table.last_checkpoint(), head.version));
         let (loaded, txns) = (Some(loaded), BTreeMap::new());
-        let mut opened = Opened { input, head, fit, upkeep, loaded, asked: None, txns, suspects };
-        opened.note(&since);
-        self.opened = Some(opened);
+        self.opened = Some(Opened { input, head, fit, upkeep, loaded, asked: None, txns });
+        self.note(&since)
     }
 }

@@ -142,8 +142,7 @@ impl Sink for DeltaSink {
 
     async fn open(&mut self, schema: SchemaRef) -> Result<()> {
         let ready = open::open(&self.table, &self.config, &schema).await?;
-        self.know(schema, ready);
-        Ok(())
+        self.know(schema, ready)
     }
 
     async fn last_epoch(&mut self, query_id: &str) -> Result<Option<Epoch>> {
@@ -227,10 +226,9 @@ impl Sink for DeltaSink {
     }
 
     async fn tidy(&mut self) -> Result<()> {
-        let Some(Opened { head, upkeep, asked: Some(query_id), suspects, .. }) = &mut self.opened else {
+        let Some(Opened { head, upkeep, asked: Some(query_id), .. }) = &mut self.opened else {
             return Ok(());
         };
-        self.tidier.suspect(suspects.drain(..));
         let task = tidy::Task {
             table: self.table.clone(),
             upkeep: *upkeep,

@@ -8,7 +8,8 @@
 //!
 //! The stream only collects the versions in which somebody took files out ([`Change::removals`], and after a start
 //! what the log holds since its checkpoint). Whether a file was removed twice is asked beside the stream, of the
-//! version before, and only for such versions.
+//! version before, and only for such versions. Our own log checkpoint waits for that: it looks at all that it passes,
+//! since no later start will.
 //!
 //! [`Change::removals`]: super::table::Change
 
@@ -26,17 +27,20 @@ const MOST_VERSIONS: u64 = 100;
 
 /// The versions of a table that was just loaded which are worth a look: those since its last checkpoint.
 pub(crate) fn unseen(last_checkpoint: Option<u64>, newest: u64) -> impl Iterator<Item = u64> {
-    let first = last_checkpoint.unwrap_or(0).max(newest.saturating_sub(MOST_VERSIONS)) + 1;
-    first..=newest
+    let known = last_checkpoint.unwrap_or(0).max(newest.saturating_sub(MOST_VERSIONS));
+    known.saturating_add(1)..=newest
 }
 
 /// Says what is wrong if a version removed files that were no longer in the table, and nobody has taken it back since.
-/// Blocks in between.
+/// What the log no longer tells is passed over. Blocks in between.
 pub(crate) async fn check(table: &Table, version: u64) -> Result<Option<Error>> {
     let Some(before) = version.checked_sub(1) else { return Ok(None) };
     let Some(seen) = table.read_version(version)?.filter(|seen| seen.is_foreign_removal()) else {
         return Ok(None);
     };
+    if !table.reaches_back_to(before)? {
+        return Ok(None);
+    }
     let active = files(table, &table.load_version(before).await?)?;
     let twice = seen.removed.iter().filter(|name| !active.contains(*name)).count();
     if twice == 0 {
@@ -44,8 +48,9 @@ pub(crate) async fn check(table: &Table, version: u64) -> Result<Option<Error>> 
     }
     let Some((loaded, head)) = table.load().await? else { return Ok(None) };
     let active = files(table, &loaded)?;
-    let is_taken_back = !seen.added.is_empty() && !seen.added.iter().any(|name| active.contains(name));
-    if is_taken_back {
+    // That none of its files is there does not tell: a later rewrite may have taken them in.
+    let is_there = seen.added.iter().any(|name| active.contains(name));
+    if !is_there && is_restored(table, version, head.version)? {
         return Ok(None);
     }
     let engine = seen.engine.as_deref().unwrap_or("another engine");
@@ -66,6 +71,17 @@ pub(crate) async fn check(table: &Table, version: u64) -> Result<Option<Error>> 
     );
     let error = Error::new(&codes::STALE_CHANGE, message).at(table.root.display());
     Ok(Some(error.with_detail(detail).with_hint(hint)))
+}
+
+/// True if a RESTORE between `version` and `newest` goes back to before it. Blocks.
+fn is_restored(table: &Table, version: u64, newest: u64) -> Result<bool> {
+    for later in version.saturating_add(1)..=newest {
+        let commit = table.read_version(later)?;
+        if commit.is_some_and(|seen| seen.is_restore && seen.restored.is_none_or(|to| to < version)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn files(table: &Table, loaded: &DeltaTable) -> Result<HashSet<String>> {

@@ -28,6 +28,16 @@ pub struct Reading {
 /// The table at `path`, ready to be registered in a session. Fails with `SQL_PLAN` if there is none.
 pub async fn table_provider(path: &Path) -> Result<Reading> {
     let table = Table::new(path, Door::new(), Arc::new(SystemClock))?;
+    // A folder that may not be read looks empty.
+    if let Err(error) = std::fs::read_dir(path.join("_delta_log"))
+        && error.kind() == std::io::ErrorKind::PermissionDenied
+    {
+        let error =
+            Error::new(&codes::FILE_UNREADABLE, "permission denied").at(path.display()).caused_by(error);
+        return Err(
+            error.with_hint("Run this as the user who owns the table, or give yours the right to read it.")
+        );
+    }
     let Some((loaded, head)) = table.load().await? else {
         return Err(Error::new(&codes::SQL_PLAN, "there is no Delta table").at(path.display()));
     };

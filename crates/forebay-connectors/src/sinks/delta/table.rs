@@ -102,6 +102,19 @@ impl Table {
         Some(serde_json::from_slice::<LastCheckpoint>(&text).ok()?.version)
     }
 
+    /// True if the log still tells what the table was at a version: it has its first commit, or a checkpoint that is
+    /// not newer than that version. Blocks.
+    pub fn reaches_back_to(&self, version: u64) -> Result<bool> {
+        if self.mark(0).is_some() {
+            return Ok(true);
+        }
+        let entries = std::fs::read_dir(&self.log)
+            .map_err(|e| fault::refused("the table's log cannot be listed", &self.log, e))?;
+        let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let mut checkpoints = names.filter_map(|name| name.split_once(".checkpoint.")?.0.parse::<u64>().ok());
+        Ok(checkpoints.any(|checkpoint| checkpoint <= version))
+    }
+
     /// Loads a version with delta-rs; fails if the log does not reach back to it.
     pub async fn load_version(&self, version: u64) -> Result<DeltaTable> {
         let builder = self.builder()?.with_version(version);

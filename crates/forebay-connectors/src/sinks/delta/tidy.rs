@@ -19,11 +19,15 @@ use tokio::task::JoinHandle;
 use super::config::Upkeep;
 use super::file::Encoding;
 use super::table::{Head, Table};
-use super::{FILE_PREFIX, compact, fault, overlap, protocol, sweep};
+use super::{compact, fault, overlap, protocol, sweep};
 
 /// How often old files and log entries are looked for: walking a table's folder is not free, and retention counts
-/// in days. An hour of the clock, not since the start: of many short runs the first in each hour looks.
+/// in days. An hour of the clock, not since the start, and not before the run has written a file, whose time tells
+/// the next run: of many short runs the first in each hour that writes one looks.
 const SWEEP_EVERY_MS: i64 = 3_600_000;
+
+/// After a look at suspected versions that failed the next one waits.
+const LOOK_AGAIN_MS: i64 = 60_000;
 
 /// What a background task works with.
 pub(crate) struct Task {
@@ -58,7 +62,10 @@ pub(crate) struct Left {
 struct Facts {
     last_checkpoint: Option<u64>,
     small_files: usize,
+    /// This run has added a file to the table.
+    wrote: bool,
     next_sweep_ms: i64,
+    next_look_ms: i64,
     /// Versions to look at, see `overlap.rs`.
     suspects: BTreeSet<u64>,
     /// Versions of which we told that they passed a compaction unseen: each is told once.
@@ -79,8 +86,8 @@ fn due(facts: &Facts, version: u64, now_ms: i64, upkeep: &Upkeep, compact_after:
     Due {
         checkpoint: since >= upkeep.checkpoint_interval,
         compact: upkeep.auto_compact && facts.small_files >= compact_after,
-        sweep: now_ms >= facts.next_sweep_ms,
-        look: !facts.suspects.is_empty(),
+        sweep: facts.wrote && now_ms >= facts.next_sweep_ms,
+        look: !facts.suspects.is_empty() && now_ms >= facts.next_look_ms,
     }
 }
 
@@ -98,18 +105,11 @@ fn first_sweep(newest_file_ms: Option<i64>, now_ms: i64) -> i64 {
 }
 
 impl Left {
-    /// Reads it from a table that was just loaded; `stem` is what names of the query's files begin with.
+    /// Reads it from a table that was just loaded; `stem` is what names of the query's files begin with. Walks all
+    /// files of the table.
     pub fn by_earlier_runs(loaded: &DeltaTable, table: &Table, stem: &str, upkeep: &Upkeep) -> Result<Self> {
-        let snapshot = loaded.snapshot().map_err(|e| fault::delta(&table.root, e))?;
-        let files = snapshot.log_data();
-        let ours = files
-            .iter()
-            .filter(|file| file.path().rsplit('/').next().is_some_and(|name| name.starts_with(FILE_PREFIX)));
-        Ok(Self {
-            last_checkpoint: table.last_checkpoint(),
-            small_files: compact::waiting(loaded, table, stem, upkeep)?,
-            newest_file_ms: ours.map(|file| file.modification_time()).max(),
-        })
+        let (small_files, newest_file_ms) = compact::waiting(loaded, table, stem, upkeep)?;
+        Ok(Self { last_checkpoint: table.last_checkpoint(), small_files, newest_file_ms })
     }
 }
 
@@ -129,7 +129,9 @@ impl Tidier {
 
     /// Counts small files of a commit.
     pub fn wrote(&mut self, small_files: usize) {
-        self.facts.lock().small_files += small_files;
+        let mut facts = self.facts.lock();
+        facts.wrote = true;
+        facts.small_files += small_files;
     }
 
     /// Starts what is due, unless something is still running. Returns at once.
@@ -179,7 +181,8 @@ async fn run(task: Task, due: Due, facts: Arc<Mutex<Facts>>, stop: Arc<AtomicBoo
     let failed = |what: &str, error: forebay_core::Error| {
         tracing::warn!(table = place, %error, "{what} of a Delta table failed; the stream goes on");
     };
-    if due.look {
+    // A checkpoint looks by itself.
+    if due.look && !due.checkpoint {
         look(&task.table, &facts, &stop).await;
     }
     if due.compact {
@@ -192,11 +195,10 @@ async fn run(task: Task, due: Due, facts: Arc<Mutex<Facts>>, stop: Arc<AtomicBoo
             failed("compaction", error);
         }
     }
-    if due.checkpoint {
-        match checkpoint(&task.table).await {
-            Ok(version) => facts.lock().last_checkpoint = Some(version),
-            Err(error) => failed("a checkpoint", error),
-        }
+    if due.checkpoint
+        && let Err(error) = checkpoint(&task.table, &facts, &stop).await
+    {
+        failed("a checkpoint", error);
     }
     if due.sweep && !stop.load(Ordering::SeqCst) {
         facts.lock().next_sweep_ms = next_hour(task.table.clock.now_ms());
@@ -215,9 +217,10 @@ async fn run(task: Task, due: Due, facts: Arc<Mutex<Facts>>, stop: Arc<AtomicBoo
     }
 }
 
-/// Looks at the versions that are suspected, each once, and tells which of them passed a compaction unseen.
+/// Looks at the versions that are suspected and tells which of them passed a compaction unseen. Each is looked at until
+/// it is known.
 async fn look(table: &Table, facts: &Mutex<Facts>, stop: &AtomicBool) {
-    let suspects = std::mem::take(&mut facts.lock().suspects);
+    let suspects = facts.lock().suspects.clone();
     for version in suspects {
         if stop.load(Ordering::SeqCst) {
             return;
@@ -227,21 +230,34 @@ async fn look(table: &Table, facts: &Mutex<Facts>, stop: &AtomicBool) {
                 tracing::error!(hint = error.hint(), "{error}");
             }
             Ok(_) => {}
-            // Mostly that the log no longer reaches back so far.
-            Err(error) => tracing::debug!(version, %error, "a foreign commit could not be looked at"),
+            Err(error) => {
+                tracing::warn!(version, %error, "whether a foreign commit passed a compaction unseen cannot be told");
+                if error.is_retryable() {
+                    facts.lock().next_look_ms = table.clock.now_ms().saturating_add(LOOK_AGAIN_MS);
+                    continue;
+                }
+            }
         }
+        facts.lock().suspects.remove(&version);
     }
 }
 
-/// Writes a checkpoint of the newest version, unless another writer just did; returns its version.
-async fn checkpoint(table: &Table) -> Result<u64> {
-    let Some((loaded, head)) = table.load().await? else { return Ok(0) };
-    match table.last_checkpoint() {
-        Some(version) if version >= head.version => return Ok(version),
-        _ => {}
+/// Writes a checkpoint of the newest version, unless another writer just did. Looks first at all that it passes: a
+/// later run looks only at what comes after it.
+async fn checkpoint(table: &Table, facts: &Mutex<Facts>, stop: &AtomicBool) -> Result<()> {
+    let Some((loaded, head)) = table.load().await? else { return Ok(()) };
+    let passed = overlap::unseen(facts.lock().last_checkpoint, head.version);
+    facts.lock().suspects.extend(passed);
+    look(table, facts, stop).await;
+    if stop.load(Ordering::SeqCst) {
+        return Ok(());
     }
-    checkpoints::create_checkpoint(&loaded, None).await.map_err(|e| fault::delta(&table.root, e))?;
-    Ok(head.version)
+    let newest = table.last_checkpoint().filter(|version| *version >= head.version);
+    if newest.is_none() {
+        checkpoints::create_checkpoint(&loaded, None).await.map_err(|e| fault::delta(&table.root, e))?;
+    }
+    facts.lock().last_checkpoint = Some(newest.unwrap_or(head.version));
+    Ok(())
 }
 
 #[cfg(test)]
@@ -260,8 +276,13 @@ mod tests {
             file_retention: Duration::from_secs(1),
             indexed_columns: 32,
         };
-        let facts =
-            Facts { last_checkpoint: Some(90), small_files: 49, next_sweep_ms: 1_000, ..Facts::default() };
+        let facts = Facts {
+            last_checkpoint: Some(90),
+            small_files: 49,
+            next_sweep_ms: 1_000,
+            wrote: true,
+            ..Facts::default()
+        };
         assert_eq!(due(&facts, 99, 999, &upkeep, 50), Due::default());
         assert!(due(&facts, 100, 999, &upkeep, 50).checkpoint);
         assert!(due(&facts, 99, 999, &upkeep, 49).compact);
@@ -269,7 +290,11 @@ mod tests {
         assert!(!due(&facts, 99, 999, &Upkeep { auto_compact: false, ..upkeep }, 1).compact);
         assert!(!due(&Facts::default(), 9, -1, &upkeep, 50).checkpoint);
         assert!(due(&Facts::default(), 10, -1, &upkeep, 50).checkpoint);
-        assert!(due(&Facts { suspects: [7].into(), ..facts }, 99, 999, &upkeep, 50).look);
+        let mut facts = Facts { suspects: [7].into(), next_look_ms: 1_000, ..facts };
+        assert!(!due(&facts, 99, 999, &upkeep, 50).look);
+        assert!(due(&facts, 99, 1_000, &upkeep, 50).look);
+        facts.wrote = false;
+        assert!(!due(&facts, 99, 1_000, &upkeep, 50).sweep, "the next run would not know of it");
     }
 
     #[test]

@@ -70,6 +70,10 @@ impl Transport for Remote {
         Ok(found)
     }
 
+    async fn hear(&self, topics: &Topics) -> Result<()> {
+        self.shared.client.metadata(topics).await.map(drop)
+    }
+
     fn id_of(&self, topic: &str) -> Option<Uuid> {
         self.shared.client.topic_id(topic)
     }

@@ -75,6 +75,8 @@ impl Settings {
         if end.as_ref().is_some_and(earliest) {
             return Err(bad("endingOffsets", "a query cannot end at the earliest offset"));
         }
+        only_subscribed(&subscription, &start, "startingOffsets")?;
+        end.iter().try_for_each(|end| only_subscribed(&subscription, end, "endingOffsets"))?;
         let group_named = options.passed_on().get("kafka.group.id").cloned();
         let group = group_named.or_else(|| {
             let prefix = options.text("groupIdPrefix")?;
@@ -185,6 +187,21 @@ fn legal(option: &str, name: &str) -> Result<()> {
         .with_hint("A topic's name has letters, digits, `.`, `_` and `-`, and at most 249 of them."))
 }
 
+/// An edge of what is not read would be refused when the query starts, whatever the brokers have.
+fn only_subscribed(subscription: &Subscription, edges: &Edges, option: &str) -> Result<()> {
+    let Edges::Each(each) = edges else { return Ok(()) };
+    let is_read = |partition: &&Partition| match subscription {
+        Subscription::Named(names) => names.iter().any(|name| **name == *partition.topic),
+        Subscription::Pattern(pattern) => pattern.is_match(&partition.topic),
+        Subscription::Assigned(partitions) => partitions.contains(partition),
+    };
+    let Some(stranger) = each.keys().find(|partition| !is_read(partition)) else { return Ok(()) };
+    let by_time = matches!(each.get(stranger), Some(Edge::Timestamp(_)));
+    let option = if by_time { format!("{option}ByTimestamp") } else { option.to_owned() };
+    Err(bad(&option, &format!("it names {stranger}, which is not read"))
+        .with_hint("Name exactly the partitions that are read; the subscription says of which topics."))
+}
+
 /// The edges by timestamp, if either option is given.
 fn by_time(options: &Options, global: &str, each: &str) -> Result<Option<Edges>> {
     if let Some(text) = options.text(global) {
@@ -262,10 +279,25 @@ mod tests {
     }
 
     #[test]
+    fn an_edge_of_what_is_not_read_is_refused() {
+        let each = "{\"other\":{\"0\":5}}";
+        for subscription in [("subscribe", "a"), ("subscribePattern", "a.*"), ("assign", "{\"a\":[0]}")] {
+            for option in
+                ["startingOffsets", "startingOffsetsByTimestamp", "endingOffsets", "endingOffsetsByTimestamp"]
+            {
+                let refused = read(&[subscription, (option, each)]).err().unwrap();
+                assert!(refused.message().contains(&format!("`{option}`")), "{refused:?}");
+                assert!(refused.message().contains("other-0"), "{refused:?}");
+                assert!(read(&[subscription, (option, &each.replace("other", "a"))]).is_ok());
+            }
+        }
+    }
+
+    #[test]
     fn a_new_query_starts_at_the_latest_unless_told() {
         assert_eq!(read(&[("subscribe", "a")]).unwrap().start, Edges::All(Edge::Latest));
         let each =
-            read(&[("subscribe", "a"), ("startingOffsets", "{\"A\":{\"0\":5,\"1\":-1,\"2\":-2}}")]).unwrap();
+            read(&[("subscribe", "A"), ("startingOffsets", "{\"A\":{\"0\":5,\"1\":-1,\"2\":-2}}")]).unwrap();
         let expected = [(0, Edge::Offset(5)), (1, Edge::Latest), (2, Edge::Earliest)];
         let expected = expected.map(|(index, edge)| (Partition::new("A", index), edge)).into();
         assert_eq!(each.start, Edges::Each(expected));

@@ -22,7 +22,7 @@ use super::remote::Remote;
 use super::settings::{Edge, Edges, Settings};
 use super::topics::TopicList;
 use super::transport::Transport;
-use crate::kafka::{At, ClientConfig};
+use crate::kafka::{At, ClientConfig, Topics};
 
 /// Bytes that all partitions together may have waiting, as they were fetched.
 const TOTAL_BYTES: usize = 32 << 20;
@@ -41,6 +41,8 @@ pub struct KafkaSource {
     /// Age at which topics are listed anew.
     max_age: Duration,
     topics: TopicList,
+    /// A query reads: it had its beginning, if only in no topic yet. Who only asks what is there has lost nothing.
+    began: bool,
     /// `wait` has just seen something in the inbox: its ends are as good as asking.
     woken: bool,
     /// The ends, where the query has one.
@@ -90,6 +92,7 @@ impl KafkaSource {
             inbox,
             max_age,
             topics: TopicList::default(),
+            began: false,
             woken: false,
             end: None,
             shown: None,
@@ -112,7 +115,7 @@ impl KafkaSource {
     async fn list_patiently(&mut self, from: &Positions) -> Result<()> {
         self.list().await?;
         for _ in 0..MISSING_LOOKS {
-            if from.keys().all(|partition| self.topics.partitions.contains(partition)) {
+            if self.topics.accounts_for(from) {
                 break;
             }
             tokio::time::sleep(MISSING_PAUSE).await;
@@ -138,18 +141,22 @@ impl KafkaSource {
             let partitions = &self.topics.partitions;
             self.end = Some(resolve(&*self.transport, partitions, &edges, "endingOffsets", true).await?);
         }
+        self.cut_at_known(ends);
+        Ok(())
+    }
+
+    fn cut_at_known(&self, ends: &mut Positions) {
         for (partition, end) in ends {
             if let Some(last) = self.end.as_ref().and_then(|last| last.get(partition)) {
                 *end = (*end).min(*last);
             }
         }
-        Ok(())
     }
 
     /// What to make of a position that is outside of what is there: an error, or where to go on.
     fn judge(&self, partition: &Partition, from: Position, to: i64, why: &str) -> Result<Position> {
         if self.settings.fail_on_data_loss {
-            return Err(data_loss(partition, from.0, to).with_detail(why));
+            return Err(data_loss(partition, from.0.min(to), from.0.max(to)).with_detail(why));
         }
         tracing::warn!(%partition, from = from.0, to, why, "records are gone; going on after them");
         Ok(Position(to))
@@ -157,7 +164,7 @@ impl KafkaSource {
 
     /// Where to go on in a topic that was made anew: at its first offset, or not at all.
     fn judge_anew(&self, partition: &Partition, from: Position, first: i64) -> Result<Position> {
-        let what = self.topics.made_anew(partition, from.0);
+        let what = self.topics.made_anew(&partition.topic, format_args!("{partition} at offset {}", from.0));
         // Of a topic of which nothing was read it is not known that anything is gone.
         if self.settings.fail_on_data_loss && from.0 > 0 {
             return Err(what);
@@ -179,7 +186,7 @@ impl KafkaSource {
             let mut end = Position(*last);
             match from.get(partition) {
                 None => {
-                    if *first > 0 {
+                    if *first > 0 && (self.began || !from.is_empty()) {
                         let why = "the partition is new to the query, and its first records are gone already";
                         self.judge(partition, Position(0), *first, why)?;
                     }
@@ -193,8 +200,13 @@ impl KafkaSource {
                     found.moved.insert(partition.clone(), at);
                 }
                 Some(at) if at.0 > *last => {
-                    let why = format!("the partition ends at offset {last}: the topic was made anew, or cut");
-                    let at = self.judge(partition, *at, *first, &why)?;
+                    // What is left of the same topic was read already.
+                    let (what, to) = match self.topics.is_same(&partition.topic) {
+                        true => ("it was cut", *last),
+                        false => ("the topic was made anew, or cut", *first),
+                    };
+                    let why = format!("the partition ends at offset {last}: {what}");
+                    let at = self.judge(partition, *at, to, &why)?;
                     found.moved.insert(partition.clone(), at);
                 }
                 Some(at) => end = end.max(*at),
@@ -210,17 +222,18 @@ impl KafkaSource {
                 // The new topic has fewer partitions; should it get this one later, it begins there.
                 end = self.judge_anew(partition, *at, 0)?;
                 found.moved.insert(partition.clone(), end);
-            } else {
+            } else if !self.topics.is_given_up(partition) {
                 self.judge(partition, *at, at.0, "the partition is not there any more")?;
+                self.topics.give_up(partition);
             }
             found.ends.insert(partition.clone(), end);
         }
         Ok(found)
     }
 
-    /// Keeps the inbox at work on these partitions.
+    /// Keeps the inbox at work on those of these partitions that are there.
     fn follow(&self, positions: &Positions) {
-        self.inbox.follow(positions);
+        self.inbox.follow(&self.topics.without_gone(positions));
         self.transport.start();
     }
 }
@@ -232,6 +245,7 @@ impl Source for KafkaSource {
     }
 
     fn resume(&mut self, topics: &TopicIds) {
+        self.began = true;
         self.topics.resume(topics);
     }
 
@@ -240,6 +254,7 @@ impl Source for KafkaSource {
     }
 
     async fn start(&mut self, ends: bool) -> Result<Positions> {
+        self.began = true;
         self.list().await?;
         let subscription = &self.settings.subscription;
         let missing = self.topics.missing(subscription, &*self.transport, ends).await;
@@ -264,10 +279,13 @@ impl Source for KafkaSource {
 
     async fn available(&mut self, from: &Positions) -> Result<Available> {
         let woken = std::mem::take(&mut self.woken);
-        let known = if woken && self.list_is_fresh() { self.inbox.ends(from) } else { None };
+        let is_known = woken && self.list_is_fresh();
+        let known = if is_known { self.inbox.ends(&self.topics.without_gone(from)) } else { None };
         let asked = known.is_none();
         let mut found = match known {
-            Some(ends) => Available { ends, ..Available::default() },
+            Some(ends) => {
+                Available { ends: from.clone().into_iter().chain(ends).collect(), ..Available::default() }
+            }
             None => self.ask_available(from).await?,
         };
         self.cut(&mut found.ends).await?;
@@ -284,8 +302,15 @@ impl Source for KafkaSource {
         Ok(found)
     }
 
+    fn heard(&self, of: &Positions) -> Option<Positions> {
+        let mut ends = self.inbox.ends(&self.topics.without_gone(of))?;
+        self.cut_at_known(&mut ends);
+        Some(ends)
+    }
+
     async fn wait(&mut self, from: &Positions) -> Result<()> {
         self.follow(from);
+        let from = &self.topics.without_gone(from);
         let inbox = Arc::clone(&self.inbox);
         loop {
             let arrival = inbox.arrival();
@@ -322,20 +347,40 @@ impl Source for KafkaSource {
 
     async fn read(&mut self, ranges: &[PositionRange], lanes: usize) -> Result<Vec<Lane>> {
         self.transport.start();
-        if !self.list_is_fresh() {
-            self.list().await?;
+        if !self.list_is_fresh()
+            && let Err(error) = self.list().await
+        {
+            // Only a list that may be of the wrong topics cannot be used for longer: lanes have patience with brokers.
+            if !error.is_retryable() || !self.topics.stands(&*self.transport) {
+                return Err(error);
+            }
+            tracing::debug!(%error, "topics cannot be listed");
+            self.topics.keep();
         }
         let (ranges, gone) = self.topics.part(ranges);
-        if let Some(PositionRange { partition, from, to }) = gone {
-            let what = self.topics.made_anew(&partition, from.0);
+        if let Some(what) = gone {
             if self.settings.fail_on_data_loss {
                 return Err(what);
             }
-            tracing::warn!(%partition, from = from.0, to = to.0, why = %what, "what was planned is gone; going on without it");
+            tracing::warn!(why = %what, "what was planned is gone; going on without it");
         }
         // A lane that failed is read again from the start of its range.
         self.inbox.mend(ranges.iter().map(|range| (&range.partition, range.from.0)));
         Ok(balance(&ranges, lanes).into_iter().map(|ranges| lane(self.reading.clone(), ranges)).collect())
+    }
+
+    async fn confirm(&mut self, ranges: &[PositionRange]) -> Result<()> {
+        let topics = self.topics.to_confirm(ranges);
+        if topics.is_empty() {
+            return Ok(());
+        }
+        self.transport.hear(&Topics::Named(topics)).await?;
+        if self.topics.stands(&*self.transport) {
+            return Ok(());
+        }
+        self.list().await?;
+        let (_, gone) = self.topics.part(ranges);
+        gone.map_or(Ok(()), |what| Err(what.with_retry(!self.settings.fail_on_data_loss)))
     }
 
     async fn committed(&mut self, through: &Positions) -> Result<()> {
@@ -353,3 +398,6 @@ impl Source for KafkaSource {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

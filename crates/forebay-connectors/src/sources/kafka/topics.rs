@@ -6,12 +6,13 @@
 //! that gives no ids is trusted.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_core::error::codes;
 use forebay_core::options::unknown_name;
-use forebay_core::{Error, Partition, PositionRange, TopicIds};
+use forebay_core::{Error, Partition, PositionRange, Positions, TopicIds};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -36,6 +37,8 @@ pub(super) struct TopicList {
     absent: BTreeSet<Arc<str>>,
     /// Nothing at all was there at some time.
     nothing_yet: bool,
+    /// Partitions that positions belong to and that are given up, until they are listed again.
+    gone: BTreeSet<Partition>,
 }
 
 impl TopicList {
@@ -49,18 +52,48 @@ impl TopicList {
             Subscription::Named(_) | Subscription::Pattern(_) => all.collect(),
         };
         self.found = found.into_iter().map(|(name, topic)| (name, topic.id)).collect();
+        let there: BTreeSet<&Partition> = self.partitions.iter().collect();
+        self.gone.retain(|partition| !there.contains(partition));
         self.listed = Some(Instant::now());
     }
 
     /// True if the list is younger than `max_age`, and neither it nor what the transport heard since names other topics
     /// than those that positions belong to.
     pub(super) fn is_fresh(&self, max_age: Duration, transport: &dyn Transport) -> bool {
+        let is_young = self.listed.is_some_and(|listed| listed.elapsed() < max_age);
+        is_young && !self.any_anew() && self.stands(transport)
+    }
+
+    /// True if there is a list, however old, and the transport heard of no other topics since.
+    pub(super) fn stands(&self, transport: &dyn Transport) -> bool {
         let is_same = |(name, id): (&Arc<str>, &Option<Uuid>)| {
             let heard = transport.id_of(name);
             heard.zip(*id).is_none_or(|(heard, listed)| heard == listed)
         };
-        let is_young = self.listed.is_some_and(|listed| listed.elapsed() < max_age);
-        is_young && !self.any_anew() && self.found.iter().all(is_same)
+        self.listed.is_some() && self.found.iter().all(is_same)
+    }
+
+    /// The query goes on without this partition, should it not be listed.
+    pub(super) fn give_up(&mut self, partition: &Partition) {
+        if !self.partitions.contains(partition) {
+            self.gone.insert(partition.clone());
+        }
+    }
+
+    /// True if the query goes on without this partition.
+    pub(super) fn is_given_up(&self, partition: &Partition) -> bool {
+        self.gone.contains(partition)
+    }
+
+    /// True if all of these are listed or given up.
+    pub(super) fn accounts_for(&self, positions: &Positions) -> bool {
+        positions.keys().all(|partition| self.partitions.contains(partition) || self.is_given_up(partition))
+    }
+
+    /// Without the partitions that are given up.
+    pub(super) fn without_gone(&self, positions: &Positions) -> Positions {
+        let there = positions.iter().filter(|(partition, _)| !self.is_given_up(partition));
+        there.map(|(partition, at)| (partition.clone(), *at)).collect()
     }
 
     /// When the list will be too old.
@@ -77,6 +110,11 @@ impl TopicList {
     pub(super) fn is_anew(&self, topic: &str) -> bool {
         let (now, before) = (self.found.get(topic).copied().flatten(), self.settled.get(topic));
         now.zip(before.copied()).is_some_and(|(now, before)| now != before)
+    }
+
+    /// True if positions in this topic are known to belong to the one that is there.
+    pub(super) fn is_same(&self, topic: &str) -> bool {
+        self.settled.contains_key(topic) && !self.is_anew(topic)
     }
 
     /// True if any topic was made anew.
@@ -101,13 +139,13 @@ impl TopicList {
         self.settled = known.collect();
     }
 
-    /// The error for a position in a topic that was made anew.
-    pub(super) fn made_anew(&self, partition: &Partition, at: i64) -> Error {
-        let (topic, id) = (&partition.topic, |id: Option<&Uuid>| id.map(Uuid::to_string).unwrap_or_default());
-        let before = id(self.settled.get(topic));
-        let now = id(self.found.get(topic).and_then(Option::as_ref));
+    /// The error for positions in a topic that was made anew.
+    pub(super) fn made_anew(&self, topic: &str, place: impl Display) -> Error {
+        let text = |id: Option<&Uuid>| id.map(Uuid::to_string).unwrap_or_default();
+        let before = text(self.settled.get(topic));
+        let now = text(self.found.get(topic).and_then(Option::as_ref));
         Error::new(&codes::DATA_LOSS, format!("topic `{topic}` was deleted and made anew"))
-            .at(format_args!("{partition} at offset {at}"))
+            .at(place)
             .with_detail(format!(
                 "the checkpoint's positions belong to topic id {before}, the topic there now has {now}; what the old one held after them is gone"
             ))
@@ -116,11 +154,26 @@ impl TopicList {
             )
     }
 
-    /// Ranges of topics that are still those they were planned for, and the first of those that are not.
-    pub(super) fn part(&self, ranges: &[PositionRange]) -> (Vec<PositionRange>, Option<PositionRange>) {
+    /// The topics of these ranges, as far as it is known which ones they are; of an empty range nothing is read.
+    pub(super) fn to_confirm(&self, ranges: &[PositionRange]) -> Vec<String> {
+        let read = ranges.iter().filter(|range| !range.is_empty()).map(|range| &range.partition.topic);
+        let topics: BTreeSet<_> = read.filter(|topic| self.settled.contains_key(*topic)).collect();
+        topics.into_iter().map(ToString::to_string).collect()
+    }
+
+    /// Ranges of topics that are still those they were planned for, and the error for those that are not: it names
+    /// all of them.
+    pub(super) fn part(&self, ranges: &[PositionRange]) -> (Vec<PositionRange>, Option<Error>) {
         let (gone, there): (Vec<_>, Vec<_>) =
             ranges.iter().cloned().partition(|range| self.is_anew(&range.partition.topic));
-        (there, gone.into_iter().next())
+        let what = gone.first().map(|first| {
+            let places: Vec<String> = gone
+                .iter()
+                .map(|PositionRange { partition, from, to }| format!("{partition} at offsets {from} to {to}"))
+                .collect();
+            self.made_anew(&first.partition.topic, places.join(", "))
+        });
+        (there, what)
     }
 
     /// What the options name and is not there, as the error for it; `None` if it is all there. A pattern names nothing,
@@ -141,6 +194,7 @@ impl TopicList {
         Some(no_topic(subscription, &missing, &existing.into_keys().collect::<Vec<_>>()))
     }
 
+    /// In the words of the options. Remembers what was missed, for [`TopicList::start`].
     fn find_missing(&mut self, subscription: &Subscription) -> Vec<String> {
         let there = |topic: &str| self.found.contains_key(topic);
         let (topics, words): (Vec<Arc<str>>, Vec<String>) = match subscription {
@@ -175,7 +229,7 @@ impl TopicList {
 }
 
 /// The error for what is named and not there. `existing` are the topics that are, for "did you mean".
-pub(super) fn no_topic(subscription: &Subscription, missing: &[String], existing: &[Arc<str>]) -> Error {
+fn no_topic(subscription: &Subscription, missing: &[String], existing: &[Arc<str>]) -> Error {
     let message = match (subscription, missing) {
         (Subscription::Pattern(_), _) => {
             format!("there is nothing to read: {} finds no topic", subscription.description())
@@ -227,10 +281,15 @@ mod tests {
         resumed.take(&named(&["t"]), found(Some(two)));
         resumed.take(&named(&["t"]), found(Some(two)));
         assert!(resumed.is_anew("t"), "it stays so until positions follow");
-        let range =
-            |topic| PositionRange { partition: Partition::new(topic, 0), from: Position(1), to: Position(2) };
-        let (there, gone) = resumed.part(&[range("t"), range("u")]);
-        assert_eq!((there, gone), (vec![range("u")], Some(range("t"))));
+        let range = |topic, index| PositionRange {
+            partition: Partition::new(topic, index),
+            from: Position(1),
+            to: Position(2),
+        };
+        let (there, gone) = resumed.part(&[range("t", 0), range("u", 0), range("t", 1)]);
+        assert_eq!(there, [range("u", 0)]);
+        let gone = gone.unwrap().to_string();
+        assert!(gone.contains("t-0 at offsets 1 to 2, t-1 at offsets 1 to 2"), "{gone}");
         resumed.settle();
         assert!(!resumed.any_anew());
     }
@@ -248,6 +307,7 @@ mod tests {
         assert!(error.hint().contains("Did you mean `iot_topic`?"), "{error:?}");
         assert!(error.hint().contains("forebay log topics"), "{error:?}");
     }
+
     #[test]
     fn latest_is_what_came_since_the_query_began_to_wait() {
         let latest = Edges::All(Edge::Latest);

@@ -24,6 +24,9 @@ pub(super) trait Transport: Send + Sync + std::fmt::Debug {
     /// The topics that exist among those asked for.
     async fn topics(&self, topics: &Topics) -> Result<BTreeMap<Arc<str>, FoundTopic>>;
 
+    /// Makes [`Transport::id_of`] true of these topics as of now.
+    async fn hear(&self, topics: &Topics) -> Result<()>;
+
     /// The id of a topic as last heard of, without asking anybody.
     fn id_of(&self, topic: &str) -> Option<Uuid>;
 

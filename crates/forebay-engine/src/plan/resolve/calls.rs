@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
-    Ident, TimezoneInfo, UnaryOperator, Value,
+    Ident, Spanned, TimezoneInfo, UnaryOperator, Value,
 };
 use forebay_core::Error;
 use forebay_core::error::codes;
@@ -38,6 +38,12 @@ pub(super) fn rewrite(planner: &mut Planner<'_>, expr: &mut Expr) -> Result<(), 
             false => matches,
         };
         return Ok(());
+    }
+    if let Expr::Substring { expr: text, substring_from: None, substring_for: None, .. } = expr {
+        let error = Error::new(&codes::SQL_PLAN, "substring needs a position").with_hint(
+            "Write substring(text, position) or substring(text, position, length); the first letter is 1.",
+        );
+        return Err(SqlError::spanned(error, text.span()));
     }
     let Expr::Function(function) = expr else { return Ok(()) };
     let [part] = function.name.0.as_slice() else { return Ok(()) };
@@ -123,6 +129,10 @@ fn known(planner: &Planner<'_>, name: &str, ident: &Ident) -> Result<(), SqlErro
     if there {
         return Ok(());
     }
+    if let Some(hint) = missing(name) {
+        let error = Error::new(&codes::NOT_YET, format!("{name}(…) is not supported yet")).with_hint(hint);
+        return Err(SqlError::spanned(error, ident.span));
+    }
     let names = state.scalar_functions().keys().chain(state.aggregate_functions().keys());
     let names = names.chain(state.window_functions().keys()).filter(|name| !name.starts_with("__"));
     let error = unknown_name("function", name, names.map(String::as_str));
@@ -131,6 +141,25 @@ fn known(planner: &Planner<'_>, name: &str, ident: &Ident) -> Result<(), SqlErro
     let hint = format!("{nearest} docs/sql.md lists the functions.");
     let error = Error::new(&codes::SQL_PLAN, error.message()).with_hint(hint.trim());
     Err(SqlError::spanned(error, ident.span))
+}
+
+/// What to do without a function of Spark's that is not here; the nearest name would be a wrong one.
+fn missing(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "filter" => "Write array_filter(array, x -> …).",
+        "transform" => "Write array_transform(array, x -> …).",
+        "aggregate" | "reduce" | "forall" | "zip_with" | "map_filter" | "map_zip_with" | "transform_keys"
+        | "transform_values" => {
+            "Of the functions that take a lambda there are array_filter, array_transform and array_any_match."
+        }
+        "to_json" => {
+            "A console or a file of JSON lines writes structs as they are; else build the text with concat."
+        }
+        "percentile_approx" | "approx_percentile" => {
+            "Write approx_percentile_cont(0.5) WITHIN GROUP (ORDER BY …)."
+        }
+        _ => return None,
+    })
 }
 
 fn refuse_generators(planner: &Planner<'_>, name: &str, ident: &Ident) -> Result<(), SqlError> {

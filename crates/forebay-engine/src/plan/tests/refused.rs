@@ -144,9 +144,73 @@ fn types_that_do_not_fit_are_told_in_sparks_words_and_placed() {
             "SELECT big, CAST('x' AS INT) y FROM iot",
             "FB-4002 cannot cast string 'x' to value of INT type | SQL line 1, column 18",
         ),
+        // A name in the SELECT list is not the one in the condition.
+        (
+            "SELECT temperature FROM iot WHERE temperature",
+            "FB-4002 the condition `iot.temperature` is of type DOUBLE, not BOOLEAN | SQL line 1, column 35",
+        ),
+        (
+            "SELECT big, substring(device_id) FROM iot",
+            "FB-4002 substring needs a position | SQL line 1, column 23 | Write substring(text, position)",
+        ),
     ] {
         let text = outcome(sql);
         assert!(text.starts_with(expected), "{sql}\n  expected {expected}\n  got      {text}");
+    }
+}
+
+#[test]
+fn a_date_is_no_number() {
+    for (condition, expected) in [
+        ("to_date(at) > 5", "cannot compare DATE > INT | SQL line 1, column 39"),
+        ("5 = to_date(at)", "cannot compare INT = DATE"),
+        ("to_date(at) <=> big", "cannot compare DATE <=> BIGINT"),
+        ("to_date(at) <> temperature", "cannot compare DATE <> DOUBLE"),
+        ("to_date(at) < 1.5", "cannot compare DATE < DECIMAL(2,1)"),
+        ("to_date(at) BETWEEN 1 AND 9", "cannot compare DATE BETWEEN INT"),
+        ("to_date(at) NOT IN (DATE '2024-01-01', 7)", "cannot compare DATE IN INT"),
+        ("to_date(at) IS DISTINCT FROM big", "cannot compare DATE IS DISTINCT FROM BIGINT"),
+        ("CASE to_date(at) WHEN 1 THEN true END", "cannot compare DATE = INT"),
+    ] {
+        let text = outcome(&format!("SELECT big FROM iot WHERE {condition}"));
+        assert!(text.starts_with(&format!("FB-4002 {expected}")), "{condition}: {text}");
+        assert!(text.contains("DATATYPE_MISMATCH") && text.contains("DATE '"), "{condition}: {text}");
+    }
+    for condition in
+        ["to_date(at) > '2024-02-28'", "to_date(at) = DATE '2024-02-29'", "to_date(at) > at - INTERVAL 1 DAY"]
+    {
+        assert_eq!(
+            outcome(&format!("SELECT timestamp t FROM iot WHERE {condition} AND at > '2000-01-01'")),
+            "t; 1700000000"
+        );
+    }
+    assert!(outcome("SELECT big FROM iot WHERE to_date(at) > NULL").starts_with("big"));
+}
+
+#[test]
+fn functions_that_are_missing_are_not_taken_for_others() {
+    for (call, hint) in [
+        ("filter(tags, x -> x > 'a')", "Write array_filter(array, x -> …)."),
+        ("transform(tags, x -> upper(x))", "Write array_transform(array, x -> …)."),
+        ("forall(tags, x -> x > 'a')", "array_any_match"),
+        ("to_json(place)", "structs"),
+    ] {
+        let text = outcome(&format!("SELECT {call} FROM iot"));
+        assert!(
+            text.starts_with("FB-1008") && text.contains("is not supported yet") && text.contains(hint),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_row_that_cannot_be_computed_is_told_with_its_column_or_condition() {
+    for (sql, place) in [
+        ("SELECT timestamp t, big + timestamp AS Total FROM iot", "column `Total`"),
+        ("SELECT timestamp t FROM iot WHERE big + timestamp > 0", "the condition"),
+    ] {
+        let text = outcome(sql);
+        assert!(text.starts_with("FB-4004") && text.contains(&format!("| {place} |")), "{sql}: {text}");
     }
 }
 

@@ -14,7 +14,7 @@ const TRANSACTION: i8 = 1;
 pub(super) const NO_TRANSACTIONS: ResponseError = ResponseError::TransactionalIdAuthorizationFailed;
 
 impl Context {
-    /// Tells whom the error above is for.
+    /// Warns of a transactional producer, which is refused with [`NO_TRANSACTIONS`].
     pub(super) fn warn_of_transactions(&self, transactional_id: &str) {
         if let Some(untold) = self.shared.quiet.may_tell(About::Refusals) {
             let remote = self.peer.remote;

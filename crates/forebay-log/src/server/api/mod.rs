@@ -1,9 +1,10 @@
 //! The requests, one small file per group of them, and the way from a measured request to one under way.
 //!
-//! A request is done **now** if nothing has to be waited for; **later** if it waits for the disk or for other
-//! members of a group, in which case it is begun here and its answer comes in its turn; **parked** if it may wait long
-//! and keeps nothing of its bytes; or **at the head** of the line (Fetch), where it starts when all earlier answers are
-//! out.
+//! A request is done **now** if nothing has to be waited for; **later** if it waits for the disk, in which case it is
+//! begun here and its answer comes in its turn; **queued** if the same holds and its answer is small, so that the
+//! client's next request may begin before it is sent; **parked** if it waits for other members of its group: begun
+//! here as well, but the wait may be long, so it keeps nothing of its bytes; or **at the head** of the line (Fetch),
+//! where it starts when all earlier answers are out; it keeps nothing of its bytes either.
 //!
 //! What must stay true: whatever depends on order (appends of a partition, requests of a group's member) has taken
 //! its place when [`begin`] returns.
@@ -66,6 +67,7 @@ pub(super) type Work = Pin<Box<dyn Future<Output = io::Result<Outcome>> + Send>>
 pub(super) enum Started {
     Now(Outcome),
     Later(Work),
+    Queued(Work),
     Parked(Work),
     AtHead(Work),
 }
@@ -97,8 +99,8 @@ pub(super) async fn begin(cx: &Context, key: ApiKey, call: Call, body: Bytes) ->
         ApiKey::ApiVersions => call.now(&versions::supported()),
         ApiKey::Metadata => call.later(metadata::handle(owned, request.decode()?)),
         ApiKey::Produce => produce::begin(cx, call, request.decode()?).await,
-        ApiKey::Fetch => Ok(Started::AtHead(Box::pin(fetch::serve(owned, call, request.decode()?)))),
-        ApiKey::ListOffsets => list_offsets::begin(cx, call, request.decode()?),
+        ApiKey::Fetch => fetch::begin(cx, call, request.decode()?),
+        ApiKey::ListOffsets => list_offsets::begin(cx, call, request.decode()?).await,
         ApiKey::InitProducerId => call.later(producers::init(owned, request.decode()?)),
         ApiKey::FindCoordinator => call.now(&coordinator::find(cx, &request.decode()?)),
         ApiKey::JoinGroup => groups::join(cx, call, request.decode()?),

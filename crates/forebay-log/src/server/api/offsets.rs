@@ -88,10 +88,12 @@ fn committed(request: &OffsetCommitRequest, code: &dyn Fn(&TopicName, i32) -> i1
     OffsetCommitResponse::default().with_topics(topics.collect())
 }
 
-/// 0 once the write is durable. A failure is worded so that consumers commit again.
+/// 0 once the write is durable. A failure is worded so that consumers commit again, but for what would fail again.
 pub(super) async fn outcome(durable: Durable) -> i16 {
     match durable.await.unwrap_or(Err(LogError::Closed)) {
         Ok(()) => 0,
+        Err(LogError::BatchTooLarge { .. }) => ResponseError::InvalidCommitOffsetSize.code(),
+        Err(LogError::LimitReached { .. }) => ResponseError::PolicyViolation.code(),
         Err(_) => ResponseError::CoordinatorNotAvailable.code(),
     }
 }
@@ -165,4 +167,22 @@ pub(super) fn delete(cx: &Context, call: Call, request: OffsetDeleteRequest) -> 
 
 fn key(topic: &TopicName, partition: i32) -> OffsetKey {
     OffsetKey { topic: topic.as_str().into(), partition }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn consumers_do_not_repeat_what_fails_for_ever() {
+        let too_large = LogError::BatchTooLarge { size: 2, limit: 1 };
+        let full = LogError::LimitReached { what: "bytes", limit: 1, option: "max_group_bytes" };
+        for (result, code) in
+            [(Ok(()), 0), (Err(too_large), 28), (Err(full), 44), (Err(LogError::Closed), 15)]
+        {
+            let (done, durable) = tokio::sync::oneshot::channel();
+            done.send(result).unwrap();
+            assert_eq!(outcome(durable).await, code);
+        }
+    }
 }

@@ -3,6 +3,9 @@
 //! All partitions of a request are queued before the next request of the connection is looked at, and are then
 //! waited for together. With acks=0 nobody is told anything: an error closes the connection, which is how a
 //! producer learns that it should look up its topics again.
+//!
+//! What a client does not take of its answers is memory that nobody counts, so they are small: behind a Produce to more
+//! partitions than fit [`SMALL_ANSWER`] the next request waits until it is answered, as it does behind other requests.
 
 use super::coordinator::NO_TRANSACTIONS;
 use super::errors::response_error;
@@ -15,11 +18,19 @@ use kafka_protocol::ResponseError;
 use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use kafka_protocol::messages::{ProduceRequest, ProduceResponse, TopicName};
 
+/// Bytes of an answer up to which the client's next request need not wait for it: a hundred partitions and more. So
+/// many of them as may be under way are a few hundred KiB.
+const SMALL_ANSWER: usize = 4 << 10;
+
+/// Bytes of one partition's part of an answer.
+const PARTITION_ANSWER: usize = 30;
+
 type Queued = Vec<(TopicName, Vec<(i32, Result<Pending, ResponseError>)>)>;
 
 /// Queues all batches of one Produce; its answer comes when they are durable.
 pub(super) async fn begin(cx: &Context, call: Call, request: ProduceRequest) -> Result<Started, Ended> {
     let acks = request.acks;
+    let is_small = answer_bytes(&request) <= SMALL_ANSWER;
     let refusal = match (&request.transactional_id, acks) {
         (Some(_), _) => Some(NO_TRANSACTIONS),
         (None, -1..=1) => None,
@@ -53,7 +64,14 @@ pub(super) async fn begin(cx: &Context, call: Call, request: ProduceRequest) -> 
         }
         return Ok(Started::Now(Outcome::Silence));
     }
-    call.later(finish(cx.clone(), queued))
+    let answer = finish(cx.clone(), queued);
+    let work = Box::pin(async move { call.answer(&answer.await) });
+    Ok(if is_small { Started::Queued(work) } else { Started::Later(work) })
+}
+
+fn answer_bytes(request: &ProduceRequest) -> usize {
+    let topics = request.topic_data.iter();
+    topics.map(|topic| topic.name.len() + PARTITION_ANSWER * topic.partition_data.len().max(1)).sum()
 }
 
 /// Everything is queued already, so waiting for one after the other is waiting for all at once.

@@ -30,14 +30,14 @@ const MEMBER_BYTES: usize = 512;
 impl Join {
     /// Bytes that a member made of it will take.
     pub(super) fn bytes(&self) -> usize {
-        let instance = self.instance.as_ref().map_or(0, |name| name.len());
-        let texts = self.member_id.len() + instance + self.client_id.len();
-        MEMBER_BYTES + texts + spoken(&self.protocols)
+        weight(&self.member_id, self.instance.as_deref(), &self.client_id, &self.protocols)
     }
 }
 
-fn spoken(protocols: &[(Name, Bytes)]) -> usize {
-    protocols.iter().map(|(name, metadata)| name.len() + metadata.len()).sum()
+/// What a member takes before it is given anything.
+fn weight(id: &str, instance: Option<&str>, client_id: &str, protocols: &[(Name, Bytes)]) -> usize {
+    let spoken: usize = protocols.iter().map(|(name, metadata)| name.len() + metadata.len()).sum();
+    MEMBER_BYTES + id.len() + instance.map_or(0, str::len) + client_id.len() + spoken
 }
 
 /// One member, as the group remembers it.
@@ -98,6 +98,11 @@ impl Member {
         self.joining.is_some() || self.syncing.is_some()
     }
 
+    /// True if this join comes from it: by its id, or by the identity that outlives its process.
+    pub(super) fn is_of(&self, join: &Join) -> bool {
+        self.id == join.member_id || (join.instance.is_some() && self.instance == join.instance)
+    }
+
     /// Its metadata for one protocol; empty if it does not speak it.
     pub(crate) fn metadata(&self, protocol: &str) -> Bytes {
         let spoken = self.protocols.iter().find(|(name, _)| name.as_ref() == protocol);
@@ -106,9 +111,7 @@ impl Member {
 
     /// Bytes that it takes, with what it brought and was given.
     pub(super) fn bytes(&self) -> usize {
-        let instance = self.instance.as_ref().map_or(0, |name| name.len());
-        let texts = self.id.len() + instance + self.client_id.len();
-        MEMBER_BYTES + texts + spoken(&self.protocols) + self.assignment.len()
+        weight(&self.id, self.instance.as_deref(), &self.client_id, &self.protocols) + self.assignment.len()
     }
 
     fn speaks(&self, protocol: &str) -> bool {

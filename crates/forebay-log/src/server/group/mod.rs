@@ -11,7 +11,7 @@
 //! Members live in memory: after a restart they are told that nobody knows them and join anew, within one
 //! heartbeat. Committed offsets live in the log's group store and are durable before they are acknowledged.
 //!
-//! What must stay true: the lock on the groups is held for the length of a few comparisons, never across a wait;
+//! What must stay true: the lock on the groups is held while members are looked at and counted, never across a wait;
 //! the checks of a commit and its place in the queue of writes are taken under one lock, so that commits of one
 //! group become durable in the order in which they were allowed.
 
@@ -197,14 +197,14 @@ impl Coordinator {
         let (answer, waits) = oneshot::channel();
         let mut groups = self.groups.lock();
         let brought = assignments.iter().map(|(_, assignment)| assignment.len()).sum();
-        if !groups.has_memory_for(brought, self.max_memory) {
-            let _ = answer.send(Reply::Sync(Err(ResponseError::GroupMaxSizeReached)));
+        // Who is no member hears that first: it is to join again, not to give up.
+        if let Err(error) = groups.may_sync(group, from, brought, self.max_memory) {
+            let _ = answer.send(Reply::Sync(Err(error)));
             return waits;
         }
         let ticket = groups.ticket(answer);
-        match groups.by_id.get_mut(group) {
-            Some(found) => found.sync(from, assignments, ticket, self.now()),
-            None => groups.answer(vec![(ticket, Reply::Sync(Err(ResponseError::UnknownMemberId)))]),
+        if let Some(found) = groups.by_id.get_mut(group) {
+            found.sync(from, assignments, ticket, self.now());
         }
         self.settle(&mut groups, group);
         waits
@@ -293,11 +293,23 @@ impl Groups {
         is_known || self.by_id.len().max(self.committed.len()) < max_groups
     }
 
-    /// Bytes by which a join makes a group larger: none for a member that comes back as it was.
+    /// Bytes by which a join makes a group larger: none for a member that comes back as it was, nor for the new process
+    /// of a static one.
     fn growth(&self, group: &str, join: &Join) -> usize {
         let members = self.by_id.get(group).map_or(&[][..], |found| found.members());
-        let member = members.iter().find(|member| member.id == join.member_id);
+        let member = members.iter().find(|member| member.is_of(join));
         join.bytes().saturating_sub(member.map_or(0, member::Member::bytes))
+    }
+
+    fn may_sync(
+        &self,
+        group: &str,
+        from: &Identity,
+        brought: usize,
+        most: usize,
+    ) -> Result<(), ResponseError> {
+        self.by_id.get(group).ok_or(ResponseError::UnknownMemberId)?.identify(from)?;
+        if self.has_memory_for(brought, most) { Ok(()) } else { Err(ResponseError::GroupMaxSizeReached) }
     }
 
     /// Counted anew each time: members join seldom, and a sum that is kept can go wrong.

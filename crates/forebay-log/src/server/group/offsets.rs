@@ -78,17 +78,19 @@ impl OffsetWriter {
             if received == 0 {
                 return;
             }
-            let mut result = self.write(&writes).await;
+            let gathered = std::mem::take(&mut writes);
+            let result = self.write(&gathered).await;
             let is_too_much =
                 matches!(result, Err(LogError::BatchTooLarge { .. } | LogError::LimitReached { .. }));
-            if writes.len() > 1 && is_too_much {
-                // One that is too large must not fail those that came with it.
-                for write in std::mem::take(&mut writes) {
-                    result = self.write(std::slice::from_ref(&write)).await;
-                    settle(vec![write], &result, quiet, &show);
-                }
+            if gathered.len() == 1 || !is_too_much {
+                settle(gathered, &result, quiet, &show);
+                continue;
             }
-            settle(std::mem::take(&mut writes), &result, quiet, &show);
+            // One that is too large must not fail those that came with it.
+            for write in gathered {
+                let result = self.write(std::slice::from_ref(&write)).await;
+                settle(vec![write], &result, quiet, &show);
+            }
         }
     }
 

@@ -103,9 +103,7 @@ impl Group {
 
     fn admit(&mut self, join: Join, fresh_id: Name, ticket: Ticket, now: Millis) -> Result<(), Refused> {
         let refuse = |error, member_id: &Name| Err(Refused { error, member_id: member_id.clone() });
-        let same_instance = |member: &Member| join.instance.is_some() && member.instance == join.instance;
-        let known =
-            self.members.iter().position(|member| member.id == join.member_id || same_instance(member));
+        let known = self.members.iter().position(|member| member.is_of(&join));
         let others =
             self.members.iter().enumerate().filter(|(at, _)| Some(*at) != known).map(|(_, other)| other);
         let same_type =
@@ -303,7 +301,8 @@ impl Group {
         }
     }
 
-    fn identify(&self, from: &Identity) -> Result<usize, ResponseError> {
+    /// Where the member of that identity is, if it is one of the current generation.
+    pub(super) fn identify(&self, from: &Identity) -> Result<usize, ResponseError> {
         if let Some(instance) = &from.instance {
             let holder = self.members.iter().find(|member| member.instance.as_ref() == Some(instance));
             if holder.ok_or(ResponseError::UnknownMemberId)?.id != from.member_id {

@@ -91,6 +91,57 @@ async fn half_sent_requests_keep_nobody_from_producing() {
 }
 
 #[tokio::test]
+async fn who_announces_much_and_sends_it_slowly_does_not_stand_before_an_ordinary_request() {
+    let options = ServerOptions {
+        max_request_memory: 24 << 20,
+        max_request_bytes: 16 << 20,
+        crowded_timeout: Duration::from_millis(200),
+        ..Default::default()
+    };
+    let served = Served::start_with(options).await;
+    let mut client = served.client().await;
+    client.create("plant", 1).await;
+    let tricklers: Vec<_> = (0..25)
+        .map(|_| {
+            let addr = served.addr;
+            tokio::spawn(async move {
+                let mut stream = TcpStream::connect(addr).await.unwrap();
+                stream.write_i32(16 << 20).await.unwrap();
+                let mut sent = stream.write_all(&vec![0; 300_000]).await;
+                // 100 KB/s: more than is asked of everybody.
+                while sent.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    sent = stream.write_all(&[0; 5_000]).await;
+                }
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    for _ in 0..3 {
+        soon(client.ask(&produce("plant", -1, vec![(0, large(900_000))]))).await;
+    }
+    tricklers.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test]
+async fn a_request_that_does_not_arrive_makes_room() {
+    let options = ServerOptions {
+        max_connections: 3,
+        crowded_timeout: Duration::from_millis(200),
+        ..Default::default()
+    };
+    let served = Served::start_with(options).await;
+    let mut half = Vec::new();
+    for _ in 0..3 {
+        let mut stops = served.client().await;
+        stops.stream.write_all(b"\0\0\0\x20\0").await.unwrap();
+        half.push(stops);
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(soon(served.client().await.ask(&ApiVersionsRequest::default())).await.error_code, 0);
+}
+
+#[tokio::test]
 async fn a_member_that_waits_for_its_group_holds_no_request_memory() {
     let options = ServerOptions {
         max_request_memory: 128 << 10,
@@ -105,6 +156,44 @@ async fn a_member_that_waits_for_its_group_holds_no_request_memory() {
     member.send(5, &join(&id, &[0; 60_000])).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     soon(client.ask(&produce("plant", -1, vec![(0, large(30_000))]))).await;
+}
+
+#[tokio::test]
+async fn behind_an_answer_that_is_not_sent_nothing_is_begun() {
+    let served = Served::start().await;
+    let (mut reader, mut writer) = (served.client().await, served.client().await);
+    writer.create("plant", 1).await;
+    let parked = reader.send(11, &fetch("plant", 0, 60_000)).await;
+    let appended = reader.send(7, &produce("plant", -1, vec![(0, batch(&["b"]))])).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(served.log.offsets("plant", 0).unwrap().latest, 0, "it was read behind the Fetch");
+    soon(writer.ask(&produce("plant", -1, vec![(0, batch(&["a"]))]))).await;
+    soon(reader.receive::<FetchRequest>(11, parked)).await;
+    let answer = soon(reader.receive::<ProduceRequest>(7, appended)).await;
+    assert_eq!(answer.responses[0].partition_responses[0].base_offset, 1);
+}
+
+#[tokio::test]
+async fn appends_share_an_fsync_unless_their_answers_are_large() {
+    let dir = tempfile::tempdir().unwrap();
+    let flush_interval = Duration::from_millis(300);
+    let log = LogOptions { flush_interval, ..LogOptions::new(dir.path()) };
+    let served = Served::start_at(dir, log, ServerOptions::default()).await;
+    let mut client = served.client().await;
+    client.create("plant", 1).await;
+    for (partitions, requests, shared) in [(1, 10, true), (200, 2, false)] {
+        let began = Instant::now();
+        let batches: Vec<_> = (0..partitions).map(|index| (index, batch(&["a"]))).collect();
+        let mut ids = Vec::new();
+        for _ in 0..requests {
+            ids.push(client.send(7, &produce("plant", -1, batches.clone())).await);
+        }
+        for id in ids {
+            client.receive::<ProduceRequest>(7, id).await;
+        }
+        let one_by_one = flush_interval * requests;
+        assert_eq!(began.elapsed() < one_by_one, shared, "{partitions} partitions");
+    }
 }
 
 #[tokio::test]
@@ -185,7 +274,9 @@ async fn a_flood_of_bad_connections_is_one_warning_and_a_sum() {
     let time = Arc::new(AtomicI64::new(1_000_000));
     let read = time.clone();
     let clock = Clock::new(move || read.load(Ordering::SeqCst));
-    let served = Served::start_at(tempfile::tempdir().unwrap(), clock, ServerOptions::default()).await;
+    let dir = tempfile::tempdir().unwrap();
+    let log = LogOptions { clock, ..LogOptions::new(dir.path()) };
+    let served = Served::start_at(dir, log, ServerOptions::default()).await;
     for minute in 0..2 {
         time.fetch_add(60_000 * minute, Ordering::SeqCst);
         for _ in 0..20 {
@@ -227,6 +318,23 @@ async fn an_answer_is_not_made_larger_by_repetition() {
 }
 
 #[tokio::test]
+async fn a_fetch_names_each_partition_once_and_no_more_than_there_may_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = LogOptions { max_partitions: 5, ..LogOptions::new(dir.path()) };
+    let served = Served::start_at(dir, log, ServerOptions::default()).await;
+    let mut client = served.client().await;
+    client.create("plant", 1).await;
+    let mut many = fetch("plant", 0, 0);
+    many.topics[0].partitions = vec![FetchPartition::default(); 1000];
+    let answer = client.ask(&many).await;
+    assert_eq!((answer.responses.len(), answer.responses[0].partitions.len()), (1, 1));
+    let partitions = (0..6).map(|index| FetchPartition::default().with_partition(index));
+    many.topics[0].partitions = partitions.collect();
+    client.send(11, &many).await;
+    assert!(soon(client.receive_raw()).await.is_none());
+}
+
+#[tokio::test]
 async fn members_cannot_fill_the_memory() {
     let options = ServerOptions { max_group_memory: 100_000, ..Default::default() };
     let served = Served::start_with(options).await;
@@ -246,6 +354,8 @@ async fn members_cannot_fill_the_memory() {
     let sync =
         |bytes| sync.clone().with_assignments(vec![given.clone().with_assignment(vec![0; bytes].into())]);
     assert_eq!(client.ask(&sync(60_000)).await.error_code, 81);
+    let stranger = sync(60_000).with_member_id(name("nobody"));
+    assert_eq!(client.ask(&stranger).await.error_code, 25, "to join again comes before to give up");
     assert_eq!(client.ask(&sync(100)).await.error_code, 0);
     assert_eq!(client.ask(&join(&id, &[0; 160_000])).await.error_code, 81);
 }

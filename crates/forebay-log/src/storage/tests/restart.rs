@@ -68,6 +68,31 @@ async fn sound_batches_behind_damage_are_kept_aside() {
 }
 
 #[tokio::test]
+async fn whatever_is_damaged_of_a_batch_those_behind_it_are_kept_aside() {
+    let fixture = Fixture::new();
+    let log = fixture.with_topic();
+    for value in ["a", "b", "c", "d"] {
+        append(&log, batch(1, &[value])).await.unwrap();
+    }
+    drop(log);
+    let segment = fixture.partition().join("00000000000000000000.log");
+    let sound = std::fs::read(&segment).unwrap();
+    let second = sound.len() / 4;
+    // Base offset, length, magic, crc, and a record; the length in each of its bytes.
+    for byte in [7, 8, 9, 10, 11, 16, 17, 65] {
+        for bit in [0x40, 0x01] {
+            let mut bytes = sound.clone();
+            bytes[second + byte] ^= bit;
+            std::fs::write(&segment, &bytes).unwrap();
+            assert_eq!(values(&fixture.open()), ["a"], "byte {byte}");
+            let kept = segment.with_extension(format!("cut-{second}"));
+            assert!(std::fs::read(&kept).unwrap() == bytes[second..], "byte {byte}");
+            std::fs::remove_file(kept).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
 async fn offsets_and_producers_survive_any_way_of_ending() {
     for close in [true, false] {
         for lost in [None, Some("producers"), Some(".index")] {

@@ -197,3 +197,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_text_of_another_format_is_told_with_the_format_that_was_expected() {
+    for (options, expected) in [
+        (&[("dateFormat", "dd.MM.yyyy")][..], "expected DATE as `dd.MM.yyyy`, found text of another format"),
+        (&[], "expected DATE, found text of another format"),
+    ] {
+        let format = format("d DATE", BadRecordMode::Quarantine, options);
+        let decoded = decode(&format, &[br#"{"d":"2024/02/29"}"#]);
+        assert_eq!(decoded.bad[0].why, expected);
+    }
+}

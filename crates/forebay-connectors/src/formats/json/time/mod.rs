@@ -35,6 +35,16 @@ pub(super) struct Times {
 }
 
 impl Times {
+    /// The pattern by which a type's texts are read, as it was given.
+    pub(super) fn format_of(&self, kind: &str) -> Option<&str> {
+        let pattern = match kind {
+            "DATE" => &self.date,
+            "TIMESTAMP_NTZ" => &self.timestamp_ntz,
+            _ => &self.timestamp,
+        };
+        pattern.as_ref().map(Pattern::text)
+    }
+
     /// Microseconds since 1970 UTC, or, without zone, of the local time as if it were UTC.
     pub(super) fn timestamp(&self, text: &[u8], zoned: bool) -> Result<i64, TimeFault> {
         match if zoned { &self.timestamp } else { &self.timestamp_ntz } {

@@ -35,7 +35,11 @@ const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Frid
 
 /// A pattern that was understood.
 #[derive(Debug)]
-pub(in super::super) struct Pattern(Vec<Part>);
+pub(in super::super) struct Pattern {
+    /// As it was given.
+    text: String,
+    parts: Vec<Part>,
+}
 
 #[derive(Debug)]
 enum Part {
@@ -70,6 +74,11 @@ enum Part {
 }
 
 impl Pattern {
+    /// The pattern as it was given.
+    pub(in super::super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Understands a pattern. `option` is its option's name, for the error.
     pub(in super::super) fn new(option: &str, text: &str) -> Result<Self> {
         let bad = |what: String| {
@@ -122,14 +131,14 @@ impl Pattern {
             return Err(bad("a `[` is not closed".to_owned()));
         }
         leave_room(&mut parts);
-        Ok(Self(parts))
+        Ok(Self { text: text.to_owned(), parts })
     }
 
     /// Reads a text, all of it.
     pub(super) fn read(&self, text: &[u8]) -> std::result::Result<Said, TimeFault> {
         let text = std::str::from_utf8(text).map_err(|_| TimeFault::Format)?;
         let mut said = Said::default();
-        match read(&self.0, text, &mut said)? {
+        match read(&self.parts, text, &mut said)? {
             "" => Ok(said),
             _ => Err(TimeFault::Format),
         }

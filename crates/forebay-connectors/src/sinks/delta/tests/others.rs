@@ -89,6 +89,77 @@ async fn a_second_optimiser_that_doubles_rows_is_told_once() {
     write(&mut sink, 15, vec![vec![rows(0..1)]]).await.unwrap().unwrap();
     tidied(&mut sink).await;
     assert_eq!(sink.tidier.told(), [14]);
+    // It took the doubled rows into another file: that they lie elsewhere is not that they are gone.
+    assert!(overlap::check(&sink.table, 14).await.unwrap().is_some());
+    for (restored, is_told) in [(14, true), (13, false)] {
+        let url = url::Url::from_directory_path(lake.root()).unwrap();
+        let table = deltalake_core::open_table(url).await.unwrap();
+        table.restore().with_version_to_restore(restored).await.unwrap();
+        assert_eq!(overlap::check(&sink.table, 14).await.unwrap().is_some(), is_told, "{restored}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_passes_no_version_that_nobody_looked_at() {
+    let lake = Lake::new(&[("autoCompact.minNumFiles", "10"), ("delta.checkpointInterval", "1000")]);
+    let (mut sink, stale) = twelve_small_files(&lake).await;
+    tidied(&mut sink).await;
+    stale.optimize().await.unwrap();
+    // The stream has not come to version 14 yet, and a checkpoint is due.
+    sink.opened().unwrap().upkeep.checkpoint_interval = 1;
+    tidied(&mut sink).await;
+    assert_eq!(sink.table.last_checkpoint(), Some(14));
+    assert_eq!(sink.tidier.told(), [14]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_removed_is_looked_at_also_where_the_table_is_loaded_anew() {
+    let lake = Lake::new(&[("autoCompact.minNumFiles", "10"), ("delta.checkpointInterval", "1000")]);
+    let (mut sink, stale) = twelve_small_files(&lake).await;
+    tidied(&mut sink).await;
+    stale.optimize().await.unwrap();
+    let url = url::Url::from_directory_path(lake.root()).unwrap();
+    let table = deltalake_core::open_table(url).await.unwrap();
+    deltalake_core::checkpoints::create_checkpoint(&table, None).await.unwrap();
+    // The newest version that the sink knows seems to be another one now.
+    let known = std::fs::File::options().write(true).open(sink.table.version_file(12)).unwrap();
+    known.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    write(&mut sink, 12, vec![vec![rows(0..1)]]).await.unwrap().unwrap();
+    tidied(&mut sink).await;
+    assert_eq!(sink.tidier.told(), [14]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_could_not_be_looked_at_is_looked_at_again() {
+    let lake = Lake::new(&[("autoCompact.minNumFiles", "10"), ("delta.checkpointInterval", "1000")]);
+    let (mut sink, stale) = twelve_small_files(&lake).await;
+    tidied(&mut sink).await;
+    stale.optimize().await.unwrap();
+    let (there, away) = (sink.table.version_file(5), lake.root().join("away"));
+    std::fs::rename(&there, &away).unwrap();
+    write(&mut sink, 12, vec![vec![rows(0..1)]]).await.unwrap().unwrap();
+    tidied(&mut sink).await;
+    assert_eq!(sink.tidier.told(), [0; 0]);
+    std::fs::rename(&away, &there).unwrap();
+    tidied(&mut sink).await;
+    assert_eq!(sink.tidier.told(), [0; 0], "not at once");
+    lake.clock.advance(60_000);
+    tidied(&mut sink).await;
+    assert_eq!(sink.tidier.told(), [14]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_log_no_longer_tells_is_passed_over() {
+    let lake = Lake::new(&[("autoCompact.minNumFiles", "10"), ("delta.checkpointInterval", "1000")]);
+    let (mut sink, stale) = twelve_small_files(&lake).await;
+    tidied(&mut sink).await;
+    stale.optimize().await.unwrap();
+    let url = url::Url::from_directory_path(lake.root()).unwrap();
+    let table = deltalake_core::open_table(url).await.unwrap();
+    deltalake_core::checkpoints::create_checkpoint(&table, None).await.unwrap();
+    assert!(overlap::check(&sink.table, 14).await.unwrap().is_some());
+    std::fs::remove_file(sink.table.version_file(0)).unwrap();
+    assert!(overlap::check(&sink.table, 14).await.unwrap().is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use super::deaths::run_test;
 use super::*;
 
 const CHILD: &str = "sinks::delta::tests::runs::child";
-/// Epochs of run `n`: one to three.
+/// Runs, of one to three epochs each.
 const RUNS: u64 = 30;
 const OPTIONS: [(&str, &str); 2] = [("delta.checkpointInterval", "4"), ("autoCompact.minNumFiles", "12")];
 

@@ -26,6 +26,9 @@ impl Transport for Expired {
     async fn topics(&self, _: &Topics) -> Result<BTreeMap<Arc<str>, FoundTopic>> {
         Ok(BTreeMap::new())
     }
+    async fn hear(&self, _: &Topics) -> Result<()> {
+        Ok(())
+    }
     fn id_of(&self, _: &str) -> Option<Uuid> {
         None
     }

@@ -117,7 +117,7 @@ fn run(data: &Path, bootstrap: SocketAddr, groups: &[Group], mode: &str) -> Outp
         writeln!(
             queries,
             "  q{number}:\n    sql: SELECT _kafka.offset AS forebay_offset, {columns} FROM s{number}\n    format: delta\n    \
-             options: {{ path: {mode}/{topic} }}\n    trigger: availableNow",
+             options: {{ path: tables/{mode}/{topic} }}\n    trigger: availableNow",
         )
         .unwrap();
     }
@@ -128,7 +128,7 @@ fn run(data: &Path, bootstrap: SocketAddr, groups: &[Group], mode: &str) -> Outp
 
 /// Rows by offset.
 fn rows(data: &Path, mode: &str, topic: &str) -> BTreeMap<usize, Value> {
-    let rows = table_rows(data, &data.join(mode).join(topic));
+    let rows = table_rows(data, &data.join("tables").join(mode).join(topic));
     let count = rows.len();
     let by_offset: BTreeMap<usize, Value> =
         rows.into_iter().map(|row| (row["forebay_offset"].as_u64().unwrap() as usize, row)).collect();

@@ -207,6 +207,25 @@ async fn what_was_produced_is_fetched() {
 }
 
 #[tokio::test]
+async fn one_partition_fills_no_answer_unless_it_is_waited_for() {
+    let served = Served::start().await;
+    let mut client = served.client().await;
+    client.create("plant", 1).await;
+    for _ in 0..3 {
+        client.ask(&produce("plant", -1, vec![(0, batch(&[&"x".repeat(700_000)]))])).await;
+    }
+    let mut greedy = fetch("plant", 0, 5_000).with_max_bytes(50 << 20);
+    greedy.topics[0].partitions[0].partition_max_bytes = 50 << 20;
+    for (min_bytes, batches) in [(1, 1), (2_000_000, 2)] {
+        greedy.min_bytes = min_bytes;
+        let fetched = client.ask(&greedy).await;
+        let records = fetched.responses[0].partitions[0].records.as_ref().unwrap();
+        assert_eq!(records.len() / 700_000, batches, "{min_bytes}: {}", records.len());
+    }
+    served.stop().await;
+}
+
+#[tokio::test]
 async fn acks_zero_has_no_answer_and_an_error_closes() {
     let served = Served::start().await;
     let mut client = served.client().await;

@@ -26,6 +26,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// Most of one partition in an answer, unless the client waits for more at once: what clients ask for by default. Much
+/// larger pieces bring no more records a second, and each would be memory that the allocator gives back late.
+const MOST_OF_A_PARTITION: usize = 1 << 20;
+
 /// What to read, in the order asked: topics and their partitions, each of them once.
 type Plan = Arc<Vec<(String, Vec<Wanted>)>>;
 /// What was found, in the order of the plan.
@@ -83,6 +87,7 @@ pub(super) fn begin(cx: &Context, call: Call, request: FetchRequest) -> Result<S
 /// again is left out.
 fn plan(request: &FetchRequest, most: usize) -> Option<Plan> {
     let mut seen = HashSet::new();
+    let most_of_one = MOST_OF_A_PARTITION.max(usize::try_from(request.min_bytes).unwrap_or(0));
     let mut topics = Vec::with_capacity(request.topics.len().min(most));
     for topic in &request.topics {
         let new = topic.partitions.iter().filter(|one| seen.insert((&topic.topic, one.partition)));
@@ -90,7 +95,7 @@ fn plan(request: &FetchRequest, most: usize) -> Option<Plan> {
             .map(|one| Wanted {
                 partition: one.partition,
                 offset: one.fetch_offset,
-                max_bytes: usize::try_from(one.partition_max_bytes).unwrap_or(0),
+                max_bytes: usize::try_from(one.partition_max_bytes).unwrap_or(0).min(most_of_one),
             })
             .collect();
         if !wanted.is_empty() {

@@ -96,15 +96,32 @@ mod tests {
         let topic = topic.with_partitions(partitions.map(|one| one.with_timestamp(0)).collect());
         let request = ListOffsetsRequest::default().with_topics(vec![topic]);
 
-        let _others = cx.shared.slow.acquire_many(SLOW_AT_ONCE as u32 - 1).await.unwrap();
+        let mut others = cx.shared.slow.acquire_many(SLOW_AT_ONCE as u32).await.unwrap();
+        let (begins, has_begun) = tokio::sync::oneshot::channel();
+        let (let_go, held) = std::sync::mpsc::channel::<()>();
+        let change = cx.off_thread(move || {
+            let _ = begins.send(());
+            let _ = held.recv();
+        });
         let search = look_up(cx.clone(), request);
-        tokio::pin!(search);
+        tokio::pin!(search, change);
+        // Both stand in the line, in this order, before there is a turn for one of them.
+        tokio::select! {
+            biased;
+            _ = &mut search => panic!("there was no turn"),
+            _ = &mut change => panic!("there was no turn"),
+            () = std::future::ready(()) => {}
+        }
+        drop(others.split(1));
         tokio::select! {
             biased;
             _ = &mut search => panic!("it kept its turn to the end"),
-            change = cx.off_thread(|| ()) => change.unwrap(),
+            _ = &mut change => panic!("nobody let it go"),
+            begun = has_begun => begun.unwrap(),
         }
-        let answer = search.await;
+        let_go.send(()).unwrap();
+        let (answer, change) = tokio::join!(search, change);
+        change.unwrap();
         assert_eq!(answer.topics[0].partitions.len(), 3);
         assert!(answer.topics[0].partitions.iter().all(|one| (one.error_code, one.offset) == (0, -1)));
     }

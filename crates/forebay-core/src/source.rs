@@ -79,6 +79,17 @@ pub struct Available {
     pub moved: Positions,
 }
 
+impl Available {
+    /// What there is to read from these positions on, partition by partition; where there is nothing, no range.
+    pub fn ranges(&self, from: &Positions) -> Vec<PositionRange> {
+        let range = |(partition, from): (&Partition, &Position)| {
+            let to = *self.ends.get(partition)?;
+            Some(PositionRange { partition: partition.clone(), from: *from, to })
+        };
+        from.iter().filter_map(range).filter(|range| !range.is_empty()).collect()
+    }
+}
+
 /// Which of an envelope's columns a query wants; value, offsets and timestamps always come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {

@@ -13,7 +13,7 @@ use forebay_core::error::codes;
 use forebay_core::format::Format;
 use forebay_core::options::Options;
 use forebay_core::source::{Source, Wanted, envelope_schema};
-use forebay_core::{Error, PositionRange, Result};
+use forebay_core::{Error, Result};
 use forebay_engine::adhoc::{TableProvider, TableResolver, lanes};
 use forebay_engine::plan::{KAFKA_COLUMN, envelope_field};
 use futures::StreamExt;
@@ -129,15 +129,7 @@ impl Tables {
             }
             _ => {}
         }
-        let ranges: Vec<PositionRange> = available
-            .new
-            .iter()
-            .filter_map(|(partition, from)| {
-                let to = *available.ends.get(partition)?;
-                Some(PositionRange { partition: partition.clone(), from: *from, to })
-                    .filter(|range| !range.is_empty())
-            })
-            .collect();
+        let ranges = available.ranges(&available.new);
         let schema = decoder.as_ref().map_or_else(envelope_schema, |format| with_kafka(&format.schema()));
         let has_kafka = decoder.as_ref().is_some_and(|format| format.schema() != schema);
         let parallel = std::thread::available_parallelism().map_or(2, usize::from);

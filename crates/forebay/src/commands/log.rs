@@ -7,7 +7,7 @@ use anyhow::bail;
 use forebay_connectors::kafka::{At, Topics};
 use forebay_connectors::sources;
 use forebay_core::source::{Envelope, Source, Wanted};
-use forebay_core::{Partition, PositionRange, Positions};
+use forebay_core::{Partition, Positions};
 use forebay_storage::Door;
 use futures::StreamExt;
 use serde_json::json;
@@ -115,15 +115,9 @@ async fn read_on(
     format: OutputFormat,
 ) -> anyhow::Result<()> {
     let available = source.available(positions).await?;
-    positions.extend(available.new.into_iter().chain(available.moved));
-    let ranges: Vec<PositionRange> = positions
-        .iter()
-        .filter_map(|(partition, from)| {
-            let to = *available.ends.get(partition)?;
-            Some(PositionRange { partition: partition.clone(), from: *from, to })
-                .filter(|range| !range.is_empty())
-        })
-        .collect();
+    positions
+        .extend(available.new.iter().chain(&available.moved).map(|(partition, at)| (partition.clone(), *at)));
+    let ranges = available.ranges(positions);
     if ranges.is_empty() {
         source.wait(positions).await?;
         return Ok(());

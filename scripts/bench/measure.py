@@ -32,6 +32,14 @@ def stat(pid):
     return None if fields[0] in "ZX" else (int(fields[3]), int(fields[11]) / TICK, int(fields[12]) / TICK)
 
 
+def cpu_of(pid):
+    """CPU seconds that a running process has used so far."""
+    seen = stat(pid)
+    if seen is None:
+        raise Failed(f"process {pid} is gone")
+    return seen[1] + seen[2]
+
+
 def members(session):
     found = set()
     for name in os.listdir("/proc"):

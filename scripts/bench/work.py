@@ -244,6 +244,18 @@ class Bench:
             time.sleep(0.05)
         return process, address
 
+    def kafka_pid(self):
+        """The process of the broker that run.sh started."""
+        for path in glob.glob("/proc/[0-9]*/cmdline"):
+            try:
+                with open(path, "rb") as file:
+                    words = file.read().split(b"\0")
+            except OSError:
+                continue
+            if b"kafka.Kafka" in words and f"{self.dir}/kafka/server.properties".encode() in words:
+                return int(path.split("/")[2])
+        raise measure.Failed("the broker's process is not found")
+
     def lines(self, topic, count):
         """The first events of a topic as lines of a file."""
         path = f"{self.dir}/lines"

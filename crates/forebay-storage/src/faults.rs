@@ -1,8 +1,8 @@
 //! Test builds only: what was not fsynced, how to take it back, where to die, and which call is to fail.
 //!
 //! The memory is global, because one process has one page cache. Environment:
-//! `FOREBAY_KILL_AT=name[:hit]`, `FOREBAY_KILL_MODE=lose`, `FOREBAY_FAULT=enospc|eio:PATH-PART[:nth]` (fails the
-//! nth and all later writes, or fsyncs, whose path holds PATH-PART; `FOREBAY_FAULT_UNTIL=FILE` lifts it when FILE
+//! `FOREBAY_KILL_AT=name[:hit]`, `FOREBAY_KILL_MODE=lose|stop` (`stop`: does not die, but waits for SIGCONT),
+//! `FOREBAY_FAULT=enospc|eio:PATH-PART[:nth]` (fails the nth and all later writes, or fsyncs, whose path holds PATH-PART; `FOREBAY_FAULT_UNTIL=FILE` lifts it when FILE
 //! exists), `FOREBAY_SKIP_SYNC=PATH-PART` (fsyncs of such paths do nothing: the mutation by which the crash tests
 //! show that they would notice a missing fsync; `PATH-END$` means paths that end so).
 #![allow(clippy::disallowed_methods, reason = "taking back what was not synced goes around the door")]
@@ -154,8 +154,14 @@ pub(crate) fn kill_point(name: &'static str) {
     if chosen != name || HITS.fetch_add(1, Ordering::SeqCst) + 1 != *nth {
         return;
     }
-    if std::env::var("FOREBAY_KILL_MODE").as_deref() == Ok("lose") {
-        lose(&mut memory());
+    match std::env::var("FOREBAY_KILL_MODE").as_deref() {
+        Ok("stop") => {
+            let id = std::process::id().to_string();
+            let _ = std::process::Command::new("kill").args(["-s", "STOP", &id]).status();
+            return;
+        }
+        Ok("lose") => lose(&mut memory()),
+        _ => {}
     }
     std::process::abort();
 }

@@ -4,6 +4,7 @@
 //! epoch, its outcome is durable before the sink gets it. So rows, quarantine and ledger always come from the same
 //! attempt, even if schema or SQL changed between two of them.
 
+use std::ops::ControlFlow::Break;
 use std::sync::Arc;
 
 use forebay_core::checkpoint::{Outcome, Plan, unknown_outcome};
@@ -28,13 +29,9 @@ impl Runner {
     ) -> Result<Option<(Ledger, Written)>> {
         let mut backoff = Backoff::default();
         loop {
-            match self.attempt(plan, id, &mut outcome).await {
-                Ok(done) => {
-                    self.works(&mut backoff);
-                    return Ok(Some(done));
-                }
-                Err(error) if self.try_again(&mut backoff, error.clone()).await? => {}
-                Err(_) => return Ok(None),
+            let tried = self.attempt(plan, id, &mut outcome).await;
+            if let Break(end) = self.settle(&mut backoff, tried).await? {
+                return Ok(end);
             }
         }
     }

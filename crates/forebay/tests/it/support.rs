@@ -127,6 +127,12 @@ impl Process {
         assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
     }
 
+    /// Whether it stands still at a point that the test chose (`FOREBAY_KILL_MODE=stop`).
+    pub fn is_stopped(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        stat.rsplit(')').next().unwrap().trim_start().starts_with('T')
+    }
+
     /// SIGTERM, then the end; what it printed and whether it ended well.
     pub fn stop(mut self) -> (bool, String) {
         self.signal("TERM");

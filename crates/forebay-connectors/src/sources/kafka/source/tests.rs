@@ -1,9 +1,10 @@
 //! Promises of the source, on a log whose topics come and go.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use forebay_core::Error;
 use forebay_core::error::codes;
+use forebay_core::{Error, Partition, Position};
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
@@ -11,8 +12,9 @@ use uuid::Uuid;
 use super::super::inbox::{Failure, Fetched};
 use super::super::spec::SPEC;
 use super::super::transport::FoundTopic;
+use super::look::{MISSING_LOOKS, MISSING_PAUSE};
 use super::*;
-use crate::kafka::Topics;
+use crate::kafka::{At, Topics};
 
 /// Each partition holds the offsets 0 to 9.
 const END: i64 = 10;

@@ -1,0 +1,97 @@
+//! What a query tells of itself: its state, where it stands, how much waits, and a progress report after each epoch.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use forebay_core::checkpoint::Plan;
+use forebay_core::progress::{Facts, StreamingQueryProgress};
+use forebay_core::sink::Written;
+use forebay_core::source::Available;
+use forebay_core::{Epoch, Ledger, Positions};
+
+use super::{Runner, Standing};
+use crate::status::{RECENT, State};
+
+/// How long the parts of an epoch took, for its progress report.
+#[derive(Default)]
+pub(super) struct Timings {
+    pub started_ms: i64,
+    pub latest_offset: Duration,
+    pub wal_commit: Duration,
+    pub add_batch: Duration,
+    pub commit_offsets: Duration,
+}
+
+impl Runner {
+    pub(super) fn set_state(&self, state: State) {
+        self.status.send_modify(|status| status.state = state);
+    }
+
+    pub(super) fn publish_standing(&self, standing: &Standing) {
+        let committed = standing.epoch.0.checked_sub(1).map(Epoch);
+        self.status.send_modify(|status| {
+            status.committed = committed;
+            status.ledger = standing.ledger;
+            status.quarantine_bytes = self.quarantine.bytes();
+        });
+    }
+
+    /// Tells how much waits, by the newest ends that the source has heard of.
+    pub(super) fn publish_lag(&mut self) {
+        let heard = self.source.heard(self.lag.positions());
+        self.lag.heard(heard);
+        let records = self.lag.records();
+        self.status.send_modify(|status| status.lag = records);
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "a report gathers what the epoch's steps know")]
+    pub(super) fn report(
+        &self,
+        plan: &Plan,
+        starts: &Positions,
+        standing: &Standing,
+        ledger: &Ledger,
+        written: Written,
+        timings: &Timings,
+        available: Option<&Available>,
+    ) {
+        let ends = &standing.positions;
+        let latest = available.map_or_else(|| ends.clone(), |available| available.ends.clone());
+        let progress = StreamingQueryProgress::from_facts(&Facts {
+            id: self.checkpoint.query_id(),
+            run_id: &self.status.borrow().run_id,
+            name: &self.name,
+            timestamp_ms: timings.started_ms,
+            epoch: plan.epoch,
+            ended_ms: self.clock.now_ms(),
+            previous_ms: self.status.borrow().last_progress().map(|last| last.started_ms()),
+            latest_offset: timings.latest_offset,
+            wal_commit: timings.wal_commit,
+            add_batch: timings.add_batch,
+            commit_offsets: timings.commit_offsets,
+            source: &self.source.description(),
+            starts,
+            ends,
+            latest: &latest,
+            sink: &self.sink.description(),
+            written,
+            ledger,
+            total: &standing.ledger,
+        });
+        tracing::debug!(query = %self.name, progress = %progress.to_json(), "epoch committed");
+        let progress = Arc::new(progress);
+        self.status.send_modify(|status| {
+            status.committed = Some(plan.epoch);
+            status.ledger = standing.ledger;
+            status.run_ledger.add(ledger);
+            status.run_epochs += 1;
+            status.quarantine_bytes = self.quarantine.bytes();
+            status.quarantine_evicted = self.quarantine.evicted();
+            let recent = Arc::make_mut(&mut status.recent);
+            if recent.len() == RECENT {
+                recent.pop_front();
+            }
+            recent.push_back(progress);
+        });
+    }
+}

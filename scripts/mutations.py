@@ -122,6 +122,27 @@ def run(tree, arguments):
     return failed
 
 
+def forget(tree):
+    """Takes our crates out of the build folder: it is shared with the checkout, whose files are older than what was built of mutated ones."""
+    crates = [path.name for path in (tree / "crates").iterdir()]
+    packages = [part for name in crates for part in ("-p", name)]
+    subprocess.run(["cargo", "clean", "--release", "--quiet", *packages], cwd=tree, check=True)
+
+
+def is_noticed(tree, name):
+    file, old, new, arguments = MUTATIONS[name]
+    path, text = tree / file, (ROOT / file).read_text()
+    if text.count(old) != 1:
+        sys.exit(f"{name}: {file} has changed: the text to take out stands there {text.count(old)} times")
+    began = time.monotonic()
+    path.write_text(text.replace(old, new))
+    failed = run(tree, arguments)
+    path.write_text(text)
+    took = f"{time.monotonic() - began:.0f} s"
+    print(f"{name}: {'noticed by ' + ', '.join(failed) if failed else 'NOT NOTICED'} ({took})", flush=True)
+    return bool(failed)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME")
@@ -137,20 +158,10 @@ def main():
     os.environ["CARGO_TARGET_DIR"] = os.path.abspath(target)
     tree = pathlib.Path(target).resolve().parent / "mutated"
     copy(tree)
-    unnoticed = []
-    for name in args.names or MUTATIONS:
-        file, old, new, arguments = MUTATIONS[name]
-        path, text = tree / file, (ROOT / file).read_text()
-        if text.count(old) != 1:
-            sys.exit(f"{name}: {file} has changed: the text to take out stands there {text.count(old)} times")
-        began = time.monotonic()
-        path.write_text(text.replace(old, new))
-        failed = run(tree, arguments)
-        path.write_text(text)
-        took = f"{time.monotonic() - began:.0f} s"
-        print(f"{name}: {'noticed by ' + ', '.join(failed) if failed else 'NOT NOTICED'} ({took})", flush=True)
-        if not failed:
-            unnoticed.append(name)
+    try:
+        unnoticed = [name for name in args.names or MUTATIONS if not is_noticed(tree, name)]
+    finally:
+        forget(tree)
     if unnoticed:
         sys.exit(f"not noticed: {', '.join(unnoticed)}")
     return 0

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use forebay_storage::Door;
 
 use super::LogOptions;
+use super::buffers::Buffers;
 use crate::LogError;
 use crate::quiet::Quiet;
 use crate::records::Scratch;
@@ -17,6 +18,8 @@ pub(super) struct Core {
     pub options: LogOptions,
     pub door: Door,
     pub scratch: Scratch,
+    /// For what readers read.
+    pub buffers: Buffers,
     /// Warnings that clients can cause; a server before the log uses the same.
     pub quiet: Arc<Quiet>,
     /// Why the log writes no more; set once, for good.
@@ -26,7 +29,8 @@ pub(super) struct Core {
 impl Core {
     pub fn new(options: LogOptions, door: Door) -> Self {
         let quiet = Arc::new(Quiet::new(options.clock.clone()));
-        Self { options, door, scratch: Scratch::new(), quiet, failed: OnceLock::new() }
+        let (scratch, buffers) = (Scratch::new(), Buffers::default());
+        Self { options, door, scratch, buffers, quiet, failed: OnceLock::new() }
     }
 
     /// Ends all writing: what is on disk is unknown from here on, since we could not do (a verb) that to `path`.

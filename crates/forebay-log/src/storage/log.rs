@@ -229,7 +229,7 @@ impl Log {
         min_one: bool,
     ) -> Result<Fetched, LogError> {
         let partition = self.open.topics.partition(topic, partition)?;
-        partition.read(offset, max_bytes, min_one, self.open.core.options.index_interval_bytes)
+        partition.read(offset, max_bytes, min_one, &self.open.core)
     }
 
     /// The ends of a partition; no I/O.

@@ -38,6 +38,7 @@
 
 mod admin;
 mod answers;
+mod buffers;
 mod checks;
 mod clock;
 mod commit;

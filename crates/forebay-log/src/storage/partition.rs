@@ -12,6 +12,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
 use super::config::Effective;
+use super::core::Core;
 use super::producers::Producers;
 use super::segment::{ReadError, Segment};
 use super::validate::Sound;
@@ -83,7 +84,7 @@ impl Partition {
         offset: i64,
         max_bytes: usize,
         min_one: bool,
-        interval: u32,
+        core: &Core,
     ) -> Result<Fetched, LogError> {
         let Offsets { earliest, latest } = self.offsets();
         let out_of_range =
@@ -98,7 +99,7 @@ impl Partition {
             return Ok(fetched);
         }
         let Some(segment) = self.segment_of(offset) else { return Err(out_of_range) };
-        match segment.read(offset, max_bytes, min_one, interval) {
+        match segment.read(offset, max_bytes, min_one, core) {
             Ok(batches) => {
                 fetched.batches = batches;
                 Ok(fetched)

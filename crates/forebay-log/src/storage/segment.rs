@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use parking_lot::RwLock;
 
+use super::core::Core;
 use super::index::Index;
 use super::scan::{ScanEnd, read_at, scan};
 use crate::records::{BatchHeader, Batches, HEADER_BYTES, RecordsError, Scratch};
@@ -102,7 +103,7 @@ impl Segment {
         offset: i64,
         max_bytes: usize,
         min_one: bool,
-        interval: u32,
+        core: &Core,
     ) -> Result<Bytes, ReadError> {
         let (from, to) = {
             let index = self.index.read();
@@ -110,8 +111,11 @@ impl Segment {
         };
         let file = File::open(&self.path)?;
         // The block may begin before the batch that is wanted, by less than the interval.
-        let size = (max_bytes as u64).saturating_add(interval.into()).max(HEADER_BYTES as u64).min(to - from);
-        let bytes = read_at(&file, from, size)?;
+        let size = (max_bytes as u64)
+            .saturating_add(core.options.index_interval_bytes.into())
+            .max(HEADER_BYTES as u64)
+            .min(to - from);
+        let bytes = core.buffers.read_at(&file, from, size)?;
         let damaged = |at: usize, e: RecordsError| ReadError::Damaged(from + at as u64, e.to_string());
 
         let mut walk = Batches::new(&bytes);

@@ -28,6 +28,7 @@ LOG = "crates/forebay-log/src/storage/"
 DELTA = "crates/forebay-connectors/src/sinks/delta/"
 SOURCE = "crates/forebay-connectors/src/sources/kafka/"
 ENGINE = "crates/forebay-engine/src/"
+RULES = "crates/forebay-rules/src/"
 
 HOT = ("forebay-connectors", "forebay-core", "forebay-log", "forebay-storage")  # optimised by name in Cargo.toml
 
@@ -69,6 +70,10 @@ MUTATIONS = {
     "quarantine: others' requests": (ENGINE + "quarantine/requests.rs", "|id| *id.query_id != *self.query_id", "|id| *id.query_id != *self.query_id && false", LIB + ["quarantine::"]),
     "source: topics confirmed": (ENGINE + "epoch/attempt.rs", "        self.source.confirm(&plan.ranges).await?;\n", "", IT + ["topics::a_topic_made_anew_in_the_middle"]),
     "checkpoint: sink behind": ("crates/forebay-core/src/checkpoint.rs", "in_sink < written", "in_sink < written && false", LIB + ["checkpoint::"]),
+    "alerts: journal": (RULES + "journal.rs", "        file.sync().map_err(|e| failed(path, \"fsync\", e))?;\n        Ok(line.len() as u64)", "        Ok(line.len() as u64)", LIB + ["tests::deaths"]),
+    "alerts: folder of a new journal": (RULES + "journal.rs", "        self.door\n            .sync_dir(self.path.parent().unwrap_or(Path::new(\".\")))\n            .map_err(|e| failed(&self.path, \"fsync\", e))?;\n", "", LIB + ["tests::deaths"]),
+    "alerts: epoch recognised": (RULES + "sink.rs", "if opened.state.last_epoch(&id.query_id) >= Some(id.epoch) {", "if opened.state.last_epoch(&id.query_id) >= Some(id.epoch) && false {", LIB + ["tests::epochs", "tests::deaths"]),
+    "alerts: a torn tail": (RULES + "journal.rs", "            file.truncate(found.good_len).map_err(|e| failed(&path, \"truncate\", e))?;\n", "", LIB + ["tests::epochs"]),
     "quarantine: requests filtered": (ENGINE + "quarantine/requests.rs", "|id| resolved.contains(id)", "|id| resolved.contains(id) && false", LIB + ["quarantine::"]),
 } | {
     f"ledger: {counter}": (ENGINE + "epoch/lane.rs", line, "", IT + ["crash::kill_minus_nine_at_random", "quarantine", "decoding", "plant"])

@@ -6,7 +6,7 @@
 //! [`Problem::within`] finds the place in the file of what it refuses.
 //!
 //! ```text
-//! text ─▶ yaml (tree with places) ─▶ parse, source, query (against keys and ConnectorSpecs) ─▶ Pipeline
+//! text ─▶ yaml (tree with places) ─▶ parse, source, query, alert (against keys and ConnectorSpecs) ─▶ Pipeline
 //!                                              └─▶ problems ─▶ render
 //! ```
 //!
@@ -24,6 +24,7 @@ use crate::format::BadRecordMode;
 use crate::options::{ConnectorSpec, Options};
 use crate::trigger::Trigger;
 
+mod alert;
 pub mod keys;
 mod lines;
 mod parse;
@@ -40,6 +41,7 @@ mod source;
 mod tests;
 mod yaml;
 
+pub use alert::{Message, Severity};
 pub use parse::{draft, parse};
 pub use places::OptionPlaces;
 pub use problems::Problem;
@@ -85,6 +87,8 @@ pub struct Pipeline {
     pub views: Vec<ViewConfig>,
     /// Queries in the order of the file.
     pub queries: Vec<QueryConfig>,
+    /// Alerts in the order of the file.
+    pub alerts: Vec<AlertConfig>,
     /// Bounds of the quarantine.
     pub quarantine: QuarantineConfig,
 }
@@ -103,7 +107,7 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// True if nothing is wrong so far with the `source`, `view` or `query` of this name: it can be built.
+    /// True if nothing is wrong so far with the `source`, `view`, `query` or `alert` of this name: it can be built.
     pub fn is_sound(&self, what: &str, name: &str) -> bool {
         !self.unsound.iter().any(|(kind, unsound)| *kind == what && unsound == name)
     }
@@ -170,6 +174,36 @@ pub struct QueryConfig {
     pub trigger: Trigger,
     /// `checkpointLocation`, if given.
     pub checkpoint: Option<PathBuf>,
+}
+
+/// `alerts: NAME: …`
+#[derive(Clone, Debug)]
+pub struct AlertConfig {
+    /// Its name.
+    pub name: String,
+    /// The source or view that it watches.
+    pub on: Placed,
+    /// The column that tells the watched things apart, nested ones with dots.
+    pub key: Placed,
+    /// The condition that opens, SQL.
+    pub when: Placed,
+    /// The condition that clears, SQL; `None` for the contrary of `when`.
+    pub clear: Option<Placed>,
+    /// How long `when` must hold (`for`).
+    pub hold: Duration,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is told, and its text; `None` for key and values.
+    pub message: Option<(Message, Placed)>,
+}
+
+/// A text of the file and where it begins (line, column), from 1, as in [`QueryConfig::place`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The text.
+    pub text: String,
+    /// Where it begins.
+    pub place: (usize, usize),
 }
 
 /// `quarantine:` the bounds of the table of bad records.

@@ -48,6 +48,8 @@ pub const KILL_POINTS: &[&str] = &[
     "sink.delta.files.after",
     "sink.delta.commit.before",
     "sink.delta.commit.after",
+    "sink.alert.commit.before",
+    "sink.alert.commit.after",
     "quarantine.resolve.after",
     "epoch.write.after",
     "epoch.commit.before",
@@ -56,6 +58,8 @@ pub const KILL_POINTS: &[&str] = &[
     "checkpoint.compact.after",
     "sink.delta.optimize.before",
     "sink.delta.optimize.after",
+    "sink.alert.compact.before",
+    "sink.alert.compact.after",
 ];
 
 /// True in builds that carry kill points and storage faults. Such a build says so when it starts.

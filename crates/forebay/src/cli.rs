@@ -103,7 +103,7 @@ pub enum Command {
 pub struct RunArgs {
     /// The pipeline file
     pub file: PathBuf,
-    /// Run only these queries (all if not given)
+    /// Run only these queries and alerts, an alert as alerts/NAME (all if not given)
     #[arg(long = "query", value_name = "NAME")]
     pub queries: Vec<String>,
     /// Use this trigger for all queries instead of the file's: availableNow, once, default, or an interval such as

@@ -15,6 +15,7 @@ use forebay_core::{Error, Result};
 use forebay_engine::plan::{self, Catalog, SourceColumns, SqlError, StreamPlan};
 use forebay_storage::Door;
 
+use crate::alerts::{self, PlannedAlert};
 use crate::json::FromJson;
 use crate::registry::registry;
 use crate::runnable::Run;
@@ -23,10 +24,11 @@ use crate::talk;
 /// Largest pipeline file: far beyond what people write.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
-/// A valid pipeline with its queries planned, in the order of the file.
+/// A valid pipeline with its queries and alerts planned, in the order of the file.
 pub struct Loaded {
     pub pipeline: Pipeline,
     pub plans: Vec<Arc<StreamPlan>>,
+    pub alerts: Vec<PlannedAlert>,
 }
 
 /// Loads a file; if it is not valid, prints every problem to stderr and returns `None`. With `run`, what keeps it from
@@ -67,9 +69,9 @@ pub fn load(text: &str, name: &str, run: Option<Run<'_>>) -> Result<Loaded, Vec<
     let Some(pipeline) = draft.pipeline.take() else { return Err(problems) };
     problems.extend(unbuildable(&draft, &pipeline, name));
     problems.extend(run.iter().flat_map(|run| run.folders(&pipeline, name)));
-    let plans = planned(&mut draft, &pipeline, text, name, run, &mut problems);
+    let (plans, alerts) = planned(&mut draft, &pipeline, text, name, run, &mut problems);
     if problems.is_empty() {
-        return Ok(Loaded { pipeline, plans });
+        return Ok(Loaded { pipeline, plans, alerts });
     }
     problems.sort_by_key(|problem| (problem.line, problem.column));
     problems
@@ -77,7 +79,7 @@ pub fn load(text: &str, name: &str, run: Option<Run<'_>>) -> Result<Loaded, Vec<
     Err(problems)
 }
 
-/// Plans every view and query, as far as it can be planned.
+/// Plans every view, query and alert, as far as it can be planned.
 fn planned(
     draft: &mut Draft,
     pipeline: &Pipeline,
@@ -85,7 +87,7 @@ fn planned(
     name: &str,
     run: Option<Run<'_>>,
     problems: &mut Vec<Problem>,
-) -> Vec<Arc<StreamPlan>> {
+) -> (Vec<Arc<StreamPlan>>, Vec<PlannedAlert>) {
     let in_sql = |error: SqlError, place: (usize, usize), sql: &str| {
         let offset = error.place.map_or(0, |place| offset_of(sql, place));
         Problem::within(error.error, text, name, place, sql, offset, word_at(sql, offset).len())
@@ -127,7 +129,8 @@ fn planned(
             Err(_) => {}
         }
     }
-    plans
+    let file = alerts::File { text, name };
+    (plans, alerts::planned(&catalog, draft, pipeline, &file, run, problems))
 }
 
 /// What a query's sink has against the columns of the SELECT. A sink that cannot be built is told elsewhere.

@@ -1,9 +1,10 @@
 //! The `forebay` binary: the command line and the wiring of the rooms.
 //!
 //! Data goes to stdout, talk to stderr. Exit status: 0 done, 1 failed, 2 wrong use. Each command is one file under
-//! `commands/`; [`load`] turns a pipeline file into planned queries, [`runnable`] says what would keep them from
-//! running, [`pipeline`] runs them, [`registry`] lists every connector there is.
+//! `commands/`; [`load`] turns a pipeline file into planned queries, [`alerts`] makes queries of its alerts, [`runnable`]
+//! says what would keep them from running, [`pipeline`] runs them, [`registry`] lists every connector there is.
 
+mod alerts;
 mod broker;
 mod cli;
 mod commands;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use forebay_core::config::{QueryConfig, SourceConfig};
 use forebay_core::error::codes;
 use forebay_core::format::BadRecordMode;
 use forebay_core::limits::Limits;
+use forebay_core::sink::Sink;
 use forebay_core::source::Wanted;
 use forebay_core::trigger::Trigger;
 use forebay_core::{Error, Result};
@@ -21,6 +22,7 @@ use forebay_engine::plan::StreamPlan;
 use forebay_engine::quarantine::{self, Quarantine};
 use forebay_engine::query::{QueryHandle, QueryOptions};
 use forebay_engine::status::{QueryStatus, State};
+use forebay_rules::AlertBook;
 use forebay_server::{Server, Shown};
 use forebay_storage::Door;
 use futures::future::join_all;
@@ -28,6 +30,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::alerts::PlannedAlert;
 use crate::cli::{EmbeddedLog, Global};
 use crate::commands;
 use crate::embedded::{self, Candidate, Embedded};
@@ -43,7 +46,7 @@ const BEGIN: Duration = Duration::from_secs(1);
 /// How a run differs from what the file says.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
-    /// Only these queries; all if empty.
+    /// Only these queries and alerts (`alerts/NAME`); all if empty.
     pub queries: Vec<String>,
     /// This trigger for every query.
     pub trigger: Option<Trigger>,
@@ -56,6 +59,7 @@ pub struct Running {
     started: Instant,
     embedded: Option<Embedded>,
     queries: Vec<(String, QueryHandle)>,
+    alerts: AlertBook,
     http: SocketAddr,
     server: JoinHandle<std::io::Result<()>>,
     stop_server: CancellationToken,
@@ -65,7 +69,6 @@ pub struct Running {
 pub async fn start(global: &Global, loaded: &Loaded, overrides: &Overrides) -> Result<Running> {
     let started = Instant::now();
     let pipeline = &loaded.pipeline;
-    refuse_unknown(&overrides.queries, &pipeline.queries)?;
     let chosen: Vec<Chosen<'_>> = chosen(loaded, &overrides.queries)?;
     let door = Door::new();
     door.create_dir_all(&global.data).map_err(|e| {
@@ -75,35 +78,44 @@ pub async fn start(global: &Global, loaded: &Loaded, overrides: &Overrides) -> R
     let embedded = host_log(global, &pipeline.name, overrides.embedded_log, &chosen, &door).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let context = SinkContext { data_dir: &global.data, door: door.clone(), clock: clock.clone() };
+    let alerts = AlertBook::default();
     let mut open = Vec::new();
-    for Chosen { query, plan, source } in &chosen {
-        let trigger = overrides.trigger.unwrap_or(query.trigger);
+    for Chosen { work, plan, source } in &chosen {
+        let trigger = overrides.trigger.unwrap_or(work.trigger());
         sources::check_trigger(&source.options, trigger)?;
         let in_place =
             embedded.as_ref().filter(|embedded| own_address(source, global.kafka) == Some(embedded.address));
         let in_place = in_place.map(|embedded| embedded.log.clone());
         let quarantine = Quarantine::open(
-            quarantine::folder(&global.data, &pipeline.name, &query.name),
+            quarantine::folder(&global.data, &pipeline.name, &work.folder_name()),
             door.clone(),
             pipeline.quarantine.clone(),
         )?;
+        let checkpoint = work.checkpoint(&global.data, &pipeline.name);
+        let sink: Box<dyn Sink> = match work {
+            Work::Query(query) => sinks::build(&query.format, &query.options, &context)?,
+            Work::Alert(alert) => {
+                let count = loaded.alerts.len();
+                Box::new(alert.sink(count, &checkpoint, door.clone(), clock.clone(), alerts.clone()))
+            }
+        };
         let options = QueryOptions {
             pipeline: pipeline.name.clone(),
-            name: query.name.clone(),
+            name: work.name(),
             plan: Arc::clone(plan),
             source: sources::build(&source.format, &source.options, wanted(plan, source), in_place)?,
             format: load::format_of(source)?,
-            sink: sinks::build(&query.format, &query.options, &context)?,
+            sink,
             trigger,
             limits: Limits::from_options(&source.options),
             lanes: std::thread::available_parallelism().map_or(2, usize::from),
-            checkpoint: load::checkpoint_folder(&global.data, &pipeline.name, query),
+            checkpoint,
             data_dir: global.data.clone(),
             quarantine,
             door: door.clone(),
             clock: clock.clone(),
         };
-        open.push((query.name.clone(), options.open()?));
+        open.push((work.name(), options.open()?));
     }
     // Only now, when no query is refused any more, anything is made.
     if let Some(embedded) = &embedded {
@@ -120,7 +132,7 @@ pub async fn start(global: &Global, loaded: &Loaded, overrides: &Overrides) -> R
         queries: statuses.into(),
     };
     let server = tokio::spawn(server.run(shown, stop_server.clone()));
-    let running = Running { started, embedded, queries, http, server, stop_server };
+    let running = Running { started, embedded, queries, alerts, http, server, stop_server };
     let failures = standing::failures(&begun(running.statuses()).await);
     talk::say(&format!("ready {}{failures}", running.addresses()));
     Ok(running)
@@ -164,6 +176,9 @@ impl Running {
         for status in statuses {
             talk::say(&standing::ended(&status.borrow(), self.started.elapsed()));
         }
+        if let Some(open) = standing::open_alerts(&self.alerts.open()) {
+            talk::say(&open);
+        }
         let mut code = ExitCode::SUCCESS;
         for (name, outcome) in outcomes {
             if let Err(error) = outcome {
@@ -199,20 +214,64 @@ pub async fn stop_signal() {
     drop(tokio::signal::ctrl_c().await);
 }
 
-/// A query that is run, with what it reads.
+/// A query or alert that is run, with what it reads.
 struct Chosen<'a> {
-    query: &'a QueryConfig,
+    work: Work<'a>,
     plan: &'a Arc<StreamPlan>,
     source: &'a SourceConfig,
 }
 
-/// The queries of these names; all if there are none.
+/// What of the file is run as a query.
+#[derive(Clone, Copy)]
+enum Work<'a> {
+    Query(&'a QueryConfig),
+    Alert(&'a PlannedAlert),
+}
+
+impl Work<'_> {
+    fn name(self) -> String {
+        match self {
+            Self::Query(query) => query.name.clone(),
+            Self::Alert(alert) => alert.query_name(),
+        }
+    }
+
+    fn folder_name(self) -> String {
+        match self {
+            Self::Query(query) => query.name.clone(),
+            Self::Alert(alert) => alert.folder_name(),
+        }
+    }
+
+    fn checkpoint(self, data: &Path, pipeline: &str) -> PathBuf {
+        match self {
+            Self::Query(query) => load::checkpoint_folder(data, pipeline, query),
+            Self::Alert(alert) => alert.checkpoint(data, pipeline),
+        }
+    }
+
+    fn trigger(self) -> Trigger {
+        match self {
+            Self::Query(query) => query.trigger,
+            Self::Alert(_) => Trigger::Default,
+        }
+    }
+}
+
+/// The queries and alerts of these names; all if there are none.
 fn chosen<'a>(loaded: &'a Loaded, names: &[String]) -> Result<Vec<Chosen<'a>>> {
     let queries = loaded.pipeline.queries.iter().zip(&loaded.plans);
-    queries
-        .filter(|(query, _)| names.is_empty() || names.contains(&query.name))
-        .map(|(query, plan)| {
-            Ok(Chosen { query, plan, source: source_of(&loaded.pipeline.sources, plan.source())? })
+    let queries = queries.map(|(query, plan)| (Work::Query(query), plan));
+    let alerts = loaded.alerts.iter().map(|alert| (Work::Alert(alert), &alert.plan));
+    let all: Vec<_> = queries.chain(alerts).collect();
+    let known: Vec<String> = all.iter().map(|(work, _)| work.name()).collect();
+    if let Some(name) = names.iter().find(|name| !known.contains(name)) {
+        return Err(commands::wrong_name("query", name, known.iter().map(String::as_str)));
+    }
+    all.into_iter()
+        .filter(|(work, _)| names.is_empty() || names.contains(&work.name()))
+        .map(|(work, plan)| {
+            Ok(Chosen { work, plan, source: source_of(&loaded.pipeline.sources, plan.source())? })
         })
         .collect()
 }
@@ -226,9 +285,9 @@ async fn host_log(
     door: &Door,
 ) -> Result<Option<Embedded>> {
     let mut candidates: Vec<Candidate> = Vec::new();
-    for Chosen { query, source, .. } in chosen {
+    for Chosen { work, source, .. } in chosen {
         let Some(address) = own_address(source, global.kafka) else { continue };
-        let is_foreign = is_foreign(&global.data, pipeline, query);
+        let is_foreign = is_foreign(&global.data, &work.checkpoint(&global.data, pipeline));
         match candidates.iter_mut().find(|candidate| candidate.address == address) {
             Some(candidate) => candidate.is_foreign |= is_foreign,
             None => candidates.push(Candidate { address, is_taken: is_taken(source).await, is_foreign }),
@@ -308,10 +367,9 @@ async fn is_taken(source: &SourceConfig) -> bool {
     matches!(tokio::time::timeout(KNOCK, tokio::net::TcpStream::connect(server)).await, Ok(Ok(_)))
 }
 
-/// True if the query has a checkpoint although this data folder never had a log.
-fn is_foreign(data: &Path, pipeline: &str, query: &QueryConfig) -> bool {
-    let checkpoint = load::checkpoint_folder(data, pipeline, query).join("journal");
-    checkpoint.exists() && !data.join("log").exists()
+/// True if a query has a checkpoint although this data folder never had a log.
+fn is_foreign(data: &Path, checkpoint: &Path) -> bool {
+    checkpoint.join("journal").exists() && !data.join("log").exists()
 }
 
 /// What the query reads of an envelope, and what the quarantine keeps of a bad record so that a replay has it.
@@ -326,12 +384,4 @@ fn source_of<'a>(sources: &'a [SourceConfig], name: &str) -> Result<&'a SourceCo
     sources.iter().find(|source| source.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
         Error::new(&codes::INTERNAL, format!("the plan reads `{name}`, which is not a source"))
     })
-}
-
-fn refuse_unknown(wanted: &[String], queries: &[QueryConfig]) -> Result<()> {
-    let known = || queries.iter().map(|query| query.name.as_str());
-    match wanted.iter().find(|name| !known().any(|known| known == name.as_str())) {
-        None => Ok(()),
-        Some(name) => Err(commands::wrong_name("query", name, known())),
-    }
 }

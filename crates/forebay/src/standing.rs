@@ -1,9 +1,13 @@
 //! How a query stands, in a line for people.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_core::Ledger;
 use forebay_engine::status::{QueryStatus, State};
+use forebay_rules::Alert;
+
+use crate::talk;
 
 /// `lake: 200 read = 190 emitted + 10 quarantined (balances)`, and what is wrong with it, if anything.
 pub fn now(status: &QueryStatus) -> String {
@@ -35,6 +39,17 @@ pub fn failures(statuses: &[QueryStatus]) -> String {
         0 => String::new(),
         count => format!(" ({count} of {} queries failed: {})", statuses.len(), failed.join(", ")),
     }
+}
+
+/// Open alerts that are named at the end of a run.
+const NAMED: usize = 5;
+
+/// `open alerts: 2 (overheat: press-1, temperature 71.5; …)`, if there are any.
+pub fn open_alerts(open: &[Arc<Alert>]) -> Option<String> {
+    let newest = open.iter().take(NAMED).map(|alert| talk::printable(&alert.message.replace('\n', " ")));
+    let newest: Vec<String> = newest.collect();
+    let more = if open.len() > NAMED { "; …" } else { "" };
+    (!open.is_empty()).then(|| format!("open alerts: {} ({}{more})", open.len(), newest.join("; ")))
 }
 
 /// The ledger as the sum it is; fates that no record met are left out.

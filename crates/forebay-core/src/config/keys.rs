@@ -32,7 +32,7 @@ pub struct Section {
 }
 
 /// All sections, in the order of the reference.
-pub static ALL: &[&Section] = &[&PIPELINE, &SOURCE, &VIEW, &QUERY, &TRIGGER, &QUARANTINE];
+pub static ALL: &[&Section] = &[&PIPELINE, &SOURCE, &VIEW, &QUERY, &TRIGGER, &ALERT, &QUARANTINE];
 
 const fn key(
     name: &'static str,
@@ -70,14 +70,19 @@ pub static PIPELINE: Section = Section {
             "The queries; each has its own sink, trigger and checkpoint.",
         ),
         key(
+            "alerts",
+            "mapping of names",
+            None,
+            "Conditions that open and clear, each for every device by itself.",
+        ),
+        key(
             "quarantine",
             "mapping",
             None,
             "Bounds of the table of records that could not be decoded or written.",
         ),
         later("gateways", "Ways by which devices push: MQTT, HTTP."),
-        later("alerts", "Conditions that open and clear."),
-        later("rules", "Conditions that open and clear."),
+        later("rules", "Conditions that open and clear; simple ones stand in `alerts`."),
         later("detectors", "Anomaly models."),
         later("dashboard", "The page that shows the pipeline."),
     ],
@@ -166,6 +171,53 @@ pub static TRIGGER: Section = Section {
             "Everything that is there at the start in a single epoch, then the query ends.",
         ),
         later("continuous", "Spark's continuous processing; the default trigger has no waiting time either."),
+    ],
+};
+
+/// `alerts: NAME:`
+pub static ALERT: Section = Section {
+    path: "`alerts.NAME`",
+    doc: "A condition that is watched for each key by itself: it opens an alert, and later clears it. An alert runs as a \
+          query of its own, named `alerts/NAME`, with a checkpoint of its own; each opening and each clearing is there \
+          once, whatever dies when. Time is that of the records (`_kafka.timestamp`): what no record tells does not \
+          happen, so a device that falls silent keeps its alert. A condition that is NULL says nothing. At most \
+          100,000 keys of an alert wait or are open at a time, and at least 100 cleared alerts of each are kept, \
+          10,000 where there are few alerts.",
+    keys: &[
+        required("on", "name of a source or view", "Whose records are watched."),
+        required(
+            "key",
+            "column",
+            "Which column tells the watched things apart, such as `device_id` or `device.id`: a text or a whole number. \
+             Records in which it is NULL are one thing together. Best is the column by which the topic is partitioned: \
+             then the records of a key come in order.",
+        ),
+        required(
+            "when",
+            "SQL condition",
+            "What opens an alert, such as `temperature > 70`. The columns that it names are kept with the alert.",
+        ),
+        key(
+            "clear",
+            "SQL condition",
+            Some("`when` is false"),
+            "What clears it, such as `temperature < 65`. While `when` holds nothing clears.",
+        ),
+        key(
+            "for",
+            "duration",
+            Some("0 seconds"),
+            "How long `when` must hold before an alert opens, by the time of the records; one for which it is false begins \
+             it anew.",
+        ),
+        key("severity", "`info`, `warning` or `critical`", Some("warning"), "How bad it is."),
+        key(
+            "message",
+            "text with `{column}`",
+            Some("name, key and values"),
+            "What is told of it, with the values of the record that opens it. `{{` stands for a `{`. In YAML a text that \
+             begins with `{` stands in quotes.",
+        ),
     ],
 };
 

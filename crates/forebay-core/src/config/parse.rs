@@ -12,14 +12,16 @@ use super::problems::Problems;
 use super::secrets::Lookup;
 use super::section::{Section, text_of};
 use super::yaml::{self, Entry, Kind, Node};
-use super::{Draft, Pipeline, Problem, QuarantineConfig, Registry, ViewConfig, WhenFull, query, source};
+use super::{
+    Draft, Pipeline, Problem, QuarantineConfig, Registry, ViewConfig, WhenFull, alert, query, source,
+};
 use crate::error::{Error, codes};
 use crate::options::{parse_duration, parse_size};
 
 /// Larger files are refused: nobody writes them, and every later step may be slow in the file's length.
 const MAX_BYTES: usize = 1 << 20;
 
-/// Most sources, views and queries: each costs memory, threads and files for as long as the pipeline runs.
+/// Most sources, views, queries and alerts: each costs memory, threads and files for as long as the pipeline runs.
 const MOST_NAMES: usize = 1_000;
 
 /// Reads a pipeline file.
@@ -47,6 +49,7 @@ pub fn draft(text: &str, file_name: &str, registry: &Registry<'_>, lookup: &Look
         problems: Problems::new(shown, file_name),
         registry,
         lookup: *lookup,
+        tables: Vec::new(),
         unsound: Vec::new(),
         unknown: Vec::new(),
     };
@@ -70,6 +73,8 @@ pub(super) struct Reading<'a> {
     pub problems: Problems<'a>,
     pub registry: &'a Registry<'a>,
     pub lookup: Lookup<'a>,
+    /// The names of all sources and views, sound or not.
+    pub tables: Vec<String>,
     /// As [`Draft::is_sound`] asks for it: what and name.
     pub unsound: Vec<(&'static str, String)>,
     /// As in [`Draft::unknown`].
@@ -85,12 +90,18 @@ impl Reading<'_> {
         if let Some(name) = name {
             self.check_name("pipeline", name.text, name.span);
         }
+        let tables = ["sources", "views"].into_iter().filter_map(|key| match &file.get(key)?.value.kind {
+            Kind::Mapping(entries) => Some(entries),
+            _ => None,
+        });
+        self.tables = tables.flatten().map(|entry| entry.key.clone()).collect();
         let mut names = Names::default();
         let pipeline = Pipeline {
             name: name.map(|name| name.text.to_owned()).unwrap_or_default(),
             sources: self.each(&file, "source", "sources", &mut names, source::read),
             views: self.each(&file, "view", "views", &mut names, view),
             queries: self.each(&file, "query", "queries", &mut Names::default(), query::read),
+            alerts: self.each(&file, "alert", "alerts", &mut Names::default(), alert::read),
             quarantine: file.get("quarantine").map(|entry| self.quarantine(entry)).unwrap_or_default(),
         };
         Some(pipeline)
@@ -128,7 +139,7 @@ impl Reading<'_> {
             self.check_unique(what, entry, names);
             match read(entry, &format!("{what} `{}`", entry.key), self) {
                 Some(one) => read_ones.push(one),
-                None if what != "query" => self.unknown.push(entry.key.clone()),
+                None if shares_names(what) => self.unknown.push(entry.key.clone()),
                 None => {}
             }
             if self.problems.count() > before {
@@ -144,7 +155,9 @@ impl Reading<'_> {
         let is_plain = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
         if !is_plain || name.len() > LONGEST {
-            let error = Error::new(&codes::BAD_VALUE, format!("this is not a name for a {what}")).with_hint(format!(
+            let article = if what == "alert" { "an" } else { "a" };
+            let message = format!("this is not a name for {article} {what}");
+            let error = Error::new(&codes::BAD_VALUE, message).with_hint(format!(
                 "A name has letters, digits, `_` and `-`, begins with a letter or `_`, and has at most {LONGEST} of them."
             ));
             self.problems.report(span, error);
@@ -154,7 +167,7 @@ impl Reading<'_> {
     fn check_unique(&mut self, what: &'static str, entry: &Entry, names: &mut Names) {
         let line = self.problems.line_of(entry.key_span.start);
         if let Some((other, line)) = names.0.insert(entry.key.to_lowercase(), (what, line)) {
-            let shared = if what == "query" { "" } else { " Sources and views share their names." };
+            let shared = if shares_names(what) { " Sources and views share their names." } else { "" };
             let hint = format!(
                 "The {other} in line {line} has it; upper and lower case do not matter, as in SQL.{shared}"
             );
@@ -210,6 +223,11 @@ impl Reading<'_> {
         }
         Some((text.text.to_owned(), self.problems.place(text.span)))
     }
+}
+
+/// True for what SQL reads by its name.
+fn shares_names(what: &str) -> bool {
+    matches!(what, "source" | "view")
 }
 
 /// Names in lower case: what has them, and in which line.

@@ -100,6 +100,22 @@ fn describe(pipeline: &Pipeline) -> String {
             query.format, query.options, query.trigger, query.checkpoint
         );
     }
+    for alert in &pipeline.alerts {
+        let place = |placed: &Placed| format!("{:?} at {:?}", placed.text, placed.place);
+        let _ = writeln!(out, "alert {} on {} by {}", alert.name, place(&alert.on), place(&alert.key));
+        let clear = alert.clear.as_ref().map(place);
+        let _ = writeln!(
+            out,
+            "  when {} clear {clear:?} for {:?} {:?}",
+            place(&alert.when),
+            alert.hold,
+            alert.severity
+        );
+        if let Some((message, text)) = &alert.message {
+            let columns: Vec<_> = message.columns().collect();
+            let _ = writeln!(out, "  message {} {columns:?}", place(text));
+        }
+    }
     let _ = writeln!(out, "{:?}", pipeline.quarantine);
     out
 }
@@ -203,6 +219,7 @@ fn hostile_files_are_refused_quickly_and_in_few_words() {
         (many_keys, "more problems are not shown"),
         ("pipeline: a\0\nqueries: b".to_owned(), "control character U+0000"),
         ("pipeline: a\u{1b}[31m".to_owned(), "control character U+001B"),
+        ("alerts: {a: {on: x, message: '{'}}\n".to_owned(), "has no `}`"),
         (String::new(), "the file is empty"),
         ("# only a remark\n".to_owned(), "the file is empty"),
     ];

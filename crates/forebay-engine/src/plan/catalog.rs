@@ -13,6 +13,10 @@ use forebay_core::{Error, Result};
 /// The hidden column under which a decoded source keeps the columns of its envelope.
 pub const KAFKA_COLUMN: &str = "_kafka";
 
+/// What views and subqueries hand on of each record beside their own columns, in a catalogue that
+/// [carries records](Catalog::carrying_records): its timestamp, topic and partition. `*` leaves them out.
+pub const RECORD_COLUMNS: [&str; 3] = ["__timestamp", "__topic", "__partition"];
+
 /// What the rows of a source look like.
 #[derive(Clone, Debug)]
 pub enum SourceColumns {
@@ -31,12 +35,19 @@ pub enum SourceColumns {
 pub struct Catalog {
     pub(super) sources: Vec<(String, SourceColumns)>,
     pub(super) views: Vec<(String, String)>,
+    pub(super) carries_records: bool,
 }
 
 impl Catalog {
     /// An empty catalogue.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same tables, whose views and subqueries also have [`RECORD_COLUMNS`]. A view over a source that has neither
+    /// an envelope nor [`KAFKA_COLUMN`] does not.
+    pub fn carrying_records(&self) -> Self {
+        Self { carries_records: true, ..self.clone() }
     }
 
     /// Adds a source. Fails if the name is taken.

@@ -42,9 +42,10 @@ mod tests;
 mod verify;
 pub(crate) mod words;
 
-pub use catalog::{Catalog, KAFKA_COLUMN, SourceColumns, envelope_field};
+pub use catalog::{Catalog, KAFKA_COLUMN, RECORD_COLUMNS, SourceColumns, envelope_field};
 pub use executor::{Executor, Fates};
 pub use sql_error::SqlError;
+pub use words::type_name;
 
 use self::lower::Stage;
 use self::provider::StreamTable;
@@ -134,7 +135,7 @@ fn plan_here(
     };
     let internal = |error| core_error(&codes::INTERNAL, error);
     let state = session::session(Purpose::Stream, Arc::new(RuntimeEnv::default())).map_err(internal)?;
-    let mut planner = Planner::new(&state, catalog, json, true);
+    let mut planner = Planner::new(&state, catalog, json, true).carrying(catalog.carries_records);
     let logical = planner.plan(query)?;
     verify::streaming(&logical)?;
     let name = planner.reads.first().cloned().unwrap_or_default();

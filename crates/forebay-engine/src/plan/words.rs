@@ -237,7 +237,7 @@ fn whole_words<'a>(sql: &'a str, name: &'a str) -> impl Iterator<Item = usize> +
 }
 
 /// A type as Spark writes it, for messages and `DESCRIBE`.
-pub(crate) fn type_name(data_type: &DataType) -> String {
+pub fn type_name(data_type: &DataType) -> String {
     match data_type {
         DataType::Boolean => "BOOLEAN".to_owned(),
         DataType::Int8 => "TINYINT".to_owned(),

@@ -52,7 +52,7 @@ pub fn show(
     }
 }
 
-/// The folders that are meant: `path` itself, or the checkpoints of a pipeline file's queries.
+/// The folders that are meant: `path` itself, or the checkpoints of a pipeline file's queries and alerts.
 fn folders(global: &Global, path: &Path, query: Option<&str>) -> anyhow::Result<Option<Vec<PathBuf>>> {
     if let Some(error) = path.try_exists().err().and_then(|e| denied(path, &e)) {
         return Err(error.into());
@@ -65,16 +65,18 @@ fn folders(global: &Global, path: &Path, query: Option<&str>) -> anyhow::Result<
         return Err(Error::new(&codes::CHECKPOINT_NOT_FOUND, message).at(path.display()).into());
     }
     let Some(loaded) = load::load_or_explain(path, None)? else { return Ok(None) };
-    let known: Vec<&str> = loaded.pipeline.queries.iter().map(|query| query.name.as_str()).collect();
+    let (data, pipeline) = (&global.data, &loaded.pipeline.name);
+    let queries = loaded.pipeline.queries.iter();
+    let queries = queries.map(|query| (query.name.clone(), load::checkpoint_folder(data, pipeline, query)));
+    let alerts = loaded.alerts.iter().map(|alert| (alert.query_name(), alert.checkpoint(data, pipeline)));
+    let known: Vec<(String, PathBuf)> = queries.chain(alerts).collect();
     if let Some(query) = query
-        && !known.contains(&query)
+        && !known.iter().any(|(name, _)| name == query)
     {
-        return Err(wrong_name("query", query, known.into_iter()).into());
+        return Err(wrong_name("query", query, known.iter().map(|(name, _)| name.as_str())).into());
     }
-    let chosen = loaded.pipeline.queries.iter().filter(|found| query.is_none_or(|query| found.name == query));
-    Ok(Some(
-        chosen.map(|query| load::checkpoint_folder(&global.data, &loaded.pipeline.name, query)).collect(),
-    ))
+    let chosen = known.into_iter().filter(|(name, _)| query.is_none_or(|query| name == query));
+    Ok(Some(chosen.map(|(_, folder)| folder).collect()))
 }
 
 fn describe(dir: &Path, shown: &Shown) -> String {

@@ -18,7 +18,7 @@ use serde_json::json;
 
 use crate::cli::{Chosen, Global, OutputFormat, QuarantineCommand};
 use crate::commands::denied;
-use crate::{load, talk};
+use crate::{alerts, load, talk};
 
 pub fn run(global: &Global, command: QuarantineCommand) -> anyhow::Result<ExitCode> {
     let (given, todo) = match command {
@@ -53,7 +53,8 @@ fn tables(global: &Global, chosen: &Chosen) -> anyhow::Result<Vec<Table>> {
     let root = global.data.join("quarantine");
     let mut tables = Vec::new();
     for (pipeline, dir) in folders(&root)? {
-        for (query, dir) in folders(&dir)? {
+        for (folder, dir) in folders(&dir)? {
+            let query = alerts::query_of(&folder);
             let wanted =
                 |filter: &Option<String>, name: &str| filter.as_deref().is_none_or(|filter| filter == name);
             if !wanted(&chosen.pipeline, &pipeline) || !wanted(&chosen.query, &query) {
@@ -186,9 +187,9 @@ fn row(record: &Record<'_>, format: OutputFormat) -> String {
         "{:<32} {time:<20} {:<18} {:<20} {:<16} {}\n",
         entry.id.to_string(),
         entry.code,
-        printable(&entry.path),
+        talk::printable(&entry.path),
         queries(record, ","),
-        printable(&entry.why)
+        talk::printable(&entry.why)
     )
 }
 
@@ -236,10 +237,10 @@ fn show(global: &Global, name: &str, raw: bool) -> anyhow::Result<ExitCode> {
         time(entry.timestamp),
         queries(record, ", "),
         entry.code,
-        printable(&entry.path),
-        printable(&entry.why),
+        talk::printable(&entry.path),
+        talk::printable(&entry.why),
         bytes.as_ref().map_or_else(|| "null (a tombstone)".to_owned(), |bytes| bytes.len().to_string()),
-        printable(&String::from_utf8_lossy(&bytes.unwrap_or_default())),
+        talk::printable(&String::from_utf8_lossy(&bytes.unwrap_or_default())),
     ))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -308,9 +309,4 @@ fn names(chosen: &Chosen) -> anyhow::Result<BTreeSet<RecordId>> {
 fn time(ms: i64) -> String {
     chrono::DateTime::from_timestamp_millis(ms)
         .map_or_else(|| ms.to_string(), |time| time.format("%Y-%m-%dT%H:%M:%SZ").to_string())
-}
-
-/// Text from outside, made harmless for a terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

@@ -14,16 +14,21 @@ pub fn run(global: &Global, args: &FileArgs) -> anyhow::Result<ExitCode> {
     let Some(loaded) = load::load_or_explain(&args.file, Some(run))? else { return Ok(ExitCode::FAILURE) };
     let pipeline = &loaded.pipeline;
     talk::say(&format!(
-        "{}: pipeline `{}` is valid: {} source(s), {} view(s), {} quer{}",
+        "{}: pipeline `{}` is valid: {} source(s), {} view(s), {} quer{}, {} alert(s)",
         args.file.display(),
         pipeline.name,
         pipeline.sources.len(),
         pipeline.views.len(),
         pipeline.queries.len(),
         if pipeline.queries.len() == 1 { "y" } else { "ies" },
+        loaded.alerts.len(),
     ));
     for (query, plan) in pipeline.queries.iter().zip(&loaded.plans) {
         talk::say(&format!("  {}: {} -> {}", query.name, plan.source(), target(&global.data, query)));
+    }
+    for alert in &loaded.alerts {
+        let (name, source, key) = (alert.query_name(), alert.plan.source(), &alert.key);
+        talk::say(&format!("  {name}: {source} -> {} alert for each {key}", alert.config.severity.word()));
     }
     Ok(ExitCode::SUCCESS)
 }

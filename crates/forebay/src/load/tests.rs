@@ -1,8 +1,11 @@
 //! What is told of a file: everything that is wrong, once, at its place.
 
+use forebay_core::config::AlertConfig;
 use forebay_core::trigger::Trigger;
 
 use super::*;
+
+mod alerts;
 
 fn run() -> Option<Run<'static>> {
     Some(Run { data: Path::new("forebay-data"), trigger: None })
@@ -23,12 +26,17 @@ fn file(more: &str, queries: &str) -> String {
 
 /// What a file says, its places left out.
 fn meaning(text: &str) -> Vec<String> {
-    let pipeline = load(text, "p.yaml", run()).ok().unwrap().pipeline;
+    let Loaded { pipeline, alerts, .. } = load(text, "p.yaml", run()).ok().unwrap();
     let sources = pipeline.sources.iter().map(|it| format!("{} {:?} {:?}", it.name, it.options, it.value));
     let queries = pipeline.queries.iter();
     let queries =
         queries.map(|it| format!("{} {} {} {:?} {:?}", it.name, it.sql, it.format, it.options, it.trigger));
-    sources.chain(queries).collect()
+    let alerts = alerts.iter().map(|it| {
+        let AlertConfig { name, on, when, clear, hold, severity, message, .. } = &it.config;
+        let (clear, message) = (clear.as_ref().map(|it| &it.text), message.as_ref().map(|(_, it)| &it.text));
+        format!("{name} {} {} {} {clear:?} {hold:?} {severity:?} {message:?}", on.text, it.key, when.text)
+    });
+    sources.chain(queries).chain(alerts).collect()
 }
 
 #[test]

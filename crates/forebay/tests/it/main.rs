@@ -12,6 +12,7 @@
     reason = "a test that cannot go on says where and stops"
 )]
 
+mod alerts;
 mod clients;
 mod command_line;
 mod crash;

@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::ast::{
 use forebay_core::Error;
 use forebay_core::error::codes;
 
+use super::record::keep_names;
 use super::scope::{Column, Relation, Scope};
 use super::{Found, Planner, SOURCE, last_part, quoted, unknown_table};
 use crate::plan::parse::{self, Paths};
@@ -63,15 +64,18 @@ impl Planner<'_> {
                     (None, Some(part)) => plain_alias(quoted(part.value.clone(), part)),
                     (None, None) => return Err(cannot_read("this table name")),
                 };
-                let alias = if alias.columns.is_empty() { with_columns(alias, columns) } else { alias };
+                let mut alias = if alias.columns.is_empty() { with_columns(alias, columns) } else { alias };
+                keep_names(&mut alias, self.carried(index));
                 (index, alias, hidden)
             }
             TableFactor::Derived { lateral: false, subquery, alias, sample: None } => {
                 let index = self.aside(std::mem::replace(subquery, empty_query()))?;
-                let alias = alias
+                let mut alias = alias
                     .take()
                     .unwrap_or_else(|| plain_alias(Ident::with_quote('`', format!("__q{index}"))));
-                (index, alias, &[])
+                let carried = self.carried(index);
+                keep_names(&mut alias, carried);
+                (index, alias, carried)
             }
             TableFactor::NestedJoin { table_with_joins, alias: None } => {
                 return self.joined(table_with_joins, outer, relations);
@@ -120,7 +124,7 @@ impl Planner<'_> {
             && let Some((_, index, columns)) =
                 self.ctes.iter().rev().find(|(cte, ..)| cte.eq_ignore_ascii_case(&single.value))
         {
-            return Ok((*index, columns.clone(), &[]));
+            return Ok((*index, columns.clone(), self.carried(*index)));
         }
         match self.lookup.find(name, self.views_before)? {
             Some(Found::Table { source, hidden }) => {
@@ -138,7 +142,7 @@ impl Planner<'_> {
                     };
                     SqlError::from(error)
                 })?;
-                Ok((planned, Vec::new(), &[]))
+                Ok((planned, Vec::new(), self.carried(planned)))
             }
             None => Err(unknown_table(name, self.lookup)),
         }

@@ -14,12 +14,13 @@
 //! What must stay true: after [`Planner::plan`] every name of a column and table in the tree is spelled exactly as
 //! its schema spells it, or an error with its place was returned. [`from`] handles FROM, [`select`] one SELECT,
 //! [`expr`] expressions, [`calls`] functions, [`naming`] the names of unnamed columns, [`streaming`] what a stream
-//! cannot do.
+//! cannot do, [`record`] what views hand on of their records if they are asked to.
 
 mod calls;
 mod expr;
 mod from;
 mod naming;
+mod record;
 mod scope;
 mod select;
 mod streaming;
@@ -95,6 +96,10 @@ pub(crate) struct Planner<'a> {
     json: Option<&'a dyn JsonDecoderFactory>,
     /// True for a query over a stream.
     streaming: bool,
+    /// True if views and subqueries hand on the record's columns.
+    carries: bool,
+    /// How many queries that are put aside the planner stands in.
+    nested: usize,
     tables: Vec<Arc<dyn TableSource>>,
     weights: Vec<Weight>,
     /// What the query at hand reads so far.
@@ -124,6 +129,8 @@ impl<'a> Planner<'a> {
             lookup,
             json,
             streaming,
+            carries: false,
+            nested: 0,
             tables: Vec::new(),
             weights: Vec::new(),
             size: 0,
@@ -135,6 +142,11 @@ impl<'a> Planner<'a> {
             views_before: usize::MAX,
             reads: Vec::new(),
         }
+    }
+
+    /// The same; with `carries`, views and subqueries hand on the record's columns.
+    pub fn carrying(self, carries: bool) -> Self {
+        Self { carries, ..self }
     }
 
     /// Resolves and plans a whole query.
@@ -187,7 +199,9 @@ impl<'a> Planner<'a> {
     fn aside(&mut self, mut query: Box<Query>) -> Result<usize, SqlError> {
         let outer = (self.size, self.below, self.depth);
         (self.size, self.below, self.depth) = (0, 0, 0);
+        self.nested += 1;
         self.query(&mut query, None)?;
+        self.nested -= 1;
         let weight = self.weigh()?;
         let plan = self.to_plan(query)?;
         (self.size, self.below, self.depth) = outer;

@@ -32,6 +32,7 @@ impl Planner<'_> {
         }
         let list = std::mem::take(&mut select.projection);
         select.projection = self.list(list, &scope)?;
+        self.carry_record(&mut select.projection, &scope);
         if self.streaming {
             refuse_duplicates(&select.projection)?;
         }

@@ -2,6 +2,7 @@
 
 mod documented;
 mod hostile;
+mod records;
 mod refused;
 mod replay;
 mod rows;

@@ -1,0 +1,228 @@
+//! `alerts: NAME:` a condition over a source or view that opens and clears, for each key by itself.
+//!
+//! What is SQL here is checked by whoever plans it; where each piece stands is kept for that. The message is taken
+//! apart here, because its form is the file's own: text with `{column}` in it.
+
+use serde::{Deserialize, Serialize};
+
+use super::parse::{Reading, bad_value};
+use super::section::{Section, text_of};
+use super::yaml::Entry;
+use super::{AlertConfig, Placed, keys};
+use crate::error::{Error, codes};
+use crate::options::{parse_duration, unknown_name};
+
+/// Longest message, in bytes: it is shown in a line.
+const LONGEST_MESSAGE: usize = 1_000;
+
+/// How bad an alert is. The worst is the greatest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// Somebody should look.
+    #[default]
+    Warning,
+    /// Somebody must act.
+    Critical,
+}
+
+impl Severity {
+    /// All of them, the mildest first.
+    pub const ALL: [Self; 3] = [Self::Info, Self::Warning, Self::Critical];
+
+    /// The word in the file, in REST and in metrics.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// What is told of an alert: text with the values of columns in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message(Vec<Piece>);
+
+/// A piece of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    /// The value of a column; `at` is the byte of its name in the text.
+    Column {
+        name: String,
+        at: usize,
+    },
+}
+
+impl Message {
+    /// Reads `{column} is too hot`; `{{` stands for a `{`. The error comes with the bytes of the text that are wrong:
+    /// their beginning and length.
+    pub fn parse(text: &str) -> Result<Self, (Error, usize, usize)> {
+        let mut pieces = Vec::new();
+        let mut plain = String::new();
+        let mut at = 0;
+        while let Some(brace) = text[at..].find('{').map(|found| at + found) {
+            plain.push_str(&text[at..brace]);
+            if text[brace + 1..].starts_with('{') {
+                plain.push('{');
+                at = brace + 2;
+                continue;
+            }
+            let Some(length) = text[brace..].find('}') else {
+                let error = Error::new(&codes::BAD_VALUE, "a `{` in the message has no `}`").with_hint(
+                    "A column's value stands as `{column}`; a `{` of the text itself is written `{{`.",
+                );
+                return Err((error, brace, 1));
+            };
+            let inside = &text[brace + 1..brace + length];
+            let name = inside.trim();
+            if name.is_empty() {
+                let error = Error::new(&codes::BAD_VALUE, "the message has a place without a column")
+                    .with_hint("Write the name of a column between `{` and `}`.");
+                return Err((error, brace, length + 1));
+            }
+            if !plain.is_empty() {
+                pieces.push(Piece::Text(std::mem::take(&mut plain)));
+            }
+            let indent = inside.len() - inside.trim_start().len();
+            pieces.push(Piece::Column { name: name.to_owned(), at: brace + 1 + indent });
+            at = brace + length + 1;
+        }
+        plain.push_str(&text[at..]);
+        if !plain.is_empty() {
+            pieces.push(Piece::Text(plain));
+        }
+        Ok(Self(pieces))
+    }
+
+    /// The columns that it names, each with the byte of the text at which it does.
+    pub fn columns(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.0.iter().filter_map(|piece| match piece {
+            Piece::Column { name, at } => Some((name.as_str(), *at)),
+            Piece::Text(_) => None,
+        })
+    }
+
+    /// The same message with other names for its columns.
+    pub fn renamed(&self, rename: impl Fn(&str) -> String) -> Self {
+        let piece = |piece: &Piece| match piece {
+            Piece::Column { name, at } => Piece::Column { name: rename(name), at: *at },
+            text => text.clone(),
+        };
+        Self(self.0.iter().map(piece).collect())
+    }
+
+    /// The text with the values that `value` gives for its columns.
+    pub fn render(&self, value: impl Fn(&str) -> String) -> String {
+        let piece = |piece: &Piece| match piece {
+            Piece::Text(text) => text.clone(),
+            Piece::Column { name, .. } => value(name),
+        };
+        self.0.iter().map(piece).collect()
+    }
+}
+
+pub(super) fn read(entry: &Entry, what: &str, reading: &mut Reading<'_>) -> Option<AlertConfig> {
+    let section = Section::open(&entry.value, what, entry.key_span, &mut reading.problems)?;
+    section.check(what, &keys::ALERT, &mut reading.problems, |_| None);
+    let on = piece(&section, "on", reading);
+    if on.is_some() {
+        check_table(&section, reading);
+    }
+    let key = piece(&section, "key", reading);
+    let when = piece(&section, "when", reading);
+    let clear = piece(&section, "clear", reading);
+    let hold = section.text("for", &mut reading.problems).and_then(|text| {
+        let hold = parse_duration(text.text);
+        if hold.is_none() {
+            reading
+                .problems
+                .report(text.span, bad_value("for", text.text, "a duration such as `10 seconds`"));
+        }
+        hold
+    });
+    let severity = severity(&section, reading);
+    let message = message(&section, reading);
+    Some(AlertConfig {
+        name: entry.key.clone(),
+        on: on?,
+        key: key?,
+        when: when?,
+        clear,
+        hold: hold.unwrap_or_default(),
+        severity,
+        message,
+    })
+}
+
+/// The text of a key and where it begins.
+fn piece(section: &Section<'_>, key: &str, reading: &mut Reading<'_>) -> Option<Placed> {
+    let entry = section.get(key)?;
+    let text = text_of(entry, &mut reading.problems)?;
+    if text.text.trim().is_empty() {
+        reading.problems.report(entry.key_span, bad_value(key, text.text, "a text that is not empty"));
+        return None;
+    }
+    Some(Placed { text: text.text.to_owned(), place: reading.problems.place(text.span) })
+}
+
+/// Reports a table that the file does not have; whether its columns are known is another matter.
+fn check_table(section: &Section<'_>, reading: &mut Reading<'_>) {
+    let Some(name) = section.text("on", &mut reading.problems) else { return };
+    if reading.tables.iter().any(|table| table.eq_ignore_ascii_case(name.text)) {
+        return;
+    }
+    let unknown = unknown_name("source or view", name.text, reading.tables.iter().map(String::as_str));
+    let error = Error::new(&codes::BAD_VALUE, unknown.message()).with_hint(unknown.hint());
+    reading.problems.report(name.span, error);
+}
+
+fn severity(section: &Section<'_>, reading: &mut Reading<'_>) -> Severity {
+    let Some(text) = section.text("severity", &mut reading.problems) else { return Severity::default() };
+    let found = Severity::ALL.into_iter().find(|severity| severity.word().eq_ignore_ascii_case(text.text));
+    found.unwrap_or_else(|| {
+        let expected = "`info`, `warning` or `critical`";
+        reading.problems.report(text.span, bad_value("severity", text.text, expected));
+        Severity::default()
+    })
+}
+
+fn message(section: &Section<'_>, reading: &mut Reading<'_>) -> Option<(Message, Placed)> {
+    let text = section.text("message", &mut reading.problems)?;
+    if text.text.len() > LONGEST_MESSAGE {
+        let error =
+            Error::new(&codes::BAD_VALUE, format!("the message is longer than {LONGEST_MESSAGE} bytes"))
+                .with_hint("It is shown in a line beside the alert.");
+        reading.problems.report(text.span, error);
+        return None;
+    }
+    match Message::parse(text.text) {
+        Ok(message) => {
+            Some((message, Placed { text: text.text.to_owned(), place: reading.problems.place(text.span) }))
+        }
+        Err((error, at, length)) => {
+            reading.problems.report_within(text.span, text.text, at, length, error);
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_text_with_columns_in_it() {
+        let message = Message::parse("{{a}} é{ site.hall }{b}!").unwrap();
+        assert_eq!(message.columns().collect::<Vec<_>>(), [("site.hall", 10), ("b", 22)]);
+        assert_eq!(message.render(|name| format!("<{name}>")), "{a}} é<site.hall><b>!");
+        assert_eq!(message.renamed(|name| name.to_uppercase()).render(str::to_owned), "{a}} éSITE.HALLB!");
+        for (text, at, length) in [("é {", 3, 1), ("a { } b", 2, 3), ("{}", 0, 2), ("{a} {b", 4, 1)] {
+            let (_, start, wrong) = Message::parse(text).unwrap_err();
+            assert_eq!((start, wrong), (at, length), "{text}");
+        }
+    }
+}

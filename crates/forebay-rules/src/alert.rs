@@ -1,0 +1,140 @@
+//! The durable object: an alert that is open, or was.
+
+use forebay_core::config::Severity;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::rule::Rule;
+
+/// One alert, in the form in which it is stored and shown. Times are milliseconds since 1970.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Alert {
+    /// Its name, the same for its whole life and after restarts: rule, key and time of opening, and a number if the
+    /// key opens more than one in the same millisecond.
+    pub id: String,
+    /// The rule's name.
+    pub rule: String,
+    /// The source whose records opened it.
+    pub source: String,
+    /// The value of the key column as text; empty for NULL.
+    pub key: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Whether it is open.
+    pub state: AlertState,
+    /// The timestamp of the record that opened it.
+    pub opened_at: i64,
+    /// The timestamp of the record that cleared it.
+    pub cleared_at: Option<i64>,
+    /// When its newest transition was decided, by the clock of this machine.
+    pub seen_at: i64,
+    /// What is told of it, made when it opened.
+    pub message: String,
+    /// The columns that the condition names, with the values at opening.
+    pub value: Map<String, Value>,
+    /// The same at clearing.
+    pub cleared_value: Option<Map<String, Value>>,
+}
+
+/// Whether an alert is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AlertState {
+    /// It is.
+    Open,
+    /// It was.
+    Cleared,
+}
+
+impl Alert {
+    /// The alert that a row opens. `previous` is the newest of the same rule and key that is remembered.
+    pub(crate) fn open(
+        rule: &Rule,
+        key: &str,
+        at: i64,
+        values: &[Value],
+        seen_at: i64,
+        previous: Option<&Self>,
+    ) -> Self {
+        Self {
+            id: id(&rule.name, key, at, previous),
+            rule: rule.name.clone(),
+            source: rule.source.clone(),
+            key: key.to_owned(),
+            severity: rule.severity,
+            state: AlertState::Open,
+            opened_at: at,
+            cleared_at: None,
+            seen_at,
+            message: rule.text(key, values),
+            value: rule.shown(values),
+            cleared_value: None,
+        }
+    }
+
+    /// The same alert, cleared by a row.
+    pub(crate) fn clear(&self, rule: &Rule, at: i64, values: &[Value], seen_at: i64) -> Self {
+        Self {
+            state: AlertState::Cleared,
+            cleared_at: Some(at),
+            seen_at,
+            cleared_value: Some(rule.shown(values)),
+            ..self.clone()
+        }
+    }
+
+    /// The timestamp of the record of its newest transition.
+    pub fn changed_at(&self) -> i64 {
+        self.cleared_at.unwrap_or(self.opened_at)
+    }
+}
+
+fn id(rule: &str, key: &str, at: i64, previous: Option<&Alert>) -> String {
+    let plain = format!("{rule}/{key}/{at}");
+    match previous.filter(|previous| previous.opened_at == at) {
+        None => plain,
+        Some(previous) => {
+            let number = previous.id.strip_prefix(&plain).and_then(|rest| rest.strip_prefix('/'));
+            let number: u64 = number.and_then(|number| number.parse().ok()).unwrap_or(1);
+            format!("{plain}/{}", number + 1)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::rule;
+
+    #[test]
+    fn alerts_of_one_millisecond_have_names_of_their_own() {
+        let open = |at, previous: Option<&Alert>| Alert::open(&rule(0), "d/1", at, &[], 0, previous);
+        let first = open(5, None);
+        let second = open(5, Some(&first));
+        let third = open(5, Some(&second.clear(&rule(0), 5, &[], 0)));
+        let later = open(6, Some(&third));
+        let ids = [&first.id, &second.id, &third.id, &later.id].map(String::as_str);
+        assert_eq!(ids, ["overheat/d/1/5", "overheat/d/1/5/2", "overheat/d/1/5/3", "overheat/d/1/6"]);
+    }
+
+    #[test]
+    fn an_alert_is_told_with_the_names_that_its_readers_know() {
+        let values = [Value::from(71.5), Value::from("hall 3")];
+        let open = Alert::open(&rule(0), "d1", 5, &values, 9, None);
+        let expected = serde_json::json!({
+            "id": "overheat/d1/5", "rule": "overheat", "source": "iot", "key": "d1", "severity": "critical",
+            "state": "open", "openedAt": 5, "clearedAt": null, "seenAt": 9,
+            "message": "overheat: d1, temperature 71.5", "value": { "temperature": 71.5 }, "clearedValue": null,
+        });
+        assert_eq!(serde_json::to_value(&open).unwrap(), expected);
+        let cleared = open.clear(&rule(0), 7, &[Value::from(60.0), Value::Null], 10);
+        let told = serde_json::to_value(&cleared).unwrap();
+        assert_eq!(
+            (&told["state"], &told["clearedAt"], &told["seenAt"]),
+            (&"cleared".into(), &7.into(), &10.into())
+        );
+        assert_eq!(told["clearedValue"], serde_json::json!({ "temperature": 60.0 }));
+        assert_eq!(serde_json::from_value::<Alert>(told).unwrap(), cleared);
+    }
+}

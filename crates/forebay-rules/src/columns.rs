@@ -1,0 +1,216 @@
+//! The columns that an alert's query gives, and how a row of them is read.
+//!
+//! Whoever writes the query names them with the constants here. What must stay true: times are milliseconds, rounded
+//! down, and no later than the epoch's own time, so that a clock that runs ahead cannot keep an alert from opening or
+//! clearing.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Int32Array, PrimitiveArray, RecordBatch, StringArray,
+};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type, Int64Type, Schema, TimeUnit, TimestampMicrosecondType};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use forebay_core::error::codes;
+use forebay_core::{Error, Result};
+use serde_json::{Number, Value};
+
+use crate::machine::Row;
+
+/// The key: texts, whole numbers or booleans.
+pub const KEY: &str = "key";
+/// Whether the condition holds: booleans.
+pub const WHEN: &str = "when";
+/// Whether the condition for clearing holds: booleans. Where the column is missing, it is that `when` does not.
+pub const CLEAR: &str = "clear";
+/// The record's timestamp.
+pub const TIMESTAMP: &str = "timestamp";
+/// The record's topic.
+pub const TOPIC: &str = "topic";
+/// The record's partition.
+pub const PARTITION: &str = "partition";
+
+/// The name of the column with the values of `column`.
+pub fn value_column(column: &str) -> String {
+    format!("value of {column}")
+}
+
+/// Where each column is in a batch.
+#[derive(Debug)]
+pub(crate) struct Columns {
+    key: usize,
+    when: usize,
+    clear: Option<usize>,
+    timestamp: usize,
+    topic: usize,
+    partition: usize,
+    /// In the order of the rule's value columns.
+    values: Vec<usize>,
+}
+
+/// The rows of one batch.
+pub(crate) struct Rows {
+    key: StringArray,
+    when: BooleanArray,
+    clear: Option<BooleanArray>,
+    micros: PrimitiveArray<TimestampMicrosecondType>,
+    topic: StringArray,
+    partition: Int32Array,
+    values: Vec<ArrayRef>,
+    /// No row is later, milliseconds since 1970.
+    latest: i64,
+}
+
+impl Columns {
+    /// Finds the columns of a rule with these value columns.
+    pub fn find<'a>(schema: &Schema, values: impl Iterator<Item = &'a str>) -> Result<Self> {
+        let index = |name: &str| {
+            schema.index_of(name).map_err(|e| {
+                Error::new(&codes::INTERNAL, "the query of an alert lacks a column").caused_by(e)
+            })
+        };
+        let of_type = |name: &str, expected: &DataType| -> Result<usize> {
+            let index = index(name)?;
+            match schema.field(index).data_type() {
+                found if found == expected => Ok(index),
+                found => {
+                    let message = format!("the column `{name}` of an alert is {found}, not {expected}");
+                    Err(Error::new(&codes::INTERNAL, message))
+                }
+            }
+        };
+        let timestamp = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        Ok(Self {
+            key: index(KEY)?,
+            when: of_type(WHEN, &DataType::Boolean)?,
+            clear: schema.index_of(CLEAR).is_ok().then(|| of_type(CLEAR, &DataType::Boolean)).transpose()?,
+            timestamp: of_type(TIMESTAMP, &timestamp)?,
+            topic: index(TOPIC)?,
+            partition: of_type(PARTITION, &DataType::Int32)?,
+            values: values.map(|name| index(&value_column(name))).collect::<Result<_>>()?,
+        })
+    }
+
+    /// The rows of a batch; none is later than `latest` (milliseconds since 1970).
+    pub fn rows(&self, batch: &RecordBatch, latest: i64) -> Result<Rows> {
+        let column = |index: usize| batch.columns().get(index).cloned().ok_or_else(missing);
+        let text = |index: usize| -> Result<StringArray> {
+            let texts = cast(&column(index)?, &DataType::Utf8).map_err(unfit)?;
+            texts.as_string_opt().cloned().ok_or_else(missing)
+        };
+        let bools = |index: usize| -> Result<BooleanArray> {
+            column(index)?.as_boolean_opt().cloned().ok_or_else(missing)
+        };
+        Ok(Rows {
+            key: text(self.key)?,
+            when: bools(self.when)?,
+            clear: self.clear.map(bools).transpose()?,
+            micros: column(self.timestamp)?.as_primitive_opt().cloned().ok_or_else(missing)?,
+            topic: text(self.topic)?,
+            partition: column(self.partition)?.as_primitive_opt().cloned().ok_or_else(missing)?,
+            values: self.values.iter().map(|index| column(*index)).collect::<Result<_>>()?,
+            latest,
+        })
+    }
+}
+
+impl Rows {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.when.len()
+    }
+
+    /// The key of a row; empty for NULL.
+    pub fn key(&self, row: usize) -> &str {
+        if self.key.is_null(row) { "" } else { self.key.value(row) }
+    }
+
+    /// Where the record of a row was.
+    pub fn partition(&self, row: usize) -> (&str, i32) {
+        (self.topic.value(row), self.partition.value(row))
+    }
+
+    /// What a row says of its key.
+    pub fn row(&self, row: usize) -> Row {
+        let bool_of = |array: &BooleanArray| array.is_valid(row).then(|| array.value(row));
+        let when = bool_of(&self.when);
+        let clear = match &self.clear {
+            Some(clear) => bool_of(clear),
+            None => when.map(|when| !when),
+        };
+        Row { at: self.micros.value(row).div_euclid(1000).min(self.latest), when, clear }
+    }
+
+    /// The values that a row shows, in the order of the rule's value columns.
+    pub fn values(&self, row: usize) -> Arc<[Value]> {
+        self.values.iter().map(|column| value(column, row)).collect()
+    }
+}
+
+/// A cell as JSON: numbers, booleans and texts as they are, everything else as text. JSON has no NaN; that is a text.
+fn value(column: &ArrayRef, row: usize) -> Value {
+    let of_type = |to: &DataType| cast(&column.slice(row, 1), to).ok();
+    if column.is_null(row) {
+        return Value::Null;
+    }
+    let found = match column.data_type() {
+        DataType::Boolean => of_type(&DataType::Boolean).map(|one| Value::Bool(one.as_boolean().value(0))),
+        kind if kind.is_integer() => {
+            of_type(&DataType::Int64).map(|one| Value::from(one.as_primitive::<Int64Type>().value(0)))
+        }
+        DataType::Float16 | DataType::Float32 | DataType::Float64 => of_type(&DataType::Float64).map(|one| {
+            let number = one.as_primitive::<Float64Type>().value(0);
+            Number::from_f64(number).map_or_else(|| Value::from(number.to_string()), Value::Number)
+        }),
+        _ => None,
+    };
+    found.unwrap_or_else(|| {
+        let options = FormatOptions::default();
+        let text = ArrayFormatter::try_new(column.as_ref(), &options)
+            .and_then(|formatter| formatter.value(row).try_to_string());
+        text.map_or(Value::Null, Value::String)
+    })
+}
+
+/// A value as a message shows it.
+pub(crate) fn text_of(value: &Value) -> String {
+    match value {
+        Value::Null => "NULL".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn missing() -> Error {
+    Error::new(&codes::INTERNAL, "a batch does not have the columns that the alert was opened with")
+}
+
+fn unfit(error: arrow::error::ArrowError) -> Error {
+    Error::new(&codes::INTERNAL, "a column of an alert is not what it should be").caused_by(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{Date32Array, Float32Array, Float64Array, Int64Array, StringViewArray};
+
+    #[test]
+    fn cells_become_what_their_readers_expect() {
+        let cells: Vec<(ArrayRef, Value)> = vec![
+            (Arc::new(Float64Array::from(vec![71.5])), Value::from(71.5)),
+            (Arc::new(Float32Array::from(vec![0.5])), Value::from(0.5)),
+            (Arc::new(Float64Array::from(vec![f64::NAN])), Value::from("NaN")),
+            (Arc::new(Float64Array::from(vec![None])), Value::Null),
+            (Arc::new(Int32Array::from(vec![-3])), Value::from(-3)),
+            (Arc::new(Int64Array::from(vec![i64::MAX])), Value::from(i64::MAX)),
+            (Arc::new(BooleanArray::from(vec![true])), Value::from(true)),
+            (Arc::new(StringArray::from(vec!["x"])), Value::from("x")),
+            (Arc::new(StringViewArray::from(vec!["y"])), Value::from("y")),
+            (Arc::new(Date32Array::from(vec![1])), Value::from("1970-01-02")),
+        ];
+        for (column, expected) in cells {
+            assert_eq!(value(&column, 0), expected, "{}", column.data_type());
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What an alert's sink knows of its rule, and its bounds.
+
+use forebay_core::config::{Message, Severity};
+use serde_json::{Map, Value};
+
+use crate::columns::text_of;
+
+/// A rule, understood: which rows mean what is in the columns ([`crate::columns`]), the rest is here.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Its name in the file.
+    pub name: String,
+    /// The source whose records it watches, also where it looks at them through a view.
+    pub source: String,
+    /// The column whose values are its keys.
+    pub key_column: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// How long the condition must hold, milliseconds.
+    pub hold_ms: i64,
+    /// What is told; `None` for the key and the values.
+    pub message: Option<Message>,
+    /// The value columns, in their order.
+    pub values: Vec<ValueColumn>,
+}
+
+/// A column that is kept with an alert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValueColumn {
+    /// Its name, nested ones with dots.
+    pub name: String,
+    /// True if the condition names it, so that its value is shown; others are only for the message.
+    pub shown: bool,
+}
+
+/// What keeps an alert's memory and files small.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Most keys that wait or have an open alert at a time. What comes beyond opens nothing until there is room, which
+    /// is logged. Some hundred bytes each.
+    pub active: usize,
+    /// Cleared alerts that are kept; the oldest go.
+    pub cleared: usize,
+    /// Most keys of an epoch that a lane looks at, counted for each partition. What comes beyond is left out and
+    /// logged, unless its key waits or has an open alert.
+    pub tracks: usize,
+    /// Bytes by which the journal grows, beyond the size of its snapshot, before it is rewritten.
+    pub journal: u64,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { active: 100_000, cleared: 10_000, tracks: 1_000_000, journal: 1 << 20 }
+    }
+}
+
+impl Rule {
+    /// What is told of an alert of this key; `values` are those of the row that opens it, as [`Self::values`].
+    pub(crate) fn text(&self, key: &str, values: &[Value]) -> String {
+        let value = |name: &str| {
+            let found = self.values.iter().zip(values).find(|(column, _)| column.name == name);
+            found.map(|(_, value)| text_of(value)).unwrap_or_default()
+        };
+        if let Some(message) = &self.message {
+            return message.render(value);
+        }
+        let mut text = if key.is_empty() { self.name.clone() } else { format!("{}: {key}", self.name) };
+        for (column, value) in self.values.iter().zip(values).filter(|(column, _)| column.shown) {
+            text.push_str(&format!(", {} {}", column.name, text_of(value)));
+        }
+        text
+    }
+
+    /// The values that are shown, by name.
+    pub(crate) fn shown(&self, values: &[Value]) -> Map<String, Value> {
+        let columns = self.values.iter().zip(values).filter(|(column, _)| column.shown);
+        columns.map(|(column, value)| (column.name.clone(), value.clone())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::rule;
+
+    #[test]
+    fn a_message_has_the_values_of_the_row_that_opens() {
+        let mut rule = rule(0);
+        let values = [Value::from(71.5), Value::from("hall 3")];
+        assert_eq!(rule.text("press-1", &values), "overheat: press-1, temperature 71.5");
+        assert_eq!(rule.text("", &values), "overheat, temperature 71.5");
+        rule.message = Message::parse("{place}: {temperature} °C, {{see below}").ok();
+        assert_eq!(rule.text("press-1", &values), "hall 3: 71.5 °C, {see below}");
+        assert_eq!(rule.text("press-1", &[Value::Null, Value::Null]), "NULL: NULL °C, {see below}");
+    }
+}

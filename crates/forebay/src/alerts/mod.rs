@@ -1,0 +1,98 @@
+//! Alerts as queries: what `alerts:` in the file becomes.
+//!
+//! ```text
+//! { on: iot, key: device_id, when: temperature > 70 }
+//!      ─▶ SELECT device_id, (temperature > 70), time and partition of the record, temperature FROM iot
+//!      ─▶ a query `alerts/NAME` whose sink is forebay-rules' AlertSink
+//! ```
+//!
+//! [`plan`] makes the SELECT and says what is wrong with its pieces, at their places in the file; [`columns`] knows
+//! which columns a text names. What must stay true: an alert runs under the same loop as every query, so that nothing
+//! here has to know about epochs.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use forebay_core::clock::Clock;
+use forebay_core::config::AlertConfig;
+use forebay_engine::plan::StreamPlan;
+use forebay_rules::{AlertBook, AlertSink, Bounds, Rule, ValueColumn};
+use forebay_storage::Door;
+
+mod columns;
+mod plan;
+
+pub use plan::{File, planned};
+
+/// Cleared alerts that are kept of all alerts together, as long as each of them keeps [`LEAST_CLEARED`].
+const CLEARED: usize = 10_000;
+
+/// Cleared alerts that each alert keeps at least.
+const LEAST_CLEARED: usize = 100;
+
+/// An alert whose query is planned.
+pub struct PlannedAlert {
+    pub config: AlertConfig,
+    pub plan: Arc<StreamPlan>,
+    /// The columns that are kept with it.
+    pub values: Vec<ValueColumn>,
+    /// The key column as its schema spells it.
+    pub key: String,
+}
+
+impl PlannedAlert {
+    /// The name of its query.
+    pub fn query_name(&self) -> String {
+        query_name(&self.config.name)
+    }
+
+    /// The name of its folders: one that no query can have.
+    pub fn folder_name(&self) -> String {
+        format!("{FOLDER}{}", self.config.name)
+    }
+
+    /// Where its checkpoint lies.
+    pub fn checkpoint(&self, data: &Path, pipeline: &str) -> PathBuf {
+        data.join("checkpoints").join(pipeline).join(self.folder_name())
+    }
+
+    /// Its sink, of `count` alerts in all, with its journal beside the checkpoint.
+    pub fn sink(
+        &self,
+        count: usize,
+        checkpoint: &Path,
+        door: Door,
+        clock: Arc<dyn Clock>,
+        book: AlertBook,
+    ) -> AlertSink {
+        let AlertConfig { name, hold, severity, message, .. } = &self.config;
+        let rule = Rule {
+            name: name.clone(),
+            source: self.plan.source().to_owned(),
+            key_column: self.key.clone(),
+            severity: *severity,
+            hold_ms: i64::try_from(hold.as_millis()).unwrap_or(i64::MAX),
+            message: message.as_ref().map(|(message, _)| message.clone()),
+            values: self.values.clone(),
+        };
+        let cleared = (CLEARED / count.max(1)).max(LEAST_CLEARED);
+        let bounds = Bounds { cleared, ..Bounds::default() };
+        AlertSink::new(rule, bounds, checkpoint.to_path_buf(), door, clock, book)
+    }
+}
+
+/// What the folders of alerts begin with, in place of [`QUERY`]: no query's name holds a dot.
+const FOLDER: &str = "alerts.";
+
+/// What the names of alerts' queries begin with.
+const QUERY: &str = "alerts/";
+
+/// The name of an alert's query.
+pub fn query_name(alert: &str) -> String {
+    format!("{QUERY}{alert}")
+}
+
+/// The name of the query whose folder this is.
+pub fn query_of(folder: &str) -> String {
+    folder.strip_prefix(FOLDER).map_or_else(|| folder.to_owned(), query_name)
+}

@@ -1,0 +1,236 @@
+//! The query of each alert, planned; or what is wrong with its pieces, each at its place in the file.
+//!
+//! Each condition is planned alone first, on lines of its own inside of parentheses, so that a place in the SQL is a
+//! place in the condition and everything that is wrong is told at once. What must stay true: a piece of the file
+//! stays one piece of the SELECT; one that would become several columns is refused.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Schema};
+use forebay_connectors::sources;
+use forebay_core::Error;
+use forebay_core::config::{AlertConfig, Draft, Message, Pipeline, Placed, Problem, SourceConfig};
+use forebay_core::error::codes;
+use forebay_core::options::unknown_name;
+use forebay_core::trigger::Trigger;
+use forebay_engine::plan::{self, Catalog, KAFKA_COLUMN, RECORD_COLUMNS, SqlError, StreamPlan};
+use forebay_rules::{ValueColumn, columns as named_so};
+
+use super::{PlannedAlert, columns};
+use crate::json::FromJson;
+use crate::load;
+use crate::runnable::Run;
+
+/// The file that is read, for places.
+pub struct File<'a> {
+    pub text: &'a str,
+    pub name: &'a str,
+}
+
+/// Plans every alert, as far as it can be planned.
+pub fn planned(
+    catalog: &Catalog,
+    draft: &Draft,
+    pipeline: &Pipeline,
+    file: &File<'_>,
+    run: Option<Run<'_>>,
+    problems: &mut Vec<Problem>,
+) -> Vec<PlannedAlert> {
+    let mut alerts = Vec::new();
+    for config in &pipeline.alerts {
+        let mut planner = Planner { catalog, draft, file, alert: config, found: Vec::new() };
+        let planned = planner.plan(pipeline);
+        problems.append(&mut planner.found);
+        let Some(alert) = planned else { continue };
+        problems.extend(run.and_then(|run| endless(run, pipeline, &alert.plan, file.name)));
+        alerts.push(alert);
+    }
+    alerts
+}
+
+/// Where the alert's source should end although the alert does not.
+fn endless(run: Run<'_>, pipeline: &Pipeline, plan: &StreamPlan, name: &str) -> Option<Problem> {
+    let source = pipeline.sources.iter().find(|source| source.name.eq_ignore_ascii_case(plan.source()))?;
+    let trigger = run.trigger.unwrap_or(Trigger::Default);
+    source.option_places.problem(sources::check_trigger(&source.options, trigger).err()?, name)
+}
+
+/// Plans one alert.
+struct Planner<'a> {
+    catalog: &'a Catalog,
+    draft: &'a Draft,
+    file: &'a File<'a>,
+    alert: &'a AlertConfig,
+    found: Vec<Problem>,
+}
+
+impl Planner<'_> {
+    fn plan(&mut self, pipeline: &Pipeline) -> Option<PlannedAlert> {
+        let on = self.alert.on.text.trim();
+        let alert = self.alert;
+        let conditions = [Some(("when", &alert.when)), alert.clear.as_ref().map(|clear| ("clear", clear))];
+        for (name, condition) in conditions.into_iter().flatten() {
+            self.check(name, condition);
+        }
+        // What is wrong with the table itself is told there.
+        if !self.is_known() {
+            return None;
+        }
+        let table = format!("`{on}`");
+        let schema = self.sql(self.catalog, &format!("SELECT * FROM {table}")).ok()?.output_schema();
+        let key = self.key(&schema);
+        let mut config = alert.clone();
+        config.message = self.message(&schema).ok()?;
+        let key = key.filter(|_| self.found.is_empty())?;
+        let mut values: Vec<ValueColumn> = columns::named(&alert.when.text, on, &schema)
+            .into_iter()
+            .map(|name| ValueColumn { name, shown: true })
+            .collect();
+        for (name, _) in config.message.iter().flat_map(|(message, _)| message.columns()) {
+            if !values.iter().any(|value| value.name == name) {
+                values.push(ValueColumn { name: name.to_owned(), shown: false });
+            }
+        }
+        let source = pipeline.sources.iter().find(|source| source.name.eq_ignore_ascii_case(on));
+        let record = record_columns(source);
+        let mut list = vec![
+            format!("{} AS `{}`", columns::quoted(on, &key), named_so::KEY),
+            format!("(\n{}\n) AS `{}`", alert.when.text, named_so::WHEN),
+        ];
+        list.extend(alert.clear.iter().map(|clear| format!("(\n{}\n) AS `{}`", clear.text, named_so::CLEAR)));
+        let names = [named_so::TIMESTAMP, named_so::TOPIC, named_so::PARTITION];
+        list.extend(record.iter().zip(names).map(|(column, name)| format!("{column} AS `{name}`")));
+        list.extend(values.iter().map(|value| {
+            let name = named_so::value_column(&value.name);
+            format!("{} AS `{}`", columns::quoted(on, &value.name), name.replace('`', "``"))
+        }));
+        // Alone it can be planned, so it is the record that is missing, or the whole is too large.
+        if self
+            .sql(&self.catalog.carrying_records(), &format!("SELECT {} FROM {table}", record.join(", ")))
+            .is_err()
+        {
+            self.tell(no_record(on, source), &alert.on, 0, on.len());
+            return None;
+        }
+        match self.sql(&self.catalog.carrying_records(), &format!("SELECT {} FROM {table}", list.join(",\n")))
+        {
+            Ok(plan) => Some(PlannedAlert { config, plan: Arc::new(plan), values, key }),
+            Err(error) => {
+                self.tell(error.error, &alert.when, 0, alert.when.text.len());
+                None
+            }
+        }
+    }
+
+    fn sql(&self, catalog: &Catalog, sql: &str) -> Result<StreamPlan, SqlError> {
+        plan::plan(catalog, sql, Some(&FromJson))
+    }
+
+    /// True if there is such a table and its columns are known.
+    fn is_known(&self) -> bool {
+        let is_on = |name: &str| name.eq_ignore_ascii_case(self.alert.on.text.trim());
+        self.catalog.names().into_iter().any(is_on) && !self.draft.unknown.iter().any(|name| is_on(name))
+    }
+
+    /// Plans a condition alone and tells what is wrong with it.
+    fn check(&mut self, name: &str, condition: &Placed) {
+        let on = self.alert.on.text.trim();
+        let text = &condition.text;
+        let plan = match self.sql(self.catalog, &format!("SELECT (\n{text}\n) AS `{name}` FROM `{on}`")) {
+            Ok(plan) => plan,
+            Err(error) => {
+                if self.is_known() || error.error.code() == &codes::SQL_SYNTAX {
+                    // The condition begins in the second line of the SQL; what is missing at its end is told there.
+                    let place = error.place.map(|(line, column)| (line.saturating_sub(1), column));
+                    let lines = text.split('\n').count();
+                    let offset = match place {
+                        Some((line, _)) if line > lines => text.trim_end().len(),
+                        Some((line, _)) if line == 0 => 0,
+                        Some(place) => load::offset_of(text, place),
+                        None => 0,
+                    };
+                    self.tell(error.error, condition, offset, load::word_at(text, offset).len());
+                }
+                return;
+            }
+        };
+        let schema = plan.output_schema();
+        let error = match schema.fields().as_ref() {
+            [only] if only.name() == name && only.data_type() == &DataType::Boolean => return,
+            [only] if only.name() == name => {
+                let found = plan::type_name(only.data_type());
+                Error::new(&codes::SQL_PLAN, format!("`{name}` is not a condition: its type is {found}"))
+                    .with_hint("Compare it with something, as in `temperature > 70`.")
+            }
+            _ => Error::new(&codes::SQL_SYNTAX, format!("`{name}` is not one condition"))
+                .with_hint("Write what could stand after WHERE; parts of it are joined by AND and OR."),
+        };
+        self.tell(error, condition, 0, text.trim_end().len());
+    }
+
+    /// The key column as the schema spells it.
+    fn key(&mut self, schema: &Schema) -> Option<String> {
+        let key = &self.alert.key;
+        let error = match columns::find(schema, &key.text) {
+            Some((name, data_type)) if is_key(&data_type) => return Some(name),
+            Some((name, data_type)) => {
+                let found = plan::type_name(&data_type);
+                Error::new(&codes::SQL_PLAN, format!("`{name}` cannot be a key: its type is {found}"))
+                    .with_hint("A key is a text or a whole number. A view can make one: `CAST(… AS STRING)`.")
+            }
+            None => unknown_column(schema, &key.text),
+        };
+        self.tell(error, key, 0, key.text.len());
+        None
+    }
+
+    /// The message with its columns as the schema spells them; the error was told.
+    fn message(&mut self, schema: &Schema) -> Result<Option<(Message, Placed)>, ()> {
+        let Some((message, text)) = &self.alert.message else { return Ok(None) };
+        let unknown: Vec<_> =
+            message.columns().filter(|(name, _)| columns::find(schema, name).is_none()).collect();
+        for (name, at) in &unknown {
+            self.tell(unknown_column(schema, name), text, *at, name.len());
+        }
+        if !unknown.is_empty() {
+            return Err(());
+        }
+        let spelled = |name: &str| columns::find(schema, name).map_or_else(String::new, |(name, _)| name);
+        Ok(Some((message.renamed(spelled), text.clone())))
+    }
+
+    fn tell(&mut self, error: Error, within: &Placed, offset: usize, length: usize) {
+        let File { text, name } = self.file;
+        let problem = Problem::within(error, text, name, within.place, &within.text, offset, length);
+        self.found.push(problem);
+    }
+}
+
+/// How time, topic and partition of a record are named where an alert watches a source, or a view.
+fn record_columns(source: Option<&SourceConfig>) -> [String; 3] {
+    match source {
+        None => RECORD_COLUMNS.map(str::to_owned),
+        Some(SourceConfig { value: None, .. }) => ["timestamp", "topic", "partition"].map(str::to_owned),
+        Some(_) => ["timestamp", "topic", "partition"].map(|column| format!("{KAFKA_COLUMN}.{column}")),
+    }
+}
+
+fn no_record(on: &str, source: Option<&SourceConfig>) -> Error {
+    let message = format!("`{on}` does not say when its records were, and an alert goes by their time");
+    let hint = match source {
+        Some(_) => format!("A column of its own hides `{KAFKA_COLUMN}`: rename it in the schema."),
+        None => "Watch the source that the view reads.".to_owned(),
+    };
+    Error::new(&codes::NOT_YET, message).with_hint(hint)
+}
+
+fn unknown_column(schema: &Schema, name: &str) -> Error {
+    let names = columns::names(schema);
+    let unknown = unknown_name("column", name, names.iter().map(String::as_str));
+    Error::new(&codes::SQL_PLAN, unknown.message()).with_hint(unknown.hint())
+}
+
+fn is_key(data_type: &DataType) -> bool {
+    data_type.is_integer()
+        || matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Boolean)
+}

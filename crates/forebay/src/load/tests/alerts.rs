@@ -1,0 +1,118 @@
+//! What is told of alerts, and what their queries read.
+
+use super::*;
+
+/// A file with a good source `iot`, views over it, and these alerts.
+fn watched(alerts: &str) -> String {
+    let queries = "  q: { sql: SELECT * FROM iot, format: console }\n";
+    let views =
+        "views:\n  hot: SELECT device_id AS id, temperature AS t FROM iot WHERE temperature > 70\nqueries:\n";
+    file("", queries).replace("queries:\n", views) + "alerts:\n" + alerts
+}
+
+fn planned(alerts: &str) -> Vec<PlannedAlert> {
+    let text = watched(alerts);
+    match load(&text, "p.yaml", run()) {
+        Ok(loaded) => loaded.alerts,
+        Err(problems) => panic!("{}", config::render(&problems, &text, "p.yaml", false)),
+    }
+}
+
+/// The columns of an alert's query.
+fn columns(alert: &PlannedAlert) -> Vec<String> {
+    alert.plan.output_schema().fields().iter().map(|field| field.name().clone()).collect()
+}
+
+#[test]
+fn an_alert_becomes_a_query_with_the_columns_that_its_sink_reads() {
+    let alerts = planned(
+        "  a: { on: iot, key: DEVICE_ID, when: temperature > 70 }\n\
+         \x20 b: { on: Hot, key: id, when: t > 75 OR t IS NULL, clear: t < 65, message: \"{ID}: {T}\" }\n",
+    );
+    let [a, b] = &alerts[..] else { panic!("two alerts") };
+    assert_eq!(columns(a), ["key", "when", "timestamp", "topic", "partition", "value of temperature"]);
+    assert_eq!(
+        columns(b),
+        ["key", "when", "clear", "timestamp", "topic", "partition", "value of t", "value of id"]
+    );
+    assert_eq!(
+        (a.key.as_str(), a.query_name().as_str(), a.folder_name().as_str()),
+        ("device_id", "alerts/a", "alerts.a")
+    );
+    assert_eq!((a.plan.source(), b.plan.source()), ("iot", "iot"));
+    assert_eq!(
+        b.values.iter().map(|it| (it.name.as_str(), it.shown)).collect::<Vec<_>>(),
+        [("t", true), ("id", false)]
+    );
+    let (message, _) = b.config.message.as_ref().unwrap();
+    assert_eq!(
+        message.columns().map(|(name, _)| name).collect::<Vec<_>>(),
+        ["id", "t"],
+        "as the view spells them"
+    );
+}
+
+#[test]
+fn an_alert_may_watch_records_that_nobody_decodes() {
+    let text = "pipeline: p\nsources:\n  raw: { format: kafka, options: { kafka.bootstrap.servers: \"localhost:9092\", subscribe: t } }\n\
+                views:\n  texts: SELECT topic AS of, CAST(value AS STRING) AS v FROM raw\n\
+                queries:\n  q: { sql: SELECT * FROM texts, format: console }\n\
+                alerts:\n  a: { on: raw, key: topic, when: CAST(value AS STRING) LIKE '%hot%' }\n\
+                \x20 b: { on: texts, key: of, when: v LIKE '%hot%' }\n";
+    let alerts = load(text, "p.yaml", run()).ok().unwrap().alerts;
+    assert_eq!(columns(&alerts[0])[2..], ["timestamp", "topic", "partition", "value of value"]);
+    assert_eq!(columns(&alerts[1])[2..], ["timestamp", "topic", "partition", "value of v"]);
+}
+
+#[test]
+fn what_is_wrong_in_a_condition_stands_under_its_words() {
+    let told = refused(&watched(
+        "  a:\n    on: iot\n    key: device\n    when: |\n      temperature > 70\n        AND tempature < 3\n    clear: temperature <\n\
+         \x20   message: hot, {humidity}\n\
+         \x20 b: { on: hot, key: t, when: t, clear: \"t > 1) AS x, (t < 3\" }\n\
+         \x20 c: { on: iot, key: device_id, when: avg(temperature) > 3 }\n",
+    ));
+    for (words, place) in [
+        ("unknown column `device`", "p.yaml:15:10"),
+        ("unknown column `tempature`", "p.yaml:18:13"),
+        ("FB-4001", "p.yaml:19:25"),
+        ("unknown column `humidity`", "p.yaml:20:20"),
+        ("`t` cannot be a key: its type is DOUBLE", "p.yaml:21:22"),
+        ("`when` is not a condition: its type is DOUBLE", "p.yaml:21:31"),
+        ("`clear` is not one condition", "p.yaml:21:42"),
+        ("an aggregate function over a stream", "p.yaml:22:39"),
+    ] {
+        let at = told.find(words).unwrap_or_else(|| panic!("`{words}` is missing in\n{told}"));
+        assert!(told[at..].lines().nth(1).unwrap().ends_with(place), "{words}: {place}\n{told}");
+    }
+    assert!(told.ends_with("8 problems in p.yaml\n"), "{told}");
+}
+
+#[test]
+fn an_alert_over_something_that_is_broken_adds_nothing_to_it() {
+    let text = watched("  a: { on: iot, key: device_id, when: temperature > 70, clear: temperature << }\n");
+    let told = refused(&text.replace("temperature DOUBLE", "temperature DUBLE"));
+    assert!(told.contains("DUBLE") && told.contains("FB-4001"), "{told}");
+    assert!(told.ends_with("2 problems in p.yaml\n"), "{told}");
+}
+
+#[test]
+fn a_source_that_should_end_is_told_of_an_alert_that_does_not() {
+    let text = watched("  a: { on: iot, key: device_id, when: temperature > 70 }\n")
+        .replace("subscribe: t", "subscribe: t, endingOffsets: latest")
+        .replace("format: console }", "format: console, trigger: availableNow }");
+    let told = refused(&text);
+    assert!(told.contains("`endingOffsets` needs a query that ends"), "{told}");
+    assert!(told.ends_with("1 problem in p.yaml\n"), "{told}");
+}
+
+#[test]
+fn a_schema_that_hides_the_envelope_is_refused_in_plain_words() {
+    let text = watched("  a: { on: iot, key: device_id, when: temperature > 70 }\n")
+        .replace("temperature DOUBLE", "temperature DOUBLE, _kafka INT");
+    let told = refused(&text);
+    assert!(
+        told.contains("`iot` does not say when its records were") && told.contains("p.yaml:13:12"),
+        "{told}"
+    );
+}

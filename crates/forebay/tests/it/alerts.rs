@@ -1,0 +1,284 @@
+//! Alerts over real runs: they open and clear by the records' time, each once, whatever dies when.
+
+use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use forebay_storage::lines;
+use serde_json::Value;
+
+use crate::support::*;
+
+const SIGABRT: i32 = 6;
+
+/// A pipeline that watches a topic of readings: the alert `high` opens above 70 and clears below 65.
+fn watch(dir: &Path, log: &LogServer, more: &str) -> PathBuf {
+    let source = "device STRING, reading DOUBLE";
+    let alert = format!("on: events, key: device, when: reading > 70, clear: reading < 65{more}");
+    pipeline(dir, log, source, 1_000, &alert)
+}
+
+fn pipeline(dir: &Path, log: &LogServer, schema: &str, per_epoch: u64, alert: &str) -> PathBuf {
+    let file = dir.join("watch.yaml");
+    let text = format!(
+        "pipeline: watch\n\
+         sources:\n  events:\n    format: kafka\n    options: {{ kafka.bootstrap.servers: \"{}\", subscribe: events, startingOffsets: earliest, maxOffsetsPerTrigger: {per_epoch} }}\n\
+         \x20   value: json\n    schema: {schema}\n\
+         queries:\n  screen:\n    sql: SELECT * FROM events WHERE device = 'nobody'\n    format: console\n    trigger: availableNow\n\
+         alerts:\n  high: {{ {alert} }}\n",
+        log.address
+    );
+    std::fs::write(&file, text).unwrap();
+    file
+}
+
+fn reading(device: &str, reading: f64) -> String {
+    format!("{{\"device\": \"{device}\", \"reading\": {reading}}}")
+}
+
+/// The command that runs the alert on what is there.
+fn runs(data: &Path, file: &Path) -> Command {
+    forebay(data, &["run", file.to_str().unwrap(), "--trigger", "availableNow", "--query", "alerts/high"])
+}
+
+/// Runs it to its end; what it said.
+fn run(data: &Path, file: &Path) -> String {
+    text(&succeed(&mut runs(data, file)).stderr)
+}
+
+/// Runs it until the second time that it comes to a kill point; true if it died there.
+fn dies_at(data: &Path, file: &Path, point: &str, mode: &str) -> bool {
+    let mut command = runs(data, file);
+    command.env("FOREBAY_KILL_AT", format!("{point}:2")).env("FOREBAY_KILL_MODE", mode);
+    command.output().unwrap().status.signal() == Some(SIGABRT)
+}
+
+/// Every transition in the journal of the alert, in its order. Its files are small enough that none was left out by a
+/// snapshot.
+fn transitions(data: &Path) -> Vec<Value> {
+    let bytes = std::fs::read(data.join("checkpoints/watch/alerts.high/alerts")).unwrap();
+    let journal = lines::read("forebay-alerts", &bytes).unwrap();
+    let mut found = Vec::new();
+    for line in journal.texts {
+        let entry: Value = serde_json::from_str(line).unwrap();
+        assert!(entry.get("snapshot").is_none(), "this test needs every entry");
+        found.extend(entry["epoch"]["transitions"].as_array().cloned().unwrap_or_default());
+    }
+    found
+}
+
+/// Device and state of each transition.
+fn told(data: &Path) -> Vec<String> {
+    let told =
+        |alert: &Value| format!("{} {}", alert["key"].as_str().unwrap(), alert["state"].as_str().unwrap());
+    transitions(data).iter().map(told).collect()
+}
+
+#[test]
+fn alerts_open_and_clear_while_it_runs_and_stay_open_over_a_restart() {
+    let log = LogServer::start();
+    make_topic(log.address, "events", 2);
+    let data = tempfile::tempdir().unwrap();
+    let file = watch(data.path(), &log, ", severity: critical, message: \"{device}: {reading} °C\"");
+    let args = ["run", file.to_str().unwrap(), "--trigger", "default"];
+    let mut process = Process::spawn(&mut forebay(data.path(), &args));
+    let http = process.address("http");
+    assert!(get(http, "/api/v1/queries").1.contains("\"alerts/high\""));
+    log.produce("events", &[reading("press-1", 60.0), reading("press-1", 71.5), reading("press-2", 71.0)]);
+    eventually("both alerts", Duration::from_secs(20), || told(data.path()).len() == 2);
+    log.produce("events", &[reading("press-2", 68.0), reading("press-1", 72.0), reading("press-2", 64.0)]);
+    eventually("one cleared", Duration::from_secs(20), || told(data.path()).len() == 3);
+    process.signal("TERM");
+    process.wait_for("open alerts: 1 (press-1: 71.5 °C)", Duration::from_secs(20));
+    assert!(process.child.wait().unwrap().success());
+
+    let said = run(data.path(), &file);
+    assert!(said.contains("open alerts: 1 (press-1: 71.5 °C)"), "nothing new came: {said}");
+    log.produce("events", &[reading("press-1", 1.0)]);
+    let said = run(data.path(), &file);
+    assert!(!said.contains("open alerts"), "{said}");
+    let all = transitions(data.path());
+    let mut last: BTreeMap<&str, &Value> = BTreeMap::new();
+    for alert in &all {
+        last.insert(alert["id"].as_str().unwrap(), alert);
+    }
+    assert_eq!((all.len(), last.len()), (4, 2), "{all:#?}");
+    let alert = last.values().find(|alert| alert["key"] == "press-1").unwrap();
+    assert_eq!((&alert["severity"], &alert["source"]), (&"critical".into(), &"events".into()));
+    assert_eq!(alert["value"], serde_json::json!({ "reading": 71.5 }));
+    assert_eq!(alert["clearedValue"], serde_json::json!({ "reading": 1.0 }));
+    assert!(alert["clearedAt"].as_i64() >= alert["openedAt"].as_i64(), "{alert}");
+}
+
+#[test]
+fn a_condition_must_hold_for_its_time_by_the_records_clock() {
+    let log = LogServer::start();
+    make_topic(log.address, "events", 1);
+    let data = tempfile::tempdir().unwrap();
+    let file = watch(data.path(), &log, ", for: 1 second");
+    log.produce("events", &[reading("a", 75.0)]);
+    std::thread::sleep(Duration::from_millis(1_300));
+    log.produce("events", &[reading("a", 76.0), reading("b", 75.0)]);
+    std::thread::sleep(Duration::from_millis(1_300));
+    run(data.path(), &file);
+    assert_eq!(told(data.path()), ["a open"], "no record says that b was hot for a second");
+    log.produce("events", &[reading("b", 60.0), reading("b", 75.0)]);
+    run(data.path(), &file);
+    std::thread::sleep(Duration::from_millis(1_300));
+    log.produce("events", &[reading("b", 77.0)]);
+    run(data.path(), &file);
+    assert_eq!(told(data.path()), ["a open", "b open"]);
+    let opened = &transitions(data.path())[1];
+    assert_eq!(opened["value"]["reading"], 77.0, "the record that filled the time: {opened}");
+}
+
+const EVENTS: u64 = 3_000;
+
+/// Kill points of one epoch of an alert, in their order.
+const EPOCH_POINTS: &[&str] = &[
+    "epoch.plan.before",
+    "epoch.plan.after",
+    "epoch.read.first_batch",
+    "quarantine.write.after",
+    "epoch.read.after",
+    "epoch.outcome.before",
+    "epoch.outcome.after",
+    "sink.alert.commit.before",
+    "sink.alert.commit.after",
+    "epoch.write.after",
+    "epoch.commit.before",
+    "epoch.commit.after",
+];
+
+/// What [`proof_events`] must give where an alert is open in the second half of each hundred: device, number of the
+/// event that opened, number of the one that cleared.
+fn expected() -> Vec<(String, u64, Option<u64>)> {
+    let mut open: BTreeMap<u64, u64> = BTreeMap::new();
+    let mut alerts = Vec::new();
+    for seq in 0..EVENTS {
+        let device = seq % 7;
+        match (seq % 100 >= 50, open.get(&device)) {
+            (true, None) => drop(open.insert(device, seq)),
+            (false, Some(opened)) => {
+                alerts.push((format!("d{device}"), *opened, Some(seq)));
+                open.remove(&device);
+            }
+            _ => {}
+        }
+    }
+    alerts.extend(open.into_iter().map(|(device, opened)| (format!("d{device}"), opened, None)));
+    alerts.sort();
+    alerts
+}
+
+/// What is in the journal; panics if an alert opened or cleared twice.
+fn found(data: &Path, context: &str) -> Vec<(String, u64, Option<u64>)> {
+    let mut alerts: BTreeMap<String, (String, u64, Option<u64>)> = BTreeMap::new();
+    for alert in transitions(data) {
+        let id = alert["id"].as_str().unwrap().to_owned();
+        let number = |field: &str| alert[field]["seq"].as_u64();
+        let opened = number("value").unwrap();
+        match number("clearedValue") {
+            None => {
+                let new = (alert["key"].as_str().unwrap().to_owned(), opened, None);
+                assert!(alerts.insert(id.clone(), new).is_none(), "{context}: {id} opened twice");
+            }
+            Some(cleared) => {
+                let known = alerts.get_mut(&id).unwrap_or_else(|| panic!("{context}: {id} never opened"));
+                assert_eq!(known.2.replace(cleared), None, "{context}: {id} cleared twice");
+            }
+        }
+    }
+    let mut alerts: Vec<_> = alerts.into_values().collect();
+    alerts.sort();
+    alerts
+}
+
+#[test]
+fn every_kill_point_leaves_each_transition_once() {
+    let log = LogServer::start();
+    make_topic(log.address, "events", 3);
+    // By key: the events of a device are in one partition, in their order.
+    let events: Vec<String> =
+        proof_events(EVENTS).iter().enumerate().map(|(seq, event)| format!("d{}|{event}", seq % 7)).collect();
+    produce_with(log.address, "events", &events, &["--key-separator", "|"]);
+    let expected = expected();
+    assert!(expected.len() > 150, "{}", expected.len());
+    for point in EPOCH_POINTS {
+        for mode in ["kill", "lose"] {
+            let data = tempfile::tempdir().unwrap();
+            let context = format!("{point} {mode}");
+            let alert = "on: events, key: device, when: seq % 100 >= 50";
+            let file = pipeline(data.path(), &log, PROOF_SCHEMA, 700, alert);
+            assert!(dies_at(data.path(), &file, point, mode), "{context}: not reached");
+            for _ in 0..2 {
+                run(data.path(), &file);
+                assert_eq!(found(data.path(), &context), expected, "{context}");
+                assert_ledger(&last_commit(data.path(), "watch", "alerts.high")["ledger"], EVENTS);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_journal_that_lost_its_end_is_refused() {
+    let log = LogServer::start();
+    make_topic(log.address, "events", 1);
+    let data = tempfile::tempdir().unwrap();
+    let file = watch(data.path(), &log, "");
+    log.produce("events", &[reading("a", 75.0)]);
+    run(data.path(), &file);
+    let journal = data.path().join("checkpoints/watch/alerts.high/alerts");
+    let older = std::fs::read(&journal).unwrap();
+    log.produce("events", &[reading("a", 5.0)]);
+    run(data.path(), &file);
+    std::fs::write(&journal, older).unwrap();
+    let output = runs(data.path(), &file).output().unwrap();
+    let said = text(&output.stderr);
+    assert!(!output.status.success() && said.contains("FB-6006"), "{said}");
+}
+
+#[test]
+fn what_is_wrong_with_an_alert_is_told_with_its_line_and_a_mark() {
+    let data = tempfile::tempdir().unwrap();
+    let log = LogServer::start();
+    let file = watch(data.path(), &log, ", for: a while");
+    let wrong = std::fs::read_to_string(&file).unwrap().replace("reading > 70", "reeding > 70");
+    std::fs::write(&file, &wrong).unwrap();
+    let output = forebay(data.path(), &["validate", file.to_str().unwrap()]).output().unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("unknown column `reeding`") && said.contains("Did you mean `reading`?"), "{said}");
+    assert!(said.contains("watch.yaml:14:42\n") && said.contains(" ^^^^^^^\n"), "{said}");
+    assert!(said.contains("`for` is `a while`, expected a duration"), "{said}");
+    assert!(said.contains("2 problems"), "{said}");
+}
+
+#[test]
+fn an_alert_has_a_name_among_the_queries() {
+    let log = LogServer::start();
+    make_topic(log.address, "events", 1);
+    log.produce("events", &[reading("a", 75.0), "{\"device\": ".to_owned()]);
+    let data = tempfile::tempdir().unwrap();
+    let file = watch(data.path(), &log, "");
+    let file = file.to_str().unwrap();
+    let wrong = forebay(data.path(), &["run", file, "--query", "alerts/hihg"]).output().unwrap();
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(text(&wrong.stderr).contains("Did you mean `alerts/high`?"), "{}", text(&wrong.stderr));
+    let said = text(&succeed(&mut forebay(data.path(), &["validate", file])).stderr);
+    assert!(
+        said.contains("1 alert(s)") && said.contains("alerts/high: events -> warning alert for each device"),
+        "{said}"
+    );
+    succeed(&mut forebay(data.path(), &["run", file, "--query", "screen"]));
+    assert!(!data.path().join("checkpoints/watch/alerts.high").exists(), "only what was asked for ran");
+    run(data.path(), Path::new(file));
+    let shown =
+        text(&succeed(&mut forebay(data.path(), &["checkpoint", "show", file, "alerts/high"])).stdout);
+    assert!(shown.contains("alerts/high of pipeline watch"), "{shown}");
+    let listed =
+        text(&succeed(&mut forebay(data.path(), &["quarantine", "ls", "--query", "alerts/high"])).stdout);
+    assert!(listed.contains("events/0/1") && listed.contains("alerts/high"), "{listed}");
+}

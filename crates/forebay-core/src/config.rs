@@ -24,6 +24,7 @@ use crate::format::BadRecordMode;
 use crate::options::{ConnectorSpec, Options};
 use crate::trigger::Trigger;
 
+mod dashboard;
 pub mod keys;
 mod lines;
 mod parse;
@@ -40,6 +41,7 @@ mod source;
 mod tests;
 mod yaml;
 
+pub use dashboard::{Chart, DashboardConfig, DashboardSource, PanelConfig};
 pub use parse::{draft, parse};
 pub use places::OptionPlaces;
 pub use problems::Problem;
@@ -87,6 +89,8 @@ pub struct Pipeline {
     pub queries: Vec<QueryConfig>,
     /// Bounds of the quarantine.
     pub quarantine: QuarantineConfig,
+    /// What the page shows.
+    pub dashboard: DashboardConfig,
 }
 
 /// A file as far as it could be read.

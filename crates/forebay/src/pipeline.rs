@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::{EmbeddedLog, Global};
 use crate::commands;
 use crate::embedded::{self, Candidate, Embedded};
+use crate::follow::{self, Followers};
 use crate::load::{self, Loaded};
 use crate::{standing, talk};
 
@@ -56,6 +57,7 @@ pub struct Running {
     started: Instant,
     embedded: Option<Embedded>,
     queries: Vec<(String, QueryHandle)>,
+    followers: Followers,
     http: SocketAddr,
     server: JoinHandle<std::io::Result<()>>,
     stop_server: CancellationToken,
@@ -75,13 +77,15 @@ pub async fn start(global: &Global, loaded: &Loaded, overrides: &Overrides) -> R
     let embedded = host_log(global, &pipeline.name, overrides.embedded_log, &chosen, &door).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let context = SinkContext { data_dir: &global.data, door: door.clone(), clock: clock.clone() };
+    let in_place = |source: &SourceConfig| {
+        let is_own = |embedded: &&Embedded| own_address(source, global.kafka) == Some(embedded.address);
+        embedded.as_ref().filter(is_own).map(|embedded| embedded.log.clone())
+    };
+    let trigger_of = |query: &QueryConfig| overrides.trigger.unwrap_or(query.trigger);
     let mut open = Vec::new();
     for Chosen { query, plan, source } in &chosen {
-        let trigger = overrides.trigger.unwrap_or(query.trigger);
+        let trigger = trigger_of(query);
         sources::check_trigger(&source.options, trigger)?;
-        let in_place =
-            embedded.as_ref().filter(|embedded| own_address(source, global.kafka) == Some(embedded.address));
-        let in_place = in_place.map(|embedded| embedded.log.clone());
         let quarantine = Quarantine::open(
             quarantine::folder(&global.data, &pipeline.name, &query.name),
             door.clone(),
@@ -91,7 +95,7 @@ pub async fn start(global: &Global, loaded: &Loaded, overrides: &Overrides) -> R
             pipeline: pipeline.name.clone(),
             name: query.name.clone(),
             plan: Arc::clone(plan),
-            source: sources::build(&source.format, &source.options, wanted(plan, source), in_place)?,
+            source: sources::build(&source.format, &source.options, wanted(plan, source), in_place(source))?,
             format: load::format_of(source)?,
             sink: sinks::build(&query.format, &query.options, &context)?,
             trigger,
@@ -105,6 +109,14 @@ pub async fn start(global: &Global, loaded: &Loaded, overrides: &Overrides) -> R
         };
         open.push((query.name.clone(), options.open()?));
     }
+    let follows = match chosen.iter().all(|it| trigger_of(it.query).is_bounded()) {
+        true => Vec::new(),
+        false => {
+            let shared = follow::Shared { pipeline, data: &global.data, door: &door, clock: &clock };
+            let is_read = |source: &&SourceConfig| chosen.iter().any(|it| it.source.name == source.name);
+            follow::prepare(&shared, pipeline.sources.iter().filter(is_read), in_place)?
+        }
+    };
     // Only now, when no query is refused any more, anything is made.
     if let Some(embedded) = &embedded {
         make_topics(embedded, global.kafka, &chosen)?;
@@ -112,15 +124,17 @@ pub async fn start(global: &Global, loaded: &Loaded, overrides: &Overrides) -> R
     let queries: Vec<_> = open.into_iter().map(|(name, query)| (name, query.start())).collect();
     let statuses: Vec<watch::Receiver<QueryStatus>> =
         queries.iter().map(|(_, query)| query.status()).collect();
+    let followers = Followers::start(follows);
     let http = server.address();
     let stop_server = CancellationToken::new();
     let shown = Shown {
         pipeline: pipeline.name.as_str().into(),
         version: env!("CARGO_PKG_VERSION"),
         queries: statuses.into(),
+        live: followers.live(),
     };
     let server = tokio::spawn(server.run(shown, stop_server.clone()));
-    let running = Running { started, embedded, queries, http, server, stop_server };
+    let running = Running { started, embedded, queries, followers, http, server, stop_server };
     let failures = standing::failures(&begun(running.statuses()).await);
     talk::say(&format!("ready {}{failures}", running.addresses()));
     Ok(running)
@@ -156,6 +170,7 @@ impl Running {
                 ends.await
             }
         };
+        self.followers.stop().await;
         self.stop_server.cancel();
         let _ = self.server.await;
         if let Some(embedded) = self.embedded {

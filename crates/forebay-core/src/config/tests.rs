@@ -101,6 +101,9 @@ fn describe(pipeline: &Pipeline) -> String {
         );
     }
     let _ = writeln!(out, "{:?}", pipeline.quarantine);
+    if pipeline.dashboard != DashboardConfig::default() {
+        let _ = writeln!(out, "{:#?}", pipeline.dashboard);
+    }
     out
 }
 

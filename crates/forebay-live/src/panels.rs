@@ -144,3 +144,79 @@ fn id(chart: Chart, source: Option<&str>, field: Option<&str>) -> String {
     let chart = format!("{chart:?}").to_lowercase();
     [Some(chart.as_str()), source, field].into_iter().flatten().collect::<Vec<_>>().join("-")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use forebay_core::clock::ManualClock;
+    use forebay_core::ddl;
+
+    use super::*;
+    use crate::testing::{NOW, live, place};
+
+    fn one() -> (tempfile::TempDir, Live) {
+        let dir = tempfile::tempdir().unwrap();
+        let source = live(ManualClock::at(NOW), &place(dir.path()), 10);
+        (dir, Live::new(vec![source]))
+    }
+
+    fn panel(chart: Chart) -> PanelConfig {
+        PanelConfig {
+            chart,
+            title: None,
+            source: None,
+            field: None,
+            sql: None,
+            drawn_as: None,
+            every: None,
+            unit: None,
+            min: None,
+            max: None,
+            warn: None,
+            critical: None,
+            pin: false,
+            wide: false,
+        }
+    }
+
+    #[test]
+    fn without_a_word_in_the_file_the_schema_says_what_to_show() {
+        let schema = ddl::parse(
+            "device_id STRING, t DOUBLE COMMENT 'K', a INT, b INT, c INT, d INT, e INT, f INT, g INT, h INT, \
+             pos STRUCT<lat: DOUBLE, lon: DOUBLE>, ts BIGINT, state STRING",
+        );
+        let panels = made_for("iot", &Layout::new(&schema.unwrap(), None, &[]));
+        let ids: Vec<&str> = panels.iter().map(|panel| panel.id.as_str()).collect();
+        assert_eq!(ids[..2], ["line-iot-t", "line-iot-a"]);
+        assert_eq!(ids[8..], ["map-iot", "bar-iot-state", "table-iot"], "eight lines at most");
+        assert_eq!(panels[0].unit.as_deref(), Some("K"));
+    }
+
+    #[test]
+    fn panels_of_the_file_come_in_its_order_with_what_the_layout_adds() {
+        let (_dir, live) = one();
+        let line = PanelConfig {
+            source: Some("s".to_owned()),
+            field: Some("t".to_owned()),
+            warn: Some(65.0),
+            ..panel(Chart::Line)
+        };
+        let sql = PanelConfig {
+            sql: Some(("SELECT 1".to_owned(), (1, 1))),
+            every: Some(Duration::from_secs(3)),
+            ..panel(Chart::Sql)
+        };
+        let panels = [panel(Chart::Table), line.clone(), line, sql].to_vec();
+        let panels = super::panels(&DashboardConfig { panels, ..DashboardConfig::default() }, &live);
+        let ids: Vec<&str> = panels.iter().map(|panel| panel.id.as_str()).collect();
+        assert_eq!(ids, ["table-s", "line-s-t", "line-s-t-2", "sql"]);
+        assert_eq!((panels[0].source.as_deref(), panels[1].unit.as_deref()), (Some("s"), Some("°C")));
+        assert_eq!((panels[3].drawn_as, panels[3].every), (Some(Chart::Table), Some(3_000)));
+    }
+
+    #[test]
+    fn nothing_followed_shows_nothing() {
+        assert!(super::panels(&DashboardConfig::default(), &Live::default()).is_empty());
+    }
+}

@@ -92,10 +92,13 @@ pub fn give(live: &SourceLive, first: i64, events: &[Event]) {
     live.take(&envelope(first, events), &batch(events), None);
 }
 
-/// A topic in memory: for each partition its records, as time and value.
+/// The records of a partition, as time and value.
+type Records = Vec<(i64, Vec<u8>)>;
+
+/// A topic in memory.
 #[derive(Debug, Default)]
 pub struct Topic {
-    pub partitions: Mutex<Vec<Vec<(i64, Vec<u8>)>>>,
+    pub partitions: Mutex<Vec<Records>>,
     pub arrived: Notify,
     pub fails: Mutex<bool>,
     /// Group offsets that somebody wrote.

@@ -332,7 +332,7 @@ fn one_of(
     let text = section.text(key, &mut reading.problems)?;
     let found = words.iter().find(|(word, _)| *word == text.text).map(|(_, chart)| *chart);
     if found.is_none() {
-        let unknown = unknown_name(key, text.text, words.iter().map(|(word, _)| *word));
+        let unknown = unknown_name("chart", text.text, words.iter().map(|(word, _)| *word));
         let error = Error::new(&codes::BAD_VALUE, unknown.message()).with_hint(unknown.hint());
         reading.problems.report(text.span, error);
     }

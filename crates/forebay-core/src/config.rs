@@ -25,6 +25,7 @@ use crate::options::{ConnectorSpec, Options};
 use crate::trigger::Trigger;
 
 mod alert;
+mod dashboard;
 pub mod keys;
 mod lines;
 mod parse;
@@ -42,6 +43,7 @@ mod tests;
 mod yaml;
 
 pub use alert::{Message, Severity};
+pub use dashboard::{Chart, DashboardConfig, DashboardSource, PanelConfig};
 pub use parse::{draft, parse};
 pub use places::OptionPlaces;
 pub use problems::Problem;
@@ -91,6 +93,8 @@ pub struct Pipeline {
     pub alerts: Vec<AlertConfig>,
     /// Bounds of the quarantine.
     pub quarantine: QuarantineConfig,
+    /// What the page shows.
+    pub dashboard: DashboardConfig,
 }
 
 /// A file as far as it could be read.

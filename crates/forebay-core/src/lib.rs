@@ -14,6 +14,7 @@ pub mod clock;
 pub mod config;
 pub mod ddl;
 pub mod error;
+pub mod fields;
 pub mod format;
 pub mod ledger;
 pub mod limits;

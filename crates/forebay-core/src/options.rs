@@ -191,6 +191,24 @@ impl Options {
         &self.passed_on
     }
 
+    /// The same options with one of them set, whatever was typed; `spec` is that by which they were parsed.
+    ///
+    /// # Errors
+    /// `UNKNOWN_KEY` and `BAD_VALUE`, as for typed ones.
+    pub fn with(mut self, spec: &ConnectorSpec, name: &str, text: &str) -> Result<Self, Error> {
+        let Some(option) = spec.options.iter().find(|option| option.name == name) else {
+            return Err(unknown_name("option", name, spec.options.iter().map(|option| option.name)));
+        };
+        self.values.insert(option.name, parse_value(option, text)?);
+        Ok(self)
+    }
+
+    /// The same options with one of them as if it had neither been typed nor had a default.
+    pub fn without(mut self, name: &str) -> Self {
+        self.values.remove(name);
+        self
+    }
+
     /// Marks an option as a secret, whatever its name: its value is never printed.
     pub fn mark_secret(&mut self, name: &str) {
         self.secret.insert(name.to_ascii_lowercase());

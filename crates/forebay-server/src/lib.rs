@@ -23,6 +23,7 @@ use axum::routing::get;
 use forebay_core::error::codes;
 use forebay_core::{Error, Result};
 use forebay_engine::status::QueryStatus;
+use forebay_live::Live;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -40,6 +41,8 @@ pub struct Shown {
     pub version: &'static str,
     /// The status of each query, in the order of the file.
     pub queries: Arc<[watch::Receiver<QueryStatus>]>,
+    /// The data that the followers see; without any in a run that ends by itself.
+    pub live: Live,
 }
 
 impl Shown {

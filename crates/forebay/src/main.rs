@@ -10,6 +10,7 @@ mod cli;
 mod commands;
 mod devices;
 mod embedded;
+mod follow;
 mod json;
 mod load;
 mod pipeline;

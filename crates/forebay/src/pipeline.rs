@@ -34,6 +34,7 @@ use crate::alerts::PlannedAlert;
 use crate::cli::{EmbeddedLog, Global};
 use crate::commands;
 use crate::embedded::{self, Candidate, Embedded};
+use crate::follow::{self, Followers};
 use crate::load::{self, Loaded};
 use crate::{standing, talk};
 
@@ -60,6 +61,7 @@ pub struct Running {
     embedded: Option<Embedded>,
     queries: Vec<(String, QueryHandle)>,
     alerts: AlertBook,
+    followers: Followers,
     http: SocketAddr,
     server: JoinHandle<std::io::Result<()>>,
     stop_server: CancellationToken,
@@ -79,13 +81,15 @@ pub async fn start(global: &Global, loaded: &Loaded, overrides: &Overrides) -> R
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let context = SinkContext { data_dir: &global.data, door: door.clone(), clock: clock.clone() };
     let alerts = AlertBook::default();
+    let in_place = |source: &SourceConfig| {
+        let is_own = |embedded: &&Embedded| own_address(source, global.kafka) == Some(embedded.address);
+        embedded.as_ref().filter(is_own).map(|embedded| embedded.log.clone())
+    };
+    let trigger_of = |work: Work<'_>| overrides.trigger.unwrap_or(work.trigger());
     let mut open = Vec::new();
     for Chosen { work, plan, source } in &chosen {
-        let trigger = overrides.trigger.unwrap_or(work.trigger());
+        let trigger = trigger_of(*work);
         sources::check_trigger(&source.options, trigger)?;
-        let in_place =
-            embedded.as_ref().filter(|embedded| own_address(source, global.kafka) == Some(embedded.address));
-        let in_place = in_place.map(|embedded| embedded.log.clone());
         let quarantine = Quarantine::open(
             quarantine::folder(&global.data, &pipeline.name, &work.folder_name()),
             door.clone(),
@@ -103,7 +107,7 @@ pub async fn start(global: &Global, loaded: &Loaded, overrides: &Overrides) -> R
             pipeline: pipeline.name.clone(),
             name: work.name(),
             plan: Arc::clone(plan),
-            source: sources::build(&source.format, &source.options, wanted(plan, source), in_place)?,
+            source: sources::build(&source.format, &source.options, wanted(plan, source), in_place(source))?,
             format: load::format_of(source)?,
             sink,
             trigger,
@@ -117,6 +121,14 @@ pub async fn start(global: &Global, loaded: &Loaded, overrides: &Overrides) -> R
         };
         open.push((work.name(), options.open()?));
     }
+    let follows = match chosen.iter().all(|it| trigger_of(it.work).is_bounded()) {
+        true => Vec::new(),
+        false => {
+            let shared = follow::Shared { pipeline, data: &global.data, door: &door, clock: &clock };
+            let is_read = |source: &&SourceConfig| chosen.iter().any(|it| it.source.name == source.name);
+            follow::prepare(&shared, pipeline.sources.iter().filter(is_read), in_place)?
+        }
+    };
     // Only now, when no query is refused any more, anything is made.
     if let Some(embedded) = &embedded {
         make_topics(embedded, global.kafka, &chosen)?;
@@ -124,15 +136,17 @@ pub async fn start(global: &Global, loaded: &Loaded, overrides: &Overrides) -> R
     let queries: Vec<_> = open.into_iter().map(|(name, query)| (name, query.start())).collect();
     let statuses: Vec<watch::Receiver<QueryStatus>> =
         queries.iter().map(|(_, query)| query.status()).collect();
+    let followers = Followers::start(follows);
     let http = server.address();
     let stop_server = CancellationToken::new();
     let shown = Shown {
         pipeline: pipeline.name.as_str().into(),
         version: env!("CARGO_PKG_VERSION"),
         queries: statuses.into(),
+        live: followers.live(),
     };
     let server = tokio::spawn(server.run(shown, stop_server.clone()));
-    let running = Running { started, embedded, queries, alerts, http, server, stop_server };
+    let running = Running { started, embedded, queries, alerts, followers, http, server, stop_server };
     let failures = standing::failures(&begun(running.statuses()).await);
     talk::say(&format!("ready {}{failures}", running.addresses()));
     Ok(running)
@@ -168,6 +182,7 @@ impl Running {
                 ends.await
             }
         };
+        self.followers.stop().await;
         self.stop_server.cancel();
         let _ = self.server.await;
         if let Some(embedded) = self.embedded {

@@ -13,7 +13,7 @@ use forebay_core::{Error, Result};
 use crate::load;
 
 /// The folders under the data folder that no table may be in.
-const OWN: [&str; 3] = ["log", "checkpoints", "quarantine"];
+const OWN: [&str; 4] = ["log", "checkpoints", "quarantine", "live"];
 
 /// How a pipeline is to run.
 #[derive(Clone, Copy, Debug)]

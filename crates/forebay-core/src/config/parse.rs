@@ -13,7 +13,8 @@ use super::secrets::Lookup;
 use super::section::{Section, text_of};
 use super::yaml::{self, Entry, Kind, Node};
 use super::{
-    Draft, Pipeline, Problem, QuarantineConfig, Registry, ViewConfig, WhenFull, alert, query, source,
+    Draft, Pipeline, Problem, QuarantineConfig, Registry, ViewConfig, WhenFull, alert, dashboard, query,
+    source,
 };
 use crate::error::{Error, codes};
 use crate::options::{parse_duration, parse_size};
@@ -96,13 +97,16 @@ impl Reading<'_> {
         });
         self.tables = tables.flatten().map(|entry| entry.key.clone()).collect();
         let mut names = Names::default();
+        let sources = self.each(&file, "source", "sources", &mut names, source::read);
+        let dashboard = file.get("dashboard").map(|entry| dashboard::read(entry, &sources, self));
         let pipeline = Pipeline {
             name: name.map(|name| name.text.to_owned()).unwrap_or_default(),
-            sources: self.each(&file, "source", "sources", &mut names, source::read),
+            sources,
             views: self.each(&file, "view", "views", &mut names, view),
             queries: self.each(&file, "query", "queries", &mut Names::default(), query::read),
             alerts: self.each(&file, "alert", "alerts", &mut Names::default(), alert::read),
             quarantine: file.get("quarantine").map(|entry| self.quarantine(entry)).unwrap_or_default(),
+            dashboard: dashboard.unwrap_or_default(),
         };
         Some(pipeline)
     }

@@ -32,7 +32,7 @@ impl<'n> Section<'n> {
                 problems.report(span, error);
                 None
             }
-            Kind::Scalar(_) | Kind::Sequence => {
+            Kind::Scalar(_) | Kind::Sequence(_) => {
                 let error =
                     Error::new(&codes::BAD_VALUE, format!("{what} must be a mapping: `key: value` below it"))
                         .with_hint("A blank stands between the colon and the value.");
@@ -103,7 +103,7 @@ pub(super) fn text_of<'n>(entry: &'n Entry, problems: &mut Problems<'_>) -> Opti
             format!("`{key}` has no value"),
             "Write it behind the colon, or leave the key out. An empty text is `\"\"`.",
         ),
-        Kind::Mapping(_) | Kind::Sequence => (
+        Kind::Mapping(_) | Kind::Sequence(_) => (
             entry.value.span,
             format!("`{key}` takes a text, not a list or mapping"),
             "A text that begins with `{` or `[` stands in quotes: `'{\"topic\":{\"0\":12}}'`. Several names are divided \

@@ -117,6 +117,9 @@ fn describe(pipeline: &Pipeline) -> String {
         }
     }
     let _ = writeln!(out, "{:?}", pipeline.quarantine);
+    if pipeline.dashboard != DashboardConfig::default() {
+        let _ = writeln!(out, "{:#?}", pipeline.dashboard);
+    }
     out
 }
 

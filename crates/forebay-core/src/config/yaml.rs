@@ -27,8 +27,8 @@ pub(super) enum Kind {
     Null,
     /// A word, a number, a text: as typed, without its quotes.
     Scalar(String),
-    /// A list. No key takes one, so its items are not kept.
-    Sequence,
+    /// A list.
+    Sequence(Vec<Node>),
     /// Keys and values in the order of the file, without doubles.
     Mapping(Vec<Entry>),
 }
@@ -117,7 +117,7 @@ struct Reader<'p, 'a> {
 
 /// A collection whose end has not come yet.
 enum Open {
-    Sequence { start: usize },
+    Sequence { start: usize, items: Vec<Node> },
     Mapping { start: usize, entries: Vec<Entry>, seen: HashMap<String, Span>, key: Option<(String, Span)> },
 }
 
@@ -149,7 +149,7 @@ impl Reader<'_, '_> {
             }
             Event::SequenceStart(anchor, tag) => {
                 self.additions(span, anchor, tag.is_some());
-                self.begin(span, Open::Sequence { start: span.start })?;
+                self.begin(span, Open::Sequence { start: span.start, items: Vec::new() })?;
             }
             Event::MappingStart(anchor, tag) => {
                 self.additions(span, anchor, tag.is_some());
@@ -159,8 +159,8 @@ impl Reader<'_, '_> {
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 let node = match self.open.pop()? {
-                    Open::Sequence { start } => {
-                        Node { span: Span { start, end: span.end }, kind: Kind::Sequence }
+                    Open::Sequence { start, items } => {
+                        Node { span: Span { start, end: span.end }, kind: Kind::Sequence(items) }
                     }
                     Open::Mapping { start, entries, .. } => {
                         Node { span: Span { start, end: span.end }, kind: Kind::Mapping(entries) }
@@ -192,7 +192,7 @@ impl Reader<'_, '_> {
     fn value(&mut self, node: Node) -> Option<()> {
         match self.open.last_mut() {
             None => self.root = Some(node),
-            Some(Open::Sequence { .. }) => {}
+            Some(Open::Sequence { items, .. }) => items.push(node),
             Some(Open::Mapping { entries, seen, key, .. }) => match key.take() {
                 None => {
                     let text = match node.kind {

@@ -20,6 +20,7 @@ mod decoding;
 mod faults;
 mod kafka;
 mod kafka_source;
+mod live;
 mod log_crash;
 mod plant;
 mod quarantine;

@@ -1,0 +1,87 @@
+//! The devices in a snapshot.
+
+use std::io::{self, Write};
+
+use super::pulse::Pulse;
+use super::{Devices, Row};
+use crate::codec::{Decoder, Encoder};
+use crate::value::Value;
+
+impl Devices {
+    /// Writes them.
+    pub fn write<W: Write>(&self, encoder: &mut Encoder<W>) -> io::Result<()> {
+        encoder.u32(self.next_id);
+        encoder.u64(self.evicted);
+        encoder.len(self.len());
+        for (place, row) in self.all() {
+            encoder.text(&row.key);
+            encoder.u32(row.id);
+            encoder.i64(row.last.0);
+            encoder.i64(row.last.1);
+            encoder.u64(row.count);
+            encoder.f32(row.gap_ms);
+            encoder.i64(row.pulse.newest);
+            row.pulse.counts.iter().for_each(|count| encoder.u32(u32::from(*count)));
+            for value in self.values(place) {
+                write_value(encoder, value);
+            }
+            encoder.spill()?;
+        }
+        Ok(())
+    }
+
+    /// Reads them back into an empty one; `None` where the bytes are not sound.
+    pub fn read(mut self, decoder: &mut Decoder<'_>, version: u64) -> Option<Self> {
+        self.next_id = decoder.u32()?;
+        self.evicted = decoder.u64()?;
+        for _ in 0..decoder.len(40)? {
+            let place = self.rows.len();
+            let mut row = Row::new(decoder.text()?.into(), decoder.u32()?);
+            row.last = (decoder.i64()?, decoder.i64()?);
+            row.count = decoder.u64()?;
+            row.gap_ms = decoder.f32()?;
+            row.version = version;
+            let newest = decoder.i64()?;
+            let mut counts = Pulse::default().counts;
+            for count in &mut counts {
+                *count = u16::try_from(decoder.u32()?).ok()?;
+            }
+            row.pulse = Pulse { newest, counts };
+            for _ in 0..self.fields {
+                self.values.push(read_value(decoder)?);
+            }
+            if row.id >= self.next_id || self.by_key.insert(row.key.clone(), place as u32).is_some() {
+                return None;
+            }
+            self.rows.push(Some(row));
+        }
+        self.membership = 1;
+        Some(self)
+    }
+}
+
+fn write_value<W: Write>(encoder: &mut Encoder<W>, value: &Value) {
+    match value {
+        Value::Null => encoder.u8(0),
+        Value::Number(number) => {
+            encoder.u8(1);
+            encoder.f64(*number);
+        }
+        Value::Bool(yes) => encoder.u8(2 + u8::from(*yes)),
+        Value::Text(text) => {
+            encoder.u8(4);
+            encoder.text(text);
+        }
+    }
+}
+
+fn read_value(decoder: &mut Decoder<'_>) -> Option<Value> {
+    Some(match decoder.u8()? {
+        0 => Value::Null,
+        1 => Value::Number(decoder.f64()?),
+        2 => Value::Bool(false),
+        3 => Value::Bool(true),
+        4 => Value::Text(decoder.text()?.to_owned()),
+        _ => return None,
+    })
+}

@@ -1,0 +1,297 @@
+//! The task that reads a source beside the queries.
+//!
+//! ```text
+//!   restore ─▶ ┌─ round: start once ─▶ available ─▶ read ─▶ decode ─▶ devices, history, positions ─┐
+//!              │                                                                                    │
+//!              └─ pause ◀─ upkeep: seconds leave, frames are written, a snapshot if it is due ◀─────┘
+//! ```
+//!
+//! It wakes as soon as the source has something, then rests as long as it worked, five milliseconds at least: single events show at
+//! once, a flood is taken in pieces, and a source that is far behind takes half of one core at most. A record that does not
+//! decode is skipped, whatever the mode of the source: the queries say what is wrong with it. A source that fails is tried
+//! again for ever, and the status says so. What must stay true: positions move with the rows they stand for, with no `await`
+//! in between, so that a stop at any moment leaves both of one moment; and the group of the queries is never touched.
+
+mod round;
+#[cfg(test)]
+mod tests;
+mod upkeep;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use forebay_core::clock::Clock;
+use forebay_core::format::{Decoder, Format};
+use forebay_core::source::Source;
+use forebay_core::{Error, Positions};
+use forebay_storage::Door;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use self::upkeep::Upkeep;
+use crate::devices::Devices;
+use crate::history::coarse::Place;
+use crate::history::{MINUTES_KEPT_MS, Timeline};
+use crate::layout::Layout;
+use crate::snapshot::{self, Standing};
+use crate::source::SourceLive;
+
+/// How far back a history reaches: where a follower begins that has none.
+pub const HISTORY_MS: i64 = MINUTES_KEPT_MS;
+
+/// Most devices of a source.
+const MOST_DEVICES: usize = 100_000;
+
+/// The least rest between two rounds: what arrives meanwhile is taken together.
+const LEAST_REST: Duration = Duration::from_millis(5);
+
+/// The longest rest: what is shown must not look frozen.
+const LONGEST_REST: Duration = Duration::from_millis(200);
+
+/// Not at the source's end for so long, ms: behind.
+const BEHIND_MS: i64 = 10_000;
+
+/// What a follower needs.
+pub struct Follow {
+    /// The pipeline's name: names a folder.
+    pub pipeline: String,
+    /// The source's name in the file.
+    pub name: String,
+    /// What it subscribes to, for people.
+    pub topic: String,
+    /// A source of its own. A new history begins where its options say: at [`HISTORY_MS`] ago.
+    pub source: Box<dyn Source>,
+    /// The decoder of its values.
+    pub format: Arc<dyn Format>,
+    /// The dotted name of the field that names the device; `None`: guessed.
+    pub key: Option<String>,
+    /// Fields that must be in the layout however many there are.
+    pub named: Vec<String>,
+    /// After how long a device is quiet; `None`: by its usual gap.
+    pub quiet_after: Option<Duration>,
+    /// Most bytes of seconds in memory.
+    pub memory: usize,
+    /// The data folder.
+    pub data_dir: PathBuf,
+    /// The way to the disk.
+    pub door: Door,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A running follower.
+#[derive(Debug)]
+pub struct Follower {
+    live: Arc<SourceLive>,
+    task: JoinHandle<()>,
+    stop: CancellationToken,
+}
+
+impl Follow {
+    /// Starts it, on the runtime of the caller. What an earlier run has left is loaded by the task itself.
+    pub fn start(self) -> Follower {
+        let schema = self.format.schema();
+        let named: Vec<&str> = self.named.iter().map(String::as_str).collect();
+        let layout = Arc::new(Layout::new(&schema, self.key.as_deref(), &named));
+        let place = Arc::new(Place {
+            folder: self.data_dir.join("live").join(&self.pipeline).join(&self.name),
+            fingerprint: layout.fingerprint(),
+            door: self.door.clone(),
+        });
+        let quiet_after = self.quiet_after.map(|after| i64::try_from(after.as_millis()).unwrap_or(i64::MAX));
+        let new_devices = || Devices::new(&layout, MOST_DEVICES, quiet_after);
+        let history = Timeline::new(layout.measured.len(), self.memory, &place);
+        let live = Arc::new(SourceLive::new(
+            self.name,
+            self.topic,
+            Arc::clone(&layout),
+            self.clock,
+            new_devices(),
+            history,
+        ));
+        let stop = CancellationToken::new();
+        let runner = Runner {
+            live: Arc::clone(&live),
+            source: self.source,
+            decoder: self.format.decoder(),
+            standing: Standing::default(),
+            has_started: false,
+            ends: None,
+            at_end_ms: live.now_ms(),
+            failures: 0,
+            upkeep: Upkeep::new(Arc::clone(&place), live.now_ms()),
+            stop: stop.clone(),
+        };
+        let restored = Restore { devices: new_devices(), memory: self.memory };
+        let task = tokio::spawn(runner.run(restored));
+        Follower { live, task, stop }
+    }
+}
+
+impl Follower {
+    /// What it knows, for readers.
+    pub fn live(&self) -> Arc<SourceLive> {
+        Arc::clone(&self.live)
+    }
+
+    /// Ends it with a last snapshot.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        if let Err(error) = self.task.await {
+            tracing::error!(source = %self.live.name(), %error, "the follower ended unexpectedly");
+        }
+    }
+}
+
+/// What an earlier run's snapshot is read into.
+struct Restore {
+    devices: Devices,
+    memory: usize,
+}
+
+/// The task's own.
+struct Runner {
+    live: Arc<SourceLive>,
+    source: Box<dyn Source>,
+    decoder: Box<dyn Decoder>,
+    standing: Standing,
+    /// The source knows where it begins, or goes on.
+    has_started: bool,
+    /// Where the source ended at the last look; `None` while it does not answer.
+    ends: Option<Positions>,
+    /// When everything that was there had been read.
+    at_end_ms: i64,
+    /// Failures in a row.
+    failures: u32,
+    upkeep: Upkeep,
+    stop: CancellationToken,
+}
+
+impl Runner {
+    async fn run(mut self, restore: Restore) {
+        self.restore(restore).await;
+        let stop = self.stop.clone();
+        while !stop.is_cancelled() {
+            let began = Instant::now();
+            let read = tokio::select! {
+                () = stop.cancelled() => break,
+                read = self.round() => read,
+            };
+            let worked = began.elapsed();
+            let rest = match read {
+                Ok(records) => {
+                    self.works();
+                    (records > 0).then(|| worked.clamp(LEAST_REST, LONGEST_REST))
+                }
+                Err(error) => Some(self.fails(error)),
+            };
+            self.publish();
+            self.upkeep.tick(&self.live, &self.standing).await;
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = self.pause(rest) => {}
+            }
+        }
+        self.upkeep.last(&self.live, &self.standing, self.has_started).await;
+        self.source.close().await;
+    }
+
+    /// Goes on from what an earlier run has left, or begins with nothing.
+    async fn restore(&mut self, restore: Restore) {
+        let (place, layout) = (Arc::clone(self.upkeep.place()), Arc::clone(self.live.layout()));
+        let now_ms = self.live.now_ms();
+        let loaded = tokio::task::spawn_blocking(move || {
+            let loaded = snapshot::load(&place, &layout, restore.devices, restore.memory, now_ms);
+            if !matches!(loaded, Ok(Some(_))) {
+                snapshot::clear(&place.folder, &place.door)?;
+            }
+            loaded
+        });
+        match loaded.await {
+            Ok(Ok(Some(restored))) => {
+                *self.live.devices.write() = restored.devices;
+                *self.live.history.write() = restored.history;
+                self.standing = restored.standing;
+                self.source.resume(&self.standing.topics);
+                self.has_started = true;
+                self.live.changed();
+            }
+            Ok(Ok(None)) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(source = %self.live.name(), %error, "the live history begins anew: what an earlier run has left cannot be used");
+            }
+            Err(error) => tracing::error!(%error, "loading the live history ended unexpectedly"),
+        }
+    }
+
+    /// Waits for more: `rest` if there is one, else until the source has something or it is time for upkeep.
+    async fn pause(&mut self, rest: Option<Duration>) {
+        if let Some(rest) = rest {
+            return tokio::time::sleep(rest).await;
+        }
+        let began = Instant::now();
+        let upkeep = tokio::time::sleep(self.upkeep.until_next(self.live.now_ms()));
+        tokio::select! {
+            () = upkeep => {}
+            // What is wrong with it the next look tells.
+            _ = self.source.wait(&self.standing.positions) => {}
+        }
+        // It may return early; that must not become a busy loop.
+        if began.elapsed() < Duration::from_millis(1) && self.ends.is_some() && !self.hears_more() {
+            tokio::time::sleep(LEAST_REST).await;
+        }
+    }
+
+    fn hears_more(&self) -> bool {
+        let heard = self.source.heard(&self.standing.positions).unwrap_or_default();
+        heard.iter().any(|(partition, end)| self.standing.positions.get(partition).is_none_or(|at| at < end))
+    }
+
+    fn works(&mut self) {
+        if self.failures > 0 {
+            tracing::info!(source = %self.live.name(), failed = self.failures, "following goes on");
+        }
+        self.failures = 0;
+        self.live.status.lock().error = None;
+    }
+
+    /// Publishes a failure; how long to rest.
+    fn fails(&mut self, error: Error) -> Duration {
+        let rest = Duration::from_millis(100 << self.failures.min(8));
+        self.failures += 1;
+        self.ends = None;
+        if self.failures == 1 {
+            tracing::warn!(source = %self.live.name(), %error, hint = error.hint(), "following failed; it is tried until it works");
+        }
+        let now_ms = self.live.now_ms();
+        let mut status = self.live.status.lock();
+        let since = status.error.take().map_or(now_ms, |(_, since)| since);
+        status.error = Some((error, since));
+        rest
+    }
+
+    /// Publishes how it stands.
+    fn publish(&mut self) {
+        let heard = self.source.heard(&self.standing.positions);
+        if let (Some(ends), Some(heard)) = (&mut self.ends, heard) {
+            for (partition, end) in heard {
+                let known = ends.entry(partition).or_insert(end);
+                *known = end.max(*known);
+            }
+        }
+        let lag = self.ends.as_ref().map(|ends| {
+            let waits = ends.iter().map(|(partition, end)| {
+                let at = self.standing.positions.get(partition).map_or(0, |at| at.0);
+                u64::try_from(end.0 - at).unwrap_or(0)
+            });
+            waits.sum::<u64>()
+        });
+        let now_ms = self.live.now_ms();
+        let mut status = self.live.status.lock();
+        status.lag = lag;
+        status.behind = now_ms - self.at_end_ms > BEHIND_MS;
+        status.read = self.standing.read;
+        status.skipped = self.standing.skipped;
+    }
+}

@@ -1,0 +1,76 @@
+//! One round: what is there now, or a piece of it, is read, decoded and taken.
+
+use forebay_core::Result;
+use forebay_core::limits::share_out;
+use forebay_core::source::Envelope;
+use futures::StreamExt;
+
+use super::Runner;
+
+/// Records of one round: some tens of milliseconds of work, after which others are looked after.
+const ROUND: u64 = 20_000;
+
+impl Runner {
+    /// Reads what is there, at most some ten thousand records; how many it read.
+    pub(super) async fn round(&mut self) -> Result<u64> {
+        if !self.has_started {
+            self.standing.positions = self.source.start(false).await?;
+            self.standing.topics = self.source.topics();
+            self.has_started = true;
+        }
+        let available = self.source.available(&self.standing.positions).await?;
+        self.standing.topics = self.source.topics();
+        for (partition, position) in available.new.iter().chain(&available.moved) {
+            self.standing.positions.insert(partition.clone(), *position);
+        }
+        let waiting = available.ranges(&self.standing.positions);
+        self.ends = Some(available.ends);
+        let ranges = share_out(ROUND, &waiting);
+        let reads_all = ranges == waiting;
+        let before = self.standing.read;
+        if !ranges.is_empty() {
+            for mut lane in self.source.read(&ranges, 1).await? {
+                while let Some(envelope) = lane.next().await {
+                    self.take(&envelope?);
+                    tokio::task::yield_now().await;
+                }
+            }
+            // A range may end in a gap, behind the last record.
+            for range in ranges {
+                let at = self.standing.positions.entry(range.partition).or_insert(range.to);
+                *at = range.to.max(*at);
+            }
+        }
+        if reads_all {
+            self.at_end_ms = self.live.now_ms();
+        }
+        let read = self.standing.read - before;
+        self.live.meter.lock().count(read, self.live.now_ms());
+        Ok(read)
+    }
+
+    /// Takes an envelope: its rows, and the position behind it.
+    fn take(&mut self, envelope: &Envelope) {
+        match self.decoder.decode(&envelope.values) {
+            Ok(decoded) => {
+                self.standing.skipped += decoded.bad.len() as u64 + decoded.dropped;
+                self.live.take(envelope, &decoded.rows, decoded.kept.as_deref());
+            }
+            Err(_) => self.take_each(envelope),
+        }
+        self.standing.read += envelope.len() as u64;
+        self.standing.positions.insert(envelope.partition.clone(), envelope.next);
+    }
+
+    /// Takes the records one by one, where all together do not decode (mode FAILFAST).
+    fn take_each(&mut self, envelope: &Envelope) {
+        for record in 0..envelope.len() {
+            match self.decoder.decode(&envelope.values.slice(record, 1)) {
+                Ok(decoded) if decoded.rows.num_rows() == 1 => {
+                    self.live.take(envelope, &decoded.rows, Some(&[record as u32]));
+                }
+                _ => self.standing.skipped += 1,
+            }
+        }
+    }
+}

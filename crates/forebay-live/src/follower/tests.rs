@@ -1,0 +1,227 @@
+use std::path::Path;
+use std::time::Duration;
+
+use super::*;
+use crate::history::Range;
+use crate::testing::{FakeSource, NOW, Text, Topic, event};
+use crate::{HistoryAsk, Value};
+use forebay_core::clock::ManualClock;
+
+fn follow(topic: &Arc<Topic>, data: &Path, clock: &Arc<ManualClock>) -> Follow {
+    Follow {
+        pipeline: "p".to_owned(),
+        name: "s".to_owned(),
+        topic: "t".to_owned(),
+        source: Box::new(FakeSource(Arc::clone(topic))),
+        format: Arc::new(Text::default()),
+        key: None,
+        named: Vec::new(),
+        quiet_after: None,
+        memory: 64 << 20,
+        data_dir: data.to_path_buf(),
+        door: Door::new(),
+        clock: Arc::clone(clock) as Arc<dyn Clock>,
+    }
+}
+
+async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..2_000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("not in time: {what}");
+}
+
+async fn counted(live: &SourceLive, keys: &[&str]) -> u64 {
+    let keys = keys.iter().map(|key| (*key).to_owned()).collect();
+    let ask = HistoryAsk { field: 1, range: Range::Hours24, keys, points: 2_000 };
+    let history = live.history(ask).await.unwrap();
+    history.series.iter().flat_map(|series| &series.count).sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_topic_holds_and_what_comes_is_shown() {
+    let (dir, topic, clock) = (tempfile::tempdir().unwrap(), Topic::new(3), ManualClock::at(NOW));
+    for index in 0..100 {
+        topic.send(index % 3, &event(NOW - 60_000 + index as i64, &format!("d{}", index % 10), index as f64));
+    }
+    let follower = follow(&topic, dir.path(), &clock).start();
+    let live = follower.live();
+    eventually("100 records", || live.follower().read == 100).await;
+    assert_eq!((live.counts().total, counted(&live, &[]).await), (10, 100));
+    assert_eq!(counted(&live, &["d3", "nobody"]).await, 10);
+    let mut changes = live.subscribe();
+    changes.borrow_and_update();
+    topic.send(0, &event(NOW, "new", 7.5));
+    tokio::time::timeout(Duration::from_secs(10), changes.changed()).await.unwrap().unwrap();
+    assert_eq!(live.device("new", None).unwrap().values[1], Value::Number(7.5));
+    eventually("no lag", || live.follower().lag == Some(0)).await;
+    assert!(!live.follower().behind);
+    follower.stop().await;
+    assert_eq!(*topic.commits.lock(), 0, "the group of the queries is never touched");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn questions_that_have_no_answer_are_refused_in_words() {
+    let (dir, topic, clock) = (tempfile::tempdir().unwrap(), Topic::new(1), ManualClock::at(NOW));
+    let follower = follow(&topic, dir.path(), &clock).start();
+    let live = follower.live();
+    let ask = |field, keys| HistoryAsk { field, range: Range::Hours6, keys, points: 10 };
+    let error = live.history(ask(0, Vec::new())).await.unwrap_err();
+    assert!(error.message().contains("`device_id` has no history"), "{error}");
+    assert!(live.history(ask(99, Vec::new())).await.is_err());
+    assert!(live.history(ask(1, vec![String::new(); 51])).await.is_err());
+    assert!(live.device("nobody", None).is_none());
+    follower.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_goes_on_where_the_last_one_ended() {
+    let (dir, topic, clock) = (tempfile::tempdir().unwrap(), Topic::new(2), ManualClock::at(NOW));
+    for run in 1..=3u64 {
+        for index in 0..50 {
+            topic.send(index % 2, &event(clock.now_ms(), "a", 1.0));
+        }
+        let follower = follow(&topic, dir.path(), &clock).start();
+        let live = follower.live();
+        eventually("all", || live.follower().read == run * 50).await;
+        assert_eq!(live.device("a", None).unwrap().count, run * 50);
+        assert_eq!(counted(&live, &["a"]).await, run * 50);
+        follower.stop().await;
+        clock.advance(20 * 60_000);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_dies_is_repeated_from_its_last_snapshot() {
+    let (dir, topic, clock) = (tempfile::tempdir().unwrap(), Topic::new(1), ManualClock::at(NOW));
+    let mut sent = 0;
+    for round in 0..6 {
+        let follower = follow(&topic, dir.path(), &clock).start();
+        let live = follower.live();
+        for _ in 0..2 {
+            for _ in 0..30 {
+                topic.send(0, &event(clock.now_ms(), "a", 1.0));
+                sent += 1;
+            }
+            eventually("all", || live.follower().read == sent).await;
+            // So that a snapshot is due.
+            clock.advance(11_000);
+            eventually("a while", || true).await;
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+        if round % 2 == 0 {
+            follower.task.abort();
+            let _ = follower.task.await;
+            // What was being published behind may still end: wait for it as the next process would not have to.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        } else {
+            follower.stop().await;
+        }
+        clock.advance(9 * 60_000);
+    }
+    let follower = follow(&topic, dir.path(), &clock).start();
+    let live = follower.live();
+    eventually("all", || live.follower().read == sent).await;
+    assert_eq!((live.device("a", None).unwrap().count, counted(&live, &["a"]).await), (sent, sent));
+    follower.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_snapshot_that_cannot_be_used_costs_the_history_and_nothing_else() {
+    for damage in ["flipped", "version", "cut", "empty", "frames"] {
+        let (dir, topic, clock) = (tempfile::tempdir().unwrap(), Topic::new(1), ManualClock::at(NOW));
+        (0..40).for_each(|_| topic.send(0, &event(NOW - 3_600_000, "a", 1.0)));
+        let follower = follow(&topic, dir.path(), &clock).start();
+        let live = follower.live();
+        eventually("all", || live.follower().read == 40).await;
+        clock.advance(6_000);
+        let files = dir.path().join("live/p/s");
+        eventually("frames", || std::fs::read_dir(&files).unwrap().count() >= 2).await;
+        follower.stop().await;
+        let snapshot = files.join("snapshot");
+        let mut bytes = std::fs::read(&snapshot).unwrap();
+        let middle = bytes.len() / 2;
+        match damage {
+            "flipped" => bytes[middle] ^= 1,
+            "version" => bytes[13] = b'9',
+            "cut" => bytes.truncate(middle),
+            "empty" => bytes.clear(),
+            _ => std::fs::remove_file(files.join("60s-00000000.frames")).unwrap(),
+        }
+        std::fs::write(&snapshot, bytes).unwrap();
+        let follower = follow(&topic, dir.path(), &clock).start();
+        let live = follower.live();
+        eventually("all again", || live.follower().read == 40).await;
+        assert_eq!(counted(&live, &[]).await, 40, "{damage}");
+        follower.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_changed_key_begins_anew() {
+    let (dir, topic, clock) = (tempfile::tempdir().unwrap(), Topic::new(1), ManualClock::at(NOW));
+    topic.send(0, &event(NOW, "a", 1.0));
+    for key in [None, Some("nothing of the kind".to_owned()), None] {
+        let follower = Follow { key: key.clone(), ..follow(&topic, dir.path(), &clock) }.start();
+        let live = follower.live();
+        eventually("the record", || live.follower().read == 1).await;
+        assert_eq!(live.device("a", None).is_some(), key.is_none());
+        assert_eq!(live.counts().total, 1);
+        follower.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_that_do_not_decode_are_skipped_in_every_mode() {
+    for fails_fast in [false, true] {
+        let (dir, topic, clock) = (tempfile::tempdir().unwrap(), Topic::new(1), ManualClock::at(NOW));
+        for index in 0..20 {
+            topic.send(0, &event(NOW, "a", 1.0));
+            if index % 5 == 0 {
+                topic.send_bytes(0, NOW, b"what is this");
+            }
+        }
+        let format = Arc::new(Text { fails_fast });
+        let follower = Follow { format, ..follow(&topic, dir.path(), &clock) }.start();
+        let live = follower.live();
+        eventually("all", || live.follower().read == 24).await;
+        assert_eq!((live.follower().skipped, live.device("a", None).unwrap().count), (4, 20));
+        follower.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_that_fails_is_told_and_tried_again() {
+    let (dir, topic, clock) = (tempfile::tempdir().unwrap(), Topic::new(1), ManualClock::at(NOW));
+    *topic.fails.lock() = true;
+    let follower = follow(&topic, dir.path(), &clock).start();
+    let live = follower.live();
+    eventually("the error", || live.follower().error.is_some()).await;
+    assert_eq!(live.follower().lag, None);
+    clock.advance(11_000);
+    eventually("behind", || live.follower().behind).await;
+    topic.send(0, &event(NOW, "a", 1.0));
+    *topic.fails.lock() = false;
+    eventually("the record", || live.follower().read == 1).await;
+    eventually("all is well", || live.follower().error.is_none() && !live.follower().behind).await;
+    follower.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_refuses_everything_costs_the_past_and_not_the_present() {
+    let (dir, topic, clock) = (tempfile::tempdir().unwrap(), Topic::new(1), ManualClock::at(NOW));
+    std::fs::write(dir.path().join("live"), "a file where a folder should be").unwrap();
+    topic.send(0, &event(NOW, "a", 1.0));
+    let follower = follow(&topic, dir.path(), &clock).start();
+    let live = follower.live();
+    eventually("the record", || live.follower().read == 1).await;
+    assert_eq!(live.device("a", None).unwrap().count, 1);
+    clock.advance(30_000);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    topic.send(0, &event(NOW, "a", 1.0));
+    eventually("the next", || live.follower().read == 2).await;
+    follower.stop().await;
+}

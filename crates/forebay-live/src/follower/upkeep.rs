@@ -1,0 +1,137 @@
+//! What is done now and then: seconds leave memory, frames go to files, snapshots are made.
+//!
+//! A small snapshot is made every ten seconds; a large one less often, so that snapshots write a mebibyte a second at
+//! most. Its bytes are gathered while the follower waits, so they are of one moment; fsync and rename come behind, while it
+//! reads on. What must stay true: the next snapshot begins when the one before it has its name.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use crate::history::coarse::Place;
+use crate::snapshot::{self, Standing};
+use crate::source::SourceLive;
+
+/// How often seconds and frames are looked after, ms.
+const TIDY_MS: i64 = 1_000;
+
+/// The least time between two snapshots, ms.
+const SNAPSHOT_MS: i64 = 10_000;
+
+/// Bytes of snapshots for each millisecond between them: one mebibyte a second.
+const BYTES_PER_MS: i64 = 1 << 10;
+
+/// The upkeep of one source.
+pub(super) struct Upkeep {
+    place: Arc<Place>,
+    tidied_ms: i64,
+    saved_ms: i64,
+    /// Bytes of the last snapshot.
+    saved_bytes: u64,
+    /// What the last snapshot holds.
+    saved: Standing,
+    publishing: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Upkeep {
+    pub fn new(place: Arc<Place>, now_ms: i64) -> Self {
+        Self {
+            place,
+            tidied_ms: now_ms,
+            saved_ms: now_ms,
+            saved_bytes: 0,
+            saved: Standing::default(),
+            publishing: None,
+        }
+    }
+
+    pub fn place(&self) -> &Arc<Place> {
+        &self.place
+    }
+
+    /// How long until there is something to do.
+    pub fn until_next(&self, now_ms: i64) -> Duration {
+        let wait = (self.tidied_ms + TIDY_MS - now_ms).clamp(1, TIDY_MS);
+        Duration::from_millis(wait.unsigned_abs())
+    }
+
+    /// Does what is due.
+    pub async fn tick(&mut self, live: &Arc<SourceLive>, standing: &Standing) {
+        let now_ms = live.now_ms();
+        if (0..TIDY_MS).contains(&(now_ms - self.tidied_ms)) {
+            return;
+        }
+        self.tidied_ms = now_ms;
+        let source = Arc::clone(live);
+        let tidied = spawn_blocking(move || source.history.write().tidy(now_ms));
+        report(live, "the history's files cannot be written", tidied.await.map_err(io::Error::other));
+        let is_published = self.publishing.as_ref().is_none_or(JoinHandle::is_finished);
+        if is_published && is_due(now_ms - self.saved_ms, self.saved_bytes) && *standing != self.saved {
+            self.published(live).await;
+            self.save(live, standing).await;
+        }
+    }
+
+    /// The last snapshot of a run; none if nothing was ever read.
+    pub async fn last(&mut self, live: &Arc<SourceLive>, standing: &Standing, has_started: bool) {
+        self.published(live).await;
+        if has_started && *standing != self.saved {
+            self.save(live, standing).await;
+            self.published(live).await;
+        }
+    }
+
+    /// Gathers a snapshot and lets it be published behind.
+    async fn save(&mut self, live: &Arc<SourceLive>, standing: &Standing) {
+        self.saved_ms = live.now_ms();
+        let (source, place, moment) = (Arc::clone(live), Arc::clone(&self.place), standing.clone());
+        let staged = spawn_blocking(move || snapshot::stage(&place, &source, &moment)).await;
+        match staged.map_err(io::Error::other).and_then(|staged| staged) {
+            Ok(staged) => {
+                self.saved_bytes = staged.bytes;
+                self.saved = standing.clone();
+                let place = Arc::clone(&self.place);
+                self.publishing = Some(spawn_blocking(move || staged.publish(&place)));
+            }
+            Err(error) => report(live, "the live history cannot be saved", Ok(Err(error))),
+        }
+    }
+
+    /// Waits until the last snapshot has its name.
+    async fn published(&mut self, live: &SourceLive) {
+        let Some(publishing) = self.publishing.take() else { return };
+        let published = publishing.await.map_err(io::Error::other).and_then(|published| published);
+        if published.is_err() {
+            // It may not be there: the next one must be made even if nothing comes.
+            self.saved = Standing::default();
+        }
+        report(live, "the live history cannot be saved", Ok(published));
+    }
+}
+
+/// True if a snapshot is due that long after one of so many bytes.
+fn is_due(since_ms: i64, bytes: u64) -> bool {
+    let rest = SNAPSHOT_MS.max(i64::try_from(bytes).unwrap_or(i64::MAX) / BYTES_PER_MS);
+    // A clock that was set back must not hold snapshots up.
+    since_ms >= rest || since_ms < 0
+}
+
+fn report(live: &SourceLive, what: &str, done: io::Result<io::Result<()>>) {
+    if let Err(error) = done.and_then(|done| done) {
+        tracing::warn!(source = %live.name(), %error, "{what}; it is tried again later");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_snapshots_are_made_less_often() {
+        assert!(!is_due(9_999, 0) && is_due(10_000, 0));
+        assert!(!is_due(61_000, 60 << 20) && is_due(62_000, 60 << 20));
+        assert!(is_due(-5, 60 << 20), "also with a clock that was set back");
+    }
+}

@@ -1,0 +1,282 @@
+//! What happened when: seconds in memory, ten seconds and minutes on disk, for each device and number field.
+//!
+//! ```text
+//!            now - 24 h          now - 6 h              now - 15 min                now
+//!  minutes   ├──── files ────────────────────────── open ┤
+//!  10 s                          ├──── files ──────  open ┤
+//!  seconds                                                ├──── memory, mutable ────┤
+//! ```
+//!
+//! The axis is the record timestamp, never later than the clock. A row goes into its own second while memory holds that;
+//! older ones go to the wider frames at once, which is also how a history is filled from a log that was read late; what is older
+//! than a day is counted as too old and changes nothing. Seconds leave when they are 15 minutes old, or earlier when all
+//! together take more bytes than they may; then both wider frames absorb them.
+//!
+//! What must stay true: each value is in exactly one second, or in exactly one frame of each width: a question adds what
+//! memory, open frames and files hold, and counts nothing twice.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+pub(crate) mod buckets;
+pub(crate) mod coarse;
+mod frame;
+mod saved;
+pub(crate) mod segment;
+mod stat;
+#[cfg(test)]
+mod tests;
+
+pub use buckets::Range;
+pub(crate) use stat::Stat;
+
+use self::buckets::Buckets;
+use self::coarse::{Coarse, Place};
+use self::frame::Frame;
+use self::segment::{Entry, Reader};
+
+/// How long seconds stay in memory.
+pub(crate) const WINDOW_MS: i64 = 15 * 60_000;
+/// How long frames of ten seconds are kept.
+pub(crate) const TENS_KEPT_MS: i64 = 6 * 3_600_000;
+/// How long frames of a minute are kept, and with that everything.
+pub(crate) const MINUTES_KEPT_MS: i64 = 24 * 3_600_000;
+
+/// A second that nothing came for in this time is put in order and gives back what writing needed.
+const SETTLED_SECONDS: i64 = 3;
+
+/// The history of a source.
+#[derive(Debug)]
+pub(crate) struct Timeline {
+    width: usize,
+    /// By their number since 1970.
+    seconds: BTreeMap<i64, Frame>,
+    /// Seconds up to here left early, ms.
+    early: i64,
+    /// Most bytes of the seconds.
+    budget: usize,
+    tens: Coarse,
+    minutes: Coarse,
+    too_old: u64,
+}
+
+/// Whose history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// All devices merged.
+    All,
+    /// The device of this id.
+    Device(u32),
+    /// Nobody: a key that is not there.
+    Nobody,
+}
+
+impl Timeline {
+    /// An empty one for this many number fields; `budget` bounds the bytes of the seconds.
+    pub fn new(width: usize, budget: usize, place: &Place) -> Self {
+        Self {
+            width,
+            seconds: BTreeMap::new(),
+            early: i64::MIN,
+            budget,
+            tens: Coarse::new("10s", 10_000, TENS_KEPT_MS, place),
+            minutes: Coarse::new("60s", 60_000, MINUTES_KEPT_MS, place),
+            too_old: 0,
+        }
+    }
+
+    /// Adds a message of a device: (number field, value) of those that it held, all finite. `at` is the record's time,
+    /// not later than now.
+    pub fn add(&mut self, at: i64, id: u32, values: &[(usize, f64)], now_ms: i64) {
+        if at < now_ms - MINUTES_KEPT_MS {
+            self.too_old += 1;
+            return;
+        }
+        if at >= self.floor(now_ms) {
+            let width = self.width;
+            let second = self.seconds.entry(at.div_euclid(1000)).or_insert_with(|| Frame::new(width));
+            put(second, id, values);
+            return;
+        }
+        if at >= now_ms - TENS_KEPT_MS {
+            put(self.tens.frame(at, self.width, now_ms), id, values);
+        }
+        put(self.minutes.frame(at, self.width, now_ms), id, values);
+    }
+
+    /// From here on memory holds seconds, ms.
+    pub fn floor(&self, now_ms: i64) -> i64 {
+        let window = now_ms.div_euclid(1000) * 1000 - WINDOW_MS + 1000;
+        // A clock that was set back must not keep seconds out of memory for ever.
+        if self.early <= now_ms { window.max(self.early) } else { window }
+    }
+
+    /// Lets seconds go that are too old or too many, and writes and drops frames. Once a second.
+    ///
+    /// # Errors
+    /// What the disk says; nothing is lost by it, see [`Coarse::tidy`].
+    pub fn tidy(&mut self, now_ms: i64) -> io::Result<()> {
+        let newest = self.seconds.last_key_value().map_or(0, |(second, _)| *second);
+        let mut bytes = 0;
+        for (second, frame) in &mut self.seconds {
+            if frame.is_open() && *second + SETTLED_SECONDS < newest {
+                frame.seal();
+            }
+            bytes += frame.bytes();
+        }
+        while let Some((second, frame)) = self.seconds.first_key_value() {
+            let is_over_budget = bytes > self.budget && self.seconds.len() > 1;
+            if second * 1000 >= self.floor(now_ms) && !is_over_budget {
+                break;
+            }
+            bytes -= frame.bytes();
+            if let Some((second, frame)) = self.seconds.pop_first() {
+                self.early = self.early.max((second + 1) * 1000);
+                self.tens.frame(second * 1000, self.width, now_ms).absorb(&frame);
+                self.minutes.frame(second * 1000, self.width, now_ms).absorb(&frame);
+            }
+        }
+        let floor = self.floor(now_ms);
+        let written = self.tens.tidy(floor, now_ms);
+        self.minutes.tidy(floor, now_ms).and(written)
+    }
+
+    /// Makes the files durable up to their present lengths.
+    pub fn sync(&mut self) -> io::Result<()> {
+        self.tens.sync()?;
+        self.minutes.sync()
+    }
+
+    /// Files that may be removed once a snapshot of this moment is durable.
+    pub fn take_dropped(&mut self) -> Vec<std::path::PathBuf> {
+        let mut dropped = self.tens.take_dropped();
+        dropped.extend(self.minutes.take_dropped());
+        dropped
+    }
+
+    /// Messages that were too old for any of it.
+    pub fn too_old(&self) -> u64 {
+        self.too_old
+    }
+
+    /// Bytes of the seconds in memory.
+    #[cfg(test)]
+    pub fn bytes(&self) -> usize {
+        self.seconds.values().map(Frame::bytes).sum()
+    }
+
+    /// One field of a second (its begin, ms), if anybody sent it.
+    pub fn second(&self, start: i64, who: Who, field: usize) -> Option<Stat> {
+        let frame = self.seconds.get(&start.div_euclid(1000))?;
+        of(frame, who, field)
+    }
+
+    /// What memory knows of a question, and where the files hold the rest.
+    pub fn gather(
+        &self,
+        field: usize,
+        range: Range,
+        points: usize,
+        whose: Vec<Who>,
+        now_ms: i64,
+    ) -> Gathered {
+        let mut buckets = Buckets::new(range, now_ms, points, whose.len());
+        let from = buckets.start.div_euclid(1000);
+        for (second, frame) in self.seconds.range(from..) {
+            take(&mut buckets, second * 1000, frame, &whose, field);
+        }
+        let coarse = if range == Range::Hours24 { &self.minutes } else { &self.tens };
+        for (start, open) in &coarse.open {
+            take(&mut buckets, *start, &open.frame, &whose, field);
+        }
+        let files = coarse.files.iter().filter_map(|segment| {
+            let wanted = segment.entries.iter().filter(|entry| buckets.covers(entry.start));
+            let wanted: Vec<Entry> = wanted.copied().collect();
+            (!wanted.is_empty()).then(|| (Arc::clone(&segment.file), wanted))
+        });
+        let files = files.collect();
+        Gathered { buckets, whose, field, width: self.width, files }
+    }
+}
+
+/// A question half answered: what is left to do needs no lock.
+#[derive(Debug)]
+pub(crate) struct Gathered {
+    buckets: Buckets,
+    whose: Vec<Who>,
+    field: usize,
+    width: usize,
+    files: Vec<(Arc<File>, Vec<Entry>)>,
+}
+
+impl Gathered {
+    /// Adds what the files hold. Blocks. A frame that cannot be read is left out, with a warning.
+    pub fn read(mut self) -> Buckets {
+        let mut unread = None;
+        let series = |wanted: fn(&Who) -> Option<u32>| {
+            let each = self.whose.iter().enumerate();
+            each.filter_map(|(index, who)| Some((wanted(who)?, index))).collect::<Vec<(u32, usize)>>()
+        };
+        let merged = series(|who| (*who == Who::All).then_some(0));
+        let devices = series(|who| match who {
+            Who::Device(id) => Some(*id),
+            _ => None,
+        });
+        for (file, entries) in &self.files {
+            let mut reader = Reader::new(file, self.width);
+            for entry in entries {
+                let read = reader.head(entry).and_then(|head| {
+                    let found = if devices.is_empty() {
+                        Vec::new()
+                    } else {
+                        reader.devices(&head, &devices, self.field)?
+                    };
+                    Ok((head, found))
+                });
+                match read {
+                    Ok((head, found)) => {
+                        for (_, index) in &merged {
+                            self.buckets.add(*index, entry.start, &head.all[self.field]);
+                        }
+                        for (index, stat) in found {
+                            self.buckets.add(index, entry.start, &stat);
+                        }
+                    }
+                    Err(error) => unread = Some(error),
+                }
+            }
+        }
+        if let Some(error) = unread {
+            tracing::warn!(%error, "a part of the history cannot be read and is left out");
+        }
+        self.buckets
+    }
+}
+
+fn put(frame: &mut Frame, id: u32, values: &[(usize, f64)]) {
+    let slot = frame.count(id, 1);
+    for (field, value) in values {
+        frame.add(slot, *field, *value);
+    }
+}
+
+fn of(frame: &Frame, who: Who, field: usize) -> Option<Stat> {
+    match who {
+        Who::All => frame.all.get(field).copied().filter(|stat| stat.n > 0),
+        Who::Device(id) => frame.get(frame.find(id)?, field),
+        Who::Nobody => None,
+    }
+}
+
+fn take(buckets: &mut Buckets, start: i64, frame: &Frame, whose: &[Who], field: usize) {
+    if !buckets.covers(start) {
+        return;
+    }
+    for (index, who) in whose.iter().enumerate() {
+        if let Some(stat) = of(frame, *who, field) {
+            buckets.add(index, start, &stat);
+        }
+    }
+}

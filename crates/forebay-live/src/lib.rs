@@ -1,0 +1,87 @@
+//! What a person sees of the data itself: the newest values of each device, and what they were in the last day.
+//!
+//! ```text
+//!              ┌────────────── follower (one for each decoded source) ──────────────┐
+//! Source ──▶ available ──▶ read ──▶ Format ──▶ columns ──▶ devices   ──┐             │
+//!    ▲                                                 └▶ history   ──┴▶ snapshot ──┘ every 10 s, by the Door
+//!    └── positions of its own, no checkpoint, no group offsets
+//!                                                          │
+//!                                                    [`Live`] ──▶ views, ticks, questions (forebay-server)
+//! ```
+//!
+//! A follower reads beside the queries and never in their way: it has a source and positions of its own, takes at most half of one
+//! core while it is behind, and if it lags it says so. What it knows is a view of the log, so nothing of it is precious, but it
+//! is exact: positions, devices and history are published in one snapshot, so that after any crash the history has no gap and
+//! counts nothing twice.
+//!
+//! Where to read next: [`layout`] for what a field is, `history` for the buckets, `follower` for the loop, `snapshot` for
+//! what is durable, [`SourceLive`] and [`View`] for what readers get.
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make and damage files by hand"))]
+
+mod answer;
+mod codec;
+mod columns;
+mod device;
+mod devices;
+mod follower;
+mod guess;
+mod history;
+pub mod layout;
+mod meter;
+mod order;
+mod panels;
+mod snapshot;
+mod source;
+mod status;
+#[cfg(test)]
+mod testing;
+mod value;
+mod view;
+
+use std::sync::Arc;
+
+pub use answer::{History, HistoryAsk, LastSecond, Point, Series};
+pub use device::{Counts, Device, DeviceState};
+pub use follower::{Follow, Follower, HISTORY_MS};
+pub use history::Range;
+pub use layout::{Field, Kind, Layout, Role};
+pub use panels::{Panel, panels};
+pub use source::SourceLive;
+pub use status::FollowerStatus;
+pub use value::Value;
+pub use view::{Ask, Change, Changes, Slice, Sort, View};
+
+/// The data of a pipeline as people see it. Cheap to clone; a run that follows nothing has no sources.
+#[derive(Clone, Debug, Default)]
+pub struct Live {
+    sources: Arc<[Arc<SourceLive>]>,
+}
+
+impl Live {
+    /// Of these sources, in their order.
+    pub fn new(sources: Vec<Arc<SourceLive>>) -> Self {
+        Self { sources: sources.into() }
+    }
+
+    /// The followed sources, in the order of the file.
+    pub fn sources(&self) -> &[Arc<SourceLive>] {
+        &self.sources
+    }
+
+    /// The source of this name, upper and lower case alike.
+    pub fn source(&self, name: &str) -> Option<&Arc<SourceLive>> {
+        self.sources.iter().find(|source| source.name().eq_ignore_ascii_case(name))
+    }
+
+    /// Records that all followers together read in the last full second.
+    pub fn rate(&self) -> f64 {
+        self.sources.iter().map(|source| source.rate()).sum()
+    }
+
+    /// The devices of all sources by state.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        self.sources.iter().for_each(|source| counts += source.counts());
+        counts
+    }
+}

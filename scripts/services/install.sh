@@ -119,7 +119,7 @@ for component; do
   case "$component" in
     all) wanted+=(kafka clients kcat chromium spark) ;;
     kafka | spark | clients | kcat | chromium | node) wanted+=("$component") ;;
-    -h | --help) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,14s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) die "unknown component '$component' (known: kafka, spark, clients, kcat, chromium, node, all)" ;;
   esac
 done

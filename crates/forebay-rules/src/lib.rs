@@ -29,6 +29,7 @@ pub mod machine;
 mod rule;
 pub mod sink;
 mod state;
+mod tell;
 #[cfg(test)]
 mod tests;
 mod track;

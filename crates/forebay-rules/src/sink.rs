@@ -31,14 +31,14 @@ use forebay_core::sink::{Begun, EpochId, Guarantee, LaneWriter, Part, Sink, Writ
 use forebay_core::{Epoch, Error, Result};
 use forebay_storage::{Door, kill_point};
 
-use crate::alert::AlertState;
 use crate::book::AlertBook;
 use crate::columns::Columns;
 use crate::epoch::decide;
 use crate::journal::Journal;
 use crate::lane::{AlertLane, LanePart};
 use crate::rule::{Bounds, Rule};
-use crate::state::{Changes, Entry, EpochEntry, Last, RuleState};
+use crate::state::{Entry, EpochEntry, Last, RuleState};
+use crate::tell::Tell;
 
 /// Watches one rule. See the module.
 pub struct AlertSink {
@@ -50,6 +50,7 @@ pub struct AlertSink {
     clock: Arc<dyn Clock>,
     book: AlertBook,
     opened: Option<Opened>,
+    tell: Tell,
 }
 
 struct Opened {
@@ -69,36 +70,13 @@ impl AlertSink {
         clock: Arc<dyn Clock>,
         book: AlertBook,
     ) -> Self {
-        Self { rule: Arc::new(rule), bounds, dir, door, clock, book, opened: None }
+        Self { rule: Arc::new(rule), bounds, dir, door, clock, book, opened: None, tell: Tell::default() }
     }
 
     fn opened(&mut self) -> Result<&mut Opened> {
         self.opened
             .as_mut()
             .ok_or_else(|| Error::new(&codes::INTERNAL, "the sink of an alert was not opened"))
-    }
-
-    /// Says what changed, once for an epoch.
-    fn tell(&self, changes: &Changes, refused: u64, left_out: u64) {
-        let alert = self.rule.name.as_str();
-        if let Some(newest) = changes.transitions.last() {
-            let opened = changes.transitions.iter().filter(|it| it.state == AlertState::Open).count();
-            let cleared = changes.transitions.len() - opened;
-            tracing::info!(alert, opened, cleared, newest = newest.message.as_str(), "alerts changed");
-        }
-        if refused > 0 {
-            let most = self.bounds.active;
-            tracing::warn!(alert, most, refused, "too many keys have an open alert: others open none");
-        }
-        if left_out > 0 {
-            let most = self.bounds.tracks;
-            tracing::warn!(
-                alert,
-                most,
-                rows = left_out,
-                "too many keys in one epoch: some were not looked at"
-            );
-        }
     }
 }
 
@@ -173,7 +151,10 @@ impl Sink for AlertSink {
         let transitions = Arc::make_mut(&mut opened.state).apply(entry, bounds.cleared);
         let rows = transitions.len() as u64;
         self.book.publish(transitions);
-        self.tell(&changes, refused, left_out);
+        self.tell.add(&changes, refused, left_out);
+        if let Some(sum) = self.tell.due(seen_at) {
+            sum.say(&rule.name, &bounds);
+        }
         Ok(Written { rows, bytes, files: 0 })
     }
 
@@ -184,5 +165,11 @@ impl Sink for AlertSink {
     async fn tidy(&mut self) -> Result<()> {
         let Opened { journal, state, .. } = self.opened()?;
         journal.tidy(state)
+    }
+
+    async fn close(&mut self) {
+        if let Some(sum) = self.tell.rest() {
+            sum.say(&self.rule.name, &self.bounds);
+        }
     }
 }

@@ -19,6 +19,7 @@ mod runnable;
 mod standing;
 mod tables;
 mod talk;
+mod work;
 
 use std::process::ExitCode;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use forebay_connectors::sinks::SinkContext;
 use forebay_connectors::{sinks, sources};
 use forebay_core::clock::{Clock, SystemClock};
-use forebay_core::config::{QueryConfig, SourceConfig};
+use forebay_core::config::SourceConfig;
 use forebay_core::error::codes;
 use forebay_core::format::BadRecordMode;
 use forebay_core::limits::Limits;
@@ -30,12 +30,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::alerts::PlannedAlert;
 use crate::cli::{EmbeddedLog, Global};
-use crate::commands;
 use crate::embedded::{self, Candidate, Embedded};
 use crate::follow::{self, Followers};
 use crate::load::{self, Loaded};
+use crate::work::{Chosen, Work, chosen};
 use crate::{standing, talk};
 
 /// How long somebody who listens on this machine may take to accept a connection.
@@ -229,68 +228,6 @@ pub async fn stop_signal() {
     drop(tokio::signal::ctrl_c().await);
 }
 
-/// A query or alert that is run, with what it reads.
-struct Chosen<'a> {
-    work: Work<'a>,
-    plan: &'a Arc<StreamPlan>,
-    source: &'a SourceConfig,
-}
-
-/// What of the file is run as a query.
-#[derive(Clone, Copy)]
-enum Work<'a> {
-    Query(&'a QueryConfig),
-    Alert(&'a PlannedAlert),
-}
-
-impl Work<'_> {
-    fn name(self) -> String {
-        match self {
-            Self::Query(query) => query.name.clone(),
-            Self::Alert(alert) => alert.query_name(),
-        }
-    }
-
-    fn folder_name(self) -> String {
-        match self {
-            Self::Query(query) => query.name.clone(),
-            Self::Alert(alert) => alert.folder_name(),
-        }
-    }
-
-    fn checkpoint(self, data: &Path, pipeline: &str) -> PathBuf {
-        match self {
-            Self::Query(query) => load::checkpoint_folder(data, pipeline, query),
-            Self::Alert(alert) => alert.checkpoint(data, pipeline),
-        }
-    }
-
-    fn trigger(self) -> Trigger {
-        match self {
-            Self::Query(query) => query.trigger,
-            Self::Alert(_) => Trigger::Default,
-        }
-    }
-}
-
-/// The queries and alerts of these names; all if there are none.
-fn chosen<'a>(loaded: &'a Loaded, names: &[String]) -> Result<Vec<Chosen<'a>>> {
-    let queries = loaded.pipeline.queries.iter().zip(&loaded.plans);
-    let queries = queries.map(|(query, plan)| (Work::Query(query), plan));
-    let alerts = loaded.alerts.iter().map(|alert| (Work::Alert(alert), &alert.plan));
-    let all: Vec<_> = queries.chain(alerts).collect();
-    let known: Vec<String> = all.iter().map(|(work, _)| work.name()).collect();
-    if let Some(name) = names.iter().find(|name| !known.contains(name)) {
-        return Err(commands::wrong_name("query", name, known.iter().map(String::as_str)));
-    }
-    all.into_iter()
-        .filter(|(work, _)| names.is_empty() || names.contains(&work.name()))
-        .map(|(work, plan)| {
-            Ok(Chosen { work, plan, source: source_of(&loaded.pipeline.sources, plan.source())? })
-        })
-        .collect()
-}
-
 /// Starts the embedded log if [`embedded::serve_at`] says so, and says in any case where local sources read from.
 async fn host_log(
     global: &Global,
@@ -393,10 +330,4 @@ fn wanted(plan: &StreamPlan, source: &SourceConfig) -> Wanted {
         Some(value) if value.mode == BadRecordMode::Quarantine => Wanted { keys: true, headers: true },
         _ => plan.wanted(),
     }
-}
-
-fn source_of<'a>(sources: &'a [SourceConfig], name: &str) -> Result<&'a SourceConfig> {
-    sources.iter().find(|source| source.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
-        Error::new(&codes::INTERNAL, format!("the plan reads `{name}`, which is not a source"))
-    })
 }

@@ -188,10 +188,10 @@ pub static TRIGGER: Section = Section {
 /// `alerts: NAME:`
 pub static ALERT: Section = Section {
     path: "`alerts.NAME`",
-    doc: "A condition that is watched for each key by itself: it opens an alert, and later clears it. An alert runs as a \
-          query of its own, named `alerts/NAME`, with a checkpoint of its own; each opening and each clearing is there \
-          once, whatever dies when. Time is that of the records (`_kafka.timestamp`): what no record tells does not \
-          happen, so a device that falls silent keeps its alert. A condition that is NULL says nothing. At most \
+    doc: "A condition that is watched for each key by itself: it opens an alert, and later clears it. An alert runs for \
+          ever, as a query of its own, named `alerts/NAME`, with a checkpoint of its own; each opening and each clearing \
+          is there once, whatever dies when. Time is that of the records (`_kafka.timestamp`): what no record tells does \
+          not happen, so a device that falls silent keeps its alert. A condition that is NULL says nothing. At most \
           100,000 keys of an alert wait or are open at a time, and at least 100 cleared alerts of each are kept, \
           10,000 where there are few alerts.",
     keys: &[

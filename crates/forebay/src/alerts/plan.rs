@@ -145,7 +145,7 @@ impl Planner<'_> {
                     let lines = text.split('\n').count();
                     let offset = match place {
                         Some((line, _)) if line > lines => text.trim_end().len(),
-                        Some((line, _)) if line == 0 => 0,
+                        Some((0, _)) => 0,
                         Some(place) => load::offset_of(text, place),
                         None => 0,
                     };

@@ -159,7 +159,7 @@ fn list(global: &Global, chosen: &Chosen, format: OutputFormat) -> anyhow::Resul
         }),
         (OutputFormat::Table, _) => {
             talk::print(&format!(
-                "{:<32} {:<20} {:<18} {:<20} {:<16} WHY\n{out}",
+                "{:<32} {:<20} {:<18} {:<20} {:<24} WHY\n{out}",
                 "RECORD", "TIME", "CODE", "PATH", "QUERIES"
             ))?;
             talk::say(&format!("{count} record(s); `forebay quarantine show RECORD` prints one"));
@@ -184,7 +184,7 @@ fn row(record: &Record<'_>, format: OutputFormat) -> String {
         return fields.iter().map(|field| quote(field)).collect::<Vec<_>>().join(",") + "\n";
     }
     format!(
-        "{:<32} {time:<20} {:<18} {:<20} {:<16} {}\n",
+        "{:<32} {time:<20} {:<18} {:<20} {:<24} {}\n",
         entry.id.to_string(),
         entry.code,
         talk::printable(&entry.path),

@@ -241,6 +241,33 @@ fn a_journal_that_lost_its_end_is_refused() {
 }
 
 #[test]
+fn conditions_may_change_between_two_runs_and_the_key_may_not() {
+    let log = LogServer::start();
+    make_topic(log.address, "events", 1);
+    let data = tempfile::tempdir().unwrap();
+    let file = watch(data.path(), &log, "");
+    log.produce("events", &[reading("a", 75.0), reading("b", 60.0)]);
+    run(data.path(), &file);
+    let change = |from: &str, to: &str| {
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains(from));
+        std::fs::write(&file, text.replace(from, to)).unwrap();
+    };
+    change("reading > 70, clear: reading < 65", "reading > 90, clear: reading < 30, for: 1 hour");
+    log.produce("events", &[reading("a", 60.0), reading("b", 75.0)]);
+    run(data.path(), &file);
+    assert_eq!(told(data.path()), ["a open"], "what is open stays open until the new condition clears it");
+    log.produce("events", &[reading("a", 29.0)]);
+    run(data.path(), &file);
+    assert_eq!(told(data.path()), ["a open", "a cleared"]);
+    change("schema: device STRING", "schema: device STRING, other STRING");
+    change("key: device", "key: other");
+    let output = runs(data.path(), &file).output().unwrap();
+    let said = text(&output.stderr);
+    assert!(!output.status.success() && said.contains("FB-6002") && said.contains("key=other"), "{said}");
+}
+
+#[test]
 fn what_is_wrong_with_an_alert_is_told_with_its_line_and_a_mark() {
     let data = tempfile::tempdir().unwrap();
     let log = LogServer::start();

@@ -357,7 +357,10 @@ fn the_readmes_commands_do_what_they_say() {
         match line.split_whitespace().nth(1) {
             Some("query") => assert_eq!(printed.matches("device_").count(), 3 + 1, "{printed}"),
             Some("quarantine") => {
-                assert!(printed.contains("json.") && printed.contains(" hot,lake "), "{printed}");
+                assert!(
+                    printed.contains("json.") && printed.contains(" alerts/overheat,hot,lake "),
+                    "{printed}"
+                );
             }
             Some("log") => assert!(printed.contains("iot_topic"), "{printed}"),
             _ => {}

@@ -1,0 +1,86 @@
+//! What of a pipeline file is run as a query: its queries and its alerts, chosen by their names.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use forebay_core::config::{QueryConfig, SourceConfig};
+use forebay_core::error::codes;
+use forebay_core::trigger::Trigger;
+use forebay_core::{Error, Result};
+use forebay_engine::plan::StreamPlan;
+
+use crate::alerts::PlannedAlert;
+use crate::commands;
+use crate::load::{self, Loaded};
+
+/// A query or alert that is run, with what it reads.
+pub struct Chosen<'a> {
+    pub work: Work<'a>,
+    pub plan: &'a Arc<StreamPlan>,
+    pub source: &'a SourceConfig,
+}
+
+/// What of the file is run as a query.
+#[derive(Clone, Copy)]
+pub enum Work<'a> {
+    Query(&'a QueryConfig),
+    Alert(&'a PlannedAlert),
+}
+
+impl Work<'_> {
+    /// The name of the query.
+    pub fn name(self) -> String {
+        match self {
+            Self::Query(query) => query.name.clone(),
+            Self::Alert(alert) => alert.query_name(),
+        }
+    }
+
+    /// The name of its folders.
+    pub fn folder_name(self) -> String {
+        match self {
+            Self::Query(query) => query.name.clone(),
+            Self::Alert(alert) => alert.folder_name(),
+        }
+    }
+
+    /// Where its checkpoint lies.
+    pub fn checkpoint(self, data: &Path, pipeline: &str) -> PathBuf {
+        match self {
+            Self::Query(query) => load::checkpoint_folder(data, pipeline, query),
+            Self::Alert(alert) => alert.checkpoint(data, pipeline),
+        }
+    }
+
+    /// When it looks for new data, by the file.
+    pub fn trigger(self) -> Trigger {
+        match self {
+            Self::Query(query) => query.trigger,
+            Self::Alert(_) => Trigger::Default,
+        }
+    }
+}
+
+/// The queries and alerts of these names; all if there are none. Fails with `WRONG_USE` if a name is nobody's.
+pub fn chosen<'a>(loaded: &'a Loaded, names: &[String]) -> Result<Vec<Chosen<'a>>> {
+    let queries = loaded.pipeline.queries.iter().zip(&loaded.plans);
+    let queries = queries.map(|(query, plan)| (Work::Query(query), plan));
+    let alerts = loaded.alerts.iter().map(|alert| (Work::Alert(alert), &alert.plan));
+    let all: Vec<_> = queries.chain(alerts).collect();
+    let known: Vec<String> = all.iter().map(|(work, _)| work.name()).collect();
+    if let Some(name) = names.iter().find(|name| !known.contains(name)) {
+        return Err(commands::wrong_name("query", name, known.iter().map(String::as_str)));
+    }
+    all.into_iter()
+        .filter(|(work, _)| names.is_empty() || names.contains(&work.name()))
+        .map(|(work, plan)| {
+            Ok(Chosen { work, plan, source: source_of(&loaded.pipeline.sources, plan.source())? })
+        })
+        .collect()
+}
+
+fn source_of<'a>(sources: &'a [SourceConfig], name: &str) -> Result<&'a SourceConfig> {
+    sources.iter().find(|source| source.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
+        Error::new(&codes::INTERNAL, format!("the plan reads `{name}`, which is not a source"))
+    })
+}

@@ -47,7 +47,7 @@ const MOST_DEVICES: usize = 100_000;
 const LEAST_REST: Duration = Duration::from_millis(5);
 
 /// The longest rest: what is shown must not look frozen.
-const LONGEST_REST: Duration = Duration::from_millis(200);
+const LONGEST_REST: Duration = Duration::from_secs(1);
 
 /// Not at the source's end for so long, ms: behind.
 const BEHIND_MS: i64 = 10_000;
@@ -258,7 +258,7 @@ impl Runner {
 
     /// Publishes a failure; how long to rest.
     fn fails(&mut self, error: Error) -> Duration {
-        let rest = Duration::from_millis(100 << self.failures.min(8));
+        let rest = Duration::from_millis(100 << self.failures.min(6));
         self.failures += 1;
         self.ends = None;
         if self.failures == 1 {

@@ -28,8 +28,9 @@ LOG = "crates/forebay-log/src/storage/"
 DELTA = "crates/forebay-connectors/src/sinks/delta/"
 SOURCE = "crates/forebay-connectors/src/sources/kafka/"
 ENGINE = "crates/forebay-engine/src/"
+LIVE = "crates/forebay-live/src/"
 
-HOT = ("forebay-connectors", "forebay-core", "forebay-log", "forebay-storage")  # optimised by name in Cargo.toml
+HOT = ("forebay-connectors", "forebay-core", "forebay-live", "forebay-log", "forebay-storage")  # optimised by name in Cargo.toml
 
 # name: (file, what stands there, what stands there instead, test binary arguments)
 IT, LIB = ["--test", "it"], ["--lib"]
@@ -70,6 +71,10 @@ MUTATIONS = {
     "source: topics confirmed": (ENGINE + "epoch/attempt.rs", "        self.source.confirm(&plan.ranges).await?;\n", "", IT + ["topics::a_topic_made_anew_in_the_middle"]),
     "checkpoint: sink behind": ("crates/forebay-core/src/checkpoint.rs", "in_sink < written", "in_sink < written && false", LIB + ["checkpoint::"]),
     "quarantine: requests filtered": (ENGINE + "quarantine/requests.rs", "|id| resolved.contains(id)", "|id| resolved.contains(id) && false", LIB + ["quarantine::"]),
+    "live: a snapshot's content": (LIVE + "snapshot.rs", "        self.file.sync()?;\n", "", IT + ["live"]),
+    "live: a snapshot's name": (LIVE + "snapshot.rs", "        place.door.sync_dir(&place.folder)?;\n        for path", "        for path", IT + ["live"]),
+    "live: positions of the snapshot": (LIVE + "follower/mod.rs", "                self.standing = restored.standing;\n", "                self.standing.topics = restored.standing.topics;\n", LIB + ["follower::tests"]),
+    "live: seconds leave once": (LIVE + "history/mod.rs", "                self.tens.frame(second * 1000, self.width, now_ms).absorb(&frame);\n", "", LIB + ["history::tests"]),
 } | {
     f"ledger: {counter}": (ENGINE + "epoch/lane.rs", line, "", IT + ["crash::kill_minus_nine_at_random", "quarantine", "decoding", "plant"])
     for counter, line in {

@@ -73,6 +73,7 @@ MUTATIONS = {
     "quarantine: requests filtered": (ENGINE + "quarantine/requests.rs", "|id| resolved.contains(id)", "|id| resolved.contains(id) && false", LIB + ["quarantine::"]),
     "live: a snapshot's content": (LIVE + "snapshot.rs", "        self.file.sync()?;\n", "", IT + ["live"]),
     "live: a snapshot's name": (LIVE + "snapshot.rs", "        place.door.sync_dir(&place.folder)?;\n        for path", "        for path", IT + ["live"]),
+    "live: files of frames": (LIVE + "snapshot.rs", "    files.iter().try_for_each(|file| file.lock().sync())?;\n", "", LIB + ["snapshot::tests"]),
     "live: positions of the snapshot": (LIVE + "follower/mod.rs", "                self.standing = restored.standing;\n", "                self.standing.topics = restored.standing.topics;\n", LIB + ["follower::tests"]),
     "live: seconds leave once": (LIVE + "history/mod.rs", "                self.tens.frame(second * 1000, self.width, now_ms).absorb(&frame);\n", "", LIB + ["history::tests"]),
 } | {

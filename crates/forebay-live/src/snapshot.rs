@@ -183,3 +183,6 @@ fn read_standing(decoder: &mut Decoder<'_>) -> Option<Standing> {
     standing.skipped = decoder.u64()?;
     Some(standing)
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,8 +29,9 @@ DELTA = "crates/forebay-connectors/src/sinks/delta/"
 SOURCE = "crates/forebay-connectors/src/sources/kafka/"
 ENGINE = "crates/forebay-engine/src/"
 RULES = "crates/forebay-rules/src/"
+LIVE = "crates/forebay-live/src/"
 
-HOT = ("forebay-connectors", "forebay-core", "forebay-log", "forebay-storage")  # optimised by name in Cargo.toml
+HOT = ("forebay-connectors", "forebay-core", "forebay-live", "forebay-log", "forebay-storage")  # optimised by name in Cargo.toml
 
 # name: (file, what stands there, what stands there instead, test binary arguments)
 IT, LIB = ["--test", "it"], ["--lib"]
@@ -75,6 +76,11 @@ MUTATIONS = {
     "alerts: epoch recognised": (RULES + "sink.rs", "if opened.state.last_epoch(&id.query_id) >= Some(id.epoch) {", "if opened.state.last_epoch(&id.query_id) >= Some(id.epoch) && false {", LIB + ["tests::epochs", "tests::deaths"]),
     "alerts: a torn tail": (RULES + "journal.rs", "            file.truncate(found.good_len).map_err(|e| failed(&path, \"truncate\", e))?;\n", "", LIB + ["tests::epochs"]),
     "quarantine: requests filtered": (ENGINE + "quarantine/requests.rs", "|id| resolved.contains(id)", "|id| resolved.contains(id) && false", LIB + ["quarantine::"]),
+    "live: a snapshot's content": (LIVE + "snapshot.rs", "        self.file.sync()?;\n", "", IT + ["live"]),
+    "live: a snapshot's name": (LIVE + "snapshot.rs", "        place.door.sync_dir(&place.folder)?;\n        for path", "        for path", IT + ["live"]),
+    "live: files of frames": (LIVE + "snapshot.rs", "    files.iter().try_for_each(|file| file.lock().sync())?;\n", "", LIB + ["snapshot::tests"]),
+    "live: positions of the snapshot": (LIVE + "follower/mod.rs", "                self.standing = restored.standing;\n", "                self.standing.topics = restored.standing.topics;\n", LIB + ["follower::tests"]),
+    "live: seconds leave once": (LIVE + "history/mod.rs", "                self.tens.frame(second * 1000, self.width, now_ms).absorb(&frame);\n", "", LIB + ["history::tests"]),
 } | {
     f"ledger: {counter}": (ENGINE + "epoch/lane.rs", line, "", IT + ["crash::kill_minus_nine_at_random", "quarantine", "decoding", "plant"])
     for counter, line in {

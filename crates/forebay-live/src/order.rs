@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 
@@ -18,6 +19,11 @@ pub(crate) struct Seat {
     pub id: u32,
 }
 
+/// The order of a large fleet is kept for so many times the time that sorting took, also if devices come: however many
+/// readers there are, sorting costs a tenth of a core.
+const REUSED: u32 = 10;
+const LARGE: usize = 1_000;
+
 /// The order, kept while no device comes or goes.
 #[derive(Debug, Default)]
 pub(crate) struct Order(Mutex<Kept>);
@@ -26,15 +32,20 @@ pub(crate) struct Order(Mutex<Kept>);
 struct Kept {
     membership: u64,
     seats: Arc<Vec<Seat>>,
+    /// When it was sorted, and how long that took.
+    sorted: Option<(Instant, Duration)>,
 }
 
 impl Order {
     /// All devices by key. Sorts outside of the devices' lock; others who ask meanwhile wait for the one who sorts.
     pub fn by_key(&self, devices: &RwLock<Devices>) -> Arc<Vec<Seat>> {
         let mut kept = self.0.lock();
+        let began = Instant::now();
         let (membership, mut seats) = {
             let devices = devices.read();
-            if devices.membership() == kept.membership {
+            let is_fresh = |(at, took): (Instant, Duration)| at.elapsed() < took * REUSED;
+            let is_reused = kept.seats.len() > LARGE && kept.sorted.is_some_and(is_fresh);
+            if devices.membership() == kept.membership || is_reused {
                 return Arc::clone(&kept.seats);
             }
             let seat = |(place, row): (usize, &crate::devices::Row)| Seat {
@@ -45,7 +56,8 @@ impl Order {
             (devices.membership(), devices.all().map(seat).collect::<Vec<Seat>>())
         };
         seats.sort_unstable_by(|a, b| natural(&a.key, &b.key));
-        *kept = Kept { membership, seats: Arc::new(seats) };
+        let sorted = Some((Instant::now(), began.elapsed()));
+        *kept = Kept { membership, seats: Arc::new(seats), sorted };
         Arc::clone(&kept.seats)
     }
 }

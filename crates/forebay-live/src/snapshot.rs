@@ -62,10 +62,19 @@ fn name(folder: &Path) -> PathBuf {
     folder.join("snapshot")
 }
 
+/// Makes the files of frames durable up to their present lengths. Blocks.
+///
+/// # Errors
+/// What the disk says. It is final: what reached the disk is unknown, so no snapshot may be made any more.
+pub(crate) fn sync(place: &Place, source: &SourceLive) -> io::Result<()> {
+    let files = source.history.write().take_unsynced();
+    files.iter().try_for_each(|file| file.lock().sync())?;
+    if files.is_empty() { Ok(()) } else { place.door.sync_dir(&place.folder) }
+}
+
 /// Writes all that is known under a temporary name. The one who writes the source waits for it, so it is of one moment; readers
-/// do not. Blocks.
+/// do not. The files of frames are synced before. Blocks.
 pub(crate) fn stage(place: &Place, source: &SourceLive, standing: &Standing) -> io::Result<Staged> {
-    source.history.write().sync()?;
     let path = place.folder.join("snapshot.staged");
     match place.door.remove_file(&path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
@@ -174,3 +183,6 @@ fn read_standing(decoder: &mut Decoder<'_>) -> Option<Standing> {
     standing.skipped = decoder.u64()?;
     Some(standing)
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,7 +47,7 @@ const MOST_DEVICES: usize = 100_000;
 const LEAST_REST: Duration = Duration::from_millis(5);
 
 /// The longest rest: what is shown must not look frozen.
-const LONGEST_REST: Duration = Duration::from_millis(200);
+const LONGEST_REST: Duration = Duration::from_secs(1);
 
 /// Not at the source's end for so long, ms: behind.
 const BEHIND_MS: i64 = 10_000;
@@ -150,6 +150,14 @@ struct Restore {
     memory: usize,
 }
 
+/// What comes after a round.
+enum Rest {
+    /// Nothing for so long: something failed.
+    Only(Duration),
+    /// Nothing for so long, then whatever comes first.
+    UntilMore(Duration),
+}
+
 /// The task's own.
 struct Runner {
     live: Arc<SourceLive>,
@@ -180,12 +188,13 @@ impl Runner {
             };
             let worked = began.elapsed();
             let rest = match read {
-                Ok(records) => {
-                    self.works();
-                    (records > 0).then(|| worked.clamp(LEAST_REST, LONGEST_REST))
-                }
-                Err(error) => Some(self.fails(error)),
+                Ok(0) => Rest::UntilMore(Duration::ZERO),
+                Ok(_) => Rest::UntilMore(worked.clamp(LEAST_REST, LONGEST_REST)),
+                Err(error) => Rest::Only(self.fails(error)),
             };
+            if matches!(rest, Rest::UntilMore(_)) {
+                self.works();
+            }
             self.publish();
             self.upkeep.tick(&self.live, &self.standing).await;
             tokio::select! {
@@ -225,11 +234,14 @@ impl Runner {
         }
     }
 
-    /// Waits for more: `rest` if there is one, else until the source has something or it is time for upkeep.
-    async fn pause(&mut self, rest: Option<Duration>) {
-        if let Some(rest) = rest {
-            return tokio::time::sleep(rest).await;
-        }
+    /// Rests, then waits until the source has something or it is time for upkeep. Also a source that has more is waited
+    /// for: it hears of it by itself, where a look without waiting asks the broker.
+    async fn pause(&mut self, rest: Rest) {
+        let rest = match rest {
+            Rest::Only(rest) => return tokio::time::sleep(rest).await,
+            Rest::UntilMore(rest) => rest,
+        };
+        tokio::time::sleep(rest).await;
         let began = Instant::now();
         let upkeep = tokio::time::sleep(self.upkeep.until_next(self.live.now_ms()));
         tokio::select! {
@@ -238,7 +250,7 @@ impl Runner {
             _ = self.source.wait(&self.standing.positions) => {}
         }
         // It may return early; that must not become a busy loop.
-        if began.elapsed() < Duration::from_millis(1) && self.ends.is_some() && !self.hears_more() {
+        if began.elapsed() < Duration::from_millis(1) && !self.hears_more() {
             tokio::time::sleep(LEAST_REST).await;
         }
     }
@@ -258,7 +270,7 @@ impl Runner {
 
     /// Publishes a failure; how long to rest.
     fn fails(&mut self, error: Error) -> Duration {
-        let rest = Duration::from_millis(100 << self.failures.min(8));
+        let rest = Duration::from_millis(100 << self.failures.min(6));
         self.failures += 1;
         self.ends = None;
         if self.failures == 1 {

@@ -25,7 +25,7 @@ fn follow(topic: &Arc<Topic>, data: &Path, clock: &Arc<ManualClock>) -> Follow {
 }
 
 async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    for _ in 0..2_000 {
+    for _ in 0..6_000 {
         if holds() {
             return;
         }
@@ -61,6 +61,28 @@ async fn what_a_topic_holds_and_what_comes_is_shown() {
     assert!(!live.follower().behind);
     follower.stop().await;
     assert_eq!(*topic.commits.lock(), 0, "the group of the queries is never touched");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lone_event_is_shown_within_milliseconds() {
+    let (dir, topic, clock) = (tempfile::tempdir().unwrap(), Topic::new(1), ManualClock::at(NOW));
+    let follower = follow(&topic, dir.path(), &clock).start();
+    let live = follower.live();
+    eventually("its start", || live.follower().lag == Some(0)).await;
+    let mut changes = live.subscribe();
+    let mut took = Vec::new();
+    for value in 0..30 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        changes.borrow_and_update();
+        let began = Instant::now();
+        topic.send(0, &event(NOW, "a", f64::from(value)));
+        tokio::time::timeout(Duration::from_secs(10), changes.changed()).await.unwrap().unwrap();
+        took.push(began.elapsed());
+    }
+    took.sort();
+    println!("from the record to the reader: median {:?}, most {:?}", took[15], took[29]);
+    assert!(took[15] < Duration::from_millis(50), "{took:?}");
+    follower.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

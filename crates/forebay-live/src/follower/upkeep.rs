@@ -33,6 +33,8 @@ pub(super) struct Upkeep {
     /// What the last snapshot holds.
     saved: Standing,
     publishing: Option<JoinHandle<io::Result<()>>>,
+    /// The disk has lost what it was given: the last good snapshot must stand.
+    has_given_up: bool,
 }
 
 impl Upkeep {
@@ -44,6 +46,7 @@ impl Upkeep {
             saved_bytes: 0,
             saved: Standing::default(),
             publishing: None,
+            has_given_up: false,
         }
     }
 
@@ -86,6 +89,9 @@ impl Upkeep {
     /// Gathers a snapshot and lets it be published behind.
     async fn save(&mut self, live: &Arc<SourceLive>, standing: &Standing) {
         self.saved_ms = live.now_ms();
+        if self.has_given_up || !self.sync(live).await {
+            return;
+        }
         let (source, place, moment) = (Arc::clone(live), Arc::clone(&self.place), standing.clone());
         let staged = spawn_blocking(move || snapshot::stage(&place, &source, &moment)).await;
         match staged.map_err(io::Error::other).and_then(|staged| staged) {
@@ -97,6 +103,17 @@ impl Upkeep {
             }
             Err(error) => report(live, "the live history cannot be saved", Ok(Err(error))),
         }
+    }
+
+    /// Makes the files of frames durable; false if that failed, which is final.
+    async fn sync(&mut self, live: &Arc<SourceLive>) -> bool {
+        let (source, place) = (Arc::clone(live), Arc::clone(&self.place));
+        let synced = spawn_blocking(move || snapshot::sync(&place, &source)).await;
+        if let Err(error) = synced.map_err(io::Error::other).and_then(|synced| synced) {
+            self.has_given_up = true;
+            tracing::error!(source = %live.name(), %error, "the live history is not saved any more; a restart goes on from the last snapshot");
+        }
+        !self.has_given_up
     }
 
     /// Waits until the last snapshot has its name.

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use forebay_storage::{Door, DoorFile};
+use parking_lot::Mutex;
 
 use super::frame::Frame;
 use super::segment::{self, Entry, FIRST_FRAME};
@@ -58,11 +59,11 @@ pub(crate) struct Coarse {
     pub(super) open: BTreeMap<i64, Open>,
     pub(super) files: Vec<Segment>,
     /// The newest of the files, while it takes more.
-    writing: Option<DoorFile>,
+    writing: Option<Arc<Mutex<DoorFile>>>,
     /// It got something since it was last synced.
     is_dirty: bool,
     /// Files that take no more and are not synced yet.
-    unsynced: Vec<DoorFile>,
+    unsynced: Vec<Arc<Mutex<DoorFile>>>,
     /// Dropped, and to be removed when no snapshot names them.
     dropped: Vec<PathBuf>,
     next_number: u64,
@@ -186,11 +187,11 @@ impl Coarse {
             self.retire();
         }
         if self.writing.is_none() {
-            self.writing = Some(self.begin_file()?);
+            self.writing = Some(Arc::new(Mutex::new(self.begin_file()?)));
         }
         let (Some(file), Some(segment)) = (&mut self.writing, self.files.last_mut()) else { return Ok(()) };
         self.is_dirty = true;
-        file.append(&bytes)?;
+        file.lock().append(&bytes)?;
         segment.entries.push(Entry { start, at: segment.length });
         segment.length += bytes.len() as u64;
         Ok(())
@@ -233,8 +234,9 @@ impl Coarse {
             let is_old = segment.newest() + self.step < oldest;
             if is_old || bytes > MOST_BYTES {
                 bytes -= segment.length;
-                self.unsynced.retain(|file| file.path() != segment.path);
-                if self.writing.as_ref().is_some_and(|file| file.path() == segment.path) {
+                let is_it = |file: &Arc<Mutex<DoorFile>>| file.lock().path() == segment.path;
+                self.unsynced.retain(|file| !is_it(file));
+                if self.writing.as_ref().is_some_and(is_it) {
                     self.writing = None;
                     self.is_dirty = false;
                 }
@@ -246,17 +248,13 @@ impl Coarse {
         self.files = kept;
     }
 
-    /// Makes everything that was appended durable: asked before a snapshot names the lengths.
-    pub fn sync(&mut self) -> io::Result<()> {
-        if !self.is_dirty && self.unsynced.is_empty() {
-            return Ok(());
+    /// The files that must be synced before a snapshot may name their present lengths.
+    pub fn take_unsynced(&mut self) -> Vec<Arc<Mutex<DoorFile>>> {
+        let mut files = std::mem::take(&mut self.unsynced);
+        if std::mem::take(&mut self.is_dirty) {
+            files.extend(self.writing.clone());
         }
-        for file in self.unsynced.iter().chain(self.writing.as_ref()) {
-            file.sync()?;
-        }
-        self.unsynced.clear();
-        self.is_dirty = false;
-        self.door.sync_dir(&self.folder)
+        files
     }
 
     /// The files that may be removed once a snapshot of this moment is durable.

@@ -29,6 +29,9 @@ mod stat;
 #[cfg(test)]
 mod tests;
 
+use forebay_storage::DoorFile;
+use parking_lot::Mutex;
+
 pub use buckets::Range;
 pub(crate) use stat::Stat;
 
@@ -143,10 +146,12 @@ impl Timeline {
         self.minutes.tidy(floor, now_ms).and(written)
     }
 
-    /// Makes the files durable up to their present lengths.
-    pub fn sync(&mut self) -> io::Result<()> {
-        self.tens.sync()?;
-        self.minutes.sync()
+    /// The files that must be synced, and with them their folder, before a snapshot may name their present lengths. They
+    /// are given out once: if a sync fails, no later snapshot may be made.
+    pub fn take_unsynced(&mut self) -> Vec<Arc<Mutex<DoorFile>>> {
+        let mut files = self.tens.take_unsynced();
+        files.extend(self.minutes.take_unsynced());
+        files
     }
 
     /// Files that may be removed once a snapshot of this moment is durable.

@@ -33,7 +33,7 @@ fn tidy(history: &mut Timeline, from: i64, to: i64) {
 }
 
 fn saved(history: &mut Timeline) -> Vec<u8> {
-    history.sync().unwrap();
+    history.take_unsynced().iter().for_each(|file| file.lock().sync().unwrap());
     let mut encoder = Encoder::new(Vec::new());
     history.write(&mut encoder).unwrap();
     encoder.finish().unwrap().0

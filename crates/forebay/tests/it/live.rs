@@ -119,6 +119,28 @@ fn a_killed_run_leaves_a_history_without_gap_or_double() {
 }
 
 #[test]
+fn a_power_cut_takes_nothing_from_a_snapshot_that_has_its_name() {
+    let log = LogServer::start();
+    let data = tempfile::tempdir().unwrap();
+    let events = proof_events(500);
+    log.produce("events", &events[..300]);
+    let file = copy_pipeline(data.path(), log.address, "events", 700);
+    let mut command = forebay(data.path(), &["run", file.to_str().unwrap(), "--trigger", "default"]);
+    // The first epoch takes what is there; the second one dies, and with it goes whatever was not fsynced.
+    command.env("FOREBAY_KILL_AT", "epoch.commit.after:2").env("FOREBAY_KILL_MODE", "lose");
+    let mut process = Process::spawn(&mut command);
+    process.address("http");
+    let snapshot = data.path().join("live/copy/events/snapshot");
+    eventually("a snapshot", Duration::from_secs(40), || snapshot.exists());
+    std::thread::sleep(Duration::from_millis(500));
+    let before = std::fs::read(&snapshot).unwrap();
+    log.produce("events", &events[300..]);
+    eventually("the end", Duration::from_secs(20), || process.child.try_wait().unwrap().is_some());
+    assert_eq!(std::fs::read(&snapshot).unwrap(), before, "it was durable");
+    assert_history(data.path(), log.address, 500);
+}
+
+#[test]
 fn a_run_that_ends_by_itself_follows_nothing() {
     let log = LogServer::start();
     log.produce("events", &proof_events(10));

@@ -15,6 +15,7 @@ pub mod config;
 pub mod ddl;
 pub mod error;
 pub mod format;
+pub mod latency;
 pub mod ledger;
 pub mod limits;
 pub mod options;

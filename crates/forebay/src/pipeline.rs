@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use forebay_connectors::sinks::SinkContext;
 use forebay_connectors::{sinks, sources};
 use forebay_core::clock::{Clock, SystemClock};
-use forebay_core::config::{QueryConfig, SourceConfig};
+use forebay_core::config::{QuarantineConfig, QueryConfig, SourceConfig};
 use forebay_core::error::codes;
 use forebay_core::format::BadRecordMode;
 use forebay_core::limits::Limits;
@@ -19,9 +19,10 @@ use forebay_core::trigger::Trigger;
 use forebay_core::{Error, Result};
 use forebay_engine::plan::StreamPlan;
 use forebay_engine::quarantine::{self, Quarantine};
-use forebay_engine::query::{QueryHandle, QueryOptions};
+use forebay_engine::query::QueryOptions;
 use forebay_engine::status::{QueryStatus, State};
-use forebay_server::{Server, Shown};
+use forebay_log::storage::Log;
+use forebay_server::Server;
 use forebay_storage::Door;
 use futures::future::join_all;
 use tokio::sync::watch;
@@ -31,8 +32,9 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::{EmbeddedLog, Global};
 use crate::commands;
 use crate::embedded::{self, Candidate, Embedded};
+use crate::fleet::{Fleet, Ready};
 use crate::load::{self, Loaded};
-use crate::{standing, talk};
+use crate::{serving, standing, talk};
 
 /// How long somebody who listens on this machine may take to accept a connection.
 const KNOCK: Duration = Duration::from_secs(1);
@@ -55,9 +57,9 @@ pub struct Overrides {
 pub struct Running {
     started: Instant,
     embedded: Option<Embedded>,
-    queries: Vec<(String, QueryHandle)>,
+    queries: Fleet,
     http: SocketAddr,
-    server: JoinHandle<std::io::Result<()>>,
+    server: JoinHandle<()>,
     stop_server: CancellationToken,
 }
 
@@ -74,7 +76,6 @@ pub async fn start(global: &Global, loaded: &Loaded, overrides: &Overrides) -> R
     let server = Server::bind(global.http).await?;
     let embedded = host_log(global, &pipeline.name, overrides.embedded_log, &chosen, &door).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let context = SinkContext { data_dir: &global.data, door: door.clone(), clock: clock.clone() };
     let mut open = Vec::new();
     for Chosen { query, plan, source } in &chosen {
         let trigger = overrides.trigger.unwrap_or(query.trigger);
@@ -82,43 +83,28 @@ pub async fn start(global: &Global, loaded: &Loaded, overrides: &Overrides) -> R
         let in_place =
             embedded.as_ref().filter(|embedded| own_address(source, global.kafka) == Some(embedded.address));
         let in_place = in_place.map(|embedded| embedded.log.clone());
-        let quarantine = Quarantine::open(
-            quarantine::folder(&global.data, &pipeline.name, &query.name),
-            door.clone(),
-            pipeline.quarantine.clone(),
-        )?;
-        let options = QueryOptions {
+        let parts = Parts {
             pipeline: pipeline.name.clone(),
-            name: query.name.clone(),
+            query: (*query).clone(),
+            source: (*source).clone(),
             plan: Arc::clone(plan),
-            source: sources::build(&source.format, &source.options, wanted(plan, source), in_place)?,
-            format: load::format_of(source)?,
-            sink: sinks::build(&query.format, &query.options, &context)?,
             trigger,
-            limits: Limits::from_options(&source.options),
-            lanes: std::thread::available_parallelism().map_or(2, usize::from),
-            checkpoint: load::checkpoint_folder(&global.data, &pipeline.name, query),
-            data_dir: global.data.clone(),
-            quarantine,
+            in_place,
+            quarantine: pipeline.quarantine.clone(),
+            data: global.data.clone(),
             door: door.clone(),
             clock: clock.clone(),
         };
-        open.push((query.name.clone(), options.open()?));
+        open.push(Ready::new(&query.name, Box::new(move |status| parts.options()?.open_again(status)))?);
     }
     // Only now, when no query is refused any more, anything is made.
     if let Some(embedded) = &embedded {
         make_topics(embedded, global.kafka, &chosen)?;
     }
-    let queries: Vec<_> = open.into_iter().map(|(name, query)| (name, query.start())).collect();
-    let statuses: Vec<watch::Receiver<QueryStatus>> =
-        queries.iter().map(|(_, query)| query.status()).collect();
+    let queries = Fleet::start(open);
     let http = server.address();
     let stop_server = CancellationToken::new();
-    let shown = Shown {
-        pipeline: pipeline.name.as_str().into(),
-        version: env!("CARGO_PKG_VERSION"),
-        queries: statuses.into(),
-    };
+    let shown = serving::shown(global, loaded, &queries)?;
     let server = tokio::spawn(server.run(shown, stop_server.clone()));
     let running = Running { started, embedded, queries, http, server, stop_server };
     let failures = standing::failures(&begun(running.statuses()).await);
@@ -137,25 +123,14 @@ impl Running {
 
     /// The status of each query.
     pub fn statuses(&self) -> Vec<watch::Receiver<QueryStatus>> {
-        self.queries.iter().map(|(_, query)| query.status()).collect()
+        self.queries.statuses()
     }
 
     /// Waits until all queries have ended, or until `stop`: then each ends after the epoch it is in. Says what each
     /// has done.
     pub async fn finish(self, stop: impl Future<Output = ()>) -> Result<ExitCode> {
         let statuses = self.statuses();
-        let stops: Vec<_> = self.queries.iter().map(|(_, query)| query.stopper()).collect();
-        let ends =
-            join_all(self.queries.into_iter().map(|(name, query)| async move { (name, query.join().await) }));
-        tokio::pin!(ends);
-        let outcomes = tokio::select! {
-            outcomes = &mut ends => outcomes,
-            () = stop => {
-                talk::say("stopping: each query ends after the epoch it is in");
-                stops.iter().for_each(CancellationToken::cancel);
-                ends.await
-            }
-        };
+        let outcomes = self.queries.finish(stop).await;
         self.stop_server.cancel();
         let _ = self.server.await;
         if let Some(embedded) = self.embedded {
@@ -204,6 +179,50 @@ struct Chosen<'a> {
     query: &'a QueryConfig,
     plan: &'a Arc<StreamPlan>,
     source: &'a SourceConfig,
+}
+
+/// What a query is made of, to be put together at every start.
+struct Parts {
+    pipeline: String,
+    query: QueryConfig,
+    source: SourceConfig,
+    plan: Arc<StreamPlan>,
+    trigger: Trigger,
+    in_place: Option<Log>,
+    quarantine: QuarantineConfig,
+    data: PathBuf,
+    door: Door,
+    clock: Arc<dyn Clock>,
+}
+
+impl Parts {
+    fn options(&self) -> Result<QueryOptions> {
+        let (query, source) = (&self.query, &self.source);
+        let context =
+            SinkContext { data_dir: &self.data, door: self.door.clone(), clock: self.clock.clone() };
+        let quarantine = Quarantine::open(
+            quarantine::folder(&self.data, &self.pipeline, &query.name),
+            self.door.clone(),
+            self.quarantine.clone(),
+        )?;
+        let wanted = wanted(&self.plan, source);
+        Ok(QueryOptions {
+            pipeline: self.pipeline.clone(),
+            name: query.name.clone(),
+            plan: Arc::clone(&self.plan),
+            source: sources::build(&source.format, &source.options, wanted, self.in_place.clone())?,
+            format: load::format_of(source)?,
+            sink: sinks::build(&query.format, &query.options, &context)?,
+            trigger: self.trigger,
+            limits: Limits::from_options(&source.options),
+            lanes: std::thread::available_parallelism().map_or(2, usize::from),
+            checkpoint: load::checkpoint_folder(&self.data, &self.pipeline, query),
+            data_dir: self.data.clone(),
+            quarantine,
+            door: self.door.clone(),
+            clock: self.clock.clone(),
+        })
+    }
 }
 
 /// The queries of these names; all if there are none.

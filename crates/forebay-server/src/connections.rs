@@ -24,7 +24,9 @@ use tokio_util::task::TaskTracker;
 const MOST: usize = 512;
 /// How long the head of a request may take, from when the connection is free for it.
 const HEAD: Duration = Duration::from_secs(15);
-/// Most bytes of a head, and of what waits to be sent.
+/// Most bytes of the head of a request: its path has its own bound.
+const HEAD_BYTES: usize = 48 << 10;
+/// Most bytes that are read ahead, and that wait to be sent.
 const BUFFER: usize = 64 << 10;
 /// Most headers of a request.
 const HEADERS: usize = 64;
@@ -70,7 +72,8 @@ async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) 
     // Events are small, and each is wanted now.
     let _ = stream.set_nodelay(true);
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD).max_headers(HEADERS).max_buf_size(BUFFER);
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD);
+    builder.max_headers(HEADERS).max_header_size(HEAD_BYTES).max_buf_size(BUFFER);
     let io = TokioIo::new(Impatient { stream, stalled: None });
     let connection = builder.serve_connection(io, TowerToHyperService::new(router));
     tokio::pin!(connection);

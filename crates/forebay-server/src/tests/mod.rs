@@ -124,6 +124,7 @@ fn held_against_document(verb: &str, path: &str, got: &Got) {
 
 fn is_of(route: &Route, verb: &str, path: &str) -> bool {
     let path = path.split('?').next().unwrap();
+    let path = path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path);
     let (asked, known): (Vec<&str>, Vec<&str>) = (path.split('/').collect(), route.path.split('/').collect());
     let fits = |(asked, known): (&&str, &&str)| asked == known || known.starts_with('{');
     (route.verb == Verb::Get) == (verb == "GET")

@@ -167,6 +167,12 @@ impl Hub {
         is_left
     }
 
+    /// How many readers there are.
+    #[cfg(test)]
+    pub fn readers(&self) -> usize {
+        self.readers.load(Ordering::Relaxed)
+    }
+
     /// How many views are open.
     #[cfg(test)]
     pub fn views(&self) -> usize {

@@ -51,3 +51,29 @@ async fn a_stream_ends_with_the_server_and_a_head_that_is_too_large_is_refused()
     live.read_to_end(&mut rest).await.unwrap();
     assert!(rest.ends_with(b"0\r\n\r\n"), "the stream has an end");
 }
+
+#[tokio::test]
+async fn a_reader_that_stops_reading_is_cut_off_and_its_place_is_free_again() {
+    let asked = super::Asked::new();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = crate::guard::router(&asked.state);
+    let running = tokio::spawn(crate::connections::serve(listener, router, asked.stop.clone()));
+    let mut reader = TcpStream::connect(address).await.unwrap();
+    reader.write_all(b"GET /api/v1/live HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    assert!(read_some(&mut reader).await.starts_with("HTTP/1.1 200"));
+    // More than a mailbox and what the two ends of a connection hold for themselves.
+    let long = "x".repeat(1 << 20);
+    for n in 0..24 {
+        asked.plant.opens(&n.to_string(), &long);
+        tokio::time::sleep(Duration::from_millis(60)).await;
+    }
+    let started = Instant::now();
+    while asked.state.hub.readers() > 0 {
+        assert!(started.elapsed() < Duration::from_secs(10), "the reader holds its place");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(asked.state.hub.views(), 0);
+    asked.stop.cancel();
+    running.await.unwrap();
+}

@@ -34,6 +34,7 @@ use std::time::{Duration, Instant};
 use forebay_core::checkpoint::{Commit, Plan, Recovery, decide};
 use forebay_core::clock::Clock;
 use forebay_core::format::Format;
+use forebay_core::latency::{Ages, Sliding};
 use forebay_core::limits::Limits;
 use forebay_core::sink::{EpochId, Sink};
 use forebay_core::source::{Available, Source};
@@ -69,6 +70,9 @@ pub(crate) struct Runner {
     pub clock: Arc<dyn Clock>,
     pub status: watch::Sender<QueryStatus>,
     pub lag: Lag,
+    /// The ages of the records of the newest attempt, as its epoch was planned.
+    pub ages: Ages,
+    pub latency: Sliding,
     pub stop: CancellationToken,
 }
 
@@ -122,7 +126,9 @@ impl Runner {
         let mut pace = Pace::new(self.trigger, self.sink.min_commit_interval());
         let mut target: Option<Positions> = None;
         while !self.stop.is_cancelled() {
-            if !self.pause(pace.until_next(self.clock.now_ms())).await {
+            let until_next = pace.until_next(self.clock.now_ms());
+            self.waits_for_trigger(until_next);
+            if !self.pause(until_next).await {
                 break;
             }
             let mut timings = Timings { started_ms: self.clock.now_ms(), ..Timings::default() };
@@ -220,6 +226,7 @@ impl Runner {
             return Ok(false);
         }
         timings.commit_offsets = committing.elapsed();
+        let committed_ms = self.clock.now_ms();
         let starts = plan.starts();
         *standing = Standing { epoch: plan.epoch.next(), positions: plan.ends(), ledger: total };
         if let Err(error) = self.source.committed(&standing.positions).await {
@@ -229,7 +236,9 @@ impl Runner {
             tracing::warn!(query = %self.name, %error, "housekeeping of the sink failed");
         }
         self.lag.committed(&standing.positions);
-        self.report(&plan, &starts, standing, &ledger, written, &timings, available);
+        let ages = std::mem::take(&mut self.ages);
+        let latency = self.latency.committed(&ages, plan.planned_at_ms, committed_ms);
+        self.report(&plan, &starts, standing, &ledger, written, &timings, available, latency);
         self.publish_lag();
         Ok(true)
     }

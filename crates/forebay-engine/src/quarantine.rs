@@ -30,6 +30,7 @@ use forebay_storage::Door;
 
 mod entry;
 mod files;
+mod index;
 mod lane;
 mod requests;
 mod resolved;
@@ -37,6 +38,7 @@ mod resolved;
 mod tests;
 
 pub use entry::{Entry, decode, encode};
+pub use index::{Brief, Index};
 pub use lane::LaneQuarantine;
 pub use requests::ReplayLimit;
 pub use resolved::Resolved;

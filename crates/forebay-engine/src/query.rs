@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use forebay_core::clock::Clock;
 use forebay_core::format::Format;
+use forebay_core::latency::{Ages, Sliding};
 use forebay_core::limits::Limits;
 use forebay_core::sink::{Sink, place};
 use forebay_core::source::Source;
@@ -70,6 +71,12 @@ pub struct QueryHandle {
 impl QueryOptions {
     /// Opens the checkpoint, refusing one that is held, foreign or damaged.
     pub fn open(self) -> Result<OpenQuery> {
+        let status = watch::Sender::new(QueryStatus::new(&self.name));
+        self.open_again(status)
+    }
+
+    /// As [`open`](Self::open), for a query that has ended: who watches its status goes on watching.
+    pub fn open_again(self, sender: watch::Sender<QueryStatus>) -> Result<OpenQuery> {
         let home = home(&self.data_dir, &self.checkpoint);
         let identity = Identity {
             pipeline: self.pipeline,
@@ -79,7 +86,8 @@ impl QueryOptions {
         };
         let (checkpoint, ends) = Checkpoint::open(&self.checkpoint, self.door, &identity)?;
         let quarantine = self.quarantine.of(checkpoint.query_id());
-        let (sender, status) = watch::channel(QueryStatus::new(&self.name));
+        let status = sender.subscribe();
+        sender.send_replace(QueryStatus::new(&self.name));
         let runner = Runner {
             name: self.name,
             plan: self.plan,
@@ -94,6 +102,8 @@ impl QueryOptions {
             clock: self.clock,
             status: sender,
             lag: Lag::default(),
+            ages: Ages::default(),
+            latency: Sliding::default(),
             stop: CancellationToken::new(),
         };
         Ok(OpenQuery { runner, ends, status })

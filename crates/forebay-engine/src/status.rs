@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use forebay_core::latency::Latency;
 use forebay_core::progress::StreamingQueryProgress;
 use forebay_core::{Epoch, Error, Ledger};
 
@@ -85,6 +86,10 @@ pub struct QueryStatus {
     /// Records in the source beyond the last committed position, by the newest end that is known; `None` while none
     /// is: before the first look, and while the source does not answer.
     pub lag: Option<u64>,
+    /// How old records were when they were committed, in the last ten seconds with a commit; `None` before the first.
+    pub latency: Option<Latency>,
+    /// When the trigger lets the next epoch begin, while the query waits for that; milliseconds since 1970.
+    pub next_epoch_ms: Option<i64>,
     /// Bytes in its quarantine.
     pub quarantine_bytes: u64,
     /// Quarantined records that had to make room since the start.
@@ -106,6 +111,8 @@ impl QueryStatus {
             run_ledger: Ledger::default(),
             run_epochs: 0,
             lag: None,
+            latency: None,
+            next_epoch_ms: None,
             quarantine_bytes: 0,
             quarantine_evicted: 0,
             recent: Arc::default(),

@@ -1,5 +1,7 @@
 //! Questions about the history, and their answers.
 
+use serde::Serialize;
+
 use crate::history::buckets::Buckets;
 use crate::history::{Range, Stat};
 
@@ -28,7 +30,7 @@ pub struct History {
 }
 
 /// One line of an answer; `None` where there was no value.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Series {
     /// Whose; `None`: all devices merged.
     pub key: Option<String>,
@@ -52,7 +54,7 @@ pub struct LastSecond {
 }
 
 /// A second of one line.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Point {
     /// Whose; `None`: all devices merged.
     pub key: Option<String>,

@@ -1,20 +1,29 @@
 //! `/health`: 200 while all is well, 503 otherwise, and in both cases what is wrong.
 
-use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Response;
 use forebay_core::progress::iso_millis;
 use forebay_engine::status::{QueryStatus, State as QueryState};
 use serde_json::{Value, json};
 
-use crate::{Shown, json_answer};
+use crate::answer::json_answer;
+use crate::ask::{Ask, Outcome};
 
-pub(crate) async fn health(State(shown): State<Shown>) -> Response {
-    let problems: Vec<Value> = shown.statuses().iter().filter_map(problem_of).collect();
+pub(crate) async fn health(ask: Ask) -> Outcome {
+    let shown = &ask.state.shown;
+    let problems = problems(&shown.statuses());
     let status = if problems.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let word = if problems.is_empty() { "ok" } else { "failing" };
-    let health = json!({ "status": word, "pipeline": &*shown.pipeline, "problems": problems });
-    json_answer(status, "application/json", &health)
+    let health = json!({ "status": word(&problems), "pipeline": &*shown.pipeline, "problems": problems });
+    Ok(json_answer(status, "application/json", &health))
+}
+
+/// What is wrong, query by query.
+pub(crate) fn problems(statuses: &[QueryStatus]) -> Vec<Value> {
+    statuses.iter().filter_map(problem_of).collect()
+}
+
+/// `ok` or `failing`.
+pub(crate) fn word(problems: &[Value]) -> &'static str {
+    if problems.is_empty() { "ok" } else { "failing" }
 }
 
 fn problem_of(status: &QueryStatus) -> Option<Value> {

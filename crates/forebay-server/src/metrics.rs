@@ -3,10 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use forebay_core::Ledger;
+use forebay_core::error::codes;
 use forebay_engine::status::QueryStatus;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -14,9 +14,11 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use crate::{Shown, problem};
+use crate::ask::{Ask, Outcome};
+use crate::problem::Problem;
 
-pub(crate) async fn metrics(State(shown): State<Shown>) -> Response {
+pub(crate) async fn metrics(ask: Ask) -> Outcome {
+    let shown = &ask.state.shown;
     let mut registry = Registry::with_prefix("forebay");
     registry
         .register_collector(Box::new(Queries { pipeline: shown.pipeline.clone(), all: shown.statuses() }));
@@ -24,9 +26,12 @@ pub(crate) async fn metrics(State(shown): State<Shown>) -> Response {
     match prometheus_client::encoding::text::encode(&mut text, &registry) {
         Ok(()) => {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            ([(header::CONTENT_TYPE, kind)], text).into_response()
+            Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
         }
-        Err(_) => problem(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written"),
+        Err(_) => {
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            Err(Problem::new(status, &codes::INTERNAL, "the metrics cannot be written"))
+        }
     }
 }
 
@@ -60,6 +65,27 @@ impl Queries {
                 ConstGauge::new(value).encode(metric)?;
             } else {
                 ConstCounter::new(value).encode(metric)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Queries {
+    /// How old records are when they are committed; a query without any has no sample.
+    fn latency(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let help = "Age of records at their commit, over the last ten seconds with a commit";
+        let kind = ConstGauge::new(0.0f64).metric_type();
+        let mut family = encoder.encode_descriptor("latency_seconds", help, None, kind)?;
+        for status in &self.all {
+            let Some(latency) = status.latency else { continue };
+            for (quantile, millis) in [("0.5", latency.p50_ms), ("0.99", latency.p99_ms)] {
+                let labels = [
+                    ("pipeline", self.pipeline.to_string()),
+                    ("query", status.name.to_string()),
+                    ("quantile", quantile.to_owned()),
+                ];
+                ConstGauge::new(millis as f64 / 1000.0).encode(family.encode_family(&labels)?)?;
             }
         }
         Ok(())
@@ -112,7 +138,8 @@ impl Collector for Queries {
         )?;
         self.each(encoder, "up", "1 while the query runs or waits", true, |status| {
             u64::from(status.state.error().is_none())
-        })
+        })?;
+        self.latency(encoder)
     }
 }
 
@@ -141,7 +168,10 @@ mod tests {
             "{unknown:?}"
         );
         status.lag = Some(61);
+        status.latency = Some(forebay_core::latency::Latency { p50_ms: 40, p99_ms: 1_500 });
         let known = samples(&written(status));
         assert!(known.iter().any(|line| line.starts_with("forebay_lag_records{") && line.ends_with(" 61")));
+        let latency = "forebay_latency_seconds{pipeline=\"plant\",query=\"lake\",quantile=\"0.99\"} 1.5";
+        assert!(known.iter().any(|line| line == latency), "{known:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use forebay_connectors::sinks::SinkContext;
 use forebay_connectors::{sinks, sources};
 use forebay_core::clock::{Clock, SystemClock};
-use forebay_core::config::SourceConfig;
+use forebay_core::config::{QuarantineConfig, SourceConfig};
 use forebay_core::error::codes;
 use forebay_core::format::BadRecordMode;
 use forebay_core::limits::Limits;
@@ -20,10 +20,11 @@ use forebay_core::trigger::Trigger;
 use forebay_core::{Error, Result};
 use forebay_engine::plan::StreamPlan;
 use forebay_engine::quarantine::{self, Quarantine};
-use forebay_engine::query::{QueryHandle, QueryOptions};
+use forebay_engine::query::QueryOptions;
 use forebay_engine::status::{QueryStatus, State};
+use forebay_log::storage::Log;
 use forebay_rules::AlertBook;
-use forebay_server::{Server, Shown};
+use forebay_server::Server;
 use forebay_storage::Door;
 use futures::future::join_all;
 use tokio::sync::watch;
@@ -32,10 +33,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::{EmbeddedLog, Global};
 use crate::embedded::{self, Candidate, Embedded};
+use crate::fleet::{Fleet, Ready};
 use crate::follow::{self, Followers};
 use crate::load::{self, Loaded};
-use crate::work::{Chosen, Work, chosen};
-use crate::{standing, talk};
+use crate::work::{Chosen, OwnWork, Work, chosen};
+use crate::{serving, standing, talk};
 
 /// How long somebody who listens on this machine may take to accept a connection.
 const KNOCK: Duration = Duration::from_secs(1);
@@ -58,11 +60,11 @@ pub struct Overrides {
 pub struct Running {
     started: Instant,
     embedded: Option<Embedded>,
-    queries: Vec<(String, QueryHandle)>,
+    queries: Fleet,
     alerts: AlertBook,
     followers: Followers,
     http: SocketAddr,
-    server: JoinHandle<std::io::Result<()>>,
+    server: JoinHandle<()>,
     stop_server: CancellationToken,
 }
 
@@ -78,7 +80,6 @@ pub async fn start(global: &Global, loaded: &Loaded, overrides: &Overrides) -> R
     let server = Server::bind(global.http).await?;
     let embedded = host_log(global, &pipeline.name, overrides.embedded_log, &chosen, &door).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let context = SinkContext { data_dir: &global.data, door: door.clone(), clock: clock.clone() };
     let alerts = AlertBook::default();
     let in_place = |source: &SourceConfig| {
         let is_own = |embedded: &&Embedded| own_address(source, global.kafka) == Some(embedded.address);
@@ -89,36 +90,20 @@ pub async fn start(global: &Global, loaded: &Loaded, overrides: &Overrides) -> R
     for Chosen { work, plan, source } in &chosen {
         let trigger = trigger_of(*work);
         sources::check_trigger(&source.options, trigger)?;
-        let quarantine = Quarantine::open(
-            quarantine::folder(&global.data, &pipeline.name, &work.folder_name()),
-            door.clone(),
-            pipeline.quarantine.clone(),
-        )?;
-        let checkpoint = work.checkpoint(&global.data, &pipeline.name);
-        let sink: Box<dyn Sink> = match work {
-            Work::Query(query) => sinks::build(&query.format, &query.options, &context)?,
-            Work::Alert(alert) => {
-                let count = loaded.alerts.len();
-                Box::new(alert.sink(count, &checkpoint, door.clone(), clock.clone(), alerts.clone()))
-            }
-        };
-        let options = QueryOptions {
+        let parts = Parts {
             pipeline: pipeline.name.clone(),
-            name: work.name(),
+            work: work.own(),
+            alerts: (alerts.clone(), loaded.alerts.len()),
+            source: (*source).clone(),
             plan: Arc::clone(plan),
-            source: sources::build(&source.format, &source.options, wanted(plan, source), in_place(source))?,
-            format: load::format_of(source)?,
-            sink,
             trigger,
-            limits: Limits::from_options(&source.options),
-            lanes: std::thread::available_parallelism().map_or(2, usize::from),
-            checkpoint,
-            data_dir: global.data.clone(),
-            quarantine,
+            in_place: in_place(source),
+            quarantine: pipeline.quarantine.clone(),
+            data: global.data.clone(),
             door: door.clone(),
             clock: clock.clone(),
         };
-        open.push((work.name(), options.open()?));
+        open.push(Ready::new(&work.name(), Box::new(move |status| parts.options()?.open_again(status)))?);
     }
     let follows = match chosen.iter().all(|it| trigger_of(it.work).is_bounded()) {
         true => Vec::new(),
@@ -132,18 +117,11 @@ pub async fn start(global: &Global, loaded: &Loaded, overrides: &Overrides) -> R
     if let Some(embedded) = &embedded {
         make_topics(embedded, global.kafka, &chosen)?;
     }
-    let queries: Vec<_> = open.into_iter().map(|(name, query)| (name, query.start())).collect();
-    let statuses: Vec<watch::Receiver<QueryStatus>> =
-        queries.iter().map(|(_, query)| query.status()).collect();
+    let queries = Fleet::start(open);
     let followers = Followers::start(follows);
     let http = server.address();
     let stop_server = CancellationToken::new();
-    let shown = Shown {
-        pipeline: pipeline.name.as_str().into(),
-        version: env!("CARGO_PKG_VERSION"),
-        queries: statuses.into(),
-        live: followers.live(),
-    };
+    let shown = serving::shown(global, loaded, &queries, &alerts, followers.live())?;
     let server = tokio::spawn(server.run(shown, stop_server.clone()));
     let running = Running { started, embedded, queries, alerts, followers, http, server, stop_server };
     let failures = standing::failures(&begun(running.statuses()).await);
@@ -162,25 +140,14 @@ impl Running {
 
     /// The status of each query.
     pub fn statuses(&self) -> Vec<watch::Receiver<QueryStatus>> {
-        self.queries.iter().map(|(_, query)| query.status()).collect()
+        self.queries.statuses()
     }
 
     /// Waits until all queries have ended, or until `stop`: then each ends after the epoch it is in. Says what each
     /// has done.
     pub async fn finish(self, stop: impl Future<Output = ()>) -> Result<ExitCode> {
         let statuses = self.statuses();
-        let stops: Vec<_> = self.queries.iter().map(|(_, query)| query.stopper()).collect();
-        let ends =
-            join_all(self.queries.into_iter().map(|(name, query)| async move { (name, query.join().await) }));
-        tokio::pin!(ends);
-        let outcomes = tokio::select! {
-            outcomes = &mut ends => outcomes,
-            () = stop => {
-                talk::say("stopping: each query ends after the epoch it is in");
-                stops.iter().for_each(CancellationToken::cancel);
-                ends.await
-            }
-        };
+        let outcomes = self.queries.finish(stop).await;
         self.followers.stop().await;
         self.stop_server.cancel();
         let _ = self.server.await;
@@ -226,6 +193,65 @@ pub async fn stop_signal() {
     }
     #[cfg(not(unix))]
     drop(tokio::signal::ctrl_c().await);
+}
+
+/// What a query is made of, to be put together at every start.
+struct Parts {
+    pipeline: String,
+    work: OwnWork,
+    /// Where alerts are shown, and how many rules there are.
+    alerts: (AlertBook, usize),
+    source: SourceConfig,
+    plan: Arc<StreamPlan>,
+    trigger: Trigger,
+    in_place: Option<Log>,
+    quarantine: QuarantineConfig,
+    data: PathBuf,
+    door: Door,
+    clock: Arc<dyn Clock>,
+}
+
+impl Parts {
+    fn options(&self) -> Result<QueryOptions> {
+        let (work, source) = (self.work.as_work(), &self.source);
+        let quarantine = Quarantine::open(
+            quarantine::folder(&self.data, &self.pipeline, &work.folder_name()),
+            self.door.clone(),
+            self.quarantine.clone(),
+        )?;
+        let wanted = wanted(&self.plan, source);
+        let checkpoint = work.checkpoint(&self.data, &self.pipeline);
+        Ok(QueryOptions {
+            pipeline: self.pipeline.clone(),
+            name: work.name(),
+            plan: Arc::clone(&self.plan),
+            source: sources::build(&source.format, &source.options, wanted, self.in_place.clone())?,
+            format: load::format_of(source)?,
+            sink: self.sink(work, &checkpoint)?,
+            trigger: self.trigger,
+            limits: Limits::from_options(&source.options),
+            lanes: std::thread::available_parallelism().map_or(2, usize::from),
+            checkpoint,
+            data_dir: self.data.clone(),
+            quarantine,
+            door: self.door.clone(),
+            clock: self.clock.clone(),
+        })
+    }
+
+    fn sink(&self, work: Work<'_>, checkpoint: &Path) -> Result<Box<dyn Sink>> {
+        let (door, clock) = (self.door.clone(), self.clock.clone());
+        match work {
+            Work::Query(query) => {
+                let context = SinkContext { data_dir: &self.data, door, clock };
+                sinks::build(&query.format, &query.options, &context)
+            }
+            Work::Alert(alert) => {
+                let (book, count) = &self.alerts;
+                Ok(Box::new(alert.sink(*count, checkpoint, door, clock, book.clone())))
+            }
+        }
+    }
 }
 
 /// Starts the embedded log if [`embedded::serve_at`] says so, and says in any case where local sources read from.

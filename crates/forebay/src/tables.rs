@@ -50,12 +50,7 @@ impl TableResolver for Tables {
     }
 
     async fn names(&self) -> Result<Vec<String>> {
-        let Some(pipeline) = &self.pipeline else { return Ok(Vec::new()) };
-        let sources = pipeline.sources.iter().map(|source| source.name.clone());
-        let tables =
-            pipeline.queries.iter().filter(|query| query.format == "delta").map(|query| query.name.clone());
-        let views = pipeline.views.iter().map(|view| view.name.clone());
-        Ok(sources.chain(tables).chain(views).collect())
+        Ok(self.known())
     }
 
     fn views(&self) -> Vec<(String, String)> {
@@ -65,6 +60,16 @@ impl TableResolver for Tables {
 }
 
 impl Tables {
+    /// The names that can be read without a path.
+    pub fn known(&self) -> Vec<String> {
+        let Some(pipeline) = &self.pipeline else { return Vec::new() };
+        let sources = pipeline.sources.iter().map(|source| source.name.clone());
+        let tables =
+            pipeline.queries.iter().filter(|query| query.format == "delta").map(|query| query.name.clone());
+        let views = pipeline.views.iter().map(|view| view.name.clone());
+        sources.chain(tables).chain(views).collect()
+    }
+
     async fn named(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         let Some(pipeline) = &self.pipeline else { return Ok(None) };
         if let Some(source) = pipeline.sources.iter().find(|source| source.name.eq_ignore_ascii_case(name)) {

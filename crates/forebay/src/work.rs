@@ -27,7 +27,30 @@ pub enum Work<'a> {
     Alert(&'a PlannedAlert),
 }
 
+/// The same, with nothing borrowed.
+pub enum OwnWork {
+    Query(QueryConfig),
+    Alert(PlannedAlert),
+}
+
+impl OwnWork {
+    pub fn as_work(&self) -> Work<'_> {
+        match self {
+            Self::Query(query) => Work::Query(query),
+            Self::Alert(alert) => Work::Alert(alert),
+        }
+    }
+}
+
 impl Work<'_> {
+    /// A copy that lives as long as it is needed.
+    pub fn own(self) -> OwnWork {
+        match self {
+            Self::Query(query) => OwnWork::Query(query.clone()),
+            Self::Alert(alert) => OwnWork::Alert(alert.clone()),
+        }
+    }
+
     /// The name of the query.
     pub fn name(self) -> String {
         match self {

@@ -111,6 +111,15 @@ codes! {
 
     HTTP = "FB-8001", User, retry false, "request refused",
         "The HTTP request cannot be served.", "See the detail.";
+    NO_RESOURCE = "FB-8002", User, retry false, "no such resource",
+        "Nothing of this name is served: the path, or the query, device, source or field that it names, is not there.", "`GET /api/v1` lists the paths; `GET /api/v1/schema` names sources, fields and queries.";
+    DENIED = "FB-8003", User, retry false, "request denied",
+        "The request comes from where nobody may ask, or lacks what shows that its sender means it.",
+        "Address the server by its loopback name. What changes something needs the header `X-Forebay: 1`, and an `Origin` that is the server's own, or none.";
+    BUSY = "FB-8004", User, retry false, "server busy",
+        "As many requests of this kind are being served as may be at once.", "Try again after a moment, or close pages and programs that ask.";
+    CONFLICT = "FB-8005", User, retry false, "not possible now",
+        "What is asked for does not fit the state that the query is in.", "Look at the state of the query, then ask again.";
 
     INTERNAL = "FB-9001", Internal, retry false, "internal error",
         "Forebay broke one of its own rules.", "Please report it with the log around this line.";

@@ -5,7 +5,7 @@
 //! answers for; DataFusion has no catalogue, file reader or table function of its own here. Time, memory and rows are
 //! bounded by [`Limits`].
 //!
-//! [`render`] writes an answer as a table, CSV or JSON lines.
+//! [`render`] writes an answer as a table, CSV or JSON lines, [`rows`] as one JSON text of bounded size.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -35,6 +35,7 @@ use crate::plan::{JsonDecoderFactory, SqlError, core_error};
 pub mod lanes;
 mod prepared;
 pub mod render;
+pub mod rows;
 mod show;
 #[cfg(test)]
 mod tests;
@@ -95,19 +96,45 @@ pub async fn run(
     limits: Limits,
     now_ms: i64,
 ) -> Result<Answer, SqlError> {
-    answer(tables, json, sql, limits, now_ms).await.map_err(|error| error.located(sql))
+    answer(tables, json, sql, Takes::All, limits, now_ms).await.map_err(|error| error.located(sql))
 }
 
-async fn answer(
+/// As [`run`], for whoever may ask for rows only: one SELECT.
+pub async fn select(
     tables: &dyn TableResolver,
     json: Option<&dyn JsonDecoderFactory>,
     sql: &str,
     limits: Limits,
     now_ms: i64,
 ) -> Result<Answer, SqlError> {
+    answer(tables, json, sql, Takes::Select, limits, now_ms).await.map_err(|error| error.located(sql))
+}
+
+/// Which statements are taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    All,
+    Select,
+}
+
+async fn answer(
+    tables: &dyn TableResolver,
+    json: Option<&dyn JsonDecoderFactory>,
+    sql: &str,
+    takes: Takes,
+    limits: Limits,
+    now_ms: i64,
+) -> Result<Answer, SqlError> {
     let started = tokio::time::Instant::now();
     let deadline = limits.time.map(|time| (started + time, time));
-    let (query, explain, names) = match parse::with_room(|| understood(sql))? {
+    let asked = parse::with_room(|| understood(sql))?;
+    if takes == Takes::Select && !matches!(asked, Asked::Rows { explain: None, .. }) {
+        let error = Error::new(&codes::SQL_PLAN, "only a SELECT is possible here");
+        return Err(error
+            .with_hint("`forebay query` on this machine also takes SHOW TABLES, DESCRIBE and EXPLAIN.")
+            .into());
+    }
+    let (query, explain, names) = match asked {
         Asked::Tables => return Ok(show::tables(tables.names().await?)?),
         Asked::Columns(name) => {
             let prepared = Prepared::load(tables, [name.clone()].into()).await?;

@@ -416,3 +416,41 @@ fn a_date_beyond_what_can_be_written_is_an_error_with_a_code() {
         }
     }
 }
+
+async fn collected(sql: &str, bounds: rows::Bounds) -> rows::Rows {
+    let answer = select(&tables(), None, sql, Limits::default(), 0).await.unwrap();
+    rows::collect(answer, bounds).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_answer_as_json_ends_at_its_bounds() {
+    let wide = rows::Bounds { rows: 10, bytes: 1 << 20 };
+    let sql = "SELECT Device_Id, n, temperature AS `a \"b\"` FROM readings ORDER BY n LIMIT 3";
+    let all = collected(sql, wide).await;
+    assert_eq!(all.json, "[[\"a\",1,20.0],[\"b\",2,75.5],[\"a\",3,21.0]]");
+    assert_eq!((all.count, all.truncated), (3, false));
+    assert_eq!(all.columns[1], ("n".to_owned(), "BIGINT".to_owned()));
+    let short = collected(sql, rows::Bounds { rows: 2, ..wide }).await;
+    assert_eq!((short.json.as_str(), short.truncated), ("[[\"a\",1,20.0],[\"b\",2,75.5]]", true));
+    let narrow = collected(sql, rows::Bounds { bytes: 20, ..wide }).await;
+    assert_eq!((narrow.count, narrow.truncated), (1, true));
+    assert!(serde_json::from_str::<serde_json::Value>(&narrow.json).is_ok());
+    let none = collected("SELECT n FROM readings WHERE n < 0", wide).await;
+    assert_eq!((none.json.as_str(), none.truncated), ("[]", false));
+    let odd = collected("SELECT 'NaN'::double, '\\n\"' AS t FROM readings LIMIT 1", wide).await;
+    assert_eq!(odd.json, "[[null,\"\\n\\\"\"]]");
+}
+
+#[tokio::test]
+async fn who_may_only_select_gets_nothing_else() {
+    for sql in [
+        "SHOW TABLES",
+        "DESCRIBE readings",
+        "EXPLAIN SELECT 1",
+        "EXPLAIN ANALYZE SELECT 1",
+        "DELETE FROM readings",
+    ] {
+        let refused = select(&tables(), None, sql, Limits::default(), 0).await.map(|_| ()).unwrap_err();
+        assert_eq!(refused.error.code(), &codes::SQL_PLAN, "{sql}");
+    }
+}

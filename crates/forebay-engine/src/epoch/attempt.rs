@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use forebay_core::checkpoint::{Outcome, Plan, unknown_outcome};
 use forebay_core::error::codes;
+use forebay_core::latency::Ages;
 use forebay_core::sink::{Begun, EpochId, Guarantee, LaneWriter, Part, Written};
 use forebay_core::{Error, Ledger, PositionRange, Result, source};
 use forebay_storage::kill_point;
@@ -78,7 +79,8 @@ impl Runner {
         outcome: &mut Option<Ledger>,
     ) -> Result<(Ledger, Written)> {
         self.quarantine.begin(plan.epoch, plan.planned_at_ms, &plan.replay)?;
-        let (ledger, parts) = self.run_lanes(plan, streams, writers).await?;
+        let (ledger, ages, parts) = self.run_lanes(plan, streams, writers).await?;
+        self.ages = ages;
         self.source.confirm(&plan.ranges).await?;
         kill_point("epoch.read.after");
         if !ledger.balances() {
@@ -105,7 +107,7 @@ impl Runner {
         plan: &Arc<Plan>,
         streams: Vec<source::Lane>,
         writers: Vec<Box<dyn LaneWriter>>,
-    ) -> Result<(Ledger, Vec<Part>)> {
+    ) -> Result<(Ledger, Ages, Vec<Part>)> {
         if writers.len() != streams.len() {
             let message = format!("the sink gave {} writers for {} lanes", writers.len(), streams.len());
             return Err(Error::new(&codes::INTERNAL, message).at(&self.name));
@@ -126,13 +128,14 @@ impl Runner {
             let task = AbortOnDrop(tokio::spawn(lane.run(stream, replayed)));
             tasks.push(async move { task.join().await });
         }
-        let mut ledger = Ledger::default();
+        let (mut ledger, mut ages) = (Ledger::default(), Ages::default());
         let mut parts = Vec::new();
-        for LaneDone { ledger: lane, part } in try_join_all(tasks).await? {
+        for LaneDone { ledger: lane, ages: of_lane, part } in try_join_all(tasks).await? {
             ledger.add(&lane);
+            ages.add_later(&of_lane, 0);
             parts.push(part);
         }
-        Ok((ledger, parts))
+        Ok((ledger, ages, parts))
     }
 }
 

@@ -16,6 +16,7 @@ use arrow::datatypes::{Field, Schema};
 use forebay_core::checkpoint::Plan;
 use forebay_core::error::codes;
 use forebay_core::format::{Decoded, Decoder};
+use forebay_core::latency::Ages;
 use forebay_core::sink::{LaneWriter, Part};
 use forebay_core::source::{self, Envelope};
 use forebay_core::{Error, Ledger, Result};
@@ -41,26 +42,30 @@ pub(crate) struct Lane {
 /// What a lane did.
 pub(crate) struct LaneDone {
     pub ledger: Ledger,
+    /// The ages of its records as the epoch was planned; replayed ones count for nothing.
+    pub ages: Ages,
     pub part: Part,
 }
 
 impl Lane {
     /// Runs the lane to the end of its ranges. Quarantined records in `replayed` come first.
     pub async fn run(mut self, mut records: source::Lane, replayed: Vec<Entry>) -> Result<LaneDone> {
-        let mut ledger = Ledger::default();
+        let (mut ledger, mut ages) = (Ledger::default(), Ages::default());
         for envelope in replay::envelopes(&replayed)? {
             ledger.replayed += envelope.len() as u64;
             self.process(&envelope, &mut ledger).await?;
         }
         drop(replayed);
         while let Some(envelope) = records.next().await {
-            self.process(&envelope?, &mut ledger).await?;
+            let envelope = envelope?;
+            ages.add(self.plan.planned_at_ms, &envelope.timestamps);
+            self.process(&envelope, &mut ledger).await?;
             kill_point("epoch.read.first_batch");
         }
         self.quarantine.finish()?;
         kill_point("quarantine.write.after");
         let part = self.writer.finish().await?;
-        Ok(LaneDone { ledger, part })
+        Ok(LaneDone { ledger, ages, part })
     }
 
     /// Takes one envelope through the lane.

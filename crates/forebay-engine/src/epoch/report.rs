@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_core::checkpoint::Plan;
+use forebay_core::latency::Latency;
 use forebay_core::progress::{Facts, StreamingQueryProgress};
 use forebay_core::sink::Written;
 use forebay_core::source::Available;
@@ -25,6 +26,18 @@ pub(super) struct Timings {
 impl Runner {
     pub(super) fn set_state(&self, state: State) {
         self.status.send_modify(|status| status.state = state);
+    }
+
+    /// Tells until when the trigger lets no epoch begin; `None` while it does not keep the query waiting.
+    pub(super) fn waits_for_trigger(&self, delay: Option<Duration>) {
+        let millis = delay.map(|delay| i64::try_from(delay.as_millis()).unwrap_or(i64::MAX));
+        let next_epoch_ms = millis.map(|millis| self.clock.now_ms().saturating_add(millis));
+        self.status.send_modify(|status| {
+            status.next_epoch_ms = next_epoch_ms;
+            if next_epoch_ms.is_some() {
+                status.state = State::Waiting;
+            }
+        });
     }
 
     pub(super) fn publish_standing(&self, standing: &Standing) {
@@ -54,6 +67,7 @@ impl Runner {
         written: Written,
         timings: &Timings,
         available: Option<&Available>,
+        latency: Option<Latency>,
     ) {
         let ends = &standing.positions;
         let latest = available.map_or_else(|| ends.clone(), |available| available.ends.clone());
@@ -85,6 +99,7 @@ impl Runner {
             status.ledger = standing.ledger;
             status.run_ledger.add(ledger);
             status.run_epochs += 1;
+            status.latency = latency.or(status.latency);
             status.quarantine_bytes = self.quarantine.bytes();
             status.quarantine_evicted = self.quarantine.evicted();
             let recent = Arc::make_mut(&mut status.recent);

@@ -277,3 +277,27 @@ fn what_is_oldest_goes_first_for_each_query_of_the_name() {
     old.begin(Epoch(1), 103, &[of("y", 3)]).unwrap();
     assert_eq!(offsets(&old), [3], "what is held of one query holds nothing of another");
 }
+
+#[test]
+fn an_index_follows_what_is_set_aside_and_what_is_resolved() {
+    let dir = tempfile::tempdir().unwrap();
+    let quarantine = open(dir.path(), QuarantineConfig::default());
+    let mut index = Index::new(quarantine.clone());
+    let listed = |index: &mut Index| -> Vec<i64> {
+        index.refresh().unwrap();
+        let mut offsets: Vec<i64> = index.open().map(|brief| brief.id.record.offset).collect();
+        offsets.sort_unstable();
+        offsets
+    };
+    assert_eq!(listed(&mut index), [] as [i64; 0]);
+    put(&quarantine, 3, &[1, 2]);
+    assert_eq!(listed(&mut index), [1, 2]);
+    put(&quarantine, 4, &[5]);
+    quarantine.resolve(&[id(3, 1)], Resolved::Dropped).unwrap();
+    assert_eq!(listed(&mut index), [2, 5]);
+    assert_eq!((index.bytes(), index.beyond()), (quarantine.bytes(), 0));
+    put(&quarantine, 4, &[6, 7]);
+    assert_eq!(listed(&mut index), [2, 6, 7], "an epoch that was computed anew replaces what it left");
+    let marks: BTreeSet<u64> = index.open().map(|brief| brief.mark).collect();
+    assert_eq!(marks.len(), 3);
+}

@@ -17,7 +17,10 @@ pub enum Range {
 }
 
 impl Range {
-    /// `15m`, `6h` or `24h`.
+    /// How ranges are written.
+    pub const WORDS: [&str; 3] = ["15m", "6h", "24h"];
+
+    /// Reads one of [`WORDS`](Self::WORDS).
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "15m" => Some(Self::Minutes15),

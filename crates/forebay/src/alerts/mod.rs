@@ -31,6 +31,7 @@ const CLEARED: usize = 10_000;
 const LEAST_CLEARED: usize = 100;
 
 /// An alert whose query is planned.
+#[derive(Clone)]
 pub struct PlannedAlert {
     pub config: AlertConfig,
     pub plan: Arc<StreamPlan>,

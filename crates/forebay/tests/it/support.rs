@@ -337,6 +337,18 @@ pub fn get_with_host(address: SocketAddr, path: &str, host: &str) -> (u16, Strin
     (status, body)
 }
 
+/// A POST of JSON as the page sends it: status and body.
+pub fn post(address: SocketAddr, path: &str, json: &str) -> (u16, String) {
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let length = json.len();
+    write!(stream, "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Forebay: 1\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{json}").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let status = answer.split_whitespace().nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default();
+    (status, body)
+}
+
 /// Waits until a condition holds.
 pub fn eventually(what: &str, patience: Duration, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + patience;

@@ -1,0 +1,53 @@
+//! `/schema`: what the page is drawn from.
+
+use serde_json::{Value, json};
+
+use crate::answer::tagged;
+use crate::ask::{Ask, Outcome};
+use crate::shown::Shown;
+use crate::shown::devices::{Field, Followed};
+
+pub(crate) async fn schema(ask: Ask) -> Outcome {
+    Ok(tagged(&ask.headers, &body(&ask.state.shown)))
+}
+
+fn body(shown: &Shown) -> Value {
+    let about = &shown.about;
+    let sources: Vec<Value> = shown.devices.sources().iter().map(|it| source(&**it)).collect();
+    let queries = about.queries.iter().map(|query| {
+        json!({ "name": query.name, "sql": query.sql, "format": query.format, "trigger": query.trigger })
+    });
+    let alerts = about.alerts.iter().map(|alert| {
+        json!({
+            "name": alert.name, "on": alert.on, "key": alert.key, "when": alert.when, "clear": alert.clear,
+            "for": alert.for_ms, "severity": alert.severity,
+        })
+    });
+    json!({
+        "pipeline": &*shown.pipeline,
+        "title": about.title.as_deref().unwrap_or(&shown.pipeline),
+        "sources": sources,
+        "queries": queries.collect::<Vec<_>>(),
+        "tables": about.tables,
+        "panels": about.panels,
+        "alerts": alerts.collect::<Vec<_>>(),
+    })
+}
+
+fn source(source: &dyn Followed) -> Value {
+    let layout = source.layout();
+    let key = layout.key.and_then(|key| layout.fields.get(key)).map(|field| field.name.as_str());
+    json!({
+        "name": source.name(),
+        "topic": source.topic(),
+        "key": key,
+        "fields": layout.fields.iter().map(field).collect::<Vec<_>>(),
+    })
+}
+
+fn field(field: &Field) -> Value {
+    json!({
+        "name": field.name, "type": field.data_type, "kind": field.kind.as_str(), "role": field.role,
+        "unit": field.unit, "description": field.description,
+    })
+}

@@ -1,0 +1,156 @@
+//! One view as events: what is shown now, and what changed since.
+//!
+//! The feed remembers the rows as they were shown, so that whoever joins later gets the same rows from which all go on.
+
+use axum::body::Bytes;
+use serde_json::{Map, Value, json};
+use tokio::sync::watch;
+
+use super::Looked;
+use crate::api;
+use crate::api::devices::{MANY, Showing, look, question};
+use crate::problem::Problem;
+use crate::shown::Shown;
+use crate::shown::devices::{Kind, Slice, View};
+
+/// One event as it goes over the wire.
+pub(super) fn event(name: &str, data: &impl std::fmt::Display) -> Bytes {
+    // JSON has no line breaks of its own: they are escaped inside of texts.
+    Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
+}
+
+/// A view, and what it has shown.
+pub(super) struct Feed {
+    shown: Shown,
+    looked: Looked,
+    following: Option<Following>,
+    transitions: u64,
+}
+
+/// The devices of a view.
+struct Following {
+    showing: Showing,
+    /// `None` only while it is looked through elsewhere.
+    view: Option<Box<dyn View>>,
+    changed: watch::Receiver<u64>,
+    rows: Slice,
+    /// The number fields that are shown.
+    charts: Vec<usize>,
+}
+
+impl Feed {
+    /// The feed of a view; fails if it names what is not there.
+    pub async fn open(shown: &Shown, looked: &Looked) -> Result<Self, Problem> {
+        let transitions = shown.alerts.transitions();
+        let following = match api::source(shown, &looked.source)? {
+            None => None,
+            Some(source) => {
+                let changed = source.subscribe();
+                let showing = Showing::new(shown, source, &looked.fields, &looked.field)?;
+                let (view, rows) = opened(&showing, looked).await?;
+                let is_number = |field: &&usize| {
+                    showing.layout.fields.get(**field).is_some_and(|it| it.kind == Kind::Number)
+                };
+                let charts = showing.fields.iter().filter(is_number).copied().collect();
+                Some(Following { showing, view: Some(view), changed, rows, charts })
+            }
+        };
+        Ok(Self { shown: shown.clone(), looked: looked.clone(), following, transitions })
+    }
+
+    /// All rows as they are shown.
+    pub fn devices(&self) -> Bytes {
+        let Some(following) = &self.following else {
+            return event("devices", &json!({ "total": 0, "offset": 0, "rows": [] }));
+        };
+        let Slice { total, offset, devices } = &following.rows;
+        let rows: Vec<Value> = devices.iter().map(|device| following.showing.device(device)).collect();
+        event("devices", &json!({ "total": total, "offset": offset, "rows": rows }))
+    }
+
+    /// Looks again at who is in the view; true if the rows are others now, or if `always`.
+    pub async fn again(&mut self, always: bool) -> Result<bool, Problem> {
+        let Some(following) = &mut self.following else { return Ok(false) };
+        let showing = &mut following.showing;
+        let alerts = self.shown.alerts.by_key(showing.source.name());
+        let alerted = alerts != showing.alerts;
+        showing.alerts = alerts;
+        if alerted && self.looked.state == "alerting" {
+            let (view, rows) = opened(showing, &self.looked).await?;
+            (following.view, following.rows) = (Some(view), rows);
+            return Ok(true);
+        }
+        let gone = || Problem::busy("the devices cannot be sorted now");
+        let mut view = following.view.take().ok_or_else(gone)?;
+        let (view, found) = if showing.source.counts().total <= MANY {
+            let found = view.again(always || alerted);
+            (view, found)
+        } else {
+            let looked = move || {
+                let found = view.again(always || alerted);
+                (view, found)
+            };
+            tokio::task::spawn_blocking(looked).await.map_err(|_| gone())?
+        };
+        following.view = Some(view);
+        Ok(found.map(|found| following.rows = found).is_some())
+    }
+
+    /// What changed in the rows since the last call, if anything did.
+    pub fn values(&mut self, now_ms: i64) -> Option<Bytes> {
+        let following = self.following.as_mut()?;
+        if !following.changed.has_changed().unwrap_or(false) {
+            return None;
+        }
+        following.changed.borrow_and_update();
+        let changes = following.view.as_mut()?.changes();
+        let mut rows = Vec::with_capacity(changes.rows.len());
+        for change in changes.rows {
+            let Some(device) = following.rows.devices.get_mut(change.index) else { continue };
+            (device.last_seen, device.rate) = (change.last_seen, change.rate);
+            let mut values = Map::new();
+            for (field, value) in change.values {
+                if following.showing.fields.binary_search(&field).is_ok() {
+                    values.insert(following.showing.name(field), json!(value));
+                }
+                if let Some(shown) = device.values.get_mut(field) {
+                    *shown = value;
+                }
+            }
+            rows.push(json!([change.index, change.last_seen, change.rate, values]));
+        }
+        if rows.is_empty() {
+            return None;
+        }
+        Some(event("values", &json!({ "t": now_ms, "e": changes.newest, "rows": rows })))
+    }
+
+    /// The last closed second of the fields that are shown, as the tick's `charts`.
+    pub fn charts(&self) -> Value {
+        let Some(following) = &self.following else { return json!([]) };
+        let keys: Vec<&str> = self.looked.keys.iter().map(String::as_str).collect();
+        let showing = &following.showing;
+        let second = showing.source.last_second(&following.charts, &keys);
+        let charts = following.charts.iter().zip(second.charts).map(|(field, series)| {
+            json!({ "source": showing.source.name(), "field": showing.name(*field), "t": second.t, "series": series })
+        });
+        charts.collect()
+    }
+
+    /// The alerts that opened or cleared since the last call.
+    pub fn alerts(&mut self) -> Vec<Bytes> {
+        let now = self.shown.alerts.transitions();
+        let seen = std::mem::replace(&mut self.transitions, now);
+        if now == seen {
+            return Vec::new();
+        }
+        self.shown.alerts.since(seen).iter().map(|alert| event("alert", &json!(alert))).collect()
+    }
+}
+
+async fn opened(showing: &Showing, looked: &Looked) -> Result<(Box<dyn View>, Slice), Problem> {
+    let slice = (looked.offset, looked.limit);
+    let ask = question(showing, &looked.search, &looked.state, &looked.sort, slice)?;
+    let opened = look(&showing.source, ask).await;
+    opened.ok_or_else(|| Problem::busy("the devices cannot be sorted now"))
+}

@@ -1,0 +1,213 @@
+//! Who looks at what: the views that are open, and the readers of each.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::body::Bytes;
+use futures::Stream;
+use parking_lot::Mutex;
+use serde_json::json;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::Looked;
+use super::feed::{Feed, event};
+use super::mailbox::Mailbox;
+use super::tick::Tick;
+use crate::problem::Problem;
+use crate::shown::Shown;
+
+/// Most readers at once: each is a connection and a mailbox.
+const MOST_READERS: usize = 200;
+/// The time between two frames: 25 in a second, more than an eye tells apart in numbers.
+const FRAME: Duration = Duration::from_millis(40);
+/// How often all rows are sent although nobody came or went.
+const ROWS_EVERY: Duration = Duration::from_secs(15);
+/// How often a comment keeps proxies awake.
+const COMMENT_EVERY: Duration = Duration::from_secs(10);
+
+/// All views that are looked at.
+pub(crate) struct Hub {
+    shown: Shown,
+    tick: Tick,
+    groups: Mutex<HashMap<Looked, Arc<Group>>>,
+    readers: AtomicUsize,
+    stop: CancellationToken,
+}
+
+/// The readers of one view.
+#[derive(Default)]
+struct Group {
+    readers: Mutex<Readers>,
+}
+
+#[derive(Default)]
+struct Readers {
+    /// Those that have the rows from which the next changes go on.
+    members: Vec<Arc<Mailbox>>,
+    /// Those that have nothing yet.
+    fresh: Vec<Arc<Mailbox>>,
+}
+
+/// One reader's place; given back when it is dropped.
+pub(crate) struct Reader {
+    mailbox: Arc<Mailbox>,
+    hub: Arc<Hub>,
+}
+
+impl Hub {
+    /// No views yet; all of them end at `stop`.
+    pub fn new(shown: Shown, stop: CancellationToken) -> Arc<Self> {
+        let tick = Tick::new(shown.clone());
+        Arc::new(Self { shown, tick, groups: Mutex::default(), readers: AtomicUsize::new(0), stop })
+    }
+
+    /// A place among the readers of a view.
+    pub async fn join(self: &Arc<Self>, looked: Looked) -> Result<Reader, Problem> {
+        let seats = |taken| (taken < MOST_READERS).then_some(taken + 1);
+        if self.readers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, seats).is_err() {
+            let hint = "Close pages that are open elsewhere; each takes one place.";
+            return Err(Problem::busy(format!("{MOST_READERS} readers watch already")).hint(hint));
+        }
+        let reader = Reader { mailbox: Arc::default(), hub: Arc::clone(self) };
+        let hello = json!({
+            "pipeline": &*self.shown.pipeline,
+            "version": self.shown.version,
+            "startedAt": self.shown.started_ms,
+            "now": self.shown.clock.now_ms(),
+        });
+        reader.mailbox.push(Instant::now(), &event("hello", &hello));
+        if self.stop.is_cancelled() {
+            reader.mailbox.end();
+            return Ok(reader);
+        }
+        if !self.joined(&looked, &reader, None) {
+            let feed = Feed::open(&self.shown, &looked).await?;
+            self.joined(&looked, &reader, Some(feed));
+        }
+        Ok(reader)
+    }
+
+    /// Adds a reader to the view's others, or opens the view with `feed`; false if neither can be done.
+    fn joined(self: &Arc<Self>, looked: &Looked, reader: &Reader, feed: Option<Feed>) -> bool {
+        let mut groups = self.groups.lock();
+        if let Some(group) = groups.get(looked) {
+            group.readers.lock().fresh.push(Arc::clone(&reader.mailbox));
+            return true;
+        }
+        let Some(feed) = feed else { return false };
+        let group = Arc::new(Group::default());
+        group.readers.lock().fresh.push(Arc::clone(&reader.mailbox));
+        groups.insert(looked.clone(), Arc::clone(&group));
+        tokio::spawn(Arc::clone(self).show(looked.clone(), group, feed));
+        true
+    }
+
+    /// Tells that records were replayed or dropped.
+    pub fn quarantine_changed(&self) {
+        self.tick.quarantine_changed();
+    }
+
+    /// Shows a view until nobody looks, or until the server stops.
+    async fn show(self: Arc<Self>, looked: Looked, group: Arc<Group>, mut feed: Feed) {
+        let mut frames = tokio::time::interval(FRAME);
+        frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut second, mut rows_at, mut comment_at) = (i64::MIN, Instant::now(), Instant::now());
+        let mut tick = Bytes::new();
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => break,
+                _ = frames.tick() => {}
+            }
+            if self.is_left(&looked, &group) {
+                return;
+            }
+            let (now, now_ms) = (Instant::now(), self.shown.clock.now_ms());
+            let mut events = Vec::new();
+            if now_ms.div_euclid(1000) != second {
+                second = now_ms.div_euclid(1000);
+                match feed.again(now.duration_since(rows_at) >= ROWS_EVERY).await {
+                    Ok(false) => {}
+                    Ok(true) => {
+                        rows_at = now;
+                        events.push(feed.devices());
+                    }
+                    Err(_) => break,
+                }
+                tick = event("tick", &self.tick.with(now_ms, &feed.charts()));
+                events.push(tick.clone());
+            }
+            events.extend(feed.values(now_ms));
+            events.extend(feed.alerts());
+            if now.duration_since(comment_at) >= COMMENT_EVERY {
+                comment_at = now;
+                events.push(Bytes::from_static(b": still here\n\n"));
+            }
+            group.send(now, &events, || [feed.devices(), tick.clone()]);
+        }
+        self.groups.lock().remove(&looked);
+        let mut readers = group.readers.lock();
+        let Readers { members, fresh } = &mut *readers;
+        members.drain(..).chain(fresh.drain(..)).for_each(|mailbox| mailbox.end());
+    }
+
+    /// True if nobody looks at the view any more; then it is forgotten.
+    fn is_left(&self, looked: &Looked, group: &Group) -> bool {
+        let mut groups = self.groups.lock();
+        let mut readers = group.readers.lock();
+        readers.members.retain(|mailbox| mailbox.is_open());
+        readers.fresh.retain(|mailbox| mailbox.is_open());
+        let is_left = readers.members.is_empty() && readers.fresh.is_empty();
+        if is_left {
+            groups.remove(looked);
+        }
+        is_left
+    }
+
+    /// How many readers there are.
+    #[cfg(test)]
+    pub fn readers(&self) -> usize {
+        self.readers.load(Ordering::Relaxed)
+    }
+
+    /// How many views are open.
+    #[cfg(test)]
+    pub fn views(&self) -> usize {
+        self.groups.lock().len()
+    }
+}
+
+impl Group {
+    /// Sends events to those who have the rows, and the `first` ones to those who come.
+    fn send(&self, now: Instant, events: &[Bytes], first: impl FnOnce() -> [Bytes; 2]) {
+        let mut readers = self.readers.lock();
+        readers.members.retain(|mailbox| events.iter().all(|event| mailbox.push(now, event)));
+        if readers.fresh.is_empty() {
+            return;
+        }
+        let first = first();
+        let mut fresh = std::mem::take(&mut readers.fresh);
+        fresh.retain(|mailbox| first.iter().all(|event| mailbox.push(now, event)));
+        readers.members.append(&mut fresh);
+    }
+}
+
+impl Reader {
+    /// Its events as the body of an answer.
+    pub fn into_stream(self) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+        futures::stream::unfold(self, |reader| async move {
+            let event = reader.mailbox.next().await?;
+            Some((event, reader))
+        })
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.mailbox.end();
+        self.hub.readers.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,73 @@
+//! `/live`: what a person sees, as it changes, as server-sent events.
+//!
+//! ```text
+//!  followers ──version──▶ Feed (one for each different view) ──Bytes──▶ Mailbox ──▶ connection
+//!  queries, alerts ─────▶   values at most 25 times a second      └──▶ Mailbox ──▶ connection
+//! ```
+//!
+//! A *view* is what the query of the URL says: a slice of devices, their fields, the keys of the charts. Everybody who
+//! looks at the same view gets the same bytes, rendered once, so a second page costs the sending and nothing else. What
+//! must stay true: nothing here makes a query or a follower wait; a reader that does not read has a bounded
+//! [`mailbox`], is dropped when that is full or old, and reconnects by itself; a view that nobody looks at any more
+//! costs nothing.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::api::names;
+use crate::ask::{Ask, Outcome};
+use crate::problem::Problem;
+
+mod feed;
+mod hub;
+mod mailbox;
+#[cfg(test)]
+mod tests;
+mod tick;
+
+pub(crate) use hub::Hub;
+
+/// What a person looks at.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Looked {
+    pub source: String,
+    pub search: String,
+    pub state: String,
+    pub sort: String,
+    /// The field of the sparklines; empty for the source's own choice.
+    pub field: String,
+    pub offset: usize,
+    pub limit: usize,
+    pub fields: Vec<String>,
+    pub keys: Vec<String>,
+}
+
+/// Most keys that charts show beside all devices.
+const MOST_KEYS: usize = 50;
+
+pub(crate) async fn live(ask: Ask) -> Outcome {
+    let given = &ask.given;
+    let mut keys = names(given.all("keys"));
+    keys.extend(given.all("key").map(str::to_owned));
+    if keys.len() > MOST_KEYS {
+        return Err(Problem::bad(format!("a view has at most {MOST_KEYS} keys")));
+    }
+    let looked = Looked {
+        source: given.text("source").to_owned(),
+        search: given.text("search").to_owned(),
+        state: given.word("state").to_owned(),
+        sort: given.text("sort").to_owned(),
+        field: given.text("field").to_owned(),
+        offset: given.integer("offset"),
+        limit: given.integer("limit"),
+        fields: names(given.all("fields")),
+        keys,
+    };
+    let reader = ask.state.hub.join(looked).await?;
+    let body = Body::from_stream(reader.into_stream());
+    let mut response: Response = ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response();
+    // For proxies that would collect a second's worth before they pass it on.
+    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+    Ok(response)
+}

@@ -1,0 +1,159 @@
+//! What readers get, and what it costs.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use futures::StreamExt;
+use serde_json::Value;
+
+use crate::tests::Asked;
+use crate::tests::plant::HOSTILE;
+
+/// The events of a stream, as a browser reads them.
+struct Events {
+    body: axum::body::BodyDataStream,
+    text: String,
+}
+
+impl Events {
+    async fn of(asked: &Asked, path: &str) -> Self {
+        let response = asked.send("GET", path, &[("host", "localhost")], "").await;
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Self { body: Body::into_data_stream(response.into_body()), text: String::new() }
+    }
+
+    /// The next event; `None` at the end.
+    async fn next(&mut self) -> Option<(String, Value)> {
+        loop {
+            if let Some((event, rest)) = self.text.split_once("\n\n") {
+                let lines: Vec<&str> = event.lines().collect();
+                let [name, data] = lines[..] else { panic!("an event has two lines: {event}") };
+                let name = name.strip_prefix("event: ").unwrap().to_owned();
+                let data = serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
+                self.text = rest.to_owned();
+                return Some((name, data));
+            }
+            let more: Bytes =
+                tokio::time::timeout(Duration::from_secs(5), self.body.next()).await.unwrap()?.ok()?;
+            self.text.push_str(std::str::from_utf8(&more).unwrap());
+        }
+    }
+
+    /// The next event of this name.
+    async fn until(&mut self, name: &str) -> Value {
+        loop {
+            let (found, data) = self.next().await.expect("the stream goes on");
+            if found == name {
+                return data;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reader_gets_the_rows_and_then_only_what_changes() {
+    let asked = Asked::new();
+    let mut events = Events::of(&asked, "/api/v1/live?fields=temperature&keys=d1,d2&limit=2").await;
+    let (name, hello) = events.next().await.unwrap();
+    assert_eq!((name.as_str(), &hello["pipeline"]), ("hello", &"plant".into()));
+    let (name, devices) = events.next().await.unwrap();
+    assert_eq!((name.as_str(), &devices["total"]), ("devices", &3.into()));
+    assert_eq!(devices["rows"][1]["values"], serde_json::json!({ "temperature": 20.0 }));
+    let (name, tick) = events.next().await.unwrap();
+    assert_eq!(name, "tick");
+    assert_eq!(tick["charts"][0]["series"].as_array().unwrap().len(), 3);
+    assert_eq!((&tick["latency"]["p99"], &tick["followers"][0]["tooOld"]), (&40.into(), &1.into()));
+    assert_eq!((&tick["queries"][1]["kind"], &tick["lag"]), (&"alert".into(), &3.into()));
+    asked.plant.says(1, 33.5);
+    let values = events.until("values").await;
+    assert_eq!(values["rows"], serde_json::json!([[1, 2000, 3.0, { "temperature": 33.5 }]]));
+    assert_eq!(values["e"], 2000);
+    asked.plant.says(1, 33.5);
+    asked.plant.opens("a1", "d1");
+    let (name, alert) = loop {
+        let (name, data) = events.next().await.unwrap();
+        assert_ne!(name, "values", "nothing changed");
+        if name == "alert" {
+            break (name, data);
+        }
+    };
+    assert_eq!((name.as_str(), &alert["id"]), ("alert", &"a1".into()));
+    let devices = events.until("devices").await;
+    assert_eq!(devices["rows"][0]["severity"], "critical", "a row shows its alert within a second");
+}
+
+#[tokio::test]
+async fn many_changes_in_a_frame_are_one_event_and_fifty_readers_cost_one_rendering() {
+    let asked = Asked::new();
+    let mut all = Vec::new();
+    for _ in 0..50 {
+        all.push(Events::of(&asked, "/api/v1/live?limit=2").await);
+    }
+    for events in &mut all {
+        events.until("tick").await;
+    }
+    assert_eq!(asked.state.hub.views(), 1);
+    let before = asked.plant.rendered.load(Ordering::Relaxed);
+    (0..1_000).for_each(|n| asked.plant.says(0, f64::from(n)));
+    let mut first = None;
+    for events in &mut all {
+        let values = events.until("values").await;
+        assert_eq!(values["rows"][0][3]["temperature"], 999.0);
+        assert_eq!(first.get_or_insert(values["t"].clone()), &values["t"], "the same bytes for all");
+    }
+    assert_eq!(asked.plant.rendered.load(Ordering::Relaxed) - before, 1);
+}
+
+#[tokio::test]
+async fn who_comes_later_gets_the_rows_from_which_the_others_go_on() {
+    let asked = Asked::new();
+    let mut first = Events::of(&asked, "/api/v1/live").await;
+    first.until("tick").await;
+    asked.plant.says(0, 41.0);
+    first.until("values").await;
+    let mut second = Events::of(&asked, "/api/v1/live").await;
+    assert_eq!(second.until("devices").await["rows"][0]["values"]["temperature"], 41.0);
+}
+
+#[tokio::test]
+async fn a_view_that_nobody_looks_at_is_given_up_and_a_place_with_its_reader() {
+    let asked = Asked::new();
+    let mut all = Vec::new();
+    for n in 0..200 {
+        all.push(Events::of(&asked, &format!("/api/v1/live?offset={}", n % 4)).await);
+    }
+    let refused = asked.get("/api/v1/live").await;
+    assert_eq!((refused.status.as_u16(), &refused.json()["code"]), (503, &"FB-8004".into()));
+    assert_eq!(asked.state.hub.views(), 4);
+    all.clear();
+    tokio::time::timeout(Duration::from_secs(5), async {
+        while asked.state.hub.views() > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .unwrap();
+    Events::of(&asked, "/api/v1/live").await.until("hello").await;
+}
+
+#[tokio::test]
+async fn a_hostile_name_is_data_and_nothing_else() {
+    let asked = Asked::new();
+    let mut events = Events::of(&asked, "/api/v1/live?search=img").await;
+    let devices = events.until("devices").await;
+    assert_eq!(devices["rows"][0]["key"], HOSTILE);
+}
+
+#[tokio::test]
+async fn every_stream_ends_when_the_server_stops() {
+    let asked = Asked::new();
+    let mut events = Events::of(&asked, "/api/v1/live").await;
+    events.until("tick").await;
+    asked.stop.cancel();
+    while events.next().await.is_some() {}
+    let mut late = Events::of(&asked, "/api/v1/live").await;
+    assert_eq!(late.next().await.unwrap().0, "hello");
+    assert_eq!(late.next().await, None, "who comes after the end is told so");
+}

@@ -1,0 +1,342 @@
+//! The schemas of bodies and answers. An object has exactly the members that are listed, unless it says otherwise.
+
+use serde_json::{Map, Value, json};
+
+/// All schemas by name.
+pub(super) fn all() -> Value {
+    let schemas = [
+        ("Problem", problem()),
+        ("EndPoints", object(&[("pipeline", text()), ("endPoints", map(text()))])),
+        ("Document", json!({ "type": "object" })),
+        (
+            "Health",
+            object(&[("status", word(&["ok", "failing"])), ("pipeline", text()), ("problems", problems())]),
+        ),
+        ("Trouble", trouble()),
+        ("Pipelines", list(to("Pipeline"))),
+        ("Pipeline", pipeline()),
+        ("Schema", schema()),
+        ("Field", field()),
+        ("Panel", panel()),
+        ("Queries", list(to("Query"))),
+        ("Query", query()),
+        ("Progress", list(json!({ "type": "object" }))),
+        ("Ledger", ledger()),
+        ("Ledgers", object(&[("total", to("Ledger")), ("queries", map(to("Ledger"))), ("note", text())])),
+        ("Devices", devices()),
+        ("Device", device()),
+        ("History", history()),
+        ("Alerts", object(&[("open", count()), ("alerts", list(to("Alert"))), ("next", or_null(text()))])),
+        ("Alert", alert()),
+        (
+            "Quarantine",
+            object(&[
+                ("open", count()),
+                ("bytes", count()),
+                ("records", list(to("Record"))),
+                ("next", or_null(text())),
+            ]),
+        ),
+        ("Record", record()),
+        ("Chosen", chosen()),
+        ("Requested", object(&[("requested", count())])),
+        ("Statement", statement()),
+        ("Rows", rows()),
+    ];
+    Value::Object(schemas.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect())
+}
+
+fn text() -> Value {
+    json!({ "type": "string" })
+}
+
+fn number() -> Value {
+    json!({ "type": "number" })
+}
+
+/// A whole number, not below zero.
+fn count() -> Value {
+    json!({ "type": "integer", "minimum": 0 })
+}
+
+/// Milliseconds since 1970.
+fn time() -> Value {
+    json!({ "type": "integer", "description": "milliseconds since 1970" })
+}
+
+fn yes_or_no() -> Value {
+    json!({ "type": "boolean" })
+}
+
+fn word(words: &[&str]) -> Value {
+    json!({ "type": "string", "enum": words })
+}
+
+fn list(items: Value) -> Value {
+    json!({ "type": "array", "items": items })
+}
+
+fn map(values: Value) -> Value {
+    json!({ "type": "object", "additionalProperties": values })
+}
+
+fn or_null(schema: Value) -> Value {
+    json!({ "anyOf": [schema, { "type": "null" }] })
+}
+
+fn to(name: &str) -> Value {
+    super::reference(name)
+}
+
+/// An object with exactly these members.
+fn object(members: &[(&str, Value)]) -> Value {
+    with_optional(members, &[])
+}
+
+/// An object with exactly these members, of which the second may be missing.
+fn with_optional(members: &[(&str, Value)], optional: &[(&str, Value)]) -> Value {
+    let all: Map<String, Value> =
+        members.iter().chain(optional).map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
+    let required: Vec<&str> = members.iter().map(|(name, _)| *name).collect();
+    json!({ "type": "object", "properties": all, "required": required, "additionalProperties": false })
+}
+
+fn problem() -> Value {
+    let members = [
+        ("type", text()),
+        ("title", text()),
+        ("status", count()),
+        ("detail", text()),
+        ("code", json!({ "type": "string", "pattern": "^FB-[0-9]{4}$" })),
+        ("hint", text()),
+    ];
+    with_optional(&members, &[("place", object(&[("line", count()), ("column", count())]))])
+}
+
+fn problems() -> Value {
+    list(to("Trouble"))
+}
+
+fn trouble() -> Value {
+    object(&[
+        ("query", text()),
+        ("what", text()),
+        ("since", or_null(json!({ "type": "string", "description": "ISO 8601 in UTC" }))),
+        ("code", or_null(text())),
+        ("error", or_null(text())),
+        ("hint", or_null(text())),
+    ])
+}
+
+fn pipeline() -> Value {
+    object(&[
+        ("name", text()),
+        ("version", text()),
+        ("startedAt", time()),
+        ("status", word(&["ok", "failing"])),
+        ("problems", problems()),
+    ])
+}
+
+fn schema() -> Value {
+    let source = object(&[
+        ("name", text()),
+        ("topic", text()),
+        ("key", or_null(text())),
+        ("fields", list(to("Field"))),
+    ]);
+    let query = object(&[("name", text()), ("sql", text()), ("format", text()), ("trigger", text())]);
+    let alert = object(&[
+        ("name", text()),
+        ("on", text()),
+        ("key", text()),
+        ("when", text()),
+        ("clear", text()),
+        ("for", json!({ "type": "integer", "minimum": 0, "description": "milliseconds" })),
+        ("severity", severity()),
+    ]);
+    object(&[
+        ("pipeline", text()),
+        ("title", text()),
+        ("sources", list(source)),
+        ("queries", list(query)),
+        ("tables", list(text())),
+        ("panels", list(to("Panel"))),
+        ("alerts", list(alert)),
+    ])
+}
+
+fn field() -> Value {
+    object(&[
+        ("name", text()),
+        ("type", text()),
+        ("kind", word(&["number", "text", "bool", "time"])),
+        ("role", word(&["key", "value", "status", "lat", "lon", "time", "other"])),
+        ("unit", or_null(text())),
+        ("description", or_null(text())),
+    ])
+}
+
+/// What a panel has beyond these is for the page.
+fn panel() -> Value {
+    json!({
+        "type": "object",
+        "properties": { "id": text(), "title": text(), "chart": text(), "pinned": yes_or_no(), "wide": yes_or_no() },
+        "required": ["id", "title", "chart"],
+    })
+}
+
+fn query() -> Value {
+    let error = object(&[
+        ("code", text()),
+        ("message", text()),
+        ("detail", or_null(text())),
+        ("hint", text()),
+        ("place", or_null(text())),
+    ]);
+    object(&[
+        ("name", text()),
+        ("kind", word(&["query", "alert"])),
+        ("id", or_null(text())),
+        ("runId", text()),
+        ("state", word(&["starting", "waiting", "running", "retrying", "stopped", "failed"])),
+        ("error", or_null(error)),
+        ("waitingFor", or_null(text())),
+        ("committedEpoch", or_null(count())),
+        ("lag", or_null(count())),
+        ("latency", or_null(object(&[("p50", count()), ("p99", count())]))),
+        ("watermark", or_null(time())),
+        ("stateBytes", count()),
+        ("ledger", to("Ledger")),
+        ("quarantineBytes", count()),
+        ("lastProgress", or_null(json!({ "type": "object" }))),
+    ])
+}
+
+fn ledger() -> Value {
+    const FATES: [&str; 13] = [
+        "read",
+        "emitted",
+        "aggregated",
+        "unmatched",
+        "filtered",
+        "deduplicated",
+        "dropped",
+        "quarantined",
+        "late",
+        "inFlight",
+        "replayed",
+        "rowsOut",
+        "bytesRead",
+    ];
+    let mut members: Vec<(&str, Value)> = FATES.iter().map(|fate| (*fate, count())).collect();
+    members.push(("balances", yes_or_no()));
+    object(&members)
+}
+
+fn devices() -> Value {
+    let counts = object(&[("live", count()), ("quiet", count()), ("alerting", count())]);
+    object(&[
+        ("total", count()),
+        ("counts", counts),
+        ("devices", list(to("Device"))),
+        ("next", or_null(text())),
+    ])
+}
+
+fn device() -> Value {
+    let value = json!({ "type": ["number", "string", "boolean", "null"] });
+    let spark = object(&[("field", text()), ("points", list(or_null(number())))]);
+    object(&[
+        ("source", text()),
+        ("key", text()),
+        ("state", word(&["live", "quiet"])),
+        ("lastSeen", time()),
+        ("rate", number()),
+        ("count", count()),
+        ("alerts", count()),
+        ("severity", or_null(severity())),
+        ("values", map(value)),
+        ("spark", or_null(spark)),
+    ])
+}
+
+fn history() -> Value {
+    let points = || list(or_null(number()));
+    let series =
+        object(&[("key", or_null(text())), ("min", points()), ("mean", points()), ("max", points())]);
+    object(&[
+        ("source", text()),
+        ("field", text()),
+        ("unit", or_null(text())),
+        ("step", count()),
+        ("start", time()),
+        ("series", list(series)),
+    ])
+}
+
+fn severity() -> Value {
+    word(&["info", "warning", "critical"])
+}
+
+fn alert() -> Value {
+    object(&[
+        ("id", text()),
+        ("rule", text()),
+        ("source", text()),
+        ("key", text()),
+        ("severity", severity()),
+        ("state", word(&["open", "cleared"])),
+        ("openedAt", time()),
+        ("clearedAt", or_null(time())),
+        ("seenAt", time()),
+        ("message", text()),
+        ("value", json!({ "type": "object" })),
+    ])
+}
+
+fn record() -> Value {
+    let members = [
+        ("id", json!({ "type": "string", "description": "topic/partition/offset" })),
+        ("queries", list(text())),
+        ("code", text()),
+        ("path", text()),
+        ("why", text()),
+        ("at", time()),
+        ("topic", text()),
+        ("partition", json!({ "type": "integer" })),
+        ("offset", json!({ "type": "integer" })),
+        ("key", or_null(text())),
+        ("raw", or_null(text())),
+        ("truncated", yes_or_no()),
+    ];
+    with_optional(&members, &[("rawBase64", text())])
+}
+
+fn chosen() -> Value {
+    let optional = [
+        ("records", json!({ "type": "array", "items": text(), "minItems": 1 })),
+        ("all", yes_or_no()),
+        ("query", or_null(text())),
+        ("code", or_null(text())),
+    ];
+    let mut chosen = with_optional(&[], &optional);
+    chosen["description"] = json!("either `records`, or `all: true`, which `query` and `code` narrow");
+    chosen
+}
+
+fn statement() -> Value {
+    let limit =
+        json!({ "type": "integer", "minimum": 1, "maximum": crate::routes::MOST_ROWS, "default": 1000 });
+    with_optional(&[("sql", text())], &[("limit", or_null(limit))])
+}
+
+fn rows() -> Value {
+    object(&[
+        ("columns", list(object(&[("name", text()), ("type", text())]))),
+        ("rows", list(json!({ "type": "array" }))),
+        ("rowCount", count()),
+        ("truncated", yes_or_no()),
+        ("millis", count()),
+    ])
+}

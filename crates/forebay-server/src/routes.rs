@@ -1,0 +1,327 @@
+//! Every route there is: what it takes, what it answers, who may ask, what answers it.
+//!
+//! The router, the list under `/api/v1`, the OpenAPI document and the tests of access are made from this table and
+//! from nothing else.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::routing::{MethodFilter, on};
+
+use crate::access::Role;
+use crate::ask::{self, Handler, Patience};
+use crate::params::{Parameter, integer, one_of, required, text, texts};
+use crate::shown::devices::Range;
+use crate::state::State;
+use crate::{api, health, live, metrics, openapi, page};
+
+/// A route.
+pub(crate) struct Route {
+    pub verb: Verb,
+    pub path: &'static str,
+    pub role: Role,
+    pub patience: Patience,
+    /// What it answers, in a line.
+    pub summary: &'static str,
+    pub parameters: &'static [Parameter],
+    /// The schema of its body, if it takes one.
+    pub body: Option<&'static str>,
+    pub answer: Answer,
+    pub handler: Handler,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Get,
+    Post,
+}
+
+/// What a route answers when all is well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// JSON of this schema.
+    Json(&'static str),
+    /// JSON of this schema, with status 202: it will be done.
+    Accepted(&'static str),
+    /// JSON of this schema, with status 503 while something is wrong.
+    Health(&'static str),
+    /// Something else, of this media type.
+    Other(&'static str),
+}
+
+const fn get(path: &'static str, summary: &'static str, answer: Answer, handler: Handler) -> Route {
+    let (role, patience) = (Role::Viewer, Patience::Short);
+    Route { verb: Verb::Get, path, role, patience, summary, parameters: &[], body: None, answer, handler }
+}
+
+const fn post(
+    path: &'static str,
+    role: Role,
+    summary: &'static str,
+    body: Option<&'static str>,
+    answer: Answer,
+    handler: Handler,
+) -> Route {
+    Route { verb: Verb::Post, role, body, ..get(path, summary, answer, handler) }
+}
+
+const SOURCE: Parameter =
+    text("source", "The source, by its name in the file; the first of the file if none is given.");
+const SEARCH: Parameter = text("search", "Part of the key or of a text value, upper and lower case alike.");
+const STATE: Parameter =
+    one_of("state", &["any", "live", "quiet", "alerting"], "Only devices in this state.");
+const SORT: Parameter =
+    text("sort", "`key`, `lastSeen` or a field; with `-` before it from the greatest to the smallest.");
+const CURSOR: Parameter = text("cursor", "Where to go on: `next` of the answer before.");
+const LIMIT: Parameter = integer("limit", 1, 1_000, 50, "Most items of an answer.");
+const KEY: Parameter = texts("key", "The key of a device; may be given several times.");
+const QUERY: Parameter = text("query", "Only what this query could not decode.");
+const CODE: Parameter = text("code", "Only records with this code, such as `json.syntax`.");
+
+/// Most rows of an answer to SQL.
+pub(crate) const MOST_ROWS: u64 = 10_000;
+const ROWS: Parameter = integer("limit", 1, MOST_ROWS, 1_000, "Most rows of the answer.");
+
+/// Every route.
+pub(crate) static ROUTES: &[Route] = &[
+    Route {
+        role: Role::Anyone,
+        ..get("/", "the page", Answer::Other("text/html"), |ask| Box::pin(page::index(ask)))
+    },
+    Route {
+        role: Role::Anyone,
+        ..get("/assets/{name}", "a file of the page", Answer::Other("*/*"), |ask| Box::pin(page::asset(ask)))
+    },
+    Route {
+        role: Role::Anyone,
+        ..get(
+            "/health",
+            "200 while all is well, else 503 and what is wrong",
+            Answer::Health("Health"),
+            |ask| Box::pin(health::health(ask)),
+        )
+    },
+    Route {
+        role: Role::Anyone,
+        ..get(
+            "/metrics",
+            "counts and gauges for Prometheus",
+            Answer::Other("application/openmetrics-text"),
+            |ask| Box::pin(metrics::metrics(ask)),
+        )
+    },
+    get("/api/v1", "this list", Answer::Json("EndPoints"), |ask| Box::pin(api::end_points(ask))),
+    get(
+        "/api/v1/openapi.json",
+        "the description of all this for programs",
+        Answer::Json("Document"),
+        |ask| Box::pin(openapi::get(ask)),
+    ),
+    get(
+        "/api/v1/pipelines",
+        "the pipelines: one, with what is wrong with it",
+        Answer::Json("Pipelines"),
+        |ask| Box::pin(api::pipelines::list(ask)),
+    ),
+    get("/api/v1/pipelines/{name}", "one of them", Answer::Json("Pipeline"), |ask| {
+        Box::pin(api::pipelines::one(ask))
+    }),
+    get(
+        "/api/v1/schema",
+        "sources, fields, queries, tables, panels and alert rules",
+        Answer::Json("Schema"),
+        |ask| Box::pin(api::schema::schema(ask)),
+    ),
+    get(
+        "/api/v1/queries",
+        "each query: state, error, lag, ledger, latency, last progress",
+        Answer::Json("Queries"),
+        |ask| Box::pin(api::queries::list(ask)),
+    ),
+    get("/api/v1/queries/{name}", "one of them", Answer::Json("Query"), |ask| {
+        Box::pin(api::queries::one(ask))
+    }),
+    get(
+        "/api/v1/queries/{name}/progress",
+        "its newest progress reports, in Spark's format",
+        Answer::Json("Progress"),
+        |ask| Box::pin(api::queries::progress(ask)),
+    ),
+    post(
+        "/api/v1/queries/{name}/stop",
+        Role::Operator,
+        "ends it after the epoch it is in; the others go on",
+        None,
+        Answer::Accepted("Query"),
+        |ask| Box::pin(api::queries::stop(ask)),
+    ),
+    post(
+        "/api/v1/queries/{name}/start",
+        Role::Operator,
+        "starts it again where it was",
+        None,
+        Answer::Accepted("Query"),
+        |ask| Box::pin(api::queries::start(ask)),
+    ),
+    Route {
+        parameters: &[
+            SOURCE,
+            SEARCH,
+            STATE,
+            SORT,
+            LIMIT,
+            CURSOR,
+            texts(
+                "fields",
+                "Names of the fields that are wanted, with commas between them; all if none is given.",
+            ),
+        ],
+        ..get(
+            "/api/v1/devices",
+            "the devices of a source with their newest values",
+            Answer::Json("Devices"),
+            |ask| Box::pin(api::devices::list(ask)),
+        )
+    },
+    Route {
+        parameters: &[SOURCE, text("key", "The key of the device.")],
+        ..get("/api/v1/device", "one of them", Answer::Json("Device"), |ask| Box::pin(api::devices::one(ask)))
+    },
+    Route {
+        parameters: &[
+            SOURCE,
+            required("field", 1_000, "The name of a number field."),
+            one_of("range", &Range::WORDS, "How far back."),
+            KEY,
+            integer("points", 1, 2_000, 900, "Most points of a series."),
+        ],
+        ..get(
+            "/api/v1/history",
+            "what a field was: of each key, or of all devices together",
+            Answer::Json("History"),
+            |ask| Box::pin(api::history::history(ask)),
+        )
+    },
+    Route {
+        parameters: &[
+            one_of("state", &["all", "open", "cleared"], "Only alerts in this state."),
+            LIMIT,
+            CURSOR,
+        ],
+        ..get("/api/v1/alerts", "alerts, newest first", Answer::Json("Alerts"), |ask| {
+            Box::pin(api::alerts::list(ask))
+        })
+    },
+    Route {
+        parameters: &[QUERY, CODE, integer("limit", 1, 200, 50, "Most items of an answer."), CURSOR],
+        ..get(
+            "/api/v1/quarantine",
+            "records that could not be decoded, newest first",
+            Answer::Json("Quarantine"),
+            |ask| Box::pin(api::quarantine::list(ask)),
+        )
+    },
+    post(
+        "/api/v1/quarantine/replay",
+        Role::Operator,
+        "asks the queries to decode records again, with their next epochs",
+        Some("Chosen"),
+        Answer::Accepted("Requested"),
+        |ask| Box::pin(api::quarantine::replay(ask)),
+    ),
+    post(
+        "/api/v1/quarantine/drop",
+        Role::Operator,
+        "takes records out of the quarantine",
+        Some("Chosen"),
+        Answer::Accepted("Requested"),
+        |ask| Box::pin(api::quarantine::drop(ask)),
+    ),
+    get(
+        "/api/v1/ledger",
+        "where every record went, by query, and their sum",
+        Answer::Json("Ledgers"),
+        |ask| Box::pin(api::ledger::ledger(ask)),
+    ),
+    Route {
+        patience: Patience::Statement,
+        parameters: &[required("q", 12_000, "The SELECT."), ROWS],
+        ..get(
+            "/api/v1/sql",
+            "the rows of one SELECT over sources, views and tables",
+            Answer::Json("Rows"),
+            |ask| Box::pin(api::sql::get(ask)),
+        )
+    },
+    Route {
+        patience: Patience::Statement,
+        ..post(
+            "/api/v1/sql",
+            Role::Viewer,
+            "the same, for longer texts",
+            Some("Statement"),
+            Answer::Json("Rows"),
+            |ask| Box::pin(api::sql::post(ask)),
+        )
+    },
+    Route {
+        patience: Patience::Endless,
+        parameters: &[
+            SOURCE,
+            SEARCH,
+            STATE,
+            SORT,
+            integer("offset", 0, 1_000_000, 0, "The first device that is seen."),
+            integer("limit", 1, 200, 30, "How many devices are seen."),
+            texts(
+                "fields",
+                "Names of the fields that are seen, with commas between them; all if none is given.",
+            ),
+            texts("keys", "Keys that the charts show beside all devices, with commas between them."),
+            texts("key", "One such key, whatever is in it; may be given several times."),
+            text("field", "The field of the sparklines."),
+        ],
+        ..get(
+            "/api/v1/live",
+            "what a person sees, as it changes: server-sent events",
+            Answer::Other("text/event-stream"),
+            |ask| Box::pin(live::live(ask)),
+        )
+    },
+];
+
+impl Route {
+    /// The path with what it needs behind it, as a person would try it.
+    pub fn as_asked(&self) -> String {
+        let needed: Vec<String> = self
+            .parameters
+            .iter()
+            .filter(|parameter| parameter.required)
+            .map(|parameter| format!("{}=", parameter.name))
+            .collect();
+        let needed = if needed.is_empty() { String::new() } else { format!("?{}", needed.join("&")) };
+        match self.verb {
+            Verb::Get => format!("{}{needed}", self.path),
+            Verb::Post => format!("POST {}", self.path),
+        }
+    }
+}
+
+/// The router of all routes.
+pub(crate) fn router(state: &Arc<State>) -> Router {
+    let mut router = Router::new();
+    for route in ROUTES {
+        let state = Arc::clone(state);
+        let serve = move |request: Request| ask::serve(route, Arc::clone(&state), request);
+        let verb = match route.verb {
+            Verb::Get => MethodFilter::GET,
+            Verb::Post => MethodFilter::POST,
+        };
+        router = router.route(route.path, on(verb, serve.clone()));
+        if route.path == "/api/v1" {
+            router = router.route("/api/v1/", on(verb, serve));
+        }
+    }
+    router
+}

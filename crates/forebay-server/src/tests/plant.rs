@@ -1,0 +1,366 @@
+//! A plant in memory: three devices, one of them with a hostile name, and everything else that is shown.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use forebay_core::checkpoint::RecordId;
+use forebay_core::clock::SystemClock;
+use forebay_core::error::codes;
+use forebay_core::latency::Latency;
+use forebay_core::{Error, Result};
+use forebay_engine::status::{QueryStatus, State};
+use parking_lot::Mutex;
+use serde_json::json;
+use tokio::sync::watch;
+
+use crate::shown::alerts::{Alert, AlertState, OfKey, Open, Severity, Which};
+use crate::shown::devices::*;
+use crate::shown::quarantine::{Change as Todo, Chosen, Filter, Place, Record};
+use crate::shown::sql::{Refused, Rows};
+use crate::shown::{About, AboutAlert, AboutQuery, Alerts, Control, Quarantine, Shown, Sql};
+
+/// A name that is markup, and would end an event if it were not escaped.
+pub(crate) const HOSTILE: &str = "<img src=x onerror=alert(1)>\n\nevent: tick\ndata: {}\n\n'\"`";
+
+pub(crate) struct Plant {
+    pub temperatures: Mutex<Vec<(String, f64)>>,
+    pub version: watch::Sender<u64>,
+    pub queries: Vec<watch::Sender<QueryStatus>>,
+    pub alerts: Mutex<Vec<Alert>>,
+    pub dropped: Mutex<Vec<i64>>,
+    pub orders: Mutex<Vec<String>>,
+    /// Frames that were rendered: one call of `changes` each.
+    pub rendered: AtomicU64,
+}
+
+impl Plant {
+    pub fn new() -> Arc<Self> {
+        let mut lake = QueryStatus::new("lake");
+        lake.state = State::Waiting;
+        lake.latency = Some(Latency { p50_ms: 12, p99_ms: 40 });
+        lake.lag = Some(3);
+        let names = ["d1", "d2", HOSTILE];
+        Arc::new(Self {
+            temperatures: Mutex::new(names.map(|name| (name.to_owned(), 20.0)).to_vec()),
+            version: watch::Sender::new(1),
+            queries: vec![watch::Sender::new(lake), watch::Sender::new(QueryStatus::new("alerts/hot"))],
+            alerts: Mutex::default(),
+            dropped: Mutex::default(),
+            orders: Mutex::default(),
+            rendered: AtomicU64::new(0),
+        })
+    }
+
+    pub fn shown(self: &Arc<Self>) -> Shown {
+        let query = AboutQuery {
+            name: "lake".into(),
+            sql: "SELECT * FROM iot".into(),
+            format: "delta".into(),
+            trigger: "default".into(),
+        };
+        let alert = AboutAlert {
+            name: "hot".into(),
+            on: "iot".into(),
+            key: "device_id".into(),
+            when: "temperature > 70".into(),
+            clear: "temperature < 65".into(),
+            for_ms: 10_000,
+            severity: Severity::Critical,
+        };
+        let about = About {
+            title: None,
+            queries: vec![query],
+            tables: vec!["iot".into(), "lake".into()],
+            panels: vec![json!({ "id": "p", "title": "T", "chart": "line" })],
+            alerts: vec![alert],
+        };
+        Shown {
+            pipeline: "plant".into(),
+            version: "test",
+            started_ms: 1,
+            about: Arc::new(about),
+            queries: self.queries.iter().map(watch::Sender::subscribe).collect(),
+            devices: Arc::new(Iot(Arc::clone(self))),
+            alerts: Arc::new(Iot(Arc::clone(self))),
+            quarantine: Arc::new(Iot(Arc::clone(self))),
+            sql: Arc::new(Iot(Arc::clone(self))),
+            control: Arc::new(Iot(Arc::clone(self))),
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// A device says something new.
+    pub fn says(&self, index: usize, temperature: f64) {
+        self.temperatures.lock()[index].1 = temperature;
+        self.version.send_modify(|version| *version += 1);
+    }
+
+    pub fn opens(&self, id: &str, key: &str) {
+        self.alerts.lock().push(Alert {
+            id: id.into(),
+            rule: "hot".into(),
+            source: "iot".into(),
+            key: key.into(),
+            severity: Severity::Critical,
+            state: AlertState::Open,
+            opened_at: 5,
+            cleared_at: None,
+            seen_at: 6,
+            message: format!("{key} is hot"),
+            value: serde_json::Map::from_iter([("temperature".to_owned(), json!(71.5))]),
+            cleared_value: None,
+        });
+    }
+}
+
+#[derive(Clone)]
+struct Iot(Arc<Plant>);
+
+impl Iot {
+    fn device(&self, key: &str, temperature: f64) -> Device {
+        Device {
+            key: key.into(),
+            state: DeviceState::Live,
+            last_seen: 1_000,
+            rate: 2.0,
+            count: 7,
+            values: vec![Value::Text(key.to_owned()), Value::Number(temperature), Value::Bool(true)],
+            spark: vec![None; 60],
+        }
+    }
+
+    fn rows(&self, ask: &Ask) -> Slice {
+        let mut all = self.0.temperatures.lock().clone();
+        let is_wanted =
+            |key: &str| key.contains(&ask.search) && ask.only.as_ref().is_none_or(|only| only.contains(key));
+        all.retain(|(key, _)| is_wanted(key) && ask.state != Some(DeviceState::Quiet));
+        if ask.sort == Sort::FieldDescending(1) {
+            all.sort_by(|a, b| b.1.total_cmp(&a.1));
+        }
+        let total = all.len() as u64;
+        let devices = all.iter().skip(ask.offset).take(ask.limit).map(|(key, at)| self.device(key, *at));
+        Slice { total, offset: ask.offset, devices: devices.collect() }
+    }
+}
+
+impl Devices for Iot {
+    fn sources(&self) -> Vec<Arc<dyn Followed>> {
+        vec![Arc::new(self.clone())]
+    }
+
+    fn rate(&self) -> f64 {
+        2.0
+    }
+}
+
+#[async_trait]
+impl Followed for Iot {
+    fn name(&self) -> &str {
+        "iot"
+    }
+
+    fn topic(&self) -> &str {
+        "iot_topic"
+    }
+
+    fn layout(&self) -> Arc<Layout> {
+        let ddl = "device_id STRING, temperature DOUBLE COMMENT '°C', on BOOLEAN";
+        Arc::new(Layout::new(&forebay_core::ddl::parse(ddl).unwrap(), None, &[]))
+    }
+
+    fn subscribe(&self) -> watch::Receiver<u64> {
+        self.0.version.subscribe()
+    }
+
+    fn counts(&self) -> Counts {
+        let total = self.0.temperatures.lock().len() as u64;
+        Counts { total, live: total, quiet: 0 }
+    }
+
+    fn view(self: Arc<Self>, ask: Ask) -> (Box<dyn View>, Slice) {
+        let slice = self.rows(&ask);
+        (Box::new(Looking { iot: (*self).clone(), ask, shown: slice.clone() }), slice)
+    }
+
+    fn device(&self, key: &str, _: Option<usize>) -> Option<Device> {
+        let all = self.0.temperatures.lock();
+        let (key, temperature) = all.iter().find(|(known, _)| known == key)?;
+        Some(Iot::device(self, key, *temperature))
+    }
+
+    async fn history(&self, ask: HistoryAsk) -> Result<History> {
+        let keys: Vec<Option<String>> =
+            if ask.keys.is_empty() { vec![None] } else { ask.keys.into_iter().map(Some).collect() };
+        let points = vec![Some(1.0), None];
+        let series = |key| Series {
+            key,
+            min: points.clone(),
+            mean: points.clone(),
+            max: vec![Some(f64::NAN), None],
+            count: vec![1, 0],
+        };
+        Ok(History { start: 0, step: 1_000, series: keys.into_iter().map(series).collect() })
+    }
+
+    fn last_second(&self, fields: &[usize], keys: &[&str]) -> LastSecond {
+        let keys: Vec<Option<String>> =
+            std::iter::once(None).chain(keys.iter().map(|key| Some((*key).to_owned()))).collect();
+        let points = || {
+            keys.iter().map(|key| Point { key: key.clone(), min: None, mean: Some(1.0), max: None }).collect()
+        };
+        LastSecond { t: 1_000, charts: fields.iter().map(|_| points()).collect() }
+    }
+
+    fn follower(&self) -> FollowerStatus {
+        FollowerStatus { lag: Some(0), too_old: 1, ..FollowerStatus::default() }
+    }
+}
+
+struct Looking {
+    iot: Iot,
+    ask: Ask,
+    shown: Slice,
+}
+
+impl View for Looking {
+    fn changes(&mut self) -> Changes {
+        self.iot.0.rendered.fetch_add(1, Ordering::Relaxed);
+        let now: HashMap<String, f64> = self.iot.0.temperatures.lock().iter().cloned().collect();
+        let mut rows = Vec::new();
+        for (index, device) in self.shown.devices.iter_mut().enumerate() {
+            let value = Value::Number(now[&*device.key]);
+            if device.values[1] != value {
+                device.values[1] = value.clone();
+                rows.push(Change { index, last_seen: 2_000, rate: 3.0, values: vec![(1, value)] });
+            }
+        }
+        Changes { version: 0, newest: Some(2_000).filter(|_| !rows.is_empty()), rows }
+    }
+
+    fn again(&mut self, always: bool) -> Option<Slice> {
+        let slice = self.iot.rows(&self.ask);
+        let keys = |slice: &Slice| slice.devices.iter().map(|device| device.key.clone()).collect::<Vec<_>>();
+        let differs = keys(&slice) != keys(&self.shown);
+        (always || differs).then(|| {
+            self.shown = slice.clone();
+            slice
+        })
+    }
+}
+
+impl Alerts for Iot {
+    fn list(&self, which: Which, after: Option<&str>, limit: usize) -> Vec<Arc<Alert>> {
+        let all = self.0.alerts.lock();
+        let fits = |alert: &&Alert| match which {
+            Which::All => true,
+            Which::Open => alert.state == AlertState::Open,
+            Which::Cleared => alert.state == AlertState::Cleared,
+        };
+        let newest = all.iter().rev().filter(fits);
+        match after {
+            None => newest.take(limit).cloned().map(Arc::new).collect(),
+            Some(id) => {
+                newest.skip_while(|alert| alert.id != id).skip(1).take(limit).cloned().map(Arc::new).collect()
+            }
+        }
+    }
+
+    fn open(&self) -> Open {
+        Open { critical: self.0.alerts.lock().len() as u64, ..Open::default() }
+    }
+
+    fn by_key(&self, _: &str) -> HashMap<String, OfKey> {
+        let all = self.0.alerts.lock();
+        all.iter().map(|alert| (alert.key.clone(), OfKey { count: 1, severity: alert.severity })).collect()
+    }
+
+    fn transitions(&self) -> u64 {
+        self.0.alerts.lock().len() as u64
+    }
+
+    fn since(&self, seen: u64) -> Vec<Arc<Alert>> {
+        self.0.alerts.lock().iter().skip(seen as usize).cloned().map(Arc::new).collect()
+    }
+}
+
+impl Quarantine for Iot {
+    fn list(&self, which: &Filter, after: Option<&Place>, limit: usize) -> Result<Vec<Record>> {
+        let dropped = self.0.dropped.lock();
+        let record = |offset: i64| Record {
+            place: Place {
+                at: offset,
+                id: RecordId { topic: "iot/a".into(), partition: 0, offset },
+                mark: 9,
+            },
+            queries: vec!["lake".into()],
+            code: "json.syntax".into(),
+            path: "$".into(),
+            why: HOSTILE.into(),
+            key: None,
+            raw: Some(b"{\xff".to_vec()),
+        };
+        let is_wanted = which.code.as_deref().is_none_or(|code| code == "json.syntax");
+        let open = (0..5).rev().filter(|offset| is_wanted && !dropped.contains(offset)).map(record);
+        Ok(open.filter(|record| after.is_none_or(|after| record.place < *after)).take(limit).collect())
+    }
+
+    fn count(&self, which: &Filter) -> Result<u64> {
+        Ok(Quarantine::list(self, which, None, 10)?.len() as u64)
+    }
+
+    fn bytes(&self) -> Result<u64> {
+        Ok(100)
+    }
+
+    fn change(&self, which: &Chosen, change: Todo) -> Result<u64> {
+        let offsets: Vec<i64> = match which {
+            Chosen::Named(records) => records.iter().map(|record| record.offset).collect(),
+            Chosen::All(filter) => Quarantine::list(self, filter, None, 10)?
+                .iter()
+                .map(|record| record.place.id.offset)
+                .collect(),
+        };
+        if offsets.iter().any(|offset| *offset > 4) {
+            return Err(Error::new(&codes::QUARANTINE_NOT_FOUND, "it is not in the quarantine"));
+        }
+        if change == Todo::Drop {
+            self.0.dropped.lock().extend(&offsets);
+        }
+        Ok(offsets.len() as u64)
+    }
+}
+
+#[async_trait]
+impl Sql for Iot {
+    async fn ask(&self, sql: &str, rows: usize) -> Result<Rows, Refused> {
+        match sql {
+            "slow" => std::future::pending().await,
+            "busy" => Err(Error::new(&codes::BUSY, "too many").into()),
+            "wrong" => {
+                let error = Error::new(&codes::SQL_SYNTAX, "it cannot be read");
+                Err(Refused { error, place: Some((1, 7)) })
+            }
+            _ => Ok(Rows {
+                columns: vec![("n <b>".into(), "INT".into())],
+                json: "[[1],[null]]".into(),
+                count: 2,
+                truncated: rows < 3,
+            }),
+        }
+    }
+}
+
+#[async_trait]
+impl Control for Iot {
+    async fn stop(&self, query: &str) -> Result<()> {
+        self.0.orders.lock().push(format!("stop {query}"));
+        Ok(())
+    }
+
+    async fn start(&self, query: &str) -> Result<()> {
+        self.0.orders.lock().push(format!("start {query}"));
+        Err(Error::new(&codes::CONFLICT, "the query runs already"))
+    }
+}

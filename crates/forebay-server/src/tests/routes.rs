@@ -1,0 +1,228 @@
+//! What each route answers, and what it refuses.
+
+use serde_json::{Value, json};
+
+use super::Asked;
+use super::plant::HOSTILE;
+use forebay_core::Error;
+use forebay_core::error::codes;
+use forebay_engine::status::State;
+
+fn keys(devices: &Value) -> Vec<&str> {
+    devices["devices"].as_array().unwrap().iter().map(|device| device["key"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn what_has_no_parameters_answers_as_it_is_described() {
+    let asked = Asked::new();
+    for path in [
+        "/api/v1",
+        "/api/v1/",
+        "/api/v1/openapi.json",
+        "/api/v1/pipelines",
+        "/api/v1/pipelines/plant",
+        "/api/v1/schema",
+        "/api/v1/queries",
+        "/api/v1/queries/lake",
+        "/api/v1/queries/alerts%2Fhot",
+        "/api/v1/queries/lake/progress",
+        "/api/v1/ledger",
+        "/api/v1/alerts",
+        "/api/v1/quarantine",
+        "/api/v1/devices",
+        "/health",
+        "/metrics",
+        "/",
+    ] {
+        assert_eq!(asked.get(path).await.status, 200, "{path}");
+    }
+    let query = asked.get("/api/v1/queries/lake").await.json();
+    assert_eq!(query["latency"], json!({ "p50": 12, "p99": 40 }));
+    assert_eq!((&query["waitingFor"], &query["watermark"]), (&json!("new records"), &Value::Null));
+}
+
+#[tokio::test]
+async fn what_is_not_there_says_what_is() {
+    let asked = Asked::new();
+    for (path, hint) in [
+        ("/api/v1/queries/lak", "There are: lake, alerts/hot."),
+        ("/api/v1/pipelines/x", "This process runs `plant`."),
+        ("/api/v1/devices?source=x", "There are: iot."),
+        ("/api/v1/device?key=d9", "/schema"),
+        ("/api/v1/history?field=temprature", "temperature"),
+        ("/api/v1/devices?sort=-temprature", "temperature"),
+        ("/api/v1/live?fields=temprature", "temperature"),
+        ("/assets/x.js", "/api/v1"),
+        ("/assets/index.html", "/api/v1"),
+        ("/assets/%2e%2e%2fetc", "/api/v1"),
+        ("/nothing", "/api/v1"),
+    ] {
+        let got = asked.get(path).await;
+        assert_eq!(got.status, 404, "{path}: {}", got.text);
+        let problem = got.json();
+        assert_eq!(problem["code"], "FB-8002");
+        assert!(problem["hint"].as_str().unwrap().contains(hint), "{path}: {}", got.text);
+    }
+}
+
+#[tokio::test]
+async fn what_is_asked_wrongly_is_refused_and_nothing_is_ignored() {
+    let asked = Asked::new();
+    for path in [
+        "/api/v1/queries?x=1",
+        "/api/v1/devices?limit=0",
+        "/api/v1/devices?limit=1001",
+        "/api/v1/devices?state=sad",
+        "/api/v1/devices?cursor=x",
+        "/api/v1/history",
+        "/api/v1/history?field=device_id",
+        "/api/v1/history?field=temperature&range=1y",
+        "/api/v1/sql",
+        "/api/v1/sql?q=wrong",
+        "/api/v1/live?limit=9999",
+    ] {
+        let got = asked.get(path).await;
+        assert_eq!(got.status, 400, "{path}: {}", got.text);
+    }
+    for (path, body) in [
+        ("/api/v1/sql", "{"),
+        ("/api/v1/sql", "{\"sql\": 1}"),
+        ("/api/v1/sql", "{\"sql\": \"SELECT 1\", \"x\": 1}"),
+        ("/api/v1/sql", "{\"sql\": \"SELECT 1\", \"limit\": 10001}"),
+        ("/api/v1/quarantine/drop", "{}"),
+        ("/api/v1/quarantine/drop", "{\"records\": []}"),
+        ("/api/v1/quarantine/drop", "{\"records\": [\"nonsense\"]}"),
+        ("/api/v1/quarantine/drop", "{\"records\": [\"t/0/1\"], \"all\": true}"),
+    ] {
+        assert_eq!(asked.post(path, body).await.status, 400, "{path} {body}");
+    }
+    let headers = [("host", "localhost"), ("x-forebay", "1"), ("content-type", "text/plain")];
+    assert_eq!(asked.ask("POST", "/api/v1/sql", &headers, "{}").await.status, 415);
+    assert_eq!(asked.post("/api/v1/sql", &" ".repeat((1 << 20) + 1)).await.status, 413);
+    assert_eq!(asked.get(&format!("/api/v1?{}", "x".repeat(40_000))).await.status, 414);
+    assert_eq!(asked.ask("DELETE", "/api/v1/queries", &[("host", "localhost")], "").await.status, 405);
+}
+
+#[tokio::test]
+async fn devices_come_page_by_page_with_their_alerts() {
+    let asked = Asked::new();
+    asked.plant.opens("a1", "d2");
+    let first = asked.get("/api/v1/devices?limit=2&search=").await.json();
+    assert_eq!((keys(&first), &first["total"]), (vec!["d1", "d2"], &json!(3)));
+    assert_eq!(first["devices"][1]["severity"], "critical");
+    assert_eq!(first["devices"][1]["values"], json!({ "device_id": "d2", "temperature": 20.0, "on": true }));
+    let next = first["next"].as_str().unwrap();
+    let second = asked.get(&format!("/api/v1/devices?limit=2&cursor={next}")).await.json();
+    assert_eq!((keys(&second), &second["next"]), (vec![HOSTILE], &Value::Null));
+    let other = asked.get(&format!("/api/v1/devices?search=d&cursor={next}")).await;
+    assert_eq!(other.status, 400, "a cursor of another question");
+    asked.plant.says(1, 99.0);
+    let hottest = asked.get("/api/v1/devices?sort=-temperature&limit=1&fields=temperature").await.json();
+    assert_eq!(hottest["devices"][0]["values"], json!({ "temperature": 99.0 }));
+    assert_eq!(keys(&asked.get("/api/v1/devices?state=alerting").await.json()), ["d2"]);
+    let one = asked.get("/api/v1/device?source=IOT&key=d2").await.json();
+    assert_eq!((&one["alerts"], &one["spark"]["field"]), (&json!(1), &json!("temperature")));
+}
+
+#[tokio::test]
+async fn history_is_one_series_for_each_key_or_one_for_all() {
+    let asked = Asked::new();
+    let all = asked.get("/api/v1/history?field=temperature").await.json();
+    assert_eq!((&all["series"][0]["key"], &all["unit"]), (&Value::Null, &json!("°C")));
+    assert_eq!(all["series"][0]["max"], json!([null, null]), "what is no number is null");
+    let two = asked.get("/api/v1/history?field=TEMPERATURE&range=6h&key=d1&key=d,2").await.json();
+    assert_eq!((&two["field"], &two["series"][1]["key"]), (&json!("temperature"), &json!("d,2")));
+}
+
+#[tokio::test]
+async fn alerts_come_newest_first_and_page_by_page() {
+    let asked = Asked::new();
+    (0..3).for_each(|n| asked.plant.opens(&format!("a{n}"), "d1"));
+    let first = asked.get("/api/v1/alerts?limit=2&state=open").await.json();
+    assert_eq!((&first["open"], &first["alerts"][0]["id"]), (&json!(3), &json!("a2")));
+    asked.plant.opens("new", "d1");
+    let next = format!("/api/v1/alerts?limit=2&state=open&cursor={}", first["next"].as_str().unwrap());
+    let second = asked.get(&next).await.json();
+    assert_eq!((&second["alerts"][0]["id"], &second["next"]), (&json!("a0"), &Value::Null));
+}
+
+#[tokio::test]
+async fn the_quarantine_is_listed_replayed_and_dropped() {
+    let asked = Asked::new();
+    let first = asked.get("/api/v1/quarantine?limit=3").await.json();
+    assert_eq!((&first["open"], &first["records"][0]["id"]), (&json!(5), &json!("iot/a/0/4")));
+    assert_eq!(first["records"][0]["rawBase64"], "e/8=");
+    let next = format!("/api/v1/quarantine?limit=3&cursor={}", first["next"].as_str().unwrap());
+    assert_eq!(asked.get(&next).await.json()["records"][0]["offset"], 1);
+    let drop = "/api/v1/quarantine/drop";
+    assert_eq!(asked.post(drop, "{\"records\": [\"iot/a/0/4\"]}").await.json()["requested"], 1);
+    assert_eq!(asked.get("/api/v1/quarantine").await.json()["open"], 4);
+    let replay = asked.post("/api/v1/quarantine/replay", "{\"all\": true, \"code\": \"json.syntax\"}").await;
+    assert_eq!((replay.status.as_u16(), &replay.json()["requested"]), (202, &json!(4)));
+    let missing = asked.post(drop, "{\"records\": [\"iot/a/0/9\"]}").await;
+    assert_eq!((missing.status.as_u16(), &missing.json()["code"]), (404, &json!("FB-3003")));
+}
+
+#[tokio::test]
+async fn queries_are_stopped_and_started_by_name() {
+    let asked = Asked::new();
+    assert_eq!(asked.post("/api/v1/queries/lake/stop", "").await.json()["name"], "lake");
+    assert_eq!(asked.post("/api/v1/queries/lake/start", "").await.status, 409);
+    assert_eq!(asked.post("/api/v1/queries/nobody/stop", "").await.status, 404);
+    assert_eq!(*asked.plant.orders.lock(), ["stop lake", "start lake"]);
+}
+
+#[tokio::test]
+async fn a_statement_gives_rows_or_says_where_it_is_wrong() {
+    let asked = Asked::new();
+    for rows in [
+        asked.get("/api/v1/sql?q=SELECT+1&limit=2").await,
+        asked.post("/api/v1/sql", "{\"sql\":\"x\",\"limit\":2}").await,
+    ] {
+        let rows = rows.json();
+        assert_eq!((&rows["rows"], &rows["truncated"]), (&json!([[1], [null]]), &json!(true)));
+        assert_eq!(rows["columns"], json!([{ "name": "n <b>", "type": "INT" }]));
+    }
+    let wrong = asked.post("/api/v1/sql", "{\"sql\": \"wrong\"}").await.json();
+    assert_eq!((&wrong["place"], &wrong["code"]), (&json!({ "line": 1, "column": 7 }), &json!("FB-4001")));
+    let busy = asked.get("/api/v1/sql?q=busy").await;
+    assert_eq!((busy.status.as_u16(), busy.headers["retry-after"].to_str().unwrap()), (429, "1"));
+}
+
+#[tokio::test]
+async fn what_seldom_changes_is_not_sent_twice() {
+    let asked = Asked::new();
+    for path in ["/api/v1/schema", "/api/v1/openapi.json"] {
+        let first = asked.get(path).await;
+        assert_eq!(first.headers["cache-control"], "no-cache");
+        let tag = first.headers["etag"].to_str().unwrap();
+        let again = asked.ask("GET", path, &[("host", "localhost"), ("if-none-match", tag)], "").await;
+        assert_eq!(again.status, 304, "{path}");
+    }
+    assert_eq!(asked.get("/api/v1/queries").await.headers["cache-control"], "no-store");
+}
+
+#[tokio::test]
+async fn a_failing_query_makes_the_pipeline_fail_and_says_what_to_do() {
+    let asked = Asked::new();
+    let error = Error::new(&codes::SINK_SCHEMA, format!("no column {HOSTILE}"));
+    asked.plant.queries[0].send_modify(|status| status.state = State::Failed { error, since_ms: 5 });
+    let health = asked.get("/health").await;
+    assert_eq!((health.status.as_u16(), &health.json()["status"]), (503, &json!("failing")));
+    let pipeline = asked.get("/api/v1/pipelines").await.json();
+    assert_eq!(
+        (&pipeline[0]["status"], &pipeline[0]["problems"][0]["code"]),
+        (&json!("failing"), &json!("FB-5002"))
+    );
+    assert!(asked.get("/api/v1/queries").await.text.contains("FB-5002"));
+}
+
+#[tokio::test]
+async fn no_more_than_so_many_requests_are_served_at_once() {
+    let asked = Asked::new();
+    let turns = asked.state.turns.clone().acquire_many_owned(64).await.unwrap();
+    let busy = asked.get("/api/v1/queries").await;
+    assert_eq!((busy.status.as_u16(), &busy.json()["code"]), (503, &json!("FB-8004")));
+    drop(turns);
+    assert_eq!(asked.get("/api/v1/queries").await.status, 200);
+}

@@ -1,0 +1,263 @@
+//! The quarantine for the HTTP server: the files of all queries of a pipeline as one list.
+//!
+//! What is open is held in memory without its bytes ([`Index`]); the bytes of a page of records are read when it is
+//! asked for. A record that several queries could not decode is one record here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use forebay_core::Result;
+use forebay_core::checkpoint::{QuarantinedId, RecordId};
+use forebay_core::config::{Pipeline, QuarantineConfig};
+use forebay_core::error::codes;
+use forebay_core::{Error, error};
+use forebay_engine::quarantine::{self, Brief, Entry, Index, Resolved, decode};
+use forebay_server::shown::Quarantine;
+use forebay_server::shown::quarantine::{Change, Chosen, Filter, Place, Record};
+use forebay_storage::Door;
+use std::sync::Mutex;
+
+/// The quarantines of a pipeline's queries.
+pub struct Files {
+    folders: Vec<(String, PathBuf)>,
+    open: Mutex<BTreeMap<String, Index>>,
+}
+
+impl Files {
+    /// Those under this data folder. Nothing is read yet.
+    pub fn new(data: &Path, pipeline: &Pipeline) -> Self {
+        let names = pipeline.queries.iter().map(|query| query.name.clone());
+        let folders = names.map(|name| {
+            let folder = quarantine::folder(data, &pipeline.name, &name);
+            (name, folder)
+        });
+        Self { folders: folders.collect(), open: Mutex::default() }
+    }
+
+    /// Does `work` on what the files hold now, by query.
+    fn with<T>(&self, work: impl FnOnce(&BTreeMap<String, Index>) -> Result<T>) -> Result<T> {
+        let lost = |_| Error::new(&codes::INTERNAL, "an earlier look at the quarantine did not end");
+        let mut open = self.open.lock().map_err(lost)?;
+        for (name, folder) in &self.folders {
+            if !open.contains_key(name) && folder.is_dir() {
+                let quarantine =
+                    quarantine::Quarantine::open(folder.clone(), Door::new(), QuarantineConfig::default())?;
+                open.insert(name.clone(), Index::new(quarantine));
+            }
+        }
+        for index in open.values_mut() {
+            // A file may go between being seen and being read, as when its epoch begins anew.
+            index.refresh().or_else(|_| index.refresh())?;
+        }
+        work(&open)
+    }
+}
+
+/// One record as the indices know it.
+struct Known<'a> {
+    place: Place,
+    code: &'a str,
+    /// Each query that set it aside, with its entry.
+    entries: Vec<(&'a str, &'a QuarantinedId)>,
+}
+
+/// The open records that the filter lets through, newest first.
+fn merged<'a>(open: &'a BTreeMap<String, Index>, which: &Filter) -> Vec<Known<'a>> {
+    let lets = |filter: &Option<String>, name: &str| filter.as_deref().is_none_or(|filter| filter == name);
+    let mut records: BTreeMap<(&RecordId, u64), Known<'a>> = BTreeMap::new();
+    let of_query =
+        |(query, index): (&'a String, &'a Index)| index.open().map(move |brief| (query.as_str(), brief));
+    let chosen = open.iter().filter(|(query, _)| lets(&which.query, query)).flat_map(of_query);
+    for (query, brief) in chosen.filter(|(_, brief)| lets(&which.code, &brief.code)) {
+        let Brief { id, code, at, mark } = brief;
+        let known = records.entry((&id.record, *mark)).or_insert_with(|| Known {
+            place: Place { at: *at, id: id.record.clone(), mark: *mark },
+            code,
+            entries: Vec::new(),
+        });
+        known.place.at = known.place.at.max(*at);
+        known.entries.push((query, id));
+    }
+    let mut records: Vec<Known<'a>> = records.into_values().collect();
+    records.sort_by(|a, b| b.place.cmp(&a.place));
+    records
+}
+
+impl Quarantine for Files {
+    fn list(&self, which: &Filter, after: Option<&Place>, limit: usize) -> Result<Vec<Record>> {
+        self.with(|open| {
+            let records = merged(open, which);
+            let rest = records.into_iter().filter(|known| after.is_none_or(|after| known.place < *after));
+            let page: Vec<Known<'_>> = rest.take(limit).collect();
+            let mut whole: BTreeMap<QuarantinedId, Entry> = BTreeMap::new();
+            for (query, index) in open {
+                let firsts = page.iter().filter_map(|known| known.entries.first());
+                let firsts = firsts.filter(|(of, _)| of == query);
+                let ids: Vec<QuarantinedId> = firsts.map(|(_, id)| (*id).clone()).collect();
+                if !ids.is_empty() {
+                    let entries = index.quarantine().entries_of(&ids)?;
+                    whole.extend(entries.into_iter().map(|entry| (entry.quarantined_id(), entry)));
+                }
+            }
+            Ok(page.into_iter().filter_map(|known| record(known, &mut whole)).collect())
+        })
+    }
+
+    fn count(&self, which: &Filter) -> Result<u64> {
+        self.with(|open| {
+            let beyond: u64 = match which {
+                Filter { query: None, code: None } => open.values().map(Index::beyond).sum(),
+                _ => 0,
+            };
+            Ok(merged(open, which).len() as u64 + beyond)
+        })
+    }
+
+    fn bytes(&self) -> Result<u64> {
+        self.with(|open| Ok(open.values().map(Index::bytes).sum()))
+    }
+
+    fn change(&self, which: &Chosen, change: Change) -> Result<u64> {
+        self.with(|open| {
+            let chosen = match which {
+                Chosen::All(filter) => merged(open, filter),
+                Chosen::Named(names) => {
+                    let mut records = merged(open, &Filter::default());
+                    let names: BTreeSet<&RecordId> = names.iter().collect();
+                    records.retain(|known| names.contains(&known.place.id));
+                    let found: BTreeSet<&RecordId> = records.iter().map(|known| &known.place.id).collect();
+                    if let Some(missing) = names.difference(&found).next() {
+                        return Err(not_there(missing));
+                    }
+                    records
+                }
+            };
+            let mut by_query: BTreeMap<&str, Vec<QuarantinedId>> = BTreeMap::new();
+            for (query, id) in chosen.iter().flat_map(|known| &known.entries) {
+                by_query.entry(query).or_default().push((*id).clone());
+            }
+            for (query, ids) in by_query {
+                let Some(index) = open.get(query) else { continue };
+                match change {
+                    Change::Replay => index.quarantine().request(&ids)?,
+                    Change::Drop => index.quarantine().resolve(&ids, Resolved::Dropped)?,
+                }
+            }
+            Ok(chosen.len() as u64)
+        })
+    }
+}
+
+fn not_there(record: &RecordId) -> error::Error {
+    Error::new(&codes::QUARANTINE_NOT_FOUND, format!("`{record}` is not in the quarantine"))
+}
+
+/// A record with its bytes; `None` if they have gone meanwhile.
+fn record(known: Known<'_>, whole: &mut BTreeMap<QuarantinedId, Entry>) -> Option<Record> {
+    let (_, id) = known.entries.first()?;
+    let entry = whole.remove(id)?;
+    let queries: BTreeSet<&str> = known.entries.iter().map(|(query, _)| *query).collect();
+    Some(Record {
+        place: known.place,
+        queries: queries.into_iter().map(str::to_owned).collect(),
+        code: known.code.to_owned(),
+        key: entry.key.as_deref().and_then(decode),
+        raw: entry.raw_bytes(),
+        path: entry.path,
+        why: entry.why,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use forebay_core::Epoch;
+    use forebay_engine::quarantine::encode;
+
+    use super::*;
+    use crate::load;
+
+    const FILE: &str = "
+pipeline: p
+sources:
+  iot:
+    format: kafka
+    options: { kafka.bootstrap.servers: '127.0.0.1:1', subscribe: t }
+queries:
+  a: { sql: SELECT * FROM iot, format: console }
+  b: { sql: SELECT * FROM iot, format: console }
+";
+
+    fn put(data: &Path, query: &str, epoch: u64, at: i64, offsets: &[i64]) {
+        let folder = quarantine::folder(data, "p", query);
+        let table =
+            quarantine::Quarantine::open(folder, Door::new(), QuarantineConfig::default()).unwrap().of("id");
+        let mut lane = table.writer(Epoch(epoch), 0);
+        for offset in offsets {
+            let entry = Entry {
+                id: RecordId { topic: "t".into(), partition: 0, offset: *offset },
+                timestamp: 1,
+                timestamp_type: 0,
+                code: if *offset < 5 { "json.syntax".into() } else { "json.type".into() },
+                path: "$".into(),
+                why: "so".into(),
+                at,
+                epoch: Epoch(epoch),
+                query_id: String::new(),
+                key: Some(encode(b"k")),
+                headers: Vec::new(),
+                raw: Some(encode(format!("raw {offset}").as_bytes())),
+            };
+            lane.push(&entry).unwrap();
+        }
+        lane.finish().unwrap();
+    }
+
+    fn files(data: &Path) -> Files {
+        let loaded = load::load(FILE, "p.yaml", None).map_err(|_| "the file is good").unwrap();
+        Files::new(data, &loaded.pipeline)
+    }
+
+    fn offsets(records: &[Record]) -> Vec<i64> {
+        records.iter().map(|record| record.place.id.offset).collect()
+    }
+
+    #[test]
+    fn records_of_several_queries_are_one_list_newest_first_page_by_page() {
+        let data = tempfile::tempdir().unwrap();
+        let files = files(data.path());
+        let all = Filter::default();
+        assert_eq!(files.count(&all).unwrap(), 0);
+        put(data.path(), "a", 0, 100, &[1, 2]);
+        put(data.path(), "a", 1, 200, &[7]);
+        put(data.path(), "b", 0, 150, &[2, 8]);
+        let first = files.list(&all, None, 2).unwrap();
+        assert_eq!(offsets(&first), [7, 8]);
+        let second = files.list(&all, Some(&first[1].place), 2).unwrap();
+        assert_eq!(offsets(&second), [2, 1]);
+        assert_eq!(
+            (second[0].queries.clone(), second[0].raw.as_deref()),
+            (vec!["a".into(), "b".into()], Some(&b"raw 2"[..]))
+        );
+        assert_eq!(files.count(&all).unwrap(), 4);
+        let of_b = Filter { query: Some("b".into()), code: Some("json.type".into()) };
+        assert_eq!(offsets(&files.list(&of_b, None, 9).unwrap()), [8]);
+    }
+
+    #[test]
+    fn what_is_dropped_is_gone_and_what_is_not_there_changes_nothing() {
+        let data = tempfile::tempdir().unwrap();
+        let files = files(data.path());
+        put(data.path(), "a", 0, 100, &[1, 2, 7]);
+        let named = |offsets: &[i64]| {
+            let id = |offset: &i64| RecordId { topic: "t".into(), partition: 0, offset: *offset };
+            Chosen::Named(offsets.iter().map(id).collect())
+        };
+        let missing = files.change(&named(&[1, 9]), Change::Drop).unwrap_err();
+        assert_eq!(missing.code(), &codes::QUARANTINE_NOT_FOUND);
+        assert_eq!(files.change(&named(&[1]), Change::Drop).unwrap(), 1);
+        assert_eq!(files.count(&Filter::default()).unwrap(), 2);
+        let syntax = Filter { code: Some("json.syntax".into()), ..Filter::default() };
+        assert_eq!(files.change(&Chosen::All(syntax), Change::Replay).unwrap(), 1);
+        assert_eq!(files.count(&Filter::default()).unwrap(), 2, "a replay is asked for, not done");
+    }
+}

@@ -1,0 +1,255 @@
+//! SQL for the HTTP server: one SELECT over the names of the pipeline, within limits, away from the stream.
+//!
+//! Statements run on threads of their own, so that a heavy one takes turns with the stream at the operating system and
+//! not in its queue of tasks. What must stay true: whatever is asked, no more than [`AT_ONCE`] statements run, each
+//! within its time, memory and size; one that nobody waits for any more is ended; no text reaches a file, a topic or an
+//! address that the pipeline does not name.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use forebay_core::clock::Clock;
+use forebay_core::config::Pipeline;
+use forebay_core::error::codes;
+use forebay_core::{Error, Result};
+use forebay_engine::adhoc::rows::{self, Bounds, Rows};
+use forebay_engine::adhoc::{self, Limits, TableProvider, TableResolver};
+use forebay_server::shown::Sql;
+use forebay_server::shown::sql::Refused;
+use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+
+use crate::cli::Global;
+use crate::json::FromJson;
+use crate::tables::Tables;
+
+/// Statements that run at once.
+const AT_ONCE: usize = 2;
+/// Statements that run or wait.
+const MOST: usize = 8;
+/// How long a statement waits for its turn.
+const TURN: Duration = Duration::from_secs(5);
+/// How long it may run.
+const TIME: Duration = Duration::from_secs(10);
+/// What it may take beyond that: planning looks at the time only between its steps.
+const GRACE: Duration = Duration::from_secs(1);
+/// Bytes that its sorts, joins and aggregates may hold.
+const MEMORY: usize = 256 << 20;
+/// Bytes of its answer.
+const ANSWER: usize = 16 << 20;
+
+/// Answers statements over a pipeline's names.
+pub struct Statements {
+    tables: Arc<Registered>,
+    /// `None` only while it is dropped.
+    runtime: Option<Runtime>,
+    turns: Arc<Semaphore>,
+    places: Semaphore,
+    clock: Arc<dyn Clock>,
+    /// How long a statement may run.
+    time: Duration,
+}
+
+impl Statements {
+    /// Over the names of this pipeline.
+    pub fn new(global: &Global, pipeline: &Pipeline, clock: Arc<dyn Clock>) -> Result<Self> {
+        let tables = Tables {
+            data: global.data.clone(),
+            kafka: global.kafka().to_string(),
+            pipeline: Some(pipeline.clone()),
+            undecoded: Arc::new(AtomicU64::new(0)),
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(AT_ONCE)
+            .thread_name("forebay-ask")
+            .enable_all()
+            .build()
+            .map_err(|e| Error::new(&codes::INTERNAL, "no threads for SQL can be made").caused_by(e))?;
+        Ok(Self {
+            tables: Arc::new(Registered(tables)),
+            runtime: Some(runtime),
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            places: Semaphore::new(MOST),
+            clock,
+            time: TIME,
+        })
+    }
+
+    /// The names that can be read.
+    pub fn names(&self) -> Vec<String> {
+        self.tables.0.known()
+    }
+}
+
+#[async_trait]
+impl Sql for Statements {
+    async fn ask(&self, sql: &str, rows: usize) -> Result<Rows, Refused> {
+        let busy = || Error::new(&codes::BUSY, "too many statements are being answered");
+        let _place = self.places.try_acquire().map_err(|_| busy())?;
+        let turn = tokio::time::timeout(TURN, Arc::clone(&self.turns).acquire_owned()).await;
+        let turn = turn.ok().and_then(Result::ok).ok_or_else(busy)?;
+        let (tables, sql, now_ms) = (Arc::clone(&self.tables), sql.to_owned(), self.clock.now_ms());
+        let time = self.time;
+        let statement = async move {
+            // Held until the work has really ended.
+            let _turn = turn;
+            let limits = Limits { time: Some(time), memory: MEMORY, rows: None };
+            let answer = adhoc::select(&*tables, Some(&FromJson), &sql, limits, now_ms).await;
+            let answer = answer.map_err(|refused| Refused { error: refused.error, place: refused.place })?;
+            Ok(rows::collect(answer, Bounds { rows, bytes: ANSWER }).await?)
+        };
+        let Some(runtime) = &self.runtime else { return Err(busy().into()) };
+        let task = Abandoned(runtime.spawn(statement));
+        let too_long = |_| Error::new(&codes::QUERY_LIMIT, format!("the query took longer than {time:?}"));
+        tokio::time::timeout(time + GRACE, task.ended()).await.map_err(too_long)?
+    }
+}
+
+impl Drop for Statements {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// A statement that ends when nobody waits for it any more.
+struct Abandoned(JoinHandle<Result<Rows, Refused>>);
+
+impl Abandoned {
+    async fn ended(mut self) -> Result<Rows, Refused> {
+        let lost = |e| Error::new(&codes::INTERNAL, "the query ended unexpectedly").caused_by(e);
+        (&mut self.0).await.map_err(lost)?
+    }
+}
+
+impl Drop for Abandoned {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The tables of the pipeline, by its names and in no other way.
+struct Registered(Tables);
+
+#[async_trait]
+impl TableResolver for Registered {
+    async fn resolve(&self, kind: Option<&str>, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        if let Some(kind) = kind {
+            let error = Error::new(&codes::SQL_PLAN, format!("{kind}.`…` is not possible here"));
+            return Err(error.with_hint(format!(
+                "Only the pipeline's own names are: {}. `forebay query` on this machine reads paths and topics.",
+                self.0.known().join(", ")
+            )));
+        }
+        self.0.resolve(None, name).await
+    }
+
+    async fn names(&self) -> Result<Vec<String>> {
+        Ok(self.0.known())
+    }
+
+    fn views(&self) -> Vec<(String, String)> {
+        self.0.views()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use forebay_core::clock::SystemClock;
+
+    use super::*;
+    use crate::load;
+
+    const FILE: &str = "
+pipeline: p
+sources:
+  iot:
+    format: kafka
+    options: { kafka.bootstrap.servers: '127.0.0.1:1', subscribe: t }
+    value: json
+    schema: n INT
+views:
+  numbers: SELECT n FROM iot
+queries:
+  lake: { sql: SELECT * FROM iot, format: delta, options: { path: tables/lake } }
+";
+
+    fn statements(data: &Path) -> Statements {
+        let loaded = load::load(FILE, "p.yaml", None).map_err(|_| "the file is good").unwrap();
+        let global = Global {
+            data: data.to_owned(),
+            http: "127.0.0.1:0".parse().unwrap(),
+            kafka: None,
+            log_level: "off".into(),
+            log_format: crate::cli::LogFormat::Text,
+        };
+        Statements::new(&global, &loaded.pipeline, Arc::new(SystemClock)).unwrap()
+    }
+
+    async fn refusal(statements: &Statements, sql: &str) -> Error {
+        statements.ask(sql, 10).await.map(|rows| rows.json).unwrap_err().error
+    }
+
+    #[tokio::test]
+    async fn nothing_but_the_names_of_the_pipeline_can_be_read() {
+        let data = tempfile::tempdir().unwrap();
+        let statements = statements(data.path());
+        assert_eq!(statements.names(), ["iot", "lake", "numbers"]);
+        for sql in [
+            "SELECT * FROM delta.`/etc`",
+            "SELECT * FROM parquet./etc/passwd",
+            "SELECT * FROM kafka.`t`",
+            "SELECT * FROM `/etc/passwd`",
+            "SELECT * FROM 's3://bucket/file.csv'",
+            "SELECT * FROM range(10)",
+            "SELECT * FROM read_files('/etc/passwd')",
+            "SELECT * FROM information_schema.tables",
+            "CREATE TABLE t (a INT)",
+            "SET x = 1",
+            "COPY lake TO 'x'",
+            "SELECT 1; SELECT 2",
+            "EXPLAIN SELECT 1",
+        ] {
+            let error = refusal(&statements, sql).await;
+            let refused = [&codes::SQL_PLAN, &codes::SQL_SYNTAX, &codes::NOT_YET];
+            assert!(refused.contains(&error.code()), "{sql}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_statement_that_would_take_everything_ends_within_its_limits() {
+        let data = tempfile::tempdir().unwrap();
+        let mut statements = statements(data.path());
+        statements.time = Duration::from_secs(1);
+        let deep = format!("SELECT {}1{}", "(".repeat(5_000), ")".repeat(5_000));
+        let list = format!("SELECT 1 WHERE 1 IN ({})", vec!["2"; 40_000].join(","));
+        for sql in [&deep, &list] {
+            let error = refusal(&statements, sql).await;
+            assert_eq!(error.code(), &codes::SQL_SYNTAX, "{error}");
+        }
+        let rows = statements.ask("SELECT 'a' RLIKE '(a+)+$' AS r", 10).await.map(|rows| rows.json);
+        assert_eq!(rows.unwrap(), "[[true]]");
+        let numbers = (0..2_000).map(|n| format!("({n})")).collect::<Vec<_>>().join(",");
+        let tables = ["a", "b", "c"].map(|name| format!("(VALUES {numbers}) AS {name}(n)"));
+        let crossed =
+            format!("SELECT count(*) FROM {} WHERE a.n * b.n + c.n < 0", tables.join(" CROSS JOIN "));
+        let started = std::time::Instant::now();
+        let error = refusal(&statements, &crossed).await;
+        assert_eq!(error.code(), &codes::QUERY_LIMIT, "{error}");
+        assert!(started.elapsed() < TIME, "not long after its second");
+    }
+
+    #[tokio::test]
+    async fn one_too_many_is_told_to_come_back() {
+        let data = tempfile::tempdir().unwrap();
+        let statements = statements(data.path());
+        let _all = statements.places.try_acquire_many(MOST as u32).unwrap();
+        assert_eq!(refusal(&statements, "SELECT 1").await.code(), &codes::BUSY);
+    }
+}

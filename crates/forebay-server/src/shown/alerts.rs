@@ -1,9 +1,11 @@
 //! Alerts: durable objects that open and clear, one for each rule and key.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use tokio::sync::broadcast;
 
 /// The alerts of a pipeline.
 pub trait Alerts: Send + Sync {
@@ -16,11 +18,8 @@ pub trait Alerts: Send + Sync {
     /// Open alerts of a source by the key they are about.
     fn by_key(&self, source: &str) -> HashMap<String, OfKey>;
 
-    /// How many transitions (opened, cleared) there were since the start.
-    fn transitions(&self) -> u64;
-
-    /// The transitions after the first `seen`, oldest first, as far as they are still known.
-    fn since(&self, seen: u64) -> Vec<Alert>;
+    /// Each transition (opened, cleared) from now on. A listener that lags behind misses the oldest.
+    fn changes(&self) -> broadcast::Receiver<Arc<Alert>>;
 }
 
 /// How bad an alert is.
@@ -100,8 +99,10 @@ pub struct Alert {
     pub seen_at: i64,
     /// For people.
     pub message: String,
-    /// The columns that its condition names, at its newest transition.
+    /// The columns that its condition names, as it opened.
     pub value: Map<String, Value>,
+    /// The same, as it cleared.
+    pub cleared_value: Option<Map<String, Value>>,
 }
 
 /// A pipeline without alerts.
@@ -121,11 +122,7 @@ impl Alerts for NoAlerts {
         HashMap::new()
     }
 
-    fn transitions(&self) -> u64 {
-        0
-    }
-
-    fn since(&self, _: u64) -> Vec<Alert> {
-        Vec::new()
+    fn changes(&self) -> broadcast::Receiver<Arc<Alert>> {
+        broadcast::channel(1).1
     }
 }

@@ -29,15 +29,19 @@ pub fn shown(global: &Global, loaded: &Loaded, fleet: &Fleet) -> forebay_core::R
         trigger: words(query.trigger),
     });
     let about = About { queries: queries.collect(), tables: statements.names(), ..About::default() };
+    // Those of the file, and those that run beside them.
+    let statuses: Arc<[_]> = fleet.statuses().into();
+    let running = statuses.iter().map(|status| status.borrow().name.to_string());
+    let names = pipeline.queries.iter().map(|query| query.name.clone()).chain(running).collect();
     Ok(Shown {
         pipeline: pipeline.name.as_str().into(),
         version: env!("CARGO_PKG_VERSION"),
         started_ms: clock.now_ms(),
         about: Arc::new(about),
-        queries: fleet.statuses().into(),
+        queries: statuses,
         devices: Arc::new(NoDevices),
         alerts: Arc::new(NoAlerts),
-        quarantine: Arc::new(Files::new(&global.data, pipeline)),
+        quarantine: Arc::new(Files::new(&global.data, &pipeline.name, names)),
         sql: Arc::new(statements),
         control: fleet.control(),
         clock,

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use forebay_core::clock::{Clock, SystemClock};
+use forebay_core::config::QueryConfig;
 use forebay_core::trigger::Trigger;
+use forebay_engine::quarantine;
 use forebay_server::Shown;
 use forebay_server::shown::{About, AboutQuery, NoAlerts, NoDevices};
 
@@ -11,10 +13,10 @@ use crate::cli::Global;
 use crate::fleet::Fleet;
 use crate::load::Loaded;
 
-mod quarantine;
+mod records;
 mod sql;
 
-use quarantine::Files;
+use records::Files;
 use sql::Statements;
 
 /// What is shown of a pipeline that has just been started.
@@ -29,19 +31,18 @@ pub fn shown(global: &Global, loaded: &Loaded, fleet: &Fleet) -> forebay_core::R
         trigger: words(query.trigger),
     });
     let about = About { queries: queries.collect(), tables: statements.names(), ..About::default() };
-    // Those of the file, and those that run beside them.
-    let statuses: Arc<[_]> = fleet.statuses().into();
-    let running = statuses.iter().map(|status| status.borrow().name.to_string());
-    let names = pipeline.queries.iter().map(|query| query.name.clone()).chain(running).collect();
+    let folder = |query: &QueryConfig| {
+        (query.name.clone(), quarantine::folder(&global.data, &pipeline.name, &query.name))
+    };
     Ok(Shown {
         pipeline: pipeline.name.as_str().into(),
         version: env!("CARGO_PKG_VERSION"),
         started_ms: clock.now_ms(),
         about: Arc::new(about),
-        queries: statuses,
+        queries: fleet.statuses().into(),
         devices: Arc::new(NoDevices),
         alerts: Arc::new(NoAlerts),
-        quarantine: Arc::new(Files::new(&global.data, &pipeline.name, names)),
+        quarantine: Arc::new(Files::new(pipeline.queries.iter().map(folder).collect())),
         sql: Arc::new(statements),
         control: fleet.control(),
         clock,

@@ -4,7 +4,7 @@
 //! asked for. A record that several queries could not decode is one record here.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 
 use forebay_core::checkpoint::{QuarantinedId, RecordId};
@@ -23,13 +23,9 @@ pub struct Files {
 }
 
 impl Files {
-    /// Those of these queries under this data folder. Nothing is read yet.
-    pub fn new(data: &Path, pipeline: &str, queries: BTreeSet<String>) -> Self {
-        let folders = queries.into_iter().map(|name| {
-            let folder = quarantine::folder(data, pipeline, &name);
-            (name, folder)
-        });
-        Self { folders: folders.collect(), open: Mutex::default() }
+    /// Those of these queries, each with its folder. Nothing is read yet.
+    pub fn new(folders: Vec<(String, PathBuf)>) -> Self {
+        Self { folders, open: Mutex::default() }
     }
 
     /// Does `work` on what the files hold now, by query.
@@ -168,6 +164,8 @@ fn record(known: Known<'_>, whole: &mut BTreeMap<QuarantinedId, Entry>) -> Optio
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use forebay_core::Epoch;
     use forebay_engine::quarantine::encode;
 
@@ -199,7 +197,8 @@ mod tests {
     }
 
     fn files(data: &Path) -> Files {
-        Files::new(data, "p", ["a", "b", "c"].map(str::to_owned).into())
+        let folder = |query: &str| (query.to_owned(), quarantine::folder(data, "p", query));
+        Files::new(["a", "b", "never ran"].map(folder).into())
     }
 
     fn offsets(records: &[Record]) -> Vec<i64> {

@@ -1,6 +1,6 @@
 //! The open alerts of a pipeline and the newest cleared ones, for whoever shows them.
 //!
-//! Every alert's sink writes into one shared [`AlertBook`]; the server reads it and asks for what changed since. Nothing
+//! Every alert's sink writes into one shared [`AlertBook`]; the server reads it and listens to its changes. Nothing
 //! here is durable: each sink fills in what its journal says when it opens. What must stay true: a reader never waits
 //! for a sink's disk, a sink never waits for a reader, and a transition is told only when it is durable.
 
@@ -10,18 +10,25 @@ use std::sync::Arc;
 
 use forebay_core::config::Severity;
 use parking_lot::RwLock;
+use tokio::sync::broadcast;
 
 use crate::alert::{Alert, AlertState};
 
 /// Cleared alerts that are kept of all rules together; the oldest go.
 const CLEARED: usize = 10_000;
 
-/// Transitions that are kept for who asks what changed; one that is further behind reads the lists anew.
-const TOLD: usize = 1_024;
+/// Transitions that wait for a slow listener; one that is further behind is told how many it missed and reads anew.
+const WAITING: usize = 1_024;
 
 /// A shared handle; clones are the same book.
-#[derive(Clone, Debug, Default)]
-pub struct AlertBook(Arc<RwLock<Pages>>);
+#[derive(Clone, Debug)]
+pub struct AlertBook(Arc<Book>);
+
+#[derive(Debug)]
+struct Book {
+    pages: RwLock<Pages>,
+    changes: broadcast::Sender<Arc<Alert>>,
+}
 
 #[derive(Debug, Default)]
 struct Pages {
@@ -29,9 +36,6 @@ struct Pages {
     open: HashMap<String, HashMap<String, Vec<Arc<Alert>>>>,
     /// Oldest first, by the time they cleared.
     cleared: VecDeque<Arc<Alert>>,
-    /// The newest transitions since the start, oldest first, and how many there were in all.
-    told: VecDeque<Arc<Alert>>,
-    transitions: u64,
 }
 
 /// How many alerts are open.
@@ -43,23 +47,30 @@ pub struct Counts {
     pub by_severity: BTreeMap<Severity, u64>,
 }
 
+impl Default for AlertBook {
+    fn default() -> Self {
+        let (changes, _) = broadcast::channel(WAITING);
+        Self(Arc::new(Book { pages: RwLock::default(), changes }))
+    }
+}
+
 impl AlertBook {
     /// The open alerts, newest first.
     pub fn open(&self) -> Vec<Arc<Alert>> {
-        let mut open: Vec<_> = self.0.read().all_open().cloned().collect();
+        let mut open: Vec<_> = self.0.pages.read().all_open().cloned().collect();
         open.sort_by(|a, b| (b.opened_at, &b.id).cmp(&(a.opened_at, &a.id)));
         open
     }
 
     /// The newest cleared alerts, newest first.
     pub fn cleared(&self) -> Vec<Arc<Alert>> {
-        self.0.read().cleared.iter().rev().cloned().collect()
+        self.0.pages.read().cleared.iter().rev().cloned().collect()
     }
 
     /// How many are open.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
-        for alert in self.0.read().all_open() {
+        for alert in self.0.pages.read().all_open() {
             counts.open += 1;
             *counts.by_severity.entry(alert.severity).or_default() += 1;
         }
@@ -68,7 +79,7 @@ impl AlertBook {
 
     /// The keys of a source that have open alerts: how many, and how bad the worst of them is.
     pub fn keys(&self, source: &str) -> Vec<(String, u64, Severity)> {
-        let pages = self.0.read();
+        let pages = self.0.pages.read();
         let keys = pages.open.get(source).into_iter().flatten();
         keys.filter_map(|(key, alerts)| {
             let worst = alerts.iter().map(|alert| alert.severity).max()?;
@@ -77,16 +88,9 @@ impl AlertBook {
         .collect()
     }
 
-    /// How many transitions there were since the start.
-    pub fn transitions(&self) -> u64 {
-        self.0.read().transitions
-    }
-
-    /// The transitions after the first `seen`, oldest first; of those that are no longer kept, none.
-    pub fn since(&self, seen: u64) -> Vec<Arc<Alert>> {
-        let pages = self.0.read();
-        let missing = usize::try_from(pages.transitions.saturating_sub(seen)).unwrap_or(usize::MAX);
-        pages.told.iter().skip(pages.told.len().saturating_sub(missing)).cloned().collect()
+    /// Each transition from now on, as soon as it is durable. A listener that lags behind misses the oldest.
+    pub fn changes(&self) -> broadcast::Receiver<Arc<Alert>> {
+        self.0.changes.subscribe()
     }
 
     /// What a rule's journal says when it opens, in place of whatever is there of that rule. Tells nobody.
@@ -96,7 +100,7 @@ impl AlertBook {
         open: impl Iterator<Item = &'a Arc<Alert>>,
         cleared: impl Iterator<Item = &'a Arc<Alert>>,
     ) {
-        let mut pages = self.0.write();
+        let mut pages = self.0.pages.write();
         pages.forget(rule);
         open.for_each(|alert| pages.put(alert));
         let mut all: Vec<_> = pages.cleared.drain(..).chain(cleared.cloned()).collect();
@@ -110,14 +114,15 @@ impl AlertBook {
         if transitions.is_empty() {
             return;
         }
-        let mut pages = self.0.write();
+        let mut pages = self.0.pages.write();
         transitions.iter().for_each(|alert| pages.put(alert));
         let surplus = pages.cleared.len().saturating_sub(CLEARED);
         pages.cleared.drain(..surplus);
-        pages.transitions += transitions.len() as u64;
-        pages.told.extend(transitions);
-        let surplus = pages.told.len().saturating_sub(TOLD);
-        pages.told.drain(..surplus);
+        drop(pages);
+        for alert in transitions {
+            // Nobody may be listening.
+            let _ = self.0.changes.send(alert);
+        }
     }
 }
 
@@ -194,15 +199,15 @@ mod tests {
     #[test]
     fn each_transition_is_told_and_what_was_there_before_is_not() {
         let book = AlertBook::default();
+        let mut changes = book.changes();
         let old = alert("hot", "d1", 5, Severity::Critical);
         book.load("hot", [old.clone()].iter(), [cleared(&old, 6)].iter());
-        assert_eq!((book.transitions(), book.since(0).len()), (0, 0));
+        assert!(changes.try_recv().is_err());
         let new = alert("hot", "d2", 7, Severity::Critical);
         book.publish(vec![new.clone(), cleared(&new, 8)]);
-        assert_eq!(book.transitions(), 2);
-        assert_eq!(book.since(0), [new.clone(), cleared(&new, 8)]);
-        assert_eq!(book.since(1), [cleared(&new, 8)]);
-        assert!(book.since(2).is_empty());
+        assert_eq!(changes.try_recv().unwrap(), new);
+        assert_eq!(changes.try_recv().unwrap().cleared_at, Some(8));
+        assert!(changes.try_recv().is_err());
     }
 
     #[test]
@@ -227,6 +232,5 @@ mod tests {
         }
         assert_eq!((book.cleared().len(), book.counts().open), (CLEARED, 0));
         assert_eq!(book.cleared()[CLEARED - 1].cleared_at, Some(5));
-        assert_eq!(book.since(0).len(), TOLD);
     }
 }

@@ -38,7 +38,7 @@ pub(crate) const fn text(name: &'static str, doc: &'static str) -> Parameter {
 
 /// A text that may come several times.
 pub(crate) const fn texts(name: &'static str, doc: &'static str) -> Parameter {
-    Parameter { name, doc, kind: Kind::Text(4_000), required: false, many: true }
+    Parameter { name, doc, kind: Kind::Text(16_000), required: false, many: true }
 }
 
 /// A text that must be there.

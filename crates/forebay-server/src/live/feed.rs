@@ -2,8 +2,11 @@
 //!
 //! The feed remembers the rows as they were shown, so that whoever joins later gets the same rows from which all go on.
 
+use std::sync::Arc;
+
 use axum::body::Bytes;
 use serde_json::{Map, Value, json};
+use tokio::sync::broadcast::{self, error::TryRecvError};
 use tokio::sync::watch;
 
 use super::Looked;
@@ -11,6 +14,7 @@ use crate::api;
 use crate::api::devices::{MANY, Showing, look, question};
 use crate::problem::Problem;
 use crate::shown::Shown;
+use crate::shown::alerts::Alert;
 use crate::shown::devices::{Kind, Slice, View};
 
 /// One event as it goes over the wire.
@@ -24,7 +28,7 @@ pub(super) struct Feed {
     shown: Shown,
     looked: Looked,
     following: Option<Following>,
-    transitions: u64,
+    alerts: broadcast::Receiver<Arc<Alert>>,
 }
 
 /// The devices of a view.
@@ -41,7 +45,7 @@ struct Following {
 impl Feed {
     /// The feed of a view; fails if it names what is not there.
     pub async fn open(shown: &Shown, looked: &Looked) -> Result<Self, Problem> {
-        let transitions = shown.alerts.transitions();
+        let alerts = shown.alerts.changes();
         let following = match api::source(shown, &looked.source)? {
             None => None,
             Some(source) => {
@@ -55,7 +59,7 @@ impl Feed {
                 Some(Following { showing, view: Some(view), changed, rows, charts })
             }
         };
-        Ok(Self { shown: shown.clone(), looked: looked.clone(), following, transitions })
+        Ok(Self { shown: shown.clone(), looked: looked.clone(), following, alerts })
     }
 
     /// All rows as they are shown.
@@ -139,12 +143,15 @@ impl Feed {
 
     /// The alerts that opened or cleared since the last call.
     pub fn alerts(&mut self) -> Vec<Bytes> {
-        let now = self.shown.alerts.transitions();
-        let seen = std::mem::replace(&mut self.transitions, now);
-        if now == seen {
-            return Vec::new();
+        let mut told = Vec::new();
+        loop {
+            match self.alerts.try_recv() {
+                Ok(alert) => told.push(event("alert", &json!(*alert))),
+                // The page asks for the list when it connects; the tick has the counts in any case.
+                Err(TryRecvError::Lagged(_)) => {}
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return told,
+            }
         }
-        self.shown.alerts.since(seen).iter().map(|alert| event("alert", &json!(alert))).collect()
     }
 }
 

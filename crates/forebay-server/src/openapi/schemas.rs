@@ -292,6 +292,7 @@ fn alert() -> Value {
         ("seenAt", time()),
         ("message", text()),
         ("value", json!({ "type": "object" })),
+        ("clearedValue", or_null(json!({ "type": "object" }))),
     ])
 }
 

@@ -7,6 +7,7 @@ pub use forebay_core::config::Severity;
 use forebay_rules::AlertBook;
 pub use forebay_rules::{Alert, AlertState};
 use serde::Serialize;
+use tokio::sync::broadcast;
 
 /// The alerts of a pipeline.
 pub trait Alerts: Send + Sync {
@@ -19,11 +20,8 @@ pub trait Alerts: Send + Sync {
     /// Open alerts of a source by the key they are about.
     fn by_key(&self, source: &str) -> HashMap<String, OfKey>;
 
-    /// How many transitions (opened, cleared) there were since the start.
-    fn transitions(&self) -> u64;
-
-    /// The transitions after the first `seen`, oldest first, as far as they are still known.
-    fn since(&self, seen: u64) -> Vec<Arc<Alert>>;
+    /// Each transition (opened, cleared) from now on. A listener that lags behind misses the oldest.
+    fn changes(&self) -> broadcast::Receiver<Arc<Alert>>;
 }
 
 /// Which alerts are asked for.
@@ -84,11 +82,7 @@ impl Alerts for AlertBook {
         keys.map(|(key, count, severity)| (key, OfKey { count, severity })).collect()
     }
 
-    fn transitions(&self) -> u64 {
-        self.transitions()
-    }
-
-    fn since(&self, seen: u64) -> Vec<Arc<Alert>> {
-        self.since(seen)
+    fn changes(&self) -> broadcast::Receiver<Arc<Alert>> {
+        self.changes()
     }
 }

@@ -13,7 +13,7 @@ use forebay_core::{Error, Result};
 use forebay_engine::status::{QueryStatus, State};
 use parking_lot::Mutex;
 use serde_json::json;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 use crate::shown::alerts::{Alert, AlertState, OfKey, Open, Severity, Which};
 use crate::shown::devices::*;
@@ -29,6 +29,7 @@ pub(crate) struct Plant {
     pub version: watch::Sender<u64>,
     pub queries: Vec<watch::Sender<QueryStatus>>,
     pub alerts: Mutex<Vec<Alert>>,
+    pub told: broadcast::Sender<Arc<Alert>>,
     pub dropped: Mutex<Vec<i64>>,
     pub orders: Mutex<Vec<String>>,
     /// Frames that were rendered: one call of `changes` each.
@@ -47,6 +48,7 @@ impl Plant {
             version: watch::Sender::new(1),
             queries: vec![watch::Sender::new(lake), watch::Sender::new(QueryStatus::new("alerts/hot"))],
             alerts: Mutex::default(),
+            told: broadcast::Sender::new(64),
             dropped: Mutex::default(),
             orders: Mutex::default(),
             rendered: AtomicU64::new(0),
@@ -98,7 +100,7 @@ impl Plant {
     }
 
     pub fn opens(&self, id: &str, key: &str) {
-        self.alerts.lock().push(Alert {
+        let alert = Alert {
             id: id.into(),
             rule: "hot".into(),
             source: "iot".into(),
@@ -111,7 +113,9 @@ impl Plant {
             message: format!("{key} is hot"),
             value: serde_json::Map::from_iter([("temperature".to_owned(), json!(71.5))]),
             cleared_value: None,
-        });
+        };
+        self.alerts.lock().push(alert.clone());
+        let _ = self.told.send(Arc::new(alert));
     }
 }
 
@@ -276,12 +280,8 @@ impl Alerts for Iot {
         all.iter().map(|alert| (alert.key.clone(), OfKey { count: 1, severity: alert.severity })).collect()
     }
 
-    fn transitions(&self) -> u64 {
-        self.0.alerts.lock().len() as u64
-    }
-
-    fn since(&self, seen: u64) -> Vec<Arc<Alert>> {
-        self.0.alerts.lock().iter().skip(seen as usize).cloned().map(Arc::new).collect()
+    fn changes(&self) -> broadcast::Receiver<Arc<Alert>> {
+        self.0.told.subscribe()
     }
 }
 

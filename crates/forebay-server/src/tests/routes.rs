@@ -226,3 +226,50 @@ async fn no_more_than_so_many_requests_are_served_at_once() {
     drop(turns);
     assert_eq!(asked.get("/api/v1/queries").await.status, 200);
 }
+
+#[tokio::test]
+async fn no_value_however_odd_makes_the_server_fail() {
+    let asked = Asked::new();
+    let odd = [
+        "",
+        "%00",
+        "%FF",
+        "%0A%0Aevent:%20x",
+        "-1",
+        "1e9",
+        "99999999999999999999",
+        "..%2F..%2Fetc",
+        "%3Cscript%3E",
+        "%F0%9F%98%80",
+        "'%3B%20DROP",
+        "%7B%7D",
+        "null",
+        "Lg",
+        ".",
+        "..",
+        "Lg.Lg.Lg",
+        "%25",
+        "+",
+    ];
+    for route in crate::routes::ROUTES.iter().filter(|route| route.path != "/api/v1/live") {
+        for value in odd {
+            let path = route.path.replace("{name}", value);
+            let needed: Vec<String> = route
+                .parameters
+                .iter()
+                .filter(|it| it.required)
+                .map(|it| format!("{}=temperature", it.name))
+                .collect();
+            let mut queries = vec![format!("{value}={value}"), value.to_owned()];
+            queries.extend(route.parameters.iter().map(|it| format!("{}={value}", it.name)));
+            for query in queries {
+                let path = format!("{path}?{query}&{}", needed.join("&"));
+                let got = match route.verb {
+                    crate::routes::Verb::Get => asked.get(&path).await,
+                    crate::routes::Verb::Post => asked.post(&path, value).await,
+                };
+                assert!(got.status.as_u16() < 500, "{path}: {}", got.text);
+            }
+        }
+    }
+}

@@ -5,20 +5,22 @@ use std::sync::Arc;
 use forebay_core::clock::{Clock, SystemClock};
 use forebay_core::config::AlertConfig;
 use forebay_core::trigger::Trigger;
+use forebay_engine::quarantine;
 use forebay_live::{Live, panels};
 use forebay_rules::AlertBook;
 use forebay_server::Shown;
 use forebay_server::shown::{About, AboutAlert, AboutQuery};
+use serde_json::json;
 
 use crate::cli::Global;
 use crate::fleet::Fleet;
 use crate::load::Loaded;
-use serde_json::json;
+use crate::work::Work;
 
-mod quarantine;
+mod records;
 mod sql;
 
-use quarantine::Files;
+use records::Files;
 use sql::Statements;
 
 /// What is shown of a pipeline that has just been started.
@@ -46,6 +48,10 @@ pub fn shown(
         panels: panels(&pipeline.dashboard, &live).iter().map(|panel| json!(panel)).collect(),
         alerts: rules.collect(),
     };
+    let queries = pipeline.queries.iter().map(Work::Query);
+    let all = queries.chain(loaded.alerts.iter().map(Work::Alert));
+    let folders =
+        all.map(|work| (work.name(), quarantine::folder(&global.data, &pipeline.name, &work.folder_name())));
     Ok(Shown {
         pipeline: pipeline.name.as_str().into(),
         version: env!("CARGO_PKG_VERSION"),
@@ -54,7 +60,7 @@ pub fn shown(
         queries: fleet.statuses().into(),
         devices: Arc::new(live),
         alerts: Arc::new(alerts.clone()),
-        quarantine: Arc::new(Files::new(&global.data, pipeline)),
+        quarantine: Arc::new(Files::new(folders.collect())),
         sql: Arc::new(statements),
         control: fleet.control(),
         clock,

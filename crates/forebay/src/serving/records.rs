@@ -4,18 +4,17 @@
 //! asked for. A record that several queries could not decode is one record here.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Mutex;
 
-use forebay_core::Result;
 use forebay_core::checkpoint::{QuarantinedId, RecordId};
-use forebay_core::config::{Pipeline, QuarantineConfig};
+use forebay_core::config::QuarantineConfig;
 use forebay_core::error::codes;
-use forebay_core::{Error, error};
+use forebay_core::{Error, Result};
 use forebay_engine::quarantine::{self, Brief, Entry, Index, Resolved, decode};
 use forebay_server::shown::Quarantine;
 use forebay_server::shown::quarantine::{Change, Chosen, Filter, Place, Record};
 use forebay_storage::Door;
-use std::sync::Mutex;
 
 /// The quarantines of a pipeline's queries.
 pub struct Files {
@@ -24,14 +23,9 @@ pub struct Files {
 }
 
 impl Files {
-    /// Those under this data folder. Nothing is read yet.
-    pub fn new(data: &Path, pipeline: &Pipeline) -> Self {
-        let names = pipeline.queries.iter().map(|query| query.name.clone());
-        let folders = names.map(|name| {
-            let folder = quarantine::folder(data, &pipeline.name, &name);
-            (name, folder)
-        });
-        Self { folders: folders.collect(), open: Mutex::default() }
+    /// Those of these queries, each with its folder. Nothing is read yet.
+    pub fn new(folders: Vec<(String, PathBuf)>) -> Self {
+        Self { folders, open: Mutex::default() }
     }
 
     /// Does `work` on what the files hold now, by query.
@@ -148,7 +142,7 @@ impl Quarantine for Files {
     }
 }
 
-fn not_there(record: &RecordId) -> error::Error {
+fn not_there(record: &RecordId) -> Error {
     Error::new(&codes::QUARANTINE_NOT_FOUND, format!("`{record}` is not in the quarantine"))
 }
 
@@ -170,22 +164,12 @@ fn record(known: Known<'_>, whole: &mut BTreeMap<QuarantinedId, Entry>) -> Optio
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use forebay_core::Epoch;
     use forebay_engine::quarantine::encode;
 
     use super::*;
-    use crate::load;
-
-    const FILE: &str = "
-pipeline: p
-sources:
-  iot:
-    format: kafka
-    options: { kafka.bootstrap.servers: '127.0.0.1:1', subscribe: t }
-queries:
-  a: { sql: SELECT * FROM iot, format: console }
-  b: { sql: SELECT * FROM iot, format: console }
-";
 
     fn put(data: &Path, query: &str, epoch: u64, at: i64, offsets: &[i64]) {
         let folder = quarantine::folder(data, "p", query);
@@ -213,8 +197,8 @@ queries:
     }
 
     fn files(data: &Path) -> Files {
-        let loaded = load::load(FILE, "p.yaml", None).map_err(|_| "the file is good").unwrap();
-        Files::new(data, &loaded.pipeline)
+        let folder = |query: &str| (query.to_owned(), quarantine::folder(data, "p", query));
+        Files::new(["a", "b", "never ran"].map(folder).into())
     }
 
     fn offsets(records: &[Record]) -> Vec<i64> {

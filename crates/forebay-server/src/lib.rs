@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make and damage files by hand"))]
 
 mod api;
+pub mod grafana;
 mod health;
 mod metrics;
 

@@ -22,6 +22,7 @@
 //! modes it goes first, and what it refuses is given to [`spark`], which answers as Spark does. Where to read next:
 //! [`decoder`] for the loop over records, [`column`] for the rollback, [`glue`] for the speed, [`sql`] for `from_json`.
 
+mod codes;
 mod column;
 mod decimal;
 mod decoder;
@@ -43,6 +44,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub use codes::CODES;
 pub use format::JsonFormat;
 pub use options::SPEC;
 pub use sql::FromJson;

@@ -20,7 +20,8 @@
 //! Two readers share the columns. The strict one ([`object`], [`value`], [`skip`], [`text`], [`number`]) is the fast
 //! way and the whole truth of the mode `quarantine`: JSON by the RFC, the schema's types by the letter. In Spark's
 //! modes it goes first, and what it refuses is given to [`spark`], which answers as Spark does. Where to read next:
-//! [`decoder`] for the loop over records, [`column`] for the rollback, [`glue`] for the speed, [`sql`] for `from_json`.
+//! [`decoder`] for the loop over records, [`column`] for the rollback, [`glue`] for the speed, [`sql`] for `from_json`,
+//! [`infer`] for the way from records to a schema.
 
 mod codes;
 mod column;
@@ -29,6 +30,7 @@ mod decoder;
 mod fault;
 mod format;
 mod glue;
+pub mod infer;
 mod number;
 mod object;
 mod options;

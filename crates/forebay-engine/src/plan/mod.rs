@@ -43,7 +43,7 @@ mod verify;
 pub(crate) mod words;
 
 pub use catalog::{Catalog, KAFKA_COLUMN, SourceColumns, envelope_field};
-pub use executor::{Executor, Fates};
+pub use executor::{Executor, Fates, Refusal};
 pub use sql_error::SqlError;
 
 use self::lower::Stage;

@@ -7,13 +7,16 @@
 mod broker;
 mod cli;
 mod commands;
+mod definition;
 mod devices;
 mod embedded;
+mod foresight;
 mod json;
 mod load;
 mod pipeline;
 mod registry;
 mod runnable;
+mod sample;
 mod standing;
 mod tables;
 mod talk;

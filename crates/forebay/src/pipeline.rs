@@ -32,7 +32,7 @@ use crate::cli::{EmbeddedLog, Global};
 use crate::commands;
 use crate::embedded::{self, Candidate, Embedded};
 use crate::load::{self, Loaded};
-use crate::{standing, talk};
+use crate::{definition, standing, talk};
 
 /// How long somebody who listens on this machine may take to accept a connection.
 const KNOCK: Duration = Duration::from_secs(1);
@@ -108,6 +108,9 @@ pub async fn start(global: &Global, loaded: &Loaded, overrides: &Overrides) -> R
     // Only now, when no query is refused any more, anything is made.
     if let Some(embedded) = &embedded {
         make_topics(embedded, global.kafka, &chosen)?;
+    }
+    for Chosen { query, source, .. } in &chosen {
+        definition::remember(&global.data, &door, pipeline, query, source);
     }
     let queries: Vec<_> = open.into_iter().map(|(name, query)| (name, query.start())).collect();
     let statuses: Vec<watch::Receiver<QueryStatus>> =
@@ -322,7 +325,8 @@ fn wanted(plan: &StreamPlan, source: &SourceConfig) -> Wanted {
     }
 }
 
-fn source_of<'a>(sources: &'a [SourceConfig], name: &str) -> Result<&'a SourceConfig> {
+/// The source that a plan reads.
+pub fn source_of<'a>(sources: &'a [SourceConfig], name: &str) -> Result<&'a SourceConfig> {
     sources.iter().find(|source| source.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
         Error::new(&codes::INTERNAL, format!("the plan reads `{name}`, which is not a source"))
     })

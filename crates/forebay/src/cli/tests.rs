@@ -23,6 +23,7 @@ fn a_refused_value_names_its_option_and_what_it_takes() {
         ("forebay demo --log-level forebay_engine=loud", ["--log-level", "forebay_engine=debug"]),
         ("forebay run x.yaml --kafka localhost", ["--kafka", "localhost:9092"]),
         ("forebay run x.yaml --http 8080", ["--http", "localhost:8080"]),
+        ("forebay schema infer t -n 0", ["--records", "1..=1000000"]),
         ("forebay log serve --listen :9092", ["--listen", "127.0.0.1:9092"]),
     ] {
         let refused = Cli::try_parse_from(line.split(' ')).unwrap_err();

@@ -17,6 +17,7 @@ mod command_line;
 mod crash;
 mod decoding;
 mod faults;
+mod first_minutes;
 mod kafka;
 mod kafka_source;
 mod log_crash;

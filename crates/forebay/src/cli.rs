@@ -12,7 +12,10 @@ mod examples;
 mod first;
 mod values;
 
-pub use first::{CompletionsArgs, InferArgs, InitArgs, ManArgs, PlanArgs, PlanFormat, SchemaCommand};
+pub use first::{
+    CompletionsArgs, InferArgs, InitArgs, ManArgs, PlanArgs, PlanFormat, SchemaCommand, WhyCommand,
+    WhyRowArgs,
+};
 
 use values::{duration, http_address, kafka_address, key_value, log_level, rate, share, size, trigger};
 
@@ -101,6 +104,9 @@ pub enum Command {
     /// Say what would go on, change or be refused if a file were run now; touches nothing
     #[command(after_help = examples::PLAN)]
     Plan(PlanArgs),
+    /// Say what became of a record, by reading the log again
+    #[command(subcommand)]
+    Why(WhyCommand),
     /// Infer a schema from records; print the JSON Schema of pipeline files
     #[command(subcommand)]
     Schema(SchemaCommand),

@@ -20,6 +20,7 @@ mod sample;
 mod standing;
 mod tables;
 mod talk;
+mod why;
 
 use std::process::ExitCode;
 

@@ -44,6 +44,11 @@ pub(super) const PLAN: &str = "Examples:
   forebay plan plant.yaml --data /srv/plant --format json
 Exit status: 0 if `forebay run` would begin or go on with every query, 1 if it would refuse one.";
 
+pub(super) const WHY: &str = "Examples:
+  forebay why row --pipeline plant.yaml --key device_1 --at 2026-11-21T12:00:00Z
+  forebay why row --pipeline plant.yaml --source iot --key press-7 --column machine.name \\
+    --at 1795262400 --within '5 minutes'";
+
 pub(super) const INFER: &str = "Examples:
   forebay schema infer iot_topic                           of the embedded log, or of --bootstrap
   forebay schema infer kafka://broker:9092/iot_topic -n 10000

@@ -1,6 +1,7 @@
 //! Arguments of the commands of the first minutes: a file to start from, a schema, a plan, help for the shell.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -59,6 +60,39 @@ pub struct InferArgs {
     pub records: u32,
     #[command(flatten)]
     pub broker: BrokerArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum WhyCommand {
+    /// What became of the records of a device around a time: read by which epoch, filtered by which condition, or why
+    /// set aside. Reads the log again; nothing is changed
+    #[command(after_help = examples::WHY)]
+    Row(WhyRowArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct WhyRowArgs {
+    /// The pipeline file
+    #[arg(long, value_name = "FILE")]
+    pub pipeline: PathBuf,
+    /// The source, if the file has several
+    #[arg(long, value_name = "NAME")]
+    pub source: Option<String>,
+    /// The device: the key of its records, or what stands in their key column
+    #[arg(long, value_name = "DEVICE")]
+    pub key: String,
+    /// The key column, with dots for nested ones; if not given, device_id or another usual name
+    #[arg(long, value_name = "NAME")]
+    pub column: Option<String>,
+    /// The time of the record in the log: 2026-11-21T12:00:00Z, or seconds or milliseconds since 1970
+    #[arg(long, value_name = "TIME", value_parser = super::values::moment)]
+    pub at: i64,
+    /// How far from that time to look, before and after
+    #[arg(long, default_value = "30 seconds", value_name = "DURATION", value_parser = super::values::duration)]
+    pub within: Duration,
+    /// Show at most this many records
+    #[arg(short = 'n', long = "records", default_value_t = 20, value_name = "N")]
+    pub records: u32,
 }
 
 #[derive(Debug, Args)]

@@ -15,6 +15,7 @@ mod schema;
 mod shell;
 mod simulate;
 mod validate;
+mod why;
 
 use std::io;
 use std::path::Path;
@@ -77,6 +78,7 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Init(args) => init::run(&global, &args).await,
         Command::Plan(args) => plan::run(&global, &args),
+        Command::Why(command) => why::run(&global, command).await,
         Command::Schema(command) => schema::run(&global, command).await,
         Command::Explain { code } => explain::run(code.as_deref()),
         Command::Completions(args) => shell::completions(&args),

@@ -2,8 +2,8 @@
 //! marks under mistakes, from the same tables as the reference.
 //!
 //! [`keys`] gives the mappings and where they stand: the path `queries.NAME.trigger` is the key `trigger` of every
-//! entry of `queries`. A key's `kind` is read word by word ([`values`]); a kind that is not known sets no bounds. The
-//! options of a connector hold where its `format` stands beside them.
+//! entry of `queries`. A key's `kind` is read word by word ([`values`]); a kind that is not known sets no bounds, one that
+//! begins with `list` makes a list of the mapping at its path. The options of a connector hold where its `format` stands beside them.
 //!
 //! What must stay true: a file that `forebay validate` takes is never refused here. The other way round the schema
 //! knows less: it does not read SQL or DDL.
@@ -77,14 +77,16 @@ fn property(path: &str, key: &keys::KeySpec, registry: &Registry<'_>) -> Value {
     let mut takes: Vec<Value> = if words.is_empty() { Vec::new() } else { vec![values::word(&words)] };
     let mut known = true;
     for kind in kinds {
-        match values::of_kind(kind, registry) {
+        match values::of_kind(kind, key, registry) {
             Some(value) => takes.push(value),
             None if kind.starts_with("mapping") || kind.starts_with("list") => {}
             None => known = false,
         }
     }
     if let Some(inner) = section(&below) {
-        takes.push(Value::Object(mapping(&below, inner, registry)));
+        let inner = mapping(&below, inner, registry);
+        let is_list = key.kind.starts_with("list");
+        takes.push(if is_list { json!({ "type": "array", "items": inner }) } else { json!(inner) });
     }
     let entry = format!("{below}.NAME");
     if let Some(inner) = section(&entry) {
@@ -96,10 +98,6 @@ fn property(path: &str, key: &keys::KeySpec, registry: &Registry<'_>) -> Value {
             "propertyNames": { "pattern": NAME },
             "additionalProperties": value,
         }));
-    }
-    let listed = format!("{below}[]");
-    if let Some(inner) = section(&listed) {
-        takes.push(json!({ "type": "array", "items": mapping(&listed, inner, registry) }));
     }
     if takes.is_empty() && key.kind.starts_with("mapping") {
         takes.push(json!({ "type": "object" }));

@@ -36,9 +36,8 @@ fn every_key_stands_where_the_reference_says() {
         let mut at = &schema;
         let path = section.path.trim_matches('`');
         for step in path.split('.').filter(|_| section.path.starts_with('`')) {
-            let (name, listed) = step.strip_suffix("[]").map_or((step, false), |name| (name, true));
-            at = if name == "NAME" { &at["additionalProperties"] } else { &at["properties"][name] };
-            at = if listed { &at["items"] } else { at };
+            at = if step == "NAME" { &at["additionalProperties"] } else { &at["properties"][step] };
+            at = if at["type"] == "array" { &at["items"] } else { at };
             // Beside a mapping a word or a text may be taken.
             let mapping = |value: &&Value| value["type"] == "object";
             at = at["anyOf"].as_array().and_then(|any| any.iter().find(mapping)).unwrap_or(at);
@@ -71,4 +70,35 @@ fn options_hold_where_their_format_stands() {
     // Alone, and with its decoder.
     let source = &schema["properties"]["sources"]["additionalProperties"];
     assert_eq!(source["allOf"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_kind_is_read_word_by_word_and_what_is_not_known_sets_no_bounds() {
+    let registry = Registry { sources: &[&PIPE], sinks: &[&PIPE], formats: &[&PIPE] };
+    let key = |name, kind| keys::KeySpec {
+        name,
+        kind,
+        default: None,
+        required: false,
+        later: false,
+        doc: "Its doc.",
+    };
+    let schema = |name, kind| property("somewhere", &key(name, kind), &registry);
+    assert_eq!(
+        schema("severity", "`info`, `warning` or `critical`")["anyOf"][0]["enum"],
+        json!(["info", "warning", "critical"])
+    );
+    assert_eq!(schema("pin", "`true` or `false`")["anyOf"][0]["enum"], json!(["true", "false", true, false]));
+    let two = schema("retention", "duration or `forever`");
+    assert_eq!(two["anyOf"][1]["$ref"], "#/definitions/duration");
+    assert_eq!(schema("format", "name of a source")["anyOf"][0]["enum"], json!(["pipe"]));
+    for (name, kind) in [
+        ("source", "name of a source"),
+        ("on", "name of a source or view"),
+        ("field", "`SOURCE.FIELD`"),
+        ("message", "text with `{column}`"),
+        ("trigger", "duration or something else"),
+    ] {
+        assert_eq!(schema(name, kind), json!({ "description": "Its doc." }), "{kind}");
+    }
 }

@@ -7,6 +7,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::config::Registry;
+use crate::config::keys::KeySpec;
 use crate::options::ConnectorSpec;
 
 /// Units of durations and sizes, as [`parse_duration`](crate::options::parse_duration) and
@@ -81,19 +82,30 @@ pub(super) fn connector(specs: &[&ConnectorSpec]) -> Value {
 pub(super) fn alternatives(kind: &str) -> (Vec<&str>, Vec<&str>) {
     let parts = kind.split(" or ").flat_map(|part| part.split(", ")).map(str::trim);
     let (words, kinds): (Vec<&str>, Vec<&str>) =
-        parts.filter(|part| !part.is_empty()).partition(|part| part.starts_with('`'));
+        parts.filter(|part| !part.is_empty()).partition(|part| is_word(part));
     (words.into_iter().map(|word| word.trim_matches('`')).collect(), kinds)
 }
 
-/// The schema of one such kind; `None` if the words are not known here.
-pub(super) fn of_kind(kind: &str, registry: &Registry<'_>) -> Option<Value> {
+/// True of a word in back quotes that is meant as it stands; `SOURCE.FIELD` is a form.
+fn is_word(part: &str) -> bool {
+    let word = part.strip_prefix('`').and_then(|rest| rest.strip_suffix('`'));
+    word.is_some_and(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'))
+}
+
+/// The schema of one such kind, as `key` has it; `None` if the words are not known here.
+pub(super) fn of_kind(kind: &str, key: &KeySpec, registry: &Registry<'_>) -> Option<Value> {
+    // Connectors are named by these two keys; elsewhere a source is one of the file's own.
+    let names_connector = matches!(key.name, "format" | "value");
     Some(match kind {
         "name" => json!({ "type": "string", "pattern": super::NAME }),
-        "text" | "SQL" | "Spark DDL" | "path" => text(),
+        "text" | "SQL" | "SQL condition" | "Spark DDL" | "path" | "column" | "field" => text(),
+        "number" => {
+            json!({ "anyOf": [{ "type": "number" }, { "type": "string", "pattern": "^[+-]?[0-9.]" }] })
+        }
         "duration" | "size" => shared(kind),
-        "name of a source" => connector(registry.sources),
-        "name of a decoder" => connector(registry.formats),
-        "name of a sink" => connector(registry.sinks),
+        "name of a source" if names_connector => connector(registry.sources),
+        "name of a decoder" if names_connector => connector(registry.formats),
+        "name of a sink" if names_connector => connector(registry.sinks),
         _ => return None,
     })
 }

@@ -92,6 +92,8 @@ fn kill_minus_nine_of_the_log_under_load_keeps_order_and_records() {
             std::thread::sleep(Duration::from_millis(1));
         }
         log.signal("KILL");
+        // The lock of the log's folder is free once the process is gone.
+        log.child.wait().unwrap();
         log = Process::spawn(&mut forebay(data.path(), &serve));
         log.address("kafka");
         produced.join().unwrap();

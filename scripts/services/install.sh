@@ -5,7 +5,7 @@
 #
 #   kafka    Apache Kafka broker and tools, from Maven Central
 #   spark    pyspark in a virtual environment, plus the Kafka and Delta jars
-#   clients  Python clients used by tests (kafka-python, confluent-kafka, deltalake, pyarrow)
+#   clients  Python clients used by tests (kafka-python, confluent-kafka, deltalake, pyarrow), and what validates JSON Schema
 #   kcat     from apt, only when missing
 #   chromium the browser that the page is tested in, from apt, only when missing
 #   node     Node.js from PyPI, for machines that have none that is new enough to build the page
@@ -81,8 +81,8 @@ install_spark() {
 }
 
 install_clients() {
-  say "clients: kafka-python, confluent-kafka, deltalake, pyarrow from PyPI (about a minute)"
-  python_venv "$clients_venv" 'kafka-python==3.0.*' confluent-kafka deltalake pyarrow
+  say "clients: kafka-python, confluent-kafka, deltalake, pyarrow, jsonschema, pyyaml from PyPI (about a minute)"
+  python_venv "$clients_venv" 'kafka-python==3.0.*' confluent-kafka deltalake pyarrow jsonschema pyyaml
 }
 
 install_node() {

@@ -22,6 +22,17 @@ pub enum BadRecordMode {
     FailFast,
 }
 
+/// A kind of bad record, with its page: codes are public names that alerts and queries over the quarantine use.
+#[derive(Debug, PartialEq, Eq)]
+pub struct RecordCode {
+    /// Stable identifier: the format's name and a word, `json.truncated`.
+    pub id: &'static str,
+    /// What such a message is or has, to follow "The message".
+    pub meaning: &'static str,
+    /// What to try, in whole sentences.
+    pub remedy: &'static str,
+}
+
 /// A way to read values: makes decoders, one per lane.
 pub trait Format: Send + Sync {
     /// The columns of a decoded value.

@@ -1,14 +1,20 @@
-//! The reference pages that are generated: `docs/configuration.md` and `docs/error-codes.md`.
+//! The reference that is generated: `docs/configuration.md` here, `docs/error-codes.md` in [`pages`], and the JSON
+//! Schema of the pipeline file in [`schema`].
 //!
-//! Everything in them is taken from the tables that the program itself reads ([`config::keys`](crate::config::keys),
-//! each [`ConnectorSpec`], [`codes`]), so a page cannot say what the code does not do. Pure: the binary writes the
+//! Everything in it is taken from the tables that the program itself reads ([`config::keys`](crate::config::keys),
+//! each [`ConnectorSpec`], [`codes`](crate::error::codes)), so it cannot say what the code does not do. Pure: the binary writes the
 //! files, and `make check` compares them.
 
 use std::fmt::Write as _;
 
 use crate::config::{Registry, keys};
-use crate::error::{Code, Fault, codes};
 use crate::options::{ConnectorSpec, OptionSpec};
+
+mod pages;
+mod schema;
+
+pub use pages::{error_codes_markdown, explain, list};
+pub use schema::pipeline_schema;
 
 const GENERATED: &str =
     "<!-- Generated from the tables in the code by `make docs`: edit those instead. -->\n\n";
@@ -45,20 +51,6 @@ pub fn configuration_markdown(registry: &Registry<'_>) -> String {
     connectors(&mut page, "Sources", "`sources.NAME.format`", registry.sources);
     connectors(&mut page, "Decoders", "`sources.NAME.value`", registry.formats);
     connectors(&mut page, "Sinks", "`queries.NAME.format`", registry.sinks);
-    trim_end(page)
-}
-
-/// The page of error codes: what happened, what to try, who has to act.
-pub fn error_codes_markdown() -> String {
-    let mut page = String::from(GENERATED);
-    page.push_str(
-        "# Error codes\n\n\
-         A code, once released, keeps its meaning. The first digit names the room: 1 the file, 2 sources, 3 records, \
-         4 queries, 5 sinks, 6 checkpoints, 7 the log, 8 serving, 9 Forebay itself.\n\n",
-    );
-    for code in codes::ALL {
-        code_section(&mut page, code);
-    }
     trim_end(page)
 }
 
@@ -126,20 +118,6 @@ fn option_row(page: &mut String, option: &OptionSpec) {
     );
 }
 
-fn code_section(page: &mut String, code: &Code) {
-    let who = match code.fault {
-        Fault::User => "the pipeline file, the command or the query",
-        Fault::External => "a system outside of Forebay",
-        Fault::Internal => "Forebay",
-    };
-    let again = if code.retry { "by itself" } else { "no" };
-    let _ = write!(
-        page,
-        "## {}: {}\n\n{}\n\n* **Try:** {}\n* **Lies with:** {who}\n* **Tried again:** {again}\n\n",
-        code.id, code.title, code.meaning, code.remedy
-    );
-}
-
 /// Text as it may stand in a cell of a table.
 fn cell(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
@@ -194,16 +172,11 @@ mod tests {
     }
 
     #[test]
-    fn the_pages_hold_every_key_connector_and_code() {
+    fn the_page_holds_every_key_and_connector() {
         let page = configuration_markdown(&Registry { sources: &[], sinks: &[&PIPE], formats: &[] });
         for key in keys::ALL.iter().flat_map(|section| section.keys) {
             assert!(page.contains(&format!("`{}`", key.name)), "{}", key.name);
         }
         assert!(page.contains("### `pipe`"));
-        let codes_page = error_codes_markdown();
-        for code in codes::ALL {
-            assert!(codes_page.contains(&format!("## {}: {}", code.id, code.title)));
-        }
-        assert!(codes_page.ends_with('\n') && !codes_page.ends_with("\n\n"));
     }
 }

@@ -1,7 +1,8 @@
 //! The checkpoint of one query on disk.
 //!
 //! A folder with three files: `LOCK` (held while a process runs the query), `metadata` (who the query is) and
-//! `journal` (plans, outcomes and commits as checked lines, see [`forebay_storage::lines`]). Spark keeps a file per
+//! `journal` (plans, outcomes and commits as checked lines, see [`forebay_storage::lines`]); beside them [`definition`],
+//! which only tells. Spark keeps a file per
 //! plan and a file per commit; one append-only journal says the same with one fsync for each and no folder to clean
 //! up. After [`COMPACT_AFTER`] epochs it is rewritten with its last entries, apart from the commit that it follows:
 //! that one is durable, whatever becomes of the rewriting. The journal is made before the metadata: metadata
@@ -21,6 +22,7 @@ use forebay_storage::lines::{self, LinesError};
 use forebay_storage::{Door, DoorFile, kill_point};
 use serde::Serialize;
 
+pub mod definition;
 mod identity;
 #[cfg(test)]
 mod tests;
@@ -198,6 +200,13 @@ pub struct Shown {
     pub identity: Identity,
     /// The entries, oldest first.
     pub entries: Vec<Entry>,
+}
+
+impl Shown {
+    /// The end of the journal.
+    pub fn ends(&self) -> Ends {
+        ends(&self.entries)
+    }
 }
 
 /// Reads a checkpoint without opening it; `CHECKPOINT_NOT_FOUND` if there is none.

@@ -77,13 +77,8 @@ impl QueryOptions {
 
     /// As [`open`](Self::open), for a query that has ended: who watches its status goes on watching.
     pub fn open_again(self, sender: watch::Sender<QueryStatus>) -> Result<OpenQuery> {
-        let home = home(&self.data_dir, &self.checkpoint);
-        let identity = Identity {
-            pipeline: self.pipeline,
-            query: self.name.clone(),
-            source: self.source.description(),
-            sink: self.sink.identity(home.as_deref()),
-        };
+        let places = (self.data_dir.as_path(), self.checkpoint.as_path());
+        let identity = identity(&self.pipeline, &self.name, &*self.source, &*self.sink, places);
         let (checkpoint, ends) = Checkpoint::open(&self.checkpoint, self.door, &identity)?;
         let quarantine = self.quarantine.of(checkpoint.query_id());
         let status = sender.subscribe();
@@ -129,6 +124,22 @@ impl OpenQuery {
             outcome
         });
         QueryHandle { status, stop, task }
+    }
+}
+
+/// Who a query is to its checkpoint. `places` are the data folder and the checkpoint's.
+pub fn identity(
+    pipeline: &str,
+    query: &str,
+    source: &dyn Source,
+    sink: &dyn Sink,
+    (data_dir, checkpoint): (&Path, &Path),
+) -> Identity {
+    Identity {
+        pipeline: pipeline.to_owned(),
+        query: query.to_owned(),
+        source: source.description(),
+        sink: sink.identity(home(data_dir, checkpoint).as_deref()),
     }
 }
 

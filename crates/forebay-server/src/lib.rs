@@ -18,6 +18,7 @@ mod answer;
 mod api;
 mod ask;
 mod connections;
+pub mod grafana;
 mod guard;
 mod health;
 mod live;

@@ -9,7 +9,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use forebay_core::trigger::Trigger;
 
 mod examples;
+mod first;
 mod values;
+
+pub use first::{
+    CompletionsArgs, InferArgs, InitArgs, ManArgs, PlanArgs, PlanFormat, SchemaCommand, WhyCommand,
+    WhyRowArgs,
+};
 
 use values::{duration, http_address, kafka_address, key_value, log_level, rate, share, size, trigger};
 
@@ -70,6 +76,7 @@ pub enum Command {
     #[command(after_help = examples::RUN)]
     Run(RunArgs),
     /// See a plant live: simulated devices, log, query, alerts on the screen and a Delta table
+    #[command(after_help = examples::DEMO)]
     Demo(DemoArgs),
     /// Check a pipeline file; every problem at once, with its place and a hint
     Validate(FileArgs),
@@ -91,6 +98,30 @@ pub enum Command {
     /// Look into checkpoints
     #[command(subcommand)]
     Checkpoint(CheckpointCommand),
+    /// Write a pipeline file to start from: one that runs as it stands, or one made for a topic
+    #[command(after_help = examples::INIT)]
+    Init(InitArgs),
+    /// Say what would go on, change or be refused if a file were run now; touches nothing
+    #[command(after_help = examples::PLAN)]
+    Plan(PlanArgs),
+    /// Say what became of a record, by reading the log again
+    #[command(subcommand)]
+    Why(WhyCommand),
+    /// Infer a schema from records; print the JSON Schema of pipeline files
+    #[command(subcommand)]
+    Schema(SchemaCommand),
+    /// Tell what a code means and what to try
+    #[command(after_help = examples::EXPLAIN)]
+    Explain {
+        /// The code, as FB-2003 or json.truncated; all of them, a line each, if not given
+        code: Option<String>,
+    },
+    /// Print a script that completes commands and options in a shell
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions(CompletionsArgs),
+    /// Print the man page of Forebay, or of one of its commands
+    #[command(after_help = examples::MAN)]
+    Man(ManArgs),
     /// Write the reference pages that are generated from the code
     #[command(hide = true)]
     Reference {
@@ -137,6 +168,9 @@ pub struct DemoArgs {
     /// Which system to show
     #[arg(default_value = "plant")]
     pub name: String,
+    /// List the systems that can be shown, a line each
+    #[arg(long)]
+    pub list: bool,
     /// Events per second; 0 for as many as go
     #[arg(long, default_value_t = 20.0, value_name = "N", value_parser = rate)]
     pub rate: f64,

@@ -37,7 +37,7 @@ use crate::fleet::{Fleet, Ready};
 use crate::follow::{self, Followers};
 use crate::load::{self, Loaded};
 use crate::work::{Chosen, OwnWork, Work, chosen};
-use crate::{serving, standing, talk};
+use crate::{definition, serving, standing, talk};
 
 /// How long somebody who listens on this machine may take to accept a connection.
 const KNOCK: Duration = Duration::from_secs(1);
@@ -116,6 +116,11 @@ pub async fn start(global: &Global, loaded: &Loaded, overrides: &Overrides) -> R
     // Only now, when no query is refused any more, anything is made.
     if let Some(embedded) = &embedded {
         make_topics(embedded, global.kafka, &chosen)?;
+    }
+    for Chosen { work, source, .. } in &chosen {
+        if let Work::Query(query) = work {
+            definition::remember(&global.data, &door, pipeline, query, source);
+        }
     }
     let queries = Fleet::start(open);
     let followers = Followers::start(follows);

@@ -102,7 +102,8 @@ pub fn chosen<'a>(loaded: &'a Loaded, names: &[String]) -> Result<Vec<Chosen<'a>
         .collect()
 }
 
-fn source_of<'a>(sources: &'a [SourceConfig], name: &str) -> Result<&'a SourceConfig> {
+/// The source that a plan reads.
+pub fn source_of<'a>(sources: &'a [SourceConfig], name: &str) -> Result<&'a SourceConfig> {
     sources.iter().find(|source| source.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
         Error::new(&codes::INTERNAL, format!("the plan reads `{name}`, which is not a source"))
     })

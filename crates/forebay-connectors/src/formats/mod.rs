@@ -12,13 +12,18 @@ use std::sync::Arc;
 
 use forebay_core::config::ValueConfig;
 use forebay_core::error::{Error, Result, codes};
-use forebay_core::format::Format;
+use forebay_core::format::{Format, RecordCode};
 use forebay_core::options::{ConnectorSpec, unknown_name};
 
 pub mod json;
 
 /// Every format, in the order of the reference.
 pub static SPECS: &[&ConnectorSpec] = &[&json::SPEC];
+
+/// Every code that a format gives a record it cannot read, in the order of the reference.
+pub fn codes() -> Vec<&'static RecordCode> {
+    json::CODES.iter().collect()
+}
 
 /// Builds the format that a source's `value:` names.
 ///

@@ -1,4 +1,6 @@
 //! Every key of the pipeline file, once: the parser refuses what is not here, and the reference prints what is.
+//! The JSON Schema is made of the same words: a section's path says where its mapping stands, and a key's kind is read
+//! by [`reference::schema`](crate::reference).
 //!
 //! Connectors' options are not keys: each connector declares its own in a
 //! [`ConnectorSpec`](crate::options::ConnectorSpec).
@@ -71,7 +73,7 @@ pub static PIPELINE: Section = Section {
         required("sources", "mapping of names", "The sources, by the names under which queries read them."),
         key(
             "views",
-            "mapping of names",
+            "mapping of names to SQL",
             None,
             "Shared pieces of SQL, by the names under which queries read them.",
         ),
@@ -146,7 +148,12 @@ pub static QUERY: Section = Section {
         required("sql", "SQL", "The SELECT, in Spark's dialect, over sources and views."),
         required("format", "name of a sink", "The connector."),
         key("options", "mapping", None, "The options of the connector."),
-        key("trigger", "trigger", Some("default"), "When the query looks for new data."),
+        key(
+            "trigger",
+            "`default`, `availableNow`, `once` or mapping",
+            Some("default"),
+            "When the query looks for new data.",
+        ),
         key(
             "outputMode",
             "`append`",

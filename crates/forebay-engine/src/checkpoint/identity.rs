@@ -62,7 +62,7 @@ impl Metadata {
 
     /// The query's id, if it is the one of this identity.
     pub fn take(self, path: &Path, identity: &Identity) -> Result<String> {
-        check(path.parent().unwrap_or(path), &self.identity, identity)?;
+        self.identity.check(path.parent().unwrap_or(path), identity)?;
         Ok(self.id)
     }
 
@@ -73,20 +73,24 @@ impl Metadata {
     }
 }
 
-fn check(dir: &Path, found: &Identity, expected: &Identity) -> Result<()> {
-    let differences: Vec<String> = [
-        ("pipeline", &found.pipeline, &expected.pipeline),
-        ("query", &found.query, &expected.query),
-        ("source", &found.source, &expected.source),
-        ("sink", &found.sink, &expected.sink),
-    ]
-    .into_iter()
-    .filter(|(_, found, expected)| found != expected)
-    .map(|(what, found, expected)| format!("{what} was `{found}`, is `{expected}`"))
-    .collect();
-    if differences.is_empty() {
-        return Ok(());
+impl Identity {
+    /// Fails with `CHECKPOINT_OTHER_QUERY`, naming what differs, if a query of the identity `now` must not go on from
+    /// the checkpoint of this one.
+    pub fn check(&self, dir: &Path, now: &Self) -> Result<()> {
+        let differences: Vec<String> = [
+            ("pipeline", &self.pipeline, &now.pipeline),
+            ("query", &self.query, &now.query),
+            ("source", &self.source, &now.source),
+            ("sink", &self.sink, &now.sink),
+        ]
+        .into_iter()
+        .filter(|(_, was, is)| was != is)
+        .map(|(what, was, is)| format!("{what} was `{was}`, is `{is}`"))
+        .collect();
+        if differences.is_empty() {
+            return Ok(());
+        }
+        let message = format!("the checkpoint belongs to another query: {}", differences.join("; "));
+        Err(Error::new(&codes::CHECKPOINT_OTHER_QUERY, message).at(dir.display()))
     }
-    let message = format!("the checkpoint belongs to another query: {}", differences.join("; "));
-    Err(Error::new(&codes::CHECKPOINT_OTHER_QUERY, message).at(dir.display()))
 }

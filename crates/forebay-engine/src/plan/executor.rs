@@ -24,6 +24,10 @@ use forebay_core::{Error, Result};
 
 use super::lower::{Output, Projection, Stage, epoch_time};
 
+mod why;
+
+pub use why::Refusal;
+
 /// What became of rows inside of a query.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fates {

@@ -43,7 +43,7 @@ mod verify;
 pub(crate) mod words;
 
 pub use catalog::{Catalog, KAFKA_COLUMN, RECORD_COLUMNS, SourceColumns, envelope_field};
-pub use executor::{Executor, Fates};
+pub use executor::{Executor, Fates, Refusal};
 pub use sql_error::SqlError;
 pub use words::type_name;
 

@@ -28,3 +28,47 @@ pub(super) const QUARANTINE: &str = "Examples:
 pub(super) const TAIL: &str = "Examples:
   forebay log tail iot_topic                                         new values, until Ctrl-C
   forebay log tail iot_topic --from-beginning -n 3 --format json     the oldest three, whole";
+
+pub(super) const DEMO: &str = "Examples:
+  forebay demo                            until Ctrl-C; its data under ./forebay-data/demo/plant
+  forebay demo --list                     what else can be shown
+  forebay demo --rate 0 --for '1 minute'  as many events as go";
+
+pub(super) const INIT: &str = "Examples:
+  forebay init                                                pipeline.yaml, a plant
+  forebay run pipeline.yaml                                   what comes next
+  forebay init my.yaml --from kafka://localhost:9092/topic    with the schema of its records";
+
+pub(super) const PLAN: &str = "Examples:
+  forebay plan plant.yaml                          against the checkpoints under ./forebay-data
+  forebay plan plant.yaml --data /srv/plant --format json
+Exit status: 0 if `forebay run` would begin or go on with every query, 1 if it would refuse one.";
+
+pub(super) const WHY: &str = "Examples:
+  forebay why row --pipeline plant.yaml --key device_1 --at 2026-11-21T12:00:00Z
+  forebay why row --pipeline plant.yaml --source iot --key press-7 --column machine.name \\
+    --at 1795262400 --within '5 minutes'";
+
+pub(super) const INFER: &str = "Examples:
+  forebay schema infer iot_topic                           of the embedded log, or of --bootstrap
+  forebay schema infer kafka://broker:9092/iot_topic -n 10000
+  forebay schema infer --file events.jsonl > schema.ddl    one record a line; `-` is stdin";
+
+pub(super) const JSON_SCHEMA: &str = "Examples:
+  forebay schema json > pipeline.schema.json
+and as the first line of a pipeline file, for editors with a YAML language server:
+  # yaml-language-server: $schema=pipeline.schema.json";
+
+pub(super) const EXPLAIN: &str = "Examples:
+  forebay explain FB-2003          an error's code, in any case; `2003` will do
+  forebay explain json.truncated   why a record is in the quarantine
+  forebay explain                  all codes";
+
+pub(super) const COMPLETIONS: &str = "Examples:
+  forebay completions bash > ~/.local/share/bash-completion/completions/forebay
+  forebay completions zsh > ~/.zfunc/_forebay        with ~/.zfunc in fpath
+  forebay completions fish > ~/.config/fish/completions/forebay.fish";
+
+pub(super) const MAN: &str = "Examples:
+  forebay man | man -l -
+  forebay man quarantine ls > forebay-quarantine-ls.1";

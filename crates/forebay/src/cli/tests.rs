@@ -23,6 +23,8 @@ fn a_refused_value_names_its_option_and_what_it_takes() {
         ("forebay demo --log-level forebay_engine=loud", ["--log-level", "forebay_engine=debug"]),
         ("forebay run x.yaml --kafka localhost", ["--kafka", "localhost:9092"]),
         ("forebay run x.yaml --http 8080", ["--http", "localhost:8080"]),
+        ("forebay why row --pipeline x --key d --at noon", ["--at", "2026-11-21T12:00:00Z"]),
+        ("forebay schema infer t -n 0", ["--records", "1..=1000000"]),
         ("forebay log serve --listen :9092", ["--listen", "127.0.0.1:9092"]),
     ] {
         let refused = Cli::try_parse_from(line.split(' ')).unwrap_err();
@@ -45,4 +47,19 @@ fn help_tells_what_is_a_commands_own_before_what_all_take() {
         assert!(at("\nOptions:") < at("\nOptions of every command:"), "{help}");
         assert!(at("--data <DIR>") > at("\nOptions of every command:"), "{help}");
     }
+}
+
+#[test]
+fn a_time_is_read_as_people_and_logs_write_it() {
+    let noon = 1_795_262_400_000;
+    for text in [
+        "2026-11-21T12:00:00Z",
+        "2026-11-21 13:00:00+01:00",
+        "2026-11-21 12:00",
+        "1795262400",
+        "1795262400000",
+    ] {
+        assert_eq!(values::moment(text), Ok(noon), "{text}");
+    }
+    assert!(values::moment("2026-13-01 12:00").is_err());
 }

@@ -37,6 +37,25 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "expected a duration such as \"30 seconds\" or \"1 hour 30 minutes\"".to_owned())
 }
 
+/// A time as milliseconds since 1970.
+pub(super) fn moment(text: &str) -> Result<i64, String> {
+    let text = text.trim();
+    if let Ok(number) = text.parse::<i64>() {
+        // Seconds reach this number in the year 5138, milliseconds have passed it in 1973.
+        return Ok(if number.abs() < 100_000_000_000 { number * 1000 } else { number });
+    }
+    let plain = text.replacen(' ', "T", 1);
+    let zoned = chrono::DateTime::parse_from_rfc3339(&plain).map(|time| time.timestamp_millis());
+    let in_utc = || {
+        let forms = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"];
+        forms.iter().find_map(|form| chrono::NaiveDateTime::parse_from_str(&plain, form).ok())
+    };
+    let read = zoned.ok().or_else(|| Some(in_utc()?.and_utc().timestamp_millis()));
+    read.ok_or_else(|| {
+        "expected a time such as 2026-11-21T12:00:00Z, or seconds or milliseconds since 1970".to_owned()
+    })
+}
+
 pub(super) fn size(text: &str) -> Result<usize, String> {
     let bytes = parse_size(text).and_then(|bytes| usize::try_from(bytes).ok());
     bytes.ok_or_else(|| "expected a size such as 512MiB or 2GiB".to_owned())

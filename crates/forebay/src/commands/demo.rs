@@ -15,8 +15,21 @@ use crate::pipeline::{self, Overrides};
 use crate::runnable::Run;
 use crate::{broker, load, standing, talk};
 
-/// The systems that can be shown: name and pipeline file.
-const DEMOS: &[(&str, &str)] = &[("plant", include_str!("../../../../examples/plant.yaml"))];
+/// A system that can be shown.
+struct Demo {
+    name: &'static str,
+    /// What it shows, in one line.
+    about: &'static str,
+    /// Its pipeline file.
+    text: &'static str,
+}
+
+/// Every system that can be shown.
+const DEMOS: &[Demo] = &[Demo {
+    name: "plant",
+    about: "machines send temperature and humidity; hot readings on the screen, every reading in a Delta table",
+    text: include_str!("../../../../examples/plant.yaml"),
+}];
 
 /// The address in the examples.
 const EXAMPLE_ADDRESS: &str = "localhost:9092";
@@ -28,8 +41,13 @@ const SCREEN: Trigger = Trigger::ProcessingTime(Duration::from_secs(1));
 const REPORT: Duration = Duration::from_secs(5);
 
 pub async fn run(global: &Global, args: &DemoArgs) -> anyhow::Result<ExitCode> {
-    let Some((name, text)) = DEMOS.iter().find(|(name, _)| *name == args.name) else {
-        return Err(wrong_name("demo", &args.name, DEMOS.iter().map(|(name, _)| *name)).into());
+    if args.list {
+        let lines = DEMOS.iter().map(|demo| format!("{:<12} {}\n", demo.name, demo.about));
+        talk::print(&lines.collect::<String>())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let Some(Demo { name, text, .. }) = DEMOS.iter().find(|demo| demo.name == args.name) else {
+        return Err(wrong_name("demo", &args.name, DEMOS.iter().map(|demo| demo.name)).into());
     };
     let text = text.replace(EXAMPLE_ADDRESS, &global.kafka().to_string());
     let global = Global { data: global.data.join("demo").join(name), ..global.clone() };

@@ -2,14 +2,20 @@
 
 mod checkpoint;
 mod demo;
+mod explain;
+mod init;
 mod log;
+mod plan;
 mod produce;
 mod quarantine;
 mod query;
 mod reference;
 mod run;
+mod schema;
+mod shell;
 mod simulate;
 mod validate;
+mod why;
 
 use std::io;
 use std::path::Path;
@@ -70,6 +76,13 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Checkpoint(CheckpointCommand::Show { path, query, json, entries }) => {
             checkpoint::show(&global, &path, query.as_deref(), json, entries)
         }
+        Command::Init(args) => init::run(&global, &args).await,
+        Command::Plan(args) => plan::run(&global, &args),
+        Command::Why(command) => why::run(&global, command).await,
+        Command::Schema(command) => schema::run(&global, command).await,
+        Command::Explain { code } => explain::run(code.as_deref()),
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man(args) => shell::man(&args),
         Command::Reference { dir } => reference::run(&dir),
     }
 }

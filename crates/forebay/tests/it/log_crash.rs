@@ -93,6 +93,8 @@ fn kill_minus_nine_of_the_log_under_load_keeps_order_and_records() {
         }
         log.signal("KILL");
         met += u64::from(!produced.is_finished());
+        // The lock of the log's folder is free once the process is gone.
+        log.child.wait().unwrap();
         log = Process::spawn(&mut forebay(data.path(), &serve));
         log.address("kafka");
         produced.join().unwrap();

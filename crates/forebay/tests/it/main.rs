@@ -18,6 +18,7 @@ mod command_line;
 mod crash;
 mod decoding;
 mod faults;
+mod first_minutes;
 mod kafka;
 mod kafka_source;
 mod live;

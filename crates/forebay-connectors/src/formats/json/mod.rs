@@ -20,14 +20,17 @@
 //! Two readers share the columns. The strict one ([`object`], [`value`], [`skip`], [`text`], [`number`]) is the fast
 //! way and the whole truth of the mode `quarantine`: JSON by the RFC, the schema's types by the letter. In Spark's
 //! modes it goes first, and what it refuses is given to [`spark`], which answers as Spark does. Where to read next:
-//! [`decoder`] for the loop over records, [`column`] for the rollback, [`glue`] for the speed, [`sql`] for `from_json`.
+//! [`decoder`] for the loop over records, [`column`] for the rollback, [`glue`] for the speed, [`sql`] for `from_json`,
+//! [`infer`] for the way from records to a schema.
 
+mod codes;
 mod column;
 mod decimal;
 mod decoder;
 mod fault;
 mod format;
 mod glue;
+pub mod infer;
 mod number;
 mod object;
 mod options;
@@ -43,6 +46,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub use codes::CODES;
 pub use format::JsonFormat;
 pub use options::SPEC;
 pub use sql::FromJson;

@@ -1,0 +1,228 @@
+//! A dashboard of Forebay itself for Grafana, over the metrics that Prometheus scrapes from `/metrics`.
+//!
+//! A table of panels, and the document made of it; `docs/grafana.json` is generated. What must stay true: each metric
+//! there is stands in a panel, and no panel asks for one that is not there. An integration test compares both with
+//! what a running pipeline serves.
+
+use serde_json::{Value, json};
+
+/// One panel: how wide it is, of 24, and what it asks Prometheus.
+struct Panel {
+    title: &'static str,
+    /// What it tells, and when to worry.
+    about: &'static str,
+    kind: &'static str,
+    unit: &'static str,
+    width: u32,
+    /// Legend and expression; `$SEL` stands for the choice of pipelines and queries.
+    asks: &'static [(&'static str, &'static str)],
+}
+
+/// Height of a row of panels, in Grafana's units.
+const HEIGHT: u32 = 8;
+
+const PANELS: &[Panel] = &[
+    Panel {
+        title: "Queries that fail",
+        about: "Queries that are down or try again. `/health` says why and since when.",
+        kind: "stat",
+        unit: "none",
+        width: 6,
+        asks: &[("failing", "sum(1 - forebay_up$SEL)")],
+    },
+    Panel {
+        title: "Records that wait",
+        about: "In the source, beyond what is committed. It should come back to a small number.",
+        kind: "stat",
+        unit: "short",
+        width: 6,
+        asks: &[("lag", "sum(forebay_lag_records$SEL)")],
+    },
+    Panel {
+        title: "Records read",
+        about: "A second, over all queries.",
+        kind: "stat",
+        unit: "cps",
+        width: 6,
+        asks: &[("read", "sum(rate(forebay_records_read_total$SEL[1m]))")],
+    },
+    Panel {
+        title: "Records without a fate",
+        about: "Read, and neither written, filtered, set aside nor in flight. It is 0; anything else is a fault of Forebay.",
+        kind: "stat",
+        unit: "none",
+        width: 6,
+        asks: &[(
+            "open",
+            "sum(forebay_records_read_total$SEL) - sum(forebay_records_emitted_total$SEL) \
+             - sum(forebay_records_aggregated_total$SEL) - sum(forebay_records_unmatched_total$SEL) \
+             - sum(forebay_records_filtered_total$SEL) - sum(forebay_records_deduplicated_total$SEL) \
+             - sum(forebay_records_dropped_total$SEL) - sum(forebay_records_quarantined_total$SEL) \
+             - sum(forebay_records_late_total$SEL) - sum(forebay_records_in_flight$SEL)",
+        )],
+    },
+    Panel {
+        title: "Fates of records",
+        about: "What becomes of source records, each counted once, a second.",
+        kind: "timeseries",
+        unit: "cps",
+        width: 12,
+        asks: &[
+            ("emitted", "sum(rate(forebay_records_emitted_total$SEL[1m]))"),
+            ("aggregated", "sum(rate(forebay_records_aggregated_total$SEL[1m]))"),
+            ("unmatched", "sum(rate(forebay_records_unmatched_total$SEL[1m]))"),
+            ("filtered", "sum(rate(forebay_records_filtered_total$SEL[1m]))"),
+            ("deduplicated", "sum(rate(forebay_records_deduplicated_total$SEL[1m]))"),
+            ("dropped", "sum(rate(forebay_records_dropped_total$SEL[1m]))"),
+            ("quarantined", "sum(rate(forebay_records_quarantined_total$SEL[1m]))"),
+            ("late", "sum(rate(forebay_records_late_total$SEL[1m]))"),
+        ],
+    },
+    Panel {
+        title: "Lag",
+        about: "Records that wait in the source, by query. Without a line the source does not answer.",
+        kind: "timeseries",
+        unit: "short",
+        width: 12,
+        asks: &[("{{query}}", "forebay_lag_records$SEL")],
+    },
+    Panel {
+        title: "Rows written",
+        about: "Rows that sinks took, a second, by query.",
+        kind: "timeseries",
+        unit: "cps",
+        width: 8,
+        asks: &[("{{query}}", "rate(forebay_rows_out_total$SEL[1m])")],
+    },
+    Panel {
+        title: "Bytes read",
+        about: "Bytes of record values, a second, by query.",
+        kind: "timeseries",
+        unit: "Bps",
+        width: 8,
+        asks: &[("{{query}}", "rate(forebay_bytes_read_total$SEL[1m])")],
+    },
+    Panel {
+        title: "Epochs",
+        about: "Epochs committed a second, by query. A query that waits for records commits none.",
+        kind: "timeseries",
+        unit: "none",
+        width: 8,
+        asks: &[("{{query}}", "deriv(forebay_epoch$SEL[1m])")],
+    },
+    Panel {
+        title: "Quarantine",
+        about: "Bytes set aside, by query. At `quarantine.maxBytes` the queries wait, or the oldest records make room.",
+        kind: "timeseries",
+        unit: "bytes",
+        width: 8,
+        asks: &[("{{query}}", "forebay_quarantine_bytes$SEL")],
+    },
+    Panel {
+        title: "Quarantined records: replayed, and dropped to make room",
+        about: "A second, by query.",
+        kind: "timeseries",
+        unit: "cps",
+        width: 8,
+        asks: &[
+            ("replayed by {{query}}", "rate(forebay_records_replayed_total$SEL[1m])"),
+            ("dropped by {{query}}", "rate(forebay_quarantine_evicted_total$SEL[1m])"),
+        ],
+    },
+    Panel {
+        title: "Records in flight",
+        about: "Read, and their fate still open, by query.",
+        kind: "timeseries",
+        unit: "short",
+        width: 8,
+        asks: &[("{{query}}", "forebay_records_in_flight$SEL")],
+    },
+];
+
+/// The dashboard as text, to be imported into Grafana; it asks which Prometheus to read.
+pub fn dashboard() -> String {
+    let (mut x, mut y, mut panels) = (0, 0, Vec::new());
+    for (id, panel) in (1..).zip(PANELS) {
+        if x + panel.width > 24 {
+            (x, y) = (0, y + HEIGHT);
+        }
+        panels.push(panel.document(id, x, y));
+        x += panel.width;
+    }
+    let document = json!({
+        "title": "Forebay",
+        "uid": "forebay",
+        "tags": ["forebay"],
+        "schemaVersion": 39,
+        "editable": true,
+        "refresh": "10s",
+        "time": { "from": "now-1h", "to": "now" },
+        "templating": { "list": [
+            { "name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus" },
+            choice("pipeline", "label_values(forebay_up, pipeline)"),
+            choice("query", "label_values(forebay_up{pipeline=~\"$pipeline\"}, query)"),
+        ]},
+        "panels": panels,
+    });
+    format!("{document:#}\n")
+}
+
+/// A list to choose from, filled by Prometheus; at first all of it.
+fn choice(name: &str, query: &str) -> Value {
+    json!({
+        "name": name,
+        "type": "query",
+        "datasource": prometheus(),
+        "query": { "query": query, "refId": name },
+        "refresh": 2,
+        "multi": true,
+        "includeAll": true,
+        "allValue": ".*",
+        "current": { "text": "All", "value": "$__all" },
+    })
+}
+
+fn prometheus() -> Value {
+    json!({ "type": "prometheus", "uid": "${datasource}" })
+}
+
+impl Panel {
+    fn document(&self, id: u32, x: u32, y: u32) -> Value {
+        let targets = ('A'..).zip(self.asks).map(|(letter, (legend, expression))| {
+            json!({
+                "refId": letter.to_string(),
+                "datasource": prometheus(),
+                "legendFormat": legend,
+                "expr": expression.replace("$SEL", "{pipeline=~\"$pipeline\", query=~\"$query\"}"),
+            })
+        });
+        json!({
+            "id": id,
+            "type": self.kind,
+            "title": self.title,
+            "description": self.about,
+            "datasource": prometheus(),
+            "gridPos": { "x": x, "y": y, "w": self.width, "h": HEIGHT },
+            "fieldConfig": { "defaults": { "unit": self.unit, "min": 0 }, "overrides": [] },
+            "targets": targets.collect::<Vec<_>>(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_panels_fill_rows_without_overlap() {
+        let document: Value = serde_json::from_str(&dashboard()).unwrap();
+        let mut taken = std::collections::BTreeSet::new();
+        for panel in document["panels"].as_array().unwrap() {
+            let at = |name: &str| panel["gridPos"][name].as_u64().unwrap();
+            for x in at("x")..at("x") + at("w") {
+                assert!(x < 24 && taken.insert((x, at("y"))), "{}", panel["title"]);
+            }
+            assert!(!panel["targets"].as_array().unwrap().is_empty() && !dashboard().contains("$SEL"));
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! `forebay why row`: what became of the records of a device around a time, by reading the log again.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use forebay_core::checkpoint::{Entry, RecordId};
+use forebay_core::clock::{Clock, SystemClock};
+use forebay_core::config::{Pipeline, QueryConfig, SourceConfig};
+use forebay_core::error::codes;
+use forebay_core::format::BadRecordMode;
+use forebay_core::{Error, Result};
+use forebay_engine::checkpoint::{self, definition};
+use forebay_engine::plan::StreamPlan;
+use forebay_engine::quarantine::{self, Quarantine};
+use forebay_storage::Door;
+
+use crate::cli::{BrokerArgs, Global, WhyCommand, WhyRowArgs};
+use crate::commands::wrong_name;
+use crate::definition as current;
+use crate::why::find::{self, Fault, Found, Wish};
+use crate::why::journey::{Journey, journey};
+use crate::{broker, load, talk};
+
+/// Bytes of a record that are shown.
+const SHOWN: usize = 400;
+
+pub async fn run(global: &Global, command: WhyCommand) -> anyhow::Result<ExitCode> {
+    let WhyCommand::Row(args) = command;
+    let Some(loaded) = load::load_or_explain(&args.pipeline, None)? else { return Ok(ExitCode::FAILURE) };
+    let file = &loaded.pipeline;
+    let source = chosen(file, args.source.as_deref())?;
+    let wish = wish(&args);
+    let nowhere = BrokerArgs { bootstrap: None, options: Vec::new() };
+    let found = find::find(source, &wish).await.map_err(|error| broker::for_command(error, &nowhere))?;
+    if found.is_empty() {
+        talk::say(&format!(
+            "no record of `{}` in source `{}` from {} to {}; `--within` looks further, `--column` says where the name stands",
+            wish.key,
+            source.name,
+            shown_time(wish.from_ms),
+            shown_time(wish.to_ms)
+        ));
+        return Ok(ExitCode::FAILURE);
+    }
+    let readers = file.queries.iter().zip(&loaded.plans);
+    let readers: Vec<Reader<'_>> = readers
+        .filter(|(_, plan)| plan.source().eq_ignore_ascii_case(&source.name))
+        .map(|(query, plan)| Reader::open(&global.data, file, source, query, plan))
+        .collect::<Result<_>>()?;
+    for record in &found {
+        let mut out = described(record);
+        for reader in &readers {
+            out.push_str(&format!("  {}: {}\n", reader.name, reader.fate(source, record)?));
+        }
+        if readers.is_empty() {
+            out.push_str("  no query reads this source\n");
+        }
+        talk::print(&out)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn wish(args: &WhyRowArgs) -> Wish {
+    let within = i64::try_from(args.within.as_millis()).unwrap_or(i64::MAX);
+    Wish {
+        key: args.key.clone(),
+        column: args.column.clone(),
+        from_ms: args.at.saturating_sub(within),
+        to_ms: args.at.saturating_add(within).saturating_add(1),
+        most: args.records as usize,
+    }
+}
+
+/// The source that is meant; of a file with only one it need not be said.
+fn chosen<'a>(file: &'a Pipeline, name: Option<&str>) -> Result<&'a SourceConfig> {
+    let names = || file.sources.iter().map(|source| source.name.as_str());
+    match (name, file.sources.as_slice()) {
+        (Some(name), sources) => {
+            let same = |source: &&SourceConfig| source.name.eq_ignore_ascii_case(name);
+            sources.iter().find(same).ok_or_else(|| wrong_name("source", name, names()))
+        }
+        (None, [only]) => Ok(only),
+        (None, _) => Err(Error::new(&codes::WRONG_USE, "the file has several sources")
+            .with_hint(format!("Name one of them: `--source` {}.", names().collect::<Vec<_>>().join(", ")))),
+    }
+}
+
+/// A query that reads the source, and what its checkpoint and quarantine say.
+struct Reader<'a> {
+    name: &'a str,
+    plan: &'a StreamPlan,
+    entries: Vec<Entry>,
+    /// Records in its quarantine, with their timestamps.
+    set_aside: Vec<(RecordId, i64)>,
+    /// False if the query is known to have run with another SQL or schema, or if that is not known.
+    is_what_ran: bool,
+}
+
+impl<'a> Reader<'a> {
+    fn open(
+        data: &Path,
+        file: &Pipeline,
+        source: &SourceConfig,
+        query: &'a QueryConfig,
+        plan: &'a StreamPlan,
+    ) -> Result<Self> {
+        let folder = load::checkpoint_folder(data, &file.name, query);
+        let entries = match checkpoint::show(&folder) {
+            Ok(shown) => shown.entries,
+            Err(error) if error.code() == &codes::CHECKPOINT_NOT_FOUND => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        let aside = quarantine::folder(data, &file.name, &query.name);
+        let mut set_aside = Vec::new();
+        if aside.exists() {
+            let quarantine = Quarantine::open(aside, Door::new(), file.quarantine.clone())?;
+            set_aside.extend(quarantine.open_entries()?.into_iter().map(|entry| (entry.id, entry.timestamp)));
+        }
+        let ran = definition::recall(&folder).unwrap_or_default();
+        let is_what_ran = ran == Some(current::of(file, query, source));
+        Ok(Self { name: &query.name, plan, entries, set_aside, is_what_ran })
+    }
+
+    /// What became of a record in this query.
+    fn fate(&self, source: &SourceConfig, record: &Found) -> Result<String> {
+        let journey = journey(&self.entries, &record.partition, record.offset);
+        let (way, time) = match journey {
+            Journey::Read { epoch, planned_at_ms, is_committed } => {
+                let state = if is_committed { "committed" } else { "not committed yet" };
+                (format!("read by epoch {epoch} ({state})"), Some(planned_at_ms))
+            }
+            Journey::BeforeStart => return Ok("never read: the query began after it".to_owned()),
+            Journey::Waits => ("not read yet".to_owned(), None),
+            Journey::Before(epoch) => {
+                (format!("read before epoch {epoch}, the oldest that its checkpoint still holds"), None)
+            }
+            Journey::Unknown if self.entries.is_empty() => ("it has not run yet".to_owned(), None),
+            Journey::Unknown => ("its checkpoint does not say whether it was read".to_owned(), None),
+        };
+        let fate = match &record.decoded {
+            Err(fault) => self.aside(source, record, fault),
+            // Whether a condition on the time held is known only with the time of its epoch.
+            Ok(_) if self.plan.uses_epoch_time() && time.is_none() => {
+                "the SELECT asks for the time of its epoch, which is not known".to_owned()
+            }
+            Ok(row) => {
+                let (input, there) = (self.plan.input_schema(), row.schema());
+                let columns = input.fields().iter().map(|field| there.index_of(field.name()));
+                let columns: Vec<usize> = columns.collect::<Result<_, _>>().map_err(unfit)?;
+                let row = row.project(&columns).map_err(unfit)?;
+                match self.plan.executor(time.unwrap_or_else(|| SystemClock.now_ms())).refusal(row) {
+                    Ok(None) => "comes out as a row".to_owned(),
+                    Ok(Some(refusal)) => format!("filtered: `{}` does not hold", refusal.condition),
+                    Err(error) => format!("fails: {error}"),
+                }
+            }
+        };
+        let doubt = if self.is_what_ran || self.entries.is_empty() {
+            ""
+        } else {
+            " (with SQL and schema as they are now; it ran with others, or that is not known)"
+        };
+        Ok(format!("{way}; {fate}{doubt}"))
+    }
+
+    /// What becomes of a record that does not decode.
+    fn aside(&self, source: &SourceConfig, record: &Found, fault: &Fault) -> String {
+        let mode = source.value.as_ref().map(|value| value.mode);
+        let id = RecordId {
+            topic: record.partition.topic.to_string(),
+            partition: record.partition.index,
+            offset: record.offset,
+        };
+        let is_aside = self.set_aside.iter().any(|(known, at)| *known == id && *at == record.timestamp);
+        match (fault, mode) {
+            (Fault::Dropped, _) => "dropped: it does not decode (DROPMALFORMED)".to_owned(),
+            (Fault::Bad(_), Some(BadRecordMode::Quarantine)) if is_aside => {
+                format!("in the quarantine: `forebay quarantine show {id}`")
+            }
+            (Fault::Bad(_), _) => "not among the open records of its quarantine".to_owned(),
+        }
+    }
+}
+
+/// A record and whether it decodes.
+fn described(record: &Found) -> String {
+    let mut out =
+        format!("{} offset {}, {}\n", record.partition, record.offset, shown_time(record.timestamp));
+    match &record.value {
+        None => out.push_str("  (null)\n"),
+        Some(value) => {
+            let text = String::from_utf8_lossy(value);
+            let harmless = text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c });
+            let cut = if text.chars().count() > SHOWN { " …" } else { "" };
+            out.push_str(&format!("  {}{cut}\n", harmless.take(SHOWN).collect::<String>()));
+        }
+    }
+    if let Err(Fault::Bad(bad)) = &record.decoded {
+        out.push_str(&format!("  does not decode: {} at {}: {}\n", bad.code, bad.path, bad.why));
+    }
+    out
+}
+
+/// Milliseconds since 1970 as people read them.
+fn shown_time(ms: i64) -> String {
+    chrono::DateTime::from_timestamp_millis(ms)
+        .map_or_else(|| ms.to_string(), |time| time.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
+}
+
+fn unfit(error: arrow::error::ArrowError) -> Error {
+    Error::new(&codes::INTERNAL, "a row has not the columns of the plan").caused_by(error)
+}

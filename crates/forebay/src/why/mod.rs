@@ -1,0 +1,12 @@
+//! What became of a record, found by reading the log again.
+//!
+//! ```text
+//! find: the records of a device around a time ─▶ decode ─▶ each query: where ([`journey`]) and what ([`fate`])
+//! ```
+//!
+//! What must stay true: nothing is told that was not seen. The record is decoded and the query's conditions are
+//! computed again, now, by the same code that the stream runs; which epoch read it is told from the checkpoint's
+//! journal, as far back as that goes, and otherwise said not to be known.
+
+pub mod find;
+pub mod journey;

@@ -1,0 +1,149 @@
+// A field's history as a chart: one line per device, or, where there are many, their mean in a band from the lowest to
+// the highest with the notable devices on top. The same is told as text for whoever cannot see it.
+import { useComputed } from "@preact/signals";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { Field, Panel, Range, Source } from "../api/types";
+import { fixed, fieldDecimals, withUnit } from "../format/number";
+import { deviceLabel } from "../format/text";
+import { span } from "../format/time";
+import { closeFeed, openFeed, SPAN, type Feed } from "../state/feed";
+import { paint } from "../state/prefs";
+import { extent, thin, thinning, type Block } from "../state/series";
+import * as store from "../state/store";
+import { Failure, Quiet } from "../parts/notes";
+import { palette } from "./palette";
+import { hoverTime, Plot, type AlertSpan, type Hover, type PlotState, type PlotTrack } from "./plot";
+import { useSeen } from "./seen";
+
+/** Pixels that one step of a line gets at least. */
+const PIXELS = 3;
+
+export interface LineProps {
+  source: Source;
+  field: Field;
+  keys: string[];
+  /** Draw the line over all devices, too. */
+  all: boolean;
+  range: Range;
+  limits?: Pick<Panel, "warn" | "critical" | "min" | "max">;
+  height: number;
+}
+
+export function LineChart(props: LineProps) {
+  const { source, field, keys, all, range, limits = {}, height } = props;
+  const { host, width, visible } = useSeen();
+  const wish = JSON.stringify([source.name, field.name, range, keys, all]);
+  const [feed, setFeed] = useState<Feed | null>(null);
+  useEffect(() => {
+    const opened = openFeed({ source: source.name, field: field.name, range, keys, all });
+    setFeed(opened);
+    return () => closeFeed(opened);
+  }, [wish]);
+
+  const canvas = useRef<HTMLDivElement | null>(null);
+  const plot = useRef<{ plot: Plot; made: string } | null>(null);
+  const [hover, setHover] = useState<Hover>(null);
+  const version = feed?.version.value ?? 0;
+  const phase = feed?.state.value ?? "loading";
+  const painted = paint.value;
+
+  const tracks = useMemo<PlotTrack[]>(() => {
+    const own = keys.map((key, index) => ({ key, name: deviceLabel(key, source.name, source.key, 24), colour: all ? index + 1 : index }));
+    return all ? [{ key: null, name: "mean", colour: 0 }, ...own] : own;
+  }, [wish]);
+
+  useEffect(() => {
+    const block = feed?.block;
+    if (!visible || width < 40 || !canvas.current || !block || phase !== "ready") return;
+    const frame = requestAnimationFrame(() => {
+      if (!canvas.current) return;
+      const state = plotState(block, tracks, props, width);
+      const made = `${wish}/${painted}`;
+      if (plot.current?.made !== made) {
+        plot.current?.plot.destroy();
+        plot.current = { plot: new Plot(canvas.current, width, height, state, palette(), setHover), made };
+      } else {
+        plot.current.plot.resize(width, height);
+        plot.current.plot.update(state);
+      }
+    });
+    return () => cancelAnimationFrame(frame);
+  }, [feed, version, phase, visible, width, height, painted, wish, limits.warn, limits.critical]);
+  useEffect(() => () => plot.current?.plot.destroy(), []);
+
+  const summary = useComputed(() => (feed && feed.version.value >= 0 ? describe(feed.block, tracks, field, range) : ""));
+  const empty = phase === "ready" && !feed?.block?.tracks.some((track) => track.mean.some((value) => value !== null));
+  return (
+    <div class="line" ref={host} data-phase={phase}>
+      <div class="line-canvas" ref={canvas} role="img" aria-label={feed ? summary.value : `${field.name}, loading`} style={{ height: `${height}px` }} />
+      {phase === "loading" && <div class="skeleton line-over" />}
+      {phase === "error" && feed?.error && (
+        <div class="line-over">
+          <Failure error={feed.error} retry={() => void feed.load()} />
+        </div>
+      )}
+      {empty && (
+        <div class="line-over">
+          <Quiet>No readings in the last {span(SPAN[range])}.</Quiet>
+        </div>
+      )}
+      {hover && <Tip hover={hover} width={width} />}
+    </div>
+  );
+}
+
+function plotState(block: Block, tracks: PlotTrack[], { field, limits = {}, range, keys, all, source }: LineProps, width: number): PlotState {
+  const thinned = thin(block, thinning(SPAN[range] / block.step, (width - 140) / PIXELS));
+  const size = Math.max(0, ...block.tracks.flatMap((track) => [Math.abs(extent(track).max ?? 0)]));
+  const decimals = fieldDecimals(field, size);
+  const to = Math.max(store.now.peek(), block.start + block.length * block.step);
+  return {
+    block: thinned,
+    tracks,
+    from: to - SPAN[range],
+    to,
+    warn: limits.warn ?? null,
+    critical: limits.critical ?? null,
+    min: limits.min ?? null,
+    max: limits.max ?? null,
+    spans: alertSpans(source.name, field.name, all ? null : keys),
+    format: (value) => fixed(value, decimals),
+  };
+}
+
+/** Alerts whose condition names this field. */
+function alertSpans(source: string, field: string, keys: string[] | null): AlertSpan[] {
+  const { open, cleared } = store.alerts.peek();
+  return [...cleared, ...open]
+    .filter((alert) => alert.source === source && field in alert.value && (keys === null || keys.includes(alert.key)))
+    .map((alert) => ({ from: alert.openedAt, to: alert.clearedAt, severity: alert.severity }));
+}
+
+function describe(block: Block | null, tracks: PlotTrack[], field: Field, range: Range): string {
+  if (!block) return `${field.name}, loading`;
+  const say = (value: number | null): string => (value === null ? "nothing" : withUnit(fixed(value, fieldDecimals(field, value)), field.unit));
+  const parts = tracks.flatMap((track) => {
+    const known = block.tracks.find((one) => one.key === track.key);
+    if (!known) return [];
+    const { last, min, max } = extent(known);
+    return last === null ? [] : [`${track.name} last ${say(last)}, from ${say(min)} to ${say(max)}`];
+  });
+  return `${field.name} over the last ${span(SPAN[range])}: ${parts.join("; ") || "no readings"}.`;
+}
+
+function Tip({ hover, width }: { hover: NonNullable<Hover>; width: number }) {
+  const right = hover.left > width / 2;
+  return (
+    <div class="tip" aria-hidden="true" style={right ? { right: `${width - hover.left + 12}px` } : { left: `${hover.left + 12}px` }}>
+      <div class="tip-time">{hoverTime(hover.at, store.now.peek())}</div>
+      {hover.rows.map((row) => (
+        <div class="tip-row" key={row.name}>
+          <span class="swatch" style={{ background: row.colour }} />
+          <bdi>{row.name}</bdi>
+          <b>{row.text}</b>
+          {row.range && <span class="tip-range">{row.range}</span>}
+        </div>
+      ))}
+    </div>
+  );
+}

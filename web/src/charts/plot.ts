@@ -1,0 +1,224 @@
+// The one place that knows uPlot: a time chart of tracks that is made once and fed with columns.
+//
+// It is built anew only when its series change; each second it gets new columns and draws itself once. Thresholds,
+// alert spans and the names at the lines' ends are drawn on the same canvas after the lines.
+import uPlot from "uplot";
+import type { Severity } from "../api/types";
+import type { Block } from "../state/series";
+import { clock, minute, moment } from "../format/time";
+import { alpha, dash, FONT, type Palette } from "./palette";
+import { spread, yRange } from "./place";
+
+export interface PlotTrack {
+  key: string | null;
+  /** What stands at the line's end and in the tooltip. */
+  name: string;
+  /** Index into the palette. */
+  colour: number;
+}
+
+export interface AlertSpan {
+  from: number;
+  to: number | null;
+  severity: Severity;
+}
+
+export interface PlotState {
+  block: Block;
+  tracks: PlotTrack[];
+  from: number;
+  to: number;
+  warn: number | null;
+  critical: number | null;
+  min: number | null;
+  max: number | null;
+  spans: AlertSpan[];
+  format: (value: number) => string;
+}
+
+export type Hover = { at: number; left: number; rows: { name: string; colour: string; text: string; range: string }[] } | null;
+
+const GUTTER = 96;
+const LABEL_GAP = 15;
+const sync = uPlot.sync("time");
+
+export class Plot {
+  private readonly chart: uPlot;
+  private state: PlotState;
+
+  constructor(host: HTMLElement, width: number, height: number, state: PlotState, colours: Palette, onHover: (hover: Hover) => void) {
+    this.state = state;
+    this.chart = new uPlot(this.options(width, height, colours, onHover), columnsOf(state), host);
+  }
+
+  update(state: PlotState): void {
+    this.state = state;
+    this.chart.setData(columnsOf(state), false);
+    this.chart.setScale("x", { min: state.from / 1e3, max: state.to / 1e3 });
+  }
+
+  resize(width: number, height: number): void {
+    this.chart.setSize({ width, height });
+  }
+
+  destroy(): void {
+    this.chart.destroy();
+  }
+
+  private options(width: number, height: number, colours: Palette, onHover: (hover: Hover) => void): uPlot.Options {
+    const { tracks } = this.state;
+    const colour = (track: PlotTrack): string => (track.key === null && tracks.length > 1 ? colours.soft : (colours.series[track.colour % colours.series.length] ?? colours.ink));
+    const series: uPlot.Series[] = [{}];
+    const bands: uPlot.Band[] = [];
+    for (const track of tracks) {
+      const at = series.length;
+      const edge: uPlot.Series = { stroke: "transparent", width: 0, points: { show: false } };
+      series.push(edge, edge, { stroke: colour(track), width: 1.75, dash: dash(track.colour), points: { show: false }, spanGaps: false });
+      bands.push({ series: [at + 1, at], fill: alpha(colour(track), track.key === null ? 0.16 : tracks.length > 3 ? 0.08 : 0.12) });
+    }
+    const axis: uPlot.Axis = { stroke: colours.soft, font: FONT, grid: { stroke: colours.grid, width: 1 }, ticks: { show: false } };
+    return {
+      width,
+      height,
+      series,
+      bands,
+      legend: { show: false },
+      padding: [14, GUTTER, 0, 0],
+      cursor: { sync: { key: sync.key }, drag: { setScale: false, x: false, y: false }, points: { show: false }, y: false },
+      scales: {
+        x: { time: true, range: () => [this.state.from / 1e3, this.state.to / 1e3] },
+        y: { range: (_, low, high) => yRange(low, high, [this.state.warn, this.state.critical], this.state.min, this.state.max) },
+      },
+      axes: [
+        { ...axis, grid: { show: false }, space: 72, size: 28, gap: 6, values: (_, splits) => splits.map((s) => (this.state.to - this.state.from < 300e3 ? clock(s * 1e3) : minute(s * 1e3))) },
+        { ...axis, space: 36, size: (_, values) => Math.max(36, 10 + 7.2 * Math.max(0, ...(values ?? []).map((v) => v.length))), gap: 8, values: (_, splits) => splits.map(this.state.format) },
+      ],
+      hooks: {
+        drawClear: [(u) => this.drawLimits(u, colours)],
+        draw: [(u) => this.drawSpans(u, colours), (u) => this.drawNames(u, tracks.map(colour), colours)],
+        setCursor: [(u) => onHover(this.hover(u, tracks.map(colour)))],
+      },
+    };
+  }
+
+  private drawLimits(u: uPlot, colours: Palette): void {
+    const { ctx, bbox } = u;
+    const limits: [number | null, string, string][] = [
+      [this.state.warn, colours.warning, "warn"],
+      [this.state.critical, colours.critical, "critical"],
+    ];
+    ctx.save();
+    for (const [value, colour, word] of limits) {
+      if (value === null) continue;
+      const y = Math.round(u.valToPos(value, "y", true)) + 0.5;
+      if (y < bbox.top || y > bbox.top + bbox.height) continue;
+      ctx.strokeStyle = colour;
+      ctx.lineWidth = uPlot.pxRatio;
+      ctx.setLineDash([4 * uPlot.pxRatio, 4 * uPlot.pxRatio]);
+      ctx.beginPath();
+      ctx.moveTo(bbox.left, y);
+      ctx.lineTo(bbox.left + bbox.width, y);
+      ctx.stroke();
+      ctx.fillStyle = colour;
+      ctx.font = scaled(11);
+      ctx.textAlign = "left";
+      ctx.textBaseline = "bottom";
+      ctx.fillText(`${word} ${this.state.format(value)}`, bbox.left + 4 * uPlot.pxRatio, y - 2 * uPlot.pxRatio);
+    }
+    ctx.restore();
+  }
+
+  /** A bar along the top for as long as an alert on this field was open. */
+  private drawSpans(u: uPlot, colours: Palette): void {
+    const { ctx, bbox } = u;
+    ctx.save();
+    for (const span of this.state.spans) {
+      const right = u.valToPos((span.to ?? this.state.to) / 1e3, "x", true);
+      const left = u.valToPos(span.from / 1e3, "x", true);
+      const from = Math.max(bbox.left, left);
+      const width = Math.max(3 * uPlot.pxRatio, Math.min(bbox.left + bbox.width, right) - from);
+      if (right < bbox.left || from > bbox.left + bbox.width) continue;
+      ctx.fillStyle = colours[span.severity];
+      ctx.fillRect(from, bbox.top - 8 * uPlot.pxRatio, width, 4 * uPlot.pxRatio);
+    }
+    ctx.restore();
+  }
+
+  private drawNames(u: uPlot, lineColours: string[], colours: Palette): void {
+    const { ctx, bbox } = u;
+    const ends = this.state.tracks.map((track, index) => {
+      const column = u.data[index * 3 + 3] as (number | null)[] | undefined;
+      let last = (column?.length ?? 0) - 1;
+      while (last >= 0 && (column?.[last] ?? null) === null) last -= 1;
+      const value = last >= 0 ? (column?.[last] as number) : null;
+      const at = u.data[0][last] ?? 0;
+      return { track, value, at, colour: lineColours[index] ?? colours.ink };
+    }).filter((end): end is typeof end & { value: number } => end.value !== null);
+    const ratio = uPlot.pxRatio;
+    const y = ends.map((end) => u.valToPos(end.value, "y", true));
+    const placed = spread(y, LABEL_GAP * ratio, bbox.top + 4 * ratio, bbox.top + bbox.height - 4 * ratio);
+    ctx.save();
+    ctx.textAlign = "left";
+    ctx.textBaseline = "middle";
+    ends.forEach((end, index) => {
+      const x = Math.min(u.valToPos(end.at, "x", true), bbox.left + bbox.width);
+      const label = placed[index] ?? 0;
+      ctx.fillStyle = end.colour;
+      ctx.beginPath();
+      ctx.arc(x, y[index] ?? 0, 3 * ratio, 0, Math.PI * 2);
+      ctx.fill();
+      ctx.font = scaled(12, 600);
+      const value = this.state.format(end.value);
+      const left = bbox.left + bbox.width + 8 * ratio;
+      ctx.fillText(value, left, label);
+      const used = ctx.measureText(`${value} `).width;
+      ctx.font = scaled(11);
+      ctx.fillStyle = colours.soft;
+      ctx.fillText(fitted(ctx, end.track.name, GUTTER * ratio - used - 10 * ratio), left + used, label);
+    });
+    ctx.restore();
+  }
+
+  private hover(u: uPlot, lineColours: string[]): Hover {
+    const index = u.cursor.idx;
+    const left = u.cursor.left ?? -1;
+    if (index === null || index === undefined || left < 0) return null;
+    const time = u.data[0][index];
+    if (time === undefined) return null;
+    const rows = this.state.tracks.flatMap((track, at) => {
+      const pick = (offset: number): number | null => (u.data[at * 3 + offset] as (number | null)[] | undefined)?.[index] ?? null;
+      const mean = pick(3);
+      const low = pick(1);
+      const high = pick(2);
+      if (mean === null) return [];
+      const range = low !== null && high !== null && low !== high ? `${this.state.format(low)} to ${this.state.format(high)}` : "";
+      return [{ name: track.name, colour: lineColours[at] ?? "", text: this.state.format(mean), range }];
+    });
+    return rows.length === 0 ? null : { at: time * 1e3, left: left + u.bbox.left / uPlot.pxRatio, rows };
+  }
+}
+
+/** x, then low, high, mean of each track. */
+function columnsOf({ block, tracks }: PlotState): uPlot.AlignedData {
+  const x = Array.from({ length: block.length }, (_, i) => (block.start + i * block.step) / 1e3);
+  const columns: uPlot.AlignedData = [x];
+  const nothing = new Array<number | null>(block.length).fill(null);
+  for (const { key } of tracks) {
+    const track = block.tracks.find((one) => one.key === key);
+    columns.push(track?.min ?? nothing, track?.max ?? nothing, track?.mean ?? nothing);
+  }
+  return columns;
+}
+
+const scaled = (size: number, weight = 400): string => FONT.replace("12px", `${weight} ${Math.round(size * uPlot.pxRatio)}px`);
+
+/** `name`, shortened until it fits `width` device pixels. */
+function fitted(ctx: CanvasRenderingContext2D, name: string, width: number): string {
+  if (ctx.measureText(name).width <= width) return name;
+  let points = Array.from(name);
+  while (points.length > 1 && ctx.measureText(`${points.join("")}…`).width > width) points = points.slice(0, -1);
+  return `${points.join("")}…`;
+}
+
+/** When a point is, for the tooltip. */
+export const hoverTime = (at: number, now: number): string => moment(at, now, true);

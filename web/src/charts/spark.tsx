@@ -1,0 +1,43 @@
+// The small line beside a device: sixty points, no axes, the last one marked. Decoration for the eye, so it is hidden
+// from screen readers; the values stand beside it as text.
+export function Spark({ points, width = 96, height = 24 }: { points: (number | null)[]; width?: number; height?: number }) {
+  const known = points.filter((point): point is number => point !== null);
+  if (known.length < 2) return <svg class="spark" width={width} height={height} aria-hidden="true" />;
+  const { path, end } = trace(points, width, height);
+  return (
+    <svg class="spark" width={width} height={height} viewBox={`0 0 ${width} ${height}`} aria-hidden="true">
+      <path d={path} />
+      {end && <circle cx={end[0]} cy={end[1]} r="2" />}
+    </svg>
+  );
+}
+
+/** The path through the known points, broken where one is missing; and where it ends. */
+export function trace(points: (number | null)[], width: number, height: number): { path: string; end: [number, number] | null } {
+  let low = Infinity;
+  let high = -Infinity;
+  for (const point of points) {
+    if (point === null) continue;
+    low = Math.min(low, point);
+    high = Math.max(high, point);
+  }
+  const span = high - low || 1;
+  const middle = high === low;
+  let path = "";
+  let pen = false;
+  let end: [number, number] | null = null;
+  points.forEach((point, index) => {
+    if (point === null) {
+      pen = false;
+      return;
+    }
+    const x = round(3 + (index / Math.max(1, points.length - 1)) * (width - 6));
+    const y = round(middle ? height / 2 : 3 + (1 - (point - low) / span) * (height - 6));
+    path += `${pen ? "L" : "M"}${x} ${y}`;
+    pen = true;
+    end = [x, y];
+  });
+  return { path, end };
+}
+
+const round = (value: number): number => Math.round(value * 10) / 10;

@@ -1,0 +1,18 @@
+// Starts the page: draws its outline at once, then asks the server.
+import { render } from "preact";
+import { App } from "./app";
+import { start } from "./state/session";
+import "uplot/dist/uPlot.min.css";
+import "./styles/tokens.css";
+import "./styles/base.css";
+import "./styles/head.css";
+import "./styles/panels.css";
+import "./styles/lists.css";
+import "./styles/sql.css";
+
+const root = document.getElementById("app");
+if (root) {
+  root.textContent = "";
+  render(<App />, root);
+  void start();
+}

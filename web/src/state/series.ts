@@ -1,0 +1,155 @@
+// History as columns: what a line chart draws, and how it grows.
+//
+// A block is a run of equal steps from `start`; every track has one slot per step and null where nothing was measured.
+// The promise: whatever is appended, no slot is ever counted twice and a gap stays a gap. Live seconds that fall into a
+// wider last step are merged into it (min, max exactly; the mean weighted by the seconds seen).
+import type { History, TickChart } from "../api/types";
+
+export type Column = (number | null)[];
+
+export interface Track {
+  key: string | null;
+  min: Column;
+  mean: Column;
+  max: Column;
+}
+
+export interface Block {
+  /** Begin of the first step, ms. */
+  start: number;
+  /** Length of a step, ms. */
+  step: number;
+  /** Number of steps. */
+  length: number;
+  tracks: Track[];
+  /** Begin of the last second that was appended, and how many of the last step's seconds are known. */
+  lastSecond: number;
+  weight: number;
+}
+
+export function fromHistory(history: History): Block {
+  const length = history.series.reduce((most, series) => Math.max(most, series.mean.length), 0);
+  const start = Number.isFinite(history.start) ? history.start : 0;
+  const step = Math.max(1, history.step);
+  const lastStep = start + (length - 1) * step;
+  return {
+    start,
+    step,
+    length,
+    tracks: history.series.map(({ key, min, mean, max }) => ({ key, min: [...min], mean: [...mean], max: [...max] })),
+    lastSecond: length === 0 ? -Infinity : step <= 1_000 ? lastStep : lastStep - 1,
+    weight: Math.max(1, Math.floor(step / 2_000)),
+  };
+}
+
+/** Appends one closed second; keeps at most `span` ms. Seconds that are already in, or before the block, change nothing. */
+export function append(block: Block, chart: TickChart, span: number): boolean {
+  if (chart.t <= block.lastSecond || chart.series.length === 0) return false;
+  if (block.length === 0) block.start = Math.floor(chart.t / block.step) * block.step;
+  const index = Math.floor((chart.t - block.start) / block.step);
+  if (index < 0) return false;
+  const most = Math.ceil(span / block.step) + 1;
+  if (index - block.length > most) restart(block, chart.t);
+  const slot = Math.floor((chart.t - block.start) / block.step);
+  const merges = slot < block.length;
+  grow(block, slot + 1);
+  block.weight = merges ? block.weight : 0;
+  for (const point of chart.series) put(block, slot, point);
+  block.weight += 1;
+  block.lastSecond = chart.t;
+  const extra = block.length - most;
+  if (extra > 0) drop(block, extra);
+  return true;
+}
+
+function put(block: Block, slot: number, point: TickChart["series"][number]): void {
+  let track = block.tracks.find((one) => one.key === point.key);
+  if (!track) {
+    const empty = (): Column => new Array<number | null>(block.length).fill(null);
+    track = { key: point.key, min: empty(), mean: empty(), max: empty() };
+    block.tracks.push(track);
+  }
+  if (point.mean === null) return;
+  const before = track.mean[slot] ?? null;
+  const low = point.min ?? point.mean;
+  const high = point.max ?? point.mean;
+  track.mean[slot] = before === null ? point.mean : (before * block.weight + point.mean) / (block.weight + 1);
+  track.min[slot] = Math.min(low, track.min[slot] ?? low);
+  track.max[slot] = Math.max(high, track.max[slot] ?? high);
+}
+
+function grow(block: Block, length: number): void {
+  for (const track of block.tracks) {
+    for (const column of [track.min, track.mean, track.max]) while (column.length < length) column.push(null);
+  }
+  block.length = Math.max(block.length, length);
+}
+
+function drop(block: Block, steps: number): void {
+  for (const track of block.tracks) for (const column of [track.min, track.mean, track.max]) column.splice(0, steps);
+  block.start += steps * block.step;
+  block.length -= steps;
+}
+
+function restart(block: Block, t: number): void {
+  for (const track of block.tracks) track.min.length = track.mean.length = track.max.length = 0;
+  block.start = Math.floor(t / block.step) * block.step;
+  block.length = 0;
+}
+
+/** The block in steps `factor` times as wide, aligned to multiples of the new step, so that it does not flicker as it moves. */
+export function thin(block: Block, factor: number): Block {
+  if (factor <= 1 || block.length === 0) return block;
+  const step = block.step * factor;
+  const start = Math.floor(block.start / step) * step;
+  const lead = Math.round((block.start - start) / block.step);
+  const length = Math.ceil((lead + block.length) / factor);
+  const tracks = block.tracks.map((track) => {
+    const wide: Track = { key: track.key, min: new Array(length).fill(null), mean: new Array(length).fill(null), max: new Array(length).fill(null) };
+    const seen = new Uint32Array(length);
+    for (let i = 0; i < block.length; i += 1) {
+      const mean = track.mean[i] ?? null;
+      if (mean === null) continue;
+      const slot = Math.floor((lead + i) / factor);
+      const low = track.min[i] ?? mean;
+      const high = track.max[i] ?? mean;
+      const n = seen[slot] ?? 0;
+      wide.mean[slot] = ((wide.mean[slot] ?? 0) * n + mean) / (n + 1);
+      wide.min[slot] = Math.min(low, wide.min[slot] ?? low);
+      wide.max[slot] = Math.max(high, wide.max[slot] ?? high);
+      seen[slot] = n + 1;
+    }
+    return wide;
+  });
+  return { ...block, start, step, length, tracks };
+}
+
+/** How many steps to take together so that about `points` are left: 1, 2, 3, 5, 10, 15, 30, 60 …, which people can name. */
+export function thinning(length: number, points: number): number {
+  const least = length / Math.max(1, points);
+  const nice = [1, 2, 3, 5, 6, 10, 15, 20, 30, 60, 120, 300, 600];
+  return nice.find((factor) => factor >= least) ?? Math.ceil(least);
+}
+
+export interface Extent {
+  last: number | null;
+  min: number | null;
+  max: number | null;
+}
+
+/** The smallest, largest and last known value of a track. */
+export function extent(track: Track): Extent {
+  let min: number | null = null;
+  let max: number | null = null;
+  let last: number | null = null;
+  for (let i = 0; i < track.mean.length; i += 1) {
+    const mean = track.mean[i] ?? null;
+    if (mean === null) continue;
+    last = mean;
+    const low = track.min[i] ?? mean;
+    const high = track.max[i] ?? mean;
+    min = min === null ? low : Math.min(min, low);
+    max = max === null ? high : Math.max(max, high);
+  }
+  return { last, min, max };
+}

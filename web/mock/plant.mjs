@@ -50,7 +50,7 @@ export class Plant {
         const forced = this.forced.get(n);
         const extra = forced && t >= forced ? Math.min(1, (t - forced) / 8_000) * 26 : 0;
         const calm = 47 + (n % 5) * 2.1 + 3.2 * wave(t, DAY, n) + 1.6 * wave(t, 1_730_000, n * 2) + 0.8 * wave(t, 201_000, n * 5);
-        return round(calm + extra + heat(n, t) * (this.mode === "alerting" ? 27 : 24) + noise(1.4), 2);
+        return round(calm + extra + heat(n, t) * (this.mode === "alerting" ? 33 : 30) + noise(1.4), 2);
       }
       case "humidity":
         return round(58 - (n % 3) * 4 + 7 * wave(t, DAY, n + 2) + 2.4 * wave(t, 2_900_000, n) + noise(2.2), 2);
@@ -88,7 +88,7 @@ export class Plant {
     this.names.forEach((key, n) => {
       if (this.quietFrom.has(n)) return;
       const forced = this.forced.get(n);
-      if (forced && now - forced > 5_000) list.push(alertOf(key, `forced-${forced}`, forced + 5_000, null, this.value(n, "temperature", forced + 5_000), "critical"));
+      if (forced && now - forced > 7_800) list.push(alertOf(key, `forced-${forced}`, forced + 7_800, null, this.value(n, "temperature", forced + 7_800), "critical"));
       if (n % 6 !== 1 || (this.big && n > 260)) return;
       for (let back = 0; back < first; back += 1) {
         const begin = Math.floor((now + (n % 97) * 61_000) / EPISODE - back) * EPISODE - (n % 97) * 61_000;

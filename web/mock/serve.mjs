@@ -104,6 +104,7 @@ function sql(text, response) {
 function control(wish, response) {
   if (wish.mode) {
     world.set(wish.mode);
+    awayUntil = 0;
     dropAll();
   }
   if (wish.overheat) world.plant.forced.set(world.plant.numberOf(wish.overheat), Date.now() - 1_000);

@@ -1,6 +1,7 @@
 // The page: status line first, then what it speaks of. Which parts show is decided here and nowhere else.
 import { useEffect, useRef } from "preact/hooks";
 import { Failure } from "./parts/notes";
+import { wide } from "./state/prefs";
 import { load } from "./state/session";
 import * as store from "./state/store";
 import { Alerts } from "./views/alerts";
@@ -60,20 +61,40 @@ function PlantView() {
   const asked = store.tick.value !== null || store.slice.value !== null;
   if (asked && !sent) {
     return (
-      <div class="plant plant-empty">
+      <div class={`plant ${wide.value ? "plant-wide" : ""}`}>
         <Empty />
         <Queries />
       </div>
     );
   }
+  const stale = store.link.value.phase === "lost" ? "stale" : "";
+  const failing = store.tick.value?.status === "failing";
+  if (!wide.value) {
+    return (
+      <div class={`plant ${stale}`}>
+        {failing && <Queries key="queries" />}
+        <Alerts key="alerts" />
+        <Charts key="charts" />
+        <Devices key="devices" />
+        <LedgerView key="ledger" />
+        {!failing && <Queries key="queries" />}
+        <Quarantine />
+      </div>
+    );
+  }
   return (
-    <div class="plant">
-      <Alerts />
-      <Charts />
-      <Devices />
-      <LedgerView />
-      <Queries />
-      <Quarantine />
+    <div class={`plant plant-wide ${stale}`}>
+      <div class="column">
+        <Charts />
+        <Devices />
+        <Quarantine />
+      </div>
+      <div class="column">
+        {failing && <Queries key="queries" />}
+        <Alerts key="alerts" />
+        <LedgerView key="ledger" />
+        {!failing && <Queries key="queries" />}
+      </div>
     </div>
   );
 }
@@ -89,8 +110,9 @@ function Loading() {
     );
   }
   return (
-    <div class="plant" aria-busy="true" aria-label="Loading">
-      <div class="section area-charts">
+    <div class={`plant ${wide.value ? "plant-wide" : ""}`} aria-busy="true">
+      <p class="sr">Loading</p>
+      <div class="section">
         <div class="panels">
           {[1, 2].map((n) => (
             <div key={n} class="panel">
@@ -99,10 +121,7 @@ function Loading() {
           ))}
         </div>
       </div>
-      <div class="section area-alerts">
-        <div class="skeleton" />
-      </div>
-      <div class="section area-devices">
+      <div class="section">
         <div class="skeleton skeleton-table" />
       </div>
     </div>

@@ -1,6 +1,5 @@
 // A field's history as a chart: one line per device, or, where there are many, their mean in a band from the lowest to
 // the highest with the notable devices on top. The same is told as text for whoever cannot see it.
-import { useComputed } from "@preact/signals";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Field, Panel, Range, Source } from "../api/types";
 import { fixed, fieldDecimals, withUnit } from "../format/number";
@@ -11,6 +10,7 @@ import { paint } from "../state/prefs";
 import { extent, thin, thinning, type Block } from "../state/series";
 import * as store from "../state/store";
 import { Failure, Quiet } from "../parts/notes";
+import { drawNever, drawSoon } from "./queue";
 import { palette } from "./palette";
 import { hoverTime, Plot, type AlertSpan, type Hover, type PlotState, type PlotTrack } from "./plot";
 import { useSeen } from "./seen";
@@ -25,12 +25,14 @@ export interface LineProps {
   /** Draw the line over all devices, too. */
   all: boolean;
   range: Range;
+  /** False where the page says already which device this is. */
+  named?: boolean;
   limits?: Pick<Panel, "warn" | "critical" | "min" | "max">;
   height: number;
 }
 
 export function LineChart(props: LineProps) {
-  const { source, field, keys, all, range, limits = {}, height } = props;
+  const { source, field, keys, all, range, limits = {}, height, named = true } = props;
   const { host, width, visible } = useSeen();
   const wish = JSON.stringify([source.name, field.name, range, keys, all]);
   const [feed, setFeed] = useState<Feed | null>(null);
@@ -48,14 +50,14 @@ export function LineChart(props: LineProps) {
   const painted = paint.value;
 
   const tracks = useMemo<PlotTrack[]>(() => {
-    const own = keys.map((key, index) => ({ key, name: deviceLabel(key, source.name, source.key, 24), colour: all ? index + 1 : index }));
+    const own = keys.map((key, index) => ({ key, name: named ? deviceLabel(key, source.name, source.key, 24) : "", colour: all ? index + 1 : index }));
     return all ? [{ key: null, name: "mean", colour: 0 }, ...own] : own;
   }, [wish]);
 
   useEffect(() => {
     const block = feed?.block;
     if (!visible || width < 40 || !canvas.current || !block || phase !== "ready") return;
-    const frame = requestAnimationFrame(() => {
+    drawSoon(host, () => {
       if (!canvas.current) return;
       const state = plotState(block, tracks, props, width);
       const made = `${wish}/${painted}`;
@@ -67,15 +69,15 @@ export function LineChart(props: LineProps) {
         plot.current.plot.update(state);
       }
     });
-    return () => cancelAnimationFrame(frame);
+    return () => drawNever(host);
   }, [feed, version, phase, visible, width, height, painted, wish, limits.warn, limits.critical]);
   useEffect(() => () => plot.current?.plot.destroy(), []);
 
-  const summary = useComputed(() => (feed && feed.version.value >= 0 ? describe(feed.block, tracks, field, range) : ""));
+  const summary = useMemo(() => describe(feed?.block ?? null, tracks, field, range), [feed, version, tracks]);
   const empty = phase === "ready" && !feed?.block?.tracks.some((track) => track.mean.some((value) => value !== null));
   return (
     <div class="line" ref={host} data-phase={phase}>
-      <div class="line-canvas" ref={canvas} role="img" aria-label={feed ? summary.value : `${field.name}, loading`} style={{ height: `${height}px` }} />
+      <div class="line-canvas" ref={canvas} role="img" aria-label={summary} style={{ height: `${height}px` }} />
       {phase === "loading" && <div class="skeleton line-over" />}
       {phase === "error" && feed?.error && (
         <div class="line-over">
@@ -92,7 +94,7 @@ export function LineChart(props: LineProps) {
   );
 }
 
-function plotState(block: Block, tracks: PlotTrack[], { field, limits = {}, range, keys, all, source }: LineProps, width: number): PlotState {
+function plotState(block: Block, tracks: PlotTrack[], { field, limits = {}, range, keys, source }: LineProps, width: number): PlotState {
   const thinned = thin(block, thinning(SPAN[range] / block.step, (width - 140) / PIXELS));
   const size = Math.max(0, ...block.tracks.flatMap((track) => [Math.abs(extent(track).max ?? 0)]));
   const decimals = fieldDecimals(field, size);
@@ -106,16 +108,16 @@ function plotState(block: Block, tracks: PlotTrack[], { field, limits = {}, rang
     critical: limits.critical ?? null,
     min: limits.min ?? null,
     max: limits.max ?? null,
-    spans: alertSpans(source.name, field.name, all ? null : keys),
+    spans: alertSpans(source.name, field.name, keys),
     format: (value) => fixed(value, decimals),
   };
 }
 
-/** Alerts whose condition names this field. */
-function alertSpans(source: string, field: string, keys: string[] | null): AlertSpan[] {
+/** Alerts of the drawn devices whose condition names this field. */
+function alertSpans(source: string, field: string, keys: string[]): AlertSpan[] {
   const { open, cleared } = store.alerts.peek();
   return [...cleared, ...open]
-    .filter((alert) => alert.source === source && field in alert.value && (keys === null || keys.includes(alert.key)))
+    .filter((alert) => alert.source === source && field in alert.value && keys.includes(alert.key))
     .map((alert) => ({ from: alert.openedAt, to: alert.clearedAt, severity: alert.severity }));
 }
 
@@ -126,7 +128,7 @@ function describe(block: Block | null, tracks: PlotTrack[], field: Field, range:
     const known = block.tracks.find((one) => one.key === track.key);
     if (!known) return [];
     const { last, min, max } = extent(known);
-    return last === null ? [] : [`${track.name} last ${say(last)}, from ${say(min)} to ${say(max)}`];
+    return last === null ? [] : [`${track.name || "it"} last ${say(last)}, from ${say(min)} to ${say(max)}`];
   });
   return `${field.name} over the last ${span(SPAN[range])}: ${parts.join("; ") || "no readings"}.`;
 }
@@ -137,7 +139,7 @@ function Tip({ hover, width }: { hover: NonNullable<Hover>; width: number }) {
     <div class="tip" aria-hidden="true" style={right ? { right: `${width - hover.left + 12}px` } : { left: `${hover.left + 12}px` }}>
       <div class="tip-time">{hoverTime(hover.at, store.now.peek())}</div>
       {hover.rows.map((row) => (
-        <div class="tip-row" key={row.name}>
+        <div class="tip-row" key={row.name || "it"}>
           <span class="swatch" style={{ background: row.colour }} />
           <bdi>{row.name}</bdi>
           <b>{row.text}</b>

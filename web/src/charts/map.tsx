@@ -11,12 +11,15 @@ import { useRoster } from "../state/roster";
 import * as store from "../state/store";
 import { degrees, fit, onEarth, type View } from "./geo";
 import { alpha, FONT, palette } from "./palette";
+import { drawNever, drawSoon } from "./queue";
 import { canvasOf, useSeen } from "./seen";
 
 const HEIGHT = 320;
 const MARGIN = 36;
 /** Names are written beside the points up to this many. */
 const NAMED = 12;
+/** Above this many the points are drawn smaller. */
+const CROWD = 150;
 const REACH = 14;
 
 interface Spot {
@@ -33,7 +36,10 @@ export function DeviceMap({ source }: { source: Source }) {
   const view = fit(spots, width, HEIGHT, MARGIN);
   const painted = paint.value;
   useEffect(() => {
-    if (visible && canvas.current && width > 0 && view) draw(canvas.current, width, view, spots, source);
+    const { current } = canvas;
+    if (!visible || !current || width === 0 || !view) return;
+    drawSoon(canvas, () => draw(current, width, view, spots, source));
+    return () => drawNever(canvas);
   }, [roster, width, visible, painted]);
   const alerting = spots.filter((spot) => spot.device.alerts > 0).length;
   const open = (event: MouseEvent): void => {
@@ -95,7 +101,7 @@ function draw(canvas: HTMLCanvasElement, width: number, view: View, spots: Spot[
     const y = view.y(spot.lat);
     const { device } = spot;
     const colour = device.alerts > 0 ? colours[device.severity ?? "warning"] : device.state === "quiet" ? colours.faint : (colours.series[0] ?? colours.ink);
-    mark(ctx, x, y, colour, device, colours.surface);
+    mark(ctx, x, y, colour, device, colours.surface, spots.length > CROWD ? 3 : 4.5);
     if (spots.length > NAMED) continue;
     ctx.fillStyle = colours.soft;
     ctx.fillText(deviceLabel(device.key, source.name, source.key, 20), x + 10, y);
@@ -116,15 +122,15 @@ function line(ctx: CanvasRenderingContext2D, x1: number, y1: number, x2: number,
   ctx.stroke();
 }
 
-function mark(ctx: CanvasRenderingContext2D, x: number, y: number, colour: string, device: Device, ground: string): void {
+function mark(ctx: CanvasRenderingContext2D, x: number, y: number, colour: string, device: Device, ground: string, radius: number): void {
   ctx.beginPath();
   if (device.alerts > 0) {
     ctx.moveTo(x, y - 8);
     ctx.lineTo(x + 7.5, y + 5.5);
     ctx.lineTo(x - 7.5, y + 5.5);
     ctx.closePath();
-  } else ctx.arc(x, y, device.state === "quiet" ? 4 : 4.5, 0, Math.PI * 2);
-  ctx.lineWidth = 2;
+  } else ctx.arc(x, y, radius, 0, Math.PI * 2);
+  ctx.lineWidth = radius > 4 || device.alerts > 0 ? 2 : 1;
   if (device.state === "quiet" && device.alerts === 0) {
     ctx.strokeStyle = colour;
     ctx.stroke();

@@ -38,16 +38,20 @@ export interface PlotState {
 
 export type Hover = { at: number; left: number; rows: { name: string; colour: string; text: string; range: string }[] } | null;
 
-const GUTTER = 96;
+/** Room for the names at the lines' ends, pixels: at least, and at most as a share of the width. */
+const LEAST_GUTTER = 72;
+const MOST_GUTTER = 0.3;
 const LABEL_GAP = 15;
 const sync = uPlot.sync("time");
 
 export class Plot {
   private readonly chart: uPlot;
   private state: PlotState;
+  private gutter = LEAST_GUTTER;
 
   constructor(host: HTMLElement, width: number, height: number, state: PlotState, colours: Palette, onHover: (hover: Hover) => void) {
     this.state = state;
+    this.gutter = gutterFor(state, width);
     this.chart = new uPlot(this.options(width, height, colours, onHover), columnsOf(state), host);
   }
 
@@ -83,7 +87,7 @@ export class Plot {
       series,
       bands,
       legend: { show: false },
-      padding: [14, GUTTER, 0, 0],
+      padding: [14, this.gutter, 0, 0],
       cursor: { sync: { key: sync.key }, drag: { setScale: false, x: false, y: false }, points: { show: false }, y: false },
       scales: {
         x: { time: true, range: () => [this.state.from / 1e3, this.state.to / 1e3] },
@@ -174,7 +178,7 @@ export class Plot {
       const used = ctx.measureText(`${value} `).width;
       ctx.font = scaled(11);
       ctx.fillStyle = colours.soft;
-      ctx.fillText(fitted(ctx, end.track.name, GUTTER * ratio - used - 10 * ratio), left + used, label);
+      ctx.fillText(fitted(ctx, end.track.name, this.gutter * ratio - used - 8 * ratio), left + used, label);
     });
     ctx.restore();
   }
@@ -212,12 +216,24 @@ function columnsOf({ block, tracks }: PlotState): uPlot.AlignedData {
 
 const scaled = (size: number, weight = 400): string => FONT.replace("12px", `${weight} ${Math.round(size * uPlot.pxRatio)}px`);
 
-/** `name`, shortened until it fits `width` device pixels. */
+/** What the longest name and a value need, within bounds. */
+function gutterFor(state: PlotState, width: number): number {
+  const ctx = document.createElement("canvas").getContext("2d");
+  if (!ctx) return LEAST_GUTTER;
+  ctx.font = FONT.replace("12px", "600 12px");
+  const last = (track: PlotTrack): number | null => state.block.tracks.find((one) => one.key === track.key)?.mean.findLast((value) => value !== null) ?? null;
+  const value = Math.max(0, ...state.tracks.map((track) => ctx.measureText(`${state.format(last(track) ?? 0)} `).width));
+  ctx.font = FONT.replace("12px", "11px");
+  const names = Math.max(0, ...state.tracks.map((track) => ctx.measureText(track.name).width));
+  return Math.max(LEAST_GUTTER, Math.min(width * MOST_GUTTER, Math.ceil(value + names) + 18));
+}
+
+/** `name`, shortened from the front until it fits `width` device pixels: devices differ at the end of their names. */
 function fitted(ctx: CanvasRenderingContext2D, name: string, width: number): string {
   if (ctx.measureText(name).width <= width) return name;
   let points = Array.from(name);
-  while (points.length > 1 && ctx.measureText(`${points.join("")}…`).width > width) points = points.slice(0, -1);
-  return `${points.join("")}…`;
+  while (points.length > 1 && ctx.measureText(`…${points.join("")}`).width > width) points = points.slice(1);
+  return `…${points.join("")}`;
 }
 
 /** When a point is, for the tooltip. */

@@ -1,5 +1,5 @@
 // What SQL gave, as a chart: bars where the first column names and another counts, lines where the first is a time.
-// `shapeOf` decides, purely; a result that suits neither stays a table.
+// A result that suits neither stays a table.
 import uPlot from "uplot";
 import { useEffect, useRef } from "preact/hooks";
 import type { SqlResult, Value } from "../api/types";
@@ -8,33 +8,12 @@ import { label } from "../format/text";
 import { epochMillis, minute, moment } from "../format/time";
 import { paint } from "../state/prefs";
 import { now } from "../state/store";
-import type { SqlShape } from "../state/url";
 import { Bars } from "./bars";
 import { dash, FONT, palette } from "./palette";
 import { useSeen } from "./seen";
+import { parts } from "./shape";
 
-export type Shape = Exclude<SqlShape, "auto">;
-
-const isNumber = (type: string): boolean => /int|long|short|byte|double|float|decimal|real|number/i.test(type);
-const isTime = (type: string): boolean => /timestamp|date/i.test(type);
 const MOST_LINES = 6;
-
-/** Indexes of the columns that a chart would draw. */
-export function parts({ columns }: Pick<SqlResult, "columns">): { x: number; ys: number[]; time: boolean } {
-  const x = columns.findIndex(({ type, name }) => isTime(type) || (isNumber(type) && /^(ts|time|timestamp|minute|hour|day|window)$/i.test(name)));
-  const time = x >= 0;
-  const first = time ? x : columns.findIndex(({ type }) => !isNumber(type));
-  const ys = columns.map((_, index) => index).filter((index) => index !== first && isNumber(columns[index]?.type ?? ""));
-  return { x: first, ys, time };
-}
-
-/** What suits a result best. */
-export function shapeOf(result: Pick<SqlResult, "columns" | "rows">): Shape {
-  const { x, ys, time } = parts(result);
-  if (ys.length === 0 || result.rows.length < 2) return "table";
-  if (time) return "line";
-  return x >= 0 && result.rows.length <= 40 ? "bar" : "table";
-}
 
 export function ResultChart({ result, shape, height = 240 }: { result: SqlResult; shape: "line" | "bar"; height?: number }) {
   const { x, ys, time } = parts(result);

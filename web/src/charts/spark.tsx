@@ -1,9 +1,10 @@
 // The small line beside a device: sixty points, no axes, the last one marked. Decoration for the eye, so it is hidden
 // from screen readers; the values stand beside it as text.
+import { useMemo } from "preact/hooks";
+
 export function Spark({ points, width = 96, height = 24 }: { points: (number | null)[]; width?: number; height?: number }) {
-  const known = points.filter((point): point is number => point !== null);
-  if (known.length < 2) return <svg class="spark" width={width} height={height} aria-hidden="true" />;
-  const { path, end } = trace(points, width, height);
+  // Rows draw themselves with every value; the line only changes when its points do.
+  const { path, end } = useMemo(() => trace(points, width, height), [points, width, height]);
   return (
     <svg class="spark" width={width} height={height} viewBox={`0 0 ${width} ${height}`} aria-hidden="true">
       <path d={path} />

@@ -4,19 +4,29 @@ import { useEffect, useRef } from "preact/hooks";
 import { rate } from "../format/number";
 import { paint } from "../state/prefs";
 import * as store from "../state/store";
+import type { Level } from "../state/status";
+import { alpha } from "./palette";
+import { drawNever, drawSoon } from "./queue";
 import { canvasOf, useSeen } from "./seen";
 
 const SECONDS = 900;
 const HEIGHT = 72;
+
+/** The water takes the colour of the status, `#rrggbb`. */
+const WATER: Record<Level, string> = { ok: "#7fe0d3", info: "#9fd4ff", warning: "#ffd065", critical: "#ff9e7a", unknown: "#a9bcbf" };
 
 export function WaterLine() {
   const { host, width, visible } = useSeen();
   const canvas = useRef<HTMLCanvasElement | null>(null);
   const rates = store.rates.value;
   const painted = paint.value;
+  const { level } = store.headline.value;
   useEffect(() => {
-    if (visible && width > 0 && canvas.current) draw(canvas.current, width, rates);
-  }, [rates, width, visible, painted]);
+    const { current } = canvas;
+    if (!visible || width === 0 || !current) return;
+    drawSoon(canvas, () => draw(current, width, rates, WATER[level]));
+    return () => drawNever(canvas);
+  }, [rates, width, visible, painted, level]);
   const known = rates.filter((one): one is number => one !== null);
   const top = known.reduce((a, b) => Math.max(a, b), 0);
   return (
@@ -27,7 +37,7 @@ export function WaterLine() {
 }
 
 /** Seconds are taken together so that each step is at least two pixels wide. */
-function draw(canvas: HTMLCanvasElement, width: number, rates: (number | null)[]): void {
+function draw(canvas: HTMLCanvasElement, width: number, rates: (number | null)[], colour: string): void {
   const ctx = canvasOf(canvas, width, HEIGHT);
   if (!ctx) return;
   const top = Math.max(1, ...rates.map((one) => one ?? 0)) * 1.25;
@@ -48,13 +58,13 @@ function draw(canvas: HTMLCanvasElement, width: number, rates: (number | null)[]
     points.push(n === 0 ? null : [x, HEIGHT - (sum / n / top) * (HEIGHT - 10) - 1]);
   }
   const water = ctx.createLinearGradient(0, 0, 0, HEIGHT);
-  water.addColorStop(0, "#5fd6cb40");
-  water.addColorStop(1, "#5fd6cb0a");
+  water.addColorStop(0, alpha(colour, 0.28));
+  water.addColorStop(1, alpha(colour, 0.04));
   let run: [number, number][] = [];
   const flush = (): void => {
     const first = run[0];
     const last = run[run.length - 1];
-    if (first && last) fillRun(ctx, run, first, last, water);
+    if (first && last) fillRun(ctx, run, first, last, water, colour);
     run = [];
   };
   for (const point of points) {
@@ -64,7 +74,7 @@ function draw(canvas: HTMLCanvasElement, width: number, rates: (number | null)[]
   flush();
 }
 
-function fillRun(ctx: CanvasRenderingContext2D, run: [number, number][], first: [number, number], last: [number, number], water: CanvasGradient): void {
+function fillRun(ctx: CanvasRenderingContext2D, run: [number, number][], first: [number, number], last: [number, number], water: CanvasGradient, colour: string): void {
   ctx.beginPath();
   ctx.moveTo(first[0], HEIGHT);
   for (const [x, y] of run) ctx.lineTo(x, y);
@@ -74,7 +84,7 @@ function fillRun(ctx: CanvasRenderingContext2D, run: [number, number][], first: 
   ctx.fill();
   ctx.beginPath();
   for (const [x, y] of run) ctx.lineTo(x, y);
-  ctx.strokeStyle = "#7fe0d3b0";
+  ctx.strokeStyle = alpha(colour, 0.75);
   ctx.lineWidth = 1.5;
   ctx.lineJoin = "round";
   ctx.stroke();

@@ -5,8 +5,11 @@
 const LONGEST_NAME = 48;
 const LONGEST_TITLE = 512;
 
-/** Characters that show nothing or turn the text around: C0, C1, direction marks and overrides, zero width, BOM. */
-const INVISIBLE = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/g;
+/**
+ * Characters that show nothing or turn the text around: C0, C1, direction marks and overrides, zero width, BOM. The two
+ * joiners (U+200C, U+200D) are letters' business in many scripts and in emoji: beside ASCII they are a trick.
+ */
+const INVISIBLE = /(?<=^|[\u0000-\u007f])[\u200c\u200d]|[\u200c\u200d](?=$|[\u0000-\u007f])|[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/g;
 const NAMED: Record<string, string> = { "\n": "␊", "\r": "␍", "\t": "␉", "\0": "␀" };
 
 /** `text` with every invisible character made visible. */

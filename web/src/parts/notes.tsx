@@ -26,9 +26,9 @@ export function Failure({ error, retry }: { error: ApiError; retry?: () => void 
   );
 }
 
-export function Section({ id, title, note, tools, children, cls = "" }: { id: string; title: string; note?: ComponentChildren; tools?: ComponentChildren; children: ComponentChildren; cls?: string }) {
+export function Section({ id, title, note, tools, children }: { id: string; title: string; note?: ComponentChildren; tools?: ComponentChildren; children: ComponentChildren }) {
   return (
-    <section class={`section ${cls}`} aria-labelledby={`${id}-title`} id={id}>
+    <section class="section" aria-labelledby={`${id}-title`} id={id}>
       <header class="section-head">
         <h2 id={`${id}-title`}>{title}</h2>
         {note !== undefined && <span class="section-note">{note}</span>}

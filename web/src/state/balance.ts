@@ -6,15 +6,15 @@ export type Fate = "emitted" | "aggregated" | "unmatched" | "filtered" | "dedupl
 
 /** The fates in the order in which they are drawn, each with what it means. */
 export const FATES: { fate: Fate; word: string; means: string }[] = [
-  { fate: "emitted", word: "emitted", means: "went to the sink" },
-  { fate: "aggregated", word: "aggregated", means: "became part of an aggregate" },
-  { fate: "filtered", word: "filtered", means: "refused by the query's condition" },
-  { fate: "unmatched", word: "unmatched", means: "found no partner" },
+  { fate: "emitted", word: "emitted", means: "to the sink" },
+  { fate: "aggregated", word: "aggregated", means: "into an aggregate" },
+  { fate: "filtered", word: "filtered", means: "by a condition" },
+  { fate: "unmatched", word: "unmatched", means: "no partner" },
   { fate: "deduplicated", word: "deduplicated", means: "seen before" },
-  { fate: "dropped", word: "dropped", means: "malformed, dropped on request" },
-  { fate: "late", word: "late", means: "behind the watermark" },
-  { fate: "quarantined", word: "quarantined", means: "unreadable, kept aside" },
-  { fate: "inFlight", word: "in flight", means: "being worked on now" },
+  { fate: "dropped", word: "dropped", means: "malformed" },
+  { fate: "late", word: "late", means: "after the watermark" },
+  { fate: "quarantined", word: "quarantined", means: "unreadable" },
+  { fate: "inFlight", word: "in flight", means: "being worked on" },
 ];
 
 export interface Piece {

@@ -67,11 +67,12 @@ export function defaults(schema: Schema): Panel[] {
   });
 }
 
-/** The fields that are worth a column: measured values first, then states, then the rest; never the key or a time. */
+/** The fields that are worth a column: measured values first, then states, then the rest; never the key, a time or a place. */
 export function columns(source: Source, most: number): Field[] {
   const rank = (field: Field): number => (field.role === "value" ? 0 : field.role === "status" ? 1 : 2);
+  const placed = coordinate(source, "lat") !== undefined && coordinate(source, "lon") !== undefined;
   return source.fields
-    .filter((field) => field.name !== source.key && field.role !== "key" && field.role !== "time" && field.kind !== "time")
+    .filter((field) => field.name !== source.key && field.role !== "key" && field.role !== "time" && field.kind !== "time" && !(placed && (field.role === "lat" || field.role === "lon")))
     .map((field, index) => ({ field, index }))
     .sort((a, b) => rank(a.field) - rank(b.field) || a.index - b.index)
     .slice(0, most)

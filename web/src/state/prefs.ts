@@ -19,6 +19,11 @@ function write(name: string, value: string | null): void {
   }
 }
 
+/** Whether the window has room for two columns. Narrow ones get one, in the order of urgency, also for the keyboard. */
+const room = matchMedia("(min-width: 1180px)");
+export const wide = signal(room.matches);
+room.addEventListener("change", () => (wide.value = room.matches));
+
 export type Theme = "system" | "light" | "dark";
 
 const kept = read("theme");

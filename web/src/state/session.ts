@@ -1,7 +1,7 @@
 // The page's life: load what is, open the stream, write what comes into the store, and start over where it was lost.
 //
 // The order matters once: the schema says what to draw, so it comes first; everything else loads beside each other and
-// each part shows as soon as it is there. Values wait for the next frame, so a burst costs one drawing.
+// each part shows as soon as it is there. Values wait for a frame, so a burst costs one drawing.
 import { batch, effect, signal, untracked } from "@preact/signals";
 import { ApiError, get, whenUnauthorized } from "../api/http";
 import { LiveLink } from "../api/live";
@@ -17,12 +17,15 @@ export const PAGE = 25;
 /** Columns of the table at its widest. */
 export const MOST_COLUMNS = 6;
 
+/** Numbers change at most ten times a second: faster ones are a blur that nobody can read. A lone value shows at once. */
+const CALM_MS = 100;
 const RETRY_MS = 2_000;
 const BACK_SHOWN_MS = 6_000;
 const RATES_KEPT = 900;
 
 const gathered = new Gathered();
-let frame = 0;
+let pending = false;
+let lastFlush = -Infinity;
 
 const link = new LiveLink({
   hello: onHello,
@@ -30,7 +33,11 @@ const link = new LiveLink({
   devices: onDevices,
   values: (message) => {
     gathered.add(message);
-    if (frame === 0) frame = requestAnimationFrame(flush);
+    if (pending) return;
+    pending = true;
+    const rest = lastFlush + CALM_MS - performance.now();
+    if (rest <= 0) requestAnimationFrame(flush);
+    else setTimeout(() => requestAnimationFrame(flush), rest);
   },
   alert: (alert) => (store.alerts.value = transition(store.alerts.value, alert)),
   lost: (attempt, wait) => {
@@ -53,7 +60,8 @@ export function serverNow(): number {
 export async function start(): Promise<void> {
   whenUnauthorized(() => (store.needsSignIn.value = true));
   setInterval(() => {
-    store.now.value = serverNow();
+    // While ticks come, they carry the clock.
+    if (store.link.value.phase !== "live") store.now.value = serverNow();
     const { backAt } = store.link.value;
     if (backAt !== null && Date.now() - backAt > BACK_SHOWN_MS) store.link.value = { ...store.link.value, backAt: null };
   }, 1_000);
@@ -167,7 +175,8 @@ function onDevices(data: DeviceSlice): void {
 }
 
 function flush(): void {
-  frame = 0;
+  pending = false;
+  lastFlush = performance.now();
   const rows = store.slice.peek()?.rows;
   if (!rows) return gathered.clear();
   batch(() => {

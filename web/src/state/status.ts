@@ -1,7 +1,8 @@
 // The first line of the page, decided purely from facts: is all well? if not, where? since when?
 //
 // The order of precedence is the order of urgency for a plant engineer: a page that knows nothing must not say "all
-// well"; a failing query outranks an alert, because behind it alerts may be missing; an alert outranks a backlog.
+// well"; a ledger that does not add up outranks all, because data may be lost; a failing query outranks an alert,
+// because behind it alerts may be missing; an alert outranks a backlog.
 import type { Alert, Problem, Severity, Tick } from "../api/types";
 import { count, many, rate } from "../format/number";
 import { clip, label, visible } from "../format/text";
@@ -56,15 +57,25 @@ export function status(facts: Facts): Status {
     return {
       level: "unknown",
       headline: `No word from Forebay${since}`,
-      parts: tick ? ["what you see below is from then", "the page tries again by itself"] : ["the page tries again by itself"],
+      parts: tick ? ["what you see below is from then"] : [],
       ...none,
     };
   }
   if (!tick) return { level: "unknown", headline: "Asking Forebay…", parts: [], ...none };
   const alertTotal = Math.max(tick.alerts.open, facts.open.length);
+  if (tick.ledger && !tick.ledger.balances) return unbalanced(tick, alertTotal);
   if (tick.status === "failing" || tick.problems.length > 0) return failing(tick, alertTotal, now);
   if (alertTotal > 0) return alerting(facts, tick, alertTotal);
   return calm(facts, tick);
+}
+
+/** Every record must be counted once: a ledger that does not add up is the worst there is, because data may be lost. */
+function unbalanced(tick: Tick, alerts: number): Status {
+  const parts = [`${rate(tick.rate)} events/s`];
+  if (tick.problems.length > 0) parts.push(many(tick.problems.length, "query has trouble", "queries have trouble"));
+  if (alerts > 0) parts.push(many(alerts, "open alert"));
+  const hint = "Records may be lost or doubled. The ledger below shows where; keep the data folder as it is and report this.";
+  return { level: "critical", headline: "The ledger does not balance", parts, hint, code: null, device: null };
 }
 
 function failing(tick: Tick, alerts: number, now: number): Status {

@@ -1,15 +1,18 @@
 // The alert feed: what is open, worst first; below it what has cleared, newest first. A new one appears by itself.
-import type { Alert } from "../api/types";
+import type { Alert, Value } from "../api/types";
 import { clip, deviceLabel, label, visible, whole } from "../format/text";
 import { reading } from "../format/number";
 import { full, moment, span } from "../format/time";
 import { LevelIcon } from "../parts/icons";
 import { Quiet, Section } from "../parts/notes";
+import { wide } from "../state/prefs";
 import { byUrgency } from "../state/status";
 import * as store from "../state/store";
 
 const OPEN_SHOWN = 8;
 const CLEARED_SHOWN = 5;
+/** Fewer on a phone, where the feed stands above the charts. */
+const CLEARED_SHOWN_NARROW = 2;
 
 export function Alerts() {
   const { open, cleared } = store.alerts.value;
@@ -17,7 +20,7 @@ export function Alerts() {
   const total = Math.max(store.tick.value?.alerts.open ?? 0, open.length);
   if (rules.length === 0 && open.length === 0 && cleared.length === 0) {
     return (
-      <Section id="alerts" title="Alerts" cls="area-alerts">
+      <Section id="alerts" title="Alerts">
         <Quiet>
           No alert rules yet. Add <code>alerts:</code> to the pipeline file, and what they find shows here by itself.
         </Quiet>
@@ -25,7 +28,7 @@ export function Alerts() {
     );
   }
   return (
-    <Section id="alerts" title="Alerts" cls="area-alerts" note={total > 0 ? `${total} open` : "none open"}>
+    <Section id="alerts" title="Alerts" note={total > 0 ? `${total} open` : "none open"}>
       {open.length > 0 && (
         <ul class="alerts" aria-label="Open alerts">
           {byUrgency(open).slice(0, OPEN_SHOWN).map((alert) => (
@@ -42,7 +45,7 @@ export function Alerts() {
         <>
           <h3>Cleared</h3>
           <ul class="alerts alerts-cleared" aria-label="Cleared alerts">
-            {cleared.slice(0, CLEARED_SHOWN).map((alert) => (
+            {cleared.slice(0, wide.value ? CLEARED_SHOWN : CLEARED_SHOWN_NARROW).map((alert) => (
               <Item key={alert.id} alert={alert} />
             ))}
           </ul>
@@ -51,6 +54,13 @@ export function Alerts() {
       {open.length === 0 && cleared.length === 0 && <Quiet>Nothing has set off {rules.length === 1 ? "the rule" : `one of the ${rules.length} rules`} yet.</Quiet>}
     </Section>
   );
+}
+
+/** A value with its unit speaks for itself; one without needs its field's name. */
+function told(source: string, name: string, value: Value): string {
+  const field = store.fieldOf(source, name);
+  if (typeof value === "number" && field?.unit) return reading(value, field);
+  return `${label(name, 24)} ${typeof value === "number" ? reading(value, field) : label(String(value), 24)}`;
 }
 
 export function Item({ alert, device = true }: { alert: Alert; device?: boolean }) {
@@ -67,7 +77,7 @@ export function Item({ alert, device = true }: { alert: Alert; device?: boolean 
           {alert.message ? clip(visible(alert.message), 140) : label(alert.rule)}
         </p>
         <p class="soft">
-          <span class={open ? `word-${alert.severity}` : ""}>{open ? alert.severity : "cleared"}</span>
+          {open ? <span class={`word-${alert.severity}`}>{alert.severity}</span> : label(alert.rule, 24)}
           {device && (
             <>
               {" · "}
@@ -79,7 +89,7 @@ export function Item({ alert, device = true }: { alert: Alert; device?: boolean 
           {values.map(([field, value]) => (
             <span key={field} class="num">
               {" · "}
-              {label(field, 24)} {typeof value === "number" ? reading(value, store.fieldOf(alert.source, field)) : label(String(value), 24)}
+              {told(alert.source, field, value)}
             </span>
           ))}
         </p>

@@ -38,11 +38,10 @@ export function RangeSwitch() {
 
 export function Charts() {
   const panels = store.panels.value;
-  const stale = store.link.value.phase === "lost";
   return (
-    <Section id="charts" title="Measurements" cls="area-charts" note={`times in ${zone(store.now.value)}`} tools={<RangeSwitch />}>
+    <Section id="charts" title="Measurements" note={`times in ${zone(store.now.peek())}`} tools={<RangeSwitch />}>
       {panels.length === 0 && <Quiet>This pipeline's schema has no number to draw. The devices and their values are in the table below.</Quiet>}
-      <div class={`panels ${stale ? "stale" : ""}`}>
+      <div class="panels">
         {panels.map((laid) => (
           <PanelCard key={laid.panel.id} laid={laid} />
         ))}

@@ -26,10 +26,12 @@ export function DeviceDrawer() {
 
 function Drawer({ source, name }: { source: Source; name: string }) {
   const dialog = useRef<HTMLDialogElement | null>(null);
+  const heading = useRef<HTMLHeadingElement | null>(null);
   const { device, error } = useDevice(source.name, name);
   useEffect(() => {
     const before = document.activeElement as HTMLElement | null;
     dialog.current?.showModal();
+    heading.current?.focus();
     return () => before?.focus?.();
   }, []);
   const close = (): void => store.go({ device: null });
@@ -42,7 +44,7 @@ function Drawer({ source, name }: { source: Source; name: string }) {
         <header class="drawer-head">
           <LevelIcon level={level} size={24} />
           <div>
-            <h2 id="device-title" title={whole(name)}>
+            <h2 id="device-title" ref={heading} tabIndex={-1} title={whole(name)}>
               <bdi>{title}</bdi>
             </h2>
             {device && (
@@ -57,7 +59,7 @@ function Drawer({ source, name }: { source: Source; name: string }) {
           </button>
         </header>
         {error && <Failure error={error} />}
-        {device && <Alerts source={source.name} name={name} />}
+        {device && <Alerts source={source.name} name={name} state="open" />}
         {device && <Fields source={source} device={device} />}
         <div class="drawer-charts">
           {charted(source).map((field) => (
@@ -66,10 +68,11 @@ function Drawer({ source, name }: { source: Source; name: string }) {
                 <h3>{titleOf(field.name)}</h3>
                 {field.unit && <span class="unit">{field.unit}</span>}
               </header>
-              <LineChart source={source} field={field} keys={[name]} all={false} range={store.place.value.range} limits={limitsOf(source, field)} height={CHART_HEIGHT} />
+              <LineChart source={source} field={field} keys={[name]} all={false} range={store.place.value.range} named={false} limits={limitsOf(source, field)} height={CHART_HEIGHT} />
             </article>
           ))}
         </div>
+        {device && <Alerts source={source.name} name={name} state="cleared" />}
       </div>
     </dialog>
   );
@@ -135,25 +138,28 @@ function told(value: Value, field: Field): string {
   return plain(value, field);
 }
 
-function Alerts({ source, name }: { source: string; name: string }) {
+function Alerts({ source, name, state }: { source: string; name: string; state: Alert["state"] }) {
   const [older, setOlder] = useState<Alert[]>([]);
   useEffect(() => {
     const running = new AbortController();
-    get<AlertPage>("/alerts", { state: "all", key: name, source, limit: 100 }, running.signal).then((page) => setOlder(page.alerts), () => undefined);
+    get<AlertPage>("/alerts", { state, key: name, source, limit: 20 }, running.signal).then((page) => setOlder(page.alerts), () => undefined);
     return () => running.abort();
-  }, [source, name]);
+  }, [source, name, state]);
   const { open, cleared } = store.alerts.value;
   const known = new Map<Alert["id"], Alert>();
   for (const alert of [...open, ...cleared, ...older]) {
     if (alert.source === source && alert.key === name && !known.has(alert.id)) known.set(alert.id, alert);
   }
-  const list = [...known.values()].sort((a, b) => b.openedAt - a.openedAt).slice(0, 6);
+  const list = [...known.values()].filter((alert) => alert.state === state).sort((a, b) => b.openedAt - a.openedAt).slice(0, 6);
   if (list.length === 0) return null;
   return (
-    <ul class="alerts" aria-label="Alerts of this device">
-      {list.map((alert) => (
-        <Item key={alert.id} alert={alert} device={false} />
-      ))}
-    </ul>
+    <section>
+      <h3>{state === "open" ? "Open alerts" : "Cleared alerts"}</h3>
+      <ul class={`alerts ${state === "cleared" ? "alerts-cleared" : ""}`}>
+        {list.map((alert) => (
+          <Item key={alert.id} alert={alert} device={false} />
+        ))}
+      </ul>
+    </section>
   );
 }

@@ -1,6 +1,6 @@
 // The devices: a slice of all, latest values at most 25 times a second. A row draws itself when its own device changed,
 // and nothing else does. Dim rows are quiet devices; they say since when.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { Spark } from "../charts/spark";
 import type { Device, Field, Source } from "../api/types";
 import { count, fieldDecimals, plain, rate } from "../format/number";
@@ -14,6 +14,8 @@ import * as store from "../state/store";
 import type { StateFilter } from "../state/url";
 import { Pager } from "./resulttable";
 
+const NO_POINTS: number[] = [];
+
 const FILTERS: { state: StateFilter; word: string }[] = [
   { state: "", word: "All" },
   { state: "alerting", word: "Alerting" },
@@ -25,23 +27,13 @@ export function Devices() {
   const source = store.source.value;
   const slice = store.slice.value;
   const { search, state, page } = store.place.value;
-  const counts = store.tick.value?.devices;
-  const stale = store.link.value.phase === "lost";
+  const fields = useMemo(() => (source ? columns(source, MOST_COLUMNS) : []), [source]);
   if (!source) return null;
-  const shown: Record<StateFilter, number | undefined> = { "": counts?.total, alerting: counts?.alerting, live: counts?.live, quiet: counts?.quiet };
-  const fields = columns(source, MOST_COLUMNS);
   return (
-    <Section id="devices" title="Devices" cls="area-devices" tools={<Sources />}>
+    <Section id="devices" title="Devices" tools={<Sources />}>
       <div class="filters">
         <Search />
-        <div class="switch" role="group" aria-label="State">
-          {FILTERS.map((one) => (
-            <button type="button" key={one.state} aria-pressed={state === one.state} onClick={() => store.go({ state: one.state, page: 0 }, true)}>
-              {one.word}
-              <span class="switch-count num">{count(shown[one.state])}</span>
-            </button>
-          ))}
-        </div>
+        <StateSwitch />
       </div>
       {!slice && <div class="skeleton skeleton-table" />}
       {slice && slice.rows.length === 0 && (
@@ -50,7 +42,7 @@ export function Devices() {
         </Quiet>
       )}
       {slice && slice.rows.length > 0 && (
-        <div class={`table-scroll ${stale ? "stale" : ""}`} role="region" aria-label="Devices, table" tabIndex={0}>
+        <div class="table-scroll" role="region" aria-label="Devices, table" tabIndex={0}>
           <table class="table devices">
             <caption class="sr">Devices with their latest values</caption>
             <thead>
@@ -80,6 +72,23 @@ export function Devices() {
       )}
       {slice && slice.total > PAGE && <Pager at={page * PAGE} size={PAGE} total={slice.total} go={(start) => store.go({ page: Math.floor(start / PAGE) }, true)} what="devices" />}
     </Section>
+  );
+}
+
+/** Apart from the table, because its counts change every second and the table need not. */
+function StateSwitch() {
+  const { state } = store.place.value;
+  const counts = store.tick.value?.devices;
+  const shown: Record<StateFilter, number | undefined> = { "": counts?.total, alerting: counts?.alerting, live: counts?.live, quiet: counts?.quiet };
+  return (
+    <div class="switch" role="group" aria-label="State">
+      {FILTERS.map((one) => (
+        <button type="button" key={one.state} aria-pressed={state === one.state} onClick={() => store.go({ state: one.state, page: 0 }, true)}>
+          {one.word}
+          <span class="switch-count num">{count(shown[one.state])}</span>
+        </button>
+      ))}
+    </div>
   );
 }
 
@@ -142,7 +151,7 @@ function DeviceRow({ row, fields, source }: { row: store.Row; fields: Field[]; s
       </th>
       {sparkField() !== "" && (
         <td class="col-spark">
-          <Spark points={device.spark?.points ?? []} />
+          <Spark points={device.spark?.points ?? NO_POINTS} />
         </td>
       )}
       {fields.map((field) => (

@@ -15,8 +15,8 @@ export function commands(source: Source, now: number): { words: string; line: st
   const where = source.bootstrap ?? "localhost:9092";
   const away = where === "localhost:9092" || where === "127.0.0.1:9092" ? "" : ` --bootstrap ${quoted(where)}`;
   return [
-    { words: "One event, with what is installed already", line: `echo ${quoted(event)} | forebay produce${away} --topic ${topic}` },
-    { words: "With any Kafka client, here kcat", line: `echo ${quoted(event)} | kcat -P -b ${quoted(where)} -t ${topic}` },
+    { words: "One event, with what is installed already", line: `echo ${quoted(event)} |\n  forebay produce${away} --topic ${topic}` },
+    { words: "With any Kafka client, here kcat", line: `echo ${quoted(event)} |\n  kcat -P -b ${quoted(where)} -t ${topic}` },
   ];
 }
 

@@ -37,7 +37,7 @@ export function LedgerView() {
     </select>
   );
   return (
-    <Section id="ledger" title="Ledger" cls="area-ledger" tools={choice}>
+    <Section id="ledger" title="Ledger" tools={choice}>
       {!ledger && <div class="skeleton" />}
       {ledger && ledger.read === 0 && <Quiet>Nothing has been read yet. Every record will be counted here once, where its fate is decided.</Quiet>}
       {ledger && ledger.read > 0 && <Picture ledger={ledger} />}

@@ -19,7 +19,7 @@ export function Quarantine() {
   const open = store.tick.value?.quarantine?.open ?? page?.open ?? 0;
   if (!page || (open === 0 && page.records.length === 0)) {
     return (
-      <Section id="quarantine" title="Quarantine" cls="area-quarantine" note="empty">
+      <Section id="quarantine" title="Quarantine" note="empty">
         <Quiet>Every record could be read. One that cannot is kept here with its bytes and the reason, and the stream goes on.</Quiet>
       </Section>
     );
@@ -45,7 +45,7 @@ export function Quarantine() {
     <span class="soft">Replay and drop need the role operator.</span>
   );
   return (
-    <Section id="quarantine" title="Quarantine" cls="area-quarantine" note={`${many(open, "record")}, ${bytes(store.tick.value?.quarantine?.bytes ?? page.bytes)}`} tools={tools}>
+    <Section id="quarantine" title="Quarantine" note={`${many(open, "record")}, ${bytes(store.tick.value?.quarantine?.bytes ?? page.bytes)}`} tools={tools}>
       <ul class="records">
         {page.records.map((record) => (
           <Item key={record.id} record={record} chosen={chosen.has(record.id)} toggle={() => toggle(record.id)} />

@@ -15,19 +15,18 @@ import { Confirm, type Question } from "./confirm";
 export function Queries() {
   const all = store.tick.value?.queries;
   const [question, setQuestion] = useState<Question | null>(null);
-  const stale = store.link.value.phase === "lost";
   const own = all?.filter((query) => query.kind === "query") ?? [];
   const rules = all?.filter((query) => query.kind === "alert") ?? [];
   return (
-    <Section id="queries" title="Queries" cls="area-queries" note={all ? many(own.length, "query", "queries") : undefined}>
+    <Section id="queries" title="Queries" note={all ? many(own.length, "query", "queries") : undefined}>
       {!all && <div class="skeleton" />}
-      <div class={`queries ${stale ? "stale" : ""}`}>
+      <div class="queries">
         {own.map((query) => (
           <Query key={query.name} query={query} ask={setQuestion} />
         ))}
       </div>
       {rules.length > 0 && <h3>Alert rules</h3>}
-      <div class={`queries ${stale ? "stale" : ""}`}>
+      <div class="queries">
         {rules.map((query) => (
           <Query key={query.name} query={query} ask={setQuestion} />
         ))}
@@ -68,12 +67,13 @@ function Query({ query, ask }: { query: QueryView; ask: (question: Question) => 
       )}
       <dl class="query-facts">
         <Fact name="rate" value={query.rate === null ? null : `${rate(query.rate)}/s`} />
-        <Fact name="event to stored" value={query.latency?.p50 == null ? null : `${span(query.latency.p50)}${query.latency.p99 === null ? "" : ` (99 of 100 in ${span(query.latency.p99)})`}`} />
+        <Fact name="p50 to stored" value={query.latency?.p50 == null ? null : span(query.latency.p50)} />
+        <Fact name="p99 to stored" value={query.latency?.p99 == null ? null : span(query.latency.p99)} />
         <Fact name="epoch" value={query.epoch === null ? null : count(query.epoch)} />
         <Fact name="behind" value={query.lag === null ? null : query.lag === 0 ? "nothing" : count(query.lag)} />
         <Fact name="state" value={query.stateBytes ? bytes(query.stateBytes) : null} />
         <Fact name="watermark" value={watermark === null ? null : moment(watermark, store.now.value, true)} />
-        <Fact name="waits for" value={query.waitingFor ? label(query.waitingFor, 80) : null} />
+        <Fact name="waits for" wide value={query.waitingFor ? label(query.waitingFor, 80) : null} />
       </dl>
       {query.kind === "query" && store.mayOperate.value && (
         <button type="button" class="text-button query-act" onClick={() => ask(stopped ? starting(query.name) : stopping(query.name))}>
@@ -85,10 +85,10 @@ function Query({ query, ask }: { query: QueryView; ask: (question: Question) => 
   );
 }
 
-function Fact({ name, value }: { name: string; value: string | null }) {
+function Fact({ name, value, wide = false }: { name: string; value: string | null; wide?: boolean }) {
   if (value === null) return null;
   return (
-    <div>
+    <div class={wide ? "fact-wide" : ""}>
       <dt>{name}</dt>
       <dd class="num">{value}</dd>
     </div>

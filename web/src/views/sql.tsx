@@ -3,7 +3,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, get, post } from "../api/http";
 import type { SqlResult } from "../api/types";
-import { ResultChart, shapeOf } from "../charts/result";
+import { ResultChart } from "../charts/result";
+import { shapeOf } from "../charts/shape";
 import { count, many } from "../format/number";
 import { clip, label } from "../format/text";
 import { span } from "../format/time";

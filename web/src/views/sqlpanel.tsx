@@ -2,7 +2,8 @@
 import { useEffect, useState } from "preact/hooks";
 import { ApiError, post } from "../api/http";
 import type { Panel, SqlResult } from "../api/types";
-import { ResultChart, shapeOf } from "../charts/result";
+import { ResultChart } from "../charts/result";
+import { shapeOf } from "../charts/shape";
 import { useSeen } from "../charts/seen";
 import { Failure, Quiet } from "../parts/notes";
 import * as store from "../state/store";

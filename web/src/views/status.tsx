@@ -110,10 +110,10 @@ function Figures() {
         <dd class="num">{tick ? rate(tick.rate) : "–"}</dd>
       </div>
       <div>
-        <dt>event to stored</dt>
+        <dt>event to stored, p50</dt>
         <dd class="num">
           {span(p50)}
-          <small>{p99 === null ? "half of all" : `99 of 100 in ${span(p99)}`}</small>
+          <small>{p99 === null ? "not known yet" : `p99 ${span(p99)}`}</small>
         </dd>
       </div>
       <div>

@@ -32,7 +32,7 @@ async function accessible(page) {
 const longTasks = (page, from) => page.evaluate((start) => window.longTasks.filter((task) => task.start >= start && task.ms > 0).map((task) => Math.round(task.ms)), from);
 
 async function reset(isMock, base, mode = "plant") {
-  if (isMock) await mock(base, { mode, calm: true, unbalanced: 0 });
+  if (isMock) await mock(base, { mode, calm: true, unbalanced: 0, role: null });
 }
 
 export const CHECKS = [
@@ -259,6 +259,41 @@ export const CHECKS = [
       await page.getByRole("button", { name: "Replay 1 record" }).click();
       await page.getByRole("button", { name: "Replay", exact: true }).click();
       await page.waitForFunction(() => document.querySelectorAll(".record").length === 2);
+      clean(seen);
+      await context.close();
+      await reset(true, base);
+    },
+  },
+  {
+    name: "who must sign in is asked for a token, and a viewer is offered nothing that changes",
+    needs: "mock",
+    async run({ browser, base }) {
+      await reset(true, base);
+      await mock(base, { role: "viewer" });
+      const { page, context } = await open(browser, base);
+      await page.getByLabel("Token").fill("wrong");
+      await page.getByRole("button", { name: "Sign in" }).click();
+      await page.getByText("this token is not known").waitFor();
+      await accessible(page);
+      await page.getByLabel("Token").fill("mock");
+      await page.getByRole("button", { name: "Sign in" }).click();
+      await ready(page);
+      await page.locator(".record").first().waitFor();
+      assert.equal(await page.getByRole("button", { name: /^(Replay|Drop|Stop)/ }).count(), 0);
+      await context.close();
+      await reset(true, base);
+    },
+  },
+  {
+    name: "a ledger that does not balance is the first thing the page says",
+    needs: "mock",
+    async run({ browser, base }) {
+      await reset(true, base);
+      await mock(base, { unbalanced: 14_000 });
+      const { page, context, seen } = await open(browser, base);
+      await page.waitForFunction(() => /ledger does not balance/.test(document.querySelector("h1")?.textContent ?? ""));
+      await page.locator('[data-testid="verdict"]').waitFor();
+      assert.match(await page.locator('[data-testid="verdict"]').innerText(), /28,000 unaccounted for/);
       clean(seen);
       await context.close();
       await reset(true, base);

@@ -2,7 +2,8 @@
 //
 //   node mock/serve.mjs [--port 25180] [--mode plant|alerting|failing|empty|thousand|hostile] [--dist dist]
 //
-// POST /__mock changes its mind while it runs: {mode}, {overheat: key}, {calm: true}, {disconnect: ms}, {unbalanced: n}.
+// POST /__mock changes its mind while it runs: {mode}, {overheat: key}, {calm: true}, {disconnect: ms}, {unbalanced: n},
+// {role: viewer|operator|admin|null}.
 import { createReadStream, existsSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
@@ -18,6 +19,8 @@ const port = Number(option("port", "25180"));
 const dist = normalize(option("dist", fileURLToPath(new URL("../dist", import.meta.url))));
 const world = new World(option("mode", "plant"));
 let awayUntil = 0;
+/** With a role the mock asks for the token `mock`. */
+let role = null;
 
 const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
@@ -27,6 +30,7 @@ const server = createServer((request, response) => {
   if (url.pathname === "/__mock" && request.method === "POST") return body(request, (wish) => control(wish, response));
   if (Date.now() < awayUntil) return request.socket.destroy();
   if (!url.pathname.startsWith("/api/v1")) return file(url.pathname, response);
+  if (role && url.pathname !== "/api/v1/session" && !/session=mock/.test(request.headers.cookie ?? "")) return json(response, 401, { title: "sign in", detail: "this server asks who you are", code: "FB-8001" });
   if (request.method === "POST" && request.headers["x-forebay"] !== "1") return json(response, 403, { title: "request refused", detail: "the header X-Forebay is missing", code: "FB-8001" });
   if (request.method === "POST") return body(request, (data) => change(url.pathname.slice(7), data, response));
   return answer(url.pathname.slice(7), url.searchParams, request, response);
@@ -45,7 +49,8 @@ function answer(path, query, request, response) {
     case "/schema":
       return json(response, 200, world.schema);
     case "/session":
-      return json(response, 200, { auth: false, role: "admin", name: null });
+      if (role && !/session=mock/.test(request.headers.cookie ?? "")) return json(response, 401, { title: "sign in", detail: "this server asks who you are", code: "FB-8001" });
+      return json(response, 200, { auth: role !== null, role: role ?? "admin", name: null });
     case "/queries":
       return json(response, 200, world.queries(now));
     case "/ledger":
@@ -80,6 +85,11 @@ function answer(path, query, request, response) {
 }
 
 function change(path, data, response) {
+  if (path === "/session") {
+    if (data.token !== "mock") return json(response, 401, { title: "sign in", detail: "this token is not known", code: "FB-8001", hint: "Ask whoever runs Forebay for one." });
+    response.setHeader("Set-Cookie", "session=mock; HttpOnly; SameSite=Strict; Path=/");
+    return json(response, 200, {});
+  }
   if (path === "/sql") return sql(String(data.sql ?? ""), response);
   if (path === "/quarantine/replay" || path === "/quarantine/drop") {
     const before = world.records.length;
@@ -109,6 +119,7 @@ function control(wish, response) {
   }
   if (wish.overheat) world.plant.forced.set(world.plant.numberOf(wish.overheat), Date.now() - 1_000);
   if (wish.calm) world.plant.forced.clear();
+  if (wish.role !== undefined) role = wish.role;
   if (wish.unbalanced !== undefined) world.unbalanced = wish.unbalanced;
   if (wish.disconnect) {
     awayUntil = Date.now() + wish.disconnect;

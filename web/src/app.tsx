@@ -1,5 +1,7 @@
 // The page: status line first, then what it speaks of. Which parts show is decided here and nowhere else.
-import { useEffect, useRef } from "preact/hooks";
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { Guard } from "./parts/guard";
 import { Failure } from "./parts/notes";
 import { wide } from "./state/prefs";
 import { load } from "./state/session";
@@ -33,14 +35,18 @@ export function App() {
         <TopBar compact={past || view === "sql"} />
       </header>
       <div ref={hero} class="hero-place" hidden={view === "sql"}>
-        <Hero />
+        <Guard part="Status">
+          <Hero />
+        </Guard>
       </div>
       <Announcer />
       <main id="main" tabIndex={-1}>
         <Banner />
-        {view === "sql" ? <SqlView /> : <PlantView />}
+        <Guard part={view} key={view}>{view === "sql" ? <SqlView /> : <PlantView />}</Guard>
       </main>
-      <DeviceDrawer />
+      <Guard part="Device">
+        <DeviceDrawer />
+      </Guard>
       <Help />
     </>
   );
@@ -56,10 +62,9 @@ function SqlView() {
 }
 
 function PlantView() {
-  if (!store.schema.value) return <Loading />;
-  const sent = store.total.value > 0 || (store.tick.value === null && store.knownKeys.value.length > 0);
-  const asked = store.tick.value !== null || store.slice.value !== null;
-  if (asked && !sent) {
+  const stage = useStages(STAGES);
+  if (!store.schema.value || !store.booted.value) return <Loading />;
+  if (store.total.value === 0) {
     return (
       <div class={`plant ${wide.value ? "plant-wide" : ""}`}>
         <Empty />
@@ -69,34 +74,44 @@ function PlantView() {
   }
   const stale = store.link.value.phase === "lost" ? "stale" : "";
   const failing = store.tick.value?.status === "failing";
-  if (!wide.value) {
+  // In the order of urgency: what fails is told before what it causes.
+  const part = (name: string, from: number, what: ComponentChildren): ComponentChildren =>
+    stage >= from && (
+      <Guard key={name} part={name}>
+        {what}
+      </Guard>
+    );
+  const alerts = part("Alerts", 0, <Alerts />);
+  const charts = part("Measurements", 0, <Charts />);
+  const devices = part("Devices", 1, <Devices />);
+  const ledger = part("Ledger", 2, <LedgerView />);
+  const queries = part("Queries", 3, <Queries />);
+  const quarantine = part("Quarantine", 3, <Quarantine />);
+  const meaning = failing ? [queries, alerts, ledger] : [alerts, ledger, queries];
+  if (wide.value) {
     return (
-      <div class={`plant ${stale}`}>
-        {failing && <Queries key="queries" />}
-        <Alerts key="alerts" />
-        <Charts key="charts" />
-        <Devices key="devices" />
-        <LedgerView key="ledger" />
-        {!failing && <Queries key="queries" />}
-        <Quarantine />
+      <div class={`plant plant-wide ${stale}`}>
+        <div class="column">{[charts, devices, quarantine]}</div>
+        <div class="column">{meaning}</div>
       </div>
     );
   }
-  return (
-    <div class={`plant plant-wide ${stale}`}>
-      <div class="column">
-        <Charts />
-        <Devices />
-        <Quarantine />
-      </div>
-      <div class="column">
-        {failing && <Queries key="queries" />}
-        <Alerts key="alerts" />
-        <LedgerView key="ledger" />
-        {!failing && <Queries key="queries" />}
-      </div>
-    </div>
-  );
+  const parts = failing ? [queries, alerts, charts, devices, ledger, quarantine] : [alerts, charts, devices, ledger, queries, quarantine];
+  return <div class={`plant ${stale}`}>{parts}</div>;
+}
+
+const STAGES = 3;
+
+/** Counts from 0 to `last`, a frame each, once the page may be drawn: its parts come one after the other, top first. */
+function useStages(last: number): number {
+  const [stage, setStage] = useState(0);
+  const ready = store.booted.value;
+  useEffect(() => {
+    if (!ready || stage >= last) return;
+    const frame = requestAnimationFrame(() => setTimeout(() => setStage(stage + 1), 0));
+    return () => cancelAnimationFrame(frame);
+  }, [ready, stage, last]);
+  return stage;
 }
 
 /** Nothing is known yet: the page's outline, or why it does not come. */

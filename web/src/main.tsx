@@ -12,7 +12,10 @@ import "./styles/sql.css";
 
 const root = document.getElementById("app");
 if (root) {
-  root.textContent = "";
-  render(<App />, root);
-  void start();
+  // A task of its own, so that reading the script and drawing the page are not one long one.
+  setTimeout(() => {
+    root.textContent = "";
+    render(<App />, root);
+    void start();
+  }, 0);
 }

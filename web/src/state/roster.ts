@@ -3,6 +3,7 @@
 import { signal, type Signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { get } from "../api/http";
+import { deviceOf } from "../api/normal";
 import type { Device, DevicePage } from "../api/types";
 
 export interface Roster {
@@ -27,7 +28,7 @@ async function load(source: string, into: Signal<Roster | null>): Promise<void> 
   let total = 0;
   do {
     const page: DevicePage = await get<DevicePage>("/devices", { source, limit: PAGE, cursor });
-    devices.push(...page.devices);
+    devices.push(...page.devices.map(deviceOf));
     total = page.total;
     cursor = page.next;
     // A frame between two pages: parsing them together could hold the page up.

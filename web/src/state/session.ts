@@ -4,6 +4,7 @@
 // each part shows as soon as it is there. Values wait for a frame, so a burst costs one drawing.
 import { batch, effect, signal, untracked } from "@preact/signals";
 import { ApiError, get, whenUnauthorized } from "../api/http";
+import { alertOf, schemaOf, sliceOf, tickOf } from "../api/normal";
 import { LiveLink } from "../api/live";
 import type { AlertPage, Device, DevicePage, DeviceSlice, Hello, LedgerPage, QuarantinePage, Schema, Session, Tick } from "../api/types";
 import { Gathered, loaded, patched, transition } from "./apply";
@@ -29,8 +30,8 @@ let lastFlush = -Infinity;
 
 const link = new LiveLink({
   hello: onHello,
-  tick: onTick,
-  devices: onDevices,
+  tick: (raw) => onTick(tickOf(raw)),
+  devices: (raw) => onDevices(sliceOf(raw)),
   values: (message) => {
     gathered.add(message);
     if (pending) return;
@@ -39,7 +40,7 @@ const link = new LiveLink({
     if (rest <= 0) requestAnimationFrame(flush);
     else setTimeout(() => requestAnimationFrame(flush), rest);
   },
-  alert: (alert) => (store.alerts.value = transition(store.alerts.value, alert)),
+  alert: (alert) => (store.alerts.value = transition(store.alerts.value, alertOf(alert))),
   lost: (attempt, wait) => {
     const before = store.link.value;
     store.link.value = {
@@ -76,7 +77,7 @@ export async function load(): Promise<void> {
       if (cause instanceof ApiError && cause.status !== 404 && cause.status !== 405) throw cause;
       return store.session.value;
     });
-    store.schema.value = await get<Schema>("/schema");
+    store.schema.value = schemaOf(await get<Schema>("/schema"));
     store.bootError.value = null;
     store.needsSignIn.value = false;
   } catch (cause) {
@@ -85,6 +86,7 @@ export async function load(): Promise<void> {
     return;
   }
   await Promise.allSettled([loadKnown(), loadAlerts(), loadQuarantine(), loadLedger()]);
+  store.booted.value = true;
   follow();
 }
 
@@ -196,13 +198,16 @@ async function catchUp(): Promise<void> {
 
 /** The server may have come back with another pipeline file. */
 async function reloadSchema(): Promise<void> {
-  const schema = await get<Schema>("/schema");
+  const schema = schemaOf(await get<Schema>("/schema"));
   if (JSON.stringify(schema) !== JSON.stringify(untracked(() => store.schema.value))) store.schema.value = schema;
 }
 
 async function loadKnown(): Promise<void> {
   const page = await get<DevicePage>("/devices", { sort: "key", limit: OWN_LINE });
-  store.knownKeys.value = page.devices.map((device) => device.key).sort(natural);
+  batch(() => {
+    store.listed.value = page.total;
+    store.knownKeys.value = page.devices.map((device) => device.key).sort(natural);
+  });
 }
 
 export async function loadAlerts(): Promise<void> {
@@ -210,7 +215,7 @@ export async function loadAlerts(): Promise<void> {
     get<AlertPage>("/alerts", { state: "open", limit: 200 }),
     get<AlertPage>("/alerts", { state: "cleared", limit: 50 }),
   ]);
-  store.alerts.value = loaded(open.alerts, cleared.alerts);
+  store.alerts.value = loaded(open.alerts.map(alertOf), cleared.alerts.map(alertOf));
 }
 
 export async function loadQuarantine(): Promise<void> {

@@ -48,6 +48,10 @@ export interface Row {
   device: Signal<Device>;
 }
 export const slice = signal<{ total: number; offset: number; rows: Row[] } | null>(null);
+/** True once everything that the first drawing needs has been asked for: nothing is then drawn twice. */
+export const booted = signal(false);
+/** How many devices the server has, as told by its list. */
+export const listed = signal(0);
 /** Keys of the first few devices regardless of search and page: the charts' lines. */
 export const knownKeys = signal<string[]>([]);
 
@@ -65,7 +69,7 @@ export const source = computed<Source | null>(() => {
   return all.find((one) => one.name === place.value.source) ?? all[0] ?? null;
 });
 export const panels = computed(() => (schema.value ? layout(schema.value) : []));
-export const total = computed(() => tick.value?.devices.total ?? slice.value?.total ?? 0);
+export const total = computed(() => tick.value?.devices.total ?? listed.value);
 
 const alertingKeys = computed(() => byUrgency(alerts.value.open).map((alert) => alert.key).join("\u0000"));
 /** Few devices: all of them; many: the alerting ones and the one whose drawer is open. */

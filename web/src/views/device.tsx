@@ -2,6 +2,7 @@
 // plant stays in sight; the whole window on a phone. Escape closes it, the back button too.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, get } from "../api/http";
+import { alertOf, deviceOf } from "../api/normal";
 import type { Alert, AlertPage, Device, Field, Source, Value } from "../api/types";
 import { LineChart } from "../charts/line";
 import { count, many, plain, rate, reading } from "../format/number";
@@ -94,7 +95,7 @@ function useDevice(source: string, key: string): { device: Device | null; error:
     const ask = (): void => {
       get<Device>("/device", { source, key }, running.signal).then(
         (answer) => {
-          setDevice(answer);
+          setDevice(deviceOf(answer));
           setError(null);
         },
         (cause: unknown) => {
@@ -142,7 +143,7 @@ function Alerts({ source, name, state }: { source: string; name: string; state: 
   const [older, setOlder] = useState<Alert[]>([]);
   useEffect(() => {
     const running = new AbortController();
-    get<AlertPage>("/alerts", { state, key: name, source, limit: 20 }, running.signal).then((page) => setOlder(page.alerts), () => undefined);
+    get<AlertPage>("/alerts", { state, key: name, source, limit: 20 }, running.signal).then((page) => setOlder(page.alerts.map(alertOf)), () => undefined);
     return () => running.abort();
   }, [source, name, state]);
   const { open, cleared } = store.alerts.value;

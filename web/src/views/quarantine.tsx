@@ -101,7 +101,7 @@ function Item({ record, chosen, toggle }: { record: QuarantineRecord; chosen: bo
           {record.path && <span class="soft"> at {label(record.path)}</span>}
         </p>
         <pre class="raw" tabIndex={0} aria-label="Raw record">
-          {record.raw === null ? "base64: " : ""}
+          {record.raw == null ? "base64: " : ""}
           {raw === "" ? "(empty)" : clip(visible(raw), RAW_SHOWN)}
         </pre>
         <p class="soft">

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { bytes, count, decimalsFor, fieldDecimals, fixed, many, plain, rate, reading, share } from "../src/format/number";
 import { clip, deviceLabel, label, titleOf, visible, whole } from "../src/format/text";
-import { ago, epochMillis, span, toMillis } from "../src/format/time";
+import { ago, clock, epochMillis, full, moment, span, toMillis } from "../src/format/time";
 import { field, NOON } from "./fixtures";
 
 describe("numbers", () => {
@@ -97,5 +97,17 @@ describe("names from data", () => {
   it("become titles", () => {
     expect(titleOf("site.oil_temperature")).toBe("Site oil temperature");
     expect(titleOf("oilTemp")).toBe("Oil temp");
+  });
+});
+
+describe("local times", () => {
+  const at = new Date(2026, 10, 21, 14, 3, 9).getTime();
+  it("are short today and name the day otherwise", () => {
+    expect(clock(at)).toBe("14:03:09");
+    expect(moment(at, at)).toBe("14:03");
+    expect(moment(at - 86_400_000, at)).toBe("20 Nov 14:03");
+    expect(moment(new Date(2025, 0, 2, 3, 4).getTime(), at)).toBe("2 Jan 2025 03:04");
+    expect(full(at)).toBe("21 Nov 2026, 14:03:09");
+    expect(full(NaN)).toBe("–");
   });
 });

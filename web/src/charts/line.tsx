@@ -4,7 +4,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Field, Panel, Range, Source } from "../api/types";
 import { fixed, fieldDecimals, withUnit } from "../format/number";
 import { deviceLabel } from "../format/text";
-import { span } from "../format/time";
+import { moment, span } from "../format/time";
 import { closeFeed, openFeed, SPAN, type Feed } from "../state/feed";
 import { paint } from "../state/prefs";
 import { extent, thin, thinning, type Block } from "../state/series";
@@ -12,7 +12,8 @@ import * as store from "../state/store";
 import { Failure, Quiet } from "../parts/notes";
 import { drawNever, drawSoon } from "./queue";
 import { palette } from "./palette";
-import { hoverTime, Plot, type AlertSpan, type Hover, type PlotState, type PlotTrack } from "./plot";
+import { useLater } from "./later";
+import type { Plot, AlertSpan, Hover, PlotState, PlotTrack } from "./plot";
 import { useSeen } from "./seen";
 
 /** Pixels that one step of a line gets at least. */
@@ -42,6 +43,7 @@ export function LineChart(props: LineProps) {
     return () => closeFeed(opened);
   }, [wish]);
 
+  const drawing = useLater(() => import("./plot"));
   const canvas = useRef<HTMLDivElement | null>(null);
   const plot = useRef<{ plot: Plot; made: string } | null>(null);
   const [hover, setHover] = useState<Hover>(null);
@@ -56,21 +58,21 @@ export function LineChart(props: LineProps) {
 
   useEffect(() => {
     const block = feed?.block;
-    if (!visible || width < 40 || !canvas.current || !block || phase !== "ready") return;
+    if (!visible || width < 40 || !canvas.current || !block || phase !== "ready" || !drawing) return;
     drawSoon(host, () => {
       if (!canvas.current) return;
       const state = plotState(block, tracks, props, width);
       const made = `${wish}/${painted}`;
       if (plot.current?.made !== made) {
         plot.current?.plot.destroy();
-        plot.current = { plot: new Plot(canvas.current, width, height, state, palette(), setHover), made };
+        plot.current = { plot: new drawing.Plot(canvas.current, width, height, state, palette(), setHover), made };
       } else {
         plot.current.plot.resize(width, height);
         plot.current.plot.update(state);
       }
     });
     return () => drawNever(host);
-  }, [feed, version, phase, visible, width, height, painted, wish, limits.warn, limits.critical]);
+  }, [drawing, feed, version, phase, visible, width, height, painted, wish, limits.warn, limits.critical]);
   useEffect(() => () => plot.current?.plot.destroy(), []);
 
   const summary = useMemo(() => describe(feed?.block ?? null, tracks, field, range), [feed, version, tracks]);
@@ -137,7 +139,7 @@ function Tip({ hover, width }: { hover: NonNullable<Hover>; width: number }) {
   const right = hover.left > width / 2;
   return (
     <div class="tip" aria-hidden="true" style={right ? { right: `${width - hover.left + 12}px` } : { left: `${hover.left + 12}px` }}>
-      <div class="tip-time">{hoverTime(hover.at, store.now.peek())}</div>
+      <div class="tip-time">{moment(hover.at, store.now.peek(), true)}</div>
       {hover.rows.map((row) => (
         <div class="tip-row" key={row.name || "it"}>
           <span class="swatch" style={{ background: row.colour }} />

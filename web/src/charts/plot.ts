@@ -5,7 +5,7 @@
 import uPlot from "uplot";
 import type { Severity } from "../api/types";
 import type { Block } from "../state/series";
-import { clock, minute, moment } from "../format/time";
+import { clock, minute } from "../format/time";
 import { alpha, dash, FONT, type Palette } from "./palette";
 import { spread, yRange } from "./place";
 
@@ -235,6 +235,3 @@ function fitted(ctx: CanvasRenderingContext2D, name: string, width: number): str
   while (points.length > 1 && ctx.measureText(`…${points.join("")}`).width > width) points = points.slice(1);
   return `…${points.join("")}`;
 }
-
-/** When a point is, for the tooltip. */
-export const hoverTime = (at: number, now: number): string => moment(at, now, true);

@@ -1,5 +1,5 @@
 // Which chart suits a result of SQL, decided from its columns alone.
-import type { SqlResult } from "../api/types";
+import type { SqlResult, Value } from "../api/types";
 import type { SqlShape } from "../state/url";
 
 export type Shape = Exclude<SqlShape, "auto">;
@@ -25,4 +25,10 @@ export function shapeOf(result: Pick<SqlResult, "columns" | "rows">): Shape {
   if (ys.length === 0 || result.rows.length < 2) return "table";
   if (time) return "line";
   return x >= 0 && result.rows.length <= MOST_BARS ? "bar" : "table";
+}
+
+/** A cell as a number: decimals come as text. */
+export function number(value: Value | undefined): number | null {
+  if (typeof value === "number") return value;
+  return typeof value === "string" && value.trim() !== "" && Number.isFinite(Number(value)) ? Number(value) : null;
 }

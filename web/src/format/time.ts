@@ -2,11 +2,10 @@
 // Pure but for the machine's own time zone.
 import { NOTHING, fixed } from "./number";
 
-const clockFormat = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
-const minuteFormat = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-const dayFormat = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
-const yearFormat = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
-const fullFormat = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" });
+// By hand: the formatters of `Intl` cost more to make than all that the page does until its first drawing.
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const two = (n: number): string => String(n).padStart(2, "0");
+const day = (at: Date): string => `${at.getDate()} ${MONTHS[at.getMonth()] ?? ""}`;
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -14,11 +13,19 @@ const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
 /** `14:03:22` */
-export const clock = (ms: number): string => clockFormat.format(ms);
+export function clock(ms: number): string {
+  return `${minute(ms)}:${two(new Date(ms).getSeconds())}`;
+}
 /** `14:03` */
-export const minute = (ms: number): string => minuteFormat.format(ms);
+export function minute(ms: number): string {
+  const at = new Date(ms);
+  return `${two(at.getHours())}:${two(at.getMinutes())}`;
+}
 /** `21 Nov 2026, 14:03:22`; for titles and details. */
-export const full = (ms: number): string => (Math.abs(ms) < 8.64e15 ? fullFormat.format(ms) : NOTHING);
+export function full(ms: number): string {
+  const at = new Date(ms);
+  return Number.isNaN(at.getTime()) ? NOTHING : `${day(at)} ${at.getFullYear()}, ${clock(ms)}`;
+}
 
 /** A moment seen from `now`: `14:03` today, `20 Nov 14:03` another day, with the year if it is another. */
 export function moment(ms: number, now: number, seconds = false): string {
@@ -26,8 +33,8 @@ export function moment(ms: number, now: number, seconds = false): string {
   const that = new Date(ms);
   const today = new Date(now);
   if (that.toDateString() === today.toDateString()) return time;
-  const day = that.getFullYear() === today.getFullYear() ? dayFormat.format(ms) : yearFormat.format(ms);
-  return `${day} ${time}`;
+  if (Number.isNaN(that.getTime())) return NOTHING;
+  return that.getFullYear() === today.getFullYear() ? `${day(that)} ${time}` : `${day(that)} ${that.getFullYear()} ${time}`;
 }
 
 /** A span in at most two units: `320 ms`, `4.2 s`, `3 min`, `2 h 05 min`, `3 d 4 h`. */
@@ -71,9 +78,12 @@ export function epochMillis(value: number): number {
   return value / 1e6;
 }
 
+let zoneName: string | null = null;
+
 /** The zone that all times are in: `Europe/Berlin (UTC+1)`. */
 export function zone(now: number): string {
-  const name = new Intl.DateTimeFormat().resolvedOptions().timeZone;
+  zoneName ??= new Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const name = zoneName;
   const minutes = -new Date(now).getTimezoneOffset();
   const sign = minutes < 0 ? "−" : "+";
   const hours = Math.floor(Math.abs(minutes) / 60);

@@ -97,9 +97,18 @@ export function highlighted(known: string[], total: number, alerting: string[], 
   return [...chosen].sort(natural);
 }
 
-const collator = new Intl.Collator("en", { numeric: true });
-/** `device_2` before `device_10`. */
-export const natural = (a: string, b: string): number => collator.compare(a, b);
+/** `device_2` before `device_10`: runs of digits compare as numbers, the rest by code unit. */
+export function natural(a: string, b: string): number {
+  const left = a.match(/\d+|\D+/g) ?? [];
+  const right = b.match(/\d+|\D+/g) ?? [];
+  for (let i = 0; i < Math.min(left.length, right.length); i += 1) {
+    const [x = "", y = ""] = [left[i], right[i]];
+    const numeric = /^\d/.test(x) && /^\d/.test(y) ? Number(x) - Number(y) : 0;
+    if (numeric !== 0) return numeric;
+    if (x !== y) return x < y ? -1 : 1;
+  }
+  return left.length - right.length;
+}
 
 /** The first JSON event a person could send: one believable value per field of the source, nested as the schema is. */
 export function exampleEvent(source: Source, now: number): Record<string, unknown> {

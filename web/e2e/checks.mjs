@@ -28,8 +28,18 @@ async function accessible(page) {
   return found.violations.length;
 }
 
-/** Long tasks from `from` ms after the page began. */
-const longTasks = (page, from) => page.evaluate((start) => window.longTasks.filter((task) => task.start >= start && task.ms > 0).map((task) => Math.round(task.ms)), from);
+/** Tasks that the browser itself calls long: by the clock, so they grow on a machine that is busy with other things. */
+const longTasks = (page) => page.evaluate(() => window.longTasks.map((task) => Math.round(task.ms)));
+
+/**
+ * Work of each task on the page's main thread, ms of processor time: what the page costs, however busy the machine is.
+ * The browser has pages of its own in other processes; the page's is the one that asked for `base`.
+ */
+function mainTasks(events, base) {
+  const own = new Set(events.filter((event) => event.name === "ResourceSendRequest" && event.args.data?.url?.startsWith(base)).map((event) => event.pid));
+  const mains = new Set(events.filter((event) => event.name === "thread_name" && event.args.name === "CrRendererMain" && own.has(event.pid)).map((event) => `${event.pid}/${event.tid}`));
+  return events.filter((event) => /RunTask$/.test(event.name) && event.tdur !== undefined && mains.has(`${event.pid}/${event.tid}`)).map((event) => event.tdur / 1_000);
+}
 
 async function reset(isMock, base, mode = "plant") {
   if (isMock) await mock(base, { mode, calm: true, unbalanced: 0, role: null });
@@ -172,24 +182,24 @@ export const CHECKS = [
     },
   },
   {
-    name: "no task over 50 ms with a thousand devices at 20,000 events a second",
+    name: "no task over 50 ms with a thousand devices at 20,000 events a second, from the first moment on",
     needs: "mock",
     async run({ browser, base }) {
       await reset(true, base, "thousand");
+      await browser.startTracing(undefined, { categories: ["toplevel", "devtools.timeline", "__metadata"] });
       const { page, context, seen } = await open(browser, base);
       await ready(page);
-      await page.waitForTimeout(3_000);
-      const from = await page.evaluate(() => performance.now());
-      await page.waitForTimeout(5_000);
+      await page.waitForTimeout(6_000);
       await page.mouse.wheel(0, 1_600);
       await page.waitForTimeout(5_000);
-      const long = (await longTasks(page, from)).filter((ms) => ms > LONG_TASK_MS);
-      const first = await longTasks(page, 0);
+      const wall = await longTasks(page);
+      const tasks = mainTasks(JSON.parse((await browser.stopTracing()).toString()).traceEvents, base);
       clean(seen);
       await context.close();
       await reset(true, base);
-      assert.deepEqual(long, [], "tasks over 50 ms while live");
-      return `live: none; since the page began: ${first.length === 0 ? "none" : `${first.join(", ")} ms`}`;
+      assert.ok(tasks.length > 100, "no tasks were seen at all");
+      assert.deepEqual(tasks.filter((ms) => ms > LONG_TASK_MS), [], "tasks that worked for more than 50 ms");
+      return `longest ${Math.max(...tasks).toFixed(0)} ms of work; by the clock of this machine ${wall.length === 0 ? "none is long" : `${wall.join(", ")} ms`}`;
     },
   },
   {

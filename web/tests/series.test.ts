@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { History } from "../src/api/types";
-import { append, extent, fromHistory, thin, thinning } from "../src/state/series";
+import { append, extent, fromHistory, newest, thin, thinning } from "../src/state/series";
 
 const history = (mean: (number | null)[], step = 1_000, start = 60_000): History => ({ source: "iot", field: "t", step, start, series: [{ key: "a", min: mean.map((v) => (v === null ? null : v - 1)), mean, max: mean.map((v) => (v === null ? null : v + 1)) }] });
 const second = (t: number, mean: number | null, key: string | null = "a") => ({ source: "iot", field: "t", t, series: [{ key, min: mean === null ? null : mean - 2, mean, max: mean === null ? null : mean + 2 }] });
@@ -83,6 +83,11 @@ describe("thinning", () => {
     expect(thinning(900, 900)).toBe(1);
     expect(thinning(900, 130)).toBe(10);
     expect(thinning(2160, 200)).toBe(15);
+  });
+  it("ends where the device is now, and nowhere if it has been silent", () => {
+    const block = fromHistory(history([1, 2, 3, 70, null]));
+    expect(newest(block, 3)).toEqual({ at: 65_000, values: new Map([["a", 70]]) });
+    expect(newest(block, 1).values.size).toBe(0);
   });
   it("knows last, least and most", () => {
     const [track] = fromHistory(history([3, 8, null])).tracks;

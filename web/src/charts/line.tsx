@@ -7,7 +7,7 @@ import { deviceLabel } from "../format/text";
 import { moment, span } from "../format/time";
 import { closeFeed, openFeed, SPAN, type Feed } from "../state/feed";
 import { paint } from "../state/prefs";
-import { extent, thin, thinning, type Block } from "../state/series";
+import { extent, newest, thin, thinning, type Block } from "../state/series";
 import * as store from "../state/store";
 import { Failure, Quiet } from "../parts/notes";
 import { drawNever, drawSoon } from "./queue";
@@ -97,12 +97,13 @@ export function LineChart(props: LineProps) {
 }
 
 function plotState(block: Block, tracks: PlotTrack[], { field, limits = {}, range, keys, source }: LineProps, width: number): PlotState {
-  const thinned = thin(block, thinning(SPAN[range] / block.step, (width - 140) / PIXELS));
+  const factor = thinning(SPAN[range] / block.step, (width - 140) / PIXELS);
   const size = Math.max(0, ...block.tracks.flatMap((track) => [Math.abs(extent(track).max ?? 0)]));
   const decimals = fieldDecimals(field, size);
   const to = Math.max(store.now.peek(), block.start + block.length * block.step);
   return {
-    block: thinned,
+    block: thin(block, factor),
+    newest: newest(block, factor),
     tracks,
     from: to - SPAN[range],
     to,

@@ -26,6 +26,8 @@ export interface AlertSpan {
 export interface PlotState {
   block: Block;
   tracks: PlotTrack[];
+  /** The newest readings that are not too old for the last step, and when they were. */
+  newest: { at: number; values: Map<string | null, number> };
   from: number;
   to: number;
   warn: number | null;
@@ -94,11 +96,11 @@ export class Plot {
         y: { range: (_, low, high) => yRange(low, high, [this.state.warn, this.state.critical], this.state.min, this.state.max) },
       },
       axes: [
-        { ...axis, grid: { show: false }, space: 72, size: 28, gap: 6, values: (_, splits) => splits.map((s) => (this.state.to - this.state.from < 300e3 ? clock(s * 1e3) : minute(s * 1e3))) },
+        { ...axis, grid: { show: false }, space: 56, size: 28, gap: 6, values: (_, splits) => splits.map((s) => (this.state.to - this.state.from < 300e3 ? clock(s * 1e3) : minute(s * 1e3))) },
         { ...axis, space: 36, size: (_, values) => Math.max(36, 10 + 7.2 * Math.max(0, ...(values ?? []).map((v) => v.length))), gap: 8, values: (_, splits) => splits.map(this.state.format) },
       ],
       hooks: {
-        drawClear: [(u) => this.drawLimits(u, colours)],
+        drawAxes: [(u) => this.drawLimits(u, colours)],
         draw: [(u) => this.drawSpans(u, colours), (u) => this.drawNames(u, tracks.map(colour), colours)],
         setCursor: [(u) => onHover(this.hover(u, tracks.map(colour)))],
       },
@@ -202,14 +204,19 @@ export class Plot {
   }
 }
 
-/** x, then low, high, mean of each track. */
-function columnsOf({ block, tracks }: PlotState): uPlot.AlignedData {
-  const x = Array.from({ length: block.length }, (_, i) => (block.start + i * block.step) / 1e3);
+/**
+ * x, then low, high, mean of each track. Steps stand at their middle. The last point is the newest reading itself: a line
+ * must end where the device is now, not at the mean of the last few seconds.
+ */
+function columnsOf({ block, tracks, newest }: PlotState): uPlot.AlignedData {
+  const end = newest.at / 1e3;
+  const x = Array.from({ length: block.length }, (_, i) => Math.min((block.start + (i + 0.5) * block.step) / 1e3, end - (block.length - i) * 1e-3));
+  x.push(end);
   const columns: uPlot.AlignedData = [x];
-  const nothing = new Array<number | null>(block.length).fill(null);
   for (const { key } of tracks) {
     const track = block.tracks.find((one) => one.key === key);
-    columns.push(track?.min ?? nothing, track?.max ?? nothing, track?.mean ?? nothing);
+    const last = newest.values.get(key) ?? null;
+    for (const name of ["min", "max", "mean"] as const) columns.push([...(track?.[name] ?? new Array<number | null>(block.length).fill(null)), last]);
   }
   return columns;
 }
@@ -221,8 +228,7 @@ function gutterFor(state: PlotState, width: number): number {
   const ctx = document.createElement("canvas").getContext("2d");
   if (!ctx) return LEAST_GUTTER;
   ctx.font = FONT.replace("12px", "600 12px");
-  const last = (track: PlotTrack): number | null => state.block.tracks.find((one) => one.key === track.key)?.mean.findLast((value) => value !== null) ?? null;
-  const value = Math.max(0, ...state.tracks.map((track) => ctx.measureText(`${state.format(last(track) ?? 0)} `).width));
+  const value = Math.max(0, ...state.tracks.map((track) => ctx.measureText(`${state.format(state.newest.values.get(track.key) ?? 0)} `).width));
   ctx.font = FONT.replace("12px", "11px");
   const names = Math.max(0, ...state.tracks.map((track) => ctx.measureText(track.name).width));
   return Math.max(LEAST_GUTTER, Math.min(width * MOST_GUTTER, Math.ceil(value + names) + 18));

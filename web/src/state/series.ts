@@ -131,6 +131,20 @@ export function thinning(length: number, points: number): number {
   return nice.find((factor) => factor >= least) ?? Math.ceil(least);
 }
 
+/** The last known value of each track if it is among the last `steps` slots, and when the last slot ends. */
+export function newest(block: Block, steps: number): { at: number; values: Map<string | null, number> } {
+  const values = new Map<string | null, number>();
+  for (const { key, mean } of block.tracks) {
+    for (let i = block.length - 1; i >= Math.max(0, block.length - steps); i -= 1) {
+      const value = mean[i] ?? null;
+      if (value === null) continue;
+      values.set(key, value);
+      break;
+    }
+  }
+  return { at: block.start + block.length * block.step, values };
+}
+
 export interface Extent {
   last: number | null;
   min: number | null;

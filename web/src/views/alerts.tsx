@@ -68,20 +68,30 @@ export function Item({ alert, device = true }: { alert: Alert; device?: boolean 
   const name = deviceLabel(alert.key, alert.source, store.keyFieldOf(alert.source));
   const open = alert.state === "open";
   const until = alert.clearedAt ?? now;
+  const words = alert.message ? clip(visible(alert.message), 140) : label(alert.rule);
+  const show = (): void => store.go({ device: alert.key, source: alert.source });
+  // A message that names its device is the way to it.
+  const named = device && alert.key !== "" && words.includes(alert.key);
   const values = Object.entries(alert.value).slice(0, 3);
   return (
     <li class={`alert ${open ? `alert-${alert.severity}` : ""}`} data-testid={`alert-${alert.state}`}>
       <LevelIcon level={open ? alert.severity : "ok"} />
       <div class="alert-words">
         <p class="alert-message" title={whole(alert.message, 140)}>
-          {alert.message ? clip(visible(alert.message), 140) : label(alert.rule)}
+          {named ? (
+            <button type="button" class="text-button" onClick={show}>
+              {words}
+            </button>
+          ) : (
+            words
+          )}
         </p>
         <p class="soft">
           {open ? <span class={`word-${alert.severity}`}>{alert.severity}</span> : label(alert.rule, 24)}
-          {device && (
+          {device && !named && (
             <>
               {" · "}
-              <button type="button" class="text-button" onClick={() => store.go({ device: alert.key, source: alert.source })}>
+              <button type="button" class="text-button" onClick={show}>
                 <bdi>{name}</bdi>
               </button>
             </>

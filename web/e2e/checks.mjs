@@ -295,6 +295,18 @@ export const CHECKS = [
     },
   },
   {
+    name: "a link that names what is not there is told, and the plant shows all the same",
+    async run({ browser, base, isMock }) {
+      await reset(isMock, base);
+      const { page, context, seen } = await open(browser, base, { path: "/#/?sort=-pressure_of_nothing" });
+      await page.getByText("This view could not be shown.").waitFor({ timeout: 8_000 });
+      await ready(page);
+      assert.equal(await page.evaluate(() => location.hash), "#/");
+      clean(seen);
+      await context.close();
+    },
+  },
+  {
     name: "a ledger that does not balance is the first thing the page says",
     needs: "mock",
     async run({ browser, base }) {

@@ -9,10 +9,10 @@ export function dropAll() {
   streams.clear();
 }
 
-const list = (query, name) => query.getAll(name).flatMap((value, _, all) => (all.length > 1 ? [value] : value.split(","))).filter((value) => value !== "");
+const list = (query, name) => query.getAll(name).flatMap((value) => value.split(",")).filter((value) => value !== "");
 
 export function serveLive(world, query, request, response) {
-  const view = { fields: list(query, "fields"), keys: list(query, "keys"), offset: Number(query.get("offset") ?? 0), limit: Number(query.get("limit") ?? 30), search: (query.get("search") ?? "").toLowerCase(), state: query.get("state") ?? "", sort: query.get("sort") ?? "key" };
+  const view = { fields: list(query, "fields"), keys: [...list(query, "keys"), ...query.getAll("key")], offset: Number(query.get("offset") ?? 0), limit: Number(query.get("limit") ?? 30), search: (query.get("search") ?? "").toLowerCase(), state: query.get("state") ?? "", sort: query.get("sort") ?? "key" };
   response.writeHead(200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store" });
   streams.add(response);
   const send = (event, data) => response.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);

@@ -120,7 +120,7 @@ export class Plant {
       alerts: open.length,
       severity: worst,
       values: Object.fromEntries(fields.map((field) => [field, this.value(n, field, at)])),
-      spark: spark ? { field: spark, points: Array.from({ length: 60 }, (_, i) => this.value(n, spark, at - (59 - i) * 15_000)) } : null,
+      spark: spark ? { field: spark, points: Array.from({ length: 60 }, (_, i) => this.value(n, spark, at - (59 - i) * 1_000)) } : null,
     };
   }
 }

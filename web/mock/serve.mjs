@@ -36,21 +36,35 @@ const server = createServer((request, response) => {
   return answer(url.pathname.slice(7), url.searchParams, request, response);
 });
 
+/** What each path takes; like the real server, the mock refuses what it does not know. */
+const TAKES = {
+  "/live": ["source", "search", "state", "sort", "offset", "limit", "fields", "keys", "key", "field"],
+  "/devices": ["source", "search", "state", "sort", "limit", "cursor", "fields"],
+  "/device": ["source", "key"],
+  "/history": ["source", "field", "range", "key", "points"],
+  "/alerts": ["state", "limit", "cursor"],
+  "/quarantine": ["query", "code", "limit", "cursor"],
+  "/sql": ["q", "limit"],
+};
+
 function answer(path, query, request, response) {
+  const unknown = [...query.keys()].find((name) => !(TAKES[path] ?? []).includes(name));
+  if (unknown) return json(response, 400, { title: "bad request", detail: `there is no parameter \`${unknown}\``, code: "FB-8001" });
   const now = Date.now();
   const limit = Math.min(500, Number(query.get("limit") ?? 50));
   const from = Number(query.get("cursor") ?? 0);
   const page = (list) => ({ some: list.slice(from, from + limit), next: from + limit < list.length ? String(from + limit) : null });
   switch (path) {
-    case "/live":
+    case "/live": {
+      const sort = (query.get("sort") ?? "key").replace(/^-/, "");
+      const names = world.schema.sources[0].fields.map((field) => field.name);
+      if (!["key", "lastSeen", ...names].includes(sort)) return json(response, 400, { title: "bad request", detail: `no field is named \`${sort}\``, code: "FB-8001", hint: `There are: ${names.join(", ")}.` });
       return serveLive(world, query, request, response);
+    }
     case "/pipelines":
       return json(response, 200, [{ name: world.schema.pipeline, version: "0.4.0", startedAt: world.plant.started, status: world.failingSince ? "failing" : "ok", problems: [] }]);
     case "/schema":
-      return json(response, 200, world.schema);
-    case "/session":
-      if (role && !/session=mock/.test(request.headers.cookie ?? "")) return json(response, 401, { title: "sign in", detail: "this server asks who you are", code: "FB-8001" });
-      return json(response, 200, { auth: role !== null, role: role ?? "admin", name: null });
+      return json(response, 200, { ...world.schema, session: role ? { auth: true, role, name: null } : null });
     case "/queries":
       return json(response, 200, world.queries(now));
     case "/ledger":
@@ -70,7 +84,7 @@ function answer(path, query, request, response) {
     case "/alerts": {
       const state = query.get("state") ?? "all";
       const all = world.plant.alerts(now);
-      const { some, next } = page(all.filter((alert) => (state === "all" || alert.state === state) && (!query.has("key") || alert.key === query.get("key"))));
+      const { some, next } = page(all.filter((alert) => (state === "all" || alert.state === state)));
       return json(response, 200, { open: all.filter((alert) => alert.state === "open").length, alerts: some, next });
     }
     case "/quarantine": {

@@ -1,4 +1,5 @@
 // Starts the page: draws its outline at once, then asks the server.
+import "./theme";
 import { render } from "preact";
 import { App } from "./app";
 import { start } from "./state/session";

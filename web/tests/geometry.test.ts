@@ -64,8 +64,9 @@ describe("the map", () => {
 });
 
 describe("a small line", () => {
-  it("is broken where a point is missing", () => {
-    expect(trace([1, 2, null, 3, 4], 100, 24).path.match(/M/g)).toHaveLength(2);
+  it("crosses the usual pause between two readings and breaks at a long silence", () => {
+    expect(trace([1, null, null, 3, 4], 100, 24).path.match(/M/g)).toHaveLength(1);
+    expect(trace([1, 2, ...new Array<null>(30).fill(null), 3, 4], 100, 24).path.match(/M/g)).toHaveLength(2);
   });
   it("runs in the middle when nothing changes", () => {
     expect(trace([5, 5], 100, 24).path).toBe("M3 12L97 12");

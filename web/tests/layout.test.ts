@@ -20,6 +20,10 @@ describe("the choice of panels", () => {
     const panels = [{ id: "x", title: "x", chart: "line" as const, field: "pressure" }, { id: "m", title: "m", chart: "map" as const }];
     expect(layout(schema({ panels })).map((one) => one.trouble)).toEqual(["the source has no field named pressure", "the source has no latitude and longitude"]);
   });
+  it("makes words of a title that is only a field's name, and leaves a person's own", () => {
+    const panels = [{ id: "a", title: "temperature", chart: "line" as const, field: "temperature" }, { id: "b", title: "Oven 3", chart: "line" as const, field: "temperature" }];
+    expect(layout(schema({ panels })).map((one) => one.panel.title)).toEqual(["Temperature", "Oven 3"]);
+  });
   it("takes the panel's unit before the field's", () => {
     const [laid] = layout(schema({ panels: [{ id: "x", title: "x", chart: "line", field: "temperature", unit: "K" }] }));
     expect(laid?.field?.unit).toBe("K");

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { History } from "../src/api/types";
-import { append, extent, fromHistory, newest, thin, thinning } from "../src/state/series";
+import { append, bridge, extent, fromHistory, newest, thin, thinning } from "../src/state/series";
 
 const history = (mean: (number | null)[], step = 1_000, start = 60_000): History => ({ source: "iot", field: "t", step, start, series: [{ key: "a", min: mean.map((v) => (v === null ? null : v - 1)), mean, max: mean.map((v) => (v === null ? null : v + 1)) }] });
 const second = (t: number, mean: number | null, key: string | null = "a") => ({ source: "iot", field: "t", t, series: [{ key, min: mean === null ? null : mean - 2, mean, max: mean === null ? null : mean + 2 }] });
@@ -88,6 +88,12 @@ describe("thinning", () => {
     const block = fromHistory(history([1, 2, 3, 70, null]));
     expect(newest(block, 3)).toEqual({ at: 65_000, values: new Map([["a", 70]]) });
     expect(newest(block, 1).values.size).toBe(0);
+  });
+  it("crosses the usual pause of a device and no longer silence", () => {
+    const often = fromHistory(history([1, 2, 3, 4]));
+    const seldom = fromHistory(history([1, ...new Array<null>(9).fill(null), 2, ...new Array<null>(9).fill(null), 3]));
+    expect(often.tracks[0] && bridge(often, often.tracks[0])).toBe(30_000);
+    expect(seldom.tracks[0] && bridge(seldom, seldom.tracks[0])).toBe(100_000);
   });
   it("knows last, least and most", () => {
     const [track] = fromHistory(history([3, 8, null])).tracks;

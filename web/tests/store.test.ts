@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { backoff } from "../src/api/live";
 import { address, problem } from "../src/api/http";
-import { Gathered, loaded, NO_ALERTS, patched, transition } from "../src/state/apply";
+import { Gathered, loaded, NO_ALERTS, patched, secondLater, transition } from "../src/state/apply";
 import { alert, device, NOON } from "./fixtures";
 
 describe("values between two frames", () => {
@@ -28,6 +28,15 @@ describe("values between two frames", () => {
     const after = patched(before, { lastSeen: NOON + 1, rate: 2, values: { temperature: 2 } });
     expect(after).toMatchObject({ state: "live", rate: 2, values: { temperature: 2, status: "on" } });
     expect(before.values).toEqual({ temperature: 1, status: "on" });
+  });
+});
+
+describe("a small line", () => {
+  const spark = { field: "t", points: [1, 2, 3] };
+  it("moves on by the value of each second, and by nothing in silence", () => {
+    expect(secondLater(device("a", { spark, values: { t: 9 } }), NOON + 400).spark?.points).toEqual([2, 3, 9]);
+    expect(secondLater(device("a", { spark, values: { t: 9 } }), NOON + 9_000).spark?.points).toEqual([2, 3, null]);
+    expect(spark.points).toEqual([1, 2, 3]);
   });
 });
 

@@ -5,7 +5,7 @@
 // waiting longer each time, at most five seconds. What was missed in between is not guessed: `onBack` lets the page
 // load history and alerts again.
 import type { Alert, DeviceSlice, Hello, Tick, Values } from "./types";
-import { ROOT } from "./http";
+import { type ApiError, problem, ROOT } from "./http";
 
 export interface LiveHandlers {
   hello(data: Hello): void;
@@ -17,6 +17,8 @@ export interface LiveHandlers {
   lost(attempt: number, wait: number): void;
   /** The stream is open again after having been lost. */
   back(): void;
+  /** The server answers, but refuses this view: what it says about it. */
+  refused(error: ApiError): void;
 }
 
 /** Ticks come once a second: this long without any means that nobody is there. */
@@ -34,6 +36,7 @@ export class LiveLink {
   private stream: EventSource | null = null;
   private query: string | null = null;
   private attempt = 0;
+  private greeted = false;
   private retry: ReturnType<typeof setTimeout> | undefined;
   private silence: ReturnType<typeof setTimeout> | undefined;
 
@@ -62,6 +65,7 @@ export class LiveLink {
     this.close();
     const stream = new EventSource(`${ROOT}/live?${this.query ?? ""}`);
     this.stream = stream;
+    this.greeted = false;
     const listen = <T>(name: string, act: (data: T) => void): void => {
       stream.addEventListener(name, (event) => {
         if (stream !== this.stream) return;
@@ -72,6 +76,7 @@ export class LiveLink {
     listen<Hello>("hello", (data) => {
       const wasLost = this.attempt > 0;
       this.attempt = 0;
+      this.greeted = true;
       this.on.hello(data);
       if (wasLost) this.on.back();
     });
@@ -92,9 +97,24 @@ export class LiveLink {
 
   private fail(): void {
     this.close();
+    if (!this.greeted) void this.ask();
     this.attempt += 1;
     const wait = backoff(this.attempt, Math.random());
     this.on.lost(this.attempt, wait);
     this.retry = setTimeout(() => this.open(), wait);
+  }
+
+  /** A stream cannot tell why it does not open; a plain request can. */
+  private async ask(): Promise<void> {
+    const control = new AbortController();
+    const query = this.query;
+    try {
+      const answer = await fetch(`${ROOT}/live?${query ?? ""}`, { signal: control.signal, credentials: "same-origin" });
+      const refuses = answer.status >= 400 && answer.status < 500;
+      if (refuses && query === this.query) this.on.refused(problem(answer.status, await answer.text()));
+    } catch {
+      // Nobody is there; the next attempt will see.
+    }
+    control.abort();
   }
 }

@@ -13,6 +13,7 @@ export function schemaOf(raw: Loose<Schema>): Schema {
     tables: raw.tables ?? [],
     panels: raw.panels ?? [],
     alerts: raw.alerts ?? [],
+    session: raw.session ?? null,
   };
 }
 

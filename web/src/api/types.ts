@@ -35,7 +35,7 @@ export interface Panel {
   field?: string | null;
   sql?: string | null;
   /** How an SQL panel is drawn; its table if absent. */
-  as?: "line" | "bar" | "table" | null;
+  as?: ChartKind | null;
   /** How often an SQL panel asks again, in milliseconds. */
   every?: number | null;
   unit?: string | null;
@@ -53,7 +53,8 @@ export interface AlertRule {
   key: string | null;
   when: string;
   clear?: string | null;
-  for?: string | null;
+  /** Milliseconds. */
+  for?: number | null;
   severity: Severity;
 }
 
@@ -65,6 +66,8 @@ export interface Schema {
   tables: string[];
   panels: Panel[];
   alerts: AlertRule[];
+  /** Who asks, if the server asks who they are. */
+  session?: Session | null;
 }
 
 export interface Device {
@@ -233,7 +236,7 @@ export interface Tick {
   alerts: { open: number; bySeverity: Partial<Record<Severity, number>> };
   quarantine: { open: number; bytes: number } | null;
   devices: { total: number } & DeviceCounts;
-  followers: { source: string; lag: number; tooOld: number; behind: boolean }[];
+  followers: { source: string; lag: number | null; tooOld: number; behind: boolean }[];
   charts: TickChart[];
 }
 

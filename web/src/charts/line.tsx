@@ -3,11 +3,11 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Field, Panel, Range, Source } from "../api/types";
 import { fixed, fieldDecimals, withUnit } from "../format/number";
-import { deviceLabel } from "../format/text";
+import { deviceLabel, label } from "../format/text";
 import { moment, span } from "../format/time";
 import { closeFeed, openFeed, SPAN, type Feed } from "../state/feed";
 import { paint } from "../state/prefs";
-import { extent, newest, thin, thinning, type Block } from "../state/series";
+import { bridge, extent, newest, thin, thinning, type Block } from "../state/series";
 import * as store from "../state/store";
 import { Failure, Quiet } from "../parts/notes";
 import { drawNever, drawSoon } from "./queue";
@@ -53,7 +53,7 @@ export function LineChart(props: LineProps) {
 
   const tracks = useMemo<PlotTrack[]>(() => {
     const own = keys.map((key, index) => ({ key, name: named ? deviceLabel(key, source.name, source.key, 24) : "", colour: all ? index + 1 : index }));
-    return all ? [{ key: null, name: "mean", colour: 0 }, ...own] : own;
+    return all ? [{ key: null, name: !named ? "" : source.key === null ? label(source.name, 24) : "mean", colour: 0 }, ...own] : own;
   }, [wish]);
 
   useEffect(() => {
@@ -104,6 +104,7 @@ function plotState(block: Block, tracks: PlotTrack[], { field, limits = {}, rang
   return {
     block: thin(block, factor),
     newest: newest(block, factor),
+    bridges: tracks.map(({ key }) => bridgeOf(block, key)),
     tracks,
     from: to - SPAN[range],
     to,
@@ -114,6 +115,11 @@ function plotState(block: Block, tracks: PlotTrack[], { field, limits = {}, rang
     spans: alertSpans(source.name, field.name, keys),
     format: (value) => fixed(value, decimals),
   };
+}
+
+function bridgeOf(block: Block, key: string | null): number {
+  const track = block.tracks.find((one) => one.key === key);
+  return track ? bridge(block, track) : 0;
 }
 
 /** Alerts of the drawn devices whose condition names this field. */

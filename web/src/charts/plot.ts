@@ -28,6 +28,8 @@ export interface PlotState {
   tracks: PlotTrack[];
   /** The newest readings that are not too old for the last step, and when they were. */
   newest: { at: number; values: Map<string | null, number> };
+  /** Silence in each track that its line crosses, ms. */
+  bridges: number[];
   from: number;
   to: number;
   warn: number | null;
@@ -76,10 +78,12 @@ export class Plot {
     const colour = (track: PlotTrack): string => (track.key === null && tracks.length > 1 ? colours.soft : (colours.series[track.colour % colours.series.length] ?? colours.ink));
     const series: uPlot.Series[] = [{}];
     const bands: uPlot.Band[] = [];
-    for (const track of tracks) {
+    for (const [index, track] of tracks.entries()) {
       const at = series.length;
-      const edge: uPlot.Series = { stroke: "transparent", width: 0, points: { show: false } };
-      series.push(edge, edge, { stroke: colour(track), width: 1.75, dash: dash(track.colour), points: { show: false }, spanGaps: false });
+      const gaps: uPlot.Series.GapsRefiner = (u, _at, _from, _to, found) => found.filter(([from, to]) => to - from > this.pixels(u, index));
+      const edge: uPlot.Series = { stroke: "transparent", width: 0, points: { show: false }, gaps };
+      const points: uPlot.Series.Points = { show: true, size: 4, width: 0, fill: colour(track), filter: (u, at) => this.alone(u, at, index) };
+      series.push(edge, edge, { stroke: colour(track), width: 1.75, dash: dash(track.colour), points, gaps });
       bands.push({ series: [at + 1, at], fill: alpha(colour(track), track.key === null ? 0.16 : tracks.length > 3 ? 0.08 : 0.12) });
     }
     const axis: uPlot.Axis = { stroke: colours.soft, font: FONT, grid: { stroke: colours.grid, width: 1 }, ticks: { show: false } };
@@ -105,6 +109,21 @@ export class Plot {
         setCursor: [(u) => onHover(this.hover(u, tracks.map(colour)))],
       },
     };
+  }
+
+  /** The width of the silence that a track's line crosses, in pixels of the canvas. */
+  private pixels(u: uPlot, track: number): number {
+    return (((this.state.bridges[track] ?? 0) + this.state.block.step) / (this.state.to - this.state.from)) * u.bbox.width;
+  }
+
+  /** Readings with no other near: without a dot nobody would see them. */
+  private alone(u: uPlot, series: number, track: number): number[] {
+    const column = u.data[series] as (number | null)[];
+    const most = ((this.state.bridges[track] ?? 0) + this.state.block.step) / 1e3;
+    const known: number[] = [];
+    column.forEach((value, index) => value !== null && known.push(index));
+    const far = (a: number | undefined, b: number | undefined): boolean => a === undefined || b === undefined || Math.abs((u.data[0][a] ?? 0) - (u.data[0][b] ?? 0)) > most;
+    return known.filter((index, i) => far(known[i - 1], index) && far(known[i + 1], index));
   }
 
   private drawLimits(u: uPlot, colours: Palette): void {

@@ -1,4 +1,4 @@
-// The small line beside a device: sixty points, no axes, the last one marked. Decoration for the eye, so it is hidden
+// The small line beside a device: one point for each of the last sixty seconds, no axes, the last one marked. Decoration for the eye, so it is hidden
 // from screen readers; the values stand beside it as text.
 import { useMemo } from "preact/hooks";
 
@@ -13,7 +13,10 @@ export function Spark({ points, width = 96, height = 24 }: { points: (number | n
   );
 }
 
-/** The path through the known points, broken where one is missing; and where it ends. */
+/** Seconds without a reading that the line still crosses. */
+const LONGEST_BRIDGE = 20;
+
+/** The path through the known points, broken where they are silent for long; and where it ends. */
 export function trace(points: (number | null)[], width: number, height: number): { path: string; end: [number, number] | null } {
   let low = Infinity;
   let high = -Infinity;
@@ -25,17 +28,17 @@ export function trace(points: (number | null)[], width: number, height: number):
   const span = high - low || 1;
   const middle = high === low;
   let path = "";
-  let pen = false;
+  let pen: boolean;
   let end: [number, number] | null = null;
+  let before = -Infinity;
   points.forEach((point, index) => {
-    if (point === null) {
-      pen = false;
-      return;
-    }
+    if (point === null) return;
+    // Devices that send every few seconds have one line, not a row of dots; a longer silence stays a gap.
+    pen = index - before <= LONGEST_BRIDGE;
+    before = index;
     const x = round(3 + (index / Math.max(1, points.length - 1)) * (width - 6));
     const y = round(middle ? height / 2 : 3 + (1 - (point - low) / span) * (height - 6));
     path += `${pen ? "L" : "M"}${x} ${y}`;
-    pen = true;
     end = [x, y];
   });
   return { path, end };

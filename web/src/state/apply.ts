@@ -56,6 +56,15 @@ export function patched(device: Device, patch: Patch): Device {
   };
 }
 
+/** The device a second later: its small line moves on by the value it has now, or by nothing if it was silent. */
+export function secondLater(device: Device, now: number): Device {
+  const { spark } = device;
+  if (!spark || spark.points.length === 0) return device;
+  const value = device.values[spark.field];
+  const point = typeof value === "number" && now - device.lastSeen < 1_500 ? value : null;
+  return { ...device, spark: { ...spark, points: [...spark.points.slice(1), point] } };
+}
+
 export interface AlertBook {
   /** Open alerts, newest first. */
   open: Alert[];

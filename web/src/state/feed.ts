@@ -126,3 +126,8 @@ export function feedTick(charts: TickChart[]): void {
 export async function reloadFeeds(): Promise<void> {
   await Promise.all([...feeds].map((feed) => feed.load()));
 }
+
+/** Loads the charts of all sources but the one whose seconds the stream brings. */
+export function reloadOthers(followed: string): void {
+  for (const feed of feeds) if (feed.wish.source !== followed) void feed.load();
+}

@@ -23,7 +23,8 @@ export function layout(schema: Schema): Laid[] {
     .filter((panel) => !(panel.chart === "table" && !panel.sql))
     .map((panel, index) => ({ panel, index }))
     .sort((a, b) => Number(b.panel.pinned ?? false) - Number(a.panel.pinned ?? false) || a.index - b.index)
-    .map(({ panel }) => place(panel, schema, panel.source ?? first ?? ""));
+    .map(({ panel }) => place(panel, schema, panel.source ?? first ?? ""))
+    .map((laid) => ({ ...laid, panel: { ...laid.panel, title: titled(laid) } }));
 }
 
 function place(panel: Panel, schema: Schema, sourceName: string): Laid {
@@ -40,6 +41,13 @@ function place(panel: Panel, schema: Schema, sourceName: string): Laid {
   const trouble = field ? null : `the source has no field named ${panel.field ?? "(none)"}`;
   if (!field || panel.unit === undefined || panel.unit === null) return { panel, source, field, trouble };
   return { panel, source, field: { ...field, unit: panel.unit }, trouble };
+}
+
+/** A title that is only a name becomes a few words; one that a person wrote stays. */
+function titled({ panel, source, field }: Laid): string {
+  if (panel.chart === "map" && panel.title === source?.name) return "Where they are";
+  if (panel.title !== field?.name) return panel.title;
+  return field.description || titleOf(field.name);
 }
 
 export function coordinate(source: Source, role: "lat" | "lon"): Field | undefined {

@@ -145,6 +145,22 @@ export function newest(block: Block, steps: number): { at: number; values: Map<s
   return { at: block.start + block.length * block.step, values };
 }
 
+/** Silence that is not worth a gap in a line, ms: half a minute, or ten times the usual pause between two readings. */
+export function bridge(block: Block, track: Track): number {
+  let first = -1;
+  let last = -1;
+  let known = 0;
+  track.mean.forEach((value, index) => {
+    if (value === null) return;
+    if (first < 0) first = index;
+    last = index;
+    known += 1;
+  });
+  const usual = known > 1 ? ((last - first) / (known - 1)) * block.step : 0;
+  return Math.max(LEAST_BRIDGE_MS, 10 * usual);
+}
+const LEAST_BRIDGE_MS = 30_000;
+
 export interface Extent {
   last: number | null;
   min: number | null;

@@ -6,12 +6,12 @@ import { batch, effect, signal, untracked } from "@preact/signals";
 import { ApiError, get, whenUnauthorized } from "../api/http";
 import { alertOf, schemaOf, sliceOf, tickOf } from "../api/normal";
 import { LiveLink } from "../api/live";
-import type { AlertPage, Device, DevicePage, DeviceSlice, Hello, LedgerPage, QuarantinePage, Schema, Session, Tick } from "../api/types";
-import { Gathered, loaded, patched, transition } from "./apply";
-import { feedTick, reloadFeeds } from "./feed";
+import type { AlertPage, Device, DevicePage, DeviceSlice, Hello, LedgerPage, QuarantinePage, Schema, Tick } from "../api/types";
+import { Gathered, loaded, patched, secondLater, transition } from "./apply";
+import { feedTick, reloadFeeds, reloadOthers } from "./feed";
 import { columns, coordinate, natural, OWN_LINE } from "./panels";
 import * as store from "./store";
-import { liveQuery } from "./url";
+import { liveQuery, START } from "./url";
 
 /** Devices on one page of the table. */
 export const PAGE = 25;
@@ -25,6 +25,13 @@ const BACK_SHOWN_MS = 6_000;
 const RATES_KEPT = 900;
 
 const gathered = new Gathered();
+/** Lists are asked for again at most this often while devices come or go. */
+const KNOWN_EVERY_MS = 2_000;
+/** The stream carries the charts of one source; those of others are loaded anew this often. */
+const OTHERS_EVERY_MS = 10_000;
+let knownAt = 0;
+let othersAt = 0;
+
 let pending = false;
 let lastFlush = -Infinity;
 
@@ -52,6 +59,7 @@ const link = new LiveLink({
     };
   },
   back: () => void catchUp(),
+  refused: onRefused,
 });
 
 export function serverNow(): number {
@@ -73,10 +81,6 @@ export async function start(): Promise<void> {
 /** Loads the schema, then all the rest; tries again for as long as it takes. */
 export async function load(): Promise<void> {
   try {
-    store.session.value = await get<Session>("/session").catch((cause: unknown) => {
-      if (cause instanceof ApiError && cause.status !== 404 && cause.status !== 405) throw cause;
-      return store.session.value;
-    });
     store.schema.value = schemaOf(await get<Schema>("/schema"));
     store.bootError.value = null;
     store.needsSignIn.value = false;
@@ -112,7 +116,7 @@ function view(): Parameters<typeof liveQuery>[0] {
   const wanted = new Set<string>();
   for (const { panel, source: of, field } of store.panels.value) {
     if (!field || !of || panel.sql) continue;
-    wanted.add(of.name === source?.name ? field.name : `${of.name}.${field.name}`);
+    if (of.name === source?.name) wanted.add(field.name);
   }
   if (source) {
     for (const field of columns(source, MOST_COLUMNS)) wanted.add(field.name);
@@ -129,7 +133,7 @@ function view(): Parameters<typeof liveQuery>[0] {
     offset: page * PAGE,
     limit: PAGE,
     fields: [...wanted],
-    keys: store.chartKeys.value,
+    keys: source ? store.chartKeys(source) : [],
     field: sparkField(),
   };
 }
@@ -138,6 +142,16 @@ function view(): Parameters<typeof liveQuery>[0] {
 export function sparkField(): string {
   const source = store.source.value;
   return source?.fields.find((field) => field.kind === "number" && field.role === "value")?.name ?? "";
+}
+
+/** A link may name what is not there (any more): the page says so and shows the plant as it is. */
+function onRefused(error: ApiError): void {
+  if (error.status === 401) {
+    store.needsSignIn.value = true;
+    return;
+  }
+  store.notice.value = `${error.message}${error.hint ? `. ${error.hint}` : ""}`;
+  store.go({ source: "", search: "", state: "", sort: START.sort, page: 0 }, true);
 }
 
 function onHello(data: Hello): void {
@@ -158,9 +172,17 @@ function onTick(data: Tick): void {
     store.now.value = data.now;
     store.rates.value = [...store.rates.value.slice(1 - RATES_KEPT), data.rate];
     feedTick(data.charts);
+    for (const row of store.slice.value?.rows ?? []) row.device.value = secondLater(row.device.peek(), data.now);
     if (before && data.quarantine && before.quarantine?.open !== data.quarantine.open) void loadQuarantine();
-    const lines = store.knownKeys.value.length;
-    if (data.devices.total !== lines && (data.devices.total <= OWN_LINE || lines === 0)) void loadKnown();
+    const listed = Object.values(store.known.value).reduce((sum, one) => sum + one.total, 0);
+    if (data.devices.total !== listed && data.now - knownAt > KNOWN_EVERY_MS) {
+      knownAt = data.now;
+      void loadKnown().catch(() => undefined);
+    }
+    if (data.now - othersAt > OTHERS_EVERY_MS) {
+      othersAt = data.now;
+      reloadOthers(store.source.value?.name ?? "");
+    }
   });
 }
 
@@ -202,12 +224,15 @@ async function reloadSchema(): Promise<void> {
   if (JSON.stringify(schema) !== JSON.stringify(untracked(() => store.schema.value))) store.schema.value = schema;
 }
 
+/** The first few keys of each source, and how many there are. */
 async function loadKnown(): Promise<void> {
-  const page = await get<DevicePage>("/devices", { sort: "key", limit: OWN_LINE });
-  batch(() => {
-    store.listed.value = page.total;
-    store.knownKeys.value = page.devices.map((device) => device.key).sort(natural);
+  const sources = untracked(() => store.schema.value?.sources ?? []);
+  const pages = await Promise.all(sources.map(({ name }) => get<DevicePage>("/devices", { source: name, sort: "key", limit: OWN_LINE })));
+  const list = sources.map(({ name }, index) => {
+    const page = pages[index];
+    return [name, { total: page?.total ?? 0, keys: (page?.devices ?? []).map((device) => device.key).sort(natural) }] as const;
   });
+  store.known.value = Object.fromEntries(list);
 }
 
 export async function loadAlerts(): Promise<void> {

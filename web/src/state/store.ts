@@ -1,7 +1,7 @@
 // What the page knows, as signals, and nothing else: who writes them is `session.ts`.
 import { computed, signal, type Signal } from "@preact/signals";
 import type { ApiError } from "../api/http";
-import type { Device, Field, Hello, LedgerPage, QuarantinePage, Schema, Session, Source, Tick } from "../api/types";
+import type { Device, Field, Hello, LedgerPage, QuarantinePage, Schema, Source, Tick } from "../api/types";
 import { NO_ALERTS, type AlertBook } from "./apply";
 import { byUrgency, status } from "./status";
 import { highlighted, layout } from "./panels";
@@ -22,7 +22,6 @@ addEventListener("hashchange", () => (place.value = parse(location.hash)));
 
 export const schema = signal<Schema | null>(null);
 export const bootError = signal<ApiError | null>(null);
-export const session = signal<Session>({ auth: false, role: "admin" });
 export const needsSignIn = signal(false);
 
 export interface Link {
@@ -50,10 +49,10 @@ export interface Row {
 export const slice = signal<{ total: number; offset: number; rows: Row[] } | null>(null);
 /** True once everything that the first drawing needs has been asked for: nothing is then drawn twice. */
 export const booted = signal(false);
-/** How many devices the server has, as told by its list. */
-export const listed = signal(0);
-/** Keys of the first few devices regardless of search and page: the charts' lines. */
-export const knownKeys = signal<string[]>([]);
+/** Of each source: how many devices it has, and the keys of the first few regardless of search and page. */
+export const known = signal<Record<string, { total: number; keys: string[] }>>({});
+/** What the page has to say about itself, such as a link that could not be shown. */
+export const notice = signal<string | null>(null);
 
 export const alerts = signal<AlertBook>(NO_ALERTS);
 export const quarantine = signal<QuarantinePage | null>(null);
@@ -61,22 +60,31 @@ export const ledger = signal<LedgerPage | null>(null);
 /** Events per second, one number a second, oldest first; the last belongs to `now`. */
 export const rates = signal<(number | null)[]>([]);
 
-/** The device that the pointer or the keyboard is on, in the table or the legend. */
-export const looked = signal<string | null>(null);
-
 export const source = computed<Source | null>(() => {
   const all = schema.value?.sources ?? [];
   return all.find((one) => one.name === place.value.source) ?? all[0] ?? null;
 });
 export const panels = computed(() => (schema.value ? layout(schema.value) : []));
-export const total = computed(() => tick.value?.devices.total ?? listed.value);
+/** Devices of all sources. */
+export const total = computed(() => tick.value?.devices.total ?? Object.values(known.value).reduce((sum, one) => sum + one.total, 0));
 
-const alertingKeys = computed(() => byUrgency(alerts.value.open).map((alert) => alert.key).join("\u0000"));
-/** Few devices: all of them; many: the alerting ones and the one whose drawer is open. */
-export const chartKeys = computed<string[]>(() => {
-  const list = alertingKeys.value === "" ? [] : alertingKeys.value.split("\u0000");
-  return highlighted(knownKeys.value, total.value, list, place.value.device);
-});
+/** Devices of one source. Ticks count all together, so with several sources the last list must do. */
+export function totalOf(name: string): number {
+  const only = (schema.value?.sources.length ?? 0) === 1;
+  return only ? total.value : (known.value[name]?.total ?? 0);
+}
+
+const alerting = computed(() => JSON.stringify(byUrgency(alerts.value.open).map((alert) => [alert.source, alert.key])));
+const alertingPairs = computed(() => JSON.parse(alerting.value) as [string, string][]);
+
+/** The devices of a source that its charts single out: few devices all, of many the alerting ones and the open one. */
+export function chartKeys(of: Source): string[] {
+  if (of.key === null) return [];
+  const hot = alertingPairs.value.filter(([name]) => name === of.name).map(([, key]) => key);
+  const looked = of.name === source.value?.name ? place.value.device : null;
+  // The empty key cannot be asked for: it would mean all devices.
+  return highlighted(known.value[of.name]?.keys ?? [], totalOf(of.name), hot, looked).filter((key) => key !== "");
+}
 
 export const headline = computed(() =>
   status({
@@ -90,7 +98,7 @@ export const headline = computed(() =>
   }),
 );
 
-export const mayOperate = computed(() => session.value.role !== "viewer");
+export const mayOperate = computed(() => schema.value?.session?.role !== "viewer");
 
 export function fieldOf(sourceName: string, name: string): Field | undefined {
   return schema.value?.sources.find((one) => one.name === sourceName)?.fields.find((field) => field.name === name);

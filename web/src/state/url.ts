@@ -97,28 +97,31 @@ export interface LiveView {
 
 /** Longest key that is sent in an address; a longer one is shown in the slice but cannot be highlighted. */
 const LONGEST_KEY = 256;
+/** Longest text that is looked for. */
+const LONGEST_SEARCH = 200;
+
+/** Most keys of a view. */
+const MOST_KEYS = 50;
 
 /**
- * The query of `/live` for what the person sees. Lists are joined by commas as the contract says; a list in which a
- * name itself holds a comma repeats the parameter instead, so that no name is cut in two.
+ * The query of `/live` for what the person sees. Lists are joined by commas; a key that holds one is sent alone as
+ * `key`. A field that holds one cannot be named in a list, so all fields are asked for then, by naming none.
  */
 export function liveQuery(view: LiveView): string {
   const params = new URLSearchParams();
   const put = (name: string, value: string): void => {
     if (value !== "") params.set(name, value);
   };
-  const list = (name: string, values: string[]): void => {
-    if (values.some((value) => value.includes(","))) for (const value of values) params.append(name, value);
-    else put(name, values.join(","));
-  };
   put("source", view.source);
-  put("search", view.search);
+  put("search", view.search.slice(0, LONGEST_SEARCH));
   put("state", view.state);
   put("sort", view.sort);
   params.set("offset", String(view.offset));
   params.set("limit", String(view.limit));
-  list("fields", view.fields);
-  list("keys", view.keys.filter((key) => key.length <= LONGEST_KEY));
+  if (!view.fields.some((name) => name.includes(","))) put("fields", view.fields.join(","));
+  const keys = view.keys.filter((key) => key !== "" && key.length <= LONGEST_KEY).slice(0, MOST_KEYS);
+  put("keys", keys.filter((key) => !key.includes(",")).join(","));
+  for (const key of keys) if (key.includes(",")) params.append("key", key);
   put("field", view.field);
   return params.toString();
 }

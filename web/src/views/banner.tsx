@@ -1,4 +1,5 @@
 // The connection's own words: lost since when, when the next attempt comes, and that nothing is missing once it is back.
+import { clip, visible } from "../format/text";
 import { clock, span } from "../format/time";
 import { LevelIcon } from "../parts/icons";
 import { hurry } from "../state/session";
@@ -30,6 +31,19 @@ export function Banner() {
         <p>
           <b>Connected again.</b> History was loaded again, so the charts have no gap.
         </p>
+      </div>
+    );
+  }
+  if (store.notice.value !== null) {
+    return (
+      <div class="banner banner-lost" role="status">
+        <LevelIcon level="warning" />
+        <p>
+          <b>This view could not be shown.</b> {clip(visible(store.notice.value), 300)}
+        </p>
+        <button type="button" class="button" onClick={() => (store.notice.value = null)}>
+          Close
+        </button>
       </div>
     );
   }

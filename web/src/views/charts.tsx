@@ -79,9 +79,9 @@ function PanelBody({ laid: { panel, source, field } }: { laid: Laid }) {
 
 function FieldLine({ laid: { panel, source, field } }: { laid: Laid }) {
   const { range } = store.place.value;
-  const keys = store.chartKeys.value;
-  const all = store.total.value > OWN_LINE || keys.length === 0;
   if (!source || !field) return null;
+  const keys = store.chartKeys(source);
+  const all = store.totalOf(source.name) > OWN_LINE || keys.length === 0;
   return <LineChart source={source} field={field} keys={keys} all={all} range={range} limits={panel} height={HEIGHT} />;
 }
 

@@ -16,6 +16,8 @@ import { RangeSwitch } from "./charts";
 
 const REFRESH_MS = 1_000;
 const MOST_CHARTS = 8;
+/** Alerts among which those of the device are looked for. */
+const NEWEST = 500;
 const CHART_HEIGHT = 150;
 
 export function DeviceDrawer() {
@@ -69,7 +71,7 @@ function Drawer({ source, name }: { source: Source; name: string }) {
                 <h3>{titleOf(field.name)}</h3>
                 {field.unit && <span class="unit">{field.unit}</span>}
               </header>
-              <LineChart source={source} field={field} keys={[name]} all={false} range={store.place.value.range} named={false} limits={limitsOf(source, field)} height={CHART_HEIGHT} />
+              <LineChart source={source} field={field} keys={source.key === null ? [] : [name]} all={source.key === null} range={store.place.value.range} named={false} limits={limitsOf(source, field)} height={CHART_HEIGHT} />
             </article>
           ))}
         </div>
@@ -143,7 +145,7 @@ function Alerts({ source, name, state }: { source: string; name: string; state: 
   const [older, setOlder] = useState<Alert[]>([]);
   useEffect(() => {
     const running = new AbortController();
-    get<AlertPage>("/alerts", { state, key: name, source, limit: 20 }, running.signal).then((page) => setOlder(page.alerts.map(alertOf)), () => undefined);
+    get<AlertPage>("/alerts", { state, limit: NEWEST }, running.signal).then((page) => setOlder(page.alerts.map(alertOf)), () => undefined);
     return () => running.abort();
   }, [source, name, state]);
   const { open, cleared } = store.alerts.value;

@@ -50,7 +50,7 @@ export function Devices() {
                 <Head name="key" title={source.key ?? "source"} first />
                 {sparkField() !== "" && (
                   <th scope="col" class="col-spark">
-                    <span class="sr">{sparkField()}, </span>15 min
+                    <span class="sr">{sparkField()}, </span>last minute
                   </th>
                 )}
                 {fields.map((field) => (
@@ -79,13 +79,15 @@ export function Devices() {
 function StateSwitch() {
   const { state } = store.place.value;
   const counts = store.tick.value?.devices;
+  // Ticks count the devices of all sources together.
+  const single = store.schema.value?.sources.length === 1;
   const shown: Record<StateFilter, number | undefined> = { "": counts?.total, alerting: counts?.alerting, live: counts?.live, quiet: counts?.quiet };
   return (
     <div class="switch" role="group" aria-label="State">
       {FILTERS.map((one) => (
         <button type="button" key={one.state} aria-pressed={state === one.state} onClick={() => store.go({ state: one.state, page: 0 }, true)}>
           {one.word}
-          <span class="switch-count num">{count(shown[one.state])}</span>
+          {single && <span class="switch-count num">{count(shown[one.state])}</span>}
         </button>
       ))}
     </div>

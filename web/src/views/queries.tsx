@@ -45,7 +45,7 @@ function Query({ query, ask }: { query: QueryView; ask: (question: Question) => 
   const sql = store.schema.value?.queries.find((one) => one.name === query.name);
   const level = levelOf(query);
   const watermark = toMillis(query.watermark);
-  const stopped = /stop|ended|finished/i.test(query.state);
+  const stopped = /stop|fail/i.test(query.state);
   const name = query.name.replace(/^alerts\//, "");
   return (
     <article class="query" data-level={level} aria-label={`${query.kind} ${label(name)}`}>

@@ -16,6 +16,7 @@ import { LONGEST_LINK, print, type SqlShape } from "../state/url";
 import { ResultTable } from "./resulttable";
 
 const ROWS_A_PAGE = 50;
+const MOST_ROWS = 10_000;
 /** Longer statements are sent in a body instead of an address. */
 const LONGEST_ADDRESS = 4_000;
 const SHAPES: { shape: SqlShape; word: string }[] = [
@@ -43,7 +44,7 @@ export function SqlConsole() {
     setError(null);
     store.go({ sql: statement });
     try {
-      const result = statement.length < LONGEST_ADDRESS ? await get<SqlResult>("/sql", { q: statement }, control.signal) : await post<SqlResult>("/sql", { sql: statement }, control.signal);
+      const result = statement.length < LONGEST_ADDRESS ? await get<SqlResult>("/sql", { q: statement, limit: MOST_ROWS }, control.signal) : await post<SqlResult>("/sql", { sql: statement, limit: MOST_ROWS }, control.signal);
       if (control.signal.aborted) return;
       setAnswer(result);
       remember(statement);

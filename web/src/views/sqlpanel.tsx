@@ -37,7 +37,8 @@ export function SqlPanel({ panel }: { panel: Panel }) {
       clearTimeout(timer);
     };
   }, [visible, panel.sql, panel.every]);
-  const shape = result ? (panel.as ?? (panel.chart === "sql" ? shapeOf(result) : panel.chart === "line" || panel.chart === "bar" ? panel.chart : "table")) : "table";
+  const wanted = panel.as ?? (panel.chart === "sql" ? null : panel.chart);
+  const shape = !result ? "table" : wanted === null ? shapeOf(result) : wanted === "line" || wanted === "bar" ? wanted : "table";
   return (
     <div ref={host} class="sql-panel">
       {error && <Failure error={error} />}

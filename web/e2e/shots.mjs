@@ -17,6 +17,7 @@ const SHOTS = {
   failing: { mode: "failing" },
   empty: { mode: "empty" },
   thousand: { mode: "thousand", full: true },
+  seed: { mode: "seed" },
   "thousand-dark": { mode: "thousand", dark: true },
   "six-hours": { mode: "plant", path: "/#/?range=6h" },
   phone: { mode: "plant", width: 360, height: 780, scale: 2 },

@@ -52,7 +52,7 @@ export function serveLive(world, query, request, response) {
     const at = Date.now();
     turn += 1;
     const rows = slice.numbers.flatMap((n, index) => {
-      if (world.plant.quietFrom.has(n) || (!world.plant.big && (turn + index) % 4 !== 0)) return [];
+      if (!speaks(world, n, index, turn, at)) return [];
       return [[index, at - 5, world.plant.big ? 20 : 6.7, Object.fromEntries(view.fields.map((name) => [name, world.plant.value(n, name, at)]))]];
     });
     if (rows.length > 0) send("values", { t: at, e: at - 5, rows });
@@ -62,6 +62,13 @@ export function serveLive(world, query, request, response) {
     clearInterval(values);
     streams.delete(response);
   });
+}
+
+/** Whether a device says something in this frame. */
+function speaks({ mode, plant }, n, index, turn, at) {
+  if (plant.quietFrom.has(n)) return false;
+  if (mode === "seed") return turn % 25 === 0 && plant.sends(n, at);
+  return plant.big || (turn + index) % 4 === 0;
 }
 
 function sliceOf(world, view, now) {

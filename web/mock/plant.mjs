@@ -36,7 +36,7 @@ export class Plant {
   }
 
   get rate() {
-    return this.mode === "empty" ? 0 : this.big ? 20_000 : 20;
+    return this.mode === "empty" ? 0 : this.mode === "seed" ? 0.5 : this.big ? 20_000 : 20;
   }
 
   numberOf(key) {
@@ -45,6 +45,8 @@ export class Plant {
 
   value(n, field, t) {
     const noise = (amount) => (dice(n * 131 + field.length, Math.floor(t / 150)) - 0.5) * amount;
+    if (this.mode === "seed" && field === "temperature") return round(20 + 60 * dice(n, Math.floor(t / 1000)), 2);
+    if (this.mode === "seed" && field === "humidity") return round(30 + 60 * dice(n + 9, Math.floor(t / 1000)), 2);
     switch (field) {
       case "temperature": {
         const forced = this.forced.get(n);
@@ -71,7 +73,17 @@ export class Plant {
     }
   }
 
+  /** Whether a device sends in this second: in the seed's plant one message comes every two seconds, from any of three. */
+  sends(n, t) {
+    return this.mode !== "seed" || dice(n + 40, Math.floor(t / 1000)) < 1 / 6;
+  }
+
   lastSeen(n, now) {
+    if (this.mode === "seed") {
+      let t = Math.floor(now / 1000) * 1000;
+      while (!this.sends(n, t)) t -= 1000;
+      return t;
+    }
     const quiet = this.quietFrom.get(n);
     if (quiet) return quiet;
     const gap = this.big ? 50 : 150;
@@ -80,7 +92,7 @@ export class Plant {
 
   /** Open and cleared alerts up to `now`, by scanning the smooth part of the temperature. */
   alerts(now) {
-    if (this.mode === "empty") return [];
+    if (this.mode === "empty" || this.mode === "seed") return [];
     const second = Math.floor(now / 1000);
     if (this.alertsCache?.second === second) return this.alertsCache.list;
     const list = [];
@@ -119,8 +131,8 @@ export class Plant {
       count: Math.floor(((now - this.started) / 1000) * (this.big ? 20 : 6.7)),
       alerts: open.length,
       severity: worst,
-      values: Object.fromEntries(fields.map((field) => [field, this.value(n, field, at)])),
-      spark: spark ? { field: spark, points: Array.from({ length: 60 }, (_, i) => this.value(n, spark, at - (59 - i) * 1_000)) } : null,
+      values: Object.fromEntries(fields.map((field) => [field, this.value(n, field, this.mode === "seed" ? this.lastSeen(n, at) : at)])),
+      spark: spark ? { field: spark, points: Array.from({ length: 60 }, (_, i) => (this.sends(n, at - (59 - i) * 1_000) ? this.value(n, spark, at - (59 - i) * 1_000) : null)) } : null,
     };
   }
 }

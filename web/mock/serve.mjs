@@ -1,6 +1,6 @@
 // A server that speaks the page's contract with invented data, so that the page can be developed and tested alone.
 //
-//   node mock/serve.mjs [--port 25180] [--mode plant|alerting|failing|empty|thousand|hostile] [--dist dist]
+//   node mock/serve.mjs [--port 25180] [--mode plant|seed|alerting|failing|empty|thousand|hostile] [--dist dist]
 //
 // POST /__mock changes its mind while it runs: {mode}, {overheat: key}, {calm: true}, {disconnect: ms}, {unbalanced: n},
 // {role: viewer|operator|admin|null}.

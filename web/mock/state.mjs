@@ -90,13 +90,15 @@ export class World {
     const { plant } = this;
     const numbers = key === null ? Array.from({ length: Math.min(24, plant.names.length) }, (_, i) => (i * 41) % plant.names.length) : [plant.numberOf(key)];
     if (numbers[0] === undefined || numbers[0] < 0) return [];
+    const steps = Array.from({ length: Math.min(60, step / 1000) }, (_, i) => (i * 1000) / step);
     let min = Infinity;
     let max = -Infinity;
     let sum = 0;
     let n = 0;
     for (const number of numbers) {
       if (plant.quietFrom.has(number) && t > plant.quietFrom.get(number)) continue;
-      for (const part of key === null ? [0.5] : [0.2, 0.5, 0.8]) {
+      for (const part of this.mode === "seed" ? steps : key === null ? [0.5] : [0.2, 0.5, 0.8]) {
+        if (!plant.sends(number, t + step * part)) continue;
         const value = plant.value(number, name, t + step * part);
         min = Math.min(min, value);
         max = Math.max(max, value);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { History } from "../src/api/types";
-import { append, bridge, extent, fromHistory, newest, thin, thinning } from "../src/state/series";
+import { append, bridge, drawn, extent, fromHistory, newest, thin, thinning } from "../src/state/series";
 
 const history = (mean: (number | null)[], step = 1_000, start = 60_000): History => ({ source: "iot", field: "t", step, start, series: [{ key: "a", min: mean.map((v) => (v === null ? null : v - 1)), mean, max: mean.map((v) => (v === null ? null : v + 1)) }] });
 const second = (t: number, mean: number | null, key: string | null = "a") => ({ source: "iot", field: "t", t, series: [{ key, min: mean === null ? null : mean - 2, mean, max: mean === null ? null : mean + 2 }] });
@@ -88,6 +88,17 @@ describe("thinning", () => {
     const block = fromHistory(history([1, 2, 3, 70, null]));
     expect(newest(block, 3)).toEqual({ at: 65_000, values: new Map([["a", 70]]) });
     expect(newest(block, 1).values.size).toBe(0);
+  });
+  it("draws noise in wider steps whose band holds every extreme, and stays at that", () => {
+    const noise = fromHistory(history(Array.from({ length: 900 }, (_, i) => 20 + 60 * Math.abs(Math.sin(i * i)))));
+    const first = drawn(noise, 900, 300, 0);
+    expect([first.factor, first.calmed]).toEqual([15, true]);
+    const [raw] = noise.tracks;
+    const [shown] = first.block.tracks;
+    expect(Math.max(...(shown?.max ?? []).map(Number))).toBe(Math.max(...(raw?.max ?? []).map(Number)));
+    const smooth = fromHistory(history(Array.from({ length: 900 }, (_, i) => Math.sin(i / 90))));
+    expect(drawn(smooth, 900, 300, 0).factor).toBe(3);
+    expect(drawn(smooth, 900, 300, 15).factor).toBe(15);
   });
   it("crosses the usual pause of a device and no longer silence", () => {
     const often = fromHistory(history([1, 2, 3, 4]));

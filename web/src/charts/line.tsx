@@ -7,7 +7,7 @@ import { deviceLabel, label } from "../format/text";
 import { moment, span } from "../format/time";
 import { closeFeed, openFeed, SPAN, type Feed } from "../state/feed";
 import { paint } from "../state/prefs";
-import { bridge, extent, newest, thin, thinning, type Block } from "../state/series";
+import { bridge, drawn, extent, newest, type Block } from "../state/series";
 import * as store from "../state/store";
 import { Failure, Quiet } from "../parts/notes";
 import { drawNever, drawSoon } from "./queue";
@@ -45,7 +45,7 @@ export function LineChart(props: LineProps) {
 
   const drawing = useLater(() => import("./plot"));
   const canvas = useRef<HTMLDivElement | null>(null);
-  const plot = useRef<{ plot: Plot; made: string } | null>(null);
+  const plot = useRef<{ plot: Plot; made: string; wish: string; factor: number } | null>(null);
   const [hover, setHover] = useState<Hover>(null);
   const version = feed?.version.value ?? 0;
   const phase = feed?.state.value ?? "loading";
@@ -61,14 +61,15 @@ export function LineChart(props: LineProps) {
     if (!visible || width < 40 || !canvas.current || !block || phase !== "ready" || !drawing) return;
     drawSoon(host, () => {
       if (!canvas.current) return;
-      const state = plotState(block, tracks, props, width);
-      const made = `${wish}/${painted}`;
+      const state = plotState(block, tracks, props, width, plot.current?.wish === wish ? plot.current.factor : 0);
+      const made = `${wish}/${painted}/${state.calmed}`;
       if (plot.current?.made !== made) {
         plot.current?.plot.destroy();
-        plot.current = { plot: new drawing.Plot(canvas.current, width, height, state, palette(), setHover), made };
+        plot.current = { plot: new drawing.Plot(canvas.current, width, height, state, palette(), setHover), made, wish, factor: state.factor };
       } else {
         plot.current.plot.resize(width, height);
         plot.current.plot.update(state);
+        plot.current.factor = state.factor;
       }
     });
     return () => drawNever(host);
@@ -96,14 +97,16 @@ export function LineChart(props: LineProps) {
   );
 }
 
-function plotState(block: Block, tracks: PlotTrack[], { field, limits = {}, range, keys, source }: LineProps, width: number): PlotState {
-  const factor = thinning(SPAN[range] / block.step, (width - 140) / PIXELS);
+function plotState(block: Block, tracks: PlotTrack[], { field, limits = {}, range, keys, source }: LineProps, width: number, before: number): PlotState {
+  const shown = drawn(block, SPAN[range] / block.step, (width - 140) / PIXELS, before);
   const size = Math.max(0, ...block.tracks.flatMap((track) => [Math.abs(extent(track).max ?? 0)]));
   const decimals = fieldDecimals(field, size);
   const to = Math.max(store.now.peek(), block.start + block.length * block.step);
   return {
-    block: thin(block, factor),
-    newest: newest(block, factor),
+    block: shown.block,
+    newest: newest(block, shown.factor),
+    calmed: shown.calmed,
+    factor: shown.factor,
     bridges: tracks.map(({ key }) => bridgeOf(block, key)),
     tracks,
     from: to - SPAN[range],
@@ -146,7 +149,7 @@ function Tip({ hover, width }: { hover: NonNullable<Hover>; width: number }) {
   const right = hover.left > width / 2;
   return (
     <div class="tip" aria-hidden="true" style={right ? { right: `${width - hover.left + 12}px` } : { left: `${hover.left + 12}px` }}>
-      <div class="tip-time">{moment(hover.at, store.now.peek(), true)}</div>
+      <div class="tip-time">{moment(hover.at, store.now.peek(), true)}{hover.step > 1_000 && `, mean of ${span(hover.step)}`}</div>
       {hover.rows.map((row) => (
         <div class="tip-row" key={row.name || "it"}>
           <span class="swatch" style={{ background: row.colour }} />

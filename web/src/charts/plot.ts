@@ -28,6 +28,10 @@ export interface PlotState {
   tracks: PlotTrack[];
   /** The newest readings that are not too old for the last step, and when they were. */
   newest: { at: number; values: Map<string | null, number> };
+  /** True if steps were made wider to calm the lines: then the newest reading is a dot of its own, not the line's end. */
+  calmed: boolean;
+  /** How many slots of the history one step holds. */
+  factor: number;
   /** Silence in each track that its line crosses, ms. */
   bridges: number[];
   from: number;
@@ -40,7 +44,8 @@ export interface PlotState {
   format: (value: number) => string;
 }
 
-export type Hover = { at: number; left: number; rows: { name: string; colour: string; text: string; range: string }[] } | null;
+/** What stands under the pointer; `step` is the time that each point is the mean of, ms. */
+export type Hover = { at: number; step: number; left: number; rows: { name: string; colour: string; text: string; range: string }[] } | null;
 
 /** Room for the names at the lines' ends, pixels: at least, and at most as a share of the width. */
 const LEAST_GUTTER = 72;
@@ -84,7 +89,7 @@ export class Plot {
       const edge: uPlot.Series = { stroke: "transparent", width: 0, points: { show: false }, gaps };
       const points: uPlot.Series.Points = { show: true, size: 4, width: 0, fill: colour(track), filter: (u, at) => this.alone(u, at, index) };
       series.push(edge, edge, { stroke: colour(track), width: 1.75, dash: dash(track.colour), points, gaps });
-      bands.push({ series: [at + 1, at], fill: alpha(colour(track), track.key === null ? 0.16 : tracks.length > 3 ? 0.08 : 0.12) });
+      bands.push({ series: [at + 1, at], fill: alpha(colour(track), track.key === null ? 0.16 : this.state.calmed && tracks.length > 1 ? 0.06 : tracks.length > 3 ? 0.08 : 0.12) });
     }
     const axis: uPlot.Axis = { stroke: colours.soft, font: FONT, grid: { stroke: colours.grid, width: 1 }, ticks: { show: false } };
     return {
@@ -105,7 +110,7 @@ export class Plot {
       ],
       hooks: {
         drawAxes: [(u) => this.drawLimits(u, colours)],
-        draw: [(u) => this.drawSpans(u, colours), (u) => this.drawNames(u, tracks.map(colour), colours)],
+        draw: [(u) => this.drawLimitWords(u, colours), (u) => this.drawSpans(u, colours), (u) => this.drawNames(u, tracks.map(colour), colours)],
         setCursor: [(u) => onHover(this.hover(u, tracks.map(colour)))],
       },
     };
@@ -128,15 +133,8 @@ export class Plot {
 
   private drawLimits(u: uPlot, colours: Palette): void {
     const { ctx, bbox } = u;
-    const limits: [number | null, string, string][] = [
-      [this.state.warn, colours.warning, "warn"],
-      [this.state.critical, colours.critical, "critical"],
-    ];
     ctx.save();
-    for (const [value, colour, word] of limits) {
-      if (value === null) continue;
-      const y = Math.round(u.valToPos(value, "y", true)) + 0.5;
-      if (y < bbox.top || y > bbox.top + bbox.height) continue;
+    for (const { y, colour } of this.limits(u, colours)) {
       ctx.strokeStyle = colour;
       ctx.lineWidth = uPlot.pxRatio;
       ctx.setLineDash([4 * uPlot.pxRatio, 4 * uPlot.pxRatio]);
@@ -144,13 +142,41 @@ export class Plot {
       ctx.moveTo(bbox.left, y);
       ctx.lineTo(bbox.left + bbox.width, y);
       ctx.stroke();
-      ctx.fillStyle = colour;
-      ctx.font = scaled(11);
-      ctx.textAlign = "left";
-      ctx.textBaseline = "bottom";
-      ctx.fillText(`${word} ${this.state.format(value)}`, bbox.left + 4 * uPlot.pxRatio, y - 2 * uPlot.pxRatio);
     }
     ctx.restore();
+  }
+
+  /** The words of the limits: the critical one above its line, the warning below, so that near ones do not collide. */
+  private drawLimitWords(u: uPlot, colours: Palette): void {
+    const { ctx, bbox } = u;
+    ctx.save();
+    ctx.font = scaled(11, 600);
+    ctx.textAlign = "left";
+    ctx.lineJoin = "round";
+    ctx.lineWidth = 4 * uPlot.pxRatio;
+    ctx.strokeStyle = colours.surface;
+    for (const { y, colour, text, above } of this.limits(u, colours)) {
+      ctx.textBaseline = above ? "bottom" : "top";
+      const at = y + (above ? -3 : 4) * uPlot.pxRatio;
+      ctx.strokeText(text, bbox.left + 4 * uPlot.pxRatio, at);
+      ctx.fillStyle = colour;
+      ctx.fillText(text, bbox.left + 4 * uPlot.pxRatio, at);
+    }
+    ctx.restore();
+  }
+
+  /** The limits that are in sight, in pixels of the canvas. */
+  private limits(u: uPlot, colours: Palette): { y: number; colour: string; text: string; above: boolean }[] {
+    const { bbox } = u;
+    const named: [number | null, string, string, boolean][] = [
+      [this.state.warn, colours.warning, "warn", this.state.critical === null],
+      [this.state.critical, colours.critical, "critical", true],
+    ];
+    return named.flatMap(([value, colour, word, above]) => {
+      if (value === null) return [];
+      const y = Math.round(u.valToPos(value, "y", true)) + 0.5;
+      return y < bbox.top || y > bbox.top + bbox.height ? [] : [{ y, colour, text: `${word} ${this.state.format(value)}`, above }];
+    });
   }
 
   /** A bar along the top for as long as an alert on this field was open. */
@@ -171,14 +197,7 @@ export class Plot {
 
   private drawNames(u: uPlot, lineColours: string[], colours: Palette): void {
     const { ctx, bbox } = u;
-    const ends = this.state.tracks.map((track, index) => {
-      const column = u.data[index * 3 + 3] as (number | null)[] | undefined;
-      let last = (column?.length ?? 0) - 1;
-      while (last >= 0 && (column?.[last] ?? null) === null) last -= 1;
-      const value = last >= 0 ? (column?.[last] as number) : null;
-      const at = u.data[0][last] ?? 0;
-      return { track, value, at, colour: lineColours[index] ?? colours.ink };
-    }).filter((end): end is typeof end & { value: number } => end.value !== null);
+    const ends = this.state.tracks.map((track, index) => this.end(u, track, index, lineColours[index] ?? colours.ink)).filter((end) => end !== null);
     const ratio = uPlot.pxRatio;
     const y = ends.map((end) => u.valToPos(end.value, "y", true));
     const placed = spread(y, LABEL_GAP * ratio, bbox.top + 4 * ratio, bbox.top + bbox.height - 4 * ratio);
@@ -204,6 +223,16 @@ export class Plot {
     ctx.restore();
   }
 
+  /** Where a line ends: at the newest reading; a device that has been silent since, at its last step. */
+  private end(u: uPlot, track: PlotTrack, index: number, colour: string): { track: PlotTrack; value: number; at: number; colour: string } | null {
+    const newest = this.state.newest.values.get(track.key);
+    if (newest !== undefined) return { track, value: newest, at: this.state.newest.at / 1e3, colour };
+    const column = (u.data[index * 3 + 3] ?? []) as (number | null)[];
+    const last = column.findLastIndex((value) => value !== null);
+    const value = column[last] ?? null;
+    return value === null ? null : { track, value, at: u.data[0][last] ?? 0, colour };
+  }
+
   private hover(u: uPlot, lineColours: string[]): Hover {
     const index = u.cursor.idx;
     const left = u.cursor.left ?? -1;
@@ -219,7 +248,7 @@ export class Plot {
       const range = low !== null && high !== null && low !== high ? `${this.state.format(low)} to ${this.state.format(high)}` : "";
       return [{ name: track.name, colour: lineColours[at] ?? "", text: this.state.format(mean), range }];
     });
-    return rows.length === 0 ? null : { at: time * 1e3, left: left + u.bbox.left / uPlot.pxRatio, rows };
+    return rows.length === 0 ? null : { at: time * 1e3, step: index < this.state.block.length ? this.state.block.step : 0, left: left + u.bbox.left / uPlot.pxRatio, rows };
   }
 }
 
@@ -227,14 +256,14 @@ export class Plot {
  * x, then low, high, mean of each track. Steps stand at their middle. The last point is the newest reading itself: a line
  * must end where the device is now, not at the mean of the last few seconds.
  */
-function columnsOf({ block, tracks, newest }: PlotState): uPlot.AlignedData {
+function columnsOf({ block, tracks, newest, calmed }: PlotState): uPlot.AlignedData {
   const end = newest.at / 1e3;
   const x = Array.from({ length: block.length }, (_, i) => Math.min((block.start + (i + 0.5) * block.step) / 1e3, end - (block.length - i) * 1e-3));
   x.push(end);
   const columns: uPlot.AlignedData = [x];
   for (const { key } of tracks) {
     const track = block.tracks.find((one) => one.key === key);
-    const last = newest.values.get(key) ?? null;
+    const last = calmed ? null : (newest.values.get(key) ?? null);
     for (const name of ["min", "max", "mean"] as const) columns.push([...(track?.[name] ?? new Array<number | null>(block.length).fill(null)), last]);
   }
   return columns;

@@ -131,6 +131,44 @@ export function thinning(length: number, points: number): number {
   return nice.find((factor) => factor >= least) ?? Math.ceil(least);
 }
 
+/**
+ * How restless the means are: the usual jump between two known steps as a share of the whole range, the roughest track's.
+ * A smooth course is near 0, pure noise near a third.
+ */
+export function roughness(block: Block): number {
+  return block.tracks.reduce((most, track) => {
+    const known = track.mean.filter((value): value is number => value !== null);
+    if (known.length < 8) return most;
+    let low = Infinity;
+    let high = -Infinity;
+    let jumps = 0;
+    known.forEach((value, index) => {
+      low = Math.min(low, value);
+      high = Math.max(high, value);
+      jumps += index > 0 ? Math.abs(value - (known[index - 1] ?? value)) : 0;
+    });
+    return high > low ? Math.max(most, jumps / (known.length - 1) / (high - low)) : most;
+  }, 0);
+}
+
+/** Rougher than this, lines of several devices are a tangle. */
+const TANGLE = 0.16;
+/** How much wider steps become for restless readings, at most. */
+const WIDER = 5;
+
+/**
+ * The block as it is drawn: about `points` steps; restless readings in wider steps, whose band still holds every
+ * extreme, so that a course can be seen in them. `before` is what was chosen last: once wide, a chart stays wide.
+ */
+export function drawn(block: Block, steps: number, points: number, before: number): { block: Block; factor: number; calmed: boolean } {
+  const fine = thinning(steps, points);
+  const wide = fine * WIDER;
+  if (before === wide) return { block: thin(block, wide), factor: wide, calmed: true };
+  const first = thin(block, fine);
+  if (roughness(first) <= TANGLE) return { block: first, factor: fine, calmed: false };
+  return { block: thin(block, wide), factor: wide, calmed: true };
+}
+
 /** The last known value of each track if it is among the last `steps` slots, and when the last slot ends. */
 export function newest(block: Block, steps: number): { at: number; values: Map<string | null, number> } {
   const values = new Map<string | null, number>();

@@ -1,0 +1,369 @@
+// What the page promises in a browser, one promise each.
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { readFileSync } from "node:fs";
+import { mock, open } from "./browser.mjs";
+
+const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const FIRST_PAINT_BYTES = 300_000;
+const LONG_TASK_MS = 50;
+const LOAD_MS = 2_000;
+
+/** Nothing foreign, nothing against the policy, no error. */
+function clean(seen) {
+  assert.deepEqual(seen.foreign, [], "requests to other hosts");
+  assert.deepEqual(seen.policy, [], "violations of the content security policy");
+  assert.deepEqual(seen.errors, [], "errors on the console");
+}
+
+const ready = (page) => page.locator('[data-testid="device-row"]').first().waitFor({ timeout: 8_000 });
+const headline = (page) => page.locator("h1").first().innerText();
+
+async function accessible(page) {
+  // Through the debugger's door: the page's own policy rightly allows no other script.
+  await page.evaluate(axeSource);
+  const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+  const bad = found.violations.filter((one) => one.impact === "serious" || one.impact === "critical");
+  assert.deepEqual(bad.map((one) => `${one.id}: ${one.nodes.slice(0, 3).map((node) => `${node.target.join(" ")} ${node.any[0]?.message ?? ""}`).join(" | ")}`), []);
+  return found.violations.length;
+}
+
+/** Tasks that the browser itself calls long: by the clock, so they grow on a machine that is busy with other things. */
+const longTasks = (page) => page.evaluate(() => window.longTasks.map((task) => Math.round(task.ms)));
+
+/**
+ * Work of each task on the page's main thread, ms of processor time: what the page costs, however busy the machine is.
+ * The browser has pages of its own in other processes; the page's is the one that asked for `base`.
+ */
+function mainTasks(events, base) {
+  const own = new Set(events.filter((event) => event.name === "ResourceSendRequest" && event.args.data?.url?.startsWith(base)).map((event) => event.pid));
+  const mains = new Set(events.filter((event) => event.name === "thread_name" && event.args.name === "CrRendererMain" && own.has(event.pid)).map((event) => `${event.pid}/${event.tid}`));
+  return events.filter((event) => /RunTask$/.test(event.name) && event.tdur !== undefined && mains.has(`${event.pid}/${event.tid}`)).map((event) => event.tdur / 1_000);
+}
+
+async function reset(isMock, base, mode = "plant") {
+  if (isMock) await mock(base, { mode, calm: true, unbalanced: 0, role: null });
+}
+
+export const CHECKS = [
+  {
+    name: "first load shows status, charts with history and devices, within its weight",
+    async run({ browser, base, isMock }) {
+      await reset(isMock, base);
+      const { page, context, seen } = await open(browser, base);
+      const started = Date.now();
+      await ready(page);
+      await page.locator('.line[data-phase="ready"] canvas').first().waitFor({ timeout: 5_000 });
+      const took = Date.now() - started;
+      const bytes = await page.evaluate(() => performance.getEntriesByType("resource").filter((one) => /\.(js|css|svg)$/.test(new URL(one.name).pathname)).reduce((sum, one) => sum + one.encodedBodySize, 0));
+      const label = await page.locator(".line-canvas").first().getAttribute("aria-label");
+      assert.match(label ?? "", /over the last 15 min: .*last/);
+      assert.ok(took < LOAD_MS, `ready after ${took} ms`);
+      assert.ok(bytes < FIRST_PAINT_BYTES, `${bytes} bytes`);
+      clean(seen);
+      await context.close();
+      return `${took} ms, ${Math.round(bytes / 1000)} kB on the wire`;
+    },
+  },
+  {
+    name: "values move by themselves, without a reload",
+    async run({ browser, base, isMock }) {
+      await reset(isMock, base);
+      const { page, context, seen } = await open(browser, base);
+      await ready(page);
+      const cells = () => page.locator(".devices tbody td.value").allInnerTexts();
+      const before = await cells();
+      await page.waitForFunction((was) => [...document.querySelectorAll(".devices tbody td.value")].some((cell, i) => cell.textContent !== was[i]), before, { timeout: 10_000 });
+      clean(seen);
+      await context.close();
+    },
+  },
+  {
+    name: "an alert appears by itself, in the line, the feed, the row and for screen readers",
+    needs: "mock",
+    async run({ browser, base }) {
+      await reset(true, base);
+      const { page, context, seen } = await open(browser, base);
+      await ready(page);
+      assert.match(await headline(page), /^All well/);
+      await mock(base, { overheat: "device_2" });
+      await page.waitForFunction(() => /device_2 overheats/.test(document.querySelector("h1")?.textContent ?? ""), null, { timeout: 15_000 });
+      assert.match(await page.locator('[data-testid="alert-open"]').first().innerText(), /device_2 overheats/);
+      await page.locator('tr[data-severity="critical"]').waitFor({ timeout: 3_000 });
+      assert.match(await page.locator('[data-testid="announcer"]').innerText(), /device_2 overheats/);
+      assert.match(await page.title(), /^▲/);
+      await mock(base, { calm: true });
+      clean(seen);
+      await context.close();
+    },
+  },
+  {
+    name: "a lost connection is told, resumes by itself, and leaves no gap in the history",
+    needs: "mock",
+    async run({ browser, base }) {
+      await reset(true, base);
+      const { page, context, seen } = await open(browser, base);
+      await ready(page);
+      await page.waitForTimeout(2_500);
+      await mock(base, { disconnect: 6_000 });
+      await page.locator(".banner-lost").waitFor({ timeout: 4_000 });
+      assert.match(await headline(page), /^No word from Forebay since/);
+      await page.locator(".banner-back").waitFor({ timeout: 15_000 });
+      assert.doesNotMatch(await headline(page), /^No word/);
+      const history = await (await fetch(`${base}/api/v1/history?source=iot&field=temperature&range=15m&key=device_1`)).json();
+      assert.ok(history.series[0].mean.every((value) => value !== null), "the history itself has a gap");
+      clean(seen);
+      await context.close();
+    },
+  },
+  {
+    name: "no serious accessibility finding, light and dark, plant, device and SQL",
+    async run({ browser, base, isMock }) {
+      await reset(isMock, base);
+      for (const dark of [false, true]) {
+        for (const path of ["/", "/#/sql"]) {
+          const { page, context } = await open(browser, base, { dark, path, reduced: true });
+          await (path === "/" ? ready(page) : page.locator(".editor").waitFor());
+          await page.waitForTimeout(500);
+          await accessible(page);
+          if (path === "/") {
+            await page.locator('[data-testid="device-row"] .text-button').first().click();
+            await page.locator("dialog.drawer .fields").waitFor();
+            await accessible(page);
+          }
+          await context.close();
+        }
+      }
+    },
+  },
+  {
+    name: "no serious accessibility finding while alerting, failing, empty and with a thousand devices",
+    needs: "mock",
+    async run({ browser, base }) {
+      for (const mode of ["plant", "failing", "empty", "thousand"]) {
+        await reset(true, base, mode);
+        if (mode === "plant") await mock(base, { overheat: "device_2" });
+        for (const dark of [false, true]) {
+          const { page, context } = await open(browser, base, { dark, reduced: true });
+          await page.waitForTimeout(mode === "plant" && !dark ? 9_000 : 1_500);
+          await accessible(page);
+          await context.close();
+        }
+      }
+      await reset(true, base);
+    },
+  },
+  {
+    name: "hostile device names stay text and harm nothing",
+    needs: "mock",
+    async run({ browser, base }) {
+      await reset(true, base, "hostile");
+      const { page, context, seen } = await open(browser, base);
+      await ready(page);
+      await page.waitForTimeout(1_500);
+      for (const row of await page.locator('[data-testid="device-row"] .text-button').all()) {
+        await row.click();
+        await page.locator("dialog.drawer").waitFor();
+        await page.keyboard.press("Escape");
+        await page.locator("dialog.drawer").waitFor({ state: "detached" });
+      }
+      assert.equal(await page.evaluate(() => window.pwned), undefined);
+      assert.equal(await page.locator("main img, main script").count(), 0);
+      const names = (await page.locator('[data-testid="device-row"] th').allInnerTexts()).join("\n");
+      assert.ok(names.includes("<img src=x onerror"), "the name is shown as it is");
+      assert.ok(names.includes("‹U+202E›"), "what turns text around is shown");
+      assert.ok(names.includes("(empty name)"));
+      assert.ok((await page.content()).length < 1_000_000, "a name of a megabyte is cut before it is drawn");
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(wide <= 0, `the page is ${wide} px too wide`);
+      clean(seen);
+      await context.close();
+      await reset(true, base);
+    },
+  },
+  {
+    name: "no task over 50 ms with a thousand devices at 20,000 events a second, from the first moment on",
+    needs: "mock",
+    async run({ browser, base }) {
+      await reset(true, base, "thousand");
+      await browser.startTracing(undefined, { categories: ["toplevel", "devtools.timeline", "__metadata"] });
+      const { page, context, seen } = await open(browser, base);
+      await ready(page);
+      await page.waitForTimeout(6_000);
+      await page.mouse.wheel(0, 1_600);
+      await page.waitForTimeout(5_000);
+      const wall = await longTasks(page);
+      const tasks = mainTasks(JSON.parse((await browser.stopTracing()).toString()).traceEvents, base);
+      clean(seen);
+      await context.close();
+      await reset(true, base);
+      assert.ok(tasks.length > 100, "no tasks were seen at all");
+      assert.deepEqual(tasks.filter((ms) => ms > LONG_TASK_MS), [], "tasks that worked for more than 50 ms");
+      return `longest ${Math.max(...tasks).toFixed(0)} ms of work; by the clock of this machine ${wall.length === 0 ? "none is long" : `${wall.join(", ")} ms`}`;
+    },
+  },
+  {
+    name: "the keyboard alone reaches help, search, ranges, a device and SQL",
+    async run({ browser, base, isMock }) {
+      await reset(isMock, base);
+      const { page, context, seen } = await open(browser, base);
+      await ready(page);
+      await page.keyboard.press("Tab");
+      assert.match(await page.evaluate(() => document.activeElement?.textContent ?? ""), /Skip to the content/);
+      await page.keyboard.press("Enter");
+      assert.equal(await page.evaluate(() => document.activeElement?.id), "main");
+      await page.keyboard.press("?");
+      await page.locator("dialog.help").waitFor();
+      await page.keyboard.press("Escape");
+      await page.keyboard.press("2");
+      await page.waitForFunction(() => location.hash.includes("range=6h"));
+      await page.keyboard.press("j");
+      await page.keyboard.press("Enter");
+      await page.locator("dialog.drawer").waitFor();
+      await page.keyboard.press("Escape");
+      await page.waitForFunction(() => !location.hash.includes("device="));
+      await page.keyboard.press("/");
+      assert.equal(await page.evaluate(() => document.activeElement?.id), "device-search");
+      await page.keyboard.type("zzz");
+      await page.getByText("No device matches").waitFor();
+      await page.keyboard.press("Control+a");
+      await page.keyboard.press("Delete");
+      await ready(page);
+      await page.evaluate(() => document.activeElement?.blur());
+      await page.keyboard.press("s");
+      await page.locator(".editor").waitFor();
+      clean(seen);
+      await context.close();
+    },
+  },
+  {
+    name: "SQL runs from a link, shows chart and table, tells an error with code and hint",
+    async run({ browser, base, isMock }) {
+      await reset(isMock, base);
+      const sql = "SELECT device_id, avg(temperature) AS avg_temp FROM iot GROUP BY device_id";
+      const { page, context, seen } = await open(browser, base, { path: `/#/sql?q=${encodeURIComponent(sql)}` });
+      await page.locator("#answer table.table tbody tr").first().waitFor({ timeout: 12_000 });
+      assert.equal(await page.locator(".editor").inputValue(), sql);
+      await page.locator(".editor").fill("DROP TABLE iot");
+      await page.locator(".editor").press("Control+Enter");
+      await page.locator(".sql-answer .failure code").waitFor({ timeout: 12_000 });
+      assert.match(await page.locator(".sql-answer .failure").innerText(), /FB-\d{4}/);
+      clean(seen);
+      await context.close();
+    },
+  },
+  {
+    name: "replay and drop ask first, and then do it",
+    needs: "mock",
+    async run({ browser, base }) {
+      await reset(true, base);
+      const { page, context, seen } = await open(browser, base);
+      await ready(page);
+      const records = page.locator(".record");
+      await records.first().waitFor();
+      assert.equal(await records.count(), 3);
+      await page.locator(".record input").first().check();
+      await page.getByRole("button", { name: "Drop 1 record" }).click();
+      await page.getByRole("button", { name: "Cancel" }).click();
+      assert.equal(await records.count(), 3);
+      await page.getByRole("button", { name: "Replay 1 record" }).click();
+      await page.getByRole("button", { name: "Replay", exact: true }).click();
+      await page.waitForFunction(() => document.querySelectorAll(".record").length === 2);
+      clean(seen);
+      await context.close();
+      await reset(true, base);
+    },
+  },
+  {
+    name: "who must sign in is asked for a token, and a viewer is offered nothing that changes",
+    needs: "mock",
+    async run({ browser, base }) {
+      await reset(true, base);
+      await mock(base, { role: "viewer" });
+      const { page, context } = await open(browser, base);
+      await page.getByLabel("Token").fill("wrong");
+      await page.getByRole("button", { name: "Sign in" }).click();
+      await page.getByText("this token is not known").waitFor();
+      await accessible(page);
+      await page.getByLabel("Token").fill("mock");
+      await page.getByRole("button", { name: "Sign in" }).click();
+      await ready(page);
+      await page.locator(".record").first().waitFor();
+      assert.equal(await page.getByRole("button", { name: /^(Replay|Drop|Stop)/ }).count(), 0);
+      await context.close();
+      await reset(true, base);
+    },
+  },
+  {
+    name: "a link that names what is not there is told, and the plant shows all the same",
+    async run({ browser, base, isMock }) {
+      await reset(isMock, base);
+      const { page, context, seen } = await open(browser, base, { path: "/#/?sort=-pressure_of_nothing" });
+      await page.getByText("This view could not be shown.").waitFor({ timeout: 8_000 });
+      await ready(page);
+      assert.equal(await page.evaluate(() => location.hash), "#/");
+      clean(seen);
+      await context.close();
+    },
+  },
+  {
+    name: "a ledger that does not balance is the first thing the page says",
+    needs: "mock",
+    async run({ browser, base }) {
+      await reset(true, base);
+      await mock(base, { unbalanced: 14_000 });
+      const { page, context, seen } = await open(browser, base);
+      await page.waitForFunction(() => /ledger does not balance/.test(document.querySelector("h1")?.textContent ?? ""));
+      await page.locator('[data-testid="verdict"]').waitFor();
+      assert.match(await page.locator('[data-testid="verdict"]').innerText(), /28,000 unaccounted for/);
+      clean(seen);
+      await context.close();
+      await reset(true, base);
+    },
+  },
+  {
+    name: "an empty plant says how to send the first event, and turns into the plant when it comes",
+    needs: "mock",
+    async run({ browser, base }) {
+      await reset(true, base, "empty");
+      const { page, context, seen } = await open(browser, base);
+      await page.getByRole("heading", { name: "Send the first event" }).waitFor();
+      assert.match(await page.locator(".command pre").first().innerText(), /forebay produce .*--topic iot_topic/s);
+      await mock(base, { mode: "plant" });
+      await ready(page);
+      clean(seen);
+      await context.close();
+    },
+  },
+  {
+    name: "fits a phone of 360 pixels, light and dark, every view",
+    async run({ browser, base, isMock }) {
+      await reset(isMock, base);
+      for (const dark of [false, true]) {
+        for (const path of ["/", "/#/sql?q=SELECT+device_id%2C+avg(temperature)+AS+t+FROM+iot+GROUP+BY+device_id"]) {
+          const { page, context, seen } = await open(browser, base, { width: 360, height: 780, dark, path });
+          await (path === "/" ? ready(page) : page.locator("#answer").waitFor({ timeout: 12_000 }));
+          const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+          assert.ok(wide <= 0, `${path} is ${wide} px too wide`);
+          clean(seen);
+          await context.close();
+        }
+      }
+    },
+  },
+  {
+    name: "the chosen theme stays, and nothing moves for who wants no motion",
+    async run({ browser, base, isMock }) {
+      await reset(isMock, base);
+      const { page, context, seen } = await open(browser, base, { reduced: true });
+      await ready(page);
+      await page.getByRole("button", { name: "Dark colours" }).click();
+      await page.reload();
+      await ready(page);
+      assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "dark");
+      assert.equal(await page.evaluate(() => document.getAnimations().length), 0);
+      clean(seen);
+      await context.close();
+    },
+  },
+];

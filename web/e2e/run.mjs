@@ -1,0 +1,43 @@
+// The page in a real browser: `node e2e/run.mjs [BASE] [NAME…]`. Without a base it starts the mock by itself.
+//
+// Each check is named by the promise it keeps. Those that need a state only the mock can make (`needs: "mock"`) are
+// skipped, and said to be, against another server; a run in which nothing was checked fails.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { launch } from "./browser.mjs";
+import { CHECKS } from "./checks.mjs";
+
+const PORT = 20_000 + (process.pid % 20_000);
+const [given, ...only] = process.argv.slice(2);
+let child = null;
+let base = given && given !== "mock" ? given.replace(/\/$/, "") : null;
+if (!base) {
+  child = spawn(process.execPath, [fileURLToPath(new URL("../mock/serve.mjs", import.meta.url)), "--port", String(PORT)], { stdio: ["ignore", "pipe", "inherit"] });
+  await once(child.stdout, "data");
+  base = `http://127.0.0.1:${PORT}`;
+}
+
+const browser = await launch();
+let passed = 0;
+let failed = 0;
+for (const check of CHECKS) {
+  if (only.length > 0 && !only.some((part) => check.name.includes(part))) continue;
+  if (check.needs === "mock" && !child) {
+    console.log(`skip  ${check.name} (needs the mock)`);
+    continue;
+  }
+  const started = Date.now();
+  try {
+    const said = await check.run({ browser, base, isMock: child !== null });
+    passed += 1;
+    console.log(`pass  ${check.name} (${((Date.now() - started) / 1000).toFixed(1)} s)${said ? `: ${said}` : ""}`);
+  } catch (error) {
+    failed += 1;
+    console.log(`FAIL  ${check.name}\n      ${String(error?.stack ?? error).split("\n").slice(0, 12).join("\n      ")}`);
+  }
+}
+await browser.close();
+child?.kill();
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed > 0 || passed === 0 ? 1 : 0;

@@ -1,0 +1,51 @@
+// Takes the page's pictures: `node e2e/shots.mjs BASE FOLDER [NAME…]`. Works against any server; the states that only
+// the mock can show are left out elsewhere.
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { launch, mock, open } from "./browser.mjs";
+
+const [base = "http://127.0.0.1:25180", folder = "e2e/out", ...only] = process.argv.slice(2);
+mkdirSync(folder, { recursive: true });
+
+const wait = (page, ms) => page.waitForTimeout(ms);
+const SHOTS = {
+  "plant-light": { mode: "plant" },
+  "plant-dark": { mode: "plant", dark: true },
+  "plant-full": { mode: "plant", full: true },
+  alerting: { mode: "plant", before: (b) => mock(b, { overheat: "device_2" }), after: (page) => wait(page, 9_000) },
+  "alerting-dark": { mode: "plant", dark: true, before: (b) => mock(b, { overheat: "device_2" }), after: (page) => wait(page, 9_000) },
+  failing: { mode: "failing" },
+  empty: { mode: "empty" },
+  thousand: { mode: "thousand", full: true },
+  seed: { mode: "seed" },
+  "thousand-dark": { mode: "thousand", dark: true },
+  "six-hours": { mode: "plant", path: "/#/?range=6h" },
+  phone: { mode: "plant", width: 360, height: 780, scale: 2 },
+  "phone-full": { mode: "plant", width: 360, height: 780, full: true },
+  "phone-dark": { mode: "plant", width: 360, height: 780, dark: true, scale: 2 },
+  device: { mode: "plant", path: "/#/?device=device_2" },
+  sql: { mode: "plant", path: `/#/sql?q=${encodeURIComponent("SELECT device_id,\n       avg(temperature) AS avg_temp,\n       max(humidity) AS max_humidity\nFROM lake\nGROUP BY device_id")}` },
+  "sql-error": { mode: "plant", path: "/#/sql?q=SELECT+*+FROM+laek" },
+  "sql-start": { mode: "plant", path: "/#/sql" },
+  reconnecting: { mode: "plant", after: async (page, b) => { await mock(b, { disconnect: 9_000 }); await wait(page, 3_500); } },
+  hostile: { mode: "hostile", full: true },
+  help: { mode: "plant", after: (page) => page.keyboard.press("?") },
+  unbalanced: { mode: "plant", before: (b) => mock(b, { unbalanced: 14_000 }), full: true },
+};
+
+const isMock = (await fetch(`${base}/__mock`, { method: "POST", body: "{}" })).ok;
+const browser = await launch();
+for (const [name, shot] of Object.entries(SHOTS)) {
+  if (only.length > 0 && !only.includes(name)) continue;
+  if (isMock) await mock(base, { mode: shot.mode, unbalanced: 0, calm: true });
+  else if (shot.mode !== "plant" || shot.before || shot.after) continue;
+  await shot.before?.(base);
+  const { page, context, seen } = await open(browser, base, shot);
+  await wait(page, 2_500);
+  await shot.after?.(page, base);
+  await page.screenshot({ path: join(folder, `${name}.png`), fullPage: shot.full ?? false });
+  console.log(name, JSON.stringify(seen));
+  await context.close();
+}
+if (isMock) await mock(base, { mode: "plant" });
+await browser.close();

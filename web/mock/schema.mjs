@@ -1,0 +1,76 @@
+// The two schemas the mock knows: the plant of three devices, and a bigger one with states, places and more to draw.
+
+const field = (name, type, kind, role, unit = null) => ({ name, type, kind, role, unit, description: null });
+const alerts = [{ name: "overheat", on: "iot", key: "device_id", when: "temperature > 70", clear: "temperature < 65", for: null, severity: "critical" }];
+const hot = "SELECT device_id, temperature, humidity, timestamp FROM iot WHERE temperature > 70";
+
+export function schemaOf(mode) {
+  return mode === "thousand" ? big : small;
+}
+
+const small = {
+  pipeline: "plant",
+  title: null,
+  sources: [
+    {
+      name: "iot",
+      topic: "iot_topic",
+      key: "device_id",
+      bootstrap: "localhost:9092",
+      fields: [
+        field("device_id", "STRING", "text", "key"),
+        field("temperature", "DOUBLE", "number", "value", "°C"),
+        field("humidity", "DOUBLE", "number", "value", "%"),
+        field("timestamp", "INT", "number", "time"),
+      ],
+    },
+  ],
+  queries: [
+    { name: "lake", sql: "SELECT * FROM iot", format: "delta", trigger: "1 second" },
+    { name: "hot", sql: hot, format: "console", trigger: null },
+  ],
+  tables: ["iot", "lake"],
+  panels: [
+    { id: "p1", title: "Temperature", chart: "line", source: "iot", field: "temperature", unit: "°C", warn: 65, critical: 70, pinned: true, wide: false },
+    { id: "p2", title: "Humidity", chart: "line", source: "iot", field: "humidity", unit: "%", pinned: false, wide: false },
+    { id: "devices", title: "Devices", chart: "table", source: "iot", pinned: false, wide: true },
+  ],
+  alerts,
+};
+
+const big = {
+  pipeline: "hall-7",
+  title: "Hall 7, presses",
+  sources: [
+    {
+      name: "iot",
+      topic: "iot_topic",
+      key: "device_id",
+      bootstrap: "localhost:9092",
+      fields: [
+        field("device_id", "STRING", "text", "key"),
+        field("temperature", "DOUBLE", "number", "value", "°C"),
+        field("vibration", "DOUBLE", "number", "value", "mm/s"),
+        field("power", "DOUBLE", "number", "value", "kW"),
+        field("status", "STRING", "text", "status"),
+        field("site.lat", "DOUBLE", "number", "lat"),
+        field("site.lon", "DOUBLE", "number", "lon"),
+        field("timestamp", "INT", "number", "time"),
+      ],
+    },
+  ],
+  queries: small.queries,
+  tables: ["iot", "lake"],
+  panels: [
+    { id: "t", title: "Temperature", chart: "line", source: "iot", field: "temperature", unit: "°C", warn: 65, critical: 70, pinned: true, wide: true },
+    { id: "v", title: "Vibration", chart: "line", source: "iot", field: "vibration", unit: "mm/s", critical: 6 },
+    { id: "w", title: "Power", chart: "line", source: "iot", field: "power", unit: "kW" },
+    { id: "m", title: "Where they are", chart: "map", source: "iot" },
+    { id: "d", title: "Temperature now, all presses", chart: "distribution", source: "iot", field: "temperature", unit: "°C", warn: 65, critical: 70 },
+    { id: "s", title: "Status", chart: "bar", source: "iot", field: "status" },
+    { id: "g", title: "Highest power", chart: "gauge", source: "iot", field: "power", unit: "kW", min: 0, max: 600, warn: 520, critical: 560 },
+    { id: "q", title: "Average by press", chart: "sql", sql: "SELECT device_id, avg(temperature) AS avg_temp FROM lake GROUP BY device_id ORDER BY 2 DESC LIMIT 8", as: "bar", every: 10000 },
+    { id: "table", title: "Devices", chart: "table", source: "iot" },
+  ],
+  alerts,
+};

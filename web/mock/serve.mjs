@@ -1,0 +1,165 @@
+// A server that speaks the page's contract with invented data, so that the page can be developed and tested alone.
+//
+//   node mock/serve.mjs [--port 25180] [--mode plant|seed|alerting|failing|empty|thousand|hostile] [--dist dist]
+//
+// POST /__mock changes its mind while it runs: {mode}, {overheat: key}, {calm: true}, {disconnect: ms}, {unbalanced: n},
+// {role: viewer|operator|admin|null}.
+import { createReadStream, existsSync, statSync } from "node:fs";
+import { createServer } from "node:http";
+import { extname, join, normalize } from "node:path";
+import { fileURLToPath } from "node:url";
+import { serveLive, dropAll } from "./live.mjs";
+import { World } from "./state.mjs";
+
+const option = (name, otherwise) => {
+  const at = process.argv.indexOf(`--${name}`);
+  return at < 0 ? otherwise : process.argv[at + 1];
+};
+const port = Number(option("port", "25180"));
+const dist = normalize(option("dist", fileURLToPath(new URL("../dist", import.meta.url))));
+const world = new World(option("mode", "plant"));
+let awayUntil = 0;
+/** With a role the mock asks for the token `mock`. */
+let role = null;
+
+const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
+
+const server = createServer((request, response) => {
+  const url = new URL(request.url ?? "/", "http://mock");
+  if (url.pathname === "/__mock" && request.method === "POST") return body(request, (wish) => control(wish, response));
+  if (Date.now() < awayUntil) return request.socket.destroy();
+  if (!url.pathname.startsWith("/api/v1")) return file(url.pathname, response);
+  if (role && url.pathname !== "/api/v1/session" && !/session=mock/.test(request.headers.cookie ?? "")) return json(response, 401, { title: "sign in", detail: "this server asks who you are", code: "FB-8001" });
+  if (request.method === "POST" && request.headers["x-forebay"] !== "1") return json(response, 403, { title: "request refused", detail: "the header X-Forebay is missing", code: "FB-8001" });
+  if (request.method === "POST") return body(request, (data) => change(url.pathname.slice(7), data, response));
+  return answer(url.pathname.slice(7), url.searchParams, request, response);
+});
+
+/** What each path takes; like the real server, the mock refuses what it does not know. */
+const TAKES = {
+  "/live": ["source", "search", "state", "sort", "offset", "limit", "fields", "keys", "key", "field"],
+  "/devices": ["source", "search", "state", "sort", "limit", "cursor", "fields"],
+  "/device": ["source", "key"],
+  "/history": ["source", "field", "range", "key", "points"],
+  "/alerts": ["state", "limit", "cursor"],
+  "/quarantine": ["query", "code", "limit", "cursor"],
+  "/sql": ["q", "limit"],
+};
+
+function answer(path, query, request, response) {
+  const unknown = [...query.keys()].find((name) => !(TAKES[path] ?? []).includes(name));
+  if (unknown) return json(response, 400, { title: "bad request", detail: `there is no parameter \`${unknown}\``, code: "FB-8001" });
+  const now = Date.now();
+  const limit = Math.min(500, Number(query.get("limit") ?? 50));
+  const from = Number(query.get("cursor") ?? 0);
+  const page = (list) => ({ some: list.slice(from, from + limit), next: from + limit < list.length ? String(from + limit) : null });
+  switch (path) {
+    case "/live": {
+      const sort = (query.get("sort") ?? "key").replace(/^-/, "");
+      const names = world.schema.sources[0].fields.map((field) => field.name);
+      if (!["key", "lastSeen", ...names].includes(sort)) return json(response, 400, { title: "bad request", detail: `no field is named \`${sort}\``, code: "FB-8001", hint: `There are: ${names.join(", ")}.` });
+      return serveLive(world, query, request, response);
+    }
+    case "/pipelines":
+      return json(response, 200, [{ name: world.schema.pipeline, version: "0.4.0", startedAt: world.plant.started, status: world.failingSince ? "failing" : "ok", problems: [] }]);
+    case "/schema":
+      return json(response, 200, { ...world.schema, session: role ? { auth: true, role, name: null } : null });
+    case "/queries":
+      return json(response, 200, world.queries(now));
+    case "/ledger":
+      return json(response, 200, world.ledger(now));
+    case "/devices": {
+      const fields = world.schema.sources[0].fields.map((field) => field.name);
+      const { some, next } = page(world.plant.names.map((_, n) => n));
+      return json(response, 200, { total: world.plant.names.length, counts: world.counts(now), devices: some.map((n) => world.plant.device(n, now, fields, null)), next });
+    }
+    case "/device": {
+      const n = world.plant.numberOf(query.get("key") ?? "");
+      if (n < 0) return json(response, 404, { title: "not found", detail: "no device has this key", code: "FB-8001" });
+      return json(response, 200, world.plant.device(n, now, world.schema.sources[0].fields.map((field) => field.name), "temperature"));
+    }
+    case "/history":
+      return json(response, 200, world.history(query.get("field") ?? "", query.get("range") ?? "15m", query.getAll("key"), now));
+    case "/alerts": {
+      const state = query.get("state") ?? "all";
+      const all = world.plant.alerts(now);
+      const { some, next } = page(all.filter((alert) => (state === "all" || alert.state === state)));
+      return json(response, 200, { open: all.filter((alert) => alert.state === "open").length, alerts: some, next });
+    }
+    case "/quarantine": {
+      const { some, next } = page(world.records);
+      return json(response, 200, { open: world.records.length, bytes: 412, records: some, next });
+    }
+    case "/sql":
+      return sql(query.get("q") ?? "", response);
+    default:
+      return json(response, 404, { title: "not found", detail: `there is nothing at ${path}`, code: "FB-8001" });
+  }
+}
+
+function change(path, data, response) {
+  if (path === "/session") {
+    if (data.token !== "mock") return json(response, 401, { title: "sign in", detail: "this token is not known", code: "FB-8001", hint: "Ask whoever runs Forebay for one." });
+    response.setHeader("Set-Cookie", "session=mock; HttpOnly; SameSite=Strict; Path=/");
+    return json(response, 200, {});
+  }
+  if (path === "/sql") return sql(String(data.sql ?? ""), response);
+  if (path === "/quarantine/replay" || path === "/quarantine/drop") {
+    const before = world.records.length;
+    world.records = data.all ? [] : world.records.filter((record) => !data.records?.includes(record.id));
+    return json(response, 200, { requested: before - world.records.length });
+  }
+  const act = /^\/queries\/(.+)\/(stop|start)$/.exec(path);
+  if (act) {
+    const name = decodeURIComponent(act[1]);
+    if (act[2] === "stop") world.stopped.add(name);
+    else world.stopped.delete(name);
+    return json(response, 200, {});
+  }
+  return json(response, 404, { title: "not found", detail: `there is nothing at ${path}`, code: "FB-8001" });
+}
+
+function sql(text, response) {
+  const { status, body: result } = world.sql(text);
+  setTimeout(() => json(response, status, result), 60);
+}
+
+function control(wish, response) {
+  if (wish.mode) {
+    world.set(wish.mode);
+    awayUntil = 0;
+    dropAll();
+  }
+  if (wish.overheat) world.plant.forced.set(world.plant.numberOf(wish.overheat), Date.now() - 1_000);
+  if (wish.calm) world.plant.forced.clear();
+  if (wish.role !== undefined) role = wish.role;
+  if (wish.unbalanced !== undefined) world.unbalanced = wish.unbalanced;
+  if (wish.disconnect) {
+    awayUntil = Date.now() + wish.disconnect;
+    dropAll();
+  }
+  json(response, 200, { mode: world.mode });
+}
+
+function file(path, response) {
+  const name = normalize(path === "/" ? "/index.html" : path);
+  const full = join(dist, name);
+  const there = full.startsWith(dist) && existsSync(full) && statSync(full).isFile();
+  if (!there) return json(response, 404, { title: "not found", detail: `there is no file ${path}` });
+  response.writeHead(200, { "Content-Type": TYPES[extname(full)] ?? "application/octet-stream", "Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer" });
+  createReadStream(full).pipe(response);
+}
+
+function body(request, act) {
+  let text = "";
+  request.on("data", (part) => (text += part));
+  request.on("end", () => act(text ? JSON.parse(text) : {}));
+}
+
+function json(response, status, value) {
+  response.writeHead(status, { "Content-Type": status < 400 ? "application/json" : "application/problem+json", "Cache-Control": "no-store" });
+  response.end(JSON.stringify(value));
+}
+
+server.listen(port, "127.0.0.1", () => console.log(`mock of ${world.mode} at http://127.0.0.1:${port}`));

@@ -1,0 +1,153 @@
+// What the mock answers besides values: ledger, queries, quarantine, SQL, the once-a-second tick.
+import { Plant, dice } from "./plant.mjs";
+import { schemaOf } from "./schema.mjs";
+
+const KEEP = { "15m": [15 * 60_000, 1_000], "6h": [6 * 3_600_000, 10_000], "24h": [24 * 3_600_000, 60_000] };
+
+export class World {
+  constructor(mode) {
+    this.set(mode);
+  }
+
+  set(mode) {
+    this.mode = mode;
+    this.plant = new Plant(mode);
+    this.schema = schemaOf(mode);
+    this.failingSince = mode === "failing" ? Date.now() - 130_000 : null;
+    this.stopped = new Set();
+    this.unbalanced = 0;
+    this.records = mode === "empty" ? [] : quarantined(this.plant.started);
+  }
+
+  ledgerOf(query, now) {
+    const read = this.mode === "empty" ? 0 : Math.floor(((now - this.plant.started) / 1000) * this.plant.rate);
+    const zero = { aggregated: 0, unmatched: 0, deduplicated: 0, dropped: 0, late: 0, replayed: 0 };
+    const bad = this.mode === "empty" ? 0 : Math.floor(read * 0.00004) + this.records.length;
+    const inFlight = this.mode === "empty" ? 0 : query === "lake" ? Math.floor(((now % 1000) / 1000) * this.plant.rate) : 0;
+    const filtered = query === "hot" ? Math.floor((read - bad) * 0.913) : 0;
+    const emitted = read - bad - inFlight - filtered - this.unbalanced;
+    return { read, emitted, filtered, quarantined: bad, inFlight, ...zero, rowsOut: emitted, bytesRead: read * 96, balances: this.unbalanced === 0 };
+  }
+
+  ledger(now) {
+    const queries = { lake: this.ledgerOf("lake", now), hot: this.ledgerOf("hot", now) };
+    const total = {};
+    for (const one of Object.values(queries)) for (const [name, n] of Object.entries(one)) total[name] = typeof n === "number" ? (total[name] ?? 0) + n : n;
+    return { total, queries, note: "All counts are since the query's first epoch." };
+  }
+
+  queries(now) {
+    const second = Math.floor(now / 1000);
+    const error = this.failingSince
+      ? { code: "FB-5001", message: "sink unavailable: cannot write to data/iot_data: no space left on device", hint: "Free some space or move the table to another disk; the query goes on by itself." }
+      : null;
+    const epochs = (every, base, rows) =>
+      this.mode === "empty" ? [] : Array.from({ length: 20 }, (_, i) => ({ epoch: second - 19 + i, rows: Math.round(rows * (0.8 + 0.4 * dice(i + second, every))), ms: Math.round(base * (0.7 + 0.9 * dice(second - 19 + i, every)) * (dice(second - 19 + i, 9) > 0.93 ? 2.2 : 1)), at: (second - 19 + i) * 1000 }));
+    const one = (name, kind, extra) => ({ name, kind, state: this.stopped.has(name) ? "stopped" : "running", epoch: this.mode === "empty" ? null : second - 1_763_000_000 > 0 ? (second % 100_000) : second, lag: 0, rate: this.plant.rate, latency: null, error: null, watermark: null, stateBytes: 0, waitingFor: this.mode === "empty" ? "the first record" : null, epochs: [], ...extra });
+    return [
+      one("lake", "query", { latency: { p50: 612, p99: 1_080 }, waitingFor: this.failingSince ? "the next attempt, in 8 s" : "the next second (processingTime)", state: this.failingSince ? "retrying" : this.stopped.has("lake") ? "stopped" : "running", error, lag: this.failingSince ? Math.floor(((now - this.failingSince) / 1000) * 20) : 0, epochs: this.failingSince ? epochs(1, 38, 20).slice(0, 12) : epochs(1, 38, 20) }),
+      one("hot", "query", { latency: { p50: 8.4, p99: 31 }, waitingFor: "new records", epochs: epochs(2, 4, 2) }),
+      one("alerts/overheat", "alert", { latency: { p50: 9.1, p99: 33 }, waitingFor: "new records", stateBytes: 18_432, epochs: epochs(3, 5, 20) }),
+    ];
+  }
+
+  counts(now) {
+    const total = this.plant.names.length;
+    const quiet = this.plant.quietFrom.size;
+    const alerting = new Set(this.plant.alerts(now).filter((alert) => alert.state === "open").map((alert) => alert.key)).size;
+    return { total, live: total - quiet, quiet, alerting };
+  }
+
+  tick(now, view) {
+    const open = this.plant.alerts(now).filter((alert) => alert.state === "open");
+    const queries = this.queries(now);
+    const failing = queries.find((query) => query.error);
+    const bySeverity = {};
+    for (const alert of open) bySeverity[alert.severity] = (bySeverity[alert.severity] ?? 0) + 1;
+    const t = Math.floor(now / 1000) * 1000 - 1000;
+    return {
+      now,
+      rate: this.rateAt(t),
+      lag: Math.max(...queries.map((query) => query.lag ?? 0)),
+      latency: this.mode === "empty" ? null : { p50: 8.4 + dice(t / 1000, 4), p99: 31 + 6 * dice(t / 1000, 5) },
+      status: failing ? "failing" : "ok",
+      problems: failing ? [{ query: failing.name, what: "trying again, 14 attempts failed", since: new Date(this.failingSince).toISOString(), code: failing.error.code, error: failing.error.message, hint: failing.error.hint }] : [],
+      queries,
+      ledger: this.ledger(now).total,
+      alerts: { open: open.length, bySeverity },
+      quarantine: { open: this.records.length, bytes: this.records.reduce((sum, record) => sum + (record.raw?.length ?? 90), 0) },
+      devices: this.counts(now),
+      followers: [{ source: "iot", lag: 0, tooOld: 0, behind: false }],
+      charts: this.mode === "empty" ? [] : view.fields.filter((name) => ["temperature", "humidity", "vibration", "power"].includes(name)).map((name) => ({ source: "iot", field: name, t, series: [null, ...view.keys].flatMap((key) => this.point(key, name, t, 1000)) })),
+    };
+  }
+
+  rateAt(t) {
+    return this.plant.rate === 0 ? 0 : Math.round(this.plant.rate * (0.94 + 0.06 * Math.sin(t / 97_000) + 0.05 * (dice(Math.floor(t / 1000), 8) - 0.5)) * 10) / 10;
+  }
+
+  point(key, name, t, step) {
+    const { plant } = this;
+    const numbers = key === null ? Array.from({ length: Math.min(24, plant.names.length) }, (_, i) => (i * 41) % plant.names.length) : [plant.numberOf(key)];
+    if (numbers[0] === undefined || numbers[0] < 0) return [];
+    const steps = Array.from({ length: Math.min(60, step / 1000) }, (_, i) => (i * 1000) / step);
+    let min = Infinity;
+    let max = -Infinity;
+    let sum = 0;
+    let n = 0;
+    for (const number of numbers) {
+      if (plant.quietFrom.has(number) && t > plant.quietFrom.get(number)) continue;
+      for (const part of this.mode === "seed" ? steps : key === null ? [0.5] : [0.2, 0.5, 0.8]) {
+        if (!plant.sends(number, t + step * part)) continue;
+        const value = plant.value(number, name, t + step * part);
+        min = Math.min(min, value);
+        max = Math.max(max, value);
+        sum += value;
+        n += 1;
+      }
+    }
+    return n === 0 ? [{ key, min: null, mean: null, max: null }] : [{ key, min, mean: sum / n, max }];
+  }
+
+  history(name, range, keys, now) {
+    const [span, step] = KEEP[range] ?? KEEP["15m"];
+    const end = Math.floor(now / step) * step;
+    const start = end - span;
+    const length = this.mode === "empty" ? 0 : Math.floor((end - start) / step);
+    const series = (keys.length === 0 ? [null] : keys).map((key) => {
+      const points = Array.from({ length }, (_, i) => this.point(key, name, start + i * step, step)[0] ?? { min: null, mean: null, max: null });
+      return { key, min: points.map((p) => p.min), mean: points.map((p) => p.mean), max: points.map((p) => p.max) };
+    });
+    return { source: "iot", field: name, unit: null, step, start, series };
+  }
+
+  sql(text) {
+    if (!/^\s*select\b/i.test(text)) return { status: 400, body: { type: "about:blank", title: "SQL syntax", detail: "only one SELECT is allowed here", code: "FB-4001", hint: "Start the statement with SELECT." } };
+    const missing = /\bfrom\s+`?(\w+)/i.exec(text)?.[1];
+    if (missing && !this.schema.tables.includes(missing)) return { status: 400, body: { title: "SQL cannot be planned", detail: `no table is named ${missing}`, code: "FB-4002", hint: `Tables here: ${this.schema.tables.join(", ")}.` } };
+    const now = Date.now();
+    const column = (name, type) => ({ name, type });
+    if (/group\s+by/i.test(text)) {
+      const rows = this.plant.names.slice(0, 40).map((key, n) => [key, this.plant.value(n, "temperature", now), Math.abs(this.plant.value(n, "humidity", now))]);
+      const limit = Number(/limit\s+(\d+)/i.exec(text)?.[1] ?? 1e4);
+      const two = /max\(/i.test(text);
+      return { status: 200, body: { columns: [column("device_id", "STRING"), column("avg_temp", "DOUBLE"), ...(two ? [column("max_humidity", "DOUBLE")] : [])], rows: rows.slice(0, limit).map((row) => (two ? row : row.slice(0, 2))), rowCount: Math.min(limit, rows.length), truncated: false, millis: 41 } };
+    }
+    const count = Math.min(10_000, Number(/limit\s+(\d+)/i.exec(text)?.[1] ?? 10_000));
+    const rows = this.plant.names.length === 0 ? [] : Array.from({ length: count }, (_, i) => {
+      const n = i % this.plant.names.length;
+      const t = now - i * 50;
+      return [this.plant.names[n].slice(0, 4000), this.plant.value(n, "temperature", t), this.plant.value(n, "humidity", t), Math.floor(t / 1000)];
+    });
+    return { status: 200, body: { columns: [column("device_id", "STRING"), column("temperature", "DOUBLE"), column("humidity", "DOUBLE"), column("timestamp", "INT")], rows, rowCount: rows.length, truncated: count === 10_000, millis: 212 } };
+  }
+}
+
+function quarantined(started) {
+  const raws = [
+    ['{"device_id": "device_3", "temperature": 41.', "the JSON ends inside a number", "$.temperature"],
+    ['{"device_id": "device_1", "temperature": "warm", "humidity": 44.1, "timestamp": 1763726400}', "`warm` is not a DOUBLE", "$.temperature"],
+    ["\u0000\u0001\u0002 not json at all", "expected a value, found a control character", "$"],
+  ];
+  return raws.map(([raw, why, path], i) => ({ id: `iot_topic/0/${4_100 + i * 917}`, queries: ["lake", "hot"], code: "FB-3001", path, why, at: started + 3_600_000 * (i + 1), topic: "iot_topic", partition: 0, offset: 4_100 + i * 917, key: null, raw, truncated: false }));
+}

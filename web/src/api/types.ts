@@ -1,0 +1,263 @@
+// What the server says, as types. One file, so that a change of the contract is a change of one file.
+// Times are milliseconds since 1970 unless a name says otherwise; a value that is not there is null.
+
+export type Value = number | string | boolean | null;
+export type Kind = "number" | "text" | "bool" | "time";
+export type Role = "key" | "value" | "status" | "lat" | "lon" | "time" | "other";
+export type Severity = "info" | "warning" | "critical";
+export type Range = "15m" | "6h" | "24h";
+
+export interface Field {
+  name: string;
+  type: string;
+  kind: Kind;
+  role: Role;
+  unit?: string | null;
+  description?: string | null;
+}
+
+export interface Source {
+  name: string;
+  topic: string;
+  key: string | null;
+  fields: Field[];
+  /** Where producers send to (`host:port`), so that the empty page can show a command that works. */
+  bootstrap?: string | null;
+}
+
+export type ChartKind = "line" | "bar" | "gauge" | "map" | "distribution" | "table" | "sql";
+
+export interface Panel {
+  id: string;
+  title: string;
+  chart: ChartKind;
+  source?: string | null;
+  field?: string | null;
+  sql?: string | null;
+  /** How an SQL panel is drawn; its table if absent. */
+  as?: ChartKind | null;
+  /** How often an SQL panel asks again, in milliseconds. */
+  every?: number | null;
+  unit?: string | null;
+  min?: number | null;
+  max?: number | null;
+  warn?: number | null;
+  critical?: number | null;
+  pinned?: boolean;
+  wide?: boolean;
+}
+
+export interface AlertRule {
+  name: string;
+  on: string;
+  key: string | null;
+  when: string;
+  clear?: string | null;
+  /** Milliseconds. */
+  for?: number | null;
+  severity: Severity;
+}
+
+export interface Schema {
+  pipeline: string;
+  title?: string | null;
+  sources: Source[];
+  queries: { name: string; sql: string; format: string; trigger?: string | null }[];
+  tables: string[];
+  panels: Panel[];
+  alerts: AlertRule[];
+  /** Who asks, if the server asks who they are. */
+  session?: Session | null;
+}
+
+export interface Device {
+  source: string;
+  key: string;
+  state: "live" | "quiet";
+  lastSeen: number;
+  rate: number;
+  count: number;
+  alerts: number;
+  severity: Severity | null;
+  values: Record<string, Value>;
+  spark?: { field: string; points: (number | null)[] } | null;
+}
+
+export interface DeviceCounts {
+  live: number;
+  quiet: number;
+  alerting: number;
+}
+
+export interface DevicePage {
+  total: number;
+  counts: DeviceCounts;
+  devices: Device[];
+  next: string | null;
+}
+
+export interface History {
+  source: string;
+  field: string;
+  unit?: string | null;
+  step: number;
+  start: number;
+  series: { key: string | null; min: (number | null)[]; mean: (number | null)[]; max: (number | null)[] }[];
+}
+
+export interface Alert {
+  id: string | number;
+  rule: string;
+  source: string;
+  key: string;
+  severity: Severity;
+  state: "open" | "cleared";
+  openedAt: number;
+  clearedAt: number | null;
+  seenAt?: number;
+  message: string;
+  value: Record<string, Value>;
+}
+
+export interface AlertPage {
+  open: number;
+  alerts: Alert[];
+  next: string | null;
+}
+
+export interface QuarantineRecord {
+  id: string;
+  queries: string[];
+  code: string;
+  path?: string | null;
+  why: string;
+  at: number | string;
+  topic: string;
+  partition: number;
+  offset: number;
+  key?: string | null;
+  raw: string | null;
+  rawBase64?: string;
+  truncated?: boolean;
+}
+
+export interface QuarantinePage {
+  open: number;
+  bytes: number;
+  records: QuarantineRecord[];
+  next: string | null;
+}
+
+export interface Ledger {
+  read: number;
+  emitted: number;
+  aggregated: number;
+  unmatched: number;
+  filtered: number;
+  deduplicated: number;
+  dropped: number;
+  quarantined: number;
+  late: number;
+  inFlight: number;
+  replayed?: number;
+  rowsOut?: number;
+  bytesRead?: number;
+  balances: boolean;
+}
+
+export interface LedgerPage {
+  total: Ledger;
+  queries: Record<string, Ledger>;
+  note?: string;
+}
+
+export interface SqlResult {
+  columns: { name: string; type: string }[];
+  rows: Value[][];
+  rowCount: number;
+  truncated: boolean;
+  millis: number;
+}
+
+export interface Latency {
+  p50: number | null;
+  p99: number | null;
+}
+
+export interface Problem {
+  query: string;
+  what: string;
+  since: string | number | null;
+  code: string | null;
+  error: string | null;
+  hint: string | null;
+}
+
+export interface QueryView {
+  name: string;
+  kind: "query" | "alert";
+  state: string;
+  epoch: number | null;
+  lag: number | null;
+  rate: number | null;
+  latency: Latency | null;
+  error: { code: string; message: string; hint: string | null } | null;
+  watermark: string | number | null;
+  stateBytes: number | null;
+  waitingFor: string | null;
+  epochs: { epoch: number; rows: number; ms: number; at: number }[];
+}
+
+export interface Hello {
+  pipeline: string;
+  version: string;
+  startedAt: number;
+  now: number;
+  /** Events per second of the last minutes, one number a second, the newest last: the water line at once. */
+  rates?: (number | null)[];
+}
+
+export interface TickChart {
+  source: string;
+  field: string;
+  t: number;
+  series: { key: string | null; min: number | null; mean: number | null; max: number | null }[];
+}
+
+export interface Tick {
+  now: number;
+  rate: number;
+  lag: number | null;
+  latency: Latency | null;
+  status: "ok" | "failing";
+  problems: Problem[];
+  queries: QueryView[];
+  ledger: Ledger | null;
+  alerts: { open: number; bySeverity: Partial<Record<Severity, number>> };
+  quarantine: { open: number; bytes: number } | null;
+  devices: { total: number } & DeviceCounts;
+  followers: { source: string; lag: number | null; tooOld: number; behind: boolean }[];
+  charts: TickChart[];
+}
+
+export interface DeviceSlice {
+  total: number;
+  offset: number;
+  rows: Device[];
+}
+
+/** `[index in the slice, lastSeen, rate, what changed]`. */
+export type ValueRow = [number, number, number, Record<string, Value>];
+
+export interface Values {
+  t: number;
+  e?: number;
+  rows: ValueRow[];
+}
+
+export interface Session {
+  /** False if the server asks nobody who they are. */
+  auth: boolean;
+  role: "viewer" | "operator" | "admin";
+  name?: string | null;
+}

@@ -1,0 +1,163 @@
+// A field's history as a chart: one line per device, or, where there are many, their mean in a band from the lowest to
+// the highest with the notable devices on top. The same is told as text for whoever cannot see it.
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { Field, Panel, Range, Source } from "../api/types";
+import { fixed, fieldDecimals, withUnit } from "../format/number";
+import { deviceLabel, label } from "../format/text";
+import { moment, span } from "../format/time";
+import { closeFeed, openFeed, SPAN, type Feed } from "../state/feed";
+import { paint } from "../state/prefs";
+import { bridge, drawn, extent, newest, type Block } from "../state/series";
+import * as store from "../state/store";
+import { Failure, Quiet } from "../parts/notes";
+import { drawNever, drawSoon } from "./queue";
+import { palette } from "./palette";
+import { useLater } from "./later";
+import type { Plot, AlertSpan, Hover, PlotState, PlotTrack } from "./plot";
+import { useSeen } from "./seen";
+
+/** Pixels that one step of a line gets at least. */
+const PIXELS = 3;
+
+export interface LineProps {
+  source: Source;
+  field: Field;
+  keys: string[];
+  /** Draw the line over all devices, too. */
+  all: boolean;
+  range: Range;
+  /** False where the page says already which device this is. */
+  named?: boolean;
+  limits?: Pick<Panel, "warn" | "critical" | "min" | "max">;
+  height: number;
+}
+
+export function LineChart(props: LineProps) {
+  const { source, field, keys, all, range, limits = {}, height, named = true } = props;
+  const { host, width, visible } = useSeen();
+  const wish = JSON.stringify([source.name, field.name, range, keys, all]);
+  const [feed, setFeed] = useState<Feed | null>(null);
+  useEffect(() => {
+    const opened = openFeed({ source: source.name, field: field.name, range, keys, all });
+    setFeed(opened);
+    return () => closeFeed(opened);
+  }, [wish]);
+
+  const drawing = useLater(() => import("./plot"));
+  const canvas = useRef<HTMLDivElement | null>(null);
+  const plot = useRef<{ plot: Plot; made: string; wish: string; factor: number } | null>(null);
+  const [hover, setHover] = useState<Hover>(null);
+  const version = feed?.version.value ?? 0;
+  const phase = feed?.state.value ?? "loading";
+  const painted = paint.value;
+
+  const tracks = useMemo<PlotTrack[]>(() => {
+    const own = keys.map((key, index) => ({ key, name: named ? deviceLabel(key, source.name, source.key, 24) : "", colour: all ? index + 1 : index }));
+    return all ? [{ key: null, name: !named ? "" : source.key === null ? label(source.name, 24) : "mean", colour: 0 }, ...own] : own;
+  }, [wish]);
+
+  useEffect(() => {
+    const block = feed?.block;
+    if (!visible || width < 40 || !canvas.current || !block || phase !== "ready" || !drawing) return;
+    drawSoon(host, () => {
+      if (!canvas.current) return;
+      const state = plotState(block, tracks, props, width, plot.current?.wish === wish ? plot.current.factor : 0);
+      const made = `${wish}/${painted}/${state.calmed}`;
+      if (plot.current?.made !== made) {
+        plot.current?.plot.destroy();
+        plot.current = { plot: new drawing.Plot(canvas.current, width, height, state, palette(), setHover), made, wish, factor: state.factor };
+      } else {
+        plot.current.plot.resize(width, height);
+        plot.current.plot.update(state);
+        plot.current.factor = state.factor;
+      }
+    });
+    return () => drawNever(host);
+  }, [drawing, feed, version, phase, visible, width, height, painted, wish, limits.warn, limits.critical]);
+  useEffect(() => () => plot.current?.plot.destroy(), []);
+
+  const summary = useMemo(() => describe(feed?.block ?? null, tracks, field, range), [feed, version, tracks]);
+  const empty = phase === "ready" && !feed?.block?.tracks.some((track) => track.mean.some((value) => value !== null));
+  return (
+    <div class="line" ref={host} data-phase={phase}>
+      <div class="line-canvas" ref={canvas} role="img" aria-label={summary} style={{ height: `${height}px` }} />
+      {phase === "loading" && <div class="skeleton line-over" />}
+      {phase === "error" && feed?.error && (
+        <div class="line-over">
+          <Failure error={feed.error} retry={() => void feed.load()} />
+        </div>
+      )}
+      {empty && (
+        <div class="line-over">
+          <Quiet>No readings in the last {span(SPAN[range])}.</Quiet>
+        </div>
+      )}
+      {hover && <Tip hover={hover} width={width} />}
+    </div>
+  );
+}
+
+function plotState(block: Block, tracks: PlotTrack[], { field, limits = {}, range, keys, source }: LineProps, width: number, before: number): PlotState {
+  const shown = drawn(block, SPAN[range] / block.step, (width - 140) / PIXELS, before);
+  const size = Math.max(0, ...block.tracks.flatMap((track) => [Math.abs(extent(track).max ?? 0)]));
+  const decimals = fieldDecimals(field, size);
+  const to = Math.max(store.now.peek(), block.start + block.length * block.step);
+  return {
+    block: shown.block,
+    newest: newest(block, shown.factor),
+    calmed: shown.calmed,
+    factor: shown.factor,
+    bridges: tracks.map(({ key }) => bridgeOf(block, key)),
+    tracks,
+    from: to - SPAN[range],
+    to,
+    warn: limits.warn ?? null,
+    critical: limits.critical ?? null,
+    min: limits.min ?? null,
+    max: limits.max ?? null,
+    spans: alertSpans(source.name, field.name, keys),
+    format: (value) => fixed(value, decimals),
+  };
+}
+
+function bridgeOf(block: Block, key: string | null): number {
+  const track = block.tracks.find((one) => one.key === key);
+  return track ? bridge(block, track) : 0;
+}
+
+/** Alerts of the drawn devices whose condition names this field. */
+function alertSpans(source: string, field: string, keys: string[]): AlertSpan[] {
+  const { open, cleared } = store.alerts.peek();
+  return [...cleared, ...open]
+    .filter((alert) => alert.source === source && field in alert.value && keys.includes(alert.key))
+    .map((alert) => ({ from: alert.openedAt, to: alert.clearedAt, severity: alert.severity }));
+}
+
+function describe(block: Block | null, tracks: PlotTrack[], field: Field, range: Range): string {
+  if (!block) return `${field.name}, loading`;
+  const say = (value: number | null): string => (value === null ? "nothing" : withUnit(fixed(value, fieldDecimals(field, value)), field.unit));
+  const parts = tracks.flatMap((track) => {
+    const known = block.tracks.find((one) => one.key === track.key);
+    if (!known) return [];
+    const { last, min, max } = extent(known);
+    return last === null ? [] : [`${track.name || "it"} last ${say(last)}, from ${say(min)} to ${say(max)}`];
+  });
+  return `${field.name} over the last ${span(SPAN[range])}: ${parts.join("; ") || "no readings"}.`;
+}
+
+function Tip({ hover, width }: { hover: NonNullable<Hover>; width: number }) {
+  const right = hover.left > width / 2;
+  return (
+    <div class="tip" aria-hidden="true" style={right ? { right: `${width - hover.left + 12}px` } : { left: `${hover.left + 12}px` }}>
+      <div class="tip-time">{moment(hover.at, store.now.peek(), true)}{hover.step > 1_000 && `, mean of ${span(hover.step)}`}</div>
+      {hover.rows.map((row) => (
+        <div class="tip-row" key={row.name || "it"}>
+          <span class="swatch" style={{ background: row.colour }} />
+          <bdi>{row.name}</bdi>
+          <b>{row.text}</b>
+          {row.range && <span class="tip-range">{row.range}</span>}
+        </div>
+      ))}
+    </div>
+  );
+}

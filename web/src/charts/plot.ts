@@ -1,0 +1,291 @@
+// The one place that knows uPlot: a time chart of tracks that is made once and fed with columns.
+//
+// It is built anew only when its series change; each second it gets new columns and draws itself once. Thresholds,
+// alert spans and the names at the lines' ends are drawn on the same canvas after the lines.
+import uPlot from "uplot";
+import type { Severity } from "../api/types";
+import type { Block } from "../state/series";
+import { clock, minute } from "../format/time";
+import { alpha, dash, FONT, type Palette } from "./palette";
+import { spread, yRange } from "./place";
+
+export interface PlotTrack {
+  key: string | null;
+  /** What stands at the line's end and in the tooltip. */
+  name: string;
+  /** Index into the palette. */
+  colour: number;
+}
+
+export interface AlertSpan {
+  from: number;
+  to: number | null;
+  severity: Severity;
+}
+
+export interface PlotState {
+  block: Block;
+  tracks: PlotTrack[];
+  /** The newest readings that are not too old for the last step, and when they were. */
+  newest: { at: number; values: Map<string | null, number> };
+  /** True if steps were made wider to calm the lines: then the newest reading is a dot of its own, not the line's end. */
+  calmed: boolean;
+  /** How many slots of the history one step holds. */
+  factor: number;
+  /** Silence in each track that its line crosses, ms. */
+  bridges: number[];
+  from: number;
+  to: number;
+  warn: number | null;
+  critical: number | null;
+  min: number | null;
+  max: number | null;
+  spans: AlertSpan[];
+  format: (value: number) => string;
+}
+
+/** What stands under the pointer; `step` is the time that each point is the mean of, ms. */
+export type Hover = { at: number; step: number; left: number; rows: { name: string; colour: string; text: string; range: string }[] } | null;
+
+/** Room for the names at the lines' ends, pixels: at least, and at most as a share of the width. */
+const LEAST_GUTTER = 72;
+const MOST_GUTTER = 0.3;
+const LABEL_GAP = 15;
+const sync = uPlot.sync("time");
+
+export class Plot {
+  private readonly chart: uPlot;
+  private state: PlotState;
+  private gutter = LEAST_GUTTER;
+
+  constructor(host: HTMLElement, width: number, height: number, state: PlotState, colours: Palette, onHover: (hover: Hover) => void) {
+    this.state = state;
+    this.gutter = gutterFor(state, width);
+    this.chart = new uPlot(this.options(width, height, colours, onHover), columnsOf(state), host);
+  }
+
+  update(state: PlotState): void {
+    this.state = state;
+    this.chart.setData(columnsOf(state), false);
+    this.chart.setScale("x", { min: state.from / 1e3, max: state.to / 1e3 });
+  }
+
+  resize(width: number, height: number): void {
+    this.chart.setSize({ width, height });
+  }
+
+  destroy(): void {
+    this.chart.destroy();
+  }
+
+  private options(width: number, height: number, colours: Palette, onHover: (hover: Hover) => void): uPlot.Options {
+    const { tracks } = this.state;
+    const colour = (track: PlotTrack): string => (track.key === null && tracks.length > 1 ? colours.soft : (colours.series[track.colour % colours.series.length] ?? colours.ink));
+    const series: uPlot.Series[] = [{}];
+    const bands: uPlot.Band[] = [];
+    for (const [index, track] of tracks.entries()) {
+      const at = series.length;
+      const gaps: uPlot.Series.GapsRefiner = (u, _at, _from, _to, found) => found.filter(([from, to]) => to - from > this.pixels(u, index));
+      const edge: uPlot.Series = { stroke: "transparent", width: 0, points: { show: false }, gaps };
+      const points: uPlot.Series.Points = { show: true, size: 4, width: 0, fill: colour(track), filter: (u, at) => this.alone(u, at, index) };
+      series.push(edge, edge, { stroke: colour(track), width: 1.75, dash: dash(track.colour), points, gaps });
+      bands.push({ series: [at + 1, at], fill: alpha(colour(track), track.key === null ? 0.16 : this.state.calmed && tracks.length > 1 ? 0.06 : tracks.length > 3 ? 0.08 : 0.12) });
+    }
+    const axis: uPlot.Axis = { stroke: colours.soft, font: FONT, grid: { stroke: colours.grid, width: 1 }, ticks: { show: false } };
+    return {
+      width,
+      height,
+      series,
+      bands,
+      legend: { show: false },
+      padding: [14, this.gutter, 0, 0],
+      cursor: { sync: { key: sync.key }, drag: { setScale: false, x: false, y: false }, points: { show: false }, y: false },
+      scales: {
+        x: { time: true, range: () => [this.state.from / 1e3, this.state.to / 1e3] },
+        y: { range: (_, low, high) => yRange(low, high, [this.state.warn, this.state.critical], this.state.min, this.state.max) },
+      },
+      axes: [
+        { ...axis, grid: { show: false }, space: 56, size: 28, gap: 6, values: (_, splits) => splits.map((s) => (this.state.to - this.state.from < 300e3 ? clock(s * 1e3) : minute(s * 1e3))) },
+        { ...axis, space: 36, size: (_, values) => Math.max(36, 10 + 7.2 * Math.max(0, ...(values ?? []).map((v) => v.length))), gap: 8, values: (_, splits) => splits.map(this.state.format) },
+      ],
+      hooks: {
+        drawAxes: [(u) => this.drawLimits(u, colours)],
+        draw: [(u) => this.drawLimitWords(u, colours), (u) => this.drawSpans(u, colours), (u) => this.drawNames(u, tracks.map(colour), colours)],
+        setCursor: [(u) => onHover(this.hover(u, tracks.map(colour)))],
+      },
+    };
+  }
+
+  /** The width of the silence that a track's line crosses, in pixels of the canvas. */
+  private pixels(u: uPlot, track: number): number {
+    return (((this.state.bridges[track] ?? 0) + this.state.block.step) / (this.state.to - this.state.from)) * u.bbox.width;
+  }
+
+  /** Readings with no other near: without a dot nobody would see them. */
+  private alone(u: uPlot, series: number, track: number): number[] {
+    const column = u.data[series] as (number | null)[];
+    const most = ((this.state.bridges[track] ?? 0) + this.state.block.step) / 1e3;
+    const known: number[] = [];
+    column.forEach((value, index) => value !== null && known.push(index));
+    const far = (a: number | undefined, b: number | undefined): boolean => a === undefined || b === undefined || Math.abs((u.data[0][a] ?? 0) - (u.data[0][b] ?? 0)) > most;
+    return known.filter((index, i) => far(known[i - 1], index) && far(known[i + 1], index));
+  }
+
+  private drawLimits(u: uPlot, colours: Palette): void {
+    const { ctx, bbox } = u;
+    ctx.save();
+    for (const { y, colour } of this.limits(u, colours)) {
+      ctx.strokeStyle = colour;
+      ctx.lineWidth = uPlot.pxRatio;
+      ctx.setLineDash([4 * uPlot.pxRatio, 4 * uPlot.pxRatio]);
+      ctx.beginPath();
+      ctx.moveTo(bbox.left, y);
+      ctx.lineTo(bbox.left + bbox.width, y);
+      ctx.stroke();
+    }
+    ctx.restore();
+  }
+
+  /** The words of the limits: the critical one above its line, the warning below, so that near ones do not collide. */
+  private drawLimitWords(u: uPlot, colours: Palette): void {
+    const { ctx, bbox } = u;
+    ctx.save();
+    ctx.font = scaled(11, 600);
+    ctx.textAlign = "left";
+    ctx.lineJoin = "round";
+    ctx.lineWidth = 4 * uPlot.pxRatio;
+    ctx.strokeStyle = colours.surface;
+    for (const { y, colour, text, above } of this.limits(u, colours)) {
+      ctx.textBaseline = above ? "bottom" : "top";
+      const at = y + (above ? -3 : 4) * uPlot.pxRatio;
+      ctx.strokeText(text, bbox.left + 4 * uPlot.pxRatio, at);
+      ctx.fillStyle = colour;
+      ctx.fillText(text, bbox.left + 4 * uPlot.pxRatio, at);
+    }
+    ctx.restore();
+  }
+
+  /** The limits that are in sight, in pixels of the canvas. */
+  private limits(u: uPlot, colours: Palette): { y: number; colour: string; text: string; above: boolean }[] {
+    const { bbox } = u;
+    const named: [number | null, string, string, boolean][] = [
+      [this.state.warn, colours.warning, "warn", this.state.critical === null],
+      [this.state.critical, colours.critical, "critical", true],
+    ];
+    return named.flatMap(([value, colour, word, above]) => {
+      if (value === null) return [];
+      const y = Math.round(u.valToPos(value, "y", true)) + 0.5;
+      return y < bbox.top || y > bbox.top + bbox.height ? [] : [{ y, colour, text: `${word} ${this.state.format(value)}`, above }];
+    });
+  }
+
+  /** A bar along the top for as long as an alert on this field was open. */
+  private drawSpans(u: uPlot, colours: Palette): void {
+    const { ctx, bbox } = u;
+    ctx.save();
+    for (const span of this.state.spans) {
+      const right = u.valToPos((span.to ?? this.state.to) / 1e3, "x", true);
+      const left = u.valToPos(span.from / 1e3, "x", true);
+      const from = Math.max(bbox.left, left);
+      const width = Math.max(3 * uPlot.pxRatio, Math.min(bbox.left + bbox.width, right) - from);
+      if (right < bbox.left || from > bbox.left + bbox.width) continue;
+      ctx.fillStyle = colours[span.severity];
+      ctx.fillRect(from, bbox.top - 8 * uPlot.pxRatio, width, 4 * uPlot.pxRatio);
+    }
+    ctx.restore();
+  }
+
+  private drawNames(u: uPlot, lineColours: string[], colours: Palette): void {
+    const { ctx, bbox } = u;
+    const ends = this.state.tracks.map((track, index) => this.end(u, track, index, lineColours[index] ?? colours.ink)).filter((end) => end !== null);
+    const ratio = uPlot.pxRatio;
+    const y = ends.map((end) => u.valToPos(end.value, "y", true));
+    const placed = spread(y, LABEL_GAP * ratio, bbox.top + 4 * ratio, bbox.top + bbox.height - 4 * ratio);
+    ctx.save();
+    ctx.textAlign = "left";
+    ctx.textBaseline = "middle";
+    ends.forEach((end, index) => {
+      const x = Math.min(u.valToPos(end.at, "x", true), bbox.left + bbox.width);
+      const label = placed[index] ?? 0;
+      ctx.fillStyle = end.colour;
+      ctx.beginPath();
+      ctx.arc(x, y[index] ?? 0, 3 * ratio, 0, Math.PI * 2);
+      ctx.fill();
+      ctx.font = scaled(12, 600);
+      const value = this.state.format(end.value);
+      const left = bbox.left + bbox.width + 8 * ratio;
+      ctx.fillText(value, left, label);
+      const used = ctx.measureText(`${value} `).width;
+      ctx.font = scaled(11);
+      ctx.fillStyle = colours.soft;
+      ctx.fillText(fitted(ctx, end.track.name, this.gutter * ratio - used - 8 * ratio), left + used, label);
+    });
+    ctx.restore();
+  }
+
+  /** Where a line ends: at the newest reading; a device that has been silent since, at its last step. */
+  private end(u: uPlot, track: PlotTrack, index: number, colour: string): { track: PlotTrack; value: number; at: number; colour: string } | null {
+    const newest = this.state.newest.values.get(track.key);
+    if (newest !== undefined) return { track, value: newest, at: this.state.newest.at / 1e3, colour };
+    const column = (u.data[index * 3 + 3] ?? []) as (number | null)[];
+    const last = column.findLastIndex((value) => value !== null);
+    const value = column[last] ?? null;
+    return value === null ? null : { track, value, at: u.data[0][last] ?? 0, colour };
+  }
+
+  private hover(u: uPlot, lineColours: string[]): Hover {
+    const index = u.cursor.idx;
+    const left = u.cursor.left ?? -1;
+    if (index === null || index === undefined || left < 0) return null;
+    const time = u.data[0][index];
+    if (time === undefined) return null;
+    const rows = this.state.tracks.flatMap((track, at) => {
+      const pick = (offset: number): number | null => (u.data[at * 3 + offset] as (number | null)[] | undefined)?.[index] ?? null;
+      const mean = pick(3);
+      const low = pick(1);
+      const high = pick(2);
+      if (mean === null) return [];
+      const range = low !== null && high !== null && low !== high ? `${this.state.format(low)} to ${this.state.format(high)}` : "";
+      return [{ name: track.name, colour: lineColours[at] ?? "", text: this.state.format(mean), range }];
+    });
+    return rows.length === 0 ? null : { at: time * 1e3, step: index < this.state.block.length ? this.state.block.step : 0, left: left + u.bbox.left / uPlot.pxRatio, rows };
+  }
+}
+
+/**
+ * x, then low, high, mean of each track. Steps stand at their middle. The last point is the newest reading itself: a line
+ * must end where the device is now, not at the mean of the last few seconds.
+ */
+function columnsOf({ block, tracks, newest, calmed }: PlotState): uPlot.AlignedData {
+  const end = newest.at / 1e3;
+  const x = Array.from({ length: block.length }, (_, i) => Math.min((block.start + (i + 0.5) * block.step) / 1e3, end - (block.length - i) * 1e-3));
+  x.push(end);
+  const columns: uPlot.AlignedData = [x];
+  for (const { key } of tracks) {
+    const track = block.tracks.find((one) => one.key === key);
+    const last = calmed ? null : (newest.values.get(key) ?? null);
+    for (const name of ["min", "max", "mean"] as const) columns.push([...(track?.[name] ?? new Array<number | null>(block.length).fill(null)), last]);
+  }
+  return columns;
+}
+
+const scaled = (size: number, weight = 400): string => FONT.replace("12px", `${weight} ${Math.round(size * uPlot.pxRatio)}px`);
+
+/** What the longest name and a value need, within bounds. */
+function gutterFor(state: PlotState, width: number): number {
+  const ctx = document.createElement("canvas").getContext("2d");
+  if (!ctx) return LEAST_GUTTER;
+  ctx.font = FONT.replace("12px", "600 12px");
+  const value = Math.max(0, ...state.tracks.map((track) => ctx.measureText(`${state.format(state.newest.values.get(track.key) ?? 0)} `).width));
+  ctx.font = FONT.replace("12px", "11px");
+  const names = Math.max(0, ...state.tracks.map((track) => ctx.measureText(track.name).width));
+  return Math.max(LEAST_GUTTER, Math.min(width * MOST_GUTTER, Math.ceil(value + names) + 18));
+}
+
+/** `name`, shortened from the front until it fits `width` device pixels: devices differ at the end of their names. */
+function fitted(ctx: CanvasRenderingContext2D, name: string, width: number): string {
+  if (ctx.measureText(name).width <= width) return name;
+  let points = Array.from(name);
+  while (points.length > 1 && ctx.measureText(`…${points.join("")}`).width > width) points = points.slice(1);
+  return `…${points.join("")}`;
+}

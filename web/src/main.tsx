@@ -1,0 +1,22 @@
+// Starts the page: draws its outline at once, then asks the server.
+import "./theme";
+import { render } from "preact";
+import { App } from "./app";
+import { start } from "./state/session";
+import "uplot/dist/uPlot.min.css";
+import "./styles/tokens.css";
+import "./styles/base.css";
+import "./styles/head.css";
+import "./styles/panels.css";
+import "./styles/lists.css";
+import "./styles/sql.css";
+
+const root = document.getElementById("app");
+if (root) {
+  // A task of its own, so that reading the script and drawing the page are not one long one.
+  setTimeout(() => {
+    root.textContent = "";
+    render(<App />, root);
+    void start();
+  }, 0);
+}

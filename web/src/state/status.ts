@@ -1,0 +1,159 @@
+// The first line of the page, decided purely from facts: is all well? if not, where? since when?
+//
+// The order of precedence is the order of urgency for a plant engineer: a page that knows nothing must not say "all
+// well"; a ledger that does not add up outranks all, because data may be lost; a failing query outranks an alert,
+// because behind it alerts may be missing; an alert outranks a backlog.
+import type { Alert, Problem, Severity, Tick } from "../api/types";
+import { count, many, rate } from "../format/number";
+import { clip, label, visible } from "../format/text";
+import { moment, toMillis } from "../format/time";
+
+export type Level = "ok" | "info" | "warning" | "critical" | "unknown";
+
+export interface Facts {
+  /** False until the first tick came, and while the connection is lost. */
+  connected: boolean;
+  /** When the connection was lost or first tried, ms on the server's clock. */
+  lostSince: number | null;
+  tick: Tick | null;
+  open: Alert[];
+  /** When Forebay started, ms. */
+  startedAt: number | null;
+  /** When the newest alert cleared, ms. */
+  lastCleared: number | null;
+  now: number;
+}
+
+export interface Status {
+  level: Level;
+  /** The answer in a few words. */
+  headline: string;
+  /** What to know besides, joined by dots. */
+  parts: string[];
+  /** What may help, if something is wrong. */
+  hint: string | null;
+  code: string | null;
+  /** The device that the headline speaks of. */
+  device: { source: string; key: string } | null;
+}
+
+/** A backlog below this many seconds of the present rate is not worth a word. */
+const LAG_SECONDS = 5;
+const LAG_FLOOR = 100;
+
+const order: Record<Severity, number> = { critical: 3, warning: 2, info: 1 };
+
+/** Open alerts, worst first, then oldest first. */
+export function byUrgency(alerts: Alert[]): Alert[] {
+  return [...alerts].sort((a, b) => order[b.severity] - order[a.severity] || a.openedAt - b.openedAt);
+}
+
+export function status(facts: Facts): Status {
+  const { tick, now } = facts;
+  const none = { hint: null, code: null, device: null };
+  if (!facts.connected) {
+    const since = facts.lostSince === null ? "" : ` since ${moment(facts.lostSince, now, true)}`;
+    if (facts.lostSince === null) return { level: "unknown", headline: "Asking Forebay…", parts: [], ...none };
+    return {
+      level: "unknown",
+      headline: `No word from Forebay${since}`,
+      parts: tick ? ["what you see below is from then"] : [],
+      ...none,
+    };
+  }
+  if (!tick) return { level: "unknown", headline: "Asking Forebay…", parts: [], ...none };
+  const alertTotal = Math.max(tick.alerts.open, facts.open.length);
+  if (tick.ledger && !tick.ledger.balances) return unbalanced(tick, alertTotal);
+  if (tick.status === "failing" || tick.problems.length > 0) return failing(tick, alertTotal, now);
+  if (alertTotal > 0) return alerting(facts, tick, alertTotal);
+  return calm(facts, tick);
+}
+
+/** Every record must be counted once: a ledger that does not add up is the worst there is, because data may be lost. */
+function unbalanced(tick: Tick, alerts: number): Status {
+  const parts = [`${rate(tick.rate)} events/s`];
+  if (tick.problems.length > 0) parts.push(many(tick.problems.length, "query has trouble", "queries have trouble"));
+  if (alerts > 0) parts.push(many(alerts, "open alert"));
+  const hint = "Records may be lost or doubled. The ledger below shows where; keep the data folder as it is and report this.";
+  return { level: "critical", headline: "The ledger does not balance", parts, hint, code: null, device: null };
+}
+
+function failing(tick: Tick, alerts: number, now: number): Status {
+  const first: Problem | undefined = tick.problems[0];
+  const more = tick.problems.length - 1;
+  const parts: string[] = [];
+  if (first?.error) parts.push(clip(visible(first.error), 240));
+  if (more > 0) parts.push(`${many(more, "more query has trouble", "more queries have trouble")}`);
+  if (alerts > 0) parts.push(many(alerts, "open alert"));
+  parts.push(`${rate(tick.rate)} events/s`);
+  const since = toMillis(first?.since);
+  const when = since === null ? "" : ` since ${moment(since, now)}`;
+  return {
+    level: "critical",
+    headline: first ? `Query ${label(first.query)} is failing${when}` : "Forebay is failing",
+    parts,
+    hint: first?.hint ?? null,
+    code: first?.code ?? null,
+    device: null,
+  };
+}
+
+function alerting(facts: Facts, tick: Tick, total: number): Status {
+  const [first] = byUrgency(facts.open);
+  const worst: Severity = first?.severity ?? worstOf(tick.alerts.bySeverity);
+  const parts = [many(tick.devices.total, "device"), `${rate(tick.rate)} events/s`, waits(tick)];
+  const critical = tick.alerts.bySeverity.critical ?? 0;
+  if (!first) return { level: worst, headline: many(total, "open alert"), parts, hint: null, code: null, device: null };
+  const what = first.message ? clip(visible(first.message), 120) : `${label(first.rule)} on ${label(first.key)}`;
+  const lead = total === 1 ? `1 ${worst === "info" ? "notice" : worst === "critical" ? "critical alert" : "alert"}` : `${count(total)} alerts${critical > 0 && critical < total ? `, ${count(critical)} critical` : ""}`;
+  return {
+    level: worst,
+    headline: `${lead}: ${what.replace(/[.\s]+$/, "")} since ${moment(first.openedAt, facts.now)}`,
+    parts,
+    hint: null,
+    code: null,
+    device: { source: first.source, key: first.key },
+  };
+}
+
+function calm(facts: Facts, tick: Tick): Status {
+  const none = { hint: null, code: null, device: null };
+  if (tick.devices.total === 0) {
+    return { level: "info", headline: "Ready, and nothing has been sent yet", parts: ["the first event will show here by itself"], ...none };
+  }
+  const late = tick.followers.find((follower) => follower.behind);
+  const parts = [many(tick.devices.total, "device"), `${rate(tick.rate)} events/s`];
+  if (lagMatters(tick)) {
+    const worst = [...tick.queries].sort((a, b) => (b.lag ?? 0) - (a.lag ?? 0))[0];
+    const where = worst && (worst.lag ?? 0) > 0 ? `Query ${label(worst.name)} is` : "Queries are";
+    return { level: "warning", headline: `${where} ${count(worst?.lag ?? tick.lag)} records behind`, parts, ...none };
+  }
+  if (late) {
+    return { level: "warning", headline: `This page is ${count(late.lag)} records behind`, parts: [...parts, "queries are not held up by it"], ...none };
+  }
+  if (tick.devices.live === 0) {
+    return { level: "warning", headline: "No device is sending", parts: [`${many(tick.devices.quiet, "device")} quiet`, waits(tick)], ...none };
+  }
+  if (tick.devices.quiet > 0) parts.push(`${count(tick.devices.quiet)} quiet`);
+  parts.push(waits(tick));
+  const since = Math.max(facts.startedAt ?? 0, facts.lastCleared ?? 0);
+  if (since > 0) parts.push(`since ${moment(since, facts.now)}`);
+  return { level: "ok", headline: "All well", parts, ...none };
+}
+
+function lagMatters(tick: Tick): boolean {
+  return (tick.lag ?? 0) > Math.max(LAG_FLOOR, tick.rate * LAG_SECONDS);
+}
+
+function waits(tick: Tick): string {
+  return lagMatters(tick) ? `${count(tick.lag)} records wait` : "nothing waits";
+}
+
+function worstOf(by: Partial<Record<Severity, number>>): Severity {
+  return by.critical ? "critical" : by.warning ? "warning" : "info";
+}
+
+/** The whole line as one sentence, for readers who hear it. */
+export function spoken(status: Status): string {
+  return [status.headline, ...status.parts].join(" · ");
+}

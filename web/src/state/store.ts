@@ -1,0 +1,108 @@
+// What the page knows, as signals, and nothing else: who writes them is `session.ts`.
+import { computed, signal, type Signal } from "@preact/signals";
+import type { ApiError } from "../api/http";
+import type { Device, Field, Hello, LedgerPage, QuarantinePage, Schema, Source, Tick } from "../api/types";
+import { NO_ALERTS, type AlertBook } from "./apply";
+import { byUrgency, status } from "./status";
+import { highlighted, layout } from "./panels";
+import { parse, print, type Place } from "./url";
+
+export const place = signal<Place>(parse(location.hash));
+
+/** Goes to another place. A step of its own in the browser's history unless it only refines the same view. */
+export function go(change: Partial<Place>, replace = false): void {
+  const next = { ...place.peek(), ...change };
+  const link = print(next);
+  if (replace) history.replaceState(null, "", link);
+  else if (link !== location.hash) history.pushState(null, "", link);
+  place.value = next;
+}
+addEventListener("popstate", () => (place.value = parse(location.hash)));
+addEventListener("hashchange", () => (place.value = parse(location.hash)));
+
+export const schema = signal<Schema | null>(null);
+export const bootError = signal<ApiError | null>(null);
+export const needsSignIn = signal(false);
+
+export interface Link {
+  phase: "opening" | "live" | "lost";
+  /** Server's clock. */
+  lostSince: number | null;
+  attempt: number;
+  retryAt: number | null;
+  /** When the link came back, until that is no longer worth a word. */
+  backAt: number | null;
+}
+export const link = signal<Link>({ phase: "opening", lostSince: null, attempt: 0, retryAt: null, backAt: null });
+
+export const hello = signal<Hello | null>(null);
+export const tick = signal<Tick | null>(null);
+/** The server's clock, moved once a second. */
+export const now = signal(Date.now());
+/** How far the server's clock is ahead of ours, ms. */
+export const skew = signal(0);
+
+export interface Row {
+  key: string;
+  device: Signal<Device>;
+}
+export const slice = signal<{ total: number; offset: number; rows: Row[] } | null>(null);
+/** True once everything that the first drawing needs has been asked for: nothing is then drawn twice. */
+export const booted = signal(false);
+/** Of each source: how many devices it has, and the keys of the first few regardless of search and page. */
+export const known = signal<Record<string, { total: number; keys: string[] }>>({});
+/** What the page has to say about itself, such as a link that could not be shown. */
+export const notice = signal<string | null>(null);
+
+export const alerts = signal<AlertBook>(NO_ALERTS);
+export const quarantine = signal<QuarantinePage | null>(null);
+export const ledger = signal<LedgerPage | null>(null);
+/** Events per second, one number a second, oldest first; the last belongs to `now`. */
+export const rates = signal<(number | null)[]>([]);
+
+export const source = computed<Source | null>(() => {
+  const all = schema.value?.sources ?? [];
+  return all.find((one) => one.name === place.value.source) ?? all[0] ?? null;
+});
+export const panels = computed(() => (schema.value ? layout(schema.value) : []));
+/** Devices of all sources. */
+export const total = computed(() => tick.value?.devices.total ?? Object.values(known.value).reduce((sum, one) => sum + one.total, 0));
+
+/** Devices of one source. Ticks count all together, so with several sources the last list must do. */
+export function totalOf(name: string): number {
+  const only = (schema.value?.sources.length ?? 0) === 1;
+  return only ? total.value : (known.value[name]?.total ?? 0);
+}
+
+const alerting = computed(() => JSON.stringify(byUrgency(alerts.value.open).map((alert) => [alert.source, alert.key])));
+const alertingPairs = computed(() => JSON.parse(alerting.value) as [string, string][]);
+
+/** The devices of a source that its charts single out: few devices all, of many the alerting ones and the open one. */
+export function chartKeys(of: Source): string[] {
+  if (of.key === null) return [];
+  const hot = alertingPairs.value.filter(([name]) => name === of.name).map(([, key]) => key);
+  const looked = of.name === source.value?.name ? place.value.device : null;
+  // The empty key cannot be asked for: it would mean all devices.
+  return highlighted(known.value[of.name]?.keys ?? [], totalOf(of.name), hot, looked).filter((key) => key !== "");
+}
+
+export const headline = computed(() =>
+  status({
+    connected: link.value.phase === "live",
+    lostSince: link.value.lostSince,
+    tick: tick.value,
+    open: alerts.value.open,
+    startedAt: hello.value?.startedAt ?? null,
+    lastCleared: alerts.value.cleared[0]?.clearedAt ?? null,
+    now: now.value,
+  }),
+);
+
+export const mayOperate = computed(() => schema.value?.session?.role !== "viewer");
+
+export function fieldOf(sourceName: string, name: string): Field | undefined {
+  return schema.value?.sources.find((one) => one.name === sourceName)?.fields.find((field) => field.name === name);
+}
+export function keyFieldOf(sourceName: string): string | null | undefined {
+  return schema.value?.sources.find((one) => one.name === sourceName)?.key;
+}

@@ -1,0 +1,127 @@
+// What the address bar says: which view, which slice, which device, which SQL. Everything that a colleague should see
+// when they get the link is here, nothing else. Pure both ways: `parse(print(place))` is `place`.
+import type { Range } from "../api/types";
+
+export type View = "plant" | "sql";
+export type StateFilter = "" | "live" | "quiet" | "alerting";
+export type SqlShape = "auto" | "table" | "line" | "bar";
+
+export interface Place {
+  view: View;
+  range: Range;
+  source: string;
+  search: string;
+  state: StateFilter;
+  sort: string;
+  page: number;
+  /** The device whose drawer is open; null if none (an empty string is a device's name, too). */
+  device: string | null;
+  sql: string;
+  shape: SqlShape;
+}
+
+export const START: Place = {
+  view: "plant",
+  range: "15m",
+  source: "",
+  search: "",
+  state: "",
+  sort: "key",
+  page: 0,
+  device: null,
+  sql: "",
+  shape: "auto",
+};
+
+const RANGES: Range[] = ["15m", "6h", "24h"];
+const STATES: StateFilter[] = ["", "live", "quiet", "alerting"];
+const SHAPES: SqlShape[] = ["auto", "table", "line", "bar"];
+
+/** Longest address that is worth sharing; more than that stays out of the link. */
+export const LONGEST_LINK = 8_000;
+
+export function parse(hash: string): Place {
+  const text = hash.replace(/^#\/?/, "");
+  const cut = text.indexOf("?");
+  const path = cut < 0 ? text : text.slice(0, cut);
+  const params = new URLSearchParams(cut < 0 ? "" : text.slice(cut + 1));
+  const oneOf = <T extends string>(name: string, allowed: T[], otherwise: T): T => {
+    const value = params.get(name) as T | null;
+    return value !== null && allowed.includes(value) ? value : otherwise;
+  };
+  const page = Number(params.get("page") ?? 0);
+  return {
+    view: path === "sql" ? "sql" : "plant",
+    range: oneOf("range", RANGES, START.range),
+    source: params.get("source") ?? "",
+    search: params.get("search") ?? "",
+    state: oneOf("state", STATES, ""),
+    sort: params.get("sort") || START.sort,
+    page: Number.isInteger(page) && page > 0 && page < 1e6 ? page : 0,
+    device: params.get("device"),
+    sql: params.get("q") ?? "",
+    shape: oneOf("as", SHAPES, "auto"),
+  };
+}
+
+export function print(place: Place): string {
+  const params = new URLSearchParams();
+  const put = (name: string, value: string, normal: string): void => {
+    if (value !== normal) params.set(name, value);
+  };
+  put("range", place.range, START.range);
+  put("source", place.source, "");
+  put("search", place.search, "");
+  put("state", place.state, "");
+  put("sort", place.sort, START.sort);
+  put("page", String(place.page), "0");
+  if (place.device !== null) params.set("device", place.device);
+  put("q", place.sql, "");
+  put("as", place.shape, "auto");
+  const text = params.toString();
+  const link = `#/${place.view === "sql" ? "sql" : ""}${text ? `?${text}` : ""}`;
+  return link.length <= LONGEST_LINK ? link : `#/${place.view === "sql" ? "sql" : ""}`;
+}
+
+export interface LiveView {
+  source: string;
+  search: string;
+  state: string;
+  sort: string;
+  offset: number;
+  limit: number;
+  fields: string[];
+  keys: string[];
+  field: string;
+}
+
+/** Longest key that is sent in an address; a longer one is shown in the slice but cannot be highlighted. */
+const LONGEST_KEY = 256;
+/** Longest text that is looked for. */
+const LONGEST_SEARCH = 200;
+
+/** Most keys of a view. */
+const MOST_KEYS = 50;
+
+/**
+ * The query of `/live` for what the person sees. Lists are joined by commas; a key that holds one is sent alone as
+ * `key`. A field that holds one cannot be named in a list, so all fields are asked for then, by naming none.
+ */
+export function liveQuery(view: LiveView): string {
+  const params = new URLSearchParams();
+  const put = (name: string, value: string): void => {
+    if (value !== "") params.set(name, value);
+  };
+  put("source", view.source);
+  put("search", view.search.slice(0, LONGEST_SEARCH));
+  put("state", view.state);
+  put("sort", view.sort);
+  params.set("offset", String(view.offset));
+  params.set("limit", String(view.limit));
+  if (!view.fields.some((name) => name.includes(","))) put("fields", view.fields.join(","));
+  const keys = view.keys.filter((key) => key !== "" && key.length <= LONGEST_KEY).slice(0, MOST_KEYS);
+  put("keys", keys.filter((key) => !key.includes(",")).join(","));
+  for (const key of keys) if (key.includes(",")) params.append("key", key);
+  put("field", view.field);
+  return params.toString();
+}

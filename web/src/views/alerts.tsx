@@ -1,0 +1,113 @@
+// The alert feed: what is open, worst first; below it what has cleared, newest first. A new one appears by itself.
+import type { Alert, Value } from "../api/types";
+import { clip, deviceLabel, label, visible, whole } from "../format/text";
+import { reading } from "../format/number";
+import { full, moment, span } from "../format/time";
+import { LevelIcon } from "../parts/icons";
+import { Quiet, Section } from "../parts/notes";
+import { wide } from "../state/prefs";
+import { byUrgency } from "../state/status";
+import * as store from "../state/store";
+
+const OPEN_SHOWN = 8;
+const CLEARED_SHOWN = 5;
+/** Fewer on a phone, where the feed stands above the charts. */
+const CLEARED_SHOWN_NARROW = 2;
+
+export function Alerts() {
+  const { open, cleared } = store.alerts.value;
+  const rules = store.schema.value?.alerts ?? [];
+  const total = Math.max(store.tick.value?.alerts.open ?? 0, open.length);
+  if (rules.length === 0 && open.length === 0 && cleared.length === 0) {
+    return (
+      <Section id="alerts" title="Alerts">
+        <Quiet>
+          No alert rules yet. Add <code>alerts:</code> to the pipeline file, and what they find shows here by itself.
+        </Quiet>
+      </Section>
+    );
+  }
+  return (
+    <Section id="alerts" title="Alerts" note={total > 0 ? `${total} open` : "none open"}>
+      {open.length > 0 && (
+        <ul class="alerts" aria-label="Open alerts">
+          {byUrgency(open).slice(0, OPEN_SHOWN).map((alert) => (
+            <Item key={alert.id} alert={alert} />
+          ))}
+        </ul>
+      )}
+      {total > OPEN_SHOWN && (
+        <button type="button" class="text-button" onClick={() => store.go({ state: "alerting", page: 0 })}>
+          Show the devices of all {total}
+        </button>
+      )}
+      {cleared.length > 0 && (
+        <>
+          <h3>Cleared</h3>
+          <ul class="alerts alerts-cleared" aria-label="Cleared alerts">
+            {cleared.slice(0, wide.value ? CLEARED_SHOWN : CLEARED_SHOWN_NARROW).map((alert) => (
+              <Item key={alert.id} alert={alert} />
+            ))}
+          </ul>
+        </>
+      )}
+      {open.length === 0 && cleared.length === 0 && <Quiet>Nothing has set off {rules.length === 1 ? "the rule" : `one of the ${rules.length} rules`} yet.</Quiet>}
+    </Section>
+  );
+}
+
+/** A value with its unit speaks for itself; one without needs its field's name. */
+function told(source: string, name: string, value: Value): string {
+  const field = store.fieldOf(source, name);
+  if (typeof value === "number" && field?.unit) return reading(value, field);
+  return `${label(name, 24)} ${typeof value === "number" ? reading(value, field) : label(String(value), 24)}`;
+}
+
+export function Item({ alert, device = true }: { alert: Alert; device?: boolean }) {
+  const now = store.now.value;
+  const name = deviceLabel(alert.key, alert.source, store.keyFieldOf(alert.source));
+  const open = alert.state === "open";
+  const until = alert.clearedAt ?? now;
+  const words = alert.message ? clip(visible(alert.message), 140) : label(alert.rule);
+  const show = (): void => store.go({ device: alert.key, source: alert.source });
+  // A message that names its device is the way to it.
+  const named = device && alert.key !== "" && words.includes(alert.key);
+  const values = Object.entries(alert.value).slice(0, 3);
+  return (
+    <li class={`alert ${open ? `alert-${alert.severity}` : ""}`} data-testid={`alert-${alert.state}`}>
+      <LevelIcon level={open ? alert.severity : "ok"} />
+      <div class="alert-words">
+        <p class="alert-message" title={whole(alert.message, 140)}>
+          {named ? (
+            <button type="button" class="text-button" onClick={show}>
+              {words}
+            </button>
+          ) : (
+            words
+          )}
+        </p>
+        <p class="soft">
+          {open ? <span class={`word-${alert.severity}`}>{alert.severity}</span> : label(alert.rule, 24)}
+          {device && !named && (
+            <>
+              {" · "}
+              <button type="button" class="text-button" onClick={show}>
+                <bdi>{name}</bdi>
+              </button>
+            </>
+          )}
+          {values.map(([field, value]) => (
+            <span key={field} class="num">
+              {" · "}
+              {told(alert.source, field, value)}
+            </span>
+          ))}
+        </p>
+      </div>
+      <p class="alert-time num" title={full(alert.openedAt)}>
+        {moment(alert.openedAt, now)}
+        <small>{open ? `for ${span(Math.max(0, until - alert.openedAt))}` : `lasted ${span(Math.max(0, until - alert.openedAt))}`}</small>
+      </p>
+    </li>
+  );
+}

@@ -1,0 +1,99 @@
+// The panels: drawn from the schema, in the order that `layout` decided, over one time range for all.
+import type { Range } from "../api/types";
+import { Bars } from "../charts/bars";
+import { Distribution } from "../charts/distribution";
+import { Gauge } from "../charts/gauge";
+import { LineChart } from "../charts/line";
+import { DeviceMap } from "../charts/map";
+import { useSeen } from "../charts/seen";
+import { tally } from "../charts/values";
+import { many, plain } from "../format/number";
+import { label, whole } from "../format/text";
+import { zone } from "../format/time";
+import { Quiet, Section } from "../parts/notes";
+import { OWN_LINE, type Laid } from "../state/panels";
+import { useRoster } from "../state/roster";
+import * as store from "../state/store";
+import { SqlPanel } from "./sqlpanel";
+
+const RANGES: { range: Range; word: string }[] = [
+  { range: "15m", word: "15 min" },
+  { range: "6h", word: "6 h" },
+  { range: "24h", word: "24 h" },
+];
+const HEIGHT = 216;
+
+export function RangeSwitch() {
+  const { range } = store.place.value;
+  return (
+    <div class="switch" role="group" aria-label="Time range">
+      {RANGES.map((one) => (
+        <button type="button" key={one.range} aria-pressed={range === one.range} onClick={() => store.go({ range: one.range }, true)}>
+          {one.word}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+export function Charts() {
+  const panels = store.panels.value;
+  return (
+    <Section id="charts" title="Measurements" note={`times in ${zone(store.now.peek())}`} tools={<RangeSwitch />}>
+      {panels.length === 0 && <Quiet>This pipeline's schema has no number to draw. The devices and their values are in the table below.</Quiet>}
+      <div class="panels">
+        {panels.map((laid) => (
+          <PanelCard key={laid.panel.id} laid={laid} />
+        ))}
+      </div>
+    </Section>
+  );
+}
+
+function PanelCard({ laid }: { laid: Laid }) {
+  const { panel, source, field, trouble } = laid;
+  const unit = field?.unit;
+  const sources = store.schema.value?.sources.length ?? 1;
+  return (
+    <article class={`panel ${panel.wide ? "panel-wide" : ""}`} aria-label={label(panel.title)} data-chart={panel.chart}>
+      <header>
+        <h3 title={whole(panel.title, 64)}>{label(panel.title, 64)}</h3>
+        {unit && <span class="unit">{label(unit, 12)}</span>}
+        {sources > 1 && source && <span class="soft">{label(source.name, 24)}</span>}
+      </header>
+      {trouble ? <Quiet>Not drawn: {trouble}.</Quiet> : <PanelBody laid={laid} />}
+    </article>
+  );
+}
+
+function PanelBody({ laid: { panel, source, field } }: { laid: Laid }) {
+  if (panel.sql) return <SqlPanel panel={panel} />;
+  if (!source) return null;
+  if (panel.chart === "map") return <DeviceMap source={source} />;
+  if (!field) return null;
+  if (panel.chart === "gauge") return <Gauge source={source} field={field} panel={panel} />;
+  if (panel.chart === "distribution") return <Distribution source={source} field={field} panel={panel} />;
+  if (panel.chart === "bar") return <States laid={{ panel, source, field, trouble: null }} />;
+  return <FieldLine laid={{ panel, source, field, trouble: null }} />;
+}
+
+function FieldLine({ laid: { panel, source, field } }: { laid: Laid }) {
+  const { range } = store.place.value;
+  if (!source || !field) return null;
+  const keys = store.chartKeys(source);
+  const all = store.totalOf(source.name) > OWN_LINE || keys.length === 0;
+  return <LineChart source={source} field={field} keys={keys} all={all} range={range} limits={panel} height={HEIGHT} />;
+}
+
+function States({ laid: { source, field, panel } }: { laid: Laid }) {
+  const { host, visible } = useSeen();
+  const roster = useRoster(source?.name ?? "", visible && source !== null);
+  const counts = roster && field ? tally(roster.devices, field.name) : [];
+  return (
+    <div ref={host}>
+      {!roster && <div class="skeleton" />}
+      {roster && counts.length === 0 && <Quiet>No device has sent this field yet.</Quiet>}
+      {counts.length > 0 && <Bars caption={`Devices by ${panel.title}`} bars={counts.map(({ value, count }) => ({ name: plain(value), value: count, text: many(count, "device") }))} />}
+    </div>
+  );
+}

@@ -1,0 +1,130 @@
+// Each query: does it move, how fast, what does it wait for, what has its state grown to, and if it fails: why and what
+// helps. The small bars are its last epochs, as tall as they took long.
+import { useState } from "preact/hooks";
+import { post } from "../api/http";
+import type { QueryView } from "../api/types";
+import { bytes, count, many, rate } from "../format/number";
+import { clip, label, visible } from "../format/text";
+import { moment, span, toMillis } from "../format/time";
+import { LevelIcon } from "../parts/icons";
+import { Section } from "../parts/notes";
+import type { Level } from "../state/status";
+import * as store from "../state/store";
+import { Confirm, type Question } from "./confirm";
+
+export function Queries() {
+  const all = store.tick.value?.queries;
+  const [question, setQuestion] = useState<Question | null>(null);
+  const own = all?.filter((query) => query.kind === "query") ?? [];
+  const rules = all?.filter((query) => query.kind === "alert") ?? [];
+  return (
+    <Section id="queries" title="Queries" note={all ? many(own.length, "query", "queries") : undefined}>
+      {!all && <div class="skeleton" />}
+      <div class="queries">
+        {own.map((query) => (
+          <Query key={query.name} query={query} ask={setQuestion} />
+        ))}
+      </div>
+      {rules.length > 0 && <h3>Alert rules</h3>}
+      <div class="queries">
+        {rules.map((query) => (
+          <Query key={query.name} query={query} ask={setQuestion} />
+        ))}
+      </div>
+      {question && <Confirm question={question} done={() => setQuestion(null)} />}
+    </Section>
+  );
+}
+
+export function levelOf(query: Pick<QueryView, "state" | "error">): Level {
+  if (query.error || /fail|retry/i.test(query.state)) return "critical";
+  return /run|idle|wait|active/i.test(query.state) ? "ok" : "unknown";
+}
+
+function Query({ query, ask }: { query: QueryView; ask: (question: Question) => void }) {
+  const sql = store.schema.value?.queries.find((one) => one.name === query.name);
+  const level = levelOf(query);
+  const watermark = toMillis(query.watermark);
+  const stopped = /stop|fail/i.test(query.state);
+  const name = query.name.replace(/^alerts\//, "");
+  return (
+    <article class="query" data-level={level} aria-label={`${query.kind} ${label(name)}`}>
+      <header>
+        <LevelIcon level={level} />
+        <h4>
+          <bdi>{label(name)}</bdi>
+        </h4>
+        <span class="soft">{query.state}{sql ? ` · to ${sql.format}` : ""}</span>
+        <Epochs epochs={query.epochs} />
+      </header>
+      {query.error && (
+        <div class="query-error">
+          <p>
+            <code class="code">{query.error.code}</code> {clip(visible(query.error.message), 400)}
+          </p>
+          {query.error.hint && <p class="soft">{query.error.hint}</p>}
+        </div>
+      )}
+      <dl class="query-facts">
+        <Fact name="rate" value={query.rate === null ? null : `${rate(query.rate)}/s`} />
+        <Fact name="p50 to stored" value={query.latency?.p50 == null ? null : span(query.latency.p50)} />
+        <Fact name="p99 to stored" value={query.latency?.p99 == null ? null : span(query.latency.p99)} />
+        <Fact name="epoch" value={query.epoch === null ? null : count(query.epoch)} />
+        <Fact name="behind" value={query.lag === null ? null : query.lag === 0 ? "nothing" : count(query.lag)} />
+        <Fact name="state" value={query.stateBytes ? bytes(query.stateBytes) : null} />
+        <Fact name="watermark" value={watermark === null ? null : moment(watermark, store.now.value, true)} />
+        <Fact name="waits for" wide value={query.waitingFor ? label(query.waitingFor, 80) : null} />
+      </dl>
+      {query.kind === "query" && store.mayOperate.value && (
+        <button type="button" class="text-button query-act" onClick={() => ask(stopped ? starting(query.name) : stopping(query.name))}>
+          {stopped ? "Start" : "Stop"}
+          <span class="sr"> query {label(name)}</span>
+        </button>
+      )}
+    </article>
+  );
+}
+
+function Fact({ name, value, wide = false }: { name: string; value: string | null; wide?: boolean }) {
+  if (value === null) return null;
+  return (
+    <div class={wide ? "fact-wide" : ""}>
+      <dt>{name}</dt>
+      <dd class="num">{value}</dd>
+    </div>
+  );
+}
+
+const stopping = (name: string): Question => ({
+  title: `Stop ${label(name)}?`,
+  words: "It finishes the epoch it is in and then waits. Records that come meanwhile stay in the log; nothing is lost.",
+  act: "Stop query",
+  danger: true,
+  run: () => post(`/queries/${encodeURIComponent(name)}/stop`, {}),
+});
+
+const starting = (name: string): Question => ({
+  title: `Start ${label(name)}?`,
+  words: "It goes on after its last committed epoch.",
+  act: "Start query",
+  danger: false,
+  run: () => post(`/queries/${encodeURIComponent(name)}/start`, {}),
+});
+
+const WIDTH = 6;
+const HEIGHT = 24;
+function Epochs({ epochs }: { epochs: QueryView["epochs"] }) {
+  if (epochs.length === 0) return null;
+  const slowest = epochs.reduce((most, epoch) => Math.max(most, epoch.ms), 1);
+  const last = epochs[epochs.length - 1];
+  const say = `The last ${many(epochs.length, "epoch")}: the slowest took ${span(slowest)}, the last ${span(last?.ms)} for ${many(last?.rows ?? 0, "row")}`;
+  return (
+    <svg class="epochs" width={epochs.length * WIDTH} height={HEIGHT} role="img" aria-label={say}>
+      <title>{say}</title>
+      {epochs.map((epoch, index) => {
+        const tall = Math.max(2, (epoch.ms / slowest) * HEIGHT);
+        return <rect key={epoch.epoch} class={epoch.rows === 0 ? "epoch-empty" : ""} x={index * WIDTH} y={HEIGHT - tall} width={WIDTH - 2} height={tall} rx="1" />;
+      })}
+    </svg>
+  );
+}

@@ -1,0 +1,162 @@
+// The first five seconds: is all well, if not where, since when. The line stands over the water line; the bar above it
+// stays when the page is scrolled and then carries the line in short.
+import { useEffect, useRef, useState } from "preact/hooks";
+import { WaterLine } from "../charts/waterline";
+import { count, rate } from "../format/number";
+import { label } from "../format/text";
+import { clock, span, zone } from "../format/time";
+import { Glyph, LevelIcon, MoonIcon, SunIcon } from "../parts/icons";
+import { isDark, switchTheme } from "../state/prefs";
+import { spoken } from "../state/status";
+import * as store from "../state/store";
+import { helpOpen } from "./help";
+
+export function TopBar({ compact }: { compact: boolean }) {
+  const { view } = store.place.value;
+  const status = store.headline.value;
+  const schema = store.schema.value;
+  const link = store.link.value;
+  const dark = isDark();
+  const words = { live: "Live", opening: "Connecting", lost: "Reconnecting" };
+  return (
+    <div class={`topbar ${compact ? "topbar-compact" : ""}`} data-level={status.level}>
+      <a class="brand" href="#/" aria-label="Forebay, to the plant">
+        <Glyph />
+        <span>Forebay</span>
+      </a>
+      <span class="pipeline">
+        <bdi>{label(schema?.title || schema?.pipeline || store.hello.value?.pipeline || "")}</bdi>
+      </span>
+      {compact && (
+        <a class="topbar-status" href="#/" onClick={() => scrollTo({ top: 0 })} aria-hidden="true" tabIndex={-1}>
+          <LevelIcon level={status.level} />
+          <span>{status.headline}</span>
+        </a>
+      )}
+      <nav aria-label="Views">
+        <a href="#/" aria-current={view === "plant" ? "page" : undefined}>
+          Plant
+        </a>
+        <a href="#/sql" aria-current={view === "sql" ? "page" : undefined}>
+          SQL
+        </a>
+      </nav>
+      <span class={`link link-${link.phase}`} title={`All times in ${zone(store.now.value)}`}>
+        <span class="link-dot" aria-hidden="true" />
+        {words[link.phase]}
+        <span class="clock num">{clock(store.now.value)}</span>
+      </span>
+      <button type="button" class="icon-button" onClick={switchTheme} aria-label={dark ? "Light colours" : "Dark colours"} title={dark ? "Light colours (t)" : "Dark colours (t)"}>
+        {dark ? <SunIcon /> : <MoonIcon />}
+      </button>
+      <button type="button" class="icon-button" onClick={() => (helpOpen.value = true)} aria-label="Shortcuts and help" title="Shortcuts and help (?)">
+        ?
+      </button>
+    </div>
+  );
+}
+
+export function Hero() {
+  const status = store.headline.value;
+  const { device } = status;
+  const heading = (
+    <>
+      {status.headline}
+    </>
+  );
+  return (
+    <div class="hero" data-level={status.level}>
+      <div class="hero-line">
+        <LevelIcon level={status.level} size={40} />
+        <div class="hero-words">
+          <h1>
+            {device ? (
+              <a href="#/" onClick={(event) => { event.preventDefault(); store.go({ device: device.key, source: device.source }); }}>
+                {heading}
+              </a>
+            ) : (
+              heading
+            )}
+          </h1>
+          {status.parts.length > 0 && (
+            <p class="hero-parts">
+              {status.parts.map((part) => (
+                <span key={part}>{part}</span>
+              ))}
+            </p>
+          )}
+          {(status.hint || status.code) && (
+            <p class="hero-hint">
+              {status.code && <code class="code">{status.code}</code>} {status.hint}
+            </p>
+          )}
+        </div>
+        <Figures />
+      </div>
+      <WaterLine />
+    </div>
+  );
+}
+
+/** The numbers that the words leave out. */
+function Figures() {
+  const tick = store.tick.value;
+  const { p50 = null, p99 = null } = tick?.latency ?? {};
+  const stale = store.link.value.phase === "lost";
+  return (
+    <dl class={`figures ${stale ? "stale" : ""}`}>
+      <div>
+        <dt>events/s</dt>
+        <dd class="num">{tick ? rate(tick.rate) : "–"}</dd>
+      </div>
+      <div>
+        <dt>event to stored, p50</dt>
+        <dd class="num">
+          {span(p50)}
+          <small>{p99 === null ? "not known yet" : `p99 ${span(p99)}`}</small>
+        </dd>
+      </div>
+      <div>
+        <dt>set aside</dt>
+        <dd class="num">
+          {count(tick?.quarantine?.open)}
+          <small>in quarantine</small>
+        </dd>
+      </div>
+    </dl>
+  );
+}
+
+/** Tells changes of the status line to screen readers, once each, and keeps the tab's title in step. */
+export function Announcer() {
+  const status = store.headline.value;
+  const [said, setSaid] = useState("");
+  const before = useRef("");
+  const title = store.schema.value?.title || store.schema.value?.pipeline || "";
+  useEffect(() => {
+    if (status.headline === before.current) return;
+    before.current = status.headline;
+    setSaid(spoken(status));
+  }, [status.headline]);
+  useEffect(() => {
+    const sign = { critical: "▲ ", warning: "◆ ", info: "", ok: "", unknown: "… " }[status.level];
+    document.title = `${sign}${title ? `${label(title, 40)} · ` : ""}Forebay`;
+  }, [status.level, title]);
+  return (
+    <div class="sr" role="status" aria-live="polite" data-testid="announcer">
+      {said}
+    </div>
+  );
+}
+
+/** True once the status line has left the window. */
+export function useScrolledPast(ref: { current: HTMLElement | null }): boolean {
+  const [past, setPast] = useState(false);
+  useEffect(() => {
+    if (!ref.current) return;
+    const views = new IntersectionObserver(([entry]) => setPast(!(entry?.isIntersecting ?? true)), { rootMargin: "-64px 0px 0px 0px" });
+    views.observe(ref.current);
+    return () => views.disconnect();
+  }, []);
+  return past;
+}

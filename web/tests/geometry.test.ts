@@ -1,0 +1,74 @@
+import { describe, expect, it } from "vitest";
+import { degrees, fit } from "../src/charts/geo";
+import { bins, spread, ticks, yRange } from "../src/charts/place";
+import { trace } from "../src/charts/spark";
+
+describe("labels at the lines' ends", () => {
+  it("never cover each other and stay inside", () => {
+    const placed = spread([10, 11, 12, 200], 15, 0, 200);
+    const sorted = [...placed].sort((a, b) => a - b);
+    for (let i = 1; i < sorted.length; i += 1) expect((sorted[i] ?? 0) - (sorted[i - 1] ?? 0)).toBeGreaterThanOrEqual(15);
+    expect(Math.max(...placed)).toBeLessThanOrEqual(200);
+  });
+  it("keep the order of their lines", () => {
+    const placed = spread([50, 20, 21], 10, 0, 100);
+    expect(placed[1]).toBeLessThan(placed[2] ?? 0);
+    expect(placed[2]).toBeLessThan(placed[0] ?? 0);
+  });
+});
+
+describe("axes", () => {
+  it("have round marks", () => {
+    expect(ticks(0, 10, 5)).toEqual([0, 2, 4, 6, 8, 10]);
+    expect(ticks(5, 5, 4)).toEqual([5]);
+  });
+  it("include a threshold that is near, not one that is far", () => {
+    expect(yRange(50, 60, [65], null, null)[1]).toBeGreaterThan(65);
+    expect(yRange(50, 52, [90], null, null)[1]).toBeLessThan(60);
+  });
+  it("are never flat, and obey the file's bounds", () => {
+    const [low, high] = yRange(5, 5, []);
+    expect(high).toBeGreaterThan(low);
+    expect(yRange(5, 6, [], 0, 100)).toEqual([0, 100]);
+  });
+});
+
+describe("a histogram", () => {
+  it("counts every value once", () => {
+    const values = Array.from({ length: 500 }, (_, i) => Math.sin(i) * 30 + 50);
+    expect(bins(values, 18).reduce((sum, bin) => sum + bin.count, 0)).toBe(500);
+  });
+  it("survives equal values and values that are no numbers", () => {
+    expect(bins([4, 4, NaN], 10)).toEqual([{ from: 4, to: 4, count: 2 }]);
+    expect(bins([], 10)).toEqual([]);
+  });
+});
+
+describe("the map", () => {
+  it("holds every point, also a single one", () => {
+    const points = [{ lat: 52.3, lon: 13.1 }, { lat: 52.6, lon: 13.7 }];
+    const view = fit(points, 400, 300, 30);
+    for (const { lat, lon } of points) {
+      expect(view?.x(lon)).toBeGreaterThanOrEqual(29.9);
+      expect(view?.x(lon)).toBeLessThanOrEqual(370.1);
+      expect(view?.y(lat)).toBeGreaterThanOrEqual(29.9);
+      expect(view?.y(lat)).toBeLessThanOrEqual(270.1);
+    }
+    expect(fit([{ lat: 0, lon: 0 }], 400, 300, 30)?.x(0)).toBe(200);
+    expect(fit([], 400, 300, 30)).toBeNull();
+  });
+  it("names degrees with their side of the world", () => {
+    expect(degrees(-33.9, "lat", 0.1)).toBe("33.9° S");
+    expect(degrees(13, "lon", 5)).toBe("13° E");
+  });
+});
+
+describe("a small line", () => {
+  it("crosses the usual pause between two readings and breaks at a long silence", () => {
+    expect(trace([1, null, null, 3, 4], 100, 24).path.match(/M/g)).toHaveLength(1);
+    expect(trace([1, 2, ...new Array<null>(30).fill(null), 3, 4], 100, 24).path.match(/M/g)).toHaveLength(2);
+  });
+  it("runs in the middle when nothing changes", () => {
+    expect(trace([5, 5], 100, 24).path).toBe("M3 12L97 12");
+  });
+});

@@ -1,0 +1,50 @@
+import { describe, expect, it } from "vitest";
+import { spoken, status, type Facts } from "../src/state/status";
+import { alert, ledger, NOON, tick } from "./fixtures";
+
+const facts = (more: Partial<Facts> = {}): Facts => ({ connected: true, lostSince: null, tick: tick(), open: [], startedAt: NOON - 3_600_000, lastCleared: null, now: NOON, ...more });
+
+describe("the first line", () => {
+  it("says that all is well only when it knows", () => {
+    expect(spoken(status(facts()))).toMatch(/^All well · 3 devices · 20 events\/s · nothing waits · since \d\d:\d\d$/);
+    expect(status(facts({ connected: false })).level).toBe("unknown");
+    expect(status(facts({ tick: null })).level).toBe("unknown");
+  });
+  it("names the device and since when", () => {
+    const line = status(facts({ open: [alert("1")], tick: tick({ alerts: { open: 1, bySeverity: { critical: 1 } } }) }));
+    expect(line.level).toBe("critical");
+    expect(line.headline).toMatch(/^1 critical alert: device_2 overheats since \d\d:\d\d$/);
+    expect(line.device).toEqual({ source: "iot", key: "device_2" });
+  });
+  it("speaks of the worst of many, and how many are critical", () => {
+    const open = [alert("1", { severity: "warning", message: "cold" }), alert("2"), alert("3", { severity: "info" })];
+    const line = status(facts({ open, tick: tick({ alerts: { open: 3, bySeverity: { critical: 1, warning: 1, info: 1 } } }) }));
+    expect(line.headline).toMatch(/^3 alerts, 1 critical: device_2 overheats/);
+  });
+  it("puts a failing query before an alert, with code and hint", () => {
+    const problems = [{ query: "lake", what: "failed", since: NOON - 60_000, code: "FB-5001", error: "sink unavailable", hint: "Free some space." }];
+    const line = status(facts({ open: [alert("1")], tick: tick({ status: "failing", problems, alerts: { open: 1, bySeverity: { critical: 1 } } }) }));
+    expect(line.headline).toMatch(/^Query lake is failing since/);
+    expect(line.parts).toContain("1 open alert");
+    expect([line.code, line.hint]).toEqual(["FB-5001", "Free some space."]);
+  });
+  it("never says well while the ledger does not balance", () => {
+    const line = status(facts({ tick: tick({ ledger: ledger({ read: 5, emitted: 4, balances: false }) }) }));
+    expect(line).toMatchObject({ level: "critical", headline: "The ledger does not balance" });
+  });
+  it("tells a backlog, silence, and a page that lags", () => {
+    const query = { name: "lake", kind: "query", state: "running", lag: 12_000 } as never;
+    expect(status(facts({ tick: tick({ lag: 12_000, queries: [query] }) })).headline).toBe("Query lake is 12,000 records behind");
+    expect(status(facts({ tick: tick({ devices: { total: 3, live: 0, quiet: 3, alerting: 0 } }) })).headline).toBe("No device is sending");
+    expect(status(facts({ tick: tick({ followers: [{ source: "iot", lag: 900, tooOld: 0, behind: true }] }) })).headline).toBe("This page is 900 records behind");
+  });
+  it("does not call a second's worth of records a backlog", () => {
+    expect(status(facts({ tick: tick({ lag: 80 }) })).level).toBe("ok");
+  });
+  it("welcomes a plant that has sent nothing", () => {
+    expect(status(facts({ tick: tick({ devices: { total: 0, live: 0, quiet: 0, alerting: 0 } }) })).headline).toBe("Ready, and nothing has been sent yet");
+  });
+  it("says since when it knows nothing", () => {
+    expect(status(facts({ connected: false, lostSince: NOON - 8_000 })).headline).toMatch(/^No word from Forebay since \d\d:\d\d:\d\d$/);
+  });
+});

@@ -62,6 +62,14 @@ const PANELS: &[Panel] = &[
         )],
     },
     Panel {
+        title: "From event to commit",
+        about: "Age of records as the query commits them, by their own timestamps: the half, and the slowest hundredth.",
+        kind: "timeseries",
+        unit: "s",
+        width: 12,
+        asks: &[("p{{quantile}} {{query}}", "forebay_latency_seconds$SEL")],
+    },
+    Panel {
         title: "Fates of records",
         about: "What becomes of source records, each counted once, a second.",
         kind: "timeseries",

@@ -6,7 +6,7 @@ import { batch, effect, signal, untracked } from "@preact/signals";
 import { ApiError, get, whenUnauthorized } from "../api/http";
 import { alertOf, schemaOf, sliceOf, tickOf } from "../api/normal";
 import { LiveLink } from "../api/live";
-import type { AlertPage, Device, DevicePage, DeviceSlice, Hello, LedgerPage, QuarantinePage, Schema, Tick } from "../api/types";
+import type { Alert, AlertPage, Device, DevicePage, DeviceSlice, Hello, LedgerPage, QuarantinePage, Schema, Tick } from "../api/types";
 import { Gathered, loaded, patched, secondLater, transition } from "./apply";
 import { feedTick, reloadFeeds, reloadOthers } from "./feed";
 import { columns, coordinate, natural, OWN_LINE } from "./panels";
@@ -34,6 +34,12 @@ let othersAt = 0;
 
 let pending = false;
 let lastFlush = -Infinity;
+/** Transitions that came since the alerts were asked for: the answer may be older than they are. */
+let meanwhile: Alert[] | null = null;
+/** Whether the last tick counted other open alerts than are listed. */
+let differed = false;
+/** Open alerts that are listed at most. */
+const OPEN_LISTED = 200;
 
 const link = new LiveLink({
   hello: onHello,
@@ -47,7 +53,11 @@ const link = new LiveLink({
     if (rest <= 0) requestAnimationFrame(flush);
     else setTimeout(() => requestAnimationFrame(flush), rest);
   },
-  alert: (alert) => (store.alerts.value = transition(store.alerts.value, alertOf(alert))),
+  alert: (raw) => {
+    const alert = alertOf(raw);
+    meanwhile?.push(alert);
+    store.alerts.value = transition(store.alerts.value, alert);
+  },
   lost: (attempt, wait) => {
     const before = store.link.value;
     store.link.value = {
@@ -173,6 +183,11 @@ function onTick(data: Tick): void {
     store.rates.value = [...store.rates.value.slice(1 - RATES_KEPT), data.rate];
     feedTick(data.charts);
     for (const row of store.slice.value?.rows ?? []) row.device.value = secondLater(row.device.peek(), data.now);
+    const open = untracked(() => store.alerts.value.open.length);
+    const differs = data.alerts.open !== open && open < OPEN_LISTED;
+    // A transition that was lost with a connection; one tick alone may only be ahead of its events.
+    if (differs && differed) void loadAlerts().catch(() => undefined);
+    differed = differs;
     if (before && data.quarantine && before.quarantine?.open !== data.quarantine.open) void loadQuarantine();
     const listed = Object.values(store.known.value).reduce((sum, one) => sum + one.total, 0);
     if (data.devices.total !== listed && data.now - knownAt > KNOWN_EVERY_MS) {
@@ -236,11 +251,14 @@ async function loadKnown(): Promise<void> {
 }
 
 export async function loadAlerts(): Promise<void> {
+  const came: Alert[] = [];
+  meanwhile = came;
   const [open, cleared] = await Promise.all([
-    get<AlertPage>("/alerts", { state: "open", limit: 200 }),
+    get<AlertPage>("/alerts", { state: "open", limit: OPEN_LISTED }),
     get<AlertPage>("/alerts", { state: "cleared", limit: 50 }),
   ]);
-  store.alerts.value = loaded(open.alerts.map(alertOf), cleared.alerts.map(alertOf));
+  store.alerts.value = came.reduce(transition, loaded(open.alerts.map(alertOf), cleared.alerts.map(alertOf)));
+  if (meanwhile === came) meanwhile = null;
 }
 
 export async function loadQuarantine(): Promise<void> {

@@ -3,6 +3,8 @@
 #
 #   scripts/web.sh            install what web/package-lock.json names, type-check and build
 #   scripts/web.sh test       the same, then the page's unit tests
+#   scripts/web.sh e2e [BASE] the same, then the checks in a browser, of a running Forebay or of the mock
+#   scripts/web.sh shots BASE FOLDER [NAME...]   the same, then pictures of the page
 #
 # Needs Node 20.19 or newer; where there is none, one is installed below the cache folder (see services/common.sh).
 set -euo pipefail
@@ -29,4 +31,10 @@ if [ ! -e dist/index.html ] || [ -n "$(find . -path ./node_modules -prune -o -pa
   say "building the page"
   npm run --silent build >&2
 fi
-if [ "${1:-}" = test ]; then npm run --silent test; fi
+case "${1:-}" in
+  '') ;;
+  test) npm run --silent test ;;
+  e2e) shift && node e2e/run.mjs "$@" ;;
+  shots) shift && node e2e/shots.mjs "$@" ;;
+  *) die "unknown word '$1' (known: test, e2e, shots)" ;;
+esac

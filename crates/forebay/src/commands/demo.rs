@@ -112,15 +112,15 @@ pub async fn run(global: &Global, args: &DemoArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn introduce(name: &str, global: &Global, rate: f64) {
-    let data = global.data.display();
+    let (data, http) = (global.data.display(), global.http);
     talk::say(&format!(
-        "demo `{name}`: 3 simulated devices send {rate} events a second into the embedded log; one in a hundred is damaged on purpose.\n\
+        "demo `{name}`: open http://{http} to see it live.\n\
+         3 simulated devices send {rate} events a second into the embedded log; one in a hundred is damaged on purpose.\n\
          Readings above 70 degrees appear below, a table each second; every reading goes to a Delta table. Ctrl-C stops.\n\
          While it runs, in another terminal:\n  \
            forebay --data {data} query \"SELECT device_id, AVG(temperature) AS avg_temp, MAX(humidity) AS max_humidity FROM delta.\\`data/iot_data\\` GROUP BY device_id\"\n  \
            forebay --data {data} quarantine ls\n  \
-           curl http://{}/api/v1/ledger",
-        global.http
+           curl http://{http}/api/v1/ledger"
     ));
 }
 

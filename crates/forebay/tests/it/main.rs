@@ -23,6 +23,7 @@ mod kafka;
 mod kafka_source;
 mod live;
 mod log_crash;
+mod page;
 mod plant;
 mod quarantine;
 mod secure;

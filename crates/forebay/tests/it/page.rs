@@ -1,0 +1,62 @@
+//! The live page in a real browser: on a living plant, and on a server that plays what a plant seldom does.
+
+use std::path::Path;
+
+use crate::support::*;
+
+/// Runs the page's checks (web/e2e) against a base; gives how many passed.
+fn checks(base: &str) -> usize {
+    let said = run_script("scripts/web.sh", &["e2e", base]);
+    said.lines().filter(|line| line.starts_with("pass  ")).count()
+}
+
+/// The pictures of the README are of a real plant with a past. `FOREBAY_PICTURES=docs/pictures` renews them.
+#[test]
+fn the_pictures_of_the_readme_can_be_taken() {
+    let (data, log) = (tempfile::tempdir().unwrap(), LogServer::start());
+    make_topic(log.address, "iot_topic", 1);
+    let file = plant(data.path(), &log, "earliest");
+    let mut run = Process::spawn(&mut forebay(data.path(), &["run", &file]));
+    let base = format!("http://{}", run.address("http"));
+    let folder = std::env::var("FOREBAY_PICTURES").unwrap_or_else(|_| data.path().display().to_string());
+    let folder = root().join(folder);
+    let address = log.address.to_string();
+    run_script(
+        "scripts/services/python.sh",
+        &["tests/clients/plant_history.py", &address, "iot_topic", "20"],
+    );
+    let names = ["plant-light", "plant-dark"];
+    run_script("scripts/web.sh", &[&["shots", &base, folder.to_str().unwrap()], &names[..]].concat());
+    for name in names {
+        let picture = std::fs::read(folder.join(format!("{name}.png"))).unwrap();
+        assert!(picture.starts_with(b"\x89PNG") && picture.len() > 50_000, "{name}: {} bytes", picture.len());
+    }
+}
+
+/// The plant of the examples, reading from `log`; the path of its file.
+fn plant(dir: &Path, log: &LogServer, from: &str) -> String {
+    let text = std::fs::read_to_string(root().join("examples/plant.yaml")).unwrap();
+    let text = text.replace("localhost:9092", &log.address.to_string());
+    let text = text.replace("startingOffsets: latest", &format!("startingOffsets: {from}"));
+    let file = dir.join("plant.yaml");
+    std::fs::write(&file, text).unwrap();
+    file.display().to_string()
+}
+
+#[test]
+fn the_page_keeps_its_promises_on_a_living_plant() {
+    let (data, log) = (tempfile::tempdir().unwrap(), LogServer::start());
+    let file = plant(data.path(), &log, "latest");
+    let address = log.address.to_string();
+    make_topic(log.address, "iot_topic", 1);
+    let mut run = Process::spawn(&mut forebay(data.path(), &["run", &file]));
+    let base = format!("http://{}", run.address("http"));
+    let simulate = ["simulate", "--bootstrap", &address, "--rate", "20", "--corrupt", "0.02", "--seed", "1"];
+    let _devices = Process::spawn(&mut forebay(data.path(), &simulate));
+    assert!(checks(&base) >= 8);
+}
+
+#[test]
+fn the_page_keeps_its_promises_in_every_state() {
+    assert!(checks("mock") >= 15);
+}

@@ -12,7 +12,7 @@ export function dropAll() {
 const list = (query, name) => query.getAll(name).flatMap((value) => value.split(",")).filter((value) => value !== "");
 
 export function serveLive(world, query, request, response) {
-  const view = { fields: list(query, "fields"), keys: [...list(query, "keys"), ...query.getAll("key")], offset: Number(query.get("offset") ?? 0), limit: Number(query.get("limit") ?? 30), search: (query.get("search") ?? "").toLowerCase(), state: query.get("state") ?? "", sort: query.get("sort") ?? "key" };
+  const view = { source: query.get("source") ?? "iot", fields: list(query, "fields"), keys: [...list(query, "keys"), ...query.getAll("key")], offset: Number(query.get("offset") ?? 0), limit: Number(query.get("limit") ?? 30), search: (query.get("search") ?? "").toLowerCase(), state: query.get("state") ?? "", sort: query.get("sort") ?? "key" };
   response.writeHead(200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store" });
   streams.add(response);
   const send = (event, data) => response.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
@@ -20,7 +20,7 @@ export function serveLive(world, query, request, response) {
   send("hello", { pipeline: world.schema.pipeline, version: "0.4.0", startedAt: world.plant.started, now, rates: Array.from({ length: 900 }, (_, i) => world.rateAt(now - (900 - i) * 1000)) });
   let slice = sliceOf(world, view, now);
   let known = new Map(world.plant.alerts(now).map((alert) => [alert.id, alert.state]));
-  const sendSlice = (at) => send("devices", { total: slice.total, offset: view.offset, rows: slice.numbers.map((n) => world.plant.device(n, at, view.fields, query.get("field"))) });
+  const sendSlice = (at) => send("devices", { total: slice.total, offset: view.offset, rows: slice.numbers.map((n) => named(world.plant.device(n, at, view.fields, query.get("field")), view.source)) });
   sendSlice(now);
   send("tick", world.tick(now, view));
 
@@ -64,6 +64,9 @@ export function serveLive(world, query, request, response) {
   });
 }
 
+/** The device of a source without a key. */
+const named = (device, source) => (source === "mains" ? { ...device, source, key: "" } : device);
+
 /** Whether a device says something in this frame. */
 function speaks({ mode, plant }, n, index, turn, at) {
   if (plant.quietFrom.has(n)) return false;
@@ -74,7 +77,9 @@ function speaks({ mode, plant }, n, index, turn, at) {
 function sliceOf(world, view, now) {
   const { plant } = world;
   const open = new Set(plant.alerts(now).filter((alert) => alert.state === "open").map((alert) => alert.key));
-  let numbers = plant.names.map((_, n) => n).filter((n) => {
+  // The source without a key has one device, itself, with the empty name.
+  const all = view.source === "mains" ? [0] : plant.names.map((_, n) => n);
+  const numbers = all.filter((n) => {
     const name = plant.names[n];
     const quiet = plant.quietFrom.has(n);
     if (view.search && !name.toLowerCase().includes(view.search)) return false;

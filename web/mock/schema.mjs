@@ -1,10 +1,12 @@
-// The two schemas the mock knows: the plant of three devices, and a bigger one with states, places and more to draw.
+// The schemas the mock knows: the plant of three devices, a bigger one with states, places and more to draw, and one
+// with a second source that has no devices, only itself.
 
 const field = (name, type, kind, role, unit = null) => ({ name, type, kind, role, unit, description: null });
 const alerts = [{ name: "overheat", on: "iot", key: "device_id", when: "temperature > 70", clear: "temperature < 65", for: null, severity: "critical" }];
 const hot = "SELECT device_id, temperature, humidity, timestamp FROM iot WHERE temperature > 70";
 
 export function schemaOf(mode) {
+  if (mode === "two") return two;
   return mode === "thousand" ? big : small;
 }
 
@@ -73,4 +75,17 @@ const big = {
     { id: "table", title: "Devices", chart: "table", source: "iot" },
   ],
   alerts,
+};
+
+const mains = {
+  name: "mains",
+  topic: "mains",
+  key: null,
+  fields: [field("power", "DOUBLE", "number", "value", "kW"), field("timestamp", "INT", "number", "time")],
+};
+
+const two = {
+  ...small,
+  sources: [...small.sources, mains],
+  panels: [...small.panels, { id: "mains", title: "power", chart: "line", source: "mains", field: "power", unit: "kW" }],
 };

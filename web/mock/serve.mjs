@@ -1,6 +1,6 @@
 // A server that speaks the page's contract with invented data, so that the page can be developed and tested alone.
 //
-//   node mock/serve.mjs [--port 25180] [--mode plant|seed|alerting|failing|empty|thousand|hostile] [--dist dist]
+//   node mock/serve.mjs [--port 25180] [--mode plant|two|seed|alerting|failing|empty|thousand|hostile] [--dist dist]
 //
 // POST /__mock changes its mind while it runs: {mode}, {overheat: key}, {calm: true}, {disconnect: ms}, {unbalanced: n},
 // {role: viewer|operator|admin|null}.
@@ -57,7 +57,7 @@ function answer(path, query, request, response) {
   switch (path) {
     case "/live": {
       const sort = (query.get("sort") ?? "key").replace(/^-/, "");
-      const names = world.schema.sources[0].fields.map((field) => field.name);
+      const names = (world.schema.sources.find((one) => one.name === query.get("source")) ?? world.schema.sources[0]).fields.map((field) => field.name);
       if (!["key", "lastSeen", ...names].includes(sort)) return json(response, 400, { title: "bad request", detail: `no field is named \`${sort}\``, code: "FB-8001", hint: `There are: ${names.join(", ")}.` });
       return serveLive(world, query, request, response);
     }
@@ -75,7 +75,7 @@ function answer(path, query, request, response) {
       return json(response, 200, { total: world.plant.names.length, counts: world.counts(now), devices: some.map((n) => world.plant.device(n, now, fields, null)), next });
     }
     case "/device": {
-      const n = world.plant.numberOf(query.get("key") ?? "");
+      const n = query.get("source") === "mains" ? 0 : world.plant.numberOf(query.get("key") ?? "");
       if (n < 0) return json(response, 404, { title: "not found", detail: "no device has this key", code: "FB-8001" });
       return json(response, 200, world.plant.device(n, now, world.schema.sources[0].fields.map((field) => field.name), "temperature"));
     }

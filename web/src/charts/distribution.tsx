@@ -30,7 +30,7 @@ export function Distribution({ source, field, panel }: { source: Source; field: 
       <svg width={width} height={HEIGHT + 24} role="img" aria-label={say}>
         {list.map((bin) => {
           const level = panel.critical != null && bin.from >= panel.critical ? "critical" : panel.warn != null && bin.from >= panel.warn ? "warning" : "ok";
-          const tall = (bin.count / top) * (HEIGHT - 16);
+          const tall = bin.count === 0 ? 0 : Math.max(3, (bin.count / top) * (HEIGHT - 16));
           return <rect key={bin.from} class={`bin bin-${level}`} x={x(bin.from) + 1} y={HEIGHT - tall} width={Math.max(1, x(bin.to) - x(bin.from) - 2)} height={tall} rx="2" />;
         })}
         {[panel.warn, panel.critical].map((limit, index) =>

@@ -31,8 +31,10 @@ export const SHORTCUTS: Shortcut[] = [
 ];
 
 function focusOn(id: string): void {
-  if (store.place.peek().view !== "plant") store.go({ view: "plant" });
-  requestAnimationFrame(() => document.getElementById(id)?.focus());
+  const here = document.getElementById(id);
+  if (here) return here.focus();
+  store.go({ view: "plant" });
+  requestAnimationFrame(() => setTimeout(() => document.getElementById(id)?.focus(), 0));
 }
 
 /** Moves the focus along the devices of the table. */

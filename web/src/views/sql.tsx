@@ -202,11 +202,14 @@ function Answer({ result, shape }: { result: SqlResult; shape: SqlShape }) {
 /** Statements that work on this pipeline, made from its schema. */
 export function examples(): { words: string; sql: string }[] {
   const source = store.source.peek();
-  const table = store.schema.peek()?.tables[0];
+  // A table answers sooner than a topic that is read from its beginning.
+  const names = store.schema.peek()?.sources.map((one) => one.name) ?? [];
+  const tables = store.schema.peek()?.tables ?? [];
+  const table = tables.find((name) => !names.includes(name)) ?? tables[0];
   if (!source || !table) return [];
   const numbers = source.fields.filter((field) => field.kind === "number" && field.role === "value").slice(0, 2);
   const [first, second] = numbers;
-  const list = [{ words: "The newest hundred", sql: `SELECT * FROM ${ident(table)} LIMIT 100` }];
+  const list = [{ words: "A hundred rows", sql: `SELECT * FROM ${ident(table)} LIMIT 100` }];
   if (source.key && first) {
     const more = second ? `,\n       max(${ident(second.name)}) AS max_${second.name.replace(/\W/g, "_")}` : "";
     list.unshift({ words: "By device", sql: `SELECT ${ident(source.key)},\n       avg(${ident(first.name)}) AS avg_${first.name.replace(/\W/g, "_")}${more}\nFROM ${ident(table)}\nGROUP BY ${ident(source.key)}\nORDER BY 1` });

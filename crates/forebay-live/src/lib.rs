@@ -73,6 +73,15 @@ impl Live {
         self.sources.iter().find(|source| source.name().eq_ignore_ascii_case(name))
     }
 
+    /// Messages of each full second of the last 15 minutes, of all sources together, the newest last; from the first
+    /// second in which there were any.
+    pub fn rates(&self) -> Vec<u64> {
+        let each: Vec<Vec<u64>> = self.sources.iter().map(|source| source.rates()).collect();
+        let longest = each.iter().map(Vec::len).max().unwrap_or_default();
+        let of = |rates: &Vec<u64>, age: usize| rates.len().checked_sub(age).map_or(0, |index| rates[index]);
+        (1..=longest).rev().map(|age| each.iter().map(|rates| of(rates, age)).sum()).collect()
+    }
+
     /// Records that all followers together read in the last full second.
     pub fn rate(&self) -> f64 {
         self.sources.iter().map(|source| source.rate()).sum()

@@ -254,6 +254,13 @@ impl SourceLive {
         keys.map(|key| devices.find(key).map_or(Who::Nobody, |(_, row)| Who::Device(row.id))).collect()
     }
 
+    /// Messages of each full second of the last 15 minutes by their own timestamps, the newest last; from the first
+    /// second in which there were any.
+    pub fn rates(&self) -> Vec<u64> {
+        let last = (self.now_ms() - GRACE_MS).div_euclid(1000) * 1000 - 1000;
+        self.history.read().messages(last)
+    }
+
     /// Records that its follower read in the last full second.
     pub fn rate(&self) -> f64 {
         self.meter.lock().rate(self.now_ms())

@@ -334,7 +334,7 @@ fn elsewhere(source: &SourceConfig, kafka: Option<SocketAddr>) -> Option<String>
 
 /// The loopback address that a source reads from, if the embedded log could stand there: it speaks neither TLS nor
 /// SASL.
-fn own_address(source: &SourceConfig, kafka: Option<SocketAddr>) -> Option<SocketAddr> {
+pub fn own_address(source: &SourceConfig, kafka: Option<SocketAddr>) -> Option<SocketAddr> {
     let options = source.options.passed_on();
     let protocol = options.get("kafka.security.protocol");
     if source.format != "kafka" || protocol.is_some_and(|it| !it.trim().eq_ignore_ascii_case("PLAINTEXT")) {

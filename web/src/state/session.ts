@@ -169,7 +169,7 @@ function onHello(data: Hello): void {
     store.hello.value = data;
     store.skew.value = data.now - Date.now();
     store.now.value = data.now;
-    if (data.rates && store.rates.value.length === 0) store.rates.value = data.rates.slice(-RATES_KEPT);
+    if (data.rates) store.rates.value = data.rates.slice(-RATES_KEPT);
     if (store.link.value.phase !== "lost") store.link.value = { ...store.link.value, phase: "live", lostSince: null, attempt: 0, retryAt: null };
   });
 }
@@ -228,7 +228,6 @@ function flush(): void {
 
 /** After a lost connection: history, alerts and lists again, then the banner says that nothing is missing. */
 async function catchUp(): Promise<void> {
-  store.rates.value = [];
   await Promise.allSettled([reloadFeeds(), loadAlerts(), loadQuarantine(), loadLedger(), loadKnown(), reloadSchema()]);
   store.link.value = { phase: "live", lostSince: null, attempt: 0, retryAt: null, backAt: Date.now() };
 }

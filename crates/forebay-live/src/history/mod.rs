@@ -172,6 +172,15 @@ impl Timeline {
         self.seconds.values().map(Frame::bytes).sum()
     }
 
+    /// Messages of each second in memory up to `last` (begin of a second, ms), the newest last; from the first second
+    /// in which there were any.
+    pub fn messages(&self, last: i64) -> Vec<u64> {
+        let (first, last) = ((last - WINDOW_MS) / 1000 + 1, last / 1000);
+        let Some((&first, _)) = self.seconds.range(first..=last).next() else { return Vec::new() };
+        let of = |second| self.seconds.get(&second).map_or(0, |frame| frame.messages);
+        (first..=last).map(of).collect()
+    }
+
     /// One field of a second (its begin, ms), if anybody sent it.
     pub fn second(&self, start: i64, who: Who, field: usize) -> Option<Stat> {
         let frame = self.seconds.get(&start.div_euclid(1000))?;

@@ -47,6 +47,22 @@ fn restored(bytes: &[u8], folder: &Path, now: i64) -> Timeline {
 }
 
 #[test]
+fn the_messages_of_the_last_quarter_of_an_hour_are_told_second_by_second() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut history = timeline(dir.path());
+    let start = NOW / 1000 * 1000;
+    assert!(history.messages(start).is_empty());
+    for (second, messages) in [(-3, 2), (-1, 1), (0, 5)] {
+        for _ in 0..messages {
+            history.add(start + second * 1000, 1, &[], start);
+        }
+    }
+    assert_eq!(history.messages(start - 1000), [2, 0, 1]);
+    assert_eq!(history.messages(start + 2000), [2, 0, 1, 5, 0, 0]);
+    assert_eq!(history.messages(start + WINDOW_MS - 1000).len(), 900, "from the second with five on");
+}
+
+#[test]
 fn each_message_is_in_its_own_second_whenever_it_comes() {
     let dir = tempfile::tempdir().unwrap();
     let mut history = timeline(dir.path());

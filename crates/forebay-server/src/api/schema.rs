@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::answer::tagged;
 use crate::ask::{Ask, Outcome};
-use crate::shown::Shown;
 use crate::shown::devices::{Field, Followed};
+use crate::shown::{About, Shown};
 
 pub(crate) async fn schema(ask: Ask) -> Outcome {
     Ok(tagged(&ask.headers, &body(&ask.state.shown)))
@@ -13,7 +13,7 @@ pub(crate) async fn schema(ask: Ask) -> Outcome {
 
 fn body(shown: &Shown) -> Value {
     let about = &shown.about;
-    let sources: Vec<Value> = shown.devices.sources().iter().map(|it| source(&**it)).collect();
+    let sources: Vec<Value> = shown.devices.sources().iter().map(|it| source(&**it, about)).collect();
     let queries = about.queries.iter().map(|query| {
         json!({ "name": query.name, "sql": query.sql, "format": query.format, "trigger": query.trigger })
     });
@@ -34,12 +34,15 @@ fn body(shown: &Shown) -> Value {
     })
 }
 
-fn source(source: &dyn Followed) -> Value {
+fn source(source: &dyn Followed, about: &About) -> Value {
     let layout = source.layout();
+    let bootstrap =
+        about.bootstraps.iter().find(|(name, _)| name == source.name()).map(|(_, address)| address);
     let key = layout.key.and_then(|key| layout.fields.get(key)).map(|field| field.name.as_str());
     json!({
         "name": source.name(),
         "topic": source.topic(),
+        "bootstrap": bootstrap,
         "key": key,
         "fields": layout.fields.iter().map(field).collect::<Vec<_>>(),
     })

@@ -78,6 +78,7 @@ impl Hub {
             "version": self.shown.version,
             "startedAt": self.shown.started_ms,
             "now": self.shown.clock.now_ms(),
+            "rates": self.shown.devices.rates(),
         });
         reader.mailbox.push(Instant::now(), &event("hello", &hello));
         if self.stop.is_cancelled() {

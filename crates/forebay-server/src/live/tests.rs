@@ -58,6 +58,7 @@ async fn a_reader_gets_the_rows_and_then_only_what_changes() {
     let mut events = Events::of(&asked, "/api/v1/live?fields=temperature&keys=d1,d2&limit=2").await;
     let (name, hello) = events.next().await.unwrap();
     assert_eq!((name.as_str(), &hello["pipeline"]), ("hello", &"plant".into()));
+    assert_eq!(hello["rates"], serde_json::json!([3, 0, 2]));
     let (name, devices) = events.next().await.unwrap();
     assert_eq!((name.as_str(), &devices["total"]), ("devices", &3.into()));
     assert_eq!(devices["rows"][1]["values"], serde_json::json!({ "temperature": 20.0 }));

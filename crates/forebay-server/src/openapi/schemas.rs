@@ -142,6 +142,7 @@ fn schema() -> Value {
     let source = object(&[
         ("name", text()),
         ("topic", text()),
+        ("bootstrap", or_null(text())),
         ("key", or_null(text())),
         ("fields", list(to("Field"))),
     ]);

@@ -23,6 +23,9 @@ pub trait Devices: Send + Sync {
 
     /// Records that all followers read in the last full second.
     fn rate(&self) -> f64;
+
+    /// Messages of each full second of the last 15 minutes, the newest last; from the first second that had any.
+    fn rates(&self) -> Vec<u64>;
 }
 
 /// One followed source.
@@ -83,6 +86,10 @@ impl Devices for Live {
 
     fn rate(&self) -> f64 {
         self.rate()
+    }
+
+    fn rates(&self) -> Vec<u64> {
+        self.rates()
     }
 }
 

@@ -69,6 +69,8 @@ pub struct About {
     pub title: Option<String>,
     /// The queries in the order of the file.
     pub queries: Vec<AboutQuery>,
+    /// Sources that read from this machine, each with the address; where others read from may be a secret.
+    pub bootstraps: Vec<(String, String)>,
     /// The names that SQL can use: sources, tables, views.
     pub tables: Vec<String>,
     /// The panels of the page, each as the contract's PANEL.

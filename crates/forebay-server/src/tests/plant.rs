@@ -74,6 +74,7 @@ impl Plant {
         let about = About {
             title: None,
             queries: vec![query],
+            bootstraps: vec![("iot".to_owned(), "127.0.0.1:9092".to_owned())],
             tables: vec!["iot".into(), "lake".into()],
             panels: vec![json!({ "id": "p", "title": "T", "chart": "line" })],
             alerts: vec![alert],
@@ -156,6 +157,10 @@ impl Devices for Iot {
 
     fn rate(&self) -> f64 {
         2.0
+    }
+
+    fn rates(&self) -> Vec<u64> {
+        vec![3, 0, 2]
     }
 }
 

@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::cli::Global;
 use crate::fleet::Fleet;
 use crate::load::Loaded;
+use crate::pipeline::own_address;
 use crate::work::Work;
 
 mod records;
@@ -40,10 +41,15 @@ pub fn shown(
         format: query.format.clone(),
         trigger: words(query.trigger),
     });
+    let bootstraps = pipeline
+        .sources
+        .iter()
+        .filter_map(|source| Some((source.name.clone(), own_address(source, global.kafka)?.to_string())));
     let rules = loaded.alerts.iter().map(|alert| about_alert(&alert.config));
     let about = About {
         title: pipeline.dashboard.title.clone(),
         queries: queries.collect(),
+        bootstraps: bootstraps.collect(),
         tables: statements.names(),
         panels: panels(&pipeline.dashboard, &live).iter().map(|panel| json!(panel)).collect(),
         alerts: rules.collect(),

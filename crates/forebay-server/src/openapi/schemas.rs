@@ -264,8 +264,13 @@ fn device() -> Value {
 
 fn history() -> Value {
     let points = || list(or_null(number()));
-    let series =
-        object(&[("key", or_null(text())), ("min", points()), ("mean", points()), ("max", points())]);
+    let series = object(&[
+        ("key", or_null(text())),
+        ("min", points()),
+        ("mean", points()),
+        ("max", points()),
+        ("count", list(count())),
+    ]);
     object(&[
         ("source", text()),
         ("field", text()),

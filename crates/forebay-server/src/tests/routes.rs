@@ -122,7 +122,7 @@ async fn devices_come_page_by_page_with_their_alerts() {
     assert_eq!((keys(&second), &second["next"]), (vec![HOSTILE], &Value::Null));
     let other = asked.get(&format!("/api/v1/devices?search=d&cursor={next}")).await;
     assert_eq!(other.status, 400, "a cursor of another question");
-    asked.plant.says(1, 99);
+    asked.plant.says(1, 99.0);
     let hottest = asked.get("/api/v1/devices?sort=-temperature&limit=1&fields=temperature").await.json();
     assert_eq!(hottest["devices"][0]["values"], json!({ "temperature": 99 }));
     assert_eq!(keys(&asked.get("/api/v1/devices?state=alerting").await.json()), ["d2"]);

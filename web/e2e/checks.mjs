@@ -299,7 +299,7 @@ export const CHECKS = [
     async run({ browser, base, isMock }) {
       await reset(isMock, base);
       const { page, context, seen } = await open(browser, base, { path: "/#/?sort=-pressure_of_nothing" });
-      await page.getByText("This view could not be shown.").waitFor({ timeout: 8_000 });
+      await page.getByText("This view could not be shown.").waitFor({ timeout: 30_000 });
       await ready(page);
       assert.equal(await page.evaluate(() => location.hash), "#/");
       clean(seen);

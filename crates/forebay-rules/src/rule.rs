@@ -62,20 +62,33 @@ impl Rule {
             found.map(|(_, value)| text_of(value)).unwrap_or_default()
         };
         if let Some(message) = &self.message {
-            return message.render(value);
+            return cut(&message.render(value), LONGEST_TEXT).to_owned();
         }
         let mut text = if key.is_empty() { self.name.clone() } else { format!("{}: {key}", self.name) };
         for (column, value) in self.values.iter().zip(values).filter(|(column, _)| column.shown) {
             text.push_str(&format!(", {} {}", column.name, text_of(value)));
         }
-        text
+        cut(&text, LONGEST_TEXT).to_owned()
     }
 
     /// The values that are shown, by name.
     pub(crate) fn shown(&self, values: &[Value]) -> Map<String, Value> {
         let columns = self.values.iter().zip(values).filter(|(column, _)| column.shown);
-        columns.map(|(column, value)| (column.name.clone(), value.clone())).collect()
+        let shown = |value: &Value| match value {
+            Value::String(text) => cut(text, LONGEST_VALUE).into(),
+            value => value.clone(),
+        };
+        columns.map(|(column, value)| (column.name.clone(), shown(value))).collect()
     }
+}
+
+/// Bytes of an alert's text, and of one value, that are kept: thousands of alerts are, and devices may send anything.
+const LONGEST_TEXT: usize = 1_000;
+const LONGEST_VALUE: usize = 256;
+
+/// The beginning of a text.
+fn cut(text: &str, longest: usize) -> &str {
+    &text[..text.floor_char_boundary(longest)]
 }
 
 #[cfg(test)]
@@ -92,5 +105,18 @@ mod tests {
         rule.message = Message::parse("{place}: {temperature} °C, {{see below}").ok();
         assert_eq!(rule.text("press-1", &values), "hall 3: 71.5 °C, {see below}");
         assert_eq!(rule.text("press-1", &[Value::Null, Value::Null]), "NULL: NULL °C, {see below}");
+    }
+    #[test]
+    fn what_devices_write_is_kept_as_far_as_a_person_reads() {
+        let mut rule = rule(0);
+        rule.message = Message::parse("{place}").ok();
+        let text = rule.text("press-1", &[Value::from(71.5), "é".repeat(2_000).into()]);
+        assert_eq!(text, "é".repeat(LONGEST_TEXT / 2));
+        rule.values.iter_mut().for_each(|value| value.shown = true);
+        let shown = rule.shown(&[Value::from(71.5), "x".repeat(2_000).into()]);
+        assert_eq!(
+            (&shown["temperature"], &shown["place"]),
+            (&71.5.into(), &"x".repeat(LONGEST_VALUE).into())
+        );
     }
 }

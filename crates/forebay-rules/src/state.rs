@@ -137,8 +137,12 @@ impl RuleState {
                 transitions
             }
             Entry::Snapshot(Snapshot { last, pending, open, cleared }) => {
-                *self = Self { last, pending: pending.into_iter().collect(), ..Self::default() };
-                cleared.into_iter().chain(open).map(|alert| self.transition(alert)).collect()
+                *self = Self { last, ..Self::default() };
+                let transitions =
+                    cleared.into_iter().chain(open).map(|alert| self.transition(alert)).collect();
+                // Last: an older alert of a key that waits again says nothing of its waiting.
+                self.pending.extend(pending);
+                transitions
             }
         };
         while self.cleared.len() > keep {
@@ -176,5 +180,30 @@ impl RuleState {
             open: self.open.values().map(|alert| Alert::clone(alert)).collect(),
             cleared: self.cleared.iter().map(|alert| Alert::clone(alert)).collect(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::rule;
+
+    #[test]
+    fn a_snapshot_says_the_same_as_what_it_was_made_of() {
+        let mut state = RuleState::default();
+        let open = |key: &str, at| Alert::open(&rule(0), key, at, &[], 0, None);
+        let transitions = vec![open("a", 1), open("a", 1).clear(&rule(0), 2, &[], 0), open("b", 3)];
+        // `a` waits again, after an alert that is remembered.
+        let changes = Changes {
+            transitions,
+            pending: [("a".to_owned(), 9), ("c".to_owned(), 4)].into(),
+            ..Changes::default()
+        };
+        let last = Last { query_id: "q-1".into(), epoch: Epoch(7) };
+        state.apply(Entry::Epoch(EpochEntry { last, changes }), 10);
+        let mut again = RuleState::default();
+        again.apply(state.snapshot(), 10);
+        assert_eq!(again, state);
+        assert_eq!(again.of("a"), State::Pending { since: 9 });
     }
 }

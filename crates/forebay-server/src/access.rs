@@ -74,11 +74,11 @@ fn is_loopback(host: &str) -> bool {
     name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// A page of another site may lead a person here, but not ask by itself.
+/// Nothing that a page of another site leads to is answered, frames and links included: asking is computing.
 fn same_site(headers: &HeaderMap) -> Result<(), Problem> {
     let is = |name: &str, word: &str| headers.get(name).is_some_and(|value| value == word);
     let foreign = is("sec-fetch-site", "cross-site") || is("sec-fetch-site", "same-site");
-    if foreign && !is("sec-fetch-mode", "navigate") {
+    if foreign {
         return Err(Problem::denied("the request comes from a page of another site"));
     }
     Ok(())

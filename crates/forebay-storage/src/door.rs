@@ -76,7 +76,8 @@ impl Door {
 
     /// Writes a whole file under a name that must not exist yet (`AlreadyExists` otherwise); durable on return.
     pub fn write_new(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let staged = self.stage(path, bytes)?;
+        // Not where `write_atomic` stages: who sees the new file may rewrite it before its staged name is gone.
+        let staged = self.stage_at(named(path, ".new.staged"), bytes)?;
         self.publish_new(&staged, path)
     }
 
@@ -145,7 +146,10 @@ impl Door {
     /// Writes and fsyncs a file beside `path` and returns its temporary name, for [`Door::rename`] or
     /// [`Door::publish_new`].
     pub fn stage(&self, path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
-        let staged = staged_name(path);
+        self.stage_at(staged_name(path), bytes)
+    }
+
+    fn stage_at(&self, staged: PathBuf, bytes: &[u8]) -> io::Result<PathBuf> {
         match self.remove_file(&staged) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
             _ => {}
@@ -261,8 +265,12 @@ fn parent_of(path: &Path) -> &Path {
 
 /// Where the bytes of `path` wait for their final name. Readers of folders skip names that end in `.staged`.
 fn staged_name(path: &Path) -> PathBuf {
+    named(path, ".staged")
+}
+
+fn named(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(".staged");
+    name.push(ending);
     path.with_file_name(name)
 }
 
@@ -280,6 +288,19 @@ mod tests {
         assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read(&path).unwrap(), b"one");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "the staged file is gone");
+    }
+
+    #[test]
+    fn who_rewrites_a_new_file_at_once_is_in_nobodys_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        let door = Door::new();
+        let staged = door.stage_at(named(&path, ".new.staged"), b"one").unwrap();
+        fs::hard_link(&staged, &path).unwrap();
+        // It is seen from here on, while its writer is not done.
+        door.write_atomic(&path, b"two").unwrap();
+        door.remove_file(&staged).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
     }
 
     #[test]

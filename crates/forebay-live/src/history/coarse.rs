@@ -41,6 +41,9 @@ const MOST_BYTES: u64 = 2 << 30;
 /// A day's worth of files at most: the time range of one is this part of what is kept.
 const PARTS: i64 = 12;
 
+/// Files at most: records that come in any order of time would begin a new one each second, and each is open to be read.
+const MOST_FILES: usize = 64;
+
 /// After a refused write the disk is left alone for so long.
 const REST_MS: i64 = 30_000;
 
@@ -207,7 +210,8 @@ impl Coarse {
     fn newest_takes(&self, start: i64) -> bool {
         let Some(segment) = self.files.last() else { return false };
         let first = segment.entries.first().map_or(start, |entry| entry.start);
-        segment.length < MOST_FILE_BYTES && (start - first).abs() < self.keep / PARTS
+        let is_near = (start - first).abs() < self.keep / PARTS;
+        segment.length < MOST_FILE_BYTES && (is_near || self.files.len() >= MOST_FILES)
     }
 
     fn begin_file(&mut self) -> io::Result<DoorFile> {

@@ -67,6 +67,27 @@ async fn a_preflight_is_answered_by_nobody() {
     assert!(!response.headers().keys().any(|name| name.as_str().starts_with("access-control")));
 }
 
+/// A frame is a navigation, and what it asks for is computed before anybody refuses to show it.
+#[tokio::test]
+async fn no_link_and_no_frame_of_another_site_makes_the_server_compute() {
+    let asked = Asked::new();
+    for place in ["document", "iframe", "empty"] {
+        let headers = [
+            OWN,
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", place),
+        ];
+        let refused = asked.send("GET", "/api/v1/sql?q=SELECT+1", &headers, "").await;
+        assert_eq!(refused.status().as_u16(), 403, "{place}");
+        assert_eq!(
+            asked.send("GET", "/", &headers, "").await.status().as_u16(),
+            200,
+            "the page itself may be linked to"
+        );
+    }
+}
+
 #[test]
 fn what_changes_something_is_a_post_of_an_operator_and_ends() {
     for route in ROUTES {

@@ -19,9 +19,11 @@ use forebay_engine::query;
 use forebay_storage::Door;
 use serde_json::{Value, json};
 
+use crate::alerts::PlannedAlert;
 use crate::cli::{Global, PlanArgs, PlanFormat};
 use crate::definition as current;
 use crate::foresight::{Facts, Foreseen, Verdict};
+use crate::load::Loaded;
 use crate::runnable::Run;
 use crate::{load, talk, work};
 
@@ -35,7 +37,7 @@ pub fn run(global: &Global, args: &PlanArgs) -> anyhow::Result<ExitCode> {
         let foreseen = facts(&global.data, file, query, source)?.foresee();
         queries.push(Planned { query, source, foreseen });
     }
-    let left = left(&global.data, file);
+    let left = left(&global.data, &loaded);
     let others = other_pipelines(&global.data, file);
     talk::print(&match args.format {
         PlanFormat::Text => text(global, file, &queries, &left, &others),
@@ -72,11 +74,13 @@ fn facts(data: &Path, file: &Pipeline, query: &QueryConfig, source: &SourceConfi
     })
 }
 
-/// Checkpoints of this pipeline that no query of the file has, by name.
-fn left(data: &Path, file: &Pipeline) -> BTreeMap<String, PathBuf> {
+/// Checkpoints of this pipeline that no query and no alert of the file has, by name.
+fn left(data: &Path, loaded: &Loaded) -> BTreeMap<String, PathBuf> {
+    let file = &loaded.pipeline;
     let used = |folder: &Path| {
         let same = |query: &QueryConfig| load::checkpoint_folder(data, &file.name, query) == folder;
-        file.queries.iter().any(same)
+        let watches = |alert: &PlannedAlert| alert.checkpoint(data, &file.name) == folder;
+        file.queries.iter().any(same) || loaded.alerts.iter().any(watches)
     };
     let folders = children(&data.join("checkpoints").join(&file.name));
     folders.into_iter().filter(|(_, folder)| folder.join("metadata").exists() && !used(folder)).collect()
@@ -112,6 +116,12 @@ fn text(
             folder.display()
         ));
     }
+    if !file.alerts.is_empty() {
+        out.push_str(&format!(
+            "  {} of `alerts` not compared: a changed `key` is refused by `forebay run`\n",
+            file.alerts.len()
+        ));
+    }
     if !others.is_empty() {
         out.push_str(&format!(
             "  This pipeline has no checkpoint here; there are some of {}. Did its name change?\n",
@@ -120,7 +130,7 @@ fn text(
     }
     let refused = queries.iter().filter(|planned| !planned.is_safe()).count();
     out.push_str(&match refused {
-        0 => "`forebay run` refuses nothing of this.\n".to_owned(),
+        0 => "`forebay run` refuses none of these queries.\n".to_owned(),
         refused => format!("`forebay run` would refuse {refused} of {} queries.\n", queries.len()),
     });
     out

@@ -391,7 +391,9 @@ fn a_plan_tells_what_run_would_do_before_it_is_done() {
     let (new, document) = verdict(&renamed);
     assert_eq!((new.as_str(), &document["left"][0]["name"]), ("new", &"lake".into()));
     let shown = text(&succeed(&mut forebay(data.path(), &["plan", path])).stdout);
-    for part in ["+ ocean: is new", "- lake: is not in the file", "`forebay run` refuses nothing of this"] {
+    for part in
+        ["+ ocean: is new", "- lake: is not in the file", "`forebay run` refuses none of these queries"]
+    {
         assert!(shown.contains(part), "`{part}` is missing in\n{shown}");
     }
     let moved = original.replace("pipeline: copy", "pipeline: other");

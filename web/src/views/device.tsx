@@ -1,6 +1,6 @@
 // One device: every field with its latest value, a chart per number, its alerts. A drawer beside the page, so that the
 // plant stays in sight; the whole window on a phone. Escape closes it, the back button too.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { ApiError, get } from "../api/http";
 import { alertOf, deviceOf } from "../api/normal";
 import type { Alert, AlertPage, Device, Field, Source, Value } from "../api/types";
@@ -31,7 +31,8 @@ function Drawer({ source, name }: { source: Source; name: string }) {
   const dialog = useRef<HTMLDialogElement | null>(null);
   const heading = useRef<HTMLHeadingElement | null>(null);
   const { device, error } = useDevice(source.name, name);
-  useEffect(() => {
+  // Before anything is painted, so that what a person does next is not undone by the focus going back.
+  useLayoutEffect(() => {
     const before = document.activeElement as HTMLElement | null;
     dialog.current?.showModal();
     heading.current?.focus();

@@ -5,6 +5,7 @@
 #   scripts/web.sh test       the same, then the page's unit tests
 #   scripts/web.sh e2e [BASE] the same, then the checks in a browser, of a running Forebay or of the mock
 #   scripts/web.sh shots BASE FOLDER [NAME...]   the same, then pictures of the page
+#   scripts/web.sh latency BASE SECONDS          the same, then how late the page sees what happens, as JSON
 #
 # Needs Node 20.19 or newer; where there is none, one is installed below the cache folder (see services/common.sh).
 set -euo pipefail
@@ -36,5 +37,6 @@ case "${1:-}" in
   test) npm run --silent test ;;
   e2e) shift && node e2e/run.mjs "$@" ;;
   shots) shift && node e2e/shots.mjs "$@" ;;
-  *) die "unknown word '$1' (known: test, e2e, shots)" ;;
+  latency) shift && node e2e/latency.mjs "$@" ;;
+  *) die "unknown word '$1' (known: test, e2e, shots, latency)" ;;
 esac

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import live
 import measure
 import page
 from work import Bench, say
@@ -147,6 +148,9 @@ def main():
     first_epochs(bench, facts)
     reading(bench, facts)
     facts["latency"] = timed("latency of alerts", bench.latency, "40 s")
+    facts["page"] = timed("latency of the page", lambda: live.latency(bench), "40 s")
+    facts["pages"] = timed("the server with pages and without", lambda: live.pages(bench, facts["page"]["view"]), "3 minutes")
+    facts["history"] = timed("memory with a day of history", lambda: live.memory(bench), "2 minutes")
     logs(bench, facts)
     facts["took"] = time.monotonic() - began
     with open(f"{args.dir}/facts.json", "w") as file:

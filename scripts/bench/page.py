@@ -44,7 +44,43 @@ def floors(facts):
         ours = median(of(facts["logs"]["forebay"], verb))
         for name, text in (("kafka-flush", "Kafka that flushes each append"), ("kafka", "Kafka with its defaults")):
             at_least(f"the log, {verb}: {text} = 1", 1, ours / median(of(facts["logs"][name], verb)))
+    page, pages, history = facts["page"], facts["pages"], facts["history"]
+    found.append(("event to the page's callback, p99", "≤ 60 ms", f"{page['p99']} ms", page["p99"] <= 60))
+    ratio = median(pages["with"]) / median(pages["without"])
+    found.append((f"server's CPU per event with {pages['count']} pages, none = 1", "≤ 1.05×", f"{ratio:.3f}×", ratio <= 1.05))
+    over = (history["followed"]["most"] - history["alone"]["most"]) / 1e6
+    found.append(("resident memory with a full history, over the line's own", "≤ 100 MB", f"{over:.0f} MB", over <= 100))
     return found
+
+
+def live(facts):
+    """What the page shows late, and what it costs."""
+    page, pages, history = facts["page"], facts["pages"], facts["history"]
+    out = [
+        "", "## The live page", "",
+        f"20,000 events a second of 1,000 devices through the embedded log, one query into a Delta table, and the page as it opens "
+        f"in Chromium on the same machine. For each device of each update: from the record's timestamp, which the producer "
+        f"gives it, to the page's own callback; {page['events']:,} updates, whole milliseconds. The longest task of the page's main "
+        f"thread took {page['task']:.0f} ms (50 ms and more are seen; 0: none was).", "",
+    ]
+    out += rows(["", "p50, ms", "p99, ms", "max, ms"], [[f"event to page ({page['rows']:,} values)", page["p50"], page["p99"], page["max"]]])
+    out += [
+        "", f"CPU of the server for one event, in nanoseconds, on one run, in turn without pages and with {pages['count']} readers of "
+        "what the page asks for:", "",
+    ]
+    out += rows(["", "rounds", "CPU per event, ns"], [
+        [title, len(pages[name]), spread(pages[name], "{:,.0f}")] for name, title in (("without", "no page"), ("with", f"{pages['count']} pages"))
+    ])
+    out += [
+        "", f"Resident memory, in MB, of a run that has read {history['count']:,} messages: 1,000 devices with four numbers each for a day, "
+        "every minute, every ten seconds of the last six hours, twice a second in the last quarter of an hour. The most of the 20 "
+        "seconds after all was read; the line alone is the same run with `--no-live`.", "",
+    ]
+    out += rows(["", "most at rest", "peak"], [
+        [title, *(f"{history[name][key] / 1e6:.0f}" for key in ("most", "peak"))]
+        for name, title in (("alone", "the line alone"), ("followed", "with the history"))
+    ])
+    return out
 
 
 def engine_tables(facts):
@@ -189,5 +225,6 @@ def render(facts):
         [title, *(spread(of(facts["logs"][name], f"{verb}-cpu", 1e9), "{:.0f}") for verb in ("produce", "consume"))]
         for name, title in names
     ])
+    out += live(facts)
     out += time_goes(facts)
     return "\n".join(out) + "\n"

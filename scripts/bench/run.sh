@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures Forebay beside Spark and Apache Kafka on this machine and writes docs/benchmarks.md.
+# Measures Forebay beside Spark and Apache Kafka on this machine, and its live page, and writes docs/benchmarks.md.
 #
 #   make bench                     (builds first)
 #   scripts/bench/run.sh           (takes ${CARGO_TARGET_DIR:-target}/release/forebay as it is)
@@ -14,12 +14,12 @@
 #   FOREBAY_BENCH_PORT           first of five free ports (29092)
 #   FOREBAY_BENCH_OUT            where the page goes (docs/benchmarks.md)
 #
-# With the defaults it takes about twenty minutes on two cores and 3 GB of disk. Ctrl-C stops all that it started.
+# With the defaults it takes about half an hour on two cores and 3 GB of disk. Ctrl-C stops all that it started.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . scripts/services/common.sh
 
-scripts/services/install.sh kafka clients kcat spark
+scripts/services/install.sh kafka clients kcat spark chromium
 target="${CARGO_TARGET_DIR:-target}"
 engine="${FOREBAY_BENCH_ENGINE:-$target/release/forebay}"
 [ -x "$engine" ] || die "there is no $engine: run make build first"

@@ -144,6 +144,10 @@ pub struct RunArgs {
     /// Whether this process serves the log that its sources read from
     #[arg(long, env = "FOREBAY_EMBEDDED_LOG", default_value = "auto", value_name = "WHEN")]
     pub embedded_log: EmbeddedLog,
+    /// Do not read the sources a second time for the page: queries, alerts and the ledger are shown, newest values and
+    /// their history are not
+    #[arg(long)]
+    pub no_live: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

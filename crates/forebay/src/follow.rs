@@ -1,6 +1,7 @@
 //! Followers: for each decoded source that is read, the task that keeps what a person sees of it.
 //!
-//! A run whose queries all end by themselves has none: nobody looks at it, and it should end when its queries do.
+//! A run whose queries all end by themselves has none: nobody looks at it, and it should end when its queries do. Nor has one
+//! that was told `--no-live`.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -54,6 +54,8 @@ pub struct Overrides {
     pub trigger: Option<Trigger>,
     /// Whether this process serves the log.
     pub embedded_log: EmbeddedLog,
+    /// Nothing is followed for the page.
+    pub no_live: bool,
 }
 
 /// A started pipeline.
@@ -105,7 +107,7 @@ pub async fn start(global: &Global, loaded: &Loaded, overrides: &Overrides) -> R
         };
         open.push(Ready::new(&work.name(), Box::new(move |status| parts.options()?.open_again(status)))?);
     }
-    let follows = match chosen.iter().all(|it| trigger_of(it.work).is_bounded()) {
+    let follows = match overrides.no_live || chosen.iter().all(|it| trigger_of(it.work).is_bounded()) {
         true => Vec::new(),
         false => {
             let shared = follow::Shared { pipeline, data: &global.data, door: &door, clock: &clock };

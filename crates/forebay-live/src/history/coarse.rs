@@ -1,4 +1,4 @@
-//! Wider buckets: the open ones in memory, the closed ones in files that are dropped whole when they are old.
+//! Frames of one width: the open ones in memory, the closed ones in files that are dropped whole when they are old.
 //!
 //! ```text
 //!  seconds leave memory ─┐
@@ -25,9 +25,8 @@ use super::segment::{self, Entry, FIRST_FRAME};
 /// How long nothing must have come for a frame that is over before it is written: late parts join it meanwhile.
 const SETTLE_MS: i64 = 5_000;
 
-/// More frames that are over, or more of their bytes, are written at once.
-const MOST_OVER: usize = 64;
-const MOST_OVER_BYTES: usize = 16 << 20;
+/// More bytes of frames that are over are written at once.
+const MOST_OVER_BYTES: usize = 4 << 20;
 
 /// Memory of open frames beyond which the oldest are given up: reached only while the disk refuses to take them.
 const MOST_OPEN_BYTES: usize = 128 << 20;
@@ -127,6 +126,12 @@ impl Coarse {
         &mut open.frame
     }
 
+    /// Adds a second that leaves memory (its begin, ms). If it is too old by now, that is seen when it would be written: a
+    /// clock that was ahead by mistake may have been set back until then.
+    pub fn take(&mut self, at: i64, second: &Frame, now_ms: i64) {
+        self.frame(at, second.width(), now_ms).absorb(second);
+    }
+
     /// Puts an open frame back, as a snapshot has it.
     pub(super) fn restore_open(&mut self, start: i64, frame: Frame, now_ms: i64) {
         self.open.insert(start, Open { frame, touched: now_ms });
@@ -165,7 +170,7 @@ impl Coarse {
     fn over(&self, floor: i64, now_ms: i64) -> Vec<i64> {
         let over = || self.open.iter().filter(|(start, _)| *start + self.step <= floor);
         let bytes: usize = over().map(|(_, open)| open.frame.bytes()).sum();
-        let at_once = over().count() > MOST_OVER || bytes > MOST_OVER_BYTES;
+        let at_once = bytes > MOST_OVER_BYTES;
         let is_settled = |open: &Open| now_ms - open.touched >= SETTLE_MS || now_ms < open.touched;
         over().filter(|(_, open)| at_once || is_settled(open)).map(|(start, _)| *start).collect()
     }

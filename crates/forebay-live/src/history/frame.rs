@@ -68,6 +68,11 @@ impl Frame {
         frame.ids.is_sorted_by(|a, b| a < b).then_some(frame)
     }
 
+    /// How many fields it holds.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
     /// How many devices were heard.
     pub fn devices(&self) -> usize {
         self.ids.len()

@@ -1,19 +1,20 @@
-//! What happened when: seconds in memory, ten seconds and minutes on disk, for each device and number field.
+//! What happened when: the last minute in memory, seconds, ten seconds and minutes on disk, for each device and number field.
 //!
 //! ```text
-//!            now - 24 h          now - 6 h              now - 15 min                now
-//!  minutes   ├──── files ────────────────────────── open ┤
-//!  10 s                          ├──── files ──────  open ┤
-//!  seconds                                                ├──── memory, mutable ────┤
+//!            now - 24 h          now - 6 h           now - 15 min           now - 1 min      now
+//!  minutes   ├──── files ──────────────────────────────────────────────  open ┤
+//!  10 s                          ├──── files ──────────────────────────  open ┤
+//!  seconds                                           ├──── files ──────  open ┤
+//!  memory                                                                     ├── mutable ───┤
 //! ```
 //!
 //! The axis is the record timestamp, never later than the clock. A row goes into its own second while memory holds that;
-//! older ones go to the wider frames at once, which is also how a history is filled from a log that was read late; what is older
-//! than a day is counted as too old and changes nothing. Seconds leave when they are 15 minutes old, or earlier when all
-//! together take more bytes than they may; then both wider frames absorb them.
+//! older ones go to the frames on disk at once, which is also how a history is filled from a log that was read late; what is
+//! older than a day is counted as too old and changes nothing. Seconds leave memory when they are a minute old, or earlier when
+//! all together take more bytes than they may; then a frame of each width takes them.
 //!
-//! What must stay true: each value is in exactly one second, or in exactly one frame of each width: a question adds what
-//! memory, open frames and files hold, and counts nothing twice.
+//! What must stay true: each value is in memory, or in exactly one frame of each width that is kept for so long: a question adds
+//! what memory, and open frames and files of one width hold, and counts nothing twice.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -41,6 +42,8 @@ use self::frame::Frame;
 use self::segment::{Entry, Reader};
 
 /// How long seconds stay in memory.
+const HELD_MS: i64 = 60_000;
+/// How long seconds are kept.
 pub(crate) const WINDOW_MS: i64 = 15 * 60_000;
 /// How long frames of ten seconds are kept.
 pub(crate) const TENS_KEPT_MS: i64 = 6 * 3_600_000;
@@ -58,8 +61,11 @@ pub(crate) struct Timeline {
     seconds: BTreeMap<i64, Frame>,
     /// Seconds up to here left early, ms.
     early: i64,
-    /// Most bytes of the seconds.
+    /// Most bytes of the seconds in memory.
     budget: usize,
+    /// Messages of each second that is kept, by its number since 1970.
+    messages: BTreeMap<i64, u64>,
+    ones: Coarse,
     tens: Coarse,
     minutes: Coarse,
     too_old: u64,
@@ -84,6 +90,8 @@ impl Timeline {
             seconds: BTreeMap::new(),
             early: i64::MIN,
             budget,
+            messages: BTreeMap::new(),
+            ones: Coarse::new("1s", 1_000, WINDOW_MS, place),
             tens: Coarse::new("10s", 10_000, TENS_KEPT_MS, place),
             minutes: Coarse::new("60s", 60_000, MINUTES_KEPT_MS, place),
             too_old: 0,
@@ -97,21 +105,25 @@ impl Timeline {
             self.too_old += 1;
             return;
         }
+        if at >= now_ms - WINDOW_MS {
+            *self.messages.entry(at.div_euclid(1000)).or_default() += 1;
+        }
         if at >= self.floor(now_ms) {
             let width = self.width;
             let second = self.seconds.entry(at.div_euclid(1000)).or_insert_with(|| Frame::new(width));
             put(second, id, values);
             return;
         }
-        if at >= now_ms - TENS_KEPT_MS {
-            put(self.tens.frame(at, self.width, now_ms), id, values);
+        for coarse in [&mut self.ones, &mut self.tens, &mut self.minutes] {
+            if at >= now_ms - coarse.keep {
+                put(coarse.frame(at, self.width, now_ms), id, values);
+            }
         }
-        put(self.minutes.frame(at, self.width, now_ms), id, values);
     }
 
     /// From here on memory holds seconds, ms.
     pub fn floor(&self, now_ms: i64) -> i64 {
-        let window = now_ms.div_euclid(1000) * 1000 - WINDOW_MS + 1000;
+        let window = now_ms.div_euclid(1000) * 1000 - HELD_MS + 1000;
         // A clock that was set back must not keep seconds out of memory for ever.
         if self.early <= now_ms { window.max(self.early) } else { window }
     }
@@ -137,28 +149,33 @@ impl Timeline {
             bytes -= frame.bytes();
             if let Some((second, frame)) = self.seconds.pop_first() {
                 self.early = self.early.max((second + 1) * 1000);
-                self.tens.frame(second * 1000, self.width, now_ms).absorb(&frame);
-                self.minutes.frame(second * 1000, self.width, now_ms).absorb(&frame);
+                self.coarse_mut().into_iter().for_each(|coarse| coarse.take(second * 1000, &frame, now_ms));
             }
         }
+        self.messages = self.messages.split_off(&((now_ms - WINDOW_MS).div_euclid(1000)));
         let floor = self.floor(now_ms);
-        let written = self.tens.tidy(floor, now_ms);
-        self.minutes.tidy(floor, now_ms).and(written)
+        let tidied = self.coarse_mut().map(|coarse| coarse.tidy(floor, now_ms));
+        tidied.into_iter().collect()
+    }
+
+    /// The frames on disk, from the narrow to the wide.
+    fn coarse(&self) -> [&Coarse; 3] {
+        [&self.ones, &self.tens, &self.minutes]
+    }
+
+    fn coarse_mut(&mut self) -> [&mut Coarse; 3] {
+        [&mut self.ones, &mut self.tens, &mut self.minutes]
     }
 
     /// The files that must be synced, and with them their folder, before a snapshot may name their present lengths. They
     /// are given out once: if a sync fails, no later snapshot may be made.
     pub fn take_unsynced(&mut self) -> Vec<Arc<Mutex<DoorFile>>> {
-        let mut files = self.tens.take_unsynced();
-        files.extend(self.minutes.take_unsynced());
-        files
+        self.coarse_mut().into_iter().flat_map(Coarse::take_unsynced).collect()
     }
 
     /// Files that may be removed once a snapshot of this moment is durable.
     pub fn take_dropped(&mut self) -> Vec<std::path::PathBuf> {
-        let mut dropped = self.tens.take_dropped();
-        dropped.extend(self.minutes.take_dropped());
-        dropped
+        self.coarse_mut().into_iter().flat_map(Coarse::take_dropped).collect()
     }
 
     /// Messages that were too old for any of it.
@@ -166,22 +183,22 @@ impl Timeline {
         self.too_old
     }
 
-    /// Bytes of the seconds in memory.
+    /// Bytes of the seconds and the open frames in memory.
     #[cfg(test)]
     pub fn bytes(&self) -> usize {
-        self.seconds.values().map(Frame::bytes).sum()
+        let open = self.coarse().into_iter().flat_map(|coarse| coarse.open.values());
+        self.seconds.values().chain(open.map(|open| &open.frame)).map(Frame::bytes).sum()
     }
 
-    /// Messages of each second in memory up to `last` (begin of a second, ms), the newest last; from the first second
+    /// Messages of each second that is kept up to `last` (begin of a second, ms), the newest last; from the first second
     /// in which there were any.
     pub fn messages(&self, last: i64) -> Vec<u64> {
         let (first, last) = ((last - WINDOW_MS) / 1000 + 1, last / 1000);
-        let Some((&first, _)) = self.seconds.range(first..=last).next() else { return Vec::new() };
-        let of = |second| self.seconds.get(&second).map_or(0, |frame| frame.messages);
-        (first..=last).map(of).collect()
+        let Some((&first, _)) = self.messages.range(first..=last).next() else { return Vec::new() };
+        (first..=last).map(|second| self.messages.get(&second).copied().unwrap_or(0)).collect()
     }
 
-    /// One field of a second (its begin, ms), if anybody sent it.
+    /// One field of a second that memory holds (its begin, ms), if anybody sent it.
     pub fn second(&self, start: i64, who: Who, field: usize) -> Option<Stat> {
         let frame = self.seconds.get(&start.div_euclid(1000))?;
         of(frame, who, field)
@@ -201,7 +218,11 @@ impl Timeline {
         for (second, frame) in self.seconds.range(from..) {
             take(&mut buckets, second * 1000, frame, &whose, field);
         }
-        let coarse = if range == Range::Hours24 { &self.minutes } else { &self.tens };
+        let coarse = match range {
+            Range::Minutes15 => &self.ones,
+            Range::Hours6 => &self.tens,
+            Range::Hours24 => &self.minutes,
+        };
         for (start, open) in &coarse.open {
             take(&mut buckets, *start, &open.frame, &whose, field);
         }

@@ -20,7 +20,12 @@ impl Timeline {
             encoder.i64(*second);
             write_frame(encoder, frame)?;
         }
-        for coarse in [&self.tens, &self.minutes] {
+        encoder.len(self.messages.len());
+        for (second, messages) in &self.messages {
+            encoder.i64(*second);
+            encoder.u64(*messages);
+        }
+        for coarse in self.coarse() {
             encoder.len(coarse.open.len());
             for (start, open) in &coarse.open {
                 encoder.i64(*start);
@@ -61,10 +66,13 @@ impl Timeline {
                 .many(count, |decoder| Some((decoder.i64()?, read_frame(decoder, width)?)))?
                 .into_iter()
                 .collect();
+            let count = decoder.len(16)?;
+            history.messages =
+                decoder.many(count, |decoder| Some((decoder.i64()?, decoder.u64()?)))?.into_iter().collect();
             Some(())
         };
         head().ok_or_else(malformed)?;
-        for coarse in [&mut history.tens, &mut history.minutes] {
+        for coarse in history.coarse_mut() {
             read_coarse(decoder, coarse, width, now_ms).unwrap_or_else(|| Err(malformed()))?;
         }
         Ok(history)
@@ -72,8 +80,7 @@ impl Timeline {
 
     /// Removes files of frames that the history does not know.
     pub fn remove_strangers(&self) -> io::Result<()> {
-        self.tens.remove_strangers()?;
-        self.minutes.remove_strangers()
+        self.coarse().into_iter().try_for_each(Coarse::remove_strangers)
     }
 }
 

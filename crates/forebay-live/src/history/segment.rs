@@ -1,7 +1,7 @@
 //! Closed frames in files: how one lies there, and how one device of it is read without the others.
 //!
 //! ```text
-//! file   "forebay-live v1\n"  fingerprint of the layout  frame frame frame …
+//! file   "forebay-live v2\n"  fingerprint of the layout  frame frame frame …
 //! frame  head: start, devices, messages, flags, a Stat for each field merged over all devices      + checksum
 //!        ids, ascending                                                                            + checksum
 //!        rows, all of one size: messages, means [, counts and spreads]                              + checksum
@@ -20,7 +20,7 @@ use super::stat::Stat;
 use crate::codec::{Decoder, Encoder, checked};
 
 /// The first bytes of a file of frames: its format and version.
-pub(crate) const MAGIC: &[u8; 16] = b"forebay-live v1\n";
+pub(crate) const MAGIC: &[u8; 16] = b"forebay-live v2\n";
 
 /// Where the first frame begins: after magic and fingerprint.
 pub(crate) const FIRST_FRAME: u64 = 24;

@@ -10,7 +10,6 @@ use axum::body::Bytes;
 use futures::Stream;
 use parking_lot::Mutex;
 use serde_json::json;
-use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::Looked;
@@ -24,6 +23,9 @@ use crate::shown::Shown;
 const MOST_READERS: usize = 200;
 /// The time between two frames: 25 in a second, more than an eye tells apart in numbers.
 const FRAME: Duration = Duration::from_millis(40);
+/// What each reader adds to it once there are more than twenty: all together are sent 500 frames a second at most, so that
+/// who looks costs the pipeline little, however many they are.
+const FRAME_PER_READER: Duration = Duration::from_millis(2);
 /// How often all rows are sent although nobody came or went.
 const ROWS_EVERY: Duration = Duration::from_secs(15);
 /// How often a comment keeps proxies awake.
@@ -114,15 +116,15 @@ impl Hub {
 
     /// Shows a view until nobody looks, or until the server stops.
     async fn show(self: Arc<Self>, looked: Looked, group: Arc<Group>, mut feed: Feed) {
-        let mut frames = tokio::time::interval(FRAME);
-        frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut frame_at = tokio::time::Instant::now();
         let (mut second, mut rows_at, mut comment_at) = (i64::MIN, Instant::now(), Instant::now());
         let mut tick = Bytes::new();
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => break,
-                _ = frames.tick() => {}
+                () = tokio::time::sleep_until(frame_at) => {}
             }
+            frame_at = tokio::time::Instant::now() + pace(self.readers.load(Ordering::Relaxed));
             if self.is_left(&looked, &group) {
                 return;
             }
@@ -181,6 +183,11 @@ impl Hub {
     }
 }
 
+/// The time between two frames when so many look.
+fn pace(readers: usize) -> Duration {
+    FRAME.max(FRAME_PER_READER.saturating_mul(u32::try_from(readers).unwrap_or(u32::MAX)))
+}
+
 impl Group {
     /// Sends events to those who have the rows, and the `first` ones to those who come.
     fn send(&self, now: Instant, events: &[Bytes], first: impl FnOnce() -> [Bytes; 2]) {
@@ -210,5 +217,16 @@ impl Drop for Reader {
     fn drop(&mut self) {
         self.mailbox.end();
         self.hub.readers.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_readers_are_sent_fewer_frames_each() {
+        let frames = |readers: usize| 1000 / pace(readers).as_millis();
+        assert_eq!([1, 20, 50, MOST_READERS].map(frames), [25, 25, 10, 2]);
     }
 }

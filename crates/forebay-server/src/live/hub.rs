@@ -21,9 +21,9 @@ use crate::shown::Shown;
 
 /// Most readers at once: each is a connection and a mailbox.
 const MOST_READERS: usize = 200;
-/// The time between two frames: 25 in a second, more than an eye tells apart in numbers.
-const FRAME: Duration = Duration::from_millis(40);
-/// What each reader adds to it once there are more than twenty: all together are sent 500 frames a second at most, so that
+/// The time between two frames: 30 in a second, more than an eye tells apart in numbers.
+const FRAME: Duration = Duration::from_millis(33);
+/// What it is for each reader once there are more than sixteen: all together are sent 500 frames a second at most, so that
 /// who looks costs the pipeline little, however many they are.
 const FRAME_PER_READER: Duration = Duration::from_millis(2);
 /// How often all rows are sent although nobody came or went.
@@ -227,6 +227,6 @@ mod tests {
     #[test]
     fn many_readers_are_sent_fewer_frames_each() {
         let frames = |readers: usize| 1000 / pace(readers).as_millis();
-        assert_eq!([1, 20, 50, MOST_READERS].map(frames), [25, 25, 10, 2]);
+        assert_eq!([1, 16, 50, MOST_READERS].map(frames), [30, 30, 10, 2]);
     }
 }

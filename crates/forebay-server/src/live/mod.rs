@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  followers ──version──▶ Feed (one for each different view) ──Bytes──▶ Mailbox ──▶ connection
-//!  queries, alerts ─────▶   values at most 25 times a second      └──▶ Mailbox ──▶ connection
+//!  queries, alerts ─────▶   values at most 30 times a second      └──▶ Mailbox ──▶ connection
 //! ```
 //!
 //! A *view* is what the query of the URL says: a slice of devices, their fields, the keys of the charts. Everybody who

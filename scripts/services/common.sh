@@ -12,7 +12,8 @@ kafka_version=4.1.1
 spark_version=4.0.0 # 4.0.1 and later miss a jar in some mirrors
 delta_version=4.0.0
 node_version=22.20.0
-clients_version=4   # raise it when the list of packages in install.sh changes
+schemathesis_version=4.32.5
+clients_version=5   # raise it when the list of packages in install.sh changes
 
 kafka_libs="$cache/kafka/libs"
 spark_jars="$cache/spark/jars"

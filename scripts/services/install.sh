@@ -5,7 +5,8 @@
 #
 #   kafka    Apache Kafka broker and tools, from Maven Central
 #   spark    pyspark in a virtual environment, plus the Kafka and Delta jars
-#   clients  Python clients used by tests (kafka-python, confluent-kafka, deltalake, pyarrow), and what validates JSON Schema
+#   clients  Python clients used by tests (kafka-python, confluent-kafka, deltalake, pyarrow), what validates JSON Schema, and
+#            schemathesis, which plays against the OpenAPI document
 #   kcat     from apt, only when missing
 #   chromium the browser that the page is tested in, from apt, only when missing
 #   node     Node.js from PyPI, for machines that have none that is new enough to build the page
@@ -81,8 +82,9 @@ install_spark() {
 }
 
 install_clients() {
-  say "clients: kafka-python, confluent-kafka, deltalake, pyarrow, jsonschema, pyyaml from PyPI (about a minute)"
-  python_venv "$clients_venv" 'kafka-python==3.0.*' confluent-kafka deltalake pyarrow jsonschema pyyaml
+  say "clients: kafka-python, confluent-kafka, deltalake, pyarrow, jsonschema, pyyaml, schemathesis from PyPI (about a minute)"
+  python_venv "$clients_venv" 'kafka-python==3.0.*' confluent-kafka deltalake pyarrow jsonschema pyyaml \
+    "schemathesis==$schemathesis_version"
 }
 
 install_node() {
@@ -119,7 +121,7 @@ for component; do
   case "$component" in
     all) wanted+=(kafka clients kcat chromium spark) ;;
     kafka | spark | clients | kcat | chromium | node) wanted+=("$component") ;;
-    -h | --help) sed -n '2,14s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,15s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) die "unknown component '$component' (known: kafka, spark, clients, kcat, chromium, node, all)" ;;
   esac
 done

@@ -9,8 +9,8 @@ export function launch() {
 }
 
 /** A page of its own context, with `seen`: what it asked, what it complained about. */
-export async function open(browser, base, { path = "/", width = 1440, height = 1000, dark = false, reduced = false, scale = 1 } = {}) {
-  const context = await browser.newContext({ viewport: { width, height }, colorScheme: dark ? "dark" : "light", reducedMotion: reduced ? "reduce" : "no-preference", deviceScaleFactor: scale, timezoneId: "Europe/Berlin", locale: "en-GB" });
+export async function open(browser, base, { path = "/", width = 1440, height = 1000, dark = false, reduced = false, scale = 1, touch = false, script } = {}) {
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme: dark ? "dark" : "light", reducedMotion: reduced ? "reduce" : "no-preference", deviceScaleFactor: scale, hasTouch: touch, isMobile: touch, timezoneId: "Europe/Berlin", locale: "en-GB", ignoreHTTPSErrors: base.startsWith("https:") });
   const page = await context.newPage();
   const seen = { foreign: [], policy: [], errors: [] };
   const own = new URL(base).origin;
@@ -28,6 +28,7 @@ export async function open(browser, base, { path = "/", width = 1440, height = 1
     document.addEventListener("securitypolicyviolation", (event) => console.error(`content security policy: ${event.violatedDirective} ${event.blockedURI}`));
     new PerformanceObserver((list) => window.longTasks.push(...list.getEntries().map((entry) => ({ start: entry.startTime, ms: entry.duration })))).observe({ type: "longtask", buffered: true });
   });
+  if (script) await page.addInitScript(script);
   await page.goto(base + path, { waitUntil: "load" });
   return { page, context, seen };
 }

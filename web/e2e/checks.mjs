@@ -17,6 +17,11 @@ function clean(seen) {
 }
 
 const ready = (page) => page.locator('[data-testid="device-row"]').first().waitFor({ timeout: 8_000 });
+async function signIn(page, token) {
+  await page.getByLabel("Token").fill(token);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await ready(page);
+}
 const headline = (page) => page.locator("h1").first().innerText();
 
 async function accessible(page) {
@@ -44,6 +49,28 @@ function mainTasks(events, base) {
 async function reset(isMock, base, mode = "plant") {
   if (isMock) await mock(base, { mode, calm: true, unbalanced: 0, role: null });
 }
+
+/** Nothing makes the page scroll sideways, and no dialog either. */
+async function fits(page, what) {
+  const wide = await page.evaluate(() => Math.max(...[document.documentElement, ...document.querySelectorAll("dialog[open]")].map((one) => one.scrollWidth - one.clientWidth)));
+  assert.ok(wide <= 0, `${what} is ${wide} px too wide`);
+}
+
+/**
+ * How a driver times the page's callback, with nothing in the page for it: each listener of `values` is wrapped.
+ * `event` is the newest event's own time, `done` when the callback returned, both ms since 1970.
+ */
+const TIMED = () => {
+  window.timed = [];
+  const listen = EventSource.prototype.addEventListener;
+  EventSource.prototype.addEventListener = function (name, act, ...more) {
+    const wrapped = name !== "values" ? act : (message) => {
+      act(message);
+      window.timed.push({ event: JSON.parse(message.data).e, done: performance.timeOrigin + performance.now() });
+    };
+    return listen.call(this, name, wrapped, ...more);
+  };
+};
 
 export const CHECKS = [
   {
@@ -246,8 +273,8 @@ export const CHECKS = [
       assert.equal(await page.locator(".editor").inputValue(), sql);
       await page.locator(".editor").fill("DROP TABLE iot");
       await page.locator(".editor").press("Control+Enter");
-      await page.locator(".sql-answer .failure code").waitFor({ timeout: 12_000 });
-      assert.match(await page.locator(".sql-answer .failure").innerText(), /FB-\d{4}/);
+      await page.locator(".sql-wrong .failure code").waitFor({ timeout: 12_000 });
+      assert.match(await page.locator(".sql-wrong .failure").innerText(), /FB-\d{4}/);
       clean(seen);
       await context.close();
     },
@@ -290,8 +317,72 @@ export const CHECKS = [
       await ready(page);
       await page.locator(".record").first().waitFor();
       assert.equal(await page.getByRole("button", { name: /^(Replay|Drop|Stop)/ }).count(), 0);
+      await page.getByText("To replay needs the role operator, to drop admin.").waitFor();
+      assert.match(await page.getByTestId("who").innerText(), /ana viewer/);
+      await page.getByRole("button", { name: "Sign out" }).click();
+      await page.getByLabel("Token").waitFor();
+      assert.equal(await page.getByTestId("who").count(), 0);
       await context.close();
       await reset(true, base);
+    },
+  },
+  {
+    name: "an operator may replay and not drop, and a session that ends leads back to the form and asks no more",
+    needs: "mock",
+    async run({ browser, base }) {
+      await reset(true, base);
+      await mock(base, { role: "operator" });
+      const { page, context } = await open(browser, base, { width: 360, height: 780 });
+      await signIn(page, "mock");
+      await page.locator(".record").first().waitFor();
+      assert.ok((await page.getByRole("button", { name: /^Replay/ }).count()) > 0);
+      assert.equal(await page.getByRole("button", { name: /^Drop/ }).count(), 0);
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(wide <= 0, `${wide} px too wide`);
+      await mock(base, { revoke: true });
+      await page.getByText("Your session has ended.").waitFor();
+      await page.waitForTimeout(500);
+      let asked = 0;
+      page.on("request", () => (asked += 1));
+      // Longer than the longest pause between two attempts.
+      await page.waitForTimeout(5_500);
+      assert.equal(asked, 0, "it goes on asking");
+      await page.getByLabel("Token").fill("mock");
+      await page.getByRole("button", { name: "Sign in" }).click();
+      await ready(page);
+      await context.close();
+      await reset(true, base);
+    },
+  },
+  {
+    name: "a real server signs in and out, shows what each role may do, and takes a change from its own page",
+    needs: "tokens",
+    async run({ browser, base, viewer, operator }) {
+      const { page, context, seen } = await open(browser, base);
+      await page.getByLabel("Token").fill(`fb_${"A".repeat(43)}`);
+      await page.getByRole("button", { name: "Sign in" }).click();
+      await page.getByText("this token is not known").waitFor();
+      await signIn(page, viewer);
+      assert.match(await page.getByTestId("who").innerText(), /viewer/);
+      assert.equal(await page.getByRole("button", { name: /^(Replay|Drop|Stop|Start)/ }).count(), 0);
+      const cookies = await context.cookies();
+      assert.deepEqual(cookies.map((one) => [one.httpOnly, one.sameSite, one.secure]), [[true, "Strict", base.startsWith("https:")]]);
+      assert.equal(await page.evaluate(() => document.cookie), "");
+      // Another tab signs out: the stream of this one ends with the session.
+      const other = await context.newPage();
+      await other.goto(base);
+      await ready(other);
+      await other.getByRole("button", { name: "Sign out" }).click();
+      await other.getByLabel("Token").waitFor();
+      await page.getByText("Your session has ended.").waitFor();
+      await signIn(page, operator);
+      await page.getByRole("button", { name: "Stop query lake" }).click();
+      await page.getByRole("button", { name: "Stop query", exact: true }).click();
+      await page.getByRole("button", { name: "Start query lake" }).click({ timeout: 15_000 });
+      await page.getByRole("button", { name: "Start query", exact: true }).click();
+      await page.getByRole("button", { name: "Stop query lake" }).waitFor({ timeout: 15_000 });
+      clean(seen);
+      await context.close();
     },
   },
   {
@@ -353,6 +444,23 @@ export const CHECKS = [
     },
   },
   {
+    name: "a run that follows no source says so, tells all else, and claims nothing of devices",
+    needs: "mock",
+    async run({ browser, base }) {
+      await reset(true, base, "blind");
+      const { page, context, seen } = await open(browser, base, { reduced: true });
+      await page.getByText("This run shows no devices").waitFor();
+      await page.locator(".query").first().waitFor();
+      await page.locator(".record").first().waitFor();
+      assert.match(await headline(page), /^All well since/);
+      assert.doesNotMatch(await page.locator(".hero").innerText(), /device|nothing has been sent/);
+      await accessible(page);
+      clean(seen);
+      await context.close();
+      await reset(true, base);
+    },
+  },
+  {
     name: "fits a phone of 360 pixels, light and dark, every view",
     async run({ browser, base, isMock }) {
       await reset(isMock, base);
@@ -366,6 +474,227 @@ export const CHECKS = [
           await context.close();
         }
       }
+    },
+  },
+  {
+    name: "names of 5,000 letters break where they stand: nothing is wider than its window, on a desk and on a phone",
+    needs: "mock",
+    async run({ browser, base }) {
+      await reset(true, base, "odd");
+      await mock(base, { overheat: "device_3" });
+      for (const width of [1440, 360]) {
+        const { page, context, seen } = await open(browser, base, { width, height: 5_000, reduced: true });
+        await ready(page);
+        await page.locator(".record").first().waitFor();
+        await page.locator(".alert").first().waitFor();
+        await page.locator(".panel .bars").first().waitFor();
+        await fits(page, `the plant at ${width} px`);
+        await page.locator('[data-testid="device-row"] .text-button').nth(1).click();
+        await page.locator("dialog.drawer .fields").waitFor();
+        await page.waitForTimeout(500);
+        await fits(page, `the drawer at ${width} px`);
+        await page.goto(`${base}/#/sql?q=${encodeURIComponent("SELECT device_id, avg(t), max(u) FROM iot GROUP BY device_id")}`);
+        await page.locator("#answer table.table tbody tr").first().waitFor();
+        await fits(page, `bars of SQL at ${width} px`);
+        await page.getByRole("button", { name: "Lines" }).click();
+        await page.locator("#answer .legend").waitFor();
+        await fits(page, `lines of SQL at ${width} px`);
+        await page.locator(".editor").fill(`SELECT ${"e".repeat(5_000)} FROM laek`);
+        await page.locator(".editor").press("Control+Enter");
+        await page.locator(".sql-wrong").waitFor();
+        await fits(page, `an error of SQL at ${width} px`);
+        clean(seen);
+        await context.close();
+      }
+      await reset(true, base);
+    },
+  },
+  {
+    name: "values without bounds are drawn on an axis with words; what was never sent has no axis at all",
+    needs: "mock",
+    async run({ browser, base }) {
+      await reset(true, base, "odd");
+      const { page, context, seen } = await open(browser, base, { width: 1440, height: 3_600 });
+      await ready(page);
+      const panel = (name) => page.locator(`.panel[aria-label="${name}"]`);
+      for (const name of ["Huge", "Apart", "Temperature"]) {
+        await panel(name).locator(".uplot").waitFor();
+        await page.waitForTimeout(1_500);
+        const inked = await panel(name).locator("canvas").first().evaluate((canvas) => {
+          const { width, height } = canvas;
+          const count = (from, to) => canvas.getContext("2d").getImageData(Math.floor(from), 0, Math.floor(to - from), height).data.reduce((sum, part, i) => sum + (i % 4 === 3 && part > 60 ? 1 : 0), 0);
+          return { axis: count(0, 34 * devicePixelRatio), lines: count(width * 0.25, width * 0.6) };
+        });
+        assert.ok(inked.axis > 60, `${name} has no words at its axis (${inked.axis} pixels)`);
+        assert.ok(inked.lines > 300, `${name} has no line (${inked.lines} pixels)`);
+      }
+      await panel("Nothing").getByText("No readings in the last 15 min").waitFor();
+      assert.equal(await panel("Nothing").locator(".uplot").count(), 0);
+      assert.ok((await panel("Nothing").boundingBox()).height < 120, "a chart of nothing is a line of text");
+      await panel("Where they are").getByText("No device has told its place yet").waitFor();
+      assert.ok((await panel("Where they are").boundingBox()).height < 120, "a map of nothing is a line of text");
+      const titles = await page.locator(".panel h3").allInnerTexts();
+      assert.ok(titles.includes("a.b") && titles.includes("A b"), `of two names one was changed: ${titles.slice(0, 6)}`);
+      clean(seen);
+      await context.close();
+      await reset(true, base);
+    },
+  },
+  {
+    name: "what waits is told so that status line and queries agree",
+    async run({ browser, base, isMock }) {
+      await reset(isMock, base);
+      const { page, context, seen } = await open(browser, base);
+      await ready(page);
+      await page.locator(".query").first().waitFor();
+      const words = await page.locator("main, .hero").allInnerTexts();
+      assert.doesNotMatch(words.join(" "), /nothing waits/);
+      if (isMock) {
+        assert.match(await page.locator(".hero-parts").innerText(), /queries keep up/);
+        assert.match(await page.locator(".query summary").first().innerText(), /\d+ behind/);
+        await page.locator(".query summary").first().click();
+        await page.locator(".query [open]").getByText("its trigger, in 0.4 s").waitFor();
+      }
+      clean(seen);
+      await context.close();
+    },
+  },
+  {
+    name: "a reload of the pipeline shows by itself, without a word of a lost connection",
+    needs: "mock",
+    async run({ browser, base }) {
+      await reset(true, base);
+      const { page, context, seen } = await open(browser, base);
+      await ready(page);
+      // Longer than a stream that would be called worthless.
+      await page.waitForTimeout(2_500);
+      await page.evaluate(() => {
+        window.banners = [];
+        new MutationObserver(() => window.banners.push(...[...document.querySelectorAll(".banner-lost, .skeleton-table")].map((one) => one.className))).observe(document.body, { childList: true, subtree: true });
+      });
+      await mock(base, { reload: "Plant, second edition" });
+      await page.getByText("Plant, second edition").first().waitFor({ timeout: 4_000 });
+      await ready(page);
+      assert.deepEqual(await page.evaluate(() => window.banners), [], "what was shown was taken away");
+      assert.match(await headline(page), /^All well/);
+      clean(seen);
+      await context.close();
+      await reset(true, base);
+    },
+  },
+  {
+    name: "a page that is older than the Forebay that answers says so, and offers to load itself again",
+    needs: "mock",
+    async run({ browser, base }) {
+      await reset(true, base);
+      const { page, context, seen } = await open(browser, base);
+      await ready(page);
+      await mock(base, { version: "0.5.0" });
+      await page.getByText("Forebay is now 0.5.0.").waitFor({ timeout: 8_000 });
+      await page.getByRole("button", { name: "Load the page again" }).click();
+      await ready(page);
+      assert.equal(await page.getByText("Forebay is now").count(), 0);
+      clean(seen);
+      await context.close();
+      await reset(true, base);
+    },
+  },
+  {
+    name: "the theme is set before the first paint, follows the system, and yields to a choice",
+    async run({ browser, base, isMock }) {
+      await reset(isMock, base);
+      const { page, context, seen } = await open(browser, base, { dark: true });
+      await ready(page);
+      const theme = () => page.evaluate(() => document.documentElement.dataset.theme);
+      const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+      assert.equal(await theme(), "dark");
+      const dark = await ground();
+      await page.emulateMedia({ colorScheme: "light" });
+      await page.waitForFunction(() => document.documentElement.dataset.theme === "light");
+      assert.notEqual(await ground(), dark);
+      await page.getByRole("button", { name: "Dark colours" }).click();
+      assert.equal(await ground(), dark);
+      await page.emulateMedia({ colorScheme: "dark" });
+      await page.emulateMedia({ colorScheme: "light" });
+      assert.equal(await theme(), "dark", "a choice was forgotten");
+      clean(seen);
+      await context.close();
+    },
+  },
+  {
+    name: "an error of SQL points at its line and column, the keyboard goes there, and the link shows it again",
+    needs: "mock",
+    async run({ browser, base }) {
+      await reset(true, base);
+      const { page, context, seen } = await open(browser, base, { path: "/#/sql" });
+      const editor = page.locator(".editor");
+      await editor.waitFor();
+      await editor.focus();
+      await page.keyboard.type("SELECT device_id\nFROM laek");
+      await page.keyboard.press("Control+Enter");
+      await page.locator(".sql-wrong pre").waitFor();
+      assert.equal(await page.locator(".sql-wrong pre").evaluate((one) => one.textContent), "2 │ FROM laek\n         ^");
+      assert.equal(await editor.getAttribute("aria-invalid"), "true");
+      await accessible(page);
+      await page.keyboard.press("Tab");
+      assert.match(await page.evaluate(() => document.activeElement?.textContent ?? ""), /^Go to line 2, column 6/);
+      await page.keyboard.press("Enter");
+      assert.deepEqual(await page.evaluate(() => [document.activeElement?.className, document.activeElement?.selectionStart]), ["editor", 22]);
+      await page.keyboard.press("Control+Shift+End");
+      await page.keyboard.type("lake LIMIT 3");
+      assert.equal(await page.locator(".sql-wrong").count(), 0, "an error outlived its text");
+      await page.keyboard.press("Control+Enter");
+      await page.locator("#answer tbody tr").nth(2).waitFor();
+      assert.match(await page.locator("[role=status]", { hasText: "3 rows in" }).first().innerText(), /3 rows in/);
+      const link = page.url();
+      await page.goto("about:blank");
+      await page.goto(link);
+      await page.locator("#answer tbody tr").nth(2).waitFor();
+      assert.equal(await page.locator(".editor").inputValue(), "SELECT device_id\nFROM lake LIMIT 3");
+      clean(seen);
+      await context.close();
+    },
+  },
+  {
+    name: "whoever measures can time each batch of values from outside, from the event to the end of its callback",
+    async run({ browser, base, isMock }) {
+      await reset(isMock, base);
+      const { page, context, seen } = await open(browser, base, { path: "/#/sql", script: TIMED });
+      await page.evaluate(() => (location.hash = "#/"));
+      await ready(page);
+      await page.waitForFunction(() => window.timed.length > 20, null, { timeout: 20_000 });
+      const timed = await page.evaluate(() => window.timed);
+      assert.ok(timed.every(({ event, done }) => Number.isFinite(event) && done - event > -1_000 && done - event < 60_000), JSON.stringify(timed[0]));
+      clean(seen);
+      await context.close();
+    },
+  },
+  {
+    name: "fingers find whatever can be touched: nothing is less than 36 px tall on a phone",
+    async run({ browser, base, isMock }) {
+      await reset(isMock, base);
+      const { page, context, seen } = await open(browser, base, { width: 390, height: 844, touch: true });
+      await ready(page);
+      await page.locator(".query").first().waitFor();
+      const small = (within) =>
+        page.evaluate(
+          (root) =>
+            [...document.querySelector(root).querySelectorAll("button, select, input, a[href], summary, textarea")]
+              .filter((one) => one.checkVisibility() && !one.matches(".skip"))
+              .map((one) => ({ words: (one.textContent || one.id || one.className).slice(0, 24), tall: (one.matches("[type=checkbox]") ? one.closest("label") : one).getBoundingClientRect().height }))
+              .filter(({ tall }) => tall < 36),
+          within,
+        );
+      assert.deepEqual(await small("body"), [], "on the plant");
+      await page.locator('[data-testid="device-row"] .text-button').first().tap();
+      await page.locator("dialog.drawer .fields").waitFor();
+      assert.deepEqual(await small("dialog.drawer"), [], "in the drawer");
+      await page.goto(`${base}/#/sql?q=${encodeURIComponent("SELECT * FROM nowhere")}`);
+      await page.locator(".sql-wrong").waitFor({ timeout: 12_000 });
+      assert.deepEqual(await small("body"), [], "at the SQL");
+      await fits(page, "the SQL");
+      clean(seen);
+      await context.close();
     },
   },
   {

@@ -8,10 +8,13 @@ import { launch, open } from "./browser.mjs";
 
 const [base, seconds, warm = "5"] = process.argv.slice(2);
 
+/** Runs in the page before its own code. */
 function watch() {
   const seen = (window.seen = { late: [], newest: [], ticks: 0, on: false });
   const listen = EventSource.prototype.addEventListener;
   EventSource.prototype.addEventListener = function (name, listener, ...more) {
+    const { pathname, search } = new URL(this.url);
+    seen.view = pathname + search;
     const watched = (event) => {
       const now = Date.now();
       if (seen.on && name === "tick") seen.ticks += 1;
@@ -27,27 +30,15 @@ function watch() {
 }
 
 const browser = await launch();
-const context = browser.newContext.bind(browser);
-browser.newContext = async (options) => {
-  const made = await context(options);
-  await made.addInitScript(watch);
-  return made;
-};
-let view = null;
-const { page, seen } = await open(browser, "about:blank", { path: "" });
-page.on("request", (request) => {
-  const url = new URL(request.url());
-  if (url.pathname === "/api/v1/live") view = url.pathname + url.search;
-});
-await page.goto(base, { waitUntil: "load" });
+const { page, seen: complaints } = await open(browser, base, { script: watch });
 await page.waitForTimeout(Number(warm) * 1000);
 const from = await page.evaluate(() => {
   window.seen.on = true;
   return performance.now();
 });
 await page.waitForTimeout(Number(seconds) * 1000);
-const { late, newest, ticks } = await page.evaluate(() => window.seen);
+const { view, late, newest, ticks } = await page.evaluate(() => window.seen);
 const tasks = await page.evaluate((from) => window.longTasks.filter((task) => task.start >= from).map((task) => task.ms), from);
 await browser.close();
-console.log(JSON.stringify({ view, late, newest, ticks, tasks, errors: seen.errors }));
-process.exitCode = view && late.length > 0 && seen.errors.length === 0 ? 0 : 1;
+console.log(JSON.stringify({ view, late, newest, ticks, tasks, errors: complaints.errors }));
+process.exitCode = view && late.length > 0 && complaints.errors.length === 0 ? 0 : 1;

@@ -1,7 +1,8 @@
 // The page in a real browser: `node e2e/run.mjs [BASE] [NAME…]`. Without a base it starts the mock by itself.
 //
 // Each check is named by the promise it keeps. Those that need a state only the mock can make (`needs: "mock"`) are
-// skipped, and said to be, against another server; a run in which nothing was checked fails.
+// skipped, and said to be, against another server; so are those that sign in (`needs: "tokens"`), unless FOREBAY_TOKENS
+// names a viewer's and an operator's token with a comma between them. A run in which nothing was checked fails.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
@@ -27,8 +28,13 @@ for (const check of CHECKS) {
     console.log(`skip  ${check.name} (needs the mock)`);
     continue;
   }
+  const [viewer, operator] = (process.env.FOREBAY_TOKENS ?? "").split(",");
+  if ((check.needs === "tokens") !== Boolean(operator)) {
+    if (check.needs === "tokens") console.log(`skip  ${check.name} (needs FOREBAY_TOKENS)`);
+    continue;
+  }
   const started = Date.now();
-  const run = () => check.run({ browser, base, isMock: child !== null });
+  const run = () => check.run({ browser, base, isMock: child !== null, viewer, operator });
   try {
     // A machine that is busy with other tests may be late once: what fails twice is broken.
     const said = await run().catch((error) => {

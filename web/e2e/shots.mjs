@@ -30,6 +30,10 @@ const SHOTS = {
   reconnecting: { mode: "plant", after: async (page, b) => { await mock(b, { disconnect: 9_000 }); await wait(page, 3_500); } },
   hostile: { mode: "hostile", full: true },
   help: { mode: "plant", after: (page) => page.keyboard.press("?") },
+  odd: { mode: "odd", full: true, height: 3_600 },
+  "odd-phone": { mode: "odd", width: 360, height: 6_000, path: "/#/?device=device_3" },
+  two: { mode: "two" },
+  blind: { mode: "blind" },
   unbalanced: { mode: "plant", before: (b) => mock(b, { unbalanced: 14_000 }), full: true },
 };
 

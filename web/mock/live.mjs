@@ -3,7 +3,7 @@
 const streams = new Set();
 const FRAME = 40;
 
-/** Ends every stream at once, as a restart would. */
+/** Ends every stream at once, as a restart or a reload would. */
 export function dropAll() {
   for (const response of streams) response.destroy();
   streams.clear();
@@ -17,7 +17,7 @@ export function serveLive(world, query, request, response) {
   streams.add(response);
   const send = (event, data) => response.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
   const now = Date.now();
-  send("hello", { pipeline: world.schema.pipeline, version: "0.4.0", startedAt: world.plant.started, now, rates: Array.from({ length: 900 }, (_, i) => world.rateAt(now - (900 - i) * 1000)) });
+  send("hello", { pipeline: world.schema.pipeline, version: world.version, startedAt: world.plant.started, now, rates: Array.from({ length: 900 }, (_, i) => world.rateAt(now - (900 - i) * 1000)) });
   let slice = sliceOf(world, view, now);
   let known = new Map(world.plant.alerts(now).map((alert) => [alert.id, alert.state]));
   const sendSlice = (at) => send("devices", { total: slice.total, offset: view.offset, rows: slice.numbers.map((n) => named(world.plant.device(n, at, view.fields, query.get("field")), view.source)) });

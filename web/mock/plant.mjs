@@ -16,10 +16,12 @@ const wave = (t, period, phase) => Math.sin((2 * Math.PI * t) / period + phase);
 /** Heat of an episode in [0, 1]: every `EPISODE` ms the second device of each six runs hot for some minutes. */
 const EPISODE = 47 * 60_000;
 const LONG = 7 * 60_000;
+/** The first such device is between two episodes when the mock starts, whatever the hour: nothing is open by chance. */
+const PHASE = 23 * 60_000 - 61_000 - (Date.now() % EPISODE);
+const shift = (n) => (n % 97) * 61_000 + PHASE;
 function heat(n, t) {
   if (n % 6 !== 1) return 0;
-  const shifted = t + (n % 97) * 61_000;
-  const into = shifted % EPISODE;
+  const into = (t + shift(n)) % EPISODE;
   return into < LONG ? Math.sin((Math.PI * into) / LONG) ** 2 : 0;
 }
 
@@ -44,6 +46,7 @@ export class Plant {
   }
 
   value(n, field, t) {
+    if (this.mode === "odd" && field in ODD) return ODD[field](n, t);
     const noise = (amount) => (dice(n * 131 + field.length, Math.floor(t / 150)) - 0.5) * amount;
     if (this.mode === "seed" && field === "temperature") return round(20 + 60 * dice(n, Math.floor(t / 1000)), 2);
     if (this.mode === "seed" && field === "humidity") return round(30 + 60 * dice(n + 9, Math.floor(t / 1000)), 2);
@@ -103,7 +106,7 @@ export class Plant {
       if (forced && now - forced > 7_800) list.push(alertOf(key, `forced-${forced}`, forced + 7_800, null, this.value(n, "temperature", forced + 7_800), "critical"));
       if (n % 6 !== 1 || (this.big && n > 260)) return;
       for (let back = 0; back < first; back += 1) {
-        const begin = Math.floor((now + (n % 97) * 61_000) / EPISODE - back) * EPISODE - (n % 97) * 61_000;
+        const begin = Math.floor((now + shift(n)) / EPISODE - back) * EPISODE - shift(n);
         const opened = begin + LONG * 0.38;
         const cleared = begin + LONG * 0.72;
         if (opened > now || opened < this.started) continue;
@@ -148,13 +151,25 @@ function alertOf(key, id, openedAt, clearedAt, temperature, severity) {
     openedAt: Math.round(openedAt),
     clearedAt: clearedAt === null ? null : Math.round(clearedAt),
     seenAt: Math.round(openedAt) + 40,
-    message: `${key.slice(0, 200)} overheats`,
+    message: `${key.slice(0, 5_000)} overheats`,
     value: { temperature },
   };
 }
 
+/** Values that no plant should have, and some have: too large for any axis, worlds apart, never there. */
+const ODD = {
+  "a.b": (n, t) => round(12 + n + wave(t, 300_000, n), 2),
+  a_b: (n, t) => round(-12 - n - wave(t, 300_000, n), 2),
+  huge: (n, t) => (n % 2 === 0 ? 1 : -1) * 1e300 * (1.2 + 0.4 * wave(t, 400_000, n)),
+  apart: (n, t) => (n === 2 && t % 60_000 < 2_000 ? 1e300 : 10 ** (4 * wave(t, 500_000, n) - 4)),
+  nothing: () => null,
+  "site.lat": () => null,
+  "site.lon": () => null,
+};
+
 function namesOf(mode) {
-  if (mode === "empty") return [];
+  if (mode === "odd") return ["W".repeat(5_000), "x".repeat(5_000), "device_3"];
+  if (mode === "empty" || mode === "blind") return [];
   if (mode === "thousand") return Array.from({ length: 1000 }, (_, n) => `press-${String(n + 1).padStart(4, "0")}`);
   if (mode === "hostile") {
     return [

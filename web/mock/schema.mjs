@@ -7,6 +7,9 @@ const hot = "SELECT device_id, temperature, humidity, timestamp FROM iot WHERE t
 
 export function schemaOf(mode) {
   if (mode === "two") return two;
+  if (mode === "odd") return odd;
+  // As with --no-live: the pipeline runs, and no source is followed for the page.
+  if (mode === "blind") return { ...small, sources: [], panels: [] };
   return mode === "thousand" ? big : small;
 }
 
@@ -88,4 +91,32 @@ const two = {
   ...small,
   sources: [...small.sources, mains],
   panels: [...small.panels, { id: "mains", title: "power", chart: "line", source: "mains", field: "power", unit: "kW" }],
+};
+
+const long = "L".repeat(5_000);
+const odd = {
+  ...small,
+  sources: [
+    {
+      ...small.sources[0],
+      fields: [
+        field("device_id", "STRING", "text", "key"),
+        ...["temperature", "a.b", "a_b", "huge", "apart", "nothing", long].map((name) => field(name, "DOUBLE", "number", "value")),
+        field("site.lat", "DOUBLE", "number", "lat"),
+        field("site.lon", "DOUBLE", "number", "lon"),
+        field("status", "STRING", "text", "status"),
+      ],
+    },
+  ],
+  tables: ["iot", "lake", long],
+  panels: [
+    { id: "t", title: "temperature", chart: "line", source: "iot", field: "temperature", warn: 65, critical: 70 },
+    ...["a.b", "a_b", "huge", "apart", "nothing"].map((name) => ({ id: name, title: name, chart: "line", source: "iot", field: name })),
+    { id: "m", title: "iot", chart: "map", source: "iot" },
+    { id: "g", title: "Huge, gauge", chart: "gauge", source: "iot", field: "huge" },
+    { id: "d", title: "Huge, spread", chart: "distribution", source: "iot", field: "huge" },
+    { id: "b", title: "Status", chart: "bar", source: "iot", field: "status" },
+    { id: "l", title: long, chart: "line", source: "iot", field: long },
+    { id: "q", title: long, chart: "sql", sql: "SELECT device_id, avg(huge) FROM iot GROUP BY device_id", as: "bar" },
+  ],
 };

@@ -1,9 +1,9 @@
 // A server that speaks the page's contract with invented data, so that the page can be developed and tested alone.
 //
-//   node mock/serve.mjs [--port 25180] [--mode plant|two|seed|alerting|failing|empty|thousand|hostile] [--dist dist]
+//   node mock/serve.mjs [--port 25180] [--mode plant|two|seed|alerting|failing|empty|thousand|hostile|odd|blind] [--dist dist]
 //
 // POST /__mock changes its mind while it runs: {mode}, {overheat: key}, {calm: true}, {disconnect: ms}, {unbalanced: n},
-// {role: viewer|operator|admin|null}.
+// {role: viewer|operator|admin|null}, {revoke: true} (every session ends), {reload: title}, {version: text}.
 import { createReadStream, existsSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
@@ -19,8 +19,9 @@ const port = Number(option("port", "25180"));
 const dist = normalize(option("dist", fileURLToPath(new URL("../dist", import.meta.url))));
 const world = new World(option("mode", "plant"));
 let awayUntil = 0;
-/** With a role the mock asks for the token `mock`. */
+/** With a role the mock asks for the token `mock`; sessions of an older generation have ended. */
 let role = null;
+let generation = 0;
 
 const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
@@ -30,8 +31,12 @@ const server = createServer((request, response) => {
   if (url.pathname === "/__mock" && request.method === "POST") return body(request, (wish) => control(wish, response));
   if (Date.now() < awayUntil) return request.socket.destroy();
   if (!url.pathname.startsWith("/api/v1")) return file(url.pathname, response);
-  if (role && url.pathname !== "/api/v1/session" && !/session=mock/.test(request.headers.cookie ?? "")) return json(response, 401, { title: "sign in", detail: "this server asks who you are", code: "FB-8001" });
-  if (request.method === "POST" && request.headers["x-forebay"] !== "1") return json(response, 403, { title: "request refused", detail: "the header X-Forebay is missing", code: "FB-8001" });
+  if (role && url.pathname !== "/api/v1/session" && !(request.headers.cookie ?? "").split("; ").includes(`session=mock${generation}`)) return json(response, 401, { title: "sign in", detail: "this server asks who you are", code: "FB-8010" });
+  if (request.method !== "GET" && request.headers["x-forebay"] !== "1") return json(response, 403, { title: "request refused", detail: "the header X-Forebay is missing", code: "FB-8001" });
+  if (request.method === "DELETE" && url.pathname === "/api/v1/session") {
+    response.writeHead(204, { "Set-Cookie": "session=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0" });
+    return response.end();
+  }
   if (request.method === "POST") return body(request, (data) => change(url.pathname.slice(7), data, response));
   return answer(url.pathname.slice(7), url.searchParams, request, response);
 });
@@ -42,7 +47,7 @@ const TAKES = {
   "/devices": ["source", "search", "state", "sort", "limit", "cursor", "fields"],
   "/device": ["source", "key"],
   "/history": ["source", "field", "range", "key", "points"],
-  "/alerts": ["state", "limit", "cursor"],
+  "/alerts": ["state", "source", "key", "limit", "cursor"],
   "/quarantine": ["query", "code", "limit", "cursor"],
   "/sql": ["q", "limit"],
 };
@@ -57,14 +62,14 @@ function answer(path, query, request, response) {
   switch (path) {
     case "/live": {
       const sort = (query.get("sort") ?? "key").replace(/^-/, "");
-      const names = (world.schema.sources.find((one) => one.name === query.get("source")) ?? world.schema.sources[0]).fields.map((field) => field.name);
+      const names = (world.schema.sources.find((one) => one.name === query.get("source")) ?? world.schema.sources[0])?.fields.map((field) => field.name) ?? [];
       if (!["key", "lastSeen", ...names].includes(sort)) return json(response, 400, { title: "bad request", detail: `no field is named \`${sort}\``, code: "FB-8001", hint: `There are: ${names.join(", ")}.` });
       return serveLive(world, query, request, response);
     }
     case "/pipelines":
       return json(response, 200, [{ name: world.schema.pipeline, version: "0.4.0", startedAt: world.plant.started, status: world.failingSince ? "failing" : "ok", problems: [] }]);
     case "/schema":
-      return json(response, 200, { ...world.schema, session: role ? { auth: true, role, name: null } : null });
+      return json(response, 200, { ...world.schema, session: role ? { auth: true, role, name: "ana" } : null });
     case "/queries":
       return json(response, 200, world.queries(now));
     case "/ledger":
@@ -84,7 +89,8 @@ function answer(path, query, request, response) {
     case "/alerts": {
       const state = query.get("state") ?? "all";
       const all = world.plant.alerts(now);
-      const { some, next } = page(all.filter((alert) => (state === "all" || alert.state === state)));
+      const [source, key] = [query.get("source"), query.get("key")];
+      const { some, next } = page(all.filter((alert) => (state === "all" || alert.state === state) && (source === null || alert.source === source) && (key === null || alert.key === key)));
       return json(response, 200, { open: all.filter((alert) => alert.state === "open").length, alerts: some, next });
     }
     case "/quarantine": {
@@ -100,8 +106,8 @@ function answer(path, query, request, response) {
 
 function change(path, data, response) {
   if (path === "/session") {
-    if (data.token !== "mock") return json(response, 401, { title: "sign in", detail: "this token is not known", code: "FB-8001", hint: "Ask whoever runs Forebay for one." });
-    response.setHeader("Set-Cookie", "session=mock; HttpOnly; SameSite=Strict; Path=/");
+    if (data.token !== "mock") return json(response, 401, { title: "sign in", detail: "this token is not known", code: "FB-8010", hint: "Ask whoever runs Forebay for one." });
+    response.setHeader("Set-Cookie", `session=mock${generation}; HttpOnly; SameSite=Strict; Path=/`);
     return json(response, 200, {});
   }
   if (path === "/sql") return sql(String(data.sql ?? ""), response);
@@ -134,6 +140,20 @@ function control(wish, response) {
   if (wish.overheat) world.plant.forced.set(world.plant.numberOf(wish.overheat), Date.now() - 1_000);
   if (wish.calm) world.plant.forced.clear();
   if (wish.role !== undefined) role = wish.role;
+  if (wish.revoke) {
+    generation += 1;
+    dropAll();
+  }
+  if (wish.reload) {
+    // As a reload of the pipeline's file: other panels, the same process, every stream ends.
+    world.schema = { ...world.schema, title: wish.reload };
+    dropAll();
+  }
+  if (wish.version) {
+    // As a restart with another binary.
+    world.version = wish.version;
+    dropAll();
+  }
   if (wish.unbalanced !== undefined) world.unbalanced = wish.unbalanced;
   if (wish.disconnect) {
     awayUntil = Date.now() + wish.disconnect;

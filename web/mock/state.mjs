@@ -11,12 +11,13 @@ export class World {
 
   set(mode) {
     this.mode = mode;
+    this.version = "0.4.0";
     this.plant = new Plant(mode);
     this.schema = schemaOf(mode);
     this.failingSince = mode === "failing" ? Date.now() - 130_000 : null;
     this.stopped = new Set();
     this.unbalanced = 0;
-    this.records = mode === "empty" ? [] : quarantined(this.plant.started);
+    this.records = mode === "empty" ? [] : quarantined(this.plant.started, mode === "odd");
   }
 
   ledgerOf(query, now) {
@@ -45,7 +46,7 @@ export class World {
       this.mode === "empty" ? [] : Array.from({ length: 20 }, (_, i) => ({ epoch: second - 19 + i, rows: Math.round(rows * (0.8 + 0.4 * dice(i + second, every))), ms: Math.round(base * (0.7 + 0.9 * dice(second - 19 + i, every)) * (dice(second - 19 + i, 9) > 0.93 ? 2.2 : 1)), at: (second - 19 + i) * 1000 }));
     const one = (name, kind, extra) => ({ name, kind, state: this.stopped.has(name) ? "stopped" : "running", epoch: this.mode === "empty" ? null : second - 1_763_000_000 > 0 ? (second % 100_000) : second, lag: 0, rate: this.plant.rate, latency: null, error: null, watermark: null, stateBytes: 0, waitingFor: this.mode === "empty" ? "the first record" : null, epochs: [], ...extra });
     return [
-      one("lake", "query", { latency: { p50: 612, p99: 1_080 }, waitingFor: this.failingSince ? "the next attempt, in 8 s" : "the next second (processingTime)", state: this.failingSince ? "retrying" : this.stopped.has("lake") ? "stopped" : "running", error, lag: this.failingSince ? Math.floor(((now - this.failingSince) / 1000) * 20) : 0, epochs: this.failingSince ? epochs(1, 38, 20).slice(0, 12) : epochs(1, 38, 20) }),
+      one("lake", "query", { latency: { p50: 580 + 40 * dice(second, 4), p99: 1_060 + 40 * dice(second, 5) }, waitingFor: this.failingSince ? "the next attempt, in 8 s" : "its trigger, in 0.4 s", state: this.failingSince ? "retrying" : this.stopped.has("lake") ? "stopped" : "running", error, lag: this.failingSince ? Math.floor(((now - this.failingSince) / 1000) * 20) : Math.round((0.3 + 0.6 * dice(second, 11)) * this.plant.rate), epochs: this.failingSince ? epochs(1, 38, 20).slice(0, 12) : epochs(1, 38, 20) }),
       one("hot", "query", { latency: { p50: 8.4, p99: 31 }, waitingFor: "new records", epochs: epochs(2, 4, 2) }),
       one("alerts/overheat", "alert", { latency: { p50: 9.1, p99: 33 }, waitingFor: "new records", stateBytes: 18_432, epochs: epochs(3, 5, 20) }),
     ];
@@ -69,7 +70,8 @@ export class World {
       now,
       rate: this.rateAt(t),
       lag: Math.max(...queries.map((query) => query.lag ?? 0)),
-      latency: this.mode === "empty" ? null : { p50: 8.4 + dice(t / 1000, 4), p99: 31 + 6 * dice(t / 1000, 5) },
+      // Of the slowest query, as the real server tells it.
+      latency: this.mode === "empty" ? null : queries[0].latency,
       status: failing ? "failing" : "ok",
       problems: failing ? [{ query: failing.name, what: "trying again, 14 attempts failed", since: new Date(this.failingSince).toISOString(), code: failing.error.code, error: failing.error.message, hint: failing.error.hint }] : [],
       queries,
@@ -77,8 +79,8 @@ export class World {
       alerts: { open: open.length, bySeverity },
       quarantine: { open: this.records.length, bytes: this.records.reduce((sum, record) => sum + (record.raw?.length ?? 90), 0) },
       devices: this.counts(now),
-      followers: [{ source: "iot", lag: 0, tooOld: 0, behind: false }],
-      charts: this.mode === "empty" ? [] : view.fields.filter((name) => ["temperature", "humidity", "vibration", "power"].includes(name)).map((name) => ({ source: "iot", field: name, t, series: [null, ...view.keys].flatMap((key) => this.point(key, name, t, 1000)) })),
+      followers: this.schema.sources.map(({ name }) => ({ source: name, lag: 0, tooOld: 0, behind: false, rate: this.rateAt(t) / this.schema.sources.length })),
+      charts: this.mode === "empty" ? [] : view.fields.filter((name) => ["temperature", "humidity", "vibration", "power", "a.b", "a_b", "huge", "apart", "nothing"].includes(name)).map((name) => ({ source: "iot", field: name, t, series: [null, ...view.keys].flatMap((key) => this.point(key, name, t, 1000)) })),
     };
   }
 
@@ -100,13 +102,14 @@ export class World {
       for (const part of this.mode === "seed" ? steps : key === null ? [0.5] : [0.2, 0.5, 0.8]) {
         if (!plant.sends(number, t + step * part)) continue;
         const value = plant.value(number, name, t + step * part);
+        if (value === null) continue;
         min = Math.min(min, value);
         max = Math.max(max, value);
-        sum += value;
+        sum += value / 100;
         n += 1;
       }
     }
-    return n === 0 ? [{ key, min: null, mean: null, max: null }] : [{ key, min, mean: sum / n, max }];
+    return n === 0 ? [{ key, min: null, mean: null, max: null }] : [{ key, min, mean: (sum / n) * 100, max }];
   }
 
   history(name, range, keys, now) {
@@ -122,13 +125,18 @@ export class World {
   }
 
   sql(text) {
-    if (!/^\s*select\b/i.test(text)) return { status: 400, body: { type: "about:blank", title: "SQL syntax", detail: "only one SELECT is allowed here", code: "FB-4001", hint: "Start the statement with SELECT." } };
-    const missing = /\bfrom\s+`?(\w+)/i.exec(text)?.[1];
-    if (missing && !this.schema.tables.includes(missing)) return { status: 400, body: { title: "SQL cannot be planned", detail: `no table is named ${missing}`, code: "FB-4002", hint: `Tables here: ${this.schema.tables.join(", ")}.` } };
+    if (!/^\s*select\b/i.test(text)) return { status: 400, body: { type: "about:blank", title: "SQL syntax", detail: "only one SELECT is allowed here", code: "FB-4001", hint: "Start the statement with SELECT.", place: { line: 1, column: 1 } } };
+    const from = /\bfrom\s+`?(\w+)/di.exec(text);
+    const missing = from?.[1];
+    if (missing && !this.schema.tables.includes(missing)) {
+      const before = text.slice(0, from.indices[1][0]).split("\n");
+      const place = { line: before.length, column: before.at(-1).length + 1 };
+      return { status: 400, body: { title: "SQL cannot be planned", detail: `no table is named ${missing}`, code: "FB-4002", hint: `Tables here: ${this.schema.tables.join(", ")}.`, place } };
+    }
     const now = Date.now();
-    const column = (name, type) => ({ name, type });
+    const column = (name, type) => ({ name: this.mode === "odd" ? name.repeat(500) : name, type });
     if (/group\s+by/i.test(text)) {
-      const rows = this.plant.names.slice(0, 40).map((key, n) => [key, this.plant.value(n, "temperature", now), Math.abs(this.plant.value(n, "humidity", now))]);
+      const rows = this.plant.names.slice(0, 40).map((key, n) => [key.slice(0, 5_000), this.plant.value(n, "temperature", now), Math.abs(this.plant.value(n, "humidity", now))]);
       const limit = Number(/limit\s+(\d+)/i.exec(text)?.[1] ?? 1e4);
       const two = /max\(/i.test(text);
       return { status: 200, body: { columns: [column("device_id", "STRING"), column("avg_temp", "DOUBLE"), ...(two ? [column("max_humidity", "DOUBLE")] : [])], rows: rows.slice(0, limit).map((row) => (two ? row : row.slice(0, 2))), rowCount: Math.min(limit, rows.length), truncated: false, millis: 41 } };
@@ -143,11 +151,12 @@ export class World {
   }
 }
 
-function quarantined(started) {
-  const raws = [
+function quarantined(started, odd) {
+  const long = "q".repeat(5_000);
+  const raws = odd ? [[long, long, `$.${long}`], [`{"${long}": 1}`, `\`${long}\` is not a DOUBLE`, "$"]] : [
     ['{"device_id": "device_3", "temperature": 41.', "the JSON ends inside a number", "$.temperature"],
     ['{"device_id": "device_1", "temperature": "warm", "humidity": 44.1, "timestamp": 1763726400}', "`warm` is not a DOUBLE", "$.temperature"],
     ["\u0000\u0001\u0002 not json at all", "expected a value, found a control character", "$"],
   ];
-  return raws.map(([raw, why, path], i) => ({ id: `iot_topic/0/${4_100 + i * 917}`, queries: ["lake", "hot"], code: "FB-3001", path, why, at: started + 3_600_000 * (i + 1), topic: "iot_topic", partition: 0, offset: 4_100 + i * 917, key: null, raw, truncated: false }));
+  return raws.map(([raw, why, path], i) => ({ id: `iot_topic/0/${4_100 + i * 917}`, queries: ["lake", "hot"], code: "FB-3001", path, why, at: started + 3_600_000 * (i + 1), topic: odd ? long : "iot_topic", partition: 0, offset: 4_100 + i * 917, key: null, raw, truncated: false }));
 }

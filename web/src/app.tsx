@@ -2,7 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Guard } from "./parts/guard";
-import { Failure } from "./parts/notes";
+import { Absent, Failure, Section } from "./parts/notes";
 import { wide } from "./state/prefs";
 import { load } from "./state/session";
 import * as store from "./state/store";
@@ -64,7 +64,8 @@ function SqlView() {
 function PlantView() {
   const stage = useStages(STAGES);
   if (!store.schema.value || !store.booted.value) return <Loading />;
-  if (store.total.value === 0) {
+  const blind = store.schema.value.sources.length === 0;
+  if (store.total.value === 0 && !blind) {
     return (
       <div class={`plant ${wide.value ? "plant-wide" : ""}`}>
         <Empty />
@@ -74,6 +75,7 @@ function PlantView() {
   }
   const stale = store.link.value.phase === "lost" ? "stale" : "";
   const failing = store.tick.value?.status === "failing";
+  const unbalanced = store.tick.value?.ledger?.balances === false;
   // In the order of urgency: what fails is told before what it causes.
   const part = (name: string, from: number, what: ComponentChildren): ComponentChildren =>
     stage >= from && (
@@ -82,12 +84,12 @@ function PlantView() {
       </Guard>
     );
   const alerts = part("Alerts", 0, <Alerts />);
-  const charts = part("Measurements", 0, <Charts />);
-  const devices = part("Devices", 1, <Devices />);
+  const charts = part("Measurements", 0, blind ? <Blind /> : <Charts />);
+  const devices = !blind && part("Devices", 1, <Devices />);
   const ledger = part("Ledger", 2, <LedgerView />);
   const queries = part("Queries", 3, <Queries />);
   const quarantine = part("Quarantine", 3, <Quarantine />);
-  const meaning = failing ? [queries, alerts, ledger] : [alerts, ledger, queries];
+  const meaning = unbalanced ? [ledger, queries, alerts] : failing ? [queries, alerts, ledger] : [alerts, ledger, queries];
   if (wide.value) {
     return (
       <div class={`plant plant-wide ${stale}`}>
@@ -96,8 +98,22 @@ function PlantView() {
       </div>
     );
   }
-  const parts = failing ? [queries, alerts, charts, devices, ledger, quarantine] : [alerts, charts, devices, ledger, queries, quarantine];
+  const first = unbalanced || failing ? meaning : [alerts];
+  const parts = [...first, charts, devices, ...meaning.filter((one) => !first.includes(one)), quarantine];
   return <div class={`plant ${stale}`}>{parts}</div>;
+}
+
+/** A run may follow no source for the page. */
+function Blind() {
+  return (
+    <Section id="charts" title="Measurements">
+      <div class="panel">
+        <Absent>
+          This run shows no devices: it was started with <code>--no-live</code>, or all its queries end by themselves. Queries, alerts, ledger and quarantine are told as ever.
+        </Absent>
+      </div>
+    </Section>
+  );
 }
 
 const STAGES = 3;

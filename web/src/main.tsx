@@ -1,5 +1,5 @@
 // Starts the page: draws its outline at once, then asks the server.
-import "./theme";
+import "./state/prefs";
 import { render } from "preact";
 import { App } from "./app";
 import { start } from "./state/session";
@@ -9,7 +9,10 @@ import "./styles/base.css";
 import "./styles/head.css";
 import "./styles/panels.css";
 import "./styles/lists.css";
+import "./styles/windows.css";
+import "./styles/first.css";
 import "./styles/sql.css";
+import "./styles/touch.css";
 
 const root = document.getElementById("app");
 if (root) {

@@ -50,7 +50,7 @@ export const tick = (more: Partial<Tick> = {}): Tick => ({
   alerts: { open: 0, bySeverity: {} },
   quarantine: { open: 0, bytes: 0 },
   devices: { total: 3, live: 3, quiet: 0, alerting: 0 },
-  followers: [],
+  followers: [{ source: "iot", lag: 0, tooOld: 0, behind: false }],
   charts: [],
   ...more,
 });

@@ -76,7 +76,7 @@ describe("times", () => {
 describe("names from data", () => {
   it("never hide a character or turn the text around", () => {
     expect(visible("a\u202Eb")).toBe("a‹U+202E›b");
-    expect(visible("line\nend\u0000")).toBe("line␊end␀");
+    expect(visible("line\nend\u0000")).toBe("line↵end‹U+0000›");
     expect(visible("dev\u200Dice")).toBe("dev‹U+200D›ice");
     expect(visible("👨‍👩‍👧")).toBe("👨‍👩‍👧");
   });
@@ -95,8 +95,11 @@ describe("names from data", () => {
     expect(whole("short")).toBeUndefined();
   });
   it("become titles", () => {
-    expect(titleOf("site.oil_temperature")).toBe("Site oil temperature");
-    expect(titleOf("oilTemp")).toBe("Oil temp");
+    expect(titleOf("oil_temperature")).toBe("Oil temperature");
+    expect(titleOf("line_2")).toBe("Line 2");
+  });
+  it("stay as they are where words would tell another name", () => {
+    for (const name of ["a.b", "site.oil_temperature", "pH", "NOx", "oilTemp", "_a", "a__b", "Ort"]) expect(titleOf(name)).toBe(name);
   });
 });
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { degrees, fit } from "../src/charts/geo";
 import { bins, spread, ticks, yRange } from "../src/charts/place";
 import { trace } from "../src/charts/spark";
+import { surface } from "../src/charts/water";
 
 describe("labels at the lines' ends", () => {
   it("never cover each other and stay inside", () => {
@@ -70,5 +71,28 @@ describe("a small line", () => {
   });
   it("runs in the middle when nothing changes", () => {
     expect(trace([5, 5], 100, 24).path).toBe("M3 12L97 12");
+  });
+});
+
+describe("the water line", () => {
+  it("is drawn at any width, also while the window has none", () => {
+    for (const width of [0, 1, 3, 4, 5, 360, 5_000]) {
+      const points = surface(new Array<number>(900).fill(20), width, 72);
+      expect(points.length).toBeGreaterThan(0);
+      expect(points.flatMap((point) => point ?? []).every(Number.isFinite)).toBe(true);
+    }
+  });
+  it("fills the basin with the first minutes of a plant, and later with a quarter of an hour", () => {
+    const filled = (rates: (number | null)[]) => surface(rates, 480, 72).filter((point) => point !== null).length / surface(rates, 480, 72).length;
+    expect(filled(new Array<number>(30).fill(5))).toBeCloseTo(0.5, 1);
+    expect(filled([...new Array<null>(600).fill(null), ...new Array<number>(300).fill(5)])).toBeCloseTo(1, 1);
+    expect(filled(new Array<number>(900).fill(5))).toBe(1);
+  });
+  it("has no water where nothing was measured", () => {
+    const rates = [...new Array<number>(300).fill(5), ...new Array<null>(300).fill(null), ...new Array<number>(300).fill(5)];
+    const points = surface(rates, 900, 72);
+    expect(points[Math.floor(points.length / 2)]).toBeNull();
+    expect(points[0]).not.toBeNull();
+    expect(points.at(-1)).not.toBeNull();
   });
 });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { schemaOf } from "../src/api/normal";
 import { shapeOf } from "../src/charts/shape";
 import { balance, shares } from "../src/state/balance";
 import { columns, defaults, exampleEvent, highlighted, layout } from "../src/state/panels";
@@ -16,6 +17,13 @@ describe("the choice of panels", () => {
     const panel = (id: string, more = {}) => ({ id, title: id, chart: "line" as const, source: "iot", field: "temperature", ...more });
     expect(layout(schema({ panels: [panel("a"), panel("b"), panel("c", { pinned: true })] })).map((one) => one.panel.id)).toEqual(["c", "a", "b"]);
   });
+  it("leaves no panel alone in half a row", () => {
+    const panel = (id: string, wide: boolean) => ({ id, title: id, chart: "line" as const, source: "iot", field: "temperature", wide });
+    const wides = (...list: boolean[]) => layout(schema({ panels: list.map((wide, index) => panel(String(index), wide)) })).map((one) => one.panel.wide);
+    expect(wides(true, false, false)).toEqual([true, false, false]);
+    expect(wides(false, false, true, false)).toEqual([false, false, true, true]);
+    expect(wides(false)).toEqual([true]);
+  });
   it("tells why a panel cannot be drawn instead of dropping it", () => {
     const panels = [{ id: "x", title: "x", chart: "line" as const, field: "pressure" }, { id: "m", title: "m", chart: "map" as const }];
     expect(layout(schema({ panels })).map((one) => one.trouble)).toEqual(["the source has no field named pressure", "the source has no latitude and longitude"]);
@@ -24,9 +32,18 @@ describe("the choice of panels", () => {
     const panels = [{ id: "a", title: "temperature", chart: "line" as const, field: "temperature" }, { id: "b", title: "Oven 3", chart: "line" as const, field: "temperature" }];
     expect(layout(schema({ panels })).map((one) => one.panel.title)).toEqual(["Temperature", "Oven 3"]);
   });
+  it("leaves a dotted name as it is: `a.b` is not `a_b`", () => {
+    const fields = [field("a.b"), field("a_b")];
+    expect(defaults(schema({ sources: [source({ fields })] })).map((panel) => panel.title)).toEqual(["a.b", "A b"]);
+  });
   it("takes the panel's unit before the field's", () => {
     const [laid] = layout(schema({ panels: [{ id: "x", title: "x", chart: "line", field: "temperature", unit: "K" }] }));
     expect(laid?.field?.unit).toBe("K");
+  });
+  it("tells a field's unit everywhere if a panel alone names it", () => {
+    const fields = [field("temperature"), field("humidity", { unit: "%" })];
+    const panels = [{ id: "x", title: "x", chart: "line" as const, source: "iot", field: "temperature", unit: "°C" }, { id: "y", title: "y", chart: "line" as const, field: "humidity", unit: "g/m³" }];
+    expect(schemaOf(schema({ sources: [source({ fields })], panels })).sources[0]?.fields.map((one) => one.unit)).toEqual(["°C", "%"]);
   });
   it("gives the table measured fields first and neither key nor time nor place", () => {
     const fields = [...source().fields, field("note", { kind: "text", role: "other" }), field("state", { kind: "text", role: "status" }), field("lat", { role: "lat" }), field("lon", { role: "lon" })];

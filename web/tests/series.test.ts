@@ -1,9 +1,29 @@
 import { describe, expect, it } from "vitest";
 import type { History } from "../src/api/types";
-import { append, bridge, drawn, extent, fromHistory, newest, thin, thinning } from "../src/state/series";
+import { append, bridge, drawn, extent, firstKnown, fromHistory, newest, thin, thinning, windowOf } from "../src/state/series";
 
 const history = (mean: (number | null)[], step = 1_000, start = 60_000): History => ({ source: "iot", field: "t", step, start, series: [{ key: "a", min: mean.map((v) => (v === null ? null : v - 1)), mean, max: mean.map((v) => (v === null ? null : v + 1)) }] });
 const second = (t: number, mean: number | null, key: string | null = "a") => ({ source: "iot", field: "t", t, series: [{ key, min: mean === null ? null : mean - 2, mean, max: mean === null ? null : mean + 2 }] });
+
+describe("the window of a chart", () => {
+  const MIN = 60_000;
+  it("grows with a plant that has just begun, from one minute to all", () => {
+    expect(windowOf(15 * MIN, 100 * MIN, 99.5 * MIN, 99.6 * MIN)).toBe(MIN);
+    expect(windowOf(15 * MIN, 100 * MIN, 95 * MIN, 96 * MIN)).toBe(5 * MIN);
+    expect(windowOf(15 * MIN, 100 * MIN, 10 * MIN, 99 * MIN)).toBe(15 * MIN);
+  });
+  it("hides nothing that was there before the start, and guesses nothing", () => {
+    expect(windowOf(15 * MIN, 100 * MIN, 99 * MIN, 92 * MIN)).toBe(8 * MIN);
+    expect(windowOf(15 * MIN, 100 * MIN, null, 99 * MIN)).toBe(15 * MIN);
+    expect(windowOf(15 * MIN, 100 * MIN, 99 * MIN, null)).toBe(15 * MIN);
+  });
+  it("begins with the first reading of any device", () => {
+    const track = (...mean: (number | null)[]) => ({ key: null, min: mean, mean, max: mean });
+    const block = (...tracks: ReturnType<typeof track>[]) => ({ start: 5_000, step: 1_000, length: 3, tracks, lastSecond: 7_000, weight: 1 });
+    expect(firstKnown(block(track(null, null, 1), track(null, 2, null)))).toBe(6_000);
+    expect(firstKnown(block(track(null, null, null)))).toBeNull();
+  });
+});
 
 describe("a chart's history", () => {
   it("grows by a second at its end", () => {

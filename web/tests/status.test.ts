@@ -2,11 +2,11 @@ import { describe, expect, it } from "vitest";
 import { spoken, status, type Facts } from "../src/state/status";
 import { alert, ledger, NOON, tick } from "./fixtures";
 
-const facts = (more: Partial<Facts> = {}): Facts => ({ connected: true, lostSince: null, tick: tick(), open: [], startedAt: NOON - 3_600_000, lastCleared: null, now: NOON, ...more });
+const facts = (more: Partial<Facts> = {}): Facts => ({ connected: true, lostSince: null, tick: tick(), open: [], isDevice: () => true, startedAt: NOON - 3_600_000, lastCleared: null, ending: new Set(), now: NOON, ...more });
 
 describe("the first line", () => {
   it("says that all is well only when it knows", () => {
-    expect(spoken(status(facts()))).toMatch(/^All well · 3 devices · 20 events\/s · nothing waits · since \d\d:\d\d$/);
+    expect(spoken(status(facts()))).toMatch(/^All well since \d\d:\d\d · 3 devices · queries keep up$/);
     expect(status(facts({ connected: false })).level).toBe("unknown");
     expect(status(facts({ tick: null })).level).toBe("unknown");
   });
@@ -16,12 +16,17 @@ describe("the first line", () => {
     expect(line.headline).toMatch(/^1 critical alert: device_2 overheats since \d\d:\d\d$/);
     expect(line.device).toEqual({ source: "iot", key: "device_2" });
   });
+  it("leads to no device where the alert is about something else", () => {
+    expect(status(facts({ open: [alert("1")], isDevice: () => false, tick: tick({ alerts: { open: 1, bySeverity: { critical: 1 } } }) })).device).toBeNull();
+  });
   it("speaks of the worst of many, and how many are critical", () => {
     const open = [alert("1", { severity: "warning", message: "cold" }), alert("2"), alert("3", { severity: "info" })];
     const line = status(facts({ open, tick: tick({ alerts: { open: 3, bySeverity: { critical: 1, warning: 1, info: 1 } } }) }));
     expect(line.headline).toMatch(/^3 alerts, 1 critical: device_2 overheats/);
   });
   it("puts a failing query before an alert, with code and hint", () => {
+    const unsaved = [{ query: null, source: "iot", what: "the history of the live page is not saved", since: null, code: "FB-5005", error: "full", hint: null }];
+    expect(status(facts({ tick: tick({ status: "failing", problems: unsaved }) })).headline).toBe("The history of iot is not saved");
     const problems = [{ query: "lake", what: "failed", since: NOON - 60_000, code: "FB-5001", error: "sink unavailable", hint: "Free some space." }];
     const line = status(facts({ open: [alert("1")], tick: tick({ status: "failing", problems, alerts: { open: 1, bySeverity: { critical: 1 } } }) }));
     expect(line.headline).toMatch(/^Query lake is failing since/);
@@ -38,11 +43,27 @@ describe("the first line", () => {
     expect(status(facts({ tick: tick({ devices: { total: 3, live: 0, quiet: 3, alerting: 0 } }) })).headline).toBe("No device is sending");
     expect(status(facts({ tick: tick({ followers: [{ source: "iot", lag: 900, tooOld: 0, behind: true }] }) })).headline).toBe("This page is 900 records behind");
   });
-  it("does not call a second's worth of records a backlog", () => {
-    expect(status(facts({ tick: tick({ lag: 80 }) })).level).toBe("ok");
+  it("does not call a second's worth of records a backlog, nor nothing", () => {
+    const line = status(facts({ tick: tick({ lag: 80 }) }));
+    expect(line.level).toBe("ok");
+    expect(line.parts).toContain("queries keep up");
+    expect(spoken(line)).not.toContain("nothing waits");
+  });
+  it("does not claim to know a backlog that nobody told", () => {
+    expect(status(facts({ tick: tick({ lag: null }) })).parts).toContain("what waits is not known");
+  });
+  it("is not well while somebody has stopped a query, unless it ends by itself", () => {
+    const queries = [{ name: "lake", kind: "query", state: "stopped", lag: 0 } as never];
+    expect(status(facts({ tick: tick({ queries }) }))).toMatchObject({ level: "warning", headline: "Query lake is stopped" });
+    expect(status(facts({ tick: tick({ queries }), ending: new Set(["lake"]) })).level).toBe("ok");
   });
   it("welcomes a plant that has sent nothing", () => {
     expect(status(facts({ tick: tick({ devices: { total: 0, live: 0, quiet: 0, alerting: 0 } }) })).headline).toBe("Ready, and nothing has been sent yet");
+  });
+  it("says nothing of devices where no source is followed for the page", () => {
+    const blind = tick({ followers: [], rate: 0, devices: { total: 0, live: 0, quiet: 0, alerting: 0 } });
+    expect(spoken(status(facts({ tick: blind })))).toMatch(/^All well since \d\d:\d\d · queries keep up$/);
+    expect(status(facts({ open: [alert("1")], tick: { ...blind, alerts: { open: 1, bySeverity: { critical: 1 } } } })).parts).toEqual(["queries keep up"]);
   });
   it("says since when it knows nothing", () => {
     expect(status(facts({ connected: false, lostSince: NOON - 8_000 })).headline).toMatch(/^No word from Forebay since \d\d:\d\d:\d\d$/);

@@ -40,6 +40,7 @@ mod section;
 mod source;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod yaml;
 
 pub use alert::{Message, Severity};
@@ -50,6 +51,7 @@ pub use problems::Problem;
 pub use render::{explain, explain_in, render};
 pub use scalar::sql_place;
 pub use secrets::Lookup;
+pub use tokens::{Role, TokenConfig, expiry, is_token_name, parse_tokens};
 
 /// The connectors that a file may name.
 #[derive(Clone, Copy, Debug)]
@@ -211,7 +213,7 @@ pub struct Placed {
 }
 
 /// `quarantine:` the bounds of the table of bad records.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuarantineConfig {
     /// Most bytes it may hold.
     pub max_bytes: u64,

@@ -28,10 +28,34 @@ impl Leaf {
         kind_of(self.field.data_type()).unwrap_or(Kind::Text)
     }
 
+    /// Which coordinate its values are by its own name, if any.
+    pub fn coordinate(&self) -> Option<Coordinate> {
+        let is_one_of = |names: &[&str]| names.contains(&plain_name(self.last_name()).as_str());
+        match self.kind() {
+            Kind::Number if is_one_of(&["lat", "latitude"]) => Some(Coordinate::Latitude),
+            Kind::Number if is_one_of(&["lon", "lng", "long", "longitude"]) => Some(Coordinate::Longitude),
+            _ => None,
+        }
+    }
+
     /// True if its values can name a device: texts and whole numbers.
     pub fn can_be_key(&self) -> bool {
         self.kind() == Kind::Text || plain(self.field.data_type()).is_integer()
     }
+}
+
+/// A number that says where something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coordinate {
+    /// Degrees north.
+    Latitude,
+    /// Degrees east.
+    Longitude,
+}
+
+/// A name in lower case, without what divides words.
+pub fn plain_name(name: &str) -> String {
+    name.chars().filter(|c| !matches!(c, '_' | '-' | '.' | ' ')).flat_map(char::to_lowercase).collect()
 }
 
 /// What the values of a leaf are.

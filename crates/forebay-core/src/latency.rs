@@ -8,6 +8,8 @@
 
 use std::collections::VecDeque;
 
+use crate::source::happened_at;
+
 /// Steps between a power of two and the next.
 const STEPS: usize = 16;
 /// Ages are cut here, at 34 years.
@@ -34,14 +36,14 @@ pub struct Latency {
 }
 
 impl Ages {
-    /// Counts records by their timestamps (milliseconds since 1970; below zero: none) as seen at `now_ms`.
+    /// Counts records by their timestamps (milliseconds since 1970) as seen at `now_ms`.
     pub fn add(&mut self, now_ms: i64, timestamps: &[i64]) {
         if timestamps.is_empty() {
             return;
         }
         self.counts.resize(SCALE, 0);
         for at in timestamps {
-            let age = if *at < 0 { 0 } else { now_ms.saturating_sub(*at).max(0) };
+            let age = now_ms.saturating_sub(happened_at(*at, now_ms));
             self.counts[step(age.unsigned_abs())] += 1;
         }
     }

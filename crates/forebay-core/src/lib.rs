@@ -16,6 +16,7 @@ pub mod ddl;
 pub mod error;
 pub mod fields;
 pub mod format;
+pub mod key;
 pub mod latency;
 pub mod ledger;
 pub mod limits;

@@ -96,7 +96,7 @@ impl fmt::Debug for Value {
 /// The options of one source, sink or format, checked against its [`ConnectorSpec`]; defaults are filled in.
 ///
 /// Prints secrets as `***`: options whose names say so ([`looks_secret`]) and those that were marked.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Options {
     values: BTreeMap<&'static str, Value>,
     passed_on: BTreeMap<String, String>,

@@ -13,7 +13,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::position::Epoch;
 
 /// What a sink promises about rows after a crash.
@@ -36,6 +36,14 @@ pub struct EpochId {
     pub epoch: Epoch,
     /// When the epoch was planned, milliseconds since 1970: the same at every replay.
     pub planned_at_ms: i64,
+}
+
+/// The error of a checkpoint with the remedy of the sink that it belongs to.
+pub fn with_remedy(error: Error, sink: &dyn Sink) -> Error {
+    match sink.remedy(error.code()) {
+        Some(remedy) => error.with_hint(remedy),
+        None => error,
+    }
 }
 
 /// Where a query writes.
@@ -65,6 +73,18 @@ pub trait Sink: Send {
     fn check(&self, schema: &Schema) -> Result<()> {
         let _ = schema;
         Ok(())
+    }
+
+    /// Refuses a schema whose rows the sink would not take as it stands now. Looks, and changes nothing: it may be asked
+    /// while another sink of the same kind writes to the same place.
+    async fn fits(&mut self, schema: &Schema) -> Result<()> {
+        self.check(schema)
+    }
+
+    /// How to mend an error of the checkpoint, in whole sentences, where that differs from what the error's code says.
+    fn remedy(&self, code: &Code) -> Option<String> {
+        let _ = code;
+        None
     }
 
     /// Prepares for rows of this schema (creates the table, checks that it fits). Called once, before any epoch.

@@ -153,6 +153,12 @@ impl Envelope {
     }
 }
 
+/// When a record happened (milliseconds since 1970) as one sees it who looks at `now_ms`: at its timestamp, never later
+/// than now. One without a timestamp (Kafka's -1, and 0, which a client sends that fills in none) happened now.
+pub fn happened_at(timestamp: i64, now_ms: i64) -> i64 {
+    if timestamp <= 0 { now_ms } else { timestamp.min(now_ms) }
+}
+
 /// The type of the column `headers`.
 pub fn headers_type() -> DataType {
     let header = Fields::from(vec![

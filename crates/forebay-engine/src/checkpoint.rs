@@ -247,6 +247,14 @@ fn parse_journal(path: &Path, bytes: &[u8]) -> Result<(Vec<Entry>, u64, bool)> {
     Ok((entries, lines.good_len, lines.torn))
 }
 
+/// Holds the checkpoint in `dir`, which is there, as long as the answer lives: nobody else opens it meanwhile.
+///
+/// # Errors
+/// `CHECKPOINT_LOCKED` if another process does, `STORAGE`.
+pub fn hold(dir: &Path) -> Result<impl Sized + use<>> {
+    lock(dir)
+}
+
 fn lock(dir: &Path) -> Result<File> {
     let path = dir.join("LOCK");
     let file = File::options()

@@ -36,7 +36,7 @@ use forebay_core::clock::Clock;
 use forebay_core::format::Format;
 use forebay_core::latency::{Ages, Sliding};
 use forebay_core::limits::Limits;
-use forebay_core::sink::{EpochId, Sink};
+use forebay_core::sink::{EpochId, Sink, with_remedy};
 use forebay_core::source::{Available, Source};
 use forebay_core::trigger::Trigger;
 use forebay_core::{Epoch, Ledger, PositionRange, Positions, Result};
@@ -95,7 +95,9 @@ impl Runner {
     async fn recover_and_follow(&mut self, recovered: Ends) -> Result<()> {
         let Some(in_sink) = self.open_sink().await? else { return Ok(()) };
         self.source.resume(&recovered.topics());
-        let mut standing = match decide(recovered.plan, recovered.outcome, recovered.commit, in_sink)? {
+        let recovery = decide(recovered.plan, recovered.outcome, recovered.commit, in_sink)
+            .map_err(|error| with_remedy(error, &*self.sink))?;
+        let mut standing = match recovery {
             Recovery::Fresh => {
                 let positions = match &recovered.start {
                     Some(start) => start.positions(),

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use forebay_core::checkpoint::QuarantinedId;
+use forebay_core::checkpoint::{QuarantinedId, RecordId};
 use forebay_core::config::{QuarantineConfig, WhenFull};
 use forebay_core::error::codes;
 use forebay_core::{Epoch, Error, Result};
@@ -44,6 +44,11 @@ pub use requests::ReplayLimit;
 pub use resolved::Resolved;
 
 use files::{EpochFile, epoch_files, failed, read_entries, total};
+
+/// The error for a record that is named and not open in any quarantine.
+pub fn not_there(record: &RecordId) -> Error {
+    Error::new(&codes::QUARANTINE_NOT_FOUND, format!("`{record}` is not in the quarantine"))
+}
 
 /// The quarantine of one query.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use forebay_core::clock::Clock;
 use forebay_core::format::Format;
 use forebay_core::latency::{Ages, Sliding};
 use forebay_core::limits::Limits;
-use forebay_core::sink::{Sink, place};
+use forebay_core::sink::{Sink, place, with_remedy};
 use forebay_core::source::Source;
 use forebay_core::trigger::Trigger;
 use forebay_core::{Error, Result};
@@ -79,7 +79,8 @@ impl QueryOptions {
     pub fn open_again(self, sender: watch::Sender<QueryStatus>) -> Result<OpenQuery> {
         let places = (self.data_dir.as_path(), self.checkpoint.as_path());
         let identity = identity(&self.pipeline, &self.name, &*self.source, &*self.sink, places);
-        let (checkpoint, ends) = Checkpoint::open(&self.checkpoint, self.door, &identity)?;
+        let (checkpoint, ends) = Checkpoint::open(&self.checkpoint, self.door, &identity)
+            .map_err(|error| with_remedy(error, &*self.sink))?;
         let quarantine = self.quarantine.of(checkpoint.query_id());
         let status = sender.subscribe();
         sender.send_replace(QueryStatus::new(&self.name));

@@ -9,7 +9,7 @@ use crate::value::Value;
 /// A device.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Device {
-    /// The value of the source's key; `""` where it has none.
+    /// The value of the source's key, of a long one its beginning and a hash; `""` where it has none.
     pub key: Arc<str>,
     /// Whether it is heard.
     pub state: DeviceState,

@@ -2,7 +2,7 @@
 //!
 //! Guesses by the names that people give. They are tables, so that a missing one costs a line.
 
-use forebay_core::fields::{Kind, Leaf};
+use forebay_core::fields::{Coordinate, Kind, Leaf, plain_name as plain};
 
 /// Names of the field that names a device, the likeliest first; in lower case, without `_`, `-` and dots.
 const KEYS: [&str; 19] = [
@@ -97,13 +97,16 @@ pub(crate) fn key(leaves: &[Leaf]) -> Option<usize> {
 /// What a leaf that is not the key is for.
 pub(crate) fn role(leaf: &Leaf) -> super::layout::Role {
     use super::layout::Role;
+    match leaf.coordinate() {
+        Some(Coordinate::Latitude) => return Role::Lat,
+        Some(Coordinate::Longitude) => return Role::Lon,
+        None => {}
+    }
     let name = plain(leaf.last_name());
     match leaf.kind() {
         Kind::Time => Role::Time,
         Kind::Text | Kind::Bool => Role::Status,
         Kind::Number => match name.as_str() {
-            "lat" | "latitude" => Role::Lat,
-            "lon" | "lng" | "long" | "longitude" => Role::Lon,
             time if TIMES.contains(&time) && leaf.field.data_type().is_integer() => Role::Time,
             other if OTHERS.contains(&other) || leaf.last_name().to_ascii_lowercase().ends_with("_id") => {
                 Role::Other
@@ -117,9 +120,4 @@ pub(crate) fn role(leaf: &Leaf) -> super::layout::Role {
 pub(crate) fn unit(name: &str) -> Option<&'static str> {
     let lower = name.to_ascii_lowercase();
     UNITS.iter().find(|(ending, _)| lower.ends_with(ending)).map(|(_, unit)| *unit)
-}
-
-/// Lower case, without what divides words.
-fn plain(name: &str) -> String {
-    name.chars().filter(|c| !matches!(c, '_' | '-' | '.' | ' ')).flat_map(char::to_lowercase).collect()
 }

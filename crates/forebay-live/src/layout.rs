@@ -25,7 +25,7 @@ pub const MOST_FIELDS: usize = 64;
 const LONGEST_UNIT: usize = 12;
 
 /// The columns of a source as people see them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Layout {
     /// At most [`MOST_FIELDS`], in the order of the schema; nested ones flattened with dots.
     pub fields: Vec<Field>,
@@ -38,7 +38,7 @@ pub struct Layout {
 }
 
 /// One field.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Field {
     /// Its dotted name.
     pub name: String,
@@ -92,6 +92,18 @@ impl Role {
 }
 
 impl Layout {
+    /// The one of `named` that should name the device of a source of this schema where the file does not say: fields that the
+    /// alerts go by. `None` if a column's own name says clearly that it does (a bare `id` may be anybody's), or none fits.
+    pub fn suggested_key(schema: &Schema, named: &[String]) -> Option<String> {
+        let leaves = fields::leaves(schema);
+        let guessed = guess::key(&leaves).map(|index| &leaves[index]);
+        if guessed.is_some_and(|leaf| !leaf.last_name().eq_ignore_ascii_case("id") || leaf.path.len() > 1) {
+            return None;
+        }
+        let fits = |name: &&String| leaves.iter().any(|leaf| leaf.name == **name && leaf.can_be_key());
+        named.iter().find(fits).cloned()
+    }
+
     /// The layout of a schema. `key` is the dotted name of the field that names the device, if the file says so; the
     /// fields in `named` are kept also where the schema has more than [`MOST_FIELDS`].
     pub fn new(schema: &Schema, key: Option<&str>, named: &[&str]) -> Self {
@@ -119,6 +131,11 @@ impl Layout {
             measured: measured.map(|(index, _)| index).collect(),
             fields,
         }
+    }
+
+    /// The name of the field that names the device.
+    pub fn key_name(&self) -> Option<&str> {
+        Some(self.fields.get(self.key?)?.name.as_str())
     }
 
     /// The field of this dotted name; if none has it exactly, one that differs in upper and lower case only.
@@ -257,6 +274,20 @@ mod tests {
         let schema = ddl::parse("device_id STRING, line STRING, v DOUBLE").unwrap();
         assert_eq!(Layout::new(&schema, Some("line"), &[]).key, Some(1));
         assert_eq!(Layout::new(&schema, Some("v"), &[]).key, None);
+    }
+
+    #[test]
+    fn what_alerts_go_by_names_the_device_where_no_name_says_it_clearly() {
+        let suggested = |text: &str, named: &[&str]| {
+            let named: Vec<String> = named.iter().map(|name| (*name).to_owned()).collect();
+            Layout::suggested_key(&ddl::parse(text).unwrap(), &named)
+        };
+        assert_eq!(suggested("pump STRING, v DOUBLE", &["pump"]).as_deref(), Some("pump"));
+        assert_eq!(suggested("id BIGINT, pump STRING", &["v", "pump"]).as_deref(), Some("pump"));
+        assert_eq!(suggested("device_id STRING, hall STRING", &["hall"]), None);
+        assert_eq!(suggested("device STRUCT<id: STRING>, hall STRING", &["hall"]), None);
+        assert_eq!(suggested("v DOUBLE", &["v"]), None, "a floating-point number names nothing");
+        assert_eq!(suggested("v DOUBLE", &[]), None);
     }
 
     #[test]

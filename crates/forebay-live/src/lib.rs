@@ -10,7 +10,7 @@
 //! ```
 //!
 //! A follower reads beside the queries and never in their way: it has a source and positions of its own, takes at most half of one
-//! core while it is behind, and if it lags it says so. What it knows is a view of the log, so nothing of it is precious, but it
+//! core while it is behind, and if it lags it says so. What it knows is a view of the log, begun anew where it is damaged, and it
 //! is exact: positions, devices and history are published in one snapshot, so that after any crash the history has no gap and
 //! counts nothing twice.
 //!
@@ -84,7 +84,8 @@ impl Live {
 
     /// Records that all followers together read in the last full second.
     pub fn rate(&self) -> f64 {
-        self.sources.iter().map(|source| source.rate()).sum()
+        // A sum of nothing is -0.0.
+        self.sources.iter().map(|source| source.rate()).sum::<f64>() + 0.0
     }
 
     /// The devices of all sources by state.

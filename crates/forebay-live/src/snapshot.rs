@@ -15,7 +15,8 @@
 //! | between snapshot and removal of dropped files | files that no snapshot names are removed |
 //!
 //! What must stay true: everything in it is of one moment, and the files that it names are durable before it is. A snapshot
-//! that cannot be used (damaged, of another version, of another schema) is told once and costs the history, never the pipeline.
+//! that cannot be used (damaged, of another version, of another schema) is told once and set aside with its files, in the folder
+//! `set-aside`; one that cannot be read just now is left alone (`follower/restore.rs`).
 
 use std::fs;
 use std::io;
@@ -76,10 +77,7 @@ pub(crate) fn sync(place: &Place, source: &SourceLive) -> io::Result<()> {
 /// do not. The files of frames are synced before. Blocks.
 pub(crate) fn stage(place: &Place, source: &SourceLive, standing: &Standing) -> io::Result<Staged> {
     let path = place.folder.join("snapshot.staged");
-    match place.door.remove_file(&path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
+    place.door.remove_if_there(&path)?;
     let mut encoder = Encoder::new(place.door.create_new(&path)?);
     encoder.bytes(MAGIC);
     encoder.u64(place.fingerprint);
@@ -98,10 +96,7 @@ impl Staged {
         place.door.rename(&self.path, &name(&place.folder))?;
         place.door.sync_dir(&place.folder)?;
         for path in &self.dropped {
-            match place.door.remove_file(path) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-                _ => {}
-            }
+            place.door.remove_if_there(path)?;
         }
         Ok(())
     }
@@ -142,16 +137,37 @@ pub(crate) fn load(
     Ok(Some(Restored { standing, devices, history }))
 }
 
-/// Removes whatever an unusable snapshot left, so that a new one begins with nothing. Blocks.
-pub(crate) fn clear(folder: &Path, door: &Door) -> io::Result<()> {
-    door.create_dir_all(folder)?;
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_file() {
-            door.remove_file(&path)?;
+/// Sets aside what cannot be used, so that a new history begins with nothing and a person can still look at the old one: in
+/// a folder of its own, in place of what was there. Says where. Blocks.
+pub(crate) fn set_aside(place: &Place) -> io::Result<PathBuf> {
+    let (folder, door) = (&place.folder, &place.door);
+    let aside = folder.join("set-aside");
+    clear(&aside, door)?;
+    let mut paths = files(folder)?;
+    // The snapshot goes last: while it stands, a run that dies here is repeated.
+    paths.sort_by_key(|path| *path == name(folder));
+    for path in paths {
+        if let Some(file) = path.file_name() {
+            door.rename(&path, &aside.join(file))?;
         }
     }
+    door.sync_dir(&aside)?;
+    door.sync_dir(folder)?;
+    Ok(aside)
+}
+
+/// Removes the files that are there without a snapshot, so that a history begins with nothing. Blocks.
+pub(crate) fn clear(folder: &Path, door: &Door) -> io::Result<()> {
+    door.create_dir_all(folder)?;
+    for path in files(folder)? {
+        door.remove_file(&path)?;
+    }
     door.sync_dir(folder)
+}
+
+fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let paths = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+    Ok(paths.into_iter().filter(|path| path.is_file()).collect())
 }
 
 fn write_standing<W: io::Write>(encoder: &mut Encoder<W>, standing: &Standing) {

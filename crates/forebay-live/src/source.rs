@@ -14,7 +14,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use forebay_core::clock::Clock;
 use forebay_core::error::codes;
-use forebay_core::source::Envelope;
+use forebay_core::source::{Envelope, happened_at};
 use forebay_core::{Error, Result};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
@@ -110,7 +110,7 @@ impl SourceLive {
         let (now_ms, version) = (self.now_ms(), self.version() + 1);
         let origin = |row: usize| {
             let record = kept.map_or(row, |kept| kept[row] as usize);
-            Origin { at: envelope.timestamps[record].min(now_ms), offset: envelope.offsets[record] }
+            Origin { at: happened_at(envelope.timestamps[record], now_ms), offset: envelope.offsets[record] }
         };
         let mut ids = Vec::with_capacity(ROWS_AT_ONCE.min(rows.num_rows()));
         let mut values = Vec::with_capacity(self.layout.measured.len());

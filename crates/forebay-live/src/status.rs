@@ -20,4 +20,6 @@ pub struct FollowerStatus {
     pub evicted: u64,
     /// What keeps it from reading now, and since when, ms.
     pub error: Option<(Error, i64)>,
+    /// What keeps its history from being saved now, and since when, ms: a restart would lose what came since.
+    pub unsaved: Option<(Error, i64)>,
 }

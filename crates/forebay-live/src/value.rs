@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-/// Longest text that is kept of a value or a key, in bytes: a cell shows no more.
+/// Longest text that is kept of a value, in bytes: a cell shows no more. Keys: [`forebay_core::key`].
 pub(crate) const LONGEST_TEXT: usize = 256;
 
 /// A value. Serializes as JSON: null, a number (times: milliseconds since 1970), true or false, a text.
@@ -51,7 +51,7 @@ impl Serialize for Value {
 }
 
 /// The beginning of a text that is kept.
-pub(crate) fn cut(text: &str) -> &str {
+fn cut(text: &str) -> &str {
     &text[..text.floor_char_boundary(LONGEST_TEXT)]
 }
 

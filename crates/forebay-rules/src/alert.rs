@@ -1,32 +1,38 @@
 //! The durable object: an alert that is open, or was.
 
+use std::borrow::Cow;
+
 use forebay_core::config::Severity;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::key;
 use crate::rule::Rule;
 
 /// One alert, in the form in which it is stored and shown. Times are milliseconds since 1970.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Alert {
-    /// Its name, the same for its whole life and after restarts: rule, key and time of opening, and a number if the
-    /// key opens more than one in the same millisecond.
+    /// Its name, the same for its whole life and after restarts: rule, key (`␀` for NULL) and time of opening, and a number
+    /// if the key opens more than one in the same millisecond.
     pub id: String,
     /// The rule's name.
     pub rule: String,
     /// The source whose records opened it.
     pub source: String,
-    /// The value of the key column as text; empty for NULL.
-    pub key: String,
+    /// The value of the key column as text, of a long one its beginning and a hash; `None` for NULL.
+    pub key: Option<String>,
     /// How bad it is.
     pub severity: Severity,
     /// Whether it is open.
     pub state: AlertState,
     /// The timestamp of the record that opened it.
     pub opened_at: i64,
-    /// The timestamp of the record that cleared it.
+    /// The timestamp of the record that cleared it, or when it ended without one.
     pub cleared_at: Option<i64>,
+    /// True if it ended because its rule was not in the file any more.
+    #[serde(default)]
+    pub rule_removed: bool,
     /// When its newest transition was decided, by the clock of this machine.
     pub seen_at: i64,
     /// What is told of it, made when it opened.
@@ -48,7 +54,8 @@ pub enum AlertState {
 }
 
 impl Alert {
-    /// The alert that a row opens. `previous` is the newest of the same rule and key that is remembered.
+    /// The alert that a row opens; `key` is the key as the state holds it, `previous` the newest of the same rule and key that
+    /// is remembered.
     pub(crate) fn open(
         rule: &Rule,
         key: &str,
@@ -61,13 +68,14 @@ impl Alert {
             id: id(&rule.name, key, at, previous),
             rule: rule.name.clone(),
             source: rule.source.clone(),
-            key: key.to_owned(),
+            key: key::shown(key),
             severity: rule.severity,
             state: AlertState::Open,
             opened_at: at,
             cleared_at: None,
+            rule_removed: false,
             seen_at,
-            message: rule.text(key, values),
+            message: rule.text(key::shown(key).as_deref(), values),
             value: rule.shown(values),
             cleared_value: None,
         }
@@ -82,6 +90,22 @@ impl Alert {
             cleared_value: Some(rule.shown(values)),
             ..self.clone()
         }
+    }
+
+    /// The same alert, ended because its rule is gone.
+    pub(crate) fn end(&self, now_ms: i64) -> Self {
+        Self {
+            state: AlertState::Cleared,
+            cleared_at: Some(now_ms.max(self.opened_at)),
+            rule_removed: true,
+            seen_at: now_ms,
+            ..self.clone()
+        }
+    }
+
+    /// Its key as the state holds it.
+    pub(crate) fn held_key(&self) -> Cow<'_, str> {
+        key::held(self.key.as_deref())
     }
 
     /// The timestamp of the record of its newest transition.
@@ -124,7 +148,7 @@ mod tests {
         let open = Alert::open(&rule(0), "d1", 5, &values, 9, None);
         let expected = serde_json::json!({
             "id": "overheat/d1/5", "rule": "overheat", "source": "iot", "key": "d1", "severity": "critical",
-            "state": "open", "openedAt": 5, "clearedAt": null, "seenAt": 9,
+            "state": "open", "openedAt": 5, "clearedAt": null, "ruleRemoved": false, "seenAt": 9,
             "message": "overheat: d1, temperature 71.5", "value": { "temperature": 71.5 }, "clearedValue": null,
         });
         assert_eq!(serde_json::to_value(&open).unwrap(), expected);

@@ -32,7 +32,9 @@ struct Book {
 
 #[derive(Debug, Default)]
 struct Pages {
-    /// Open alerts by source and key: one for each rule at most.
+    /// The source's field that each rule's key is.
+    fields: HashMap<String, String>,
+    /// Open alerts by source and key (as the state holds it): one for each rule at most.
     open: HashMap<String, HashMap<String, Vec<Arc<Alert>>>>,
     /// Oldest first, by the time they cleared.
     cleared: VecDeque<Arc<Alert>>,
@@ -77,15 +79,19 @@ impl AlertBook {
         counts
     }
 
-    /// The keys of a source that have open alerts: how many, and how bad the worst of them is.
-    pub fn keys(&self, source: &str) -> Vec<(String, u64, Severity)> {
+    /// The values of a source's field that have open alerts: how many, and how bad the worst of them is. Alerts whose key
+    /// is another column are not among them. Records without a value count under the empty one.
+    pub fn keys(&self, source: &str, field: &str) -> HashMap<String, (u64, Severity)> {
         let pages = self.0.pages.read();
-        let keys = pages.open.get(source).into_iter().flatten();
-        keys.filter_map(|(key, alerts)| {
-            let worst = alerts.iter().map(|alert| alert.severity).max()?;
-            Some((key.clone(), alerts.len() as u64, worst))
-        })
-        .collect()
+        let open = pages.open.get(source).into_iter().flatten().flat_map(|(_, alerts)| alerts);
+        let mut keys: HashMap<String, (u64, Severity)> = HashMap::new();
+        for alert in open.filter(|alert| pages.fields.get(&alert.rule).is_some_and(|of| of == field)) {
+            let (count, worst) =
+                keys.entry(alert.key.clone().unwrap_or_default()).or_insert((0, alert.severity));
+            *count += 1;
+            *worst = alert.severity.max(*worst);
+        }
+        keys
     }
 
     /// Each transition from now on, as soon as it is durable. A listener that lags behind misses the oldest.
@@ -93,15 +99,18 @@ impl AlertBook {
         self.0.changes.subscribe()
     }
 
-    /// What a rule's journal says when it opens, in place of whatever is there of that rule. Tells nobody.
+    /// What a rule's journal says when it opens, in place of whatever is there of that rule. `field` is the source's field
+    /// that its key is. Tells nobody.
     pub(crate) fn load<'a>(
         &self,
         rule: &str,
+        field: Option<&str>,
         open: impl Iterator<Item = &'a Arc<Alert>>,
         cleared: impl Iterator<Item = &'a Arc<Alert>>,
     ) {
         let mut pages = self.0.pages.write();
         pages.forget(rule);
+        pages.fields.extend(field.map(|field| (rule.to_owned(), field.to_owned())));
         open.for_each(|alert| pages.put(alert));
         let mut all: Vec<_> = pages.cleared.drain(..).chain(cleared.cloned()).collect();
         all.sort_by_key(|alert| Reverse(alert.cleared_at));
@@ -135,7 +144,7 @@ impl Pages {
         match alert.state {
             AlertState::Open => {
                 let keys = self.open.entry(alert.source.clone()).or_default();
-                keys.entry(alert.key.clone()).or_default().push(Arc::clone(alert));
+                keys.entry(alert.held_key().into_owned()).or_default().push(Arc::clone(alert));
             }
             AlertState::Cleared => {
                 self.close(alert);
@@ -146,14 +155,16 @@ impl Pages {
 
     fn close(&mut self, cleared: &Alert) {
         let Some(keys) = self.open.get_mut(&cleared.source) else { return };
-        let Some(alerts) = keys.get_mut(&cleared.key) else { return };
+        let key = cleared.held_key();
+        let Some(alerts) = keys.get_mut(&*key) else { return };
         alerts.retain(|alert| alert.id != cleared.id);
         if alerts.is_empty() {
-            keys.remove(&cleared.key);
+            keys.remove(&*key);
         }
     }
 
     fn forget(&mut self, rule: &str) {
+        self.fields.remove(rule);
         for keys in self.open.values_mut() {
             keys.values_mut().for_each(|alerts| alerts.retain(|alert| alert.rule != rule));
             keys.retain(|_, alerts| !alerts.is_empty());
@@ -180,20 +191,34 @@ mod tests {
     #[test]
     fn a_key_shows_its_worst_open_alert() {
         let book = AlertBook::default();
+        for rule in ["hot", "dry"] {
+            book.load(rule, Some("device_id"), [].iter(), [].iter());
+        }
         let (hot, dry) = (alert("hot", "d1", 5, Severity::Critical), alert("dry", "d1", 6, Severity::Info));
         book.publish(vec![hot.clone(), dry.clone(), alert("hot", "d2", 7, Severity::Critical)]);
-        let worst = |key: &str| {
-            let keys = book.keys("iot").into_iter();
-            keys.filter(|(of, ..)| of == key).map(|(_, count, worst)| (count, worst)).next()
-        };
+        let worst = |key: &str| book.keys("iot", "device_id").get(key).copied();
         assert_eq!(worst("d1"), Some((2, Severity::Critical)));
         assert_eq!(book.counts().by_severity, BTreeMap::from([(Severity::Info, 1), (Severity::Critical, 2)]));
         book.publish(vec![cleared(&hot, 9)]);
         assert_eq!(worst("d1"), Some((1, Severity::Info)));
-        assert_eq!((worst("d3"), book.keys("other").len()), (None, 0));
+        assert_eq!((worst("d3"), book.keys("other", "device_id").len()), (None, 0));
         let open: Vec<_> = book.open().iter().map(|alert| alert.opened_at).collect();
         assert_eq!((open, book.counts().open), (vec![7, 6], 2));
         assert_eq!(book.cleared()[0].cleared_at, Some(9));
+    }
+
+    #[test]
+    fn a_value_of_another_column_is_nobodys_device() {
+        let book = AlertBook::default();
+        book.load("hot", Some("device_id"), [].iter(), [].iter());
+        book.load("stopped", Some("line"), [].iter(), [].iter());
+        book.load("odd", None, [].iter(), [].iter());
+        for rule in ["hot", "stopped", "odd"] {
+            book.publish(vec![alert(rule, "7", 5, Severity::Info)]);
+        }
+        let counted = |field| book.keys("iot", field).get("7").map(|(count, _)| *count);
+        assert_eq!((counted("device_id"), counted("line"), counted("hall")), (Some(1), Some(1), None));
+        assert_eq!(book.counts().open, 3);
     }
 
     #[test]
@@ -201,7 +226,7 @@ mod tests {
         let book = AlertBook::default();
         let mut changes = book.changes();
         let old = alert("hot", "d1", 5, Severity::Critical);
-        book.load("hot", [old.clone()].iter(), [cleared(&old, 6)].iter());
+        book.load("hot", None, [old.clone()].iter(), [cleared(&old, 6)].iter());
         assert!(changes.try_recv().is_err());
         let new = alert("hot", "d2", 7, Severity::Critical);
         book.publish(vec![new.clone(), cleared(&new, 8)]);
@@ -215,8 +240,8 @@ mod tests {
         let book = AlertBook::default();
         let (hot, dry) = (alert("hot", "d1", 5, Severity::Critical), alert("dry", "d1", 6, Severity::Info));
         for _ in 0..2 {
-            book.load("hot", [hot.clone()].iter(), [cleared(&hot, 6), cleared(&hot, 9)].iter());
-            book.load("dry", [dry.clone()].iter(), [cleared(&dry, 8)].iter());
+            book.load("hot", None, [hot.clone()].iter(), [cleared(&hot, 6), cleared(&hot, 9)].iter());
+            book.load("dry", None, [dry.clone()].iter(), [cleared(&dry, 8)].iter());
         }
         assert_eq!(book.counts().open, 2);
         let cleared: Vec<_> = book.cleared().iter().map(|alert| alert.cleared_at).collect();

@@ -2,7 +2,7 @@
 //!
 //! Whoever writes the query names them with the constants here. What must stay true: times are milliseconds, rounded
 //! down, and no later than the epoch's own time, so that a clock that runs ahead cannot keep an alert from opening or
-//! clearing.
+//! clearing; a record without a time has the epoch's, which is the same at every replay.
 
 use std::sync::Arc;
 
@@ -13,9 +13,11 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type, Schema, TimeUnit, TimestampMicrosecondType};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use forebay_core::error::codes;
+use forebay_core::source::happened_at;
 use forebay_core::{Error, Result};
 use serde_json::{Number, Value};
 
+use crate::key;
 use crate::machine::Row;
 
 /// The key: texts, whole numbers or booleans.
@@ -51,6 +53,7 @@ pub(crate) struct Columns {
 
 /// The rows of one batch.
 pub(crate) struct Rows {
+    /// As the state holds them: none is NULL.
     key: StringArray,
     when: BooleanArray,
     clear: Option<BooleanArray>,
@@ -103,7 +106,7 @@ impl Columns {
             column(index)?.as_boolean_opt().cloned().ok_or_else(missing)
         };
         Ok(Rows {
-            key: text(self.key)?,
+            key: key::column(&text(self.key)?),
             when: bools(self.when)?,
             clear: self.clear.map(bools).transpose()?,
             micros: column(self.timestamp)?.as_primitive_opt().cloned().ok_or_else(missing)?,
@@ -121,9 +124,9 @@ impl Rows {
         self.when.len()
     }
 
-    /// The key of a row; empty for NULL.
+    /// The key of a row, as the state holds it.
     pub fn key(&self, row: usize) -> &str {
-        if self.key.is_null(row) { "" } else { self.key.value(row) }
+        self.key.value(row)
     }
 
     /// Where the record of a row was.
@@ -139,7 +142,8 @@ impl Rows {
             Some(clear) => bool_of(clear),
             None => when.map(|when| !when),
         };
-        Row { at: self.micros.value(row).div_euclid(1000).min(self.latest), when, clear }
+        let at = happened_at(self.micros.value(row).div_euclid(1000), self.latest);
+        Row { at, when, clear }
     }
 
     /// The values that a row shows, in the order of the rule's value columns.

@@ -57,21 +57,12 @@ impl Journal {
             door.write_new(&path, lines::header(KIND).as_bytes()).map_err(|e| failed(&path, "write", e))?;
         }
         let bytes = fs::read(&path).map_err(|e| failed(&path, "read", e))?;
-        let found = lines::read(KIND, &bytes).map_err(|e| unreadable(&path, e))?;
-        let mut state = RuleState::default();
-        let mut snapshot = 0;
-        for text in &found.texts {
-            let entry: Entry = serde_json::from_str(text).map_err(|e| damaged(&path, e))?;
-            if matches!(entry, Entry::Snapshot(_)) {
-                snapshot = text.len() as u64;
-            }
-            state.apply(entry, keep);
-        }
+        let Parsed { state, snapshot, good_len, torn } = parse(&path, &bytes, keep)?;
         let mut file = door.open_append(&path).map_err(|e| failed(&path, "open", e))?;
-        if found.torn {
-            let cut = bytes.len() as u64 - found.good_len;
+        if torn {
+            let cut = bytes.len() as u64 - good_len;
             tracing::warn!(path = %path.display(), bytes = cut, "cut the torn tail of a journal of alerts");
-            file.truncate(found.good_len).map_err(|e| failed(&path, "truncate", e))?;
+            file.truncate(good_len).map_err(|e| failed(&path, "truncate", e))?;
         }
         // Its writer may have died before the fsync of what is here; an epoch that is recognised must stay.
         file.sync().map_err(|e| failed(&path, "fsync", e))?;
@@ -120,6 +111,30 @@ impl Journal {
         self.rewrite_at = self.growth.saturating_add(2 * bytes.len() as u64);
         Ok(())
     }
+}
+
+/// What the bytes of a journal say.
+pub(crate) struct Parsed {
+    pub state: RuleState,
+    /// Bytes of the newest snapshot.
+    snapshot: u64,
+    /// Up to where they are good.
+    good_len: u64,
+    torn: bool,
+}
+
+/// Reads the bytes of a journal; of the cleared alerts the newest `keep` stay.
+pub(crate) fn parse(path: &Path, bytes: &[u8], keep: usize) -> Result<Parsed> {
+    let found = lines::read(KIND, bytes).map_err(|e| unreadable(path, e))?;
+    let (mut state, mut snapshot) = (RuleState::default(), 0);
+    for text in &found.texts {
+        let entry: Entry = serde_json::from_str(text).map_err(|e| damaged(path, e))?;
+        if matches!(entry, Entry::Snapshot(_)) {
+            snapshot = text.len() as u64;
+        }
+        state.apply(entry, keep);
+    }
+    Ok(Parsed { state, snapshot, good_len: found.good_len, torn: found.torn })
 }
 
 fn to_line(entry: &Entry) -> Result<Vec<u8>> {

@@ -14,6 +14,8 @@ pub struct Rule {
     pub source: String,
     /// The column whose values are its keys.
     pub key_column: String,
+    /// The source's own field that the key is, dotted; `None` if it is computed.
+    pub key_field: Option<String>,
     /// How bad it is.
     pub severity: Severity,
     /// How long the condition must hold, milliseconds.
@@ -55,8 +57,8 @@ impl Default for Bounds {
 }
 
 impl Rule {
-    /// What is told of an alert of this key; `values` are those of the row that opens it, as [`Self::values`].
-    pub(crate) fn text(&self, key: &str, values: &[Value]) -> String {
+    /// What is told of an alert of this key (`None`: NULL); `values` are those of the row that opens it, as [`Self::values`].
+    pub(crate) fn text(&self, key: Option<&str>, values: &[Value]) -> String {
         let value = |name: &str| {
             let found = self.values.iter().zip(values).find(|(column, _)| column.name == name);
             found.map(|(_, value)| text_of(value)).unwrap_or_default()
@@ -64,7 +66,12 @@ impl Rule {
         if let Some(message) = &self.message {
             return cut(&message.render(value), LONGEST_TEXT).to_owned();
         }
-        let mut text = if key.is_empty() { self.name.clone() } else { format!("{}: {key}", self.name) };
+        let key = match key {
+            None => "NULL",
+            Some("") => "\"\"",
+            Some(key) => key,
+        };
+        let mut text = format!("{}: {key}", self.name);
         for (column, value) in self.values.iter().zip(values).filter(|(column, _)| column.shown) {
             text.push_str(&format!(", {} {}", column.name, text_of(value)));
         }
@@ -100,17 +107,18 @@ mod tests {
     fn a_message_has_the_values_of_the_row_that_opens() {
         let mut rule = rule(0);
         let values = [Value::from(71.5), Value::from("hall 3")];
-        assert_eq!(rule.text("press-1", &values), "overheat: press-1, temperature 71.5");
-        assert_eq!(rule.text("", &values), "overheat, temperature 71.5");
-        rule.message = Message::parse("{place}: {temperature} °C, {{see below}").ok();
-        assert_eq!(rule.text("press-1", &values), "hall 3: 71.5 °C, {see below}");
-        assert_eq!(rule.text("press-1", &[Value::Null, Value::Null]), "NULL: NULL °C, {see below}");
+        assert_eq!(rule.text(Some("press-1"), &values), "overheat: press-1, temperature 71.5");
+        assert_eq!(rule.text(None, &values), "overheat: NULL, temperature 71.5");
+        assert_eq!(rule.text(Some(""), &values), "overheat: \"\", temperature 71.5");
+        rule.message = Some(Message::parse("{place}: {temperature} °C, {{see below}}").0);
+        assert_eq!(rule.text(Some("press-1"), &values), "hall 3: 71.5 °C, {see below}");
+        assert_eq!(rule.text(Some("press-1"), &[Value::Null, Value::Null]), "NULL: NULL °C, {see below}");
     }
     #[test]
     fn what_devices_write_is_kept_as_far_as_a_person_reads() {
         let mut rule = rule(0);
-        rule.message = Message::parse("{place}").ok();
-        let text = rule.text("press-1", &[Value::from(71.5), "é".repeat(2_000).into()]);
+        rule.message = Some(Message::parse("{place}").0);
+        let text = rule.text(Some("press-1"), &[Value::from(71.5), "é".repeat(2_000).into()]);
         assert_eq!(text, "é".repeat(LONGEST_TEXT / 2));
         rule.values.iter_mut().for_each(|value| value.shown = true);
         let shown = rule.shown(&[Value::from(71.5), "x".repeat(2_000).into()]);

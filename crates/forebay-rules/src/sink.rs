@@ -28,7 +28,7 @@ use async_trait::async_trait;
 use forebay_core::clock::Clock;
 use forebay_core::error::codes;
 use forebay_core::sink::{Begun, EpochId, Guarantee, LaneWriter, Part, Sink, Written};
-use forebay_core::{Epoch, Error, Result};
+use forebay_core::{Code, Epoch, Error, Result};
 use forebay_storage::{Door, kill_point};
 
 use crate::book::AlertBook;
@@ -95,12 +95,27 @@ impl Sink for AlertSink {
         Guarantee::ExactlyOnce
     }
 
+    /// An alert has no `checkpointLocation` that could be changed, and its sink lies in its checkpoint's folder.
+    fn remedy(&self, code: &Code) -> Option<String> {
+        let dir = self.dir.display();
+        if *code == codes::CHECKPOINT_OTHER_QUERY {
+            return Some(format!(
+                "Undo the change and the alert goes on. Under a new name, or once the folder {dir} is removed, it is a new alert: it begins where the source's starting options say, and what was open is forgotten."
+            ));
+        }
+        (*code == codes::SINK_BEHIND).then(|| {
+            format!(
+                "Its alerts and its checkpoint lie in one folder, {dir}: bring back both from one copy. Or remove the folder: then the alert begins anew where the source's starting options say, and what was open is forgotten."
+            )
+        })
+    }
+
     async fn open(&mut self, schema: SchemaRef) -> Result<()> {
         let names = self.rule.values.iter().map(|column| column.name.as_str());
         let columns = Arc::new(Columns::find(&schema, names)?);
         let Bounds { journal, cleared, .. } = self.bounds;
         let (journal, state) = Journal::open(&self.dir, self.door.clone(), journal, cleared)?;
-        self.book.load(&self.rule.name, state.all_open(), state.cleared());
+        self.book.load(&self.rule.name, self.rule.key_field.as_deref(), state.all_open(), state.cleared());
         self.opened = Some(Opened { journal, state: Arc::new(state), columns });
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! How the keys of a rule stand, and the entries that change it: what the journal holds, as a pure value.
 //!
-//! A key that is idle and of which no cleared alert is remembered takes no room. What must stay true: applying the
+//! Keys are those of `key`: NULL is one of its own. A key that is idle and of which no cleared alert is remembered takes no room. What must stay true: applying the
 //! entries of a journal in their order gives the state that the process had which wrote them.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -108,6 +108,16 @@ impl RuleState {
         self.open.values()
     }
 
+    /// The keys that wait.
+    pub fn all_pending(&self) -> Vec<String> {
+        self.pending.keys().cloned().collect()
+    }
+
+    /// The newest epoch that is in the journal.
+    pub fn last(&self) -> Option<&Last> {
+        self.last.as_ref()
+    }
+
     /// Cleared alerts, oldest first.
     pub fn cleared(&self) -> impl Iterator<Item = &Arc<Alert>> {
         self.cleared.iter()
@@ -147,9 +157,9 @@ impl RuleState {
         };
         while self.cleared.len() > keep {
             let Some(oldest) = self.cleared.pop_front() else { break };
-            match self.newest.get_mut(&oldest.key) {
+            match self.newest.get_mut(&*oldest.held_key()) {
                 Some((_, count)) if *count > 1 => *count -= 1,
-                _ => drop(self.newest.remove(&oldest.key)),
+                _ => drop(self.newest.remove(&*oldest.held_key())),
             }
         }
         transitions
@@ -157,14 +167,14 @@ impl RuleState {
 
     fn transition(&mut self, alert: Alert) -> Arc<Alert> {
         let alert = Arc::new(alert);
-        self.pending.remove(&alert.key);
+        let key = alert.held_key().into_owned();
+        self.pending.remove(&key);
         match alert.state {
-            AlertState::Open => drop(self.open.insert(alert.key.clone(), Arc::clone(&alert))),
+            AlertState::Open => drop(self.open.insert(key, Arc::clone(&alert))),
             AlertState::Cleared => {
-                self.open.remove(&alert.key);
+                self.open.remove(&key);
                 self.cleared.push_back(Arc::clone(&alert));
-                let (newest, count) =
-                    self.newest.entry(alert.key.clone()).or_insert_with(|| (Arc::clone(&alert), 0));
+                let (newest, count) = self.newest.entry(key).or_insert_with(|| (Arc::clone(&alert), 0));
                 *newest = Arc::clone(&alert);
                 *count += 1;
             }

@@ -1,42 +1,45 @@
 //! From a request to its handler and back, the same way for every route.
 //!
 //! ```text
-//! guard (host, length) ─▶ a turn ─▶ access ─▶ parameters ─▶ body ─▶ handler ─▶ answer or problem
-//!                        └──────────────── the route's patience ───────────────┘
+//! guard (host, length) ─▶ admit ─▶ parameters ─▶ body ─▶ a turn ─▶ handler ─▶ answer or problem
+//!                                                10 s   └─ the route's patience ─┘
 //! ```
 //!
 //! What must stay true: a request holds a turn and a bounded piece of memory for a bounded time, whatever its sender
-//! does; only a stream has no end of its own, and [`crate::live`] bounds that.
+//! does, and a turn only once all of it has arrived; what watches the server itself has turns of its own, so it is answered
+//! also when all others are taken. A stream of events gives its turn back once it is open; [`crate::live`] bounds the rest.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
 use axum::extract::{FromRequestParts, Query, RawPathParams, Request};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use forebay_core::error::codes;
 use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
 
-use crate::access;
+use crate::admit::Admitted;
+use crate::body::{self, Read};
 use crate::params::Given;
+use crate::places::Holder;
 use crate::problem::Problem;
 use crate::routes::Route;
 use crate::state::State;
 
-/// Largest body: SQL texts are bounded by the same.
-const MAX_BODY: usize = 1 << 20;
 /// How long a request waits for its turn when all are taken.
 const TURN: Duration = Duration::from_secs(2);
 
 /// A request that was let through.
 pub(crate) struct Ask {
     pub state: Arc<State>,
+    pub admitted: Admitted,
     pub headers: HeaderMap,
     pub given: Given,
+    /// The connection that it came over, if it did.
+    pub holder: Option<Holder>,
     path: Vec<(String, String)>,
-    body: Bytes,
+    body: Read,
 }
 
 /// What comes of it.
@@ -45,23 +48,28 @@ pub(crate) type Outcome = Result<Response, Problem>;
 /// What answers a request of one route.
 pub(crate) type Handler = fn(Ask) -> BoxFuture<'static, Outcome>;
 
-/// How long a request may take, from its first byte to its answer.
+/// How long a request may take once it has arrived, and whose turns it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Patience {
     /// Answered from memory or a few files.
     Short,
     /// A statement: its own limit of ten seconds, and the time it waits for its turn.
     Statement,
-    /// A stream of events.
+    /// As short, with turns aside: it watches the server itself.
+    Aside,
+    /// The file is read again: each query that changed ends its epoch before it is answered. What was begun is done
+    /// also if it takes longer.
+    Reload,
+    /// A stream of events: so long until it is open.
     Endless,
 }
 
 impl Patience {
-    fn limit(self) -> Option<Duration> {
+    fn limit(self) -> Duration {
         match self {
-            Self::Short => Some(Duration::from_secs(10)),
-            Self::Statement => Some(Duration::from_secs(20)),
-            Self::Endless => None,
+            Self::Short | Self::Aside | Self::Endless => Duration::from_secs(10),
+            Self::Statement => Duration::from_secs(20),
+            Self::Reload => Duration::from_secs(60),
         }
     }
 }
@@ -74,66 +82,46 @@ impl Ask {
 
     /// The body, read as JSON.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        serde_json::from_slice(&self.body).map_err(|error| {
+        serde_json::from_slice(&self.body.bytes).map_err(|error| {
             Problem::bad(format!("the body is not what is expected here: {error}"))
                 .hint("GET /api/v1/openapi.json describes it.")
         })
     }
 }
 
-/// Serves a request of a route.
+/// Serves a request of a route that was [admitted](crate::admit).
 pub(crate) async fn serve(route: &'static Route, state: Arc<State>, request: Request) -> Response {
-    let outcome = match route.patience.limit() {
-        None => answer(route, state, request).await,
-        Some(limit) => {
-            let answered = async {
-                let turns = Arc::clone(&state.turns);
-                let turn = tokio::time::timeout(TURN, turns.acquire_owned()).await;
-                let Ok(Ok(_turn)) = turn else {
-                    return Err(Problem::busy("too many requests are being served"));
-                };
-                answer(route, state, request).await
-            };
-            tokio::time::timeout(limit, answered).await.unwrap_or_else(|_| {
-                let status = StatusCode::REQUEST_TIMEOUT;
-                Err(Problem::new(status, &codes::HTTP, "the request took too long"))
-            })
-        }
-    };
-    outcome.unwrap_or_else(Problem::into_response)
+    answer(route, state, request).await.unwrap_or_else(Problem::into_response)
 }
 
 async fn answer(route: &'static Route, state: Arc<State>, request: Request) -> Outcome {
     let (mut parts, body) = request.into_parts();
-    access::check(route.role, &parts.headers)?;
+    let admitted = parts.extensions.remove().ok_or_else(|| Problem::sign_in("nobody was let in"))?;
     let path = RawPathParams::from_request_parts(&mut parts, &()).await;
     let path = path.map_err(|_| Problem::bad("the path is not UTF-8"))?;
     let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let Query(sent) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
         .map_err(|_| Problem::bad("what stands behind the `?` cannot be read"))?;
     let given = Given::check(route.parameters, sent)?;
-    let body = match route.body {
-        Some(_) => read(&parts.headers, body).await?,
-        None => Bytes::new(),
-    };
-    (route.handler)(Ask { state, headers: parts.headers, given, path, body }).await
-}
-
-async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    if !kind.eq_ignore_ascii_case("application/json") {
-        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-        return Err(Problem::new(status, &codes::HTTP, "the body must be application/json")
-            .hint("Send the header `Content-Type: application/json`."));
+    let holder = parts.extensions.remove::<Holder>();
+    let mut whole = Read::default();
+    if route.body.is_some() {
+        holder.iter().for_each(Holder::waits);
+        whole = body::read(&parts.headers, body, &state.common.bodies, body::TIME).await?;
+        holder.iter().for_each(Holder::is_served);
     }
-    let too_large = || {
-        let status = StatusCode::PAYLOAD_TOO_LARGE;
-        Problem::new(status, &codes::HTTP, format!("the body is longer than {MAX_BODY} bytes"))
+    let turns = if route.patience == Patience::Aside { &state.common.aside } else { &state.turns };
+    let turns = Arc::clone(turns);
+    let ask = Ask { state, admitted, headers: parts.headers, given, holder, path, body: whole };
+    let answered = async {
+        let turn = tokio::time::timeout(TURN, turns.acquire()).await;
+        let Ok(Ok(_turn)) = turn else {
+            return Err(Problem::busy("too many requests are being served"));
+        };
+        (route.handler)(ask).await
     };
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    if announced.and_then(|length| length.parse().ok()).is_some_and(|length: usize| length > MAX_BODY) {
-        return Err(too_large());
-    }
-    axum::body::to_bytes(body, MAX_BODY).await.map_err(|_| too_large())
+    tokio::time::timeout(route.patience.limit(), answered).await.unwrap_or_else(|_| {
+        let status = StatusCode::REQUEST_TIMEOUT;
+        Err(Problem::new(status, &codes::HTTP, "the request took too long"))
+    })
 }

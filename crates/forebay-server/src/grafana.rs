@@ -14,7 +14,7 @@ struct Panel {
     kind: &'static str,
     unit: &'static str,
     width: u32,
-    /// Legend and expression; `$SEL` stands for the choice of pipelines and queries.
+    /// Legend and expression; `$SEL` stands for the choice of pipelines and queries, `$PIPES` for that of pipelines.
     asks: &'static [(&'static str, &'static str)],
 }
 
@@ -145,6 +145,50 @@ const PANELS: &[Panel] = &[
         width: 8,
         asks: &[("{{query}}", "forebay_records_in_flight$SEL")],
     },
+    Panel {
+        title: "Open alerts",
+        about: "By rule.",
+        kind: "timeseries",
+        unit: "short",
+        width: 8,
+        asks: &[("{{rule}} ({{severity}})", "forebay_alerts_open$PIPES")],
+    },
+    Panel {
+        title: "The page: readers",
+        about: "Open pages, the different views that they look at, and readers that were dropped because they did not read.",
+        kind: "timeseries",
+        unit: "short",
+        width: 8,
+        asks: &[
+            ("readers", "sum(forebay_http_readers$PIPES)"),
+            ("views", "sum(forebay_http_views$PIPES)"),
+            ("dropped in a minute", "sum(increase(forebay_http_readers_dropped_total$PIPES[1m]))"),
+        ],
+    },
+    Panel {
+        title: "HTTP requests",
+        about: "A second, by the class of their status: 4xx are the asker's fault, 5xx are Forebay's, or there were too many.",
+        kind: "timeseries",
+        unit: "reqps",
+        width: 8,
+        asks: &[("{{status}}", "sum by (status) (rate(forebay_http_requests_total$PIPES[1m]))")],
+    },
+    Panel {
+        title: "Lag of the live page",
+        about: "Records that wait in the source for the live page, which reads beside the queries.",
+        kind: "timeseries",
+        unit: "short",
+        width: 8,
+        asks: &[("{{source}}", "forebay_follower_lag_records$PIPES")],
+    },
+    Panel {
+        title: "History that is not saved",
+        about: "For how long the history of the live page could not be saved. It is 0; a restart loses what came since. `/health` says why.",
+        kind: "timeseries",
+        unit: "s",
+        width: 8,
+        asks: &[("{{source}}", "forebay_history_unsaved_seconds$PIPES")],
+    },
 ];
 
 /// The dashboard as text, to be imported into Grafana; it asks which Prometheus to read.
@@ -201,7 +245,9 @@ impl Panel {
                 "refId": letter.to_string(),
                 "datasource": prometheus(),
                 "legendFormat": legend,
-                "expr": expression.replace("$SEL", "{pipeline=~\"$pipeline\", query=~\"$query\"}"),
+                "expr": expression
+                    .replace("$SEL", "{pipeline=~\"$pipeline\", query=~\"$query\"}")
+                    .replace("$PIPES", "{pipeline=~\"$pipeline\"}"),
             })
         });
         json!({
@@ -231,6 +277,7 @@ mod tests {
                 assert!(x < 24 && taken.insert((x, at("y"))), "{}", panel["title"]);
             }
             assert!(!panel["targets"].as_array().unwrap().is_empty() && !dashboard().contains("$SEL"));
+            assert!(!dashboard().contains("$PIPES"));
         }
     }
 }

@@ -1,24 +1,48 @@
-//! `/health`: 200 while all is well, 503 otherwise, and in both cases what is wrong.
+//! `/health`: 200 while all is well, 503 otherwise, and to whom may look in both cases what is wrong.
 
 use axum::http::StatusCode;
 use forebay_core::progress::iso_millis;
 use forebay_engine::status::{QueryStatus, State as QueryState};
 use serde_json::{Value, json};
 
+use crate::access::Role;
 use crate::answer::json_answer;
 use crate::ask::{Ask, Outcome};
+use crate::shown::Shown;
+use crate::shown::devices::FollowerStatus;
 
 pub(crate) async fn health(ask: Ask) -> Outcome {
     let shown = &ask.state.shown;
-    let problems = problems(&shown.statuses());
+    let problems = problems(shown, &shown.statuses());
     let status = if problems.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let health = json!({ "status": word(&problems), "pipeline": &*shown.pipeline, "problems": problems });
+    let mut health = json!({ "status": word(&problems) });
+    // Errors name topics, columns and addresses.
+    if ask.admitted.asker.role() >= Role::Viewer {
+        health["pipeline"] = json!(&*shown.pipeline);
+        health["problems"] = json!(problems);
+    }
     Ok(json_answer(status, "application/json", &health))
 }
 
-/// What is wrong, query by query.
-pub(crate) fn problems(statuses: &[QueryStatus]) -> Vec<Value> {
-    statuses.iter().filter_map(problem_of).collect()
+/// What is wrong: query by query, then source by source.
+pub(crate) fn problems(shown: &Shown, statuses: &[QueryStatus]) -> Vec<Value> {
+    let sources = shown.devices.sources();
+    let histories = sources.iter().filter_map(|source| unsaved(source.name(), &source.follower()));
+    statuses.iter().filter_map(problem_of).chain(histories).collect()
+}
+
+/// The history of a source that is not saved.
+fn unsaved(source: &str, status: &FollowerStatus) -> Option<Value> {
+    let (error, since) = status.unsaved.as_ref()?;
+    Some(json!({
+        "query": null,
+        "source": source,
+        "what": "the history of the live page is not saved",
+        "since": iso_millis(*since),
+        "code": error.code().id,
+        "error": error.to_string(),
+        "hint": error.hint(),
+    }))
 }
 
 /// `ok` or `failing`.
@@ -40,6 +64,7 @@ fn problem_of(status: &QueryStatus) -> Option<Value> {
     };
     Some(json!({
         "query": &*status.name,
+        "source": null,
         "what": what,
         "since": since.map(iso_millis),
         "code": error.map(|error| error.code().id),
@@ -68,5 +93,11 @@ mod tests {
             let problem = problem_of(&status).unwrap();
             assert_eq!(problem["since"], "2016-12-14T18:45:24.873Z", "{problem}");
         }
+        let error = Error::new(&codes::STORAGE, "the disk is full");
+        let status = FollowerStatus { unsaved: Some((error, since_ms)), ..FollowerStatus::default() };
+        let problem = unsaved("iot", &status).unwrap();
+        assert_eq!((&problem["source"], &problem["code"]), (&"iot".into(), &"FB-5005".into()));
+        assert_eq!(problem["since"], "2016-12-14T18:45:24.873Z", "{problem}");
+        assert_eq!(unsaved("iot", &FollowerStatus::default()), None);
     }
 }

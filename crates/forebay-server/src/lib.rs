@@ -1,83 +1,186 @@
 //! What Forebay shows of itself over HTTP: the live page, its REST and event streams, health and metrics.
 //!
 //! ```text
-//! connection ─▶ guard ─▶ router ─▶ ask (access, parameters, body) ─▶ api │ live │ page │ health │ metrics
+//! connection ─▶ guard ─▶ router ─▶ admit (access) ─▶ ask (parameters, body) ─▶ api │ live │ page │ health │ metrics
 //!                          ▲                                            │
 //!                   routes (the one table) ─▶ openapi                   ▼
 //!                                                       shown: handles and traits that the binary fills in
 //! ```
 //!
 //! It watches values that the queries publish and never waits for them, so a slow or hostile client cannot touch the
-//! stream. What must stay true: it listens on loopback only, because it has neither authentication nor TLS yet; every
-//! request passes [`access`]; every answer carries the headers of [`guard`]; every route stands in [`routes`], from
-//! which the document is made. Read [`shown`] for what comes in, [`live`] for the events.
+//! stream. What must stay true: it listens on loopback only, unless it asks for a token *and* speaks TLS ([`listen`]);
+//! every request passes [`access`], which refuses what no rule allows; every answer carries the headers of [`guard`];
+//! every route stands in [`routes`] with the role that it needs, from which the document is made; no token, session or
+//! key is ever logged or answered ([`auth`], [`tls`]). Read [`shown`] for what comes in, [`live`] for the events.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make and damage files by hand"))]
 
 mod access;
+mod admit;
 mod answer;
 mod api;
 mod ask;
+mod auth;
+mod body;
 mod connections;
 pub mod grafana;
 mod guard;
 mod health;
+mod listen;
 mod live;
 mod metrics;
 mod openapi;
 mod page;
 mod paging;
 mod params;
+mod permissions;
+mod places;
 mod problem;
 mod routes;
 pub mod shown;
 mod state;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
-use forebay_core::error::codes;
-use forebay_core::{Error, Result};
+use forebay_core::Result;
+use forebay_core::clock::Clock;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use auth::{NewToken, read_tokens};
+pub use listen::Listening;
 pub use shown::Shown;
-use state::State;
+pub use state::Stage;
+pub use tls::TlsFiles;
+
+use access::Terms;
+use auth::Auth;
+use routes::Part;
+use tls::Tls;
+
+/// How often files of tokens and certificates are looked at, and sessions that are over are ended.
+const REFRESH: Duration = Duration::from_secs(1);
 
 /// The bound server.
-#[derive(Debug)]
 pub struct Server {
+    page: Entrance,
+    monitor: Option<Entrance>,
+    auth: Option<Arc<Auth>>,
+    tls: Option<Arc<Tls>>,
+    clock: Arc<dyn Clock>,
+}
+
+/// A listener and what holds there.
+struct Entrance {
     listener: TcpListener,
     address: SocketAddr,
+    tls: Option<Arc<Tls>>,
+    terms: Arc<Terms>,
 }
 
 impl Server {
-    /// Listens on `address`, which must be a loopback address. Port 0 takes any free port.
-    pub async fn bind(address: SocketAddr) -> Result<Self> {
-        if !address.ip().is_loopback() {
-            let message = format!("{address} is not a loopback address");
-            return Err(Error::new(&codes::ADDRESS, message).with_hint(
-                "The HTTP server has no authentication and no TLS yet, so it listens on 127.0.0.1 or [::1] only; put a proxy that has both in front of it.",
-            ));
-        }
-        let failed = |e| {
-            Error::new(&codes::ADDRESS, format!("cannot listen on {address}")).caused_by(e).with_hint(
-                "Another program listens there. Stop it, or choose another address with `--http`, for example `--http 127.0.0.1:8081`.",
-            )
+    /// Reads the files that are named and listens. Port 0 takes any free port.
+    ///
+    /// # Errors
+    /// `ADDRESS` for an address that others can reach without authentication and TLS, or that cannot be had; `TOKENS`
+    /// and `TLS` for files that cannot be used.
+    pub async fn bind(listening: impl Into<Listening>) -> Result<Self> {
+        let listening: Listening = listening.into();
+        listening.check()?;
+        let Listening { http, monitor, auth, tls, clock } = listening;
+        let now_ms = clock.now_ms();
+        let auth = auth.map(|file| Auth::open(file, now_ms)).transpose()?.map(Arc::new);
+        let tls = tls.map(|files| Tls::open(files, now_ms)).transpose()?.map(Arc::new);
+        let page = Entrance::bind(http, "--http", auth.clone(), tls.clone())?;
+        let monitor = match monitor {
+            None => None,
+            // What looks at this machine from this machine has no certificates and no token; the page is not here.
+            Some(address) if listen::is_own(address) => {
+                Some(Entrance::bind(address, "--monitor", None, None)?)
+            }
+            Some(address) => Some(Entrance::bind(address, "--monitor", auth.clone(), tls.clone())?),
         };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address })
+        Ok(Self { page, monitor, auth, tls, clock })
     }
 
-    /// Where it listens.
+    /// Where the page is.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.page.address
     }
 
-    /// Serves until `stop`, and a few seconds longer for answers that are under way.
-    pub async fn run(self, shown: Shown, stop: CancellationToken) {
-        let state = State::new(shown, stop.clone());
-        connections::serve(self.listener, guard::router(&state), stop).await;
+    /// Where health and metrics are, if they are by themselves.
+    pub fn monitor(&self) -> Option<SocketAddr> {
+        self.monitor.as_ref().map(|monitor| monitor.address)
+    }
+
+    /// `https` or `http`.
+    pub fn scheme(&self) -> &'static str {
+        self.page.terms.scheme()
+    }
+
+    /// Serves what the stage shows until `stop`, and a few seconds longer for answers that are under way.
+    pub async fn run(self, stage: Stage, stop: CancellationToken) {
+        let Self { page, monitor, auth, tls, clock } = self;
+        let refreshing = tokio::spawn(refresh(auth, tls, clock, stop.clone()));
+        let part = if monitor.is_some() { Part::WithoutMonitor } else { Part::All };
+        let beside = async {
+            if let Some(monitor) = monitor {
+                monitor.serve(&stage, Part::Monitor, stop.clone()).await;
+            }
+        };
+        tokio::join!(page.serve(&stage, part, stop.clone()), beside);
+        let _ = refreshing.await;
+    }
+}
+
+impl Entrance {
+    fn bind(
+        address: SocketAddr,
+        option: &str,
+        auth: Option<Arc<Auth>>,
+        tls: Option<Arc<Tls>>,
+    ) -> Result<Self> {
+        let (listener, address) = listen::bind(address, option)?;
+        let terms = Arc::new(Terms { auth, tls: tls.is_some(), loopback: listen::is_own(address) });
+        Ok(Self { listener, address, tls, terms })
+    }
+
+    async fn serve(self, stage: &Stage, part: Part, stop: CancellationToken) {
+        let router = guard::router(stage, &self.terms, part);
+        connections::serve(self.listener, self.tls, router, stop).await;
+    }
+}
+
+/// Looks at what may change on disk while the server runs.
+async fn refresh(
+    auth: Option<Arc<Auth>>,
+    tls: Option<Arc<Tls>>,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+) {
+    if auth.is_none() && tls.is_none() {
+        return;
+    }
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(REFRESH) => {}
+        }
+        let (auth, tls, now_ms) = (auth.clone(), tls.clone(), clock.now_ms());
+        let looked = tokio::task::spawn_blocking(move || {
+            if let Some(auth) = auth {
+                auth.refresh(now_ms);
+            }
+            if let Some(tls) = tls {
+                tls.refresh(now_ms);
+            }
+        });
+        if looked.await.is_err() {
+            tracing::error!("the files of tokens and certificates could not be looked at");
+        }
     }
 }

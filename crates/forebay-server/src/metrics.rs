@@ -1,4 +1,6 @@
-//! `/metrics` in the OpenMetrics text format, drawn from the queries' status at the moment of the scrape.
+//! `/metrics` in the OpenMetrics text format, drawn from what everything says of itself at the moment of the scrape.
+
+mod followers;
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,14 +16,21 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
+use self::followers::Followers;
 use crate::ask::{Ask, Outcome};
 use crate::problem::Problem;
+
+mod around;
+
+use around::Around;
 
 pub(crate) async fn metrics(ask: Ask) -> Outcome {
     let shown = &ask.state.shown;
     let mut registry = Registry::with_prefix("forebay");
     registry
         .register_collector(Box::new(Queries { pipeline: shown.pipeline.clone(), all: shown.statuses() }));
+    registry.register_collector(Box::new(Around::of(&ask.state)));
+    registry.register_collector(Box::new(Followers::of(shown)));
     let mut text = String::new();
     match prometheus_client::encoding::text::encode(&mut text, &registry) {
         Ok(()) => {

@@ -16,34 +16,44 @@ pub(crate) struct Parameter {
     pub kind: Kind,
     /// True if it must be given.
     pub required: bool,
-    /// True if it may be given several times.
-    pub many: bool,
+    /// How many times it may be given.
+    pub most: usize,
 }
 
 /// What a parameter takes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
-    /// Text of at most so many bytes.
+    /// Text of at most so many characters.
     Text(usize),
+    /// Where a list goes on.
+    Cursor,
     /// A whole number: the least, the most, and the one that none stands for.
     Integer(u64, u64, u64),
     /// One of these words; the first one if none is given.
     OneOf(&'static [&'static str]),
 }
 
+/// Longest name, in characters: of a source, a field, a device.
+pub(crate) const NAME: usize = 500;
+
 /// A text that may be left out.
 pub(crate) const fn text(name: &'static str, doc: &'static str) -> Parameter {
-    Parameter { name, doc, kind: Kind::Text(1_000), required: false, many: false }
+    Parameter { name, doc, kind: Kind::Text(NAME), required: false, most: 1 }
 }
 
-/// A text that may come several times.
-pub(crate) const fn texts(name: &'static str, doc: &'static str) -> Parameter {
-    Parameter { name, doc, kind: Kind::Text(16_000), required: false, many: true }
+/// Where a list goes on.
+pub(crate) const fn cursor(name: &'static str, doc: &'static str) -> Parameter {
+    Parameter { name, doc, kind: Kind::Cursor, required: false, most: 1 }
+}
+
+/// Texts of so many characters each, at most so many of them.
+pub(crate) const fn texts(name: &'static str, longest: usize, most: usize, doc: &'static str) -> Parameter {
+    Parameter { name, doc, kind: Kind::Text(longest), required: false, most }
 }
 
 /// A text that must be there.
 pub(crate) const fn required(name: &'static str, most: usize, doc: &'static str) -> Parameter {
-    Parameter { name, doc, kind: Kind::Text(most), required: true, many: false }
+    Parameter { name, doc, kind: Kind::Text(most), required: true, most: 1 }
 }
 
 /// A number that may be left out.
@@ -54,7 +64,7 @@ pub(crate) const fn integer(
     default: u64,
     doc: &'static str,
 ) -> Parameter {
-    Parameter { name, doc, kind: Kind::Integer(least, most, default), required: false, many: false }
+    Parameter { name, doc, kind: Kind::Integer(least, most, default), required: false, most: 1 }
 }
 
 /// A word that may be left out.
@@ -63,7 +73,7 @@ pub(crate) const fn one_of(
     words: &'static [&'static str],
     doc: &'static str,
 ) -> Parameter {
-    Parameter { name, doc, kind: Kind::OneOf(words), required: false, many: false }
+    Parameter { name, doc, kind: Kind::OneOf(words), required: false, most: 1 }
 }
 
 /// The parameters of a request, checked against those of its route.
@@ -88,8 +98,11 @@ impl Given {
             if value.is_empty() {
                 continue;
             }
-            if !parameter.many && values.iter().any(|(known, _)| *known == parameter.name) {
-                return Err(Problem::bad(format!("the parameter `{name}` is given twice")));
+            if values.iter().filter(|(known, _)| *known == parameter.name).count() == parameter.most {
+                return Err(Problem::bad(match parameter.most {
+                    1 => format!("the parameter `{name}` is given twice"),
+                    most => format!("the parameter `{name}` is given more than {most} times"),
+                }));
             }
             parameter.kind.check(&name, &value)?;
             values.push((parameter.name, value));
@@ -134,10 +147,11 @@ impl Given {
 impl Kind {
     fn check(self, name: &str, value: &str) -> Result<(), Problem> {
         match self {
-            Self::Text(most) if value.len() > most => {
-                Err(Problem::bad(format!("the parameter `{name}` is longer than {most} bytes")))
+            Self::Text(most) if value.chars().count() > most => {
+                Err(Problem::bad(format!("the parameter `{name}` is longer than {most} characters")))
             }
-            Self::Text(_) => Ok(()),
+            // What is no cursor is told by the list, which knows its own.
+            Self::Text(_) | Self::Cursor => Ok(()),
             Self::Integer(least, most, _) => {
                 let is_plain = value.bytes().all(|byte| byte.is_ascii_digit());
                 match value.parse::<u64>() {
@@ -161,7 +175,7 @@ mod tests {
 
     static TAKEN: &[Parameter] = &[
         text("search", "what to look for"),
-        texts("key", "which devices"),
+        texts("key", 10, 2, "which devices"),
         integer("limit", 1, 100, 50, "how many"),
         one_of("state", &["all", "open"], "which"),
     ];
@@ -198,6 +212,8 @@ mod tests {
             given(&[sent]).unwrap_err();
         }
         given(&[("limit", "1"), ("limit", "2")]).unwrap_err();
-        given(&[("search", &"x".repeat(1_001))]).unwrap_err();
+        given(&[("key", "a"), ("key", "a"), ("key", "a")]).unwrap_err();
+        given(&[("search", &"é".repeat(501))]).unwrap_err();
+        given(&[("search", &"é".repeat(500))]).unwrap();
     }
 }

@@ -9,7 +9,8 @@ use forebay_core::{Error, error::Code};
 use serde_json::json;
 
 use crate::answer::json_answer;
-use crate::shown::sql;
+use crate::api::queries::error_value;
+use crate::shown::{NotReloaded, sql};
 
 /// A request that is not served.
 #[derive(Debug)]
@@ -18,12 +19,17 @@ pub(crate) struct Problem {
     error: Error,
     /// Line and column in the SQL that was sent.
     place: Option<(usize, usize)>,
+    /// In how many seconds another attempt may be worth it, where there are too many.
+    wait_seconds: u64,
+    /// Each thing that is wrong, where one request has several.
+    problems: Vec<Error>,
 }
 
 impl Problem {
     /// A refusal with a status of its own.
     pub fn new(status: StatusCode, code: &'static Code, message: impl Into<String>) -> Self {
-        Self { status, error: Error::new(code, message), place: None }
+        let (place, problems) = (None, Vec::new());
+        Self { status, error: Error::new(code, message), place, wait_seconds: 1, problems }
     }
 
     /// A request that is not as the document says.
@@ -41,6 +47,17 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, &codes::DENIED, message)
     }
 
+    /// A request of somebody who must say who they are.
+    pub fn sign_in(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, &codes::SIGN_IN, message)
+    }
+
+    /// Too many from one place.
+    pub fn too_many(message: impl Into<String>, wait_seconds: u64) -> Self {
+        let refused = Self::new(StatusCode::TOO_MANY_REQUESTS, &codes::BUSY, message);
+        Self { wait_seconds, ..refused }.hint(format!("Try again in {wait_seconds} seconds."))
+    }
+
     /// One too many.
     pub fn busy(message: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, &codes::BUSY, message)
@@ -54,7 +71,7 @@ impl Problem {
 
     /// The answer.
     pub fn into_response(self) -> Response {
-        let Self { status, error, place } = self;
+        let Self { status, error, place, wait_seconds, problems } = self;
         let message = match (error.place(), error.detail()) {
             (None, None) => error.message().to_owned(),
             (Some(place), None) => format!("{} ({place})", error.message()),
@@ -72,9 +89,16 @@ impl Problem {
         if let Some((line, column)) = place {
             body["place"] = json!({ "line": line, "column": column });
         }
+        if !problems.is_empty() {
+            body["problems"] = problems.iter().map(error_value).collect();
+        }
         let mut response = json_answer(status, "application/problem+json", &body);
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            response.headers_mut().insert(header::RETRY_AFTER, wait_seconds.into());
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            let bearer = HeaderValue::from_static("Bearer realm=\"forebay\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
         }
         response
     }
@@ -85,7 +109,10 @@ impl From<Error> for Problem {
         let code = error.code();
         let status = if code == &codes::NO_RESOURCE || code == &codes::QUARANTINE_NOT_FOUND {
             StatusCode::NOT_FOUND
-        } else if code == &codes::CONFLICT || code == &codes::CHECKPOINT_LOCKED {
+        } else if code == &codes::CONFLICT
+            || code == &codes::CHECKPOINT_LOCKED
+            || code == &codes::NOT_WHILE_RUNNING
+        {
             StatusCode::CONFLICT
         } else if code == &codes::DENIED {
             StatusCode::FORBIDDEN
@@ -98,7 +125,13 @@ impl From<Error> for Problem {
                 Fault::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             }
         };
-        Self { status, error, place: None }
+        Self { status, error, place: None, wait_seconds: 1, problems: Vec::new() }
+    }
+}
+
+impl From<NotReloaded> for Problem {
+    fn from(refused: NotReloaded) -> Self {
+        Self { problems: refused.problems, ..Self::from(refused.error) }
     }
 }
 

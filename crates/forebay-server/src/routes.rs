@@ -9,18 +9,20 @@ use axum::Router;
 use axum::extract::Request;
 use axum::routing::{MethodFilter, on};
 
-use crate::access::Role;
-use crate::ask::{self, Handler, Patience};
-use crate::params::{Parameter, integer, one_of, required, text, texts};
+use crate::access::{Role, Terms};
+use crate::ask::{Handler, Patience};
+use crate::params::{NAME, Parameter, cursor, integer, one_of, required, text, texts};
 use crate::shown::devices::Range;
-use crate::state::State;
-use crate::{api, health, live, metrics, openapi, page};
+use crate::state::Stage;
+use crate::{admit, api, health, live, metrics, openapi, page};
 
 /// A route.
 pub(crate) struct Route {
     pub verb: Verb,
     pub path: &'static str,
     pub role: Role,
+    /// Whether it does more than look: then a browser must show that its person means it.
+    pub changes: bool,
     pub patience: Patience,
     /// What it answers, in a line.
     pub summary: &'static str,
@@ -35,6 +37,18 @@ pub(crate) struct Route {
 pub(crate) enum Verb {
     Get,
     Post,
+    Delete,
+}
+
+impl Verb {
+    /// The word of HTTP.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Delete => "DELETE",
+        }
+    }
 }
 
 /// What a route answers when all is well.
@@ -42,17 +56,64 @@ pub(crate) enum Verb {
 pub(crate) enum Answer {
     /// JSON of this schema.
     Json(&'static str),
+    /// JSON of this schema that seldom changes: it has a tag, and who has it already gets status 304.
+    Tagged(&'static str),
     /// JSON of this schema, with status 202: it will be done.
     Accepted(&'static str),
     /// JSON of this schema, with status 503 while something is wrong.
     Health(&'static str),
     /// Something else, of this media type.
     Other(&'static str),
+    /// Nothing, with status 204.
+    Nothing,
 }
 
+/// Which routes a listener has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    All,
+    /// Health and metrics.
+    Monitor,
+    /// What is left where those have a listener of their own.
+    WithoutMonitor,
+}
+
+impl Part {
+    fn has(self, route: &Route) -> bool {
+        let is_monitors = matches!(route.path, "/health" | "/metrics");
+        match self {
+            Self::All => true,
+            Self::Monitor => is_monitors,
+            Self::WithoutMonitor => !is_monitors,
+        }
+    }
+
+    /// What to try instead of a path that is not there.
+    pub fn hint(self) -> &'static str {
+        match self {
+            Self::All => "GET /api/v1 lists what there is.",
+            Self::Monitor => "Here are /health and /metrics; the rest is at the address of `--http`.",
+            Self::WithoutMonitor => {
+                "GET /api/v1 lists what there is; /health and /metrics are at the address of `--monitor`."
+            }
+        }
+    }
+}
+
+/// What declares no other role needs a viewer.
 const fn get(path: &'static str, summary: &'static str, answer: Answer, handler: Handler) -> Route {
-    let (role, patience) = (Role::Viewer, Patience::Short);
-    Route { verb: Verb::Get, path, role, patience, summary, parameters: &[], body: None, answer, handler }
+    Route {
+        verb: Verb::Get,
+        path,
+        role: Role::Viewer,
+        changes: false,
+        patience: Patience::Short,
+        summary,
+        parameters: &[],
+        body: None,
+        answer,
+        handler,
+    }
 }
 
 const fn post(
@@ -63,7 +124,7 @@ const fn post(
     answer: Answer,
     handler: Handler,
 ) -> Route {
-    Route { verb: Verb::Post, role, body, ..get(path, summary, answer, handler) }
+    Route { verb: Verb::Post, role, changes: role.changes(), body, ..get(path, summary, answer, handler) }
 }
 
 const SOURCE: Parameter =
@@ -73,12 +134,20 @@ const STATE: Parameter =
     one_of("state", &["any", "live", "quiet", "alerting"], "Only devices in this state.");
 const SORT: Parameter =
     text("sort", "`key`, `lastSeen` or a field; with `-` before it from the greatest to the smallest.");
-const CURSOR: Parameter = text("cursor", "Where to go on: `next` of the answer before.");
+const CURSOR: Parameter = cursor("cursor", "Where to go on: `next` of the answer before.");
 const LIMIT: Parameter = integer("limit", 1, 1_000, 50, "Most items of an answer.");
-const KEY: Parameter = texts("key", "The key of a device; may be given several times.");
+const KEY: Parameter = texts("key", NAME, MOST_KEYS, "The key of a device; may be given several times.");
+const FIELDS: Parameter = texts(
+    "fields",
+    4_000,
+    10,
+    "Names of the fields that are wanted, with commas between them or each in a parameter of its own, as one must be that has a comma in its name; all if none is given.",
+);
 const QUERY: Parameter = text("query", "Only what this query could not decode.");
 const CODE: Parameter = text("code", "Only records with this code, such as `json.syntax`.");
 
+/// Most keys that a picture shows beside all devices: more lines are none.
+pub(crate) const MOST_KEYS: usize = 50;
 /// Most rows of an answer to SQL.
 pub(crate) const MOST_ROWS: u64 = 10_000;
 const ROWS: Parameter = integer("limit", 1, MOST_ROWS, 1_000, "Most rows of the answer.");
@@ -95,15 +164,16 @@ pub(crate) static ROUTES: &[Route] = &[
     },
     Route {
         role: Role::Anyone,
+        patience: Patience::Aside,
         ..get(
             "/health",
-            "200 while all is well, else 503 and what is wrong",
+            "200 while all is well, else 503; to a viewer also what is wrong",
             Answer::Health("Health"),
             |ask| Box::pin(health::health(ask)),
         )
     },
     Route {
-        role: Role::Anyone,
+        patience: Patience::Aside,
         ..get(
             "/metrics",
             "counts and gauges for Prometheus",
@@ -111,11 +181,29 @@ pub(crate) static ROUTES: &[Route] = &[
             |ask| Box::pin(metrics::metrics(ask)),
         )
     },
+    Route {
+        changes: true,
+        ..post(
+            "/api/v1/session",
+            Role::Anyone,
+            "signs in with a token: a cookie that lasts for twelve hours",
+            Some("SignIn"),
+            Answer::Json("Session"),
+            |ask| Box::pin(api::session::sign_in(ask)),
+        )
+    },
+    Route {
+        verb: Verb::Delete,
+        changes: true,
+        ..post("/api/v1/session", Role::Anyone, "signs out", None, Answer::Nothing, |ask| {
+            Box::pin(api::session::sign_out(ask))
+        })
+    },
     get("/api/v1", "this list", Answer::Json("EndPoints"), |ask| Box::pin(api::end_points(ask))),
     get(
         "/api/v1/openapi.json",
         "the description of all this for programs",
-        Answer::Json("Document"),
+        Answer::Tagged("Document"),
         |ask| Box::pin(openapi::get(ask)),
     ),
     get(
@@ -127,10 +215,21 @@ pub(crate) static ROUTES: &[Route] = &[
     get("/api/v1/pipelines/{name}", "one of them", Answer::Json("Pipeline"), |ask| {
         Box::pin(api::pipelines::one(ask))
     }),
+    Route {
+        patience: Patience::Reload,
+        ..post(
+            "/api/v1/reload",
+            Role::Admin,
+            "reads the pipeline's file again and takes what changed, if every change is safe while it runs",
+            None,
+            Answer::Json("Reloaded"),
+            |ask| Box::pin(api::reload::reload(ask)),
+        )
+    },
     get(
         "/api/v1/schema",
         "sources, fields, queries, tables, panels and alert rules",
-        Answer::Json("Schema"),
+        Answer::Tagged("Schema"),
         |ask| Box::pin(api::schema::schema(ask)),
     ),
     get(
@@ -165,18 +264,7 @@ pub(crate) static ROUTES: &[Route] = &[
         |ask| Box::pin(api::queries::start(ask)),
     ),
     Route {
-        parameters: &[
-            SOURCE,
-            SEARCH,
-            STATE,
-            SORT,
-            LIMIT,
-            CURSOR,
-            texts(
-                "fields",
-                "Names of the fields that are wanted, with commas between them; all if none is given.",
-            ),
-        ],
+        parameters: &[SOURCE, SEARCH, STATE, SORT, LIMIT, CURSOR, FIELDS],
         ..get(
             "/api/v1/devices",
             "the devices of a source with their newest values",
@@ -191,7 +279,7 @@ pub(crate) static ROUTES: &[Route] = &[
     Route {
         parameters: &[
             SOURCE,
-            required("field", 1_000, "The name of a number field."),
+            required("field", NAME, "The name of a number field."),
             one_of("range", &Range::WORDS, "How far back."),
             KEY,
             integer("points", 1, 2_000, 900, "Most points of a series."),
@@ -206,6 +294,9 @@ pub(crate) static ROUTES: &[Route] = &[
     Route {
         parameters: &[
             one_of("state", &["all", "open", "cleared"], "Only alerts in this state."),
+            text("source", "Only alerts of this source."),
+            text("key", "Only alerts about this key."),
+            text("rule", "Only alerts of this rule."),
             LIMIT,
             CURSOR,
         ],
@@ -232,7 +323,7 @@ pub(crate) static ROUTES: &[Route] = &[
     ),
     post(
         "/api/v1/quarantine/drop",
-        Role::Operator,
+        Role::Admin,
         "takes records out of the quarantine",
         Some("Chosen"),
         Answer::Accepted("Requested"),
@@ -274,12 +365,14 @@ pub(crate) static ROUTES: &[Route] = &[
             SORT,
             integer("offset", 0, 1_000_000, 0, "The first device that is seen."),
             integer("limit", 1, 200, 30, "How many devices are seen."),
+            FIELDS,
             texts(
-                "fields",
-                "Names of the fields that are seen, with commas between them; all if none is given.",
+                "keys",
+                16_000,
+                2,
+                "Keys that the charts show beside all devices, with commas between them.",
             ),
-            texts("keys", "Keys that the charts show beside all devices, with commas between them."),
-            texts("key", "One such key, whatever is in it; may be given several times."),
+            texts("key", NAME, MOST_KEYS, "One such key, whatever is in it; may be given several times."),
             text("field", "The field of the sparklines."),
         ],
         ..get(
@@ -303,20 +396,21 @@ impl Route {
         let needed = if needed.is_empty() { String::new() } else { format!("?{}", needed.join("&")) };
         match self.verb {
             Verb::Get => format!("{}{needed}", self.path),
-            Verb::Post => format!("POST {}", self.path),
+            verb => format!("{} {}", verb.word(), self.path),
         }
     }
 }
 
-/// The router of all routes.
-pub(crate) fn router(state: &Arc<State>) -> Router {
+/// The router of a listener's routes.
+pub(crate) fn router(stage: &Stage, terms: &Arc<Terms>, part: Part) -> Router {
     let mut router = Router::new();
-    for route in ROUTES {
-        let state = Arc::clone(state);
-        let serve = move |request: Request| ask::serve(route, Arc::clone(&state), request);
+    for route in ROUTES.iter().filter(|route| part.has(route)) {
+        let (stage, terms) = (stage.clone(), Arc::clone(terms));
+        let serve = move |request: Request| admit::serve(route, stage.now(), Arc::clone(&terms), request);
         let verb = match route.verb {
             Verb::Get => MethodFilter::GET,
             Verb::Post => MethodFilter::POST,
+            Verb::Delete => MethodFilter::DELETE,
         };
         router = router.route(route.path, on(verb, serve.clone()));
         if route.path == "/api/v1" {

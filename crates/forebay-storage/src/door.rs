@@ -47,9 +47,13 @@ impl Door {
 
     /// Creates a file that must not exist yet. Its name is durable only after [`Door::sync_dir`] on its folder.
     pub fn create_new(&self, path: &Path) -> io::Result<DoorFile> {
+        self.create_with(path, &mut OpenOptions::new())
+    }
+
+    fn create_with(&self, path: &Path, options: &mut OpenOptions) -> io::Result<DoorFile> {
         #[cfg(feature = "faults")]
         faults::check_write(path)?;
-        let file = OpenOptions::new().read(true).append(true).create_new(true).open(path)?;
+        let file = options.read(true).append(true).create_new(true).open(path)?;
         #[cfg(feature = "faults")]
         {
             faults::created(path);
@@ -70,6 +74,16 @@ impl Door {
     /// Writes a whole file and replaces what stood under that name; durable on return, never seen half-written.
     pub fn write_atomic(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let staged = self.stage(path, bytes)?;
+        self.rename(&staged, path)?;
+        self.sync_dir(parent_of(path))
+    }
+
+    /// As [`Door::write_atomic`], and nobody but its owner may read or write the file, from its first moment on.
+    pub fn write_private(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let staged = self.stage_with(named(path, ".private.staged"), &mut options, bytes)?;
         self.rename(&staged, path)?;
         self.sync_dir(parent_of(path))
     }
@@ -118,6 +132,15 @@ impl Door {
         Ok(())
     }
 
+    /// Removes a file that may not be there; true if it was. Durable as with [`Door::remove_file`].
+    pub fn remove_if_there(&self, path: &Path) -> io::Result<bool> {
+        match self.remove_file(path) {
+            Ok(()) => Ok(true),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
     /// Removes a folder and all it holds, file by file.
     pub fn remove_dir_all(&self, dir: &Path) -> io::Result<()> {
         for entry in fs::read_dir(dir)? {
@@ -150,11 +173,12 @@ impl Door {
     }
 
     fn stage_at(&self, staged: PathBuf, bytes: &[u8]) -> io::Result<PathBuf> {
-        match self.remove_file(&staged) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-            _ => {}
-        }
-        let mut file = self.create_new(&staged)?;
+        self.stage_with(staged, &mut OpenOptions::new(), bytes)
+    }
+
+    fn stage_with(&self, staged: PathBuf, options: &mut OpenOptions, bytes: &[u8]) -> io::Result<PathBuf> {
+        self.remove_if_there(&staged)?;
+        let mut file = self.create_with(&staged, options)?;
         file.append(bytes)?;
         file.sync()?;
         Ok(staged)
@@ -301,6 +325,30 @@ mod tests {
         door.write_atomic(&path, b"two").unwrap();
         door.remove_file(&staged).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_private_file_is_its_owners_alone_whatever_stood_there() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        fs::write(&path, b"one").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+        Door::new().write_private(&path, b"two").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "the staged file is gone");
+    }
+
+    #[test]
+    fn only_a_missing_file_may_be_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (door, path) = (Door::new(), dir.path().join("a"));
+        assert!(!door.remove_if_there(&path).unwrap());
+        fs::write(&path, b"one").unwrap();
+        assert!(door.remove_if_there(&path).unwrap() && !path.exists());
+        assert!(door.remove_if_there(dir.path()).is_err(), "a folder is no file");
     }
 
     #[test]

@@ -8,12 +8,14 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use forebay_core::trigger::Trigger;
 
+mod access;
 mod examples;
 mod first;
 mod values;
 
+pub use access::{NewTokenArgs, ServerArgs, TokenCommand};
 pub use first::{
-    CompletionsArgs, InferArgs, InitArgs, ManArgs, PlanArgs, PlanFormat, SchemaCommand, WhyCommand,
+    CompletionsArgs, InferArgs, InitArgs, ManArgs, PlanArgs, PlanFormat, SchemaCommand, TopArgs, WhyCommand,
     WhyRowArgs,
 };
 
@@ -43,7 +45,7 @@ pub struct Global {
     /// Folder under which everything is written: log, checkpoints, tables, quarantine
     #[arg(long, global = true, env = "FOREBAY_DATA", default_value = "./forebay-data", value_name = "DIR", help_heading = OF_ALL)]
     pub data: PathBuf,
-    /// Where REST, metrics and health listen (loopback only)
+    /// Where the page, REST, metrics and health listen; loopback only, unless `forebay run` has both tokens and TLS
     #[arg(long, global = true, env = "FOREBAY_HTTP", default_value = "127.0.0.1:8080", value_name = "ADDR", help_heading = OF_ALL, value_parser = http_address)]
     pub http: SocketAddr,
     /// The embedded log's address (loopback only). Not given: where the pipeline's sources read, else 127.0.0.1:9092
@@ -78,6 +80,9 @@ pub enum Command {
     /// See a plant live: simulated devices, log, query, alerts on the screen and a Delta table
     #[command(after_help = examples::DEMO)]
     Demo(DemoArgs),
+    /// Watch a running pipeline in the terminal: is all well, and if not, what is wrong and since when
+    #[command(after_help = examples::TOP)]
+    Top(TopArgs),
     /// Check a pipeline file; every problem at once, with its place and a hint
     Validate(FileArgs),
     /// Ask SQL over topics, Delta tables and the tables of a pipeline
@@ -98,6 +103,9 @@ pub enum Command {
     /// Look into checkpoints
     #[command(subcommand)]
     Checkpoint(CheckpointCommand),
+    /// Make tokens for the HTTP server, and list them
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Write a pipeline file to start from: one that runs as it stands, or one made for a topic
     #[command(after_help = examples::INIT)]
     Init(InitArgs),
@@ -144,10 +152,16 @@ pub struct RunArgs {
     /// Whether this process serves the log that its sources read from
     #[arg(long, env = "FOREBAY_EMBEDDED_LOG", default_value = "auto", value_name = "WHEN")]
     pub embedded_log: EmbeddedLog,
+    /// Take the file again whenever it changes, as at SIGHUP: what did not change runs on; a change that is not safe is
+    /// refused and told
+    #[arg(long)]
+    pub watch: bool,
     /// Do not read the sources a second time for the page: queries, alerts and the ledger are shown, newest values and
     /// their history are not
     #[arg(long)]
     pub no_live: bool,
+    #[command(flatten)]
+    pub server: ServerArgs,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -181,6 +195,8 @@ pub struct DemoArgs {
     /// Stop by itself after this time, for example "30 seconds"
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     pub duration: Option<Duration>,
+    #[command(flatten)]
+    pub server: ServerArgs,
 }
 
 #[derive(Debug, Args)]
@@ -265,6 +281,9 @@ pub struct SimulateArgs {
     /// The shape of an event
     #[arg(long, default_value = "plant")]
     pub shape: Shape,
+    /// How values follow each other
+    #[arg(long, default_value = "uniform", value_name = "HOW")]
+    pub values: Motion,
     /// Share of events that are up to an hour old (0 to 1)
     #[arg(long, default_value_t = 0.0, value_name = "SHARE", value_parser = share)]
     pub late: f64,
@@ -288,6 +307,14 @@ pub enum Shape {
     Plant,
     /// 12 fields in nested objects
     Nested,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Motion {
+    /// Each by itself, anywhere within its range
+    Uniform,
+    /// Each device drifts as a machine does; now and then one of them runs hot for some seconds
+    Wander,
 }
 
 /// Which quarantined records.

@@ -1,19 +1,27 @@
-//! What a query of the file is, for the definition that its checkpoint keeps.
+//! What a query or an alert of the file is, and what the page is to show: for the definitions that are kept, so that a
+//! change can be told.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use forebay_core::config::{Pipeline, QueryConfig, SourceConfig, ViewConfig};
-use forebay_core::ddl;
+use forebay_core::config::{DashboardConfig, DashboardSource, Pipeline, SourceConfig, ViewConfig};
+use forebay_core::error::codes;
+use forebay_core::{Error, ddl};
 use forebay_engine::checkpoint::definition::{self, Definition};
 use forebay_storage::Door;
 
-use crate::load;
+use crate::alerts::PlannedAlert;
+use crate::work::Work;
 
-/// What decides which rows this query makes.
-pub fn of(pipeline: &Pipeline, query: &QueryConfig, source: &SourceConfig) -> Definition {
-    let used = used_views(&pipeline.views, &query.sql);
+/// What decides which rows this query makes, or when this alert opens and clears.
+pub fn of(pipeline: &Pipeline, work: Work<'_>, source: &SourceConfig) -> Definition {
+    let (sql, reads, parts) = match work {
+        Work::Query(query) => (query.sql.trim(), query.sql.as_str(), Vec::new()),
+        Work::Alert(alert) => ("", alert.config.on.text.as_str(), rule(alert)),
+    };
+    let used = used_views(&pipeline.views, reads);
     Definition {
-        sql: query.sql.trim().to_owned(),
+        sql: sql.to_owned(),
         views: used.iter().map(|view| (view.name.clone(), view.sql.trim().to_owned())).collect(),
         // As a schema is printed: blanks and line breaks of the file are no change.
         schema: source
@@ -24,15 +32,64 @@ pub fn of(pipeline: &Pipeline, query: &QueryConfig, source: &SourceConfig) -> De
             .value
             .as_ref()
             .map(|value| format!("{} in mode {:?} with {:?}", value.format, value.mode, value.options)),
+        parts,
     }
 }
 
-/// Keeps what this query is in its checkpoint. That it could not be kept costs only what `forebay plan` says.
-pub fn remember(data: &Path, door: &Door, pipeline: &Pipeline, query: &QueryConfig, source: &SourceConfig) {
-    let folder = load::checkpoint_folder(data, &pipeline.name, query);
-    if let Err(error) = definition::remember(&folder, door, &of(pipeline, query, source)) {
-        tracing::warn!(query = query.name, %error, "what the query is could not be kept; `forebay plan` will not know it");
+/// What the file says of an alert.
+fn rule(alert: &PlannedAlert) -> Vec<(String, String)> {
+    let config = &alert.config;
+    let clear = config.clear.as_ref().map(|clear| ("clear", clear.text.trim().to_owned()));
+    let message = config.message.as_ref().map(|(_, message)| ("message", message.text.clone()));
+    let said = [
+        Some(("on", config.on.text.trim().to_owned())),
+        Some(("key", alert.key.clone())),
+        Some(("when", config.when.text.trim().to_owned())),
+        clear,
+        Some(("for", words(config.hold))),
+        Some(("severity", config.severity.word().to_owned())),
+        message,
+    ];
+    said.into_iter().flatten().map(|(name, text)| (name.to_owned(), text)).collect()
+}
+
+/// What the file says of the page.
+pub fn of_page(dashboard: &DashboardConfig) -> Definition {
+    let title = dashboard.title.iter().map(|title| ("title".to_owned(), title.clone()));
+    let of_source = |source: &DashboardSource| (format!("source {}", source.name), format!("{source:?}"));
+    let mut parts: Vec<(String, String)> = title.chain(dashboard.sources.iter().map(of_source)).collect();
+    if !dashboard.panels.is_empty() {
+        let mut panels = dashboard.panels.clone();
+        // Where a SELECT stands in the file is no change of the page.
+        panels.iter_mut().filter_map(|panel| panel.sql.as_mut()).for_each(|(_, place)| *place = (0, 0));
+        parts.push(("panels".to_owned(), format!("{panels:?}")));
     }
+    Definition { parts, ..Definition::default() }
+}
+
+/// The folder in which what the page shows is kept: that of the pipeline's checkpoints.
+pub fn page_folder(data: &Path, pipeline: &str) -> PathBuf {
+    data.join("checkpoints").join(pipeline)
+}
+
+/// Keeps what this is in the folder, which is made if it is not there. That it could not be kept costs only what `forebay plan` says.
+pub fn remember(folder: &Path, door: &Door, name: &str, definition: &Definition) {
+    let made = door.create_dir_all(folder).map_err(|e| {
+        Error::new(&codes::STORAGE, "the folder cannot be made").at(folder.display()).caused_by(e)
+    });
+    if let Err(error) = made.and_then(|()| definition::remember(folder, door, definition)) {
+        tracing::warn!(name, %error, "what it is could not be kept; `forebay plan` will not know it");
+    }
+}
+
+/// A duration as the file would say it.
+pub fn words(duration: Duration) -> String {
+    let (count, unit) = match duration.as_millis() {
+        millis if millis % 1000 == 0 => (millis / 1000, "second"),
+        millis => (millis, "millisecond"),
+    };
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {unit}{plural}")
 }
 
 /// The views that a SELECT names, and those that they name. A view uses only views above it.

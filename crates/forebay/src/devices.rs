@@ -1,12 +1,16 @@
 //! Simulated devices: the events of the plant, and a nested form of them, with faults on request.
 //!
 //! The plant's events have the fields and ranges of a small manufacturing plant (temperature 20 to 80, humidity 30 to
-//! 90, both with two decimals, seconds since 1970). Everything random comes from one seed, so a run can be repeated;
-//! only the time stamps come from the clock.
+//! 90, both with two decimals, seconds since 1970). Values are independent of each other, or [`wander`] as those of
+//! machines do. Everything random comes from one seed, so a run can be repeated; only the time stamps come from the
+//! clock.
+
+mod wander;
 
 use std::io::Write as _;
 
-use crate::cli::{Shape, SimulateArgs};
+use crate::cli::{Motion, Shape, SimulateArgs};
+use wander::Wander;
 
 /// What was sent, for the summary: of one message, or of all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +49,8 @@ pub struct Devices {
     random: fastrand::Rng,
     shape: Shape,
     count: u32,
+    /// Where the devices are, if their values follow from those before.
+    wander: Option<Wander>,
     late: f64,
     corrupt: f64,
     duplicate: f64,
@@ -55,10 +61,16 @@ pub struct Devices {
 impl Devices {
     /// Devices as asked for on the command line, their random numbers from `seed`.
     pub fn new(args: &SimulateArgs, seed: u64) -> Self {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let wander = match args.values {
+            Motion::Uniform => None,
+            Motion::Wander => Some(Wander::new(args.devices, args.rate, &mut random)),
+        };
         Self {
-            random: fastrand::Rng::with_seed(seed),
+            random,
             shape: args.shape,
             count: args.devices,
+            wander,
             late: args.late,
             corrupt: args.corrupt,
             duplicate: args.duplicate,
@@ -72,8 +84,10 @@ impl Devices {
     pub fn next(&mut self, now_ms: i64, value: &mut Vec<u8>) -> (Sent, Option<Sent>) {
         let mut sent = Sent { events: 1, messages: 1, ..Sent::default() };
         let device = self.random.u32(1..=self.count);
-        let temperature = self.random.u32(2_000..=8_000);
-        let humidity = self.random.u32(3_000..=9_000);
+        let (temperature, humidity) = match &mut self.wander {
+            None => (self.random.u32(2_000..=8_000), self.random.u32(3_000..=9_000)),
+            Some(wander) => wander.next(device, &mut self.random),
+        };
         let mut seconds = now_ms.div_euclid(1000);
         if self.happens(self.late) {
             seconds -= self.random.i64(60..=3_600);
@@ -199,6 +213,36 @@ mod tests {
             (100, 200, 100, 100)
         );
     }
+
+    fn events(line: &str, count: usize) -> Vec<String> {
+        use clap::Parser;
+        let crate::cli::Command::Simulate(args) =
+            crate::cli::Cli::try_parse_from(line.split(' ')).unwrap().command
+        else {
+            panic!("another command")
+        };
+        let (mut devices, mut value) = (Devices::new(&args, args.seed.unwrap()), Vec::new());
+        let mut next = || {
+            devices.next(1_732_150_000_000, &mut value);
+            String::from_utf8(value.clone()).unwrap()
+        };
+        (0..count).map(|_| next()).collect()
+    }
+
+    #[test]
+    fn a_seed_gives_the_same_events_in_every_version() {
+        let uniform = events("forebay simulate --seed 7", 1_000);
+        assert_eq!(uniform[..2], UNIFORM_7);
+        assert_eq!(uniform, events("forebay simulate --seed 7 --values uniform", 1_000));
+        let wander = events("forebay simulate --seed 7 --values wander", 1_000);
+        assert_eq!(wander, events("forebay simulate --seed 7 --values wander", 1_000));
+        assert_ne!(wander, events("forebay simulate --seed 8 --values wander", 1_000));
+    }
+
+    const UNIFORM_7: [&str; 2] = [
+        r#"{"device_id": "device_2", "temperature": 36.2, "humidity": 54.17, "timestamp": 1732150000}"#,
+        r#"{"device_id": "device_2", "temperature": 78.55, "humidity": 43.33, "timestamp": 1732150000}"#,
+    ];
 
     #[test]
     fn an_event_reads_as_python_writes_it() {

@@ -3,7 +3,7 @@
 //! A source that names one loopback address (`localhost:9092`, `127.0.0.1:19092`) needs nothing installed: if nobody
 //! listens there, this process serves the embedded log at that address. If somebody does (a `forebay log serve`, an
 //! Apache Kafka), that is the log, read over the network like any other. `--embedded-log` forces either, `--kafka`
-//! narrows the choice to one address, which a source must name. [`serve_at`] decides from facts; [`crate::pipeline`]
+//! narrows the choice to one address, which a source must name. [`serve_at`] decides from facts; [`crate::hosting`]
 //! finds and tells them.
 //!
 //! What must stay true: an Apache Kafka that is only down is not replaced by an empty log. A query that has a

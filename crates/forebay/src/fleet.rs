@@ -1,30 +1,32 @@
-//! The queries of a run: each kept by a task of its own, which can stop it and start it again.
+//! The queries of a run: each kept by a task of its own, which can stop it, start it again, and make it another.
 //!
 //! ```text
 //!            stop                          start
 //!  running ────────▶ stopped by a person ────────▶ running
 //!     │                                    start
-//!     └─ by itself ─▶ ended, or failed ─────────▶ running
+//!     ├─ by itself ─▶ ended, or failed ─────────▶ running
+//!     └─ change ───▶ the epoch ends ─── open ───▶ running, as the file says now
 //! ```
 //!
 //! What must stay true: a run ends when every query has ended by itself, or when it is told to; a query that a person
-//! stopped keeps the run alive, since the person may start it again. Starting again is opening the checkpoint anew, as
-//! another run would: nothing of the ended query is used.
+//! stopped keeps the run alive, since the person may start it again, and a change leaves it stopped. Starting again is
+//! opening the checkpoint anew, as another run would: nothing of the ended query is used. Whatever is added, changed or
+//! taken out, the others are not touched.
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
+use forebay_core::clock::Clock;
 use forebay_core::error::codes;
-use forebay_core::options::unknown_name;
-use forebay_core::{Error, Result};
+use forebay_core::{Error, Ledger, Result};
 use forebay_engine::query::{OpenQuery, QueryHandle};
-use forebay_engine::status::QueryStatus;
+use forebay_engine::status::{QueryStatus, State};
 use forebay_server::shown::Control;
+use futures::future::join_all;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::talk;
+use crate::control::{Asks, Orders, conflict};
 
 /// Puts a query together and opens it; called again for every start.
 pub type Open = Box<dyn Fn(watch::Sender<QueryStatus>) -> Result<OpenQuery> + Send + Sync>;
@@ -51,42 +53,91 @@ pub struct Fleet {
     kept: Vec<Kept>,
     /// Queries that run, or that a person stopped.
     awake: watch::Sender<usize>,
-    closing: CancellationToken,
+    clock: Arc<dyn Clock>,
 }
 
 struct Kept {
     name: String,
     status: watch::Receiver<QueryStatus>,
     orders: mpsc::Sender<Given>,
-    task: JoinHandle<Result<()>>,
+    /// Ends it for good.
+    closing: CancellationToken,
+    task: JoinHandle<Ended>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Order {
+/// What a query may be told.
+pub enum Order {
     Stop,
     Start,
+    /// To end after the epoch it is in and to go on so.
+    Change(Open),
 }
 
 /// An order, and where its outcome goes.
-type Given = (Order, oneshot::Sender<Result<()>>);
+pub type Given = (Order, oneshot::Sender<Result<()>>);
+
+/// What a query did in a run, all its starts together.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its name.
+    pub name: String,
+    /// How it ended last.
+    pub outcome: Result<()>,
+    /// Epochs that it committed.
+    pub epochs: u64,
+    /// What became of their records.
+    pub ledger: Ledger,
+}
 
 impl Fleet {
-    /// Starts all of them.
-    pub fn start(queries: Vec<Ready>) -> Self {
-        let (awake, closing) = (watch::Sender::new(queries.len()), CancellationToken::new());
-        let kept = queries.into_iter().map(|query| {
+    /// None yet.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { kept: Vec::new(), awake: watch::Sender::new(0), clock }
+    }
+
+    /// Starts queries beside those that run.
+    pub fn add(&mut self, queries: Vec<Ready>) {
+        for query in queries {
             let (orders, taken) = mpsc::channel(1);
-            let (name, status) = (query.name.clone(), query.status.subscribe());
+            let (name, status, closing) =
+                (query.name.clone(), query.status.subscribe(), CancellationToken::new());
             let keeper = Keeper {
                 query: query.open,
                 status: query.status,
-                awake: awake.clone(),
+                awake: self.awake.clone(),
                 closing: closing.clone(),
+                clock: Arc::clone(&self.clock),
+                done: Ended { name: query.name, outcome: Ok(()), epochs: 0, ledger: Ledger::default() },
             };
-            let task = tokio::spawn(keeper.keep(query.first.start(), taken));
-            Kept { name, status, orders, task }
+            let task = tokio::spawn(keeper.keep(query.first.start(), taken, Awake::hold(&self.awake)));
+            self.kept.push(Kept { name, status, orders, closing, task });
+        }
+    }
+
+    /// Takes queries out and changes others, all at the same time: each ends after the epoch it is in, and those that
+    /// change are open again on return, or say in their status what they failed with. Gives how those ended that are
+    /// out.
+    pub async fn turn(&mut self, out: &[&str], changed: Vec<(&str, Open)>) -> Vec<Ended> {
+        let (gone, kept): (Vec<_>, Vec<_>) =
+            self.kept.drain(..).partition(|kept| out.contains(&kept.name.as_str()));
+        self.kept = kept;
+        let changed = changed.into_iter().filter_map(|(name, open)| {
+            let orders = &self.kept.iter().find(|kept| kept.name == name)?.orders;
+            Some(async move {
+                let (reply, done) = oneshot::channel();
+                // What came of it is in the status.
+                if orders.send((Order::Change(open), reply)).await.is_ok() {
+                    let _ = done.await;
+                }
+            })
         });
-        Self { kept: kept.collect(), awake, closing }
+        let (ended, _) = futures::join!(ended(gone), join_all(changed));
+        ended
+    }
+
+    /// Puts the queries into this order.
+    pub fn arrange(&mut self, names: &[String]) {
+        self.kept.sort_by_key(|kept| names.iter().position(|name| *name == kept.name));
     }
 
     /// The status of each query, whichever of its runs it is in.
@@ -94,27 +145,54 @@ impl Fleet {
         self.kept.iter().map(|kept| kept.status.clone()).collect()
     }
 
-    /// To stop queries and start them again.
-    pub fn control(&self) -> Arc<dyn Control> {
+    /// To stop queries and start them again, and to ask for the file to be read again.
+    pub fn control(&self, asks: &Asks) -> Arc<dyn Control> {
         let orders = self.kept.iter().map(|kept| (kept.name.clone(), kept.orders.clone()));
-        Arc::new(Orders(orders.collect()))
+        Arc::new(Orders { queries: orders.collect(), asks: asks.clone() })
     }
 
-    /// Waits until all queries have ended by themselves, or until `stop`: then each ends after the epoch it is in.
-    /// Gives how each ended.
-    pub async fn finish(self, stop: impl Future<Output = ()>) -> Vec<(String, Result<()>)> {
-        let mut awake = self.awake.subscribe();
-        tokio::select! {
-            _ = awake.wait_for(|awake| *awake == 0) => {}
-            () = stop => talk::say("stopping: each query ends after the epoch it is in"),
-        }
-        self.closing.cancel();
-        let mut outcomes = Vec::with_capacity(self.kept.len());
-        for kept in self.kept {
-            let lost = |e| Error::new(&codes::INTERNAL, "the query ended unexpectedly").caused_by(e);
-            outcomes.push((kept.name, kept.task.await.map_err(lost).and_then(|outcome| outcome)));
-        }
-        outcomes
+    /// Keeps the run from ending while queries change places.
+    pub fn hold(&self) -> Awake {
+        Awake::hold(&self.awake)
+    }
+
+    /// How many queries run, or were stopped by a person: once there are none, the run is done.
+    pub fn awake(&self) -> watch::Receiver<usize> {
+        self.awake.subscribe()
+    }
+
+    /// Ends each query after the epoch it is in; gives how each ended.
+    pub async fn finish(self) -> Vec<Ended> {
+        ended(self.kept).await
+    }
+}
+
+/// Ends these queries and waits for all of them.
+async fn ended(kept: Vec<Kept>) -> Vec<Ended> {
+    kept.iter().for_each(|kept| kept.closing.cancel());
+    let each = kept.into_iter().map(|kept| async move {
+        let Kept { name, task, .. } = kept;
+        task.await.unwrap_or_else(|lost| {
+            let lost = Error::new(&codes::INTERNAL, "the query ended unexpectedly").caused_by(lost);
+            Ended { name, outcome: Err(lost), epochs: 0, ledger: Ledger::default() }
+        })
+    });
+    join_all(each).await
+}
+
+/// Counts as one query that is awake while it lives.
+pub struct Awake(watch::Sender<usize>);
+
+impl Awake {
+    fn hold(awake: &watch::Sender<usize>) -> Self {
+        awake.send_modify(|awake| *awake += 1);
+        Self(awake.clone())
+    }
+}
+
+impl Drop for Awake {
+    fn drop(&mut self) {
+        self.0.send_modify(|awake| *awake -= 1);
     }
 }
 
@@ -124,56 +202,90 @@ struct Keeper {
     status: watch::Sender<QueryStatus>,
     awake: watch::Sender<usize>,
     closing: CancellationToken,
+    clock: Arc<dyn Clock>,
+    /// What it did so far.
+    done: Ended,
+}
+
+/// Why a query does not run.
+struct Rests {
+    /// A person stopped it.
+    is_held: bool,
+    /// What it is to be from now on.
+    change: Option<(Open, oneshot::Sender<Result<()>>)>,
 }
 
 impl Keeper {
-    /// Runs the query as often as it is started; gives how it ended last.
-    async fn keep(self, mut running: QueryHandle, mut orders: mpsc::Receiver<Given>) -> Result<()> {
+    /// Runs the query as often as it is started; gives what it did.
+    async fn keep(
+        mut self,
+        mut running: QueryHandle,
+        mut orders: mpsc::Receiver<Given>,
+        awake: Awake,
+    ) -> Ended {
+        let mut awake = Some(awake);
         loop {
-            let (outcome, is_held) = self.run(running, &mut orders).await;
-            if !is_held {
-                self.awake.send_modify(|awake| *awake -= 1);
+            let Rests { is_held, change } = self.run(running, &mut orders).await;
+            {
+                // Every start counts anew.
+                let status = self.status.borrow();
+                self.done.epochs += status.run_epochs;
+                self.done.ledger.add(&status.run_ledger);
             }
-            running = match self.rest(&mut orders).await {
-                None => return outcome,
-                Some(opened) => opened.start(),
+            let mut opened = None;
+            if let Some((query, reply)) = change {
+                opened = self.change(query, reply, is_held);
+            }
+            if opened.is_none() && !is_held {
+                awake = None;
+            }
+            let opened = match opened {
+                Some(opened) => opened,
+                None => match self.rest(&mut orders, is_held).await {
+                    Some(opened) => opened,
+                    None => return self.done,
+                },
             };
-            if !is_held {
-                self.awake.send_modify(|awake| *awake += 1);
-            }
+            awake.get_or_insert_with(|| Awake::hold(&self.awake));
+            running = opened.start();
         }
     }
 
-    /// Until the query ends; true if a person stopped it.
-    async fn run(&self, running: QueryHandle, orders: &mut mpsc::Receiver<Given>) -> (Result<()>, bool) {
+    /// Until the query ends.
+    async fn run(&mut self, running: QueryHandle, orders: &mut mpsc::Receiver<Given>) -> Rests {
         let stopper = running.stopper();
         let end = running.join();
         tokio::pin!(end);
-        let mut is_held = false;
-        let outcome = loop {
+        let mut rests = Rests { is_held: false, change: None };
+        self.done.outcome = loop {
             tokio::select! {
                 outcome = &mut end => break outcome,
                 () = self.closing.cancelled(), if !stopper.is_cancelled() => stopper.cancel(),
                 Some((order, reply)) = orders.recv() => {
                     let done = match order {
                         Order::Stop => {
-                            is_held = true;
+                            rests.is_held = true;
                             stopper.cancel();
                             Ok(())
                         }
                         Order::Start => Err(conflict("the query runs already")),
+                        Order::Change(query) => {
+                            stopper.cancel();
+                            rests.change = Some((query, reply));
+                            continue;
+                        }
                     };
                     // Who gave the order may have gone.
                     let _ = reply.send(done);
                 }
             }
         };
-        let is_held = is_held && outcome.is_ok();
-        (outcome, is_held)
+        rests.is_held &= self.done.outcome.is_ok();
+        rests
     }
 
-    /// Until the query is started again, which opens it; `None` when the run ends.
-    async fn rest(&self, orders: &mut mpsc::Receiver<Given>) -> Option<OpenQuery> {
+    /// Until the query is started again, which opens it; `None` when it is closed.
+    async fn rest(&mut self, orders: &mut mpsc::Receiver<Given>, is_held: bool) -> Option<OpenQuery> {
         loop {
             let order = tokio::select! {
                 () = self.closing.cancelled() => return None,
@@ -183,6 +295,10 @@ impl Keeper {
             let opened = match order {
                 Order::Stop => Err(conflict("the query has ended already")),
                 Order::Start => (self.query)(self.status.clone()),
+                Order::Change(query) => match self.change(query, reply, is_held) {
+                    Some(opened) => return Some(opened),
+                    None => continue,
+                },
             };
             match opened {
                 Ok(opened) => {
@@ -193,35 +309,27 @@ impl Keeper {
             }
         }
     }
-}
 
-fn conflict(message: &str) -> Error {
-    Error::new(&codes::CONFLICT, message)
-}
-
-/// Hands orders to the queries' keepers, by the queries' names.
-struct Orders(Vec<(String, mpsc::Sender<Given>)>);
-
-impl Orders {
-    async fn give(&self, query: &str, order: Order) -> Result<()> {
-        let Some((_, orders)) = self.0.iter().find(|(name, _)| name == query) else {
-            let unknown = unknown_name("query", query, self.0.iter().map(|(name, _)| name.as_str()));
-            return Err(Error::new(&codes::NO_RESOURCE, unknown.message()).with_hint(unknown.hint()));
+    /// Makes it another query and opens that, unless a person stopped it. What that fails with is its status.
+    fn change(
+        &mut self,
+        query: Open,
+        reply: oneshot::Sender<Result<()>>,
+        is_held: bool,
+    ) -> Option<OpenQuery> {
+        self.query = query;
+        let opened = if is_held { None } else { Some((self.query)(self.status.clone())) };
+        let (opened, done) = match opened {
+            None => (None, Ok(())),
+            Some(Ok(opened)) => (Some(opened), Ok(())),
+            Some(Err(error)) => {
+                let state = State::Failed { error: error.clone(), since_ms: self.clock.now_ms() };
+                self.status.send_modify(|status| status.state = state);
+                self.done.outcome = Err(error.clone());
+                (None, Err(error))
+            }
         };
-        let ends = || conflict("the run is ending");
-        let (reply, done) = oneshot::channel();
-        orders.send((order, reply)).await.map_err(|_| ends())?;
-        done.await.map_err(|_| ends())?
-    }
-}
-
-#[async_trait]
-impl Control for Orders {
-    async fn stop(&self, query: &str) -> Result<()> {
-        self.give(query, Order::Stop).await
-    }
-
-    async fn start(&self, query: &str) -> Result<()> {
-        self.give(query, Order::Start).await
+        let _ = reply.send(done);
+        opened
     }
 }

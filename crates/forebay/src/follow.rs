@@ -1,11 +1,14 @@
 //! Followers: for each decoded source that is read, the task that keeps what a person sees of it.
 //!
-//! A run whose queries all end by themselves has none: nobody looks at it, and it should end when its queries do. Nor has one
-//! that was told `--no-live`.
+//! A run whose queries all end by themselves has none: nobody looks at it, and it should end when its queries do. Nor
+//! has one that was told `--no-live`. What must stay true: no change of the file interrupts a follower that it is not about, and one that it is about goes on
+//! from where it was.
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use arrow::datatypes::SchemaRef;
 use forebay_connectors::{formats, sources};
 use forebay_core::Result;
 use forebay_core::clock::Clock;
@@ -13,52 +16,92 @@ use forebay_core::config::{DashboardConfig, Pipeline, SourceConfig, ValueConfig}
 use forebay_core::format::BadRecordMode;
 use forebay_core::options::Options;
 use forebay_core::source::Wanted;
-use forebay_live::{Follow, Follower, HISTORY_MS, Live};
+use forebay_live::{Follow, Follower, HISTORY_MS, Layout, Live};
 use forebay_log::storage::Log;
 use forebay_storage::Door;
 use futures::future::join_all;
+
+use crate::load::Loaded;
 
 /// Bytes that the seconds in memory may take, of all sources together: 6,000 devices with four fields each.
 const MEMORY: usize = 256 << 20;
 
 /// What all followers of a run share.
 pub struct Shared<'a> {
-    pub pipeline: &'a Pipeline,
+    pub loaded: &'a Loaded,
     pub data: &'a Path,
     pub door: &'a Door,
     pub clock: &'a Arc<dyn Clock>,
 }
 
-/// The running followers.
+/// A follower that is wanted.
+pub struct Wished {
+    of: Followed,
+    follow: Follow,
+}
+
+/// What the file says that decides what a follower does. Where two are equal, the one that runs is left alone.
+#[derive(Debug, PartialEq)]
+struct Followed {
+    name: String,
+    source: (String, Options),
+    decoder: (String, Options, BadRecordMode),
+    schema: SchemaRef,
+    layout: Layout,
+    quiet_after: Option<Duration>,
+}
+
+/// The running followers, in the order of the file.
 #[derive(Debug, Default)]
-pub struct Followers(Vec<Follower>);
+pub struct Followers(Vec<(Followed, Follower)>);
 
 /// What is needed to follow each of these sources that decodes its values. `log_of` gives the embedded log, where a source
-/// is to read from that. Nothing is touched yet.
+/// is to read from that. Nothing is touched yet. Of the memory each gets its part as of now.
 pub fn prepare<'s>(
     shared: &Shared<'_>,
     sources: impl Iterator<Item = &'s SourceConfig>,
     log_of: impl Fn(&SourceConfig) -> Option<Log>,
-) -> Result<Vec<Follow>> {
+) -> Result<Vec<Wished>> {
     let decoded: Vec<_> = sources.filter_map(|source| Some((source, source.value.as_ref()?))).collect();
     let memory = MEMORY / decoded.len().max(1);
-    decoded.into_iter().map(|(source, value)| follow(shared, source, value, log_of(source), memory)).collect()
+    let wished = decoded.into_iter().map(|(source, value)| {
+        let follow = follow(shared, source, value, log_of(source), memory)?;
+        let named: Vec<&str> = follow.named.iter().map(String::as_str).collect();
+        let of = Followed {
+            name: source.name.clone(),
+            source: (source.format.clone(), source.options.clone()),
+            decoder: (value.format.clone(), value.options.clone(), value.mode),
+            schema: Arc::clone(&value.schema),
+            layout: Layout::new(&follow.format.schema(), follow.key.as_deref(), &named),
+            quiet_after: follow.quiet_after,
+        };
+        Ok(Wished { of, follow })
+    });
+    wished.collect()
 }
 
 impl Followers {
-    /// Starts them.
-    pub fn start(follows: Vec<Follow>) -> Self {
-        Self(follows.into_iter().map(Follow::start).collect())
+    /// Follows what is wished and nothing else. Those that are as they were run on; the others end with a last
+    /// snapshot, from which the one of the same name goes on.
+    pub async fn turn(&mut self, wished: Vec<Wished>) {
+        let is_wished = |of: &Followed| wished.iter().any(|wished| wished.of == *of);
+        let (mut kept, gone): (Vec<_>, Vec<_>) = self.0.drain(..).partition(|(of, _)| is_wished(of));
+        join_all(gone.into_iter().map(|(_, follower)| follower.stop())).await;
+        for Wished { of, follow } in wished {
+            let running =
+                kept.iter().position(|(known, _)| *known == of).map(|index| kept.swap_remove(index));
+            self.0.push(running.unwrap_or_else(|| (of, follow.start())));
+        }
     }
 
     /// What they know.
     pub fn live(&self) -> Live {
-        Live::new(self.0.iter().map(Follower::live).collect())
+        Live::new(self.0.iter().map(|(_, follower)| follower.live()).collect())
     }
 
     /// Ends all of them, each with a last snapshot.
     pub async fn stop(self) {
-        join_all(self.0.into_iter().map(Follower::stop)).await;
+        join_all(self.0.into_iter().map(|(_, follower)| follower.stop())).await;
     }
 }
 
@@ -69,7 +112,7 @@ fn follow(
     log: Option<Log>,
     memory: usize,
 ) -> Result<Follow> {
-    let dashboard = &shared.pipeline.dashboard;
+    let Pipeline { name: pipeline, dashboard, .. } = &shared.loaded.pipeline;
     let said = dashboard.source(&source.name);
     let options = from_a_day_ago(source, shared.clock.now_ms())?;
     // The queries answer for records that do not fit; here they are passed over.
@@ -78,18 +121,29 @@ fn follow(
         mode => mode,
     };
     Ok(Follow {
-        pipeline: shared.pipeline.name.clone(),
+        pipeline: pipeline.clone(),
         name: source.name.clone(),
         topic: topic(&source.options),
         source: sources::build(&source.format, &options, Wanted::default(), log)?,
         format: formats::build(&ValueConfig { mode, ..value.clone() })?,
-        key: said.and_then(|said| said.key.clone()),
+        key: key_of(shared.loaded, source),
         named: named(dashboard, &source.name),
         quiet_after: said.and_then(|said| said.quiet_after),
         memory,
         data_dir: shared.data.to_path_buf(),
         door: shared.door.clone(),
         clock: Arc::clone(shared.clock),
+    })
+}
+
+/// The field that names the devices of a source, as far as the file says: under `dashboard:`, or by the `key:` of its alerts.
+pub fn key_of(loaded: &Loaded, source: &SourceConfig) -> Option<String> {
+    let said = loaded.pipeline.dashboard.source(&source.name).and_then(|said| said.key.clone());
+    said.or_else(|| {
+        let of_source =
+            loaded.alerts.iter().filter(|alert| alert.plan.source().eq_ignore_ascii_case(&source.name));
+        let keys: Vec<String> = of_source.filter_map(|alert| alert.key_field.clone()).collect();
+        Layout::suggested_key(&source.value.as_ref()?.schema, &keys)
     })
 }
 

@@ -1,7 +1,7 @@
-//! What would become of a query if it were started now: the pure part of `forebay plan`.
+//! What would become of a query or an alert if it were started now: the pure part of `forebay plan` and of a reload.
 //!
 //! ```text
-//! no checkpoint ─▶ new          another source or sink, damage ─▶ refused
+//! no checkpoint ─▶ new          another source or sink, damage, a table that it does not fit ─▶ refused
 //! the same SQL, views, schema, decoder ─▶ unchanged     others ─▶ changed     not kept ─▶ unknown
 //! ```
 //!
@@ -17,7 +17,7 @@ use forebay_engine::checkpoint::definition::{Change, Definition};
 use forebay_engine::checkpoint::{Identity, Shown};
 use serde::Serialize;
 
-/// What is known of a query, now and from its checkpoint.
+/// What is known of a query, now and from its checkpoint; [`crate::facts`] gathers it.
 pub struct Facts {
     /// Who the query is now.
     pub identity: Identity,
@@ -29,6 +29,8 @@ pub struct Facts {
     pub shown: Result<Shown, Error>,
     /// What it was when it last ran, if that was kept.
     pub was: Option<Definition>,
+    /// Whether the sink would take its rows, as far as the sink can tell now.
+    pub fits: Result<(), Error>,
 }
 
 /// What would become of it.
@@ -65,11 +67,14 @@ pub enum Verdict {
 impl Facts {
     /// Says what would become of the query.
     pub fn foresee(self) -> Foreseen {
-        let Self { identity, definition, folder, shown, was } = self;
+        let Self { identity, definition, folder, shown, was, fits } = self;
+        // A sink that is only down is waited for.
+        let unfit = fits.err().filter(|error| !error.is_retryable());
         let shown = match shown {
             Ok(shown) => shown,
             Err(error) if error.code() == &codes::CHECKPOINT_NOT_FOUND => {
-                return Foreseen::of(Verdict::New, None);
+                let verdict = if unfit.is_some() { Verdict::Refused } else { Verdict::New };
+                return Foreseen::of(verdict, unfit);
             }
             Err(error) => return Foreseen::of(Verdict::Refused, Some(error)),
         };
@@ -86,6 +91,9 @@ impl Facts {
             Ok(Recovery::Continue { epoch, positions, .. }) => (epoch, false, positions),
             Err(error) => return Foreseen::of(Verdict::Refused, Some(error)),
         };
+        if unfit.is_some() {
+            return Foreseen::of(Verdict::Refused, unfit);
+        }
         let changes = was.as_ref().map(|was| was.changes(&definition));
         let verdict = match &changes {
             None => Verdict::Unknown,
@@ -131,6 +139,7 @@ mod tests {
             folder: PathBuf::from("data/checkpoints/p/q"),
             shown: Ok(Shown { id: "id".to_owned(), identity: identity("DeltaSink[a]"), entries }),
             was: was.map(definition),
+            fits: Ok(()),
         }
     }
 
@@ -167,5 +176,19 @@ mod tests {
         let none =
             Facts { shown: Err(Error::new(&codes::CHECKPOINT_NOT_FOUND, "none")), ..facts(Vec::new(), None) };
         assert_eq!(none.foresee().verdict, Verdict::New);
+    }
+
+    #[test]
+    fn a_table_that_does_not_take_the_rows_refuses_and_one_that_is_down_does_not() {
+        let with = |code, facts: Facts| Facts { fits: Err(Error::new(code, "so")), ..facts };
+        let none = || Err(Error::new(&codes::CHECKPOINT_NOT_FOUND, "none"));
+        let new = || Facts { shown: none(), ..facts(Vec::new(), None) };
+        for facts in [facts(entries(true), Some("SELECT 2")), new()] {
+            let refused = with(&codes::SINK_SCHEMA, facts).foresee();
+            assert_eq!(refused.error.unwrap().code(), &codes::SINK_SCHEMA);
+        }
+        assert_eq!(with(&codes::SINK_UNAVAILABLE, new()).foresee().verdict, Verdict::New);
+        let down = with(&codes::SINK_UNAVAILABLE, facts(entries(true), Some("SELECT 2")));
+        assert_eq!(down.foresee().verdict, Verdict::Changed);
     }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
+use arrow::datatypes::SchemaRef;
 use forebay_connectors::sinks::{self, SinkContext};
 use forebay_connectors::{formats, sources};
 use forebay_core::clock::SystemClock;
@@ -12,6 +13,7 @@ use forebay_core::error::codes;
 use forebay_core::format::Format;
 use forebay_core::source::Wanted;
 use forebay_core::{Error, Result};
+use forebay_engine::adhoc;
 use forebay_engine::plan::{self, Catalog, SourceColumns, SqlError, StreamPlan};
 use forebay_storage::Door;
 
@@ -19,7 +21,7 @@ use crate::alerts::{self, PlannedAlert};
 use crate::json::FromJson;
 use crate::registry::registry;
 use crate::runnable::Run;
-use crate::talk;
+use crate::{tables, talk};
 
 /// Largest pipeline file: far beyond what people write.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -34,15 +36,16 @@ pub struct Loaded {
 /// Loads a file; if it is not valid, prints every problem to stderr and returns `None`. With `run`, what keeps it from
 /// running so is a problem too.
 pub fn load_or_explain(path: &Path, run: Option<Run<'_>>) -> anyhow::Result<Option<Loaded>> {
+    Ok(load_file(path, run)?.ok())
+}
+
+/// As [`load_or_explain`]; gives what it prints.
+pub fn load_file(path: &Path, run: Option<Run<'_>>) -> anyhow::Result<Result<Loaded, Vec<Problem>>> {
     let text = read(path)?;
     let name = path.display().to_string();
-    Ok(match load(&text, &name, run) {
-        Ok(loaded) => Some(loaded),
-        Err(problems) => {
-            talk::say(config::render(&problems, &text, &name, talk::is_colored()).trim_end());
-            None
-        }
-    })
+    Ok(load(&text, &name, run).inspect_err(|problems| {
+        talk::say(config::render(problems, &text, &name, talk::is_colored()).trim_end());
+    }))
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {
@@ -116,8 +119,12 @@ fn planned(
         let _ = catalog.add_view(&view.name, &view.sql);
     }
     let mut plans = Vec::new();
+    // The columns of each query's table.
+    let mut written = Vec::new();
     for query in &pipeline.queries {
-        match plan::plan(&catalog, &query.sql, Some(&FromJson)) {
+        let planned = plan::plan(&catalog, &query.sql, Some(&FromJson));
+        written.push(planned.as_ref().ok().map(StreamPlan::output_schema));
+        match planned {
             Ok(plan) => {
                 problems.extend(untaken(query, &plan, name));
                 problems.extend(run.and_then(|run| endless(run, pipeline, query, &plan, name)));
@@ -129,8 +136,31 @@ fn planned(
             Err(_) => {}
         }
     }
+    for (error, place, sql) in panels(draft, pipeline, &written) {
+        problems.push(in_sql(error, place, sql));
+    }
     let file = alerts::File { text, name };
     (plans, alerts::planned(&catalog, draft, pipeline, &file, run, problems))
+}
+
+/// What is wrong in the SQL of the page's panels, with the place and the text of each. Their tables may not be there
+/// yet: their columns follow from the queries that write them.
+fn panels<'p>(
+    draft: &Draft,
+    pipeline: &'p Pipeline,
+    written: &[Option<SchemaRef>],
+) -> Vec<(SqlError, (usize, usize), &'p str)> {
+    let panels = pipeline.dashboard.panels.iter().filter_map(|panel| panel.sql.as_ref());
+    let known = tables::columns(pipeline, written);
+    let unplanned = pipeline.queries.iter().zip(written).filter(|(_, columns)| columns.is_none());
+    let mut unknown = draft.unknown.clone();
+    unknown.extend(unplanned.map(|(query, _)| query.name.clone()));
+    panels
+        .filter_map(|(sql, place)| {
+            let error = adhoc::check(&known, Some(&FromJson), sql).err()?;
+            tells(&error, sql, &unknown).then_some((error, *place, sql.as_str()))
+        })
+        .collect()
 }
 
 /// What a query's sink has against the columns of the SELECT. A sink that cannot be built is told elsewhere.

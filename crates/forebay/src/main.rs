@@ -2,28 +2,37 @@
 //!
 //! Data goes to stdout, talk to stderr. Exit status: 0 done, 1 failed, 2 wrong use. Each command is one file under
 //! `commands/`; [`load`] turns a pipeline file into planned queries, [`alerts`] makes queries of its alerts, [`runnable`]
-//! says what would keep them from running, [`pipeline`] runs them, [`registry`] lists every connector there is.
+//! says what would keep them from running, [`pipeline`] runs them, [`reload`] takes a changed file while they run,
+//! [`registry`] lists every connector there is, [`top`] watches a run from outside, over HTTP.
 
 mod alerts;
 mod broker;
 mod cli;
 mod commands;
+mod control;
 mod definition;
 mod devices;
 mod embedded;
+mod facts;
 mod fleet;
 mod follow;
 mod foresight;
+mod hosting;
 mod json;
 mod load;
+mod made;
+mod occasions;
 mod pipeline;
 mod registry;
+mod reload;
 mod runnable;
 mod sample;
 mod serving;
+mod site;
 mod standing;
 mod tables;
 mod talk;
+mod top;
 mod why;
 mod work;
 

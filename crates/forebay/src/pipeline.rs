@@ -1,46 +1,38 @@
-//! A running pipeline: the embedded log if it needs one, its queries, its HTTP server.
+//! A running pipeline: the embedded log if it needs one, its queries, its followers, its HTTP server.
+//!
+//! [`start`] brings it up whole or not at all; [`Running::finish`] waits for its end and, until then, takes the file
+//! anew when it is asked to ([`crate::reload`]). What must stay true: nothing is made before no query is refused any
+//! more.
 
-use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use forebay_connectors::sinks::SinkContext;
-use forebay_connectors::{sinks, sources};
 use forebay_core::clock::{Clock, SystemClock};
-use forebay_core::config::{QuarantineConfig, SourceConfig};
 use forebay_core::error::codes;
-use forebay_core::format::BadRecordMode;
-use forebay_core::limits::Limits;
-use forebay_core::sink::Sink;
-use forebay_core::source::Wanted;
 use forebay_core::trigger::Trigger;
 use forebay_core::{Error, Result};
-use forebay_engine::plan::StreamPlan;
-use forebay_engine::quarantine::{self, Quarantine};
-use forebay_engine::query::QueryOptions;
 use forebay_engine::status::{QueryStatus, State};
-use forebay_log::storage::Log;
 use forebay_rules::AlertBook;
-use forebay_server::Server;
+use forebay_server::{Listening, Server, Stage, TlsFiles};
 use forebay_storage::Door;
 use futures::future::join_all;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{EmbeddedLog, Global};
-use crate::embedded::{self, Candidate, Embedded};
-use crate::fleet::{Fleet, Ready};
-use crate::follow::{self, Followers};
-use crate::load::{self, Loaded};
-use crate::work::{Chosen, OwnWork, Work, chosen};
-use crate::{definition, serving, standing, talk};
-
-/// How long somebody who listens on this machine may take to accept a connection.
-const KNOCK: Duration = Duration::from_secs(1);
+use crate::cli::{EmbeddedLog, Global, ServerArgs};
+use crate::control::{Ask, Asks};
+use crate::fleet::{Ended, Fleet, Ready};
+use crate::follow::Followers;
+use crate::hosting::Hosting;
+use crate::load::Loaded;
+use crate::made::Made;
+use crate::site::Site;
+use crate::work::{Chosen, chosen};
+use crate::{alerts, standing, talk};
 
 /// How long `ready` waits for queries to begin, so that it can name those that fail in doing so.
 const BEGIN: Duration = Duration::from_secs(1);
@@ -56,119 +48,153 @@ pub struct Overrides {
     pub embedded_log: EmbeddedLog,
     /// Nothing is followed for the page.
     pub no_live: bool,
+    /// How the HTTP server listens beside its address.
+    pub server: ServerArgs,
 }
 
 /// A started pipeline.
 pub struct Running {
-    started: Instant,
-    embedded: Option<Embedded>,
-    queries: Fleet,
-    alerts: AlertBook,
-    followers: Followers,
-    http: SocketAddr,
+    pub(crate) started: Instant,
+    pub(crate) site: Site,
+    /// The file to read again, if it runs by one.
+    pub(crate) file: Option<PathBuf>,
+    /// What it runs by.
+    pub(crate) loaded: Loaded,
+    /// The same of each query.
+    pub(crate) made: BTreeMap<String, Made>,
+    pub(crate) fleet: Fleet,
+    pub(crate) followers: Followers,
+    pub(crate) stage: Stage,
+    pub(crate) asks: Asks,
+    asked: mpsc::Receiver<Ask>,
+    /// Where the HTTP server listens, as `ready` says it.
+    listens: String,
+    url: String,
     server: JoinHandle<()>,
     stop_server: CancellationToken,
 }
 
-/// Starts everything and returns when all of it listens and runs.
-pub async fn start(global: &Global, loaded: &Loaded, overrides: &Overrides) -> Result<Running> {
+/// Starts everything and returns when all of it listens and runs. `file` is where `loaded` can be read again.
+pub async fn start(
+    global: &Global,
+    loaded: Loaded,
+    overrides: &Overrides,
+    file: Option<&Path>,
+) -> Result<Running> {
     let started = Instant::now();
-    let pipeline = &loaded.pipeline;
-    let chosen: Vec<Chosen<'_>> = chosen(loaded, &overrides.queries)?;
+    let chosen: Vec<Chosen<'_>> = chosen(&loaded, &overrides.queries)?;
     let door = Door::new();
     door.create_dir_all(&global.data).map_err(|e| {
         Error::new(&codes::STORAGE, "the data folder cannot be made").at(global.data.display()).caused_by(e)
     })?;
-    let server = Server::bind(global.http).await?;
-    let embedded = host_log(global, &pipeline.name, overrides.embedded_log, &chosen, &door).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let alerts = AlertBook::default();
-    let in_place = |source: &SourceConfig| {
-        let is_own = |embedded: &&Embedded| own_address(source, global.kafka) == Some(embedded.address);
-        embedded.as_ref().filter(is_own).map(|embedded| embedded.log.clone())
+    let server = Server::bind(listening(global, &overrides.server, &clock)).await?;
+    let mode = overrides.embedded_log;
+    let hosting = Hosting::start(global, &loaded.pipeline.name, mode, &chosen, &door).await?;
+    let site = Site {
+        global: global.clone(),
+        overrides: overrides.clone(),
+        door,
+        started_ms: clock.now_ms(),
+        clock,
+        alerts: AlertBook::default(),
+        hosting,
     };
-    let trigger_of = |work: Work<'_>| overrides.trigger.unwrap_or(work.trigger());
-    let mut open = Vec::new();
-    for Chosen { work, plan, source } in &chosen {
-        let trigger = trigger_of(*work);
-        sources::check_trigger(&source.options, trigger)?;
-        let parts = Parts {
-            pipeline: pipeline.name.clone(),
-            work: work.own(),
-            alerts: (alerts.clone(), loaded.alerts.len()),
-            source: (*source).clone(),
-            plan: Arc::clone(plan),
-            trigger,
-            in_place: in_place(source),
-            quarantine: pipeline.quarantine.clone(),
-            data: global.data.clone(),
-            door: door.clone(),
-            clock: clock.clone(),
-        };
-        open.push(Ready::new(&work.name(), Box::new(move |status| parts.options()?.open_again(status)))?);
-    }
-    let follows = match overrides.no_live || chosen.iter().all(|it| trigger_of(it.work).is_bounded()) {
-        true => Vec::new(),
-        false => {
-            let shared = follow::Shared { pipeline, data: &global.data, door: &door, clock: &clock };
-            let is_read = |source: &&SourceConfig| chosen.iter().any(|it| it.source.name == source.name);
-            follow::prepare(&shared, pipeline.sources.iter().filter(is_read), in_place)?
-        }
-    };
+    let ready = chosen.iter().map(|it| Ready::new(&it.work.name(), site.open(&loaded, it)?));
+    let ready = ready.collect::<Result<Vec<_>>>()?;
+    let follows = site.follows(&loaded, &chosen)?;
+    let statements = site.statements(&loaded)?;
     // Only now, when no query is refused any more, anything is made.
-    if let Some(embedded) = &embedded {
-        make_topics(embedded, global.kafka, &chosen)?;
-    }
-    for Chosen { work, source, .. } in &chosen {
-        if let Work::Query(query) = work {
-            definition::remember(&global.data, &door, pipeline, query, source);
-        }
-    }
-    let queries = Fleet::start(open);
-    let followers = Followers::start(follows);
-    let http = server.address();
-    let stop_server = CancellationToken::new();
-    let shown = serving::shown(global, loaded, &queries, &alerts, followers.live())?;
-    let server = tokio::spawn(server.run(shown, stop_server.clone()));
-    let running = Running { started, embedded, queries, alerts, followers, http, server, stop_server };
+    site.hosting.make_topics(&chosen)?;
+    site.remember(&loaded, &chosen);
+    alerts::end_removed(&global.data, &loaded, &site.door, &*site.clock, &site.alerts);
+    let made = site.made(&loaded, &chosen).into_iter().collect();
+    let mut fleet = Fleet::new(Arc::clone(&site.clock));
+    fleet.add(ready);
+    let mut followers = Followers::default();
+    followers.turn(follows).await;
+    let (scheme, address) = (server.scheme(), server.address());
+    let monitor = server.monitor().map(|address| format!(" monitor={address}")).unwrap_or_default();
+    let (listens, url) = (format!("{scheme}={address}{monitor}"), format!("{scheme}://{address}"));
+    let (stop_server, (asks, asked)) = (CancellationToken::new(), Asks::new());
+    let shown = site.shown(&loaded, statements, &fleet, followers.live(), &asks);
+    let stage = Stage::new(shown, stop_server.clone());
+    let server = tokio::spawn(server.run(stage.clone(), stop_server.clone()));
+    let running = Running {
+        started,
+        site,
+        file: file.map(Path::to_path_buf),
+        loaded,
+        made,
+        fleet,
+        followers,
+        stage,
+        asks,
+        asked,
+        listens,
+        url,
+        server,
+        stop_server,
+    };
     let failures = standing::failures(&begun(running.statuses()).await);
     talk::say(&format!("ready {}{failures}", running.addresses()));
     Ok(running)
 }
 
 impl Running {
-    /// `http=127.0.0.1:8080 kafka=127.0.0.1:9092`
+    /// `http=127.0.0.1:8080 kafka=127.0.0.1:9092`; with TLS `https=…`, with `--monitor` its address too.
     pub fn addresses(&self) -> String {
-        match &self.embedded {
-            Some(embedded) => format!("http={} kafka={}", self.http, embedded.address),
-            None => format!("http={}", self.http),
+        match self.site.hosting.address() {
+            Some(kafka) => format!("{} kafka={kafka}", self.listens),
+            None => self.listens.clone(),
         }
+    }
+
+    /// Where the page is.
+    pub fn url(&self) -> String {
+        self.url.clone()
     }
 
     /// The status of each query.
     pub fn statuses(&self) -> Vec<watch::Receiver<QueryStatus>> {
-        self.queries.statuses()
+        self.fleet.statuses()
+    }
+
+    /// To order that the file is read again.
+    pub fn asks(&self) -> Asks {
+        self.asks.clone()
     }
 
     /// Waits until all queries have ended, or until `stop`: then each ends after the epoch it is in. Says what each
-    /// has done.
-    pub async fn finish(self, stop: impl Future<Output = ()>) -> Result<ExitCode> {
-        let statuses = self.statuses();
-        let outcomes = self.queries.finish(stop).await;
+    /// has done. Until then the file is read again whenever that is ordered.
+    pub async fn finish(mut self, stop: impl Future<Output = ()>) -> Result<ExitCode> {
+        let mut awake = self.fleet.awake();
+        tokio::pin!(stop);
+        loop {
+            tokio::select! {
+                _ = awake.wait_for(|awake| *awake == 0) => break,
+                () = &mut stop => {
+                    talk::say("stopping: each query ends after the epoch it is in");
+                    break;
+                }
+                Some(ask) = self.asked.recv() => self.take_again(ask).await,
+            }
+        }
+        // Whoever orders something now is told that the run ends.
+        drop(self.asked);
+        let ended = self.fleet.finish().await;
         self.followers.stop().await;
         self.stop_server.cancel();
         let _ = self.server.await;
-        if let Some(embedded) = self.embedded {
-            embedded.stop().await?;
+        self.site.hosting.stop().await?;
+        for ended in &ended {
+            talk::say(&standing::ended(ended, self.started.elapsed()));
         }
-        for status in statuses {
-            talk::say(&standing::ended(&status.borrow(), self.started.elapsed()));
-        }
-        if let Some(open) = standing::open_alerts(&self.alerts.open()) {
+        if let Some(open) = standing::open_alerts(&self.site.alerts.open()) {
             talk::say(&open);
         }
         let mut code = ExitCode::SUCCESS;
-        for (name, outcome) in outcomes {
+        for Ended { name, outcome, .. } in ended {
             if let Err(error) = outcome {
                 talk::say(&format!("query `{name}` failed:"));
                 talk::error(&error);
@@ -179,8 +205,15 @@ impl Running {
     }
 }
 
+/// How the HTTP server listens.
+fn listening(global: &Global, args: &ServerArgs, clock: &Arc<dyn Clock>) -> Listening {
+    let ServerArgs { auth, tls_cert, tls_key, monitor } = args.clone();
+    let tls = tls_cert.zip(tls_key).map(|(certificate, key)| TlsFiles { certificate, key });
+    Listening { http: global.http, monitor, auth, tls, clock: Arc::clone(clock) }
+}
+
 /// How the queries stand once each has begun, failed or begun to wait for something.
-async fn begun(mut statuses: Vec<watch::Receiver<QueryStatus>>) -> Vec<QueryStatus> {
+pub(crate) async fn begun(mut statuses: Vec<watch::Receiver<QueryStatus>>) -> Vec<QueryStatus> {
     let has_begun = |status: &QueryStatus| !matches!(status.state, State::Starting);
     let begin = statuses.iter_mut().map(async |status| drop(status.wait_for(has_begun).await));
     let _ = tokio::time::timeout(BEGIN, join_all(begin)).await;
@@ -200,167 +233,4 @@ pub async fn stop_signal() {
     }
     #[cfg(not(unix))]
     drop(tokio::signal::ctrl_c().await);
-}
-
-/// What a query is made of, to be put together at every start.
-struct Parts {
-    pipeline: String,
-    work: OwnWork,
-    /// Where alerts are shown, and how many rules there are.
-    alerts: (AlertBook, usize),
-    source: SourceConfig,
-    plan: Arc<StreamPlan>,
-    trigger: Trigger,
-    in_place: Option<Log>,
-    quarantine: QuarantineConfig,
-    data: PathBuf,
-    door: Door,
-    clock: Arc<dyn Clock>,
-}
-
-impl Parts {
-    fn options(&self) -> Result<QueryOptions> {
-        let (work, source) = (self.work.as_work(), &self.source);
-        let quarantine = Quarantine::open(
-            quarantine::folder(&self.data, &self.pipeline, &work.folder_name()),
-            self.door.clone(),
-            self.quarantine.clone(),
-        )?;
-        let wanted = wanted(&self.plan, source);
-        let checkpoint = work.checkpoint(&self.data, &self.pipeline);
-        Ok(QueryOptions {
-            pipeline: self.pipeline.clone(),
-            name: work.name(),
-            plan: Arc::clone(&self.plan),
-            source: sources::build(&source.format, &source.options, wanted, self.in_place.clone())?,
-            format: load::format_of(source)?,
-            sink: self.sink(work, &checkpoint)?,
-            trigger: self.trigger,
-            limits: Limits::from_options(&source.options),
-            lanes: std::thread::available_parallelism().map_or(2, usize::from),
-            checkpoint,
-            data_dir: self.data.clone(),
-            quarantine,
-            door: self.door.clone(),
-            clock: self.clock.clone(),
-        })
-    }
-
-    fn sink(&self, work: Work<'_>, checkpoint: &Path) -> Result<Box<dyn Sink>> {
-        let (door, clock) = (self.door.clone(), self.clock.clone());
-        match work {
-            Work::Query(query) => {
-                let context = SinkContext { data_dir: &self.data, door, clock };
-                sinks::build(&query.format, &query.options, &context)
-            }
-            Work::Alert(alert) => {
-                let (book, count) = &self.alerts;
-                Ok(Box::new(alert.sink(*count, checkpoint, door, clock, book.clone())))
-            }
-        }
-    }
-}
-
-/// Starts the embedded log if [`embedded::serve_at`] says so, and says in any case where local sources read from.
-async fn host_log(
-    global: &Global,
-    pipeline: &str,
-    mode: EmbeddedLog,
-    chosen: &[Chosen<'_>],
-    door: &Door,
-) -> Result<Option<Embedded>> {
-    let mut candidates: Vec<Candidate> = Vec::new();
-    for Chosen { work, source, .. } in chosen {
-        let Some(address) = own_address(source, global.kafka) else { continue };
-        let is_foreign = is_foreign(&global.data, &work.checkpoint(&global.data, pipeline));
-        match candidates.iter_mut().find(|candidate| candidate.address == address) {
-            Some(candidate) => candidate.is_foreign |= is_foreign,
-            None => candidates.push(Candidate { address, is_taken: is_taken(source).await, is_foreign }),
-        }
-    }
-    let served = embedded::serve_at(mode, global.kafka, &candidates)?;
-    if let Some(kafka) = global.kafka.filter(|kafka| candidates.iter().all(|it| it.address != *kafka)) {
-        talk::say(&format!("log: nothing is served at {kafka} (--kafka), no source reads from it"));
-    }
-    let embedded = match served {
-        Some(address) => Some(Embedded::start(&global.data, address, door.clone()).await?),
-        None => None,
-    };
-    for Candidate { address, is_taken, is_foreign } in candidates {
-        talk::say(&match served {
-            Some(served) if served == address => {
-                format!(
-                    "log: serving the embedded log at {address}, under {}",
-                    global.data.join("log").display()
-                )
-            }
-            _ if is_taken => format!("log: somebody listens at {address} already, reading from there"),
-            _ if is_foreign && mode == EmbeddedLog::Auto => format!(
-                "log: nobody listens at {address}; the checkpoint comes from a Kafka elsewhere, so it is waited for (--embedded-log always serves an embedded log there)"
-            ),
-            _ => format!("log: nobody listens at {address} yet, waiting for a Kafka there"),
-        });
-    }
-    for elsewhere in
-        chosen.iter().filter_map(|it| elsewhere(it.source, global.kafka)).collect::<BTreeSet<_>>()
-    {
-        talk::say(&elsewhere);
-    }
-    Ok(embedded)
-}
-
-/// The topics of the sources that read from the embedded log.
-fn make_topics(embedded: &Embedded, kafka: Option<SocketAddr>, chosen: &[Chosen<'_>]) -> Result<()> {
-    chosen
-        .iter()
-        .filter(|it| own_address(it.source, kafka) == Some(embedded.address))
-        .try_for_each(|it| embedded.make_topics(&it.source.options))
-}
-
-/// What to say of a source that reads from where this process could serve nothing. Brokers are not named: where they
-/// are may be a secret.
-fn elsewhere(source: &SourceConfig, kafka: Option<SocketAddr>) -> Option<String> {
-    if source.format != "kafka" || own_address(source, kafka).is_some() {
-        return None;
-    }
-    let servers = source.options.passed_on().get("kafka.bootstrap.servers")?;
-    let name = &source.name;
-    Some(if embedded::only_server(servers).is_none() {
-        format!(
-            "log: source `{name}` names several servers, so it reads from a Kafka; an embedded log is served only where a source names one loopback address"
-        )
-    } else {
-        format!("log: source `{name}` reads from a Kafka elsewhere")
-    })
-}
-
-/// The loopback address that a source reads from, if the embedded log could stand there: it speaks neither TLS nor
-/// SASL.
-pub fn own_address(source: &SourceConfig, kafka: Option<SocketAddr>) -> Option<SocketAddr> {
-    let options = source.options.passed_on();
-    let protocol = options.get("kafka.security.protocol");
-    if source.format != "kafka" || protocol.is_some_and(|it| !it.trim().eq_ignore_ascii_case("PLAINTEXT")) {
-        return None;
-    }
-    embedded::loopback(options.get("kafka.bootstrap.servers")?, kafka)
-}
-
-/// True if somebody listens where the source reads. Asked by the name in the file: `localhost` may be `[::1]`.
-async fn is_taken(source: &SourceConfig) -> bool {
-    let bootstrap = source.options.passed_on().get("kafka.bootstrap.servers");
-    let Some(server) = bootstrap.and_then(|bootstrap| embedded::only_server(bootstrap)) else { return false };
-    matches!(tokio::time::timeout(KNOCK, tokio::net::TcpStream::connect(server)).await, Ok(Ok(_)))
-}
-
-/// True if a query has a checkpoint although this data folder never had a log.
-fn is_foreign(data: &Path, checkpoint: &Path) -> bool {
-    checkpoint.join("journal").exists() && !data.join("log").exists()
-}
-
-/// What the query reads of an envelope, and what the quarantine keeps of a bad record so that a replay has it.
-fn wanted(plan: &StreamPlan, source: &SourceConfig) -> Wanted {
-    match &source.value {
-        Some(value) if value.mode == BadRecordMode::Quarantine => Wanted { keys: true, headers: true },
-        _ => plan.wanted(),
-    }
 }

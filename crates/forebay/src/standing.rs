@@ -7,6 +7,7 @@ use forebay_core::Ledger;
 use forebay_engine::status::{QueryStatus, State};
 use forebay_rules::Alert;
 
+use crate::fleet::Ended;
 use crate::talk;
 
 /// `lake: 200 read = 190 emitted + 10 quarantined (balances)`, and what is wrong with it, if anything.
@@ -18,13 +19,11 @@ pub fn now(status: &QueryStatus) -> String {
     text
 }
 
-/// What this run of a query did.
-pub fn ended(status: &QueryStatus, took: Duration) -> String {
-    let (epochs, ledger) = (status.run_epochs, &status.run_ledger);
-    let plural = if epochs == 1 { "" } else { "s" };
+/// What a query did in this run, however often it was stopped and started.
+pub fn ended(Ended { name, epochs, ledger, .. }: &Ended, took: Duration) -> String {
+    let plural = if *epochs == 1 { "" } else { "s" };
     format!(
-        "{}: {epochs} epoch{plural} in {:.1} s, {}, {} rows out",
-        status.name,
+        "{name}: {epochs} epoch{plural} in {:.1} s, {}, {} rows out",
         took.as_secs_f64(),
         balance(ledger),
         ledger.rows_out
@@ -52,8 +51,13 @@ pub fn open_alerts(open: &[Arc<Alert>]) -> Option<String> {
     (!open.is_empty()).then(|| format!("open alerts: {} ({}{more})", open.len(), newest.join("; ")))
 }
 
-/// The ledger as the sum it is; fates that no record met are left out.
+/// The ledger as the sum it is, and whether it adds up.
 fn balance(ledger: &Ledger) -> String {
+    format!("{} ({})", sum(ledger), if ledger.balances() { "balances" } else { "DOES NOT BALANCE" })
+}
+
+/// `200 read = 190 emitted + 10 quarantined`; fates that no record met are left out.
+pub fn sum(ledger: &Ledger) -> String {
     let fates = [
         (ledger.aggregated, "aggregated"),
         (ledger.unmatched, "unmatched"),
@@ -72,7 +76,6 @@ fn balance(ledger: &Ledger) -> String {
     for (count, fate) in fates.iter().filter(|(count, _)| *count > 0) {
         text.push_str(&format!(" + {count} {fate}"));
     }
-    text.push_str(if ledger.balances() { " (balances)" } else { " (DOES NOT BALANCE)" });
     text
 }
 
@@ -84,19 +87,17 @@ mod tests {
 
     #[test]
     fn the_end_of_a_run_is_a_sum_that_anyone_can_check() {
-        let mut status = QueryStatus::new("lake");
-        status.run_epochs = 3;
-        status.run_ledger =
-            Ledger { read: 200, emitted: 190, quarantined: 10, rows_out: 190, ..Ledger::default() };
-        let said = ended(&status, Duration::from_millis(2_340));
+        let ledger = Ledger { read: 200, emitted: 190, quarantined: 10, rows_out: 190, ..Ledger::default() };
+        let mut lake = Ended { name: "lake".to_owned(), outcome: Ok(()), epochs: 3, ledger };
+        let said = ended(&lake, Duration::from_millis(2_340));
         assert_eq!(
             said,
             "lake: 3 epochs in 2.3 s, 200 read = 190 emitted + 10 quarantined (balances), 190 rows out"
         );
-        status.run_ledger.replayed = 7;
-        assert!(ended(&status, Duration::ZERO).contains(" 200 read (7 of them replayed) = 190 emitted"));
-        status.run_ledger.read += 1;
-        assert!(ended(&status, Duration::ZERO).contains("DOES NOT BALANCE"));
+        lake.ledger.replayed = 7;
+        assert!(ended(&lake, Duration::ZERO).contains(" 200 read (7 of them replayed) = 190 emitted"));
+        lake.ledger.read += 1;
+        assert!(ended(&lake, Duration::ZERO).contains("DOES NOT BALANCE"));
     }
 
     #[test]

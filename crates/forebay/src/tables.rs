@@ -14,7 +14,7 @@ use forebay_core::format::Format;
 use forebay_core::options::Options;
 use forebay_core::source::{Source, Wanted, envelope_schema};
 use forebay_core::{Error, Result};
-use forebay_engine::adhoc::{TableProvider, TableResolver, lanes};
+use forebay_engine::adhoc::{Known, TableProvider, TableResolver, lanes};
 use forebay_engine::plan::{KAFKA_COLUMN, envelope_field};
 use futures::StreamExt;
 
@@ -101,6 +101,27 @@ impl Tables {
     }
 }
 
+/// What the statements of a pipeline may read, by columns alone; `written` are those of the queries whose SELECT can be
+/// planned, in the order of the file.
+pub fn columns(pipeline: &Pipeline, written: &[Option<SchemaRef>]) -> Known {
+    let mut known = Known::default();
+    for source in &pipeline.sources {
+        // What is wrong with a source is told there.
+        if let Ok(decoder) = load::format_of(source) {
+            known.tables.push((source.name.clone(), topic_columns(decoder.as_ref())));
+        }
+    }
+    for (query, schema) in pipeline.queries.iter().zip(written) {
+        match (query.format.as_str(), schema) {
+            ("delta", Some(schema)) => known.tables.push((query.name.clone(), Arc::clone(schema))),
+            ("delta", None) => {}
+            (format, _) => known.unreadable.push((query.name.clone(), without_table(query, format))),
+        }
+    }
+    known.views = pipeline.views.iter().map(|view| (view.name.clone(), view.sql.clone())).collect();
+    known
+}
+
 /// The error for a query that keeps no rows.
 fn without_table(query: &QueryConfig, format: &str) -> Error {
     let to = if format == "console" { "the console" } else { format };
@@ -135,7 +156,7 @@ impl Tables {
             _ => {}
         }
         let ranges = available.ranges(&available.new);
-        let schema = decoder.as_ref().map_or_else(envelope_schema, |format| with_kafka(&format.schema()));
+        let schema = topic_columns(decoder.as_ref());
         let has_kafka = decoder.as_ref().is_some_and(|format| format.schema() != schema);
         let parallel = std::thread::available_parallelism().map_or(2, usize::from);
         let read = source.read(&ranges, parallel).await?;
@@ -170,6 +191,11 @@ impl Tables {
             .collect();
         lanes::table(schema, rows)
     }
+}
+
+/// The columns of a topic's records.
+fn topic_columns(decoder: Option<&Arc<dyn Format>>) -> SchemaRef {
+    decoder.map_or_else(envelope_schema, |format| with_kafka(&format.schema()))
 }
 
 /// The columns of the values with Kafka's own beside them, under the name that a stream has for them.

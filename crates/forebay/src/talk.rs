@@ -1,6 +1,9 @@
-//! Talk on stderr: logging, plain lines, and errors with their hint.
+//! What is said to people: data on stdout, logging, plain lines and errors with their hint on stderr.
+//!
+//! What must stay true: a reader that has gone away ends a command quietly, whatever it prints, and no text from
+//! outside commands the terminal.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -23,9 +26,11 @@ pub fn start(global: &Global) {
             .fold(filter, EnvFilter::add_directive);
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(io::stderr)
         .with_ansi(is_colored())
-        .with_target(false);
+        .with_target(false)
+        // It would tell of a closed stderr on stderr, and panic.
+        .log_internal_errors(false);
     // A second start (in a test) finds the first one in place, which is fine.
     let _ = match global.log_format {
         LogFormat::Text => builder.try_init(),
@@ -35,7 +40,7 @@ pub fn start(global: &Global) {
 
 /// Prints a line to stderr.
 pub fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Prints one of Forebay's own errors, with code, place and help.
@@ -53,9 +58,14 @@ pub fn failure(failure: &anyhow::Error) -> ExitCode {
     if ours.code() == &codes::WRONG_USE { ExitCode::from(2) } else { ExitCode::FAILURE }
 }
 
-/// True if stderr shows colours.
+/// True if stderr shows colours, and nobody asked for none (<https://no-color.org>).
 pub fn is_colored() -> bool {
-    std::io::stderr().is_terminal()
+    io::stderr().is_terminal() && wants_colors()
+}
+
+/// False if `NO_COLOR` is set.
+pub fn wants_colors() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Waits for `work`; says once what it waits for if that takes long.
@@ -70,14 +80,55 @@ pub async fn patiently<T>(what: &str, work: impl Future<Output = T>) -> T {
     }
 }
 
-/// Text from outside, made harmless for a terminal.
+/// Text from outside, made harmless for a terminal; its lines stay lines.
 pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-/// Prints data to stdout. A reader that has gone away ends the command quietly.
-pub fn print(text: &str) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
+/// Text from outside on one line: without control characters, those that turn the direction of writing and those that
+/// show nothing.
+pub fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() || is_hidden(c) { char::REPLACEMENT_CHARACTER } else { c })
+        .collect()
+}
+
+/// Characters that make a text look like another one. The joiners of scripts and emoji are none of them.
+fn is_hidden(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}'
+        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Where data goes: stdout. A reader that has gone away, such as `head` that has seen enough, ends the program with
+/// status 0, as a signal would end a program that is not in Rust: there is nothing left to say, and nobody to say it to.
+pub fn stdout() -> Data {
+    Data(io::stdout())
+}
+
+/// See [`stdout`].
+pub struct Data(io::Stdout);
+
+impl Write for Data {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).map_err(or_end)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().map_err(or_end)
+    }
+}
+
+/// The error, if anybody is there to hear of it.
+fn or_end(error: io::Error) -> io::Error {
+    if error.kind() == ErrorKind::BrokenPipe {
+        std::process::exit(0);
+    }
+    error
+}
+
+/// Prints data to stdout.
+pub fn print(text: &str) -> io::Result<()> {
+    let mut out = stdout();
     out.write_all(text.as_bytes())?;
     out.flush()
 }

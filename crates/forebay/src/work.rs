@@ -20,7 +20,7 @@ pub struct Chosen<'a> {
     pub source: &'a SourceConfig,
 }
 
-/// What of the file is run as a query.
+/// What of the file is run as a query: one of its queries, or an alert.
 #[derive(Clone, Copy)]
 pub enum Work<'a> {
     Query(&'a QueryConfig),
@@ -84,17 +84,20 @@ impl Work<'_> {
     }
 }
 
-/// The queries and alerts of these names; all if there are none. Fails with `WRONG_USE` if a name is nobody's.
-pub fn chosen<'a>(loaded: &'a Loaded, names: &[String]) -> Result<Vec<Chosen<'a>>> {
+/// Everything of the file that is run as a query, with its plan, in the order of the file.
+pub fn all(loaded: &Loaded) -> impl Iterator<Item = (Work<'_>, &Arc<StreamPlan>)> {
     let queries = loaded.pipeline.queries.iter().zip(&loaded.plans);
     let queries = queries.map(|(query, plan)| (Work::Query(query), plan));
-    let alerts = loaded.alerts.iter().map(|alert| (Work::Alert(alert), &alert.plan));
-    let all: Vec<_> = queries.chain(alerts).collect();
-    let known: Vec<String> = all.iter().map(|(work, _)| work.name()).collect();
+    queries.chain(loaded.alerts.iter().map(|alert| (Work::Alert(alert), &alert.plan)))
+}
+
+/// The queries and alerts of these names; all if there are none. Fails with `WRONG_USE` if a name is nobody's.
+pub fn chosen<'a>(loaded: &'a Loaded, names: &[String]) -> Result<Vec<Chosen<'a>>> {
+    let known: Vec<String> = all(loaded).map(|(work, _)| work.name()).collect();
     if let Some(name) = names.iter().find(|name| !known.contains(name)) {
         return Err(commands::wrong_name("query", name, known.iter().map(String::as_str)));
     }
-    all.into_iter()
+    all(loaded)
         .filter(|(work, _)| names.is_empty() || names.contains(&work.name()))
         .map(|(work, plan)| {
             Ok(Chosen { work, plan, source: source_of(&loaded.pipeline.sources, plan.source())? })

@@ -1,6 +1,12 @@
 // Requests to `/api/v1`: JSON in, JSON out, and every failure as one `ApiError` that says what happened and what helps.
 // What changes something carries `X-Forebay: 1`, which no form of a foreign page can send.
 
+/** Where in the SQL that was sent; both from 1, characters. */
+export interface Place {
+  line: number;
+  column: number;
+}
+
 /** A failed request. `status` 0 means that no answer came. */
 export class ApiError extends Error {
   constructor(
@@ -8,6 +14,7 @@ export class ApiError extends Error {
     message: string,
     readonly code: string | null = null,
     readonly hint: string | null = null,
+    readonly place: Place | null = null,
   ) {
     super(message);
   }
@@ -42,6 +49,11 @@ export function post<T>(path: string, body: unknown, signal?: AbortSignal): Prom
   });
 }
 
+/** As `post`, to take something away. */
+export function remove(path: string): Promise<null> {
+  return send<null>(address(path), { method: "DELETE", headers: { Accept: "application/json", "X-Forebay": "1" } });
+}
+
 /** Called with the status of every answer that refuses for lack of a sign-in. */
 let onUnauthorized: () => void = () => {};
 export function whenUnauthorized(act: () => void): void {
@@ -67,8 +79,14 @@ export function problem(status: number, text: string): ApiError {
   try {
     const body = JSON.parse(text) as Record<string, unknown>;
     const say = (name: string): string | null => (typeof body[name] === "string" ? (body[name] as string) : null);
-    return new ApiError(status, say("detail") ?? say("title") ?? `refused with status ${status}`, say("code"), say("hint"));
+    return new ApiError(status, say("detail") ?? say("title") ?? `refused with status ${status}`, say("code"), say("hint"), placeOf(body["place"]));
   } catch {
     return new ApiError(status, `refused with status ${status}`);
   }
+}
+
+function placeOf(value: unknown): Place | null {
+  const { line, column } = (value ?? {}) as Partial<Place>;
+  const counts = (n: unknown): n is number => typeof n === "number" && Number.isInteger(n) && n > 0;
+  return counts(line) && counts(column) ? { line, column } : null;
 }

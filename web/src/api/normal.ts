@@ -1,24 +1,32 @@
 // Completes what the server says: a list that it left out is an empty one, a count is zero. So the rest of the page can
 // rely on the types, and an older or newer server costs a detail, not the page.
-import type { Alert, Device, DeviceSlice, QueryView, Schema, Tick } from "./types";
+import type { Alert, Device, DeviceSlice, Field, Panel, QueryView, Schema, Tick } from "./types";
 
 type Loose<T> = { [K in keyof T]?: T[K] | null | undefined };
 
 export function schemaOf(raw: Loose<Schema>): Schema {
+  const panels = raw.panels ?? [];
   return {
     pipeline: raw.pipeline ?? "",
     title: raw.title ?? null,
-    sources: (raw.sources ?? []).map((source) => ({ ...source, key: source.key ?? null, fields: source.fields ?? [] })),
+    sources: (raw.sources ?? []).map((source) => ({ ...source, key: source.key ?? null, fields: (source.fields ?? []).map((field) => inUnit(field, source.name, panels)) })),
     queries: raw.queries ?? [],
     tables: raw.tables ?? [],
-    panels: raw.panels ?? [],
+    panels,
     alerts: raw.alerts ?? [],
     session: raw.session ?? null,
   };
 }
 
+/** A unit that the file gives to a panel is the field's own, so that chart, table and alert say the same. */
+function inUnit(field: Field, source: string, panels: Panel[]): Field {
+  if (field.unit) return field;
+  const panel = panels.find((one) => one.unit && one.field === field.name && (one.source ?? source) === source);
+  return panel ? { ...field, unit: panel.unit ?? null } : field;
+}
+
 export function alertOf(raw: Alert): Alert {
-  return { ...raw, key: raw.key ?? "", message: raw.message ?? "", clearedAt: raw.clearedAt ?? null, value: raw.value ?? {} };
+  return { ...raw, key: raw.key ?? null, message: raw.message ?? "", clearedAt: raw.clearedAt ?? null, value: raw.value ?? {} };
 }
 
 export function deviceOf(raw: Device): Device {

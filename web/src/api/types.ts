@@ -51,6 +51,8 @@ export interface AlertRule {
   name: string;
   on: string;
   key: string | null;
+  /** The field of its source that the key is, null if it is computed; where the server tells it. */
+  keyField?: string | null;
   when: string;
   clear?: string | null;
   /** Milliseconds. */
@@ -109,9 +111,12 @@ export interface Alert {
   id: string | number;
   rule: string;
   source: string;
-  key: string;
+  /** Null where the records have none. */
+  key: string | null;
   severity: Severity;
   state: "open" | "cleared";
+  /** It ended because its rule is not in the file any more. */
+  ruleRemoved?: boolean;
   openedAt: number;
   clearedAt: number | null;
   seenAt?: number;
@@ -185,7 +190,9 @@ export interface Latency {
 }
 
 export interface Problem {
-  query: string;
+  /** Of a query or of the history of a source. */
+  query: string | null;
+  source?: string | null;
   what: string;
   since: string | number | null;
   code: string | null;
@@ -236,7 +243,8 @@ export interface Tick {
   alerts: { open: number; bySeverity: Partial<Record<Severity, number>> };
   quarantine: { open: number; bytes: number } | null;
   devices: { total: number } & DeviceCounts;
-  followers: { source: string; lag: number | null; tooOld: number; behind: boolean }[];
+  /** `rate`: events per second of this source, where the server tells it. */
+  followers: { source: string; lag: number | null; tooOld: number; behind: boolean; rate?: number | null }[];
   charts: TickChart[];
 }
 

@@ -1,6 +1,7 @@
 // Horizontal bars: names on the left, lengths on one scale, the number at the end. For counts of states and for what
 // SQL gives. A table for whoever hears it.
-import { clip, label } from "../format/text";
+import { clip, label, whole } from "../format/text";
+import { bounded } from "./place";
 
 export interface Bar {
   name: string;
@@ -13,8 +14,9 @@ export const MOST_BARS = 40;
 
 export function Bars({ bars, caption }: { bars: Bar[]; caption: string }) {
   const shown = bars.slice(0, MOST_BARS);
-  const low = Math.min(0, ...shown.map((bar) => bar.value));
-  const high = Math.max(0, ...shown.map((bar) => bar.value));
+  const sizes = shown.map((bar) => bounded(bar.value));
+  const low = Math.min(0, ...sizes);
+  const high = Math.max(0, ...sizes);
   const span = high - low || 1;
   return (
     <table class="bars">
@@ -22,12 +24,12 @@ export function Bars({ bars, caption }: { bars: Bar[]; caption: string }) {
       <tbody>
         {shown.map((bar, index) => (
           <tr key={`${index}/${clip(bar.name, 64)}`}>
-            <th scope="row">
+            <th scope="row" title={whole(bar.name, 28)}>
               <bdi>{label(bar.name, 28)}</bdi>
             </th>
             <td>
               <span class="bar-track">
-                <span class="bar" style={{ marginLeft: `${((Math.min(0, bar.value) - low) / span) * 100}%`, width: `${(Math.abs(bar.value) / span) * 100}%` }} />
+                <span class="bar" style={{ marginLeft: `${((Math.min(0, sizes[index] ?? 0) - low) / span) * 100}%`, width: `${(Math.abs(sizes[index] ?? 0) / span) * 100}%` }} />
               </span>
             </td>
             <td class="num">{bar.text}</td>

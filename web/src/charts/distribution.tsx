@@ -1,14 +1,16 @@
 // How the latest values of a field spread over the devices: a histogram, with the thresholds that the panel names.
 import type { Field, Panel, Source } from "../api/types";
-import { count, fieldDecimals, fixed, many, withUnit } from "../format/number";
-import { Quiet } from "../parts/notes";
+import { count, fieldDecimals, fixed, many, markWords, withUnit } from "../format/number";
+import { Absent, Quiet } from "../parts/notes";
 import { useRoster } from "../state/roster";
 import { bins, ticks } from "./place";
 import { useSeen } from "./seen";
 import { numbers } from "./values";
 
 const BINS = 18;
-const HEIGHT = 160;
+const HEIGHT = 200;
+/** Half the width of a word at the axis, about. */
+const half = (word = ""): number => 3.6 * word.length;
 
 export function Distribution({ source, field, panel }: { source: Source; field: Field; panel: Panel }) {
   const { host, width, visible } = useSeen();
@@ -17,11 +19,13 @@ export function Distribution({ source, field, panel }: { source: Source; field: 
   const list = bins(values, BINS);
   const first = list[0];
   const last = list[list.length - 1];
-  if (!roster || !first || !last) return <div ref={host} class="distribution">{roster ? <Quiet>No device has sent this field yet.</Quiet> : <div class="skeleton" />}</div>;
+  if (!roster || !first || !last) return <div ref={host} class="distribution">{roster ? <Absent>No device has sent this field yet.</Absent> : <div class="skeleton" />}</div>;
   const low = first.from;
   const high = last.to > low ? last.to : low + 1;
   const top = list.reduce((most, bin) => Math.max(most, bin.count), 1);
   const x = (value: number): number => ((value - low) / (high - low)) * width;
+  const marks = ticks(low, high, Math.max(2, width / 90));
+  const words = markWords(marks);
   const decimals = fieldDecimals(field, high);
   const most = list.reduce((a, b) => (b.count > a.count ? b : a), first);
   const say = `${many(values.length, "device")}; most, ${count(most.count)}, lie from ${fixed(most.from, decimals)} to ${withUnit(fixed(most.to, decimals), field.unit)}`;
@@ -37,9 +41,9 @@ export function Distribution({ source, field, panel }: { source: Source; field: 
           limit != null && limit >= low && limit <= high ? <line key={index} class={index === 0 ? "limit-warning" : "limit-critical"} x1={x(limit)} x2={x(limit)} y1="0" y2={HEIGHT} /> : null,
         )}
         <line class="axis" x1="0" x2={width} y1={HEIGHT + 0.5} y2={HEIGHT + 0.5} />
-        {ticks(low, high, Math.max(2, width / 90)).map((mark) => (
-          <text key={mark} class="axis-text" x={Math.min(width - 14, Math.max(14, x(mark)))} y={HEIGHT + 18} text-anchor="middle">
-            {fixed(mark, Number.isInteger(mark) ? 0 : decimals)}
+        {marks.map((mark, index) => (
+          <text key={mark} class="axis-text" x={Math.min(width - half(words[index]), Math.max(half(words[index]), x(mark)))} y={HEIGHT + 18} text-anchor="middle">
+            {words[index]}
           </text>
         ))}
       </svg>

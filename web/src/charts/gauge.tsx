@@ -1,12 +1,12 @@
 // A gauge as a straight scale: where the value stands between its bounds, which part of the scale is dangerous. Up to
 // six devices have a scale each; of more, the highest six are shown and counted.
 import type { Device, Field, Panel, Source } from "../api/types";
-import { fieldDecimals, fixed, reading } from "../format/number";
-import { deviceLabel } from "../format/text";
-import { Quiet } from "../parts/notes";
+import { markWords, reading } from "../format/number";
+import { deviceLabel, whole } from "../format/text";
+import { Absent, Quiet } from "../parts/notes";
 import { useRoster } from "../state/roster";
 import { numbers } from "./values";
-import { ticks } from "./place";
+import { bounded, ticks } from "./place";
 import { useSeen } from "./seen";
 
 const MOST = 6;
@@ -15,20 +15,23 @@ export function Gauge({ source, field, panel }: { source: Source; field: Field; 
   const { host, visible } = useSeen();
   const roster = useRoster(source.name, visible);
   const known = numbers(roster?.devices ?? [], field.name).sort((a, b) => b.value - a.value);
-  const all = known.map((one) => one.value);
+  const all = known.map((one) => bounded(one.value));
   const low = panel.min ?? Math.min(0, ...all);
   const high = panel.max ?? nice(Math.max(1, ...all, panel.critical ?? 0, panel.warn ?? 0) * 1.1);
+  const marks = ticks(low, high, 4);
+  const words = markWords(marks);
   return (
     <div ref={host} class="gauges">
-      {roster && known.length === 0 && <Quiet>No device has sent this field yet.</Quiet>}
+      {!roster && <div class="skeleton" />}
+      {roster && known.length === 0 && <Absent>No device has sent this field yet.</Absent>}
       {known.slice(0, MOST).map(({ device, value }) => (
         <Scale key={device.key} device={device} value={value} field={field} low={low} high={high} warn={panel.warn ?? null} critical={panel.critical ?? null} source={source} />
       ))}
       {known.length > 0 && (
         <div class="gauge-axis" aria-hidden="true">
-          {ticks(low, high, 4).map((mark) => (
+          {marks.map((mark, index) => (
             <span key={mark} style={{ left: `${((mark - low) / (high - low)) * 100}%` }}>
-              {fixed(mark, Number.isInteger(mark) ? 0 : fieldDecimals(field, mark))}
+              {words[index]}
             </span>
           ))}
         </div>
@@ -54,7 +57,9 @@ function Scale({ device, value, field, low, high, warn, critical, source }: Scal
   const level = critical !== null && value >= critical ? "critical" : warn !== null && value >= warn ? "warning" : "ok";
   return (
     <div class="gauge">
-      <bdi class="gauge-name">{deviceLabel(device.key, source.name, source.key, 24)}</bdi>
+      <bdi class="gauge-name" title={whole(device.key, 24)}>
+        {deviceLabel(device.key, source.name, source.key, 24)}
+      </bdi>
       <span class="gauge-value num">
         {reading(value, field)}
         {level !== "ok" && <span class={`tag tag-${level}`}>{level}</span>}

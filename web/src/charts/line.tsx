@@ -6,14 +6,15 @@ import { fixed, fieldDecimals, withUnit } from "../format/number";
 import { deviceLabel, label } from "../format/text";
 import { moment, span } from "../format/time";
 import { closeFeed, openFeed, SPAN, type Feed } from "../state/feed";
-import { paint } from "../state/prefs";
-import { bridge, drawn, extent, newest, type Block } from "../state/series";
+import { theme } from "../state/prefs";
+import { bridge, drawn, extent, firstKnown, newest, windowOf, type Block } from "../state/series";
 import * as store from "../state/store";
-import { Failure, Quiet } from "../parts/notes";
+import { Absent, Failure } from "../parts/notes";
 import { drawNever, drawSoon } from "./queue";
 import { palette } from "./palette";
 import { useLater } from "./later";
 import type { Plot, AlertSpan, Hover, PlotState, PlotTrack } from "./plot";
+import { scaleOf } from "./scale";
 import { useSeen } from "./seen";
 
 /** Pixels that one step of a line gets at least. */
@@ -49,20 +50,28 @@ export function LineChart(props: LineProps) {
   const [hover, setHover] = useState<Hover>(null);
   const version = feed?.version.value ?? 0;
   const phase = feed?.state.value ?? "loading";
-  const painted = paint.value;
+  const painted = theme.value;
 
   const tracks = useMemo<PlotTrack[]>(() => {
     const own = keys.map((key, index) => ({ key, name: named ? deviceLabel(key, source.name, source.key, 24) : "", colour: all ? index + 1 : index }));
     return all ? [{ key: null, name: !named ? "" : source.key === null ? label(source.name, 24) : "mean", colour: 0 }, ...own] : own;
   }, [wish]);
 
+  const empty = phase === "ready" && !feed?.block?.tracks.some((track) => track.mean.some((value) => value !== null));
+
   useEffect(() => {
     const block = feed?.block;
+    if (empty) {
+      // Without a reading there is no scale, and an invented one would be a lie.
+      plot.current?.plot.destroy();
+      plot.current = null;
+      return;
+    }
     if (!visible || width < 40 || !canvas.current || !block || phase !== "ready" || !drawing) return;
     drawSoon(host, () => {
       if (!canvas.current) return;
       const state = plotState(block, tracks, props, width, plot.current?.wish === wish ? plot.current.factor : 0);
-      const made = `${wish}/${painted}/${state.calmed}`;
+      const made = `${wish}/${painted}/${state.calmed}/${state.scale.log}`;
       if (plot.current?.made !== made) {
         plot.current?.plot.destroy();
         plot.current = { plot: new drawing.Plot(canvas.current, width, height, state, palette(), setHover), made, wish, factor: state.factor };
@@ -77,46 +86,45 @@ export function LineChart(props: LineProps) {
   useEffect(() => () => plot.current?.plot.destroy(), []);
 
   const summary = useMemo(() => describe(feed?.block ?? null, tracks, field, range), [feed, version, tracks]);
-  const empty = phase === "ready" && !feed?.block?.tracks.some((track) => track.mean.some((value) => value !== null));
   return (
     <div class="line" ref={host} data-phase={phase}>
-      <div class="line-canvas" ref={canvas} role="img" aria-label={summary} style={{ height: `${height}px` }} />
+      <div class="line-canvas" ref={canvas} role="img" aria-label={summary} style={{ height: empty ? "0" : `${height}px` }} />
       {phase === "loading" && <div class="skeleton line-over" />}
       {phase === "error" && feed?.error && (
         <div class="line-over">
           <Failure error={feed.error} retry={() => void feed.load()} />
         </div>
       )}
-      {empty && (
-        <div class="line-over">
-          <Quiet>No readings in the last {span(SPAN[range])}.</Quiet>
-        </div>
-      )}
+      {empty && <Absent>No readings in the last {span(SPAN[range])}.</Absent>}
       {hover && <Tip hover={hover} width={width} />}
     </div>
   );
 }
 
 function plotState(block: Block, tracks: PlotTrack[], { field, limits = {}, range, keys, source }: LineProps, width: number, before: number): PlotState {
-  const shown = drawn(block, SPAN[range] / block.step, (width - 140) / PIXELS, before);
-  const size = Math.max(0, ...block.tracks.flatMap((track) => [Math.abs(extent(track).max ?? 0)]));
-  const decimals = fieldDecimals(field, size);
   const to = Math.max(store.now.peek(), block.start + block.length * block.step);
+  // Longer ranges are chosen by who wants to see them whole, also the part that is empty.
+  const window = range === "15m" ? windowOf(SPAN[range], to, store.hello.peek()?.startedAt ?? null, firstKnown(block)) : SPAN[range];
+  const shown = drawn(block, window / block.step, (width - 140) / PIXELS, before);
+  const sizes = block.tracks.map(extent).flatMap(({ min, max }) => [Math.abs(min ?? 0), Math.abs(max ?? 0)]);
+  const decimals = fieldDecimals(field, Math.max(0, ...sizes));
+  const scale = scaleOf(block.tracks.flatMap((track) => [...track.mean, ...track.min, ...track.max]), limits.min == null && limits.max == null);
   return {
     block: shown.block,
     newest: newest(block, shown.factor),
     calmed: shown.calmed,
     factor: shown.factor,
+    scale,
     bridges: tracks.map(({ key }) => bridgeOf(block, key)),
     tracks,
-    from: to - SPAN[range],
+    from: to - window,
     to,
     warn: limits.warn ?? null,
     critical: limits.critical ?? null,
     min: limits.min ?? null,
     max: limits.max ?? null,
     spans: alertSpans(source.name, field.name, keys),
-    format: (value) => fixed(value, decimals),
+    format: (value) => fixed(value, scale.log ? fieldDecimals(field, value) : decimals),
   };
 }
 
@@ -129,7 +137,7 @@ function bridgeOf(block: Block, key: string | null): number {
 function alertSpans(source: string, field: string, keys: string[]): AlertSpan[] {
   const { open, cleared } = store.alerts.peek();
   return [...cleared, ...open]
-    .filter((alert) => alert.source === source && field in alert.value && keys.includes(alert.key))
+    .filter((alert) => alert.source === source && field in alert.value && keys.includes(alert.key ?? "") && store.isDevice(alert))
     .map((alert) => ({ from: alert.openedAt, to: alert.clearedAt, severity: alert.severity }));
 }
 

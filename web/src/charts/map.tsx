@@ -3,10 +3,10 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { Device, Source } from "../api/types";
 import { many } from "../format/number";
-import { deviceLabel } from "../format/text";
-import { Quiet } from "../parts/notes";
+import { deviceLabel, label } from "../format/text";
+import { Absent, Quiet } from "../parts/notes";
 import { coordinate } from "../state/panels";
-import { paint } from "../state/prefs";
+import { theme } from "../state/prefs";
 import { useRoster } from "../state/roster";
 import * as store from "../state/store";
 import { degrees, fit, onEarth, type View } from "./geo";
@@ -14,7 +14,7 @@ import { alpha, FONT, palette } from "./palette";
 import { drawNever, drawSoon } from "./queue";
 import { canvasOf, useSeen } from "./seen";
 
-const HEIGHT = 320;
+const HEIGHT = 288;
 const MARGIN = 36;
 /** Names are written beside the points up to this many. */
 const NAMED = 12;
@@ -34,7 +34,7 @@ export function DeviceMap({ source }: { source: Source }) {
   const roster = useRoster(source.name, visible);
   const spots = spotsOf(roster?.devices ?? [], source);
   const view = fit(spots, width, HEIGHT, MARGIN);
-  const painted = paint.value;
+  const painted = theme.value;
   useEffect(() => {
     const { current } = canvas;
     if (!visible || !current || width === 0 || !view) return;
@@ -49,8 +49,13 @@ export function DeviceMap({ source }: { source: Source }) {
   };
   return (
     <div ref={host} class="map">
-      <canvas ref={canvas} role="img" onClick={open} aria-label={`${many(spots.length, "device")} on the map, ${alerting} with open alerts`} style={{ height: `${HEIGHT}px` }} />
-      {roster && spots.length === 0 && <Quiet>No device has sent a place yet.</Quiet>}
+      {!roster && <div class="skeleton" />}
+      {spots.length > 0 && <canvas ref={canvas} role="img" onClick={open} aria-label={`${many(spots.length, "device")} on the map, ${alerting} with open alerts`} style={{ height: `${HEIGHT}px` }} />}
+      {roster && spots.length === 0 && (
+        <Absent>
+          No device has told its place yet. Who sends <code>{label(coordinate(source, "lat")?.name ?? "")}</code> and <code>{label(coordinate(source, "lon")?.name ?? "")}</code> shows here.
+        </Absent>
+      )}
       {roster && roster.total > roster.devices.length && <Quiet>The first {roster.devices.length} of {many(roster.total, "device")}.</Quiet>}
     </div>
   );

@@ -32,6 +32,11 @@ export function ticks(low: number, high: number, wanted: number): number[] {
   return list;
 }
 
+/** The largest size that is drawn: differences of two such values are numbers, too. */
+const LARGEST = Number.MAX_VALUE / 4;
+/** `value`, or the nearest that differences can be made of. */
+export const bounded = (value: number): number => Math.min(LARGEST, Math.max(-LARGEST, value));
+
 export interface Bin {
   from: number;
   to: number;
@@ -40,7 +45,7 @@ export interface Bin {
 
 /** Equal bins with round edges over all values. */
 export function bins(values: number[], wanted: number): Bin[] {
-  const known = values.filter(Number.isFinite);
+  const known = values.filter(Number.isFinite).map(bounded);
   if (known.length === 0) return [];
   const low = known.reduce((a, b) => Math.min(a, b));
   const high = known.reduce((a, b) => Math.max(a, b));

@@ -8,6 +8,7 @@ import type { Block } from "../state/series";
 import { clock, minute } from "../format/time";
 import { alpha, dash, FONT, type Palette } from "./palette";
 import { spread, yRange } from "./place";
+import type { Scale } from "./scale";
 
 export interface PlotTrack {
   key: string | null;
@@ -32,6 +33,8 @@ export interface PlotState {
   calmed: boolean;
   /** How many slots of the history one step holds. */
   factor: number;
+  /** How values become heights. What the library is given went through it; all else here is as it was measured. */
+  scale: Scale;
   /** Silence in each track that its line crosses, ms. */
   bridges: number[];
   from: number;
@@ -51,6 +54,8 @@ export type Hover = { at: number; step: number; left: number; rows: { name: stri
 const LEAST_GUTTER = 72;
 const MOST_GUTTER = 0.3;
 const LABEL_GAP = 15;
+/** Pixels between two marks of the axis, at least. */
+const MARK_GAP = 28;
 const sync = uPlot.sync("time");
 
 export class Plot {
@@ -102,18 +107,31 @@ export class Plot {
       cursor: { sync: { key: sync.key }, drag: { setScale: false, x: false, y: false }, points: { show: false }, y: false },
       scales: {
         x: { time: true, range: () => [this.state.from / 1e3, this.state.to / 1e3] },
-        y: { range: (_, low, high) => yRange(low, high, [this.state.warn, this.state.critical], this.state.min, this.state.max) },
+        y: { range: (_, low, high) => this.range(low, high) },
       },
       axes: [
         { ...axis, grid: { show: false }, space: 56, size: 28, gap: 6, values: (_, splits) => splits.map((s) => (this.state.to - this.state.from < 300e3 ? clock(s * 1e3) : minute(s * 1e3))) },
-        { ...axis, space: 36, size: (_, values) => Math.max(36, 10 + 7.2 * Math.max(0, ...(values ?? []).map((v) => v.length))), gap: 8, values: (_, splits) => splits.map(this.state.format) },
+        {
+          ...axis,
+          size: (_, values) => Math.max(36, 10 + 7.2 * Math.max(0, ...(values ?? []).map((v) => v.length))),
+          gap: 8,
+          splits: (u, _axis, low, high) => this.state.scale.marks(low, high, u.bbox.height / uPlot.pxRatio / MARK_GAP),
+          values: (_, splits) => this.state.scale.words(splits),
+        },
       ],
       hooks: {
         drawAxes: [(u) => this.drawLimits(u, colours)],
-        draw: [(u) => this.drawLimitWords(u, colours), (u) => this.drawSpans(u, colours), (u) => this.drawNames(u, tracks.map(colour), colours)],
+        draw: [(u) => this.drawScale(u, colours), (u) => this.drawLimitWords(u, colours), (u) => this.drawSpans(u, colours), (u) => this.drawNames(u, tracks.map(colour), colours)],
         setCursor: [(u) => onHover(this.hover(u, tracks.map(colour)))],
       },
     };
+  }
+
+  /** From where to where the axis goes, in drawn values. */
+  private range(low: number | null, high: number | null): [number, number] {
+    const { warn, critical, min, max, scale } = this.state;
+    const put = (value: number | null): number | null => (value === null ? null : scale.put(value));
+    return yRange(low, high, [put(warn), put(critical)], put(min), put(max));
   }
 
   /** The width of the silence that a track's line crosses, in pixels of the canvas. */
@@ -131,6 +149,11 @@ export class Plot {
     return known.filter((index, i) => far(known[i - 1], index) && far(known[i + 1], index));
   }
 
+  /** Where a value stands, in pixels of the canvas. */
+  private height(u: uPlot, value: number): number {
+    return u.valToPos(this.state.scale.put(value), "y", true);
+  }
+
   private drawLimits(u: uPlot, colours: Palette): void {
     const { ctx, bbox } = u;
     ctx.save();
@@ -143,6 +166,18 @@ export class Plot {
       ctx.lineTo(bbox.left + bbox.width, y);
       ctx.stroke();
     }
+    ctx.restore();
+  }
+
+  /** A scale that is not the usual one says so. */
+  private drawScale({ ctx }: uPlot, colours: Palette): void {
+    if (!this.state.scale.log) return;
+    ctx.save();
+    ctx.font = scaled(11);
+    ctx.textAlign = "left";
+    ctx.textBaseline = "top";
+    ctx.fillStyle = colours.soft;
+    ctx.fillText("logarithmic", 0, 0);
     ctx.restore();
   }
 
@@ -174,7 +209,7 @@ export class Plot {
     ];
     return named.flatMap(([value, colour, word, above]) => {
       if (value === null) return [];
-      const y = Math.round(u.valToPos(value, "y", true)) + 0.5;
+      const y = Math.round(this.height(u, value)) + 0.5;
       return y < bbox.top || y > bbox.top + bbox.height ? [] : [{ y, colour, text: `${word} ${this.state.format(value)}`, above }];
     });
   }
@@ -199,7 +234,7 @@ export class Plot {
     const { ctx, bbox } = u;
     const ends = this.state.tracks.map((track, index) => this.end(u, track, index, lineColours[index] ?? colours.ink)).filter((end) => end !== null);
     const ratio = uPlot.pxRatio;
-    const y = ends.map((end) => u.valToPos(end.value, "y", true));
+    const y = ends.map((end) => this.height(u, end.value));
     const placed = spread(y, LABEL_GAP * ratio, bbox.top + 4 * ratio, bbox.top + bbox.height - 4 * ratio);
     ctx.save();
     ctx.textAlign = "left";
@@ -229,8 +264,8 @@ export class Plot {
     if (newest !== undefined) return { track, value: newest, at: this.state.newest.at / 1e3, colour };
     const column = (u.data[index * 3 + 3] ?? []) as (number | null)[];
     const last = column.findLastIndex((value) => value !== null);
-    const value = column[last] ?? null;
-    return value === null ? null : { track, value, at: u.data[0][last] ?? 0, colour };
+    const drawn = column[last] ?? null;
+    return drawn === null ? null : { track, value: this.state.scale.get(drawn), at: u.data[0][last] ?? 0, colour };
   }
 
   private hover(u: uPlot, lineColours: string[]): Hover {
@@ -240,7 +275,10 @@ export class Plot {
     const time = u.data[0][index];
     if (time === undefined) return null;
     const rows = this.state.tracks.flatMap((track, at) => {
-      const pick = (offset: number): number | null => (u.data[at * 3 + offset] as (number | null)[] | undefined)?.[index] ?? null;
+      const pick = (offset: number): number | null => {
+        const drawn = (u.data[at * 3 + offset] as (number | null)[] | undefined)?.[index] ?? null;
+        return drawn === null ? null : this.state.scale.get(drawn);
+      };
       const mean = pick(3);
       const low = pick(1);
       const high = pick(2);
@@ -256,15 +294,16 @@ export class Plot {
  * x, then low, high, mean of each track. Steps stand at their middle. The last point is the newest reading itself: a line
  * must end where the device is now, not at the mean of the last few seconds.
  */
-function columnsOf({ block, tracks, newest, calmed }: PlotState): uPlot.AlignedData {
+function columnsOf({ block, tracks, newest, calmed, scale }: PlotState): uPlot.AlignedData {
+  const put = (value: number | null): number | null => (value === null ? null : scale.put(value));
   const end = newest.at / 1e3;
   const x = Array.from({ length: block.length }, (_, i) => Math.min((block.start + (i + 0.5) * block.step) / 1e3, end - (block.length - i) * 1e-3));
   x.push(end);
   const columns: uPlot.AlignedData = [x];
   for (const { key } of tracks) {
     const track = block.tracks.find((one) => one.key === key);
-    const last = calmed ? null : (newest.values.get(key) ?? null);
-    for (const name of ["min", "max", "mean"] as const) columns.push([...(track?.[name] ?? new Array<number | null>(block.length).fill(null)), last]);
+    const last = calmed ? null : put(newest.values.get(key) ?? null);
+    for (const name of ["min", "max", "mean"] as const) columns.push([...(track ? track[name].map(put) : new Array<number | null>(block.length).fill(null)), last]);
   }
   return columns;
 }

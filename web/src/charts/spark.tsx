@@ -1,6 +1,7 @@
-// The small line beside a device: one point for each of the last sixty seconds, no axes, the last one marked. Decoration for the eye, so it is hidden
-// from screen readers; the values stand beside it as text.
+// The small line beside a device: one point for each of the last sixty seconds, no axes, the last one marked. Decoration
+// for the eye, so it is hidden from screen readers; the values stand beside it as text.
 import { useMemo } from "preact/hooks";
+import { bounded } from "./place";
 
 export function Spark({ points, width = 96, height = 24 }: { points: (number | null)[]; width?: number; height?: number }) {
   // Rows draw themselves with every value; the line only changes when its points do.
@@ -22,8 +23,8 @@ export function trace(points: (number | null)[], width: number, height: number):
   let high = -Infinity;
   for (const point of points) {
     if (point === null) continue;
-    low = Math.min(low, point);
-    high = Math.max(high, point);
+    low = Math.min(low, bounded(point));
+    high = Math.max(high, bounded(point));
   }
   const span = high - low || 1;
   const middle = high === low;
@@ -37,7 +38,7 @@ export function trace(points: (number | null)[], width: number, height: number):
     pen = index - before <= LONGEST_BRIDGE;
     before = index;
     const x = round(3 + (index / Math.max(1, points.length - 1)) * (width - 6));
-    const y = round(middle ? height / 2 : 3 + (1 - (point - low) / span) * (height - 6));
+    const y = round(middle ? height / 2 : 3 + (1 - (bounded(point) - low) / span) * (height - 6));
     path += `${pen ? "L" : "M"}${x} ${y}`;
     end = [x, y];
   });

@@ -2,14 +2,14 @@
 // stands over. It is data, not ornament: where nothing was measured there is no water.
 import { useEffect, useRef } from "preact/hooks";
 import { rate } from "../format/number";
-import { paint } from "../state/prefs";
+import { theme } from "../state/prefs";
 import * as store from "../state/store";
 import type { Level } from "../state/status";
 import { alpha } from "./palette";
 import { drawNever, drawSoon } from "./queue";
 import { canvasOf, useSeen } from "./seen";
+import { surface } from "./water";
 
-const SECONDS = 900;
 const HEIGHT = 72;
 
 /** The water takes the colour of the status, `#rrggbb`. */
@@ -19,7 +19,7 @@ export function WaterLine() {
   const { host, width, visible } = useSeen();
   const canvas = useRef<HTMLCanvasElement | null>(null);
   const rates = store.rates.value;
-  const painted = paint.value;
+  const painted = theme.value;
   const { level } = store.headline.value;
   useEffect(() => {
     const { current } = canvas;
@@ -36,27 +36,10 @@ export function WaterLine() {
   );
 }
 
-/** Seconds are taken together so that each step is at least two pixels wide. */
 function draw(canvas: HTMLCanvasElement, width: number, rates: (number | null)[], colour: string): void {
   const ctx = canvasOf(canvas, width, HEIGHT);
   if (!ctx) return;
-  const top = Math.max(1, ...rates.map((one) => one ?? 0)) * 1.25;
-  const steps = Math.min(SECONDS, Math.floor(width / 4));
-  const seconds = Math.ceil(SECONDS / steps);
-  const points: ([number, number] | null)[] = [];
-  const lead = SECONDS - rates.length;
-  for (let from = 0; from < SECONDS; from += seconds) {
-    let sum = 0;
-    let n = 0;
-    for (let s = from; s < from + seconds; s += 1) {
-      const one = s >= lead ? (rates[s - lead] ?? null) : null;
-      if (one === null) continue;
-      sum += one;
-      n += 1;
-    }
-    const x = ((from + seconds / 2) / SECONDS) * width;
-    points.push(n === 0 ? null : [x, HEIGHT - (sum / n / top) * (HEIGHT - 10) - 1]);
-  }
+  const points = surface(rates, width, HEIGHT);
   const water = ctx.createLinearGradient(0, 0, 0, HEIGHT);
   water.addColorStop(0, alpha(colour, 0.28));
   water.addColorStop(1, alpha(colour, 0.04));

@@ -18,6 +18,43 @@ export function fixed(value: number, decimals: number): string {
 // By hand: the first formatter of `Intl` costs more than all that the page does until its first drawing.
 const grouped = (digits: string): string => (digits.length > 3 ? digits.replace(/\B(?=(\d{3})+$)/g, ",") : digits);
 
+/** The least number of decimals that write `step` as it is, up to twelve. */
+function decimalsOf(step: number): number {
+  for (let decimals = 0; decimals < 12; decimals += 1) {
+    const whole = step * 10 ** decimals;
+    if (Math.abs(whole - Math.round(whole)) < 1e-6 * Math.max(1, whole)) return decimals;
+  }
+  return 12;
+}
+
+/** More decimals than this behind a power of ten are harder to read than all digits. */
+const MOST_DECIMALS = 4;
+
+/**
+ * What stands at the marks of an axis: as few decimals as tell neighbours apart, the same for all; millions, billions
+ * or a power of ten where zeros would be many.
+ */
+export function markWords(marks: number[]): string[] {
+  const size = marks.reduce((most, mark) => Math.max(most, Math.abs(mark)), 0);
+  if (marks.length < 2) return marks.map((mark) => fixed(mark, decimalsFor(mark)));
+  const step = Math.min(...marks.slice(1).map((mark, index) => Math.abs(mark - (marks[index] ?? mark))));
+  const digits = (): string[] => marks.map((mark) => fixed(mark, decimalsOf(step)));
+  if (size === 0 || (size >= 1e-4 && size < 1e7)) return digits();
+  const exponent = Math.max(-300, Math.floor(Math.log10(size)));
+  const power = exponent < 0 || exponent > 12 ? exponent : exponent < 9 ? 6 : 9;
+  const decimals = decimalsOf(step / 10 ** power);
+  if (decimals > MOST_DECIMALS && size < 1e15) return digits();
+  const tail = power === 6 ? `${THIN}M` : power === 9 ? `${THIN}bn` : `e${power}`;
+  return marks.map((mark) => (mark === 0 ? "0" : `${fixed(mark / 10 ** power, decimals)}${tail}`));
+}
+
+/** A power of ten, as it stands at a logarithmic axis. */
+export function powerWord(value: number): string {
+  const size = Math.abs(value);
+  if (size === 0 || (size >= 1e-3 && size < 1e6)) return fixed(value, decimalsOf(size));
+  return value.toExponential(0).replace("e+", "e");
+}
+
 /** How many decimals a column needs whose largest magnitude is `size`: about four significant digits. */
 export function decimalsFor(size: number): number {
   const abs = Math.abs(size);

@@ -10,7 +10,7 @@ const LONGEST_TITLE = 512;
  * joiners (U+200C, U+200D) are letters' business in many scripts and in emoji: beside ASCII they are a trick.
  */
 const INVISIBLE = /(?<=^|[\u0000-\u007f])[\u200c\u200d]|[\u200c\u200d](?=$|[\u0000-\u007f])|[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/g;
-const NAMED: Record<string, string> = { "\n": "␊", "\r": "␍", "\t": "␉", "\0": "␀" };
+const NAMED: Record<string, string> = { "\n": "↵", "\t": "⇥" };
 
 /** `text` with every invisible character made visible. */
 export function visible(text: string): string {
@@ -41,8 +41,11 @@ export function deviceLabel(key: string, source: string, keyField: string | null
   return key === "" && keyField === null ? label(source, longest) : label(key, longest);
 }
 
-/** `site.oil_temperature` → `Site oil temperature`: a title where nobody gave one. */
+/**
+ * `oil_temperature` → `Oil temperature`: a title where nobody gave one. Only the plainest names become words. All others
+ * stay as they are, because `a.b` and `a_b`, `pH` and `ph` are not the same.
+ */
 export function titleOf(field: string): string {
-  const words = field.replace(/([a-z])([A-Z])/g, "$1 $2").replace(/[._]+/g, " ").trim();
-  return label(words === "" ? field : words.charAt(0).toUpperCase() + words.slice(1).toLowerCase());
+  const plain = /^[a-z][a-z0-9]*(_[a-z0-9]+)*$/.test(field);
+  return label(plain ? field.charAt(0).toUpperCase() + field.slice(1).replaceAll("_", " ") : field);
 }

@@ -74,3 +74,11 @@ export const CloseIcon = () => <Icon><path d="m3.5 3.5 9 9m0-9-9 9" {...stroke} 
 export const LinkIcon = () => <Icon><path d="M6.5 9.5a3 3 0 0 0 4.3 0l2.3-2.3A3 3 0 0 0 8.8 2.9L8 3.7M9.5 6.5a3 3 0 0 0-4.3 0L2.9 8.8a3 3 0 0 0 4.3 4.3L8 12.3" {...stroke} /></Icon>;
 export const PlayIcon = () => <Icon><path d="M4.5 2.8v10.4L13 8z" fill="currentColor" /></Icon>;
 export const ArrowIcon = ({ down }: { down: boolean }) => <Icon size={12}><path d={down ? "M8 3v10m-4-4 4 4 4-4" : "M8 13V3M4 7l4-4 4 4"} {...stroke} stroke-width="2" /></Icon>;
+
+export function LeaveIcon() {
+  return (
+    <Icon>
+      <path d="M9.5 2.5h-6v11h6M6.5 8h8M11.5 5l3 3-3 3" fill="none" stroke="currentColor" stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round" />
+    </Icon>
+  );
+}

@@ -7,6 +7,16 @@ export function Quiet({ children }: { children: ComponentChildren }) {
   return <p class="quiet">{children}</p>;
 }
 
+/** A picture for which there is nothing to draw yet: one small line, and no frame around nothing. */
+export function Absent({ children }: { children: ComponentChildren }) {
+  return (
+    <p class="absent">
+      <LevelIcon level="unknown" />
+      <span>{children}</span>
+    </p>
+  );
+}
+
 export function Failure({ error, retry }: { error: ApiError; retry?: () => void }) {
   return (
     <div class="failure" role="alert">

@@ -1,6 +1,6 @@
 // How messages change what is known, as pure functions: the slice of devices, the alerts.
 //
-// Values come up to 25 times a second and are gathered between two frames: of two changes to one field only the newer
+// Values come up to 30 times a second and are gathered between two frames: of two changes to one field only the newer
 // is ever drawn, and none is lost. Indexes belong to the slice that was sent last, so a new slice empties what waits.
 import type { Alert, Device, Value, ValueRow, Values } from "../api/types";
 

@@ -24,7 +24,15 @@ export function layout(schema: Schema): Laid[] {
     .map((panel, index) => ({ panel, index }))
     .sort((a, b) => Number(b.panel.pinned ?? false) - Number(a.panel.pinned ?? false) || a.index - b.index)
     .map(({ panel }) => place(panel, schema, panel.source ?? first ?? ""))
-    .map((laid) => ({ ...laid, panel: { ...laid.panel, title: titled(laid) } }));
+    .map((laid) => ({ ...laid, panel: { ...laid.panel, title: titled(laid) } }))
+    .map(fillRow);
+}
+
+/** Narrow panels stand in pairs: the last one without a partner takes the whole row. */
+function fillRow(laid: Laid, index: number, all: Laid[]): Laid {
+  const narrow = all.filter(({ panel }) => !panel.wide);
+  const alone = narrow.length % 2 === 1 && narrow[narrow.length - 1] === all[index];
+  return alone ? { ...laid, panel: { ...laid.panel, wide: true } } : laid;
 }
 
 function place(panel: Panel, schema: Schema, sourceName: string): Laid {

@@ -1,5 +1,8 @@
 // What a person chose for this browser: theme, shortcuts, the SQL they ran. Kept in local storage where that is
 // allowed; without it the page works the same and forgets.
+//
+// The theme is set as this module is read, before the first paint (the script's tag holds rendering back): no page ever
+// shows in the other theme first.
 import { signal } from "@preact/signals";
 
 function read(name: string): string | null {
@@ -24,29 +27,32 @@ const room = matchMedia("(min-width: 1180px)");
 export const wide = signal(room.matches);
 room.addEventListener("change", () => (wide.value = room.matches));
 
-export type Theme = "system" | "light" | "dark";
-
-const kept = read("theme");
-export const theme = signal<Theme>(kept === "light" || kept === "dark" ? kept : "system");
-/** Counts up when the colours on the page change, so that canvases draw again. */
-export const paint = signal(0);
+export type Theme = "light" | "dark";
 
 const systemDark = matchMedia("(prefers-color-scheme: dark)");
-systemDark.addEventListener("change", () => (paint.value += 1));
+const system = (): Theme => (systemDark.matches ? "dark" : "light");
+const kept = read("theme");
+/** What a person chose against the system's preference; null: they did not. */
+let chosen: Theme | null = kept === "light" || kept === "dark" ? kept : null;
 
-export function isDark(): boolean {
-  return theme.value === "dark" || (theme.value === "system" && systemDark.matches);
+/** The theme that shows. Canvases read it, so that they draw again when it changes. */
+export const theme = signal<Theme>(chosen ?? system());
+
+/** The style sheet knows the theme by this attribute alone. */
+function show(): void {
+  const next = chosen ?? system();
+  document.documentElement.dataset["theme"] = next;
+  theme.value = next;
 }
+show();
+systemDark.addEventListener("change", show);
 
 /** Light and dark take turns; what equals the system's preference is not stored. */
 export function switchTheme(): void {
-  const next: Theme = isDark() ? "light" : "dark";
-  const same = (next === "dark") === systemDark.matches;
-  theme.value = same ? "system" : next;
-  write("theme", same ? null : next);
-  if (same) delete document.documentElement.dataset["theme"];
-  else document.documentElement.dataset["theme"] = next;
-  paint.value += 1;
+  const next: Theme = theme.value === "dark" ? "light" : "dark";
+  chosen = next === system() ? null : next;
+  write("theme", chosen);
+  show();
 }
 
 export const shortcuts = signal(read("shortcuts") !== "off");

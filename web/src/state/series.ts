@@ -73,10 +73,13 @@ function put(block: Block, slot: number, point: TickChart["series"][number]): vo
   const before = track.mean[slot] ?? null;
   const low = point.min ?? point.mean;
   const high = point.max ?? point.mean;
-  track.mean[slot] = before === null ? point.mean : (before * block.weight + point.mean) / (block.weight + 1);
+  track.mean[slot] = before === null ? point.mean : blend(before, block.weight, point.mean);
   track.min[slot] = Math.min(low, track.min[slot] ?? low);
   track.max[slot] = Math.max(high, track.max[slot] ?? high);
 }
+
+/** The mean of `n` values and one more; no sum of huge ones that would be infinite. */
+const blend = (mean: number, n: number, value: number): number => mean * (n / (n + 1)) + value / (n + 1);
 
 function grow(block: Block, length: number): void {
   for (const track of block.tracks) {
@@ -114,7 +117,7 @@ export function thin(block: Block, factor: number): Block {
       const low = track.min[i] ?? mean;
       const high = track.max[i] ?? mean;
       const n = seen[slot] ?? 0;
-      wide.mean[slot] = ((wide.mean[slot] ?? 0) * n + mean) / (n + 1);
+      wide.mean[slot] = n === 0 ? mean : blend(wide.mean[slot] ?? 0, n, mean);
       wide.min[slot] = Math.min(low, wide.min[slot] ?? low);
       wide.max[slot] = Math.max(high, wide.max[slot] ?? high);
       seen[slot] = n + 1;
@@ -198,6 +201,24 @@ export function bridge(block: Block, track: Track): number {
   return Math.max(LEAST_BRIDGE_MS, 10 * usual);
 }
 const LEAST_BRIDGE_MS = 30_000;
+
+/** When the first known reading of any track was, ms; null without one. */
+export function firstKnown(block: Block): number | null {
+  const slots = block.tracks.map((track) => track.mean.findIndex((value) => value !== null)).filter((slot) => slot >= 0);
+  return slots.length === 0 ? null : block.start + Math.min(...slots) * block.step;
+}
+
+/** The least that a chart shows, ms: what comes in the first moments should fill it like a plant, not like a speck. */
+const LEAST_WINDOW_MS = 60_000;
+
+/**
+ * How much of `span` is shown of a plant that runs since `started`: nothing can have been before it began, unless
+ * something was, `first` being the first reading.
+ */
+export function windowOf(span: number, to: number, started: number | null, first: number | null): number {
+  if (started === null || first === null) return span;
+  return Math.min(span, Math.max(LEAST_WINDOW_MS, to - Math.min(started, first)));
+}
 
 export interface Extent {
   last: number | null;

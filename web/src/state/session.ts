@@ -68,7 +68,6 @@ const link = new LiveLink({
       backAt: null,
     };
   },
-  back: () => void catchUp(),
   refused: onRefused,
 });
 
@@ -77,7 +76,7 @@ export function serverNow(): number {
 }
 
 export async function start(): Promise<void> {
-  whenUnauthorized(() => (store.needsSignIn.value = true));
+  whenUnauthorized(askWho);
   setInterval(() => {
     // While ticks come, they carry the clock.
     if (store.link.value.phase !== "live") store.now.value = serverNow();
@@ -154,24 +153,37 @@ export function sparkField(): string {
   return source?.fields.find((field) => field.kind === "number" && field.role === "value")?.name ?? "";
 }
 
+/** Nobody is signed in (any more): the form comes, and nothing is tried again until somebody is. */
+function askWho(): void {
+  link.close();
+  store.needsSignIn.value = true;
+}
+
+/** After signing in. A page that showed something before begins anew: it may have been somebody else's. */
+export async function enter(): Promise<void> {
+  if (store.booted.value) location.reload();
+  else await load();
+}
+
 /** A link may name what is not there (any more): the page says so and shows the plant as it is. */
 function onRefused(error: ApiError): void {
-  if (error.status === 401) {
-    store.needsSignIn.value = true;
-    return;
-  }
+  if (error.status === 401) return askWho();
   store.notice.value = `${error.message}${error.hint ? `. ${error.hint}` : ""}`;
   store.go({ source: "", search: "", state: "", sort: START.sort, page: 0 }, true);
 }
 
-function onHello(data: Hello): void {
+function onHello(data: Hello, again: boolean): void {
+  const before = store.hello.peek();
   batch(() => {
     store.hello.value = data;
+    if (before && before.version !== data.version) store.newer.value = data.version;
     store.skew.value = data.now - Date.now();
     store.now.value = data.now;
     if (data.rates) store.rates.value = data.rates.slice(-RATES_KEPT);
     if (store.link.value.phase !== "lost") store.link.value = { ...store.link.value, phase: "live", lostSince: null, attempt: 0, retryAt: null };
   });
+  // What is shown stays until what is new is there.
+  if (again || (before && before.startedAt !== data.startedAt)) void catchUp();
 }
 
 function onTick(data: Tick): void {
@@ -226,13 +238,18 @@ function flush(): void {
   });
 }
 
-/** After a lost connection: history, alerts and lists again, then the banner says that nothing is missing. */
+/**
+ * After a lost connection, a restart or a reload: schema, history, alerts and lists again. Where the loss was told, the
+ * banner then says that nothing is missing.
+ */
 async function catchUp(): Promise<void> {
-  await Promise.allSettled([reloadFeeds(), loadAlerts(), loadQuarantine(), loadLedger(), loadKnown(), reloadSchema()]);
-  store.link.value = { phase: "live", lostSince: null, attempt: 0, retryAt: null, backAt: Date.now() };
+  // The pipeline may be another one, and its sources are what the lists are asked for.
+  await reloadSchema().catch(() => undefined);
+  await Promise.allSettled([reloadFeeds(), loadAlerts(), loadQuarantine(), loadLedger(), loadKnown()]);
+  const told = store.link.value.phase === "lost";
+  store.link.value = { phase: "live", lostSince: null, attempt: 0, retryAt: null, backAt: told ? Date.now() : null };
 }
 
-/** The server may have come back with another pipeline file. */
 async function reloadSchema(): Promise<void> {
   const schema = schemaOf(await get<Schema>("/schema"));
   if (JSON.stringify(schema) !== JSON.stringify(untracked(() => store.schema.value))) store.schema.value = schema;

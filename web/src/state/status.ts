@@ -2,9 +2,10 @@
 //
 // The order of precedence is the order of urgency for a plant engineer: a page that knows nothing must not say "all
 // well"; a ledger that does not add up outranks all, because data may be lost; a failing query outranks an alert,
-// because behind it alerts may be missing; an alert outranks a backlog.
+// because behind it alerts may be missing; an alert outranks a query that somebody stopped, and that outranks a
+// backlog, because it is the cause of one.
 import type { Alert, Problem, Severity, Tick } from "../api/types";
-import { count, many, rate } from "../format/number";
+import { count, many } from "../format/number";
 import { clip, label, visible } from "../format/text";
 import { moment, toMillis } from "../format/time";
 
@@ -17,10 +18,14 @@ export interface Facts {
   lostSince: number | null;
   tick: Tick | null;
   open: Alert[];
+  /** Whether an alert is about a device, which can be shown. */
+  isDevice: (alert: Alert) => boolean;
   /** When Forebay started, ms. */
   startedAt: number | null;
   /** When the newest alert cleared, ms. */
   lastCleared: number | null;
+  /** Queries that end by themselves when they have read what there was: to have stopped is what they are for. */
+  ending: ReadonlySet<string>;
   now: number;
 }
 
@@ -28,7 +33,7 @@ export interface Status {
   level: Level;
   /** The answer in a few words. */
   headline: string;
-  /** What to know besides, joined by dots. */
+  /** What to know besides, joined by dots; the rate stands beside it in figures. */
   parts: string[];
   /** What may help, if something is wrong. */
   hint: string | null;
@@ -71,7 +76,7 @@ export function status(facts: Facts): Status {
 
 /** Every record must be counted once: a ledger that does not add up is the worst there is, because data may be lost. */
 function unbalanced(tick: Tick, alerts: number): Status {
-  const parts = [`${rate(tick.rate)} events/s`];
+  const parts: string[] = [];
   if (tick.problems.length > 0) parts.push(many(tick.problems.length, "query has trouble", "queries have trouble"));
   if (alerts > 0) parts.push(many(alerts, "open alert"));
   const hint = "Records may be lost or doubled. The ledger below shows where; keep the data folder as it is and report this.";
@@ -85,12 +90,11 @@ function failing(tick: Tick, alerts: number, now: number): Status {
   if (first?.error) parts.push(clip(visible(first.error), 240));
   if (more > 0) parts.push(`${many(more, "more query has trouble", "more queries have trouble")}`);
   if (alerts > 0) parts.push(many(alerts, "open alert"));
-  parts.push(`${rate(tick.rate)} events/s`);
   const since = toMillis(first?.since);
   const when = since === null ? "" : ` since ${moment(since, now)}`;
   return {
     level: "critical",
-    headline: first ? `Query ${label(first.query)} is failing${when}` : "Forebay is failing",
+    headline: first ? `${subject(first)}${when}` : "Forebay is failing",
     parts,
     hint: first?.hint ?? null,
     code: first?.code ?? null,
@@ -98,13 +102,18 @@ function failing(tick: Tick, alerts: number, now: number): Status {
   };
 }
 
+function subject(problem: Problem): string {
+  if (problem.query !== null) return `Query ${label(problem.query)} is failing`;
+  return `The history of ${label(problem.source ?? "")} is not saved`;
+}
+
 function alerting(facts: Facts, tick: Tick, total: number): Status {
   const [first] = byUrgency(facts.open);
   const worst: Severity = first?.severity ?? worstOf(tick.alerts.bySeverity);
-  const parts = [many(tick.devices.total, "device"), `${rate(tick.rate)} events/s`, waits(tick)];
+  const parts = [...(tick.followers.length > 0 ? [many(tick.devices.total, "device")] : []), waits(tick)];
   const critical = tick.alerts.bySeverity.critical ?? 0;
   if (!first) return { level: worst, headline: many(total, "open alert"), parts, hint: null, code: null, device: null };
-  const what = first.message ? clip(visible(first.message), 120) : `${label(first.rule)} on ${label(first.key)}`;
+  const what = first.message ? clip(visible(first.message), 120) : `${label(first.rule)} on ${label(first.key ?? "NULL")}`;
   const lead = total === 1 ? `1 ${worst === "info" ? "notice" : worst === "critical" ? "critical alert" : "alert"}` : `${count(total)} alerts${critical > 0 && critical < total ? `, ${count(critical)} critical` : ""}`;
   return {
     level: worst,
@@ -112,17 +121,24 @@ function alerting(facts: Facts, tick: Tick, total: number): Status {
     parts,
     hint: null,
     code: null,
-    device: { source: first.source, key: first.key },
+    device: facts.isDevice(first) ? { source: first.source, key: first.key ?? "" } : null,
   };
 }
 
 function calm(facts: Facts, tick: Tick): Status {
   const none = { hint: null, code: null, device: null };
-  if (tick.devices.total === 0) {
+  // A run may follow no source for the page: then nothing is known of devices, and nothing is said of them.
+  const follows = tick.followers.length > 0;
+  if (follows && tick.devices.total === 0) {
     return { level: "info", headline: "Ready, and nothing has been sent yet", parts: ["the first event will show here by itself"], ...none };
   }
   const late = tick.followers.find((follower) => follower.behind);
-  const parts = [many(tick.devices.total, "device"), `${rate(tick.rate)} events/s`];
+  const stopped = tick.queries.filter((query) => query.kind === "query" && query.state === "stopped" && !facts.ending.has(query.name));
+  const parts = follows ? [many(tick.devices.total, "device")] : [];
+  if (stopped[0]) {
+    const headline = stopped.length === 1 ? `Query ${label(stopped[0].name)} is stopped` : `${count(stopped.length)} queries are stopped`;
+    return { level: "warning", headline, parts: [...parts, "what comes meanwhile waits in the log"], ...none };
+  }
   if (lagMatters(tick)) {
     const worst = [...tick.queries].sort((a, b) => (b.lag ?? 0) - (a.lag ?? 0))[0];
     const where = worst && (worst.lag ?? 0) > 0 ? `Query ${label(worst.name)} is` : "Queries are";
@@ -131,22 +147,26 @@ function calm(facts: Facts, tick: Tick): Status {
   if (late) {
     return { level: "warning", headline: `This page is ${count(late.lag)} records behind`, parts: [...parts, "queries are not held up by it"], ...none };
   }
-  if (tick.devices.live === 0) {
+  if (follows && tick.devices.live === 0) {
     return { level: "warning", headline: "No device is sending", parts: [`${many(tick.devices.quiet, "device")} quiet`, waits(tick)], ...none };
   }
   if (tick.devices.quiet > 0) parts.push(`${count(tick.devices.quiet)} quiet`);
   parts.push(waits(tick));
   const since = Math.max(facts.startedAt ?? 0, facts.lastCleared ?? 0);
-  if (since > 0) parts.push(`since ${moment(since, facts.now)}`);
-  return { level: "ok", headline: "All well", parts, ...none };
+  return { level: "ok", headline: since > 0 ? `All well since ${moment(since, facts.now)}` : "All well", parts, ...none };
 }
 
 function lagMatters(tick: Tick): boolean {
   return (tick.lag ?? 0) > Math.max(LAG_FLOOR, tick.rate * LAG_SECONDS);
 }
 
+/**
+ * How far the queries are behind, in words. A few records wait at any moment, for a trigger or for the epoch that
+ * reads them: that is keeping up, and "nothing waits" would be wrong half of the time.
+ */
 function waits(tick: Tick): string {
-  return lagMatters(tick) ? `${count(tick.lag)} records wait` : "nothing waits";
+  if (tick.lag === null) return "what waits is not known";
+  return lagMatters(tick) ? `${count(tick.lag)} records wait` : "queries keep up";
 }
 
 function worstOf(by: Partial<Record<Severity, number>>): Severity {

@@ -1,11 +1,11 @@
 // What the page knows, as signals, and nothing else: who writes them is `session.ts`.
 import { computed, signal, type Signal } from "@preact/signals";
 import type { ApiError } from "../api/http";
-import type { Device, Field, Hello, LedgerPage, QuarantinePage, Schema, Source, Tick } from "../api/types";
+import type { Alert, Device, Field, Hello, LedgerPage, QuarantinePage, Schema, Source, Tick } from "../api/types";
 import { NO_ALERTS, type AlertBook } from "./apply";
 import { byUrgency, status } from "./status";
 import { highlighted, layout } from "./panels";
-import { parse, print, type Place } from "./url";
+import { LONGEST_KEY, parse, print, type Place } from "./url";
 
 export const place = signal<Place>(parse(location.hash));
 
@@ -51,6 +51,8 @@ export const slice = signal<{ total: number; offset: number; rows: Row[] } | nul
 export const booted = signal(false);
 /** Of each source: how many devices it has, and the keys of the first few regardless of search and page. */
 export const known = signal<Record<string, { total: number; keys: string[] }>>({});
+/** The version of Forebay that answers now, if the page is of an older one. */
+export const newer = signal<string | null>(null);
 /** What the page has to say about itself, such as a link that could not be shown. */
 export const notice = signal<string | null>(null);
 
@@ -74,17 +76,26 @@ export function totalOf(name: string): number {
   return only ? total.value : (known.value[name]?.total ?? 0);
 }
 
-const alerting = computed(() => JSON.stringify(byUrgency(alerts.value.open).map((alert) => [alert.source, alert.key])));
+const alerting = computed(() => JSON.stringify(byUrgency(alerts.value.open.filter(isDevice)).map((alert) => [alert.source, alert.key ?? ""])));
 const alertingPairs = computed(() => JSON.parse(alerting.value) as [string, string][]);
+
+/** True if what an alert is about is a device of its source, and not a value of another column or of a removed rule. */
+export function isDevice(alert: Alert): boolean {
+  const rule = schema.value?.alerts.find((one) => one.name === alert.rule);
+  if (!rule) return false;
+  return rule.keyField === undefined || (rule.keyField !== null && rule.keyField === keyFieldOf(alert.source));
+}
 
 /** The devices of a source that its charts single out: few devices all, of many the alerting ones and the open one. */
 export function chartKeys(of: Source): string[] {
   if (of.key === null) return [];
   const hot = alertingPairs.value.filter(([name]) => name === of.name).map(([, key]) => key);
   const looked = of.name === source.value?.name ? place.value.device : null;
-  // The empty key cannot be asked for: it would mean all devices.
-  return highlighted(known.value[of.name]?.keys ?? [], totalOf(of.name), hot, looked).filter((key) => key !== "");
+  // The empty key cannot be asked for: it would mean all devices. Nor can one that no address has room for.
+  return highlighted(known.value[of.name]?.keys ?? [], totalOf(of.name), hot, looked).filter((key) => key !== "" && key.length <= LONGEST_KEY);
 }
+
+const ending = computed(() => new Set((schema.value?.queries ?? []).filter(({ trigger }) => /^(availableNow|once)$/i.test(trigger ?? "")).map(({ name }) => name)));
 
 export const headline = computed(() =>
   status({
@@ -92,13 +103,18 @@ export const headline = computed(() =>
     lostSince: link.value.lostSince,
     tick: tick.value,
     open: alerts.value.open,
+    isDevice,
     startedAt: hello.value?.startedAt ?? null,
     lastCleared: alerts.value.cleared[0]?.clearedAt ?? null,
+    ending: ending.value,
     now: now.value,
   }),
 );
 
-export const mayOperate = computed(() => schema.value?.session?.role !== "viewer");
+/** What whoever looks may do; where the server asks nobody, everything. */
+const role = computed(() => schema.value?.session?.role ?? "admin");
+export const mayOperate = computed(() => role.value !== "viewer");
+export const mayDrop = computed(() => role.value === "admin");
 
 export function fieldOf(sourceName: string, name: string): Field | undefined {
   return schema.value?.sources.find((one) => one.name === sourceName)?.fields.find((field) => field.name === name);

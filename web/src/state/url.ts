@@ -95,8 +95,8 @@ export interface LiveView {
   field: string;
 }
 
-/** Longest key that is sent in an address; a longer one is shown in the slice but cannot be highlighted. */
-const LONGEST_KEY = 256;
+/** Longest key that is sent in an address; a longer one is shown in the slice but has no line of its own in the charts. */
+export const LONGEST_KEY = 256;
 /** Longest text that is looked for. */
 const LONGEST_SEARCH = 200;
 

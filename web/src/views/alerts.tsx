@@ -1,4 +1,5 @@
 // The alert feed: what is open, worst first; below it what has cleared, newest first. A new one appears by itself.
+import { useState } from "preact/hooks";
 import type { Alert, Value } from "../api/types";
 import { clip, deviceLabel, label, visible, whole } from "../format/text";
 import { reading } from "../format/number";
@@ -10,12 +11,14 @@ import { byUrgency } from "../state/status";
 import * as store from "../state/store";
 
 const OPEN_SHOWN = 8;
-const CLEARED_SHOWN = 5;
+/** What has cleared is history: a few lines until somebody asks for more. */
+const CLEARED_SHOWN = 3;
 /** Fewer on a phone, where the feed stands above the charts. */
-const CLEARED_SHOWN_NARROW = 2;
+const CLEARED_SHOWN_NARROW = 1;
 
 export function Alerts() {
   const { open, cleared } = store.alerts.value;
+  const [all, setAll] = useState(false);
   const rules = store.schema.value?.alerts ?? [];
   const total = Math.max(store.tick.value?.alerts.open ?? 0, open.length);
   if (rules.length === 0 && open.length === 0 && cleared.length === 0) {
@@ -27,6 +30,7 @@ export function Alerts() {
       </Section>
     );
   }
+  const few = wide.value ? CLEARED_SHOWN : CLEARED_SHOWN_NARROW;
   return (
     <Section id="alerts" title="Alerts" note={total > 0 ? `${total} open` : "none open"}>
       {open.length > 0 && (
@@ -45,10 +49,15 @@ export function Alerts() {
         <>
           <h3>Cleared</h3>
           <ul class="alerts alerts-cleared" aria-label="Cleared alerts">
-            {cleared.slice(0, wide.value ? CLEARED_SHOWN : CLEARED_SHOWN_NARROW).map((alert) => (
+            {cleared.slice(0, all ? cleared.length : few).map((alert) => (
               <Item key={alert.id} alert={alert} />
             ))}
           </ul>
+          {cleared.length > few && (
+            <button type="button" class="text-button alerts-more" aria-expanded={all} onClick={() => setAll(!all)}>
+              {all ? "Show fewer" : `Show ${cleared.length - few} more`}
+            </button>
+          )}
         </>
       )}
       {open.length === 0 && cleared.length === 0 && <Quiet>Nothing has set off {rules.length === 1 ? "the rule" : `one of the ${rules.length} rules`} yet.</Quiet>}
@@ -65,13 +74,14 @@ function told(source: string, name: string, value: Value): string {
 
 export function Item({ alert, device = true }: { alert: Alert; device?: boolean }) {
   const now = store.now.value;
-  const name = deviceLabel(alert.key, alert.source, store.keyFieldOf(alert.source));
+  const name = alert.key === null ? "NULL" : deviceLabel(alert.key, alert.source, store.keyFieldOf(alert.source));
   const open = alert.state === "open";
   const until = alert.clearedAt ?? now;
   const words = alert.message ? clip(visible(alert.message), 140) : label(alert.rule);
-  const show = (): void => store.go({ device: alert.key, source: alert.source });
+  const show = (): void => store.go({ device: alert.key ?? "", source: alert.source });
+  const leads = device && store.isDevice(alert);
   // A message that names its device is the way to it.
-  const named = device && alert.key !== "" && words.includes(alert.key);
+  const named = leads && alert.key !== null && alert.key !== "" && words.includes(alert.key);
   const values = Object.entries(alert.value).slice(0, 3);
   return (
     <li class={`alert ${open ? `alert-${alert.severity}` : ""}`} data-testid={`alert-${alert.state}`}>
@@ -91,9 +101,13 @@ export function Item({ alert, device = true }: { alert: Alert; device?: boolean 
           {device && !named && (
             <>
               {" · "}
-              <button type="button" class="text-button" onClick={show}>
+              {leads ? (
+                <button type="button" class="text-button" onClick={show} title={whole(alert.key ?? "")}>
+                  <bdi>{name}</bdi>
+                </button>
+              ) : (
                 <bdi>{name}</bdi>
-              </button>
+              )}
             </>
           )}
           {values.map(([field, value]) => (
@@ -106,7 +120,7 @@ export function Item({ alert, device = true }: { alert: Alert; device?: boolean 
       </div>
       <p class="alert-time num" title={full(alert.openedAt)}>
         {moment(alert.openedAt, now)}
-        <small>{open ? `for ${span(Math.max(0, until - alert.openedAt))}` : `lasted ${span(Math.max(0, until - alert.openedAt))}`}</small>
+        <small>{open ? `for ${span(Math.max(0, until - alert.openedAt))}` : `lasted ${span(Math.max(0, until - alert.openedAt))}${alert.ruleRemoved ? ", rule removed" : ""}`}</small>
       </p>
     </li>
   );

@@ -1,5 +1,5 @@
 // The connection's own words: lost since when, when the next attempt comes, and that nothing is missing once it is back.
-import { clip, visible } from "../format/text";
+import { clip, label, visible } from "../format/text";
 import { clock, span } from "../format/time";
 import { LevelIcon } from "../parts/icons";
 import { hurry } from "../state/session";
@@ -31,6 +31,19 @@ export function Banner() {
         <p>
           <b>Connected again.</b> History was loaded again, so the charts have no gap.
         </p>
+      </div>
+    );
+  }
+  if (store.newer.value !== null) {
+    return (
+      <div class="banner banner-back" role="status">
+        <LevelIcon level="info" />
+        <p>
+          <b>Forebay is now {label(store.newer.value)}.</b> This page is of an older version; all it shows is still right.
+        </p>
+        <button type="button" class="button" onClick={() => location.reload()}>
+          Load the page again
+        </button>
       </div>
     );
   }

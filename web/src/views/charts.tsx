@@ -1,4 +1,5 @@
 // The panels: drawn from the schema, in the order that `layout` decided, over one time range for all.
+import { computed } from "@preact/signals";
 import type { Range } from "../api/types";
 import { Bars } from "../charts/bars";
 import { Distribution } from "../charts/distribution";
@@ -10,7 +11,7 @@ import { tally } from "../charts/values";
 import { many, plain } from "../format/number";
 import { label, whole } from "../format/text";
 import { zone } from "../format/time";
-import { Quiet, Section } from "../parts/notes";
+import { Absent, Quiet, Section } from "../parts/notes";
 import { OWN_LINE, type Laid } from "../state/panels";
 import { useRoster } from "../state/roster";
 import * as store from "../state/store";
@@ -36,10 +37,15 @@ export function RangeSwitch() {
   );
 }
 
+/** Records that came too late for any chart. Its own signal, because the rest of a tick does not concern the charts. */
+const tooOld = computed(() => (store.tick.value?.followers ?? []).reduce((sum, one) => sum + one.tooOld, 0));
+
+const noteOf = (late: number): string => `times in ${zone(store.now.peek())}${late > 0 ? ` · ${many(late, "record")} came too late to be drawn` : ""}`;
+
 export function Charts() {
   const panels = store.panels.value;
   return (
-    <Section id="charts" title="Measurements" note={`times in ${zone(store.now.peek())}`} tools={<RangeSwitch />}>
+    <Section id="charts" title="Measurements" note={noteOf(tooOld.value)} tools={<RangeSwitch />}>
       {panels.length === 0 && <Quiet>This pipeline's schema has no number to draw. The devices and their values are in the table below.</Quiet>}
       <div class="panels">
         {panels.map((laid) => (
@@ -61,7 +67,7 @@ function PanelCard({ laid }: { laid: Laid }) {
         {unit && <span class="unit">{label(unit, 12)}</span>}
         {sources > 1 && source && <span class="soft">{label(source.name, 24)}</span>}
       </header>
-      {trouble ? <Quiet>Not drawn: {trouble}.</Quiet> : <PanelBody laid={laid} />}
+      {trouble ? <Absent>Not drawn: {trouble}.</Absent> : <PanelBody laid={laid} />}
     </article>
   );
 }
@@ -92,7 +98,7 @@ function States({ laid: { source, field, panel } }: { laid: Laid }) {
   return (
     <div ref={host}>
       {!roster && <div class="skeleton" />}
-      {roster && counts.length === 0 && <Quiet>No device has sent this field yet.</Quiet>}
+      {roster && counts.length === 0 && <Absent>No device has sent this field yet.</Absent>}
       {counts.length > 0 && <Bars caption={`Devices by ${panel.title}`} bars={counts.map(({ value, count }) => ({ name: plain(value), value: count, text: many(count, "device") }))} />}
     </div>
   );

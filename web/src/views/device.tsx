@@ -5,9 +5,9 @@ import { ApiError, get } from "../api/http";
 import { alertOf, deviceOf } from "../api/normal";
 import type { Alert, AlertPage, Device, Field, Source, Value } from "../api/types";
 import { LineChart } from "../charts/line";
-import { count, many, plain, rate, reading } from "../format/number";
+import { many, plain, rate, reading } from "../format/number";
 import { deviceLabel, label, titleOf, whole } from "../format/text";
-import { ago, epochMillis, full, moment } from "../format/time";
+import { ago, epochMillis, moment } from "../format/time";
 import { CloseIcon, LevelIcon } from "../parts/icons";
 import { Failure } from "../parts/notes";
 import * as store from "../state/store";
@@ -16,7 +16,9 @@ import { RangeSwitch } from "./charts";
 
 const REFRESH_MS = 1_000;
 const MOST_CHARTS = 8;
-/** Alerts among which those of the device are looked for. */
+/** Alerts of a device that are shown, of each state. */
+const SHOWN = 6;
+/** Alerts among which those of the device are looked for where the server cannot look for them. */
 const NEWEST = 500;
 const CHART_HEIGHT = 150;
 
@@ -70,7 +72,7 @@ function Drawer({ source, name }: { source: Source; name: string }) {
             <article class="panel" key={field.name} aria-label={titleOf(field.name)}>
               <header>
                 <h3>{titleOf(field.name)}</h3>
-                {field.unit && <span class="unit">{field.unit}</span>}
+                {field.unit && <span class="unit">{label(field.unit, 12)}</span>}
               </header>
               <LineChart source={source} field={field} keys={source.key === null ? [] : [name]} all={source.key === null} range={store.place.value.range} named={false} limits={limitsOf(source, field)} height={CHART_HEIGHT} />
             </article>
@@ -119,7 +121,7 @@ function useDevice(source: string, key: string): { device: Device | null; error:
 function Fields({ source, device }: { source: Source; device: Device }) {
   return (
     <dl class={`fields ${device.state === "quiet" ? "stale" : ""}`}>
-      {source.fields.map((field) => (
+      {source.fields.filter((field) => field.name !== source.key || whole(device.key) !== undefined).map((field) => (
         <div key={field.name} title={field.description ?? undefined}>
           <dt title={whole(field.name, 32)}>{label(field.name, 32)}</dt>
           <dd class={field.kind === "number" ? "num" : ""}>
@@ -127,34 +129,38 @@ function Fields({ source, device }: { source: Source; device: Device }) {
           </dd>
         </div>
       ))}
-      <div>
-        <dt>events</dt>
-        <dd class="num">{count(device.count)}</dd>
-      </div>
     </dl>
   );
 }
 
 function told(value: Value, field: Field): string {
-  if (typeof value === "number" && (field.role === "time" || field.kind === "time")) return full(epochMillis(value));
+  if (typeof value === "number" && (field.role === "time" || field.kind === "time")) return moment(epochMillis(value), store.now.peek(), true);
   if (typeof value === "number") return reading(value, field);
   if (typeof value === "string") return label(value, 96);
   return plain(value, field);
+}
+
+/** The alerts of one device; of a server that cannot look for them (it refuses the question), the newest of all. */
+function alertsOf(source: string, key: string, state: Alert["state"], signal: AbortSignal): Promise<AlertPage> {
+  return get<AlertPage>("/alerts", { source, key, state, limit: key === "" ? NEWEST : SHOWN }, signal).catch((cause: unknown) => {
+    if (cause instanceof ApiError && cause.status === 400) return get<AlertPage>("/alerts", { state, limit: NEWEST }, signal);
+    throw cause;
+  });
 }
 
 function Alerts({ source, name, state }: { source: string; name: string; state: Alert["state"] }) {
   const [older, setOlder] = useState<Alert[]>([]);
   useEffect(() => {
     const running = new AbortController();
-    get<AlertPage>("/alerts", { state, limit: NEWEST }, running.signal).then((page) => setOlder(page.alerts.map(alertOf)), () => undefined);
+    alertsOf(source, name, state, running.signal).then((page) => setOlder(page.alerts.map(alertOf)), () => undefined);
     return () => running.abort();
   }, [source, name, state]);
   const { open, cleared } = store.alerts.value;
   const known = new Map<Alert["id"], Alert>();
   for (const alert of [...open, ...cleared, ...older]) {
-    if (alert.source === source && alert.key === name && !known.has(alert.id)) known.set(alert.id, alert);
+    if (alert.source === source && (alert.key ?? "") === name && store.isDevice(alert) && !known.has(alert.id)) known.set(alert.id, alert);
   }
-  const list = [...known.values()].filter((alert) => alert.state === state).sort((a, b) => b.openedAt - a.openedAt).slice(0, 6);
+  const list = [...known.values()].filter((alert) => alert.state === state).sort((a, b) => b.openedAt - a.openedAt).slice(0, SHOWN);
   if (list.length === 0) return null;
   return (
     <section>

@@ -1,4 +1,4 @@
-// The devices: a slice of all, latest values at most 25 times a second. A row draws itself when its own device changed,
+// The devices: a slice of all, latest values at most 30 times a second. A row draws itself when its own device changed,
 // and nothing else does. Dim rows are quiet devices; they say since when.
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { Spark } from "../charts/spark";
@@ -30,7 +30,7 @@ export function Devices() {
   const fields = useMemo(() => (source ? columns(source, MOST_COLUMNS) : []), [source]);
   if (!source) return null;
   return (
-    <Section id="devices" title="Devices" tools={<Sources />}>
+    <Section id="devices" title="Devices" note={<Pace source={source.name} />} tools={<Sources />}>
       <div class="filters">
         <Search />
         <StateSwitch />
@@ -73,6 +73,13 @@ export function Devices() {
       {slice && slice.total > PAGE && <Pager at={page * PAGE} size={PAGE} total={slice.total} go={(start) => store.go({ page: Math.floor(start / PAGE) }, true)} what="devices" />}
     </Section>
   );
+}
+
+/** How fast one of several sources sends; of a single one the status line tells it. */
+function Pace({ source }: { source: string }) {
+  const followers = store.tick.value?.followers ?? [];
+  const now = followers.find((one) => one.source === source)?.rate;
+  return followers.length > 1 && now != null ? <span class="num">{rate(now)} events/s</span> : null;
 }
 
 /** Apart from the table, because its counts change every second and the table need not. */

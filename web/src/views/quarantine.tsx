@@ -1,4 +1,5 @@
-// What could not be read: the record itself as it came, why, and the two things one can do about it. Both ask first.
+// What could not be read: why, when and the record in a line, as it came when opened; and the two things one can do about
+// it. Both ask first.
 import { useState } from "preact/hooks";
 import { get, post } from "../api/http";
 import type { QuarantinePage, QuarantineRecord } from "../api/types";
@@ -11,11 +12,16 @@ import * as store from "../state/store";
 import { Confirm, type Question } from "./confirm";
 
 const RAW_SHOWN = 600;
+/** Of the raw record in its one line; the style sheet cuts what is too long for the window. */
+const LINE_SHOWN = 200;
+/** Records that show before somebody asks for more. */
+const FEW = 5;
 
 export function Quarantine() {
   const page = store.quarantine.value;
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [question, setQuestion] = useState<Question | null>(null);
+  const [all, setAll] = useState(false);
   const open = store.tick.value?.quarantine?.open ?? page?.open ?? 0;
   if (!page || (open === 0 && page.records.length === 0)) {
     return (
@@ -37,21 +43,31 @@ export function Quarantine() {
       <button type="button" class="button" onClick={() => ask(true)}>
         Replay {what}
       </button>
-      <button type="button" class="button" onClick={() => ask(false)}>
-        Drop {what}
-      </button>
+      {store.mayDrop.value ? (
+        <button type="button" class="button" onClick={() => ask(false)}>
+          Drop {what}
+        </button>
+      ) : (
+        <span class="soft">To drop needs the role admin.</span>
+      )}
     </>
   ) : (
-    <span class="soft">Replay and drop need the role operator.</span>
+    <span class="soft">To replay needs the role operator, to drop admin.</span>
   );
   return (
     <Section id="quarantine" title="Quarantine" note={`${many(open, "record")}, ${bytes(store.tick.value?.quarantine?.bytes ?? page.bytes)}`} tools={tools}>
       <ul class="records">
-        {page.records.map((record) => (
+        {page.records.slice(0, all ? page.records.length : FEW).map((record) => (
           <Item key={record.id} record={record} chosen={chosen.has(record.id)} toggle={() => toggle(record.id)} />
         ))}
       </ul>
-      {page.next && <More page={page} />}
+      {!all && page.records.length > FEW ? (
+        <button type="button" class="button records-more" onClick={() => setAll(true)}>
+          Show more
+        </button>
+      ) : (
+        page.next && <More page={page} />
+      )}
       {question && <Confirm question={question} done={() => setQuestion(null)} />}
     </Section>
   );
@@ -80,7 +96,7 @@ function More({ page }: { page: QuarantinePage }) {
     store.quarantine.value = { ...next, records: [...page.records, ...next.records] };
   };
   return (
-    <button type="button" class="button" onClick={() => void more()}>
+    <button type="button" class="button records-more" onClick={() => void more()}>
       Show more
     </button>
   );
@@ -89,36 +105,38 @@ function More({ page }: { page: QuarantinePage }) {
 function Item({ record, chosen, toggle }: { record: QuarantineRecord; chosen: boolean; toggle: () => void }) {
   const at = toMillis(record.at);
   const raw = record.raw ?? record.rawBase64 ?? "";
+  const words = raw === "" ? "(empty)" : clip(visible(raw), RAW_SHOWN);
   return (
     <li class={`record ${chosen ? "record-chosen" : ""}`}>
       <label class="record-check">
         <input type="checkbox" checked={chosen} onChange={toggle} />
         <span class="sr">Choose {label(record.id)}</span>
       </label>
-      <div class="record-words">
-        <p>
-          <code class="code">{record.code}</code> <b>{clip(visible(record.why), 240)}</b>
-          {record.path && <span class="soft"> at {label(record.path)}</span>}
-        </p>
+      <details class="record-words">
+        <summary>
+          <code class="code">{label(record.code, 32)}</code>
+          <b>{clip(visible(record.why), 240)}</b>
+          {at !== null && (
+            <span class="record-time num" title={full(at)}>
+              {moment(at, store.now.value, true)}
+            </span>
+          )}
+          <span class="record-line mono">{clip(words, LINE_SHOWN)}</span>
+        </summary>
         <pre class="raw" tabIndex={0} aria-label="Raw record">
           {record.raw == null ? "base64: " : ""}
-          {raw === "" ? "(empty)" : clip(visible(raw), RAW_SHOWN)}
+          {words}
         </pre>
         <p class="soft">
           <span class="num">
             {label(record.topic)} / {record.partition} / {record.offset}
           </span>
+          {record.path && ` · at ${label(record.path)}`}
           {" · "}
           {many(record.queries.length, "query", "queries")}: {record.queries.map((name) => label(name)).join(", ")}
-          {at !== null && (
-            <span title={full(at)}>
-              {" · "}
-              {moment(at, store.now.value, true)}
-            </span>
-          )}
           {record.truncated && " · cut short here, whole in the quarantine"}
         </p>
-      </div>
+      </details>
     </li>
   );
 }

@@ -1,10 +1,11 @@
-// Each query: does it move, how fast, what does it wait for, what has its state grown to, and if it fails: why and what
-// helps. The small bars are its last epochs, as tall as they took long.
-import { useState } from "preact/hooks";
+// Each query in two lines: does it move, how fast, how far behind. The rest (what it waits for, its state, its epoch, to
+// stop it) is a step away while all is well, and open when it is not; if it fails: why and what helps. The small bars
+// are its last epochs, as tall as they took long.
+import { useRef, useState } from "preact/hooks";
 import { post } from "../api/http";
 import type { QueryView } from "../api/types";
 import { bytes, count, many, rate } from "../format/number";
-import { clip, label, visible } from "../format/text";
+import { clip, label, visible, whole } from "../format/text";
 import { moment, span, toMillis } from "../format/time";
 import { LevelIcon } from "../parts/icons";
 import { Section } from "../parts/notes";
@@ -47,14 +48,16 @@ function Query({ query, ask }: { query: QueryView; ask: (question: Question) => 
   const watermark = toMillis(query.watermark);
   const stopped = /stop|fail/i.test(query.state);
   const name = query.name.replace(/^alerts\//, "");
+  // While a query moves, its state flickers between two words that say the same: it is well.
+  const state = level === "ok" ? "" : query.state;
   return (
     <article class="query" data-level={level} aria-label={`${query.kind} ${label(name)}`}>
       <header>
         <LevelIcon level={level} />
-        <h4>
+        <h4 title={whole(name)}>
           <bdi>{label(name)}</bdi>
         </h4>
-        <span class="soft">{query.state}{sql ? ` · to ${sql.format}` : ""}</span>
+        <span class="soft">{[sql ? `to ${sql.format}` : "", state].filter((word) => word !== "").join(" · ")}</span>
         <Epochs epochs={query.epochs} />
       </header>
       {query.error && (
@@ -65,24 +68,47 @@ function Query({ query, ask }: { query: QueryView; ask: (question: Question) => 
           {query.error.hint && <p class="soft">{query.error.hint}</p>}
         </div>
       )}
-      <dl class="query-facts">
-        <Fact name="rate" value={query.rate === null ? null : `${rate(query.rate)}/s`} />
-        <Fact name="p50 to stored" value={query.latency?.p50 == null ? null : span(query.latency.p50)} />
-        <Fact name="p99 to stored" value={query.latency?.p99 == null ? null : span(query.latency.p99)} />
-        <Fact name="epoch" value={query.epoch === null ? null : count(query.epoch)} />
-        <Fact name="behind" value={query.lag === null ? null : query.lag === 0 ? "nothing" : count(query.lag)} />
-        <Fact name="state" value={query.stateBytes ? bytes(query.stateBytes) : null} />
-        <Fact name="watermark" value={watermark === null ? null : moment(watermark, store.now.value, true)} />
-        <Fact name="waits for" wide value={query.waitingFor ? label(query.waitingFor, 80) : null} />
-      </dl>
-      {query.kind === "query" && store.mayOperate.value && (
-        <button type="button" class="text-button query-act" onClick={() => ask(stopped ? starting(query.name) : stopping(query.name))}>
-          {stopped ? "Start" : "Stop"}
-          <span class="sr"> query {label(name)}</span>
-        </button>
-      )}
+      <details open={level !== "ok"}>
+        <summary class="num">{pace({ ...query, rate: useSteady(query.rate) })}</summary>
+        <dl class="query-facts">
+          <Fact name="half stored in" value={query.latency?.p50 == null ? null : span(query.latency.p50)} />
+          <Fact name="epoch" value={query.epoch === null ? null : count(query.epoch)} />
+          <Fact name="state" value={query.stateBytes ? bytes(query.stateBytes) : null} />
+          <Fact name="watermark" value={watermark === null ? null : moment(watermark, store.now.value, true)} />
+          <Fact name="waits for" wide value={query.waitingFor ? label(query.waitingFor, 80) : null} />
+        </dl>
+        {query.kind === "query" && store.mayOperate.value && (
+          <button type="button" class="button" onClick={() => ask(stopped ? starting(query.name) : stopping(query.name))}>
+            {stopped ? "Start" : "Stop"}
+            <span class="sr"> query {label(name)}</span>
+          </button>
+        )}
+      </details>
     </article>
   );
+}
+
+/** What tells in one line whether a query keeps up: how fast, how soon, how far behind. */
+export function pace({ rate: now, latency, lag }: Pick<QueryView, "rate" | "latency" | "lag">): string {
+  const parts = [
+    now === null ? "" : `${rate(now)}/s`,
+    latency?.p99 == null ? "" : `99 % stored in ${span(latency.p99)}`,
+    lag === null ? "backlog not known" : lag === 0 ? "" : `${count(lag)} behind`,
+  ];
+  return parts.filter((part) => part !== "").join(" · ") || "no records yet";
+}
+
+/** Seconds over which a rate is taken: an epoch lands in one second or in the next, and the number must not jump for it. */
+const STEADY = 5;
+
+/** The mean of the last few values, one a tick. */
+function useSteady(value: number | null): number | null {
+  const last = useRef<{ now: number; values: number[] }>({ now: 0, values: [] });
+  const now = store.tick.value?.now ?? 0;
+  if (value === null) last.current = { now, values: [] };
+  else if (last.current.now !== now) last.current = { now, values: [...last.current.values.slice(1 - STEADY), value] };
+  const { values } = last.current;
+  return values.length === 0 ? null : values.reduce((sum, one) => sum + one, 0) / values.length;
 }
 
 function Fact({ name, value, wide = false }: { name: string; value: string | null; wide?: boolean }) {

@@ -3,7 +3,8 @@ import { useState } from "preact/hooks";
 import { ApiError, post } from "../api/http";
 import { Failure } from "../parts/notes";
 import { Glyph } from "../parts/icons";
-import { load } from "../state/session";
+import { enter } from "../state/session";
+import * as store from "../state/store";
 
 export function SignIn() {
   const [token, setToken] = useState("");
@@ -14,7 +15,7 @@ export function SignIn() {
       await post("/session", { token });
       setToken("");
       setError(null);
-      await load();
+      await enter();
     } catch (cause) {
       setError(cause instanceof ApiError ? cause : new ApiError(0, String(cause)));
     }
@@ -24,12 +25,14 @@ export function SignIn() {
       <form onSubmit={(event) => void send(event)}>
         <Glyph />
         <h1>Sign in to Forebay</h1>
+        {store.booted.value && <p role="status">Your session has ended.</p>}
         <label for="token">Token</label>
         <input id="token" class="input" type="password" autocomplete="current-password" required value={token} onInput={(event) => setToken(event.currentTarget.value)} />
         {error && <Failure error={error} />}
         <button type="submit" class="button button-main">
           Sign in
         </button>
+        <p class="soft">Whoever runs Forebay makes tokens with <code>forebay token new</code>.</p>
       </form>
     </main>
   );

@@ -1,18 +1,20 @@
 // The SQL console: one SELECT over what the pipeline has, its result as table and chart, and a link that shows a
 // colleague the same. It changes nothing and says its limits before anybody meets them.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { ApiError, get, post } from "../api/http";
+import { ApiError, get, post, type Place } from "../api/http";
 import type { SqlResult } from "../api/types";
 import { ResultChart } from "../charts/result";
 import { shapeOf } from "../charts/shape";
+import { excerpt, offsetOf } from "../format/excerpt";
 import { count, many } from "../format/number";
-import { clip, label } from "../format/text";
+import { clip, label, visible } from "../format/text";
 import { span } from "../format/time";
 import { LinkIcon, PlayIcon } from "../parts/icons";
 import { Failure, Quiet, Section } from "../parts/notes";
 import { forgetSql, remember, sqlHistory } from "../state/prefs";
 import * as store from "../state/store";
 import { LONGEST_LINK, print, type SqlShape } from "../state/url";
+import { Examples, ident } from "./examples";
 import { ResultTable } from "./resulttable";
 
 const ROWS_A_PAGE = 50;
@@ -33,6 +35,7 @@ export function SqlConsole() {
   const [error, setError] = useState<ApiError | null>(null);
   const [running, setRunning] = useState<AbortController | null>(null);
   const ran = useRef<string | null>(null);
+  const editor = useRef<HTMLTextAreaElement | null>(null);
 
   const run = async (sql: string): Promise<void> => {
     const statement = sql.trim();
@@ -40,6 +43,8 @@ export function SqlConsole() {
     running?.abort();
     const control = new AbortController();
     ran.current = statement;
+    // Places in an answer are counted from the statement's first letter, so the field shows just that.
+    setText(statement);
     setRunning(control);
     setError(null);
     store.go({ sql: statement });
@@ -67,11 +72,22 @@ export function SqlConsole() {
     running?.abort();
     setRunning(null);
   };
+  const change = (next: string): void => {
+    setText(next);
+    // What was wrong is no longer what stands there.
+    setError(null);
+  };
+  const goTo = (place: Place): void => {
+    const at = offsetOf(text, place);
+    editor.current?.focus();
+    editor.current?.setSelectionRange(at, at);
+  };
   return (
     <div class="sql">
       <Section id="console" title="SQL" note="One SELECT over the tables of this pipeline: at most 10 s, 10,000 rows, 256 MiB, two at a time. It changes nothing.">
-        <Tables insert={(name) => setText((before) => (before.trim() === "" ? `SELECT * FROM ${name} LIMIT 100` : `${before}${/\s$/.test(before) ? "" : " "}${name}`))} />
-        <Editor text={text} change={setText} run={() => void run(text)} />
+        <Tables insert={(name) => change(text.trim() === "" ? `SELECT * FROM ${name} LIMIT 100` : `${text}${/\s$/.test(text) ? "" : " "}${name}`)} />
+        <Editor field={editor} text={text} change={change} run={() => void run(text)} wrong={error !== null} />
+        {error && <Wrong error={error} sql={text} goTo={goTo} />}
         <div class="sql-buttons">
           <button type="button" class="button button-main" onClick={() => void run(text)} disabled={text.trim() === "" || running !== null}>
             <PlayIcon /> Run
@@ -85,9 +101,11 @@ export function SqlConsole() {
           <Recent choose={(sql) => { setText(sql); void run(sql); }} />
         </div>
       </Section>
-      <div aria-live="polite" class="sql-answer">
+      <p class="sr" role="status">
+        {running ? "Running" : answer ? told(answer) : ""}
+      </p>
+      <div class="sql-answer" aria-busy={running !== null}>
         {running && <div class="skeleton skeleton-table" />}
-        {error && <Failure error={error} />}
         {answer && !running && <Answer result={answer} shape={shape} />}
         {!answer && !error && !running && <Examples choose={(sql) => { setText(sql); void run(sql); }} />}
       </div>
@@ -95,12 +113,23 @@ export function SqlConsole() {
   );
 }
 
-function Editor({ text, change, run }: { text: string; change: (text: string) => void; run: () => void }) {
+interface EditorProps {
+  field: { current: HTMLTextAreaElement | null };
+  text: string;
+  change: (text: string) => void;
+  run: () => void;
+  wrong: boolean;
+}
+
+function Editor({ field, text, change, run, wrong }: EditorProps) {
   const rows = Math.min(16, Math.max(4, text.split("\n").length + 1));
   return (
     <textarea
+      ref={field}
       class="editor"
       aria-label="SQL, Control and Enter to run"
+      aria-invalid={wrong}
+      aria-describedby={wrong ? "sql-wrong" : undefined}
       rows={rows}
       value={text}
       spellcheck={false}
@@ -117,8 +146,29 @@ function Editor({ text, change, run }: { text: string; change: (text: string) =>
   );
 }
 
-/** A name as Spark's SQL wants it. */
-export const ident = (name: string): string => (/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) ? name : `\`${name.replaceAll("`", "``")}\``);
+/** What is wrong, under the text: its line with a caret, what it means, what helps. */
+function Wrong({ error, sql, goTo }: { error: ApiError; sql: string; goTo: (place: Place) => void }) {
+  const { place } = error;
+  const line = place && excerpt(sql, place);
+  return (
+    <div id="sql-wrong" class="sql-wrong">
+      {place && line && (
+        <pre aria-hidden="true">
+          <span class="soft">{line.margin}</span>
+          {line.text}
+          {"\n"}
+          <b class="word-critical">{line.caret}</b>
+        </pre>
+      )}
+      <Failure error={error} />
+      {place && line && (
+        <button type="button" class="text-button" onClick={() => goTo(place)}>
+          Go to line {place.line}, column {place.column}
+        </button>
+      )}
+    </div>
+  );
+}
 
 function Tables({ insert }: { insert: (name: string) => void }) {
   const tables = store.schema.value?.tables ?? [];
@@ -134,35 +184,54 @@ function Tables({ insert }: { insert: (name: string) => void }) {
   );
 }
 
-const SAID_MS = 2_000;
+const SAID_MS = 4_000;
 function Share({ sql }: { sql: string }) {
   const [said, setSaid] = useState("");
   const link = print({ ...store.place.value, view: "sql", sql, device: null });
   const long = sql !== "" && !link.includes("q=");
   const copy = (): void => {
-    void navigator.clipboard?.writeText(location.origin + location.pathname + link).then(() => {
-      setSaid("Copied");
+    const say = (words: string): void => {
+      setSaid(words);
       setTimeout(() => setSaid(""), SAID_MS);
-    });
+    };
+    // A page from another machine without TLS has no clipboard; the address bar then has the link.
+    const copied = navigator.clipboard?.writeText(location.origin + location.pathname + link) ?? Promise.reject(new Error("no clipboard"));
+    copied.then(
+      () => say("Copied"),
+      () => {
+        store.go({ sql, device: null }, true);
+        say("It is in the address bar");
+      },
+    );
   };
   return (
     <button type="button" class="button" onClick={copy} disabled={sql === "" || long} title={long ? `Too long for a link: ${LONGEST_LINK} characters at most` : "A link that shows this result"}>
-      <LinkIcon /> {said || "Copy link"}
+      <LinkIcon /> <span role="status">{said || "Copy link"}</span>
     </button>
   );
 }
 
 function Recent({ choose }: { choose: (sql: string) => void }) {
+  const box = useRef<HTMLDetailsElement | null>(null);
   const list = sqlHistory.value;
   if (list.length === 0) return null;
+  const close = (): void => box.current?.removeAttribute("open");
   return (
-    <details class="recent">
+    <details
+      ref={box}
+      class="recent"
+      onKeyDown={(event) => {
+        if (event.key !== "Escape" || !box.current?.open) return;
+        close();
+        box.current.querySelector("summary")?.focus();
+      }}
+    >
       <summary class="button">History</summary>
       <ul>
         {list.map((sql) => (
           <li key={sql}>
-            <button type="button" class="text-button mono" onClick={() => choose(sql)}>
-              {clip(sql.replace(/\s+/g, " "), 120)}
+            <button type="button" class="text-button mono" onClick={() => { close(); choose(sql); }}>
+              {clip(visible(sql.replace(/\s+/g, " ")), 120)}
             </button>
           </li>
         ))}
@@ -176,13 +245,15 @@ function Recent({ choose }: { choose: (sql: string) => void }) {
   );
 }
 
+const told = (result: SqlResult): string => `${many(result.rowCount, "row")} in ${span(result.millis)}${result.truncated ? `; only the first ${count(result.rows.length)} are shown` : ""}`;
+
 function Answer({ result, shape }: { result: SqlResult; shape: SqlShape }) {
   const drawn = shape === "auto" ? shapeOf(result) : shape;
   return (
     <Section
       id="answer"
       title="Result"
-      note={`${many(result.rowCount, "row")} in ${span(result.millis)}${result.truncated ? `; only the first ${count(result.rows.length)} are shown` : ""}`}
+      note={told(result)}
       tools={
         <div class="switch" role="group" aria-label="Show as">
           {SHAPES.map((one) => (
@@ -195,41 +266,6 @@ function Answer({ result, shape }: { result: SqlResult; shape: SqlShape }) {
     >
       {result.rows.length === 0 ? <Quiet>No rows.</Quiet> : drawn !== "table" && <div class="card"><ResultChart result={result} shape={drawn} /></div>}
       {result.rows.length > 0 && <ResultTable result={result} caption="Result" page={ROWS_A_PAGE} />}
-    </Section>
-  );
-}
-
-/** Statements that work on this pipeline, made from its schema. */
-export function examples(): { words: string; sql: string }[] {
-  const source = store.source.peek();
-  // A table answers sooner than a topic that is read from its beginning.
-  const names = store.schema.peek()?.sources.map((one) => one.name) ?? [];
-  const tables = store.schema.peek()?.tables ?? [];
-  const table = tables.find((name) => !names.includes(name)) ?? tables[0];
-  if (!source || !table) return [];
-  const numbers = source.fields.filter((field) => field.kind === "number" && field.role === "value").slice(0, 2);
-  const [first, second] = numbers;
-  const list = [{ words: "A hundred rows", sql: `SELECT * FROM ${ident(table)} LIMIT 100` }];
-  if (source.key && first) {
-    const more = second ? `,\n       max(${ident(second.name)}) AS max_${second.name.replace(/\W/g, "_")}` : "";
-    list.unshift({ words: "By device", sql: `SELECT ${ident(source.key)},\n       avg(${ident(first.name)}) AS avg_${first.name.replace(/\W/g, "_")}${more}\nFROM ${ident(table)}\nGROUP BY ${ident(source.key)}\nORDER BY 1` });
-  }
-  return list;
-}
-
-function Examples({ choose }: { choose: (sql: string) => void }) {
-  const list = examples();
-  if (list.length === 0) return null;
-  return (
-    <Section id="examples" title="To begin with">
-      <div class="examples">
-        {list.map((one) => (
-          <button type="button" key={one.words} class="example" onClick={() => choose(one.sql)}>
-            <span>{one.words}</span>
-            <code>{one.sql}</code>
-          </button>
-        ))}
-      </div>
     </Section>
   );
 }

@@ -6,17 +6,18 @@ import { count, rate } from "../format/number";
 import { label } from "../format/text";
 import { clock, span, zone } from "../format/time";
 import { Glyph, LevelIcon, MoonIcon, SunIcon } from "../parts/icons";
-import { isDark, switchTheme } from "../state/prefs";
+import { switchTheme, theme } from "../state/prefs";
 import { spoken } from "../state/status";
 import * as store from "../state/store";
 import { helpOpen } from "./help";
+import { Who } from "./who";
 
 export function TopBar({ compact }: { compact: boolean }) {
   const { view } = store.place.value;
   const status = store.headline.value;
   const schema = store.schema.value;
   const link = store.link.value;
-  const dark = isDark();
+  const dark = theme.value === "dark";
   const words = { live: "Live", opening: "Connecting", lost: "Reconnecting" };
   return (
     <div class={`topbar ${compact ? "topbar-compact" : ""}`} data-level={status.level}>
@@ -46,6 +47,7 @@ export function TopBar({ compact }: { compact: boolean }) {
         {words[link.phase]}
         <span class="clock num">{clock(store.now.value)}</span>
       </span>
+      <Who />
       <button type="button" class="icon-button" onClick={switchTheme} aria-label={dark ? "Light colours" : "Dark colours"} title={dark ? "Light colours (t)" : "Dark colours (t)"}>
         {dark ? <SunIcon /> : <MoonIcon />}
       </button>
@@ -107,20 +109,28 @@ function Figures() {
     <dl class={`figures ${stale ? "stale" : ""}`}>
       <div>
         <dt>events/s</dt>
-        <dd class="num">{tick ? rate(tick.rate) : "–"}</dd>
+        <dd class="num">{tick && tick.followers.length > 0 ? rate(tick.rate) : "–"}</dd>
       </div>
-      <div>
-        <dt>event to stored, p50</dt>
+      <div title={p99 === null ? undefined : `half of all events are stored within ${span(p50)}, 99 of 100 within ${span(p99)}`}>
+        <dt>event to stored</dt>
         <dd class="num">
           {span(p50)}
-          <small>{p99 === null ? "not known yet" : `p99 ${span(p99)}`}</small>
+          <small>{p99 === null ? "not known yet" : `99 % within ${span(p99)}`}</small>
         </dd>
       </div>
       <div>
         <dt>set aside</dt>
         <dd class="num">
           {count(tick?.quarantine?.open)}
-          <small>in quarantine</small>
+          <small>
+            {tick?.quarantine?.open ? (
+              <button type="button" class="text-button" onClick={() => document.getElementById("quarantine")?.scrollIntoView()}>
+                in quarantine
+              </button>
+            ) : (
+              "in quarantine"
+            )}
+          </small>
         </dd>
       </div>
     </dl>

@@ -58,44 +58,56 @@ enum Piece {
 }
 
 impl Message {
-    /// Reads `{column} is too hot`; `{{` stands for a `{`. The error comes with the bytes of the text that are wrong:
-    /// their beginning and length.
-    pub fn parse(text: &str) -> Result<Self, (Error, usize, usize)> {
-        let mut pieces = Vec::new();
+    /// Reads `{column} is too hot`; `{{` stands for a `{` and `}}` for a `}`. With it comes what is wrong, each with the
+    /// bytes of the text that are: their beginning and length. What is right is read all the same.
+    pub fn parse(text: &str) -> (Self, Vec<(Error, usize, usize)>) {
+        let (mut pieces, mut wrong) = (Vec::new(), Vec::new());
         let mut plain = String::new();
         let mut at = 0;
-        while let Some(brace) = text[at..].find('{').map(|found| at + found) {
+        while let Some(brace) = text[at..].find(['{', '}']).map(|found| at + found) {
             plain.push_str(&text[at..brace]);
-            if text[brace + 1..].starts_with('{') {
-                plain.push('{');
-                at = brace + 2;
+            let rest = &text[brace..];
+            at = brace + 1;
+            if rest.starts_with("{{") || rest.starts_with("}}") {
+                plain.push_str(&rest[..1]);
+                at += 1;
                 continue;
             }
-            let Some(length) = text[brace..].find('}') else {
-                let error = Error::new(&codes::BAD_VALUE, "a `{` in the message has no `}`").with_hint(
-                    "A column's value stands as `{column}`; a `{` of the text itself is written `{{`.",
-                );
-                return Err((error, brace, 1));
+            // A place ends before the next one begins.
+            let end = rest[1..].find(['{', '}']).map(|found| found + 1);
+            let length = match end.filter(|end| rest.starts_with('{') && rest[*end..].starts_with('}')) {
+                Some(length) => length,
+                None => {
+                    let (this, other) = if rest.starts_with('{') { ("{", "}") } else { ("}", "{") };
+                    let error =
+                        Error::new(&codes::BAD_VALUE, format!("a `{this}` in the message has no `{other}`"))
+                            .with_hint(format!(
+                                "A column's value stands as `{{column}}`; a `{this}` of the text itself is written `{this}{this}`."
+                            ));
+                    wrong.push((error, brace, 1));
+                    continue;
+                }
             };
-            let inside = &text[brace + 1..brace + length];
+            at = brace + length + 1;
+            let inside = &rest[1..length];
             let name = inside.trim();
             if name.is_empty() {
                 let error = Error::new(&codes::BAD_VALUE, "the message has a place without a column")
                     .with_hint("Write the name of a column between `{` and `}`.");
-                return Err((error, brace, length + 1));
+                wrong.push((error, brace, length + 1));
+                continue;
             }
             if !plain.is_empty() {
                 pieces.push(Piece::Text(std::mem::take(&mut plain)));
             }
             let indent = inside.len() - inside.trim_start().len();
             pieces.push(Piece::Column { name: name.to_owned(), at: brace + 1 + indent });
-            at = brace + length + 1;
         }
         plain.push_str(&text[at..]);
         if !plain.is_empty() {
             pieces.push(Piece::Text(plain));
         }
-        Ok(Self(pieces))
+        (Self(pieces), wrong)
     }
 
     /// The columns that it names, each with the byte of the text at which it does.
@@ -199,15 +211,12 @@ fn message(section: &Section<'_>, reading: &mut Reading<'_>) -> Option<(Message,
         reading.problems.report(text.span, error);
         return None;
     }
-    match Message::parse(text.text) {
-        Ok(message) => {
-            Some((message, Placed { text: text.text.to_owned(), place: reading.problems.place(text.span) }))
-        }
-        Err((error, at, length)) => {
-            reading.problems.report_within(text.span, text.text, at, length, error);
-            None
-        }
+    // What is right in it is kept, so that its columns are looked at too.
+    let (message, wrong) = Message::parse(text.text);
+    for (error, at, length) in wrong {
+        reading.problems.report_within(text.span, text.text, at, length, error);
     }
+    Some((message, Placed { text: text.text.to_owned(), place: reading.problems.place(text.span) }))
 }
 
 #[cfg(test)]
@@ -216,13 +225,27 @@ mod tests {
 
     #[test]
     fn a_message_is_text_with_columns_in_it() {
-        let message = Message::parse("{{a}} é{ site.hall }{b}!").unwrap();
+        let (message, wrong) = Message::parse("{{a}} é{ site.hall }{b}}}!");
+        assert!(wrong.is_empty());
         assert_eq!(message.columns().collect::<Vec<_>>(), [("site.hall", 10), ("b", 22)]);
-        assert_eq!(message.render(|name| format!("<{name}>")), "{a}} é<site.hall><b>!");
-        assert_eq!(message.renamed(|name| name.to_uppercase()).render(str::to_owned), "{a}} éSITE.HALLB!");
-        for (text, at, length) in [("é {", 3, 1), ("a { } b", 2, 3), ("{}", 0, 2), ("{a} {b", 4, 1)] {
-            let (_, start, wrong) = Message::parse(text).unwrap_err();
-            assert_eq!((start, wrong), (at, length), "{text}");
+        assert_eq!(message.render(|name| format!("<{name}>")), "{a} é<site.hall><b>}!");
+        assert_eq!(message.renamed(|name| name.to_uppercase()).render(str::to_owned), "{a} éSITE.HALLB}!");
+    }
+
+    #[test]
+    fn all_that_is_wrong_in_a_message_is_told() {
+        for (text, told, columns) in [
+            ("é {", &[(3, 1)][..], &[][..]),
+            ("a { } b", &[(2, 3)], &[]),
+            ("{}", &[(0, 2)], &[]),
+            ("{a} {b", &[(4, 1)], &["a"]),
+            ("{a {b} } {} {c}", &[(0, 1), (7, 1), (9, 2)], &["b", "c"]),
+            ("}{", &[(0, 1), (1, 1)], &[]),
+        ] {
+            let (message, wrong) = Message::parse(text);
+            let places: Vec<_> = wrong.iter().map(|(_, start, length)| (*start, *length)).collect();
+            assert_eq!(places, told, "{text}");
+            assert_eq!(message.columns().map(|(name, _)| name).collect::<Vec<_>>(), columns, "{text}");
         }
     }
 }

@@ -3,11 +3,13 @@
 //! A field is written `SOURCE.FIELD`, nested ones with dots (`iot.site.pos.lat`), and must be in the source's schema. What
 //! must stay true: a panel that is taken can be drawn; the page never learns that a field does not exist.
 
+mod check;
 mod find;
 
 use std::time::Duration;
 
-use self::find::{check_kind, find_field, find_source, find_source_field};
+use self::check::{check_kind, check_limits, check_map};
+use self::find::{find_field, find_source, find_source_field};
 use super::lines::Span;
 use super::parse::{Reading, bad_value};
 use super::section::{Section, Text};
@@ -246,6 +248,10 @@ fn read_panel(
         let error = Error::new(&codes::MISSING_KEY, format!("{what} has no `{key}`"))
             .with_hint(format!("Without it there is nothing to draw: add `{key}: …`."));
         reading.problems.report(span, error);
+    }
+    check_limits(section, &panel, reading);
+    if panel.chart == Chart::Map {
+        check_map(section, &panel, sources, reading);
     }
     Some(panel)
 }

@@ -206,9 +206,9 @@ pub static ALERT: Section = Section {
         required(
             "key",
             "column",
-            "Which column tells the watched things apart, such as `device_id` or `device.id`: a text or a whole number. \
-             Records in which it is NULL are one thing together. Best is the column by which the topic is partitioned: \
-             then the records of a key come in order.",
+            "Which column tells the watched things apart, such as `device_id` or `device.id` (a name with a dot of its \
+             own stands in backquotes): a text or a whole number. Records in which it is NULL are one thing together. Best \
+             is the column by which the topic is partitioned: then the records of a key come in order.",
         ),
         required(
             "when",
@@ -233,8 +233,8 @@ pub static ALERT: Section = Section {
             "message",
             "text with `{column}`",
             Some("name, key and values"),
-            "What is told of it, with the values of the record that opens it. `{{` stands for a `{`. In YAML a text that \
-             begins with `{` stands in quotes.",
+            "What is told of it, with the values of the record that opens it. `{{` stands for a `{`, `}}` for a `}`. In \
+             YAML a text that begins with `{` stands in quotes.",
         ),
     ],
 };
@@ -292,7 +292,8 @@ pub static DASHBOARD_SOURCE: Section = Section {
             "key",
             "field",
             Some("guessed, such as `device_id`"),
-            "The field that names the device: a STRING or a whole number, nested ones with dots.",
+            "The field that names the device: a STRING or a whole number, nested ones with dots. Without it one of a \
+             usual name; where only an `id` or nothing has one, the `key` of the source's alerts.",
         ),
         key(
             "quietAfter",
@@ -320,13 +321,25 @@ pub static PANEL: Section = Section {
             None,
             "What it shows; nested fields with dots. With one source also the field alone.",
         ),
-        key("source", "name of a source", None, "Whose devices a `map` or `table` shows."),
+        key(
+            "source",
+            "name of a source",
+            Some("the first"),
+            "Whose devices a `map` or `table` shows. A `map` needs number fields named `lat` or `latitude`, and `lon`, \
+             `lng`, `long` or `longitude`.",
+        ),
         key("title", "text", Some("the field's name"), "Its title."),
         key("unit", "text", Some("the field's own"), "The unit beside its numbers."),
         key("min", "number", None, "The lower end of its scale."),
-        key("max", "number", None, "The upper end of its scale."),
-        key("warn", "number", None, "From here on values are marked."),
-        key("critical", "number", None, "From here on values are marked as bad."),
+        key("max", "number", None, "The upper end of its scale, above `min`."),
+        key("warn", "number", None, "From here on, upwards, values are marked."),
+        key(
+            "critical",
+            "number",
+            None,
+            "From here on, upwards, values are marked as bad; not below `warn`. As Grafana's thresholds, both look \
+             upwards: what is bad when it is low is an alert's, as in `when: level < 5`.",
+        ),
         key("pin", "`true` or `false`", Some("false"), "It stays in view."),
         key("wide", "`true` or `false`", Some("false"), "It takes the whole width."),
         key(
@@ -342,5 +355,28 @@ pub static PANEL: Section = Section {
             Some("10 seconds"),
             "How often the SELECT is asked again, at least every second.",
         ),
+    ],
+};
+
+/// The file of `--auth`; not a part of a pipeline file, so not in [`ALL`].
+pub static AUTH: Section = Section {
+    path: "The file of `--auth`",
+    doc: "Who may ask the server.",
+    keys: &[required("tokens", "list of tokens", "Each as `- { name: ana, role: viewer, sha256: … }`.")],
+};
+
+/// `tokens: -`
+pub static TOKEN: Section = Section {
+    path: "`tokens`",
+    doc: "One token.",
+    keys: &[
+        required("name", "name", "Whose it is: shown on the page and in the log."),
+        required("role", "`viewer`, `operator` or `admin`", "What it may do."),
+        required(
+            "sha256",
+            "64 hexadecimal digits",
+            "The hash of the token, as `forebay token new` prints it.",
+        ),
+        key("expires", "date", None, "From when on it is worth nothing."),
     ],
 };

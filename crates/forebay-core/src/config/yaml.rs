@@ -131,7 +131,7 @@ impl Reader<'_, '_> {
                     return self.refuse(
                         span,
                         "a second document begins",
-                        "One file holds one pipeline: remove the `---`.",
+                        "One file holds one document: remove the `---`.",
                     );
                 }
             }

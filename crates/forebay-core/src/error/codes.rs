@@ -37,6 +37,9 @@ codes! {
         "The command or its arguments do not fit together.", "`forebay COMMAND --help` shows what a command takes, with examples.";
     SECRET = "FB-1010", User, retry false, "secret unavailable",
         "A secret could not be read from the environment or its file.", "Set the variable or create the file; secrets never stand in the pipeline file itself.";
+    NOT_WHILE_RUNNING = "FB-1011", User, retry false, "change that needs a restart",
+        "The file was read again and holds a change that cannot be made while the pipeline runs; the pipeline goes on as it was.",
+        "Undo the change, or stop the run and start it again; `forebay plan FILE` says what the start would do.";
 
     SOURCE_UNAVAILABLE = "FB-2001", External, retry true, "source unavailable",
         "The source does not answer.", "Check that the broker runs and that its address is right. A running query keeps trying by itself.";
@@ -107,19 +110,31 @@ codes! {
     LOG_FAILED = "FB-7002", External, retry false, "log failed",
         "The embedded log cannot be opened or written.", "Read the detail: disk full, permissions or a damaged file.";
     ADDRESS = "FB-7003", User, retry false, "address unavailable",
-        "The address cannot be listened on.", "Another program listens there: stop it, or choose another address, for the log with `--kafka` (and in the source's `kafka.bootstrap.servers`), for REST and metrics with `--http`.";
+        "The address cannot be listened on: it is taken, or others can reach it and the HTTP server has no tokens or no TLS.", "Another program listens there: stop it, or choose another address, for the log with `--kafka` (and in the source's `kafka.bootstrap.servers`), for REST and metrics with `--http`. For others than this machine give `--auth`, `--tls-cert` and `--tls-key` (docs/security.md).";
 
     HTTP = "FB-8001", User, retry false, "request refused",
         "The HTTP request cannot be served.", "See the detail.";
     NO_RESOURCE = "FB-8002", User, retry false, "no such resource",
         "Nothing of this name is served: the path, or the query, device, source or field that it names, is not there.", "`GET /api/v1` lists the paths; `GET /api/v1/schema` names sources, fields and queries.";
     DENIED = "FB-8003", User, retry false, "request denied",
-        "The request comes from where nobody may ask, or lacks what shows that its sender means it.",
-        "Address the server by its loopback name. What changes something needs the header `X-Forebay: 1`, and an `Origin` that is the server's own, or none.";
+        "The request comes from where nobody may ask, lacks what shows that its sender means it, or asks for more than the role of its sender may do.",
+        "Address the server by its loopback name, where it listens there. What changes something needs the header `X-Forebay: 1`, and an `Origin` that is the server's own, or none; with a token in the header `Authorization` neither. `GET /api/v1/openapi.json` names the role that each route needs.";
     BUSY = "FB-8004", User, retry false, "server busy",
-        "As many requests of this kind are being served as may be at once.", "Try again after a moment, or close pages and programs that ask.";
+        "As many requests of this kind are being served as may be at once, or too many wrong tokens came from one address.", "Try again after a moment, or close pages and programs that ask.";
     CONFLICT = "FB-8005", User, retry false, "not possible now",
         "What is asked for does not fit the state that the query is in.", "Look at the state of the query, then ask again.";
+    NO_SERVER = "FB-8008", External, retry true, "no server answers",
+        "The server that was asked does not answer, or stopped answering.", "Check that a pipeline runs there and that the address is that of its `--http`. `forebay top` keeps asking by itself.";
+
+    SIGN_IN = "FB-8010", User, retry false, "sign-in needed",
+        "The server asks who you are (`--auth`), and the request carries no token that counts: none, an unknown one, one that was revoked or has expired, or a session that has ended.",
+        "Send `Authorization: Bearer TOKEN`, or sign in on the page. Whoever runs Forebay makes tokens with `forebay token new`.";
+    TOKENS = "FB-8011", User, retry false, "file of tokens unusable",
+        "The file of `--auth` cannot be read, or others than its owner may write to it: who can write to it can let anybody in.",
+        "`forebay token new --auth FILE` makes the file and adds to it; `forebay token ls --auth FILE` checks it. `chmod 600 FILE` leaves it to its owner.";
+    TLS = "FB-8012", User, retry false, "certificate or key unusable",
+        "The server's certificate or its private key cannot be used: a file is missing, holds something else, is open to everybody, or the two do not belong together.",
+        "`--tls-cert` names a PEM file with the server's certificate and those between it and its authority, `--tls-key` the PEM file of its private key.";
 
     INTERNAL = "FB-9001", Internal, retry false, "internal error",
         "Forebay broke one of its own rules.", "Please report it with the log around this line.";

@@ -3,14 +3,17 @@
 //! The same dialect, functions and name rules as a streaming query's ([`crate::plan`]), but all of SQL's operators:
 //! joins, aggregates, windows. What must stay true: a statement can only read, and only what the [`TableResolver`]
 //! answers for; DataFusion has no catalogue, file reader or table function of its own here. Time, memory and rows are
-//! bounded by [`Limits`].
+//! bounded by [`Limits`]: DataFusion's pool counts what operators hold, [`budget`] what functions make, [`guard`] what
+//! passes between operators, and [`bounds`] refuses what can be told from the plan. A panic of the engine ends the
+//! statement with an error and nothing else.
 //!
 //! [`render`] writes an answer as a table, CSV or JSON lines, [`rows`] as one JSON text of bounded size.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -19,19 +22,26 @@ use datafusion::common::DataFusionError;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::execute_stream;
 use datafusion::sql::sqlparser::ast::{ObjectName, Query, Statement, Visit, Visitor};
 use forebay_core::error::codes;
 use forebay_core::{Error, Result};
-use futures::StreamExt;
 use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
+use tokio::task::JoinError;
 
+use crate::plan::deadline::Deadline;
 use crate::plan::parse::{self, Paths};
 use crate::plan::resolve::Planner;
 use crate::plan::session::{self, Purpose};
 use crate::plan::{JsonDecoderFactory, SqlError, core_error};
 
+mod bounds;
+mod budget;
+mod checked;
+mod guard;
 pub mod lanes;
 mod prepared;
 pub mod render;
@@ -40,8 +50,10 @@ mod show;
 #[cfg(test)]
 mod tests;
 
+pub use checked::{Known, check};
 pub use datafusion::catalog::TableProvider;
 
+use self::budget::Budget;
 use self::prepared::Prepared;
 
 /// Finds tables by name or path. It decides what may be read: a serving end point answers for registered names only.
@@ -67,7 +79,8 @@ pub trait TableResolver: Send + Sync {
 pub struct Limits {
     /// From its start to its last row.
     pub time: Option<Duration>,
-    /// Bytes that sorts, joins and aggregates may hold; nothing is spilled to disk.
+    /// Bytes that sorts, joins and aggregates may hold, and as many again that functions may make; nothing is spilled
+    /// to disk.
     pub memory: usize,
     /// Rows that come out; one more is an error.
     pub rows: Option<u64>,
@@ -87,34 +100,26 @@ pub struct Answer {
     pub batches: BoxStream<'static, Result<RecordBatch>>,
 }
 
-/// Runs one statement: SELECT, SHOW TABLES, DESCRIBE or EXPLAIN. `now_ms` is the time that `now()` gives,
-/// milliseconds since 1970. Must be called inside of a tokio runtime; dropping the answer cancels the work.
+/// Which statements are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// SELECT, SHOW TABLES, DESCRIBE and EXPLAIN.
+    All,
+    /// SELECT, for whoever may ask for rows only.
+    Select,
+}
+
+/// Runs one statement of those that are taken. `now_ms` is the time that `now()` gives, milliseconds since 1970. Must
+/// be called inside of a tokio runtime; dropping the answer cancels the work.
 pub async fn run(
     tables: &dyn TableResolver,
     json: Option<&dyn JsonDecoderFactory>,
     sql: &str,
+    takes: Takes,
     limits: Limits,
     now_ms: i64,
 ) -> Result<Answer, SqlError> {
-    answer(tables, json, sql, Takes::All, limits, now_ms).await.map_err(|error| error.located(sql))
-}
-
-/// As [`run`], for whoever may ask for rows only: one SELECT.
-pub async fn select(
-    tables: &dyn TableResolver,
-    json: Option<&dyn JsonDecoderFactory>,
-    sql: &str,
-    limits: Limits,
-    now_ms: i64,
-) -> Result<Answer, SqlError> {
-    answer(tables, json, sql, Takes::Select, limits, now_ms).await.map_err(|error| error.located(sql))
-}
-
-/// Which statements are taken.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Takes {
-    All,
-    Select,
+    answer(tables, json, sql, takes, limits, now_ms).await.map_err(|error| error.located(sql))
 }
 
 async fn answer(
@@ -125,8 +130,8 @@ async fn answer(
     limits: Limits,
     now_ms: i64,
 ) -> Result<Answer, SqlError> {
-    let started = tokio::time::Instant::now();
-    let deadline = limits.time.map(|time| (started + time, time));
+    let deadline =
+        limits.time.and_then(|time| Some(Deadline { at: Instant::now().checked_add(time)?, time }));
     let asked = parse::with_room(|| understood(sql))?;
     if takes == Takes::Select && !matches!(asked, Asked::Rows { explain: None, .. }) {
         let error = Error::new(&codes::SQL_PLAN, "only a SELECT is possible here");
@@ -149,23 +154,26 @@ async fn answer(
         .with_disk_manager_builder(disk)
         .build_arc()
         .map_err(internal)?;
-    let state = session::session(Purpose::Batch { now_ms }, runtime).map_err(internal)?;
+    let state = session::session(Purpose::Batch { now_ms, deadline }, runtime).map_err(internal)?;
+    let budget = Arc::new(Budget::new(limits.memory));
     let plan = parse::with_room(|| {
-        let plan = Planner::new(&state, &prepared, json, false).plan(query)?;
+        let plan = Planner::new(&state, &prepared, json, false).until(deadline).plan(query)?;
+        let plan = bounds::metered(plan, &budget).map_err(SqlError::planning)?;
         match explain {
             None => Ok(plan),
             Some(explain) => explained(plan, explain).map_err(SqlError::planning),
         }
     })?;
-    let context = state.task_ctx();
-    let planned = parse::with_room_to_wait(async move {
-        state.create_physical_plan(&plan).await.map_err(SqlError::planning)
+    let started = parse::with_room_to_wait(async move {
+        started(&state, &plan, limits.memory, &budget).await.map_err(SqlError::planning)
     });
-    let planned = match deadline {
-        None => planned.await?,
-        Some((at, time)) => tokio::time::timeout_at(at, planned).await.map_err(|_| too_long(time))??,
+    let stream = match deadline {
+        None => started.await?,
+        Some(deadline) => {
+            let ended = tokio::time::timeout_at(deadline.at.into(), started).await;
+            ended.map_err(|_| deadline.passed())??
+        }
     };
-    let stream = execute_stream(planned, context).map_err(SqlError::planning)?;
     let schema = stream.schema();
     let batches = stream.map(|batch| batch.map_err(failed));
     let batches = match explain {
@@ -173,6 +181,20 @@ async fn answer(
         Some(_) => batches.map(|batch| show::line_by_line(&batch?)).boxed(),
     };
     Ok(Answer { schema, batches: limited(batches, deadline, limits.rows) })
+}
+
+/// Plans the operators and begins to run them.
+async fn started(
+    state: &SessionState,
+    plan: &LogicalPlan,
+    memory: usize,
+    budget: &Budget,
+) -> Result<SendableRecordBatchStream, DataFusionError> {
+    let plan = state.optimize(plan)?;
+    bounds::narrow(&plan, memory)?;
+    let planned = state.query_planner().create_physical_plan(&plan, state).await?;
+    budget.planned();
+    execute_stream(guard::guarded(planned, memory)?, state.task_ctx())
 }
 
 /// What a statement asks for.
@@ -251,20 +273,25 @@ fn relations(query: &Query) -> BTreeSet<ObjectName> {
 
 fn limited(
     batches: BoxStream<'static, Result<RecordBatch>>,
-    deadline: Option<(tokio::time::Instant, Duration)>,
+    deadline: Option<Deadline>,
     most: Option<u64>,
 ) -> BoxStream<'static, Result<RecordBatch>> {
     let state = Some((batches, 0_u64));
     futures::stream::unfold(state, move |state| async move {
         let (mut batches, seen) = state?;
+        let next = AssertUnwindSafe(batches.next()).catch_unwind();
         let next = match deadline {
-            None => batches.next().await,
-            Some((at, time)) => match tokio::time::timeout_at(at, batches.next()).await {
+            None => next.await,
+            Some(deadline) => match tokio::time::timeout_at(deadline.at.into(), next).await {
                 Ok(next) => next,
-                Err(_) => return Some((Err(too_long(time)), None)),
+                Err(_) => return Some((Err(deadline.passed()), None)),
             },
         };
-        match next? {
+        let next = match next {
+            Ok(next) => next?,
+            Err(panic) => return Some((Err(parse::panicked(panic.as_ref())), None)),
+        };
+        match next {
             Ok(batch) => {
                 let seen = seen + batch.num_rows() as u64;
                 if let Some(most) = most.filter(|most| seen > *most) {
@@ -280,14 +307,17 @@ fn limited(
     .boxed()
 }
 
-fn too_long(time: Duration) -> Error {
-    Error::new(&codes::QUERY_LIMIT, format!("the query took longer than {time:?}"))
-}
-
 fn failed(error: DataFusionError) -> Error {
     match error.find_root() {
         DataFusionError::ResourcesExhausted(_) => {
             Error::new(&codes::QUERY_LIMIT, "the query needs more memory than it is allowed").caused_by(error)
+        }
+        // A task of the engine's own.
+        DataFusionError::ExecutionJoin(task) if task.is_panic() => parse::broken(&task.to_string()),
+        DataFusionError::External(task)
+            if task.downcast_ref::<Arc<JoinError>>().is_some_and(|task| task.is_panic()) =>
+        {
+            parse::broken(&task.to_string())
         }
         _ => core_error(&codes::QUERY_FAILED, error),
     }

@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::ast::{ObjectName, Statement};
 use forebay_core::Result;
 
 use super::TableResolver;
+use super::checked::{Known, without_rows};
 use crate::plan::parse::{self, Paths};
 use crate::plan::resolve::{Found, Lookup};
 use crate::plan::{KAFKA_COLUMN, SqlError};
@@ -39,6 +40,27 @@ impl Prepared {
             }
         }
         Ok(Self { tables, views, names: resolver.names().await? })
+    }
+
+    /// The same over columns alone.
+    pub fn of_columns(known: &Known, names: BTreeSet<ObjectName>) -> Result<Self> {
+        let Known { tables, views, unreadable } = known;
+        let mut found = Vec::with_capacity(names.len());
+        let mut left: Vec<ObjectName> = names.iter().rev().cloned().collect();
+        let mut seen = names;
+        while let Some(name) = left.pop() {
+            let (None, text) = split(&name) else { continue };
+            let is_it = |other: &str| other.eq_ignore_ascii_case(&text);
+            if let Some((_, schema)) = tables.iter().find(|(table, _)| is_it(table)) {
+                found.push((name, without_rows(schema)));
+            } else if let Some((_, sql)) = views.iter().find(|(view, _)| is_it(view)) {
+                left.extend(named_in(sql).into_iter().filter(|name| seen.insert(name.clone())));
+            } else if let Some((_, error)) = unreadable.iter().find(|(name, _)| is_it(name)) {
+                return Err(error.clone());
+            }
+        }
+        let names = tables.iter().map(|(name, _)| name).chain(views.iter().map(|(name, _)| name));
+        Ok(Self { tables: found, views: views.clone(), names: names.cloned().collect() })
     }
 
     /// The table of a name.

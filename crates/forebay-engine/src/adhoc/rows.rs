@@ -1,7 +1,7 @@
 //! An answer as one JSON text of bounded size, for serving end points: its columns, and its rows as arrays.
 //!
 //! What must stay true: whatever the statement gives, no more than [`Bounds`] is kept, and the statement's work ends as
-//! soon as they are reached.
+//! soon as they are reached. An answer without rows is one that has none: a first row that finds no room is an error.
 
 use arrow::array::{Array, RecordBatch, StringArray};
 use arrow::error::ArrowError;
@@ -10,10 +10,11 @@ use forebay_core::{Error, Result};
 use futures::StreamExt;
 
 use super::Answer;
+use super::budget::growth::size_of;
 use super::render::{json_texts, refuse_far_times};
 use crate::plan::words::type_name;
 
-/// Rows that are written at once, before their size is looked at.
+/// Rows that are written at once, if they are not too large, before the size of what was written is looked at.
 const SLICE: usize = 128;
 
 /// How much of an answer is kept.
@@ -57,8 +58,16 @@ pub async fn collect(mut answer: Answer, bounds: Bounds) -> Result<Rows> {
 /// Adds a batch's rows; false if a row found no room.
 fn append(rows: &mut Rows, batch: &RecordBatch, bounds: Bounds) -> Result<bool> {
     batch.columns().iter().try_for_each(refuse_far_times)?;
-    for start in (0..batch.num_rows()).step_by(SLICE) {
-        let slice = batch.slice(start, SLICE.min(batch.num_rows() - start));
+    let mut start = 0;
+    while start < batch.num_rows() {
+        let few = batch.slice(start, SLICE.min(batch.num_rows() - start));
+        // Texts take up to six times their bytes as JSON, and more while they are written.
+        let slice = if bytes_of(&few) <= bounds.bytes as u64 { few } else { batch.slice(start, 1) };
+        // A number has eight bytes and, with its comma, two letters or more.
+        if bytes_of(&slice) / 4 > bounds.bytes as u64 {
+            return no_room(rows, bounds);
+        }
+        start += slice.num_rows();
         let texts =
             slice.columns().iter().map(json_texts).collect::<Result<Vec<_>, _>>().map_err(unwritable)?;
         let texts: Vec<&StringArray> =
@@ -69,7 +78,7 @@ fn append(rows: &mut Rows, batch: &RecordBatch, bounds: Bounds) -> Result<bool> 
             };
             let text = texts.iter().map(value).collect::<Vec<_>>().join(",");
             if rows.count == bounds.rows || rows.json.len() + text.len() + 4 > bounds.bytes {
-                return Ok(false);
+                return no_room(rows, bounds);
             }
             if rows.count > 0 {
                 rows.json.push(',');
@@ -81,6 +90,20 @@ fn append(rows: &mut Rows, batch: &RecordBatch, bounds: Bounds) -> Result<bool> 
         }
     }
     Ok(true)
+}
+
+/// What it means that a row finds no room.
+fn no_room(rows: &Rows, bounds: Bounds) -> Result<bool> {
+    if rows.count > 0 || bounds.rows == 0 {
+        return Ok(false);
+    }
+    let message = format!("the first row is longer than {} bytes", bounds.bytes);
+    Err(Error::new(&codes::QUERY_LIMIT, message)
+        .with_hint("Select fewer columns, or parts of long texts: `substring(c, 1, 1000)`."))
+}
+
+fn bytes_of(batch: &RecordBatch) -> u64 {
+    batch.columns().iter().map(|column| size_of(column)).sum()
 }
 
 fn unwritable(error: ArrowError) -> Error {

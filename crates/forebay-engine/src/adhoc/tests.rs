@@ -16,6 +16,9 @@ use futures::TryStreamExt;
 use super::render::{OutputFormat, Renderer};
 use super::*;
 
+mod functions;
+mod hostile;
+
 struct Tables(Arc<dyn TableProvider>);
 
 #[async_trait]
@@ -70,7 +73,7 @@ fn block<T>(work: impl Future<Output = T>) -> T {
 
 fn ask(sql: &str, format: OutputFormat, limits: Limits) -> Result<String> {
     block(async {
-        let answer = run(&tables(), None, sql, limits, 1_700_000_000_000).await?;
+        let answer = run(&tables(), None, sql, Takes::All, limits, 1_700_000_000_000).await?;
         let schema = Arc::clone(&answer.schema);
         let batches: Vec<RecordBatch> = answer.batches.try_collect().await?;
         let mut text = Vec::new();
@@ -224,7 +227,7 @@ impl TableResolver for NoTables {
 #[test]
 fn without_names_the_hint_says_what_can_be_read() {
     for sql in ["SELECT * FROM readings", "DESCRIBE readings"] {
-        let error = block(run(&NoTables, None, sql, Limits::default(), 0)).err().unwrap();
+        let error = block(run(&NoTables, None, sql, Takes::All, Limits::default(), 0)).err().unwrap();
         assert_eq!(error.error.message(), "unknown table `readings`");
         assert!(error.error.hint().contains("--pipeline FILE"), "{}", error.error.hint());
         assert!(error.error.hint().contains("delta.`path`"), "{}", error.error.hint());
@@ -380,7 +383,7 @@ fn what_is_not_shown_is_not_judged() {
                 (2, array(date_add(DATE '2024-01-01', 2000000000)), map('a', date_add(DATE '2024-01-01', 2000000000)))) \
                 AS t(n, days, by_name) ORDER BY n";
     block(async {
-        let answer = run(&tables(), None, rows, Limits::default(), 0).await.unwrap();
+        let answer = run(&tables(), None, rows, Takes::All, Limits::default(), 0).await.unwrap();
         let schema = Arc::clone(&answer.schema);
         let batches: Vec<RecordBatch> = answer.batches.try_collect().await.unwrap();
         let all = arrow::compute::concat_batches(&schema, &batches).unwrap();
@@ -405,7 +408,7 @@ fn a_date_beyond_what_can_be_written_is_an_error_with_a_code() {
         for format in [OutputFormat::Table, OutputFormat::Csv, OutputFormat::Json] {
             let refused = block(async {
                 let sql = format!("SELECT {value} AS v");
-                let answer = run(&tables(), None, &sql, Limits::default(), 0).await.unwrap();
+                let answer = run(&tables(), None, &sql, Takes::All, Limits::default(), 0).await.unwrap();
                 let schema = Arc::clone(&answer.schema);
                 let batches: Vec<RecordBatch> = answer.batches.try_collect().await.unwrap();
                 Renderer::new(Vec::new(), format, schema).write(&batches[0]).unwrap_err()
@@ -418,7 +421,7 @@ fn a_date_beyond_what_can_be_written_is_an_error_with_a_code() {
 }
 
 async fn collected(sql: &str, bounds: rows::Bounds) -> rows::Rows {
-    let answer = select(&tables(), None, sql, Limits::default(), 0).await.unwrap();
+    let answer = run(&tables(), None, sql, Takes::Select, Limits::default(), 0).await.unwrap();
     rows::collect(answer, bounds).await.unwrap()
 }
 
@@ -435,10 +438,25 @@ async fn an_answer_as_json_ends_at_its_bounds() {
     let narrow = collected(sql, rows::Bounds { bytes: 20, ..wide }).await;
     assert_eq!((narrow.count, narrow.truncated), (1, true));
     assert!(serde_json::from_str::<serde_json::Value>(&narrow.json).is_ok());
+    // A row that is larger than the answer may be is not written at all.
+    let large = "SELECT repeat('x', if(n = 1, 3, 300000)) FROM readings WHERE n < 4 ORDER BY n";
+    let large = collected(large, rows::Bounds { bytes: 50_000, ..wide }).await;
+    assert_eq!((large.json.as_str(), large.truncated), ("[[\"xxx\"]]", true));
     let none = collected("SELECT n FROM readings WHERE n < 0", wide).await;
     assert_eq!((none.json.as_str(), none.truncated), ("[]", false));
     let odd = collected("SELECT 'NaN'::double, '\\n\"' AS t FROM readings LIMIT 1", wide).await;
     assert_eq!(odd.json, "[[null,\"\\n\\\"\"]]");
+}
+
+/// An answer without rows would be a wrong one.
+#[tokio::test]
+async fn a_first_row_beyond_the_bounds_is_an_error() {
+    for length in [100, 60_000] {
+        let sql = format!("SELECT repeat('x', {length}) AS t FROM readings");
+        let answer = run(&tables(), None, &sql, Takes::Select, Limits::default(), 0).await.unwrap();
+        let refused = rows::collect(answer, rows::Bounds { rows: 10, bytes: 50 }).await.unwrap_err();
+        assert_eq!(refused.code(), &codes::QUERY_LIMIT, "{refused}");
+    }
 }
 
 #[tokio::test]
@@ -450,7 +468,8 @@ async fn who_may_only_select_gets_nothing_else() {
         "EXPLAIN ANALYZE SELECT 1",
         "DELETE FROM readings",
     ] {
-        let refused = select(&tables(), None, sql, Limits::default(), 0).await.map(|_| ()).unwrap_err();
+        let refused =
+            run(&tables(), None, sql, Takes::Select, Limits::default(), 0).await.map(|_| ()).unwrap_err();
         assert_eq!(refused.error.code(), &codes::SQL_PLAN, "{sql}");
     }
 }

@@ -20,7 +20,7 @@ const KIND: &str = "forebay-checkpoint-definition";
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Definition {
-    /// The SELECT.
+    /// The SELECT; empty where the file says none, as of an alert.
     pub sql: String,
     /// The views that it reads, in the order of the file: name and SQL.
     pub views: Vec<(String, String)>,
@@ -28,12 +28,15 @@ pub struct Definition {
     pub schema: Option<String>,
     /// The decoder with its mode and options.
     pub decoder: Option<String>,
+    /// What else the file says, by name, such as the conditions of an alert.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<(String, String)>,
 }
 
 /// One thing that differs between two definitions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
-    /// `sql`, `view NAME`, `schema` or `decoder`.
+    /// `sql`, `view NAME`, `schema`, `decoder` or the name of a part.
     pub what: String,
     /// As it was; `None` if it was not there.
     pub was: Option<String>,
@@ -55,6 +58,13 @@ impl Definition {
         }
         pairs.push(("schema".to_owned(), self.schema.clone(), now.schema.clone()));
         pairs.push(("decoder".to_owned(), self.decoder.clone(), now.decoder.clone()));
+        let part = |of: &Self, name: &str| {
+            of.parts.iter().find(|(known, _)| known == name).map(|(_, text)| text.clone())
+        };
+        let gone = self.parts.iter().filter(|(name, _)| part(now, name).is_none());
+        for (name, _) in gone.chain(&now.parts) {
+            pairs.push((name.clone(), part(self, name), part(now, name)));
+        }
         let differs = |(what, was, is)| (was != is).then_some(Change { what, was, is });
         pairs.into_iter().filter_map(differs).collect()
     }
@@ -94,6 +104,7 @@ mod tests {
             views: vec![("hot".to_owned(), "SELECT * FROM iot".to_owned())],
             schema: Some("a INT".to_owned()),
             decoder: None,
+            parts: vec![("when".to_owned(), "a > 1".to_owned()), ("for".to_owned(), "1 second".to_owned())],
         }
     }
 
@@ -117,6 +128,7 @@ mod tests {
         let now = Definition {
             views: vec![("warm".to_owned(), "SELECT 2".to_owned())],
             schema: Some("a BIGINT".to_owned()),
+            parts: vec![("when".to_owned(), "a > 2".to_owned()), ("clear".to_owned(), "a < 1".to_owned())],
             ..definition()
         };
         let changes = definition().changes(&now);
@@ -126,6 +138,9 @@ mod tests {
             ("view hot", Some("SELECT * FROM iot"), None),
             ("view warm", None, Some("SELECT 2")),
             ("schema", Some("a INT"), Some("a BIGINT")),
+            ("for", Some("1 second"), None),
+            ("when", Some("a > 1"), Some("a > 2")),
+            ("clear", None, Some("a < 1")),
         ];
         assert_eq!(told, expected);
     }

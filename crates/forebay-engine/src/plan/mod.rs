@@ -27,9 +27,11 @@ use forebay_core::source::Wanted;
 use forebay_core::{Error, Result};
 
 mod catalog;
+pub(crate) mod deadline;
 mod executor;
 pub(crate) mod functions;
 mod lower;
+mod origin;
 pub(crate) mod parse;
 mod provider;
 pub(crate) mod resolve;

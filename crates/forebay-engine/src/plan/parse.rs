@@ -6,8 +6,9 @@
 //! measured before anything else walks it; and all of that happens on a thread with a stack for the deepest tree that
 //! the scan lets through.
 
-use std::any::TypeId;
+use std::any::{Any, TypeId};
 use std::ops::ControlFlow;
+use std::panic::AssertUnwindSafe;
 
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Query, Statement, Visit, Visitor};
 use datafusion::sql::sqlparser::dialect::{Dialect, Precedence, SparkSqlDialect};
@@ -16,6 +17,7 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer, Word};
 use forebay_core::Error;
 use forebay_core::error::codes;
+use futures::FutureExt;
 
 use super::scan::{self, MAX_NESTING};
 use super::sql_error::SqlError;
@@ -63,7 +65,7 @@ pub fn with_room<T: Send>(work: impl FnOnce() -> Result<T, SqlError> + Send) -> 
             .stack_size(STACK_BYTES)
             .spawn_scoped(scope, work)
             .map_err(no_thread)?;
-        thread.join().unwrap_or_else(|_| Err(gave_up()))
+        thread.join().unwrap_or_else(|panic| Err(panicked(panic.as_ref()).into()))
     })
 }
 
@@ -73,21 +75,36 @@ pub async fn with_room_to_wait<T: Send + 'static>(
 ) -> Result<T, SqlError> {
     let runtime = tokio::runtime::Handle::current();
     let (sender, receiver) = tokio::sync::oneshot::channel();
+    let work = AssertUnwindSafe(work).catch_unwind();
     std::thread::Builder::new()
         .name(ROOMY.to_owned())
         .stack_size(STACK_BYTES)
         // Nobody listens if the statement was given up meanwhile.
         .spawn(move || drop(sender.send(runtime.block_on(work))))
         .map_err(no_thread)?;
-    receiver.await.unwrap_or_else(|_| Err(gave_up()))
+    match receiver.await {
+        Ok(Ok(done)) => done,
+        Ok(Err(panic)) => Err(panicked(panic.as_ref()).into()),
+        Err(_) => Err(Error::new(&codes::INTERNAL, "a thread that plans SQL ended").into()),
+    }
 }
 
 fn no_thread(error: std::io::Error) -> SqlError {
     Error::new(&codes::INTERNAL, "cannot start a thread to plan SQL").caused_by(error).into()
 }
 
-fn gave_up() -> SqlError {
-    Error::new(&codes::INTERNAL, "planning failed on this SQL").into()
+/// The error for a statement that hit a mistake of the engine, in planning or while it ran.
+pub fn panicked(panic: &(dyn Any + Send)) -> Error {
+    let words = panic.downcast_ref::<&str>().copied();
+    let words = words.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    broken(words.unwrap_or("it did not say why"))
+}
+
+/// The same, in the words of the panic.
+pub fn broken(words: &str) -> Error {
+    Error::new(&codes::INTERNAL, "the engine failed on this SQL")
+        .with_detail(words)
+        .with_hint("Nothing else is affected. Write it in another way, and please report the statement: it is a mistake of ours.")
 }
 
 fn parse_here(sql: &str, paths: Paths) -> Result<Statement, SqlError> {

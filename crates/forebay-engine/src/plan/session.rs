@@ -11,10 +11,10 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::planner::{ExprPlanner, TypePlanner};
-use datafusion::optimizer::OptimizerRule;
 use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
 use datafusion::optimizer::optimize_projections::OptimizeProjections;
 use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
+use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::planner::ParserOptions;
@@ -24,6 +24,7 @@ use forebay_core::Error;
 use forebay_core::error::codes;
 use forebay_core::options::unknown_name;
 
+use super::deadline::Deadline;
 use super::functions;
 use super::semantics::{SparkOperators, SparkSemantics};
 
@@ -37,12 +38,21 @@ pub(crate) enum Purpose {
     Batch {
         /// Milliseconds since 1970.
         now_ms: i64,
+        /// When planning gives up.
+        deadline: Option<Deadline>,
     },
 }
+
+/// Rows of a batch between the operators of a query over tables. What an expression makes is held for each of them, so
+/// they are fewer than DataFusion's 8,192.
+pub(crate) const BATCH_ROWS: usize = 2_048;
 
 /// A new session. Cheap enough to be made for each plan (some hundred functions are registered by pointer).
 pub(crate) fn session(purpose: Purpose, runtime: Arc<RuntimeEnv>) -> Result<SessionState, DataFusionError> {
     let mut config = SessionConfig::new().with_information_schema(false).with_collect_statistics(true);
+    if matches!(purpose, Purpose::Batch { .. }) {
+        config = config.with_batch_size(BATCH_ROWS);
+    }
     let options = config.options_mut();
     options.execution.time_zone = Some("UTC".to_owned());
     options.execution.enable_ansi_mode = true;
@@ -68,12 +78,16 @@ pub(crate) fn session(purpose: Purpose, runtime: Arc<RuntimeEnv>) -> Result<Sess
     // OFFSET stay where they were written. What they stand on is asked for no more rows than they need even so.
     let mut physical = PhysicalOptimizer::new().rules;
     physical.retain(|rule| rule.name() != "LimitPushdown");
+    if let Purpose::Batch { deadline: Some(deadline), .. } = purpose {
+        builder = builder.with_optimizer_rules(deadline.before_each(Optimizer::new().rules));
+        physical = deadline.before_each_physical(physical);
+    }
     builder = builder.with_physical_optimizer_rules(physical);
     let mut state = builder.build();
     datafusion_spark::register_all(&mut state)?;
     let now_ms = match purpose {
         Purpose::Stream => None,
-        Purpose::Batch { now_ms } => Some(now_ms),
+        Purpose::Batch { now_ms, .. } => Some(now_ms),
     };
     functions::register(&mut state, now_ms)?;
     state.register_function_rewrite(Arc::new(SparkSemantics))?;

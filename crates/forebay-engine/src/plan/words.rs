@@ -11,7 +11,7 @@ use datafusion::common::DataFusionError;
 /// What DataFusion says, as Forebay's primary line: no prefixes, no backtrace, lower case, no period.
 pub(crate) fn words(error: &DataFusionError) -> String {
     let root = error.find_root().strip_backtrace();
-    let text = spark_types(&reworded(without_prefixes(&innermost(&root))));
+    let text = spark_types(&unmarked(&reworded(without_prefixes(&innermost(&root)))));
     let text = text.trim().trim_end_matches('.');
     let mut chars = text.chars();
     let first = chars.next();
@@ -21,6 +21,28 @@ pub(crate) fn words(error: &DataFusionError) -> String {
         Some(first) if second_is_lower => first.to_lowercase().chain(chars).collect(),
         _ => text.to_owned(),
     }
+}
+
+/// What the budget of a statement puts around expressions in its plan.
+pub(crate) const HELD: &str = "__held";
+
+/// The text without that mark: nobody wrote it.
+fn unmarked(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(HELD) {
+        out.push_str(before);
+        let end = after.starts_with('(').then(|| closing(after)).flatten();
+        rest = match end {
+            Some(end) => {
+                out.push_str(&unmarked(&after[1..end - 1]));
+                &after[end..]
+            }
+            None => after,
+        };
+    }
+    out.push_str(rest);
+    out
 }
 
 /// What an error of Arrow says that a reader of files put, as Rust writes it, into one of its own.
@@ -301,6 +323,12 @@ mod tests {
         ] {
             assert_eq!(spark_types(theirs), ours);
         }
+    }
+
+    #[test]
+    fn marks_of_the_plan_are_not_told() {
+        let text = "\"__held(CAST(__held(a) AS STRING))\" and (__held(b)), __held, __held(";
+        assert_eq!(unmarked(text), "\"CAST(a AS STRING)\" and (b), , (");
     }
 
     #[test]

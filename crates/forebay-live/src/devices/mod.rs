@@ -21,10 +21,12 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use forebay_core::key;
+
 use self::pulse::Pulse;
 use crate::columns::{Column, Columns};
 use crate::layout::Layout;
-use crate::value::{Value, cut};
+use crate::value::Value;
 
 /// One in so many devices goes when there are too many, so that not every newcomer looks through all.
 const GO_AT_ONCE: usize = 100;
@@ -104,7 +106,7 @@ impl Devices {
         version: u64,
     ) -> u32 {
         let place = match key.map(|key| columns.of(key)).filter(|column| !column.is_null(row)) {
-            Some(Column::Text(texts, _)) => self.place(cut(texts.value(row))),
+            Some(Column::Text(texts, _)) => self.place(&key::kept(texts.value(row))),
             Some(Column::Whole(numbers, _)) => {
                 let mut text = std::mem::take(&mut self.scratch);
                 text.clear();
@@ -183,9 +185,9 @@ impl Devices {
         self.rows.get(place)?.as_ref().filter(|row| row.id == id)
     }
 
-    /// The device of a key, and its place.
+    /// The device of a key, and its place. A long key may be given whole, or as it is kept.
     pub fn find(&self, key: &str) -> Option<(usize, &Row)> {
-        let place = *self.by_key.get(key)? as usize;
+        let place = *self.by_key.get(&*key::kept(key))? as usize;
         Some((place, self.rows[place].as_ref()?))
     }
 

@@ -35,7 +35,9 @@ impl Pulse {
     pub fn rate(&self, second: i64) -> f64 {
         let oldest_kept = self.newest - KEPT + 1;
         let counted = (second - RATE_SECONDS).max(oldest_kept)..=(second - 1).min(self.newest);
-        counted.map(|second| f64::from(self.counts[index(second)])).sum::<f64>() / RATE_SECONDS as f64
+        // Whole numbers: a sum of no floating ones is -0.0.
+        let beats: u32 = counted.map(|second| u32::from(self.counts[index(second)])).sum();
+        f64::from(beats) / RATE_SECONDS as f64
     }
 }
 
@@ -58,6 +60,7 @@ mod tests {
         assert_eq!(pulse.rate(1_025), 1.0);
         assert_eq!(pulse.rate(1_030), 0.0);
         assert_eq!(pulse.rate(i64::MAX / 2), 0.0);
+        assert!(pulse.rate(i64::MAX / 2).is_sign_positive());
     }
 
     #[test]

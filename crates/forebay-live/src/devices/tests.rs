@@ -46,6 +46,17 @@ fn the_newest_record_by_time_then_offset_is_shown() {
 }
 
 #[test]
+fn long_keys_that_begin_alike_are_two_devices() {
+    let mut devices = devices(10);
+    let long = |end: &str| format!("{}{end}", "x".repeat(300));
+    take(&mut devices, &[(1, event(NOW, &long("a"), 1.0)), (2, event(NOW, &long("b"), 2.0))]);
+    assert_eq!(devices.len(), 2);
+    assert_eq!(number(&devices, &long("b"), 1), Some(2.0));
+    let (_, row) = devices.find(&long("a")).unwrap();
+    assert!(row.key.len() <= 256 && devices.find(&row.key).is_some(), "{}", row.key);
+}
+
+#[test]
 fn a_null_keeps_the_value_before_it_and_a_late_record_fills_only_gaps() {
     let mut devices = devices(10);
     let only_u = Event { at: NOW, key: "a".to_owned(), t: None, u: Some(7.0) };

@@ -12,6 +12,7 @@
 //! again for ever, and the status says so. What must stay true: positions move with the rows they stand for, with no `await`
 //! in between, so that a stop at any moment leaves both of one moment; and the group of the queries is never touched.
 
+mod restore;
 mod round;
 #[cfg(test)]
 mod tests;
@@ -29,12 +30,13 @@ use forebay_storage::Door;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use self::restore::Restore;
 use self::upkeep::Upkeep;
 use crate::devices::Devices;
 use crate::history::coarse::Place;
 use crate::history::{MINUTES_KEPT_MS, Timeline};
 use crate::layout::Layout;
-use crate::snapshot::{self, Standing};
+use crate::snapshot::Standing;
 use crate::source::SourceLive;
 
 /// How far back a history reaches: where a follower begins that has none.
@@ -100,14 +102,14 @@ impl Follow {
             door: self.door.clone(),
         });
         let quiet_after = self.quiet_after.map(|after| i64::try_from(after.as_millis()).unwrap_or(i64::MAX));
-        let new_devices = || Devices::new(&layout, MOST_DEVICES, quiet_after);
+        let devices = Devices::new(&layout, MOST_DEVICES, quiet_after);
         let history = Timeline::new(layout.measured.len(), self.memory, &place);
         let live = Arc::new(SourceLive::new(
             self.name,
             self.topic,
             Arc::clone(&layout),
             self.clock,
-            new_devices(),
+            devices,
             history,
         ));
         let stop = CancellationToken::new();
@@ -123,8 +125,8 @@ impl Follow {
             upkeep: Upkeep::new(Arc::clone(&place), live.now_ms()),
             stop: stop.clone(),
         };
-        let restored = Restore { devices: new_devices(), memory: self.memory };
-        let task = tokio::spawn(runner.run(restored));
+        let restore = Restore { quiet_after, memory: self.memory };
+        let task = tokio::spawn(runner.run(restore));
         Follower { live, task, stop }
     }
 }
@@ -142,12 +144,6 @@ impl Follower {
             tracing::error!(source = %self.live.name(), %error, "the follower ended unexpectedly");
         }
     }
-}
-
-/// What an earlier run's snapshot is read into.
-struct Restore {
-    devices: Devices,
-    memory: usize,
 }
 
 /// What comes after a round.
@@ -204,34 +200,6 @@ impl Runner {
         }
         self.upkeep.last(&self.live, &self.standing, self.has_started).await;
         self.source.close().await;
-    }
-
-    /// Goes on from what an earlier run has left, or begins with nothing.
-    async fn restore(&mut self, restore: Restore) {
-        let (place, layout) = (Arc::clone(self.upkeep.place()), Arc::clone(self.live.layout()));
-        let now_ms = self.live.now_ms();
-        let loaded = tokio::task::spawn_blocking(move || {
-            let loaded = snapshot::load(&place, &layout, restore.devices, restore.memory, now_ms);
-            if !matches!(loaded, Ok(Some(_))) {
-                snapshot::clear(&place.folder, &place.door)?;
-            }
-            loaded
-        });
-        match loaded.await {
-            Ok(Ok(Some(restored))) => {
-                *self.live.devices.write() = restored.devices;
-                *self.live.history.write() = restored.history;
-                self.standing = restored.standing;
-                self.source.resume(&self.standing.topics);
-                self.has_started = true;
-                self.live.changed();
-            }
-            Ok(Ok(None)) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(source = %self.live.name(), %error, "the live history begins anew: what an earlier run has left cannot be used");
-            }
-            Err(error) => tracing::error!(%error, "loading the live history ended unexpectedly"),
-        }
     }
 
     /// Rests, then waits until the source has something or it is time for upkeep. Also a source that has more is waited

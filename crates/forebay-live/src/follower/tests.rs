@@ -173,13 +173,100 @@ async fn a_snapshot_that_cannot_be_used_costs_the_history_and_nothing_else() {
             "empty" => bytes.clear(),
             _ => std::fs::remove_file(files.join("60s-00000000.frames")).unwrap(),
         }
-        std::fs::write(&snapshot, bytes).unwrap();
+        std::fs::write(&snapshot, &bytes).unwrap();
         let follower = follow(&topic, dir.path(), &clock).start();
         let live = follower.live();
         eventually("all again", || live.follower().read == 40).await;
         assert_eq!(counted(&live, &[]).await, 40, "{damage}");
         follower.stop().await;
+        let aside = listed(&files.join("set-aside"));
+        assert_eq!(aside.get(&files.join("set-aside/snapshot")), Some(&Some(bytes)), "{damage}: it is kept");
+        assert!(
+            aside.contains_key(&files.join("set-aside/10s-00000000.frames")),
+            "{damage}: with its frames"
+        );
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_history_that_cannot_be_read_just_now_is_left_as_it_is() {
+    let (dir, topic, clock) = (tempfile::tempdir().unwrap(), Topic::new(1), ManualClock::at(NOW));
+    (0..40).for_each(|_| topic.send(0, &event(NOW - 3_600_000, "a", 1.0)));
+    let follower = follow(&topic, dir.path(), &clock).start();
+    let live = follower.live();
+    eventually("all", || live.follower().read == 40).await;
+    clock.advance(6_000);
+    let folder = dir.path().join("live/p/s");
+    eventually("frames", || std::fs::read_dir(&folder).unwrap().count() >= 2).await;
+    follower.stop().await;
+
+    // A folder cannot be read as a file: neither missing nor damaged.
+    let (snapshot, away) = (folder.join("snapshot"), dir.path().join("away"));
+    std::fs::rename(&snapshot, &away).unwrap();
+    std::fs::create_dir(&snapshot).unwrap();
+    let before = listed(&folder);
+    let follower = follow(&topic, dir.path(), &clock).start();
+    let live = follower.live();
+    eventually("all in memory", || live.follower().read == 40).await;
+    let (error, since) = live.follower().unsaved.unwrap();
+    assert!(error.message().contains("in memory only") && since == clock.now_ms(), "{error}");
+    clock.advance(20_000);
+    topic.send(0, &event(NOW - 3_600_000, "a", 1.0));
+    eventually("what comes", || live.follower().read == 41).await;
+    assert_eq!(counted(&live, &["a"]).await, 41);
+    follower.stop().await;
+    assert_eq!(listed(&folder), before, "nothing was touched");
+
+    std::fs::remove_dir(&snapshot).unwrap();
+    std::fs::rename(&away, &snapshot).unwrap();
+    let follower = follow(&topic, dir.path(), &clock).start();
+    let live = follower.live();
+    eventually("what it had and what came", || live.follower().read == 41).await;
+    assert_eq!((live.device("a", None).unwrap().count, counted(&live, &["a"]).await), (41, 41));
+    assert!(live.follower().unsaved.is_none());
+    follower.stop().await;
+}
+
+/// The files of a folder with their bytes.
+fn listed(folder: &Path) -> std::collections::BTreeMap<PathBuf, Option<Vec<u8>>> {
+    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    paths.map(|path| (path.clone(), std::fs::read(path).ok())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_history_that_cannot_be_saved_is_told_until_it_can() {
+    let (dir, topic, clock) = (tempfile::tempdir().unwrap(), Topic::new(1), ManualClock::at(NOW));
+    topic.send(0, &event(NOW, "a", 1.0));
+    let follower = follow(&topic, dir.path(), &clock).start();
+    let live = follower.live();
+    eventually("the record", || live.follower().read == 1).await;
+    let in_the_way = dir.path().join("live/p/s/snapshot.staged");
+    std::fs::create_dir(&in_the_way).unwrap();
+    clock.advance(11_000);
+    eventually("that it is told", || live.follower().unsaved.is_some()).await;
+    let (error, since) = live.follower().unsaved.unwrap();
+    assert_eq!((error.code().id, since), ("FB-5005", NOW + 11_000), "{error}");
+    std::fs::remove_dir(&in_the_way).unwrap();
+    clock.advance(11_000);
+    eventually("a snapshot", || dir.path().join("live/p/s/snapshot").exists()).await;
+    clock.advance(1_000);
+    eventually("that all is well", || live.follower().unsaved.is_none()).await;
+    follower.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_without_a_time_happened_when_it_was_read() {
+    let (dir, topic, clock) = (tempfile::tempdir().unwrap(), Topic::new(1), ManualClock::at(NOW));
+    topic.send(0, &event(-1, "none", 1.0));
+    topic.send(0, &event(0, "zero", 1.0));
+    let follower = follow(&topic, dir.path(), &clock).start();
+    let live = follower.live();
+    eventually("the records", || live.follower().read == 2).await;
+    for key in ["none", "zero"] {
+        assert_eq!((live.device(key, None).unwrap().last_seen, counted(&live, &[key]).await), (NOW, 1));
+    }
+    assert_eq!(live.follower().too_old, 0);
+    follower.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -241,6 +328,7 @@ async fn a_disk_that_refuses_everything_costs_the_past_and_not_the_present() {
     let live = follower.live();
     eventually("the record", || live.follower().read == 1).await;
     assert_eq!(live.device("a", None).unwrap().count, 1);
+    assert!(live.follower().unsaved.is_some());
     clock.advance(30_000);
     tokio::time::sleep(Duration::from_millis(50)).await;
     topic.send(0, &event(NOW, "a", 1.0));

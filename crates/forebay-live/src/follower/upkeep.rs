@@ -8,6 +8,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use forebay_core::Error;
+use forebay_core::error::codes;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::history::coarse::Place;
@@ -71,8 +73,11 @@ impl Upkeep {
         let tidied = spawn_blocking(move || source.history.write().tidy(now_ms));
         report(live, "the history's files cannot be written", tidied.await.map_err(io::Error::other));
         let is_published = self.publishing.as_ref().is_none_or(JoinHandle::is_finished);
-        if is_published && is_due(now_ms - self.saved_ms, self.saved_bytes) && *standing != self.saved {
-            self.published(live).await;
+        if !is_published {
+            return;
+        }
+        self.published(live).await;
+        if is_due(now_ms - self.saved_ms, self.saved_bytes) && *standing != self.saved {
             self.save(live, standing).await;
         }
     }
@@ -101,7 +106,7 @@ impl Upkeep {
                 let place = Arc::clone(&self.place);
                 self.publishing = Some(spawn_blocking(move || staged.publish(&place)));
             }
-            Err(error) => report(live, "the live history cannot be saved", Ok(Err(error))),
+            Err(error) => unsaved(live, &self.place, error),
         }
     }
 
@@ -110,21 +115,36 @@ impl Upkeep {
         let (source, place) = (Arc::clone(live), Arc::clone(&self.place));
         let synced = spawn_blocking(move || snapshot::sync(&place, &source)).await;
         if let Err(error) = synced.map_err(io::Error::other).and_then(|synced| synced) {
-            self.has_given_up = true;
-            tracing::error!(source = %live.name(), %error, "the live history is not saved any more; a restart goes on from the last snapshot");
+            let message = "the live history is not saved any more; a restart goes on from the last snapshot";
+            let error = Error::new(&codes::STORAGE, message).at(self.place.folder.display()).caused_by(error);
+            self.give_up(live, error);
         }
         !self.has_given_up
+    }
+
+    /// Saves nothing any more in this run, and says why.
+    pub fn give_up(&mut self, live: &SourceLive, error: Error) {
+        self.has_given_up = true;
+        tracing::error!(source = %live.name(), %error, hint = error.hint(), "the live history is not saved");
+        live.status.lock().unsaved = Some((error, live.now_ms()));
     }
 
     /// Waits until the last snapshot has its name.
     async fn published(&mut self, live: &SourceLive) {
         let Some(publishing) = self.publishing.take() else { return };
         let published = publishing.await.map_err(io::Error::other).and_then(|published| published);
-        if published.is_err() {
-            // It may not be there: the next one must be made even if nothing comes.
-            self.saved = Standing::default();
+        match published {
+            Ok(()) => {
+                if live.status.lock().unsaved.take().is_some() {
+                    tracing::info!(source = %live.name(), "the live history is saved again");
+                }
+            }
+            Err(error) => {
+                // It may not be there: the next one must be made even if nothing comes.
+                self.saved = Standing::default();
+                unsaved(live, &self.place, error);
+            }
         }
-        report(live, "the live history cannot be saved", Ok(published));
     }
 }
 
@@ -133,6 +153,20 @@ fn is_due(since_ms: i64, bytes: u64) -> bool {
     let rest = SNAPSHOT_MS.max(i64::try_from(bytes).unwrap_or(i64::MAX) / BYTES_PER_MS);
     // A clock that was set back must not hold snapshots up.
     since_ms >= rest || since_ms < 0
+}
+
+/// Tells that a snapshot could not be made; the next one may.
+fn unsaved(live: &SourceLive, place: &Place, error: io::Error) {
+    let error = Error::new(&codes::STORAGE, "the live history cannot be saved; it is tried again")
+        .at(place.folder.display())
+        .with_hint("Mend the disk, make room or raise the limit of open files. Until then a restart goes on from the last snapshot.")
+        .caused_by(error);
+    let (now_ms, mut status) = (live.now_ms(), live.status.lock());
+    let since = status.unsaved.take().map(|(_, since)| since);
+    if since.is_none() {
+        tracing::warn!(source = %live.name(), %error, hint = error.hint(), "the live history is not saved");
+    }
+    status.unsaved = Some((error, since.unwrap_or(now_ms)));
 }
 
 fn report(live: &SourceLive, what: &str, done: io::Result<io::Result<()>>) {

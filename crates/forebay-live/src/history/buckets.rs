@@ -61,14 +61,16 @@ pub(crate) struct Buckets {
 }
 
 impl Buckets {
-    /// Empty ones that end with the bucket `now` is in. The step is the smallest multiple of the range's own with which
-    /// no more than `points` buckets are needed.
+    /// Empty ones that cover the whole range, to the end of its own step that `now` is in. The step is the smallest
+    /// multiple of the range's own with which no more than `points` buckets are needed.
     pub fn new(range: Range, now_ms: i64, points: usize, series: usize) -> Self {
         let finest = range.length() / range.step();
         let points = i64::try_from(points.max(1)).unwrap_or(i64::MAX).min(finest);
         let step = range.step() * ((finest + points - 1) / points);
         let count = (range.length() + step - 1) / step;
-        let start = now_ms.div_euclid(step) * step + step - count * step;
+        // At the range's own steps and not at multiples of `step`: few wide buckets would leave out much of the range.
+        let end = (now_ms.div_euclid(range.step()) + 1) * range.step();
+        let start = end - count * step;
         Self { start, step, series: vec![vec![Stat::default(); count as usize]; series] }
     }
 
@@ -112,7 +114,8 @@ mod tests {
             assert_eq!((count, buckets.step), expected, "{range:?} {points}");
             let last = buckets.start + (count - 1) * buckets.step;
             assert!(last <= now && now < last + buckets.step);
-            assert_eq!(buckets.start % buckets.step, 0, "buckets begin at round times");
+            assert_eq!(buckets.start % range.step(), 0, "frames lie in one bucket");
+            assert!(buckets.start <= now - range.length() + range.step(), "the oldest part is there");
         }
     }
 

@@ -28,7 +28,7 @@ const SETTLE_MS: i64 = 5_000;
 /// More bytes of frames that are over are written at once.
 const MOST_OVER_BYTES: usize = 4 << 20;
 
-/// Memory of open frames beyond which the oldest are given up: reached only while the disk refuses to take them.
+/// Memory of open frames beyond which the oldest are given up: reached only where the disk does not take them.
 const MOST_OPEN_BYTES: usize = 128 << 20;
 
 /// A file is closed at this size, so that dropping one frees a part only.
@@ -70,6 +70,8 @@ pub(crate) struct Coarse {
     dropped: Vec<PathBuf>,
     next_number: u64,
     rests_until: i64,
+    /// Frames stay in memory: the folder is to be left alone.
+    in_memory: bool,
 }
 
 /// A frame that still takes values.
@@ -114,6 +116,7 @@ impl Coarse {
             dropped: Vec::new(),
             next_number: 0,
             rests_until: i64::MIN,
+            in_memory: false,
         }
     }
 
@@ -132,6 +135,11 @@ impl Coarse {
         self.frame(at, second.width(), now_ms).absorb(second);
     }
 
+    /// From now on nothing is written.
+    pub fn stay_in_memory(&mut self) {
+        self.in_memory = true;
+    }
+
     /// Puts an open frame back, as a snapshot has it.
     pub(super) fn restore_open(&mut self, start: i64, frame: Frame, now_ms: i64) {
         self.open.insert(start, Open { frame, touched: now_ms });
@@ -143,6 +151,11 @@ impl Coarse {
     /// # Errors
     /// What the disk says; the frames stay open and are tried again after a while.
     pub fn tidy(&mut self, floor: i64, now_ms: i64) -> io::Result<()> {
+        if self.in_memory {
+            self.open.retain(|start, _| start + self.step >= now_ms - self.keep);
+            self.shed();
+            return Ok(());
+        }
         self.drop_old(now_ms);
         let over = self.over(floor, now_ms);
         if over.is_empty() || now_ms < self.rests_until {
@@ -182,10 +195,7 @@ impl Coarse {
             && let Some((start, open)) = self.open.pop_first()
         {
             bytes -= open.frame.bytes();
-            tracing::warn!(
-                start,
-                "history is given up: its files cannot be written and memory is at its bound"
-            );
+            tracing::warn!(start, "history is given up: it cannot be written and memory is at its bound");
         }
     }
 
@@ -274,7 +284,12 @@ impl Coarse {
     /// Takes back the file that a snapshot names, cut to the length that it names.
     pub(super) fn restore_file(&mut self, number: u64, length: u64, entries: Vec<Entry>) -> io::Result<()> {
         let path = self.path(number);
-        let mut file = self.door.open_append(&path)?;
+        let mut file = self.door.open_append(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                io::Error::new(io::ErrorKind::InvalidData, "a file of frames is missing")
+            }
+            _ => error,
+        })?;
         if file.len() < length || length < FIRST_FRAME {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a file of frames has lost its end"));
         }

@@ -1,7 +1,7 @@
-//! What happened when: the last minute in memory, seconds, ten seconds and minutes on disk, for each device and number field.
+//! What happened when: the last ninety seconds in memory, seconds, ten seconds and minutes on disk, for each device and number field.
 //!
 //! ```text
-//!            now - 24 h          now - 6 h           now - 15 min           now - 1 min      now
+//!            now - 24 h          now - 6 h           now - 15 min           now - 90 s       now
 //!  minutes   ├──── files ──────────────────────────────────────────────  open ┤
 //!  10 s                          ├──── files ──────────────────────────  open ┤
 //!  seconds                                           ├──── files ──────  open ┤
@@ -10,7 +10,7 @@
 //!
 //! The axis is the record timestamp, never later than the clock. A row goes into its own second while memory holds that;
 //! older ones go to the frames on disk at once, which is also how a history is filled from a log that was read late; what is
-//! older than a day is counted as too old and changes nothing. Seconds leave memory when they are a minute old, or earlier when
+//! older than a day is counted as too old and changes nothing. Seconds leave memory when they are that old, or earlier when
 //! all together take more bytes than they may; then a frame of each width takes them.
 //!
 //! What must stay true: each value is in memory, or in exactly one frame of each width that is kept for so long: a question adds
@@ -41,8 +41,8 @@ use self::coarse::{Coarse, Place};
 use self::frame::Frame;
 use self::segment::{Entry, Reader};
 
-/// How long seconds stay in memory.
-const HELD_MS: i64 = 60_000;
+/// How long seconds stay in memory: a sparkline shows sixty of them.
+const HELD_MS: i64 = 90_000;
 /// How long seconds are kept.
 pub(crate) const WINDOW_MS: i64 = 15 * 60_000;
 /// How long frames of ten seconds are kept.
@@ -176,6 +176,12 @@ impl Timeline {
     /// Files that may be removed once a snapshot of this moment is durable.
     pub fn take_dropped(&mut self) -> Vec<std::path::PathBuf> {
         self.coarse_mut().into_iter().flat_map(Coarse::take_dropped).collect()
+    }
+
+    /// From now on no file is written: what there is stays in memory, as far as that reaches.
+    pub fn stay_in_memory(&mut self) {
+        self.tens.stay_in_memory();
+        self.minutes.stay_in_memory();
     }
 
     /// Messages that were too old for any of it.

@@ -189,10 +189,7 @@ impl State {
 /// appended to; only after a failed fsync nothing may be written any more.
 fn stage(core: &Core, path: &Path, bytes: &[u8]) -> Result<(), LogError> {
     let refused = |e: std::io::Error| LogError::io("write", path, &e);
-    match core.door.remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(refused(e)),
-        _ => {}
-    }
+    core.door.remove_if_there(path).map_err(refused)?;
     let mut file = core.door.create_new(path).map_err(refused)?;
     file.append(bytes).map_err(refused)?;
     file.sync().map_err(|e| match LogError::io("sync", path, &e) {

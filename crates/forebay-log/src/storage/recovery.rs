@@ -113,11 +113,8 @@ fn segment_bases(dir: &Path) -> Result<Vec<i64>, LogError> {
 
 pub(super) fn remove_segment(core: &Core, segment: &Segment) {
     for path in [&segment.path, &segment.index_path()] {
-        match core.door.remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::warn!(path = %path.display(), %error, "cannot remove; the next start tries again");
-            }
-            _ => {}
+        if let Err(error) = core.door.remove_if_there(path) {
+            tracing::warn!(path = %path.display(), %error, "cannot remove; the next start tries again");
         }
     }
 }

@@ -20,7 +20,7 @@ async fn child() {
     let Some(dir) = std::env::var_os("FOREBAY_TEST_ALERTS").map(std::path::PathBuf::from) else { return };
     let (mut sink, _) = opened(&dir, 0, BOUNDS).await;
     for epoch in 0..EPOCHS {
-        let at = i64::try_from(epoch).unwrap() * 10;
+        let at = i64::try_from(epoch + 1).unwrap() * 10;
         let rows = [("a", at, Some(75.0)), ("a", at + 1, Some(20.0)), ("b", at + 2, Some(75.0))];
         let cold = [("b", at + 3, Some(20.0))];
         if let Err(error) = write(&mut sink, epoch, vec![vec![batch(0, &rows)], vec![batch(1, &cold)]]).await
@@ -42,7 +42,7 @@ async fn every_alert_is_there_once(dir: &Path, context: &str) {
     let (_, book) = opened(dir, 0, BOUNDS).await;
     let mut expected = Vec::new();
     for (key, offset) in [("a", 0), ("b", 2)] {
-        let at = |epoch: u64| i64::try_from(epoch).unwrap() * 10 + offset;
+        let at = |epoch: u64| i64::try_from(epoch + 1).unwrap() * 10 + offset;
         expected.extend((0..EPOCHS).map(|epoch| (key.to_owned(), at(epoch), Some(at(epoch) + 1))));
     }
     assert_eq!(alerts(&book), expected, "{context}");

@@ -127,6 +127,92 @@ async fn a_clock_that_runs_ahead_keeps_nothing_from_clearing() {
 }
 
 #[tokio::test]
+async fn a_record_without_a_time_has_that_of_its_epoch() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut sink, book) = opened(dir.path(), 0, Bounds::default()).await;
+    write(&mut sink, 0, vec![vec![batch(0, &[("a", -1, HOT), ("b", 0, HOT)])]]).await.unwrap();
+    assert_eq!(alerts(&book), [alert("a", NOW, None), alert("b", NOW, None)]);
+}
+
+#[tokio::test]
+async fn null_is_a_key_of_its_own_and_long_keys_that_begin_alike_are_two() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = |end: &str| format!("{}{end}", "x".repeat(300));
+    let (a, b) = (long("a"), long("b"));
+    let rows = batch(0, &[("", 1, HOT), ("null", 2, HOT), (&a, 3, HOT), (&b, 4, HOT)]);
+    let keys = StringArray::from(vec![Some(""), None, Some(&*a), Some(&*b)]);
+    let mut columns = rows.columns().to_vec();
+    columns[0] = Arc::new(keys);
+    let rows = RecordBatch::try_new(rows.schema(), columns).unwrap();
+    let (mut sink, _) = opened(dir.path(), 0, Bounds::default()).await;
+    write(&mut sink, 0, vec![vec![rows]]).await.unwrap();
+    drop(sink);
+    let (mut sink, book) = opened(dir.path(), 0, Bounds::default()).await;
+    assert_eq!(book.counts().open, 4);
+    let open = book.open();
+    let shown: Vec<_> = open.iter().rev().map(|alert| (alert.key.as_deref(), &*alert.id)).collect();
+    assert_eq!(shown[..2], [(Some(""), "overheat//1"), (None, "overheat/␀/2")]);
+    assert!(shown[2].0.unwrap().len() <= 256 && shown[2].0 != shown[3].0);
+    assert_eq!(open[2].message, "overheat: NULL, temperature 71.5");
+    assert_eq!(book.keys("iot", "device_id").get("").map(|(count, _)| *count), Some(2));
+    write(&mut sink, 1, vec![vec![batch(0, &[("", 5, COLD), (&b, 6, COLD)])]]).await.unwrap();
+    let left: Vec<_> = book.open().iter().map(|alert| alert.opened_at).collect();
+    assert_eq!(left, [3, 2], "each is cleared by its own");
+}
+
+#[tokio::test]
+async fn a_removed_rule_has_nothing_open_and_goes_on_if_it_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let end = |book: &AlertBook| {
+        let bounds = Bounds::default();
+        crate::end_removed("overheat", dir.path(), Door::new(), &bounds, NOW + 5, book).unwrap()
+    };
+    assert_eq!(end(&AlertBook::default()), 0, "one that never ran");
+    let (mut sink, _) = opened(dir.path(), 1_000, Bounds::default()).await;
+    let rows = [("a", 1, HOT), ("a", 2_000, HOT), ("b", 2_000, HOT)];
+    write(&mut sink, 0, vec![vec![batch(0, &rows)]]).await.unwrap();
+    drop(sink);
+    let book = AlertBook::default();
+    assert_eq!((end(&book), end(&book)), (1, 0));
+    let ended = &book.cleared()[0];
+    assert_eq!((book.counts().open, ended.cleared_at, ended.rule_removed), (0, Some(NOW + 5), true));
+
+    let (mut sink, book) = opened(dir.path(), 1_000, Bounds::default()).await;
+    assert_eq!(sink.last_epoch("q-1").await.unwrap(), Some(Epoch(0)));
+    let rows = [("b", NOW - 10, HOT), ("b", NOW, HOT)];
+    write(&mut sink, 1, vec![vec![batch(0, &rows)]]).await.unwrap();
+    assert_eq!(alerts(&book), [alert("a", 2_000, Some(NOW + 5))], "b does not wait since long ago");
+}
+
+#[tokio::test]
+async fn the_journal_says_what_a_row_did() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut sink, _) = opened(dir.path(), 1_000, Bounds::default()).await;
+    let rows = [("a", 1, HOT), ("a", 2_000, HOT), ("a", 3_000, COLD), ("b", 2_000, HOT)];
+    write(&mut sink, 0, vec![vec![batch(0, &rows)]]).await.unwrap();
+    let recalled = crate::Recalled::read(dir.path()).unwrap();
+    let deeds = |key: &str, at| {
+        let seen = crate::Seen { key: Some(key.to_owned()), at, when: None, clear: None };
+        let word = |deed| match deed {
+            crate::Deed::Opened(alert) => format!("opened {}", alert.id),
+            crate::Deed::Cleared(alert) => format!("cleared {}", alert.id),
+            crate::Deed::Began => "began".to_owned(),
+        };
+        recalled.deeds(&seen).into_iter().map(word).collect::<Vec<_>>()
+    };
+    assert_eq!(deeds("a", 1), [""; 0]);
+    assert_eq!(deeds("a", 2_000), ["opened overheat/a/2000"]);
+    assert_eq!(deeds("a", 3_000), ["cleared overheat/a/2000"]);
+    assert_eq!(deeds("b", 2_000), ["began"]);
+    assert!(
+        crate::Recalled::read(&dir.path().join("nothing"))
+            .unwrap()
+            .deeds(&crate::Seen { key: None, at: 1, when: None, clear: None })
+            .is_empty()
+    );
+}
+
+#[tokio::test]
 async fn beyond_the_bounds_alerts_wait_for_room_and_memory_does_not_grow() {
     let dir = tempfile::tempdir().unwrap();
     let bounds = Bounds { active: 2, cleared: 3, ..Bounds::default() };
@@ -160,7 +246,7 @@ async fn a_journal_that_has_grown_becomes_a_snapshot_that_says_the_same() {
     let (mut sink, book) = opened(dir.path(), 0, bounds).await;
     let (mut longest, mut rewritten, mut before) = (0, 0, 0);
     for epoch in 0..200 {
-        let at = 10 * i64::try_from(epoch).unwrap();
+        let at = 10 * i64::try_from(epoch + 1).unwrap();
         let rows = [("a", at, HOT), ("b", at, HOT), ("a", at + 1, COLD)];
         write(&mut sink, epoch, vec![vec![batch(0, &rows)]]).await.unwrap();
         let length = std::fs::metadata(dir.path().join("alerts")).unwrap().len();
@@ -179,14 +265,14 @@ async fn a_torn_tail_is_cut_and_damage_before_it_is_refused() {
     let path = dir.path().join("alerts");
     let (mut sink, _) = opened(dir.path(), 0, Bounds::default()).await;
     for epoch in 0..3 {
-        let reading = [("a", i64::try_from(epoch).unwrap(), if epoch % 2 == 0 { HOT } else { COLD })];
+        let reading = [("a", i64::try_from(epoch + 1).unwrap(), if epoch % 2 == 0 { HOT } else { COLD })];
         write(&mut sink, epoch, vec![vec![batch(0, &reading)]]).await.unwrap();
     }
     let whole = std::fs::read(&path).unwrap();
     std::fs::write(&path, &whole[..whole.len() - 5]).unwrap();
     let (mut sink, book) = opened(dir.path(), 0, Bounds::default()).await;
-    assert_eq!(alerts(&book), [alert("a", 0, Some(1))], "the last epoch is not there");
-    write(&mut sink, 2, vec![vec![batch(0, &[("a", 2, HOT)])]]).await.unwrap().unwrap();
+    assert_eq!(alerts(&book), [alert("a", 1, Some(2))], "the last epoch is not there");
+    write(&mut sink, 2, vec![vec![batch(0, &[("a", 3, HOT)])]]).await.unwrap().unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), whole, "and comes again, as it was");
 
     let mut damaged = whole.clone();

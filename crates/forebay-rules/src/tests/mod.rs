@@ -26,6 +26,7 @@ pub(crate) fn rule(hold_ms: i64) -> Rule {
         name: "overheat".to_owned(),
         source: "iot".to_owned(),
         key_column: "device_id".to_owned(),
+        key_field: Some("device_id".to_owned()),
         severity: Severity::Critical,
         hold_ms,
         message: None,
@@ -116,7 +117,7 @@ async fn write(sink: &mut AlertSink, epoch: u64, lanes: Vec<Vec<RecordBatch>>) -
 fn alerts(book: &AlertBook) -> Vec<(String, i64, Option<i64>)> {
     let row = |alert: Arc<Alert>| {
         assert_eq!(alert.state == AlertState::Open, alert.cleared_at.is_none());
-        (alert.key.clone(), alert.opened_at, alert.cleared_at)
+        (alert.key.clone().unwrap_or_else(|| "NULL".to_owned()), alert.opened_at, alert.cleared_at)
     };
     let mut all: Vec<_> = book.open().into_iter().chain(book.cleared()).map(row).collect();
     all.sort();

@@ -11,7 +11,7 @@ use crate::ask::{Ask, Outcome};
 use crate::paging;
 use crate::problem::Problem;
 use crate::shown::Shown;
-use crate::shown::alerts::OfKey;
+use crate::shown::alerts::{OfKey, of_devices};
 use crate::shown::devices::{self, Device, DeviceState, Followed, Layout, Slice, Sort, known};
 
 /// Devices beyond which sorting them is not done on a worker of the runtime.
@@ -28,7 +28,7 @@ pub(crate) struct Showing {
 }
 
 impl Showing {
-    /// These fields of a source; all if none is named.
+    /// These fields of a source, each by itself or several with commas between them; all if none is named.
     pub fn new(
         shown: &Shown,
         source: Arc<dyn Followed>,
@@ -36,14 +36,24 @@ impl Showing {
         spark: &str,
     ) -> Result<Self, Problem> {
         let layout = source.layout();
-        let mut chosen = fields.iter().map(|name| known(&layout, name)).collect::<Result<Vec<_>, _>>()?;
+        let mut chosen = Vec::new();
+        for sent in fields {
+            match layout.field(sent) {
+                Some(field) => chosen.push(field),
+                None => {
+                    for name in names(std::iter::once(sent.as_str())) {
+                        chosen.push(known(&layout, &name)?);
+                    }
+                }
+            }
+        }
         chosen.sort_unstable();
         chosen.dedup();
         if chosen.is_empty() {
             chosen = (0..layout.fields.len()).collect();
         }
         let spark = if spark.is_empty() { layout.spark } else { Some(known(&layout, spark)?) };
-        let alerts = shown.alerts.by_key(source.name());
+        let alerts = of_devices(&*shown.alerts, &*source);
         Ok(Self { source, layout, fields: chosen, spark, alerts })
     }
 
@@ -123,14 +133,14 @@ pub(crate) async fn list(ask: Ask) -> Outcome {
             "next": null,
         })));
     };
-    // A cursor belongs to its question: with another one it would skip at random.
-    let list = format!("devices {} {}", source.name(), words.join(" "));
-    let offset = match paging::parts::<1>(&list, given.text("cursor"))? {
+    let list = paging::List::of(&[&["devices", source.name()], &words[..]].concat());
+    let offset = match list.parts::<1>(given.text("cursor"))? {
         None => 0,
         Some([offset]) => offset.parse().map_err(|_| paging::unknown())?,
     };
     let limit = given.integer("limit");
-    let showing = Showing::new(shown, source, &names(given.all("fields")), "")?;
+    let fields: Vec<String> = given.all("fields").map(str::to_owned).collect();
+    let showing = Showing::new(shown, source, &fields, "")?;
     let question = question(&showing, words[0], words[1], words[2], (offset, limit))?;
     let Some((_, slice)) = look(&showing.source, question).await else {
         return Err(Problem::busy("the devices cannot be sorted now"));
@@ -142,7 +152,7 @@ pub(crate) async fn list(ask: Ask) -> Outcome {
         "total": slice.total,
         "counts": { "live": counts.live, "quiet": counts.quiet, "alerting": showing.alerts.len() },
         "devices": slice.devices.iter().map(|device| showing.device(device)).collect::<Vec<_>>(),
-        "next": has_more.then(|| paging::cursor(&list, &[&end.to_string()])),
+        "next": has_more.then(|| list.cursor(&[&end.to_string()])),
     })))
 }
 

@@ -8,9 +8,6 @@ use crate::ask::{Ask, Outcome};
 use crate::problem::Problem;
 use crate::shown::devices::{HistoryAsk, Kind, Range, known};
 
-/// Most series of an answer: more lines are no picture.
-const MOST_KEYS: usize = 50;
-
 pub(crate) async fn history(ask: Ask) -> Outcome {
     let given = &ask.given;
     let name = given.text("field");
@@ -25,9 +22,6 @@ pub(crate) async fn history(ask: Ask) -> Outcome {
         .filter(|field| field.kind == Kind::Number)
         .ok_or_else(|| Problem::bad(format!("the field `{name}` has no history: it is no number")))?;
     let keys: Vec<String> = given.all("key").map(str::to_owned).collect();
-    if keys.len() > MOST_KEYS {
-        return Err(Problem::bad(format!("a history has at most {MOST_KEYS} keys")));
-    }
     let range = Range::parse(given.word("range")).unwrap_or(Range::Minutes15);
     let found =
         source.history(HistoryAsk { field: index, range, keys, points: given.integer("points") }).await?;

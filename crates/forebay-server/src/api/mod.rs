@@ -18,7 +18,9 @@ pub(crate) mod ledger;
 pub(crate) mod pipelines;
 pub(crate) mod quarantine;
 pub(crate) mod queries;
+pub(crate) mod reload;
 pub(crate) mod schema;
+pub(crate) mod session;
 pub(crate) mod sql;
 
 /// Every end point and what it answers, for whoever tries the root.

@@ -23,7 +23,7 @@ pub(crate) async fn one(ask: Ask) -> Result<Response, Problem> {
 }
 
 fn pipeline(shown: &Shown) -> Value {
-    let problems = health::problems(&shown.statuses());
+    let problems = health::problems(shown, &shown.statuses());
     json!({
         "name": &*shown.pipeline,
         "version": shown.version,

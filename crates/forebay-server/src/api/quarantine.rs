@@ -16,7 +16,7 @@ use crate::answer::{answer, json_answer};
 use crate::ask::{Ask, Outcome};
 use crate::paging;
 use crate::problem::Problem;
-use crate::shown::quarantine::{Change, Chosen, Filter, Place, Quarantine, Record};
+use crate::shown::quarantine::{Change, Chosen, Counted, Filter, Place, Quarantine, Record};
 
 /// Bytes of a raw value that are shown.
 const SHOWN_BYTES: usize = 16 << 10;
@@ -24,21 +24,17 @@ const SHOWN_BYTES: usize = 16 << 10;
 pub(crate) async fn list(ask: Ask) -> Outcome {
     let some = |name: &str| Some(ask.given.text(name).to_owned()).filter(|text| !text.is_empty());
     let filter = Filter { query: some("query"), code: some("code") };
-    let list = format!("quarantine {} {}", ask.given.text("query"), ask.given.text("code"));
-    let after = paging::parts::<3>(&list, ask.given.text("cursor"))?;
+    let list = paging::List::of(&["quarantine", ask.given.text("query"), ask.given.text("code")]);
+    let after = list.parts::<3>(ask.given.text("cursor"))?;
     let after = after.map(|parts| place(&parts).ok_or_else(paging::unknown)).transpose()?;
     let limit = ask.given.integer("limit");
-    let (open, bytes, mut records) = waiting(&ask, move |quarantine| {
-        let records = quarantine.list(&filter, after.as_ref(), limit + 1)?;
-        Ok((quarantine.count(&filter)?, quarantine.bytes()?, records))
-    })
-    .await?;
+    let listed = waiting(&ask, move |quarantine| quarantine.list(&filter, after.as_ref(), limit + 1)).await;
+    let (Counted { open, bytes }, mut records) = listed?;
     let has_more = records.len() > limit;
     records.truncate(limit);
     let last = records.last().filter(|_| has_more).map(|record| &record.place);
-    let next = last.map(|place| {
-        paging::cursor(&list, &[&place.at.to_string(), &place.id.to_string(), &place.mark.to_string()])
-    });
+    let next = last
+        .map(|place| list.cursor(&[&place.at.to_string(), &place.id.to_string(), &place.mark.to_string()]));
     Ok(answer(&json!({
         "open": open,
         "bytes": bytes,

@@ -1,6 +1,7 @@
 //! `/queries`: how each stands, its progress in Spark's format, and to stop it and start it again.
 
 use axum::http::StatusCode;
+use forebay_core::Error;
 use forebay_engine::status::{QueryStatus, State};
 use serde_json::{Value, json};
 
@@ -63,6 +64,7 @@ pub(crate) fn waiting_for(status: &QueryStatus, now_ms: i64) -> Option<String> {
         State::Starting => "its source and its sink".to_owned(),
         State::Waiting => match status.next_epoch_ms.map(|next| next - now_ms).filter(|left| *left > 0) {
             Some(left) => format!("its trigger, in {:.1} s", left as f64 / 1000.0),
+            None if status.lag.is_some_and(|lag| lag > 0) => "its next epoch".to_owned(),
             None => "new records".to_owned(),
         },
         State::Running => return None,
@@ -79,14 +81,17 @@ pub(crate) fn latency(status: &QueryStatus) -> Value {
 
 /// The error that a person should know of, or null.
 pub(crate) fn error(status: &QueryStatus) -> Value {
-    status.state.error().map_or(Value::Null, |error| {
-        json!({
-            "code": error.code().id,
-            "message": error.message(),
-            "detail": error.detail(),
-            "hint": error.hint(),
-            "place": error.place(),
-        })
+    status.state.error().map_or(Value::Null, error_value)
+}
+
+/// An error as an object.
+pub(crate) fn error_value(error: &Error) -> Value {
+    json!({
+        "code": error.code().id,
+        "message": error.message(),
+        "detail": error.detail(),
+        "hint": error.hint(),
+        "place": error.place(),
     })
 }
 
@@ -123,6 +128,12 @@ mod tests {
         status.next_epoch_ms = Some(10_400);
         assert_eq!(waiting_for(&status, 10_000).as_deref(), Some("its trigger, in 0.4 s"));
         assert_eq!(waiting_for(&status, 10_400).as_deref(), Some("new records"));
+        status.lag = Some(20);
+        assert_eq!(
+            waiting_for(&status, 10_400).as_deref(),
+            Some("its next epoch"),
+            "what waits is there already"
+        );
         status.state = State::Running;
         assert_eq!(waiting_for(&status, 10_000), None);
     }

@@ -2,13 +2,16 @@
 
 use serde_json::{Value, json};
 
+use crate::access::Asker;
 use crate::answer::tagged;
 use crate::ask::{Ask, Outcome};
 use crate::shown::devices::{Field, Followed};
 use crate::shown::{About, Shown};
 
 pub(crate) async fn schema(ask: Ask) -> Outcome {
-    Ok(tagged(&ask.headers, &body(&ask.state.shown)))
+    let mut body = body(&ask.state.shown);
+    body["session"] = session(&ask.admitted.asker);
+    Ok(tagged(&ask.headers, &body))
 }
 
 fn body(shown: &Shown) -> Value {
@@ -19,8 +22,8 @@ fn body(shown: &Shown) -> Value {
     });
     let alerts = about.alerts.iter().map(|alert| {
         json!({
-            "name": alert.name, "on": alert.on, "key": alert.key, "when": alert.when, "clear": alert.clear,
-            "for": alert.for_ms, "severity": alert.severity,
+            "name": alert.name, "on": alert.on, "key": alert.key, "keyField": alert.key_field, "when": alert.when,
+            "clear": alert.clear, "for": alert.for_ms, "severity": alert.severity,
         })
     });
     json!({
@@ -34,16 +37,23 @@ fn body(shown: &Shown) -> Value {
     })
 }
 
+/// Who asks, if anybody is asked who they are.
+fn session(asker: &Asker) -> Value {
+    asker.person().map_or(
+        Value::Null,
+        |person| json!({ "auth": true, "name": &*person.name, "role": person.role.word() }),
+    )
+}
+
 fn source(source: &dyn Followed, about: &About) -> Value {
     let layout = source.layout();
     let bootstrap =
         about.bootstraps.iter().find(|(name, _)| name == source.name()).map(|(_, address)| address);
-    let key = layout.key.and_then(|key| layout.fields.get(key)).map(|field| field.name.as_str());
     json!({
         "name": source.name(),
         "topic": source.topic(),
         "bootstrap": bootstrap,
-        "key": key,
+        "key": layout.key_name(),
         "fields": layout.fields.iter().map(field).collect::<Vec<_>>(),
     })
 }

@@ -14,7 +14,7 @@ use crate::api;
 use crate::api::devices::{MANY, Showing, look, question};
 use crate::problem::Problem;
 use crate::shown::Shown;
-use crate::shown::alerts::Alert;
+use crate::shown::alerts::{Alert, of_devices};
 use crate::shown::devices::{Kind, Slice, View};
 
 /// One event as it goes over the wire.
@@ -76,7 +76,7 @@ impl Feed {
     pub async fn again(&mut self, always: bool) -> Result<bool, Problem> {
         let Some(following) = &mut self.following else { return Ok(false) };
         let showing = &mut following.showing;
-        let alerts = self.shown.alerts.by_key(showing.source.name());
+        let alerts = of_devices(&*self.shown.alerts, &*showing.source);
         let alerted = alerts != showing.alerts;
         showing.alerts = alerts;
         if alerted && self.looked.state == "alerting" {

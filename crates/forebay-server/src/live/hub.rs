@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
@@ -16,11 +16,14 @@ use super::Looked;
 use super::feed::{Feed, event};
 use super::mailbox::Mailbox;
 use super::tick::Tick;
+use crate::places::Holder;
 use crate::problem::Problem;
 use crate::shown::Shown;
 
 /// Most readers at once: each is a connection and a mailbox.
 const MOST_READERS: usize = 200;
+/// Most different views at once: each is rendered for itself, 30 times a second at most.
+const MOST_VIEWS: usize = 64;
 /// The time between two frames: 30 in a second, more than an eye tells apart in numbers.
 const FRAME: Duration = Duration::from_millis(33);
 /// What it is for each reader once there are more than sixteen: all together are sent 500 frames a second at most, so that
@@ -36,7 +39,10 @@ pub(crate) struct Hub {
     shown: Shown,
     tick: Tick,
     groups: Mutex<HashMap<Looked, Arc<Group>>>,
-    readers: AtomicUsize,
+    /// Of this hub and of those before it.
+    readers: Arc<AtomicUsize>,
+    /// Readers that were dropped because they did not read, of this hub and of those before it.
+    dropped: Arc<AtomicU64>,
     stop: CancellationToken,
 }
 
@@ -58,23 +64,38 @@ struct Readers {
 pub(crate) struct Reader {
     mailbox: Arc<Mailbox>,
     hub: Arc<Hub>,
+    holder: Option<Holder>,
 }
 
 impl Hub {
     /// No views yet; all of them end at `stop`.
     pub fn new(shown: Shown, stop: CancellationToken) -> Arc<Self> {
+        Self::with(shown, Arc::default(), Arc::default(), stop)
+    }
+
+    /// No views yet, of something else that is shown from now on; the readers of both together are bounded.
+    pub fn next(&self, shown: Shown, stop: CancellationToken) -> Arc<Self> {
+        Self::with(shown, Arc::clone(&self.readers), Arc::clone(&self.dropped), stop)
+    }
+
+    fn with(
+        shown: Shown,
+        readers: Arc<AtomicUsize>,
+        dropped: Arc<AtomicU64>,
+        stop: CancellationToken,
+    ) -> Arc<Self> {
         let tick = Tick::new(shown.clone());
-        Arc::new(Self { shown, tick, groups: Mutex::default(), readers: AtomicUsize::new(0), stop })
+        Arc::new(Self { shown, tick, groups: Mutex::default(), readers, dropped, stop })
     }
 
     /// A place among the readers of a view.
-    pub async fn join(self: &Arc<Self>, looked: Looked) -> Result<Reader, Problem> {
+    pub async fn join(self: &Arc<Self>, looked: Looked, holder: Option<Holder>) -> Result<Reader, Problem> {
         let seats = |taken| (taken < MOST_READERS).then_some(taken + 1);
         if self.readers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, seats).is_err() {
             let hint = "Close pages that are open elsewhere; each takes one place.";
             return Err(Problem::busy(format!("{MOST_READERS} readers watch already")).hint(hint));
         }
-        let reader = Reader { mailbox: Arc::default(), hub: Arc::clone(self) };
+        let reader = Reader { mailbox: Arc::default(), hub: Arc::clone(self), holder };
         let hello = json!({
             "pipeline": &*self.shown.pipeline,
             "version": self.shown.version,
@@ -87,26 +108,36 @@ impl Hub {
             reader.mailbox.end();
             return Ok(reader);
         }
-        if !self.joined(&looked, &reader, None) {
+        if !self.joined(&looked, &reader, None)? {
             let feed = Feed::open(&self.shown, &looked).await?;
-            self.joined(&looked, &reader, Some(feed));
+            self.joined(&looked, &reader, Some(feed))?;
         }
         Ok(reader)
     }
 
-    /// Adds a reader to the view's others, or opens the view with `feed`; false if neither can be done.
-    fn joined(self: &Arc<Self>, looked: &Looked, reader: &Reader, feed: Option<Feed>) -> bool {
+    /// Adds a reader to the view's others, or opens the view with `feed`; false if that is needed. Fails if there are
+    /// too many views for another one.
+    fn joined(
+        self: &Arc<Self>,
+        looked: &Looked,
+        reader: &Reader,
+        feed: Option<Feed>,
+    ) -> Result<bool, Problem> {
         let mut groups = self.groups.lock();
         if let Some(group) = groups.get(looked) {
             group.readers.lock().fresh.push(Arc::clone(&reader.mailbox));
-            return true;
+            return Ok(true);
         }
-        let Some(feed) = feed else { return false };
+        if groups.len() >= MOST_VIEWS {
+            let hint = "Pages that look at the same devices share a view; close some that look at others.";
+            return Err(Problem::busy(format!("{MOST_VIEWS} different views are watched already")).hint(hint));
+        }
+        let Some(feed) = feed else { return Ok(false) };
         let group = Arc::new(Group::default());
         group.readers.lock().fresh.push(Arc::clone(&reader.mailbox));
         groups.insert(looked.clone(), Arc::clone(&group));
         tokio::spawn(Arc::clone(self).show(looked.clone(), group, feed));
-        true
+        Ok(true)
     }
 
     /// Tells that records were replayed or dropped.
@@ -171,15 +202,18 @@ impl Hub {
     }
 
     /// How many readers there are.
-    #[cfg(test)]
     pub fn readers(&self) -> usize {
         self.readers.load(Ordering::Relaxed)
     }
 
     /// How many views are open.
-    #[cfg(test)]
     pub fn views(&self) -> usize {
         self.groups.lock().len()
+    }
+
+    /// How many readers were dropped because they did not read.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
     }
 }
 
@@ -215,6 +249,9 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
+        if self.mailbox.is_behind() || self.holder.as_ref().is_some_and(Holder::has_stalled) {
+            self.hub.dropped.fetch_add(1, Ordering::Relaxed);
+        }
         self.mailbox.end();
         self.hub.readers.fetch_sub(1, Ordering::Relaxed);
     }

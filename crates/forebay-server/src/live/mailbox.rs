@@ -67,6 +67,11 @@ impl Mailbox {
         self.inner.lock().end.is_none()
     }
 
+    /// True if the reader did not read and gets no more for that.
+    pub fn is_behind(&self) -> bool {
+        self.inner.lock().end == Some(End::Behind)
+    }
+
     /// The next event, once there is one; `None` at the end. A reader that fell behind gets an error, which cuts its
     /// connection.
     pub async fn next(&self) -> Option<io::Result<Bytes>> {
@@ -109,7 +114,7 @@ mod tests {
         let event = Bytes::from(vec![0; 1 << 20]);
         assert!((0..4).all(|_| mailbox.push(now, &event)));
         assert!(!mailbox.push(now, &event), "more than four megabytes");
-        assert!(!mailbox.is_open() && mailbox.inner.lock().queue.is_empty());
+        assert!(mailbox.is_behind() && !mailbox.is_open() && mailbox.inner.lock().queue.is_empty());
         mailbox.next().await.unwrap().unwrap_err();
 
         let old = Mailbox::default();

@@ -8,8 +8,8 @@
 //! A *view* is what the query of the URL says: a slice of devices, their fields, the keys of the charts. Everybody who
 //! looks at the same view gets the same bytes, rendered once, so a second page costs the sending and nothing else. What
 //! must stay true: nothing here makes a query or a follower wait; a reader that does not read has a bounded
-//! [`mailbox`], is dropped when that is full or old, and reconnects by itself; a view that nobody looks at any more
-//! costs nothing.
+//! [`mailbox`], is dropped when that is full or old, and reconnects by itself; there are only so many views; one that
+//! nobody looks at any more costs nothing.
 
 use axum::body::Body;
 use axum::http::{HeaderValue, header};
@@ -18,6 +18,7 @@ use axum::response::{IntoResponse, Response};
 use crate::api::names;
 use crate::ask::{Ask, Outcome};
 use crate::problem::Problem;
+use crate::routes::MOST_KEYS;
 
 mod feed;
 mod hub;
@@ -39,12 +40,10 @@ pub(crate) struct Looked {
     pub field: String,
     pub offset: usize,
     pub limit: usize,
+    /// As they were sent: which of them are names with commas is for the source to say.
     pub fields: Vec<String>,
     pub keys: Vec<String>,
 }
-
-/// Most keys that charts show beside all devices.
-const MOST_KEYS: usize = 50;
 
 pub(crate) async fn live(ask: Ask) -> Outcome {
     let given = &ask.given;
@@ -61,10 +60,10 @@ pub(crate) async fn live(ask: Ask) -> Outcome {
         field: given.text("field").to_owned(),
         offset: given.integer("offset"),
         limit: given.integer("limit"),
-        fields: names(given.all("fields")),
+        fields: given.all("fields").map(str::to_owned).collect(),
         keys,
     };
-    let reader = ask.state.hub.join(looked).await?;
+    let reader = ask.state.hub.join(looked, ask.holder).await?;
     let body = Body::from_stream(reader.into_stream());
     let mut response: Response = ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response();
     // For proxies that would collect a second's worth before they pass it on.

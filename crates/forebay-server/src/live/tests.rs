@@ -66,6 +66,7 @@ async fn a_reader_gets_the_rows_and_then_only_what_changes() {
     assert_eq!(name, "tick");
     assert_eq!(tick["charts"][0]["series"].as_array().unwrap().len(), 3);
     assert_eq!((&tick["latency"]["p99"], &tick["followers"][0]["tooOld"]), (&40.into(), &1.into()));
+    assert_eq!(tick["followers"][0]["rate"], 2.0);
     assert_eq!((&tick["queries"][1]["kind"], &tick["lag"]), (&"alert".into(), &3.into()));
     asked.plant.says(1, 33.5);
     let values = events.until("values").await;
@@ -140,11 +141,51 @@ async fn a_view_that_nobody_looks_at_is_given_up_and_a_place_with_its_reader() {
 }
 
 #[tokio::test]
+async fn there_are_only_so_many_different_views_and_shared_ones_cost_nothing() {
+    let asked = Asked::new();
+    let mut all = Vec::new();
+    for n in 0..64 {
+        all.push(Events::of(&asked, &format!("/api/v1/live?offset={n}")).await);
+    }
+    let refused = asked.send("GET", "/api/v1/live?offset=64", &[("host", "localhost")], "").await;
+    assert_eq!(refused.status(), 503);
+    let problem = asked.get("/api/v1/live?offset=64").await.json();
+    assert_eq!(problem["code"], "FB-8004");
+    assert!(problem["hint"].as_str().unwrap().contains("share a view"), "{problem}");
+    assert_eq!(
+        (asked.state.hub.views(), asked.state.hub.readers()),
+        (64, 64),
+        "the refused one has no place"
+    );
+    all.push(Events::of(&asked, "/api/v1/live?offset=7").await);
+    assert_eq!((asked.state.hub.views(), asked.state.hub.readers()), (64, 65));
+}
+
+#[tokio::test]
 async fn a_hostile_name_is_data_and_nothing_else() {
     let asked = Asked::new();
     let mut events = Events::of(&asked, "/api/v1/live?search=img").await;
     let devices = events.until("devices").await;
     assert_eq!(devices["rows"][0]["key"], HOSTILE);
+}
+
+#[tokio::test]
+async fn what_is_shown_anew_is_shown_to_all_who_ask_and_streams_end_so_that_their_readers_come_again() {
+    let asked = Asked::new();
+    let mut events = Events::of(&asked, "/api/v1/live").await;
+    events.until("tick").await;
+    let mut shown = asked.plant.shown();
+    let mut about = (*shown.about).clone();
+    about.title = Some("another title".to_owned());
+    shown.about = about.into();
+    asked.stage.show(shown);
+    assert_eq!(asked.get("/api/v1/schema").await.json()["title"], "another title");
+    let mut again = Events::of(&asked, "/api/v1/live").await;
+    again.until("tick").await;
+    assert_eq!(asked.stage.now().hub.readers(), 2, "places are bounded over all that was ever shown");
+    while events.next().await.is_some() {}
+    assert_eq!(asked.stage.now().hub.readers(), 1);
+    again.until("tick").await;
 }
 
 #[tokio::test]

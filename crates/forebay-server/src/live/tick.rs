@@ -15,7 +15,8 @@ use crate::api::ledger::with_balance;
 use crate::api::queries;
 use crate::health;
 use crate::shown::Shown;
-use crate::shown::quarantine::Filter;
+use crate::shown::alerts::of_devices;
+use crate::shown::quarantine::{Counted, Filter};
 
 /// Epochs of a query that are shown.
 const EPOCHS: usize = 20;
@@ -28,7 +29,7 @@ const PAUSE: i64 = 5;
 pub(super) struct Tick {
     shown: Shown,
     last: Mutex<Option<Last>>,
-    quarantine: Arc<Mutex<Counted>>,
+    quarantine: Arc<Mutex<Newest>>,
 }
 
 struct Last {
@@ -41,9 +42,8 @@ struct Last {
 
 /// The quarantine as it was counted last.
 #[derive(Default)]
-struct Counted {
-    open: u64,
-    bytes: u64,
+struct Newest {
+    counted: Counted,
     at: Option<Instant>,
 }
 
@@ -84,37 +84,34 @@ impl Tick {
             return;
         }
         last.at = Some(Instant::now());
-        let (quarantine, counted) = (Arc::clone(&self.shown.quarantine), Arc::clone(&self.quarantine));
-        tokio::task::spawn_blocking(move || {
-            let found = quarantine.count(&Filter::default()).and_then(|open| Ok((open, quarantine.bytes()?)));
-            match found {
-                Ok((open, bytes)) => {
-                    let mut counted = counted.lock();
-                    (counted.open, counted.bytes) = (open, bytes);
-                }
-                Err(error) => tracing::debug!(%error, "the quarantine cannot be counted"),
-            }
+        let (quarantine, newest) = (Arc::clone(&self.shown.quarantine), Arc::clone(&self.quarantine));
+        tokio::task::spawn_blocking(move || match quarantine.count(&Filter::default()) {
+            Ok(counted) => newest.lock().counted = counted,
+            Err(error) => tracing::debug!(%error, "the quarantine cannot be counted"),
         });
     }
 
     fn body(&self, statuses: &[QueryStatus], last: Option<&Last>, second: i64, now_ms: i64) -> Value {
         let shown = &self.shown;
-        let problems = health::problems(statuses);
+        let problems = health::problems(shown, statuses);
         let mut total = Ledger::default();
         statuses.iter().for_each(|status| total.add(&status.ledger));
         let sources = shown.devices.sources();
         let followers = sources.iter().map(|source| {
             let it = source.follower();
-            json!({ "source": source.name(), "lag": it.lag, "tooOld": it.too_old, "behind": it.behind })
+            json!({
+                "source": source.name(), "rate": source.rate(), "lag": it.lag, "tooOld": it.too_old,
+                "behind": it.behind,
+            })
         });
         let (mut all, mut live, mut quiet, mut alerting) = (0, 0, 0, 0);
         for source in &sources {
             let counts = source.counts();
             (all, live, quiet) = (all + counts.total, live + counts.live, quiet + counts.quiet);
-            alerting += shown.alerts.by_key(source.name()).len();
+            alerting += of_devices(&*shown.alerts, &**source).len();
         }
         let open = shown.alerts.open();
-        let quarantine = self.quarantine.lock();
+        let quarantine = self.quarantine.lock().counted;
         json!({
             "now": now_ms,
             "rate": shown.devices.rate(),

@@ -5,10 +5,12 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::access::Role;
 use crate::answer::tagged;
 use crate::ask::{Ask, Outcome};
+use crate::paging;
 use crate::params::{Kind, Parameter};
-use crate::routes::{Answer, ROUTES, Route, Verb};
+use crate::routes::{Answer, ROUTES, Route};
 
 mod schemas;
 #[cfg(test)]
@@ -23,11 +25,7 @@ pub(crate) fn document(version: &str) -> Value {
     let mut paths: Map<String, Value> = Map::new();
     for route in ROUTES {
         let path = paths.entry(route.path).or_insert_with(|| json!({}));
-        let verb = match route.verb {
-            Verb::Get => "get",
-            Verb::Post => "post",
-        };
-        path[verb] = operation(route);
+        path[route.verb.word().to_ascii_lowercase()] = operation(route);
     }
     json!({
         "openapi": "3.1.0",
@@ -38,19 +36,51 @@ pub(crate) fn document(version: &str) -> Value {
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "paths": paths,
-        "components": { "schemas": schemas::all() },
+        "components": { "schemas": schemas::all(), "securitySchemes": {
+            "token": {
+                "type": "http", "scheme": "bearer",
+                "description": "A token that `forebay token new` made. Asked for only where the server was started with `--auth`.",
+            },
+            "session": {
+                "type": "apiKey", "in": "cookie", "name": "__Host-forebay",
+                "description": "What POST /api/v1/session sets, for browsers. Without TLS its name is `forebay`.",
+            },
+        } },
     })
+}
+
+/// Why a request may be refused whatever it asks for.
+fn refusals(route: &Route) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let signed = route.role > Role::Anyone || route.path == "/api/v1/session";
+    let unknown = [("401", "a token is missing, unknown, revoked or has expired")];
+    let denied = [("403", "the role is too small, or the request comes from another site")];
+    unknown.into_iter().filter(move |_| signed).chain(denied)
 }
 
 fn operation(route: &Route) -> Value {
     let ok = match route.answer {
-        Answer::Json(schema) => ("200", content("application/json", &reference(schema))),
+        Answer::Json(schema) | Answer::Tagged(schema) => {
+            ("200", content("application/json", &reference(schema)))
+        }
         Answer::Accepted(schema) => ("202", content("application/json", &reference(schema))),
         Answer::Health(schema) => ("200", content("application/json", &reference(schema))),
         Answer::Other(kind) => ("200", content(kind, &json!({ "type": "string" }))),
+        Answer::Nothing => ("204", json!({})),
     };
     let mut answers = Map::new();
     answers.insert(ok.0.to_owned(), json!({ "description": route.summary, "content": ok.1 }));
+    for (status, why) in refusals(route) {
+        let problem = content("application/problem+json", &reference("Problem"));
+        answers.insert(status.to_owned(), json!({ "description": why, "content": problem }));
+    }
+    if let Answer::Tagged(_) = route.answer {
+        let tag =
+            json!({ "required": true, "schema": { "type": "string", "pattern": "^\"[0-9a-f]{24}\"$" } });
+        let headers = json!({ "ETag": tag });
+        answers["200"]["headers"] = headers.clone();
+        answers
+            .insert("304".to_owned(), json!({ "description": "it is as you have it", "headers": headers }));
+    }
     if let Answer::Health(schema) = route.answer {
         let body = content("application/json", &reference(schema));
         answers.insert("503".to_owned(), json!({ "description": "what is wrong", "content": body }));
@@ -59,10 +89,16 @@ fn operation(route: &Route) -> Value {
     answers.insert("default".to_owned(), json!({ "description": "why not", "content": problem }));
     let mut parameters: Vec<Value> = route.path.split('/').filter_map(in_path).collect();
     parameters.extend(route.parameters.iter().map(in_query));
-    if route.role.changes() {
+    if let Answer::Tagged(_) = route.answer {
+        parameters.push(json!({
+            "name": "If-None-Match", "in": "header", "required": false,
+            "description": "The `ETag` of an answer that you have.", "schema": { "type": "string" },
+        }));
+    }
+    if route.changes {
         parameters.push(json!({
             "name": "X-Forebay", "in": "header", "required": true,
-            "description": "Shows that the sender means it: no form of another page can send it.",
+            "description": "Shows that the sender means it: no form of another page can send it. With a token in the header `Authorization` it may be left out.",
             "schema": { "type": "string", "enum": ["1"] },
         }));
     }
@@ -72,6 +108,11 @@ fn operation(route: &Route) -> Value {
         "parameters": parameters,
         "responses": answers,
     });
+    operation["security"] = match route.role {
+        Role::Anyone => json!([]),
+        // The empty one stands for a server without `--auth`.
+        _ => json!([{ "token": [] }, { "session": [] }, {}]),
+    };
     if let Some(schema) = route.body {
         let body = content("application/json", &reference(schema));
         operation["requestBody"] = json!({ "required": true, "content": body });
@@ -94,17 +135,28 @@ fn in_path(part: &str) -> Option<Value> {
 
 fn in_query(parameter: &Parameter) -> Value {
     let one = match parameter.kind {
+        Kind::Text(most) if parameter.required => {
+            json!({ "type": "string", "minLength": 1, "maxLength": most })
+        }
         Kind::Text(most) => json!({ "type": "string", "maxLength": most }),
+        Kind::Cursor => json!({ "type": "string", "pattern": paging::PATTERN }),
         Kind::Integer(least, most, default) => {
             json!({ "type": "integer", "minimum": least, "maximum": most, "default": default })
         }
         Kind::OneOf(words) => json!({ "type": "string", "enum": words, "default": words.first() }),
     };
-    let schema = if parameter.many { json!({ "type": "array", "items": one }) } else { one };
-    json!({
+    let schema = match parameter.most {
+        1 => one,
+        most => json!({ "type": "array", "items": one, "maxItems": most }),
+    };
+    let mut described = json!({
         "name": parameter.name, "in": "query", "required": parameter.required, "description": parameter.doc,
         "schema": schema,
-    })
+    });
+    if !parameter.required {
+        described["allowEmptyValue"] = true.into();
+    }
+    described
 }
 
 #[cfg(test)]
@@ -124,7 +176,7 @@ mod tests {
 
     #[test]
     fn no_two_routes_are_the_same_and_each_parameter_of_a_path_is_described() {
-        let all: BTreeSet<_> = ROUTES.iter().map(|route| (route.path, route.verb == Verb::Get)).collect();
+        let all: BTreeSet<_> = ROUTES.iter().map(|route| (route.path, route.verb.word())).collect();
         assert_eq!(all.len(), ROUTES.len());
         let document = document("0");
         let operations = document["paths"].as_object().unwrap().values();
@@ -140,6 +192,24 @@ mod tests {
                     .collect();
                 assert_eq!(names.len(), path.matches('{').count(), "{path}");
             }
+        }
+    }
+
+    #[test]
+    fn every_operation_says_who_may_ask_and_how_others_are_refused() {
+        let document = document("0");
+        let schemes = document["components"]["securitySchemes"].as_object().unwrap();
+        for route in ROUTES {
+            let operation = &document["paths"][route.path][route.verb.word().to_ascii_lowercase()];
+            let needs = operation["security"].as_array().unwrap();
+            assert_eq!(operation["x-role"], route.role.word());
+            assert_eq!(needs.is_empty(), route.role == Role::Anyone, "{}", route.path);
+            for scheme in needs.iter().flat_map(|need| need.as_object().unwrap().keys()) {
+                assert!(schemes.contains_key(scheme), "{scheme}");
+            }
+            let answers = &operation["responses"];
+            assert!(answers["403"].is_object(), "{}", route.path);
+            assert_eq!(answers["401"].is_object(), !needs.is_empty() || route.path.ends_with("/session"));
         }
     }
 }

@@ -1,6 +1,9 @@
 //! The schemas of bodies and answers. An object has exactly the members that are listed, unless it says otherwise.
 
+use forebay_core::config::Role;
 use serde_json::{Map, Value, json};
+
+use crate::shown::reload::Fate;
 
 /// All schemas by name.
 pub(super) fn all() -> Value {
@@ -10,8 +13,13 @@ pub(super) fn all() -> Value {
         ("Document", json!({ "type": "object" })),
         (
             "Health",
-            object(&[("status", word(&["ok", "failing"])), ("pipeline", text()), ("problems", problems())]),
+            with_optional(
+                &[("status", word(&["ok", "failing"]))],
+                &[("pipeline", text()), ("problems", problems())],
+            ),
         ),
+        ("SignIn", object(&[("token", text())])),
+        ("Session", object(&[("name", text()), ("role", role())])),
         ("Trouble", trouble()),
         ("Pipelines", list(to("Pipeline"))),
         ("Pipeline", pipeline()),
@@ -42,6 +50,8 @@ pub(super) fn all() -> Value {
         ("Requested", object(&[("requested", count())])),
         ("Statement", statement()),
         ("Rows", rows()),
+        ("Reloaded", reloaded()),
+        ("Error", error()),
     ];
     Value::Object(schemas.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect())
 }
@@ -110,7 +120,29 @@ fn problem() -> Value {
         ("code", json!({ "type": "string", "pattern": "^FB-[0-9]{4}$" })),
         ("hint", text()),
     ];
-    with_optional(&members, &[("place", object(&[("line", count()), ("column", count())]))])
+    let optional =
+        [("place", object(&[("line", count()), ("column", count())])), ("problems", list(to("Error")))];
+    with_optional(&members, &optional)
+}
+
+fn error() -> Value {
+    object(&[
+        ("code", text()),
+        ("message", text()),
+        ("detail", or_null(text())),
+        ("hint", text()),
+        ("place", or_null(text())),
+    ])
+}
+
+fn reloaded() -> Value {
+    let query = object(&[
+        ("name", text()),
+        ("fate", word(&Fate::ALL.map(Fate::word))),
+        ("changes", list(text())),
+        ("error", or_null(to("Error"))),
+    ]);
+    object(&[("queries", list(query)), ("dashboard", yes_or_no())])
 }
 
 fn problems() -> Value {
@@ -119,7 +151,8 @@ fn problems() -> Value {
 
 fn trouble() -> Value {
     object(&[
-        ("query", text()),
+        ("query", or_null(text())),
+        ("source", or_null(text())),
         ("what", text()),
         ("since", or_null(json!({ "type": "string", "description": "ISO 8601 in UTC" }))),
         ("code", or_null(text())),
@@ -151,6 +184,7 @@ fn schema() -> Value {
         ("name", text()),
         ("on", text()),
         ("key", text()),
+        ("keyField", or_null(text())),
         ("when", text()),
         ("clear", text()),
         ("for", json!({ "type": "integer", "minimum": 0, "description": "milliseconds" })),
@@ -164,7 +198,12 @@ fn schema() -> Value {
         ("tables", list(text())),
         ("panels", list(to("Panel"))),
         ("alerts", list(alert)),
+        ("session", or_null(object(&[("auth", yes_or_no()), ("name", text()), ("role", role())]))),
     ])
+}
+
+fn role() -> Value {
+    word(&Role::ALL.map(Role::word))
 }
 
 fn field() -> Value {
@@ -188,20 +227,13 @@ fn panel() -> Value {
 }
 
 fn query() -> Value {
-    let error = object(&[
-        ("code", text()),
-        ("message", text()),
-        ("detail", or_null(text())),
-        ("hint", text()),
-        ("place", or_null(text())),
-    ]);
     object(&[
         ("name", text()),
         ("kind", word(&["query", "alert"])),
         ("id", or_null(text())),
         ("runId", text()),
         ("state", word(&["starting", "waiting", "running", "retrying", "stopped", "failed"])),
-        ("error", or_null(error)),
+        ("error", or_null(to("Error"))),
         ("waitingFor", or_null(text())),
         ("committedEpoch", or_null(count())),
         ("lag", or_null(count())),
@@ -290,11 +322,12 @@ fn alert() -> Value {
         ("id", text()),
         ("rule", text()),
         ("source", text()),
-        ("key", text()),
+        ("key", or_null(text())),
         ("severity", severity()),
         ("state", word(&["open", "cleared"])),
         ("openedAt", time()),
         ("clearedAt", or_null(time())),
+        ("ruleRemoved", yes_or_no()),
         ("seenAt", time()),
         ("message", text()),
         ("value", json!({ "type": "object" })),
@@ -321,21 +354,30 @@ fn record() -> Value {
 }
 
 fn chosen() -> Value {
-    let optional = [
-        ("records", json!({ "type": "array", "items": text(), "minItems": 1 })),
-        ("all", yes_or_no()),
-        ("query", or_null(text())),
-        ("code", or_null(text())),
-    ];
-    let mut chosen = with_optional(&[], &optional);
-    chosen["description"] = json!("either `records`, or `all: true`, which `query` and `code` narrow");
-    chosen
+    let name = json!({
+        "type": "string", "pattern": "^(.|\\n)*/[0-9]{1,9}/[0-9]{1,18}$", "description": "topic/partition/offset",
+    });
+    let not_all = json!({ "type": "boolean", "enum": [false] });
+    let none = || json!({ "type": "null" });
+    let named = with_optional(
+        &[("records", json!({ "type": "array", "items": name, "minItems": 1 }))],
+        &[("all", not_all), ("query", none()), ("code", none())],
+    );
+    let all = with_optional(
+        &[("all", json!({ "type": "boolean", "enum": [true] }))],
+        &[("records", none()), ("query", or_null(text())), ("code", or_null(text()))],
+    );
+    json!({
+        "description": "either `records`, or `all: true`, which `query` and `code` narrow",
+        "oneOf": [named, all],
+    })
 }
 
 fn statement() -> Value {
     let limit =
         json!({ "type": "integer", "minimum": 1, "maximum": crate::routes::MOST_ROWS, "default": 1000 });
-    with_optional(&[("sql", text())], &[("limit", or_null(limit))])
+    let sql = json!({ "type": "string", "minLength": 1 });
+    with_optional(&[("sql", sql)], &[("limit", or_null(limit))])
 }
 
 fn rows() -> Value {

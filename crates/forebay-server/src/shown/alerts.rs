@@ -1,6 +1,8 @@
 //! Alerts: durable objects that open and clear, one for each rule and key.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 pub use forebay_core::config::Severity;
@@ -9,27 +11,79 @@ pub use forebay_rules::{Alert, AlertState};
 use serde::Serialize;
 use tokio::sync::broadcast;
 
+use super::devices::Followed;
+
 /// The alerts of a pipeline.
 pub trait Alerts: Send + Sync {
-    /// Alerts by the time they opened, newest first: those of a state, after the one with this id, at most `limit`.
-    fn list(&self, which: Which, after: Option<&str>, limit: usize) -> Vec<Arc<Alert>>;
+    /// Alerts by the time they opened, newest first: those that are wanted, after this place, at most `limit`.
+    fn list(&self, wanted: &Wanted, after: Option<Place>, limit: usize) -> Vec<Arc<Alert>>;
 
     /// Open alerts by severity.
     fn open(&self) -> Open;
 
-    /// Open alerts of a source by the key they are about.
-    fn by_key(&self, source: &str) -> HashMap<String, OfKey>;
+    /// Open alerts by rule; rules without any may be missing.
+    fn by_rule(&self) -> HashMap<String, u64>;
+
+    /// Open alerts by the value of this field of a source, where that is what they are about.
+    fn by_key(&self, source: &str, field: &str) -> HashMap<String, OfKey>;
 
     /// Each transition (opened, cleared) from now on. A listener that lags behind misses the oldest.
     fn changes(&self) -> broadcast::Receiver<Arc<Alert>>;
 }
 
 /// Which alerts are asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Those in this state.
+    pub state: Which,
+    /// Only those of this source, upper and lower case alike.
+    pub source: Option<String>,
+    /// Only those about this key.
+    pub key: Option<String>,
+    /// Only those of this rule.
+    pub rule: Option<String>,
+}
+
+impl Wanted {
+    /// Whether an alert is one of them.
+    pub fn has(&self, alert: &Alert) -> bool {
+        let state = match self.state {
+            Which::All => true,
+            Which::Open => alert.state == AlertState::Open,
+            Which::Cleared => alert.state == AlertState::Cleared,
+        };
+        state
+            && self.source.as_ref().is_none_or(|source| source.eq_ignore_ascii_case(&alert.source))
+            && self.key.as_ref().is_none_or(|key| key == alert.key.as_deref().unwrap_or_default())
+            && self.rule.as_ref().is_none_or(|rule| *rule == alert.rule)
+    }
+}
+
+/// Where an alert stands in the list, for good: also when it has cleared, or is no longer remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// When it opened, milliseconds since 1970.
+    pub at: i64,
+    /// Tells those of one millisecond apart; short, however long a key is.
+    pub mark: u64,
+}
+
+impl Place {
+    /// Of this alert.
+    pub fn of(alert: &Alert) -> Self {
+        let mut mark = DefaultHasher::new();
+        alert.id.hash(&mut mark);
+        Self { at: alert.opened_at, mark: mark.finish() }
+    }
+}
+
+/// Alerts in which state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Which {
     Open,
     Cleared,
+    #[default]
     All,
 }
 
@@ -49,6 +103,12 @@ impl Open {
     }
 }
 
+/// The open alerts of the devices of a source: none of a source without a key.
+pub(crate) fn of_devices(alerts: &dyn Alerts, source: &dyn Followed) -> HashMap<String, OfKey> {
+    let layout = source.layout();
+    layout.key_name().map_or_else(HashMap::new, |key| alerts.by_key(source.name(), key))
+}
+
 /// The open alerts of one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OfKey {
@@ -59,16 +119,16 @@ pub struct OfKey {
 }
 
 impl Alerts for AlertBook {
-    fn list(&self, which: Which, after: Option<&str>, limit: usize) -> Vec<Arc<Alert>> {
-        let mut all = match which {
+    fn list(&self, wanted: &Wanted, after: Option<Place>, limit: usize) -> Vec<Arc<Alert>> {
+        let all = match wanted.state {
             Which::Open => self.open(),
             Which::Cleared => self.cleared(),
             Which::All => [self.open(), self.cleared()].concat(),
         };
-        all.sort_by(|a, b| (b.opened_at, &b.id).cmp(&(a.opened_at, &a.id)));
-        let after =
-            after.and_then(|id| all.iter().position(|alert| alert.id == id)).map_or(0, |index| index + 1);
-        all.into_iter().skip(after).take(limit).collect()
+        let found = all.into_iter().filter(|alert| wanted.has(alert)).map(|alert| (Place::of(&alert), alert));
+        let mut rest: Vec<_> = found.filter(|(place, _)| after.is_none_or(|after| *place < after)).collect();
+        rest.sort_by_key(|(place, _)| Reverse(*place));
+        rest.into_iter().take(limit).map(|(_, alert)| alert).collect()
     }
 
     fn open(&self) -> Open {
@@ -77,9 +137,15 @@ impl Alerts for AlertBook {
         Open { critical: of(Severity::Critical), warning: of(Severity::Warning), info: of(Severity::Info) }
     }
 
-    fn by_key(&self, source: &str) -> HashMap<String, OfKey> {
-        let keys = self.keys(source).into_iter();
-        keys.map(|(key, count, severity)| (key, OfKey { count, severity })).collect()
+    fn by_rule(&self) -> HashMap<String, u64> {
+        let mut rules = HashMap::new();
+        self.open().iter().for_each(|alert| *rules.entry(alert.rule.clone()).or_default() += 1);
+        rules
+    }
+
+    fn by_key(&self, source: &str, field: &str) -> HashMap<String, OfKey> {
+        let keys = self.keys(source, field).into_iter();
+        keys.map(|(key, (count, severity))| (key, OfKey { count, severity })).collect()
     }
 
     fn changes(&self) -> broadcast::Receiver<Arc<Alert>> {

@@ -58,6 +58,9 @@ pub trait Followed: Send + Sync {
     /// The last closed second of these fields, merged over all devices and for each of these keys.
     fn last_second(&self, fields: &[usize], keys: &[&str]) -> LastSecond;
 
+    /// Records that its follower read in the last full second.
+    fn rate(&self) -> f64;
+
     /// How its follower stands.
     fn follower(&self) -> FollowerStatus;
 }
@@ -130,6 +133,10 @@ impl Followed for SourceLive {
 
     fn last_second(&self, fields: &[usize], keys: &[&str]) -> LastSecond {
         self.last_second(fields, keys)
+    }
+
+    fn rate(&self) -> f64 {
+        self.rate()
     }
 
     fn follower(&self) -> FollowerStatus {

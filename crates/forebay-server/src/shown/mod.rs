@@ -16,11 +16,13 @@ use tokio::sync::watch;
 pub mod alerts;
 pub mod devices;
 pub mod quarantine;
+pub mod reload;
 pub mod sql;
 
 pub use alerts::Alerts;
 pub use devices::Devices;
 pub use quarantine::Quarantine;
+pub use reload::{NotReloaded, Reloaded};
 pub use sql::Sql;
 
 /// What the server shows of one pipeline. Cheap to clone.
@@ -101,6 +103,8 @@ pub struct AboutAlert {
     pub on: String,
     /// The column that names what is alerted.
     pub key: String,
+    /// The source's own field that this is, dotted; `None` if it is computed.
+    pub key_field: Option<String>,
     /// The condition that opens it.
     pub when: String,
     /// The condition that clears it.
@@ -111,7 +115,7 @@ pub struct AboutAlert {
     pub severity: alerts::Severity,
 }
 
-/// Stops queries and starts them again.
+/// Stops queries and starts them again, and takes the pipeline's file anew.
 #[async_trait]
 pub trait Control: Send + Sync {
     /// Asks a query to end after the epoch it is in; the process goes on. `NO_RESOURCE` if there is none of this name,
@@ -121,4 +125,8 @@ pub trait Control: Send + Sync {
     /// Starts a query that has ended, from its checkpoint. `NO_RESOURCE` if there is none of this name, `CONFLICT` if
     /// it runs; else whatever keeps it from being opened.
     async fn start(&self, query: &str) -> Result<()>;
+
+    /// Reads the pipeline's file again and takes it if every change is safe while the pipeline runs; else all goes on
+    /// as before. Reloads are done one after the other; one that was begun is done, whether or not anybody waits.
+    async fn reload(&self) -> Result<Reloaded, NotReloaded>;
 }

@@ -7,14 +7,11 @@ use forebay_core::checkpoint::RecordId;
 
 /// The quarantine of a pipeline.
 pub trait Quarantine: Send + Sync {
-    /// Open records, newest first, after the one at this place, at most `limit`.
-    fn list(&self, which: &Filter, after: Option<&Place>, limit: usize) -> Result<Vec<Record>>;
+    /// Open records, newest first, after the one at this place, at most `limit`; and how many there are in all.
+    fn list(&self, which: &Filter, after: Option<&Place>, limit: usize) -> Result<(Counted, Vec<Record>)>;
 
-    /// How many records are open that the filter lets through.
-    fn count(&self, which: &Filter) -> Result<u64>;
-
-    /// Bytes that the quarantine's files hold.
-    fn bytes(&self) -> Result<u64>;
+    /// How many there are.
+    fn count(&self, which: &Filter) -> Result<Counted>;
 
     /// Asks the queries to decode these records again, or takes them out; gives how many that are.
     /// `QUARANTINE_NOT_FOUND` if one is named that is not open: then nothing is changed.
@@ -28,6 +25,15 @@ pub struct Filter {
     pub query: Option<String>,
     /// Only those with this code, such as `json.syntax`.
     pub code: Option<String>,
+}
+
+/// How much there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Open records that the filter lets through.
+    pub open: u64,
+    /// Bytes that the quarantine's files hold, whatever the filter.
+    pub bytes: u64,
 }
 
 /// Records to be changed.

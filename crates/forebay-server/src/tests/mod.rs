@@ -9,14 +9,17 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use crate::access::Terms;
 use crate::openapi::{self, validate};
-use crate::routes::{Answer, ROUTES, Route, Verb};
-use crate::state::State;
+use crate::routes::{Answer, Part, ROUTES, Route};
+use crate::state::{Stage, State};
 
 mod access;
+mod encrypted;
 pub(crate) mod plant;
 mod routes;
 mod serving;
+mod sessions;
 
 use plant::Plant;
 
@@ -24,6 +27,7 @@ use plant::Plant;
 pub(crate) struct Asked {
     pub plant: Arc<Plant>,
     pub state: Arc<State>,
+    pub stage: Stage,
     pub stop: CancellationToken,
     router: Router,
 }
@@ -42,11 +46,17 @@ impl Got {
 }
 
 impl Asked {
+    /// As without `--auth`: for this machine alone.
     pub fn new() -> Self {
+        Self::on(Terms { auth: None, tls: false, loopback: true }, Part::All)
+    }
+
+    pub fn on(terms: Terms, part: Part) -> Self {
         let plant = Plant::new();
         let stop = CancellationToken::new();
-        let state = State::new(plant.shown(), stop.clone());
-        Self { plant, router: crate::guard::router(&state), state, stop }
+        let stage = Stage::new(plant.shown(), stop.clone());
+        let router = crate::guard::router(&stage, &Arc::new(terms), part);
+        Self { plant, router, state: stage.now(), stage, stop }
     }
 
     /// Sends a request with these headers and no others.
@@ -57,12 +67,23 @@ impl Asked {
         headers: &[(&str, &str)],
         body: &str,
     ) -> axum::response::Response {
+        self.send_body(verb, path, headers, Body::from(body.to_owned())).await
+    }
+
+    /// The same with any body.
+    pub fn send_body(
+        &self,
+        verb: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Body,
+    ) -> impl Future<Output = axum::response::Response> + Send + use<> {
         let mut request = Request::builder().method(verb).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Body::from(body.to_owned())).unwrap();
-        self.router.clone().oneshot(request).await.unwrap()
+        let answered = self.router.clone().oneshot(request.body(body).unwrap());
+        async { answered.await.unwrap() }
     }
 
     /// The whole answer.
@@ -98,13 +119,14 @@ fn held_against_document(verb: &str, path: &str, got: &Got) {
     };
     let route = ROUTES.iter().find(|route| is_of(route, verb, path));
     let answers = match route.map(|route| route.answer) {
-        Some(Answer::Json(schema)) => (StatusCode::OK, Some(schema)),
+        Some(Answer::Json(schema) | Answer::Tagged(schema)) => (StatusCode::OK, Some(schema)),
         Some(Answer::Accepted(schema)) => (StatusCode::ACCEPTED, Some(schema)),
         Some(Answer::Health(schema)) if got.status == StatusCode::SERVICE_UNAVAILABLE => {
             (got.status, Some(schema))
         }
         Some(Answer::Health(schema)) => (StatusCode::OK, Some(schema)),
         Some(Answer::Other(_)) => (StatusCode::OK, None),
+        Some(Answer::Nothing) => (StatusCode::NO_CONTENT, None),
         None => (StatusCode::NOT_IMPLEMENTED, None),
     };
     match answers {
@@ -127,7 +149,5 @@ fn is_of(route: &Route, verb: &str, path: &str) -> bool {
     let path = path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path);
     let (asked, known): (Vec<&str>, Vec<&str>) = (path.split('/').collect(), route.path.split('/').collect());
     let fits = |(asked, known): (&&str, &&str)| asked == known || known.starts_with('{');
-    (route.verb == Verb::Get) == (verb == "GET")
-        && asked.len() == known.len()
-        && asked.iter().zip(&known).all(fits)
+    route.verb.word() == verb && asked.len() == known.len() && asked.iter().zip(&known).all(fits)
 }

@@ -15,11 +15,14 @@ use parking_lot::Mutex;
 use serde_json::json;
 use tokio::sync::{broadcast, watch};
 
-use crate::shown::alerts::{Alert, AlertState, OfKey, Open, Severity, Which};
+use crate::shown::alerts::{Alert, AlertState, OfKey, Open, Place as At, Severity, Wanted};
 use crate::shown::devices::*;
-use crate::shown::quarantine::{Change as Todo, Chosen, Filter, Place, Record};
+use crate::shown::quarantine::{Change as Todo, Chosen, Counted, Filter, Place, Record};
+use crate::shown::reload::{Fate, Turned};
 use crate::shown::sql::{Refused, Rows};
-use crate::shown::{About, AboutAlert, AboutQuery, Alerts, Control, Quarantine, Shown, Sql};
+use crate::shown::{
+    About, AboutAlert, AboutQuery, Alerts, Control, NotReloaded, Quarantine, Reloaded, Shown, Sql,
+};
 
 /// A name that is markup, and would end an event if it were not escaped.
 pub(crate) const HOSTILE: &str = "<img src=x onerror=alert(1)>\n\nevent: tick\ndata: {}\n\n'\"`";
@@ -66,6 +69,7 @@ impl Plant {
             name: "hot".into(),
             on: "iot".into(),
             key: "device_id".into(),
+            key_field: Some("device_id".into()),
             when: "temperature > 70".into(),
             clear: "temperature < 65".into(),
             for_ms: 10_000,
@@ -105,11 +109,12 @@ impl Plant {
             id: id.into(),
             rule: "hot".into(),
             source: "iot".into(),
-            key: key.into(),
+            key: Some(key.into()),
             severity: Severity::Critical,
             state: AlertState::Open,
-            opened_at: 5,
+            opened_at: self.alerts.lock().len() as i64,
             cleared_at: None,
+            rule_removed: false,
             seen_at: 6,
             message: format!("{key} is hot"),
             value: serde_json::Map::from_iter([("temperature".to_owned(), json!(71.5))]),
@@ -131,7 +136,12 @@ impl Iot {
             last_seen: 1_000,
             rate: 2.0,
             count: 7,
-            values: vec![Value::Text(key.to_owned()), Value::Number(temperature), Value::Bool(true)],
+            values: vec![
+                Value::Text(key.to_owned()),
+                Value::Number(temperature),
+                Value::Bool(true),
+                Value::Text("odd".to_owned()),
+            ],
             spark: vec![None; 60],
         }
     }
@@ -175,7 +185,7 @@ impl Followed for Iot {
     }
 
     fn layout(&self) -> Arc<Layout> {
-        let ddl = "device_id STRING, temperature DOUBLE COMMENT '°C', on BOOLEAN";
+        let ddl = "device_id STRING, temperature DOUBLE COMMENT '°C', on BOOLEAN, `a,b` STRING";
         Arc::new(Layout::new(&forebay_core::ddl::parse(ddl).unwrap(), None, &[]))
     }
 
@@ -222,6 +232,10 @@ impl Followed for Iot {
         LastSecond { t: 1_000, charts: fields.iter().map(|_| points()).collect() }
     }
 
+    fn rate(&self) -> f64 {
+        2.0
+    }
+
     fn follower(&self) -> FollowerStatus {
         FollowerStatus { lag: Some(0), too_old: 1, ..FollowerStatus::default() }
     }
@@ -260,29 +274,26 @@ impl View for Looking {
 }
 
 impl Alerts for Iot {
-    fn list(&self, which: Which, after: Option<&str>, limit: usize) -> Vec<Arc<Alert>> {
-        let all = self.0.alerts.lock();
-        let fits = |alert: &&Alert| match which {
-            Which::All => true,
-            Which::Open => alert.state == AlertState::Open,
-            Which::Cleared => alert.state == AlertState::Cleared,
-        };
-        let newest = all.iter().rev().filter(fits);
-        match after {
-            None => newest.take(limit).cloned().map(Arc::new).collect(),
-            Some(id) => {
-                newest.skip_while(|alert| alert.id != id).skip(1).take(limit).cloned().map(Arc::new).collect()
-            }
-        }
+    fn list(&self, wanted: &Wanted, after: Option<At>, limit: usize) -> Vec<Arc<Alert>> {
+        let mut all: Vec<Alert> = self.0.alerts.lock().clone();
+        all.sort_by_key(|alert| std::cmp::Reverse(At::of(alert)));
+        all.retain(|alert| wanted.has(alert) && after.is_none_or(|after| At::of(alert) < after));
+        all.into_iter().take(limit).map(Arc::new).collect()
     }
 
     fn open(&self) -> Open {
         Open { critical: self.0.alerts.lock().len() as u64, ..Open::default() }
     }
 
-    fn by_key(&self, _: &str) -> HashMap<String, OfKey> {
+    fn by_rule(&self) -> HashMap<String, u64> {
+        HashMap::from([("hot".to_owned(), self.0.alerts.lock().len() as u64)])
+    }
+
+    fn by_key(&self, _: &str, field: &str) -> HashMap<String, OfKey> {
         let all = self.0.alerts.lock();
-        all.iter().map(|alert| (alert.key.clone(), OfKey { count: 1, severity: alert.severity })).collect()
+        let of_devices = all.iter().filter(|_| field == "device_id");
+        let key = |alert: &Alert| alert.key.clone().unwrap_or_default();
+        of_devices.map(|alert| (key(alert), OfKey { count: 1, severity: alert.severity })).collect()
     }
 
     fn changes(&self) -> broadcast::Receiver<Arc<Alert>> {
@@ -291,7 +302,7 @@ impl Alerts for Iot {
 }
 
 impl Quarantine for Iot {
-    fn list(&self, which: &Filter, after: Option<&Place>, limit: usize) -> Result<Vec<Record>> {
+    fn list(&self, which: &Filter, after: Option<&Place>, limit: usize) -> Result<(Counted, Vec<Record>)> {
         let dropped = self.0.dropped.lock();
         let record = |offset: i64| Record {
             place: Place {
@@ -308,21 +319,22 @@ impl Quarantine for Iot {
         };
         let is_wanted = which.code.as_deref().is_none_or(|code| code == "json.syntax");
         let open = (0..5).rev().filter(|offset| is_wanted && !dropped.contains(offset)).map(record);
-        Ok(open.filter(|record| after.is_none_or(|after| record.place < *after)).take(limit).collect())
+        let mut open: Vec<Record> = open.collect();
+        let counted = Counted { open: open.len() as u64, bytes: 100 };
+        open.retain(|record| after.is_none_or(|after| record.place < *after));
+        open.truncate(limit);
+        Ok((counted, open))
     }
 
-    fn count(&self, which: &Filter) -> Result<u64> {
-        Ok(Quarantine::list(self, which, None, 10)?.len() as u64)
-    }
-
-    fn bytes(&self) -> Result<u64> {
-        Ok(100)
+    fn count(&self, which: &Filter) -> Result<Counted> {
+        Ok(Quarantine::list(self, which, None, 0)?.0)
     }
 
     fn change(&self, which: &Chosen, change: Todo) -> Result<u64> {
         let offsets: Vec<i64> = match which {
             Chosen::Named(records) => records.iter().map(|record| record.offset).collect(),
             Chosen::All(filter) => Quarantine::list(self, filter, None, 10)?
+                .1
                 .iter()
                 .map(|record| record.place.id.offset)
                 .collect(),
@@ -367,5 +379,26 @@ impl Control for Iot {
     async fn start(&self, query: &str) -> Result<()> {
         self.0.orders.lock().push(format!("start {query}"));
         Err(Error::new(&codes::CONFLICT, "the query runs already"))
+    }
+
+    /// Fails the first time.
+    async fn reload(&self) -> Result<Reloaded, NotReloaded> {
+        let mut orders = self.0.orders.lock();
+        let is_first = !orders.iter().any(|order| order == "reload");
+        orders.push("reload".to_owned());
+        if is_first {
+            let problem = Error::new(&codes::UNKNOWN_KEY, "unknown key `formt`").at("plant.yaml:4:5");
+            let error = Error::new(&codes::UNKNOWN_KEY, "plant.yaml has 1 problem");
+            return Err(NotReloaded { error, problems: vec![problem] });
+        }
+        let error = Error::new(&codes::SINK_SCHEMA, "it does not fit");
+        let turned = |name: &str, fate, error| Turned {
+            name: name.to_owned(),
+            fate,
+            changes: vec!["sql".to_owned()],
+            error,
+        };
+        let queries = vec![turned("lake", Fate::Changed, Some(error)), turned("hot", Fate::Removed, None)];
+        Ok(Reloaded { queries, dashboard: true })
     }
 }

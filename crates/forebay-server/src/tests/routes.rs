@@ -1,5 +1,6 @@
 //! What each route answers, and what it refuses.
 
+use axum::body::Body;
 use serde_json::{Value, json};
 
 use super::Asked;
@@ -38,7 +39,7 @@ async fn what_has_no_parameters_answers_as_it_is_described() {
     }
     let query = asked.get("/api/v1/queries/lake").await.json();
     assert_eq!(query["latency"], json!({ "p50": 12, "p99": 40 }));
-    assert_eq!((&query["waitingFor"], &query["watermark"]), (&json!("new records"), &Value::Null));
+    assert_eq!((&query["waitingFor"], &query["watermark"]), (&json!("its next epoch"), &Value::Null));
 }
 
 #[tokio::test]
@@ -116,7 +117,10 @@ async fn devices_come_page_by_page_with_their_alerts() {
     let first = asked.get("/api/v1/devices?limit=2&search=").await.json();
     assert_eq!((keys(&first), &first["total"]), (vec!["d1", "d2"], &json!(3)));
     assert_eq!(first["devices"][1]["severity"], "critical");
-    assert_eq!(first["devices"][1]["values"], json!({ "device_id": "d2", "temperature": 20, "on": true }));
+    assert_eq!(
+        first["devices"][1]["values"],
+        json!({ "device_id": "d2", "temperature": 20, "on": true, "a,b": "odd" })
+    );
     let next = first["next"].as_str().unwrap();
     let second = asked.get(&format!("/api/v1/devices?limit=2&cursor={next}")).await.json();
     assert_eq!((keys(&second), &second["next"]), (vec![HOSTILE], &Value::Null));
@@ -131,6 +135,18 @@ async fn devices_come_page_by_page_with_their_alerts() {
 }
 
 #[tokio::test]
+async fn a_field_with_a_comma_in_its_name_can_be_asked_for() {
+    let asked = Asked::new();
+    let values = async |fields: &str| {
+        let path = format!("/api/v1/devices?limit=1&{fields}");
+        asked.get(&path).await.json()["devices"][0]["values"].clone()
+    };
+    assert_eq!(values("fields=a,b").await, json!({ "a,b": "odd" }));
+    let both = json!({ "a,b": "odd", "temperature": 20, "on": true });
+    assert_eq!(values("fields=on,temperature&fields=a%2Cb").await, both);
+}
+
+#[tokio::test]
 async fn history_is_one_series_for_each_key_or_one_for_all() {
     let asked = Asked::new();
     let all = asked.get("/api/v1/history?field=temperature").await.json();
@@ -140,16 +156,43 @@ async fn history_is_one_series_for_each_key_or_one_for_all() {
     assert_eq!((&two["field"], &two["series"][1]["key"]), (&json!("temperature"), &json!("d,2")));
 }
 
+fn ids(alerts: &Value) -> Vec<&str> {
+    alerts["alerts"].as_array().unwrap().iter().map(|alert| alert["id"].as_str().unwrap()).collect()
+}
+
 #[tokio::test]
-async fn alerts_come_newest_first_and_page_by_page() {
+async fn alerts_come_newest_first_and_page_by_page_whatever_becomes_of_them() {
     let asked = Asked::new();
     (0..3).for_each(|n| asked.plant.opens(&format!("a{n}"), "d1"));
     let first = asked.get("/api/v1/alerts?limit=2&state=open").await.json();
-    assert_eq!((&first["open"], &first["alerts"][0]["id"]), (&json!(3), &json!("a2")));
+    assert_eq!((&first["open"], ids(&first)), (&json!(3), vec!["a2", "a1"]));
     asked.plant.opens("new", "d1");
+    // The one at which the page ends is forgotten meanwhile.
+    asked.plant.alerts.lock().retain(|alert| alert.id != "a1");
     let next = format!("/api/v1/alerts?limit=2&state=open&cursor={}", first["next"].as_str().unwrap());
     let second = asked.get(&next).await.json();
-    assert_eq!((&second["alerts"][0]["id"], &second["next"]), (&json!("a0"), &Value::Null));
+    assert_eq!((ids(&second), &second["next"]), (vec!["a0"], &Value::Null));
+    let long = "d".repeat(100_000);
+    (0..2).for_each(|n| asked.plant.opens(&format!("{long}{n}"), &long));
+    let cursor = asked.get("/api/v1/alerts?limit=1").await.json()["next"].as_str().unwrap().to_owned();
+    assert!(cursor.len() < 100, "whatever a key is: {cursor}");
+}
+
+#[tokio::test]
+async fn alerts_of_a_source_a_key_and_a_rule_are_chosen() {
+    let asked = Asked::new();
+    asked.plant.opens("a1", "d1");
+    asked.plant.opens("a2", "d2");
+    for (choice, expected) in [
+        ("source=IOT", vec!["a2", "a1"]),
+        ("source=iot&rule=hot&key=d2", vec!["a2"]),
+        ("key=d3", vec![]),
+        ("rule=cold", vec![]),
+        ("source=other", vec![]),
+    ] {
+        let found = asked.get(&format!("/api/v1/alerts?{choice}")).await.json();
+        assert_eq!((ids(&found), &found["open"]), (expected.clone(), &json!(expected.len())), "{choice}");
+    }
 }
 
 #[tokio::test]
@@ -224,13 +267,68 @@ async fn a_failing_query_makes_the_pipeline_fail_and_says_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_read_again_is_taken_or_refused_with_everything_that_is_wrong() {
+    let asked = Asked::new();
+    let refused = asked.post("/api/v1/reload", "").await;
+    assert_eq!((refused.status.as_u16(), &refused.json()["code"]), (400, &json!("FB-1003")));
+    let problem = &refused.json()["problems"][0];
+    assert_eq!((&problem["code"], &problem["place"]), (&json!("FB-1003"), &json!("plant.yaml:4:5")));
+    let taken = asked.post("/api/v1/reload", "").await;
+    assert_eq!(taken.status.as_u16(), 200, "{}", taken.text);
+    let query = &taken.json()["queries"][0];
+    assert_eq!((&query["fate"], &query["error"]["code"]), (&json!("changed"), &json!("FB-5002")));
+    assert_eq!(asked.plant.orders.lock().len(), 2);
+}
+
+#[tokio::test]
 async fn no_more_than_so_many_requests_are_served_at_once() {
     let asked = Asked::new();
     let turns = asked.state.turns.clone().acquire_many_owned(64).await.unwrap();
     let busy = asked.get("/api/v1/queries").await;
     assert_eq!((busy.status.as_u16(), &busy.json()["code"]), (503, &json!("FB-8004")));
+    for path in ["/health", "/metrics"] {
+        assert_eq!(asked.get(path).await.status, 200, "{path} has turns of its own");
+    }
     drop(turns);
     assert_eq!(asked.get("/api/v1/queries").await.status, 200);
+}
+
+#[tokio::test]
+async fn who_sends_a_body_slowly_takes_no_turn() {
+    let asked = Asked::new();
+    let headers = [("host", "localhost"), ("content-type", "application/json")];
+    let slow: Vec<_> = (0..100)
+        .map(|_| {
+            let body = Body::from_stream(futures::stream::pending::<std::io::Result<axum::body::Bytes>>());
+            tokio::spawn(asked.send_body("POST", "/api/v1/sql", &headers, body))
+        })
+        .collect();
+    // Each of them has come as far as it comes.
+    tokio::task::yield_now().await;
+    assert!(slow.iter().all(|slow| !slow.is_finished()));
+    assert_eq!(asked.state.turns.available_permits(), 64);
+    assert_eq!(asked.post("/api/v1/sql", "{\"sql\": \"SELECT 1\"}").await.status, 200);
+    slow.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test]
+async fn metrics_tell_of_alerts_readers_and_answers() {
+    let asked = Asked::new();
+    asked.plant.opens("a1", "d1");
+    asked.get("/api/v1/nothing").await;
+    let reader = asked.send("GET", "/api/v1/live", &[("host", "localhost")], "").await;
+    let metrics = asked.get("/metrics").await.text;
+    for line in [
+        "forebay_alerts_open{pipeline=\"plant\",rule=\"hot\",severity=\"critical\"} 1",
+        "forebay_http_requests_total{pipeline=\"plant\",status=\"2xx\"} 1",
+        "forebay_http_requests_total{pipeline=\"plant\",status=\"4xx\"} 1",
+        "forebay_http_readers{pipeline=\"plant\"} 1",
+        "forebay_http_views{pipeline=\"plant\"} 1",
+        "forebay_http_readers_dropped_total{pipeline=\"plant\"} 0",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line}\n{metrics}");
+    }
+    drop(reader);
 }
 
 #[tokio::test]
@@ -257,7 +355,7 @@ async fn no_value_however_odd_makes_the_server_fail() {
         "%25",
         "+",
     ];
-    for route in crate::routes::ROUTES.iter().filter(|route| route.path != "/api/v1/live") {
+    for route in crate::routes::ROUTES {
         for value in odd {
             let path = route.path.replace("{name}", value);
             let needed: Vec<String> = route
@@ -270,11 +368,22 @@ async fn no_value_however_odd_makes_the_server_fail() {
             queries.extend(route.parameters.iter().map(|it| format!("{}={value}", it.name)));
             for query in queries {
                 let path = format!("{path}?{query}&{}", needed.join("&"));
-                let got = match route.verb {
-                    crate::routes::Verb::Get => asked.get(&path).await,
-                    crate::routes::Verb::Post => asked.post(&path, value).await,
+                let status = match route.verb.word() {
+                    // It does not end, and has begun when its head is there.
+                    _ if route.path == "/api/v1/live" => {
+                        while asked.state.hub.views() > 32 {
+                            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                        }
+                        asked.send("GET", &path, &[("host", "localhost")], "").await.status()
+                    }
+                    "GET" => asked.get(&path).await.status,
+                    "POST" => asked.post(&path, value).await.status,
+                    verb => {
+                        let headers = [("host", "localhost"), ("x-forebay", "1")];
+                        asked.ask(verb, &path, &headers, "").await.status
+                    }
                 };
-                assert!(got.status.as_u16() < 500, "{path}: {}", got.text);
+                assert!(status.as_u16() < 500, "{path}: {status}");
             }
         }
     }

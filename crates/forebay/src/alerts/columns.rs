@@ -1,25 +1,88 @@
 //! Columns by their names: which one a path means, and which ones a condition names.
+//!
+//! As in SQL a dot leads into a struct, and a name with a dot of its own stands in backquotes. Where nothing else is meant the
+//! backquotes may be left out: `{a.b}` in a message is the column `a.b` of a schema whose `a` has no field `b`.
 
 use arrow::datatypes::{DataType, Fields, Schema};
 
-/// The column that a path such as `device.id` means, without regard to case: its name as the schema spells it, and its
-/// type.
-pub fn find(schema: &Schema, path: &str) -> Option<(String, DataType)> {
-    let parts: Vec<&str> = path.split('.').map(|part| part.trim().trim_matches('`')).collect();
-    find_parts(schema.fields(), &parts)
+/// A column that a text means.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column {
+    /// Its names from the top down, as the schema spells them.
+    pub parts: Vec<String>,
+    /// Its name for people: the parts with dots between, in backquotes where that could mean another column.
+    pub name: String,
+    /// Its type.
+    pub data_type: DataType,
 }
 
-fn find_parts(fields: &Fields, parts: &[&str]) -> Option<(String, DataType)> {
+/// The column that a path such as `device.id` means, without regard to case.
+pub fn find(schema: &Schema, path: &str) -> Option<Column> {
+    let parts = split(path);
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    find_parts(schema, &parts).or_else(|| {
+        let (parts, data_type) = undivided(schema.fields(), path.trim())?;
+        Some(column(schema, parts, data_type))
+    })
+}
+
+fn find_parts(schema: &Schema, parts: &[&str]) -> Option<Column> {
+    let (parts, data_type) = walk(schema.fields(), parts)?;
+    Some(column(schema, parts, data_type))
+}
+
+fn column(schema: &Schema, parts: Vec<String>, data_type: DataType) -> Column {
+    let plain = parts.join(".");
+    let split: Vec<&str> = plain.split('.').collect();
+    let is_another = split.len() != parts.len() && walk(schema.fields(), &split).is_some();
+    let name = if is_another { in_quotes(&parts) } else { plain };
+    Column { parts, name, data_type }
+}
+
+fn walk(fields: &Fields, parts: &[&str]) -> Option<(Vec<String>, DataType)> {
     let (first, rest) = parts.split_first()?;
     let field = fields.iter().find(|field| field.name().eq_ignore_ascii_case(first))?;
     match (rest, field.data_type()) {
-        ([], data_type) => Some((field.name().clone(), data_type.clone())),
-        (rest, DataType::Struct(inside)) => {
-            let (name, data_type) = find_parts(inside, rest)?;
-            Some((format!("{}.{name}", field.name()), data_type))
-        }
+        ([], data_type) => Some((vec![field.name().clone()], data_type.clone())),
+        (rest, DataType::Struct(inside)) => Some(below(field.name(), walk(inside, rest)?)),
         _ => None,
     }
+}
+
+/// The same of a text whose dots may belong to names.
+fn undivided(fields: &Fields, text: &str) -> Option<(Vec<String>, DataType)> {
+    fields.iter().find_map(|field| {
+        let name = field.name();
+        if name.eq_ignore_ascii_case(text) {
+            return Some((vec![name.clone()], field.data_type().clone()));
+        }
+        let DataType::Struct(inside) = field.data_type() else { return None };
+        let begins = text.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name));
+        let rest = text.get(name.len()..).filter(|_| begins)?.strip_prefix('.')?;
+        Some(below(name, undivided(inside, rest)?))
+    })
+}
+
+fn below(name: &str, (mut parts, data_type): (Vec<String>, DataType)) -> (Vec<String>, DataType) {
+    parts.insert(0, name.to_owned());
+    (parts, data_type)
+}
+
+/// The parts of a path: divided by dots, or in backquotes, where two of them stand for one.
+fn split(path: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut quoted = false;
+    let mut rest = path.trim().chars().peekable();
+    while let Some(c) = rest.next() {
+        let Some(part) = parts.last_mut() else { break };
+        match c {
+            '`' if quoted && rest.next_if_eq(&'`').is_some() => part.push('`'),
+            '`' => quoted = !quoted,
+            '.' if !quoted => parts.push(String::new()),
+            c => part.push(c),
+        }
+    }
+    parts.iter().map(|part| part.trim().to_owned()).collect()
 }
 
 /// Every column that can be named, nested ones with dots.
@@ -38,26 +101,27 @@ pub fn names(schema: &Schema) -> Vec<String> {
     names_of
 }
 
-/// A column's name as SQL, its parts in quotes.
-pub fn quoted(table: &str, column: &str) -> String {
-    let parts = std::iter::once(table).chain(column.split('.'));
-    parts.map(|part| format!("`{}`", part.replace('`', "``"))).collect::<Vec<_>>().join(".")
+/// A column of a table as SQL.
+pub fn quoted(table: &str, parts: &[String]) -> String {
+    format!("{}.{}", in_quotes(&[table.to_owned()]), in_quotes(parts))
+}
+
+fn in_quotes(parts: &[String]) -> String {
+    parts.iter().map(|part| format!("`{}`", part.replace('`', "``"))).collect::<Vec<_>>().join(".")
 }
 
 /// The columns that a condition names, as the schema spells them, in the order in which it first does. `table` is what
 /// may stand before a column.
-pub fn named(condition: &str, table: &str, schema: &Schema) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
+pub fn named(condition: &str, table: &str, schema: &Schema) -> Vec<Column> {
+    let mut found: Vec<Column> = Vec::new();
     for path in paths(condition) {
         let qualified = path.len() > 1 && path[0].eq_ignore_ascii_case(table);
         let whole = (1..=path.len()).rev().find_map(|end| {
             let parts = |from: usize| path[from..end].iter().map(String::as_str).collect::<Vec<_>>();
-            let inside = || (qualified && end > 1).then(|| find_parts(schema.fields(), &parts(1))).flatten();
-            find_parts(schema.fields(), &parts(0)).or_else(inside)
+            let inside = || (qualified && end > 1).then(|| find_parts(schema, &parts(1))).flatten();
+            find_parts(schema, &parts(0)).or_else(inside)
         });
-        if let Some((name, _)) = whole.filter(|(name, _)| !found.contains(name)) {
-            found.push(name);
-        }
+        found.extend(whole.filter(|column| !found.contains(column)));
     }
     found
 }
@@ -143,9 +207,32 @@ mod tests {
             ("'", &[]),
             ("`", &[]),
         ] {
-            assert_eq!(named(condition, "iot", &schema), expected, "{condition}");
+            let named: Vec<String> =
+                named(condition, "iot", &schema).into_iter().map(|column| column.name).collect();
+            assert_eq!(named, expected, "{condition}");
         }
         assert_eq!(names(&schema), ["device_id", "Temperature", "site.hall", "site.pos.lat", "odd name"]);
-        assert_eq!(quoted("iot", "site.hall"), "`iot`.`site`.`hall`");
+        let hall = find(&schema, "SITE.hall").unwrap();
+        assert_eq!(quoted("iot", &hall.parts), "`iot`.`site`.`hall`");
+    }
+
+    #[test]
+    fn a_dot_in_a_name_is_told_from_one_between_names() {
+        let of = |ddl: &str, path: &str| {
+            let column = find(&ddl::parse(ddl).unwrap(), path)?;
+            Some((quoted("t", &column.parts), column.name))
+        };
+        let told = |sql: &str, name: &str| Some((sql.to_owned(), name.to_owned()));
+        let both = "a STRUCT<b: STRING>, `a.b` INT";
+        assert_eq!(of(both, "a.b"), told("`t`.`a`.`b`", "a.b"), "as in SQL");
+        assert_eq!(of(both, "`a.b`"), told("`t`.`a.b`", "`a.b`"));
+        assert_eq!(of("`a.b` INT", "A.B"), told("`t`.`a.b`", "a.b"), "nothing else can be meant");
+        assert_eq!(of("s STRUCT<`a.b`: INT>", "s.a.b"), told("`t`.`s`.`a.b`", "s.a.b"));
+        assert_eq!(of("s STRUCT<`a.b`: INT>", "s.`a.b`"), told("`t`.`s`.`a.b`", "s.a.b"));
+        assert_eq!(of("`it``s` INT", "`it``s`"), told("`t`.`it``s`", "it`s"));
+        assert_eq!(
+            (of("a STRUCT<b: INT>", "`a.b`"), of("a INT", "a.b"), of("a INT", "")),
+            (None, None, None)
+        );
     }
 }

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! [`plan`] makes the SELECT and says what is wrong with its pieces, at their places in the file; [`columns`] knows
-//! which columns a text names. What must stay true: an alert runs under the same loop as every query, so that nothing
+//! which columns a text names; [`removed`] ends what rules have open that the file does not have any more. What must stay true: an alert runs under the same loop as every query, so that nothing
 //! here has to know about epochs.
 
 use std::path::{Path, PathBuf};
@@ -19,10 +19,12 @@ use forebay_engine::plan::StreamPlan;
 use forebay_rules::{AlertBook, AlertSink, Bounds, Rule, ValueColumn};
 use forebay_storage::Door;
 
-mod columns;
+pub mod columns;
 mod plan;
+mod removed;
 
 pub use plan::{File, planned};
+pub use removed::end_removed;
 
 /// Cleared alerts that are kept of all alerts together, as long as each of them keeps [`LEAST_CLEARED`].
 const CLEARED: usize = 10_000;
@@ -39,6 +41,8 @@ pub struct PlannedAlert {
     pub values: Vec<ValueColumn>,
     /// The key column as its schema spells it.
     pub key: String,
+    /// The field of its source that the key is; `None` if it is computed.
+    pub key_field: Option<String>,
 }
 
 impl PlannedAlert {
@@ -71,15 +75,20 @@ impl PlannedAlert {
             name: name.clone(),
             source: self.plan.source().to_owned(),
             key_column: self.key.clone(),
+            key_field: self.key_field.clone(),
             severity: *severity,
             hold_ms: i64::try_from(hold.as_millis()).unwrap_or(i64::MAX),
             message: message.as_ref().map(|(message, _)| message.clone()),
             values: self.values.clone(),
         };
-        let cleared = (CLEARED / count.max(1)).max(LEAST_CLEARED);
-        let bounds = Bounds { cleared, ..Bounds::default() };
-        AlertSink::new(rule, bounds, checkpoint.to_path_buf(), door, clock, book)
+        AlertSink::new(rule, bounds(count), checkpoint.to_path_buf(), door, clock, book)
     }
+}
+
+/// What each of `count` alerts keeps.
+fn bounds(count: usize) -> Bounds {
+    let cleared = (CLEARED / count.max(1)).max(LEAST_CLEARED);
+    Bounds { cleared, ..Bounds::default() }
 }
 
 /// What the folders of alerts begin with, in place of [`QUERY`]: no query's name holds a dot.
@@ -91,6 +100,11 @@ const QUERY: &str = "alerts/";
 /// The name of an alert's query.
 pub fn query_name(alert: &str) -> String {
     format!("{QUERY}{alert}")
+}
+
+/// The name of the alert whose query has this name, if it is one's.
+pub fn rule_of(query: &str) -> Option<&str> {
+    query.strip_prefix(QUERY)
 }
 
 /// The name of the query whose folder this is.

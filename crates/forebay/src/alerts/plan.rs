@@ -9,14 +9,16 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Schema};
 use forebay_connectors::sources;
 use forebay_core::Error;
-use forebay_core::config::{AlertConfig, Draft, Message, Pipeline, Placed, Problem, SourceConfig};
+use forebay_core::config::{AlertConfig, Draft, Pipeline, Placed, Problem, SourceConfig};
 use forebay_core::error::codes;
+use forebay_core::fields;
 use forebay_core::options::unknown_name;
 use forebay_core::trigger::Trigger;
 use forebay_engine::plan::{self, Catalog, KAFKA_COLUMN, RECORD_COLUMNS, SqlError, StreamPlan};
 use forebay_rules::{ValueColumn, columns as named_so};
 
-use super::{PlannedAlert, columns};
+use super::PlannedAlert;
+use super::columns::{self, Column};
 use crate::json::FromJson;
 use crate::load;
 use crate::runnable::Run;
@@ -80,21 +82,22 @@ impl Planner<'_> {
         let schema = self.sql(self.catalog, &format!("SELECT * FROM {table}")).ok()?.output_schema();
         let key = self.key(&schema);
         let mut config = alert.clone();
-        config.message = self.message(&schema).ok()?;
+        let told = self.message(&schema).ok()?;
         let key = key.filter(|_| self.found.is_empty())?;
-        let mut values: Vec<ValueColumn> = columns::named(&alert.when.text, on, &schema)
-            .into_iter()
-            .map(|name| ValueColumn { name, shown: true })
-            .collect();
-        for (name, _) in config.message.iter().flat_map(|(message, _)| message.columns()) {
-            if !values.iter().any(|value| value.name == name) {
-                values.push(ValueColumn { name: name.to_owned(), shown: false });
+        let mut values = columns::named(&alert.when.text, on, &schema);
+        let shown = values.len();
+        for column in told {
+            if !values.contains(&column) {
+                values.push(column);
             }
         }
+        let spelled =
+            |name: &str| columns::find(&schema, name).map_or_else(String::new, |column| column.name);
+        config.message = config.message.map(|(message, text)| (message.renamed(spelled), text));
         let source = pipeline.sources.iter().find(|source| source.name.eq_ignore_ascii_case(on));
         let record = record_columns(source);
         let mut list = vec![
-            format!("{} AS `{}`", columns::quoted(on, &key), named_so::KEY),
+            format!("{} AS `{}`", columns::quoted(on, &key.parts), named_so::KEY),
             format!("(\n{}\n) AS `{}`", alert.when.text, named_so::WHEN),
         ];
         list.extend(alert.clear.iter().map(|clear| format!("(\n{}\n) AS `{}`", clear.text, named_so::CLEAR)));
@@ -102,8 +105,11 @@ impl Planner<'_> {
         list.extend(record.iter().zip(names).map(|(column, name)| format!("{column} AS `{name}`")));
         list.extend(values.iter().map(|value| {
             let name = named_so::value_column(&value.name);
-            format!("{} AS `{}`", columns::quoted(on, &value.name), name.replace('`', "``"))
+            format!("{} AS `{}`", columns::quoted(on, &value.parts), name.replace('`', "``"))
         }));
+        let values = values.into_iter().enumerate();
+        let values = values.map(|(index, column)| ValueColumn { name: column.name, shown: index < shown });
+        let values = values.collect();
         // Alone it can be planned, so it is the record that is missing, or the whole is too large.
         if self
             .sql(&self.catalog.carrying_records(), &format!("SELECT {} FROM {table}", record.join(", ")))
@@ -114,7 +120,12 @@ impl Planner<'_> {
         }
         match self.sql(&self.catalog.carrying_records(), &format!("SELECT {} FROM {table}", list.join(",\n")))
         {
-            Ok(plan) => Some(PlannedAlert { config, plan: Arc::new(plan), values, key }),
+            Ok(plan) => {
+                let source =
+                    pipeline.sources.iter().find(|source| source.name.eq_ignore_ascii_case(plan.source()));
+                let key_field = key_field(&plan, source);
+                Some(PlannedAlert { config, plan: Arc::new(plan), values, key: key.name, key_field })
+            }
             Err(error) => {
                 self.tell(error.error, &alert.when, 0, alert.when.text.len());
                 None
@@ -168,13 +179,14 @@ impl Planner<'_> {
         self.tell(error, condition, 0, text.trim_end().len());
     }
 
-    /// The key column as the schema spells it.
-    fn key(&mut self, schema: &Schema) -> Option<String> {
+    /// The key column.
+    fn key(&mut self, schema: &Schema) -> Option<Column> {
         let key = &self.alert.key;
         let error = match columns::find(schema, &key.text) {
-            Some((name, data_type)) if is_key(&data_type) => return Some(name),
-            Some((name, data_type)) => {
-                let found = plan::type_name(&data_type);
+            Some(column) if is_key(&column.data_type) => return Some(column),
+            Some(column) => {
+                let found = plan::type_name(&column.data_type);
+                let name = column.name.trim_matches('`');
                 Error::new(&codes::SQL_PLAN, format!("`{name}` cannot be a key: its type is {found}"))
                     .with_hint("A key is a text or a whole number. A view can make one: `CAST(… AS STRING)`.")
             }
@@ -184,19 +196,18 @@ impl Planner<'_> {
         None
     }
 
-    /// The message with its columns as the schema spells them; the error was told.
-    fn message(&mut self, schema: &Schema) -> Result<Option<(Message, Placed)>, ()> {
-        let Some((message, text)) = &self.alert.message else { return Ok(None) };
-        let unknown: Vec<_> =
-            message.columns().filter(|(name, _)| columns::find(schema, name).is_none()).collect();
-        for (name, at) in &unknown {
-            self.tell(unknown_column(schema, name), text, *at, name.len());
+    /// The columns that the message names; the error was told.
+    fn message(&mut self, schema: &Schema) -> Result<Vec<Column>, ()> {
+        let Some((message, text)) = &self.alert.message else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        let before = self.found.len();
+        for (name, at) in message.columns() {
+            match columns::find(schema, name) {
+                Some(column) => found.push(column),
+                None => self.tell(unknown_column(schema, name), text, at, name.len()),
+            }
         }
-        if !unknown.is_empty() {
-            return Err(());
-        }
-        let spelled = |name: &str| columns::find(schema, name).map_or_else(String::new, |(name, _)| name);
-        Ok(Some((message.renamed(spelled), text.clone())))
+        if self.found.len() == before { Ok(found) } else { Err(()) }
     }
 
     fn tell(&mut self, error: Error, within: &Placed, offset: usize, length: usize) {
@@ -204,6 +215,14 @@ impl Planner<'_> {
         let problem = Problem::within(error, text, name, within.place, &within.text, offset, length);
         self.found.push(problem);
     }
+}
+
+/// The field of its source that an alert's key is, as people see it; `None` if the key is computed, or the source decodes
+/// nothing.
+fn key_field(plan: &StreamPlan, source: Option<&SourceConfig>) -> Option<String> {
+    let name = plan.origin(named_so::KEY)?.join(".");
+    let leaves = fields::leaves(&source?.value.as_ref()?.schema);
+    leaves.into_iter().map(|leaf| leaf.name).find(|leaf| leaf.eq_ignore_ascii_case(&name))
 }
 
 /// How time, topic and partition of a record are named where an alert watches a source, or a view.

@@ -3,7 +3,23 @@
 pub(super) const RUN: &str = "Examples:
   forebay run plant.yaml                                  until Ctrl-C; the next start goes on there
   forebay run plant.yaml --trigger availableNow           what is there now, then end
-  forebay run plant.yaml --query lake --data /srv/plant   one query, its data elsewhere";
+  forebay run plant.yaml --query lake --data /srv/plant   one query, its data elsewhere
+  forebay run plant.yaml --watch                          take the file again whenever it changes
+  forebay run plant.yaml --http 0.0.0.0:8443 --auth auth.yaml --tls-cert server.pem --tls-key server.key
+                                                          for others than this machine (docs/security.md)
+While it runs, `kill -HUP PID` or
+  curl -X POST -H 'X-Forebay: 1' http://127.0.0.1:8080/api/v1/reload
+takes the file again: queries that did not change run on, the others go on by the new file after the epoch they are in. A
+file with errors, or with a change that is not safe, is refused, and everything goes on.";
+
+pub(super) const TOP: &str = "Examples:
+  forebay top                          the pipeline that runs on this machine
+  forebay top --http 127.0.0.1:8090    at another address
+  forebay top https://plant.example    on another machine, with its token in FOREBAY_TOKEN
+  forebay top --once                   printed; so too into a pipe
+Keys: q or Ctrl-C ends, tab chooses a section, arrows or j and k, PgUp, PgDn, g and G scroll it, / searches the devices, s shows another source.
+Exit status of what is printed: 0, also while alerts are open; 1 if a query fails, the ledger does not balance, or no server answers.
+Environment: FOREBAY_TOKEN who asks, SSL_CERT_FILE the CAs that https trusts, NO_COLOR no colours.";
 
 pub(super) const QUERY: &str = "Examples:
   forebay query --pipeline plant.yaml 'SELECT device_id, max(temperature) FROM lake GROUP BY device_id'
@@ -17,6 +33,7 @@ pub(super) const PRODUCE: &str = "Examples:
 pub(super) const SIMULATE: &str = "Examples:
   forebay simulate                                          20 events a second, until Ctrl-C
   forebay simulate --count 200 --rate 100 --corrupt 0.05    two seconds, one in twenty damaged
+  forebay simulate --values wander                          as machines drift: alerts last for seconds
   forebay simulate --rate 0 --count 1000000 --devices 50    as fast as it goes";
 
 pub(super) const QUARANTINE: &str = "Examples:
@@ -24,6 +41,10 @@ pub(super) const QUARANTINE: &str = "Examples:
   forebay quarantine show iot_topic/0/17         one, with its bytes
   forebay quarantine replay --all                again, after the schema was mended
   forebay quarantine drop iot_topic/0/17         given up; it stays counted";
+
+pub(super) const TOKEN: &str = "Examples:
+  forebay token new --name ana --role operator --auth auth.yaml
+  forebay token new --name prometheus --role viewer --expires 2027-01-01 --auth auth.yaml";
 
 pub(super) const TAIL: &str = "Examples:
   forebay log tail iot_topic                                         new values, until Ctrl-C
@@ -42,7 +63,7 @@ pub(super) const INIT: &str = "Examples:
 pub(super) const PLAN: &str = "Examples:
   forebay plan plant.yaml                          against the checkpoints under ./forebay-data
   forebay plan plant.yaml --data /srv/plant --format json
-Exit status: 0 if `forebay run` would begin or go on with every query, 1 if it would refuse one.";
+Exit status: 0 if `forebay run` would begin or go on with every query and alert, 1 if it would refuse one.";
 
 pub(super) const WHY: &str = "Examples:
   forebay why row --pipeline plant.yaml --key device_1 --at 2026-11-21T12:00:00Z

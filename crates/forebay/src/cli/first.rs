@@ -96,6 +96,16 @@ pub struct WhyRowArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct TopArgs {
+    /// The server, as http://HOST:PORT or https://HOST; the one at --http if not given
+    #[arg(value_name = "SERVER")]
+    pub server: Option<String>,
+    /// Print how it stands and end; so too where stdin or stdout is no terminal
+    #[arg(long)]
+    pub once: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct CompletionsArgs {
     /// The shell
     pub shell: clap_complete::Shell,

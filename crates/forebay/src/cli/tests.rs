@@ -25,6 +25,11 @@ fn a_refused_value_names_its_option_and_what_it_takes() {
         ("forebay run x.yaml --http 8080", ["--http", "localhost:8080"]),
         ("forebay why row --pipeline x --key d --at noon", ["--at", "2026-11-21T12:00:00Z"]),
         ("forebay schema infer t -n 0", ["--records", "1..=1000000"]),
+        ("forebay run x.yaml --monitor here", ["--monitor", "127.0.0.1:9464"]),
+        ("forebay run x.yaml --tls-cert server.pem", ["--tls-key", "required"]),
+        ("forebay token new --name ana --role root", ["--role", "viewer, operator, admin"]),
+        ("forebay token new --name a/b --role viewer", ["--name", "letters, digits"]),
+        ("forebay token new --name a --role viewer --expires soon", ["--expires", "2027-01-01"]),
         ("forebay log serve --listen :9092", ["--listen", "127.0.0.1:9092"]),
     ] {
         let refused = Cli::try_parse_from(line.split(' ')).unwrap_err();

@@ -13,6 +13,11 @@ pub(super) fn http_address(text: &str) -> Result<SocketAddr, String> {
     own_address(text, 8080)
 }
 
+/// Where health and metrics listen.
+pub(super) fn monitor_address(text: &str) -> Result<SocketAddr, String> {
+    own_address(text, 9464)
+}
+
 /// Where the embedded log listens.
 pub(super) fn kafka_address(text: &str) -> Result<SocketAddr, String> {
     own_address(text, 9092)

@@ -4,32 +4,87 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
+use forebay_core::Error;
+use forebay_core::error::codes;
 use forebay_core::trigger::Trigger;
 use forebay_engine::status::QueryStatus;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{BrokerArgs, DemoArgs, EmbeddedLog, Global, Shape, SimulateArgs};
+use crate::cli::{BrokerArgs, DemoArgs, EmbeddedLog, Global, Motion, Shape, SimulateArgs};
 use crate::commands::{simulate, wrong_name};
 use crate::pipeline::{self, Overrides};
 use crate::runnable::Run;
 use crate::{broker, load, standing, talk};
 
-/// A system that can be shown.
+/// A system that can be shown, or is to be.
 struct Demo {
     name: &'static str,
     /// What it shows, in one line.
     about: &'static str,
-    /// Its pipeline file.
-    text: &'static str,
+    shows: Shows,
 }
 
-/// Every system that can be shown.
-const DEMOS: &[Demo] = &[Demo {
-    name: "plant",
-    about: "machines send temperature and humidity; hot readings on the screen, every reading in a Delta table",
-    text: include_str!("../../../../examples/plant.yaml"),
-}];
+enum Shows {
+    /// It runs: its pipeline file.
+    File(&'static str),
+    /// It does not run yet: what it needs.
+    NotYet(&'static str),
+}
+
+/// Every system that can be shown, or is to be.
+const DEMOS: &[Demo] = &[
+    Demo {
+        name: "plant",
+        about: "machines' temperature and humidity; hot ones on the screen, alerts, all in a Delta table",
+        shows: Shows::File(include_str!("../../../../examples/plant.yaml")),
+    },
+    Demo {
+        name: "devices",
+        about: "nested events, a row for each device in them, to PostgreSQL and a BI tool",
+        shows: Shows::NotYet("`explode` over streams, a PostgreSQL sink"),
+    },
+    Demo {
+        name: "csv-cycle",
+        about: "sensors collected into CSV files, merged and archived every two minutes",
+        shows: Shows::NotYet("a sink for files, cycles by time"),
+    },
+    Demo {
+        name: "fleet",
+        about: "vehicles checked on the way, alerts on speed, heat, fuel and place",
+        shows: Shows::NotYet("rules for fields, a PostgreSQL sink"),
+    },
+    Demo {
+        name: "arduino",
+        about: "an Arduino's climate, distance and movement over MQTT to four tables",
+        shows: Shows::NotYet("a gateway for MQTT, tables in a catalog"),
+    },
+];
+
+/// What can be shown and what cannot yet, a line each.
+fn listed() -> String {
+    let mut text = String::new();
+    for Demo { name, about, shows } in DEMOS {
+        match shows {
+            Shows::File(_) => text.push_str(&format!("{name:<12} {about}\n")),
+            Shows::NotYet(why) => text.push_str(&format!("{name:<12} {about} (not yet: needs {why})\n")),
+        }
+    }
+    text
+}
+
+/// The file of a system, or why it cannot be shown.
+fn file(name: &str) -> Result<(&'static str, &'static str), Error> {
+    let runs = |demo: &&Demo| matches!(demo.shows, Shows::File(_));
+    match DEMOS.iter().find(|demo| demo.name == name) {
+        Some(Demo { name, shows: Shows::File(text), .. }) => Ok((name, text)),
+        Some(Demo { shows: Shows::NotYet(why), .. }) => {
+            Err(Error::new(&codes::NOT_YET, format!("the demo `{name}` cannot be shown yet: it needs {why}"))
+                .with_hint("`forebay demo --list` tells which can."))
+        }
+        None => Err(wrong_name("demo", name, DEMOS.iter().filter(runs).map(|demo| demo.name))),
+    }
+}
 
 /// The address in the examples.
 const EXAMPLE_ADDRESS: &str = "localhost:9092";
@@ -42,24 +97,25 @@ const REPORT: Duration = Duration::from_secs(5);
 
 pub async fn run(global: &Global, args: &DemoArgs) -> anyhow::Result<ExitCode> {
     if args.list {
-        let lines = DEMOS.iter().map(|demo| format!("{:<12} {}\n", demo.name, demo.about));
-        talk::print(&lines.collect::<String>())?;
+        talk::print(&listed())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let Some(Demo { name, text, .. }) = DEMOS.iter().find(|demo| demo.name == args.name) else {
-        return Err(wrong_name("demo", &args.name, DEMOS.iter().map(|demo| demo.name)).into());
-    };
+    let (name, text) = file(&args.name)?;
     let text = text.replace(EXAMPLE_ADDRESS, &global.kafka().to_string());
     let global = Global { data: global.data.join("demo").join(name), ..global.clone() };
     let Ok(loaded) = load::load(&text, name, Some(Run { data: &global.data, trigger: Some(SCREEN) })) else {
         bail!("the example file is not valid; please report it")
     };
     // A Kafka that listens there is somebody's own: the demo does not write into it.
-    let overrides =
-        Overrides { embedded_log: EmbeddedLog::Always, trigger: Some(SCREEN), ..Overrides::default() };
-    let running = pipeline::start(&global, &loaded, &overrides).await?;
+    let overrides = Overrides {
+        embedded_log: EmbeddedLog::Always,
+        trigger: Some(SCREEN),
+        server: args.server.clone(),
+        ..Overrides::default()
+    };
+    let running = pipeline::start(&global, loaded, &overrides, None).await?;
     // Only now, when it listens, is what this says true.
-    introduce(name, &global, args.rate);
+    introduce(name, &global, &running.url(), args.rate);
     let stop = CancellationToken::new();
     let simulated = SimulateArgs {
         broker: BrokerArgs { bootstrap: None, options: Vec::new() },
@@ -70,6 +126,7 @@ pub async fn run(global: &Global, args: &DemoArgs) -> anyhow::Result<ExitCode> {
         partitions: None,
         compression: "lz4".to_owned(),
         shape: Shape::Plant,
+        values: Motion::Wander,
         late: 0.0,
         corrupt: 0.01,
         duplicate: 0.0,
@@ -111,16 +168,18 @@ pub async fn run(global: &Global, args: &DemoArgs) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
-fn introduce(name: &str, global: &Global, rate: f64) {
+fn introduce(name: &str, global: &Global, url: &str, rate: f64) {
     let (data, http) = (global.data.display(), global.http);
     talk::say(&format!(
-        "demo `{name}`: open http://{http} to see it live.\n\
+        "demo `{name}`: open {url} to see it live.\n\
          3 simulated devices send {rate} events a second into the embedded log; one in a hundred is damaged on purpose.\n\
-         Readings above 70 degrees appear below, a table each second; every reading goes to a Delta table. Ctrl-C stops.\n\
+         Now and then a device runs hot: readings above 70 degrees appear below, a table each second, above 75 an alert\n\
+         opens. Every reading goes to a Delta table. Ctrl-C stops.\n\
          While it runs, in another terminal:\n  \
+           forebay --http {http} top\n  \
            forebay --data {data} query \"SELECT device_id, AVG(temperature) AS avg_temp, MAX(humidity) AS max_humidity FROM delta.\\`data/iot_data\\` GROUP BY device_id\"\n  \
            forebay --data {data} quarantine ls\n  \
-           curl http://{http}/api/v1/ledger"
+           curl {url}/api/v1/ledger"
     ));
 }
 

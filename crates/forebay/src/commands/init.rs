@@ -4,6 +4,8 @@
 //! from its records. What must stay true: no file is overwritten, no secret is written into one, and what is written
 //! was loaded before as `forebay validate` loads it.
 
+mod watched;
+
 use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
@@ -21,6 +23,7 @@ use crate::commands::schema::remarks;
 use crate::runnable::Run;
 use crate::sample::{self, Topic};
 use crate::{broker, load, talk};
+use watched::Watched;
 
 /// Records to infer a schema from.
 const RECORDS: u32 = 1_000;
@@ -48,8 +51,9 @@ pub async fn run(global: &Global, args: &InitArgs) -> anyhow::Result<ExitCode> {
     let file = args.file.display();
     talk::say(&format!("wrote {file}; now:\n  forebay validate {file}\n  forebay run {file}"));
     if args.from.is_none() {
-        talk::say("and in another terminal, for devices that send:\n  forebay simulate");
+        talk::say("and in another terminal, for devices that send:\n  forebay simulate --values wander");
     }
+    talk::say(&format!("its page is then http://{}; in a terminal:\n  forebay top", global.http));
     for (name, _) in draft.options.iter().filter(|(name, _)| looks_secret(name)) {
         talk::say(&format!(
             "`{name}` is a secret and not in the file: set {} before it runs",
@@ -74,6 +78,8 @@ struct Draft {
     remarks: Vec<String>,
     /// A comment and a SELECT for the screen.
     screen: (&'static str, &'static str),
+    /// Alerts and what the page is told.
+    watched: Watched,
     /// Why the table is left out, if it cannot be.
     no_table: Option<String>,
 }
@@ -92,6 +98,7 @@ fn plant(global: &Global) -> Draft {
             "Readings above 70 degrees, on the screen as soon as they arrive.",
             "SELECT device_id, temperature, timestamp_seconds(timestamp) AS at FROM events WHERE temperature > 70",
         ),
+        watched: Watched::plant(),
         no_table: None,
     }
 }
@@ -104,13 +111,15 @@ async fn copy_of(global: &Global, from: &str, options: &[(String, String)]) -> a
     let inferred = infer::infer(&values)?;
     let remarks = remarks(&inferred);
     remarks.iter().for_each(|line| talk::say(&format!("-- {line}")));
+    let ddl = inferred.ddl().context("a type that was inferred has no name")?;
     Ok(Draft {
         name: name_of(&topic.name),
         servers: broker::bootstrap(global, &broker),
         topic: topic.name,
         starting: "earliest",
         options: options.to_vec(),
-        ddl: inferred.ddl().context("a type that was inferred has no name")?,
+        watched: Watched::of(&ddl),
+        ddl,
         remarks,
         screen: ("The newest rows on the screen, to see that they come.", "SELECT * FROM events"),
         no_table: None,
@@ -200,7 +209,7 @@ impl Draft {
         }
         let (comment, sql) = self.screen;
         let _ = write!(out, "  # {comment}\n  screen:\n    sql: {sql}\n    format: console\n");
-        out
+        out + &self.watched.text()
     }
 }
 
@@ -242,6 +251,7 @@ mod tests {
             ddl: "`a b` STRING".to_owned(),
             remarks: Vec::new(),
             screen: ("", "SELECT * FROM events"),
+            watched: Watched::default(),
             no_table: None,
         }
     }
@@ -266,5 +276,17 @@ mod tests {
         assert!(text.starts_with("# A pipeline") && text.contains("pipeline: _7_lines"), "{text}");
         assert!(load::load(&text, "p.yaml", None).is_ok());
         assert!(super::checked(&global, plant(&global)).unwrap().no_table.is_none());
+    }
+
+    #[test]
+    fn what_is_written_as_an_example_is_right_as_it_stands() {
+        let ddl = "machine STRING,\nheat DOUBLE";
+        let draft = Draft { ddl: ddl.to_owned(), watched: Watched::of(ddl), ..draft(&[]) };
+        let text = draft.text("p.yaml", false);
+        let start = text.find("# alerts:").unwrap();
+        let (example, rest) = text[start..].split_once("\n\n").unwrap();
+        let live = example.lines().map(|line| format!("{}\n", &line[2..])).collect::<String>();
+        let loaded = load::load(&format!("{}{live}\n{rest}", &text[..start]), "p.yaml", None).ok().unwrap();
+        assert_eq!((loaded.alerts.len(), loaded.alerts[0].config.name.as_str()), (1, "high_heat"));
     }
 }

@@ -154,7 +154,7 @@ fn lines(envelope: &Envelope, count: usize, format: OutputFormat) -> String {
         let (topic, partition) = (&*envelope.partition.topic, envelope.partition.index);
         let (offset, timestamp) = (envelope.offsets[row], envelope.timestamps[row]);
         out.push_str(&match format {
-            OutputFormat::Table => harmless(&value.unwrap_or_default()),
+            OutputFormat::Table => talk::one_line(&value.unwrap_or_default()),
             // A missing key or value is an empty cell, an empty one is `""`.
             OutputFormat::Csv => {
                 let cell = |text: Option<&str>| text.map(|text| format!("\"{}\"", text.replace('"', "\"\"")));
@@ -173,9 +173,4 @@ fn lines(envelope: &Envelope, count: usize, format: OutputFormat) -> String {
         out.push('\n');
     }
     out
-}
-
-/// Text from outside, made harmless for a terminal.
-fn harmless(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

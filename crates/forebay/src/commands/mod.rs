@@ -14,6 +14,8 @@ mod run;
 mod schema;
 mod shell;
 mod simulate;
+mod token;
+mod top;
 mod validate;
 mod why;
 
@@ -65,6 +67,7 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(args) => run::run(&global, &args).await,
         Command::Demo(args) => demo::run(&global, &args).await,
+        Command::Top(args) => top::run(&global, &args).await,
         Command::Validate(args) => validate::run(&global, &args),
         Command::Query(args) => query::run(&global, &args).await,
         Command::Produce(args) | Command::Log(crate::cli::LogCommand::Produce(args)) => {
@@ -76,8 +79,9 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Checkpoint(CheckpointCommand::Show { path, query, json, entries }) => {
             checkpoint::show(&global, &path, query.as_deref(), json, entries)
         }
+        Command::Token(command) => token::run(command),
         Command::Init(args) => init::run(&global, &args).await,
-        Command::Plan(args) => plan::run(&global, &args),
+        Command::Plan(args) => plan::run(&global, &args).await,
         Command::Why(command) => why::run(&global, command).await,
         Command::Schema(command) => schema::run(&global, command).await,
         Command::Explain { code } => explain::run(code.as_deref()),

@@ -12,7 +12,7 @@ use forebay_core::Error;
 use forebay_core::checkpoint::{QuarantinedId, RecordId};
 use forebay_core::config::QuarantineConfig;
 use forebay_core::error::codes;
-use forebay_engine::quarantine::{Entry, Quarantine, Resolved};
+use forebay_engine::quarantine::{Entry, Quarantine, Resolved, not_there};
 use forebay_storage::Door;
 use serde_json::json;
 
@@ -220,14 +220,14 @@ fn show(global: &Global, name: &str, raw: bool) -> anyhow::Result<ExitCode> {
     let tables = tables(global, &EVERYTHING)?;
     let records = merged(&tables);
     let Some(record) = records.iter().find(|record| record.entry.id == id) else {
-        return Err(
-            Error::new(&codes::QUARANTINE_NOT_FOUND, format!("`{name}` is not in the quarantine")).into()
-        );
+        return Err(not_there(&id).into());
     };
     let bytes = record.entry.raw_bytes();
     if raw {
         use std::io::Write as _;
-        std::io::stdout().write_all(&bytes.unwrap_or_default())?;
+        let mut out = talk::stdout();
+        out.write_all(&bytes.unwrap_or_default())?;
+        out.flush()?;
         return Ok(ExitCode::SUCCESS);
     }
     let entry = record.entry;
@@ -281,11 +281,7 @@ fn change(global: &Global, chosen: &Chosen, change: Change) -> anyhow::Result<Ex
         changed.extend(ids.into_iter().map(|id| id.record));
     }
     if let Some(missing) = names.iter().find(|name| !changed.contains(name)) {
-        return Err(Error::new(
-            &codes::QUARANTINE_NOT_FOUND,
-            format!("`{missing}` is not in the quarantine"),
-        )
-        .into());
+        return Err(not_there(missing).into());
     }
     let count = changed.len();
     if count == 0 {

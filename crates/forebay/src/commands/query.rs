@@ -1,6 +1,6 @@
 //! `forebay query`: one SELECT over topics and tables.
 
-use std::io::{BufWriter, ErrorKind};
+use std::io::BufWriter;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use forebay_core::clock::{Clock, SystemClock};
 use forebay_core::config::{self, Problem};
 use forebay_core::error::codes;
 use forebay_engine::adhoc::render::{self, Renderer};
-use forebay_engine::adhoc::{self, Limits};
+use forebay_engine::adhoc::{self, Limits, Takes};
 use forebay_engine::plan::SqlError;
 use futures::StreamExt;
 
@@ -35,7 +35,8 @@ pub async fn run(global: &Global, args: &QueryArgs) -> anyhow::Result<ExitCode> 
         pipeline,
         undecoded: Arc::clone(&undecoded),
     };
-    let answer = match adhoc::run(&tables, Some(&FromJson), &args.sql, limits, SystemClock.now_ms()).await {
+    let now_ms = SystemClock.now_ms();
+    let answer = match adhoc::run(&tables, Some(&FromJson), &args.sql, Takes::All, limits, now_ms).await {
         Ok(answer) => answer,
         Err(mut error) => {
             if error.error.code() == &codes::SOURCE_UNAVAILABLE {
@@ -52,7 +53,7 @@ pub async fn run(global: &Global, args: &QueryArgs) -> anyhow::Result<ExitCode> 
         OutputFormat::Csv => render::OutputFormat::Csv,
         OutputFormat::Json => render::OutputFormat::Json,
     };
-    let mut renderer = Renderer::new(BufWriter::new(std::io::stdout()), format, answer.schema);
+    let mut renderer = Renderer::new(BufWriter::new(talk::stdout()), format, answer.schema);
     let mut batches = answer.batches;
     let mut left = if args.limit == 0 { usize::MAX } else { args.limit };
     while left > 0
@@ -61,16 +62,9 @@ pub async fn run(global: &Global, args: &QueryArgs) -> anyhow::Result<ExitCode> 
         let batch = batch?;
         let batch = batch.slice(0, batch.num_rows().min(left));
         left -= batch.num_rows();
-        match renderer.write(&batch) {
-            // A reader such as `head` that has seen enough ends the command quietly.
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
-            other => other.map_err(unwritten)?,
-        }
+        renderer.write(&batch).map_err(unwritten)?;
     }
-    match renderer.finish() {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(unwritten(error)),
-        _ => {}
-    }
+    renderer.finish().map_err(unwritten)?;
     left_out(undecoded.load(Ordering::Relaxed));
     Ok(ExitCode::SUCCESS)
 }

@@ -51,6 +51,5 @@ pub fn remarks(inferred: &Inferred) -> Vec<String> {
 
 /// A name from a record, on one line and harmless for a terminal.
 fn shown(name: &str) -> String {
-    let harmless = name.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c });
-    harmless.take(200).collect()
+    talk::one_line(name).chars().take(200).collect()
 }

@@ -13,14 +13,21 @@ use forebay_core::{Error, Result};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{Global, SimulateArgs};
+use crate::cli::{Global, Motion, SimulateArgs};
 use crate::devices::{Devices, Sent};
 use crate::{broker, pipeline, talk};
 
 /// How long a stop waits for what was sent to be written.
 const LAST: Duration = Duration::from_secs(3);
 
+/// Most devices that remember where they are.
+const MOST_WANDER: u32 = 1_000_000;
+
 pub async fn run(global: &Global, args: &SimulateArgs) -> anyhow::Result<ExitCode> {
+    if args.values == Motion::Wander && args.devices > MOST_WANDER {
+        let error = Error::new(&codes::WRONG_USE, format!("at most {MOST_WANDER} devices wander"));
+        return Err(error.with_hint("Leave out `--values wander`, or take fewer `--devices`.").into());
+    }
     let client =
         broker::connect(global, &args.broker, &[("kafka.compression.type", &args.compression)]).await?;
     if let Some(partitions) = args.partitions {

@@ -1,5 +1,6 @@
 //! `forebay why row`: what became of the records of a device around a time, by reading the log again.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -14,12 +15,15 @@ use forebay_engine::plan::StreamPlan;
 use forebay_engine::quarantine::{self, Quarantine};
 use forebay_storage::Door;
 
-use crate::cli::{BrokerArgs, Global, WhyCommand, WhyRowArgs};
+use crate::cli::{Global, WhyCommand, WhyRowArgs};
 use crate::commands::wrong_name;
 use crate::definition as current;
+use crate::hosting::own_address;
+use crate::why::alert::Watcher;
 use crate::why::find::{self, Fault, Found, Wish};
 use crate::why::journey::{Journey, journey};
-use crate::{broker, load, talk};
+use crate::work::Work;
+use crate::{follow, load, talk};
 
 /// Bytes of a record that are shown.
 const SHOWN: usize = 400;
@@ -29,9 +33,12 @@ pub async fn run(global: &Global, command: WhyCommand) -> anyhow::Result<ExitCod
     let Some(loaded) = load::load_or_explain(&args.pipeline, None)? else { return Ok(ExitCode::FAILURE) };
     let file = &loaded.pipeline;
     let source = chosen(file, args.source.as_deref())?;
-    let wish = wish(&args);
-    let nowhere = BrokerArgs { bootstrap: None, options: Vec::new() };
-    let found = find::find(source, &wish).await.map_err(|error| broker::for_command(error, &nowhere))?;
+    let wish = Wish {
+        column: args.column.clone().or_else(|| follow::key_of(&loaded, source)),
+        servers: servers(source, global.kafka),
+        ..wish(&args)
+    };
+    let found = find::find(source, &wish).await.map_err(unreachable)?;
     if found.is_empty() {
         talk::say(&format!(
             "no record of `{}` in source `{}` from {} to {}; `--within` looks further, `--column` says where the name stands",
@@ -47,12 +54,20 @@ pub async fn run(global: &Global, command: WhyCommand) -> anyhow::Result<ExitCod
         .filter(|(_, plan)| plan.source().eq_ignore_ascii_case(&source.name))
         .map(|(query, plan)| Reader::open(&global.data, file, source, query, plan))
         .collect::<Result<_>>()?;
+    let watchers = loaded.alerts.iter();
+    let watchers: Vec<Watcher<'_>> = watchers
+        .filter(|alert| alert.plan.source().eq_ignore_ascii_case(&source.name))
+        .map(|alert| Watcher::open(&global.data, &file.name, alert))
+        .collect::<Result<_>>()?;
     for record in &found {
         let mut out = described(record);
         for reader in &readers {
             out.push_str(&format!("  {}: {}\n", reader.name, reader.fate(source, record)?));
         }
-        if readers.is_empty() {
+        for watcher in &watchers {
+            out.push_str(&format!("  {}: {}\n", watcher.name, watcher.fate(record)?));
+        }
+        if readers.is_empty() && watchers.is_empty() {
             out.push_str("  no query reads this source\n");
         }
         talk::print(&out)?;
@@ -64,11 +79,26 @@ fn wish(args: &WhyRowArgs) -> Wish {
     let within = i64::try_from(args.within.as_millis()).unwrap_or(i64::MAX);
     Wish {
         key: args.key.clone(),
-        column: args.column.clone(),
+        column: None,
         from_ms: args.at.saturating_sub(within),
         to_ms: args.at.saturating_add(within).saturating_add(1),
         most: args.records as usize,
+        servers: None,
     }
+}
+
+/// Where the embedded log is, if `--kafka` says so and the source reads from it.
+fn servers(source: &SourceConfig, kafka: Option<SocketAddr>) -> Option<String> {
+    let kafka = kafka.filter(|_| own_address(source, kafka).is_some())?;
+    Some(kafka.to_string())
+}
+
+/// A log that does not answer, with what the person at the keyboard can do.
+fn unreachable(error: Error) -> Error {
+    if error.code() != &codes::SOURCE_UNAVAILABLE {
+        return error;
+    }
+    error.with_hint("Start the log with `forebay run FILE` or `forebay log serve`; `--kafka ADDR` says where the embedded log is, if not where the file says.")
 }
 
 /// The source that is meant; of a file with only one it need not be said.
@@ -117,26 +147,17 @@ impl<'a> Reader<'a> {
             set_aside.extend(quarantine.open_entries()?.into_iter().map(|entry| (entry.id, entry.timestamp)));
         }
         let ran = definition::recall(&folder).unwrap_or_default();
-        let is_what_ran = ran == Some(current::of(file, query, source));
+        let is_what_ran = ran == Some(current::of(file, Work::Query(query), source));
         Ok(Self { name: &query.name, plan, entries, set_aside, is_what_ran })
     }
 
     /// What became of a record in this query.
     fn fate(&self, source: &SourceConfig, record: &Found) -> Result<String> {
         let journey = journey(&self.entries, &record.partition, record.offset);
-        let (way, time) = match journey {
-            Journey::Read { epoch, planned_at_ms, is_committed } => {
-                let state = if is_committed { "committed" } else { "not committed yet" };
-                (format!("read by epoch {epoch} ({state})"), Some(planned_at_ms))
-            }
-            Journey::BeforeStart => return Ok("never read: the query began after it".to_owned()),
-            Journey::Waits => ("not read yet".to_owned(), None),
-            Journey::Before(epoch) => {
-                (format!("read before epoch {epoch}, the oldest that its checkpoint still holds"), None)
-            }
-            Journey::Unknown if self.entries.is_empty() => ("it has not run yet".to_owned(), None),
-            Journey::Unknown => ("its checkpoint does not say whether it was read".to_owned(), None),
-        };
+        let (way, time) = (journey.words(!self.entries.is_empty()), journey.time());
+        if journey == Journey::BeforeStart {
+            return Ok(way);
+        }
         let fate = match &record.decoded {
             Err(fault) => self.aside(source, record, fault),
             // Whether a condition on the time held is known only with the time of its epoch.
@@ -144,10 +165,7 @@ impl<'a> Reader<'a> {
                 "the SELECT asks for the time of its epoch, which is not known".to_owned()
             }
             Ok(row) => {
-                let (input, there) = (self.plan.input_schema(), row.schema());
-                let columns = input.fields().iter().map(|field| there.index_of(field.name()));
-                let columns: Vec<usize> = columns.collect::<Result<_, _>>().map_err(unfit)?;
-                let row = row.project(&columns).map_err(unfit)?;
+                let row = record.input(row, self.plan)?;
                 match self.plan.executor(time.unwrap_or_else(|| SystemClock.now_ms())).refusal(row) {
                     Ok(None) => "comes out as a row".to_owned(),
                     Ok(Some(refusal)) => format!("filtered: `{}` does not hold", refusal.condition),
@@ -190,9 +208,9 @@ fn described(record: &Found) -> String {
         None => out.push_str("  (null)\n"),
         Some(value) => {
             let text = String::from_utf8_lossy(value);
-            let harmless = text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c });
             let cut = if text.chars().count() > SHOWN { " …" } else { "" };
-            out.push_str(&format!("  {}{cut}\n", harmless.take(SHOWN).collect::<String>()));
+            let shown: String = talk::one_line(&text).chars().take(SHOWN).collect();
+            out.push_str(&format!("  {shown}{cut}\n"));
         }
     }
     if let Err(Fault::Bad(bad)) = &record.decoded {
@@ -205,8 +223,4 @@ fn described(record: &Found) -> String {
 fn shown_time(ms: i64) -> String {
     chrono::DateTime::from_timestamp_millis(ms)
         .map_or_else(|| ms.to_string(), |time| time.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
-}
-
-fn unfit(error: arrow::error::ArrowError) -> Error {
-    Error::new(&codes::INTERNAL, "a row has not the columns of the plan").caused_by(error)
 }

@@ -6,6 +6,7 @@ use forebay_core::trigger::Trigger;
 use super::*;
 
 mod alerts;
+mod panels;
 
 fn run() -> Option<Run<'static>> {
     Some(Run { data: Path::new("forebay-data"), trigger: None })

@@ -2,39 +2,47 @@
 
 use std::sync::Arc;
 
-use forebay_core::clock::{Clock, SystemClock};
-use forebay_core::config::AlertConfig;
+use forebay_core::clock::Clock;
 use forebay_core::trigger::Trigger;
 use forebay_engine::quarantine;
+use forebay_engine::status::QueryStatus;
 use forebay_live::{Live, panels};
 use forebay_rules::AlertBook;
 use forebay_server::Shown;
-use forebay_server::shown::{About, AboutAlert, AboutQuery};
+use forebay_server::shown::{About, AboutAlert, AboutQuery, Control};
 use serde_json::json;
+use tokio::sync::watch;
 
+use crate::alerts::PlannedAlert;
 use crate::cli::Global;
-use crate::fleet::Fleet;
+use crate::definition;
+use crate::hosting::own_address;
 use crate::load::Loaded;
-use crate::pipeline::own_address;
-use crate::work::Work;
+use crate::work::{self, Work};
 
 mod records;
 mod sql;
 
 use records::Files;
-use sql::Statements;
+pub use sql::Statements;
 
-/// What is shown of a pipeline that has just been started.
-pub fn shown(
-    global: &Global,
-    loaded: &Loaded,
-    fleet: &Fleet,
-    alerts: &AlertBook,
-    live: Live,
-) -> forebay_core::Result<Shown> {
+/// What runs of a file, to be shown.
+pub struct Runs<'a> {
+    /// The statements over its names.
+    pub statements: Statements,
+    pub queries: Vec<watch::Receiver<QueryStatus>>,
+    pub control: Arc<dyn Control>,
+    pub alerts: &'a AlertBook,
+    pub live: Live,
+    /// Since when the pipeline runs, milliseconds since 1970.
+    pub started_ms: i64,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What is shown of a pipeline that runs by this file.
+pub fn shown(global: &Global, loaded: &Loaded, runs: Runs<'_>) -> Shown {
     let pipeline = &loaded.pipeline;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let statements = Statements::new(global, pipeline, Arc::clone(&clock))?;
+    let Runs { statements, live, clock, .. } = runs;
     let queries = pipeline.queries.iter().map(|query| AboutQuery {
         name: query.name.clone(),
         sql: query.sql.clone(),
@@ -45,7 +53,7 @@ pub fn shown(
         .sources
         .iter()
         .filter_map(|source| Some((source.name.clone(), own_address(source, global.kafka)?.to_string())));
-    let rules = loaded.alerts.iter().map(|alert| about_alert(&alert.config));
+    let rules = loaded.alerts.iter().map(about_alert);
     let about = About {
         title: pipeline.dashboard.title.clone(),
         queries: queries.collect(),
@@ -54,31 +62,31 @@ pub fn shown(
         panels: panels(&pipeline.dashboard, &live).iter().map(|panel| json!(panel)).collect(),
         alerts: rules.collect(),
     };
-    let queries = pipeline.queries.iter().map(Work::Query);
-    let all = queries.chain(loaded.alerts.iter().map(Work::Alert));
-    let folders =
-        all.map(|work| (work.name(), quarantine::folder(&global.data, &pipeline.name, &work.folder_name())));
-    Ok(Shown {
+    let folder = |work: Work<'_>| quarantine::folder(&global.data, &pipeline.name, &work.folder_name());
+    let folders = work::all(loaded).map(|(work, _)| (work.name(), folder(work)));
+    Shown {
         pipeline: pipeline.name.as_str().into(),
         version: env!("CARGO_PKG_VERSION"),
-        started_ms: clock.now_ms(),
+        started_ms: runs.started_ms,
         about: Arc::new(about),
-        queries: fleet.statuses().into(),
+        queries: runs.queries.into(),
         devices: Arc::new(live),
-        alerts: Arc::new(alerts.clone()),
+        alerts: Arc::new(runs.alerts.clone()),
         quarantine: Arc::new(Files::new(folders.collect())),
         sql: Arc::new(statements),
-        control: fleet.control(),
+        control: runs.control,
         clock,
-    })
+    }
 }
 
-fn about_alert(alert: &AlertConfig) -> AboutAlert {
+fn about_alert(planned: &PlannedAlert) -> AboutAlert {
+    let alert = &planned.config;
     let when = &alert.when.text;
     AboutAlert {
         name: alert.name.clone(),
         on: alert.on.text.clone(),
         key: alert.key.text.clone(),
+        key_field: planned.key_field.clone(),
         when: when.clone(),
         clear: alert.clear.as_ref().map_or_else(|| format!("NOT ({when})"), |clear| clear.text.clone()),
         for_ms: u64::try_from(alert.hold.as_millis()).unwrap_or(u64::MAX),
@@ -87,19 +95,12 @@ fn about_alert(alert: &AlertConfig) -> AboutAlert {
 }
 
 /// A trigger as the file would say it.
-fn words(trigger: Trigger) -> String {
+pub fn words(trigger: Trigger) -> String {
     match trigger {
         Trigger::Default => "default".to_owned(),
         Trigger::AvailableNow => "availableNow".to_owned(),
         Trigger::Once => "once".to_owned(),
-        Trigger::ProcessingTime(interval) => {
-            let (count, unit) = match interval.as_millis() {
-                millis if millis % 1000 == 0 => (millis / 1000, "second"),
-                millis => (millis, "millisecond"),
-            };
-            let plural = if count == 1 { "" } else { "s" };
-            format!("processingTime: {count} {unit}{plural}")
-        }
+        Trigger::ProcessingTime(interval) => format!("processingTime: {}", definition::words(interval)),
     }
 }
 

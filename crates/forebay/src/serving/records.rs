@@ -3,7 +3,7 @@
 //! What is open is held in memory without its bytes ([`Index`]); the bytes of a page of records are read when it is
 //! asked for. A record that several queries could not decode is one record here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Mutex;
 
@@ -11,9 +11,9 @@ use forebay_core::checkpoint::{QuarantinedId, RecordId};
 use forebay_core::config::QuarantineConfig;
 use forebay_core::error::codes;
 use forebay_core::{Error, Result};
-use forebay_engine::quarantine::{self, Brief, Entry, Index, Resolved, decode};
+use forebay_engine::quarantine::{self, Brief, Entry, Index, Resolved, decode, not_there};
 use forebay_server::shown::Quarantine;
-use forebay_server::shown::quarantine::{Change, Chosen, Filter, Place, Record};
+use forebay_server::shown::quarantine::{Change, Chosen, Counted, Filter, Place, Record};
 use forebay_storage::Door;
 
 /// The quarantines of a pipeline's queries.
@@ -55,14 +55,22 @@ struct Known<'a> {
     entries: Vec<(&'a str, &'a QuarantinedId)>,
 }
 
-/// The open records that the filter lets through, newest first.
-fn merged<'a>(open: &'a BTreeMap<String, Index>, which: &Filter) -> Vec<Known<'a>> {
+/// The open entries that the filter lets through, each with its query.
+fn entries<'a>(
+    open: &'a BTreeMap<String, Index>,
+    which: &'a Filter,
+) -> impl Iterator<Item = (&'a str, &'a Brief)> {
     let lets = |filter: &Option<String>, name: &str| filter.as_deref().is_none_or(|filter| filter == name);
-    let mut records: BTreeMap<(&RecordId, u64), Known<'a>> = BTreeMap::new();
     let of_query =
         |(query, index): (&'a String, &'a Index)| index.open().map(move |brief| (query.as_str(), brief));
-    let chosen = open.iter().filter(|(query, _)| lets(&which.query, query)).flat_map(of_query);
-    for (query, brief) in chosen.filter(|(_, brief)| lets(&which.code, &brief.code)) {
+    let chosen = open.iter().filter(move |(query, _)| lets(&which.query, query)).flat_map(of_query);
+    chosen.filter(move |(_, brief)| lets(&which.code, &brief.code))
+}
+
+/// The open records that the filter lets through, in no order.
+fn merged<'a>(open: &'a BTreeMap<String, Index>, which: &'a Filter) -> Vec<Known<'a>> {
+    let mut records: HashMap<(&RecordId, u64), Known<'a>> = HashMap::new();
+    for (query, brief) in entries(open, which) {
         let Brief { id, code, at, mark } = brief;
         let known = records.entry((&id.record, *mark)).or_insert_with(|| Known {
             place: Place { at: *at, id: id.record.clone(), mark: *mark },
@@ -72,20 +80,29 @@ fn merged<'a>(open: &'a BTreeMap<String, Index>, which: &Filter) -> Vec<Known<'a
         known.place.at = known.place.at.max(*at);
         known.entries.push((query, id));
     }
-    let mut records: Vec<Known<'a>> = records.into_values().collect();
-    records.sort_by(|a, b| b.place.cmp(&a.place));
-    records
+    records.into_values().collect()
+}
+
+/// How much there is, of which so many records are held.
+fn counted(open: &BTreeMap<String, Index>, which: &Filter, held: usize) -> Counted {
+    let beyond: u64 = match which {
+        Filter { query: None, code: None } => open.values().map(Index::beyond).sum(),
+        _ => 0,
+    };
+    Counted { open: held as u64 + beyond, bytes: open.values().map(Index::bytes).sum() }
 }
 
 impl Quarantine for Files {
-    fn list(&self, which: &Filter, after: Option<&Place>, limit: usize) -> Result<Vec<Record>> {
+    fn list(&self, which: &Filter, after: Option<&Place>, limit: usize) -> Result<(Counted, Vec<Record>)> {
         self.with(|open| {
-            let records = merged(open, which);
-            let rest = records.into_iter().filter(|known| after.is_none_or(|after| known.place < *after));
-            let page: Vec<Known<'_>> = rest.take(limit).collect();
+            let mut records = merged(open, which);
+            let counted = counted(open, which, records.len());
+            records.retain(|known| after.is_none_or(|after| known.place < *after));
+            records.sort_unstable_by(|a, b| b.place.cmp(&a.place));
+            records.truncate(limit);
             let mut whole: BTreeMap<QuarantinedId, Entry> = BTreeMap::new();
             for (query, index) in open {
-                let firsts = page.iter().filter_map(|known| known.entries.first());
+                let firsts = records.iter().filter_map(|known| known.entries.first());
                 let firsts = firsts.filter(|(of, _)| of == query);
                 let ids: Vec<QuarantinedId> = firsts.map(|(_, id)| (*id).clone()).collect();
                 if !ids.is_empty() {
@@ -93,30 +110,25 @@ impl Quarantine for Files {
                     whole.extend(entries.into_iter().map(|entry| (entry.quarantined_id(), entry)));
                 }
             }
-            Ok(page.into_iter().filter_map(|known| record(known, &mut whole)).collect())
+            Ok((counted, records.into_iter().filter_map(|known| record(known, &mut whole)).collect()))
         })
     }
 
-    fn count(&self, which: &Filter) -> Result<u64> {
+    fn count(&self, which: &Filter) -> Result<Counted> {
         self.with(|open| {
-            let beyond: u64 = match which {
-                Filter { query: None, code: None } => open.values().map(Index::beyond).sum(),
-                _ => 0,
-            };
-            Ok(merged(open, which).len() as u64 + beyond)
+            let records: HashSet<_> =
+                entries(open, which).map(|(_, brief)| (&brief.id.record, brief.mark)).collect();
+            Ok(counted(open, which, records.len()))
         })
-    }
-
-    fn bytes(&self) -> Result<u64> {
-        self.with(|open| Ok(open.values().map(Index::bytes).sum()))
     }
 
     fn change(&self, which: &Chosen, change: Change) -> Result<u64> {
+        let everything = Filter::default();
         self.with(|open| {
             let chosen = match which {
                 Chosen::All(filter) => merged(open, filter),
                 Chosen::Named(names) => {
-                    let mut records = merged(open, &Filter::default());
+                    let mut records = merged(open, &everything);
                     let names: BTreeSet<&RecordId> = names.iter().collect();
                     records.retain(|known| names.contains(&known.place.id));
                     let found: BTreeSet<&RecordId> = records.iter().map(|known| &known.place.id).collect();
@@ -140,10 +152,6 @@ impl Quarantine for Files {
             Ok(chosen.len() as u64)
         })
     }
-}
-
-fn not_there(record: &RecordId) -> Error {
-    Error::new(&codes::QUARANTINE_NOT_FOUND, format!("`{record}` is not in the quarantine"))
 }
 
 /// A record with its bytes; `None` if they have gone meanwhile.
@@ -210,21 +218,23 @@ mod tests {
         let data = tempfile::tempdir().unwrap();
         let files = files(data.path());
         let all = Filter::default();
-        assert_eq!(files.count(&all).unwrap(), 0);
+        assert_eq!(files.count(&all).unwrap(), Counted::default());
         put(data.path(), "a", 0, 100, &[1, 2]);
         put(data.path(), "a", 1, 200, &[7]);
         put(data.path(), "b", 0, 150, &[2, 8]);
-        let first = files.list(&all, None, 2).unwrap();
+        let (counted, first) = files.list(&all, None, 2).unwrap();
         assert_eq!(offsets(&first), [7, 8]);
-        let second = files.list(&all, Some(&first[1].place), 2).unwrap();
+        let (_, second) = files.list(&all, Some(&first[1].place), 2).unwrap();
         assert_eq!(offsets(&second), [2, 1]);
         assert_eq!(
             (second[0].queries.clone(), second[0].raw.as_deref()),
             (vec!["a".into(), "b".into()], Some(&b"raw 2"[..]))
         );
-        assert_eq!(files.count(&all).unwrap(), 4);
+        assert_eq!((counted.open, files.count(&all).unwrap()), (4, counted));
+        assert!(counted.bytes > 0);
         let of_b = Filter { query: Some("b".into()), code: Some("json.type".into()) };
-        assert_eq!(offsets(&files.list(&of_b, None, 9).unwrap()), [8]);
+        let (counted, found) = files.list(&of_b, None, 9).unwrap();
+        assert_eq!((counted.open, files.count(&of_b).unwrap(), offsets(&found)), (1, counted, vec![8]));
     }
 
     #[test]
@@ -239,9 +249,9 @@ mod tests {
         let missing = files.change(&named(&[1, 9]), Change::Drop).unwrap_err();
         assert_eq!(missing.code(), &codes::QUARANTINE_NOT_FOUND);
         assert_eq!(files.change(&named(&[1]), Change::Drop).unwrap(), 1);
-        assert_eq!(files.count(&Filter::default()).unwrap(), 2);
+        assert_eq!(files.count(&Filter::default()).unwrap().open, 2);
         let syntax = Filter { code: Some("json.syntax".into()), ..Filter::default() };
         assert_eq!(files.change(&Chosen::All(syntax), Change::Replay).unwrap(), 1);
-        assert_eq!(files.count(&Filter::default()).unwrap(), 2, "a replay is asked for, not done");
+        assert_eq!(files.count(&Filter::default()).unwrap().open, 2, "a replay is asked for, not done");
     }
 }

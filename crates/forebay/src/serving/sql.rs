@@ -15,12 +15,12 @@ use forebay_core::config::Pipeline;
 use forebay_core::error::codes;
 use forebay_core::{Error, Result};
 use forebay_engine::adhoc::rows::{self, Bounds, Rows};
-use forebay_engine::adhoc::{self, Limits, TableProvider, TableResolver};
+use forebay_engine::adhoc::{self, Limits, TableProvider, TableResolver, Takes};
 use forebay_server::shown::Sql;
 use forebay_server::shown::sql::Refused;
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::cli::Global;
 use crate::json::FromJson;
@@ -34,9 +34,9 @@ const MOST: usize = 8;
 const TURN: Duration = Duration::from_secs(5);
 /// How long it may run.
 const TIME: Duration = Duration::from_secs(10);
-/// What it may take beyond that: planning looks at the time only between its steps.
+/// What it may take beyond that: planning and functions look at the time only between their steps.
 const GRACE: Duration = Duration::from_secs(1);
-/// Bytes that its sorts, joins and aggregates may hold.
+/// Bytes that its sorts, joins and aggregates may hold, and as many that its functions may make.
 const MEMORY: usize = 256 << 20;
 /// Bytes of its answer.
 const ANSWER: usize = 16 << 20;
@@ -94,10 +94,15 @@ impl Sql for Statements {
         let (tables, sql, now_ms) = (Arc::clone(&self.tables), sql.to_owned(), self.clock.now_ms());
         let time = self.time;
         let statement = async move {
-            // Held until the work has really ended.
-            let _turn = turn;
             let limits = Limits { time: Some(time), memory: MEMORY, rows: None };
-            let answer = adhoc::select(&*tables, Some(&FromJson), &sql, limits, now_ms).await;
+            // Planning cannot be interrupted: it goes on to its end, or to its deadline, also if nobody waits for it any
+            // more, and keeps its turn.
+            let planned = tokio::spawn(async move {
+                let asked = adhoc::run(&*tables, Some(&FromJson), &sql, Takes::Select, limits, now_ms);
+                (asked.await, turn)
+            });
+            // Held until the work has really ended.
+            let (answer, _turn) = planned.await.map_err(lost)?;
             let answer = answer.map_err(|refused| Refused { error: refused.error, place: refused.place })?;
             Ok(rows::collect(answer, Bounds { rows, bytes: ANSWER }).await?)
         };
@@ -116,12 +121,15 @@ impl Drop for Statements {
     }
 }
 
+fn lost(error: JoinError) -> Error {
+    Error::new(&codes::INTERNAL, "the query ended unexpectedly").caused_by(error)
+}
+
 /// A statement that ends when nobody waits for it any more.
 struct Abandoned(JoinHandle<Result<Rows, Refused>>);
 
 impl Abandoned {
     async fn ended(mut self) -> Result<Rows, Refused> {
-        let lost = |e| Error::new(&codes::INTERNAL, "the query ended unexpectedly").caused_by(e);
         (&mut self.0).await.map_err(lost)?
     }
 }
@@ -233,6 +241,23 @@ queries:
             let error = refusal(&statements, sql).await;
             assert_eq!(error.code(), &codes::SQL_SYNTAX, "{error}");
         }
+        let columns = |count: usize| vec!["1"; count].join(", ");
+        let level = |n: usize| format!(", t{n} AS (SELECT replace(s, 'a', s) s FROM t{})", n - 1);
+        let levels: String = (1..20).map(level).collect();
+        let doubling = format!("WITH t0 AS (SELECT 'aaaaaaaaaa' s){levels} SELECT s FROM t19");
+        for (sql, code) in [
+            (format!("SELECT {}", columns(14_500)), &codes::SQL_PLAN),
+            (
+                "SELECT approx_percentile_cont(n, 0.5, 1e15) FROM (VALUES (1)) AS t(n)".to_owned(),
+                &codes::SQL_PLAN,
+            ),
+            (doubling, &codes::QUERY_LIMIT),
+        ] {
+            let started = std::time::Instant::now();
+            let error = refusal(&statements, &sql).await;
+            assert_eq!(error.code(), code, "{error}");
+            assert!(started.elapsed() < TIME, "its time is a second");
+        }
         let rows = statements.ask("SELECT 'a' RLIKE '(a+)+$' AS r", 10).await.map(|rows| rows.json);
         assert_eq!(rows.unwrap(), "[[true]]");
         let numbers = (0..2_000).map(|n| format!("({n})")).collect::<Vec<_>>().join(",");
@@ -243,6 +268,25 @@ queries:
         let error = refusal(&statements, &crossed).await;
         assert_eq!(error.code(), &codes::QUERY_LIMIT, "{error}");
         assert!(started.elapsed() < TIME, "not long after its second");
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_leaves_nothing_running() {
+        let data = tempfile::tempdir().unwrap();
+        let statements = statements(data.path());
+        let numbers = (0..2_000).map(|n| format!("({n})")).collect::<Vec<_>>().join(",");
+        let tables = ["a", "b", "c"].map(|name| format!("(VALUES {numbers}) AS {name}(n)"));
+        let long = format!("SELECT count(*) FROM {} WHERE a.n * b.n + c.n < 0", tables.join(" CROSS JOIN "));
+        let started = std::time::Instant::now();
+        {
+            let mut asked = Box::pin(statements.ask(&long, 10));
+            while statements.turns.available_permits() == AT_ONCE {
+                let _: Option<()> = futures::FutureExt::now_or_never(asked.as_mut()).map(|_| ());
+            }
+        }
+        // All turns are there again: the statement has ended, long before its time.
+        let all = statements.turns.acquire_many(AT_ONCE as u32).await;
+        assert!(all.is_ok() && started.elapsed() < TIME, "{:?}", started.elapsed());
     }
 
     #[tokio::test]

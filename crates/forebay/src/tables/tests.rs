@@ -8,7 +8,7 @@ use forebay_connectors::sinks::SinkContext;
 use forebay_core::Epoch;
 use forebay_core::clock::SystemClock;
 use forebay_core::sink::{Begun, EpochId};
-use forebay_engine::adhoc::{self, Limits};
+use forebay_engine::adhoc::{self, Limits, Takes};
 use forebay_storage::Door;
 use futures::TryStreamExt;
 
@@ -62,7 +62,7 @@ async fn ask(data: &Path, sql: &str) -> Result<Vec<RecordBatch>> {
         pipeline: None,
         undecoded: Arc::default(),
     };
-    let answer = adhoc::run(&tables, None, sql, Limits::default(), 0).await?;
+    let answer = adhoc::run(&tables, None, sql, Takes::All, Limits::default(), 0).await?;
     answer.batches.try_collect().await
 }
 

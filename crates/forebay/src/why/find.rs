@@ -10,16 +10,17 @@ use forebay_connectors::sources;
 use forebay_core::config::SourceConfig;
 use forebay_core::format::{BadRecord, Format};
 use forebay_core::source::{Envelope, Wanted};
-use forebay_core::{Partition, Result};
+use forebay_core::{Partition, Result, key};
 use forebay_engine::adhoc::lanes;
-use forebay_engine::plan::KAFKA_COLUMN;
+use forebay_engine::plan::{KAFKA_COLUMN, StreamPlan};
 use futures::StreamExt;
 
+use crate::alerts::columns;
 use crate::{broker, load};
 
-/// Columns that usually name the device, in the order in which they are looked for.
+/// Columns that usually name the device, in the order in which they are looked for. Upper and lower case do not matter.
 const KEYS: [&str; 9] =
-    ["device_id", "deviceId", "device.id", "sensor_id", "sensorId", "machine_id", "machine", "device", "id"];
+    ["device_id", "deviceid", "device.id", "sensor_id", "sensorid", "machine_id", "machine", "device", "id"];
 
 /// Which records.
 #[derive(Clone, Debug)]
@@ -33,6 +34,8 @@ pub struct Wish {
     pub to_ms: i64,
     /// At most this many.
     pub most: usize,
+    /// Where the log is, if not where the source says.
+    pub servers: Option<String>,
 }
 
 /// A record of the log.
@@ -46,6 +49,16 @@ pub struct Found {
     pub value: Option<Vec<u8>>,
     /// Its row, with `_kafka` beside the columns of a value; or why it has none.
     pub decoded: Result<RecordBatch, Fault>,
+}
+
+impl Found {
+    /// Its row with the columns that a plan reads.
+    pub fn input(&self, row: &RecordBatch, plan: &StreamPlan) -> Result<RecordBatch> {
+        let (input, there) = (plan.input_schema(), row.schema());
+        let columns = input.fields().iter().map(|field| there.index_of(field.name()));
+        let columns: Vec<usize> = columns.collect::<Result<_, _>>().map_err(internal)?;
+        row.project(&columns).map_err(internal)
+    }
 }
 
 /// Why a record has no row.
@@ -63,6 +76,7 @@ pub async fn find(source: &SourceConfig, wish: &Wish) -> Result<Vec<Found>> {
     for name in ["subscribe", "subscribePattern", "assign"] {
         raw.extend(source.options.text(name).map(|text| (name.to_owned(), text.to_owned())));
     }
+    raw.extend(wish.servers.iter().map(|servers| ("kafka.bootstrap.servers".to_owned(), servers.clone())));
     // From the first record of the time on, where there is one; never a reason to fail.
     raw.extend(
         [
@@ -129,7 +143,9 @@ fn matching(
         let by_value = match (row, &names) {
             (Some(row), Some(names)) => {
                 let names = names.as_string::<i32>();
-                names.is_valid(row) && names.value(row) == wish.key
+                let name = names.value(row);
+                // A long one is known by what is kept of it.
+                names.is_valid(row) && (name == wish.key || key::kept(name) == wish.key)
             }
             (Some(_), None) => false,
             // It cannot be read: the name somewhere in it must do.
@@ -150,23 +166,12 @@ fn matching(
 
 /// The path of the column that names the device: what was said, or the first usual name that is there.
 fn key_column(schema: &Schema, said: Option<&str>) -> Option<Vec<String>> {
-    let path = |name: &str| name.split('.').map(str::to_owned).collect::<Vec<_>>();
-    let there = |path: &Vec<String>| {
-        let mut fields = schema.fields();
-        let (last, above) = path.split_last()?;
-        for step in above {
-            match fields.iter().find(|field| field.name() == step)?.data_type() {
-                DataType::Struct(below) => fields = below,
-                _ => return None,
-            }
-        }
-        let found = fields.iter().find(|field| field.name() == last)?;
-        (!found.data_type().is_nested()).then_some(())
+    let find = |name: &str| columns::find(schema, name).filter(|column| !column.data_type.is_nested());
+    let found = match said {
+        Some(said) => find(said),
+        None => KEYS.iter().find_map(|name| find(name)),
     };
-    match said {
-        Some(said) => Some(path(said)).filter(|path| there(path).is_some()),
-        None => KEYS.iter().map(|name| path(name)).find(|path| there(path).is_some()),
-    }
+    found.map(|column| column.parts)
 }
 
 /// A column as texts.

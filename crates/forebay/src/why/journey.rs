@@ -23,6 +23,33 @@ pub enum Journey {
     Unknown,
 }
 
+impl Journey {
+    /// The time of the epoch that read it (milliseconds since 1970), if that is known.
+    pub fn time(self) -> Option<i64> {
+        match self {
+            Self::Read { planned_at_ms, .. } => Some(planned_at_ms),
+            _ => None,
+        }
+    }
+
+    /// In words; `has_run` is false of a query whose checkpoint holds nothing.
+    pub fn words(self, has_run: bool) -> String {
+        match self {
+            Self::Read { epoch, is_committed, .. } => {
+                let state = if is_committed { "committed" } else { "not committed yet" };
+                format!("read by epoch {epoch} ({state})")
+            }
+            Self::BeforeStart => "never read: the query began after it".to_owned(),
+            Self::Waits => "not read yet".to_owned(),
+            Self::Before(epoch) => {
+                format!("read before epoch {epoch}, the oldest that its checkpoint still holds")
+            }
+            Self::Unknown if !has_run => "it has not run yet".to_owned(),
+            Self::Unknown => "its checkpoint does not say whether it was read".to_owned(),
+        }
+    }
+}
+
 /// Looks a record up in the entries of a journal, oldest first.
 pub fn journey(entries: &[Entry], partition: &Partition, offset: i64) -> Journey {
     let at = Position(offset);

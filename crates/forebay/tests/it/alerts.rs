@@ -238,6 +238,7 @@ fn a_journal_that_lost_its_end_is_refused() {
     let output = runs(data.path(), &file).output().unwrap();
     let said = text(&output.stderr);
     assert!(!output.status.success() && said.contains("FB-6006"), "{said}");
+    assert!(!said.contains("checkpointLocation") && said.contains("Or remove the folder"), "{said}");
 }
 
 #[test]
@@ -265,6 +266,34 @@ fn conditions_may_change_between_two_runs_and_the_key_may_not() {
     let output = runs(data.path(), &file).output().unwrap();
     let said = text(&output.stderr);
     assert!(!output.status.success() && said.contains("FB-6002") && said.contains("key=other"), "{said}");
+    assert!(!said.contains("checkpointLocation") && said.contains("Under a new name"), "{said}");
+}
+
+#[test]
+fn what_a_rule_has_open_ends_when_the_file_is_run_without_it() {
+    let log = LogServer::start();
+    make_topic(log.address, "events", 1);
+    let data = tempfile::tempdir().unwrap();
+    let file = watch(data.path(), &log, "");
+    log.produce("events", &[reading("a", 75.0), reading("b", 60.0)]);
+    run(data.path(), &file);
+    let with = std::fs::read_to_string(&file).unwrap();
+    let without = with.split("alerts:\n").next().unwrap();
+    std::fs::write(&file, without).unwrap();
+    let args = ["run", file.to_str().unwrap()];
+    let said = text(&succeed(&mut forebay(data.path(), &args)).stderr);
+    assert!(said.contains("alert `high` is not in the file any more: 1 open ended"), "{said}");
+    let said = text(&succeed(&mut forebay(data.path(), &args)).stderr);
+    assert!(!said.contains("any more"), "once: {said}");
+    let ended = transitions(data.path()).pop().unwrap();
+    assert_eq!((&ended["state"], &ended["ruleRemoved"]), (&"cleared".into(), &true.into()), "{ended}");
+
+    std::fs::write(&file, with).unwrap();
+    let said = run(data.path(), &file);
+    assert!(!said.contains("open alerts"), "it begins with nothing open: {said}");
+    log.produce("events", &[reading("a", 80.0)]);
+    run(data.path(), &file);
+    assert_eq!(told(data.path()), ["a open", "a cleared", "a open"], "and goes on where it was");
 }
 
 #[test]

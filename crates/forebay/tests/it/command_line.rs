@@ -306,33 +306,74 @@ fn text_of(output: &std::process::Output) -> String {
     text(&output.stderr)
 }
 
-/// Every command of the README that is marked to be run, in its order, in a folder with the examples.
+/// A block of commands of the README, and what it says that they print.
+struct Block {
+    is_background: bool,
+    commands: Vec<String>,
+    prints: Option<String>,
+}
+
+/// The blocks of the README; a block of commands that is not marked to be run fails.
+fn blocks(readme: &str) -> Vec<Block> {
+    let parts: Vec<&str> = readme.split("```sh\n").collect();
+    let mut blocks = Vec::new();
+    for (before, block) in parts.iter().zip(&parts[1..]) {
+        let mark = before.trim_end().rsplit('\n').next().unwrap();
+        assert!(mark.starts_with("<!-- run"), "a block of commands is not run by this test: {block}");
+        let (commands, rest) = block.split_once("```").unwrap();
+        let prints = rest.trim_start().strip_prefix("<!-- prints -->\n```text\n");
+        blocks.push(Block {
+            is_background: mark.contains("background"),
+            commands: commands.lines().map(str::to_owned).collect(),
+            prints: prints.map(|rest| rest.split("```").next().unwrap().to_owned()),
+        });
+    }
+    blocks
+}
+
+/// Text without what differs from run to run: numbers are all one, spans of time too, blanks and rules have no length.
+fn shape(text: &str) -> String {
+    let mut words = Vec::new();
+    for word in text.split_whitespace() {
+        let (mut shape, mut last) = (String::new(), ' ');
+        for c in word.chars() {
+            let c = if c.is_ascii_digit() { '0' } else { c };
+            let is_same = c == last && matches!(c, '0' | '-' | '─' | '━');
+            let is_inside = last == '0' && matches!(c, '.' | ',');
+            if !is_same && !is_inside {
+                shape.push(c);
+                last = c;
+            }
+        }
+        let is_unit = matches!(shape.as_str(), "ms" | "s" | "min" | "ms," | "s,");
+        let is_span = is_unit && words.last().is_some_and(|word: &String| word.ends_with('0'));
+        words.push(if is_span { "span".to_owned() } else { shape });
+    }
+    words.join(" ")
+}
+
+/// What is printed has these parts in this order; `…` stands for whatever is between them.
+fn assert_prints(printed: &str, expected: &str) {
+    let (printed, mut at) = (shape(printed), 0);
+    for part in expected.split('…').map(shape).filter(|part| !part.is_empty()) {
+        let found = printed[at..].find(&part);
+        at += found.unwrap_or_else(|| panic!("not in this order: `{part}`\nin: {}", &printed[at..]))
+            + part.len();
+    }
+}
+
+/// Every command of the README, in its order, in a folder with the examples; it prints what the README says.
 #[test]
 fn the_readmes_commands_do_what_they_say() {
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
-    let marked = |mark: &str| -> Vec<String> {
-        let blocks = readme
-            .split(mark)
-            .skip(1)
-            .map(|rest| rest.split("```sh\n").nth(1).unwrap().split("```").next().unwrap());
-        blocks.flat_map(str::lines).map(str::to_owned).collect()
-    };
-    let (background, foreground) = (marked("<!-- run: background -->"), marked("<!-- run -->"));
-    assert!(!background.is_empty() && foreground.len() >= 5, "the README has its marked commands");
-    let every_sh_line = readme.matches("```sh").count();
-    assert_eq!(
-        every_sh_line,
-        readme.matches("<!-- run").count(),
-        "a block of commands is not run by this test"
-    );
+    let blocks = blocks(&readme);
+    assert!(blocks.len() >= 5 && blocks.iter().filter(|block| block.prints.is_some()).count() >= 5);
     let dir = tempfile::tempdir().unwrap();
-    std::os::unix::fs::symlink(root().join("examples"), dir.path().join("examples")).unwrap();
     let bin = std::path::Path::new(FOREBAY).parent().unwrap();
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
     // The ports of the README may be taken while tests run side by side.
     let (kafka, http) = (free_address().to_string(), free_address().to_string());
     let example = std::fs::read_to_string(root().join("examples/plant.yaml")).unwrap();
-    std::fs::remove_file(dir.path().join("examples")).unwrap();
     std::fs::create_dir(dir.path().join("examples")).unwrap();
     std::fs::write(dir.path().join("examples/plant.yaml"), example.replace("localhost:9092", &kafka))
         .unwrap();
@@ -344,31 +385,97 @@ fn the_readmes_commands_do_what_they_say() {
         command.stdin(std::process::Stdio::null());
         command
     };
-    let mut running: Vec<Process> = background.iter().map(|line| Process::spawn(&mut shell(line))).collect();
-    running[0].wait_for("ready ", Duration::from_secs(30));
-    for line in &foreground {
-        if line.contains("query") {
-            // The events of the line before need a moment to the table.
-            std::thread::sleep(Duration::from_secs(3));
-        }
-        let output = succeed(&mut shell(line));
-        println!("$ {line}\n{}{}", text(&output.stdout), text(&output.stderr));
-        let printed = text(&output.stdout);
-        match line.split_whitespace().nth(1) {
-            Some("query") => assert_eq!(printed.matches("device_").count(), 3 + 1, "{printed}"),
-            Some("quarantine") => {
-                assert!(
-                    printed.contains("json.") && printed.contains(" alerts/overheat,hot,lake "),
-                    "{printed}"
-                );
+    let mut running = Vec::new();
+    for block in &blocks {
+        let mut printed = String::new();
+        for line in &block.commands {
+            if block.is_background {
+                let mut process = Process::spawn(&mut shell(line));
+                process.wait_for("ready ", Duration::from_secs(30));
+                running.push(process);
+                continue;
             }
-            Some("log") => assert!(printed.contains("iot_topic"), "{printed}"),
-            _ => {}
+            if line.contains("query") {
+                // The events of the line before need a moment to the table.
+                std::thread::sleep(Duration::from_secs(3));
+            }
+            let output = succeed(&mut shell(line));
+            let said = text_of(&output);
+            let said = said.lines().filter(|line| !line.starts_with("warning: this build"));
+            printed.extend(said.map(|line| format!("{line}\n")));
+            printed.push_str(&(text(&output.stdout) + "\n"));
+        }
+        println!("$ {}\n{printed}", block.commands.join("\n$ "));
+        if let Some(expected) = &block.prints {
+            assert_prints(&printed, expected);
         }
     }
     for process in running {
         assert!(process.stop().0);
     }
+}
+
+#[test]
+fn a_reader_that_has_gone_away_ends_every_command_that_prints_quietly() {
+    let data = tempfile::tempdir().unwrap();
+    let log = LogServer::start();
+    log.produce("events", &[&proof_events(10)[..], &["no json".to_owned()]].concat());
+    let file = copy_pipeline(data.path(), log.address, "events", 700);
+    let file = file.to_str().unwrap();
+    succeed(&mut forebay(data.path(), &["run", file]));
+    let kafka = log.address.to_string();
+    for args in [
+        &["man"][..],
+        &["man", "quarantine", "ls"],
+        &["completions", "bash"],
+        &["explain"],
+        &["explain", "2003"],
+        &["schema", "json"],
+        &["schema", "infer", "events", "--bootstrap", &kafka],
+        &["demo", "--list"],
+        &["plan", file],
+        &["query", "SELECT 1"],
+        &["query", "--format", "csv", "SELECT repeat('x', 60000) AS n"],
+        &["query", "--format", "json", "SELECT repeat('x', 60000) AS n"],
+        &["query", "SELECT repeat('x', 60000) AS n"],
+        &["log", "topics", "--bootstrap", &kafka],
+        &["log", "topics", "--bootstrap", &kafka, "--format", "csv"],
+        &["log", "tail", "events", "--from-beginning", "--bootstrap", &kafka],
+        &["checkpoint", "show", file, "lake"],
+        &["quarantine", "ls"],
+        &["quarantine", "ls", "--format", "csv"],
+        &["quarantine", "show", "events/0/10"],
+        &["quarantine", "show", "events/0/10", "--raw"],
+        &["--help"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = forebay(data.path(), args);
+        let output = command.stdout(writer).stderr(std::process::Stdio::piped()).output().unwrap();
+        let told = text_of(&output);
+        let told: Vec<&str> = told
+            .lines()
+            .filter(|line| !line.starts_with("warning: this build") && !line.starts_with("-- "))
+            .collect();
+        assert!(output.status.success() && told.is_empty(), "{args:?}: {:?} {told:?}", output.status);
+    }
+}
+
+#[test]
+fn a_run_goes_on_when_nobody_reads_what_it_says() {
+    let data = tempfile::tempdir().unwrap();
+    let log = LogServer::start();
+    log.produce("events", &proof_events(10));
+    let file = copy_pipeline(data.path(), log.address, "events", 700);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let args = ["--log-level", "debug", "run", file.to_str().unwrap(), "--trigger", "default"];
+    let child =
+        forebay(data.path(), &args).stdout(writer.try_clone().unwrap()).stderr(writer).spawn().unwrap();
+    let _run = Leashed(child);
+    eventually("the rows", Duration::from_secs(20), || {
+        table_rows(data.path(), &data.path().join("table")).len() == 10
+    });
 }
 
 #[test]

@@ -256,7 +256,21 @@ fn what_init_writes_runs_as_it_stands() {
     succeed(&mut in_folder(dir.path(), &["validate", "pipeline.yaml"]));
     let mut running = Process::spawn(&mut in_folder(dir.path(), &["run", "pipeline.yaml"]));
     running.address("kafka");
-    succeed(&mut in_folder(dir.path(), &["--kafka", &kafka, "simulate", "--count", "200", "--rate", "0"]));
+    let http = running.address("http");
+    let schema: Value = serde_json::from_str(&get(http, "/api/v1/schema").1).unwrap();
+    assert_eq!(
+        (&schema["alerts"][0]["name"], schema["alerts"][0]["for"].as_u64()),
+        (&"overheat".into(), Some(0))
+    );
+    assert_eq!(
+        (&schema["panels"][0]["unit"], &schema["panels"][0]["critical"]),
+        (&"°C".into(), &75.0.into())
+    );
+    let simulate = ["--kafka", &kafka, "simulate", "--count", "200", "--rate", "0", "--seed", "7"];
+    succeed(&mut in_folder(dir.path(), &simulate));
+    eventually("an alert", Duration::from_secs(20), || {
+        get(http, "/api/v1/alerts").1.contains("\"rule\":\"overheat\"")
+    });
     eventually("the rows", Duration::from_secs(20), || {
         table_rows(&dir.path().join("data"), &dir.path().join("data/data/plant")).len() == 200
     });
@@ -281,6 +295,9 @@ fn init_from_a_topic_decodes_every_record_that_a_schema_can_take() {
     };
     let written = init("mixed.yaml", "mixed.records");
     assert!(written.contains("# note: always NULL"), "{written}");
+    for part in ["# alerts:\n#   high_v:\n", "#     key: id\n", "    - { field: events.v, chart: line }\n"] {
+        assert!(written.contains(part), "`{part}` is missing in\n{written}");
+    }
     let run = ["run", "mixed.yaml", "--trigger", "availableNow"];
     let ran = said(&succeed(&mut in_folder(dir.path(), &run)));
     assert!(ran.contains("301 read = 300 emitted + 1 quarantined (balances)"), "{ran}");
@@ -324,14 +341,25 @@ fn completions_and_man_pages_know_every_command() {
 }
 
 #[test]
-fn every_demo_that_is_listed_can_be_named() {
+fn the_list_of_demos_tells_which_run_and_what_the_others_need() {
     let listed = printed(&["demo", "--list"]);
     let names: Vec<&str> = listed.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
-    assert!(names.contains(&"plant"), "{listed}");
-    assert!(
-        listed.lines().all(|line| line.split_whitespace().count() > 4),
-        "each says what it shows: {listed}"
-    );
+    assert_eq!(names, ["plant", "devices", "csv-cycle", "fleet", "arduino"]);
+    for (name, line) in names.iter().zip(listed.lines()) {
+        let data = tempfile::tempdir().unwrap();
+        let (kafka, is_later) = (free_address().to_string(), line.contains("(not yet: "));
+        let output =
+            forebay(data.path(), &["--kafka", &kafka, "demo", name, "--for", "1 second"]).output().unwrap();
+        assert_eq!(output.status.success(), !is_later, "{line}: {}", said(&output));
+        if is_later {
+            let why = line.split("needs ").nth(1).unwrap().trim_end_matches(')');
+            assert!(said(&output).contains("FB-1008") && said(&output).contains(why), "{}", said(&output));
+        }
+    }
+    let examples = std::fs::read_dir(root().join("examples")).unwrap();
+    let examples =
+        examples.filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|it| it == "yaml"));
+    assert_eq!(examples.count(), listed.lines().filter(|line| !line.contains("(not yet: ")).count());
 }
 
 /// The verdict of `forebay plan` on each query, and whether it says that all is safe.
@@ -391,9 +419,7 @@ fn a_plan_tells_what_run_would_do_before_it_is_done() {
     let (new, document) = verdict(&renamed);
     assert_eq!((new.as_str(), &document["left"][0]["name"]), ("new", &"lake".into()));
     let shown = text(&succeed(&mut forebay(data.path(), &["plan", path])).stdout);
-    for part in
-        ["+ ocean: is new", "- lake: is not in the file", "`forebay run` refuses none of these queries"]
-    {
+    for part in ["+ ocean: is new", "- lake: is not in the file", "`forebay run` refuses none of these"] {
         assert!(shown.contains(part), "`{part}` is missing in\n{shown}");
     }
     let moved = original.replace("pipeline: copy", "pipeline: other");
@@ -405,6 +431,72 @@ fn a_plan_tells_what_run_would_do_before_it_is_done() {
     std::fs::write(data.path().join("checkpoints/copy/lake/journal"), b"").unwrap();
     let (refused, document) = verdict(&original);
     assert_eq!((refused.as_str(), &document["queries"][0]["error"]["code"]), ("refused", &"FB-6003".into()));
+}
+
+#[test]
+fn a_plan_tells_what_becomes_of_alerts_of_the_page_and_of_rows_that_a_table_does_not_take() {
+    let data = tempfile::tempdir().unwrap();
+    let log = LogServer::start();
+    log.produce("events", &proof_events(100));
+    let file = copy_pipeline(data.path(), log.address, "events", 700);
+    let with = "alerts:\n  high: { on: events, key: device, when: seq > 90, for: 10 seconds }\ndashboard: { title: One }\n";
+    let original = std::fs::read_to_string(&file).unwrap() + with;
+    std::fs::write(&file, &original).unwrap();
+    assert_eq!(plan(data.path(), &file).0["alerts"][0]["verdict"], "new");
+    succeed(&mut forebay(data.path(), &["run", file.to_str().unwrap(), "--trigger", "availableNow"]));
+    let (same, is_safe) = plan(data.path(), &file);
+    assert!(is_safe && same["same"] == true && same["dashboard"] == serde_json::json!([]), "{same}");
+
+    let changed = |from: &str, to: &str| {
+        assert!(original.contains(from), "{from}");
+        std::fs::write(&file, original.replace(from, to)).unwrap();
+        let (plan, _) = plan(data.path(), &file);
+        assert_eq!(plan["same"], false, "{to}");
+        plan
+    };
+    for (from, to, what) in [
+        ("seq > 90", "seq > 95", "when"),
+        ("10 seconds", "20 seconds", "for"),
+        ("10 seconds", "10 seconds, clear: seq < 5", "clear"),
+        ("10 seconds", "10 seconds, severity: critical", "severity"),
+        ("10 seconds", "10 seconds, message: \"{device}\"", "message"),
+        ("hash STRING NOT NULL", "hash STRING", "schema"),
+    ] {
+        let plan = changed(from, to);
+        let alert = &plan["alerts"][0];
+        assert_eq!(
+            (&alert["verdict"], &alert["changes"][0]["what"]),
+            (&"changed".into(), &what.into()),
+            "{plan}"
+        );
+        assert_eq!(alert["epoch"], 1, "its open alerts stay: {plan}");
+    }
+    let plan = changed("key: device", "key: hash");
+    let alert = &plan["alerts"][0];
+    assert_eq!(
+        (&alert["verdict"], &alert["error"]["code"]),
+        (&"refused".into(), &"FB-6002".into()),
+        "{plan}"
+    );
+    let plan = changed("  high:", "  higher:");
+    assert_eq!(
+        (&plan["alerts"][0]["verdict"], &plan["left"][0]["name"]),
+        (&"new".into(), &"alerts/high".into())
+    );
+    let plan = changed("title: One", "title: Two");
+    assert_eq!((&plan["dashboard"][0]["what"], &plan["safe"]), (&"title".into(), &true.into()), "{plan}");
+    let shown = text(&succeed(&mut forebay(data.path(), &["plan", file.to_str().unwrap()])).stdout);
+    for part in [
+        "= alerts/high: goes on with epoch 1",
+        "its open alerts stay",
+        "~ dashboard: is not what it was: title",
+    ] {
+        assert!(shown.contains(part), "`{part}` is missing in\n{shown}");
+    }
+
+    let plan = changed("SELECT * FROM events", "SELECT device, CAST(seq AS STRING) AS seq FROM events");
+    assert_eq!(plan["queries"][0]["error"]["code"], "FB-5002", "{plan}");
+    assert!(plan["alerts"][0]["verdict"] == "unchanged" && plan["safe"] == false);
 }
 
 #[test]
@@ -456,16 +548,20 @@ fn why_row_tells_what_became_of_each_record_of_a_device() {
         "pipeline: p\nsources:\n  iot:\n    format: kafka\n    options: {{ kafka.bootstrap.servers: \"{}\", subscribe: iot, startingOffsets: earliest }}\n\
          \x20   value: json\n    schema: device_id STRING, temperature DOUBLE\n\
          queries:\n  lake:\n    sql: SELECT * FROM iot\n    format: delta\n    options: {{ path: t }}\n    trigger: availableNow\n\
-         \x20 hot:\n    sql: SELECT device_id, _kafka.offset FROM iot WHERE temperature > 70\n    format: delta\n    options: {{ path: h }}\n    trigger: availableNow\n",
+         \x20 hot:\n    sql: SELECT device_id, _kafka.offset FROM iot WHERE temperature > 70\n    format: delta\n    options: {{ path: h }}\n    trigger: availableNow\n\
+         alerts:\n  overheat: {{ on: iot, key: device_id, when: temperature > 70, clear: temperature < 65 }}\n",
         log.address
     );
-    std::fs::write(&file, pipeline).unwrap();
+    std::fs::write(&file, &pipeline).unwrap();
     let path = file.to_str().unwrap();
     let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis().to_string();
     let args = ["why", "row", "--pipeline", path, "--key", "press-1", "--at", &now, "--within", "1 hour"];
     let why = || text(&succeed(&mut forebay(data.path(), &args)).stdout);
     assert!(why().contains("lake: it has not run yet; comes out as a row"), "{}", why());
-    succeed(&mut forebay(data.path(), &["run", path]));
+    let condition =
+        "alerts/overheat: it has not run yet; key `press-1`: `when` holds, `clear` does not hold\n";
+    assert!(why().contains(condition), "{}", why());
+    succeed(&mut forebay(data.path(), &["run", path, "--trigger", "availableNow"]));
     let told = why();
     let records: Vec<&str> = told.split("iot-0 offset ").skip(1).collect();
     assert_eq!(records.len(), 3, "{told}");
@@ -474,22 +570,33 @@ fn why_row_tells_what_became_of_each_record_of_a_device() {
             "0,",
             "lake: read by epoch 0 (committed); comes out as a row",
             "hot: read by epoch 0 (committed); comes out as a row",
+            "alerts/overheat: read by epoch 0 (committed); key `press-1`: `when` holds, `clear` does not hold, opened overheat/press-1/",
         ],
         [
             "2,",
             "lake: read by epoch 0 (committed); comes out as a row",
             "filtered: `temperature > 70` does not hold",
+            "key `press-1`: `when` does not hold, `clear` holds, cleared overheat/press-1/",
         ],
         [
             "3,",
             "does not decode: json.type at $.temperature",
             "in the quarantine: `forebay quarantine show iot/0/3`",
+            "alerts/overheat: read by epoch 0 (committed); it has no row to look at",
         ],
     ]) {
         assert!(parts.iter().all(|part| record.contains(part)), "{parts:?}\n{record}");
     }
     log.produce("iot", &lines[..1]);
     assert!(why().contains("lake: not read yet; comes out as a row"), "{}", why());
+    // The same from a file that names another place for the embedded log.
+    let moved = data.path().join("moved.yaml");
+    std::fs::write(&moved, pipeline.replace(&log.address.to_string(), "127.0.0.1:1")).unwrap();
+    let kafka = log.address.to_string();
+    let moved = ["why", "row", "--pipeline", moved.to_str().unwrap(), "--key", "press-1", "--at", &now];
+    let moved = [&moved[..], &["--within", "1 hour", "--kafka", &kafka]].concat();
+    let told = text(&succeed(&mut forebay(data.path(), &moved)).stdout);
+    assert_eq!(told.matches("iot-0 offset ").count(), 4, "{told}");
     let none = ["why", "row", "--pipeline", path, "--key", "press-9", "--at", "2026-01-01 12:00"];
     let none = forebay(data.path(), &none).output().unwrap();
     assert_eq!(none.status.code(), Some(1));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use forebay_core::options::Options;
 use forebay_core::source::Wanted;
 use forebay_live::{Follow, HistoryAsk, Range};
 use forebay_storage::Door;
+use serde_json::Value;
 
 use crate::support::*;
 
@@ -102,23 +104,6 @@ fn what_a_run_followed_is_there_in_the_next() {
 }
 
 #[test]
-fn a_killed_run_leaves_a_history_without_gap_or_double() {
-    let log = LogServer::start();
-    let data = tempfile::tempdir().unwrap();
-    let events = proof_events(500);
-    log.produce("events", &events[..300]);
-    let mut process = run(data.path(), &log);
-    let http = process.address("http");
-    let snapshot = data.path().join("live/copy/events/snapshot");
-    eventually("a snapshot", Duration::from_secs(40), || snapshot.exists());
-    log.produce("events", &events[300..]);
-    eventually("the records", Duration::from_secs(20), || has_read(http, 500));
-    process.signal("KILL");
-    drop(process);
-    assert_history(data.path(), log.address, 500);
-}
-
-#[test]
 fn a_power_cut_takes_nothing_from_a_snapshot_that_has_its_name() {
     let log = LogServer::start();
     let data = tempfile::tempdir().unwrap();
@@ -138,6 +123,55 @@ fn a_power_cut_takes_nothing_from_a_snapshot_that_has_its_name() {
     eventually("the end", Duration::from_secs(20), || process.child.try_wait().unwrap().is_some());
     assert_eq!(std::fs::read(&snapshot).unwrap(), before, "it was durable");
     assert_history(data.path(), log.address, 500);
+}
+
+#[test]
+fn a_run_that_may_open_few_files_works() {
+    let log = LogServer::start();
+    let data = tempfile::tempdir().unwrap();
+    log.produce("events", &proof_events(300));
+    let file = copy_pipeline(data.path(), log.address, "events", 700);
+    let plain = forebay(data.path(), &["run", file.to_str().unwrap(), "--trigger", "default"]);
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\""])
+        .arg(plain.get_program())
+        .args(plain.get_args());
+    let mut process = Process::spawn(&mut command);
+    let http = process.address("http");
+    eventually("the records", Duration::from_secs(20), || has_read(http, 300));
+    assert_eq!(get(http, "/health").0, 200);
+    assert!(process.stop().0);
+    assert_history(data.path(), log.address, 300);
+}
+
+#[test]
+fn a_history_that_is_not_saved_is_told_by_health_and_metrics() {
+    let log = LogServer::start();
+    let data = tempfile::tempdir().unwrap();
+    log.produce("events", &proof_events(10));
+    // A folder in its place can be neither read nor replaced.
+    let snapshot = data.path().join("live/copy/events/snapshot");
+    std::fs::create_dir_all(&snapshot).unwrap();
+    let mut process = run(data.path(), &log);
+    let http = process.address("http");
+    eventually("that it is told", Duration::from_secs(30), || get(http, "/health").0 == 503);
+    let health: Value = serde_json::from_str(&get(http, "/health").1).unwrap();
+    let problem = &health["problems"][0];
+    assert_eq!((&problem["source"], &problem["query"]), (&"events".into(), &Value::Null), "{health}");
+    assert!(problem["code"] == "FB-5005" && problem["hint"].as_str().unwrap().contains("start again"));
+    let metrics = get(http, "/metrics").1;
+    let labels = "{pipeline=\"copy\",source=\"events\"}";
+    let value = |name: &str| -> f64 {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("{name}{labels} ")));
+        line.unwrap_or_else(|| panic!("no {name} in {metrics}")).parse().unwrap()
+    };
+    assert!(value("forebay_history_unsaved_seconds") > 0.0);
+    eventually("the records", Duration::from_secs(20), || {
+        let metrics = get(http, "/metrics").1;
+        metrics.contains(&format!("forebay_follower_lag_records{labels} 0"))
+    });
+    assert!(process.stop().0 && snapshot.is_dir(), "it is left as it is");
 }
 
 #[test]

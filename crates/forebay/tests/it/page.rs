@@ -60,3 +60,33 @@ fn the_page_keeps_its_promises_on_a_living_plant() {
 fn the_page_keeps_its_promises_in_every_state() {
     assert!(checks("mock") >= 15);
 }
+
+/// With TLS and tokens: the form, the cookie, what each role may do, a change from the page, the way out.
+#[test]
+fn people_sign_in_on_the_page_and_do_what_their_role_allows() {
+    let (data, log) = (tempfile::tempdir().unwrap(), LogServer::start());
+    let file = plant(data.path(), &log, "latest");
+    let address = log.address.to_string();
+    make_topic(log.address, "iot_topic", 1);
+    let auth = data.path().join("auth.yaml").display().to_string();
+    let token = |role: &str| {
+        let args = ["token", "new", "--name", role, "--role", role, "--auth", &auth];
+        text(&succeed(std::process::Command::new(FOREBAY).args(args)).stdout).trim().to_owned()
+    };
+    let tokens = format!("{},{}", token("viewer"), token("operator"));
+    let mut openssl = std::process::Command::new("openssl");
+    openssl.current_dir(data.path()).args(
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost -keyout key.pem -out cert.pem"
+            .split(' '),
+    );
+    succeed(&mut openssl);
+    let (certificate, key) = (data.path().join("cert.pem"), data.path().join("key.pem"));
+    let mut command = forebay(data.path(), &["run", &file, "--auth", &auth]);
+    command.arg("--tls-cert").arg(certificate).arg("--tls-key").arg(key);
+    let mut run = Process::spawn(&mut command);
+    let base = format!("https://localhost:{}", run.address("https").port());
+    let simulate = ["simulate", "--bootstrap", &address, "--rate", "20", "--seed", "1"];
+    let _devices = Process::spawn(&mut forebay(data.path(), &simulate));
+    let said = run_script_with("scripts/web.sh", &["e2e", &base], &[("FOREBAY_TOKENS", &tokens)]);
+    assert_eq!(said.lines().filter(|line| line.starts_with("pass  ")).count(), 1, "{said}");
+}

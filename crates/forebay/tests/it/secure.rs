@@ -9,7 +9,7 @@ use crate::kafka_source::{self, Place};
 use crate::support::*;
 
 /// A certificate authority and what it signed, as PEM files in a folder.
-struct Certificates<'a>(&'a Path);
+pub struct Certificates<'a>(pub &'a Path);
 
 impl Certificates<'_> {
     fn openssl(&self, line: &str) {
@@ -18,14 +18,14 @@ impl Certificates<'_> {
         succeed(&mut command);
     }
 
-    fn authority(&self, name: &str) {
+    pub fn authority(&self, name: &str) {
         self.openssl(&format!(
             "req -x509 -newkey rsa:2048 -nodes -keyout {name}.key -out {name}.pem -days 2 -subj /CN={name} -addext basicConstraints=critical,CA:TRUE"
         ));
     }
 
     /// A server's key and certificate for `localhost`, in the one file that the broker reads.
-    fn server(&self, name: &str, authority: &str, days: &str) {
+    pub fn server(&self, name: &str, authority: &str, days: &str) {
         self.openssl(&format!(
             "req -newkey rsa:2048 -nodes -keyout {name}.key -out {name}.csr -subj /CN=localhost"
         ));
@@ -41,7 +41,7 @@ impl Certificates<'_> {
         .unwrap();
     }
 
-    fn path(&self, file: &str) -> String {
+    pub fn path(&self, file: &str) -> String {
         self.0.join(file).display().to_string()
     }
 }

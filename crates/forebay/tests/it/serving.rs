@@ -151,5 +151,8 @@ fn a_query_that_is_stopped_over_http_goes_on_where_it_was() {
     assert!(status == 200 && rows.contains("\"rows\":[[120]]"), "{status} {rows}");
     let (status, refused) = post(http, "/api/v1/sql", "{\"sql\": \"SELECT * FROM delta.`/etc`\"}");
     assert!(status == 400 && refused.contains("FB-4002"), "{status} {refused}");
+    process.signal("TERM");
+    let ended = process.wait_for("rows out", Duration::from_secs(20));
+    assert!(ended.contains("120 read = 120 emitted (balances), 120 rows out"), "of both starts: {ended}");
     assert!(process.stop().0);
 }

@@ -79,11 +79,8 @@ impl DeltaSink {
         let table = self.table.clone();
         let remove = move || {
             for name in current.shape.created.lock().drain(..) {
-                match table.door.remove_file(&table.root.join(&name)) {
-                    Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                        tracing::warn!(file = name, error = %e, "a file of an aborted epoch stays behind");
-                    }
-                    _ => {}
+                if let Err(error) = table.door.remove_if_there(&table.root.join(&name)) {
+                    tracing::warn!(file = name, %error, "a file of an aborted epoch stays behind");
                 }
             }
         };

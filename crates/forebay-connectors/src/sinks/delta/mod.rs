@@ -140,6 +140,14 @@ impl Sink for DeltaSink {
         open::check(&self.config, schema).map(|_| ())
     }
 
+    async fn fits(&mut self, schema: &Schema) -> Result<()> {
+        open::check(&self.config, schema)?;
+        match self.table.load().await? {
+            Some((_, head)) => open::try_fit(&self.config, schema, &head).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
     async fn open(&mut self, schema: SchemaRef) -> Result<()> {
         let ready = open::open(&self.table, &self.config, &schema).await?;
         self.know(schema, ready)

@@ -3,25 +3,11 @@
 //! What must stay true: a source that could not be read was reported already, and nothing that names it is blamed again.
 
 use super::super::SourceConfig;
-use super::super::lines::Span;
 use super::super::parse::Reading;
 use super::super::section::Text;
-use super::Chart;
 use crate::error::{Error, codes};
-use crate::fields::{self, Kind, Leaf};
+use crate::fields::{self, Leaf};
 use crate::options::unknown_name;
-
-/// Lines, gauges and distributions need numbers.
-pub(super) fn check_kind(chart: Option<Chart>, leaf: &Leaf, span: Span, reading: &mut Reading<'_>) {
-    let needs_number = matches!(chart, Some(Chart::Line | Chart::Gauge | Chart::Distribution));
-    if !needs_number || leaf.kind() == Kind::Number {
-        return;
-    }
-    let message = format!("`{}` holds no numbers ({})", leaf.name, leaf.kind().as_str());
-    let error = Error::new(&codes::BAD_VALUE, message)
-        .with_hint("`bar` counts how often each value occurs; `table` shows the newest ones.");
-    reading.problems.report(span, error);
-}
 
 /// The source of this name; an unknown one is reported with those that exist.
 pub(super) fn find_source<'s>(
@@ -39,7 +25,7 @@ pub(super) fn find_source<'s>(
 }
 
 /// A source that could not be read was reported already; what names it is not to blame.
-fn is_unknown(name: &str, reading: &Reading<'_>) -> bool {
+pub(super) fn is_unknown(name: &str, reading: &Reading<'_>) -> bool {
     reading.unknown.iter().any(|unknown| unknown.eq_ignore_ascii_case(name))
 }
 

@@ -166,6 +166,8 @@ fn refuse_generators(planner: &Planner<'_>, name: &str, ident: &Ident) -> Result
     let what = match name {
         "explode" | "explode_outer" | "posexplode" | "posexplode_outer" | "inline" | "inline_outer"
         | "stack" => "gives several rows for one",
+        // Over a stream it is refused under its own name.
+        "unnest" if !planner.streaming => "gives several rows for one",
         "window" | "session_window" | "window_time" => "belongs to windowed aggregation",
         _ => return Ok(()),
     };

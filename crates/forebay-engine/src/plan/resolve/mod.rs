@@ -28,6 +28,7 @@ mod streaming;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use arrow::datatypes::{DataType, Fields};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{LogicalPlan, ScalarUDF, TableSource};
 use datafusion::sql::planner::SqlToRel;
@@ -38,6 +39,7 @@ use forebay_core::options::unknown_name;
 
 use self::scope::{Column, Scope};
 use super::JsonDecoderFactory;
+use super::deadline::Deadline;
 use super::provider::{PlannedTable, Provider};
 use super::session;
 use super::sql_error::SqlError;
@@ -50,8 +52,17 @@ const MAX_READS: u64 = 2_000;
 /// chain of views may be as long as it likes, what it computes may not.
 const MAX_DEPTH: usize = 600;
 
+/// Most columns of all SELECTs of a statement over tables: each is planned, optimized and kept.
+const MAX_ALL_COLUMNS: u64 = 20_000;
+
+/// Most fields of an answer over tables, nested ones counted.
+const MAX_FIELDS: usize = 20_000;
+
+/// The same of a subquery, view or common table expression, which may be used often by what is around it.
+const MAX_FIELDS_ASIDE: usize = 2_000;
+
 /// The weight of something that can be scanned.
-const SOURCE: Weight = Weight { reads: 1, depth: 0 };
+const SOURCE: Weight = Weight { reads: 1, depth: 0, columns: 0 };
 
 /// What a planned table costs whoever reads it.
 #[derive(Clone, Copy)]
@@ -60,6 +71,8 @@ struct Weight {
     reads: u64,
     /// The depth of its deepest expression, with the deepest of what it reads under it.
     depth: usize,
+    /// The columns of all SELECTs in it.
+    columns: u64,
 }
 
 /// Finds tables and views by name.
@@ -104,6 +117,8 @@ pub(crate) struct Planner<'a> {
     weights: Vec<Weight>,
     /// What the query at hand reads so far.
     size: u64,
+    /// The columns of all SELECTs in it so far.
+    columns: u64,
     /// The depth of the deepest table it reads.
     below: usize,
     /// The depth of its own deepest expression.
@@ -113,6 +128,8 @@ pub(crate) struct Planner<'a> {
     decoders: BTreeMap<(String, Vec<(String, String)>), String>,
     ctes: Vec<Cte>,
     views_before: usize,
+    /// When planning gives up.
+    deadline: Option<Deadline>,
     /// The tables of the catalogue that the statement names, as it writes them.
     pub(crate) reads: Vec<String>,
 }
@@ -134,12 +151,14 @@ impl<'a> Planner<'a> {
             tables: Vec::new(),
             weights: Vec::new(),
             size: 0,
+            columns: 0,
             below: 0,
             depth: 0,
             functions: HashMap::new(),
             decoders: BTreeMap::new(),
             ctes: Vec::new(),
             views_before: usize::MAX,
+            deadline: None,
             reads: Vec::new(),
         }
     }
@@ -149,11 +168,28 @@ impl<'a> Planner<'a> {
         Self { carries, ..self }
     }
 
+    /// The same; planning gives up at a deadline.
+    pub fn until(self, deadline: Option<Deadline>) -> Self {
+        Self { deadline, ..self }
+    }
+
     /// Resolves and plans a whole query.
     pub fn plan(&mut self, mut query: Box<Query>) -> Result<LogicalPlan, SqlError> {
         self.query(&mut query, None)?;
         self.weigh()?;
-        self.to_plan(query)
+        let plan = self.to_plan(query)?;
+        self.bounded(&plan, MAX_FIELDS)?;
+        Ok(plan)
+    }
+
+    /// Refuses a query over tables whose types are too large: one that puts a struct twice into another, again and
+    /// again, has types that double each time.
+    fn bounded(&self, plan: &LogicalPlan, most: usize) -> Result<(), SqlError> {
+        if self.streaming || has_at_most(plan.schema().fields(), most).is_some() {
+            return Ok(());
+        }
+        let message = format!("a query gives more than {most} fields, those of structs counted");
+        Err(Error::new(&codes::SQL_PLAN, message).with_hint("Leave out what is not needed.").into())
     }
 
     fn to_plan(&self, query: Box<Query>) -> Result<LogicalPlan, SqlError> {
@@ -173,6 +209,7 @@ impl<'a> Planner<'a> {
     fn count_read(&mut self, index: usize) -> Result<(), SqlError> {
         let weight = self.weights.get(index).copied().unwrap_or(SOURCE);
         self.size += weight.reads;
+        self.count_columns(weight.columns)?;
         self.below = self.below.max(weight.depth);
         if self.size > MAX_READS {
             let message = format!("the query reads more than {MAX_READS} tables, views and subqueries");
@@ -181,6 +218,18 @@ impl<'a> Planner<'a> {
                 .into());
         }
         Ok(())
+    }
+
+    /// Counts columns of a SELECT, each time that it is read.
+    fn count_columns(&mut self, columns: u64) -> Result<(), SqlError> {
+        self.columns += columns;
+        if self.streaming || self.columns <= MAX_ALL_COLUMNS {
+            return Ok(());
+        }
+        let message = format!("the columns of all its SELECTs are more than {MAX_ALL_COLUMNS}");
+        Err(Error::new(&codes::SQL_PLAN, message)
+            .with_hint("Name those that you need where tables are read; subqueries and views count each time they are read.")
+            .into())
     }
 
     /// The weight of the query at hand, if it can be borne.
@@ -192,19 +241,20 @@ impl<'a> Planner<'a> {
                 .with_hint("The views and subqueries that it uses are counted with it; simplify them.")
                 .into());
         }
-        Ok(Weight { reads: self.size + 1, depth })
+        Ok(Weight { reads: self.size + 1, depth, columns: self.columns })
     }
 
     /// Resolves and plans a query that stands on its own, and puts it aside as a table.
     fn aside(&mut self, mut query: Box<Query>) -> Result<usize, SqlError> {
-        let outer = (self.size, self.below, self.depth);
-        (self.size, self.below, self.depth) = (0, 0, 0);
+        let outer = (self.size, self.below, self.depth, self.columns);
+        (self.size, self.below, self.depth, self.columns) = (0, 0, 0, 0);
         self.nested += 1;
         self.query(&mut query, None)?;
         self.nested -= 1;
         let weight = self.weigh()?;
         let plan = self.to_plan(query)?;
-        (self.size, self.below, self.depth) = outer;
+        self.bounded(&plan, MAX_FIELDS_ASIDE)?;
+        (self.size, self.below, self.depth, self.columns) = outer;
         Ok(self.add_table(Arc::new(PlannedTable::new(plan)), weight))
     }
 
@@ -219,6 +269,9 @@ impl<'a> Planner<'a> {
         ];
         if let Some((_, what)) = odd.iter().find(|(there, _)| *there) {
             return Err(Error::new(&codes::NOT_YET, format!("{what} is not supported")).into());
+        }
+        if let Some(deadline) = self.deadline {
+            deadline.check()?;
         }
         if self.streaming {
             streaming::query(query)?;
@@ -285,6 +338,23 @@ impl<'a> Planner<'a> {
             })
             .collect()
     }
+}
+
+/// How many more fields there might be; `None` if there are more than `most` already.
+fn has_at_most(fields: &Fields, most: usize) -> Option<usize> {
+    fields.iter().try_fold(most, |left, field| {
+        let left = left.checked_sub(1)?;
+        match field.data_type() {
+            DataType::Struct(inside) => has_at_most(inside, left),
+            DataType::List(item)
+            | DataType::LargeList(item)
+            | DataType::ListView(item)
+            | DataType::LargeListView(item)
+            | DataType::FixedSizeList(item, _)
+            | DataType::Map(item, _) => has_at_most(&Fields::from(vec![Arc::clone(item)]), left),
+            _ => Some(left),
+        }
+    })
 }
 
 /// The error for a table that `lookup` does not find.

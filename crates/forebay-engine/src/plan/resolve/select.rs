@@ -14,6 +14,9 @@ use super::{Planner, naming, quoted, streaming};
 use crate::plan::sql_error::SqlError;
 use crate::plan::words::type_name;
 
+/// Most columns of a SELECT over tables: planning takes the square of them.
+const MAX_COLUMNS: usize = 1_000;
+
 impl Planner<'_> {
     pub(super) fn select(
         &mut self,
@@ -90,6 +93,9 @@ impl Planner<'_> {
                     .into());
                 }
             }
+        }
+        if !self.streaming {
+            self.count_columns(bounded(&out, scope)?)?;
         }
         Ok(out)
     }
@@ -189,6 +195,28 @@ impl Planner<'_> {
         }
         Ok(())
     }
+}
+
+/// How many columns a list gives; refuses more than can be planned in a short time.
+fn bounded(items: &[SelectItem], scope: &Scope<'_>) -> Result<u64, SqlError> {
+    let all = || scope.relations.iter().map(|relation| relation.columns.len()).sum::<usize>();
+    let columns = |item: &SelectItem| if matches!(item, SelectItem::Wildcard(_)) { all() } else { 1 };
+    let written = items.len();
+    let given: usize = items.iter().map(columns).sum();
+    if given <= MAX_COLUMNS {
+        return Ok(given as u64);
+    }
+    let error = Error::new(
+        &codes::SQL_PLAN,
+        format!("a SELECT gives {given} columns; at most {MAX_COLUMNS} are possible"),
+    )
+    .with_hint("Name those that you need, or put them into a struct(…).");
+    let place = items.get(MAX_COLUMNS.min(written.saturating_sub(1))).and_then(|item| match item {
+        SelectItem::ExprWithAlias { alias, .. } => Some(alias.span),
+        SelectItem::UnnamedExpr(expr) => Some(naming::place_of(expr).span),
+        _ => None,
+    });
+    Err(place.map_or_else(|| error.clone().into(), |span| SqlError::spanned(error.clone(), span)))
 }
 
 fn refuse_odd_clauses(select: &Select) -> Result<(), SqlError> {

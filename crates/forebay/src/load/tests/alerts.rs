@@ -53,6 +53,35 @@ fn an_alert_becomes_a_query_with_the_columns_that_its_sink_reads() {
 }
 
 #[test]
+fn the_field_that_an_alerts_key_is_is_known_also_through_views() {
+    let text = "pipeline: p\nsources:\n  iot:\n    format: kafka\n    options: { kafka.bootstrap.servers: \"localhost:9092\", subscribe: t }\n\
+                \x20   value: json\n    schema: \"Machine STRING, id BIGINT, site STRUCT<hall: STRING>, `a.b` STRING, t DOUBLE\"\n\
+                views:\n  calm: SELECT machine AS m, upper(machine) AS u, site.hall AS h, site, t FROM iot WHERE t < 3\n\
+                \x20 calmer: SELECT m AS n, site, t FROM calm\n\
+                queries:\n  q: { sql: SELECT * FROM iot, format: console }\n\
+                alerts:\n  a: { on: iot, key: machine, when: t > 1 }\n\
+                \x20 b: { on: calmer, key: n, when: t > 1 }\n\
+                \x20 c: { on: calm, key: u, when: t > 1 }\n\
+                \x20 d: { on: calm, key: h, when: t > 1 }\n\
+                \x20 e: { on: calmer, key: site.hall, when: t > 1 }\n\
+                \x20 f: { on: iot, key: a.b, when: \"`a.b` > '1'\", message: \"{a.b} {site.hall}\" }\n";
+    let loaded = match load(text, "p.yaml", run()) {
+        Ok(loaded) => loaded,
+        Err(problems) => panic!("{}", config::render(&problems, text, "p.yaml", false)),
+    };
+    let fields: Vec<_> = loaded.alerts.iter().map(|alert| alert.key_field.as_deref()).collect();
+    let (machine, hall) = (Some("Machine"), Some("site.hall"));
+    assert_eq!(fields, [machine, machine, None, hall, hall, Some("a.b")]);
+    let values: Vec<&str> = loaded.alerts[5].values.iter().map(|value| value.name.as_str()).collect();
+    assert_eq!(values, ["a.b", "site.hall"]);
+    let source = &loaded.pipeline.sources[0];
+    assert_eq!(crate::follow::key_of(&loaded, source), None, "`Machine` says by itself that it is a device");
+    let loaded = load(&text.replace("achine", "ump"), "p.yaml", run()).ok().unwrap();
+    let key = crate::follow::key_of(&loaded, &loaded.pipeline.sources[0]);
+    assert_eq!(key.as_deref(), Some("Mump"), "a bare `id` does not, so it is what the alerts go by");
+}
+
+#[test]
 fn an_alert_may_watch_records_that_nobody_decodes() {
     let text = "pipeline: p\nsources:\n  raw: { format: kafka, options: { kafka.bootstrap.servers: \"localhost:9092\", subscribe: t } }\n\
                 views:\n  texts: SELECT topic AS of, CAST(value AS STRING) AS v FROM raw\n\
@@ -115,4 +144,16 @@ fn a_schema_that_hides_the_envelope_is_refused_in_plain_words() {
         told.contains("`iot` does not say when its records were") && told.contains("p.yaml:13:12"),
         "{told}"
     );
+}
+
+#[test]
+fn all_that_is_wrong_in_a_message_is_told() {
+    let message = "{humidity} {temp {device_id} }} } {presure}";
+    let told = refused(&watched(&format!(
+        "  a: {{ on: iot, key: device_id, when: temperature > 70, message: \"{message}\" }}\n"
+    )));
+    for part in ["unknown column `humidity`", "a `{` in the message", "a `}` in the message", "`presure`"] {
+        assert!(told.contains(part), "`{part}` is missing in\n{told}");
+    }
+    assert!(told.ends_with("4 problems in p.yaml\n"), "{told}");
 }

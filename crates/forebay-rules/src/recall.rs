@@ -1,0 +1,97 @@
+//! What a rule's journal says of one record, for whoever asks later. Reads only; works beside a running alert.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use forebay_core::error::codes;
+use forebay_core::{Error, Result};
+
+use crate::alert::Alert;
+use crate::columns::Columns;
+use crate::journal::{self, NAME};
+use crate::key;
+use crate::machine::State;
+use crate::state::RuleState;
+
+/// A row as its alert sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The key, as it is kept; `None` for NULL.
+    pub key: Option<String>,
+    /// Its time, milliseconds since 1970.
+    pub at: i64,
+    /// Whether `when` holds; `None` for NULL.
+    pub when: Option<bool>,
+    /// Whether `clear` holds; `None` for NULL.
+    pub clear: Option<bool>,
+}
+
+impl Seen {
+    /// The only row of a batch of the alert's query, in an epoch of this time (milliseconds since 1970).
+    ///
+    /// # Errors
+    /// `INTERNAL` if the batch is not one of an alert.
+    pub fn row(batch: &RecordBatch, epoch_ms: i64) -> Result<Self> {
+        let rows = Columns::find(&batch.schema(), std::iter::empty())?.rows(batch, epoch_ms)?;
+        if rows.len() != 1 {
+            return Err(Error::new(&codes::INTERNAL, "a record gave more than one row"));
+        }
+        let row = rows.row(0);
+        Ok(Self { key: key::shown(rows.key(0)), at: row.at, when: row.when, clear: row.clear })
+    }
+}
+
+/// What a row did, as far as the journal still says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Deed {
+    /// It opened this alert.
+    Opened(Arc<Alert>),
+    /// It cleared this alert.
+    Cleared(Arc<Alert>),
+    /// The condition began to hold with it, and holds since.
+    Began,
+}
+
+/// What a journal says.
+#[derive(Debug, Default)]
+pub struct Recalled(RuleState);
+
+impl Recalled {
+    /// Reads the journal in the folder of a checkpoint; one that is not there says nothing.
+    ///
+    /// # Errors
+    /// `CHECKPOINT_DAMAGED`, `CHECKPOINT_VERSION`, `STORAGE`.
+    pub fn read(dir: &Path) -> Result<Self> {
+        let path = dir.join(NAME);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Self(journal::parse(&path, &bytes, usize::MAX)?.state)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(Error::new(&codes::STORAGE, "cannot read a journal of alerts")
+                .at(path.display())
+                .caused_by(error)),
+        }
+    }
+
+    /// What rows of this key and time did, in the order in which they did it. Of rows of one key in one millisecond it is not
+    /// known which of them it was.
+    pub fn deeds(&self, seen: &Seen) -> Vec<Deed> {
+        let held = key::held(seen.key.as_deref());
+        let mut deeds = Vec::new();
+        let known = self.0.cleared().filter(|alert| alert.held_key() == held).chain(self.0.open(&held));
+        for alert in known {
+            if alert.opened_at == seen.at {
+                deeds.push(Deed::Opened(Arc::clone(alert)));
+            }
+            if alert.cleared_at == Some(seen.at) && !alert.rule_removed {
+                deeds.push(Deed::Cleared(Arc::clone(alert)));
+            }
+        }
+        if self.0.of(&held) == (State::Pending { since: seen.at }) {
+            deeds.push(Deed::Began);
+        }
+        deeds
+    }
+}

@@ -1,0 +1,46 @@
+//! Rules that are not in the file any more: what they have open ends.
+//!
+//! Nobody looks at such a rule's records, so nothing would ever clear its alerts. They end as cleared when the file is run
+//! without the rule. The folder stays: if the rule comes back it goes on where it was, with nothing open.
+
+use std::path::Path;
+
+use forebay_core::Result;
+use forebay_storage::Door;
+
+use crate::alert::Alert;
+use crate::book::AlertBook;
+use crate::journal::{Journal, NAME};
+use crate::rule::Bounds;
+use crate::state::{Changes, Entry, EpochEntry};
+
+/// Ends what a removed rule has open, as of `now_ms`, and shows what it had in the book; how many alerts ended. `dir` is the
+/// folder of its checkpoint, which the caller holds. Blocks.
+///
+/// # Errors
+/// `CHECKPOINT_DAMAGED`, `CHECKPOINT_VERSION`, `STORAGE`.
+pub fn end_removed(
+    rule: &str,
+    dir: &Path,
+    door: Door,
+    bounds: &Bounds,
+    now_ms: i64,
+    book: &AlertBook,
+) -> Result<usize> {
+    if !dir.join(NAME).exists() {
+        return Ok(0);
+    }
+    let (mut journal, mut state) = Journal::open(dir, door, bounds.journal, bounds.cleared)?;
+    let mut transitions: Vec<Alert> = state.all_open().map(|alert| alert.end(now_ms)).collect();
+    transitions.sort_by(|a, b| (a.opened_at, &a.id).cmp(&(b.opened_at, &b.id)));
+    let (ended, idle) = (transitions.len(), state.all_pending());
+    // Without an epoch there is nothing that could be open.
+    if let Some(last) = state.last().filter(|_| ended + idle.len() > 0).cloned() {
+        let changes = Changes { transitions, idle, ..Changes::default() };
+        let entry = Entry::Epoch(EpochEntry { last, changes });
+        journal.append(&entry)?;
+        state.apply(entry, bounds.cleared);
+    }
+    book.load(rule, None, state.all_open(), state.cleared());
+    Ok(ended)
+}

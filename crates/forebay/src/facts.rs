@@ -1,0 +1,40 @@
+//! What is known of a query or an alert before it is started: gathered for [`crate::foresight`], which says what follows
+//! from it. What must stay true: it looks and touches nothing, so it may be asked beside a pipeline that runs.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use forebay_connectors::sources;
+use forebay_core::Result;
+use forebay_core::clock::{Clock, SystemClock};
+use forebay_core::source::Wanted;
+use forebay_engine::checkpoint::{self, definition};
+use forebay_engine::query;
+use forebay_rules::AlertBook;
+use forebay_storage::Door;
+
+use crate::foresight::Facts;
+use crate::load::Loaded;
+use crate::work::Chosen;
+use crate::{definition as current, site};
+
+/// What is known of it under this data folder.
+pub async fn gather(data: &Path, loaded: &Loaded, it: &Chosen<'_>) -> Result<Facts> {
+    let Chosen { work, plan, source } = *it;
+    let pipeline = &loaded.pipeline;
+    let folder = work.checkpoint(data, &pipeline.name);
+    let reads = sources::build(&source.format, &source.options, Wanted::default(), None)?;
+    let alerts = (AlertBook::default(), loaded.alerts.len());
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let mut writes = site::sink(work, &alerts, &folder, data, &Door::new(), &clock)?;
+    let places = (data, folder.as_path());
+    Ok(Facts {
+        identity: query::identity(&pipeline.name, &work.name(), &*reads, &*writes, places),
+        definition: current::of(pipeline, work, source),
+        shown: checkpoint::show(&folder),
+        // One that cannot be read is as good as none.
+        was: definition::recall(&folder).unwrap_or_default(),
+        fits: writes.fits(&plan.output_schema()).await,
+        folder,
+    })
+}

@@ -1,0 +1,232 @@
+//! The pipeline's file, read again while it runs.
+//!
+//! ```text
+//!  file ─▶ all that is wrong with it ─▶ what differs ─▶ is each difference safe? ─▶ new ones open
+//!               │                                              │                        │
+//!               ▼                                              ▼                        ▼
+//!            refused: nothing was touched, everything goes on as before             begin to change
+//!
+//!  those that are gone and those that changed end after the epoch they are in ─▶ those that changed open and go on from
+//!  their checkpoints ─▶ new ones start ─▶ followers ─▶ the server shows the new file
+//! ```
+//!
+//! A difference is safe if a start by the new file would go on without an error (what [`crate::foresight`] says of
+//! checkpoint and table), and if the process stays what it is: its pipeline's name, its embedded log.
+//!
+//! What must stay true: a file that is refused has changed nothing. A query that is in both files alike is never
+//! interrupted. At no moment two keep one checkpoint: the old one has ended before the new one opens. So whatever dies
+//! in between, the next start finds checkpoints as any other end leaves them, and goes on by the file that is there.
+//! Reloads come one after the other, and none while the run ends.
+
+use std::path::Path;
+
+use forebay_core::error::codes;
+use forebay_core::{Error, Result};
+use forebay_engine::status::State;
+use forebay_server::shown::reload::{Fate, Turned};
+use forebay_server::shown::{NotReloaded, Reloaded};
+use forebay_storage::kill_point;
+
+use crate::control::{Ask, Outcome, conflict};
+use crate::fleet::Ready;
+use crate::load::{self, Loaded};
+use crate::made::{Difference, differences};
+use crate::pipeline::{Running, begun};
+use crate::runnable::Run;
+use crate::site::Site;
+use crate::work::{Chosen, chosen};
+use crate::{alerts, definition, facts, standing, talk};
+
+impl Running {
+    /// Reads the file again, says what came of it, and answers whoever waits.
+    pub(crate) async fn take_again(&mut self, ask: Ask) {
+        let outcome = self.reload().await;
+        match &outcome {
+            Ok(done) => talk::say(&told(done)),
+            // Its problems were told one by one.
+            Err(refused) => talk::error(&refused.error),
+        }
+        if let Some(reply) = ask.reply {
+            // Who asked may have gone.
+            let _ = reply.send(outcome);
+        }
+    }
+
+    async fn reload(&mut self) -> Outcome {
+        let Some(file) = self.file.clone() else {
+            let error = conflict("this run has no file that could be read again");
+            return Err(error.with_hint("`forebay run FILE` has one.").into());
+        };
+        let loaded = self.read(&file).await?;
+        let wanted = chosen(&loaded, &self.site.overrides.queries)?;
+        let made = self.site.made(&loaded, &wanted);
+        let differences = differences(&self.made, &made);
+        let fates = Fates { wanted: &wanted, differences: &differences };
+        let problems = self.refusals(&loaded, &fates).await?;
+        if !problems.is_empty() {
+            problems.iter().for_each(talk::error);
+            return Err(not_safe(&file, problems));
+        }
+        let statements = self.site.statements(&loaded)?;
+        let follows = self.site.follows(&loaded, &wanted)?;
+        let open = |it: &&Chosen<'_>| self.site.open(&loaded, it);
+        let changed: Vec<_> = fates.of(Fate::Changed).collect();
+        let changes = changed.iter().map(open).collect::<Result<Vec<_>>>()?;
+        let new: Vec<_> = fates.of(Fate::New).collect();
+        let ready = new.iter().map(|it| Ready::new(&it.work.name(), open(it)?));
+        let ready = ready.collect::<Result<Vec<_>>>()?;
+        self.site.hosting.make_topics(&wanted)?;
+        // From here on nothing is refused any more.
+        self.site.remember(&loaded, changed.iter().chain(&new).copied());
+        kill_point("reload.before");
+        let awake = self.fleet.hold();
+        let gone: Vec<&str> = fates.names(Fate::Removed).collect();
+        let names: Vec<String> = changed.iter().map(|it| it.work.name()).collect();
+        let ended = self.fleet.turn(&gone, names.iter().map(String::as_str).zip(changes).collect()).await;
+        kill_point("reload.between");
+        for it in ended {
+            talk::say(&standing::ended(&it, self.started.elapsed()));
+        }
+        let Site { global, door, clock, alerts: book, .. } = &self.site;
+        alerts::end_removed(&global.data, &loaded, door, &**clock, book);
+        self.fleet.add(ready);
+        self.fleet.arrange(&made.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>());
+        drop(awake);
+        self.followers.turn(follows).await;
+        let shown = self.site.shown(&loaded, statements, &self.fleet, self.followers.live(), &self.asks);
+        self.stage.show(shown);
+        kill_point("reload.after");
+        let page = |loaded: &Loaded| definition::of_page(&loaded.pipeline.dashboard);
+        let dashboard = page(&self.loaded) != page(&loaded);
+        let queries = self.turned(differences).await;
+        self.made = made.into_iter().collect();
+        self.loaded = loaded;
+        Ok(Reloaded { queries, dashboard })
+    }
+
+    /// The file as it is now; the problems of one that is not sound are told with their lines.
+    async fn read(&self, file: &Path) -> Result<Loaded, NotReloaded> {
+        let (path, data) = (file.to_path_buf(), self.site.global.data.clone());
+        let trigger = self.site.overrides.trigger;
+        // Planning is computing, and queries run meanwhile.
+        let read = move || load::load_file(&path, Some(Run { data: &data, trigger }));
+        let lost = |e| Error::new(&codes::INTERNAL, "reading the file ended unexpectedly").caused_by(e);
+        let problems = match tokio::task::spawn_blocking(read).await.map_err(lost)? {
+            Ok(Ok(loaded)) => return Ok(loaded),
+            Ok(Err(problems)) => problems,
+            Err(error) => return Err(unreadable(error).into()),
+        };
+        let problems: Vec<Error> = problems.into_iter().map(|problem| problem.error).collect();
+        let plural = if problems.len() == 1 { "" } else { "s" };
+        let message =
+            format!("{} has {} problem{plural}, so it is not taken", file.display(), problems.len());
+        let code = problems.first().map_or(&codes::BAD_VALUE, Error::code);
+        let error = Error::new(code, message).with_hint(GOES_ON);
+        Err(NotReloaded { error, problems })
+    }
+
+    /// What of the new file cannot be taken while the pipeline runs.
+    async fn refusals(&mut self, loaded: &Loaded, fates: &Fates<'_>) -> Result<Vec<Error>> {
+        let name = &loaded.pipeline.name;
+        if *name != self.loaded.pipeline.name {
+            let message =
+                format!("the pipeline is `{}`, in the file it is `{name}`", self.loaded.pipeline.name);
+            return Ok(vec![Error::new(&codes::NOT_WHILE_RUNNING, message)]);
+        }
+        let mut refusals: Vec<Error> = Vec::new();
+        refusals.extend(self.site.hosting.holds(name, fates.wanted).await.err());
+        for it in fates.of(Fate::Changed).chain(fates.of(Fate::New)) {
+            let foreseen = facts::gather(&self.site.global.data, loaded, it).await?.foresee();
+            refusals.extend(foreseen.error.map(|error| named(&it.work.name(), &error)));
+        }
+        Ok(refusals)
+    }
+
+    /// What became of each, once those that were started have begun or failed.
+    async fn turned(&self, differences: Vec<Difference>) -> Vec<Turned> {
+        let is_started =
+            |name: &str| differences.iter().any(|it| it.name == name && it.fate != Fate::Unchanged);
+        let mut statuses = self.statuses();
+        statuses.retain(|status| is_started(&status.borrow().name));
+        let statuses = begun(statuses).await;
+        let error = |name: &str| {
+            let status = statuses.iter().find(|status| &*status.name == name)?;
+            matches!(status.state, State::Failed { .. }).then(|| status.state.error().cloned())?
+        };
+        let turned = differences.into_iter().map(|Difference { name, fate, changes }| Turned {
+            error: error(&name),
+            name,
+            fate,
+            changes,
+        });
+        turned.collect()
+    }
+}
+
+/// Whatever is refused, this is true.
+const GOES_ON: &str = "The pipeline goes on as it was. `forebay validate FILE` tells the same.";
+
+/// What is wanted, by what is to become of it.
+struct Fates<'a> {
+    wanted: &'a [Chosen<'a>],
+    differences: &'a [Difference],
+}
+
+impl<'a> Fates<'a> {
+    /// Those of this fate, in the order of the file.
+    fn of(&self, fate: Fate) -> impl Iterator<Item = &'a Chosen<'a>> {
+        let (wanted, differences) = (self.wanted, self.differences);
+        wanted.iter().filter(move |it| {
+            let name = it.work.name();
+            differences.iter().any(|of| of.name == name && of.fate == fate)
+        })
+    }
+
+    fn names(&self, fate: Fate) -> impl Iterator<Item = &'a str> {
+        self.differences.iter().filter(move |it| it.fate == fate).map(|it| it.name.as_str())
+    }
+}
+
+/// The refusal of a file that is sound and cannot be taken while the pipeline runs.
+fn not_safe(file: &Path, problems: Vec<Error>) -> NotReloaded {
+    let (count, plural) = (problems.len(), if problems.len() == 1 { "" } else { "s" });
+    let message = format!("{} has {count} change{plural} that cannot be made while it runs", file.display());
+    NotReloaded { error: Error::new(&codes::NOT_WHILE_RUNNING, message), problems }
+}
+
+/// An error with the query that it is about.
+fn named(query: &str, error: &Error) -> Error {
+    let mut told = Error::new(error.code(), format!("{query}: {}", error.message())).with_hint(error.hint());
+    if let Some(detail) = error.detail() {
+        told = told.with_detail(detail);
+    }
+    match error.place() {
+        Some(place) => told.at(place),
+        None => told,
+    }
+}
+
+/// Why the file could not even be read.
+fn unreadable(error: anyhow::Error) -> Error {
+    match error.downcast::<Error>() {
+        Ok(error) => error,
+        Err(error) => Error::new(&codes::FILE_UNREADABLE, format!("{error:#}")),
+    }
+}
+
+/// `reloaded: lake changed (sql), hot new, 2 unchanged`
+fn told(done: &Reloaded) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for it in done.queries.iter().filter(|it| it.fate != Fate::Unchanged) {
+        let changes =
+            if it.changes.is_empty() { String::new() } else { format!(" ({})", it.changes.join(", ")) };
+        let failed = it.error.as_ref().map_or_else(String::new, |error| format!(" and failed: {error}"));
+        parts.push(format!("{} {}{changes}{failed}", it.name, it.fate.word()));
+    }
+    if done.dashboard {
+        parts.push("the page changed".to_owned());
+    }
+    let unchanged = done.queries.iter().filter(|it| it.fate == Fate::Unchanged).count();
+    parts.push(format!("{unchanged} unchanged"));
+    format!("reloaded: {}", parts.join(", "))
+}

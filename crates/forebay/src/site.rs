@@ -1,0 +1,207 @@
+//! The site of a run: what lasts from its start to its end, whatever file it runs by, and what is put together there.
+//!
+//! The start and every reload build queries and followers in the same way, here; nothing of it touches more than the
+//! checkpoint of the query that is opened. What must stay true: a query that is put together twice from the same file is
+//! the same query.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use forebay_connectors::sinks::SinkContext;
+use forebay_connectors::{sinks, sources};
+use forebay_core::Result;
+use forebay_core::clock::Clock;
+use forebay_core::config::{QuarantineConfig, SourceConfig};
+use forebay_core::format::BadRecordMode;
+use forebay_core::limits::Limits;
+use forebay_core::sink::Sink;
+use forebay_core::source::Wanted;
+use forebay_core::trigger::Trigger;
+use forebay_engine::plan::StreamPlan;
+use forebay_engine::quarantine::{self, Quarantine};
+use forebay_engine::query::QueryOptions;
+use forebay_live::Live;
+use forebay_log::storage::Log;
+use forebay_rules::AlertBook;
+use forebay_server::Shown;
+use forebay_storage::Door;
+
+use crate::cli::Global;
+use crate::control::Asks;
+use crate::definition;
+use crate::fleet::{Fleet, Open};
+use crate::follow::{self, Wished};
+use crate::hosting::Hosting;
+use crate::load::{self, Loaded};
+use crate::made::Made;
+use crate::pipeline::Overrides;
+use crate::serving::{self, Runs, Statements};
+use crate::work::{Chosen, OwnWork, Work};
+
+/// See the module.
+pub struct Site {
+    pub global: Global,
+    pub overrides: Overrides,
+    pub door: Door,
+    pub clock: Arc<dyn Clock>,
+    pub started_ms: i64,
+    pub alerts: AlertBook,
+    pub hosting: Hosting,
+}
+
+impl Site {
+    /// When a query looks for new data: as this run was told, else as the file says.
+    pub fn trigger(&self, work: Work<'_>) -> Trigger {
+        self.overrides.trigger.unwrap_or(work.trigger())
+    }
+
+    /// What the file says of each of these.
+    pub fn made(&self, loaded: &Loaded, chosen: &[Chosen<'_>]) -> Vec<(String, Made)> {
+        let made = |it: &Chosen<'_>| Made::of(&loaded.pipeline, it.work, it.source, self.trigger(it.work));
+        chosen.iter().map(|it| (it.work.name(), made(it))).collect()
+    }
+
+    /// What puts a query together and opens it.
+    pub fn open(&self, loaded: &Loaded, it: &Chosen<'_>) -> Result<Open> {
+        let Chosen { work, plan, source } = *it;
+        let trigger = self.trigger(work);
+        sources::check_trigger(&source.options, trigger)?;
+        let parts = Parts {
+            pipeline: loaded.pipeline.name.clone(),
+            work: work.own(),
+            alerts: (self.alerts.clone(), loaded.alerts.len()),
+            source: source.clone(),
+            plan: Arc::clone(plan),
+            trigger,
+            in_place: self.hosting.in_place(source),
+            quarantine: loaded.pipeline.quarantine.clone(),
+            data: self.global.data.clone(),
+            door: self.door.clone(),
+            clock: Arc::clone(&self.clock),
+        };
+        Ok(Box::new(move |status| parts.options()?.open_again(status)))
+    }
+
+    /// What is to follow the sources that are read; nothing where all queries end by themselves, or by `--no-live`.
+    pub fn follows(&self, loaded: &Loaded, chosen: &[Chosen<'_>]) -> Result<Vec<Wished>> {
+        if self.overrides.no_live || chosen.iter().all(|it| self.trigger(it.work).is_bounded()) {
+            return Ok(Vec::new());
+        }
+        let data = &self.global.data;
+        let shared = follow::Shared { loaded, data, door: &self.door, clock: &self.clock };
+        let is_read = |source: &&SourceConfig| chosen.iter().any(|it| it.source.name == source.name);
+        follow::prepare(&shared, loaded.pipeline.sources.iter().filter(is_read), |it| {
+            self.hosting.in_place(it)
+        })
+    }
+
+    /// Keeps what these queries and alerts are, and the page.
+    pub fn remember<'a>(&self, loaded: &Loaded, chosen: impl IntoIterator<Item = &'a Chosen<'a>>) {
+        let (pipeline, data) = (&loaded.pipeline, &self.global.data);
+        for Chosen { work, source, .. } in chosen {
+            let folder = work.checkpoint(data, &pipeline.name);
+            let is = definition::of(pipeline, *work, source);
+            definition::remember(&folder, &self.door, &work.name(), &is);
+        }
+        let folder = definition::page_folder(data, &pipeline.name);
+        definition::remember(&folder, &self.door, "dashboard", &definition::of_page(&pipeline.dashboard));
+    }
+
+    /// The statements that can be asked over the names of the file.
+    pub fn statements(&self, loaded: &Loaded) -> Result<Statements> {
+        Statements::new(&self.global, &loaded.pipeline, Arc::clone(&self.clock))
+    }
+
+    /// What is shown.
+    pub fn shown(
+        &self,
+        loaded: &Loaded,
+        statements: Statements,
+        fleet: &Fleet,
+        live: Live,
+        asks: &Asks,
+    ) -> Shown {
+        let runs = Runs {
+            statements,
+            queries: fleet.statuses(),
+            control: fleet.control(asks),
+            alerts: &self.alerts,
+            live,
+            started_ms: self.started_ms,
+            clock: Arc::clone(&self.clock),
+        };
+        serving::shown(&self.global, loaded, runs)
+    }
+}
+
+/// What a query is made of, to be put together at every start.
+struct Parts {
+    pipeline: String,
+    work: OwnWork,
+    /// Where alerts are shown, and how many rules there are.
+    alerts: (AlertBook, usize),
+    source: SourceConfig,
+    plan: Arc<StreamPlan>,
+    trigger: Trigger,
+    in_place: Option<Log>,
+    quarantine: QuarantineConfig,
+    data: PathBuf,
+    door: Door,
+    clock: Arc<dyn Clock>,
+}
+
+impl Parts {
+    fn options(&self) -> Result<QueryOptions> {
+        let (work, source) = (self.work.as_work(), &self.source);
+        let quarantine = Quarantine::open(
+            quarantine::folder(&self.data, &self.pipeline, &work.folder_name()),
+            self.door.clone(),
+            self.quarantine.clone(),
+        )?;
+        let wanted = wanted(&self.plan, source);
+        let checkpoint = work.checkpoint(&self.data, &self.pipeline);
+        Ok(QueryOptions {
+            pipeline: self.pipeline.clone(),
+            name: work.name(),
+            plan: Arc::clone(&self.plan),
+            source: sources::build(&source.format, &source.options, wanted, self.in_place.clone())?,
+            format: load::format_of(source)?,
+            sink: sink(work, &self.alerts, &checkpoint, &self.data, &self.door, &self.clock)?,
+            trigger: self.trigger,
+            limits: Limits::from_options(&source.options),
+            lanes: std::thread::available_parallelism().map_or(2, usize::from),
+            checkpoint,
+            data_dir: self.data.clone(),
+            quarantine,
+            door: self.door.clone(),
+            clock: self.clock.clone(),
+        })
+    }
+}
+
+/// The sink of a query, or of an alert among so many, which shows its alerts in the book. Touches nothing yet.
+pub fn sink(
+    work: Work<'_>,
+    (book, count): &(AlertBook, usize),
+    checkpoint: &Path,
+    data: &Path,
+    door: &Door,
+    clock: &Arc<dyn Clock>,
+) -> Result<Box<dyn Sink>> {
+    let (door, clock) = (door.clone(), Arc::clone(clock));
+    match work {
+        Work::Query(query) => {
+            let context = SinkContext { data_dir: data, door, clock };
+            sinks::build(&query.format, &query.options, &context)
+        }
+        Work::Alert(alert) => Ok(Box::new(alert.sink(*count, checkpoint, door, clock, book.clone()))),
+    }
+}
+
+/// What the query reads of an envelope, and what the quarantine keeps of a bad record so that a replay has it.
+fn wanted(plan: &StreamPlan, source: &SourceConfig) -> Wanted {
+    match &source.value {
+        Some(value) if value.mode == BadRecordMode::Quarantine => Wanted { keys: true, headers: true },
+        _ => plan.wanted(),
+    }
+}

@@ -1,0 +1,263 @@
+//! What the server says, as types. What a newer server says besides is passed over; what an older one leaves out is
+//! nothing. Times are milliseconds since 1970.
+
+use std::collections::BTreeMap;
+
+use forebay_core::Ledger;
+use forebay_core::config::Severity;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+
+/// What is true for as long as the server runs: `/api/v1/schema`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Schema {
+    pub pipeline: String,
+    pub title: Option<String>,
+    pub sources: Vec<Source>,
+    pub panels: Vec<Panel>,
+}
+
+/// What the pipeline file says of a field.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Panel {
+    pub source: Option<String>,
+    pub field: Option<String>,
+    pub unit: Option<String>,
+}
+
+impl Schema {
+    /// Gives each field the unit of the first panel that shows it, as on the page.
+    pub fn with_units(mut self) -> Self {
+        for source in &mut self.sources {
+            for field in &mut source.fields {
+                let shows = |panel: &&Panel| {
+                    panel.source.as_ref() == Some(&source.name) && panel.field.as_ref() == Some(&field.name)
+                };
+                let unit = self.panels.iter().filter(shows).find_map(|panel| panel.unit.clone());
+                field.unit = unit.or(field.unit.take());
+            }
+        }
+        self
+    }
+}
+
+/// A source, and what its devices say.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Source {
+    pub name: String,
+    pub key: Option<String>,
+    pub fields: Vec<Field>,
+}
+
+/// A field of a source.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Field {
+    pub name: String,
+    #[serde(rename = "type")]
+    pub data_type: String,
+    pub kind: String,
+    pub role: String,
+    pub unit: Option<String>,
+}
+
+/// The first event of a connection.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Hello {
+    pub pipeline: String,
+    pub version: String,
+    pub started_at: i64,
+}
+
+/// How everything stands, once a second.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Tick {
+    pub now: i64,
+    pub rate: f64,
+    pub lag: Option<u64>,
+    pub latency: Option<Latency>,
+    pub status: String,
+    pub problems: Vec<Problem>,
+    pub queries: Vec<Query>,
+    #[serde(deserialize_with = "ledger")]
+    pub ledger: Ledger,
+    pub alerts: OpenAlerts,
+    pub quarantine: Quarantine,
+    pub devices: Counts,
+    pub followers: Vec<Follower>,
+}
+
+/// Half and 99 of 100 records are through in this many milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Latency {
+    pub p50: i64,
+    pub p99: i64,
+}
+
+/// Something that is wrong.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Problem {
+    pub query: String,
+    pub what: String,
+    pub since: Value,
+    pub code: Option<String>,
+    pub error: Option<String>,
+    /// In the error of a query: what its problem calls `error`.
+    pub message: Option<String>,
+    pub hint: Option<String>,
+}
+
+/// A query or an alert's rule.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Query {
+    pub name: String,
+    pub kind: String,
+    pub state: String,
+    pub epoch: Option<u64>,
+    pub lag: Option<u64>,
+    pub rate: f64,
+    pub latency: Option<Latency>,
+    pub error: Option<Problem>,
+    pub watermark: Value,
+    pub waiting_for: Option<String>,
+    pub epochs: Vec<Epoch>,
+}
+
+/// An epoch that was committed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Epoch {
+    pub rows: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct OpenAlerts {
+    pub open: u64,
+    pub by_severity: BTreeMap<Severity, u64>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Quarantine {
+    pub open: u64,
+    pub bytes: u64,
+}
+
+/// Devices of all sources by state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Counts {
+    pub total: u64,
+    pub live: u64,
+    pub quiet: u64,
+}
+
+/// How the reader beside a source stands, by which devices are shown.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Follower {
+    pub source: String,
+    pub lag: Option<u64>,
+    pub behind: bool,
+}
+
+/// The devices that were asked for.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Slice {
+    pub total: usize,
+    pub offset: usize,
+    pub rows: Vec<Device>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Device {
+    pub key: String,
+    pub state: String,
+    pub last_seen: i64,
+    pub rate: f64,
+    pub severity: Option<Severity>,
+    pub values: Map<String, Value>,
+}
+
+/// What changed in a slice: index in it, last seen, rate, the fields that changed.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Values {
+    pub rows: Vec<(usize, i64, f64, Map<String, Value>)>,
+}
+
+/// An alert as it stands.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Alert {
+    pub id: String,
+    pub rule: String,
+    pub key: String,
+    pub severity: Severity,
+    pub state: String,
+    pub opened_at: i64,
+    pub cleared_at: Option<i64>,
+    pub message: String,
+}
+
+impl Alert {
+    /// Whether it is open.
+    pub fn is_open(&self) -> bool {
+        self.state == "open"
+    }
+}
+
+/// `/api/v1/alerts`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct AlertList {
+    pub alerts: Vec<Alert>,
+}
+
+/// A refusal: `application/problem+json`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Refusal {
+    pub code: String,
+    pub detail: String,
+    pub hint: String,
+}
+
+/// The counts that this program knows; whether they balance follows from them.
+fn ledger<'de, D: Deserializer<'de>>(from: D) -> Result<Ledger, D::Error> {
+    let mut given = Map::<String, Value>::deserialize(from)?;
+    let known = serde_json::to_value(Ledger::default()).map_err(serde::de::Error::custom)?;
+    given.retain(|name, _| known.get(name).is_some());
+    serde_json::from_value(Value::Object(given)).map_err(serde::de::Error::custom)
+}

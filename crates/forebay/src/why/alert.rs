@@ -1,0 +1,106 @@
+//! What an alert made of a record: what its conditions say of it, and what its journal says that it did.
+
+use std::path::Path;
+
+use forebay_core::Result;
+use forebay_core::checkpoint::Entry;
+use forebay_core::clock::{Clock, SystemClock};
+use forebay_core::error::codes;
+use forebay_engine::checkpoint;
+use forebay_engine::plan::Fates;
+use forebay_rules::{AlertState, Deed, Recalled, Seen};
+
+use super::find::Found;
+use super::journey::{Journey, journey};
+use crate::alerts::PlannedAlert;
+use crate::talk;
+
+/// An alert that reads the source, and what its checkpoint and journal say.
+pub struct Watcher<'a> {
+    /// The name of its query.
+    pub name: String,
+    alert: &'a PlannedAlert,
+    entries: Vec<Entry>,
+    recalled: Recalled,
+}
+
+impl<'a> Watcher<'a> {
+    /// Reads what the alert has left.
+    pub fn open(data: &Path, pipeline: &str, alert: &'a PlannedAlert) -> Result<Self> {
+        let folder = alert.checkpoint(data, pipeline);
+        let entries = match checkpoint::show(&folder) {
+            Ok(shown) => shown.entries,
+            Err(error) if error.code() == &codes::CHECKPOINT_NOT_FOUND => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        Ok(Self { name: alert.query_name(), alert, entries, recalled: Recalled::read(&folder)? })
+    }
+
+    /// What the alert made of a record.
+    pub fn fate(&self, record: &Found) -> Result<String> {
+        let journey = journey(&self.entries, &record.partition, record.offset);
+        let way = journey.words(!self.entries.is_empty());
+        if journey == Journey::BeforeStart {
+            return Ok(way);
+        }
+        let fate = match &record.decoded {
+            Err(_) => "it has no row to look at".to_owned(),
+            Ok(_) if self.alert.plan.uses_epoch_time() && journey.time().is_none() => {
+                "a condition asks for the time of its epoch, which is not known".to_owned()
+            }
+            Ok(row) => {
+                let epoch_ms = journey.time().unwrap_or_else(|| SystemClock.now_ms());
+                let row = record.input(row, &self.alert.plan)?;
+                let mut executor = self.alert.plan.executor(epoch_ms);
+                match executor.refusal(row.clone()) {
+                    Ok(None) => match executor.process(row, &mut Fates::default()) {
+                        Ok(batch) => self.seen(&Seen::row(&batch, epoch_ms)?, journey),
+                        Err(error) => format!("fails: {error}"),
+                    },
+                    Ok(Some(refusal)) => format!("not looked at: `{}` does not hold", refusal.condition),
+                    Err(error) => format!("fails: {error}"),
+                }
+            }
+        };
+        Ok(format!("{way}; {fate}"))
+    }
+
+    fn seen(&self, seen: &Seen, journey: Journey) -> String {
+        let holds = |name: &str, what: Option<bool>| match what {
+            Some(true) => format!("`{name}` holds"),
+            Some(false) => format!("`{name}` does not hold"),
+            None => format!("`{name}` is NULL"),
+        };
+        let clear = self.alert.config.clear.as_ref().map(|_| holds("clear", seen.clear));
+        let mut told: Vec<String> = std::iter::once(holds("when", seen.when)).chain(clear).collect();
+        // Only what is read can have done anything; the journal may know of an epoch that is not committed yet.
+        let may_be_read = match journey {
+            Journey::Read { .. } | Journey::Before(_) => true,
+            Journey::Unknown => !self.entries.is_empty(),
+            Journey::BeforeStart | Journey::Waits => false,
+        };
+        if may_be_read {
+            let deeds = self.recalled.deeds(seen);
+            told.extend(deeds.iter().map(deed));
+            if deeds.is_empty() {
+                told.push("it opened and cleared nothing that is still known".to_owned());
+            }
+        }
+        let key = seen.key.as_ref().map_or_else(|| "NULL".to_owned(), |key| format!("`{key}`"));
+        talk::printable(&format!("key {key}: {}", told.join(", ")).replace('\n', " "))
+    }
+}
+
+fn deed(deed: &Deed) -> String {
+    match deed {
+        Deed::Opened(alert) => {
+            let now = match alert.state {
+                AlertState::Open => "still open",
+                AlertState::Cleared => "cleared since",
+            };
+            format!("opened {} ({now})", alert.id)
+        }
+        Deed::Cleared(alert) => format!("cleared {}", alert.id),
+        Deed::Began => "it holds since then, not yet for long enough (`for`)".to_owned(),
+    }
+}

@@ -127,10 +127,11 @@ def event(device, temperature):
 
 HOSTILE = "\x1b[2J\x1b]0;pwned\x07\x9b31m\u202eevil"
 
-run = server()
+run = None
 try:
     terminal = Terminal(80, 24)
-    terminal.until("before anybody listens it says so", lambda text: "No word from Forebay" in text or "Ready" in text)
+    terminal.until("before anybody listens it says so", lambda text: "No word from Forebay since" in text and "○ reconnecting" in text)
+    run = server()
     terminal.until("it finds the server by itself", lambda text: "Ready, and nothing has been sent yet" in text and "● " in text)
     produce(*(event(f"device_{n}", 40 + n) for n in range(1, 30)), event(HOSTILE, 44))
     terminal.until("devices appear", lambda text: "device_1 " in text and "━━ Devices  30" in text and "temperature °C" in text)
@@ -169,5 +170,6 @@ try:
     terminal.press("\x03")
     terminal.ends("Ctrl-C ends it")
 finally:
-    run.kill()
-    run.wait()
+    if run:
+        run.kill()
+        run.wait()

@@ -84,7 +84,13 @@ impl RuleState {
         }
         match self.pending.get(key) {
             Some(since) => State::Pending { since: *since },
-            None => State::Idle { since: self.newest_cleared(key).and_then(|alert| alert.cleared_at) },
+            // Where its rule was taken out, it ended by the clock and not by a record.
+            None => State::Idle {
+                since: self.newest_cleared(key).and_then(|alert| match alert.rule_removed {
+                    true => Some(alert.opened_at),
+                    false => alert.cleared_at,
+                }),
+            },
         }
     }
 

@@ -107,7 +107,8 @@ async fn answer(route: &'static Route, state: Arc<State>, request: Request) -> O
     let mut whole = Read::default();
     if route.body.is_some() {
         holder.iter().for_each(Holder::waits);
-        whole = body::read(&parts.headers, body, &state.common.bodies, body::TIME).await?;
+        whole = body::read(&parts.headers, body, body::most(route.role), &state.common.bodies, body::TIME)
+            .await?;
         holder.iter().for_each(Holder::is_served);
     }
     let turns = if route.patience == Patience::Aside { &state.common.aside } else { &state.turns };
@@ -121,7 +122,7 @@ async fn answer(route: &'static Route, state: Arc<State>, request: Request) -> O
         (route.handler)(ask).await
     };
     tokio::time::timeout(route.patience.limit(), answered).await.unwrap_or_else(|_| {
-        let status = StatusCode::REQUEST_TIMEOUT;
+        let status = StatusCode::SERVICE_UNAVAILABLE;
         Err(Problem::new(status, &codes::HTTP, "the request took too long"))
     })
 }

@@ -12,6 +12,7 @@ use forebay_core::error::codes;
 use futures::StreamExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::access::Role;
 use crate::problem::Problem;
 
 /// Largest body: SQL texts are bounded by the same.
@@ -29,10 +30,20 @@ pub(crate) struct Read {
     held: Option<OwnedSemaphorePermit>,
 }
 
-/// Reads a body of JSON within `time`, as far as there is `room`.
+/// Largest body of somebody who has not said who they are: a token and a few letters. All connections together find room
+/// for such bodies beside those of others.
+const MOST_OF_ANYONE: usize = 4 << 10;
+
+/// Most bytes of a body that needs this role.
+pub(crate) fn most(role: Role) -> usize {
+    if role == Role::Anyone { MOST_OF_ANYONE } else { MOST }
+}
+
+/// Reads a body of JSON of at most so many bytes within `time`, as far as there is `room`.
 pub(crate) async fn read(
     headers: &HeaderMap,
     body: Body,
+    most: usize,
     room: &Arc<Semaphore>,
     time: Duration,
 ) -> Result<Read, Problem> {
@@ -44,22 +55,22 @@ pub(crate) async fn read(
             .hint("Send the header `Content-Type: application/json`."));
     }
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    if announced.and_then(|length| length.parse().ok()).is_some_and(|length: usize| length > MOST) {
-        return Err(too_large());
+    if announced.and_then(|length| length.parse().ok()).is_some_and(|length: usize| length > most) {
+        return Err(too_large(most));
     }
-    let read = tokio::time::timeout(time, take(body, room)).await;
+    let read = tokio::time::timeout(time, take(body, most, room)).await;
     read.unwrap_or_else(|_| {
         let message = format!("the body did not arrive within {time:?}");
         Err(Problem::new(StatusCode::REQUEST_TIMEOUT, &codes::HTTP, message))
     })
 }
 
-async fn take(body: Body, room: &Arc<Semaphore>) -> Result<Read, Problem> {
+async fn take(body: Body, most: usize, room: &Arc<Semaphore>) -> Result<Read, Problem> {
     let (mut read, mut parts) = (Read::default(), body.into_data_stream());
     while let Some(part) = parts.next().await {
         let part = part.map_err(|_| Problem::bad("the body ended too early"))?;
-        if read.bytes.len() + part.len() > MOST {
-            return Err(too_large());
+        if read.bytes.len() + part.len() > most {
+            return Err(too_large(most));
         }
         let size = u32::try_from(part.len()).unwrap_or(u32::MAX);
         let more = Arc::clone(room).try_acquire_many_owned(size);
@@ -73,9 +84,9 @@ async fn take(body: Body, room: &Arc<Semaphore>) -> Result<Read, Problem> {
     Ok(read)
 }
 
-fn too_large() -> Problem {
+fn too_large(most: usize) -> Problem {
     let status = StatusCode::PAYLOAD_TOO_LARGE;
-    Problem::new(status, &codes::HTTP, format!("the body is longer than {MOST} bytes"))
+    Problem::new(status, &codes::HTTP, format!("the body is longer than {most} bytes"))
 }
 
 #[cfg(test)]
@@ -103,7 +114,7 @@ mod tests {
     #[tokio::test]
     async fn a_body_that_does_not_arrive_is_given_up() {
         let room = Arc::new(Semaphore::new(100));
-        let read = read(&json(), stuck(10), &room, Duration::from_millis(20)).await;
+        let read = read(&json(), stuck(10), MOST, &room, Duration::from_millis(20)).await;
         assert_eq!(status(read), 408);
         assert_eq!(room.available_permits(), 100);
     }
@@ -111,12 +122,20 @@ mod tests {
     #[tokio::test]
     async fn bodies_hold_what_has_arrived_and_no_more_than_there_is_room_for() {
         let (room, headers) = (Arc::new(Semaphore::new(100)), json());
-        let mut slow = Box::pin(read(&headers, stuck(60), &room, TIME));
+        let mut slow = Box::pin(read(&headers, stuck(60), MOST, &room, TIME));
         assert!((&mut slow).now_or_never().is_none());
-        assert_eq!(status(read(&headers, Body::from(" ".repeat(41)), &room, TIME).await), 503);
-        let small = read(&headers, Body::from(" ".repeat(40)), &room, TIME).await.unwrap();
+        assert_eq!(status(read(&headers, Body::from(" ".repeat(41)), MOST, &room, TIME).await), 503);
+        let small = read(&headers, Body::from(" ".repeat(40)), MOST, &room, TIME).await.unwrap();
         assert_eq!((small.bytes.len(), room.available_permits()), (40, 0));
         drop((slow, small));
         assert_eq!(room.available_permits(), 100);
+    }
+
+    #[tokio::test]
+    async fn who_has_not_signed_in_sends_little() {
+        let (room, headers) = (Arc::new(Semaphore::new(ROOM)), json());
+        let long = || Body::from(" ".repeat(MOST_OF_ANYONE + 1));
+        assert_eq!(status(read(&headers, long(), most(Role::Anyone), &room, TIME).await), 413);
+        assert!(read(&headers, long(), most(Role::Viewer), &room, TIME).await.is_ok());
     }
 }

@@ -13,7 +13,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{Request, header};
+use axum::http::{Method, Request, header};
 use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -155,13 +155,15 @@ async fn connection(
     let service = service_fn(move |mut request: Request<Incoming>| {
         let holder = holder.clone();
         holder.is_served();
+        let has_body = request.method() != Method::HEAD;
         request.extensions_mut().insert(peer);
         request.extensions_mut().insert(holder.clone());
         let answered = router.call(request);
         async move {
             let response = answered.await?;
             let kind = response.headers().get(header::CONTENT_TYPE);
-            if kind.is_none_or(|kind| kind != "text/event-stream") {
+            // A stream goes on; where only its head was asked for there is none.
+            if !has_body || kind.is_none_or(|kind| kind != "text/event-stream") {
                 holder.waits();
             }
             Ok::<Response, Infallible>(response)

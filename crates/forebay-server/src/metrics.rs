@@ -17,6 +17,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use self::followers::Followers;
+use crate::api::queries;
 use crate::ask::{Ask, Outcome};
 use crate::problem::Problem;
 
@@ -133,7 +134,7 @@ impl Collector for Queries {
             "lag_records",
             "Records that wait in the source beyond what is committed",
             true,
-            |status| status.lag,
+            queries::lag,
         )?;
         self.each(encoder, "quarantine_bytes", "Bytes in the quarantine", true, |status| {
             status.quarantine_bytes

@@ -93,21 +93,23 @@ impl Places {
 
 /// Tells the connection that waits longest to go, unless one is going already.
 fn make_room(all: &HashMap<u64, Holder>) {
-    let mut longest: Option<(Instant, &Holder)> = None;
+    let mut waiting = Vec::new();
     for holder in all.values() {
         match *holder.0.phase.lock() {
             Phase::Cut => return,
             Phase::Served => {}
-            Phase::Waits(since) => {
-                if longest.is_none_or(|(before, _)| since < before) {
-                    longest = Some((since, holder));
-                }
-            }
+            Phase::Waits(since) => waiting.push((since, holder)),
         }
     }
-    if let Some((_, holder)) = longest {
-        *holder.0.phase.lock() = Phase::Cut;
-        holder.0.cut.cancel();
+    waiting.sort_unstable_by_key(|(since, _)| *since);
+    for (_, holder) in waiting {
+        // It may be served by now.
+        let mut phase = holder.0.phase.lock();
+        if let Phase::Waits(_) = *phase {
+            *phase = Phase::Cut;
+            holder.0.cut.cancel();
+            return;
+        }
     }
 }
 

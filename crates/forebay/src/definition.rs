@@ -92,12 +92,10 @@ pub fn words(duration: Duration) -> String {
     format!("{count} {unit}{plural}")
 }
 
-/// The views that a SELECT names, and those that they name. A view uses only views above it.
+/// The views that a SELECT may name, and those that they may name. A view uses only views above it. A name that stands
+/// somewhere in the text counts, also as a part of another word: a view too many costs a look, one too few rows.
 fn used_views<'a>(views: &'a [ViewConfig], sql: &str) -> Vec<&'a ViewConfig> {
-    let names = |sql: &str, view: &ViewConfig| {
-        let words = sql.split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-')));
-        words.into_iter().any(|word| word.eq_ignore_ascii_case(&view.name))
-    };
+    let names = |sql: &str, view: &ViewConfig| sql.to_lowercase().contains(&view.name.to_lowercase());
     let mut used: Vec<&ViewConfig> = Vec::new();
     for view in views.iter().rev() {
         if names(sql, view) || used.iter().any(|user| names(&user.sql, view)) {
@@ -124,6 +122,8 @@ mod tests {
         let used =
             |sql: &str| used_views(&views, sql).iter().map(|view| view.name.clone()).collect::<Vec<_>>();
         assert_eq!(used("SELECT * FROM hot"), ["base", "hot"]);
-        assert_eq!(used("SELECT hotter FROM iot"), Vec::<String>::new());
+        assert_eq!(used("SELECT d FROM HOT-- all of it"), ["base", "hot"]);
+        assert_eq!(used("SELECT hotter FROM iot"), ["base", "hot"], "one too many costs a look");
+        assert_eq!(used("SELECT d FROM iot"), Vec::<String>::new());
     }
 }

@@ -11,7 +11,7 @@
 //! What must stay true: a run ends when every query has ended by itself, or when it is told to; a query that a person
 //! stopped keeps the run alive, since the person may start it again, and a change leaves it stopped. Starting again is
 //! opening the checkpoint anew, as another run would: nothing of the ended query is used. Whatever is added, changed or
-//! taken out, the others are not touched.
+//! taken out, the others are not touched, nor do they wait while one opens.
 
 use std::sync::Arc;
 
@@ -28,8 +28,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::control::{Asks, Orders, conflict};
 
-/// Puts a query together and opens it; called again for every start.
-pub type Open = Box<dyn Fn(watch::Sender<QueryStatus>) -> Result<OpenQuery> + Send + Sync>;
+/// Puts a query together and opens it, which blocks; called again for every start.
+pub type Open = Arc<dyn Fn(watch::Sender<QueryStatus>) -> Result<OpenQuery> + Send + Sync>;
 
 /// A query that is open and was not started yet.
 pub struct Ready {
@@ -40,7 +40,7 @@ pub struct Ready {
 }
 
 impl Ready {
-    /// Opens a query; nothing of it runs yet.
+    /// Opens a query; nothing of it runs yet. Blocks.
     pub fn new(name: &str, open: Open) -> Result<Self> {
         let status = watch::Sender::new(QueryStatus::new(name));
         let first = open(status.clone())?;
@@ -234,7 +234,7 @@ impl Keeper {
             }
             let mut opened = None;
             if let Some((query, reply)) = change {
-                opened = self.change(query, reply, is_held);
+                opened = self.change(query, reply, is_held).await;
             }
             if opened.is_none() && !is_held {
                 awake = None;
@@ -294,8 +294,8 @@ impl Keeper {
             let (order, reply) = order?;
             let opened = match order {
                 Order::Stop => Err(conflict("the query has ended already")),
-                Order::Start => (self.query)(self.status.clone()),
-                Order::Change(query) => match self.change(query, reply, is_held) {
+                Order::Start => open(Arc::clone(&self.query), self.status.clone()).await,
+                Order::Change(query) => match self.change(query, reply, is_held).await {
                     Some(opened) => return Some(opened),
                     None => continue,
                 },
@@ -311,18 +311,20 @@ impl Keeper {
     }
 
     /// Makes it another query and opens that, unless a person stopped it. What that fails with is its status.
-    fn change(
+    async fn change(
         &mut self,
         query: Open,
         reply: oneshot::Sender<Result<()>>,
         is_held: bool,
     ) -> Option<OpenQuery> {
         self.query = query;
-        let opened = if is_held { None } else { Some((self.query)(self.status.clone())) };
-        let (opened, done) = match opened {
-            None => (None, Ok(())),
-            Some(Ok(opened)) => (Some(opened), Ok(())),
-            Some(Err(error)) => {
+        if is_held {
+            let _ = reply.send(Ok(()));
+            return None;
+        }
+        let (opened, done) = match open(Arc::clone(&self.query), self.status.clone()).await {
+            Ok(opened) => (Some(opened), Ok(())),
+            Err(error) => {
                 let state = State::Failed { error: error.clone(), since_ms: self.clock.now_ms() };
                 self.status.send_modify(|status| status.state = state);
                 self.done.outcome = Err(error.clone());
@@ -331,5 +333,53 @@ impl Keeper {
         };
         let _ = reply.send(done);
         opened
+    }
+}
+
+/// Opens a query where it keeps no other from running.
+async fn open(query: Open, status: watch::Sender<QueryStatus>) -> Result<OpenQuery> {
+    let opened = tokio::task::spawn_blocking(move || query(status)).await;
+    opened.unwrap_or_else(|lost| {
+        Err(Error::new(&codes::INTERNAL, "opening the query ended unexpectedly").caused_by(lost))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use forebay_core::clock::ManualClock;
+
+    use super::*;
+
+    fn keeper(query: Open) -> Keeper {
+        Keeper {
+            query,
+            status: watch::Sender::new(QueryStatus::new("lake")),
+            awake: watch::Sender::new(0),
+            closing: CancellationToken::new(),
+            clock: ManualClock::at(5),
+            done: Ended { name: "lake".to_owned(), outcome: Ok(()), epochs: 0, ledger: Ledger::default() },
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_changed_query_fails_with_is_its_status_and_the_reply() {
+        let full: Open = Arc::new(|_| Err(Error::new(&codes::STORAGE, "full")));
+        let lost: Open = Arc::new(|_| panic!("a test of what happens then"));
+        for (query, code) in [(full, &codes::STORAGE), (lost, &codes::INTERNAL)] {
+            let mut keeper = keeper(Arc::clone(&query));
+            // One that a person stopped is not opened.
+            let (reply, done) = oneshot::channel();
+            assert!(keeper.change(Arc::clone(&query), reply, true).await.is_none());
+            assert!(done.await.unwrap().is_ok() && keeper.status.borrow().state.error().is_none());
+            let (reply, done) = oneshot::channel();
+            assert!(keeper.change(query, reply, false).await.is_none());
+            assert_eq!(done.await.unwrap().unwrap_err().code(), code);
+            let state = keeper.status.borrow().state.clone();
+            assert!(
+                matches!(&state, State::Failed { error, since_ms: 5 } if error.code() == code),
+                "{state:?}"
+            );
+            assert_eq!(keeper.done.outcome.unwrap_err().code(), code);
+        }
     }
 }

@@ -23,7 +23,7 @@ use futures::future::join_all;
 
 use crate::load::Loaded;
 
-/// Bytes that the seconds in memory may take, of all sources together: 6,000 devices with four fields each.
+/// Bytes that the seconds in memory may take, of all sources together: 4,000 devices with four fields each.
 const MEMORY: usize = 256 << 20;
 
 /// What all followers of a run share.

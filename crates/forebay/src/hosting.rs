@@ -95,8 +95,9 @@ impl Hosting {
         candidates
     }
 
-    /// Fails if another log would have to be served for these.
-    pub async fn holds(&mut self, pipeline: &str, chosen: &[Chosen<'_>]) -> Result<()> {
+    /// Fails if another log would have to be served for these; gives the addresses that are somebody else's, to be
+    /// [kept](Self::keep) once these are what is read.
+    pub async fn holds(&self, pipeline: &str, chosen: &[Chosen<'_>]) -> Result<Vec<SocketAddr>> {
         let candidates = self.candidates(pipeline, chosen).await;
         let told = |address: Option<SocketAddr>| match address {
             Some(address) => format!("at {address}"),
@@ -105,8 +106,7 @@ impl Hosting {
         let wanted = match embedded::serve_at(self.mode, self.kafka, &candidates) {
             Ok(wanted) if wanted == self.address() => {
                 let others = candidates.iter().map(|it| it.address).filter(|it| Some(*it) != wanted);
-                self.elsewhere.extend(others);
-                return Ok(());
+                return Ok(others.collect());
             }
             Ok(wanted) => format!("it would be {}", told(wanted)),
             Err(error) => error.message().to_owned(),
@@ -117,13 +117,18 @@ impl Hosting {
         ))
     }
 
+    /// From now on these addresses are somebody else's.
+    pub fn keep(&mut self, elsewhere: Vec<SocketAddr>) {
+        self.elsewhere.extend(elsewhere);
+    }
+
     /// The embedded log, where a source is to read from it.
     pub fn in_place(&self, source: &SourceConfig) -> Option<Log> {
         let is_own = |embedded: &&Embedded| own_address(source, self.kafka) == Some(embedded.address);
         self.embedded.as_ref().filter(is_own).map(|embedded| embedded.log.clone())
     }
 
-    /// Makes the topics of the sources that read from the embedded log.
+    /// Makes the topics of the sources that read from the embedded log. Where one cannot be made, those before it stay.
     pub fn make_topics(&self, chosen: &[Chosen<'_>]) -> Result<()> {
         let Some(embedded) = &self.embedded else { return Ok(()) };
         chosen
@@ -184,4 +189,41 @@ async fn is_taken(source: &SourceConfig) -> bool {
 /// True if a query has a checkpoint although this data folder never had a log.
 fn is_foreign(data: &Path, checkpoint: &Path) -> bool {
     checkpoint.join("journal").exists() && !data.join("log").exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::load;
+    use crate::work::chosen;
+
+    #[tokio::test]
+    async fn whose_an_address_is_is_kept_only_when_that_is_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let somebody = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = somebody.local_addr().unwrap();
+        let text = format!(
+            "pipeline: p\n\
+             sources:\n  s: {{ format: kafka, options: {{ subscribe: s, kafka.bootstrap.servers: \"{address}\" }} }}\n\
+             queries:\n  q: {{ sql: SELECT * FROM s, format: console }}\n"
+        );
+        let loaded = load::load(&text, "p.yaml", None).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let chosen = chosen(&loaded, &[]).unwrap();
+        let mut hosting = Hosting {
+            mode: EmbeddedLog::Auto,
+            kafka: None,
+            data: dir.path().to_path_buf(),
+            embedded: None,
+            elsewhere: BTreeSet::new(),
+        };
+        let found = hosting.holds("p", &chosen).await.unwrap();
+        assert_eq!(found, [address]);
+        drop(somebody);
+        let refused = hosting.holds("p", &chosen).await.unwrap_err();
+        assert_eq!(refused.code(), &codes::NOT_WHILE_RUNNING);
+        hosting.keep(found);
+        assert_eq!(hosting.holds("p", &chosen).await.unwrap(), [address]);
+    }
 }

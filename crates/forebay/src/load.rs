@@ -54,9 +54,13 @@ fn read(path: &Path) -> anyhow::Result<String> {
             .at(path.display())
             .with_detail(detail)
     };
-    let size = std::fs::metadata(path).map_err(|e| unreadable(e.to_string()))?.len();
-    if size > MAX_FILE_BYTES {
-        return Err(unreadable(format!("it has {size} bytes, more than {MAX_FILE_BYTES}")).into());
+    let about = std::fs::metadata(path).map_err(|e| unreadable(e.to_string()))?;
+    // A pipe or a device may never end.
+    if !about.is_file() {
+        return Err(unreadable("it is not a regular file".to_owned()).into());
+    }
+    if about.len() > MAX_FILE_BYTES {
+        return Err(unreadable(format!("it has {} bytes, more than {MAX_FILE_BYTES}", about.len())).into());
     }
     let bytes = std::fs::read(path).map_err(|e| unreadable(e.to_string()))?;
     String::from_utf8(bytes).map_err(|e| unreadable(e.to_string())).context("a pipeline file is UTF-8 text")

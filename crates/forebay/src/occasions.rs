@@ -4,7 +4,7 @@
 //! same signal.
 
 use std::fs;
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -28,7 +28,7 @@ impl Hangups {
         Self {
             #[cfg(unix)]
             signal: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).ok(),
-            in_terminal: std::io::stderr().is_terminal(),
+            in_terminal: is_in_terminal(),
         }
     }
 
@@ -37,7 +37,7 @@ impl Hangups {
         #[cfg(unix)]
         if let Some(signal) = &mut self.signal {
             while signal.recv().await.is_some() {
-                if self.in_terminal && !std::io::stderr().is_terminal() {
+                if self.in_terminal && !is_in_terminal() {
                     return;
                 }
                 talk::say("SIGHUP: reading the file again");
@@ -46,6 +46,11 @@ impl Hangups {
         }
         std::future::pending().await
     }
+}
+
+/// True while what it reads from or writes to is a terminal; any of it may be sent elsewhere.
+fn is_in_terminal() -> bool {
+    io::stdin().is_terminal() || io::stdout().is_terminal() || io::stderr().is_terminal()
 }
 
 /// A file that is looked at.

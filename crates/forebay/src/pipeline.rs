@@ -30,6 +30,7 @@ use crate::follow::Followers;
 use crate::hosting::Hosting;
 use crate::load::Loaded;
 use crate::made::Made;
+use crate::serving::Threads;
 use crate::site::Site;
 use crate::work::{Chosen, chosen};
 use crate::{alerts, standing, talk};
@@ -99,15 +100,16 @@ pub async fn start(
         clock,
         alerts: AlertBook::default(),
         hosting,
+        threads: Threads::new()?,
     };
     let ready = chosen.iter().map(|it| Ready::new(&it.work.name(), site.open(&loaded, it)?));
     let ready = ready.collect::<Result<Vec<_>>>()?;
     let follows = site.follows(&loaded, &chosen)?;
-    let statements = site.statements(&loaded)?;
+    let statements = site.statements(&loaded);
     // Only now, when no query is refused any more, anything is made.
     site.hosting.make_topics(&chosen)?;
     site.remember(&loaded, &chosen);
-    alerts::end_removed(&global.data, &loaded, &site.door, &*site.clock, &site.alerts);
+    alerts::end_removed(&global.data, &loaded, None, &site.door, &*site.clock, &site.alerts);
     let made = site.made(&loaded, &chosen).into_iter().collect();
     let mut fleet = Fleet::new(Arc::clone(&site.clock));
     fleet.add(ready);
@@ -166,18 +168,20 @@ impl Running {
     }
 
     /// Waits until all queries have ended, or until `stop`: then each ends after the epoch it is in. Says what each
-    /// has done. Until then the file is read again whenever that is ordered.
+    /// has done. Until then the file is read again whenever that is ordered; a reload that has begun to change something
+    /// is brought to its end first.
     pub async fn finish(mut self, stop: impl Future<Output = ()>) -> Result<ExitCode> {
         let mut awake = self.fleet.awake();
         tokio::pin!(stop);
         loop {
-            tokio::select! {
+            let is_stopped = tokio::select! {
                 _ = awake.wait_for(|awake| *awake == 0) => break,
-                () = &mut stop => {
-                    talk::say("stopping: each query ends after the epoch it is in");
-                    break;
-                }
-                Some(ask) = self.asked.recv() => self.take_again(ask).await,
+                () = &mut stop => true,
+                Some(ask) = self.asked.recv() => !self.take_again(ask, stop.as_mut()).await,
+            };
+            if is_stopped {
+                talk::say("stopping: each query ends after the epoch it is in");
+                break;
             }
         }
         // Whoever orders something now is told that the run ends.
@@ -186,7 +190,7 @@ impl Running {
         self.followers.stop().await;
         self.stop_server.cancel();
         let _ = self.server.await;
-        self.site.hosting.stop().await?;
+        let closed = self.site.hosting.stop().await;
         for ended in &ended {
             talk::say(&standing::ended(ended, self.started.elapsed()));
         }
@@ -201,7 +205,7 @@ impl Running {
                 code = ExitCode::FAILURE;
             }
         }
-        Ok(code)
+        closed.map(|()| code)
     }
 }
 

@@ -13,16 +13,20 @@
 //! A difference is safe if a start by the new file would go on without an error (what [`crate::foresight`] says of
 //! checkpoint and table), and if the process stays what it is: its pipeline's name, its embedded log.
 //!
-//! What must stay true: a file that is refused has changed nothing. A query that is in both files alike is never
-//! interrupted. At no moment two keep one checkpoint: the old one has ended before the new one opens. So whatever dies
-//! in between, the next start finds checkpoints as any other end leaves them, and goes on by the file that is there.
-//! Reloads come one after the other, and none while the run ends.
+//! What must stay true: a file that is refused has changed nothing. Where the last step before the change fails, what it
+//! has made by then stays, topics of the embedded log and empty checkpoints of new queries: they are in nobody's way. A
+//! query that is in both files alike is never interrupted. At no moment two keep one checkpoint: the old one has ended
+//! before the new one opens. So whatever dies in between, the next start finds checkpoints as any other end leaves them,
+//! and goes on by the file that is there. Reloads come one after the other, and none while the run ends: one that has
+//! changed nothing yet is given up, one that has is brought to its end.
 
+use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::Pin;
 
 use forebay_core::error::codes;
 use forebay_core::{Error, Result};
-use forebay_engine::status::State;
+use forebay_engine::status::{QueryStatus, State};
 use forebay_server::shown::reload::{Fate, Turned};
 use forebay_server::shown::{NotReloaded, Reloaded};
 use forebay_storage::kill_point;
@@ -30,7 +34,7 @@ use forebay_storage::kill_point;
 use crate::control::{Ask, Outcome, conflict};
 use crate::fleet::Ready;
 use crate::load::{self, Loaded};
-use crate::made::{Difference, differences};
+use crate::made::{Difference, Made, differences};
 use crate::pipeline::{Running, begun};
 use crate::runnable::Run;
 use crate::site::Site;
@@ -38,9 +42,17 @@ use crate::work::{Chosen, chosen};
 use crate::{alerts, definition, facts, standing, talk};
 
 impl Running {
-    /// Reads the file again, says what came of it, and answers whoever waits.
-    pub(crate) async fn take_again(&mut self, ask: Ask) {
-        let outcome = self.reload().await;
+    /// Reads the file again, says what came of it, and answers whoever waits. False if `stop` came first: then nothing
+    /// was touched, and whoever waits is told that the run ends.
+    pub(crate) async fn take_again(&mut self, ask: Ask, stop: Pin<&mut impl Future<Output = ()>>) -> bool {
+        let checked = tokio::select! {
+            checked = self.check() => checked,
+            () = stop => return false,
+        };
+        let outcome = match checked {
+            Ok(checked) => self.take(checked).await,
+            Err(refused) => Err(refused),
+        };
         match &outcome {
             Ok(done) => talk::say(&told(done)),
             // Its problems were told one by one.
@@ -50,24 +62,34 @@ impl Running {
             // Who asked may have gone.
             let _ = reply.send(outcome);
         }
+        true
     }
 
-    async fn reload(&mut self) -> Outcome {
-        let Some(file) = self.file.clone() else {
+    /// The file as it is now, if nothing in it is refused. Touches nothing.
+    async fn check(&self) -> Result<Checked, NotReloaded> {
+        let Some(file) = &self.file else {
             let error = conflict("this run has no file that could be read again");
             return Err(error.with_hint("`forebay run FILE` has one.").into());
         };
-        let loaded = self.read(&file).await?;
+        let loaded = self.read(file).await?;
         let wanted = chosen(&loaded, &self.site.overrides.queries)?;
         let made = self.site.made(&loaded, &wanted);
         let differences = differences(&self.made, &made);
         let fates = Fates { wanted: &wanted, differences: &differences };
-        let problems = self.refusals(&loaded, &fates).await?;
+        let (problems, elsewhere) = self.refusals(&loaded, &fates).await?;
         if !problems.is_empty() {
             problems.iter().for_each(talk::error);
-            return Err(not_safe(&file, problems));
+            return Err(not_safe(file, problems));
         }
-        let statements = self.site.statements(&loaded)?;
+        Ok(Checked { loaded, made, differences, elsewhere })
+    }
+
+    /// Goes on by this file, unless what is new in it cannot be opened.
+    async fn take(&mut self, checked: Checked) -> Outcome {
+        let Checked { loaded, made, differences, elsewhere } = checked;
+        let wanted = chosen(&loaded, &self.site.overrides.queries)?;
+        let fates = Fates { wanted: &wanted, differences: &differences };
+        let statements = self.site.statements(&loaded);
         let follows = self.site.follows(&loaded, &wanted)?;
         let open = |it: &&Chosen<'_>| self.site.open(&loaded, it);
         let changed: Vec<_> = fates.of(Fate::Changed).collect();
@@ -77,6 +99,7 @@ impl Running {
         let ready = ready.collect::<Result<Vec<_>>>()?;
         self.site.hosting.make_topics(&wanted)?;
         // From here on nothing is refused any more.
+        self.site.hosting.keep(elsewhere);
         self.site.remember(&loaded, changed.iter().chain(&new).copied());
         kill_point("reload.before");
         let awake = self.fleet.hold();
@@ -87,8 +110,10 @@ impl Running {
         for it in ended {
             talk::say(&standing::ended(&it, self.started.elapsed()));
         }
+        let rules: Vec<String> =
+            gone.iter().filter_map(|name| alerts::rule_of(name)).map(str::to_owned).collect();
         let Site { global, door, clock, alerts: book, .. } = &self.site;
-        alerts::end_removed(&global.data, &loaded, door, &**clock, book);
+        alerts::end_removed(&global.data, &loaded, Some(rules), door, &**clock, book);
         self.fleet.add(ready);
         self.fleet.arrange(&made.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>());
         drop(awake);
@@ -125,21 +150,23 @@ impl Running {
         Err(NotReloaded { error, problems })
     }
 
-    /// What of the new file cannot be taken while the pipeline runs.
-    async fn refusals(&mut self, loaded: &Loaded, fates: &Fates<'_>) -> Result<Vec<Error>> {
+    /// What of the new file cannot be taken while the pipeline runs, and which addresses in it are somebody else's.
+    async fn refusals(&self, loaded: &Loaded, fates: &Fates<'_>) -> Result<(Vec<Error>, Vec<SocketAddr>)> {
         let name = &loaded.pipeline.name;
         if *name != self.loaded.pipeline.name {
             let message =
                 format!("the pipeline is `{}`, in the file it is `{name}`", self.loaded.pipeline.name);
-            return Ok(vec![Error::new(&codes::NOT_WHILE_RUNNING, message)]);
+            return Ok((vec![Error::new(&codes::NOT_WHILE_RUNNING, message)], Vec::new()));
         }
-        let mut refusals: Vec<Error> = Vec::new();
-        refusals.extend(self.site.hosting.holds(name, fates.wanted).await.err());
+        let (mut refusals, elsewhere) = match self.site.hosting.holds(name, fates.wanted).await {
+            Ok(elsewhere) => (Vec::new(), elsewhere),
+            Err(error) => (vec![error], Vec::new()),
+        };
         for it in fates.of(Fate::Changed).chain(fates.of(Fate::New)) {
             let foreseen = facts::gather(&self.site.global.data, loaded, it).await?.foresee();
             refusals.extend(foreseen.error.map(|error| named(&it.work.name(), &error)));
         }
-        Ok(refusals)
+        Ok((refusals, elsewhere))
     }
 
     /// What became of each, once those that were started have begun or failed.
@@ -148,19 +175,17 @@ impl Running {
             |name: &str| differences.iter().any(|it| it.name == name && it.fate != Fate::Unchanged);
         let mut statuses = self.statuses();
         statuses.retain(|status| is_started(&status.borrow().name));
-        let statuses = begun(statuses).await;
-        let error = |name: &str| {
-            let status = statuses.iter().find(|status| &*status.name == name)?;
-            matches!(status.state, State::Failed { .. }).then(|| status.state.error().cloned())?
-        };
-        let turned = differences.into_iter().map(|Difference { name, fate, changes }| Turned {
-            error: error(&name),
-            name,
-            fate,
-            changes,
-        });
-        turned.collect()
+        with_errors(differences, &begun(statuses).await)
     }
+}
+
+/// A file that can be taken while the pipeline runs.
+struct Checked {
+    loaded: Loaded,
+    made: Vec<(String, Made)>,
+    differences: Vec<Difference>,
+    /// Where its sources read from somebody else.
+    elsewhere: Vec<SocketAddr>,
 }
 
 /// Whatever is refused, this is true.
@@ -185,6 +210,21 @@ impl<'a> Fates<'a> {
     fn names(&self, fate: Fate) -> impl Iterator<Item = &'a str> {
         self.differences.iter().filter(move |it| it.fate == fate).map(|it| it.name.as_str())
     }
+}
+
+/// What became of each, with what failed as these say.
+fn with_errors(differences: Vec<Difference>, statuses: &[QueryStatus]) -> Vec<Turned> {
+    let error = |name: &str| match &statuses.iter().find(|status| &*status.name == name)?.state {
+        State::Failed { error, .. } => Some(error.clone()),
+        _ => None,
+    };
+    let turned = differences.into_iter().map(|Difference { name, fate, changes }| Turned {
+        error: error(&name),
+        name,
+        fate,
+        changes,
+    });
+    turned.collect()
 }
 
 /// The refusal of a file that is sound and cannot be taken while the pipeline runs.
@@ -229,4 +269,27 @@ fn told(done: &Reloaded) -> String {
     let unchanged = done.queries.iter().filter(|it| it.fate == Fate::Unchanged).count();
     parts.push(format!("{unchanged} unchanged"));
     format!("reloaded: {}", parts.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_changed_query_fails_with_is_in_the_answer_and_is_said() {
+        let changed = |name: &str| Difference {
+            name: name.to_owned(),
+            fate: Fate::Changed,
+            changes: vec!["sql".to_owned()],
+        };
+        let mut failed = QueryStatus::new("lake");
+        failed.state = State::Failed { error: Error::new(&codes::STORAGE, "full"), since_ms: 1 };
+        let queries =
+            with_errors(vec![changed("lake"), changed("slow")], &[QueryStatus::new("slow"), failed]);
+        assert_eq!(queries[0].error.as_ref().map(Error::code), Some(&codes::STORAGE));
+        assert!(queries[1].error.is_none());
+        let said = told(&Reloaded { queries, dashboard: false });
+        assert!(said.starts_with("reloaded: lake changed (sql) and failed: "), "{said}");
+        assert!(said.contains("full") && said.ends_with(", slow changed (sql), 0 unchanged"), "{said}");
+    }
 }

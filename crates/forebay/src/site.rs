@@ -35,7 +35,7 @@ use crate::hosting::Hosting;
 use crate::load::{self, Loaded};
 use crate::made::Made;
 use crate::pipeline::Overrides;
-use crate::serving::{self, Runs, Statements};
+use crate::serving::{self, Runs, Statements, Threads};
 use crate::work::{Chosen, OwnWork, Work};
 
 /// See the module.
@@ -47,6 +47,8 @@ pub struct Site {
     pub started_ms: i64,
     pub alerts: AlertBook,
     pub hosting: Hosting,
+    /// What SQL runs on.
+    pub threads: Arc<Threads>,
 }
 
 impl Site {
@@ -79,7 +81,7 @@ impl Site {
             door: self.door.clone(),
             clock: Arc::clone(&self.clock),
         };
-        Ok(Box::new(move |status| parts.options()?.open_again(status)))
+        Ok(Arc::new(move |status| parts.options()?.open_again(status)))
     }
 
     /// What is to follow the sources that are read; nothing where all queries end by themselves, or by `--no-live`.
@@ -108,8 +110,9 @@ impl Site {
     }
 
     /// The statements that can be asked over the names of the file.
-    pub fn statements(&self, loaded: &Loaded) -> Result<Statements> {
-        Statements::new(&self.global, &loaded.pipeline, Arc::clone(&self.clock))
+    pub fn statements(&self, loaded: &Loaded) -> Statements {
+        let (threads, clock) = (Arc::clone(&self.threads), Arc::clone(&self.clock));
+        Statements::new(&self.global, &loaded.pipeline, threads, clock)
     }
 
     /// What is shown.

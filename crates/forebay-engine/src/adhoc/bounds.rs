@@ -11,7 +11,9 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, ExprSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{WindowFunction, WindowFunctionParams};
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator, WindowFrame, WindowFrameBound};
+use datafusion::logical_expr::{
+    BinaryExpr, Expr, GroupingSet, LogicalPlan, Operator, WindowFrame, WindowFrameBound,
+};
 use forebay_core::Error;
 use forebay_core::error::codes;
 
@@ -23,6 +25,8 @@ use crate::plan::session::BATCH_ROWS;
 pub(super) const MAX_FRAME: u64 = 100_000;
 /// Most centroids of an approximate percentile; each group holds 16 bytes for each.
 const MAX_CENTROIDS: u64 = 10_000;
+/// Most grouping sets of a SELECT.
+const MAX_SETS: usize = 1_024;
 /// Most bytes of the constants that a lambda gives for each element: an array has millions.
 const MAX_IN_LAMBDA: u64 = 64;
 
@@ -47,6 +51,7 @@ fn seen_by(node: &LogicalPlan) -> DFSchema {
 /// Refuses an expression by its numbers, and a lambda by what it repeats.
 fn refuse(expr: &Expr, schema: &DFSchema) -> Result<()> {
     match expr {
+        Expr::GroupingSet(sets) => grouping(sets),
         Expr::AggregateFunction(call) => centroids(call.func.name(), &call.params.args),
         Expr::WindowFunction(call) => {
             let WindowFunction { fun, params: WindowFunctionParams { args, window_frame, .. } } =
@@ -66,6 +71,21 @@ fn refuse(expr: &Expr, schema: &DFSchema) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Sets are made before a row is read, and each row counts in all of them.
+fn grouping(sets: &GroupingSet) -> Result<()> {
+    let count = match sets {
+        GroupingSet::Cube(columns) => 1_usize.checked_shl(columns.len() as u32).unwrap_or(usize::MAX),
+        GroupingSet::Rollup(columns) => columns.len() + 1,
+        GroupingSet::GroupingSets(sets) => sets.len(),
+    };
+    if count <= MAX_SETS {
+        return Ok(());
+    }
+    let message = format!("the rows are to be grouped in more than {MAX_SETS} ways");
+    let hint = "CUBE of ten columns has as many; name the wanted ones with GROUPING SETS.";
+    Err(failure(Error::new(&codes::SQL_PLAN, message).with_hint(hint)))
 }
 
 /// A column inside of a lambda is written out for each element.

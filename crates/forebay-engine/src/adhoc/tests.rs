@@ -439,8 +439,8 @@ async fn an_answer_as_json_ends_at_its_bounds() {
     assert_eq!((narrow.count, narrow.truncated), (1, true));
     assert!(serde_json::from_str::<serde_json::Value>(&narrow.json).is_ok());
     // A row that is larger than the answer may be is not written at all.
-    let large = "SELECT repeat('x', if(n = 1, 3, 300000)) FROM readings WHERE n < 4 ORDER BY n";
-    let large = collected(large, rows::Bounds { bytes: 50_000, ..wide }).await;
+    let large = "SELECT repeat('x', if(n = 1, 3, 60000)) FROM readings WHERE n < 4 ORDER BY n";
+    let large = collected(large, rows::Bounds { bytes: 1_000, ..wide }).await;
     assert_eq!((large.json.as_str(), large.truncated), ("[[\"xxx\"]]", true));
     let none = collected("SELECT n FROM readings WHERE n < 0", wide).await;
     assert_eq!((none.json.as_str(), none.truncated), ("[]", false));

@@ -12,7 +12,7 @@ use std::panic::AssertUnwindSafe;
 
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Query, Statement, Visit, Visitor};
 use datafusion::sql::sqlparser::dialect::{Dialect, Precedence, SparkSqlDialect};
-use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::keywords::{self, Keyword};
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer, Word};
 use forebay_core::Error;
@@ -278,6 +278,13 @@ impl Dialect for SparkDialect {
 
     fn is_delimited_identifier_start(&self, ch: char) -> bool {
         ch == '`'
+    }
+
+    /// Of a word that is not one of these the parser tries, wherever it fails behind it, whether it was a name: twice as
+    /// long for each level ([`scan`] bounds the others). They are names in backquotes.
+    fn is_reserved_for_identifier(&self, word: Keyword) -> bool {
+        let own = [Keyword::CASE, Keyword::CAST, Keyword::TRY_CAST];
+        own.contains(&word) || keywords::RESERVED_FOR_IDENTIFIER.contains(&word)
     }
 
     fn is_identifier_start(&self, ch: char) -> bool {

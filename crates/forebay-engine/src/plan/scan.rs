@@ -17,6 +17,8 @@ use super::sql_error::SqlError;
 pub(super) const MAX_NESTING: usize = 50;
 /// Longest run of words without a comma: a CASE of some hundred branches fits.
 const MAX_RUN: usize = 4_000;
+/// Deepest nesting of what [`is_tried_twice`]: the parser takes twice as long for each level of it.
+const MAX_TRIED_TWICE: usize = 14;
 /// Most UNION, EXCEPT and INTERSECT of a statement.
 const MAX_SET_OPERATIONS: usize = 400;
 
@@ -35,6 +37,8 @@ enum Bracket {
 #[derive(Default)]
 struct Level {
     bracket: Option<Bracket>,
+    /// The parser may read it twice.
+    is_twice: bool,
     /// Words since the bracket or its last comma.
     run: usize,
     /// The longest run of the brackets closed since then.
@@ -53,7 +57,8 @@ impl Level {
     }
 
     fn comma(&mut self) {
-        *self = Self { bracket: self.bracket, ended: self.ended.max(self.now()), ..Self::default() };
+        let (bracket, is_twice) = (self.bracket, self.is_twice);
+        *self = Self { bracket, is_twice, ended: self.ended.max(self.now()), ..Self::default() };
     }
 }
 
@@ -62,7 +67,7 @@ pub(super) fn bound(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
     let mut outer: Vec<Level> = Vec::new();
     let mut level = Level::default();
     let mut set_operations = 0;
-    let mut type_before = false;
+    let (mut type_before, mut twice_before, mut intervals) = (false, false, 0);
     for token in tokens {
         if matches!(token.token, Token::Whitespace(_)) {
             continue;
@@ -96,10 +101,26 @@ pub(super) fn bound(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
             _ => {}
         }
         if let Some(bracket) = opened {
-            outer.push(std::mem::replace(&mut level, Level::open(bracket)));
+            let is_twice = twice_before && bracket == Bracket::Round;
+            outer.push(std::mem::replace(&mut level, Level { is_twice, ..Level::open(bracket) }));
         }
+        let is_interval =
+            |token: &Token| matches!(token, Token::Word(word) if word.keyword == Keyword::INTERVAL);
+        intervals = if is_interval(&token.token) { intervals + 1 } else { 0 };
+        twice_before = is_tried_twice(&token.token);
         type_before = matches!(&token.token, Token::Word(word)
             if matches!(word.keyword, Keyword::ARRAY | Keyword::MAP | Keyword::STRUCT));
+        let twice = intervals + outer.iter().chain([&level]).filter(|level| level.is_twice).count();
+        if twice > MAX_TRIED_TWICE {
+            let error = Error::new(
+                &codes::SQL_SYNTAX,
+                format!(
+                    "functions with a syntax of their own are nested deeper than {MAX_TRIED_TWICE} levels"
+                ),
+            );
+            let error = error.with_hint("Split the query with WITH or views.");
+            return Err(SqlError::spanned(error, token.span));
+        }
         refuse(outer.len(), &level, set_operations).map_err(|error| SqlError::spanned(error, token.span))?;
     }
     // What is still open is wrong, or was words used as names.
@@ -107,6 +128,29 @@ pub(super) fn bound(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
         leave(&mut outer, &mut level);
     }
     Ok(refuse(0, &level, set_operations)?)
+}
+
+/// True for a word behind which the parser expects a syntax of its own, and which it takes for the name of a function if that
+/// is not there.
+fn is_tried_twice(token: &Token) -> bool {
+    let Token::Word(word) = token else { return false };
+    matches!(
+        word.keyword,
+        Keyword::SAFE_CAST
+            | Keyword::CONVERT
+            | Keyword::TRY_CONVERT
+            | Keyword::EXTRACT
+            | Keyword::CEIL
+            | Keyword::FLOOR
+            | Keyword::POSITION
+            | Keyword::SUBSTR
+            | Keyword::SUBSTRING
+            | Keyword::OVERLAY
+            | Keyword::INTERVAL
+            | Keyword::ARRAY
+            | Keyword::MATCH
+            | Keyword::MAP
+    )
 }
 
 fn refuse(nesting: usize, level: &Level, set_operations: usize) -> Result<(), Error> {

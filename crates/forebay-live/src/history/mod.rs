@@ -180,8 +180,7 @@ impl Timeline {
 
     /// From now on no file is written: what there is stays in memory, as far as that reaches.
     pub fn stay_in_memory(&mut self) {
-        self.tens.stay_in_memory();
-        self.minutes.stay_in_memory();
+        self.coarse_mut().into_iter().for_each(Coarse::stay_in_memory);
     }
 
     /// Messages that were too old for any of it.

@@ -40,7 +40,7 @@ pub(crate) fn source(shown: &Shown, name: &str) -> Result<Option<Arc<dyn Followe
     found.cloned().map(Some).ok_or_else(|| {
         let known: Vec<&str> = sources.iter().map(|source| source.name()).collect();
         let hint = if known.is_empty() {
-            "No source is followed: a run whose queries all end by themselves shows no devices.".to_owned()
+            "No source is followed: neither with `--no-live` nor in a run whose queries all end by themselves.".to_owned()
         } else {
             format!("There are: {}.", known.join(", "))
         };

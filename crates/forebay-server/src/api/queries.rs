@@ -74,6 +74,14 @@ pub(crate) fn waiting_for(status: &QueryStatus, now_ms: i64) -> Option<String> {
     })
 }
 
+/// Records that wait for a query; null where nobody looks for them: before its first look, and once it has ended.
+pub(crate) fn lag(status: &QueryStatus) -> Option<u64> {
+    match status.state {
+        State::Stopped | State::Failed { .. } => None,
+        _ => status.lag,
+    }
+}
+
 /// The latency as milliseconds, or null.
 pub(crate) fn latency(status: &QueryStatus) -> Value {
     status.latency.map_or(Value::Null, |it| json!({ "p50": it.p50_ms, "p99": it.p99_ms }))
@@ -106,7 +114,7 @@ fn summary(status: &QueryStatus, now_ms: i64) -> Value {
         "error": error(status),
         "waitingFor": waiting_for(status, now_ms),
         "committedEpoch": status.committed.map(|epoch| epoch.0),
-        "lag": status.lag,
+        "lag": lag(status),
         "latency": latency(status),
         "watermark": null,
         // No operator over a stream keeps any state yet.

@@ -146,7 +146,7 @@ pub fn read_tokens(path: &Path) -> Result<Vec<TokenConfig>> {
 }
 
 fn text_of(path: &Path) -> Result<String> {
-    let text = std::fs::read_to_string(path);
+    let text = permissions::regular(path).and_then(|()| std::fs::read_to_string(path));
     let text = text.map_err(|error| {
         Error::new(&codes::TOKENS, "the file of tokens cannot be read").at(path.display()).caused_by(error)
     })?;

@@ -70,22 +70,15 @@ pub(crate) struct Reader {
 impl Hub {
     /// No views yet; all of them end at `stop`.
     pub fn new(shown: Shown, stop: CancellationToken) -> Arc<Self> {
-        Self::with(shown, Arc::default(), Arc::default(), stop)
+        let (tick, groups) = (Tick::new(shown.clone()), Mutex::default());
+        Arc::new(Self { shown, tick, groups, readers: Arc::default(), dropped: Arc::default(), stop })
     }
 
     /// No views yet, of something else that is shown from now on; the readers of both together are bounded.
     pub fn next(&self, shown: Shown, stop: CancellationToken) -> Arc<Self> {
-        Self::with(shown, Arc::clone(&self.readers), Arc::clone(&self.dropped), stop)
-    }
-
-    fn with(
-        shown: Shown,
-        readers: Arc<AtomicUsize>,
-        dropped: Arc<AtomicU64>,
-        stop: CancellationToken,
-    ) -> Arc<Self> {
-        let tick = Tick::new(shown.clone());
-        Arc::new(Self { shown, tick, groups: Mutex::default(), readers, dropped, stop })
+        let (tick, groups) = (self.tick.next(shown.clone()), Mutex::default());
+        let (readers, dropped) = (Arc::clone(&self.readers), Arc::clone(&self.dropped));
+        Arc::new(Self { shown, tick, groups, readers, dropped, stop })
     }
 
     /// A place among the readers of a view.

@@ -52,6 +52,11 @@ impl Tick {
         Self { shown, last: Mutex::default(), quarantine: Arc::default() }
     }
 
+    /// For something else that is shown from now on: what was counted and read so far still holds.
+    pub fn next(&self, shown: Shown) -> Self {
+        Self { shown, last: Mutex::new(self.last.lock().take()), quarantine: Arc::clone(&self.quarantine) }
+    }
+
     /// The tick of this second with a view's charts.
     pub fn with(&self, now_ms: i64, charts: &Value) -> String {
         format!("{},\"charts\":{charts}}}", self.text(now_ms))
@@ -115,7 +120,7 @@ impl Tick {
         json!({
             "now": now_ms,
             "rate": shown.devices.rate(),
-            "lag": statuses.iter().filter_map(|status| status.lag).max(),
+            "lag": statuses.iter().filter_map(queries::lag).max(),
             "latency": slowest(statuses).map_or(Value::Null, queries::latency),
             "status": health::word(&problems),
             "problems": problems,
@@ -162,7 +167,7 @@ fn query(status: &QueryStatus, rate: f64, now_ms: i64) -> Value {
         "kind": queries::kind(status),
         "state": status.state.word(),
         "epoch": status.committed.map(|epoch| epoch.0),
-        "lag": status.lag,
+        "lag": queries::lag(status),
         "rate": rate,
         "latency": queries::latency(status),
         "error": error,

@@ -100,9 +100,10 @@ impl TlsFiles {
         let unreadable = |what: &str, path: &Path, error: io::Error| {
             refused(format!("the {what} cannot be read"), path).caused_by(error)
         };
+        let whole = |path: &Path| permissions::regular(path).and_then(|()| std::fs::read(path));
         let certificates =
-            std::fs::read(&self.certificate).map_err(|e| unreadable("certificate", &self.certificate, e))?;
-        let key = std::fs::read(&self.key).map_err(|e| unreadable("private key", &self.key, e))?;
+            whole(&self.certificate).map_err(|e| unreadable("certificate", &self.certificate, e))?;
+        let key = whole(&self.key).map_err(|e| unreadable("private key", &self.key, e))?;
         if permissions::others_may(&self.key, permissions::READ | permissions::WRITE) {
             let message = "the private key is open to others than its owner".to_owned();
             let hint = "Who can read it can pose as this server. `chmod 600` leaves it to its owner; a group may read it (640).";

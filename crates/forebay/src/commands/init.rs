@@ -37,7 +37,7 @@ pub async fn run(global: &Global, args: &InitArgs) -> anyhow::Result<ExitCode> {
             let error = Error::new(&codes::WRONG_USE, "`-X` is for the topic that `--from` names");
             return Err(error.with_hint("Add `--from kafka://HOST:PORT/TOPIC`, or leave it out.").into());
         }
-        None => plant(global),
+        None => plant(global, &args.file),
         Some(from) => copy_of(global, from, &args.options).await?,
     };
     let draft = checked(global, draft)?;
@@ -84,10 +84,10 @@ struct Draft {
     no_table: Option<String>,
 }
 
-/// The plant of `forebay simulate`.
-fn plant(global: &Global) -> Draft {
+/// The plant of `forebay simulate`, named after its file: so it has folders of its own beside other pipelines.
+fn plant(global: &Global, file: &Path) -> Draft {
     Draft {
-        name: "plant".to_owned(),
+        name: name_of(&file.file_stem().unwrap_or_default().to_string_lossy()),
         servers: global.kafka.map_or_else(|| "localhost:9092".to_owned(), |address| address.to_string()),
         topic: "iot_topic".to_owned(),
         starting: "latest",
@@ -223,7 +223,7 @@ fn variable(option: &str) -> String {
     option.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
 }
 
-/// A pipeline's name after a topic's.
+/// A pipeline's name after a topic's or a file's.
 fn name_of(topic: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '_' };
     let name: String = topic.chars().map(plain).take(60).collect();
@@ -275,7 +275,7 @@ mod tests {
         assert!(text.contains("column `a b` has a name that Delta does not allow"), "{text}");
         assert!(text.starts_with("# A pipeline") && text.contains("pipeline: _7_lines"), "{text}");
         assert!(load::load(&text, "p.yaml", None).is_ok());
-        assert!(super::checked(&global, plant(&global)).unwrap().no_table.is_none());
+        assert!(super::checked(&global, plant(&global, Path::new("plant.yaml"))).unwrap().no_table.is_none());
     }
 
     #[test]

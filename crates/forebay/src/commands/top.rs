@@ -1,7 +1,7 @@
 //! `forebay top`: the page's essentials in a terminal, live, or once as plain text.
 //!
-//! Live where stdin and stdout are a terminal that can be drawn on; else, or with `--once`, a snapshot. What must stay true: one task owns
-//! the screen, so that nothing else writes between it and its end.
+//! Live where stdin and stdout are a terminal that can be drawn on; else, or with `--once`, a snapshot. What must stay
+//! true: one task owns the screen, so that nothing else writes between it and its end.
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
@@ -58,17 +58,21 @@ async fn once(server: Server) -> anyhow::Result<ExitCode> {
     Ok(if verdict::verdict(&model, here).is_failure { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Listens until everything was told: the second tick has the rates of the second before it.
+/// Listens until everything was told: the second tick of a stream has the rates of the second before it.
 async fn gather(server: &Server, model: &mut Model) -> Result<()> {
     let (_views, wanted) = watch::channel(model.view());
     let (sender, mut messages) = mpsc::channel(QUEUE);
     tokio::spawn(stream::follow(server.clone(), wanted, sender));
-    let mut ticks = 0;
+    let (mut ticks, mut is_heard) = (0, false);
     while let Some(message) = messages.recv().await {
-        if let Message::Lost(why) = message {
-            return Err(why);
+        match &message {
+            // A stream that ended, as when the server reads its file again, is opened again.
+            Message::Lost(why) if is_heard && PASSING.contains(&why.code()) => is_heard = false,
+            Message::Lost(why) => return Err(why.clone()),
+            Message::Hello(_) => (ticks, is_heard) = (0, true),
+            Message::Tick(_) => ticks += 1,
+            _ => {}
         }
-        ticks += u32::from(matches!(message, Message::Tick(_)));
         model.apply(message, SystemClock.now_ms());
         if ticks == 2 {
             break;
@@ -152,4 +156,35 @@ fn draw(model: &mut Model, screen: &mut Screen<io::Stdout>, size: (usize, usize)
 async fn any(signals: &mut [Signal; 3]) {
     let signals = signals.iter_mut().map(|signal| Box::pin(signal.recv()));
     futures::future::select_all(signals).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::top::fake::{Fake, Told};
+
+    const TICK: &str = "event: hello\ndata: {}\n\nevent: tick\ndata: {\"now\": 1}\n\n";
+    const TWO_TICKS: &str =
+        "event: hello\ndata: {}\n\nevent: tick\ndata: {\"now\": 2}\n\nevent: tick\ndata: {\"now\": 3}\n\n";
+    const TORN: &str = "event: hello\ndata: {}\n\nevent: tick\ndata: [\n\n";
+    const NONE: &str = r#"{"alerts": []}"#;
+
+    #[tokio::test]
+    async fn a_snapshot_survives_a_reload() {
+        const STREAMS: &[(&str, Duration)] = &[(TICK, Duration::ZERO), (TWO_TICKS, Duration::from_secs(20))];
+        let fake = Fake::start(Told { streams: STREAMS, open: NONE, cleared: NONE }).await;
+        let mut model = Model::new(fake.server.shown(), 0);
+        gather(&fake.server, &mut model).await.unwrap();
+        assert_eq!(model.tick.map(|tick| tick.now), Some(3), "two of the same stream");
+        assert_eq!(fake.asked("/live").len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_snapshot_of_what_cannot_be_read_is_an_error() {
+        const STREAMS: &[(&str, Duration)] = &[(TORN, Duration::ZERO)];
+        let fake = Fake::start(Told { streams: STREAMS, open: NONE, cleared: NONE }).await;
+        let refused = gather(&fake.server, &mut Model::new("http://x", 0)).await.unwrap_err();
+        assert_eq!(refused.code(), &codes::HTTP, "{refused}");
+        assert_eq!(fake.asked("/live").len(), 1, "asking again mends nothing");
+    }
 }

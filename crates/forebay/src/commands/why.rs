@@ -38,7 +38,7 @@ pub async fn run(global: &Global, command: WhyCommand) -> anyhow::Result<ExitCod
         servers: servers(source, global.kafka),
         ..wish(&args)
     };
-    let found = find::find(source, &wish).await.map_err(unreachable)?;
+    let (found, more) = find::find(source, &wish).await.map_err(unreachable)?;
     if found.is_empty() {
         talk::say(&format!(
             "no record of `{}` in source `{}` from {} to {}; `--within` looks further, `--column` says where the name stands",
@@ -72,6 +72,11 @@ pub async fn run(global: &Global, command: WhyCommand) -> anyhow::Result<ExitCod
         }
         talk::print(&out)?;
     }
+    if more > 0 {
+        talk::say(&format!(
+            "{more} more in that time, farther from it; `-n` shows more, `--within` looks at less"
+        ));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -80,6 +85,7 @@ fn wish(args: &WhyRowArgs) -> Wish {
     Wish {
         key: args.key.clone(),
         column: None,
+        at_ms: args.at,
         from_ms: args.at.saturating_sub(within),
         to_ms: args.at.saturating_add(within).saturating_add(1),
         most: args.records as usize,

@@ -24,7 +24,7 @@ mod records;
 mod sql;
 
 use records::Files;
-pub use sql::Statements;
+pub use sql::{Statements, Threads};
 
 /// What runs of a file, to be shown.
 pub struct Runs<'a> {

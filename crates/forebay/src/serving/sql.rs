@@ -41,13 +41,40 @@ const MEMORY: usize = 256 << 20;
 /// Bytes of its answer.
 const ANSWER: usize = 16 << 20;
 
-/// Answers statements over a pipeline's names.
-pub struct Statements {
-    tables: Arc<Registered>,
+/// What statements run on, whatever they are asked over: a reload changes the names and not how much runs at once.
+pub struct Threads {
     /// `None` only while it is dropped.
     runtime: Option<Runtime>,
     turns: Arc<Semaphore>,
     places: Semaphore,
+}
+
+impl Threads {
+    /// Makes them.
+    pub fn new() -> Result<Arc<Self>> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(AT_ONCE)
+            .thread_name("forebay-ask")
+            .enable_all()
+            .build()
+            .map_err(|e| Error::new(&codes::INTERNAL, "no threads for SQL can be made").caused_by(e))?;
+        let (turns, places) = (Arc::new(Semaphore::new(AT_ONCE)), Semaphore::new(MOST));
+        Ok(Arc::new(Self { runtime: Some(runtime), turns, places }))
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Answers statements over a pipeline's names.
+pub struct Statements {
+    tables: Arc<Registered>,
+    threads: Arc<Threads>,
     clock: Arc<dyn Clock>,
     /// How long a statement may run.
     time: Duration,
@@ -55,27 +82,14 @@ pub struct Statements {
 
 impl Statements {
     /// Over the names of this pipeline.
-    pub fn new(global: &Global, pipeline: &Pipeline, clock: Arc<dyn Clock>) -> Result<Self> {
+    pub fn new(global: &Global, pipeline: &Pipeline, threads: Arc<Threads>, clock: Arc<dyn Clock>) -> Self {
         let tables = Tables {
             data: global.data.clone(),
             kafka: global.kafka().to_string(),
             pipeline: Some(pipeline.clone()),
             undecoded: Arc::new(AtomicU64::new(0)),
         };
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(AT_ONCE)
-            .thread_name("forebay-ask")
-            .enable_all()
-            .build()
-            .map_err(|e| Error::new(&codes::INTERNAL, "no threads for SQL can be made").caused_by(e))?;
-        Ok(Self {
-            tables: Arc::new(Registered(tables)),
-            runtime: Some(runtime),
-            turns: Arc::new(Semaphore::new(AT_ONCE)),
-            places: Semaphore::new(MOST),
-            clock,
-            time: TIME,
-        })
+        Self { tables: Arc::new(Registered(tables)), threads, clock, time: TIME }
     }
 
     /// The names that can be read.
@@ -88,8 +102,8 @@ impl Statements {
 impl Sql for Statements {
     async fn ask(&self, sql: &str, rows: usize) -> Result<Rows, Refused> {
         let busy = || Error::new(&codes::BUSY, "too many statements are being answered");
-        let _place = self.places.try_acquire().map_err(|_| busy())?;
-        let turn = tokio::time::timeout(TURN, Arc::clone(&self.turns).acquire_owned()).await;
+        let _place = self.threads.places.try_acquire().map_err(|_| busy())?;
+        let turn = tokio::time::timeout(TURN, Arc::clone(&self.threads.turns).acquire_owned()).await;
         let turn = turn.ok().and_then(Result::ok).ok_or_else(busy)?;
         let (tables, sql, now_ms) = (Arc::clone(&self.tables), sql.to_owned(), self.clock.now_ms());
         let time = self.time;
@@ -106,18 +120,10 @@ impl Sql for Statements {
             let answer = answer.map_err(|refused| Refused { error: refused.error, place: refused.place })?;
             Ok(rows::collect(answer, Bounds { rows, bytes: ANSWER }).await?)
         };
-        let Some(runtime) = &self.runtime else { return Err(busy().into()) };
+        let Some(runtime) = &self.threads.runtime else { return Err(busy().into()) };
         let task = Abandoned(runtime.spawn(statement));
         let too_long = |_| Error::new(&codes::QUERY_LIMIT, format!("the query took longer than {time:?}"));
         tokio::time::timeout(time + GRACE, task.ended()).await.map_err(too_long)?
-    }
-}
-
-impl Drop for Statements {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 
@@ -197,7 +203,7 @@ queries:
             log_level: "off".into(),
             log_format: crate::cli::LogFormat::Text,
         };
-        Statements::new(&global, &loaded.pipeline, Arc::new(SystemClock)).unwrap()
+        Statements::new(&global, &loaded.pipeline, Threads::new().unwrap(), Arc::new(SystemClock))
     }
 
     async fn refusal(statements: &Statements, sql: &str) -> Error {
@@ -280,12 +286,12 @@ queries:
         let started = std::time::Instant::now();
         {
             let mut asked = Box::pin(statements.ask(&long, 10));
-            while statements.turns.available_permits() == AT_ONCE {
+            while statements.threads.turns.available_permits() == AT_ONCE {
                 let _: Option<()> = futures::FutureExt::now_or_never(asked.as_mut()).map(|_| ());
             }
         }
         // All turns are there again: the statement has ended, long before its time.
-        let all = statements.turns.acquire_many(AT_ONCE as u32).await;
+        let all = statements.threads.turns.acquire_many(AT_ONCE as u32).await;
         assert!(all.is_ok() && started.elapsed() < TIME, "{:?}", started.elapsed());
     }
 
@@ -293,7 +299,7 @@ queries:
     async fn one_too_many_is_told_to_come_back() {
         let data = tempfile::tempdir().unwrap();
         let statements = statements(data.path());
-        let _all = statements.places.try_acquire_many(MOST as u32).unwrap();
+        let _all = statements.threads.places.try_acquire_many(MOST as u32).unwrap();
         assert_eq!(refusal(&statements, "SELECT 1").await.code(), &codes::BUSY);
     }
 }

@@ -15,6 +15,8 @@
 //! half of all dependencies would be compiled anew; a screen of lines is a few hundred of our own.
 
 pub mod events;
+#[cfg(test)]
+pub mod fake;
 pub mod keys;
 pub mod line;
 pub mod model;

@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use forebay_core::Error;
 
 use super::keys::Key;
-use super::stream::{Message, View};
+use super::stream::{CLEARED, Message, OPEN, View};
 use super::words::{Alert, Device, Hello, Schema, Slice, Source, Tick, Values};
 
-/// Alerts that are remembered.
-const MOST_ALERTS: usize = 200;
+/// Alerts that are remembered: as many as are asked for.
+const MOST_ALERTS: usize = OPEN + CLEARED;
 /// Devices are asked for in pages that overlap, so that scrolling seldom needs another one.
 const PAGE: usize = 50;
 /// Most devices of a view.
@@ -70,7 +70,7 @@ pub struct Model {
     pub tick: Option<Tick>,
     /// Devices as they were sent, from [`Slice::offset`] on.
     pub slice: Slice,
-    /// Alerts, newest first; those that are open are all there.
+    /// Alerts, newest first; those that are open are all there, unless there are more than [`OPEN`].
     pub alerts: VecDeque<Alert>,
     /// The part that keys scroll.
     pub focus: Section,
@@ -109,13 +109,13 @@ impl Model {
     /// Takes in what became known at `now`.
     pub fn apply(&mut self, message: Message, now: i64) {
         match message {
-            Message::Facts { schema, alerts } => {
+            Message::Schema(schema) => {
                 if schema != self.schema {
                     (self.chosen, self.slice) = (0, Slice::default());
                 }
                 self.schema = schema;
-                self.alerts = alerts.into();
             }
+            Message::Alerts(alerts) => self.alerts = alerts.into(),
             Message::Hello(hello) => self.hello = hello,
             Message::Tick(tick) => {
                 self.link = Link::Live;
@@ -150,7 +150,11 @@ impl Model {
         }
     }
 
+    /// What opened is news only once, and never after it cleared: lists may be ahead of events.
     fn told(&mut self, alert: Alert) {
+        if alert.is_open() && self.alerts.iter().any(|known| known.id == alert.id) {
+            return;
+        }
         self.alerts.retain(|known| known.id != alert.id);
         let place = self.alerts.iter().position(|known| known.opened_at <= alert.opened_at);
         self.alerts.insert(place.unwrap_or(self.alerts.len()), alert);
@@ -158,6 +162,12 @@ impl Model {
             let oldest = self.alerts.iter().rposition(|alert| !alert.is_open()).unwrap_or(MOST_ALERTS);
             self.alerts.remove(oldest);
         }
+    }
+
+    /// How many alerts are open, listed or not.
+    pub fn open(&self) -> u64 {
+        let listed = self.alerts.iter().filter(|alert| alert.is_open()).count() as u64;
+        self.tick.as_ref().map_or(0, |tick| tick.alerts.open).max(listed)
     }
 
     /// The source whose devices are looked at.

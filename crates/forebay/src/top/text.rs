@@ -31,7 +31,12 @@ pub fn count(number: u64) -> String {
 
 /// `3 devices`, `1 device`
 pub fn many(number: u64, one: &str) -> String {
-    format!("{} {one}{}", count(number), if number == 1 { "" } else { "s" })
+    counted(number, one, &format!("{one}s"))
+}
+
+/// `3 queries`, `1 query`
+pub fn counted(number: u64, one: &str, more: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { more })
 }
 
 /// A number with this many decimals and grouped thousands; far from one in powers of ten.
@@ -159,6 +164,7 @@ mod tests {
         assert_eq!([rate(20.0), rate(0.5), rate(19_999.7)], ["20", "0.5", "20,000"]);
         assert_eq!([bytes(0), bytes(1_300), bytes(300 << 20)], ["0 B", "1.3 KiB", "300 MiB"]);
         assert_eq!([many(1, "device"), many(1_000, "device")], ["1 device", "1,000 devices"]);
+        assert_eq!([1, 2].map(|number| counted(number, "query", "queries")), ["1 query", "2 queries"]);
     }
 
     #[test]

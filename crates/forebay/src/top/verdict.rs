@@ -1,13 +1,14 @@
 //! The first line: is all well? if not, where? since when? Decided from what is known, in the order of urgency that
-//! the page has too: who knows nothing must not say "all well"; a ledger that does not add up outranks all, because
-//! data may be lost; behind a failing query alerts may be missing; an alert outranks a backlog.
+//! the page has too, and in its words (web/src/state/status.ts): who knows nothing must not say "all well"; a ledger
+//! that does not add up outranks all, because data may be lost; behind a failing query alerts may be missing; an alert
+//! outranks a query that somebody stopped, and that outranks a backlog, because it is the cause of one.
 
 use forebay_core::config::Severity;
 
 use super::line::Tone;
 use super::model::{Link, Model};
-use super::text::{Zone, clock, count, many, millis, moment, rate};
-use super::words::{Problem, Tick};
+use super::text::{Zone, clock, count, counted, many, millis, moment, rate};
+use super::words::{Problem, Query, Tick};
 
 /// A backlog below this many seconds of the present rate, or this many records, is not worth a word.
 const LAG: (f64, u64) = (5.0, 100);
@@ -62,38 +63,51 @@ pub fn verdict(model: &Model, zone: Zone) -> Verdict {
         (_, None) => return said(Tone::Plain, "Asking Forebay …".to_owned(), Vec::new()),
         (_, Some(tick)) => tick,
     };
+    let open = model.open();
     if !tick.ledger.balances() {
-        let parts = [trouble(tick), alerts(tick)].into_iter().flatten().collect();
+        let problems = tick.problems.len() as u64;
+        let trouble = (problems > 0).then(|| counted(problems, "query has trouble", "queries have trouble"));
+        let parts = [trouble, alerts(open)].into_iter().flatten().collect();
         let hint = "Records may be lost or doubled. Keep the data folder as it is and report this.";
         let verdict = said(Tone::Bad, "The ledger does not balance".to_owned(), parts);
         return Verdict { hint: Some(hint.to_owned()), is_failure: true, ..verdict };
     }
     if let Some(first) = tick.problems.first() {
-        return failing(tick, first, zone);
+        return failing(tick, first, open, zone);
     }
     if tick.status == "failing" {
-        return Verdict { is_failure: true, ..said(Tone::Bad, "Forebay is failing".to_owned(), Vec::new()) };
+        let parts = alerts(open).into_iter().collect();
+        return Verdict { is_failure: true, ..said(Tone::Bad, "Forebay is failing".to_owned(), parts) };
     }
-    if tick.alerts.open > 0 {
-        return alerting(model, tick, zone);
+    if open > 0 {
+        return alerting(model, tick, open, zone);
     }
     calm(model, tick, zone)
 }
 
-fn failing(tick: &Tick, first: &Problem, zone: Zone) -> Verdict {
+fn failing(tick: &Tick, first: &Problem, open: u64, zone: Zone) -> Verdict {
     let since = millis(&first.since).map(|since| format!(" since {}", moment(since, tick.now, zone)));
-    let headline = format!("Query {} is failing{}", first.query, since.unwrap_or_default());
+    let headline = format!("{}{}", subject(first), since.unwrap_or_default());
     let what = first.error.as_ref().unwrap_or(&first.what);
     let code = first.code.as_ref().map(|code| format!("{code} ")).unwrap_or_default();
     let mut parts = vec![format!("{code}{what}")];
-    parts.extend((tick.problems.len() > 1).then(|| trouble(tick)).flatten());
-    parts.extend(alerts(tick));
+    let more = tick.problems.len() as u64 - 1;
+    parts.extend((more > 0).then(|| counted(more, "more query has trouble", "more queries have trouble")));
+    parts.extend(alerts(open));
     Verdict { hint: first.hint.clone(), is_failure: true, ..said(Tone::Bad, headline, parts) }
 }
 
-fn alerting(model: &Model, tick: &Tick, zone: Zone) -> Verdict {
-    let total = tick.alerts.open;
-    let parts = vec![many(tick.devices.total, "device"), pace(tick), waits(tick)];
+fn subject(problem: &Problem) -> String {
+    match (&problem.query, &problem.source) {
+        (Some(query), _) => format!("Query {query} is failing"),
+        (None, Some(source)) => format!("The history of {source} is not saved"),
+        (None, None) => "Forebay is failing".to_owned(),
+    }
+}
+
+fn alerting(model: &Model, tick: &Tick, total: u64, zone: Zone) -> Verdict {
+    let mut parts = sending(tick);
+    parts.push(waits(tick));
     // The worst, and of those the one that is open for longest.
     let open = model.alerts.iter().filter(|alert| alert.is_open());
     let Some(first) = open.min_by_key(|alert| (std::cmp::Reverse(alert.severity), alert.opened_at)) else {
@@ -113,32 +127,46 @@ fn alerting(model: &Model, tick: &Tick, zone: Zone) -> Verdict {
         }
         _ => many(total, "alert"),
     };
-    let what = first.message.trim_end_matches(|c: char| c == '.' || c.is_whitespace());
-    let what = if what.is_empty() { format!("{} on {}", first.rule, first.key) } else { what.to_owned() };
+    let what = first.words();
+    let what = what.trim_end_matches(|c: char| c == '.' || c.is_whitespace());
     let since = moment(first.opened_at, tick.now, zone);
     said(tone, format!("{lead}: {what} since {since}"), parts)
 }
 
 fn calm(model: &Model, tick: &Tick, zone: Zone) -> Verdict {
-    let devices = tick.devices;
-    let mut parts = vec![many(devices.total, "device"), pace(tick)];
-    if devices.total == 0 {
+    let (devices, shows_devices) = (tick.devices, !tick.followers.is_empty());
+    let mut parts = sending(tick);
+    if shows_devices && devices.total == 0 {
         let parts = vec!["the first event will show here by itself".to_owned()];
         return said(Tone::Plain, "Ready, and nothing has been sent yet".to_owned(), parts);
     }
+    let is_stopped = |query: &&Query| query.state == "stopped";
+    let stopped: Vec<&Query> =
+        tick.queries.iter().filter(is_stopped).filter(|query| !model.schema.ends(&query.name)).collect();
+    if let Some(first) = stopped.first() {
+        let headline = match stopped.len() {
+            1 => match first.name.strip_prefix("alerts/") {
+                Some(rule) => format!("Alert rule {rule} is stopped"),
+                None => format!("Query {} is stopped", first.name),
+            },
+            more => format!("{more} queries and alert rules are stopped"),
+        };
+        parts.push("what comes meanwhile waits in the log".to_owned());
+        return said(Tone::Warn, headline, parts);
+    }
     if lag_matters(tick) {
-        let worst = tick.queries.iter().max_by_key(|query| query.lag);
-        let (name, lag) = worst.map_or(("", tick.lag), |query| (query.name.as_str(), query.lag));
-        let behind = count(lag.unwrap_or_default());
-        return said(Tone::Warn, format!("Query {name} is {behind} records behind"), parts);
+        let worst = tick.queries.iter().filter(|query| query.lag > Some(0)).max_by_key(|query| query.lag);
+        let who = worst.map_or_else(|| "Queries are".to_owned(), |query| format!("Query {} is", query.name));
+        let behind = count(worst.and_then(|query| query.lag).or(tick.lag).unwrap_or_default());
+        return said(Tone::Warn, format!("{who} {behind} records behind"), parts);
     }
     if let Some(late) = tick.followers.iter().find(|follower| follower.behind) {
         let behind =
             late.lag.map_or_else(|| "behind".to_owned(), |lag| format!("{} records behind", count(lag)));
         parts.push("queries are not held up by it".to_owned());
-        return said(Tone::Warn, format!("What is shown of source {} is {behind}", late.source), parts);
+        return said(Tone::Warn, format!("What is shown here is {behind}"), parts);
     }
-    if devices.live == 0 {
+    if shows_devices && devices.live == 0 {
         let parts = vec![format!("{} quiet", many(devices.quiet, "device")), waits(tick)];
         return said(Tone::Warn, "No device is sending".to_owned(), parts);
     }
@@ -153,26 +181,24 @@ fn calm(model: &Model, tick: &Tick, zone: Zone) -> Verdict {
     said(Tone::Good, well, parts)
 }
 
-fn trouble(tick: &Tick) -> Option<String> {
-    match tick.problems.len() {
-        0 => None,
-        1 => Some("1 query has trouble".to_owned()),
-        more => Some(format!("{more} queries have trouble")),
+fn alerts(open: u64) -> Option<String> {
+    (open > 0).then(|| many(open, "open alert"))
+}
+
+/// Who sends, and how much; nothing in a run that shows no devices, for there nothing is known of them.
+fn sending(tick: &Tick) -> Vec<String> {
+    if tick.followers.is_empty() {
+        return Vec::new();
     }
+    vec![many(tick.devices.total, "device"), format!("{} events/s", rate(tick.rate))]
 }
 
-fn alerts(tick: &Tick) -> Option<String> {
-    (tick.alerts.open > 0).then(|| many(tick.alerts.open, "open alert"))
-}
-
-fn pace(tick: &Tick) -> String {
-    format!("{} events/s", rate(tick.rate))
-}
-
+/// How far the queries are behind. A few records wait at any moment: that is keeping up.
 fn waits(tick: &Tick) -> String {
-    match tick.lag.filter(|_| lag_matters(tick)) {
-        Some(lag) => format!("{} records wait", count(lag)),
-        None => "nothing waits".to_owned(),
+    match tick.lag {
+        None => "what waits is not known".to_owned(),
+        Some(lag) if lag_matters(tick) => format!("{} records wait", count(lag)),
+        Some(_) => "queries keep up".to_owned(),
     }
 }
 
@@ -185,7 +211,7 @@ fn lag_matters(tick: &Tick) -> bool {
 mod tests {
     use super::super::stream::Message;
     use super::super::text::utc;
-    use super::super::words::{Alert, Counts, Follower, Hello, Query};
+    use super::super::words::{Alert, Counts, Follower, Hello, Planned, Schema};
     use super::*;
     use forebay_core::Error;
     use forebay_core::error::codes;
@@ -197,7 +223,10 @@ mod tests {
         let mut model = Model::new("http://x", 0);
         model.apply(Message::Hello(Hello { started_at: NOON - 600_000, ..Hello::default() }), NOON);
         let devices = Counts { total: 3, live: 3, quiet: 0 };
-        let queries = vec![Query { name: "lake".into(), ..Query::default() }];
+        let query =
+            |name: &str, kind: &str| Query { name: name.into(), kind: kind.into(), ..Query::default() };
+        let queries = vec![query("lake", "query"), query("hot", "query"), query("alerts/overheat", "alert")];
+        let followers = vec![Follower { source: "iot".into(), lag: Some(0), behind: false }];
         let tick = Tick {
             now: NOON,
             rate: 20.0,
@@ -205,6 +234,7 @@ mod tests {
             lag: Some(0),
             devices,
             queries,
+            followers,
             ..Tick::default()
         };
         model.apply(Message::Tick(Box::new(tick)), NOON);
@@ -223,7 +253,7 @@ mod tests {
     fn what_is_worse_is_told_first_and_since_when() {
         let well = told(|_, _| {});
         assert_eq!((well.tone, well.headline.as_str()), (Tone::Good, "All well since 11:50"));
-        assert_eq!(well.parts, ["3 devices", "20 events/s", "nothing waits"]);
+        assert_eq!(well.parts, ["3 devices", "20 events/s", "queries keep up"]);
 
         let behind = |tick: &mut Tick| (tick.lag, tick.queries[0].lag) = (Some(4_000), Some(4_000));
         let shown = told(|_, tick| behind(tick));
@@ -260,7 +290,7 @@ mod tests {
             alert(model, tick);
             tick.status = "failing".into();
             tick.problems.push(Problem {
-                query: "lake".into(),
+                query: Some("lake".into()),
                 since: (NOON - 3_600_000).into(),
                 code: Some("FB-5001".into()),
                 error: Some("the sink does not answer".into()),
@@ -301,7 +331,69 @@ mod tests {
         assert_eq!((shown.tone, shown.headline.as_str()), (Tone::Warn, "No device is sending"));
         let late = Follower { source: "iot".into(), lag: Some(5_000), behind: true };
         let shown = told(|_, tick| tick.followers.push(late));
-        assert_eq!(shown.headline, "What is shown of source iot is 5,000 records behind");
+        assert_eq!(shown.headline, "What is shown here is 5,000 records behind");
+        let shown = told(|_, tick| tick.lag = None);
+        assert_eq!(shown.headline, "All well since 11:50");
+        assert_eq!(shown.parts, ["3 devices", "20 events/s", "what waits is not known"]);
+    }
+
+    #[test]
+    fn a_run_that_shows_no_devices_does_not_wait_for_them() {
+        let alone = |tick: &mut Tick| {
+            tick.followers.clear();
+            (tick.devices, tick.rate) = (Counts::default(), 0.0);
+        };
+        let shown = told(|_, tick| alone(tick));
+        assert_eq!((shown.tone, shown.headline.as_str()), (Tone::Good, "All well since 11:50"));
+        assert_eq!(shown.parts, ["queries keep up"]);
+        let shown = told(|_, tick| {
+            alone(tick);
+            tick.alerts.open = 2;
+        });
+        assert_eq!((shown.headline.as_str(), shown.parts.len()), ("2 open alerts", 1));
+    }
+
+    #[test]
+    fn a_query_that_somebody_stopped_is_told_before_the_backlog_it_causes() {
+        let stop = |tick: &mut Tick, names: &[&str]| {
+            for query in tick.queries.iter_mut().filter(|query| names.contains(&query.name.as_str())) {
+                (query.state, query.lag) = ("stopped".into(), Some(4_000));
+            }
+            tick.lag = Some(4_000);
+        };
+        let shown = told(|_, tick| stop(tick, &["lake"]));
+        assert_eq!((shown.tone, shown.headline.as_str()), (Tone::Warn, "Query lake is stopped"));
+        assert_eq!(shown.parts[2], "what comes meanwhile waits in the log");
+        assert!(!shown.is_failure, "somebody wanted it");
+        let shown = told(|_, tick| stop(tick, &["lake", "hot", "alerts/overheat"]));
+        assert_eq!(shown.headline, "3 queries and alert rules are stopped");
+        let shown = told(|model, tick| {
+            stop(tick, &["lake", "hot"]);
+            let ends = |name: &str| Planned { name: name.into(), trigger: Some("availableNow".into()) };
+            model.schema = Schema { queries: vec![ends("lake"), ends("hot")], ..Schema::default() };
+            tick.lag = Some(0);
+        });
+        assert_eq!(shown.headline, "All well since 11:50", "they end by themselves");
+        let shown = told(|_, tick| tick.lag = Some(4_000));
+        assert_eq!(shown.headline, "Queries are 4,000 records behind", "nobody knows which");
+    }
+
+    #[test]
+    fn a_history_that_is_not_saved_is_no_query() {
+        let unsaved = Problem {
+            source: Some("iot".into()),
+            since: NOON.into(),
+            code: Some("FB-5005".into()),
+            error: Some("the disk is full".into()),
+            ..Problem::default()
+        };
+        let shown = told(|_, tick| {
+            let more = Problem { query: Some("lake".into()), ..Problem::default() };
+            tick.problems = vec![unsaved, more.clone(), more];
+        });
+        assert_eq!(shown.headline, "The history of iot is not saved since 12:00");
+        assert_eq!(shown.parts, ["FB-5005 the disk is full", "2 more queries have trouble"]);
+        assert!(shown.is_failure);
     }
 
     #[test]

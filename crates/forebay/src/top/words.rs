@@ -1,6 +1,8 @@
 //! What the server says, as types. What a newer server says besides is passed over; what an older one leaves out is
 //! nothing. Times are milliseconds since 1970.
 
+#![allow(missing_docs, reason = "the names say it")]
+
 use std::collections::BTreeMap;
 
 use forebay_core::Ledger;
@@ -11,18 +13,25 @@ use serde_json::{Map, Value};
 /// What is true for as long as the server runs: `/api/v1/schema`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[allow(missing_docs, reason = "the names say it")]
 pub struct Schema {
     pub pipeline: String,
     pub title: Option<String>,
     pub sources: Vec<Source>,
+    pub queries: Vec<Planned>,
     pub panels: Vec<Panel>,
+}
+
+/// What the pipeline file says of a query.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Planned {
+    pub name: String,
+    pub trigger: Option<String>,
 }
 
 /// What the pipeline file says of a field.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[allow(missing_docs, reason = "the names say it")]
 pub struct Panel {
     pub source: Option<String>,
     pub field: Option<String>,
@@ -43,12 +52,18 @@ impl Schema {
         }
         self
     }
+
+    /// Whether a query ends by itself when it has read what there was: to have stopped is what it is for.
+    pub fn ends(&self, query: &str) -> bool {
+        let of = self.queries.iter().find(|planned| planned.name == query);
+        let trigger = of.and_then(|planned| planned.trigger.as_deref()).unwrap_or_default();
+        ["availableNow", "once"].iter().any(|ending| ending.eq_ignore_ascii_case(trigger))
+    }
 }
 
 /// A source, and what its devices say.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[allow(missing_docs, reason = "the names say it")]
 pub struct Source {
     pub name: String,
     pub key: Option<String>,
@@ -58,7 +73,6 @@ pub struct Source {
 /// A field of a source.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[allow(missing_docs, reason = "the names say it")]
 pub struct Field {
     pub name: String,
     #[serde(rename = "type")]
@@ -71,7 +85,6 @@ pub struct Field {
 /// The first event of a connection.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-#[allow(missing_docs, reason = "the names say it")]
 pub struct Hello {
     pub pipeline: String,
     pub version: String,
@@ -81,7 +94,6 @@ pub struct Hello {
 /// How everything stands, once a second.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[allow(missing_docs, reason = "the names say it")]
 pub struct Tick {
     pub now: i64,
     pub rate: f64,
@@ -101,18 +113,17 @@ pub struct Tick {
 /// Half and 99 of 100 records are through in this many milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[allow(missing_docs, reason = "the names say it")]
 pub struct Latency {
     pub p50: i64,
     pub p99: i64,
 }
 
-/// Something that is wrong.
+/// Something that is wrong: with a query, or with the history of a source.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[allow(missing_docs, reason = "the names say it")]
 pub struct Problem {
-    pub query: String,
+    pub query: Option<String>,
+    pub source: Option<String>,
     pub what: String,
     pub since: Value,
     pub code: Option<String>,
@@ -125,7 +136,6 @@ pub struct Problem {
 /// A query or an alert's rule.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-#[allow(missing_docs, reason = "the names say it")]
 pub struct Query {
     pub name: String,
     pub kind: String,
@@ -135,7 +145,6 @@ pub struct Query {
     pub rate: f64,
     pub latency: Option<Latency>,
     pub error: Option<Problem>,
-    pub watermark: Value,
     pub waiting_for: Option<String>,
     pub epochs: Vec<Epoch>,
 }
@@ -143,14 +152,12 @@ pub struct Query {
 /// An epoch that was committed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[allow(missing_docs, reason = "the names say it")]
 pub struct Epoch {
     pub rows: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-#[allow(missing_docs, reason = "the names say it")]
 pub struct OpenAlerts {
     pub open: u64,
     pub by_severity: BTreeMap<Severity, u64>,
@@ -158,7 +165,6 @@ pub struct OpenAlerts {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[allow(missing_docs, reason = "the names say it")]
 pub struct Quarantine {
     pub open: u64,
     pub bytes: u64,
@@ -167,7 +173,6 @@ pub struct Quarantine {
 /// Devices of all sources by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[allow(missing_docs, reason = "the names say it")]
 pub struct Counts {
     pub total: u64,
     pub live: u64,
@@ -177,7 +182,6 @@ pub struct Counts {
 /// How the reader beside a source stands, by which devices are shown.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[allow(missing_docs, reason = "the names say it")]
 pub struct Follower {
     pub source: String,
     pub lag: Option<u64>,
@@ -187,7 +191,6 @@ pub struct Follower {
 /// The devices that were asked for.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[allow(missing_docs, reason = "the names say it")]
 pub struct Slice {
     pub total: usize,
     pub offset: usize,
@@ -196,7 +199,6 @@ pub struct Slice {
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-#[allow(missing_docs, reason = "the names say it")]
 pub struct Device {
     pub key: String,
     pub state: String,
@@ -209,7 +211,6 @@ pub struct Device {
 /// What changed in a slice: index in it, last seen, rate, the fields that changed.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[allow(missing_docs, reason = "the names say it")]
 pub struct Values {
     pub rows: Vec<(usize, i64, f64, Map<String, Value>)>,
 }
@@ -217,11 +218,11 @@ pub struct Values {
 /// An alert as it stands.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-#[allow(missing_docs, reason = "the names say it")]
 pub struct Alert {
     pub id: String,
     pub rule: String,
-    pub key: String,
+    /// None for NULL.
+    pub key: Option<String>,
     pub severity: Severity,
     pub state: String,
     pub opened_at: i64,
@@ -234,12 +235,28 @@ impl Alert {
     pub fn is_open(&self) -> bool {
         self.state == "open"
     }
+
+    /// Its key, for people.
+    pub fn about(&self) -> &str {
+        match self.key.as_deref() {
+            None => "NULL",
+            Some("") => "(empty name)",
+            Some(key) => key,
+        }
+    }
+
+    /// What it says; the rule and the key where it says nothing.
+    pub fn words(&self) -> String {
+        if self.message.is_empty() {
+            return format!("{} on {}", self.rule, self.about());
+        }
+        self.message.clone()
+    }
 }
 
 /// `/api/v1/alerts`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[allow(missing_docs, reason = "the names say it")]
 pub struct AlertList {
     pub alerts: Vec<Alert>,
 }
@@ -247,7 +264,6 @@ pub struct AlertList {
 /// A refusal: `application/problem+json`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[allow(missing_docs, reason = "the names say it")]
 pub struct Refusal {
     pub code: String,
     pub detail: String,
@@ -260,4 +276,33 @@ fn ledger<'de, D: Deserializer<'de>>(from: D) -> Result<Ledger, D::Error> {
     let known = serde_json::to_value(Ledger::default()).map_err(serde::de::Error::custom)?;
     given.retain(|name, _| known.get(name).is_some());
     serde_json::from_value(Value::Object(given)).map_err(serde::de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read<T: serde::de::DeserializeOwned>(text: &str) -> T {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn an_alert_is_about_what_its_key_is() {
+        for (alert, about, words) in [
+            (r#"{"rule": "hot", "key": null, "message": ""}"#, "NULL", "hot on NULL"),
+            (r#"{"rule": "hot", "key": ""}"#, "(empty name)", "hot on (empty name)"),
+            (r#"{"rule": "hot", "key": "d1", "message": "d1 burns"}"#, "d1", "d1 burns"),
+        ] {
+            let alert: Alert = read(alert);
+            assert_eq!((alert.about(), alert.words().as_str()), (about, words));
+        }
+    }
+
+    #[test]
+    fn some_queries_end_by_themselves() {
+        let schema: Schema = read(
+            r#"{"queries": [{"name": "all", "trigger": "availableNow"}, {"name": "lake", "trigger": "1 second"}, {"name": "hot", "trigger": null}]}"#,
+        );
+        assert_eq!(["all", "lake", "hot", "gone"].map(|name| schema.ends(name)), [true, false, false, false]);
+    }
 }

@@ -29,6 +29,8 @@ pub struct Wish {
     pub key: String,
     /// The key column, with dots for nested ones; `None` to look for one with a usual name.
     pub column: Option<String>,
+    /// The time that is asked for, milliseconds since 1970.
+    pub at_ms: i64,
     /// Record timestamps, milliseconds since 1970, the last not included.
     pub from_ms: i64,
     pub to_ms: i64,
@@ -70,8 +72,8 @@ pub enum Fault {
     Dropped,
 }
 
-/// Reads the source again.
-pub async fn find(source: &SourceConfig, wish: &Wish) -> Result<Vec<Found>> {
+/// Reads the source again: the records nearest to the time, in their order, and how many more there are.
+pub async fn find(source: &SourceConfig, wish: &Wish) -> Result<(Vec<Found>, usize)> {
     let mut raw: BTreeMap<String, String> = source.options.passed_on().clone();
     for name in ["subscribe", "subscribePattern", "assign"] {
         raw.extend(source.options.text(name).map(|text| (name.to_owned(), text.to_owned())));
@@ -104,9 +106,12 @@ pub async fn find(source: &SourceConfig, wish: &Wish) -> Result<Vec<Found>> {
         }
     }
     reader.close().await;
-    found.sort_by(|a, b| (a.timestamp, &a.partition, a.offset).cmp(&(b.timestamp, &b.partition, b.offset)));
+    // The nearest first, so that what is asked for is among those that are kept.
+    found.sort_by_key(|it| it.timestamp.abs_diff(wish.at_ms));
+    let more = found.len().saturating_sub(wish.most);
     found.truncate(wish.most);
-    Ok(found)
+    found.sort_by(|a, b| (a.timestamp, &a.partition, a.offset).cmp(&(b.timestamp, &b.partition, b.offset)));
+    Ok((found, more))
 }
 
 /// The records of an envelope that are meant.

@@ -258,6 +258,7 @@ fn what_init_writes_runs_as_it_stands() {
     running.address("kafka");
     let http = running.address("http");
     let schema: Value = serde_json::from_str(&get(http, "/api/v1/schema").1).unwrap();
+    assert_eq!(schema["pipeline"], "pipeline", "named after its file");
     assert_eq!(
         (&schema["alerts"][0]["name"], schema["alerts"][0]["for"].as_u64()),
         (&"overheat".into(), Some(0))
@@ -272,7 +273,7 @@ fn what_init_writes_runs_as_it_stands() {
         get(http, "/api/v1/alerts").1.contains("\"rule\":\"overheat\"")
     });
     eventually("the rows", Duration::from_secs(20), || {
-        table_rows(&dir.path().join("data"), &dir.path().join("data/data/plant")).len() == 200
+        table_rows(&dir.path().join("data"), &dir.path().join("data/data/pipeline")).len() == 200
     });
     let (ended, screen) = running.stop();
     assert!(ended && screen.contains("device_"), "{screen}");

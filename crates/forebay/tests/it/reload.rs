@@ -168,6 +168,10 @@ fn has_read(http: SocketAddr, query: &str, count: u64) -> bool {
     of_each(http, "ledger").get(query).is_some_and(|ledger| ledger["read"].as_u64() >= Some(count))
 }
 
+fn open_alerts(http: SocketAddr) -> Vec<Value> {
+    json(&get(http, "/api/v1/alerts?state=open").1)["alerts"].as_array().unwrap().clone()
+}
+
 /// What became of each query, as `name fate changes`.
 fn fates(done: &Value) -> Vec<String> {
     let fate = |query: &Value| {
@@ -190,10 +194,18 @@ fn under_load_what_changed_goes_on_by_the_new_file_and_the_rest_is_not_interrupt
         has_read(http, "lake", 500) && has_read(http, "slow", 500)
     });
     eventually("the devices", PATIENCE, || json(&get(http, "/api/v1/devices").1)["total"] == 7);
-    let open = json(&get(http, "/api/v1/alerts?state=open").1)["alerts"].clone();
-    assert_eq!(open.as_array().unwrap().len(), 7);
+    eventually("the alerts", PATIENCE, || open_alerts(http).len() == 7);
+    let open = open_alerts(http);
     let mut live = TcpStream::connect(http).unwrap();
+    live.set_read_timeout(Some(PATIENCE)).unwrap();
     live.write_all(b"GET /api/v1/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut seen = Vec::new();
+    while !text(&seen).contains("event: tick") {
+        let mut part = [0; 4096];
+        let length = live.read(&mut part).unwrap();
+        assert!(length > 0, "the stream shows the old file: {}", text(&seen));
+        seen.extend_from_slice(&part[..length]);
+    }
     let before = of_each(http, "runId");
 
     line.write(&line.after());
@@ -216,15 +228,13 @@ fn under_load_what_changed_goes_on_by_the_new_file_and_the_rest_is_not_interrupt
         schema["queries"].as_array().unwrap().iter().map(|query| query["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["lake", "slow", "more"]);
     assert_eq!(json(&get(http, "/api/v1/devices").1)["total"], 7, "the follower runs on");
-    assert_eq!(json(&get(http, "/api/v1/alerts?state=open").1)["alerts"], open, "open alerts stay");
+    assert_eq!(open_alerts(http), open, "open alerts stay");
     let after = of_each(http, "runId");
     assert_eq!(after["lake"], before["lake"], "not interrupted");
     assert!(after["slow"] != before["slow"] && after["alerts/high"] != before["alerts/high"]);
     assert_eq!(get(http, "/api/v1/queries/gone").0, 404);
-    live.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut seen = String::new();
-    live.read_to_string(&mut seen).unwrap();
-    assert!(seen.contains("event: tick"), "the stream showed the old file, and then ended: {seen}");
+    // The stream that showed the old file ends.
+    live.read_to_end(&mut seen).unwrap();
 
     let count = load.end();
     eventually("all events", PATIENCE, || {
@@ -429,7 +439,7 @@ fn a_query_that_a_person_stopped_stays_so_and_two_reloads_come_one_after_the_oth
 }
 
 #[test]
-fn what_a_changed_query_fails_with_is_its_status_and_in_the_answer() {
+fn what_a_changed_query_fails_with_is_its_status() {
     let log = LogServer::start();
     log.produce("events", &proof_events(100));
     let line = Line::new(log.address);
@@ -465,6 +475,25 @@ fn what_a_changed_query_fails_with_is_its_status_and_in_the_answer() {
 }
 
 #[test]
+fn what_a_rule_has_open_ends_when_it_is_taken_out() {
+    let log = LogServer::start();
+    log.produce("events", &proof_events(100));
+    let line = Line::new(log.address);
+    let mut process = Process::spawn(&mut line.command(&[]));
+    let http = process.address("http");
+    eventually("the alerts", PATIENCE, || open_alerts(http).len() == 7);
+    let before = line.before();
+    let (start, rest) = before.split_once("alerts:\n").unwrap();
+    let (_, page) = rest.split_once("dashboard:\n").unwrap();
+    line.write(&format!("{start}dashboard:\n{page}"));
+    let (status, done) = reload(http);
+    assert_eq!((status, fates(&done)[3].as_str()), (200, "alerts/high removed"), "{done}");
+    process.wait_for("alert `high` is not in the file any more: 7 open ended", PATIENCE);
+    assert_eq!(open_alerts(http), Vec::<Value>::new());
+    assert!(process.stop().0);
+}
+
+#[test]
 fn a_new_source_of_the_embedded_log_is_there_at_once_and_the_log_stays_where_it_is() {
     let line = Line::new(free_address());
     let mut process = Process::spawn(&mut line.command(&[]));
@@ -495,25 +524,51 @@ fn a_new_source_of_the_embedded_log_is_there_at_once_and_the_log_stays_where_it_
 }
 
 #[test]
-fn a_terminal_that_is_closed_ends_the_run_after_its_epoch() {
+fn a_pipe_in_the_place_of_the_file_is_refused_and_the_run_goes_on_and_ends() {
     let log = LogServer::start();
     log.produce("events", &proof_events(100));
     let line = Line::new(log.address);
-    let http = free_address();
-    let run = format!(
-        "exec {FOREBAY} --data {} --http {http} run {}",
-        line.data().display(),
-        line.file().display()
-    );
-    // `script` gives it a terminal, which is gone when `script` is.
-    let mut command = Command::new("script");
-    command.args(["-qc", &run, "/dev/null"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut terminal = Leashed(command.spawn().unwrap());
-    let listens = || TcpStream::connect(http).is_ok();
-    eventually("it serves", PATIENCE, || listens() && has_read(http, "lake", 100));
-    terminal.0.kill().unwrap();
-    terminal.0.wait().unwrap();
-    eventually("its end", PATIENCE, || !listens());
-    let snapshot = line.data().join("live/line/events/snapshot");
-    eventually("what only a clean end leaves", PATIENCE, || snapshot.exists());
+    let mut process = Process::spawn(&mut line.command(&[]));
+    let http = process.address("http");
+    eventually("the events", PATIENCE, || has_read(http, "lake", 100));
+    // Who reads a pipe waits until somebody writes into it.
+    std::fs::remove_file(line.file()).unwrap();
+    assert!(Command::new("mkfifo").arg(line.file()).status().unwrap().success());
+    process.signal("HUP");
+    process.wait_for("it is not a regular file", PATIENCE);
+    assert!(process.stop().0);
+    assert_exactly_once(&line.rows("lake"), 100, "lake");
+}
+
+#[test]
+fn a_terminal_that_is_closed_ends_the_run_after_its_epoch() {
+    let log = LogServer::start();
+    log.produce("events", &proof_events(100));
+    for to_file in [false, true] {
+        let line = Line::new(log.address);
+        let (http, said) = (free_address(), line.dir.path().join("said"));
+        let redirected = if to_file { format!("2>{}", said.display()) } else { String::new() };
+        let run = format!(
+            "exec {FOREBAY} --data {} --http {http} run {} {redirected}",
+            line.data().display(),
+            line.file().display()
+        );
+        // `script` gives it a terminal, which is gone when `script` is.
+        let mut command = Command::new("script");
+        command.args(["-qc", &run, "/dev/null"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut terminal = Leashed(command.spawn().unwrap());
+        let listens = || TcpStream::connect(http).is_ok();
+        eventually("it serves", PATIENCE, || listens() && has_read(http, "lake", 100));
+        let snapshot = line.data().join("live/line/events/snapshot");
+        assert!(!snapshot.exists());
+        terminal.0.kill().unwrap();
+        terminal.0.wait().unwrap();
+        eventually("its end", PATIENCE, || !listens());
+        eventually("what only a clean end leaves", PATIENCE, || snapshot.exists());
+        if to_file {
+            let said = std::fs::read_to_string(&said).unwrap();
+            assert!(said.contains("stopping: each query ends") && !said.contains("SIGHUP"), "{said}");
+        }
+    }
 }

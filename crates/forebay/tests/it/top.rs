@@ -1,6 +1,7 @@
 //! `forebay top` against a living run: printed once, and in a terminal.
 
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
@@ -51,6 +52,7 @@ fn what_top_prints_once_is_how_the_run_stands() {
         "ledger balances   9 read = ",
         "3 quarantined",
         "quarantine 1 (",
+        "Queries  2 · 1 alert rule ",
         "lake ",
         "alerts/overheat ",
         "new records",
@@ -97,8 +99,26 @@ fn a_failing_query_is_told_since_when_and_ends_with_1() {
 #[test]
 fn who_is_asked_must_be_a_forebay_and_gets_no_token_in_the_open() {
     let log = LogServer::start();
-    let strange = once(&[&log.address.to_string()]);
-    assert_eq!(strange.status.code(), Some(1), "{strange:?}");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let another = listener.local_addr().unwrap();
+    let greeter = std::thread::spawn(move || {
+        let (mut asking, _) = listener.accept().unwrap();
+        assert!(asking.read(&mut [0; 4096]).unwrap() > 0);
+        asking.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello").unwrap();
+    });
+    for (address, code, why) in [
+        (log.address, "FB-8008", "no server answers"),
+        (another, "FB-8001", "what answers there is no Forebay"),
+    ] {
+        let address = address.to_string();
+        let strange = once(&[&address]);
+        let said = text(&strange.stderr);
+        assert_eq!((strange.status.code(), strange.stdout.len()), (Some(1), 0), "{said}");
+        for part in [&format!("error[{code}]: {why}"), &address] {
+            assert!(said.contains(part), "`{part}` is missing in\n{said}");
+        }
+    }
+    greeter.join().unwrap();
     let refused = once(&["ftp://plant.example"]);
     assert_eq!(refused.status.code(), Some(2), "{refused:?}");
     let mut command = forebay(Path::new("."), &["top", "--once", "http://plant.example"]);

@@ -223,7 +223,9 @@ fn a_bounded_run_over_a_topic_made_anew_with_less_reads_that_once() {
     eventually("the end", Duration::from_secs(60), || process.child.try_wait().unwrap().is_some());
     let rows = table_rows(data.path(), &data.path().join("table"));
     let seqs = rows.iter().filter(|row| row["device"] == "new").map(|row| row["seq"].as_u64().unwrap());
-    assert_eq!(seqs.collect::<Vec<_>>(), (0..150).collect::<Vec<_>>());
+    let mut seqs: Vec<u64> = seqs.collect();
+    seqs.sort_unstable();
+    assert_eq!(seqs, (0..150).collect::<Vec<_>>());
     assert!(rows.len() < 40_150, "the old topic was read to its end");
 }
 
@@ -246,7 +248,10 @@ fn a_log_that_came_late_is_given_time_to_have_its_topic() {
     let mut log = Process::spawn(&mut forebay(log_data.path(), &serve));
     log.address("kafka");
     process.wait_for("FB-2006", Duration::from_secs(20));
+    // It must not see a topic that is there and has no records yet: those that are there then are all that it reads.
+    process.signal("STOP");
     produce(address, "events", &proof_events(10));
+    process.signal("CONT");
     assert!(process.child.wait().unwrap().success());
     assert_eq!(table_rows(data.path(), &data.path().join("table")).len(), 10);
 }

@@ -186,6 +186,10 @@ fn numbers_that_would_be_allocated_by_are_refused() {
             "SELECT sum(n) OVER (ORDER BY n GROUPS BETWEEN 18446744073709551615 PRECEDING AND CURRENT ROW) FROM readings",
             "at most 100000 are possible",
         ),
+        (
+            "SELECT count(*) FROM readings GROUP BY CUBE(n, n + 1, n + 2, n + 3, n + 4, n + 5, n + 6, n + 7, n + 8, n + 9, n + 10)",
+            "more than 1024 ways",
+        ),
         ("SELECT lag(n, 9223372036854775807) OVER (ORDER BY n) FROM readings", "up to 100000"),
         ("SELECT lead(n, -9223372036854775807) OVER (ORDER BY n) FROM readings", "up to 100000"),
         ("SELECT nth_value(n, 9223372036854775807) OVER (ORDER BY n) FROM readings", "up to 100000"),

@@ -43,6 +43,11 @@ fn nesting_and_length_are_bounded() {
             "chains in brackets",
             (0..40).fold("1".to_owned(), |inner, _| format!("({inner}{})", " + 1".repeat(150))),
         ),
+        ("casts with a mistake", format!("SELECT {}1 1{}", "CAST(".repeat(48), " AS DOUBLE)".repeat(48))),
+        ("cases with a mistake", format!("SELECT {}1 1 1", "CASE WHEN true THEN ".repeat(45))),
+        ("substrings with a mistake", format!("SELECT {}1 1{}", "substring(".repeat(45), ")".repeat(45))),
+        ("roundings with a mistake", format!("SELECT {}1 1{}", "ceil(".repeat(14), ")".repeat(14))),
+        ("intervals", format!("SELECT {}1", "INTERVAL ".repeat(45))),
         ("length", format!("SELECT '{}' FROM iot", "x".repeat(2 << 20))),
     ] {
         let sql = if sql.starts_with("SELECT") { sql } else { format!("SELECT {sql} FROM iot") };

@@ -55,11 +55,20 @@ fn an_alert_is_there_once_as_it_stands_and_the_newest_first() {
     assert_eq!(shown(&model), "c b a");
     model.apply(alert("c", 3, "cleared"), 6);
     assert_eq!(shown(&model), "b a c");
+    model.apply(alert("c", 3, "open"), 6);
+    assert_eq!(shown(&model), "b a c", "a list was ahead of this event");
+    assert_eq!(model.open(), 2);
     for n in 0..500 {
         model.apply(alert(&format!("n{n}"), n + 10, "cleared"), 7);
     }
     assert_eq!(model.alerts.len(), MOST_ALERTS);
     assert!(shown(&model).starts_with("b a n499 "), "open ones are never forgotten");
+    let listed = Alert { id: "z".into(), state: "open".into(), ..Alert::default() };
+    model.apply(Message::Alerts(vec![listed]), 8);
+    assert_eq!((shown(&model).as_str(), model.open()), ("z", 1), "a list is all there is");
+    let tick = r#"{"alerts": {"open": 7}}"#;
+    model.apply(Message::Tick(serde_json::from_str(tick).unwrap()), 9);
+    assert_eq!(model.open(), 7);
 }
 
 #[test]

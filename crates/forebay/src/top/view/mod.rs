@@ -2,10 +2,10 @@
 //!
 //! ```text
 //!  Forebay  plant                                    ● 14:03:22  http://127.0.0.1:8080
-//!  ✓ All well since 13:50 · 3 devices · 20 events/s · nothing waits
+//!  ✓ All well since 13:50 · 3 devices · 20 events/s · queries keep up
 //!  events/s 20 · behind 0 · to stored p50 9 ms, p99 25 ms · quarantine 3 (1.2 KiB)
 //!  ledger balances   1234 read = 1230 emitted + 4 quarantined
-//! ── Queries 3 ──────────  state, epoch, rows, what each waits for
+//! ── Queries 2 · 1 alert rule ──────────  state, epoch, rows, what each waits for
 //! ── Alerts 1 open ──────  open ones first, the newest on top
 //! ── Devices 3 ──────────  newest values, as many columns as fit
 //!  q quit  tab section  ↑↓ scroll  / search
@@ -143,6 +143,7 @@ fn title(model: &Model, width: usize, zone: Zone) -> Line {
 fn numbers(model: &Model) -> Vec<Line> {
     let Some(tick) = &model.tick else { return Vec::new() };
     let unknown = || NOTHING.to_owned();
+    let pace = if tick.followers.is_empty() { unknown() } else { rate(tick.rate) };
     let latency =
         tick.latency.map_or_else(unknown, |it| format!("p50 {}, p99 {}", span(it.p50), span(it.p99)));
     let quarantine = match tick.quarantine.open {
@@ -151,7 +152,7 @@ fn numbers(model: &Model) -> Vec<Line> {
     };
     let mut facts = Line::new();
     for (name, value, tone) in [
-        ("events/s", rate(tick.rate), Tone::Strong),
+        ("events/s", pace, Tone::Strong),
         ("behind", tick.lag.map_or_else(unknown, count), Tone::Strong),
         ("to stored", latency, Tone::Strong),
         ("quarantine", quarantine, if tick.quarantine.open > 0 { Tone::Warn } else { Tone::Strong }),

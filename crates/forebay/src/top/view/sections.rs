@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::super::line::{Line, Tone};
 use super::super::model::{Model, Section};
 use super::super::stream::shown;
-use super::super::text::{NOTHING, Zone, ago, clock, count, decimals, millis, moment, rate, span, value};
+use super::super::text::{NOTHING, Zone, ago, count, decimals, many, moment, rate, span, value};
 use super::super::verdict::of_severity;
 use super::super::words::{Alert, Device, Field, Query, Tick};
 use super::table::{Cell, Column, table};
@@ -21,7 +21,7 @@ pub fn section(model: &Model, section: Section, seen: Range<usize>, width: usize
     let seen = seen.start..seen.end.min(total);
     let is_focus = model.focus == section;
     let (name, facts, rows) = match section {
-        Section::Queries => ("Queries", queries_title(total), queries(model, seen.clone(), width, zone)),
+        Section::Queries => ("Queries", queries_title(model), queries(model, seen.clone(), width)),
         Section::Alerts => ("Alerts", alerts_title(model), alerts(model, seen.clone(), width, zone)),
         Section::Devices => ("Devices", devices_title(model), devices(model, seen.clone(), width)),
     };
@@ -49,11 +49,14 @@ fn rows_or(nothing: &str, columns: &[Column], rows: &[Vec<Cell>], width: usize) 
     std::iter::once(titles).chain(rows).collect()
 }
 
-fn queries_title(total: usize) -> String {
-    count(total as u64)
+fn queries_title(model: &Model) -> String {
+    let queries = || model.tick.iter().flat_map(|tick| &tick.queries);
+    let rules = queries().filter(|query| query.kind == "alert").count();
+    let own = count((queries().count() - rules) as u64);
+    if rules == 0 { own } else { format!("{own} · {}", many(rules as u64, "alert rule")) }
 }
 
-fn queries(model: &Model, seen: Range<usize>, width: usize, zone: Zone) -> Vec<Line> {
+fn queries(model: &Model, seen: Range<usize>, width: usize) -> Vec<Line> {
     let empty = Tick::default();
     let tick = model.tick.as_ref().unwrap_or(&empty);
     let columns = [
@@ -63,26 +66,14 @@ fn queries(model: &Model, seen: Range<usize>, width: usize, zone: Zone) -> Vec<L
         Column::right("rows", 3),
         Column::right("p99", 5),
         Column::right("behind", 4),
-        Column::left(
-            "watermark",
-            if tick.queries.iter().any(|it| !it.watermark.is_null()) { 1 } else { u8::MAX },
-        ),
         Column::left("waits for", 0),
     ];
-    // A column that no query has anything for goes, however much room there is.
-    let is_kept = |column: &Column| column.rank < u8::MAX;
-    let kept: Vec<bool> = columns.iter().map(is_kept).collect();
-    let columns: Vec<Column> = columns.into_iter().filter(is_kept).collect();
-    let rows: Vec<Vec<Cell>> = (tick.queries.get(seen).unwrap_or_default().iter())
-        .map(|query| {
-            let cells = query_row(query, zone).into_iter().zip(&kept);
-            cells.filter(|(_, kept)| **kept).map(|(cell, _)| cell).collect()
-        })
-        .collect();
+    let seen = tick.queries.get(seen).unwrap_or_default();
+    let rows: Vec<Vec<Cell>> = seen.iter().map(|query| query_row(query).to_vec()).collect();
     rows_or("no word of them yet", &columns, &rows, width)
 }
 
-fn query_row(query: &Query, zone: Zone) -> [Cell; 8] {
+fn query_row(query: &Query) -> [Cell; 7] {
     let number = |number: Option<u64>| (Tone::Plain, number.map_or_else(|| NOTHING.to_owned(), count));
     let tone = match query.state.as_str() {
         "failed" | "retrying" => Tone::Bad,
@@ -98,7 +89,6 @@ fn query_row(query: &Query, zone: Zone) -> [Cell; 8] {
         (None, Some(what)) => (Tone::Dim, what.clone()),
         (None, None) => (Tone::Plain, NOTHING.to_owned()),
     };
-    let watermark = millis(&query.watermark).map_or_else(|| NOTHING.to_owned(), |at| clock(at, zone));
     let p99 = query.latency.map_or_else(|| NOTHING.to_owned(), |latency| span(latency.p99));
     [
         (tone, query.name.clone()),
@@ -107,14 +97,15 @@ fn query_row(query: &Query, zone: Zone) -> [Cell; 8] {
         number(query.epochs.last().map(|epoch| epoch.rows)),
         (Tone::Plain, p99),
         number(query.lag),
-        (Tone::Plain, watermark),
         waits,
     ]
 }
 
 fn alerts_title(model: &Model) -> String {
-    let open = model.tick.as_ref().map_or(0, |tick| tick.alerts.open);
-    if open == 0 { "none open".to_owned() } else { format!("{} open", count(open)) }
+    match model.open() {
+        0 => "none open".to_owned(),
+        open => format!("{} open", count(open)),
+    }
 }
 
 fn alerts(model: &Model, seen: Range<usize>, width: usize, zone: Zone) -> Vec<Line> {
@@ -148,17 +139,12 @@ fn alert_row(alert: &Alert, now: i64, zone: Zone) -> [Cell; 5] {
             format!("cleared {} after {}", moment(cleared, now, zone), span(cleared - alert.opened_at)),
         ),
     };
-    let message = if alert.message.is_empty() {
-        format!("{} on {}", alert.rule, alert.key)
-    } else {
-        alert.message.clone()
-    };
     [
         (tone, format!("{sign} {}", alert.severity.word())),
         (rest, when),
-        (rest, alert.key.clone()),
+        (rest, alert.about().to_owned()),
         (rest, alert.rule.clone()),
-        (rest, message),
+        (rest, alert.words()),
     ]
 }
 
@@ -224,6 +210,7 @@ fn devices(model: &Model, seen: Range<usize>, width: usize) -> Vec<Line> {
         .collect();
     let nothing = match (&model.tick, model.search.is_empty()) {
         (None, _) => "no word of them yet",
+        (Some(tick), _) if tick.followers.is_empty() => "this run shows no devices",
         (Some(_), true) => "none has sent anything yet",
         (Some(_), false) => "none is found",
     };

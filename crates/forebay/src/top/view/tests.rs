@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::keys::Key;
 use super::super::stream::Message;
 use super::super::text::utc;
-use super::super::words::Schema;
+use super::super::words::{Schema, Slice};
 use super::*;
 
 const NOON: i64 = 1_795_262_400_000;
@@ -32,10 +32,11 @@ fn plant() -> Model {
         alert("device_2", "open", NOON - 180_000),
         alert("device_1", "cleared", NOON - 600_000)
     ]));
-    model.apply(Message::Facts { schema: schema.with_units(), alerts }, NOON);
+    model.apply(Message::Schema(schema.with_units()), NOON);
+    model.apply(Message::Alerts(alerts), NOON);
     let query = |name: &str, kind: &str, waits: &str| {
         json!({ "name": name, "kind": kind, "state": "waiting", "epoch": 123, "lag": 0, "rate": 20.0, "latency": { "p50": 5, "p99": 9 },
-            "error": null, "watermark": null, "waitingFor": waits, "epochs": [{ "epoch": 123, "rows": 20, "ms": 3, "at": NOON }] })
+            "error": null, "waitingFor": waits, "epochs": [{ "epoch": 123, "rows": 20, "ms": 3, "at": NOON }] })
     };
     let tick = json!({
         "now": NOON, "rate": 20.0, "lag": 0, "latency": { "p50": 9, "p99": 25 }, "status": "ok", "problems": [],
@@ -71,7 +72,7 @@ fn a_plant_on_eighty_columns() {
  ▲ 1 critical alert: device_2 has 75.5 °C since 11:57 · 3 devices · 20 events/s…
  events/s 20   behind 0   to stored p50 9 ms, p99 25 ms   quarantine 4 (1.3 KiB)
  ledger balances   1234 read = 1200 emitted + 30 filtered + 4 quarantined
-── Queries  3 ──────────────────────────────────────────────────────────────────
+── Queries  2 · 1 alert rule ───────────────────────────────────────────────────
  query            state    epoch  rows   p99  behind  waits for
  lake             waiting    123    20  9 ms       0  its trigger, in 0.4 s
  hot              waiting    123    20  9 ms       0  new records
@@ -191,6 +192,31 @@ fn what_fails_is_told_with_its_remedy_and_a_break_is_never_taken_for_well() {
         "{text}"
     );
     assert!(text.contains("○ reconnecting") && text.contains("device_2"), "{text}");
+}
+
+#[test]
+fn a_run_without_devices_says_nothing_of_them() {
+    let mut model = plant();
+    let tick = json!({ "now": NOON, "lag": null, "status": "ok" });
+    model.apply(Message::Tick(Box::new(read(tick))), NOON);
+    model.apply(Message::Alerts(Vec::new()), NOON);
+    model.apply(Message::Devices(Slice::default()), NOON);
+    let text = shown(&model, (100, 24)).join("\n");
+    for part in
+        ["✓ All well · what waits is not known", "events/s –", "behind –", "this run shows no devices"]
+    {
+        assert!(text.contains(part), "`{part}` is missing in\n{text}");
+    }
+    assert!(!text.contains("sent"), "{text}");
+}
+
+#[test]
+fn an_alert_of_null_is_shown_as_such() {
+    let mut model = plant();
+    let alert = json!({ "id": "n", "rule": "overheat", "key": null, "state": "open", "openedAt": NOON, "message": "" });
+    model.apply(Message::Alert(read(alert)), NOON);
+    let text = shown(&model, (100, 24)).join("\n");
+    assert!(text.contains("NULL      overheat  overheat on NULL") && text.contains("2 open"), "{text}");
 }
 
 #[test]

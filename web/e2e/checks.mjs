@@ -22,6 +22,24 @@ async function signIn(page, token) {
   await page.getByRole("button", { name: "Sign in" }).click();
   await ready(page);
 }
+/** Stops the query and starts it again. What a query that is well offers is folded away; what stopped is open. */
+async function stopAndStart(page, query) {
+  const offered = async (word) => {
+    const button = page.getByRole("button", { name: `${word} query ${query}` });
+    for (let i = 0; i < 80 && !(await button.isVisible()); i += 1) {
+      const folded = page.locator(`.query[aria-label="query ${query}"] details:not([open]) summary`);
+      if ((await folded.count()) > 0) await folded.click({ timeout: 1_000 }).catch(() => undefined);
+      else await page.waitForTimeout(250);
+    }
+    assert.ok(await button.isVisible(), `${word} is not offered`);
+    return button;
+  };
+  for (const word of ["Stop", "Start"]) {
+    await (await offered(word)).click();
+    await page.getByRole("button", { name: `${word} query`, exact: true }).click();
+  }
+  await offered("Stop");
+}
 const headline = (page) => page.locator("h1").first().innerText();
 
 async function accessible(page) {
@@ -113,15 +131,94 @@ export const CHECKS = [
       const { page, context, seen } = await open(browser, base);
       await ready(page);
       assert.match(await headline(page), /^All well/);
+      const edge = () => page.locator('[data-testid="device-row"]').nth(1).evaluate((row) => Math.round(row.querySelector("td").getBoundingClientRect().left));
+      const before = await edge();
       await mock(base, { overheat: "device_2" });
       await page.waitForFunction(() => /device_2 overheats/.test(document.querySelector("h1")?.textContent ?? ""), null, { timeout: 15_000 });
       assert.match(await page.locator('[data-testid="alert-open"]').first().innerText(), /device_2 overheats/);
       await page.locator('tr[data-severity="critical"]').waitFor({ timeout: 3_000 });
       assert.match(await page.locator('[data-testid="announcer"]').innerText(), /device_2 overheats/);
       assert.match(await page.title(), /^▲/);
+      assert.match(await headline(page), /since \d\d:\d\d:\d\d$/);
+      assert.equal(await edge(), before, "the word of the alert moved what stands beside it");
+      // The present value, the rule, and what the value was when it opened.
+      await page.waitForFunction(() => /critical · overheat/.test(document.querySelector('[data-testid="alert-open"]').innerText) && /°C now · [\d.]+.°C at opening/.test(document.querySelector('[data-testid="alert-open"]').innerText));
+      const ended = await page.locator('[data-testid="alert-cleared"]').first().innerText();
+      assert.match(ended, /cleared .*\d\d:\d\d[^]*after \d/);
+      assert.match(ended, /(critical|warning|info) · overheat/);
+      const phone = await open(browser, base, { width: 360, height: 780 });
+      await ready(phone.page);
+      await phone.page.evaluate(() => scrollTo(0, 900));
+      const words = phone.page.locator(".topbar-status span");
+      await words.waitFor();
+      assert.match(await words.innerText(), /device_2 overheats since/);
+      assert.ok(await words.evaluate((one) => one.scrollWidth <= one.clientWidth && one.scrollHeight <= one.clientHeight + 1), "the bar cuts the headline");
+      await phone.context.close();
       await mock(base, { calm: true });
       clean(seen);
       await context.close();
+    },
+  },
+  {
+    name: "what is stopped is said, has no pace and no known backlog, and stays said; silence tells since when",
+    needs: "mock",
+    async run({ browser, base }) {
+      await reset(true, base);
+      const { page, context, seen } = await open(browser, base);
+      await ready(page);
+      await mock(base, { stop: "alerts/overheat" });
+      const says = (words) => page.waitForFunction((source) => new RegExp(source).test(document.querySelector("h1")?.textContent ?? ""), words, { timeout: 5_000 });
+      await says("^Alert rule overheat is stopped$");
+      await mock(base, { stop: "lake" });
+      await says("^1 query and 1 alert rule are stopped$");
+      assert.equal(await page.locator(".query summary").first().innerText(), "–/s · backlog not known");
+      await mock(base, { unbalanced: 14_000 });
+      await says("ledger does not balance");
+      assert.match(await page.locator(".hero-parts").innerText(), /1 query and 1 alert rule are stopped/);
+      await mock(base, { calm: true, unbalanced: 0 });
+      await says("^All well");
+      await mock(base, { silent: true });
+      await says("^No device is sending since \\d\\d:\\d\\d:\\d\\d$");
+      clean(seen);
+      await context.close();
+      await reset(true, base);
+    },
+  },
+  {
+    name: "a chart says how wide its steps are, and with limits that they are the highest, on a desk and on a phone",
+    needs: "mock",
+    async run({ browser, base }) {
+      await reset(true, base);
+      for (const width of [1440, 360]) {
+        const { page, context, seen } = await open(browser, base, { width });
+        await ready(page);
+        const words = (name) => page.locator(`.panel[aria-label="${name}"] .line-steps`);
+        await words("Temperature").waitFor();
+        assert.match(await words("Temperature").innerText(), /^highest of \d+ s steps$/);
+        assert.match(await words("Humidity").innerText(), /^mean of \d+ s steps$/);
+        clean(seen);
+        await context.close();
+      }
+    },
+  },
+  {
+    name: "no value in the table of a phone is cut, with few columns or many",
+    needs: "mock",
+    async run({ browser, base }) {
+      for (const mode of ["plant", "thousand"]) {
+        await reset(true, base, mode);
+        const { page, context, seen } = await open(browser, base, { width: 360, height: 780 });
+        await ready(page);
+        const cut = await page.locator(".table-scroll").first().evaluate((table) => {
+          const { right } = table.getBoundingClientRect();
+          return [table.scrollWidth - table.clientWidth, ...[...table.querySelectorAll("td, th")].filter((cell) => cell.checkVisibility() && (cell.getBoundingClientRect().right > right || cell.scrollWidth > cell.clientWidth)).map((cell) => cell.innerText)];
+        });
+        assert.deepEqual(cut, [0]);
+        assert.match(await page.locator('[data-testid="device-row"] .col-field').first().evaluate((cell) => getComputedStyle(cell, "::before").content), /temperature/);
+        clean(seen);
+        await context.close();
+      }
+      await reset(true, base);
     },
   },
   {
@@ -316,6 +413,11 @@ export const CHECKS = [
       await page.getByRole("button", { name: "Sign in" }).click();
       await ready(page);
       await page.locator(".record").first().waitFor();
+      assert.equal(await page.locator(".topbar-compact").count(), 0, "the short line stands beside the long one");
+      await page.evaluate(() => scrollTo(0, 900));
+      await page.locator(".topbar-compact").waitFor();
+      await page.evaluate(() => scrollTo(0, 0));
+      await page.locator(".topbar-compact").waitFor({ state: "detached" });
       assert.equal(await page.getByRole("button", { name: /^(Replay|Drop|Stop)/ }).count(), 0);
       await page.getByText("To replay needs the role operator, to drop admin.").waitFor();
       assert.match(await page.getByTestId("who").innerText(), /ana viewer/);
@@ -337,6 +439,7 @@ export const CHECKS = [
       await page.locator(".record").first().waitFor();
       assert.ok((await page.getByRole("button", { name: /^Replay/ }).count()) > 0);
       assert.equal(await page.getByRole("button", { name: /^Drop/ }).count(), 0);
+      await stopAndStart(page, "lake");
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       assert.ok(wide <= 0, `${wide} px too wide`);
       await mock(base, { revoke: true });
@@ -375,12 +478,12 @@ export const CHECKS = [
       await other.getByRole("button", { name: "Sign out" }).click();
       await other.getByLabel("Token").waitFor();
       await page.getByText("Your session has ended.").waitFor();
+      // A tab that lies behind another one draws nothing.
+      await other.close();
+      await page.bringToFront();
       await signIn(page, operator);
-      await page.getByRole("button", { name: "Stop query lake" }).click();
-      await page.getByRole("button", { name: "Stop query", exact: true }).click();
-      await page.getByRole("button", { name: "Start query lake" }).click({ timeout: 15_000 });
-      await page.getByRole("button", { name: "Start query", exact: true }).click();
-      await page.getByRole("button", { name: "Stop query lake" }).waitFor({ timeout: 15_000 });
+      await page.getByTestId("who").getByText("operator").first().waitFor();
+      await stopAndStart(page, "lake");
       clean(seen);
       await context.close();
     },

@@ -38,7 +38,13 @@ export class Plant {
   }
 
   get rate() {
-    return this.mode === "empty" ? 0 : this.mode === "seed" ? 0.5 : this.big ? 20_000 : 20;
+    return this.mode === "empty" || (this.names.length > 0 && this.quietFrom.size === this.names.length) ? 0 : this.mode === "seed" ? 0.5 : this.big ? 20_000 : 20;
+  }
+
+  /** Every device falls silent from now on, or speaks again. */
+  silence(on) {
+    if (on) this.quietFrom = new Map(this.names.map((_, n) => [n, Date.now()]));
+    else if (!this.big) this.quietFrom.clear();
   }
 
   numberOf(key) {

@@ -3,7 +3,7 @@
 //   node mock/serve.mjs [--port 25180] [--mode plant|two|seed|alerting|failing|empty|thousand|hostile|odd|blind] [--dist dist]
 //
 // POST /__mock changes its mind while it runs: {mode}, {overheat: key}, {calm: true}, {disconnect: ms}, {unbalanced: n},
-// {role: viewer|operator|admin|null}, {revoke: true} (every session ends), {reload: title}, {version: text}.
+// {stop: query}, {silent: true}, {role: viewer|operator|admin|null}, {revoke: true} (every session ends), {reload: title}, {version: text}.
 import { createReadStream, existsSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
@@ -138,7 +138,13 @@ function control(wish, response) {
     dropAll();
   }
   if (wish.overheat) world.plant.forced.set(world.plant.numberOf(wish.overheat), Date.now() - 1_000);
-  if (wish.calm) world.plant.forced.clear();
+  if (wish.calm) {
+    world.plant.forced.clear();
+    world.stopped.clear();
+    world.plant.silence(false);
+  }
+  if (wish.stop) world.stopped.add(wish.stop);
+  if (wish.silent) world.plant.silence(true);
   if (wish.role !== undefined) role = wish.role;
   if (wish.revoke) {
     generation += 1;

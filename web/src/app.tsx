@@ -22,7 +22,7 @@ import { Announcer, Hero, TopBar, useScrolledPast } from "./views/status";
 
 export function App() {
   const hero = useRef<HTMLDivElement | null>(null);
-  const past = useScrolledPast(hero);
+  const past = useScrolledPast(hero, !store.needsSignIn.value);
   useEffect(listenForShortcuts, []);
   if (store.needsSignIn.value) return <SignIn />;
   const { view } = store.place.value;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { bytes, count, decimalsFor, fieldDecimals, fixed, many, plain, rate, reading, share } from "../src/format/number";
 import { clip, deviceLabel, label, titleOf, visible, whole } from "../src/format/text";
-import { ago, clock, epochMillis, full, moment, span, toMillis } from "../src/format/time";
+import { ago, clock, epochMillis, full, moment, since, span, toMillis } from "../src/format/time";
 import { field, NOON } from "./fixtures";
 
 describe("numbers", () => {
@@ -112,5 +112,7 @@ describe("local times", () => {
     expect(moment(new Date(2025, 0, 2, 3, 4).getTime(), at)).toBe("2 Jan 2025 03:04");
     expect(full(at)).toBe("21 Nov 2026, 14:03:09");
     expect(full(NaN)).toBe("–");
+    expect(since(at - 599_000, at)).toBe("13:53:10");
+    expect(since(at - 600_000, at)).toBe("13:53");
   });
 });

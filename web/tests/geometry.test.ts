@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { degrees, fit } from "../src/charts/geo";
 import { bins, spread, ticks, yRange } from "../src/charts/place";
-import { trace } from "../src/charts/spark";
+import { sparkScale, trace } from "../src/charts/spark";
 import { surface } from "../src/charts/water";
 
 describe("labels at the lines' ends", () => {
@@ -66,11 +66,28 @@ describe("the map", () => {
 
 describe("a small line", () => {
   it("crosses the usual pause between two readings and breaks at a long silence", () => {
-    expect(trace([1, null, null, 3, 4], 100, 24).path.match(/M/g)).toHaveLength(1);
-    expect(trace([1, 2, ...new Array<null>(30).fill(null), 3, 4], 100, 24).path.match(/M/g)).toHaveLength(2);
+    expect(trace([1, null, null, 3, 4], 100, 24, 0, 5).path.match(/M/g)).toHaveLength(1);
+    expect(trace([1, 2, ...new Array<null>(30).fill(null), 3, 4], 100, 24, 0, 5).path.match(/M/g)).toHaveLength(2);
   });
   it("runs in the middle when nothing changes", () => {
-    expect(trace([5, 5], 100, 24).path).toBe("M3 12L97 12");
+    expect(trace([5, 5], 100, 24, 5, 5).path).toBe("M3 12L97 12");
+  });
+});
+
+describe("the scale of a column of small lines", () => {
+  it("is one for all, so that noise is small beside a jump", () => {
+    const { low, high } = sparkScale([[50, 51, 50], [48, 79, null]]);
+    expect([low, high]).toEqual([48, 79]);
+    const heights = (path: string) => [...path.matchAll(/[ML][\d.]+ ([\d.]+)/g)].map((found) => Number(found[1]));
+    const noise = heights(trace([50, 51, 50], 100, 24, low, high).path);
+    expect(Math.max(...noise) - Math.min(...noise)).toBeLessThan(1);
+  });
+  it("spans a tenth of the values at least, and takes in limits that are near", () => {
+    expect(sparkScale([[100, 100.5]])).toEqual({ low: 95.225, high: 105.275 });
+    expect(sparkScale([[50, 60]], { warn: 65, critical: 70 })).toEqual({ low: 50, high: 70 });
+    expect(sparkScale([[50, 60]], { warn: 900 })).toEqual({ low: 50, high: 60 });
+    expect(sparkScale([[50, 60]], { min: 0, max: 100 })).toEqual({ low: 0, high: 100 });
+    expect(sparkScale([[null], []])).toEqual({ low: 0, high: 1 });
   });
 });
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { bins, bounded, yRange } from "../src/charts/place";
 import { scaleOf } from "../src/charts/scale";
-import { trace } from "../src/charts/spark";
+import { sparkScale, trace } from "../src/charts/spark";
 import { markWords, powerWord } from "../src/format/number";
 import { thin } from "../src/state/series";
 
@@ -59,7 +59,8 @@ describe("values without bounds", () => {
   it("have differences, bins and small lines", () => {
     expect(bounded(most) - bounded(-most)).toBeLessThan(Infinity);
     expect(bins([-most, 0, most], 18).reduce((sum, bin) => sum + bin.count, 0)).toBe(3);
-    expect(trace([-most, most, null, 0], 100, 24).path).not.toMatch(/NaN|Infinity/);
+    const { low, high } = sparkScale([[-most, most]]);
+    expect(trace([-most, most, null, 0], 100, 24, low, high).path).not.toMatch(/NaN|Infinity/);
   });
   it("have a mean that is a number", () => {
     const column = [most, most, most, most];

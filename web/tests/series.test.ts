@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { History } from "../src/api/types";
-import { append, bridge, drawn, extent, firstKnown, fromHistory, newest, thin, thinning, windowOf } from "../src/state/series";
+import { columnsOf } from "../src/charts/plot";
+import { linear } from "../src/charts/scale";
+import { append, bridge, drawn, endOf, extent, firstKnown, fromHistory, middles, thin, thinning, through, windowOf } from "../src/state/series";
 
 const history = (mean: (number | null)[], step = 1_000, start = 60_000): History => ({ source: "iot", field: "t", step, start, series: [{ key: "a", min: mean.map((v) => (v === null ? null : v - 1)), mean, max: mean.map((v) => (v === null ? null : v + 1)) }] });
 const second = (t: number, mean: number | null, key: string | null = "a") => ({ source: "iot", field: "t", t, series: [{ key, min: mean === null ? null : mean - 2, mean, max: mean === null ? null : mean + 2 }] });
@@ -104,10 +106,43 @@ describe("thinning", () => {
     expect(thinning(900, 130)).toBe(10);
     expect(thinning(2160, 200)).toBe(15);
   });
-  it("ends where the device is now, and nowhere if it has been silent", () => {
+  it("ends at the reading that the table shows, else at the newest second, never before its last step", () => {
     const block = fromHistory(history([1, 2, 3, 70, null]));
-    expect(newest(block, 3)).toEqual({ at: 65_000, values: new Map([["a", 70]]) });
-    expect(newest(block, 1).values.size).toBe(0);
+    const now = 66_000;
+    expect(endOf(block, "a", { at: 65_990, value: 71.5 }, now)).toEqual({ at: 65_990, value: 71.5 });
+    expect(endOf(block, "a", null, now)).toEqual({ at: 64_000, value: 70 });
+    expect(endOf(block, "a", { at: 0, value: 9 }, now)).toEqual({ at: 63_501, value: 9 });
+    expect(endOf(block, "nobody", { at: 0, value: 9 }, now)).toBeNull();
+    append(block, second(65_000, 80), 900_000);
+    const wide = thin(block, 30);
+    expect(endOf(wide, "a", null, now)).toEqual({ at: 66_001, value: 80 });
+  });
+  it("draws each line to its end, whatever the width of the steps", () => {
+    const block = drawn(fromHistory(history(Array.from({ length: 90 }, (_, i) => i), 1_000, 60_000)), 900, 30, 0, "max", ["a"]).block;
+    const ends = [{ at: 150_400, value: 41 }, { at: 149_000, value: 7 }];
+    const tracks = ["a", "b"].map((key, colour) => ({ key, name: key, colour }));
+    const columns = columnsOf({ block, tracks, ends, scale: linear(1), now: 150_500 }) as (number | null)[][];
+    const x = columns[0] as number[];
+    expect(x.every((at, i) => i === 0 || at > (x[i - 1] ?? 0))).toBe(true);
+    expect([x.at(-1), columns[3]?.at(-1)]).toEqual([150.4, 41]);
+    expect(columns[6]?.[x.indexOf(149)]).toBe(7);
+    expect(columns[3]?.[x.indexOf(149)]).toBeNull();
+  });
+  it("puts no step beyond now", () => {
+    expect(middles(fromHistory(history([1, 2], 10_000, 60_000)), 72_000)).toEqual([65_000, 72_000]);
+  });
+  it("hides no crossing: where there is a limit, every width of chart shows the highest", () => {
+    const peaks = fromHistory(history(Array.from({ length: 900 }, (_, i) => (i === 450 ? 79 : 40 + 20 * Math.abs(Math.sin(i * i))))));
+    for (const points of [900, 200, 60, 20]) {
+      const shown = drawn(peaks, 900, points, 0, through(65, 70), ["a"]);
+      expect(shown.calmed).toBe(false);
+      expect(Math.max(...(shown.block.tracks[0]?.mean ?? []).map(Number))).toBe(80);
+      expect(shown.block.tracks[0]?.min.some((low) => low !== null && low < 45)).toBe(true);
+    }
+    expect(Math.max(...(drawn(peaks, 900, 60, 0, "max", []).block.tracks[0]?.mean ?? []).map(Number))).toBeLessThan(70);
+  });
+  it("takes a critical value below the warning for a lower limit", () => {
+    expect([through(null, null), through(5, null), through(65, 70), through(20, 10)]).toEqual(["mean", "max", "max", "min"]);
   });
   it("draws noise in wider steps whose band holds every extreme, and stays at that", () => {
     const noise = fromHistory(history(Array.from({ length: 900 }, (_, i) => 20 + 60 * Math.abs(Math.sin(i * i)))));

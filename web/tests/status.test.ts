@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { spoken, status, type Facts } from "../src/state/status";
 import { alert, ledger, NOON, tick } from "./fixtures";
 
-const facts = (more: Partial<Facts> = {}): Facts => ({ connected: true, lostSince: null, tick: tick(), open: [], isDevice: () => true, startedAt: NOON - 3_600_000, lastCleared: null, ending: new Set(), now: NOON, ...more });
+const facts = (more: Partial<Facts> = {}): Facts => ({ connected: true, lostSince: null, tick: tick(), open: [], isDevice: () => true, startedAt: NOON - 3_600_000, lastCleared: null, lastEvent: null, ending: new Set(), now: NOON, ...more });
 
 describe("the first line", () => {
   it("says that all is well only when it knows", () => {
@@ -13,7 +13,7 @@ describe("the first line", () => {
   it("names the device and since when", () => {
     const line = status(facts({ open: [alert("1")], tick: tick({ alerts: { open: 1, bySeverity: { critical: 1 } } }) }));
     expect(line.level).toBe("critical");
-    expect(line.headline).toMatch(/^1 critical alert: device_2 overheats since \d\d:\d\d$/);
+    expect(line.headline).toMatch(/^1 critical alert: device_2 overheats since \d\d:\d\d:\d\d$/);
     expect(line.device).toEqual({ source: "iot", key: "device_2" });
   });
   it("leads to no device where the alert is about something else", () => {
@@ -56,6 +56,30 @@ describe("the first line", () => {
     const queries = [{ name: "lake", kind: "query", state: "stopped", lag: 0 } as never];
     expect(status(facts({ tick: tick({ queries }) }))).toMatchObject({ level: "warning", headline: "Query lake is stopped" });
     expect(status(facts({ tick: tick({ queries }), ending: new Set(["lake"]) })).level).toBe("ok");
+  });
+  const stop = (name: string, kind: "query" | "alert", more = {}) => ({ name, kind, state: "stopped", lag: null, ...more }) as never;
+  it("says of a stopped alert rule what it says of a stopped query, since when if that is known", () => {
+    const rule = tick({ queries: [stop("alerts/overheat", "alert")] });
+    expect(status(facts({ tick: rule }))).toMatchObject({ level: "warning", headline: "Alert rule overheat is stopped" });
+    expect(status(facts({ tick: rule })).parts).toContain("what comes meanwhile waits in the log, how much is not known");
+    expect(status(facts({ tick: tick({ queries: [stop("lake", "query", { since: NOON - 5_000 })] }) })).headline).toMatch(/^Query lake is stopped since \d\d:\d\d:\d\d$/);
+    expect(status(facts({ tick: tick({ queries: [stop("a", "query"), stop("b", "query"), stop("alerts/c", "alert")] }) })).headline).toBe("2 queries and 1 alert rule are stopped");
+  });
+  it("keeps what is stopped in its words, whatever is worse", () => {
+    const queries = [stop("lake", "query")];
+    const words = "Query lake is stopped";
+    const open = { open: 1, bySeverity: { critical: 1 } };
+    const alerting = status(facts({ open: [alert("1")], tick: tick({ queries, alerts: open }) }));
+    expect(alerting.level).toBe("critical");
+    expect(alerting.parts).toEqual([words, "3 devices", "the others keep up"]);
+    expect(status(facts({ tick: tick({ queries, status: "failing" }) })).parts).toContain(words);
+    expect(status(facts({ tick: tick({ queries, ledger: ledger({ read: 5, balances: false }) }) })).parts).toContain(words);
+    expect(status(facts({ tick: tick({ queries, devices: { total: 0, live: 0, quiet: 0, alerting: 0 } }) })).parts).toContain(words);
+  });
+  it("says since when nobody sends, with seconds while that is fresh", () => {
+    const silent = tick({ devices: { total: 3, live: 0, quiet: 3, alerting: 0 } });
+    expect(status(facts({ tick: silent, lastEvent: NOON - 40_000 })).headline).toMatch(/^No device is sending since \d\d:\d\d:\d\d$/);
+    expect(status(facts({ tick: silent, lastEvent: NOON - 700_000 })).headline).toMatch(/^No device is sending since \d\d:\d\d$/);
   });
   it("welcomes a plant that has sent nothing", () => {
     expect(status(facts({ tick: tick({ devices: { total: 0, live: 0, quiet: 0, alerting: 0 } }) })).headline).toBe("Ready, and nothing has been sent yet");

@@ -204,7 +204,10 @@ export interface QueryView {
   name: string;
   kind: "query" | "alert";
   state: string;
+  /** Since when it is in this state, where the server tells it. */
+  since?: string | number | null;
   epoch: number | null;
+  /** Null where nobody can know it: of a query that is stopped or failed. */
   lag: number | null;
   rate: number | null;
   latency: Latency | null;

@@ -2,12 +2,12 @@
 // the highest with the notable devices on top. The same is told as text for whoever cannot see it.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Field, Panel, Range, Source } from "../api/types";
-import { fixed, fieldDecimals, withUnit } from "../format/number";
+import { fixed, fieldDecimals, plain, withUnit } from "../format/number";
 import { deviceLabel, label } from "../format/text";
 import { moment, span } from "../format/time";
 import { closeFeed, openFeed, SPAN, type Feed } from "../state/feed";
 import { theme } from "../state/prefs";
-import { bridge, drawn, extent, firstKnown, newest, windowOf, type Block } from "../state/series";
+import { bridge, drawn, endOf, extent, firstKnown, through, windowOf, type Block, type Reading, type Through } from "../state/series";
 import * as store from "../state/store";
 import { Absent, Failure } from "../parts/notes";
 import { drawNever, drawSoon } from "./queue";
@@ -48,6 +48,7 @@ export function LineChart(props: LineProps) {
   const canvas = useRef<HTMLDivElement | null>(null);
   const plot = useRef<{ plot: Plot; made: string; wish: string; factor: number } | null>(null);
   const [hover, setHover] = useState<Hover>(null);
+  const [step, setStep] = useState(0);
   const version = feed?.version.value ?? 0;
   const phase = feed?.state.value ?? "loading";
   const painted = theme.value;
@@ -71,7 +72,7 @@ export function LineChart(props: LineProps) {
     drawSoon(host, () => {
       if (!canvas.current) return;
       const state = plotState(block, tracks, props, width, plot.current?.wish === wish ? plot.current.factor : 0);
-      const made = `${wish}/${painted}/${state.calmed}/${state.scale.log}`;
+      const made = `${wish}/${painted}/${state.calmed}/${state.way}/${state.scale.log}`;
       if (plot.current?.made !== made) {
         plot.current?.plot.destroy();
         plot.current = { plot: new drawing.Plot(canvas.current, width, height, state, palette(), setHover), made, wish, factor: state.factor };
@@ -80,6 +81,7 @@ export function LineChart(props: LineProps) {
         plot.current.plot.update(state);
         plot.current.factor = state.factor;
       }
+      setStep(state.block.step);
     });
     return () => drawNever(host);
   }, [drawing, feed, version, phase, visible, width, height, painted, wish, limits.warn, limits.critical]);
@@ -95,23 +97,47 @@ export function LineChart(props: LineProps) {
           <Failure error={feed.error} retry={() => void feed.load()} />
         </div>
       )}
+      {step > FINEST && !empty && phase === "ready" && <StepWords step={step} way={through(limits.warn, limits.critical)} />}
       {empty && <Absent>No readings in the last {span(SPAN[range])}.</Absent>}
       {hover && <Tip hover={hover} width={width} />}
     </div>
   );
 }
 
+/** A chart in steps wider than the finest says how wide, and what of each is drawn. */
+function StepWords({ step, way }: { step: number; way: Through }) {
+  return <span class="line-steps soft num">{`${WAYS[way]} of ${stepSpan(step)} steps`}</span>;
+}
+
+const FINEST = 1_000;
+const WAYS: Record<Through, string> = { mean: "mean", max: "highest", min: "lowest" };
+/** `15 s`, where a span would say `5.0 s`. */
+const stepSpan = (ms: number): string => span(ms).replace(".0 ", " ");
+
+/** The device's newest reading as the table has it. */
+function toldBy(source: Source, field: Field, key: string | null): Reading | null {
+  if (key === null && source.key !== null) return null;
+  const device = store.slice.peek()?.rows.find((row) => row.key === (key ?? ""))?.device.peek();
+  const value = device?.source === source.name ? device.values[field.name] : undefined;
+  return device && typeof value === "number" && Number.isFinite(value) ? { at: device.lastSeen, value } : null;
+}
+
 function plotState(block: Block, tracks: PlotTrack[], { field, limits = {}, range, keys, source }: LineProps, width: number, before: number): PlotState {
   const to = Math.max(store.now.peek(), block.start + block.length * block.step);
   // Longer ranges are chosen by who wants to see them whole, also the part that is empty.
   const window = range === "15m" ? windowOf(SPAN[range], to, store.hello.peek()?.startedAt ?? null, firstKnown(block)) : SPAN[range];
-  const shown = drawn(block, window / block.step, (width - 140) / PIXELS, before);
+  const way = through(limits.warn, limits.critical);
+  const edges = tracks.map(({ key }) => key).filter((key) => key !== null || source.key === null);
+  const shown = drawn(block, window / block.step, (width - 140) / PIXELS, before, way, edges);
+  const now = Math.min(to, store.now.peek());
   const sizes = block.tracks.map(extent).flatMap(({ min, max }) => [Math.abs(min ?? 0), Math.abs(max ?? 0)]);
   const decimals = fieldDecimals(field, Math.max(0, ...sizes));
   const scale = scaleOf(block.tracks.flatMap((track) => [...track.mean, ...track.min, ...track.max]), limits.min == null && limits.max == null);
   return {
     block: shown.block,
-    newest: newest(block, shown.factor),
+    ends: tracks.map(({ key }) => endOf(shown.block, key, toldBy(source, field, key), now)),
+    way,
+    now,
     calmed: shown.calmed,
     factor: shown.factor,
     scale,
@@ -125,6 +151,7 @@ function plotState(block: Block, tracks: PlotTrack[], { field, limits = {}, rang
     max: limits.max ?? null,
     spans: alertSpans(source.name, field.name, keys),
     format: (value) => fixed(value, scale.log ? fieldDecimals(field, value) : decimals),
+    told: (value) => plain(value, field),
   };
 }
 
@@ -157,7 +184,7 @@ function Tip({ hover, width }: { hover: NonNullable<Hover>; width: number }) {
   const right = hover.left > width / 2;
   return (
     <div class="tip" aria-hidden="true" style={right ? { right: `${width - hover.left + 12}px` } : { left: `${hover.left + 12}px` }}>
-      <div class="tip-time">{moment(hover.at, store.now.peek(), true)}{hover.step > 1_000 && `, mean of ${span(hover.step)}`}</div>
+      <div class="tip-time">{moment(hover.at, store.now.peek(), true)}{hover.step > FINEST && `, ${WAYS[hover.way]} of ${stepSpan(hover.step)}`}</div>
       {hover.rows.map((row) => (
         <div class="tip-row" key={row.name || "it"}>
           <span class="swatch" style={{ background: row.colour }} />

@@ -4,7 +4,7 @@
 // alert spans and the names at the lines' ends are drawn on the same canvas after the lines.
 import uPlot from "uplot";
 import type { Severity } from "../api/types";
-import type { Block } from "../state/series";
+import { middles, type Block, type Reading, type Through } from "../state/series";
 import { clock, minute } from "../format/time";
 import { alpha, dash, FONT, type Palette } from "./palette";
 import { spread, yRange } from "./place";
@@ -27,9 +27,11 @@ export interface AlertSpan {
 export interface PlotState {
   block: Block;
   tracks: PlotTrack[];
-  /** The newest readings that are not too old for the last step, and when they were. */
-  newest: { at: number; values: Map<string | null, number> };
-  /** True if steps were made wider to calm the lines: then the newest reading is a dot of its own, not the line's end. */
+  /** Where each line ends: its newest reading. */
+  ends: (Reading | null)[];
+  /** What of each step the lines of devices run through. */
+  way: Through;
+  /** True if steps were made wider to calm the lines. */
   calmed: boolean;
   /** How many slots of the history one step holds. */
   factor: number;
@@ -39,16 +41,20 @@ export interface PlotState {
   bridges: number[];
   from: number;
   to: number;
+  /** The server's clock. */
+  now: number;
   warn: number | null;
   critical: number | null;
   min: number | null;
   max: number | null;
   spans: AlertSpan[];
   format: (value: number) => string;
+  /** The newest reading in the words of the table. */
+  told: (value: number) => string;
 }
 
-/** What stands under the pointer; `step` is the time that each point is the mean of, ms. */
-export type Hover = { at: number; step: number; left: number; rows: { name: string; colour: string; text: string; range: string }[] } | null;
+/** What stands under the pointer; `step` is the time that each point is of, ms, and `way` which of its readings. */
+export type Hover = { at: number; step: number; way: Through; left: number; rows: { name: string; colour: string; text: string; range: string }[] } | null;
 
 /** Room for the names at the lines' ends, pixels: at least, and at most as a share of the width. */
 const LEAST_GUTTER = 72;
@@ -93,7 +99,9 @@ export class Plot {
       const gaps: uPlot.Series.GapsRefiner = (u, _at, _from, _to, found) => found.filter(([from, to]) => to - from > this.pixels(u, index));
       const edge: uPlot.Series = { stroke: "transparent", width: 0, points: { show: false }, gaps };
       const points: uPlot.Series.Points = { show: true, size: 4, width: 0, fill: colour(track), filter: (u, at) => this.alone(u, at, index) };
-      series.push(edge, edge, { stroke: colour(track), width: 1.75, dash: dash(track.colour), points, gaps });
+      // A mean of many devices crosses no limit when one of them does: there the band's edge is a line, too.
+      const rim = (way: Through): uPlot.Series => (this.state.tracks.length > 1 && track.key === null && this.state.way === way ? { ...edge, stroke: alpha(colours.soft, 0.6), width: 1 } : edge);
+      series.push(rim("min"), rim("max"), { stroke: colour(track), width: 1.75, dash: dash(track.colour), points, gaps });
       bands.push({ series: [at + 1, at], fill: alpha(colour(track), track.key === null ? 0.16 : this.state.calmed && tracks.length > 1 ? 0.06 : tracks.length > 3 ? 0.08 : 0.12) });
     }
     const axis: uPlot.Axis = { stroke: colours.soft, font: FONT, grid: { stroke: colours.grid, width: 1 }, ticks: { show: false } };
@@ -232,7 +240,7 @@ export class Plot {
 
   private drawNames(u: uPlot, lineColours: string[], colours: Palette): void {
     const { ctx, bbox } = u;
-    const ends = this.state.tracks.map((track, index) => this.end(u, track, index, lineColours[index] ?? colours.ink)).filter((end) => end !== null);
+    const ends = this.state.tracks.map((track, index) => this.end(track, index, lineColours[index] ?? colours.ink)).filter((end) => end !== null);
     const ratio = uPlot.pxRatio;
     const y = ends.map((end) => this.height(u, end.value));
     const placed = spread(y, LABEL_GAP * ratio, bbox.top + 4 * ratio, bbox.top + bbox.height - 4 * ratio);
@@ -247,7 +255,7 @@ export class Plot {
       ctx.arc(x, y[index] ?? 0, 3 * ratio, 0, Math.PI * 2);
       ctx.fill();
       ctx.font = scaled(12, 600);
-      const value = this.state.format(end.value);
+      const value = this.state.told(end.value);
       const left = bbox.left + bbox.width + 8 * ratio;
       ctx.fillText(value, left, label);
       const used = ctx.measureText(`${value} `).width;
@@ -258,14 +266,9 @@ export class Plot {
     ctx.restore();
   }
 
-  /** Where a line ends: at the newest reading; a device that has been silent since, at its last step. */
-  private end(u: uPlot, track: PlotTrack, index: number, colour: string): { track: PlotTrack; value: number; at: number; colour: string } | null {
-    const newest = this.state.newest.values.get(track.key);
-    if (newest !== undefined) return { track, value: newest, at: this.state.newest.at / 1e3, colour };
-    const column = (u.data[index * 3 + 3] ?? []) as (number | null)[];
-    const last = column.findLastIndex((value) => value !== null);
-    const drawn = column[last] ?? null;
-    return drawn === null ? null : { track, value: this.state.scale.get(drawn), at: u.data[0][last] ?? 0, colour };
+  private end(track: PlotTrack, index: number, colour: string): { track: PlotTrack; value: number; at: number; colour: string } | null {
+    const end = this.state.ends[index] ?? null;
+    return end && { track, value: end.value, at: end.at / 1e3, colour };
   }
 
   private hover(u: uPlot, lineColours: string[]): Hover {
@@ -286,25 +289,34 @@ export class Plot {
       const range = low !== null && high !== null && low !== high ? `${this.state.format(low)} to ${this.state.format(high)}` : "";
       return [{ name: track.name, colour: lineColours[at] ?? "", text: this.state.format(mean), range }];
     });
-    return rows.length === 0 ? null : { at: time * 1e3, step: index < this.state.block.length ? this.state.block.step : 0, left: left + u.bbox.left / uPlot.pxRatio, rows };
+    return rows.length === 0 ? null : { at: time * 1e3, step: this.state.ends.some((end) => end && Math.abs(end.at - time * 1e3) < 1) ? 0 : this.state.block.step, way: this.state.way, left: left + u.bbox.left / uPlot.pxRatio, rows };
   }
 }
 
 /**
- * x, then low, high, mean of each track. Steps stand at their middle. The last point is the newest reading itself: a line
- * must end where the device is now, not at the mean of the last few seconds.
+ * x, then low, high, line of each track. Steps stand at their middle. Each line ends at its newest reading: it must end
+ * where the device is now, not at the mean of the last few seconds. One that fell silent ends between steps; its point
+ * stands among theirs, and the others have none there.
  */
-function columnsOf({ block, tracks, newest, calmed, scale }: PlotState): uPlot.AlignedData {
+export function columnsOf({ block, tracks, ends, scale, now }: Pick<PlotState, "block" | "tracks" | "ends" | "scale" | "now">): uPlot.AlignedData {
   const put = (value: number | null): number | null => (value === null ? null : scale.put(value));
-  const end = newest.at / 1e3;
-  const x = Array.from({ length: block.length }, (_, i) => Math.min((block.start + (i + 0.5) * block.step) / 1e3, end - (block.length - i) * 1e-3));
-  x.push(end);
-  const columns: uPlot.AlignedData = [x];
-  for (const { key } of tracks) {
-    const track = block.tracks.find((one) => one.key === key);
-    const last = calmed ? null : put(newest.values.get(key) ?? null);
-    for (const name of ["min", "max", "mean"] as const) columns.push([...(track ? track[name].map(put) : new Array<number | null>(block.length).fill(null)), last]);
+  const steps = middles(block, now);
+  const slots = [
+    ...steps.map((at, step) => ({ at, step, end: -1 })),
+    ...ends.flatMap((end, index) => (end ? [{ at: end.at, step: -1, end: index }] : [])),
+  ].sort((a, b) => a.at - b.at);
+  // The library wants every x but once.
+  for (let i = 1; i < slots.length; i += 1) {
+    const [before, slot] = [slots[i - 1], slots[i]];
+    if (before && slot && slot.at <= before.at) slot.at = before.at + 0.01;
   }
+  const columns: uPlot.AlignedData = [slots.map(({ at }) => at / 1e3)];
+  tracks.forEach(({ key }, index) => {
+    const track = block.tracks.find((one) => one.key === key);
+    for (const name of ["min", "max", "mean"] as const) {
+      columns.push(slots.map(({ step, end }) => put(step >= 0 ? (track?.[name][step] ?? null) : end === index ? (ends[index]?.value ?? null) : null)));
+    }
+  });
   return columns;
 }
 
@@ -315,7 +327,7 @@ function gutterFor(state: PlotState, width: number): number {
   const ctx = document.createElement("canvas").getContext("2d");
   if (!ctx) return LEAST_GUTTER;
   ctx.font = FONT.replace("12px", "600 12px");
-  const value = Math.max(0, ...state.tracks.map((track) => ctx.measureText(`${state.format(state.newest.values.get(track.key) ?? 0)} `).width));
+  const value = Math.max(0, ...state.tracks.map((_, index) => ctx.measureText(`${state.told(state.ends[index]?.value ?? 0)} `).width));
   ctx.font = FONT.replace("12px", "11px");
   const names = Math.max(0, ...state.tracks.map((track) => ctx.measureText(track.name).width));
   return Math.max(LEAST_GUTTER, Math.min(width * MOST_GUTTER, Math.ceil(value + names) + 18));

@@ -37,6 +37,11 @@ export function moment(ms: number, now: number, seconds = false): string {
   return that.getFullYear() === today.getFullYear() ? `${day(that)} ${time}` : `${day(that)} ${that.getFullYear()} ${time}`;
 }
 
+/** Since when something is so: with seconds while it is fresh. */
+export function since(ms: number, now: number): string {
+  return moment(ms, now, now - ms < 10 * MINUTE);
+}
+
 /** A span in at most two units: `320 ms`, `4.2 s`, `3 min`, `2 h 05 min`, `3 d 4 h`. */
 export function span(ms: number | null | undefined): string {
   if (ms === null || ms === undefined || !Number.isFinite(ms)) return NOTHING;

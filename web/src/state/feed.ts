@@ -98,7 +98,7 @@ function joined(parts: History[]): Block {
   const moved = (column: (number | null)[]): (number | null)[] =>
     Array.from({ length: block.length }, (_, slot) => column[slot - shift] ?? null);
   for (const track of other.tracks) {
-    block.tracks.push({ key: track.key, min: moved(track.min), mean: moved(track.mean), max: moved(track.max) });
+    block.tracks.push({ ...track, min: moved(track.min), mean: moved(track.mean), max: moved(track.max) });
   }
   return block;
 }

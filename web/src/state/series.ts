@@ -12,6 +12,8 @@ export interface Track {
   min: Column;
   mean: Column;
   max: Column;
+  /** The newest second that came: the last step may be wider. */
+  latest?: Reading | null;
 }
 
 export interface Block {
@@ -36,10 +38,17 @@ export function fromHistory(history: History): Block {
     start,
     step,
     length,
-    tracks: history.series.map(({ key, min, mean, max }) => ({ key, min: [...min], mean: [...mean], max: [...max] })),
+    tracks: history.series.map(({ key, min, mean, max }) => ({ key, min: [...min], mean: [...mean], max: [...max], latest: lastOf(mean, start, step) })),
     lastSecond: length === 0 ? -Infinity : step <= 1_000 ? lastStep : lastStep - 1,
     weight: Math.max(1, Math.floor(step / 2_000)),
   };
+}
+
+/** The last reading of a history: as near to the newest as it tells. */
+function lastOf(mean: Column, start: number, step: number): Reading | null {
+  const last = mean.findLastIndex((value) => value !== null);
+  const value = mean[last] ?? null;
+  return value === null ? null : { at: start + (last + 1) * step, value };
 }
 
 /** Appends one closed second; keeps at most `span` ms. Seconds that are already in, or before the block, change nothing. */
@@ -54,7 +63,7 @@ export function append(block: Block, chart: TickChart, span: number): boolean {
   const merges = slot < block.length;
   grow(block, slot + 1);
   block.weight = merges ? block.weight : 0;
-  for (const point of chart.series) put(block, slot, point);
+  for (const point of chart.series) put(block, slot, chart.t, point);
   block.weight += 1;
   block.lastSecond = chart.t;
   const extra = block.length - most;
@@ -62,7 +71,7 @@ export function append(block: Block, chart: TickChart, span: number): boolean {
   return true;
 }
 
-function put(block: Block, slot: number, point: TickChart["series"][number]): void {
+function put(block: Block, slot: number, t: number, point: TickChart["series"][number]): void {
   let track = block.tracks.find((one) => one.key === point.key);
   if (!track) {
     const empty = (): Column => new Array<number | null>(block.length).fill(null);
@@ -70,6 +79,7 @@ function put(block: Block, slot: number, point: TickChart["series"][number]): vo
     block.tracks.push(track);
   }
   if (point.mean === null) return;
+  track.latest = { at: t + 1_000, value: point.mean };
   const before = track.mean[slot] ?? null;
   const low = point.min ?? point.mean;
   const high = point.max ?? point.mean;
@@ -108,7 +118,7 @@ export function thin(block: Block, factor: number): Block {
   const lead = Math.round((block.start - start) / block.step);
   const length = Math.ceil((lead + block.length) / factor);
   const tracks = block.tracks.map((track) => {
-    const wide: Track = { key: track.key, min: new Array(length).fill(null), mean: new Array(length).fill(null), max: new Array(length).fill(null) };
+    const wide: Track = { ...track, min: new Array(length).fill(null), mean: new Array(length).fill(null), max: new Array(length).fill(null) };
     const seen = new Uint32Array(length);
     for (let i = 0; i < block.length; i += 1) {
       const mean = track.mean[i] ?? null;
@@ -159,12 +169,28 @@ const TANGLE = 0.16;
 /** How much wider steps become for restless readings, at most. */
 const WIDER = 5;
 
+/** What of a step a line runs through. */
+export type Through = "mean" | "min" | "max";
+
+/** Where there is a limit, lines run through the end of each step that can cross it. A critical value below the warning is a lower limit. */
+export function through(warn: number | null | undefined, critical: number | null | undefined): Through {
+  if (warn == null && critical == null) return "mean";
+  return warn != null && critical != null && critical < warn ? "min" : "max";
+}
+
 /**
  * The block as it is drawn: about `points` steps; restless readings in wider steps, whose band still holds every
  * extreme, so that a course can be seen in them. `before` is what was chosen last: once wide, a chart stays wide.
+ * Where a limit could be crossed, nothing is calmed, and the lines of `edges` (the keys of devices) run through the
+ * extremes: whatever the width of the chart, what crossed is seen to have crossed.
  */
-export function drawn(block: Block, steps: number, points: number, before: number): { block: Block; factor: number; calmed: boolean } {
+export function drawn(block: Block, steps: number, points: number, before: number, way: Through = "mean", edges: (string | null)[] = []): { block: Block; factor: number; calmed: boolean } {
   const fine = thinning(steps, points);
+  if (way !== "mean") {
+    const thinned = thin(block, fine);
+    const tracks = thinned.tracks.map((track) => (edges.includes(track.key) ? { ...track, mean: track[way] } : track));
+    return { block: { ...thinned, tracks }, factor: fine, calmed: false };
+  }
   const wide = fine * WIDER;
   if (before === wide) return { block: thin(block, wide), factor: wide, calmed: true };
   const first = thin(block, fine);
@@ -172,18 +198,27 @@ export function drawn(block: Block, steps: number, points: number, before: numbe
   return { block: thin(block, wide), factor: wide, calmed: true };
 }
 
-/** The last known value of each track if it is among the last `steps` slots, and when the last slot ends. */
-export function newest(block: Block, steps: number): { at: number; values: Map<string | null, number> } {
-  const values = new Map<string | null, number>();
-  for (const { key, mean } of block.tracks) {
-    for (let i = block.length - 1; i >= Math.max(0, block.length - steps); i -= 1) {
-      const value = mean[i] ?? null;
-      if (value === null) continue;
-      values.set(key, value);
-      break;
-    }
-  }
-  return { at: block.start + block.length * block.step, values };
+export interface Reading {
+  at: number;
+  value: number;
+}
+
+/** When each step is drawn, ms: at its middle, and the last ones no later than `now`. Strictly rising. */
+export function middles(block: Block, now: number): number[] {
+  const last = Math.max(now, block.start + (block.length - 1) * block.step + 1);
+  return Array.from({ length: block.length }, (_, i) => Math.min(block.start + (i + 0.5) * block.step, last - (block.length - 1 - i)));
+}
+
+/**
+ * Where the line of a track ends: at the device's newest reading, the very one that the table shows; where that is not
+ * known, at the newest second that came. Never before its last step.
+ */
+export function endOf(block: Block, key: string | null, told: Reading | null, now: number): Reading | null {
+  const track = block.tracks.find((one) => one.key === key);
+  const last = track?.mean.findLastIndex((value) => value !== null) ?? -1;
+  const reading = told ?? track?.latest;
+  if (!reading || last < 0) return null;
+  return { value: reading.value, at: Math.max(Math.min(reading.at, now), (middles(block, now)[last] ?? 0) + 1) };
 }
 
 /** Silence that is not worth a gap in a line, ms: half a minute, or ten times the usual pause between two readings. */

@@ -3,11 +3,11 @@
 // The order of precedence is the order of urgency for a plant engineer: a page that knows nothing must not say "all
 // well"; a ledger that does not add up outranks all, because data may be lost; a failing query outranks an alert,
 // because behind it alerts may be missing; an alert outranks a query that somebody stopped, and that outranks a
-// backlog, because it is the cause of one.
-import type { Alert, Problem, Severity, Tick } from "../api/types";
+// backlog, because it is the cause of one. What is stopped is said at every level: behind it something is missing.
+import type { Alert, Problem, QueryView, Severity, Tick } from "../api/types";
 import { count, many } from "../format/number";
 import { clip, label, visible } from "../format/text";
-import { moment, toMillis } from "../format/time";
+import { moment, since, toMillis } from "../format/time";
 
 export type Level = "ok" | "info" | "warning" | "critical" | "unknown";
 
@@ -24,6 +24,8 @@ export interface Facts {
   startedAt: number | null;
   /** When the newest alert cleared, ms. */
   lastCleared: number | null;
+  /** When the newest event came, ms; null if that is not known. */
+  lastEvent: number | null;
   /** Queries that end by themselves when they have read what there was: to have stopped is what they are for. */
   ending: ReadonlySet<string>;
   now: number;
@@ -57,41 +59,40 @@ export function status(facts: Facts): Status {
   const { tick, now } = facts;
   const none = { hint: null, code: null, device: null };
   if (!facts.connected) {
-    const since = facts.lostSince === null ? "" : ` since ${moment(facts.lostSince, now, true)}`;
     if (facts.lostSince === null) return { level: "unknown", headline: "Asking Forebay…", parts: [], ...none };
     return {
       level: "unknown",
-      headline: `No word from Forebay${since}`,
+      headline: `No word from Forebay since ${moment(facts.lostSince, now, true)}`,
       parts: tick ? ["what you see below is from then"] : [],
       ...none,
     };
   }
   if (!tick) return { level: "unknown", headline: "Asking Forebay…", parts: [], ...none };
   const alertTotal = Math.max(tick.alerts.open, facts.open.length);
-  if (tick.ledger && !tick.ledger.balances) return unbalanced(tick, alertTotal);
-  if (tick.status === "failing" || tick.problems.length > 0) return failing(tick, alertTotal, now);
+  if (tick.ledger && !tick.ledger.balances) return unbalanced(facts, tick, alertTotal);
+  if (tick.status === "failing" || tick.problems.length > 0) return failing(facts, tick, alertTotal);
   if (alertTotal > 0) return alerting(facts, tick, alertTotal);
   return calm(facts, tick);
 }
 
 /** Every record must be counted once: a ledger that does not add up is the worst there is, because data may be lost. */
-function unbalanced(tick: Tick, alerts: number): Status {
-  const parts: string[] = [];
+function unbalanced(facts: Facts, tick: Tick, alerts: number): Status {
+  const parts = stops(facts, tick);
   if (tick.problems.length > 0) parts.push(many(tick.problems.length, "query has trouble", "queries have trouble"));
   if (alerts > 0) parts.push(many(alerts, "open alert"));
   const hint = "Records may be lost or doubled. The ledger below shows where; keep the data folder as it is and report this.";
   return { level: "critical", headline: "The ledger does not balance", parts, hint, code: null, device: null };
 }
 
-function failing(tick: Tick, alerts: number, now: number): Status {
+function failing(facts: Facts, tick: Tick, alerts: number): Status {
   const first: Problem | undefined = tick.problems[0];
   const more = tick.problems.length - 1;
   const parts: string[] = [];
   if (first?.error) parts.push(clip(visible(first.error), 240));
   if (more > 0) parts.push(`${many(more, "more query has trouble", "more queries have trouble")}`);
+  parts.push(...stops(facts, tick));
   if (alerts > 0) parts.push(many(alerts, "open alert"));
-  const since = toMillis(first?.since);
-  const when = since === null ? "" : ` since ${moment(since, now)}`;
+  const when = sinceWords(toMillis(first?.since), facts.now);
   return {
     level: "critical",
     headline: first ? `${subject(first)}${when}` : "Forebay is failing",
@@ -110,14 +111,15 @@ function subject(problem: Problem): string {
 function alerting(facts: Facts, tick: Tick, total: number): Status {
   const [first] = byUrgency(facts.open);
   const worst: Severity = first?.severity ?? worstOf(tick.alerts.bySeverity);
-  const parts = [...(tick.followers.length > 0 ? [many(tick.devices.total, "device")] : []), waits(tick)];
+  const stopped = stops(facts, tick);
+  const parts = [...stopped, ...(tick.followers.length > 0 ? [many(tick.devices.total, "device")] : []), waits(tick, stopped.length > 0)];
   const critical = tick.alerts.bySeverity.critical ?? 0;
   if (!first) return { level: worst, headline: many(total, "open alert"), parts, hint: null, code: null, device: null };
   const what = first.message ? clip(visible(first.message), 120) : `${label(first.rule)} on ${label(first.key ?? "NULL")}`;
   const lead = total === 1 ? `1 ${worst === "info" ? "notice" : worst === "critical" ? "critical alert" : "alert"}` : `${count(total)} alerts${critical > 0 && critical < total ? `, ${count(critical)} critical` : ""}`;
   return {
     level: worst,
-    headline: `${lead}: ${what.replace(/[.\s]+$/, "")} since ${moment(first.openedAt, facts.now)}`,
+    headline: `${lead}: ${what.replace(/[.\s]+$/, "")} since ${since(first.openedAt, facts.now)}`,
     parts,
     hint: null,
     code: null,
@@ -130,31 +132,59 @@ function calm(facts: Facts, tick: Tick): Status {
   // A run may follow no source for the page: then nothing is known of devices, and nothing is said of them.
   const follows = tick.followers.length > 0;
   if (follows && tick.devices.total === 0) {
-    return { level: "info", headline: "Ready, and nothing has been sent yet", parts: ["the first event will show here by itself"], ...none };
+    return { level: "info", headline: "Ready, and nothing has been sent yet", parts: [...stops(facts, tick), "the first event will show here by itself"], ...none };
   }
   const late = tick.followers.find((follower) => follower.behind);
-  const stopped = tick.queries.filter((query) => query.kind === "query" && query.state === "stopped" && !facts.ending.has(query.name));
+  const [stop] = stops(facts, tick);
   const parts = follows ? [many(tick.devices.total, "device")] : [];
-  if (stopped[0]) {
-    const headline = stopped.length === 1 ? `Query ${label(stopped[0].name)} is stopped` : `${count(stopped.length)} queries are stopped`;
-    return { level: "warning", headline, parts: [...parts, "what comes meanwhile waits in the log"], ...none };
+  if (stop) {
+    const unknown = stopped(facts, tick).some((query) => query.lag === null) ? ", how much is not known" : "";
+    return { level: "warning", headline: stop, parts: [...parts, `what comes meanwhile waits in the log${unknown}`], ...none };
   }
   if (lagMatters(tick)) {
     const worst = [...tick.queries].sort((a, b) => (b.lag ?? 0) - (a.lag ?? 0))[0];
     const where = worst && (worst.lag ?? 0) > 0 ? `Query ${label(worst.name)} is` : "Queries are";
-    return { level: "warning", headline: `${where} ${count(worst?.lag ?? tick.lag)} records behind`, parts, ...none };
+    return { level: "warning", headline: `${where} ${count(worst?.lag || tick.lag)} records behind`, parts, ...none };
   }
   if (late) {
     return { level: "warning", headline: `This page is ${count(late.lag)} records behind`, parts: [...parts, "queries are not held up by it"], ...none };
   }
   if (follows && tick.devices.live === 0) {
-    return { level: "warning", headline: "No device is sending", parts: [`${many(tick.devices.quiet, "device")} quiet`, waits(tick)], ...none };
+    return { level: "warning", headline: `No device is sending${sinceWords(facts.lastEvent, facts.now)}`, parts: [`${many(tick.devices.quiet, "device")} quiet`, waits(tick)], ...none };
   }
   if (tick.devices.quiet > 0) parts.push(`${count(tick.devices.quiet)} quiet`);
   parts.push(waits(tick));
-  const since = Math.max(facts.startedAt ?? 0, facts.lastCleared ?? 0);
-  return { level: "ok", headline: since > 0 ? `All well since ${moment(since, facts.now)}` : "All well", parts, ...none };
+  const from = Math.max(facts.startedAt ?? 0, facts.lastCleared ?? 0);
+  return { level: "ok", headline: `All well${sinceWords(from > 0 ? from : null, facts.now)}`, parts, ...none };
 }
+
+/** ` since 14:03`, or nothing where it is not known. */
+const sinceWords = (at: number | null, now: number): string => (at === null ? "" : ` since ${since(at, now)}`);
+
+/** Queries and alert rules that somebody stopped. */
+function stopped(facts: Facts, tick: Tick): QueryView[] {
+  return tick.queries.filter((query) => query.state === "stopped" && !facts.ending.has(query.name));
+}
+
+/** What is stopped, in one part; none if nothing is. */
+function stops(facts: Facts, tick: Tick): string[] {
+  const all = stopped(facts, tick);
+  const [first] = all;
+  if (!first) return [];
+  const rules = all.filter((query) => query.kind === "alert").length;
+  if (all.length === 1) {
+    const what = rules === 1 ? `Alert rule ${label(ruleName(first.name))}` : `Query ${label(first.name)}`;
+    return [`${what} is stopped${sinceWords(toMillis(first.since), facts.now)}`];
+  }
+  const kinds = [
+    ...(all.length > rules ? [many(all.length - rules, "query", "queries")] : []),
+    ...(rules > 0 ? [many(rules, "alert rule")] : []),
+  ];
+  return [`${kinds.join(" and ")} are stopped`];
+}
+
+/** The rule of a query that watches for it. */
+export const ruleName = (query: string): string => query.replace(/^alerts\//, "");
 
 function lagMatters(tick: Tick): boolean {
   return (tick.lag ?? 0) > Math.max(LAG_FLOOR, tick.rate * LAG_SECONDS);
@@ -164,9 +194,9 @@ function lagMatters(tick: Tick): boolean {
  * How far the queries are behind, in words. A few records wait at any moment, for a trigger or for the epoch that
  * reads them: that is keeping up, and "nothing waits" would be wrong half of the time.
  */
-function waits(tick: Tick): string {
+function waits(tick: Tick, others = false): string {
   if (tick.lag === null) return "what waits is not known";
-  return lagMatters(tick) ? `${count(tick.lag)} records wait` : "queries keep up";
+  return lagMatters(tick) ? `${count(tick.lag)} records wait` : others ? "the others keep up" : "queries keep up";
 }
 
 function worstOf(by: Partial<Record<Severity, number>>): Severity {

@@ -95,6 +95,29 @@ export function chartKeys(of: Source): string[] {
   return highlighted(known.value[of.name]?.keys ?? [], totalOf(of.name), hot, looked).filter((key) => key !== "" && key.length <= LONGEST_KEY);
 }
 
+/**
+ * When the newest event came: the last second that had any; before the seconds that are known, what the devices say if
+ * all of them are in sight. Null if it is not known.
+ */
+const lastEvent = computed(() => {
+  const back = rates.value.length - 1 - rates.value.findLastIndex((rate) => (rate ?? 0) > 0);
+  if (back < rates.value.length) return (tick.value?.now ?? now.value) - back * 1_000;
+  const list = slice.value;
+  if (!list || list.rows.length === 0 || list.rows.length < total.value) return null;
+  return Math.max(...list.rows.map((row) => row.device.value.lastSeen));
+});
+
+/** The value that a device has now, as the table shows it; of one that the table does not show, its last second's mean. */
+export function valueNow(sourceName: string, key: string | null, field: string): number | null {
+  const row = slice.value?.rows.find((one) => one.key === (key ?? ""));
+  if (row && row.device.value.source === sourceName) {
+    const value = row.device.value.values[field];
+    return typeof value === "number" ? value : null;
+  }
+  const chart = tick.value?.charts.find((one) => one.source === sourceName && one.field === field);
+  return chart?.series.find((one) => one.key === key)?.mean ?? null;
+}
+
 const ending = computed(() => new Set((schema.value?.queries ?? []).filter(({ trigger }) => /^(availableNow|once)$/i.test(trigger ?? "")).map(({ name }) => name)));
 
 export const headline = computed(() =>
@@ -106,6 +129,7 @@ export const headline = computed(() =>
     isDevice,
     startedAt: hello.value?.startedAt ?? null,
     lastCleared: alerts.value.cleared[0]?.clearedAt ?? null,
+    lastEvent: lastEvent.value,
     ending: ending.value,
     now: now.value,
   }),

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import type { Alert, Value } from "../api/types";
 import { clip, deviceLabel, label, visible, whole } from "../format/text";
 import { reading } from "../format/number";
-import { full, moment, span } from "../format/time";
+import { full, moment, since, span } from "../format/time";
 import { LevelIcon } from "../parts/icons";
 import { Quiet, Section } from "../parts/notes";
 import { wide } from "../state/prefs";
@@ -82,7 +82,15 @@ export function Item({ alert, device = true }: { alert: Alert; device?: boolean 
   const leads = device && store.isDevice(alert);
   // A message that names its device is the way to it.
   const named = leads && alert.key !== null && alert.key !== "" && words.includes(alert.key);
-  const values = Object.entries(alert.value).slice(0, 3);
+  const values = Object.entries(alert.value)
+    .slice(0, 3)
+    .map(([field, value]) => {
+      const then = told(alert.source, field, value);
+      const current = open && store.isDevice(alert) ? store.valueNow(alert.source, alert.key, field) : null;
+      return { field, then, now: current === null ? null : told(alert.source, field, current) };
+    });
+  // The message is of the opening: where it tells a number and that is another one now, it says so.
+  const old = values.some((value) => value.now !== null && value.now !== value.then) && /\d/.test(words.replace(alert.key ?? "", ""));
   return (
     <li class={`alert ${open ? `alert-${alert.severity}` : ""}`} data-testid={`alert-${alert.state}`}>
       <LevelIcon level={open ? alert.severity : "ok"} />
@@ -95,9 +103,10 @@ export function Item({ alert, device = true }: { alert: Alert; device?: boolean 
           ) : (
             words
           )}
+          {old && <small class="soft"> at opening</small>}
         </p>
         <p class="soft">
-          {open ? <span class={`word-${alert.severity}`}>{alert.severity}</span> : label(alert.rule, 24)}
+          <span class={open ? `word-${alert.severity}` : ""}>{alert.severity}</span> · <bdi>{label(alert.rule, 24)}</bdi>
           {device && !named && (
             <>
               {" · "}
@@ -110,17 +119,18 @@ export function Item({ alert, device = true }: { alert: Alert; device?: boolean 
               )}
             </>
           )}
-          {values.map(([field, value]) => (
-            <span key={field} class="num">
-              {" · "}
-              {told(alert.source, field, value)}
-            </span>
-          ))}
         </p>
+        {values.map(({ field, then, now: current }) => (
+          <p key={field} class="soft num">
+            {current !== null && <b>{current} now</b>}
+            {current !== null && current !== then && " · "}
+            {current !== then && `${then} at opening`}
+          </p>
+        ))}
       </div>
-      <p class="alert-time num" title={full(alert.openedAt)}>
-        {moment(alert.openedAt, now)}
-        <small>{open ? `for ${span(Math.max(0, until - alert.openedAt))}` : `lasted ${span(Math.max(0, until - alert.openedAt))}${alert.ruleRemoved ? ", rule removed" : ""}`}</small>
+      <p class="alert-time num" title={`opened ${full(alert.openedAt)}`}>
+        {open ? since(alert.openedAt, now) : `cleared ${moment(until, now, true)}`}
+        <small>{`${open ? "for" : "after"} ${span(Math.max(0, until - alert.openedAt))}${alert.ruleRemoved ? ", rule removed" : ""}`}</small>
       </p>
     </li>
   );

@@ -1,9 +1,10 @@
 // The devices: a slice of all, latest values at most 30 times a second. A row draws itself when its own device changed,
 // and nothing else does. Dim rows are quiet devices; they say since when.
+import { computed } from "@preact/signals";
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { Spark } from "../charts/spark";
+import { Spark, sparkScale } from "../charts/spark";
 import type { Device, Field, Source } from "../api/types";
-import { count, fieldDecimals, plain, rate } from "../format/number";
+import { count, fieldDecimals, plain, rate, withUnit } from "../format/number";
 import { deviceLabel, label, whole } from "../format/text";
 import { ago, epochMillis, full, moment } from "../format/time";
 import { ArrowIcon, LevelIcon, StateIcon } from "../parts/icons";
@@ -14,7 +15,15 @@ import * as store from "../state/store";
 import type { StateFilter } from "../state/url";
 import { Pager } from "./resulttable";
 
-const NO_POINTS: number[] = [];
+const NO_POINTS: (number | null)[] = [];
+
+/** The small lines of all rows have one scale. Told as text, so that rows only hear of it when it is another. */
+const sparkWords = computed(() => {
+  const rows = store.slice.value?.rows.map((row) => row.device.value.spark?.points ?? NO_POINTS) ?? [];
+  const panel = store.panels.value.find((laid) => laid.source === store.source.value && laid.field?.name === sparkField())?.panel;
+  return JSON.stringify(sparkScale(rows, panel));
+});
+const sparkRange = computed(() => JSON.parse(sparkWords.value) as { low: number; high: number });
 
 const FILTERS: { state: StateFilter; word: string }[] = [
   { state: "", word: "All" },
@@ -149,6 +158,7 @@ function DeviceRow({ row, fields, source }: { row: store.Row; fields: Field[]; s
   const name = deviceLabel(device.key, device.source, source.key);
   const quiet = device.state === "quiet";
   const open = (): void => store.go({ device: device.key, source: device.source });
+  const { low, high } = sparkRange.value;
   return (
     <tr class={quiet ? "row-quiet" : ""} data-severity={device.severity ?? undefined} onClick={open} data-testid="device-row">
       <th scope="row" class="col-name">
@@ -156,11 +166,11 @@ function DeviceRow({ row, fields, source }: { row: store.Row; fields: Field[]; s
         <button type="button" class="text-button" onClick={(event) => { event.stopPropagation(); open(); }} title={whole(device.key)}>
           <bdi>{name}</bdi>
         </button>
-        {device.alerts > 0 && <span class={`tag tag-${device.severity ?? "warning"}`}>{device.severity}</span>}
+        <span class={`tag ${device.alerts > 0 ? `tag-${device.severity ?? "warning"}` : ""}`}>{device.alerts > 0 && device.severity}</span>
       </th>
       {sparkField() !== "" && (
         <td class="col-spark">
-          <Spark points={device.spark?.points ?? NO_POINTS} />
+          <Spark points={device.spark?.points ?? NO_POINTS} low={low} high={high} />
         </td>
       )}
       {fields.map((field) => (
@@ -183,12 +193,14 @@ function Mark({ device }: { device: Device }) {
 }
 
 export function ValueCell({ value, field }: { value: Device["values"][string] | undefined; field: Field }) {
+  // For the narrow table, whose head stands over no column.
+  const named = { "data-name": label(field.name, 20) };
   if (typeof value === "number" && (field.role === "time" || field.kind === "time")) {
-    return <td class="num">{moment(epochMillis(value), store.now.peek(), true)}</td>;
+    return <td class="num col-field" {...named}>{moment(epochMillis(value), store.now.peek(), true)}</td>;
   }
-  if (typeof value === "number") return <td class="num value">{plain(value, field, fieldDecimals(field, value))}</td>;
+  if (typeof value === "number") return <td class="num value col-field" {...named} data-unit={field.unit ? withUnit("", label(field.unit, 12)) : undefined}>{plain(value, field, fieldDecimals(field, value))}</td>;
   return (
-    <td class={field.kind === "number" ? "num" : ""} title={typeof value === "string" ? whole(value, 24) : undefined}>
+    <td class={`col-field ${field.kind === "number" ? "num" : ""}`} {...named} title={typeof value === "string" ? whole(value, 24) : undefined}>
       <bdi>{typeof value === "string" ? label(value, 24) : plain(value, field)}</bdi>
     </td>
   );

@@ -9,7 +9,7 @@ import { clip, label, visible, whole } from "../format/text";
 import { moment, span, toMillis } from "../format/time";
 import { LevelIcon } from "../parts/icons";
 import { Section } from "../parts/notes";
-import type { Level } from "../state/status";
+import { ruleName, type Level } from "../state/status";
 import * as store from "../state/store";
 import { Confirm, type Question } from "./confirm";
 
@@ -47,7 +47,10 @@ function Query({ query, ask }: { query: QueryView; ask: (question: Question) => 
   const level = levelOf(query);
   const watermark = toMillis(query.watermark);
   const stopped = /stop|fail/i.test(query.state);
-  const name = query.name.replace(/^alerts\//, "");
+  const name = ruleName(query.name);
+  // What it did before it stopped is not what it does.
+  const runs = !/stop|fail|retry/i.test(query.state) && !query.error;
+  const steady = useSteady(query.rate);
   // While a query moves, its state flickers between two words that say the same: it is well.
   const state = level === "ok" ? "" : query.state;
   return (
@@ -69,9 +72,9 @@ function Query({ query, ask }: { query: QueryView; ask: (question: Question) => 
         </div>
       )}
       <details open={level !== "ok"}>
-        <summary class="num">{pace({ ...query, rate: useSteady(query.rate) })}</summary>
+        <summary class="num">{pace({ ...query, rate: steady }, runs)}</summary>
         <dl class="query-facts">
-          <Fact name="half stored in" value={query.latency?.p50 == null ? null : span(query.latency.p50)} />
+          <Fact name="half stored in" value={!runs || query.latency?.p50 == null ? null : span(query.latency.p50)} />
           <Fact name="epoch" value={query.epoch === null ? null : count(query.epoch)} />
           <Fact name="state" value={query.stateBytes ? bytes(query.stateBytes) : null} />
           <Fact name="watermark" value={watermark === null ? null : moment(watermark, store.now.value, true)} />
@@ -88,11 +91,11 @@ function Query({ query, ask }: { query: QueryView; ask: (question: Question) => 
   );
 }
 
-/** What tells in one line whether a query keeps up: how fast, how soon, how far behind. */
-export function pace({ rate: now, latency, lag }: Pick<QueryView, "rate" | "latency" | "lag">): string {
+/** What tells in one line whether a query keeps up: how fast, how soon, how far behind. One that does not run has no pace. */
+export function pace({ rate: now, latency, lag }: Pick<QueryView, "rate" | "latency" | "lag">, runs = true): string {
   const parts = [
-    now === null ? "" : `${rate(now)}/s`,
-    latency?.p99 == null ? "" : `99 % stored in ${span(latency.p99)}`,
+    !runs ? "–/s" : now === null ? "" : `${rate(now)}/s`,
+    !runs || latency?.p99 == null ? "" : `99 % stored in ${span(latency.p99)}`,
     lag === null ? "backlog not known" : lag === 0 ? "" : `${count(lag)} behind`,
   ];
   return parts.filter((part) => part !== "").join(" · ") || "no records yet";

@@ -144,8 +144,10 @@ export function Announcer() {
   const before = useRef("");
   const title = store.schema.value?.title || store.schema.value?.pipeline || "";
   useEffect(() => {
-    if (status.headline === before.current) return;
-    before.current = status.headline;
+    // That a time is told without its seconds from now on is no news.
+    const news = status.headline.replace(/(\d\d:\d\d):\d\d/g, "$1");
+    if (news === before.current) return;
+    before.current = news;
     setSaid(spoken(status));
   }, [status.headline]);
   useEffect(() => {
@@ -159,14 +161,17 @@ export function Announcer() {
   );
 }
 
-/** True once the status line has left the window. */
-export function useScrolledPast(ref: { current: HTMLElement | null }): boolean {
+/** True once the status line has left the window; `there` is false while it is not on the page at all. */
+export function useScrolledPast(ref: { current: HTMLElement | null }, there: boolean): boolean {
   const [past, setPast] = useState(false);
   useEffect(() => {
     if (!ref.current) return;
     const views = new IntersectionObserver(([entry]) => setPast(!(entry?.isIntersecting ?? true)), { rootMargin: "-64px 0px 0px 0px" });
     views.observe(ref.current);
-    return () => views.disconnect();
-  }, []);
-  return past;
+    return () => {
+      views.disconnect();
+      setPast(false);
+    };
+  }, [there]);
+  return past && there;
 }

@@ -8,7 +8,7 @@ import time
 import urllib.request
 
 import measure
-from work import PLANT, SERVICES, fresh, percentile
+from work import PLANT, SERVICES, fresh, percentile, ready
 
 RATE = 20_000  # events a second
 PAGES = 50
@@ -28,11 +28,7 @@ def started(bench, name, schema, *more):
     log = bench.log(name)
     command = [bench.engine, "run", file, "--data", f"{home}/data", "--http", bench.http, "--kafka", address]
     process = measure.start([*command, *more], log)
-    ready_by = time.monotonic() + 30
-    while "ready" not in measure.tail(log):
-        if time.monotonic() > ready_by or process.poll() is not None:
-            raise measure.Failed(f"forebay run is not ready: {measure.tail(log)}")
-        time.sleep(0.05)
+    ready("forebay run", process, log)
     time.sleep(1)
     return process, address
 

@@ -45,6 +45,15 @@ def percentile(values, share):
     return ordered[min(len(ordered) - 1, math.ceil(share * len(ordered)) - 1)]
 
 
+def ready(what, process, log):
+    """Waits until a server says in its log that it is ready."""
+    by = time.monotonic() + 30
+    while "ready" not in measure.tail(log):
+        if time.monotonic() > by or process.poll() is not None:
+            raise measure.Failed(f"{what} is not ready: {measure.tail(log)}")
+        time.sleep(0.05)
+
+
 def has_commit(table):
     """Whether a Delta table has a commit that adds rows."""
     seen = set()
@@ -198,11 +207,7 @@ class Bench:
         log = self.log("latency")
         before = self.fdatasync()
         process = measure.start(command, log, stdout=subprocess.PIPE)
-        ready_by = time.monotonic() + 30
-        while "ready" not in measure.tail(log):
-            if time.monotonic() > ready_by or process.poll() is not None:
-                raise measure.Failed(f"forebay run is not ready: {measure.tail(log)}")
-            time.sleep(0.05)
+        ready("forebay run", process, log)
         time.sleep(1)
         send = [f"{SERVICES}/python.sh", "scripts/bench/send_events.py", address, "alerts", str(rate), str(warm + seconds)]
         sender = measure.start(send, self.log("latency-send"))
@@ -237,11 +242,7 @@ class Bench:
         log = self.log("embedded")
         command = [self.engine, "log", "serve", "--listen", address, "--data", home, "--http", self.http]
         process = measure.start(command, log)
-        ready_by = time.monotonic() + 30
-        while "ready" not in measure.tail(log):
-            if time.monotonic() > ready_by or process.poll() is not None:
-                raise measure.Failed(f"forebay log serve is not ready: {measure.tail(log)}")
-            time.sleep(0.05)
+        ready("forebay log serve", process, log)
         return process, address
 
     def kafka_pid(self):

@@ -11,7 +11,8 @@ use forebay_core::Ledger;
 use forebay_core::error::codes;
 use forebay_engine::status::QueryStatus;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeMetric};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
@@ -48,6 +49,43 @@ pub(crate) async fn metrics(ask: Ask) -> Outcome {
 /// Picks one count of a ledger.
 type Fate = fn(&Ledger) -> u64;
 
+/// A sample: its labels beside the pipeline's, and its value.
+type Sample<N> = (Vec<(&'static str, String)>, N);
+
+/// Writes a gauge of a pipeline.
+fn gauges<N: EncodeGaugeValue>(
+    encoder: &mut DescriptorEncoder<'_>,
+    pipeline: &str,
+    name: &str,
+    help: &str,
+    samples: impl IntoIterator<Item = Sample<N>>,
+) -> fmt::Result {
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (labels, value) in samples {
+        ConstGauge::new(value).encode(family.encode_family(&of_pipeline(pipeline, labels))?)?;
+    }
+    Ok(())
+}
+
+/// Writes a counter of a pipeline.
+fn counters(
+    encoder: &mut DescriptorEncoder<'_>,
+    pipeline: &str,
+    name: &str,
+    help: &str,
+    samples: impl IntoIterator<Item = Sample<u64>>,
+) -> fmt::Result {
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for (labels, value) in samples {
+        ConstCounter::new(value).encode(family.encode_family(&of_pipeline(pipeline, labels))?)?;
+    }
+    Ok(())
+}
+
+fn of_pipeline(pipeline: &str, labels: Vec<(&'static str, String)>) -> Vec<(&'static str, String)> {
+    [vec![("pipeline", pipeline.to_owned())], labels].concat()
+}
+
 #[derive(Debug)]
 struct Queries {
     pipeline: Arc<str>,
@@ -64,20 +102,14 @@ impl Queries {
         gauge: bool,
         value: impl Fn(&QueryStatus) -> V,
     ) -> Result<(), fmt::Error> {
-        let kind =
-            if gauge { ConstGauge::new(0u64).metric_type() } else { ConstCounter::new(0u64).metric_type() };
-        let mut family = encoder.encode_descriptor(name, help, None, kind)?;
-        for status in &self.all {
-            let Some(value) = value(status).into() else { continue };
-            let labels = [("pipeline", self.pipeline.to_string()), ("query", status.name.to_string())];
-            let metric = family.encode_family(&labels)?;
-            if gauge {
-                ConstGauge::new(value).encode(metric)?;
-            } else {
-                ConstCounter::new(value).encode(metric)?;
-            }
+        let samples = self.all.iter().filter_map(|status| {
+            let labels = vec![("query", status.name.to_string())];
+            Some((labels, value(status).into()?))
+        });
+        match gauge {
+            true => gauges(encoder, &self.pipeline, name, help, samples),
+            false => counters(encoder, &self.pipeline, name, help, samples),
         }
-        Ok(())
     }
 }
 
@@ -85,20 +117,14 @@ impl Queries {
     /// How old records are when they are committed; a query without any has no sample.
     fn latency(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let help = "Age of records at their commit, over the last ten seconds with a commit";
-        let kind = ConstGauge::new(0.0f64).metric_type();
-        let mut family = encoder.encode_descriptor("latency_seconds", help, None, kind)?;
-        for status in &self.all {
-            let Some(latency) = status.latency else { continue };
-            for (quantile, millis) in [("0.5", latency.p50_ms), ("0.99", latency.p99_ms)] {
-                let labels = [
-                    ("pipeline", self.pipeline.to_string()),
-                    ("query", status.name.to_string()),
-                    ("quantile", quantile.to_owned()),
-                ];
-                ConstGauge::new(millis as f64 / 1000.0).encode(family.encode_family(&labels)?)?;
-            }
-        }
-        Ok(())
+        let samples = self.all.iter().filter_map(|status| Some((status, status.latency?)));
+        let samples = samples.flat_map(|(status, latency)| {
+            [("0.5", latency.p50_ms), ("0.99", latency.p99_ms)].map(|(quantile, millis)| {
+                let labels = vec![("query", status.name.to_string()), ("quantile", quantile.to_owned())];
+                (labels, millis as f64 / 1000.0)
+            })
+        });
+        gauges(encoder, &self.pipeline, "latency_seconds", help, samples)
     }
 }
 

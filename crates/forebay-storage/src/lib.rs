@@ -31,7 +31,8 @@ pub fn kill_point(name: &'static str) {
     let _ = name;
 }
 
-/// Every kill point of the build, in the order of an epoch: the crash tests walk this list.
+/// Every kill point that an epoch and the log's appends pass, in their order: the crash tests walk this list. Those of a
+/// reload are named by its own tests.
 ///
 /// A point belongs in this list and at exactly one place in the code.
 pub const KILL_POINTS: &[&str] = &[

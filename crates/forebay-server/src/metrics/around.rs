@@ -4,10 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::encoding::DescriptorEncoder;
 
+use super::{counters, gauges};
 use crate::shown::alerts::Severity;
 use crate::state::State;
 
@@ -22,9 +21,6 @@ pub(super) struct Around {
     views: u64,
     dropped: u64,
 }
-
-/// A sample: its labels beside the pipeline's, and its value.
-type Sample = (Vec<(&'static str, String)>, u64);
 
 impl Around {
     /// As it stands now.
@@ -42,56 +38,24 @@ impl Around {
             dropped: hub.dropped(),
         }
     }
-
-    fn counters(
-        &self,
-        encoder: &mut DescriptorEncoder<'_>,
-        name: &str,
-        help: &str,
-        samples: impl IntoIterator<Item = Sample>,
-    ) -> fmt::Result {
-        let mut family =
-            encoder.encode_descriptor(name, help, None, ConstCounter::new(0u64).metric_type())?;
-        for (labels, value) in samples {
-            ConstCounter::new(value).encode(family.encode_family(&self.labels(labels))?)?;
-        }
-        Ok(())
-    }
-
-    fn gauges(
-        &self,
-        encoder: &mut DescriptorEncoder<'_>,
-        name: &str,
-        help: &str,
-        samples: impl IntoIterator<Item = Sample>,
-    ) -> fmt::Result {
-        let mut family = encoder.encode_descriptor(name, help, None, ConstGauge::new(0u64).metric_type())?;
-        for (labels, value) in samples {
-            ConstGauge::new(value).encode(family.encode_family(&self.labels(labels))?)?;
-        }
-        Ok(())
-    }
-
-    fn labels(&self, more: Vec<(&'static str, String)>) -> Vec<(&'static str, String)> {
-        [vec![("pipeline", self.pipeline.to_string())], more].concat()
-    }
 }
 
 impl Collector for Around {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let to = &mut encoder;
+        let (to, of) = (&mut encoder, &*self.pipeline);
         let alone = |value: u64| [(Vec::new(), value)];
         let open = self.alerts.iter().map(|(rule, severity, count)| {
             (vec![("rule", rule.clone()), ("severity", severity.word().to_owned())], *count)
         });
-        self.gauges(to, "alerts_open", "Open alerts", open)?;
+        gauges(to, of, "alerts_open", "Open alerts", open)?;
         let answers =
             self.answers.iter().map(|(class, count)| (vec![("status", (*class).to_owned())], *count));
-        self.counters(to, "http_requests", "Answers by the class of their status", answers)?;
-        self.gauges(to, "http_readers", "Readers of events, as open pages are", alone(self.readers))?;
-        self.gauges(to, "http_views", "Different views that they look at", alone(self.views))?;
-        self.counters(
+        counters(to, of, "http_requests", "Answers by the class of their status", answers)?;
+        gauges(to, of, "http_readers", "Readers of events, as open pages are", alone(self.readers))?;
+        gauges(to, of, "http_views", "Different views that they look at", alone(self.views))?;
+        counters(
             to,
+            of,
             "http_readers_dropped",
             "Readers that were dropped because they did not read",
             alone(self.dropped),

@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::encoding::DescriptorEncoder;
 
+use super::gauges;
 use crate::shown::Shown;
 use crate::shown::devices::FollowerStatus;
 
@@ -36,14 +36,11 @@ impl Followers {
         help: &str,
         value: impl Fn(&FollowerStatus) -> Option<f64>,
     ) -> Result<(), fmt::Error> {
-        let kind = ConstGauge::new(0.0f64).metric_type();
-        let mut family = encoder.encode_descriptor(name, help, None, kind)?;
-        for (source, status) in &self.all {
-            let Some(value) = value(status) else { continue };
-            let labels = [("pipeline", self.pipeline.to_string()), ("source", source.clone())];
-            ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
-        }
-        Ok(())
+        let samples = self
+            .all
+            .iter()
+            .filter_map(|(source, status)| Some((vec![("source", source.clone())], value(status)?)));
+        gauges(encoder, &self.pipeline, name, help, samples)
     }
 }
 

@@ -1,7 +1,5 @@
 //! The live page in a real browser: on a living plant, and on a server that plays what a plant seldom does.
 
-use std::path::Path;
-
 use crate::support::*;
 
 /// Runs the page's checks (web/e2e) against a base; gives how many passed.
@@ -15,7 +13,7 @@ fn checks(base: &str) -> usize {
 fn the_pictures_of_the_readme_can_be_taken() {
     let (data, log) = (tempfile::tempdir().unwrap(), LogServer::start());
     make_topic(log.address, "iot_topic", 1);
-    let file = plant(data.path(), &log, "earliest");
+    let file = plant(data.path(), log.address, "earliest");
     let mut run = Process::spawn(&mut forebay(data.path(), &["run", &file]));
     let base = format!("http://{}", run.address("http"));
     let folder = std::env::var("FOREBAY_PICTURES").unwrap_or_else(|_| data.path().display().to_string());
@@ -33,20 +31,10 @@ fn the_pictures_of_the_readme_can_be_taken() {
     }
 }
 
-/// The plant of the examples, reading from `log`; the path of its file.
-fn plant(dir: &Path, log: &LogServer, from: &str) -> String {
-    let text = std::fs::read_to_string(root().join("examples/plant.yaml")).unwrap();
-    let text = text.replace("localhost:9092", &log.address.to_string());
-    let text = text.replace("startingOffsets: latest", &format!("startingOffsets: {from}"));
-    let file = dir.join("plant.yaml");
-    std::fs::write(&file, text).unwrap();
-    file.display().to_string()
-}
-
 #[test]
 fn the_page_keeps_its_promises_on_a_living_plant() {
     let (data, log) = (tempfile::tempdir().unwrap(), LogServer::start());
-    let file = plant(data.path(), &log, "latest");
+    let file = plant(data.path(), log.address, "latest");
     let address = log.address.to_string();
     make_topic(log.address, "iot_topic", 1);
     let mut run = Process::spawn(&mut forebay(data.path(), &["run", &file]));
@@ -65,7 +53,7 @@ fn the_page_keeps_its_promises_in_every_state() {
 #[test]
 fn people_sign_in_on_the_page_and_do_what_their_role_allows() {
     let (data, log) = (tempfile::tempdir().unwrap(), LogServer::start());
-    let file = plant(data.path(), &log, "latest");
+    let file = plant(data.path(), log.address, "latest");
     let address = log.address.to_string();
     make_topic(log.address, "iot_topic", 1);
     let auth = data.path().join("auth.yaml").display().to_string();

@@ -279,6 +279,16 @@ pub fn table_rows(data: &Path, table: &Path) -> Vec<Value> {
     query(data, &format!("SELECT * FROM delta.`{}`", table.display()))
 }
 
+/// The plant of the examples, reading from `log`; the path of its file.
+pub fn plant(dir: &Path, log: SocketAddr, from: &str) -> String {
+    let text = std::fs::read_to_string(root().join("examples/plant.yaml")).unwrap();
+    let text = text.replace("localhost:9092", &log.to_string());
+    let text = text.replace("startingOffsets: latest", &format!("startingOffsets: {from}"));
+    let file = dir.join("plant.yaml");
+    std::fs::write(&file, text).unwrap();
+    file.display().to_string()
+}
+
 /// A pipeline file that copies a topic of [`proof_events`] into a Delta table `<data>/table`.
 pub fn copy_pipeline(dir: &Path, bootstrap: SocketAddr, topic: &str, per_epoch: u64) -> PathBuf {
     let file = dir.join("copy.yaml");

@@ -1,23 +1,13 @@
 //! `forebay top` against a living run: printed once, and in a terminal.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
 
 use crate::secure::Certificates;
 use crate::support::*;
-
-/// The plant of the examples, reading from `log`; the path of its file.
-fn plant(dir: &Path, log: SocketAddr) -> String {
-    let text = std::fs::read_to_string(root().join("examples/plant.yaml")).unwrap();
-    let text =
-        text.replace("localhost:9092", &log.to_string()).replace("Offsets: latest", "Offsets: earliest");
-    let file = dir.join("plant.yaml");
-    std::fs::write(&file, text).unwrap();
-    file.display().to_string()
-}
 
 fn once(args: &[&str]) -> Output {
     let mut command = std::process::Command::new(FOREBAY);
@@ -35,7 +25,8 @@ fn what_top_prints_once_is_how_the_run_stands() {
     };
     let hostile = "\\u001b[2J\\u001b]0;x\\u0007\\u009b31m\\u202eevil";
     log.produce("iot_topic", &[event("device_1", 41.0), event(hostile, 42.0), "no json".to_owned()]);
-    let mut process = Process::spawn(&mut forebay(data.path(), &["run", &plant(data.path(), log.address)]));
+    let mut process =
+        Process::spawn(&mut forebay(data.path(), &["run", &plant(data.path(), log.address, "earliest")]));
     let http = process.address("http").to_string();
     eventually("all is read", Duration::from_secs(20), || {
         let ledger = get(http.parse().unwrap(), "/api/v1/ledger").1;
@@ -167,7 +158,7 @@ fn a_token_goes_to_the_server_that_proves_who_it_is() {
 fn a_person_at_a_terminal_sees_the_run_and_has_the_terminal_back() {
     let (data, log) = (tempfile::tempdir().unwrap(), LogServer::start());
     make_topic(log.address, "iot_topic", 1);
-    let file = plant(data.path(), log.address);
+    let file = plant(data.path(), log.address, "earliest");
     let (http, kafka) = (free_address().to_string(), log.address.to_string());
     let mut python = std::process::Command::new("python3");
     python.arg(root().join("tests/clients/terminal.py"));

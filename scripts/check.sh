@@ -24,5 +24,7 @@ fi
 step "docs in step with the code"
 # The reference pages are compared by a test of the binary, built as `make test` builds it.
 cargo test --release --locked --workspace --features forebay/faults --bin forebay --quiet reference
+step "the mutations fit the code"
+python3 scripts/mutations.py --check
 step "shell scripts"
 for script in $(git ls-files '*.sh' .ci/run); do bash -n "$script"; done

@@ -3,6 +3,7 @@
 
     scripts/mutations.py            all of them, about two minutes each on two cores
     scripts/mutations.py --list
+    scripts/mutations.py --check    whether each text to take out still stands there once; nothing is built
     scripts/mutations.py NAME ...   some of them
 
 It works on a copy of the checkout beside the build folder and builds our own crates unoptimised there. A mutation that
@@ -44,6 +45,9 @@ MUTATIONS = {
     "server: an open address": (SERVER + "lib.rs", "        listening.check()?;\n", "", LIB + ["tests::serving"]),
     "server: the role of a route": (SERVER + "access.rs", "if asker.role() < role {", "if asker.role() < role && false {", LIB + ["tests::access"]),
     "server: the origin of a change": (SERVER + "access.rs", "if single(headers, &header::ORIGIN) != Some(own.as_str()) {", "if single(headers, &header::ORIGIN) != Some(own.as_str()) && false {", LIB + ["tests::access"]),
+    "server: the origin of what is sent": (SERVER + "routes.rs", "Verb::Post | Verb::Delete => Proof::Origin,", "Verb::Post | Verb::Delete => Proof::Nothing,", LIB + ["tests::access"]),
+    "server: a token's share of readers": (SERVER + "live/seats.rs", "if *own >= MOST_READERS / SHARE {", "if *own >= MOST_READERS {", LIB + ["live::"]),
+    "server: a token's share of views": (SERVER + "live/hub.rs", "if own.count() >= MOST_VIEWS / SHARE {", "if own.count() >= MOST_VIEWS {", LIB + ["live::"]),
     "server: a revoked token ends": (SERVER + "auth/file.rs", "before.iter().filter(is_gone).for_each(|old| old.ended.cancel());", "let _ = is_gone;", LIB + ["tests::sessions"]),
     "server: a stream ends with its session": (SERVER + "admit.rs", ".take_until(ended)", "", LIB + ["tests::sessions"]),
     "log: fsync before the answer": (LOG + "commit.rs", "    if let Err(e) = file.sync() {\n        return Err(core.fail(\"sync\", &active.path, &e));\n    }\n    kill_point(\"log.append.synced\");", "    kill_point(\"log.append.synced\");", LIB + ["storage::tests::faults"]),
@@ -87,7 +91,7 @@ MUTATIONS = {
     "live: files of frames": (LIVE + "snapshot.rs", "    files.iter().try_for_each(|file| file.lock().sync())?;\n", "", LIB + ["snapshot::tests"]),
     "live: positions of the snapshot": (LIVE + "follower/restore.rs", "                    self.standing = restored.standing;\n", "                    self.standing.topics = restored.standing.topics;\n", LIB + ["follower::tests"]),
     "live: only damage is set aside": (LIVE + "follower/restore.rs", "if error.kind() == io::ErrorKind::InvalidData =>", "if error.kind() != io::ErrorKind::NotFound =>", LIB + ["follower::tests"]),
-    "live: seconds leave once": (LIVE + "history/mod.rs", "                self.tens.frame(second * 1000, self.width, now_ms).absorb(&frame);\n", "", LIB + ["history::tests"]),
+    "live: seconds leave once": (LIVE + "history/mod.rs", "self.coarse_mut().into_iter().for_each(|coarse| coarse.take(second * 1000, &frame, now_ms));", "let _ = frame;", LIB + ["history::tests"]),
     "http: what the kernel holds of a stream": ("crates/forebay-server/src/connections.rs", "    socket.set_send_buffer_size(SEND_BUFFER)?;\n", "    let _ = SEND_BUFFER;\n", LIB + ["tests::serving"]),
     "http: who waits makes room": ("crates/forebay-server/src/places.rs", "            make_room(&all);\n", "            let _ = make_room;\n", LIB + ["tests::serving", "places"]),
     "http: a turn only after the body": ("crates/forebay-server/src/ask.rs", "    let mut whole = Read::default();\n", "    let _early = Arc::clone(&state.turns).acquire_owned().await;\n    let mut whole = Read::default();\n", LIB + ["tests::routes"]),
@@ -150,11 +154,18 @@ def forget(tree):
     subprocess.run(["cargo", "clean", "--release", "--quiet", *packages], cwd=tree, check=True)
 
 
+def changed(name):
+    """Why a mutation no longer fits the file that it is for; None if it does."""
+    file, old, _, _ = MUTATIONS[name]
+    count = (ROOT / file).read_text().count(old)
+    return None if count == 1 else f"{name}: {file} has changed: the text to take out stands there {count} times"
+
+
 def is_noticed(tree, name):
     file, old, new, arguments = MUTATIONS[name]
     path, text = tree / file, (ROOT / file).read_text()
-    if text.count(old) != 1:
-        sys.exit(f"{name}: {file} has changed: the text to take out stands there {text.count(old)} times")
+    if why := changed(name):
+        sys.exit(why)
     began = time.monotonic()
     path.write_text(text.replace(old, new))
     failed = run(tree, arguments)
@@ -168,10 +179,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
     if args.list:
         print("\n".join(MUTATIONS))
         return 0
+    if args.check:
+        sys.exit("\n".join(filter(None, map(changed, MUTATIONS))) or 0)
     unknown = set(args.names) - set(MUTATIONS)
     if unknown:
         sys.exit(f"unknown: {', '.join(sorted(unknown))}; --list tells the names")

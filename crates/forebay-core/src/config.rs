@@ -51,7 +51,7 @@ pub use problems::Problem;
 pub use render::{explain, explain_in, render};
 pub use scalar::sql_place;
 pub use secrets::Lookup;
-pub use tokens::{Role, TokenConfig, expiry, is_token_name, parse_tokens};
+pub use tokens::{Role, TOKEN_NAMES, TOKEN_PREFIX, TokenConfig, expiry, is_token_name, parse_tokens};
 
 /// The connectors that a file may name.
 #[derive(Clone, Copy, Debug)]

@@ -49,6 +49,15 @@ pub struct Counts {
     pub by_severity: BTreeMap<Severity, u64>,
 }
 
+/// The open alerts of one key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OfKey {
+    /// How many.
+    pub count: u64,
+    /// The worst.
+    pub severity: Severity,
+}
+
 impl Default for AlertBook {
     fn default() -> Self {
         let (changes, _) = broadcast::channel(WAITING);
@@ -81,15 +90,15 @@ impl AlertBook {
 
     /// The values of a source's field that have open alerts: how many, and how bad the worst of them is. Alerts whose key
     /// is another column are not among them. Records without a value count under the empty one.
-    pub fn keys(&self, source: &str, field: &str) -> HashMap<String, (u64, Severity)> {
+    pub fn keys(&self, source: &str, field: &str) -> HashMap<String, OfKey> {
         let pages = self.0.pages.read();
         let open = pages.open.get(source).into_iter().flatten().flat_map(|(_, alerts)| alerts);
-        let mut keys: HashMap<String, (u64, Severity)> = HashMap::new();
+        let mut keys: HashMap<String, OfKey> = HashMap::new();
         for alert in open.filter(|alert| pages.fields.get(&alert.rule).is_some_and(|of| of == field)) {
-            let (count, worst) =
-                keys.entry(alert.key.clone().unwrap_or_default()).or_insert((0, alert.severity));
-            *count += 1;
-            *worst = alert.severity.max(*worst);
+            let none = OfKey { count: 0, severity: alert.severity };
+            let of_key = keys.entry(alert.key.clone().unwrap_or_default()).or_insert(none);
+            of_key.count += 1;
+            of_key.severity = alert.severity.max(of_key.severity);
         }
         keys
     }
@@ -197,10 +206,10 @@ mod tests {
         let (hot, dry) = (alert("hot", "d1", 5, Severity::Critical), alert("dry", "d1", 6, Severity::Info));
         book.publish(vec![hot.clone(), dry.clone(), alert("hot", "d2", 7, Severity::Critical)]);
         let worst = |key: &str| book.keys("iot", "device_id").get(key).copied();
-        assert_eq!(worst("d1"), Some((2, Severity::Critical)));
+        assert_eq!(worst("d1"), Some(OfKey { count: 2, severity: Severity::Critical }));
         assert_eq!(book.counts().by_severity, BTreeMap::from([(Severity::Info, 1), (Severity::Critical, 2)]));
         book.publish(vec![cleared(&hot, 9)]);
-        assert_eq!(worst("d1"), Some((1, Severity::Info)));
+        assert_eq!(worst("d1"), Some(OfKey { count: 1, severity: Severity::Info }));
         assert_eq!((worst("d3"), book.keys("other", "device_id").len()), (None, 0));
         let open: Vec<_> = book.open().iter().map(|alert| alert.opened_at).collect();
         assert_eq!((open, book.counts().open), (vec![7, 6], 2));
@@ -216,7 +225,7 @@ mod tests {
         for rule in ["hot", "stopped", "odd"] {
             book.publish(vec![alert(rule, "7", 5, Severity::Info)]);
         }
-        let counted = |field| book.keys("iot", field).get("7").map(|(count, _)| *count);
+        let counted = |field| book.keys("iot", field).get("7").map(|of_key| of_key.count);
         assert_eq!((counted("device_id"), counted("line"), counted("hall")), (Some(1), Some(1), None));
         assert_eq!(book.counts().open, 3);
     }

@@ -38,7 +38,7 @@ mod tests;
 mod track;
 
 pub use alert::{Alert, AlertState};
-pub use book::{AlertBook, Counts};
+pub use book::{AlertBook, Counts, OfKey};
 pub use recall::{Deed, Recalled, Seen};
 pub use removed::end_removed;
 pub use rule::{Bounds, Rule, ValueColumn};

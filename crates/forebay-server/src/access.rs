@@ -5,8 +5,8 @@
 //! authentication an asker is whom their token or session names, and nobody else ([`crate::auth`]).
 //!
 //! What must stay true: no page but our own can change anything or read anything. A name that is rebound to this machine
-//! fails the `Host` check; a form or script of another page fails the `Origin` check, or cannot send the header that
-//! changes need without a preflight that nobody answers; the browser's own word about cross-site requests
+//! fails the `Host` check; a form or script of another page fails the `Origin` check of whatever is sent, or cannot send the
+//! header that changes need without a preflight that nobody answers; the browser's own word about cross-site requests
 //! (`Sec-Fetch-Site`) is heeded for everything under `/api`, so that no other page makes this machine compute. A token
 //! in a header needs none of this: no browser sends it by itself, and no other page knows it.
 
@@ -64,6 +64,17 @@ impl From<config::Role> for Role {
 /// preflight.
 pub(crate) const MEANT: &str = "x-forebay";
 
+/// What a browser must show of a request, so that no page of another site can have sent it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// Nothing: it looks.
+    Nothing,
+    /// Where it comes from: it sends something, as forms of other pages can.
+    Origin,
+    /// That its person means it too: it changes something.
+    Meant,
+}
+
 /// What holds at a listener.
 pub(crate) struct Terms {
     /// Who may ask; `None` where whoever reaches the listener is the person at the machine.
@@ -117,11 +128,11 @@ impl Terms {
         if self.tls { "__Host-forebay" } else { "forebay" }
     }
 
-    /// Lets a request through, and says who asks; `changes` if it does more than look.
+    /// Lets a request through that shows what it must, and says who asks.
     pub fn check(
         &self,
         role: Role,
-        changes: bool,
+        proof: Proof,
         headers: &HeaderMap,
         peer: IpAddr,
         now_ms: i64,
@@ -139,8 +150,8 @@ impl Terms {
                     .hint(format!("It needs the role `{}`: ask whoever runs Forebay.", role.word())),
             });
         }
-        if is_browsers && changes {
-            self.meant(headers, matches!(asker, Asker::Session(_)))?;
+        if is_browsers {
+            self.shows(proof, headers, matches!(asker, Asker::Session(_)))?;
         }
         Ok(asker)
     }
@@ -182,7 +193,10 @@ impl Terms {
 
     /// Refuses what a page of another site could have sent. With a session `Origin` must be there: a browser sends it,
     /// and who is no browser has a token.
-    fn meant(&self, headers: &HeaderMap, by_session: bool) -> Result<(), Problem> {
+    fn shows(&self, proof: Proof, headers: &HeaderMap, by_session: bool) -> Result<(), Problem> {
+        if proof == Proof::Nothing {
+            return Ok(());
+        }
         if headers.contains_key(header::ORIGIN) {
             let host = single(headers, &header::HOST).unwrap_or_default();
             let own = format!("{}://{host}", self.scheme());
@@ -192,7 +206,7 @@ impl Terms {
         } else if by_session {
             return Err(Problem::denied("the Origin header is missing"));
         }
-        if single(headers, &HeaderName::from_static(MEANT)) != Some("1") {
+        if proof == Proof::Meant && single(headers, &HeaderName::from_static(MEANT)) != Some("1") {
             return Err(Problem::denied("the header `X-Forebay: 1` is missing"));
         }
         Ok(())
@@ -302,7 +316,7 @@ mod tests {
     }
 
     fn may(terms: &Terms, pairs: &[(&str, &str)]) -> bool {
-        terms.check(Role::Operator, true, &headers(pairs), [127, 0, 0, 1].into(), 0).is_ok()
+        terms.check(Role::Operator, Proof::Meant, &headers(pairs), [127, 0, 0, 1].into(), 0).is_ok()
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(crate) async fn serve(
 ) -> Response {
     let peer = request.extensions().get().map_or(Ipv4Addr::LOCALHOST.into(), |Peer(peer)| *peer);
     let now_ms = state.shown.clock.now_ms();
-    let asker = match terms.check(route.role, route.changes, request.headers(), peer, now_ms) {
+    let asker = match terms.check(route.role, route.proof(), request.headers(), peer, now_ms) {
         Ok(asker) => asker,
         Err(problem) => return problem.into_response(),
     };

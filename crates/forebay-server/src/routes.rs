@@ -9,7 +9,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::routing::{MethodFilter, on};
 
-use crate::access::{Role, Terms};
+use crate::access::{Proof, Role, Terms};
 use crate::ask::{Handler, Patience};
 use crate::params::{NAME, Parameter, cursor, integer, one_of, required, text, texts};
 use crate::shown::devices::Range;
@@ -21,7 +21,7 @@ pub(crate) struct Route {
     pub verb: Verb,
     pub path: &'static str,
     pub role: Role,
-    /// Whether it does more than look: then a browser must show that its person means it.
+    /// Whether it does more than look.
     pub changes: bool,
     pub patience: Patience,
     /// What it answers, in a line.
@@ -385,6 +385,15 @@ pub(crate) static ROUTES: &[Route] = &[
 ];
 
 impl Route {
+    /// What a browser must show to ask for it.
+    pub fn proof(&self) -> Proof {
+        match self.verb {
+            _ if self.changes => Proof::Meant,
+            Verb::Get => Proof::Nothing,
+            Verb::Post | Verb::Delete => Proof::Origin,
+        }
+    }
+
     /// The path with what it needs behind it, as a person would try it.
     pub fn as_asked(&self) -> String {
         let needed: Vec<String> = self

@@ -78,12 +78,20 @@ impl Door {
         self.sync_dir(parent_of(path))
     }
 
-    /// As [`Door::write_atomic`], and nobody but its owner may read or write the file, from its first moment on.
+    /// As [`Door::write_atomic`], and nobody but its owner may read or write a new file, from its first moment on. One
+    /// that stood there stays whose it was, and open to whom it was; where that cannot be, nothing is written.
     pub fn write_private(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let mut options = OpenOptions::new();
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let staged = self.stage_with(named(path, ".private.staged"), &mut options, bytes)?;
+        // Each process has a name of its own: what another one has begun, or left, is in nobody's way.
+        let name = named(path, &format!(".{}.private.staged", std::process::id()));
+        let staged = self.stage_with(name, &mut options, bytes)?;
+        #[cfg(unix)]
+        if let Err(e) = inherit(&staged, path) {
+            self.remove_file(&staged)?;
+            return Err(e);
+        }
         self.rename(&staged, path)?;
         self.sync_dir(parent_of(path))
     }
@@ -279,6 +287,24 @@ impl Write for DoorFile {
     }
 }
 
+/// Gives a staged file the owner, the group and the mode of the file that it is to replace, if there is one.
+#[cfg(unix)]
+fn inherit(staged: &Path, path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, fchown};
+    let before = match fs::metadata(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        before => before?,
+    };
+    let file = File::open(staged)?;
+    let own = file.metadata()?;
+    if (own.uid(), own.gid()) != (before.uid(), before.gid()) {
+        fchown(&file, Some(before.uid()), Some(before.gid()))?;
+    }
+    // Only now: a mode that lets a group read is meant for that group.
+    file.set_permissions(before.permissions())?;
+    file.sync_all()
+}
+
 /// The folder that holds a path's name; the current folder for a bare name.
 fn parent_of(path: &Path) -> &Path {
     match path.parent() {
@@ -329,14 +355,21 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_private_file_is_its_owners_alone_whatever_stood_there() {
-        use std::os::unix::fs::PermissionsExt;
+    fn a_private_file_is_its_owners_alone_and_one_that_was_there_stays_whose_it_was() {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a");
-        fs::write(&path, b"one").unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
-        Door::new().write_private(&path, b"two").unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let (door, path) = (Door::new(), dir.path().join("a"));
+        door.write_private(&path, b"one").unwrap();
+        let about = || fs::metadata(&path).unwrap();
+        assert_eq!(about().mode() & 0o777, 0o600);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        // Only root may give a file away; everybody else's stays theirs in any case.
+        if about().uid() == 0 {
+            chown(&path, Some(65_534), Some(65_533)).unwrap();
+        }
+        let before = (about().uid(), about().gid());
+        door.write_private(&path, b"two").unwrap();
+        assert_eq!((about().mode() & 0o777, about().uid(), about().gid()), (0o640, before.0, before.1));
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "the staged file is gone");
     }

@@ -16,8 +16,10 @@ mod door;
 #[cfg(feature = "faults")]
 mod faults;
 pub mod lines;
+mod regular;
 
 pub use door::{Door, DoorFile};
+pub use regular::read_regular;
 
 /// A named place where a test build may die; nothing in other builds.
 ///

@@ -15,7 +15,7 @@ use forebay_core::source::Wanted;
 use forebay_core::{Error, Result};
 use forebay_engine::adhoc;
 use forebay_engine::plan::{self, Catalog, SourceColumns, SqlError, StreamPlan};
-use forebay_storage::Door;
+use forebay_storage::{Door, read_regular};
 
 use crate::alerts::{self, PlannedAlert};
 use crate::json::FromJson;
@@ -54,15 +54,7 @@ fn read(path: &Path) -> anyhow::Result<String> {
             .at(path.display())
             .with_detail(detail)
     };
-    let about = std::fs::metadata(path).map_err(|e| unreadable(e.to_string()))?;
-    // A pipe or a device may never end.
-    if !about.is_file() {
-        return Err(unreadable("it is not a regular file".to_owned()).into());
-    }
-    if about.len() > MAX_FILE_BYTES {
-        return Err(unreadable(format!("it has {} bytes, more than {MAX_FILE_BYTES}", about.len())).into());
-    }
-    let bytes = std::fs::read(path).map_err(|e| unreadable(e.to_string()))?;
+    let bytes = read_regular(path, MAX_FILE_BYTES).map_err(|e| unreadable(e.to_string()))?;
     String::from_utf8(bytes).map_err(|e| unreadable(e.to_string())).context("a pipeline file is UTF-8 text")
 }
 

@@ -30,7 +30,7 @@ use crate::follow::Followers;
 use crate::hosting::Hosting;
 use crate::load::Loaded;
 use crate::made::Made;
-use crate::serving::Threads;
+use crate::serving::{Indices, Threads};
 use crate::site::Site;
 use crate::work::{Chosen, chosen};
 use crate::{alerts, standing, talk};
@@ -99,6 +99,7 @@ pub async fn start(
         started_ms: clock.now_ms(),
         clock,
         alerts: AlertBook::default(),
+        quarantined: Indices::default(),
         hosting,
         threads: Threads::new()?,
     };

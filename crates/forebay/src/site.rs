@@ -35,7 +35,7 @@ use crate::hosting::Hosting;
 use crate::load::{self, Loaded};
 use crate::made::Made;
 use crate::pipeline::Overrides;
-use crate::serving::{self, Runs, Statements, Threads};
+use crate::serving::{self, Indices, Runs, Statements, Threads};
 use crate::work::{Chosen, OwnWork, Work};
 
 /// See the module.
@@ -46,6 +46,8 @@ pub struct Site {
     pub clock: Arc<dyn Clock>,
     pub started_ms: i64,
     pub alerts: AlertBook,
+    /// What the page read of the quarantine.
+    pub quarantined: Indices,
     pub hosting: Hosting,
     /// What SQL runs on.
     pub threads: Arc<Threads>,
@@ -129,6 +131,7 @@ impl Site {
             queries: fleet.statuses(),
             control: fleet.control(asks),
             alerts: &self.alerts,
+            quarantined: &self.quarantined,
             live,
             started_ms: self.started_ms,
             clock: Arc::clone(&self.clock),

@@ -2,14 +2,14 @@
 //!
 //! ```yaml
 //! tokens:
-//!   - { name: ana, role: operator, sha256: 9f86d0…0a08, expires: 2027-01-01 }
+//!   - { name: ana, role: operator, sha256: 9f86d0…0a08, expires: 2030-12-31 }
 //! ```
 //!
 //! A token is 256 random bits, so its plain SHA-256 tells nothing about it: what makes passwords need a slow hash is
 //! that they can be guessed. What must stay true: no token ever stands in the file, and no two entries share a name or
 //! a hash, so that whatever is revoked is revoked whole.
 
-use chrono::{DateTime, NaiveDate};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveTime};
 
 use super::Problem;
 use super::keys;
@@ -26,6 +26,10 @@ const MOST_TOKENS: usize = 1_000;
 const MAX_BYTES: usize = 1 << 20;
 /// Longest name of a token, in bytes: it is shown on the page and in the log.
 const LONGEST_NAME: usize = 64;
+/// What a token's name may be.
+pub const TOKEN_NAMES: &str = "a letter or digit, then letters, digits and `-_.@`, 64 at most; neither `null` nor what begins with `fb_`";
+/// What every token begins with, so that scanners for secrets find one that lies where it should not.
+pub const TOKEN_PREFIX: &str = "fb_";
 
 /// What somebody may do. Each role may do what those before it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,23 +89,55 @@ pub fn parse_tokens(text: &str, file_name: &str) -> Result<Vec<TokenConfig>, Vec
     let tokens = yaml::read(&mut problems).map(|root| read(&root, &mut problems)).unwrap_or_default();
     match problems.count() {
         0 => Ok(tokens),
-        _ => Err(problems.into_found()),
+        _ => Err(problems.into_found().into_iter().map(without_tokens).collect()),
     }
 }
 
-/// A name that can stand in a log, a header and a file as it is.
+/// A name that can stand in a log, a header and a file as it is, and is not a token that somebody put there by mistake.
 pub fn is_token_name(name: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@');
-    !name.is_empty() && name.len() <= LONGEST_NAME && name.chars().all(is_plain)
+    name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.len() <= LONGEST_NAME
+        && name.chars().all(is_plain)
+        && !name.eq_ignore_ascii_case("null")
+        && !name.starts_with(TOKEN_PREFIX)
 }
 
-/// A time from which on a token is worth nothing: a day (its first moment in UTC) or a time with its zone.
+/// A time from which on a token is worth nothing: a day (its first moment in UTC) or a time with its zone, of the years
+/// 1970 to 9999.
 pub fn expiry(text: &str) -> Option<i64> {
-    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-        return Some(time.timestamp_millis());
+    let time = match DateTime::parse_from_rfc3339(text) {
+        Ok(time) => time.to_utc(),
+        Err(_) => NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_time(NaiveTime::MIN).and_utc(),
+    };
+    (1970..=9999).contains(&time.year()).then(|| time.timestamp_millis())
+}
+
+/// The problem with nothing in it that may be a token: who mistakes a key may have written the token itself, and
+/// problems are printed and logged.
+fn without_tokens(problem: Problem) -> Problem {
+    let error = &problem.error;
+    let mut told = Error::new(error.code(), hidden(error.message())).with_hint(hidden(error.hint()));
+    if let Some(detail) = error.detail() {
+        told = told.with_detail(hidden(detail));
     }
-    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
-    Some(day.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_millis())
+    if let Some(place) = error.place() {
+        told = told.at(place);
+    }
+    Problem { error: told, ..problem }
+}
+
+/// `fb_***` for whatever begins as tokens do.
+fn hidden(text: &str) -> String {
+    let is_letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let mut pieces = text.split(TOKEN_PREFIX);
+    let mut out = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let rest = piece.trim_start_matches(is_letter);
+        let stars = if rest.len() < piece.len() { "***" } else { "" };
+        out += &format!("{TOKEN_PREFIX}{stars}{rest}");
+    }
+    out
 }
 
 fn read(root: &Node, problems: &mut Problems<'_>) -> Vec<TokenConfig> {
@@ -148,15 +184,15 @@ fn token(section: &Section<'_>, problems: &mut Problems<'_>) -> Option<TokenConf
     let (name, role, sha256) = (value("name"), value("role"), value("sha256"));
     let expires = value("expires");
     let name = name.filter(|name| {
-        let hint = "Letters, digits and `-_.@`, 64 at most.";
-        is_token_name(name.text)
-            || refuse(problems, name, "a token's name cannot stand in a log as it is", hint)
+        let hint = format!("Allowed: {TOKEN_NAMES}.");
+        is_token_name(name.text) || refuse(problems, name, "this is no name for a token", &hint)
     });
     let role = role.and_then(|text| {
         let role = Role::of(text.text);
         if role.is_none() {
+            // Not shown, as what stands under a wrong key may be anything.
             let unknown = unknown_name("role", text.text, Role::ALL.map(Role::word).into_iter());
-            refuse(problems, &text, unknown.message(), unknown.hint());
+            refuse(problems, &text, "`role` is none that there is", unknown.hint());
         }
         role
     });
@@ -175,7 +211,7 @@ fn token(section: &Section<'_>, problems: &mut Problems<'_>) -> Option<TokenConf
         Some(text) => {
             let time = expiry(text.text);
             if time.is_none() {
-                let hint = "Write a day, such as 2027-01-01, or a time, such as 2027-01-01T12:00:00Z.";
+                let hint = "Write a day, such as 2030-12-31, or a time, such as 2030-12-31T12:00:00Z; years are from 1970 to 9999.";
                 refuse(problems, &text, "`expires` is no date", hint);
             }
             Some(time?)
@@ -231,7 +267,7 @@ mod tests {
             ("tokens: ana".to_owned(), "FB-1005", "list"),
             ("token: []".to_owned(), "FB-1003", "token"),
             (one(&format!("{{ name: ana, sha256: {HASH} }}")), "FB-1004", "role"),
-            (one(&format!("{{ name: ana, role: root, sha256: {HASH} }}")), "FB-1005", "root"),
+            (one(&format!("{{ name: ana, role: root, sha256: {HASH} }}")), "FB-1005", "role"),
             (one(&format!("{{ name: \"a b\", role: viewer, sha256: {HASH} }}")), "FB-1005", "name"),
             (one("{ name: ana, role: viewer, sha256: fb_secret }"), "FB-1005", "64 hexadecimal"),
             (
@@ -251,6 +287,80 @@ mod tests {
                 problems.iter().all(|it| !format!("{:?}", it.error).contains("fb_secret")),
                 "{problems:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_token_that_stands_in_a_wrong_place_is_never_shown() {
+        let token = "fb_Zq7Zq7Zq7Zq7Zq7Zq7Zq7Zq7Zq7Zq7Zq7Zq7Zq7Zq7Z";
+        for text in [
+            format!("tokens:\n  - {{ name: {token}, role: viewer, sha256: {HASH} }}\n"),
+            format!("tokens:\n  - {{ name: ana, role: {token}, sha256: {HASH} }}\n"),
+            format!("tokens:\n  - {{ name: ana, role: viewer, sha256: {token} }}\n"),
+            format!("tokens:\n  - {{ name: ana, role: viewer, sha256: {HASH}, expires: {token} }}\n"),
+            format!("tokens:\n  - {{ name: ana, role: viewer, sha256: {HASH}, secret: {token} }}\n"),
+            format!("tokens:\n  - {{ name: ana, role: viewer, sha256: {HASH}, {token}: x }}\n"),
+            format!("tokens:\n  - {{ {token}: x, {token}: y }}\n"),
+            format!("tokens:\n  - {token}\n"),
+            format!("tokens: {token}\n"),
+            format!("{token}: []\n"),
+            format!("{token}\n"),
+            format!("tokens:\n  - &{token} {{ name: *{token} }}\n"),
+            format!("tokens:\n  - !{token} x\n"),
+            format!("tokens: [{token}\n"),
+            format!("tokens:\n  - {{ name: \"{token}\\q\", role: viewer, sha256: {HASH} }}\n"),
+        ] {
+            let problems = parse_tokens(&text, "auth.yaml").unwrap_err();
+            for problem in problems {
+                let said = format!("{:?} {}", problem.error, super::super::explain(&problem.error, false));
+                assert!(!said.contains(&token[3..10]), "{text}: {said}");
+            }
+        }
+        assert_eq!(hidden("a `fb_x-1` and fb_y, `fb_`"), "a `fb_***` and fb_***, `fb_`");
+    }
+
+    #[test]
+    fn what_is_no_name_and_no_date_is_refused() {
+        for name in ["ana", "7", "ana@plant.example", "x-1_y.z", &"n".repeat(64)] {
+            assert!(is_token_name(name), "{name}");
+        }
+        for name in [
+            "",
+            "null",
+            "Null",
+            "@",
+            "@ana",
+            "-",
+            "_x",
+            ".",
+            "~",
+            "a b",
+            "a\nb",
+            "\u{1b}[2J",
+            "ä",
+            "fb_x",
+            &"n".repeat(65),
+        ] {
+            assert!(!is_token_name(name), "{name:?}");
+        }
+        assert_eq!(expiry("2027-01-01"), Some(1_798_761_600_000));
+        assert_eq!(expiry("2027-01-01T01:00:00+01:00"), Some(1_798_761_600_000));
+        assert!(expiry("1970-01-01").is_some() && expiry("9999-12-31").is_some());
+        for odd in [
+            "0000-01-01",
+            "1969-12-31",
+            "+10000-01-01",
+            "99999-01-01",
+            "9999999-01-01",
+            "9999999",
+            "0",
+            "",
+            "-1",
+            "2027-02-30",
+            "0000-01-01T00:00:00Z",
+            "soon",
+        ] {
+            assert_eq!(expiry(odd), None, "{odd}");
         }
     }
 

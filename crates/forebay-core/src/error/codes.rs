@@ -118,9 +118,9 @@ codes! {
         "Nothing of this name is served: the path, or the query, device, source or field that it names, is not there.", "`GET /api/v1` lists the paths; `GET /api/v1/schema` names sources, fields and queries.";
     DENIED = "FB-8003", User, retry false, "request denied",
         "The request comes from where nobody may ask, lacks what shows that its sender means it, or asks for more than the role of its sender may do.",
-        "Address the server by its loopback name, where it listens there. What changes something needs the header `X-Forebay: 1`, and an `Origin` that is the server's own, or none; with a token in the header `Authorization` neither. `GET /api/v1/openapi.json` names the role that each route needs.";
+        "Address the server by its loopback name, where it listens there. What is sent (POST, DELETE) needs an `Origin` that is the server's own, or none where there is no session; what changes something needs the header `X-Forebay: 1` too; with a token in the header `Authorization` neither. `GET /api/v1/openapi.json` names the role that each route needs.";
     BUSY = "FB-8004", User, retry false, "server busy",
-        "As many requests of this kind are being served as may be at once, or too many wrong tokens came from one address.", "Try again after a moment, or close pages and programs that ask.";
+        "As many requests of this kind are being served as may be at once, as many as one token may have, or too many wrong tokens came from one address.", "Try again after a moment, or close pages and programs that ask.";
     CONFLICT = "FB-8005", User, retry false, "not possible now",
         "What is asked for does not fit the state that the query is in.", "Look at the state of the query, then ask again.";
     NO_SERVER = "FB-8008", External, retry true, "no server answers",

@@ -154,7 +154,7 @@ async fn null_is_a_key_of_its_own_and_long_keys_that_begin_alike_are_two() {
     assert_eq!(shown[..2], [(Some(""), "overheat//1"), (None, "overheat/␀/2")]);
     assert!(shown[2].0.unwrap().len() <= 256 && shown[2].0 != shown[3].0);
     assert_eq!(open[2].message, "overheat: NULL, temperature 71.5");
-    assert_eq!(book.keys("iot", "device_id").get("").map(|(count, _)| *count), Some(2));
+    assert_eq!(book.keys("iot", "device_id").get("").map(|of_key| of_key.count), Some(2));
     write(&mut sink, 1, vec![vec![batch(0, &[("", 5, COLD), (&b, 6, COLD)])]]).await.unwrap();
     let left: Vec<_> = book.open().iter().map(|alert| alert.opened_at).collect();
     assert_eq!(left, [3, 2], "each is cleared by its own");

@@ -3,12 +3,14 @@
 //! What must stay true: a file that cannot be read lets nobody in who was not in already, and shuts nobody out: what was
 //! read last stays, and the log says so at level error until it is mended.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use forebay_core::config::{self, Role, TokenConfig};
 use forebay_core::error::codes;
 use forebay_core::{Error, Result};
+use forebay_storage::read_regular;
 use parking_lot::RwLock;
 use subtle::ConstantTimeEq;
 use tokio_util::sync::CancellationToken;
@@ -146,7 +148,8 @@ pub fn read_tokens(path: &Path) -> Result<Vec<TokenConfig>> {
 }
 
 fn text_of(path: &Path) -> Result<String> {
-    let text = permissions::regular(path).and_then(|()| std::fs::read_to_string(path));
+    let bytes = read_regular(path, permissions::MOST_BYTES);
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
     let text = text.map_err(|error| {
         Error::new(&codes::TOKENS, "the file of tokens cannot be read").at(path.display()).caused_by(error)
     })?;

@@ -8,13 +8,12 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use forebay_core::config::TOKEN_PREFIX;
 use forebay_core::error::codes;
 use forebay_core::{Error, Result};
 use sha2::{Digest, Sha256};
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 
-/// What every token begins with, so that scanners for secrets find one that lies where it should not.
-const PREFIX: &str = "fb_";
 /// Letters of 32 bytes in Base64.
 const LETTERS: usize = 43;
 
@@ -30,7 +29,7 @@ impl NewToken {
     /// # Errors
     /// `INTERNAL` if the system gives no random numbers.
     pub fn random() -> Result<Self> {
-        Ok(Self(format!("{PREFIX}{}", random_text()?)))
+        Ok(Self(format!("{TOKEN_PREFIX}{}", random_text()?)))
     }
 
     /// The token itself.
@@ -71,5 +70,5 @@ pub(super) fn hash(secret: &str) -> Hash {
 /// the file could be guessed.
 pub(super) fn is_token(text: &str) -> bool {
     let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    text.strip_prefix(PREFIX).is_some_and(|rest| rest.len() == LETTERS && rest.bytes().all(is_letter))
+    text.strip_prefix(TOKEN_PREFIX).is_some_and(|rest| rest.len() == LETTERS && rest.bytes().all(is_letter))
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
@@ -15,15 +15,12 @@ use tokio_util::sync::CancellationToken;
 use super::Looked;
 use super::feed::{Feed, event};
 use super::mailbox::Mailbox;
+use super::seats::{MOST_VIEWS, Owner, SHARE, Seat, Seats, beyond_share};
 use super::tick::Tick;
 use crate::places::Holder;
 use crate::problem::Problem;
 use crate::shown::Shown;
 
-/// Most readers at once: each is a connection and a mailbox.
-const MOST_READERS: usize = 200;
-/// Most different views at once: each is rendered for itself, 30 times a second at most.
-const MOST_VIEWS: usize = 64;
 /// The time between two frames: 30 in a second, more than an eye tells apart in numbers.
 const FRAME: Duration = Duration::from_millis(33);
 /// What it is for each reader once there are more than sixteen: all together are sent 500 frames a second at most, so that
@@ -40,7 +37,7 @@ pub(crate) struct Hub {
     tick: Tick,
     groups: Mutex<HashMap<Looked, Arc<Group>>>,
     /// Of this hub and of those before it.
-    readers: Arc<AtomicUsize>,
+    seats: Arc<Seats>,
     /// Readers that were dropped because they did not read, of this hub and of those before it.
     dropped: Arc<AtomicU64>,
     stop: CancellationToken,
@@ -65,30 +62,33 @@ pub(crate) struct Reader {
     mailbox: Arc<Mailbox>,
     hub: Arc<Hub>,
     holder: Option<Holder>,
+    _seat: Seat,
 }
 
 impl Hub {
     /// No views yet; all of them end at `stop`.
     pub fn new(shown: Shown, stop: CancellationToken) -> Arc<Self> {
         let (tick, groups) = (Tick::new(shown.clone()), Mutex::default());
-        Arc::new(Self { shown, tick, groups, readers: Arc::default(), dropped: Arc::default(), stop })
+        Arc::new(Self { shown, tick, groups, seats: Arc::default(), dropped: Arc::default(), stop })
     }
 
     /// No views yet, of something else that is shown from now on; the readers of both together are bounded.
     pub fn next(&self, shown: Shown, stop: CancellationToken) -> Arc<Self> {
         let (tick, groups) = (self.tick.next(shown.clone()), Mutex::default());
-        let (readers, dropped) = (Arc::clone(&self.readers), Arc::clone(&self.dropped));
-        Arc::new(Self { shown, tick, groups, readers, dropped, stop })
+        let (seats, dropped) = (Arc::clone(&self.seats), Arc::clone(&self.dropped));
+        Arc::new(Self { shown, tick, groups, seats, dropped, stop })
     }
 
-    /// A place among the readers of a view.
-    pub async fn join(self: &Arc<Self>, looked: Looked, holder: Option<Holder>) -> Result<Reader, Problem> {
-        let seats = |taken| (taken < MOST_READERS).then_some(taken + 1);
-        if self.readers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, seats).is_err() {
-            let hint = "Close pages that are open elsewhere; each takes one place.";
-            return Err(Problem::busy(format!("{MOST_READERS} readers watch already")).hint(hint));
-        }
-        let reader = Reader { mailbox: Arc::default(), hub: Arc::clone(self), holder };
+    /// A place among the readers of a view, for its owner.
+    pub async fn join(
+        self: &Arc<Self>,
+        looked: Looked,
+        owner: Owner,
+        holder: Option<Holder>,
+    ) -> Result<Reader, Problem> {
+        let seat = self.seats.take(owner.clone())?;
+        let mailbox = Arc::new(Mailbox::of(owner));
+        let reader = Reader { mailbox, hub: Arc::clone(self), holder, _seat: seat };
         let hello = json!({
             "pipeline": &*self.shown.pipeline,
             "version": self.shown.version,
@@ -109,7 +109,7 @@ impl Hub {
     }
 
     /// Adds a reader to the view's others, or opens the view with `feed`; false if that is needed. Fails if there are
-    /// too many views for another one.
+    /// too many views for another one, of all or of the reader's owner.
     fn joined(
         self: &Arc<Self>,
         looked: &Looked,
@@ -124,6 +124,11 @@ impl Hub {
         if groups.len() >= MOST_VIEWS {
             let hint = "Pages that look at the same devices share a view; close some that look at others.";
             return Err(Problem::busy(format!("{MOST_VIEWS} different views are watched already")).hint(hint));
+        }
+        let owner = reader.mailbox.owner();
+        let own = groups.values().filter(|group| owner.is_some() && group.is_of(owner));
+        if own.count() >= MOST_VIEWS / SHARE {
+            return Err(beyond_share(MOST_VIEWS / SHARE, "different views"));
         }
         let Some(feed) = feed else { return Ok(false) };
         let group = Arc::new(Group::default());
@@ -148,7 +153,7 @@ impl Hub {
                 () = self.stop.cancelled() => break,
                 () = tokio::time::sleep_until(frame_at) => {}
             }
-            frame_at = tokio::time::Instant::now() + pace(self.readers.load(Ordering::Relaxed));
+            frame_at = tokio::time::Instant::now() + pace(self.readers());
             if self.is_left(&looked, &group) {
                 return;
             }
@@ -196,7 +201,7 @@ impl Hub {
 
     /// How many readers there are.
     pub fn readers(&self) -> usize {
-        self.readers.load(Ordering::Relaxed)
+        self.seats.taken()
     }
 
     /// How many views are open.
@@ -216,6 +221,13 @@ fn pace(readers: usize) -> Duration {
 }
 
 impl Group {
+    /// Whether somebody's reader looks at it.
+    fn is_of(&self, owner: &Owner) -> bool {
+        let readers = self.readers.lock();
+        let mut all = readers.members.iter().chain(&readers.fresh);
+        all.any(|mailbox| mailbox.owner() == owner && mailbox.is_open())
+    }
+
     /// Sends events to those who have the rows, and the `first` ones to those who come.
     fn send(&self, now: Instant, events: &[Bytes], first: impl FnOnce() -> [Bytes; 2]) {
         let mut readers = self.readers.lock();
@@ -246,12 +258,12 @@ impl Drop for Reader {
             self.hub.dropped.fetch_add(1, Ordering::Relaxed);
         }
         self.mailbox.end();
-        self.hub.readers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::seats::MOST_READERS;
     use super::*;
 
     #[test]

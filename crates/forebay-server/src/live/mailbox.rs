@@ -8,6 +8,8 @@ use axum::body::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::seats::Owner;
+
 /// Bytes that may wait for a reader.
 const MOST_BYTES: usize = 4 << 20;
 /// How long the oldest of them may wait.
@@ -16,6 +18,7 @@ const MOST_AGE: Duration = Duration::from_secs(5);
 /// What waits for one reader.
 #[derive(Debug, Default)]
 pub(super) struct Mailbox {
+    owner: Owner,
     inner: Mutex<Inner>,
     told: Notify,
 }
@@ -37,6 +40,16 @@ pub(super) enum End {
 }
 
 impl Mailbox {
+    /// An empty one for somebody's reader.
+    pub fn of(owner: Owner) -> Self {
+        Self { owner, ..Self::default() }
+    }
+
+    /// Whose reader it is for.
+    pub fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
     /// Leaves an event for the reader; false if the reader gets no more.
     pub fn push(&self, now: Instant, event: &Bytes) -> bool {
         let mut inner = self.inner.lock();

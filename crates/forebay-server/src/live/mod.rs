@@ -8,8 +8,10 @@
 //! A *view* is what the query of the URL says: a slice of devices, their fields, the keys of the charts. Everybody who
 //! looks at the same view gets the same bytes, rendered once, so a second page costs the sending and nothing else. What
 //! must stay true: nothing here makes a query or a follower wait; a reader that does not read has a bounded
-//! [`mailbox`], is dropped when that is full or old, and reconnects by itself; there are only so many views; one that
-//! nobody looks at any more costs nothing.
+//! [`mailbox`], is dropped when that is full or old, and reconnects by itself; there are only so many views, and a token has a
+//! share of them ([`seats`]); one that nobody looks at any more costs nothing.
+
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, header};
@@ -23,6 +25,7 @@ use crate::routes::MOST_KEYS;
 mod feed;
 mod hub;
 mod mailbox;
+mod seats;
 #[cfg(test)]
 mod tests;
 mod tick;
@@ -63,7 +66,8 @@ pub(crate) async fn live(ask: Ask) -> Outcome {
         fields: given.all("fields").map(str::to_owned).collect(),
         keys,
     };
-    let reader = ask.state.hub.join(looked, ask.holder).await?;
+    let owner = ask.admitted.asker.person().map(|person| Arc::clone(&person.name));
+    let reader = ask.state.hub.join(looked, owner, ask.holder).await?;
     let body = Body::from_stream(reader.into_stream());
     let mut response: Response = ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response();
     // For proxies that would collect a second's worth before they pass it on.

@@ -7,8 +7,11 @@ use axum::body::{Body, Bytes};
 use futures::StreamExt;
 use serde_json::Value;
 
+use crate::access::Terms;
+use crate::routes::Part;
 use crate::tests::Asked;
 use crate::tests::plant::HOSTILE;
+use crate::tests::sessions::{File, sign_in};
 
 /// The events of a stream, as a browser reads them.
 struct Events {
@@ -18,7 +21,13 @@ struct Events {
 
 impl Events {
     async fn of(asked: &Asked, path: &str) -> Self {
-        let response = asked.send("GET", path, &[("host", "localhost")], "").await;
+        Self::by(asked, path, &[]).await
+    }
+
+    /// Those that somebody gets who sends these headers.
+    async fn by(asked: &Asked, path: &str, headers: &[(&str, &str)]) -> Self {
+        let headers = [&[("host", "localhost")][..], headers].concat();
+        let response = asked.send("GET", path, &headers, "").await;
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         Self { body: Body::into_data_stream(response.into_body()), text: String::new() }
@@ -159,6 +168,48 @@ async fn there_are_only_so_many_different_views_and_shared_ones_cost_nothing() {
     );
     all.push(Events::of(&asked, "/api/v1/live?offset=7").await);
     assert_eq!((asked.state.hub.views(), asked.state.hub.readers()), (64, 65));
+}
+
+#[tokio::test]
+async fn a_token_takes_its_share_of_views_and_readers_and_others_always_get_some() {
+    let file = File::new();
+    let terms = Terms { auth: Some(file.open()), tls: false, loopback: true };
+    let asked = Asked::on(terms, Part::All);
+    let bearer = |role: &str| format!("Bearer {}", file.token(role));
+    let (viewer, operator) = (bearer("viewer"), bearer("operator"));
+    let (viewer, operator) = (("authorization", viewer.as_str()), ("authorization", operator.as_str()));
+    // A session is its token's.
+    let cookie = sign_in(&asked, &file.token("viewer")).await;
+    let session = ("cookie", cookie.as_str());
+    let view = |n: usize| format!("/api/v1/live?offset={n}");
+    let refused = async |n: usize, who: (&str, &str)| {
+        let headers = [("host", "localhost"), who];
+        // A stream that is opened after all has no end.
+        assert_eq!(asked.send("GET", &view(n), &headers, "").await.status().as_u16(), 429, "{n}");
+        let problem = asked.ask("GET", &view(n), &headers, "").await.json();
+        assert_eq!(problem["code"], "FB-8004");
+        assert!(problem["hint"].as_str().unwrap().contains("the same token"), "{problem}");
+    };
+    let mut all = Vec::new();
+    for n in 0..16 {
+        all.push(Events::by(&asked, &view(n), &[if n % 2 == 0 { viewer } else { session }]).await);
+    }
+    refused(16, viewer).await;
+    refused(16, session).await;
+    let mut others = vec![Events::by(&asked, &view(16), &[operator]).await];
+    all.push(Events::by(&asked, &view(16), &[viewer]).await);
+    for n in 17..50 {
+        all.push(Events::by(&asked, &view(n % 16), &[session]).await);
+    }
+    assert_eq!((asked.state.hub.views(), asked.state.hub.readers()), (17, 51));
+    refused(0, viewer).await;
+    refused(0, session).await;
+    for n in 17..32 {
+        others.push(Events::by(&asked, &view(n), &[operator]).await);
+    }
+    all.pop();
+    all.push(Events::by(&asked, &view(0), &[viewer]).await);
+    all.last_mut().unwrap().until("tick").await;
 }
 
 #[tokio::test]

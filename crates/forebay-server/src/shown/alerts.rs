@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 pub use forebay_core::config::Severity;
 use forebay_rules::AlertBook;
-pub use forebay_rules::{Alert, AlertState};
+pub use forebay_rules::{Alert, AlertState, OfKey};
 use serde::Serialize;
 use tokio::sync::broadcast;
 
@@ -109,15 +109,6 @@ pub(crate) fn of_devices(alerts: &dyn Alerts, source: &dyn Followed) -> HashMap<
     layout.key_name().map_or_else(HashMap::new, |key| alerts.by_key(source.name(), key))
 }
 
-/// The open alerts of one key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OfKey {
-    /// How many.
-    pub count: u64,
-    /// The worst.
-    pub severity: Severity,
-}
-
 impl Alerts for AlertBook {
     fn list(&self, wanted: &Wanted, after: Option<Place>, limit: usize) -> Vec<Arc<Alert>> {
         let all = match wanted.state {
@@ -144,8 +135,7 @@ impl Alerts for AlertBook {
     }
 
     fn by_key(&self, source: &str, field: &str) -> HashMap<String, OfKey> {
-        let keys = self.keys(source, field).into_iter();
-        keys.map(|(key, (count, severity))| (key, OfKey { count, severity })).collect()
+        self.keys(source, field)
     }
 
     fn changes(&self) -> broadcast::Receiver<Arc<Alert>> {

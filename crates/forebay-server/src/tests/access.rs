@@ -74,6 +74,7 @@ async fn no_route_lets_anybody_do_more_than_its_role_says() {
     for route in ROUTES {
         let (verb, path) = (route.verb.word(), path_of(route));
         let (changes, is_open) = (route.changes, route.role == Role::Anyone);
+        let sends = route.verb != Verb::Get;
         let cases: [Case<'_>; 12] = [
             ("no host", &[], false),
             ("another host", &[("host", "evil.example"), MEANT, JSON], false),
@@ -83,9 +84,9 @@ async fn no_route_lets_anybody_do_more_than_its_role_says() {
             ("without the header", &[OWN, JSON], !changes),
             ("the header with another value", &[OWN, JSON, ("x-forebay", "0")], !changes),
             ("the header twice", &[OWN, JSON, MEANT, MEANT], !changes),
-            ("a page elsewhere", &[OWN, MEANT, JSON, ("origin", "https://evil.example")], !changes),
-            ("a page on another port", &[OWN, MEANT, JSON, ("origin", "http://127.0.0.1:9999")], !changes),
-            ("a sandboxed page", &[OWN, MEANT, JSON, ("origin", "null")], !changes),
+            ("a page elsewhere", &[OWN, MEANT, JSON, ("origin", "https://evil.example")], !sends),
+            ("a page on another port", &[OWN, MEANT, JSON, ("origin", "http://127.0.0.1:9999")], !sends),
+            ("a sandboxed page", &[OWN, MEANT, JSON, ("origin", "null")], !sends),
             (
                 "an image of a page elsewhere",
                 &[OWN, MEANT, JSON, ("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")],
@@ -160,10 +161,19 @@ async fn with_authentication_a_route_answers_its_role_and_none_below() {
             let cookie = ("cookie", cookie.as_str());
             let got = status(route, &[MEANT, ORIGIN, cookie]).await;
             assert_eq!(refused(got), expected(route, *role), "{name}: {role:?} by cookie");
-            let least = if route.changes { Some(403) } else { expected(route, *role) };
-            for unmeant in
-                [&[cookie][..], &[cookie, MEANT], &[cookie, ORIGIN], &[cookie, MEANT, ("origin", "null")]]
-            {
+            let foreign = ("origin", "https://evil.example");
+            // What is sent needs the origin, what changes something the other header too.
+            let sends = route.verb != Verb::Get;
+            let ways: [(bool, &[(&str, &str)]); 6] = [
+                (route.changes, &[cookie, ORIGIN]),
+                (sends, &[cookie]),
+                (sends, &[cookie, MEANT]),
+                (sends, &[cookie, MEANT, ("origin", "null")]),
+                (sends, &[cookie, MEANT, foreign]),
+                (sends, &[cookie, foreign]),
+            ];
+            for (refuses, unmeant) in ways {
+                let least = if refuses { Some(403) } else { expected(route, *role) };
                 assert_eq!(refused(status(route, unmeant).await), least, "{name}: {role:?}: {unmeant:?}");
             }
         }

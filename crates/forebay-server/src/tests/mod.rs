@@ -19,7 +19,7 @@ mod encrypted;
 pub(crate) mod plant;
 mod routes;
 mod serving;
-mod sessions;
+pub(crate) mod sessions;
 
 use plant::Plant;
 

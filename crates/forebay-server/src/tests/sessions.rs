@@ -21,7 +21,7 @@ const ORIGIN: (&str, &str) = ("origin", "http://127.0.0.1:8080");
 const HOUR_MS: i64 = 3_600_000;
 
 /// A file of tokens, one of each role, named after it.
-pub(super) struct File {
+pub(crate) struct File {
     dir: tempfile::TempDir,
     tokens: Vec<(Role, NewToken)>,
 }
@@ -67,7 +67,7 @@ fn asked(auth: &Arc<Auth>) -> Asked {
 }
 
 /// Signs in; the cookie as a browser sends it back.
-pub(super) async fn sign_in(asked: &Asked, token: &str) -> String {
+pub(crate) async fn sign_in(asked: &Asked, token: &str) -> String {
     let body = json!({ "token": token }).to_string();
     let got = asked.ask("POST", "/api/v1/session", &[OWN, MEANT, ORIGIN, JSON], &body).await;
     assert_eq!(got.status, 200, "{}", got.text);

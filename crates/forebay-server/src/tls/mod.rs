@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use forebay_core::error::codes;
 use forebay_core::{Error, Result};
+use forebay_storage::read_regular;
 use parking_lot::RwLock;
 use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
@@ -100,7 +101,7 @@ impl TlsFiles {
         let unreadable = |what: &str, path: &Path, error: io::Error| {
             refused(format!("the {what} cannot be read"), path).caused_by(error)
         };
-        let whole = |path: &Path| permissions::regular(path).and_then(|()| std::fs::read(path));
+        let whole = |path: &Path| read_regular(path, permissions::MOST_BYTES);
         let certificates =
             whole(&self.certificate).map_err(|e| unreadable("certificate", &self.certificate, e))?;
         let key = whole(&self.key).map_err(|e| unreadable("private key", &self.key, e))?;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use forebay_core::clock::{Clock, SystemClock};
 use forebay_core::config::{self, Role};
 
 use super::examples;
@@ -49,7 +50,7 @@ pub struct NewTokenArgs {
     /// What it may do: viewer looks, operator stops, starts and replays, admin drops records too
     #[arg(long, value_name = "ROLE", value_parser = role)]
     pub role: Role,
-    /// From when on it is worth nothing: a day such as 2027-01-01, or a time (never if not given)
+    /// From when on it is worth nothing: a day such as 2030-12-31, or a time (never if not given)
     #[arg(long, value_name = "DATE", value_parser = expiry)]
     pub expires: Option<String>,
     /// Add it to this file, which is made if it is not there
@@ -58,7 +59,7 @@ pub struct NewTokenArgs {
 }
 
 fn token_name(text: &str) -> Result<String, String> {
-    let refused = || "expected letters, digits and `-_.@`, 64 at most".to_owned();
+    let refused = || format!("expected {}", config::TOKEN_NAMES);
     config::is_token_name(text).then(|| text.to_owned()).ok_or_else(refused)
 }
 
@@ -68,6 +69,12 @@ fn role(text: &str) -> Result<Role, String> {
 
 /// Kept as it was typed: so it stands in the file.
 fn expiry(text: &str) -> Result<String, String> {
-    let refused = || "expected a day such as 2027-01-01, or a time such as 2027-01-01T12:00:00Z".to_owned();
-    config::expiry(text).map(|_| text.to_owned()).ok_or_else(refused)
+    const LIKE: &str = "expected a day to come, such as 2030-12-31, or a time, such as 2030-12-31T12:00:00Z, before the year 10000";
+    match config::expiry(text) {
+        None => Err(LIKE.to_owned()),
+        Some(time) if time <= SystemClock.now_ms() => {
+            Err(format!("that is past, so the token would be worth nothing: {LIKE}"))
+        }
+        Some(_) => Ok(text.to_owned()),
+    }
 }

@@ -44,7 +44,7 @@ pub(super) const QUARANTINE: &str = "Examples:
 
 pub(super) const TOKEN: &str = "Examples:
   forebay token new --name ana --role operator --auth auth.yaml
-  forebay token new --name prometheus --role viewer --expires 2027-01-01 --auth auth.yaml";
+  forebay token new --name prometheus --role viewer --expires 2030-12-31 --auth auth.yaml";
 
 pub(super) const TAIL: &str = "Examples:
   forebay log tail iot_topic                                         new values, until Ctrl-C

@@ -29,7 +29,14 @@ fn a_refused_value_names_its_option_and_what_it_takes() {
         ("forebay run x.yaml --tls-cert server.pem", ["--tls-key", "required"]),
         ("forebay token new --name ana --role root", ["--role", "viewer, operator, admin"]),
         ("forebay token new --name a/b --role viewer", ["--name", "letters, digits"]),
-        ("forebay token new --name a --role viewer --expires soon", ["--expires", "2027-01-01"]),
+        ("forebay token new --name a --role viewer --expires soon", ["--expires", "2030-12-31"]),
+        ("forebay token new --name a --role viewer --expires 2020-01-01", ["--expires", "that is past"]),
+        ("forebay token new --name a --role viewer --expires 0000-01-01", ["--expires", "year 10000"]),
+        ("forebay token new --name a --role viewer --expires 9999999-01-01", ["--expires", "year 10000"]),
+        ("forebay token new --role viewer --name null", ["--name", "a letter or digit, then letters"]),
+        ("forebay token new --role viewer --name @", ["--name", "neither `null` nor what begins"]),
+        ("forebay token new --role viewer --name ", ["--name", "a letter or digit, then letters"]),
+        ("forebay token new --role viewer --name a\u{7}", ["--name", "a letter or digit, then letters"]),
         ("forebay log serve --listen :9092", ["--listen", "127.0.0.1:9092"]),
     ] {
         let refused = Cli::try_parse_from(line.split(' ')).unwrap_err();

@@ -1,18 +1,28 @@
 //! `forebay token`: tokens for the HTTP server. What is kept of one is its hash; the token itself is printed once.
 //!
-//! A token never stands on a command line, where everybody on the machine could read it in the list of processes.
+//! A token never stands on a command line, where everybody on the machine could read it in the list of processes. What
+//! must stay true: the file stays whose it was; two who add to it at once both do; no problem that is told shows what
+//! stands in the file, because that may be a token in a wrong place.
 
-use std::path::Path;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use forebay_core::Error;
 use forebay_core::config::{self, parse_tokens};
 use forebay_core::error::codes;
 use forebay_server::{NewToken, read_tokens};
-use forebay_storage::Door;
+use forebay_storage::{Door, read_regular};
 
 use crate::cli::{NewTokenArgs, TokenCommand};
 use crate::talk;
+
+/// Largest file that is looked at.
+const MOST_BYTES: u64 = 1 << 20;
+/// What helps where the file is somebody else's.
+const NOT_OURS: &str =
+    "The file stays whose it is: run this as its owner, who must be let write to its folder too.";
 
 pub fn run(command: TokenCommand) -> anyhow::Result<ExitCode> {
     match command {
@@ -50,7 +60,17 @@ fn new(args: &NewTokenArgs) -> anyhow::Result<ExitCode> {
 
 /// Adds an entry at the end of the file. What stands there already stays as it is, remarks included.
 fn add(file: &Path, entry: &str) -> anyhow::Result<()> {
-    let (before, text) = match file.exists() {
+    let place = place_of(file)?;
+    let failed = |error: io::Error| {
+        let told = Error::new(&codes::STORAGE, "the file of tokens cannot be written").at(file.display());
+        let told = match error.kind() {
+            io::ErrorKind::PermissionDenied => told.with_hint(NOT_OURS),
+            _ => told,
+        };
+        told.caused_by(error)
+    };
+    let _turn = turn(&place).map_err(failed)?;
+    let (before, text) = match place.exists() {
         true => (read_tokens(file)?, std::fs::read_to_string(file)?),
         false => (
             Vec::new(),
@@ -79,12 +99,29 @@ fn add(file: &Path, entry: &str) -> anyhow::Result<()> {
             }).into());
         }
     }
-    // Where the name is a link, what it points to is written, not the link.
-    let place = file.canonicalize().unwrap_or_else(|_| file.to_path_buf());
-    Door::new().write_private(&place, text.as_bytes()).map_err(|error| {
-        Error::new(&codes::STORAGE, "the file of tokens cannot be written").at(&name).caused_by(error)
-    })?;
-    Ok(())
+    Ok(Door::new().write_private(&place, text.as_bytes()).map_err(failed)?)
+}
+
+/// Where the file is: where its name is a link, what that points to is written, and not the link.
+fn place_of(file: &Path) -> Result<PathBuf, Error> {
+    if !file.is_symlink() {
+        return Ok(file.to_path_buf());
+    }
+    file.canonicalize().map_err(|error| {
+        Error::new(&codes::TOKENS, "the file of tokens is a link that leads nowhere")
+            .at(file.display())
+            .caused_by(error)
+            .with_hint("Remove the link, or give `--auth` the name that it points to.")
+    })
+}
+
+/// A turn to read and write the file, until it is dropped; whoever has one now is waited for. The folder is locked, not
+/// the file: that is replaced, and who waits for its lock would get the one of the file that is gone.
+fn turn(place: &Path) -> io::Result<File> {
+    let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = File::open(folder.unwrap_or(Path::new(".")))?;
+    folder.lock()?;
+    Ok(folder)
 }
 
 fn by_hand(file: &str, entry: &str) -> Error {
@@ -98,10 +135,12 @@ fn by_hand(file: &str, entry: &str) -> Error {
 fn ls(file: &Path) -> anyhow::Result<ExitCode> {
     // As the server reads it: what is refused there is refused here, but all of it at once.
     if let Err(error) = read_tokens(file) {
-        let Ok(text) = std::fs::read_to_string(file) else { return Err(error.into()) };
+        let text = read_regular(file, MOST_BYTES).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let Some(text) = text else { return Err(error.into()) };
         let name = file.display().to_string();
         let Err(problems) = parse_tokens(&text, &name) else { return Err(error.into()) };
-        talk::say(config::render(&problems, &text, &name, talk::is_colored()).trim_end());
+        // Without its lines: a token may stand in them.
+        talk::say(config::render(&problems, "", &name, talk::is_colored()).trim_end());
         return Ok(ExitCode::FAILURE);
     }
     let mut out = String::new();
@@ -152,5 +191,38 @@ mod tests {
         Door::new().write_atomic(&file, flow.as_bytes()).unwrap();
         assert!(add(&file, &entry("ana", "a")).unwrap_err().to_string().contains("at its end"));
         assert_eq!(read_tokens(&file).unwrap()[0].role, Role::Viewer);
+    }
+
+    #[test]
+    fn those_who_add_at_once_all_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("auth.yaml");
+        std::thread::scope(|scope| {
+            for n in 0..8 {
+                let file = &file;
+                scope.spawn(move || add(file, &entry(&format!("n{n}"), &n.to_string())).unwrap());
+            }
+        });
+        assert_eq!(read_tokens(&file).unwrap().len(), 8);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing else is left");
+    }
+
+    #[test]
+    fn a_link_is_followed_or_refused_and_never_replaced() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link, target) =
+            (dir.path().join("auth.yaml"), dir.path().join("link"), dir.path().join("target"));
+        add(&target, &entry("old", "b")).unwrap();
+        symlink(&target, &link).unwrap();
+        add(&link, &entry("ana", "a")).unwrap();
+        assert_eq!(read_tokens(&target).unwrap().len(), 2);
+        symlink(dir.path().join("nothing"), &file).unwrap();
+        let refused = add(&file, &entry("ana", "a")).unwrap_err();
+        let refused = refused.downcast_ref::<Error>().unwrap();
+        assert_eq!(refused.code(), &codes::TOKENS);
+        assert!(refused.hint().contains("Remove the link"), "{refused:?}");
+        assert!([&file, &link].iter().all(|it| it.symlink_metadata().unwrap().is_symlink()));
+        assert!(!dir.path().join("nothing").exists());
     }
 }

@@ -30,8 +30,8 @@ const FRAME: Duration = Duration::from_millis(200);
 /// Longest wait for a snapshot.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Messages that wait to be drawn.
-const QUEUE: usize = 256;
+/// Messages that wait to be drawn: few, because each may be as large as a server likes to make it, within bounds.
+const QUEUE: usize = 16;
 
 /// Columns of a snapshot that is not for a terminal.
 const PLAIN: usize = 100;

@@ -24,6 +24,7 @@ mod records;
 mod sql;
 
 use records::Files;
+pub use records::Indices;
 pub use sql::{Statements, Threads};
 
 /// What runs of a file, to be shown.
@@ -33,6 +34,7 @@ pub struct Runs<'a> {
     pub queries: Vec<watch::Receiver<QueryStatus>>,
     pub control: Arc<dyn Control>,
     pub alerts: &'a AlertBook,
+    pub quarantined: &'a Indices,
     pub live: Live,
     /// Since when the pipeline runs, milliseconds since 1970.
     pub started_ms: i64,
@@ -72,7 +74,7 @@ pub fn shown(global: &Global, loaded: &Loaded, runs: Runs<'_>) -> Shown {
         queries: runs.queries.into(),
         devices: Arc::new(live),
         alerts: Arc::new(runs.alerts.clone()),
-        quarantine: Arc::new(Files::new(folders.collect())),
+        quarantine: Arc::new(Files::new(folders.collect(), runs.quarantined.clone())),
         sql: Arc::new(statements),
         control: runs.control,
         clock,

@@ -5,33 +5,42 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use forebay_core::Result;
 use forebay_core::checkpoint::{QuarantinedId, RecordId};
 use forebay_core::config::QuarantineConfig;
-use forebay_core::error::codes;
-use forebay_core::{Error, Result};
 use forebay_engine::quarantine::{self, Brief, Entry, Index, Resolved, decode, not_there};
 use forebay_server::shown::Quarantine;
 use forebay_server::shown::quarantine::{Change, Chosen, Counted, Filter, Place, Record};
 use forebay_storage::Door;
 
+/// What was read of the quarantines of a run, by query: it lasts from one pipeline file to the next. Clones are the same.
+#[derive(Clone, Default)]
+pub struct Indices(Arc<Mutex<BTreeMap<String, Index>>>);
+
 /// The quarantines of a pipeline's queries.
 pub struct Files {
     folders: Vec<(String, PathBuf)>,
-    open: Mutex<BTreeMap<String, Index>>,
+    open: Indices,
 }
 
 impl Files {
-    /// Those of these queries, each with its folder. Nothing is read yet.
-    pub fn new(folders: Vec<(String, PathBuf)>) -> Self {
-        Self { folders, open: Mutex::default() }
+    /// Those of these queries, each with its folder, and what was read of them. Nothing is read yet.
+    pub fn new(folders: Vec<(String, PathBuf)>, open: Indices) -> Self {
+        Self { folders, open }
     }
 
     /// Does `work` on what the files hold now, by query.
     fn with<T>(&self, work: impl FnOnce(&BTreeMap<String, Index>) -> Result<T>) -> Result<T> {
-        let lost = |_| Error::new(&codes::INTERNAL, "an earlier look at the quarantine did not end");
-        let mut open = self.open.lock().map_err(lost)?;
+        // What an earlier look left half done is read anew.
+        let mut open = self.open.0.lock().unwrap_or_else(|poisoned| {
+            self.open.0.clear_poison();
+            let mut open = PoisonError::into_inner(poisoned);
+            open.clear();
+            open
+        });
+        open.retain(|name, _| self.folders.iter().any(|(own, _)| own == name));
         for (name, folder) in &self.folders {
             if !open.contains_key(name) && folder.is_dir() {
                 let quarantine =
@@ -177,6 +186,8 @@ mod tests {
     use forebay_core::Epoch;
     use forebay_engine::quarantine::encode;
 
+    use forebay_core::error::codes;
+
     use super::*;
 
     fn put(data: &Path, query: &str, epoch: u64, at: i64, offsets: &[i64]) {
@@ -206,7 +217,31 @@ mod tests {
 
     fn files(data: &Path) -> Files {
         let folder = |query: &str| (query.to_owned(), quarantine::folder(data, "p", query));
-        Files::new(["a", "b", "never ran"].map(folder).into())
+        Files::new(["a", "b", "never ran"].map(folder).into(), Indices::default())
+    }
+
+    #[test]
+    fn what_was_read_is_not_read_again_for_another_file_that_has_the_query_too() {
+        let data = tempfile::tempdir().unwrap();
+        put(data.path(), "a", 0, 100, &[1, 2]);
+        let before = files(data.path());
+        let open = |files: &Files| files.count(&Filter::default()).unwrap().open;
+        assert_eq!(open(&before), 2);
+        let folder = quarantine::folder(data.path(), "p", "a");
+        for file in std::fs::read_dir(&folder).unwrap() {
+            let path = file.unwrap().path();
+            let length = std::fs::metadata(&path).unwrap().len();
+            let blank = vec![b' '; usize::try_from(length).unwrap()];
+            Door::new().write_atomic(&path, &blank).unwrap();
+        }
+        let of = |name: &str| (name.to_owned(), quarantine::folder(data.path(), "p", name));
+        let next = Files::new(vec![of("a"), of("new")], before.open.clone());
+        assert_eq!(open(&next), 2, "as it was read");
+        assert_eq!(
+            open(&Files::new(vec![of("new")], before.open.clone())),
+            0,
+            "those of a query that is gone"
+        );
     }
 
     fn offsets(records: &[Record]) -> Vec<i64> {

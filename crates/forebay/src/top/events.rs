@@ -3,8 +3,8 @@
 use forebay_core::error::codes;
 use forebay_core::{Error, Result};
 
-/// Longest event: two hundred devices with all that they say are far below.
-const MOST_BYTES: usize = 16 << 20;
+/// Longest event, and longest line: our server gives a reader up for whom more than this waits.
+const MOST_BYTES: usize = 4 << 20;
 
 /// One event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,8 +19,8 @@ pub struct Event {
 #[derive(Debug, Default)]
 pub struct Events {
     bytes: Vec<u8>,
-    /// The line that is looked at begins here.
-    line: usize,
+    /// Up to here there is no end of a line: what came is looked through once, however it comes.
+    looked: usize,
     event: Event,
 }
 
@@ -29,14 +29,16 @@ impl Events {
     pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<Event>> {
         let mut events = Vec::new();
         self.bytes.extend_from_slice(bytes);
-        while let Some(length) = self.bytes[self.line..].iter().position(|byte| *byte == b'\n') {
-            let line = String::from_utf8_lossy(&self.bytes[self.line..self.line + length]).into_owned();
-            self.line += length + 1;
+        let mut begin = 0;
+        while let Some(length) = self.bytes[self.looked..].iter().position(|byte| *byte == b'\n') {
+            let end = self.looked + length;
+            let line = String::from_utf8_lossy(&self.bytes[begin..end]).into_owned();
+            (begin, self.looked) = (end + 1, end + 1);
             events.extend(self.read(line.trim_end_matches('\r')));
         }
-        self.bytes.drain(..self.line);
-        self.line = 0;
-        if self.bytes.len() + self.event.data.len() > MOST_BYTES {
+        self.bytes.drain(..begin);
+        self.looked = self.bytes.len();
+        if self.bytes.len() + self.event.name.len() + self.event.data.len() > MOST_BYTES {
             return Err(Error::new(&codes::HTTP, format!("an event is longer than {MOST_BYTES} bytes")));
         }
         Ok(events)
@@ -87,7 +89,11 @@ mod tests {
     fn an_endless_event_is_refused() {
         let mut events = Events::default();
         let chunk = vec![b'x'; 1 << 20];
-        let refused = (0..20).find_map(|_| events.push(&chunk).err()).unwrap();
+        for n in 1..=4 {
+            assert!(events.push(&chunk).unwrap().is_empty());
+            assert_eq!(events.looked, n << 20, "what was looked through is not looked through again");
+        }
+        let refused = events.push(b"x").unwrap_err();
         assert!(refused.message().contains("longer"), "{refused}");
         let mut events = Events::default();
         let line = [&b"data: "[..], &chunk, b"\n"].concat();

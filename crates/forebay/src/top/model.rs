@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 
 use forebay_core::Error;
 
+use super::asked::View;
 use super::keys::Key;
-use super::stream::{CLEARED, Message, OPEN, View};
+use super::listed::{CLEARED, OPEN};
+use super::stream::Message;
 use super::words::{Alert, Device, Hello, Schema, Slice, Source, Tick, Values};
 
 /// Alerts that are remembered: as many as are asked for.
@@ -13,7 +15,7 @@ const MOST_ALERTS: usize = OPEN + CLEARED;
 /// Devices are asked for in pages that overlap, so that scrolling seldom needs another one.
 const PAGE: usize = 50;
 /// Most devices of a view.
-const MOST_DEVICES: usize = 200;
+pub const MOST_DEVICES: usize = 200;
 /// Longest text to search for.
 const LONGEST_SEARCH: usize = 100;
 
@@ -134,8 +136,8 @@ impl Model {
         }
     }
 
-    fn change(&mut self, values: Values) {
-        for (index, last_seen, rate, values) in values.rows {
+    fn change(&mut self, mut values: Values) {
+        for (index, last_seen, rate, values) in std::mem::take(&mut *values.rows) {
             let Some(Device { last_seen: seen, rate: pace, state, values: known, .. }) =
                 self.slice.rows.get_mut(index)
             else {
@@ -146,7 +148,7 @@ impl Model {
                 "live".clone_into(state);
             }
             *pace = rate;
-            known.extend(values);
+            known.merge(values);
         }
     }
 
@@ -168,6 +170,22 @@ impl Model {
     pub fn open(&self) -> u64 {
         let listed = self.alerts.iter().filter(|alert| alert.is_open()).count() as u64;
         self.tick.as_ref().map_or(0, |tick| tick.alerts.open).max(listed)
+    }
+
+    /// Of what the server sent more than is kept; of nothing, if it is ours.
+    pub fn left_out(&self) -> Vec<&'static str> {
+        let (schema, rows) = (&self.schema, &self.slice.rows);
+        let tick = self.tick.as_ref();
+        let found = [
+            ("sources", schema.sources.is_part() || tick.is_some_and(|tick| tick.followers.is_part())),
+            ("fields", schema.sources.iter().any(|source| source.fields.is_part())),
+            ("panels", schema.panels.is_part()),
+            ("queries", schema.queries.is_part() || tick.is_some_and(|tick| tick.queries.is_part())),
+            ("problems", tick.is_some_and(|tick| tick.problems.is_part())),
+            ("devices", rows.is_part()),
+            ("values", rows.iter().any(|device| device.values.is_part())),
+        ];
+        found.into_iter().filter(|(_, is_part)| *is_part).map(|(what, _)| what).collect()
     }
 
     /// The source whose devices are looked at.

@@ -11,6 +11,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Client, Response, Url, redirect};
 use serde::de::DeserializeOwned;
 
+use super::bounds::shortened;
 use super::words::Refusal;
 
 /// The variable that holds the token of who asks.
@@ -70,7 +71,7 @@ impl Server {
     pub async fn get<T: DeserializeOwned>(&self, url: Url) -> Result<T> {
         let response = self.open(url).await?;
         let body = body(response).await.map_err(|error| self.unreachable(&error))?;
-        serde_json::from_slice(&body).map_err(|error| strange(&self.base, &error))
+        serde_json::from_slice(&shortened(&body)).map_err(|error| strange(&self.base, &error))
     }
 
     /// The beginning of an answer; a refusal is an error with the server's own code and hint.
@@ -85,7 +86,7 @@ impl Server {
         }
         let status = response.status();
         let refusal = body(response).await.ok();
-        let refusal = refusal.and_then(|body| serde_json::from_slice::<Refusal>(&body).ok());
+        let refusal = refusal.and_then(|body| serde_json::from_slice::<Refusal>(&shortened(&body)).ok());
         let Some(Refusal { code, detail, hint }) = refusal.filter(|refusal| !refusal.code.is_empty()) else {
             return Err(strange(&self.base, &status));
         };

@@ -11,8 +11,6 @@
 //! nothing of before is taken for what is now. Alerts are asked for once a stream tells of those that follow, so that
 //! none is lost between the list and the stream.
 
-use std::cmp::Reverse;
-use std::collections::HashSet;
 use std::time::Duration;
 
 use forebay_core::Error;
@@ -20,36 +18,18 @@ use forebay_core::error::codes;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::asked::{View, asked};
+use super::bounds::shortened;
 use super::events::{Event, Events};
+use super::listed::{Listed, alerts};
 use super::server::{SILENCE, Server, deepest};
-use super::words::{Alert, AlertList, Hello, Schema, Slice, Source, Tick, Values};
+use super::words::{Alert, Hello, Schema, Slice, Tick, Values};
 
 /// The pauses between attempts: the first, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
 
 /// A stream that was open this long is opened again at once when the server ends it.
 const WORTH: Duration = Duration::from_secs(2);
-
-/// Open alerts that are asked for.
-pub const OPEN: usize = 200;
-/// Alerts that cleared, the newest.
-pub const CLEARED: usize = 50;
-
-/// Fields of a device that are asked for: more never fit beside each other.
-const FIELDS: usize = 24;
-
-/// Which devices are looked at.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct View {
-    /// The source; the first if there is none of this name.
-    pub source: Option<String>,
-    /// What is searched for; empty for all.
-    pub search: String,
-    /// The first device.
-    pub offset: usize,
-    /// How many.
-    pub limit: usize,
-}
 
 /// What became known.
 #[derive(Clone, Debug)]
@@ -153,7 +133,7 @@ async fn connected(server: &Server, views: &mut watch::Receiver<View>, out: &mps
                                 return End::Done;
                             }
                         }
-                        Err(error) if listed.open.is_none() => return End::Lost(error, true),
+                        Err(error) if !listed.is_known() => return End::Lost(error, true),
                         // Those that were told stand, and another tick asks again.
                         Err(_) => {}
                     }
@@ -166,112 +146,15 @@ async fn connected(server: &Server, views: &mut watch::Receiver<View>, out: &mps
     }
 }
 
-/// Which open alerts a stream has told of, so that one that got lost is noticed.
-#[derive(Debug, Default)]
-struct Listed {
-    /// None before they were asked for.
-    open: Option<HashSet<String>>,
-    /// Whether the last tick counted others.
-    differed: bool,
-}
-
-impl Listed {
-    /// Whether the alerts are to be asked for before this is told: first with the rows of a stream, for transitions that
-    /// come before them are not in it.
-    fn is_due(&mut self, message: &Message) -> bool {
-        let Some(open) = &mut self.open else { return !matches!(message, Message::Hello(_)) };
-        match message {
-            Message::Alert(alert) if alert.is_open() => {
-                open.insert(alert.id.clone());
-                false
-            }
-            Message::Alert(alert) => {
-                open.remove(&alert.id);
-                false
-            }
-            Message::Tick(tick) => {
-                let differs = open.len() < OPEN && tick.alerts.open != open.len() as u64;
-                // One tick alone may only be ahead of its events.
-                std::mem::replace(&mut self.differed, differs) && differs
-            }
-            _ => false,
-        }
-    }
-
-    fn take(&mut self, alerts: &[Alert]) {
-        let open = alerts.iter().filter(|alert| alert.is_open()).map(|alert| alert.id.clone());
-        *self = Self { open: Some(open.collect()), differed: false };
-    }
-}
-
-/// The newest alerts that are open and that cleared, newest first.
-async fn alerts(server: &Server) -> Result<Vec<Alert>, Error> {
-    let open = list(server, "open", OPEN).await?;
-    Ok(joined(open, list(server, "cleared", CLEARED).await?))
-}
-
-async fn list(server: &Server, state: &str, limit: usize) -> Result<Vec<Alert>, Error> {
-    let mut url = server.at("alerts");
-    url.query_pairs_mut().append_pair("state", state).append_pair("limit", &limit.to_string());
-    Ok(server.get::<AlertList>(url).await?.alerts)
-}
-
-/// Both lists as one; an alert that cleared between them is in both.
-fn joined(open: Vec<Alert>, mut alerts: Vec<Alert>) -> Vec<Alert> {
-    let gone: HashSet<String> = alerts.iter().map(|alert| alert.id.clone()).collect();
-    alerts.extend(open.into_iter().filter(|alert| !gone.contains(&alert.id)));
-    alerts.sort_by_key(|alert| Reverse(alert.opened_at));
-    alerts
-}
-
-/// The parameters of a view.
-fn asked(view: &View, schema: &Schema) -> Vec<(&'static str, String)> {
-    let mut asked = vec![("limit", view.limit.to_string()), ("offset", view.offset.to_string())];
-    if !view.search.is_empty() {
-        asked.push(("search", view.search.clone()));
-    }
-    if let Some(source) = source(schema, view.source.as_deref()) {
-        asked.push(("source", source.name.clone()));
-        let fields: Vec<&str> =
-            shown(source).take(FIELDS).map(|field| source.fields[field].name.as_str()).collect();
-        if !fields.is_empty() {
-            asked.push(("fields", fields.join(",")));
-        }
-    }
-    asked
-}
-
-/// The source of this name, else the first.
-pub fn source<'a>(schema: &'a Schema, name: Option<&str>) -> Option<&'a Source> {
-    let named = schema.sources.iter().find(|source| Some(source.name.as_str()) == name);
-    named.or_else(|| schema.sources.first())
-}
-
-/// The fields of a device that are worth a column, best first: what is measured, what it says of itself, the rest.
-pub fn shown(source: &Source) -> impl Iterator<Item = usize> {
-    let rank = |role: &str| match role {
-        "value" => Some(0),
-        "status" => Some(1),
-        "key" | "time" => None,
-        _ => Some(2),
-    };
-    let mut fields: Vec<(u8, usize)> = (source.fields.iter().enumerate())
-        // Names are sent with commas between them.
-        .filter(|(_, field)| !field.name.contains(',') && Some(&field.name) != source.key.as_ref())
-        .filter_map(|(index, field)| Some((rank(&field.role)?, index)))
-        .collect();
-    fields.sort_unstable();
-    fields.into_iter().map(|(_, index)| index)
-}
-
 /// What an event says; none for those of a newer server.
 fn message(event: &Event) -> Result<Option<Message>, Error> {
+    let data = shortened(event.data.as_bytes());
     let read = match event.name.as_str() {
-        "hello" => serde_json::from_str(&event.data).map(Message::Hello),
-        "tick" => serde_json::from_str(&event.data).map(Message::Tick),
-        "devices" => serde_json::from_str(&event.data).map(Message::Devices),
-        "values" => serde_json::from_str(&event.data).map(Message::Values),
-        "alert" => serde_json::from_str(&event.data).map(Message::Alert),
+        "hello" => serde_json::from_slice(&data).map(Message::Hello),
+        "tick" => serde_json::from_slice(&data).map(Message::Tick),
+        "devices" => serde_json::from_slice(&data).map(Message::Devices),
+        "values" => serde_json::from_slice(&data).map(Message::Values),
+        "alert" => serde_json::from_slice(&data).map(Message::Alert),
         _ => return Ok(None),
     };
     let strange = |error: serde_json::Error| {
@@ -283,7 +166,6 @@ fn message(event: &Event) -> Result<Option<Message>, Error> {
 #[cfg(test)]
 mod tests {
     use super::super::fake::{Fake, Told};
-    use super::super::words::Field;
     use super::*;
 
     fn event(name: &str, data: &str) -> Event {
@@ -394,26 +276,5 @@ mod tests {
         assert_eq!(told(&fake, expected.len()).await, expected);
         let both = ["/api/v1/alerts?state=open&limit=200", "/api/v1/alerts?state=cleared&limit=50"];
         assert_eq!(fake.asked("/alerts"), [both, both].concat());
-    }
-
-    #[test]
-    fn a_view_asks_for_what_is_measured_first() {
-        let field =
-            |name: &str, role: &str| Field { name: name.into(), role: role.into(), ..Field::default() };
-        let fields = vec![
-            field("id", "key"),
-            field("at", "time"),
-            field("note", "status"),
-            field("a,b", "value"),
-            field("heat", "value"),
-            field("lat", "lat"),
-        ];
-        let source = Source { name: "iot".into(), key: Some("id".into()), fields };
-        let schema = Schema { sources: vec![source], ..Schema::default() };
-        let view = View { source: Some("gone".into()), search: "a b".into(), offset: 50, limit: 100 };
-        let asked = asked(&view, &schema);
-        for part in [("source", "iot"), ("fields", "heat,note,lat"), ("search", "a b"), ("offset", "50")] {
-            assert!(asked.contains(&(part.0, part.1.to_owned())), "{part:?} is missing in {asked:?}");
-        }
     }
 }

@@ -97,7 +97,7 @@ pub fn span(ms: i64) -> String {
 
 /// How long ago, coarse enough not to flicker: `now`, `4 s ago`.
 pub fn ago(ms: i64, now: i64) -> String {
-    match now - ms {
+    match now.saturating_sub(ms) {
         age if age < 2 * SECOND => "now".to_owned(),
         age if age < 2 * MINUTE => format!("{} s ago", age / SECOND),
         age => format!("{} ago", span(age)),

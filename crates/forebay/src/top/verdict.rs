@@ -1,7 +1,8 @@
 //! The first line: is all well? if not, where? since when? Decided from what is known, in the order of urgency that
 //! the page has too, and in its words (web/src/state/status.ts): who knows nothing must not say "all well"; a ledger
 //! that does not add up outranks all, because data may be lost; behind a failing query alerts may be missing; an alert
-//! outranks a query that somebody stopped, and that outranks a backlog, because it is the cause of one.
+//! outranks a query that somebody stopped, and that outranks a backlog, because it is the cause of one. What is stopped is
+//! said at every level: behind it something is missing.
 
 use forebay_core::config::Severity;
 
@@ -67,16 +68,16 @@ pub fn verdict(model: &Model, zone: Zone) -> Verdict {
     if !tick.ledger.balances() {
         let problems = tick.problems.len() as u64;
         let trouble = (problems > 0).then(|| counted(problems, "query has trouble", "queries have trouble"));
-        let parts = [trouble, alerts(open)].into_iter().flatten().collect();
+        let parts = [stops(model, tick), trouble, alerts(open)].into_iter().flatten().collect();
         let hint = "Records may be lost or doubled. Keep the data folder as it is and report this.";
         let verdict = said(Tone::Bad, "The ledger does not balance".to_owned(), parts);
         return Verdict { hint: Some(hint.to_owned()), is_failure: true, ..verdict };
     }
     if let Some(first) = tick.problems.first() {
-        return failing(tick, first, open, zone);
+        return failing(model, tick, first, open, zone);
     }
     if tick.status == "failing" {
-        let parts = alerts(open).into_iter().collect();
+        let parts = [stops(model, tick), alerts(open)].into_iter().flatten().collect();
         return Verdict { is_failure: true, ..said(Tone::Bad, "Forebay is failing".to_owned(), parts) };
     }
     if open > 0 {
@@ -85,14 +86,15 @@ pub fn verdict(model: &Model, zone: Zone) -> Verdict {
     calm(model, tick, zone)
 }
 
-fn failing(tick: &Tick, first: &Problem, open: u64, zone: Zone) -> Verdict {
-    let since = millis(&first.since).map(|since| format!(" since {}", moment(since, tick.now, zone)));
+fn failing(model: &Model, tick: &Tick, first: &Problem, open: u64, zone: Zone) -> Verdict {
+    let since = millis(&first.since.0).map(|since| format!(" since {}", moment(since, tick.now, zone)));
     let headline = format!("{}{}", subject(first), since.unwrap_or_default());
     let what = first.error.as_ref().unwrap_or(&first.what);
     let code = first.code.as_ref().map(|code| format!("{code} ")).unwrap_or_default();
     let mut parts = vec![format!("{code}{what}")];
     let more = tick.problems.len() as u64 - 1;
     parts.extend((more > 0).then(|| counted(more, "more query has trouble", "more queries have trouble")));
+    parts.extend(stops(model, tick));
     parts.extend(alerts(open));
     Verdict { hint: first.hint.clone(), is_failure: true, ..said(Tone::Bad, headline, parts) }
 }
@@ -106,8 +108,10 @@ fn subject(problem: &Problem) -> String {
 }
 
 fn alerting(model: &Model, tick: &Tick, total: u64, zone: Zone) -> Verdict {
-    let mut parts = sending(tick);
-    parts.push(waits(tick));
+    let mut parts: Vec<String> = stops(model, tick).into_iter().collect();
+    let stopped = !parts.is_empty();
+    parts.extend(sending(tick));
+    parts.push(waits(tick, stopped));
     // The worst, and of those the one that is open for longest.
     let open = model.alerts.iter().filter(|alert| alert.is_open());
     let Some(first) = open.min_by_key(|alert| (std::cmp::Reverse(alert.severity), alert.opened_at)) else {
@@ -137,21 +141,14 @@ fn calm(model: &Model, tick: &Tick, zone: Zone) -> Verdict {
     let (devices, shows_devices) = (tick.devices, !tick.followers.is_empty());
     let mut parts = sending(tick);
     if shows_devices && devices.total == 0 {
-        let parts = vec!["the first event will show here by itself".to_owned()];
+        let mut parts: Vec<String> = stops(model, tick).into_iter().collect();
+        parts.push("the first event will show here by itself".to_owned());
         return said(Tone::Plain, "Ready, and nothing has been sent yet".to_owned(), parts);
     }
-    let is_stopped = |query: &&Query| query.state == "stopped";
-    let stopped: Vec<&Query> =
-        tick.queries.iter().filter(is_stopped).filter(|query| !model.schema.ends(&query.name)).collect();
-    if let Some(first) = stopped.first() {
-        let headline = match stopped.len() {
-            1 => match first.name.strip_prefix("alerts/") {
-                Some(rule) => format!("Alert rule {rule} is stopped"),
-                None => format!("Query {} is stopped", first.name),
-            },
-            more => format!("{more} queries and alert rules are stopped"),
-        };
-        parts.push("what comes meanwhile waits in the log".to_owned());
+    if let Some(headline) = stops(model, tick) {
+        let is_unknown = stopped(model, tick).any(|query| query.lag.is_none());
+        let unknown = if is_unknown { ", how much is not known" } else { "" };
+        parts.push(format!("what comes meanwhile waits in the log{unknown}"));
         return said(Tone::Warn, headline, parts);
     }
     if lag_matters(tick) {
@@ -167,11 +164,11 @@ fn calm(model: &Model, tick: &Tick, zone: Zone) -> Verdict {
         return said(Tone::Warn, format!("What is shown here is {behind}"), parts);
     }
     if shows_devices && devices.live == 0 {
-        let parts = vec![format!("{} quiet", many(devices.quiet, "device")), waits(tick)];
+        let parts = vec![format!("{} quiet", many(devices.quiet, "device")), waits(tick, false)];
         return said(Tone::Warn, "No device is sending".to_owned(), parts);
     }
     parts.extend((devices.quiet > 0).then(|| format!("{} quiet", count(devices.quiet))));
-    parts.push(waits(tick));
+    parts.push(waits(tick, false));
     let cleared = model.alerts.iter().filter_map(|alert| alert.cleared_at).max();
     let since = cleared.unwrap_or_default().max(model.hello.started_at);
     let well = match since {
@@ -193,11 +190,38 @@ fn sending(tick: &Tick) -> Vec<String> {
     vec![many(tick.devices.total, "device"), format!("{} events/s", rate(tick.rate))]
 }
 
-/// How far the queries are behind. A few records wait at any moment: that is keeping up.
-fn waits(tick: &Tick) -> String {
+/// Queries and alert rules that somebody stopped.
+fn stopped<'a>(model: &'a Model, tick: &'a Tick) -> impl Iterator<Item = &'a Query> {
+    let is_stopped = |query: &&Query| query.state == "stopped" && !model.schema.ends(&query.name);
+    tick.queries.iter().filter(is_stopped)
+}
+
+/// What is stopped, in one part; none if nothing is.
+fn stops(model: &Model, tick: &Tick) -> Option<String> {
+    let all: Vec<&Query> = stopped(model, tick).collect();
+    let rules = all.iter().filter(|query| query.kind == "alert").count();
+    match all[..] {
+        [] => None,
+        [one] => Some(match one.name.strip_prefix("alerts/") {
+            Some(rule) => format!("Alert rule {rule} is stopped"),
+            None => format!("Query {} is stopped", one.name),
+        }),
+        _ => {
+            let (own, rules) = ((all.len() - rules) as u64, rules as u64);
+            let queries = (own > 0).then(|| counted(own, "query", "queries"));
+            let rules = (rules > 0).then(|| many(rules, "alert rule"));
+            let kinds: Vec<String> = queries.into_iter().chain(rules).collect();
+            Some(format!("{} are stopped", kinds.join(" and ")))
+        }
+    }
+}
+
+/// How far the queries are behind, or those that run. A few records wait at any moment: that is keeping up.
+fn waits(tick: &Tick, others: bool) -> String {
     match tick.lag {
         None => "what waits is not known".to_owned(),
         Some(lag) if lag_matters(tick) => format!("{} records wait", count(lag)),
+        Some(_) if others => "the others keep up".to_owned(),
         Some(_) => "queries keep up".to_owned(),
     }
 }
@@ -208,201 +232,4 @@ fn lag_matters(tick: &Tick) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::stream::Message;
-    use super::super::text::utc;
-    use super::super::words::{Alert, Counts, Follower, Hello, Planned, Schema};
-    use super::*;
-    use forebay_core::Error;
-    use forebay_core::error::codes;
-
-    const NOON: i64 = 1_795_262_400_000;
-
-    /// A plant that is well.
-    fn plant() -> Model {
-        let mut model = Model::new("http://x", 0);
-        model.apply(Message::Hello(Hello { started_at: NOON - 600_000, ..Hello::default() }), NOON);
-        let devices = Counts { total: 3, live: 3, quiet: 0 };
-        let query =
-            |name: &str, kind: &str| Query { name: name.into(), kind: kind.into(), ..Query::default() };
-        let queries = vec![query("lake", "query"), query("hot", "query"), query("alerts/overheat", "alert")];
-        let followers = vec![Follower { source: "iot".into(), lag: Some(0), behind: false }];
-        let tick = Tick {
-            now: NOON,
-            rate: 20.0,
-            status: "ok".into(),
-            lag: Some(0),
-            devices,
-            queries,
-            followers,
-            ..Tick::default()
-        };
-        model.apply(Message::Tick(Box::new(tick)), NOON);
-        model
-    }
-
-    fn told(change: impl FnOnce(&mut Model, &mut Tick)) -> Verdict {
-        let mut model = plant();
-        let mut tick = model.tick.take().unwrap();
-        change(&mut model, &mut tick);
-        model.tick = Some(tick);
-        verdict(&model, utc)
-    }
-
-    #[test]
-    fn what_is_worse_is_told_first_and_since_when() {
-        let well = told(|_, _| {});
-        assert_eq!((well.tone, well.headline.as_str()), (Tone::Good, "All well since 11:50"));
-        assert_eq!(well.parts, ["3 devices", "20 events/s", "queries keep up"]);
-
-        let behind = |tick: &mut Tick| (tick.lag, tick.queries[0].lag) = (Some(4_000), Some(4_000));
-        let shown = told(|_, tick| behind(tick));
-        assert_eq!((shown.tone, shown.headline.as_str()), (Tone::Warn, "Query lake is 4,000 records behind"));
-
-        let alert = |model: &mut Model, tick: &mut Tick| {
-            behind(tick);
-            let alert = |id: &str, severity, opened_at| Alert {
-                id: id.into(),
-                severity,
-                opened_at,
-                state: "open".into(),
-                message: format!("{id} is hot."),
-                ..Alert::default()
-            };
-            for alert in [
-                alert("d1", Severity::Warning, NOON - 300_000),
-                alert("d2", Severity::Critical, NOON - 120_000),
-                alert("d3", Severity::Critical, NOON - 60_000),
-            ] {
-                model.apply(Message::Alert(alert), NOON);
-            }
-            tick.alerts.open = 3;
-            tick.alerts.by_severity = [(Severity::Critical, 2), (Severity::Warning, 1)].into();
-        };
-        let shown = told(alert);
-        assert_eq!(
-            (shown.tone, shown.headline.as_str()),
-            (Tone::Bad, "3 alerts, 2 critical: d2 is hot since 11:58")
-        );
-        assert!(shown.parts.contains(&"4,000 records wait".to_owned()) && !shown.is_failure, "{shown:?}");
-
-        let fail = |model: &mut Model, tick: &mut Tick| {
-            alert(model, tick);
-            tick.status = "failing".into();
-            tick.problems.push(Problem {
-                query: Some("lake".into()),
-                since: (NOON - 3_600_000).into(),
-                code: Some("FB-5001".into()),
-                error: Some("the sink does not answer".into()),
-                hint: Some("Look at the disk.".into()),
-                ..Problem::default()
-            });
-        };
-        let shown = told(fail);
-        assert_eq!(shown.headline, "Query lake is failing since 11:00");
-        assert_eq!(shown.parts, ["FB-5001 the sink does not answer", "3 open alerts"]);
-        assert_eq!((shown.hint.as_deref(), shown.is_failure), (Some("Look at the disk."), true));
-
-        let lose = |model: &mut Model, tick: &mut Tick| {
-            fail(model, tick);
-            tick.ledger.read += 1;
-        };
-        let shown = told(lose);
-        assert_eq!((shown.headline.as_str(), shown.is_failure), ("The ledger does not balance", true));
-        assert_eq!(shown.parts, ["1 query has trouble", "3 open alerts"]);
-
-        let shown = told(|model, tick| {
-            lose(model, tick);
-            let why = Error::new(&codes::NO_SERVER, "no server answers").with_detail("connection refused");
-            model.link = Link::Lost { since: NOON + 1_000, why };
-        });
-        assert_eq!(shown.headline, "No word from Forebay since 12:00:01; it is asked again and again");
-        assert_eq!(shown.parts, ["connection refused", "what stands below is from then"]);
-        assert!(shown.is_failure);
-    }
-
-    #[test]
-    fn who_knows_nothing_says_so() {
-        let shown = verdict(&Model::new("http://x", 0), utc);
-        assert_eq!((shown.tone, shown.headline.as_str()), (Tone::Plain, "Asking Forebay …"));
-        let shown = told(|_, tick| tick.devices = Counts::default());
-        assert_eq!(shown.headline, "Ready, and nothing has been sent yet");
-        let shown = told(|_, tick| tick.devices = Counts { total: 3, live: 0, quiet: 3 });
-        assert_eq!((shown.tone, shown.headline.as_str()), (Tone::Warn, "No device is sending"));
-        let late = Follower { source: "iot".into(), lag: Some(5_000), behind: true };
-        let shown = told(|_, tick| tick.followers.push(late));
-        assert_eq!(shown.headline, "What is shown here is 5,000 records behind");
-        let shown = told(|_, tick| tick.lag = None);
-        assert_eq!(shown.headline, "All well since 11:50");
-        assert_eq!(shown.parts, ["3 devices", "20 events/s", "what waits is not known"]);
-    }
-
-    #[test]
-    fn a_run_that_shows_no_devices_does_not_wait_for_them() {
-        let alone = |tick: &mut Tick| {
-            tick.followers.clear();
-            (tick.devices, tick.rate) = (Counts::default(), 0.0);
-        };
-        let shown = told(|_, tick| alone(tick));
-        assert_eq!((shown.tone, shown.headline.as_str()), (Tone::Good, "All well since 11:50"));
-        assert_eq!(shown.parts, ["queries keep up"]);
-        let shown = told(|_, tick| {
-            alone(tick);
-            tick.alerts.open = 2;
-        });
-        assert_eq!((shown.headline.as_str(), shown.parts.len()), ("2 open alerts", 1));
-    }
-
-    #[test]
-    fn a_query_that_somebody_stopped_is_told_before_the_backlog_it_causes() {
-        let stop = |tick: &mut Tick, names: &[&str]| {
-            for query in tick.queries.iter_mut().filter(|query| names.contains(&query.name.as_str())) {
-                (query.state, query.lag) = ("stopped".into(), Some(4_000));
-            }
-            tick.lag = Some(4_000);
-        };
-        let shown = told(|_, tick| stop(tick, &["lake"]));
-        assert_eq!((shown.tone, shown.headline.as_str()), (Tone::Warn, "Query lake is stopped"));
-        assert_eq!(shown.parts[2], "what comes meanwhile waits in the log");
-        assert!(!shown.is_failure, "somebody wanted it");
-        let shown = told(|_, tick| stop(tick, &["lake", "hot", "alerts/overheat"]));
-        assert_eq!(shown.headline, "3 queries and alert rules are stopped");
-        let shown = told(|model, tick| {
-            stop(tick, &["lake", "hot"]);
-            let ends = |name: &str| Planned { name: name.into(), trigger: Some("availableNow".into()) };
-            model.schema = Schema { queries: vec![ends("lake"), ends("hot")], ..Schema::default() };
-            tick.lag = Some(0);
-        });
-        assert_eq!(shown.headline, "All well since 11:50", "they end by themselves");
-        let shown = told(|_, tick| tick.lag = Some(4_000));
-        assert_eq!(shown.headline, "Queries are 4,000 records behind", "nobody knows which");
-    }
-
-    #[test]
-    fn a_history_that_is_not_saved_is_no_query() {
-        let unsaved = Problem {
-            source: Some("iot".into()),
-            since: NOON.into(),
-            code: Some("FB-5005".into()),
-            error: Some("the disk is full".into()),
-            ..Problem::default()
-        };
-        let shown = told(|_, tick| {
-            let more = Problem { query: Some("lake".into()), ..Problem::default() };
-            tick.problems = vec![unsaved, more.clone(), more];
-        });
-        assert_eq!(shown.headline, "The history of iot is not saved since 12:00");
-        assert_eq!(shown.parts, ["FB-5005 the disk is full", "2 more queries have trouble"]);
-        assert!(shown.is_failure);
-    }
-
-    #[test]
-    fn all_is_well_since_the_last_alert_cleared() {
-        let shown = told(|model, _| {
-            let alert =
-                Alert { cleared_at: Some(NOON - 60_000), state: "cleared".into(), ..Alert::default() };
-            model.apply(Message::Alert(alert), NOON);
-        });
-        assert_eq!(shown.headline, "All well since 11:59");
-    }
-}
+mod tests;

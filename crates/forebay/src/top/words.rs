@@ -3,12 +3,23 @@
 
 #![allow(missing_docs, reason = "the names say it")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use forebay_core::Ledger;
 use forebay_core::config::Severity;
 use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value};
+use serde_json::Value;
+
+use super::bounds::{Cells, Few, Plain};
+use super::listed::OPEN;
+use super::model::MOST_DEVICES;
+
+/// Most sources of a pipeline, and readers beside them.
+const SOURCES: usize = 100;
+/// Most fields of a source, panels of the page, queries and rules of a pipeline.
+const EACH: usize = 1_000;
+/// Most problems, and epochs of a query: one is shown, the others are counted.
+const COUNTED: usize = 100;
 
 /// What is true for as long as the server runs: `/api/v1/schema`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -16,9 +27,9 @@ use serde_json::{Map, Value};
 pub struct Schema {
     pub pipeline: String,
     pub title: Option<String>,
-    pub sources: Vec<Source>,
-    pub queries: Vec<Planned>,
-    pub panels: Vec<Panel>,
+    pub sources: Few<Source, SOURCES>,
+    pub queries: Few<Planned, EACH>,
+    pub panels: Few<Panel, EACH>,
 }
 
 /// What the pipeline file says of a query.
@@ -41,13 +52,17 @@ pub struct Panel {
 impl Schema {
     /// Gives each field the unit of the first panel that shows it, as on the page.
     pub fn with_units(mut self) -> Self {
-        for source in &mut self.sources {
-            for field in &mut source.fields {
-                let shows = |panel: &&Panel| {
-                    panel.source.as_ref() == Some(&source.name) && panel.field.as_ref() == Some(&field.name)
-                };
-                let unit = self.panels.iter().filter(shows).find_map(|panel| panel.unit.clone());
-                field.unit = unit.or(field.unit.take());
+        let mut units = HashMap::new();
+        for Panel { source, field, unit } in &self.panels {
+            if let (Some(source), Some(field), Some(unit)) = (source, field, unit) {
+                units.entry((source.as_str(), field.as_str())).or_insert(unit);
+            }
+        }
+        for source in self.sources.iter_mut() {
+            for field in source.fields.iter_mut() {
+                if let Some(unit) = units.get(&(source.name.as_str(), field.name.as_str())) {
+                    field.unit = Some((*unit).clone());
+                }
             }
         }
         self
@@ -67,7 +82,7 @@ impl Schema {
 pub struct Source {
     pub name: String,
     pub key: Option<String>,
-    pub fields: Vec<Field>,
+    pub fields: Few<Field, EACH>,
 }
 
 /// A field of a source.
@@ -100,14 +115,14 @@ pub struct Tick {
     pub lag: Option<u64>,
     pub latency: Option<Latency>,
     pub status: String,
-    pub problems: Vec<Problem>,
-    pub queries: Vec<Query>,
+    pub problems: Few<Problem, COUNTED>,
+    pub queries: Few<Query, EACH>,
     #[serde(deserialize_with = "ledger")]
     pub ledger: Ledger,
     pub alerts: OpenAlerts,
     pub quarantine: Quarantine,
     pub devices: Counts,
-    pub followers: Vec<Follower>,
+    pub followers: Few<Follower, SOURCES>,
 }
 
 /// Half and 99 of 100 records are through in this many milliseconds.
@@ -125,7 +140,7 @@ pub struct Problem {
     pub query: Option<String>,
     pub source: Option<String>,
     pub what: String,
-    pub since: Value,
+    pub since: Plain,
     pub code: Option<String>,
     pub error: Option<String>,
     /// In the error of a query: what its problem calls `error`.
@@ -146,7 +161,7 @@ pub struct Query {
     pub latency: Option<Latency>,
     pub error: Option<Problem>,
     pub waiting_for: Option<String>,
-    pub epochs: Vec<Epoch>,
+    pub epochs: Few<Epoch, COUNTED>,
 }
 
 /// An epoch that was committed.
@@ -194,7 +209,7 @@ pub struct Follower {
 pub struct Slice {
     pub total: usize,
     pub offset: usize,
-    pub rows: Vec<Device>,
+    pub rows: Few<Device, MOST_DEVICES>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -205,14 +220,14 @@ pub struct Device {
     pub last_seen: i64,
     pub rate: f64,
     pub severity: Option<Severity>,
-    pub values: Map<String, Value>,
+    pub values: Cells,
 }
 
 /// What changed in a slice: index in it, last seen, rate, the fields that changed.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Values {
-    pub rows: Vec<(usize, i64, f64, Map<String, Value>)>,
+    pub rows: Few<(usize, i64, f64, Cells), MOST_DEVICES>,
 }
 
 /// An alert as it stands.
@@ -258,7 +273,7 @@ impl Alert {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct AlertList {
-    pub alerts: Vec<Alert>,
+    pub alerts: Few<Alert, OPEN>,
 }
 
 /// A refusal: `application/problem+json`.
@@ -272,10 +287,11 @@ pub struct Refusal {
 
 /// The counts that this program knows; whether they balance follows from them.
 fn ledger<'de, D: Deserializer<'de>>(from: D) -> Result<Ledger, D::Error> {
-    let mut given = Map::<String, Value>::deserialize(from)?;
+    let mut given = Cells::deserialize(from)?;
     let known = serde_json::to_value(Ledger::default()).map_err(serde::de::Error::custom)?;
-    given.retain(|name, _| known.get(name).is_some());
-    serde_json::from_value(Value::Object(given)).map_err(serde::de::Error::custom)
+    given.retain(|name| known.get(name).is_some());
+    let given = given.iter().map(|(name, count)| (name.clone(), count.clone()));
+    serde_json::from_value(Value::Object(given.collect())).map_err(serde::de::Error::custom)
 }
 
 #[cfg(test)]

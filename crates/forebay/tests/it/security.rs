@@ -125,6 +125,63 @@ fn an_address_that_others_can_reach_is_refused_without_tokens_and_tls() {
     assert!(said.contains("FB-8012") && said.contains("no certificate"), "{said}");
 }
 
+#[test]
+fn a_token_in_a_wrong_place_of_the_file_is_not_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("auth.yaml");
+    let (token, hash) = (format!("fb_{}", "Zq7".repeat(14) + "Z"), "a".repeat(64));
+    for entry in [
+        format!("name: {token}, role: viewer, sha256: {hash}"),
+        format!("name: ana, role: {token}, sha256: {hash}"),
+        format!("name: ana, role: viewer, sha256: {token}"),
+        format!("name: ana, role: viewer, sha256: {hash}, expires: {token}"),
+        format!("name: ana, role: viewer, sha256: {hash}, {token}: x"),
+    ] {
+        // Under a key that is no secret's by its name, too.
+        for list in ["tokens", "users"] {
+            std::fs::write(&file, format!("{list}:\n  - {{ {entry} }}\n")).unwrap();
+            let output = shell(dir.path(), "forebay token ls --auth auth.yaml").output().unwrap();
+            let said = text(&output.stdout) + &text(&output.stderr);
+            assert!(!output.status.success() && said.contains("auth.yaml:"), "{entry}: {said}");
+            assert!(!said.contains(&token[3..]), "{entry}: {said}");
+        }
+    }
+}
+
+/// Only root can be somebody else; of everybody else's files the owner is the same in any case.
+#[test]
+fn a_file_of_tokens_is_not_taken_over_by_who_adds_to_it() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::process::CommandExt;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("auth.yaml");
+    let add = "forebay token new --role viewer --auth auth.yaml --name";
+    succeed(&mut shell(dir.path(), &format!("{add} ana")));
+    let about = || std::fs::metadata(&file).unwrap();
+    let open = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    open(&file, 0o644);
+    succeed(&mut shell(dir.path(), &format!("{add} bob")));
+    assert_eq!(about().mode() & 0o777, 0o644, "who may read it still may");
+    if about().uid() != 0 {
+        return;
+    }
+    // The build folder may be closed to others.
+    let binary = dir.path().join("forebay");
+    std::fs::hard_link(FOREBAY, &binary).or_else(|_| std::fs::copy(FOREBAY, &binary).map(drop)).unwrap();
+    open(dir.path(), 0o777);
+    let before = std::fs::read(&file).unwrap();
+    let mut command = Command::new(&binary);
+    command.args(["token", "new", "--role", "admin", "--name", "eve", "--auth"]).arg(&file);
+    let output = command.current_dir(dir.path()).uid(65_534).gid(65_534).output().unwrap();
+    let said = text(&output.stderr);
+    assert!(!output.status.success() && said.contains("as its owner"), "{said}");
+    assert!(output.stdout.is_empty(), "there is no token");
+    assert_eq!((std::fs::read(&file).unwrap(), about().uid()), (before, 0));
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "nothing is left behind");
+}
+
 /// Canaries: a good token, a wrong one and a session, sent every way there is while everything is logged.
 #[test]
 fn no_secret_comes_to_light() {

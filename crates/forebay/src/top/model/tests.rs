@@ -11,8 +11,8 @@ fn device(key: usize) -> Device {
 fn many() -> Model {
     let mut model = Model::new("http://x", 0);
     model.give_room([5; 3]);
-    let rows = (0..110).map(device).collect();
-    model.apply(Message::Devices(Slice { total: 1_000, offset: 0, rows }), 1);
+    let rows: Vec<Device> = (0..110).map(device).collect();
+    model.apply(Message::Devices(Slice { total: 1_000, offset: 0, rows: rows.into() }), 1);
     model
 }
 
@@ -24,7 +24,7 @@ fn what_changed_in_a_row_changes_it_and_nothing_else() {
     model.apply(Message::Values(serde_json::from_str(r#"{"rows": [[1, 15, 3.0, {"h": 1}]]}"#).unwrap()), 3);
     let changed = &model.slice.rows[1];
     assert_eq!((changed.last_seen, changed.rate, changed.state.as_str()), (20, 3.0, "live"));
-    assert_eq!(serde_json::json!(changed.values), serde_json::json!({"t": 7, "h": 1}));
+    assert_eq!(serde_json::json!(*changed.values), serde_json::json!({"t": 7, "h": 1}));
     assert_eq!(model.slice.rows[0], device(0));
 }
 
@@ -115,4 +115,34 @@ fn a_search_is_typed_and_given_up() {
     assert_eq!(model.view().search, "qu", "what was typed last is forgotten");
     model.press(Key::Escape);
     assert_eq!(model.view().search, "");
+}
+
+#[test]
+fn what_a_server_says_without_end_is_kept_within_bounds_and_told_as_left_out() {
+    let mut model = many();
+    assert!(model.left_out().is_empty());
+    let field = |n: usize| format!(r#"{{"name": "f{n}"}}"#);
+    let panel = |n: usize| format!(r#"{{"source": "iot", "field": "f{n}", "unit": "u{n}"}}"#);
+    let list =
+        |item: &dyn Fn(usize) -> String, count: usize| (0..count).map(item).collect::<Vec<_>>().join(",");
+    let schema = format!(
+        r#"{{"sources": [{{"name": "iot", "fields": [{}]}}], "panels": [{}]}}"#,
+        list(&field, 20_000),
+        list(&panel, 20_000)
+    );
+    let schema: Schema = serde_json::from_str(&schema).unwrap();
+    model.apply(Message::Schema(schema.with_units()), 2);
+    let fields = &model.schema.sources[0].fields;
+    assert_eq!((fields.len(), fields[999].unit.as_deref()), (1_000, Some("u999")));
+    assert_eq!(model.left_out(), ["fields", "panels"]);
+    let devices = format!(r#"{{"total": 9, "rows": [{}]}}"#, list(&|_| "{}".to_owned(), 1_000));
+    model.apply(Message::Devices(serde_json::from_str(&devices).unwrap()), 3);
+    for n in 0..1_000 {
+        let values = format!(r#"{{"rows": [[0, 1, 1.0, {{"new{n}": 1}}]]}}"#);
+        model.apply(Message::Values(serde_json::from_str(&values).unwrap()), 4);
+    }
+    assert_eq!((model.slice.rows.len(), model.slice.rows[0].values.len()), (MOST_DEVICES, 32));
+    let queries = format!(r#"{{"queries": [{}]}}"#, list(&|_| "{}".to_owned(), 2_000));
+    model.apply(Message::Tick(serde_json::from_str(&queries).unwrap()), 5);
+    assert_eq!(model.left_out(), ["fields", "panels", "queries", "devices", "values"]);
 }

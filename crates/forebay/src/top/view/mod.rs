@@ -119,6 +119,11 @@ fn head(model: &Model, width: usize, zone: Zone) -> Vec<Line> {
         lines.extend(lines_of_hint.map(|line| Line::of(Tone::Dim, &format!("   {line}"))));
     }
     lines.extend(numbers(model));
+    let left_out = model.left_out();
+    if !left_out.is_empty() {
+        let told = format!(" ◆ not all that the server sent is kept; left out are {}", left_out.join(", "));
+        lines.push(Line::of(Tone::Warn, &told));
+    }
     lines
 }
 

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
+use super::super::asked::shown;
 use super::super::line::{Line, Tone};
 use super::super::model::{Model, Section};
-use super::super::stream::shown;
 use super::super::text::{NOTHING, Zone, ago, count, decimals, many, moment, rate, span, value};
 use super::super::verdict::of_severity;
 use super::super::words::{Alert, Device, Field, Query, Tick};
@@ -131,12 +131,21 @@ fn alert_row(alert: &Alert, now: i64, zone: Zone) -> [Cell; 5] {
     let (sign, tone) = of_severity(alert.severity);
     let opened = moment(alert.opened_at, now, zone);
     let (sign, tone, rest, when) = match alert.cleared_at.filter(|_| !alert.is_open()) {
-        None => (sign, tone, Tone::Plain, format!("since {opened} ({})", span(now - alert.opened_at))),
+        None => (
+            sign,
+            tone,
+            Tone::Plain,
+            format!("since {opened} ({})", span(now.saturating_sub(alert.opened_at))),
+        ),
         Some(cleared) => (
             "✓",
             Tone::Dim,
             Tone::Dim,
-            format!("cleared {} after {}", moment(cleared, now, zone), span(cleared - alert.opened_at)),
+            format!(
+                "cleared {} after {}",
+                moment(cleared, now, zone),
+                span(cleared.saturating_sub(alert.opened_at))
+            ),
         ),
     };
     [

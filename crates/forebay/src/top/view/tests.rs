@@ -236,3 +236,15 @@ fn a_snapshot_has_all_queries_and_open_alerts() {
     }
     assert!(!text.contains("quit"), "there are no keys to press\n{text}");
 }
+
+#[test]
+fn that_something_was_left_out_is_in_sight() {
+    let mut model = plant();
+    let told = "◆ not all that the server sent is kept; left out are devices";
+    assert!(!shown(&model, (100, 24)).join("\n").contains("left out"));
+    let devices: Vec<Value> = (0..500).map(|n| json!({ "key": format!("d{n}") })).collect();
+    model.apply(Message::Devices(read(json!({ "total": 500, "rows": devices }))), NOON);
+    assert!(shown(&model, (100, 24)).join("\n").contains(told));
+    let printed: Vec<String> = snapshot(&model, 100, utc).iter().map(Line::text).collect();
+    assert!(printed.join("\n").contains(told), "{printed:?}");
+}

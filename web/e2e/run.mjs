@@ -22,6 +22,7 @@ if (!base) {
 const browser = await launch();
 let passed = 0;
 let failed = 0;
+const again = [];
 for (const check of CHECKS) {
   if (only.length > 0 && !only.some((part) => check.name.includes(part))) continue;
   if (check.needs === "mock" && !child) {
@@ -38,6 +39,7 @@ for (const check of CHECKS) {
   try {
     // A machine that is busy with other tests may be late once: what fails twice is broken.
     const said = await run().catch((error) => {
+      again.push(check.name);
       console.log(`again ${check.name}: ${String(error).split("\n")[0]}`);
       return run();
     });
@@ -50,5 +52,5 @@ for (const check of CHECKS) {
 }
 await browser.close();
 child?.kill();
-console.log(`${passed} passed, ${failed} failed`);
+console.log(`${passed} passed, ${failed} failed${again.length > 0 ? `, ${again.length} tried twice` : ""}`);
 process.exitCode = failed > 0 || passed === 0 ? 1 : 0;

@@ -34,6 +34,9 @@ const SHOTS = {
   "odd-phone": { mode: "odd", width: 360, height: 6_000, path: "/#/?device=device_3" },
   two: { mode: "two" },
   blind: { mode: "blind" },
+  young: { mode: "plant", path: "/#/?range=6h", before: (b) => mock(b, { young: 12 * 60_000 }) },
+  refused: { mode: "plant", before: (b) => mock(b, { refuse: "--watch" }) },
+  stopped: { mode: "plant", full: true, before: (b) => mock(b, { refuse: "SIGHUP", stop: "alerts/overheat" }) },
   unbalanced: { mode: "plant", before: (b) => mock(b, { unbalanced: 14_000 }), full: true },
 };
 

@@ -28,7 +28,11 @@ function heat(n, t) {
 export class Plant {
   constructor(mode) {
     this.mode = mode;
-    this.started = Date.now() - 5 * 3_600_000 - 1_234_567;
+    this.started = this.usual = Date.now() - 5 * 3_600_000 - 1_234_567;
+    /** Before that nothing was sent. */
+    this.first = -Infinity;
+    /** Alerts have the message that one without words of its own has. */
+    this.tells = false;
     /** Episodes that a test asked for: device number → since when. */
     this.forced = new Map();
     this.names = namesOf(mode);
@@ -45,6 +49,12 @@ export class Plant {
   silence(on) {
     if (on) this.quietFrom = new Map(this.names.map((_, n) => [n, Date.now()]));
     else if (!this.big) this.quietFrom.clear();
+  }
+
+  /** It began so long ago, ms; null: as usual. */
+  young(ms) {
+    this.started = ms === null ? this.usual : Date.now() - ms;
+    this.first = ms === null ? -Infinity : this.started;
   }
 
   numberOf(key) {
@@ -84,7 +94,7 @@ export class Plant {
 
   /** Whether a device sends in this second: in the seed's plant one message comes every two seconds, from any of three. */
   sends(n, t) {
-    return this.mode !== "seed" || dice(n + 40, Math.floor(t / 1000)) < 1 / 6;
+    return t >= this.first && (this.mode !== "seed" || dice(n + 40, Math.floor(t / 1000)) < 1 / 6);
   }
 
   lastSeen(n, now) {
@@ -120,6 +130,7 @@ export class Plant {
         list.push(alertOf(key, begin, opened, cleared <= now ? cleared : null, this.value(n, "temperature", opened), severity));
       }
     });
+    if (this.tells) for (const alert of list) alert.message = `${alert.rule}: ${alert.key}, temperature ${alert.value.temperature}`;
     list.sort((a, b) => b.openedAt - a.openedAt);
     this.alertsCache = { second, list };
     return list;

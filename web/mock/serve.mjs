@@ -3,7 +3,7 @@
 //   node mock/serve.mjs [--port 25180] [--mode plant|two|seed|alerting|failing|empty|thousand|hostile|odd|blind] [--dist dist]
 //
 // POST /__mock changes its mind while it runs: {mode}, {overheat: key}, {calm: true}, {disconnect: ms}, {unbalanced: n},
-// {stop: query}, {silent: true}, {role: viewer|operator|admin|null}, {revoke: true} (every session ends), {reload: title}, {version: text}.
+// {stop: query}, {silent: true}, {refuse: who} (the changed file), {young: ms} (it began so long ago), {tell: true} (alerts tell their reading), {role: viewer|operator|admin|null}, {revoke: true} (every session ends), {reload: title}, {version: text}.
 import { createReadStream, existsSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
@@ -119,7 +119,7 @@ function change(path, data, response) {
   const act = /^\/queries\/(.+)\/(stop|start)$/.exec(path);
   if (act) {
     const name = decodeURIComponent(act[1]);
-    if (act[2] === "stop") world.stopped.add(name);
+    if (act[2] === "stop") world.stopped.set(name, Date.now());
     else world.stopped.delete(name);
     return json(response, 200, {});
   }
@@ -137,14 +137,19 @@ function control(wish, response) {
     awayUntil = 0;
     dropAll();
   }
-  if (wish.overheat) world.plant.forced.set(world.plant.numberOf(wish.overheat), Date.now() - 1_000);
   if (wish.calm) {
     world.plant.forced.clear();
     world.stopped.clear();
     world.plant.silence(false);
+    world.refused = null;
+    world.plant.young(null);
   }
-  if (wish.stop) world.stopped.add(wish.stop);
+  if (wish.overheat) world.plant.forced.set(world.plant.numberOf(wish.overheat), Date.now() - 1_000);
+  if (wish.stop) world.stopped.set(wish.stop, Date.now());
   if (wish.silent) world.plant.silence(true);
+  if (wish.tell) world.plant.tells = true;
+  if (wish.refuse) world.refuse(wish.refuse);
+  if (wish.young) world.plant.young(wish.young);
   if (wish.role !== undefined) role = wish.role;
   if (wish.revoke) {
     generation += 1;

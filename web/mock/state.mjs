@@ -15,9 +15,14 @@ export class World {
     this.plant = new Plant(mode);
     this.schema = schemaOf(mode);
     this.failingSince = mode === "failing" ? Date.now() - 130_000 : null;
-    this.stopped = new Set();
+    this.stopped = new Map();
+    this.refused = null;
     this.unbalanced = 0;
     this.records = mode === "empty" ? [] : quarantined(this.plant.started, mode === "odd");
+  }
+
+  refuse(by) {
+    this.refused = { by, since: new Date().toISOString(), what: "plant.yaml has 1 problem, so it is not taken", code: "FB-1003", error: "FB-1003 unknown key `formt` (plant.yaml:4:5)", hint: "Did you mean `format`?" };
   }
 
   ledgerOf(query, now) {
@@ -31,7 +36,7 @@ export class World {
   }
 
   ledger(now) {
-    const queries = { lake: this.ledgerOf("lake", now), hot: this.ledgerOf("hot", now) };
+    const queries = { lake: this.ledgerOf("lake", now), hot: this.ledgerOf("hot", now), "alerts/overheat": this.ledgerOf("alerts/overheat", now) };
     const total = {};
     for (const one of Object.values(queries)) for (const [name, n] of Object.entries(one)) total[name] = typeof n === "number" ? (total[name] ?? 0) + n : n;
     return { total, queries, note: "All counts are since the query's first epoch." };
@@ -44,7 +49,7 @@ export class World {
       : null;
     const epochs = (every, base, rows) =>
       this.mode === "empty" ? [] : Array.from({ length: 20 }, (_, i) => ({ epoch: second - 19 + i, rows: Math.round(rows * (0.8 + 0.4 * dice(i + second, every))), ms: Math.round(base * (0.7 + 0.9 * dice(second - 19 + i, every)) * (dice(second - 19 + i, 9) > 0.93 ? 2.2 : 1)), at: (second - 19 + i) * 1000 }));
-    const one = (name, kind, extra) => ({ name, kind, state: this.stopped.has(name) ? "stopped" : "running", epoch: this.mode === "empty" ? null : second - 1_763_000_000 > 0 ? (second % 100_000) : second, lag: 0, rate: this.plant.rate, latency: null, error: null, watermark: null, stateBytes: 0, waitingFor: this.mode === "empty" ? "the first record" : null, epochs: [], ...extra, ...(this.stopped.has(name) ? { lag: null } : {}) });
+    const one = (name, kind, extra) => ({ name, kind, state: this.stopped.has(name) ? "stopped" : "running", epoch: this.mode === "empty" ? null : second - 1_763_000_000 > 0 ? (second % 100_000) : second, lag: 0, rate: this.plant.rate, latency: null, error: null, watermark: null, stateBytes: 0, waitingFor: this.mode === "empty" ? "the first record" : null, epochs: [], ...extra, since: this.stopped.get(name) ?? null, ...(this.stopped.has(name) ? { lag: null } : {}) });
     return [
       one("lake", "query", { latency: { p50: 580 + 40 * dice(second, 4), p99: 1_060 + 40 * dice(second, 5) }, waitingFor: this.failingSince ? "the next attempt, in 8 s" : "its trigger, in 0.4 s", state: this.failingSince ? "retrying" : this.stopped.has("lake") ? "stopped" : "running", error, lag: this.failingSince ? Math.floor(((now - this.failingSince) / 1000) * 20) : Math.round((0.3 + 0.6 * dice(second, 11)) * this.plant.rate), epochs: this.failingSince ? epochs(1, 38, 20).slice(0, 12) : epochs(1, 38, 20) }),
       one("hot", "query", { latency: { p50: 8.4, p99: 31 }, waitingFor: "new records", epochs: epochs(2, 4, 2) }),
@@ -73,6 +78,7 @@ export class World {
       // Of the slowest query, as the real server tells it.
       latency: this.mode === "empty" ? null : queries[0].latency,
       status: failing ? "failing" : "ok",
+      refusedReload: this.refused,
       problems: failing ? [{ query: failing.name, what: "trying again, 14 attempts failed", since: new Date(this.failingSince).toISOString(), code: failing.error.code, error: failing.error.message, hint: failing.error.hint }] : [],
       queries,
       ledger: this.ledger(now).total,

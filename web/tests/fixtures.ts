@@ -45,6 +45,7 @@ export const tick = (more: Partial<Tick> = {}): Tick => ({
   latency: { p50: 9, p99: 31 },
   status: "ok",
   problems: [],
+  refusedReload: null,
   queries: [],
   ledger: ledger(),
   alerts: { open: 0, bySeverity: {} },

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { schemaOf } from "../src/api/normal";
 import { shapeOf } from "../src/charts/shape";
-import { balance, shares } from "../src/state/balance";
+import { balance, firstOf, meaning, shares } from "../src/state/balance";
 import { columns, defaults, exampleEvent, highlighted, layout } from "../src/state/panels";
 import { field, ledger, NOON, schema, source } from "./fixtures";
 
@@ -85,6 +85,19 @@ describe("the ledger's picture", () => {
   it("leaves every part that exists something to see", () => {
     expect(shares([1_000_000, 1, 1], 100)).toEqual([92, 4, 4]);
     expect(shares([0, 0], 100)).toEqual([0, 0]);
+  });
+});
+
+describe("whose ledger is shown", () => {
+  it("is the first query's in the file, or that of the first that does not balance: never a sum", () => {
+    const queries = { hot: ledger({ read: 2 }), "alerts/high": ledger({ read: 2 }), lake: ledger({ read: 2 }) };
+    expect(firstOf(queries, ["lake", "hot"])).toBe("lake");
+    expect(firstOf(queries, ["gone"])).toBe("alerts/high");
+    expect(firstOf({ ...queries, "alerts/high": ledger({ balances: false }) }, ["lake"])).toBe("alerts/high");
+    expect(firstOf({}, ["lake"])).toBeNull();
+  });
+  it("says what an alert rule does with a record, which is not to write it", () => {
+    expect([meaning("to the sink", "lake"), meaning("to the sink", "alerts/high"), meaning("seen before", "alerts/high")]).toEqual(["to the sink", "looked at by the rule", "seen before"]);
   });
 });
 

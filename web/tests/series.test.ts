@@ -14,6 +14,10 @@ describe("the window of a chart", () => {
     expect(windowOf(15 * MIN, 100 * MIN, 95 * MIN, 96 * MIN)).toBe(5 * MIN);
     expect(windowOf(15 * MIN, 100 * MIN, 10 * MIN, 99 * MIN)).toBe(15 * MIN);
   });
+  it("is what there is also where six hours or a day are chosen, in a few steps at least", () => {
+    expect(windowOf(360 * MIN, 1000 * MIN, 988 * MIN, 989 * MIN, 10_000)).toBe(12 * MIN);
+    expect(windowOf(1440 * MIN, 1000 * MIN, 998 * MIN, 998 * MIN, MIN)).toBe(5 * MIN);
+  });
   it("hides nothing that was there before the start, and guesses nothing", () => {
     expect(windowOf(15 * MIN, 100 * MIN, 99 * MIN, 92 * MIN)).toBe(8 * MIN);
     expect(windowOf(15 * MIN, 100 * MIN, null, 99 * MIN)).toBe(15 * MIN);

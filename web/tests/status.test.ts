@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { spoken, status, type Facts } from "../src/state/status";
 import { alert, ledger, NOON, tick } from "./fixtures";
 
-const facts = (more: Partial<Facts> = {}): Facts => ({ connected: true, lostSince: null, tick: tick(), open: [], isDevice: () => true, startedAt: NOON - 3_600_000, lastCleared: null, lastEvent: null, ending: new Set(), now: NOON, ...more });
+const facts = (more: Partial<Facts> = {}): Facts => ({ connected: true, lostSince: null, tick: tick(), open: [], isDevice: () => true, words: (alert) => alert.message, startedAt: NOON - 3_600_000, lastCleared: null, lastEvent: null, ending: new Set(), now: NOON, ...more });
 
 describe("the first line", () => {
   it("says that all is well only when it knows", () => {
@@ -15,6 +15,11 @@ describe("the first line", () => {
     expect(line.level).toBe("critical");
     expect(line.headline).toMatch(/^1 critical alert: device_2 overheats since \d\d:\d\d:\d\d$/);
     expect(line.device).toEqual({ source: "iot", key: "device_2" });
+  });
+  it("tells what is measured now, which is no news by itself", () => {
+    const line = status(facts({ open: [alert("1", { message: "at 72.4" })], words: () => "at 68.2", tick: tick({ alerts: { open: 1, bySeverity: { critical: 1 } } }) }));
+    expect(line.headline).toMatch(/^1 critical alert: at 68.2 since \d\d:\d\d:\d\d$/);
+    expect(line.news).toMatch(/^1 critical alert: at 72.4 since/);
   });
   it("leads to no device where the alert is about something else", () => {
     expect(status(facts({ open: [alert("1")], isDevice: () => false, tick: tick({ alerts: { open: 1, bySeverity: { critical: 1 } } }) })).device).toBeNull();
@@ -75,6 +80,24 @@ describe("the first line", () => {
     expect(status(facts({ tick: tick({ queries, status: "failing" }) })).parts).toContain(words);
     expect(status(facts({ tick: tick({ queries, ledger: ledger({ read: 5, balances: false }) }) })).parts).toContain(words);
     expect(status(facts({ tick: tick({ queries, devices: { total: 0, live: 0, quiet: 0, alerting: 0 } }) })).parts).toContain(words);
+  });
+  const file = { by: "SIGHUP", since: NOON - 5_000, what: "p.yaml has 1 problem", code: "FB-1003", error: "unknown key", hint: "Did you mean `format`?" };
+  it("tells a file that was refused: who, when, why, what helps; and says it whatever is worse", () => {
+    const line = status(facts({ tick: tick({ refusedReload: file }) }));
+    expect(line).toMatchObject({ level: "warning", code: "FB-1003", hint: file.hint });
+    expect(line.headline).toMatch(/^The changed file is refused since \d\d:\d\d:\d\d$/);
+    expect(line.parts).toEqual(["unknown key", "read at the wish of SIGHUP", "all goes on by the file before"]);
+    const worse = [
+      status(facts({ tick: tick({ refusedReload: file, status: "failing" }) })),
+      status(facts({ tick: tick({ refusedReload: file, ledger: ledger({ read: 5, balances: false }) }) })),
+      status(facts({ open: [alert("1")], tick: tick({ refusedReload: file, alerts: { open: 1, bySeverity: { critical: 1 } } }) })),
+      status(facts({ tick: tick({ refusedReload: file, queries: [stop("lake", "query")] }) })),
+      status(facts({ tick: tick({ refusedReload: file, devices: { total: 0, live: 0, quiet: 0, alerting: 0 } }) })),
+    ];
+    for (const { headline, parts } of worse) {
+      expect(headline).not.toMatch(/refused/);
+      expect(parts.join()).toMatch(/The changed file is refused/);
+    }
   });
   it("says since when nobody sends, with seconds while that is fresh", () => {
     const silent = tick({ devices: { total: 3, live: 0, quiet: 3, alerting: 0 } });

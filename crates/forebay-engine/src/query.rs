@@ -118,7 +118,7 @@ impl OpenQuery {
                 tracing::error!(query = %name, "the query has ended: {error}");
             }
             let state = match &outcome {
-                Ok(()) => State::Stopped,
+                Ok(()) => State::Stopped { since_ms: clock.now_ms() },
                 Err(error) => State::Failed { error: error.clone(), since_ms: clock.now_ms() },
             };
             sender.send_modify(|status| status.state = state);

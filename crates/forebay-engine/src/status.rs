@@ -32,7 +32,10 @@ pub enum State {
         attempts: u32,
     },
     /// Ended as asked: stopped, or everything available is done.
-    Stopped,
+    Stopped {
+        /// Since when, milliseconds since 1970.
+        since_ms: i64,
+    },
     /// Ended by an error that trying again will not mend.
     Failed {
         /// Why.
@@ -50,7 +53,7 @@ impl State {
             Self::Waiting => "waiting",
             Self::Running => "running",
             Self::Retrying { .. } => "retrying",
-            Self::Stopped => "stopped",
+            Self::Stopped { .. } => "stopped",
             Self::Failed { .. } => "failed",
         }
     }

@@ -75,6 +75,11 @@ impl Recalled {
         }
     }
 
+    /// How many alerts are open.
+    pub fn open(&self) -> usize {
+        self.0.all_open().count()
+    }
+
     /// What rows of this key and time did, in the order in which they did it. Of rows of one key in one millisecond it is not
     /// known which of them it was.
     pub fn deeds(&self, seen: &Seen) -> Vec<Deed> {

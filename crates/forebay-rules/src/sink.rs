@@ -38,7 +38,7 @@ use crate::journal::Journal;
 use crate::lane::{AlertLane, LanePart};
 use crate::rule::{Bounds, Rule};
 use crate::state::{Entry, EpochEntry, Last, RuleState};
-use crate::tell::Tell;
+use crate::tell::Teller;
 
 /// Watches one rule. See the module.
 pub struct AlertSink {
@@ -50,7 +50,7 @@ pub struct AlertSink {
     clock: Arc<dyn Clock>,
     book: AlertBook,
     opened: Option<Opened>,
-    tell: Tell,
+    teller: Teller,
 }
 
 struct Opened {
@@ -70,7 +70,10 @@ impl AlertSink {
         clock: Arc<dyn Clock>,
         book: AlertBook,
     ) -> Self {
-        Self { rule: Arc::new(rule), bounds, dir, door, clock, book, opened: None, tell: Tell::default() }
+        let rule = Arc::new(rule);
+        let said = Arc::clone(&rule);
+        let teller = Teller::new(Arc::clone(&clock), move |sum| sum.say(&said.name, &bounds));
+        Self { rule, bounds, dir, door, clock, book, opened: None, teller }
     }
 
     fn opened(&mut self) -> Result<&mut Opened> {
@@ -166,10 +169,7 @@ impl Sink for AlertSink {
         let transitions = Arc::make_mut(&mut opened.state).apply(entry, bounds.cleared);
         let rows = transitions.len() as u64;
         self.book.publish(transitions);
-        self.tell.add(&changes, refused, left_out);
-        if let Some(sum) = self.tell.due(seen_at) {
-            sum.say(&rule.name, &bounds);
-        }
+        self.teller.add(&changes, refused, left_out);
         Ok(Written { rows, bytes, files: 0 })
     }
 
@@ -183,8 +183,6 @@ impl Sink for AlertSink {
     }
 
     async fn close(&mut self) {
-        if let Some(sum) = self.tell.rest() {
-            sum.say(&self.rule.name, &self.bounds);
-        }
+        self.teller.end();
     }
 }

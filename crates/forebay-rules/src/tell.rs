@@ -1,5 +1,14 @@
 //! What the log says of an alert: the first change at once, then sums at most every ten seconds, so that a device that
-//! flutters does not fill it. Pure but for the saying.
+//! flutters does not fill it.
+//!
+//! [`Tell`] decides; [`Teller`] says it, also where nothing more happens. What must stay true: whatever changed is said ten
+//! seconds later at the latest, or when the alert ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use forebay_core::clock::Clock;
+use parking_lot::Mutex;
 
 use crate::alert::AlertState;
 use crate::rule::Bounds;
@@ -8,11 +17,22 @@ use crate::state::Changes;
 /// The least time between two sayings, milliseconds.
 const EVERY_MS: i64 = 10_000;
 
+/// Says what is due. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct Teller {
+    tell: Arc<Mutex<Tell>>,
+    clock: Arc<dyn Clock>,
+    say: Arc<dyn Fn(&Sum) + Send + Sync>,
+}
+
 /// What was not said yet, and when something was.
-#[derive(Debug, Default)]
-pub(crate) struct Tell {
+#[derive(Debug)]
+struct Tell {
+    every_ms: i64,
     last_ms: Option<i64>,
     sum: Sum,
+    /// Somebody waits until it is due.
+    is_awaited: bool,
 }
 
 /// What happened in one or more epochs.
@@ -28,9 +48,63 @@ pub(crate) struct Sum {
     pub newest: String,
 }
 
+impl Teller {
+    pub fn new(clock: Arc<dyn Clock>, say: impl Fn(&Sum) + Send + Sync + 'static) -> Self {
+        Self { tell: Arc::new(Mutex::new(Tell::new(EVERY_MS))), clock, say: Arc::new(say) }
+    }
+
+    /// Adds an epoch; what it did is said now or later. Within a runtime.
+    pub fn add(&self, changes: &Changes, refused: u64, left_out: u64) {
+        let mut tell = self.tell.lock();
+        tell.add(changes, refused, left_out);
+        if !tell.is_awaited {
+            tell.is_awaited = true;
+            drop(tell);
+            if let Some(left) = self.say_due() {
+                tokio::spawn(self.clone().wait(left));
+            }
+        }
+    }
+
+    /// Says what was not said yet.
+    pub fn end(&self) {
+        let rest = self.tell.lock().rest();
+        rest.iter().for_each(|sum| (self.say)(sum));
+    }
+
+    /// Says what is due; gives how long to wait for the rest, if there is one.
+    fn say_due(&self) -> Option<Duration> {
+        let (due, left) = {
+            let mut tell = self.tell.lock();
+            let now_ms = self.clock.now_ms();
+            let due = tell.due(now_ms);
+            let left = tell.left(now_ms);
+            tell.is_awaited = left.is_some();
+            (due, left)
+        };
+        due.iter().for_each(|sum| (self.say)(sum));
+        left
+    }
+
+    /// Until all is said.
+    async fn wait(self, mut left: Duration) {
+        loop {
+            tokio::time::sleep(left).await;
+            match self.say_due() {
+                Some(more) => left = more,
+                None => return,
+            }
+        }
+    }
+}
+
 impl Tell {
+    fn new(every_ms: i64) -> Self {
+        Self { every_ms, last_ms: None, sum: Sum::default(), is_awaited: false }
+    }
+
     /// Adds an epoch.
-    pub fn add(&mut self, changes: &Changes, refused: u64, left_out: u64) {
+    fn add(&mut self, changes: &Changes, refused: u64, left_out: u64) {
         let opened = changes.transitions.iter().filter(|alert| alert.state == AlertState::Open).count();
         self.sum.opened += opened;
         self.sum.cleared += changes.transitions.len() - opened;
@@ -42,8 +116,8 @@ impl Tell {
     }
 
     /// What is to be said now, if anything.
-    pub fn due(&mut self, now_ms: i64) -> Option<Sum> {
-        if self.last_ms.is_some_and(|last| (0..EVERY_MS).contains(&now_ms.saturating_sub(last))) {
+    fn due(&mut self, now_ms: i64) -> Option<Sum> {
+        if self.pause(now_ms) > 0 {
             return None;
         }
         let sum = self.rest()?;
@@ -52,8 +126,21 @@ impl Tell {
     }
 
     /// What was not said yet, if anything.
-    pub fn rest(&mut self) -> Option<Sum> {
+    fn rest(&mut self) -> Option<Sum> {
         Some(std::mem::take(&mut self.sum)).filter(|sum| *sum != Sum::default())
+    }
+
+    /// How long it is until there is something to say, if there is.
+    fn left(&self, now_ms: i64) -> Option<Duration> {
+        let pause = Duration::from_millis(self.pause(now_ms).unsigned_abs());
+        (self.sum != Sum::default()).then_some(pause)
+    }
+
+    /// Milliseconds in which nothing is said.
+    fn pause(&self, now_ms: i64) -> i64 {
+        let passed = self.last_ms.map_or(self.every_ms, |last| now_ms.saturating_sub(last));
+        // A clock that was set back holds nothing up.
+        if passed < 0 { 0 } else { (self.every_ms - passed).max(0) }
     }
 }
 
@@ -82,16 +169,41 @@ impl Sum {
 
 #[cfg(test)]
 mod tests {
+    use forebay_core::clock::ManualClock;
+    use tokio::sync::mpsc;
+
     use super::*;
     use crate::alert::Alert;
     use crate::tests::rule;
 
-    #[test]
-    fn a_device_that_flutters_is_told_at_once_and_then_in_sums() {
+    fn flutter() -> Changes {
         let opened = Alert::open(&rule(0), "d1", 5, &[], 0, None);
         let cleared = opened.clear(&rule(0), 6, &[], 0);
-        let changes = Changes { transitions: vec![opened, cleared], ..Changes::default() };
-        let mut tell = Tell::default();
+        Changes { transitions: vec![opened, cleared], ..Changes::default() }
+    }
+
+    #[tokio::test]
+    async fn what_is_held_back_is_said_when_its_time_has_come_though_nothing_more_happens() {
+        let (clock, (said, mut heard)) = (ManualClock::at(1_000), mpsc::unbounded_channel());
+        let say = move |sum: &Sum| said.send(sum.opened).unwrap();
+        let tell = Arc::new(Mutex::new(Tell::new(20)));
+        let teller = Teller { tell, clock: clock.clone(), say: Arc::new(say) };
+        let mut next =
+            async || tokio::time::timeout(Duration::from_secs(20), heard.recv()).await.ok().flatten();
+        teller.add(&flutter(), 0, 0);
+        assert_eq!(next().await, Some(1), "the first at once");
+        (0..3).for_each(|_| teller.add(&flutter(), 0, 0));
+        clock.advance(20);
+        assert_eq!(next().await, Some(3), "what was held back, as one sum");
+        teller.add(&flutter(), 0, 0);
+        teller.end();
+        assert_eq!(next().await, Some(1), "what is left when the alert ends");
+    }
+
+    #[test]
+    fn a_device_that_flutters_is_told_at_once_and_then_in_sums() {
+        let changes = flutter();
+        let mut tell = Tell::new(EVERY_MS);
         let mut said = Vec::new();
         for second in 0..25 {
             tell.add(&changes, 0, 1);

@@ -174,6 +174,14 @@ const PANELS: &[Panel] = &[
         asks: &[("{{status}}", "sum by (status) (rate(forebay_http_requests_total$PIPES[1m]))")],
     },
     Panel {
+        title: "File that was refused",
+        about: "1 while the file that is there was refused, and the pipeline runs by an older one. `/health` says why.",
+        kind: "timeseries",
+        unit: "none",
+        width: 8,
+        asks: &[("{{pipeline}}", "forebay_reload_refused$PIPES")],
+    },
+    Panel {
         title: "Lag of the live page",
         about: "Records that wait in the source for the live page, which reads beside the queries.",
         kind: "timeseries",

@@ -1,4 +1,5 @@
-//! `/health`: 200 while all is well, 503 otherwise, and to whom may look in both cases what is wrong.
+//! `/health`: 200 while all is well, 503 otherwise, and to whom may look in both cases what is wrong, and whether the file
+//! that is there was refused.
 
 use axum::http::StatusCode;
 use forebay_core::progress::iso_millis;
@@ -7,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::access::Role;
 use crate::answer::json_answer;
+use crate::api::reload;
 use crate::ask::{Ask, Outcome};
 use crate::shown::Shown;
 use crate::shown::devices::FollowerStatus;
@@ -20,6 +22,8 @@ pub(crate) async fn health(ask: Ask) -> Outcome {
     if ask.admitted.asker.role() >= Role::Viewer {
         health["pipeline"] = json!(&*shown.pipeline);
         health["problems"] = json!(problems);
+        // No problem of what runs: whoever restarts what is not well would end a pipeline that nothing is wrong with.
+        health["refusedReload"] = reload::refused(shown);
     }
     Ok(json_answer(status, "application/json", &health))
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use forebay_connectors::sources;
 use forebay_core::Result;
 use forebay_core::clock::{Clock, SystemClock};
+use forebay_core::error::codes;
 use forebay_core::source::Wanted;
 use forebay_engine::checkpoint::{self, definition};
 use forebay_engine::query;
@@ -34,6 +35,7 @@ pub async fn gather(data: &Path, loaded: &Loaded, it: &Chosen<'_>) -> Result<Fac
         shown: checkpoint::show(&folder),
         // One that cannot be read is as good as none.
         was: definition::recall(&folder).unwrap_or_default(),
+        advice: writes.remedy(&codes::CHECKPOINT_OTHER_QUERY),
         fits: writes.fits(&plan.output_schema()).await,
         folder,
     })

@@ -31,6 +31,8 @@ pub struct Facts {
     pub was: Option<Definition>,
     /// Whether the sink would take its rows, as far as the sink can tell now.
     pub fits: Result<(), Error>,
+    /// What the sink advises where the checkpoint is another query's; without it the code's own remedy holds.
+    pub advice: Option<String>,
 }
 
 /// What would become of it.
@@ -67,7 +69,7 @@ pub enum Verdict {
 impl Facts {
     /// Says what would become of the query.
     pub fn foresee(self) -> Foreseen {
-        let Self { identity, definition, folder, shown, was, fits } = self;
+        let Self { identity, definition, folder, shown, was, fits, advice } = self;
         // A sink that is only down is waited for.
         let unfit = fits.err().filter(|error| !error.is_retryable());
         let shown = match shown {
@@ -79,6 +81,10 @@ impl Facts {
             Err(error) => return Foreseen::of(Verdict::Refused, Some(error)),
         };
         if let Err(error) = shown.identity.check(&folder, &identity) {
+            let error = match advice {
+                Some(advice) => error.with_hint(advice),
+                None => error,
+            };
             return Foreseen::of(Verdict::Refused, Some(error));
         }
         let ends = shown.ends();
@@ -106,6 +112,12 @@ impl Facts {
 }
 
 impl Foreseen {
+    /// True if it goes on where it was: its checkpoint says where, and what is there was not only begun by a reload that
+    /// came to nothing.
+    pub fn goes_on(&self) -> bool {
+        self.again || !self.positions.is_empty() || self.epoch.is_some_and(|epoch| epoch > Epoch(0))
+    }
+
     fn of(verdict: Verdict, error: Option<Error>) -> Self {
         Self { verdict, epoch: None, again: false, positions: Positions::new(), changes: Vec::new(), error }
     }
@@ -140,6 +152,7 @@ mod tests {
             shown: Ok(Shown { id: "id".to_owned(), identity: identity("DeltaSink[a]"), entries }),
             was: was.map(definition),
             fits: Ok(()),
+            advice: None,
         }
     }
 
@@ -151,6 +164,7 @@ mod tests {
             (Vec::new(), 0, false, None),
         ] {
             let foreseen = facts(entries, Some("SELECT 1")).foresee();
+            assert_eq!(foreseen.goes_on(), at.is_some(), "an empty checkpoint is no place to go on from");
             assert_eq!(foreseen.verdict, Verdict::Unchanged);
             assert_eq!((foreseen.epoch, foreseen.again), (Some(Epoch(epoch)), again));
             assert_eq!(foreseen.positions.get(&Partition::new("t", 0)).map(|at| at.0), at);
@@ -171,6 +185,10 @@ mod tests {
         let refused = other.foresee().error.unwrap();
         assert_eq!(refused.code(), &codes::CHECKPOINT_OTHER_QUERY);
         assert!(refused.message().contains("sink was `DeltaSink[a]`, is `DeltaSink[b]`"), "{refused}");
+        let other = Facts { identity: identity("DeltaSink[b]"), ..facts(entries(true), None) };
+        let advised = Facts { advice: Some("Undo it.".to_owned()), ..other }.foresee().error.unwrap();
+        assert_eq!((advised.code(), advised.hint()), (refused.code(), "Undo it."));
+        assert_ne!(refused.hint(), advised.hint());
         let hole = facts(entries(true).split_off(1), None).foresee();
         assert_eq!(hole.error.unwrap().code(), &codes::CHECKPOINT_DAMAGED);
         let none =

@@ -65,6 +65,13 @@ pub struct Difference {
     pub changes: Vec<String>,
 }
 
+impl Difference {
+    /// It is not new: it was in the file before, and goes on where it was then. `changes` are those since.
+    pub fn returns(&mut self, changes: Vec<String>) {
+        (self.fate, self.changes) = (Fate::Returned, changes);
+    }
+}
+
 /// What is to become of each: of those wanted, in their order, then of those that are wanted no more.
 pub fn differences(running: &BTreeMap<String, Made>, wanted: &[(String, Made)]) -> Vec<Difference> {
     let of_wanted = wanted.iter().map(|(name, now)| {

@@ -1,7 +1,7 @@
 //! What makes a run read its file again besides a request over HTTP: the signal SIGHUP, and a change of the file.
 //!
 //! What must stay true: a terminal that is closed ends what was started in it, as everywhere, although it says so by the
-//! same signal.
+//! same signal; and a file that is still being written is not taken: half of one would end the alerts of its other half.
 
 use std::fs;
 use std::io::{self, IsTerminal};
@@ -11,8 +11,12 @@ use std::time::{Duration, SystemTime};
 use crate::control::Asks;
 use crate::talk;
 
-/// How often the file is looked at: as long as a person takes to notice that nothing happened.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often the file is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// So many looks in a row find the same before it is read: two seconds, in which an editor has written all of it, and a person
+/// has hardly noticed that nothing happened.
+const SETTLED: u32 = 4;
 
 /// The signal SIGHUP, caught from when this is made.
 pub struct Hangups {
@@ -41,7 +45,7 @@ impl Hangups {
                     return;
                 }
                 talk::say("SIGHUP: reading the file again");
-                asks.ask();
+                asks.ask("SIGHUP", None);
             }
         }
         std::future::pending().await
@@ -56,13 +60,17 @@ fn is_in_terminal() -> bool {
 /// A file that is looked at.
 pub struct Watched {
     path: PathBuf,
-    seen: Option<Stamp>,
+    /// As it was when it was read last.
+    taken: Option<Stamp>,
+    /// As the look before found it, and how many before that did.
+    last: Option<Stamp>,
+    same: u32,
 }
 
 /// By what a file that was written is told from the one before. An editor may write into it or put another in its
 /// place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+pub struct Stamp {
     modified: Option<SystemTime>,
     length: u64,
     node: u64,
@@ -71,42 +79,45 @@ struct Stamp {
 impl Watched {
     /// As it is now.
     pub fn new(path: &Path) -> Self {
-        Self { path: path.to_path_buf(), seen: stamp(path) }
+        let now = Stamp::of(path);
+        Self { path: path.to_path_buf(), taken: now, last: now, same: 0 }
     }
 
     /// Asks whenever the file has changed and was then left alone for a moment. Never completes.
     pub async fn ask(mut self, asks: &Asks) {
-        let mut before = self.seen;
         loop {
             tokio::time::sleep(LOOK).await;
-            let now = stamp(&self.path);
-            if self.has_changed(before, now) {
+            if let Some(stamp) = self.look() {
                 talk::say(&format!("{} has changed: reading it again", self.path.display()));
-                asks.ask();
+                asks.ask("--watch", Some(stamp));
             }
-            before = now;
         }
     }
 
-    /// True once for each change: where two looks in a row find the same file, and it is not the one that is known.
-    fn has_changed(&mut self, before: Option<Stamp>, now: Option<Stamp>) -> bool {
-        // Between an editor's two steps there may be none.
-        let changed = now.is_some() && now == before && now != self.seen;
+    /// Looks at the file; gives it once for each change, when it has settled.
+    fn look(&mut self) -> Option<Stamp> {
+        let now = Stamp::of(&self.path);
+        self.same = if now == self.last { self.same.saturating_add(1) } else { 0 };
+        self.last = now;
+        // Between an editor's two steps there may be none, or an empty one.
+        let changed = now.is_some_and(|now| now.length > 0) && now != self.taken && self.same >= SETTLED;
         if changed {
-            self.seen = now;
+            self.taken = now;
         }
-        changed
+        now.filter(|_| changed)
     }
 }
 
-/// The stamp of the file that has this name now.
-fn stamp(path: &Path) -> Option<Stamp> {
-    let found = fs::metadata(path).ok()?;
-    #[cfg(unix)]
-    let node = std::os::unix::fs::MetadataExt::ino(&found);
-    #[cfg(not(unix))]
-    let node = 0;
-    Some(Stamp { modified: found.modified().ok(), length: found.len(), node })
+impl Stamp {
+    /// Of the file that has this name now.
+    pub fn of(path: &Path) -> Option<Self> {
+        let found = fs::metadata(path).ok()?;
+        #[cfg(unix)]
+        let node = std::os::unix::fs::MetadataExt::ino(&found);
+        #[cfg(not(unix))]
+        let node = 0;
+        Some(Self { modified: found.modified().ok(), length: found.len(), node })
+    }
 }
 
 #[cfg(test)]
@@ -120,22 +131,23 @@ mod tests {
         let path = dir.path().join("p.yaml");
         fs::write(&path, "one").unwrap();
         let mut watched = Watched::new(&path);
-        let mut before = watched.seen;
-        let mut look = |watched: &mut Watched| {
-            let now = stamp(&path);
-            let told = watched.has_changed(before, now);
-            before = now;
-            told
-        };
-        assert!(!look(&mut watched));
+        // At which of so many looks it is told.
+        let mut told = |looks: u32| (0..looks).filter(|_| watched.look().is_some()).collect::<Vec<_>>();
+        let (whole, none) = (2 * SETTLED, [0; 0]);
+        assert_eq!(told(whole), none);
+        // It is emptied, written in parts, and then left alone.
+        fs::write(&path, "").unwrap();
+        assert_eq!(told(whole), none, "nothing is no pipeline");
+        fs::write(&path, "one,").unwrap();
+        assert_eq!(told(SETTLED), none, "it may still be written");
         fs::write(&path, "one, and more").unwrap();
-        assert!(!look(&mut watched), "it may still be written");
-        assert!(look(&mut watched) && !look(&mut watched));
+        assert_eq!(told(whole), [SETTLED]);
+        assert_eq!(told(whole), none);
         // An editor writes another file and gives it the name; the text may be as long as before.
         fs::write(dir.path().join("new"), "and more, one").unwrap();
         fs::remove_file(&path).unwrap();
-        assert!(!look(&mut watched) && !look(&mut watched));
+        assert_eq!(told(whole), none);
         fs::rename(dir.path().join("new"), &path).unwrap();
-        assert!(!look(&mut watched) && look(&mut watched) && !look(&mut watched));
+        assert_eq!(told(whole), [SETTLED]);
     }
 }

@@ -100,6 +100,7 @@ pub async fn start(
         clock,
         alerts: AlertBook::default(),
         quarantined: Indices::default(),
+        refused: watch::Sender::new(None),
         hosting,
         threads: Threads::new()?,
     };
@@ -110,7 +111,7 @@ pub async fn start(
     // Only now, when no query is refused any more, anything is made.
     site.hosting.make_topics(&chosen)?;
     site.remember(&loaded, &chosen);
-    alerts::end_removed(&global.data, &loaded, None, &site.door, &*site.clock, &site.alerts);
+    alerts::end_removed(&site, &loaded, None).await;
     let made = site.made(&loaded, &chosen).into_iter().collect();
     let mut fleet = Fleet::new(Arc::clone(&site.clock));
     fleet.add(ready);

@@ -23,11 +23,12 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use forebay_core::error::codes;
 use forebay_core::{Error, Result};
 use forebay_engine::status::{QueryStatus, State};
-use forebay_server::shown::reload::{Fate, Turned};
+use forebay_server::shown::reload::{Fate, RefusedFile, Turned};
 use forebay_server::shown::{NotReloaded, Reloaded};
 use forebay_storage::kill_point;
 
@@ -37,7 +38,6 @@ use crate::load::{self, Loaded};
 use crate::made::{Difference, Made, differences};
 use crate::pipeline::{Running, begun};
 use crate::runnable::Run;
-use crate::site::Site;
 use crate::work::{Chosen, chosen};
 use crate::{alerts, definition, facts, standing, talk};
 
@@ -49,6 +49,10 @@ impl Running {
             checked = self.check() => checked,
             () = stop => return false,
         };
+        if self.file.as_ref().is_some_and(|file| !ask.is_about(file)) {
+            talk::say("the file was changed while it was read: it is read again once it is left alone");
+            return true;
+        }
         let outcome = match checked {
             Ok(checked) => self.take(checked).await,
             Err(refused) => Err(refused),
@@ -58,11 +62,28 @@ impl Running {
             // Its problems were told one by one.
             Err(refused) => talk::error(&refused.error),
         }
+        self.remember(&ask.by, &outcome);
         if let Some(reply) = ask.reply {
             // Who asked may have gone.
             let _ = reply.send(outcome);
         }
         true
+    }
+
+    /// Whoever looks later sees that the file was refused, until one is taken.
+    fn remember(&self, by: &str, outcome: &Outcome) {
+        let refused = match outcome {
+            Ok(_) => None,
+            // There is no file that could be mended.
+            Err(_) if self.file.is_none() => return,
+            Err(NotReloaded { error, problems }) => Some(Arc::new(RefusedFile {
+                by: by.to_owned(),
+                at_ms: self.site.clock.now_ms(),
+                why: error.message().to_owned(),
+                first: problems.first().unwrap_or(error).clone(),
+            })),
+        };
+        self.site.refused.send_replace(refused);
     }
 
     /// The file as it is now, if nothing in it is refused. Touches nothing.
@@ -74,9 +95,8 @@ impl Running {
         let loaded = self.read(file).await?;
         let wanted = chosen(&loaded, &self.site.overrides.queries)?;
         let made = self.site.made(&loaded, &wanted);
-        let differences = differences(&self.made, &made);
-        let fates = Fates { wanted: &wanted, differences: &differences };
-        let (problems, elsewhere) = self.refusals(&loaded, &fates).await?;
+        let mut differences = differences(&self.made, &made);
+        let (problems, elsewhere) = self.refusals(&loaded, &wanted, &mut differences).await?;
         if !problems.is_empty() {
             problems.iter().for_each(talk::error);
             return Err(not_safe(file, problems));
@@ -92,9 +112,9 @@ impl Running {
         let statements = self.site.statements(&loaded);
         let follows = self.site.follows(&loaded, &wanted)?;
         let open = |it: &&Chosen<'_>| self.site.open(&loaded, it);
-        let changed: Vec<_> = fates.of(Fate::Changed).collect();
+        let changed: Vec<_> = fates.of(&[Fate::Changed]).collect();
         let changes = changed.iter().map(open).collect::<Result<Vec<_>>>()?;
-        let new: Vec<_> = fates.of(Fate::New).collect();
+        let new: Vec<_> = fates.of(&[Fate::New, Fate::Returned]).collect();
         let ready = new.iter().map(|it| Ready::new(&it.work.name(), open(it)?));
         let ready = ready.collect::<Result<Vec<_>>>()?;
         self.site.hosting.make_topics(&wanted)?;
@@ -112,8 +132,7 @@ impl Running {
         }
         let rules: Vec<String> =
             gone.iter().filter_map(|name| alerts::rule_of(name)).map(str::to_owned).collect();
-        let Site { global, door, clock, alerts: book, .. } = &self.site;
-        alerts::end_removed(&global.data, &loaded, Some(rules), door, &**clock, book);
+        alerts::end_removed(&self.site, &loaded, Some(rules)).await;
         self.fleet.add(ready);
         self.fleet.arrange(&made.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>());
         drop(awake);
@@ -150,21 +169,32 @@ impl Running {
         Err(NotReloaded { error, problems })
     }
 
-    /// What of the new file cannot be taken while the pipeline runs, and which addresses in it are somebody else's.
-    async fn refusals(&self, loaded: &Loaded, fates: &Fates<'_>) -> Result<(Vec<Error>, Vec<SocketAddr>)> {
+    /// What of the new file cannot be taken while the pipeline runs, and which addresses in it are somebody else's. Those
+    /// that seemed new and were there before are told to [return](Fate::Returned).
+    async fn refusals(
+        &self,
+        loaded: &Loaded,
+        wanted: &[Chosen<'_>],
+        differences: &mut [Difference],
+    ) -> Result<(Vec<Error>, Vec<SocketAddr>)> {
         let name = &loaded.pipeline.name;
         if *name != self.loaded.pipeline.name {
             let message =
                 format!("the pipeline is `{}`, in the file it is `{name}`", self.loaded.pipeline.name);
             return Ok((vec![Error::new(&codes::NOT_WHILE_RUNNING, message)], Vec::new()));
         }
-        let (mut refusals, elsewhere) = match self.site.hosting.holds(name, fates.wanted).await {
+        let (mut refusals, elsewhere) = match self.site.hosting.holds(name, wanted).await {
             Ok(elsewhere) => (Vec::new(), elsewhere),
             Err(error) => (vec![error], Vec::new()),
         };
-        for it in fates.of(Fate::Changed).chain(fates.of(Fate::New)) {
+        for difference in differences.iter_mut().filter(|it| matches!(it.fate, Fate::Changed | Fate::New)) {
+            let name = &difference.name;
+            let Some(it) = wanted.iter().find(|it| it.work.name() == *name) else { continue };
             let foreseen = facts::gather(&self.site.global.data, loaded, it).await?.foresee();
-            refusals.extend(foreseen.error.map(|error| named(&it.work.name(), &error)));
+            refusals.extend(foreseen.error.as_ref().map(|error| named(name, error)));
+            if difference.fate == Fate::New && foreseen.goes_on() {
+                difference.returns(foreseen.changes.into_iter().map(|change| change.what).collect());
+            }
         }
         Ok((refusals, elsewhere))
     }
@@ -198,12 +228,12 @@ struct Fates<'a> {
 }
 
 impl<'a> Fates<'a> {
-    /// Those of this fate, in the order of the file.
-    fn of(&self, fate: Fate) -> impl Iterator<Item = &'a Chosen<'a>> {
+    /// Those of these fates, in the order of the file.
+    fn of(&self, fates: &'static [Fate]) -> impl Iterator<Item = &'a Chosen<'a>> {
         let (wanted, differences) = (self.wanted, self.differences);
         wanted.iter().filter(move |it| {
             let name = it.work.name();
-            differences.iter().any(|of| of.name == name && of.fate == fate)
+            differences.iter().any(|of| of.name == name && fates.contains(&of.fate))
         })
     }
 

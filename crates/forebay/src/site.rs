@@ -24,7 +24,9 @@ use forebay_live::Live;
 use forebay_log::storage::Log;
 use forebay_rules::AlertBook;
 use forebay_server::Shown;
+use forebay_server::shown::reload::RefusedFile;
 use forebay_storage::Door;
+use tokio::sync::watch;
 
 use crate::cli::Global;
 use crate::control::Asks;
@@ -48,6 +50,8 @@ pub struct Site {
     pub alerts: AlertBook,
     /// What the page read of the quarantine.
     pub quarantined: Indices,
+    /// The file as it was refused last, until one is taken.
+    pub refused: watch::Sender<Option<Arc<RefusedFile>>>,
     pub hosting: Hosting,
     /// What SQL runs on.
     pub threads: Arc<Threads>,
@@ -132,6 +136,7 @@ impl Site {
             control: fleet.control(asks),
             alerts: &self.alerts,
             quarantined: &self.quarantined,
+            refused: self.refused.subscribe(),
             live,
             started_ms: self.started_ms,
             clock: Arc::clone(&self.clock),

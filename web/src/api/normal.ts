@@ -49,6 +49,7 @@ export function tickOf(raw: Loose<Tick>): Tick {
     latency: raw.latency ?? null,
     status: raw.status ?? "ok",
     problems: raw.problems ?? [],
+    refusedReload: raw.refusedReload ?? null,
     queries: (raw.queries ?? []).map(queryOf),
     ledger: raw.ledger ?? null,
     alerts: { open: raw.alerts?.open ?? 0, bySeverity: raw.alerts?.bySeverity ?? {} },

@@ -200,11 +200,22 @@ export interface Problem {
   hint: string | null;
 }
 
+/** The pipeline's file as it was refused last: what runs is by an older one. */
+export interface RefusedReload {
+  /** Who had it read. */
+  by: string;
+  since: string | number;
+  what: string;
+  code: string;
+  error: string;
+  hint: string;
+}
+
 export interface QueryView {
   name: string;
   kind: "query" | "alert";
   state: string;
-  /** Since when it is in this state, where the server tells it. */
+  /** Since when it does not run, where it does not. */
   since?: string | number | null;
   epoch: number | null;
   /** Null where nobody can know it: of a query that is stopped or failed. */
@@ -241,6 +252,7 @@ export interface Tick {
   latency: Latency | null;
   status: "ok" | "failing";
   problems: Problem[];
+  refusedReload: RefusedReload | null;
   queries: QueryView[];
   ledger: Ledger | null;
   alerts: { open: number; bySeverity: Partial<Record<Severity, number>> };

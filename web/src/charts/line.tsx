@@ -4,7 +4,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Field, Panel, Range, Source } from "../api/types";
 import { fixed, fieldDecimals, plain, withUnit } from "../format/number";
 import { deviceLabel, label } from "../format/text";
-import { moment, span } from "../format/time";
+import { moment, since, span } from "../format/time";
 import { closeFeed, openFeed, SPAN, type Feed } from "../state/feed";
 import { theme } from "../state/prefs";
 import { bridge, drawn, endOf, extent, firstKnown, through, windowOf, type Block, type Reading, type Through } from "../state/series";
@@ -49,6 +49,8 @@ export function LineChart(props: LineProps) {
   const plot = useRef<{ plot: Plot; made: string; wish: string; factor: number } | null>(null);
   const [hover, setHover] = useState<Hover>(null);
   const [step, setStep] = useState(0);
+  /** When what is drawn begins, if that is later than what was chosen. */
+  const [begin, setBegin] = useState<number | null>(null);
   const version = feed?.version.value ?? 0;
   const phase = feed?.state.value ?? "loading";
   const painted = theme.value;
@@ -82,6 +84,7 @@ export function LineChart(props: LineProps) {
         plot.current.factor = state.factor;
       }
       setStep(state.block.step);
+      setBegin(state.to - state.from < SPAN[range] ? state.from : null);
     });
     return () => drawNever(host);
   }, [drawing, feed, version, phase, visible, width, height, painted, wish, limits.warn, limits.critical]);
@@ -98,6 +101,7 @@ export function LineChart(props: LineProps) {
         </div>
       )}
       {step > FINEST && !empty && phase === "ready" && <StepWords step={step} way={through(limits.warn, limits.critical)} />}
+      {begin !== null && !empty && phase === "ready" && <span class="line-begin soft num">{`all there is, since ${since(begin, store.now.peek())}`}</span>}
       {empty && <Absent>No readings in the last {span(SPAN[range])}.</Absent>}
       {hover && <Tip hover={hover} width={width} />}
     </div>
@@ -124,8 +128,7 @@ function toldBy(source: Source, field: Field, key: string | null): Reading | nul
 
 function plotState(block: Block, tracks: PlotTrack[], { field, limits = {}, range, keys, source }: LineProps, width: number, before: number): PlotState {
   const to = Math.max(store.now.peek(), block.start + block.length * block.step);
-  // Longer ranges are chosen by who wants to see them whole, also the part that is empty.
-  const window = range === "15m" ? windowOf(SPAN[range], to, store.hello.peek()?.startedAt ?? null, firstKnown(block)) : SPAN[range];
+  const window = windowOf(SPAN[range], to, store.hello.peek()?.startedAt ?? null, firstKnown(block), block.step);
   const way = through(limits.warn, limits.critical);
   const edges = tracks.map(({ key }) => key).filter((key) => key !== null || source.key === null);
   const shown = drawn(block, window / block.step, (width - 140) / PIXELS, before, way, edges);

@@ -4,9 +4,11 @@ import type { Ledger } from "../api/types";
 
 export type Fate = "emitted" | "aggregated" | "unmatched" | "filtered" | "deduplicated" | "dropped" | "quarantined" | "late" | "inFlight";
 
+const SINK = "to the sink";
+
 /** The fates in the order in which they are drawn, each with what it means. */
 export const FATES: { fate: Fate; word: string; means: string }[] = [
-  { fate: "emitted", word: "emitted", means: "to the sink" },
+  { fate: "emitted", word: "emitted", means: SINK },
   { fate: "aggregated", word: "aggregated", means: "into an aggregate" },
   { fate: "filtered", word: "filtered", means: "by a condition" },
   { fate: "unmatched", word: "unmatched", means: "no partner" },
@@ -16,6 +18,18 @@ export const FATES: { fate: Fate; word: string; means: string }[] = [
   { fate: "quarantined", word: "quarantined", means: "unreadable" },
   { fate: "inFlight", word: "in flight", means: "being worked on" },
 ];
+
+/** The rule of an alert's query writes nothing: what reached it was looked at. */
+export const meaning = (means: string, query: string): string => (means === SINK && query.startsWith("alerts/") ? "looked at by the rule" : means);
+
+/**
+ * Whose ledger is shown if nobody chose: the first query of the file, or the first that does not balance. Never a sum: what
+ * two queries read would count twice.
+ */
+export function firstOf(queries: Record<string, Ledger>, inFile: string[]): string | null {
+  const names = [...inFile.filter((name) => name in queries), ...Object.keys(queries).sort()];
+  return names.find((name) => queries[name]?.balances === false) ?? names[0] ?? null;
+}
 
 export interface Piece {
   fate: Fate | "missing";

@@ -243,16 +243,17 @@ export function firstKnown(block: Block): number | null {
   return slots.length === 0 ? null : block.start + Math.min(...slots) * block.step;
 }
 
-/** The least that a chart shows, ms: what comes in the first moments should fill it like a plant, not like a speck. */
+/** The least that a chart shows, ms and steps: what comes in the first moments should fill it like a plant, not like a speck. */
 const LEAST_WINDOW_MS = 60_000;
+const LEAST_WINDOW_STEPS = 5;
 
 /**
  * How much of `span` is shown of a plant that runs since `started`: nothing can have been before it began, unless
  * something was, `first` being the first reading.
  */
-export function windowOf(span: number, to: number, started: number | null, first: number | null): number {
+export function windowOf(span: number, to: number, started: number | null, first: number | null, step = 1_000): number {
   if (started === null || first === null) return span;
-  return Math.min(span, Math.max(LEAST_WINDOW_MS, to - Math.min(started, first)));
+  return Math.min(span, Math.max(LEAST_WINDOW_MS, LEAST_WINDOW_STEPS * step, to - Math.min(started, first)));
 }
 
 export interface Extent {

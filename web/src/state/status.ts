@@ -3,7 +3,8 @@
 // The order of precedence is the order of urgency for a plant engineer: a page that knows nothing must not say "all
 // well"; a ledger that does not add up outranks all, because data may be lost; a failing query outranks an alert,
 // because behind it alerts may be missing; an alert outranks a query that somebody stopped, and that outranks a
-// backlog, because it is the cause of one. What is stopped is said at every level: behind it something is missing.
+// backlog, because it is the cause of one. What is stopped is said at every level: behind it something is missing. So is
+// a file that was refused: what runs is not what somebody wanted.
 import type { Alert, Problem, QueryView, Severity, Tick } from "../api/types";
 import { count, many } from "../format/number";
 import { clip, label, visible } from "../format/text";
@@ -20,6 +21,8 @@ export interface Facts {
   open: Alert[];
   /** Whether an alert is about a device, which can be shown. */
   isDevice: (alert: Alert) => boolean;
+  /** What an alert says, with what is measured now. */
+  words: (alert: Alert) => string;
   /** When Forebay started, ms. */
   startedAt: number | null;
   /** When the newest alert cleared, ms. */
@@ -35,6 +38,8 @@ export interface Status {
   level: Level;
   /** The answer in a few words. */
   headline: string;
+  /** The same without what is measured now: only when this changes is there news. */
+  news?: string;
   /** What to know besides, joined by dots; the rate stands beside it in figures. */
   parts: string[];
   /** What may help, if something is wrong. */
@@ -77,7 +82,7 @@ export function status(facts: Facts): Status {
 
 /** Every record must be counted once: a ledger that does not add up is the worst there is, because data may be lost. */
 function unbalanced(facts: Facts, tick: Tick, alerts: number): Status {
-  const parts = stops(facts, tick);
+  const parts = remarks(facts, tick);
   if (tick.problems.length > 0) parts.push(many(tick.problems.length, "query has trouble", "queries have trouble"));
   if (alerts > 0) parts.push(many(alerts, "open alert"));
   const hint = "Records may be lost or doubled. The ledger below shows where; keep the data folder as it is and report this.";
@@ -90,7 +95,7 @@ function failing(facts: Facts, tick: Tick, alerts: number): Status {
   const parts: string[] = [];
   if (first?.error) parts.push(clip(visible(first.error), 240));
   if (more > 0) parts.push(`${many(more, "more query has trouble", "more queries have trouble")}`);
-  parts.push(...stops(facts, tick));
+  parts.push(...remarks(facts, tick));
   if (alerts > 0) parts.push(many(alerts, "open alert"));
   const when = sinceWords(toMillis(first?.since), facts.now);
   return {
@@ -112,14 +117,16 @@ function alerting(facts: Facts, tick: Tick, total: number): Status {
   const [first] = byUrgency(facts.open);
   const worst: Severity = first?.severity ?? worstOf(tick.alerts.bySeverity);
   const stopped = stops(facts, tick);
-  const parts = [...stopped, ...(tick.followers.length > 0 ? [many(tick.devices.total, "device")] : []), waits(tick, stopped.length > 0)];
+  const parts = [...stopped, ...refused(facts, tick), ...(tick.followers.length > 0 ? [many(tick.devices.total, "device")] : []), waits(tick, stopped.length > 0)];
   const critical = tick.alerts.bySeverity.critical ?? 0;
   if (!first) return { level: worst, headline: many(total, "open alert"), parts, hint: null, code: null, device: null };
-  const what = first.message ? clip(visible(first.message), 120) : `${label(first.rule)} on ${label(first.key ?? "NULL")}`;
+  const what = (message: string): string => (message ? clip(visible(message), 120) : `${label(first.rule)} on ${label(first.key ?? "NULL")}`).replace(/[.\s]+$/, "");
   const lead = total === 1 ? `1 ${worst === "info" ? "notice" : worst === "critical" ? "critical alert" : "alert"}` : `${count(total)} alerts${critical > 0 && critical < total ? `, ${count(critical)} critical` : ""}`;
+  const line = (message: string): string => `${lead}: ${what(message)} since ${since(first.openedAt, facts.now)}`;
   return {
     level: worst,
-    headline: `${lead}: ${what.replace(/[.\s]+$/, "")} since ${since(first.openedAt, facts.now)}`,
+    headline: line(facts.words(first)),
+    news: line(first.message),
     parts,
     hint: null,
     code: null,
@@ -132,14 +139,19 @@ function calm(facts: Facts, tick: Tick): Status {
   // A run may follow no source for the page: then nothing is known of devices, and nothing is said of them.
   const follows = tick.followers.length > 0;
   if (follows && tick.devices.total === 0) {
-    return { level: "info", headline: "Ready, and nothing has been sent yet", parts: [...stops(facts, tick), "the first event will show here by itself"], ...none };
+    return { level: "info", headline: "Ready, and nothing has been sent yet", parts: [...remarks(facts, tick), "the first event will show here by itself"], ...none };
   }
   const late = tick.followers.find((follower) => follower.behind);
   const [stop] = stops(facts, tick);
   const parts = follows ? [many(tick.devices.total, "device")] : [];
   if (stop) {
     const unknown = stopped(facts, tick).some((query) => query.lag === null) ? ", how much is not known" : "";
-    return { level: "warning", headline: stop, parts: [...parts, `what comes meanwhile waits in the log${unknown}`], ...none };
+    return { level: "warning", headline: stop, parts: [...parts, `what comes meanwhile waits in the log${unknown}`, ...refused(facts, tick)], ...none };
+  }
+  const { refusedReload: file } = tick;
+  if (file) {
+    const [headline = ""] = refused(facts, tick);
+    return { level: "warning", headline, parts: [clip(visible(file.error), 240), `read at the wish of ${label(file.by)}`, "all goes on by the file before"], hint: file.hint, code: file.code, device: null };
   }
   if (lagMatters(tick)) {
     const worst = [...tick.queries].sort((a, b) => (b.lag ?? 0) - (a.lag ?? 0))[0];
@@ -182,6 +194,14 @@ function stops(facts: Facts, tick: Tick): string[] {
   ];
   return [`${kinds.join(" and ")} are stopped`];
 }
+
+/** The file that was refused last, in one part; none if the last one was taken. */
+function refused(facts: Facts, { refusedReload: file }: Tick): string[] {
+  return file ? [`The changed file is refused${sinceWords(toMillis(file.since), facts.now)}`] : [];
+}
+
+/** What is said whatever is worse. */
+const remarks = (facts: Facts, tick: Tick): string[] => [...stops(facts, tick), ...refused(facts, tick)];
 
 /** The rule of a query that watches for it. */
 export const ruleName = (query: string): string => query.replace(/^alerts\//, "");

@@ -1,8 +1,10 @@
 // What the page knows, as signals, and nothing else: who writes them is `session.ts`.
-import { computed, signal, type Signal } from "@preact/signals";
+import { computed, signal, untracked, type Signal } from "@preact/signals";
 import type { ApiError } from "../api/http";
 import type { Alert, Device, Field, Hello, LedgerPage, QuarantinePage, Schema, Source, Tick } from "../api/types";
+import { plain } from "../format/number";
 import { NO_ALERTS, type AlertBook } from "./apply";
+import { present } from "./present";
 import { byUrgency, status } from "./status";
 import { highlighted, layout } from "./panels";
 import { LONGEST_KEY, parse, print, type Place } from "./url";
@@ -118,6 +120,15 @@ export function valueNow(sourceName: string, key: string | null, field: string):
   return chart?.series.find((one) => one.key === key)?.mean ?? null;
 }
 
+/** An alert's message with its device's readings of this second; no quicker, so that people can read it. */
+function wordsOf(alert: Alert): string {
+  if (!isDevice(alert)) return alert.message;
+  return present(alert, (field) => {
+    const value = untracked(() => valueNow(alert.source, alert.key, field));
+    return value === null ? null : plain(value, fieldOf(alert.source, field));
+  });
+}
+
 const ending = computed(() => new Set((schema.value?.queries ?? []).filter(({ trigger }) => /^(availableNow|once)$/i.test(trigger ?? "")).map(({ name }) => name)));
 
 export const headline = computed(() =>
@@ -127,6 +138,7 @@ export const headline = computed(() =>
     tick: tick.value,
     open: alerts.value.open,
     isDevice,
+    words: wordsOf,
     startedAt: hello.value?.startedAt ?? null,
     lastCleared: alerts.value.cleared[0]?.clearedAt ?? null,
     lastEvent: lastEvent.value,

@@ -6,29 +6,30 @@ import { bytes, count, share } from "../format/number";
 import { label } from "../format/text";
 import { LevelIcon } from "../parts/icons";
 import { Quiet, Section } from "../parts/notes";
-import { balance, FATES, type Balance } from "../state/balance";
+import { balance, FATES, firstOf, meaning, type Balance } from "../state/balance";
 import { loadLedger } from "../state/session";
 import * as store from "../state/store";
 
-const ALL = "";
 const REFRESH_MS = 2_000;
 const BAR = 26;
 const FALL = 30;
 
 export function LedgerView() {
-  const [chosen, setChosen] = useState(ALL);
-  const page = store.ledger.value;
-  const names = Object.keys(page?.queries ?? {}).sort();
+  const [wish, setWish] = useState<string | null>(null);
+  const { queries = {} } = store.ledger.value ?? {};
+  const names = Object.keys(queries).sort();
   useEffect(() => {
-    if (chosen === ALL) return;
-    void loadLedger();
-    const timer = setInterval(() => void loadLedger().catch(() => undefined), REFRESH_MS);
+    const load = (): void => void loadLedger().catch(() => undefined);
+    load();
+    const timer = setInterval(load, REFRESH_MS);
     return () => clearInterval(timer);
-  }, [chosen]);
-  const ledger: Ledger | null = chosen === ALL ? (store.tick.value?.ledger ?? page?.total ?? null) : (page?.queries[chosen] ?? null);
-  const choice = names.length > 1 && (
-    <select aria-label="Query" value={chosen} onChange={(event) => setChosen(event.currentTarget.value)}>
-      <option value={ALL}>All queries</option>
+  }, []);
+  // A query that is gone from the file is no choice any more.
+  const first = firstOf(queries, (store.schema.value?.queries ?? []).map((query) => query.name));
+  const chosen = wish !== null && wish in queries ? wish : first;
+  const ledger: Ledger | null = chosen === null ? null : (queries[chosen] ?? null);
+  const choice = chosen !== null && names.length > 1 && (
+    <select aria-label="Query" value={chosen} onChange={(event) => setWish(event.currentTarget.value)}>
       {names.map((name) => (
         <option key={name} value={name}>
           {label(name)}
@@ -38,15 +39,14 @@ export function LedgerView() {
   );
   return (
     <Section id="ledger" title="Ledger" tools={choice}>
-      {!ledger && <div class="skeleton" />}
+      {!ledger && (store.ledger.value ? <Quiet>No query runs.</Quiet> : <div class="skeleton" />)}
       {ledger && ledger.read === 0 && <Quiet>Nothing has been read yet. Every record will be counted here once, where its fate is decided.</Quiet>}
-      {ledger && ledger.read > 0 && <Picture ledger={ledger} />}
-      {ledger && chosen === ALL && names.length > 1 && <Quiet>Each query counts what it reads: a record that {names.length} queries read counts {names.length} times.</Quiet>}
+      {ledger && ledger.read > 0 && <Picture ledger={ledger} query={chosen ?? ""} />}
     </Section>
   );
 }
 
-function Picture({ ledger }: { ledger: Ledger }) {
+function Picture({ ledger, query }: { ledger: Ledger; query: string }) {
   const { host, width } = useSeen();
   const sides = balance(ledger, width);
   const rows = FATES.filter(({ fate }) => ledger[fate] > 0 || fate === "emitted" || fate === "quarantined");
@@ -71,7 +71,7 @@ function Picture({ ledger }: { ledger: Ledger }) {
               <th scope="row">
                 <span class={`swatch fate-${fate}`} aria-hidden="true" />
                 {word}
-                <span class="soft">{means}</span>
+                <span class="soft">{meaning(means, query)}</span>
               </th>
               <td class="num">{count(ledger[fate])}</td>
               <td class="num soft">{share(ledger[fate], ledger.read)}</td>

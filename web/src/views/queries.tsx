@@ -6,7 +6,7 @@ import { post } from "../api/http";
 import type { QueryView } from "../api/types";
 import { bytes, count, many, rate } from "../format/number";
 import { clip, label, visible, whole } from "../format/text";
-import { moment, span, toMillis } from "../format/time";
+import { moment, since, span, toMillis } from "../format/time";
 import { LevelIcon } from "../parts/icons";
 import { Section } from "../parts/notes";
 import { ruleName, type Level } from "../state/status";
@@ -52,6 +52,7 @@ function Query({ query, ask }: { query: QueryView; ask: (question: Question) => 
   const runs = !/stop|fail|retry/i.test(query.state) && !query.error;
   const steady = useSteady(query.rate);
   // While a query moves, its state flickers between two words that say the same: it is well.
+  const stoodAt = toMillis(query.since);
   const state = level === "ok" ? "" : query.state;
   return (
     <article class="query" data-level={level} aria-label={`${query.kind} ${label(name)}`}>
@@ -74,16 +75,17 @@ function Query({ query, ask }: { query: QueryView; ask: (question: Question) => 
       <details open={level !== "ok"}>
         <summary class="num">{pace({ ...query, rate: steady }, runs)}</summary>
         <dl class="query-facts">
+          <Fact name="since" value={stoodAt === null ? null : since(stoodAt, store.now.value)} />
           <Fact name="half stored in" value={!runs || query.latency?.p50 == null ? null : span(query.latency.p50)} />
           <Fact name="epoch" value={query.epoch === null ? null : count(query.epoch)} />
           <Fact name="state" value={query.stateBytes ? bytes(query.stateBytes) : null} />
           <Fact name="watermark" value={watermark === null ? null : moment(watermark, store.now.value, true)} />
           <Fact name="waits for" wide value={query.waitingFor ? label(query.waitingFor, 80) : null} />
         </dl>
-        {query.kind === "query" && store.mayOperate.value && (
-          <button type="button" class="button" onClick={() => ask(stopped ? starting(query.name) : stopping(query.name))}>
+        {store.mayOperate.value && (
+          <button type="button" class="button" onClick={() => ask(stopped ? starting(query) : stopping(query))}>
             {stopped ? "Start" : "Stop"}
-            <span class="sr"> query {label(name)}</span>
+            <span class="sr"> {WORDS[query.kind]} {label(name)}</span>
           </button>
         )}
       </details>
@@ -124,18 +126,20 @@ function Fact({ name, value, wide = false }: { name: string; value: string | nul
   );
 }
 
-const stopping = (name: string): Question => ({
-  title: `Stop ${label(name)}?`,
-  words: "It finishes the epoch it is in and then waits. Records that come meanwhile stay in the log; nothing is lost.",
-  act: "Stop query",
+const WORDS = { query: "query", alert: "alert rule" };
+
+const stopping = ({ name, kind }: QueryView): Question => ({
+  title: `Stop ${label(ruleName(name))}?`,
+  words: `It finishes the epoch it is in and then waits. Records that come meanwhile stay in the log; nothing is lost.${kind === "alert" ? " Until it is started again nothing opens or clears." : ""}`,
+  act: `Stop ${WORDS[kind]}`,
   danger: true,
   run: () => post(`/queries/${encodeURIComponent(name)}/stop`, {}),
 });
 
-const starting = (name: string): Question => ({
-  title: `Start ${label(name)}?`,
+const starting = ({ name, kind }: QueryView): Question => ({
+  title: `Start ${label(ruleName(name))}?`,
   words: "It goes on after its last committed epoch.",
-  act: "Start query",
+  act: `Start ${WORDS[kind]}`,
   danger: false,
   run: () => post(`/queries/${encodeURIComponent(name)}/start`, {}),
 });

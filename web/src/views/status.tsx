@@ -145,7 +145,7 @@ export function Announcer() {
   const title = store.schema.value?.title || store.schema.value?.pipeline || "";
   useEffect(() => {
     // That a time is told without its seconds from now on is no news.
-    const news = status.headline.replace(/(\d\d:\d\d):\d\d/g, "$1");
+    const news = (status.news ?? status.headline).replace(/(\d\d:\d\d):\d\d/g, "$1");
     if (news === before.current) return;
     before.current = news;
     setSaid(spoken(status));

@@ -7,20 +7,42 @@ use crate::testing::{FakeSource, NOW, Text, Topic, event};
 use crate::{HistoryAsk, Value};
 use forebay_core::clock::ManualClock;
 
-fn follow(topic: &Arc<Topic>, data: &Path, clock: &Arc<ManualClock>) -> Follow {
-    Follow {
-        pipeline: "p".to_owned(),
-        name: "s".to_owned(),
-        topic: "t".to_owned(),
-        source: Box::new(FakeSource(Arc::clone(topic))),
-        format: Arc::new(Text::default()),
-        key: None,
-        named: Vec::new(),
-        quiet_after: None,
-        memory: 64 << 20,
-        data_dir: data.to_path_buf(),
-        door: Door::new(),
-        clock: Arc::clone(clock) as Arc<dyn Clock>,
+/// A topic, where what is known of it is kept, and the time.
+struct Plant {
+    dir: tempfile::TempDir,
+    topic: Arc<Topic>,
+    clock: Arc<ManualClock>,
+}
+
+impl Plant {
+    /// Of so many partitions.
+    fn new(partitions: usize) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Self { dir, topic: Topic::new(partitions), clock: ManualClock::at(NOW) }
+    }
+
+    fn follow(&self) -> Follow {
+        Follow {
+            pipeline: "p".to_owned(),
+            name: "s".to_owned(),
+            topic: "t".to_owned(),
+            source: Box::new(FakeSource(Arc::clone(&self.topic))),
+            format: Arc::new(Text::default()),
+            key: None,
+            named: Vec::new(),
+            quiet_after: None,
+            memory: 64 << 20,
+            data_dir: self.dir.path().to_path_buf(),
+            door: Door::new(),
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+        }
+    }
+
+    /// A follower, and what it shows.
+    fn start(&self) -> (Follower, Arc<SourceLive>) {
+        let follower = self.follow().start();
+        let live = follower.live();
+        (follower, live)
     }
 }
 
@@ -43,31 +65,31 @@ async fn counted(live: &SourceLive, keys: &[&str]) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_topic_holds_and_what_comes_is_shown() {
-    let (dir, topic, clock) = (tempfile::tempdir().unwrap(), Topic::new(3), ManualClock::at(NOW));
+    let plant = Plant::new(3);
     for index in 0..100 {
-        topic.send(index % 3, &event(NOW - 60_000 + index as i64, &format!("d{}", index % 10), index as f64));
+        plant
+            .topic
+            .send(index % 3, &event(NOW - 60_000 + index as i64, &format!("d{}", index % 10), index as f64));
     }
-    let follower = follow(&topic, dir.path(), &clock).start();
-    let live = follower.live();
+    let (follower, live) = plant.start();
     eventually("100 records", || live.follower().read == 100).await;
     assert_eq!((live.counts().total, counted(&live, &[]).await), (10, 100));
     assert_eq!(counted(&live, &["d3", "nobody"]).await, 10);
     let mut changes = live.subscribe();
     changes.borrow_and_update();
-    topic.send(0, &event(NOW, "new", 7.5));
+    plant.topic.send(0, &event(NOW, "new", 7.5));
     tokio::time::timeout(Duration::from_secs(10), changes.changed()).await.unwrap().unwrap();
     assert_eq!(live.device("new", None).unwrap().values[1], Value::Number(7.5));
     eventually("no lag", || live.follower().lag == Some(0)).await;
     assert!(!live.follower().behind);
     follower.stop().await;
-    assert_eq!(*topic.commits.lock(), 0, "the group of the queries is never touched");
+    assert_eq!(*plant.topic.commits.lock(), 0, "the group of the queries is never touched");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lone_event_is_shown_within_milliseconds() {
-    let (dir, topic, clock) = (tempfile::tempdir().unwrap(), Topic::new(1), ManualClock::at(NOW));
-    let follower = follow(&topic, dir.path(), &clock).start();
-    let live = follower.live();
+    let plant = Plant::new(1);
+    let (follower, live) = plant.start();
     eventually("its start", || live.follower().lag == Some(0)).await;
     let mut changes = live.subscribe();
     let mut took = Vec::new();
@@ -75,7 +97,7 @@ async fn a_lone_event_is_shown_within_milliseconds() {
         tokio::time::sleep(Duration::from_millis(20)).await;
         changes.borrow_and_update();
         let began = Instant::now();
-        topic.send(0, &event(NOW, "a", f64::from(value)));
+        plant.topic.send(0, &event(NOW, "a", f64::from(value)));
         tokio::time::timeout(Duration::from_secs(10), changes.changed()).await.unwrap().unwrap();
         took.push(began.elapsed());
     }
@@ -87,9 +109,8 @@ async fn a_lone_event_is_shown_within_milliseconds() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn questions_that_have_no_answer_are_refused_in_words() {
-    let (dir, topic, clock) = (tempfile::tempdir().unwrap(), Topic::new(1), ManualClock::at(NOW));
-    let follower = follow(&topic, dir.path(), &clock).start();
-    let live = follower.live();
+    let plant = Plant::new(1);
+    let (follower, live) = plant.start();
     let ask = |field, keys| HistoryAsk { field, range: Range::Hours6, keys, points: 10 };
     let error = live.history(ask(0, Vec::new())).await.unwrap_err();
     assert!(error.message().contains("`device_id` has no history"), "{error}");
@@ -101,36 +122,34 @@ async fn questions_that_have_no_answer_are_refused_in_words() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_goes_on_where_the_last_one_ended() {
-    let (dir, topic, clock) = (tempfile::tempdir().unwrap(), Topic::new(2), ManualClock::at(NOW));
+    let plant = Plant::new(2);
     for run in 1..=3u64 {
         for index in 0..50 {
-            topic.send(index % 2, &event(clock.now_ms(), "a", 1.0));
+            plant.topic.send(index % 2, &event(plant.clock.now_ms(), "a", 1.0));
         }
-        let follower = follow(&topic, dir.path(), &clock).start();
-        let live = follower.live();
+        let (follower, live) = plant.start();
         eventually("all", || live.follower().read == run * 50).await;
         assert_eq!(live.device("a", None).unwrap().count, run * 50);
         assert_eq!(counted(&live, &["a"]).await, run * 50);
         follower.stop().await;
-        clock.advance(20 * 60_000);
+        plant.clock.advance(20 * 60_000);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_that_dies_is_repeated_from_its_last_snapshot() {
-    let (dir, topic, clock) = (tempfile::tempdir().unwrap(), Topic::new(1), ManualClock::at(NOW));
+    let plant = Plant::new(1);
     let mut sent = 0;
     for round in 0..6 {
-        let follower = follow(&topic, dir.path(), &clock).start();
-        let live = follower.live();
+        let (follower, live) = plant.start();
         for _ in 0..2 {
             for _ in 0..30 {
-                topic.send(0, &event(clock.now_ms(), "a", 1.0));
+                plant.topic.send(0, &event(plant.clock.now_ms(), "a", 1.0));
                 sent += 1;
             }
             eventually("all", || live.follower().read == sent).await;
             // So that a snapshot is due.
-            clock.advance(11_000);
+            plant.clock.advance(11_000);
             eventually("a while", || true).await;
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
@@ -142,10 +161,9 @@ async fn a_run_that_dies_is_repeated_from_its_last_snapshot() {
         } else {
             follower.stop().await;
         }
-        clock.advance(9 * 60_000);
+        plant.clock.advance(9 * 60_000);
     }
-    let follower = follow(&topic, dir.path(), &clock).start();
-    let live = follower.live();
+    let (follower, live) = plant.start();
     eventually("all", || live.follower().read == sent).await;
     assert_eq!((live.device("a", None).unwrap().count, counted(&live, &["a"]).await), (sent, sent));
     follower.stop().await;
@@ -154,13 +172,12 @@ async fn a_run_that_dies_is_repeated_from_its_last_snapshot() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_snapshot_that_cannot_be_used_costs_the_history_and_nothing_else() {
     for damage in ["flipped", "version", "cut", "empty", "frames"] {
-        let (dir, topic, clock) = (tempfile::tempdir().unwrap(), Topic::new(1), ManualClock::at(NOW));
-        (0..40).for_each(|_| topic.send(0, &event(NOW - 3_600_000, "a", 1.0)));
-        let follower = follow(&topic, dir.path(), &clock).start();
-        let live = follower.live();
+        let plant = Plant::new(1);
+        (0..40).for_each(|_| plant.topic.send(0, &event(NOW - 3_600_000, "a", 1.0)));
+        let (follower, live) = plant.start();
         eventually("all", || live.follower().read == 40).await;
-        clock.advance(6_000);
-        let files = dir.path().join("live/p/s");
+        plant.clock.advance(6_000);
+        let files = plant.dir.path().join("live/p/s");
         eventually("frames", || std::fs::read_dir(&files).unwrap().count() >= 2).await;
         follower.stop().await;
         let snapshot = files.join("snapshot");
@@ -174,8 +191,7 @@ async fn a_snapshot_that_cannot_be_used_costs_the_history_and_nothing_else() {
             _ => std::fs::remove_file(files.join("60s-00000000.frames")).unwrap(),
         }
         std::fs::write(&snapshot, &bytes).unwrap();
-        let follower = follow(&topic, dir.path(), &clock).start();
-        let live = follower.live();
+        let (follower, live) = plant.start();
         eventually("all again", || live.follower().read == 40).await;
         assert_eq!(counted(&live, &[]).await, 40, "{damage}");
         follower.stop().await;
@@ -190,34 +206,32 @@ async fn a_snapshot_that_cannot_be_used_costs_the_history_and_nothing_else() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_history_that_cannot_be_read_just_now_is_left_as_it_is() {
-    let (dir, topic, clock) = (tempfile::tempdir().unwrap(), Topic::new(1), ManualClock::at(NOW));
-    (0..40).for_each(|_| topic.send(0, &event(NOW - 3_600_000, "a", 1.0)));
-    let follower = follow(&topic, dir.path(), &clock).start();
-    let live = follower.live();
+    let plant = Plant::new(1);
+    (0..40).for_each(|_| plant.topic.send(0, &event(NOW - 3_600_000, "a", 1.0)));
+    let (follower, live) = plant.start();
     eventually("all", || live.follower().read == 40).await;
-    clock.advance(6_000);
-    let folder = dir.path().join("live/p/s");
+    plant.clock.advance(6_000);
+    let folder = plant.dir.path().join("live/p/s");
     eventually("frames", || std::fs::read_dir(&folder).unwrap().count() >= 2).await;
     follower.stop().await;
 
     // A folder cannot be read as a file: neither missing nor damaged.
-    let (snapshot, away) = (folder.join("snapshot"), dir.path().join("away"));
+    let (snapshot, away) = (folder.join("snapshot"), plant.dir.path().join("away"));
     std::fs::rename(&snapshot, &away).unwrap();
     std::fs::create_dir(&snapshot).unwrap();
     let before = listed(&folder);
-    let follower = follow(&topic, dir.path(), &clock).start();
-    let live = follower.live();
+    let (follower, live) = plant.start();
     eventually("all in memory", || live.follower().read == 40).await;
     let (error, since) = live.follower().unsaved.unwrap();
-    assert!(error.message().contains("in memory only") && since == clock.now_ms(), "{error}");
-    topic.send(0, &event(clock.now_ms(), "a", 1.0));
+    assert!(error.message().contains("in memory only") && since == plant.clock.now_ms(), "{error}");
+    plant.topic.send(0, &event(plant.clock.now_ms(), "a", 1.0));
     eventually("what comes", || live.follower().read == 41).await;
     // Beyond what memory holds of seconds.
-    clock.advance(120_000);
-    topic.send(0, &event(NOW - 3_600_000, "a", 1.0));
+    plant.clock.advance(120_000);
+    plant.topic.send(0, &event(NOW - 3_600_000, "a", 1.0));
     eventually("what comes then", || live.follower().read == 42).await;
     // One more: what was read before was looked after by then.
-    topic.send(0, &event(NOW - 3_600_000, "a", 1.0));
+    plant.topic.send(0, &event(NOW - 3_600_000, "a", 1.0));
     eventually("the last", || live.follower().read == 43).await;
     assert_eq!(counted(&live, &["a"]).await, 43);
     follower.stop().await;
@@ -225,8 +239,7 @@ async fn a_history_that_cannot_be_read_just_now_is_left_as_it_is() {
 
     std::fs::remove_dir(&snapshot).unwrap();
     std::fs::rename(&away, &snapshot).unwrap();
-    let follower = follow(&topic, dir.path(), &clock).start();
-    let live = follower.live();
+    let (follower, live) = plant.start();
     eventually("what it had and what came", || live.follower().read == 43).await;
     assert_eq!((live.device("a", None).unwrap().count, counted(&live, &["a"]).await), (43, 43));
     assert!(live.follower().unsaved.is_none());
@@ -241,32 +254,30 @@ fn listed(folder: &Path) -> std::collections::BTreeMap<PathBuf, Option<Vec<u8>>>
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_history_that_cannot_be_saved_is_told_until_it_can() {
-    let (dir, topic, clock) = (tempfile::tempdir().unwrap(), Topic::new(1), ManualClock::at(NOW));
-    topic.send(0, &event(NOW, "a", 1.0));
-    let follower = follow(&topic, dir.path(), &clock).start();
-    let live = follower.live();
+    let plant = Plant::new(1);
+    plant.topic.send(0, &event(NOW, "a", 1.0));
+    let (follower, live) = plant.start();
     eventually("the record", || live.follower().read == 1).await;
-    let in_the_way = dir.path().join("live/p/s/snapshot.staged");
+    let in_the_way = plant.dir.path().join("live/p/s/snapshot.staged");
     std::fs::create_dir(&in_the_way).unwrap();
-    clock.advance(11_000);
+    plant.clock.advance(11_000);
     eventually("that it is told", || live.follower().unsaved.is_some()).await;
     let (error, since) = live.follower().unsaved.unwrap();
     assert_eq!((error.code().id, since), ("FB-5005", NOW + 11_000), "{error}");
     std::fs::remove_dir(&in_the_way).unwrap();
-    clock.advance(11_000);
-    eventually("a snapshot", || dir.path().join("live/p/s/snapshot").exists()).await;
-    clock.advance(1_000);
+    plant.clock.advance(11_000);
+    eventually("a snapshot", || plant.dir.path().join("live/p/s/snapshot").exists()).await;
+    plant.clock.advance(1_000);
     eventually("that all is well", || live.follower().unsaved.is_none()).await;
     follower.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_without_a_time_happened_when_it_was_read() {
-    let (dir, topic, clock) = (tempfile::tempdir().unwrap(), Topic::new(1), ManualClock::at(NOW));
-    topic.send(0, &event(-1, "none", 1.0));
-    topic.send(0, &event(0, "zero", 1.0));
-    let follower = follow(&topic, dir.path(), &clock).start();
-    let live = follower.live();
+    let plant = Plant::new(1);
+    plant.topic.send(0, &event(-1, "none", 1.0));
+    plant.topic.send(0, &event(0, "zero", 1.0));
+    let (follower, live) = plant.start();
     eventually("the records", || live.follower().read == 2).await;
     for key in ["none", "zero"] {
         assert_eq!((live.device(key, None).unwrap().last_seen, counted(&live, &[key]).await), (NOW, 1));
@@ -277,10 +288,10 @@ async fn a_record_without_a_time_happened_when_it_was_read() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_changed_key_begins_anew() {
-    let (dir, topic, clock) = (tempfile::tempdir().unwrap(), Topic::new(1), ManualClock::at(NOW));
-    topic.send(0, &event(NOW, "a", 1.0));
+    let plant = Plant::new(1);
+    plant.topic.send(0, &event(NOW, "a", 1.0));
     for key in [None, Some("nothing of the kind".to_owned()), None] {
-        let follower = Follow { key: key.clone(), ..follow(&topic, dir.path(), &clock) }.start();
+        let follower = Follow { key: key.clone(), ..plant.follow() }.start();
         let live = follower.live();
         eventually("the record", || live.follower().read == 1).await;
         assert_eq!(live.device("a", None).is_some(), key.is_none());
@@ -292,15 +303,15 @@ async fn a_changed_key_begins_anew() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_that_do_not_decode_are_skipped_in_every_mode() {
     for fails_fast in [false, true] {
-        let (dir, topic, clock) = (tempfile::tempdir().unwrap(), Topic::new(1), ManualClock::at(NOW));
+        let plant = Plant::new(1);
         for index in 0..20 {
-            topic.send(0, &event(NOW, "a", 1.0));
+            plant.topic.send(0, &event(NOW, "a", 1.0));
             if index % 5 == 0 {
-                topic.send_bytes(0, NOW, b"what is this");
+                plant.topic.send_bytes(0, NOW, b"what is this");
             }
         }
         let format = Arc::new(Text { fails_fast });
-        let follower = Follow { format, ..follow(&topic, dir.path(), &clock) }.start();
+        let follower = Follow { format, ..plant.follow() }.start();
         let live = follower.live();
         eventually("all", || live.follower().read == 24).await;
         assert_eq!((live.follower().skipped, live.device("a", None).unwrap().count), (4, 20));
@@ -310,16 +321,15 @@ async fn records_that_do_not_decode_are_skipped_in_every_mode() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_source_that_fails_is_told_and_tried_again() {
-    let (dir, topic, clock) = (tempfile::tempdir().unwrap(), Topic::new(1), ManualClock::at(NOW));
-    *topic.fails.lock() = true;
-    let follower = follow(&topic, dir.path(), &clock).start();
-    let live = follower.live();
+    let plant = Plant::new(1);
+    *plant.topic.fails.lock() = true;
+    let (follower, live) = plant.start();
     eventually("the error", || live.follower().error.is_some()).await;
     assert_eq!(live.follower().lag, None);
-    clock.advance(11_000);
+    plant.clock.advance(11_000);
     eventually("behind", || live.follower().behind).await;
-    topic.send(0, &event(NOW, "a", 1.0));
-    *topic.fails.lock() = false;
+    plant.topic.send(0, &event(NOW, "a", 1.0));
+    *plant.topic.fails.lock() = false;
     eventually("the record", || live.follower().read == 1).await;
     eventually("all is well", || live.follower().error.is_none() && !live.follower().behind).await;
     follower.stop().await;
@@ -327,17 +337,16 @@ async fn a_source_that_fails_is_told_and_tried_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_refuses_everything_costs_the_past_and_not_the_present() {
-    let (dir, topic, clock) = (tempfile::tempdir().unwrap(), Topic::new(1), ManualClock::at(NOW));
-    std::fs::write(dir.path().join("live"), "a file where a folder should be").unwrap();
-    topic.send(0, &event(NOW, "a", 1.0));
-    let follower = follow(&topic, dir.path(), &clock).start();
-    let live = follower.live();
+    let plant = Plant::new(1);
+    std::fs::write(plant.dir.path().join("live"), "a file where a folder should be").unwrap();
+    plant.topic.send(0, &event(NOW, "a", 1.0));
+    let (follower, live) = plant.start();
     eventually("the record", || live.follower().read == 1).await;
     assert_eq!(live.device("a", None).unwrap().count, 1);
     assert!(live.follower().unsaved.is_some());
-    clock.advance(30_000);
+    plant.clock.advance(30_000);
     tokio::time::sleep(Duration::from_millis(50)).await;
-    topic.send(0, &event(NOW, "a", 1.0));
+    plant.topic.send(0, &event(NOW, "a", 1.0));
     eventually("the next", || live.follower().read == 2).await;
     follower.stop().await;
 }

@@ -24,8 +24,6 @@ use super::stat::Stat;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Frame {
     width: usize,
-    /// Messages of all devices.
-    pub messages: u64,
     /// All devices merged, one for each field.
     pub all: Vec<Stat>,
     pub(super) ids: Vec<u32>,
@@ -49,7 +47,7 @@ impl Frame {
     }
 
     /// A bucket from its parts; `None` if they do not fit together. The ids need not be sorted.
-    pub(super) fn from_parts(width: usize, messages: u64, all: Vec<Stat>, parts: Parts) -> Option<Self> {
+    pub(super) fn from_parts(width: usize, all: Vec<Stat>, parts: Parts) -> Option<Self> {
         let Parts { ids, counts, several, means, ns, spreads } = parts;
         let rows = ns.len().checked_div(width).unwrap_or(0);
         let fits = all.len() == width
@@ -62,8 +60,7 @@ impl Frame {
         if !fits {
             return None;
         }
-        let mut frame =
-            Self { width, messages, all, ids, counts, several, means, ns, spreads, ..Self::default() };
+        let mut frame = Self { width, all, ids, counts, several, means, ns, spreads, ..Self::default() };
         frame.seal();
         frame.ids.is_sorted_by(|a, b| a < b).then_some(frame)
     }
@@ -88,7 +85,6 @@ impl Frame {
 
     /// Counts messages of a device and returns its slot.
     pub fn count(&mut self, id: u32, messages: u32) -> usize {
-        self.messages += u64::from(messages);
         self.is_open = true;
         let slot = match self.find(id) {
             Some(slot) => slot,
@@ -271,7 +267,7 @@ mod tests {
             (stat.mean - 0.2).abs() < 1e-12 && (stat.min - 0.1).abs() < 1e-7 && (stat.max - 0.3).abs() < 1e-7
         );
         assert_eq!(frame.all[0], Stat { n: 2, mean: stat.mean, min: 0.1, max: 0.3 });
-        assert_eq!((frame.messages, frame.devices()), (2, 1));
+        assert_eq!((frame.counts[0], frame.devices()), (2, 1));
     }
 
     #[test]
@@ -315,7 +311,7 @@ mod tests {
             }
         }
         left.absorb(&right);
-        assert_eq!((left.messages, left.devices(), left.all[0].n), (6, 3, 6));
+        assert_eq!((left.counts.iter().sum::<u32>(), left.devices(), left.all[0].n), (6, 3, 6));
         let of = |id| left.get(left.find(id).unwrap(), 0).unwrap();
         assert_eq!((of(1).n, of(2).n, of(3).n), (1, 3, 2));
     }

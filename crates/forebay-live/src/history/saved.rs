@@ -108,7 +108,6 @@ fn read_coarse(
 }
 
 fn write_frame<W: Write>(encoder: &mut Encoder<W>, frame: &Frame) -> io::Result<()> {
-    encoder.u64(frame.messages);
     frame.all.iter().for_each(|stat| write_stat(encoder, stat));
     encoder.len(frame.ids.len());
     for column in [&frame.ids, &frame.counts, &frame.several] {
@@ -122,7 +121,6 @@ fn write_frame<W: Write>(encoder: &mut Encoder<W>, frame: &Frame) -> io::Result<
 }
 
 fn read_frame(decoder: &mut Decoder<'_>, width: usize) -> Option<Frame> {
-    let messages = decoder.u64()?;
     let all = decoder.many(width, read_stat)?;
     let devices = decoder.len(12)?;
     let ids = decoder.many(devices, Decoder::u32)?;
@@ -132,5 +130,5 @@ fn read_frame(decoder: &mut Decoder<'_>, width: usize) -> Option<Frame> {
     let rows = decoder.len(12)?;
     let ns = decoder.many(rows, Decoder::u32)?;
     let spreads = decoder.many(rows, |decoder| Some([decoder.f32()?, decoder.f32()?]))?;
-    Frame::from_parts(width, messages, all, Parts { ids, counts, several, means, ns, spreads })
+    Frame::from_parts(width, all, Parts { ids, counts, several, means, ns, spreads })
 }

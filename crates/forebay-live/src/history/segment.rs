@@ -1,8 +1,8 @@
 //! Closed frames in files: how one lies there, and how one device of it is read without the others.
 //!
 //! ```text
-//! file   "forebay-live v2\n"  fingerprint of the layout  frame frame frame …
-//! frame  head: start, devices, messages, flags, a Stat for each field merged over all devices      + checksum
+//! file   "forebay-live v3\n"  fingerprint of the layout  frame frame frame …
+//! frame  head: start, devices, flags, a Stat for each field merged over all devices      + checksum
 //!        ids, ascending                                                                            + checksum
 //!        rows, all of one size: messages, means [, counts and spreads]                              + checksum
 //! ```
@@ -20,7 +20,7 @@ use super::stat::Stat;
 use crate::codec::{Decoder, Encoder, checked};
 
 /// The first bytes of a file of frames: its format and version.
-pub(crate) const MAGIC: &[u8; 16] = b"forebay-live v2\n";
+pub(crate) const MAGIC: &[u8; 16] = b"forebay-live v3\n";
 
 /// Where the first frame begins: after magic and fingerprint.
 pub(crate) const FIRST_FRAME: u64 = 24;
@@ -29,7 +29,7 @@ pub(crate) const FIRST_FRAME: u64 = 24;
 const SEVERAL: u8 = 1;
 
 /// Bytes of a head before its stats.
-const HEAD_BYTES: usize = 8 + 4 + 8 + 1;
+const HEAD_BYTES: usize = 8 + 4 + 1;
 const STAT_BYTES: usize = 4 + 3 * 8;
 
 /// A frame in a file.
@@ -54,7 +54,6 @@ pub(super) fn encode(frame: &Frame, start: i64) -> io::Result<Vec<u8>> {
     let mut head = Encoder::new(Vec::new());
     head.i64(start);
     head.len(frame.devices());
-    head.u64(frame.messages);
     head.u8(if is_several { SEVERAL } else { 0 });
     for stat in &frame.all {
         write_stat(&mut head, stat);
@@ -121,8 +120,7 @@ impl<'f> Reader<'f> {
         let content = checked(bytes).ok_or_else(|| damaged("head"))?;
         let mut decoder = Decoder::new(content);
         let mut parse = || {
-            let (_start, devices) = (decoder.i64()?, decoder.u32()? as usize);
-            let (_messages, flags) = (decoder.u64()?, decoder.u8()?);
+            let (_start, devices, flags) = (decoder.i64()?, decoder.u32()? as usize, decoder.u8()?);
             let all = decoder.many(width, read_stat)?;
             Some(Head { all, devices, flags, ids_at: entry.at + length as u64 })
         };

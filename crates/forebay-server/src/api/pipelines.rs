@@ -3,6 +3,7 @@
 use axum::response::Response;
 use serde_json::{Value, json};
 
+use super::reload;
 use crate::answer::answer;
 use crate::ask::{Ask, Outcome};
 use crate::health;
@@ -30,5 +31,6 @@ fn pipeline(shown: &Shown) -> Value {
         "startedAt": shown.started_ms,
         "status": health::word(&problems),
         "problems": problems,
+        "refusedReload": reload::refused(shown),
     })
 }

@@ -69,7 +69,7 @@ pub(crate) fn waiting_for(status: &QueryStatus, now_ms: i64) -> Option<String> {
         },
         State::Running => return None,
         State::Retrying { error, .. } => format!("another attempt, since {}", error.message()),
-        State::Stopped => "somebody to start it".to_owned(),
+        State::Stopped { .. } => "somebody to start it".to_owned(),
         State::Failed { .. } => "somebody to mend what it failed with, and to start it".to_owned(),
     })
 }
@@ -77,8 +77,18 @@ pub(crate) fn waiting_for(status: &QueryStatus, now_ms: i64) -> Option<String> {
 /// Records that wait for a query; null where nobody looks for them: before its first look, and once it has ended.
 pub(crate) fn lag(status: &QueryStatus) -> Option<u64> {
     match status.state {
-        State::Stopped | State::Failed { .. } => None,
+        State::Stopped { .. } | State::Failed { .. } => None,
         _ => status.lag,
+    }
+}
+
+/// Since when it does not run as it should, milliseconds since 1970; null while it does.
+pub(crate) fn since(status: &QueryStatus) -> Option<i64> {
+    match status.state {
+        State::Stopped { since_ms } | State::Failed { since_ms, .. } | State::Retrying { since_ms, .. } => {
+            Some(since_ms)
+        }
+        State::Starting | State::Waiting | State::Running => None,
     }
 }
 
@@ -111,6 +121,7 @@ fn summary(status: &QueryStatus, now_ms: i64) -> Value {
         "id": status.id.as_deref(),
         "runId": &*status.run_id,
         "state": status.state.word(),
+        "since": since(status),
         "error": error(status),
         "waitingFor": waiting_for(status, now_ms),
         "committedEpoch": status.committed.map(|epoch| epoch.0),
@@ -143,6 +154,8 @@ mod tests {
             "what waits is there already"
         );
         status.state = State::Running;
-        assert_eq!(waiting_for(&status, 10_000), None);
+        assert_eq!((waiting_for(&status, 10_000), since(&status)), (None, None));
+        status.state = State::Stopped { since_ms: 9_000 };
+        assert_eq!(summary(&status, 10_000)["since"], 9_000);
     }
 }

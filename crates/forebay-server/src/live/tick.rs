@@ -6,13 +6,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use forebay_core::Ledger;
 use forebay_engine::status::{QueryStatus, State};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use crate::api::ledger::with_balance;
-use crate::api::queries;
+use crate::api::{ledger, queries, reload};
 use crate::health;
 use crate::shown::Shown;
 use crate::shown::alerts::of_devices;
@@ -99,8 +97,6 @@ impl Tick {
     fn body(&self, statuses: &[QueryStatus], last: Option<&Last>, second: i64, now_ms: i64) -> Value {
         let shown = &self.shown;
         let problems = health::problems(shown, statuses);
-        let mut total = Ledger::default();
-        statuses.iter().for_each(|status| total.add(&status.ledger));
         let sources = shown.devices.sources();
         let followers = sources.iter().map(|source| {
             let it = source.follower();
@@ -124,8 +120,9 @@ impl Tick {
             "latency": slowest(statuses).map_or(Value::Null, queries::latency),
             "status": health::word(&problems),
             "problems": problems,
+            "refusedReload": reload::refused(shown),
             "queries": statuses.iter().map(|status| query(status, rate(status, last, second), now_ms)).collect::<Vec<_>>(),
-            "ledger": with_balance(&total),
+            "ledger": ledger::total(statuses),
             "alerts": { "open": open.total(), "bySeverity": open },
             "quarantine": { "open": quarantine.open, "bytes": quarantine.bytes },
             "devices": { "total": all, "live": live, "quiet": quiet, "alerting": alerting },
@@ -145,7 +142,7 @@ fn rate(status: &QueryStatus, last: Option<&Last>, second: i64) -> f64 {
 
 /// The query whose records take longest: all others are through earlier.
 fn slowest(statuses: &[QueryStatus]) -> Option<&QueryStatus> {
-    let runs = |status: &&QueryStatus| !matches!(status.state, State::Stopped | State::Failed { .. });
+    let runs = |status: &&QueryStatus| !matches!(status.state, State::Stopped { .. } | State::Failed { .. });
     let queries = statuses.iter().filter(|status| queries::kind(status) == "query").filter(runs);
     queries.filter(|status| status.latency.is_some()).max_by_key(|status| status.latency.map(|it| it.p99_ms))
 }
@@ -166,6 +163,7 @@ fn query(status: &QueryStatus, rate: f64, now_ms: i64) -> Value {
         "name": &*status.name,
         "kind": queries::kind(status),
         "state": status.state.word(),
+        "since": queries::since(status),
         "epoch": status.committed.map(|epoch| epoch.0),
         "lag": queries::lag(status),
         "rate": rate,

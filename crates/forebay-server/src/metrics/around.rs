@@ -1,4 +1,4 @@
-//! What is around the queries: alerts, and the HTTP server itself.
+//! What is around the queries: alerts, the file, and the HTTP server itself.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,6 +17,8 @@ pub(super) struct Around {
     /// Rule, severity, open alerts; those without any too.
     alerts: Vec<(String, Severity, u64)>,
     answers: [(&'static str, u64); 4],
+    /// The file that is there was refused.
+    is_refused: bool,
     readers: u64,
     views: u64,
     dropped: u64,
@@ -33,6 +35,7 @@ impl Around {
             pipeline: Arc::clone(&shown.pipeline),
             alerts: rules.map(|rule| (rule.name.clone(), rule.severity, count(&rule.name))).collect(),
             answers: state.common.answers.by_class(),
+            is_refused: shown.refused.borrow().is_some(),
             readers: hub.readers() as u64,
             views: hub.views() as u64,
             dropped: hub.dropped(),
@@ -48,6 +51,8 @@ impl Collector for Around {
             (vec![("rule", rule.clone()), ("severity", severity.word().to_owned())], *count)
         });
         gauges(to, of, "alerts_open", "Open alerts", open)?;
+        let refused = alone(u64::from(self.is_refused));
+        gauges(to, of, "reload_refused", "1 while the file that is there was refused", refused)?;
         let answers =
             self.answers.iter().map(|(class, count)| (vec![("status", (*class).to_owned())], *count));
         counters(to, of, "http_requests", "Answers by the class of their status", answers)?;

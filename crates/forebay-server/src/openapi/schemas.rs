@@ -15,7 +15,7 @@ pub(super) fn all() -> Value {
             "Health",
             with_optional(
                 &[("status", word(&["ok", "failing"]))],
-                &[("pipeline", text()), ("problems", problems())],
+                &[("pipeline", text()), ("problems", problems()), ("refusedReload", refused_reload())],
             ),
         ),
         ("SignIn", object(&[("token", text())])),
@@ -168,7 +168,20 @@ fn pipeline() -> Value {
         ("startedAt", time()),
         ("status", word(&["ok", "failing"])),
         ("problems", problems()),
+        ("refusedReload", refused_reload()),
     ])
+}
+
+fn refused_reload() -> Value {
+    let refused = object(&[
+        ("by", text()),
+        ("since", json!({ "type": "string", "description": "ISO 8601 in UTC" })),
+        ("what", text()),
+        ("code", text()),
+        ("error", text()),
+        ("hint", text()),
+    ]);
+    or_null(refused)
 }
 
 fn schema() -> Value {
@@ -233,6 +246,7 @@ fn query() -> Value {
         ("id", or_null(text())),
         ("runId", text()),
         ("state", word(&["starting", "waiting", "running", "retrying", "stopped", "failed"])),
+        ("since", or_null(time())),
         ("error", or_null(to("Error"))),
         ("waitingFor", or_null(text())),
         ("committedEpoch", or_null(count())),

@@ -38,8 +38,8 @@ pub struct Wanted {
     pub state: Which,
     /// Only those of this source, upper and lower case alike.
     pub source: Option<String>,
-    /// Only those about this key.
-    pub key: Option<String>,
+    /// Only those about this key; `Some(None)` is NULL.
+    pub key: Option<Option<String>>,
     /// Only those of this rule.
     pub rule: Option<String>,
 }
@@ -54,7 +54,7 @@ impl Wanted {
         };
         state
             && self.source.as_ref().is_none_or(|source| source.eq_ignore_ascii_case(&alert.source))
-            && self.key.as_ref().is_none_or(|key| key == alert.key.as_deref().unwrap_or_default())
+            && self.key.as_ref().is_none_or(|key| *key == alert.key)
             && self.rule.as_ref().is_none_or(|rule| *rule == alert.rule)
     }
 }

@@ -22,7 +22,7 @@ pub mod sql;
 pub use alerts::Alerts;
 pub use devices::Devices;
 pub use quarantine::Quarantine;
-pub use reload::{NotReloaded, Reloaded};
+pub use reload::{NotReloaded, RefusedFile, Reloaded};
 pub use sql::Sql;
 
 /// What the server shows of one pipeline. Cheap to clone.
@@ -48,6 +48,8 @@ pub struct Shown {
     pub sql: Arc<dyn Sql>,
     /// Stops queries and starts them again.
     pub control: Arc<dyn Control>,
+    /// The file as it was refused last; `None` once one is taken.
+    pub refused: watch::Receiver<Option<Arc<RefusedFile>>>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
 }
@@ -127,6 +129,7 @@ pub trait Control: Send + Sync {
     async fn start(&self, query: &str) -> Result<()>;
 
     /// Reads the pipeline's file again and takes it if every change is safe while the pipeline runs; else all goes on
-    /// as before. Reloads are done one after the other; one that was begun is done, whether or not anybody waits.
-    async fn reload(&self) -> Result<Reloaded, NotReloaded>;
+    /// as before. Reloads are done one after the other; one that was begun is done, whether or not anybody waits. `by` says
+    /// who asks.
+    async fn reload(&self, by: &str) -> Result<Reloaded, NotReloaded>;
 }

@@ -33,13 +33,15 @@ pub enum Fate {
     Changed,
     /// It is new.
     New,
+    /// It was in the file before, was taken out and is back: it goes on where its checkpoint ends.
+    Returned,
     /// It ended after the epoch it was in.
     Removed,
 }
 
 impl Fate {
     /// Each of them.
-    pub const ALL: [Self; 4] = [Self::Unchanged, Self::Changed, Self::New, Self::Removed];
+    pub const ALL: [Self; 5] = [Self::Unchanged, Self::Changed, Self::New, Self::Returned, Self::Removed];
 
     /// The word in REST.
     pub fn word(self) -> &'static str {
@@ -47,6 +49,7 @@ impl Fate {
             Self::Unchanged => "unchanged",
             Self::Changed => "changed",
             Self::New => "new",
+            Self::Returned => "returned",
             Self::Removed => "removed",
         }
     }
@@ -59,6 +62,19 @@ pub struct NotReloaded {
     pub error: Error,
     /// Each thing that is wrong; the place of one in the file reads `FILE:LINE:COLUMN`.
     pub problems: Vec<Error>,
+}
+
+/// The newest reading of the file, which was refused: the pipeline runs by an older one.
+#[derive(Clone, Debug)]
+pub struct RefusedFile {
+    /// Who had it read, as people say it.
+    pub by: String,
+    /// When, milliseconds since 1970.
+    pub at_ms: i64,
+    /// Why, in one sentence.
+    pub why: String,
+    /// The first thing that is wrong.
+    pub first: Error,
 }
 
 impl From<Error> for NotReloaded {

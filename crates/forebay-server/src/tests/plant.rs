@@ -21,7 +21,8 @@ use crate::shown::quarantine::{Change as Todo, Chosen, Counted, Filter, Place, R
 use crate::shown::reload::{Fate, Turned};
 use crate::shown::sql::{Refused, Rows};
 use crate::shown::{
-    About, AboutAlert, AboutQuery, Alerts, Control, NotReloaded, Quarantine, Reloaded, Shown, Sql,
+    About, AboutAlert, AboutQuery, Alerts, Control, NotReloaded, Quarantine, RefusedFile, Reloaded, Shown,
+    Sql,
 };
 
 /// A name that is markup, and would end an event if it were not escaped.
@@ -37,6 +38,7 @@ pub(crate) struct Plant {
     pub orders: Mutex<Vec<String>>,
     /// Frames that were rendered: one call of `changes` each.
     pub rendered: AtomicU64,
+    pub refused: watch::Sender<Option<Arc<RefusedFile>>>,
 }
 
 impl Plant {
@@ -55,6 +57,7 @@ impl Plant {
             dropped: Mutex::default(),
             orders: Mutex::default(),
             rendered: AtomicU64::new(0),
+            refused: watch::Sender::new(None),
         })
     }
 
@@ -94,6 +97,7 @@ impl Plant {
             quarantine: Arc::new(Iot(Arc::clone(self))),
             sql: Arc::new(Iot(Arc::clone(self))),
             control: Arc::new(Iot(Arc::clone(self))),
+            refused: self.refused.subscribe(),
             clock: Arc::new(SystemClock),
         }
     }
@@ -382,10 +386,10 @@ impl Control for Iot {
     }
 
     /// Fails the first time.
-    async fn reload(&self) -> Result<Reloaded, NotReloaded> {
+    async fn reload(&self, by: &str) -> Result<Reloaded, NotReloaded> {
         let mut orders = self.0.orders.lock();
-        let is_first = !orders.iter().any(|order| order == "reload");
-        orders.push("reload".to_owned());
+        let is_first = !orders.iter().any(|order| order.starts_with("reload"));
+        orders.push(format!("reload by {by}"));
         if is_first {
             let problem = Error::new(&codes::UNKNOWN_KEY, "unknown key `formt`").at("plant.yaml:4:5");
             let error = Error::new(&codes::UNKNOWN_KEY, "plant.yaml has 1 problem");

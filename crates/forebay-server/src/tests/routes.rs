@@ -3,11 +3,15 @@
 use axum::body::Body;
 use serde_json::{Value, json};
 
+use std::sync::Arc;
+
 use super::Asked;
 use super::plant::HOSTILE;
 use forebay_core::Error;
 use forebay_core::error::codes;
 use forebay_engine::status::State;
+
+use crate::shown::RefusedFile;
 
 fn keys(devices: &Value) -> Vec<&str> {
     devices["devices"].as_array().unwrap().iter().map(|device| device["key"].as_str().unwrap()).collect()
@@ -183,10 +187,18 @@ async fn alerts_of_a_source_a_key_and_a_rule_are_chosen() {
     let asked = Asked::new();
     asked.plant.opens("a1", "d1");
     asked.plant.opens("a2", "d2");
+    asked.plant.opens("empty", "");
+    asked.plant.opens("none", "");
+    asked.plant.alerts.lock()[3].key = None;
+    let both = asked.get("/api/v1/alerts?key=d2&keyIs=null").await;
+    assert_eq!(both.status, 400, "{}", both.text);
     for (choice, expected) in [
-        ("source=IOT", vec!["a2", "a1"]),
+        ("source=IOT", vec!["none", "empty", "a2", "a1"]),
         ("source=iot&rule=hot&key=d2", vec!["a2"]),
         ("key=d3", vec![]),
+        ("keyIs=null", vec!["none"]),
+        ("keyIs=empty&state=open", vec!["empty"]),
+        ("key=&keyIs=&source=iot", vec!["none", "empty", "a2", "a1"]),
         ("rule=cold", vec![]),
         ("source=other", vec![]),
     ] {
@@ -277,7 +289,31 @@ async fn a_file_that_is_read_again_is_taken_or_refused_with_everything_that_is_w
     assert_eq!(taken.status.as_u16(), 200, "{}", taken.text);
     let query = &taken.json()["queries"][0];
     assert_eq!((&query["fate"], &query["error"]["code"]), (&json!("changed"), &json!("FB-5002")));
-    assert_eq!(asked.plant.orders.lock().len(), 2);
+    assert_eq!(*asked.plant.orders.lock(), ["reload by POST /api/v1/reload"; 2]);
+}
+
+#[tokio::test]
+async fn a_file_that_was_refused_is_shown_until_one_is_taken_and_makes_nothing_fail() {
+    let asked = Asked::new();
+    let metric = "forebay_reload_refused{pipeline=\"plant\"}";
+    assert_eq!(asked.get("/health").await.json()["refusedReload"], json!(null));
+    assert!(asked.get("/metrics").await.text.contains(&format!("{metric} 0")));
+    let first = Error::new(&codes::UNKNOWN_KEY, "unknown key `formt`").at("plant.yaml:4:5");
+    let why = "plant.yaml has 2 problems, so it is not taken".to_owned();
+    let refused = RefusedFile { by: "SIGHUP".to_owned(), at_ms: 1_481_741_124_873, why, first };
+    asked.plant.refused.send_replace(Some(Arc::new(refused)));
+    let health = asked.get("/health").await;
+    assert_eq!((health.status.as_u16(), &health.json()["status"]), (200, &json!("ok")), "what runs is well");
+    let told = &health.json()["refusedReload"];
+    assert_eq!(
+        (&told["by"], &told["since"], &told["code"]),
+        (&json!("SIGHUP"), &json!("2016-12-14T18:45:24.873Z"), &json!("FB-1003")),
+    );
+    assert!(told["error"].as_str().unwrap().contains("unknown key `formt`"), "{told}");
+    assert_eq!(&asked.get("/api/v1/pipelines/plant").await.json()["refusedReload"], told);
+    assert!(asked.get("/metrics").await.text.contains(&format!("{metric} 1")));
+    asked.plant.refused.send_replace(None);
+    assert!(asked.get("/metrics").await.text.contains(&format!("{metric} 0")));
 }
 
 #[tokio::test]

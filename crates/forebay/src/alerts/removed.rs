@@ -7,6 +7,7 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use forebay_core::Result;
 use forebay_core::clock::Clock;
@@ -17,23 +18,30 @@ use forebay_storage::Door;
 
 use super::{FOLDER, bounds};
 use crate::load::Loaded;
+use crate::site::Site;
 use crate::talk;
 
 /// Ends the open alerts of these rules, which are not in the file; without any named, of all that are not and have a
-/// checkpoint. Reads a whole journal for each. Blocks.
-pub fn end_removed(
-    data: &Path,
-    loaded: &Loaded,
-    rules: Option<Vec<String>>,
-    door: &Door,
-    clock: &dyn Clock,
-    book: &AlertBook,
-) {
-    let folder = data.join("checkpoints").join(&loaded.pipeline.name);
-    for rule in rules.unwrap_or_else(|| removed(&folder, loaded)) {
+/// checkpoint. Reads a whole journal for each, where that keeps nothing else waiting.
+pub async fn end_removed(site: &Site, loaded: &Loaded, rules: Option<Vec<String>>) {
+    let Site { global, door, clock, alerts: book, .. } = site;
+    let folder = global.data.join("checkpoints").join(&loaded.pipeline.name);
+    let here: Vec<String> = loaded.alerts.iter().map(|alert| alert.config.name.clone()).collect();
+    let (door, clock, book) = (door.clone(), Arc::clone(clock), book.clone());
+    let ended = tokio::task::spawn_blocking(move || {
+        let rules = rules.unwrap_or_else(|| removed(&folder, &here));
+        end_each(&rules, &folder, here.len(), &door, &*clock, &book);
+    });
+    if let Err(error) = ended.await {
+        tracing::error!(%error, "ending the alerts of removed rules ended unexpectedly");
+    }
+}
+
+/// Ends what these rules have open, of `count` that are in the file.
+fn end_each(rules: &[String], folder: &Path, count: usize, door: &Door, clock: &dyn Clock, book: &AlertBook) {
+    for rule in rules {
         let dir = folder.join(format!("{FOLDER}{rule}"));
-        let ended = end(&rule, &dir, loaded.alerts.len(), door, clock.now_ms(), book);
-        match ended {
+        match end(rule, &dir, count, door, clock.now_ms(), book) {
             Ok(0) => {}
             Ok(count) => {
                 talk::say(&format!("alert `{rule}` is not in the file any more: {count} open ended"))
@@ -45,7 +53,7 @@ pub fn end_removed(
 }
 
 /// The rules that have a checkpoint in this folder and are not in the file.
-fn removed(folder: &Path, loaded: &Loaded) -> Vec<String> {
+fn removed(folder: &Path, here: &[String]) -> Vec<String> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries.flatten(),
         Err(error) => {
@@ -57,7 +65,7 @@ fn removed(folder: &Path, loaded: &Loaded) -> Vec<String> {
     };
     let rules = entries
         .filter_map(|entry| entry.file_name().to_string_lossy().strip_prefix(FOLDER).map(str::to_owned));
-    rules.filter(|rule| !loaded.alerts.iter().any(|alert| alert.config.name == *rule)).collect()
+    rules.filter(|rule| !here.contains(rule)).collect()
 }
 
 fn end(rule: &str, dir: &Path, count: usize, door: &Door, now_ms: i64, book: &AlertBook) -> Result<usize> {

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use forebay_core::config::Pipeline;
 use forebay_core::{Positions, Result};
 use forebay_engine::checkpoint::definition::{self, Change};
+use forebay_rules::Recalled;
 use serde_json::{Value, json};
 
 use crate::cli::{Global, PlanArgs, PlanFormat};
@@ -47,6 +48,8 @@ struct Plan<'a> {
 struct Planned<'a> {
     it: Chosen<'a>,
     foreseen: Foreseen,
+    /// Alerts that it has open.
+    open: usize,
 }
 
 impl<'a> Plan<'a> {
@@ -55,7 +58,8 @@ impl<'a> Plan<'a> {
         let mut all = Vec::new();
         for it in work::chosen(loaded, &[])? {
             let foreseen = facts::gather(data, loaded, &it).await?.foresee();
-            all.push(Planned { it, foreseen });
+            let open = open_alerts(&it.work.checkpoint(data, &file.name));
+            all.push(Planned { it, foreseen, open });
         }
         let folder = current::page_folder(data, &file.name);
         let shown = definition::recall(&folder).unwrap_or_default();
@@ -79,7 +83,10 @@ impl<'a> Plan<'a> {
         let mut out = format!("pipeline `{}` against {}\n", self.file.name, self.data.display());
         self.all.iter().for_each(|planned| out.push_str(&planned.text()));
         for (name, folder) in &self.left {
-            let alerts = if alerts::rule_of(name).is_some() { "; what it has open ends" } else { "" };
+            let alerts = match open_alerts(folder) {
+                0 => String::new(),
+                open => format!("; the {} that it has open end", counted(open)),
+            };
             out.push_str(&format!(
                 "  - {name}: is not in the file; nothing reads its checkpoint {}, which stays{alerts}\n",
                 folder.display()
@@ -132,8 +139,12 @@ impl Planned<'_> {
     }
 
     fn text(&self) -> String {
-        let Self { it, foreseen } = self;
-        let goes_on = || goes_on(foreseen) + if self.is_alert() { "; its open alerts stay" } else { "" };
+        let Self { it, foreseen, open } = self;
+        let stay = match open {
+            0 => String::new(),
+            open => format!("; the {} that it has open stay", counted(*open)),
+        };
+        let goes_on = || goes_on(foreseen) + &stay;
         let (mark, what) = match foreseen.verdict {
             Verdict::New => {
                 ("+", format!("is new: it begins where the options of source `{}` say", it.source.name))
@@ -180,6 +191,15 @@ impl Planned<'_> {
             }),
         })
     }
+}
+
+/// Open alerts in the folder of a checkpoint; none where nothing says so.
+fn open_alerts(folder: &Path) -> usize {
+    Recalled::read(folder).map_or(0, |recalled| recalled.open())
+}
+
+fn counted(alerts: usize) -> String {
+    if alerts == 1 { "1 alert".to_owned() } else { format!("{alerts} alerts") }
 }
 
 fn goes_on(foreseen: &Foreseen) -> String {

@@ -9,6 +9,7 @@ use forebay_engine::status::QueryStatus;
 use forebay_live::{Live, panels};
 use forebay_rules::AlertBook;
 use forebay_server::Shown;
+use forebay_server::shown::reload::RefusedFile;
 use forebay_server::shown::{About, AboutAlert, AboutQuery, Control};
 use serde_json::json;
 use tokio::sync::watch;
@@ -35,6 +36,7 @@ pub struct Runs<'a> {
     pub control: Arc<dyn Control>,
     pub alerts: &'a AlertBook,
     pub quarantined: &'a Indices,
+    pub refused: watch::Receiver<Option<Arc<RefusedFile>>>,
     pub live: Live,
     /// Since when the pipeline runs, milliseconds since 1970.
     pub started_ms: i64,
@@ -77,6 +79,7 @@ pub fn shown(global: &Global, loaded: &Loaded, runs: Runs<'_>) -> Shown {
         quarantine: Arc::new(Files::new(folders.collect(), runs.quarantined.clone())),
         sql: Arc::new(statements),
         control: runs.control,
+        refused: runs.refused,
         clock,
     }
 }

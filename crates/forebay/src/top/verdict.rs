@@ -1,7 +1,7 @@
 //! The first line: is all well? if not, where? since when? Decided from what is known, in the order of urgency that
 //! the page has too, and in its words (web/src/state/status.ts): who knows nothing must not say "all well"; a ledger
 //! that does not add up outranks all, because data may be lost; behind a failing query alerts may be missing; an alert
-//! outranks a query that somebody stopped, and that outranks a backlog, because it is the cause of one. What is stopped is
+//! outranks a query that somebody stopped, that a changed file which was refused, and that a backlog. What is stopped is
 //! said at every level: behind it something is missing.
 
 use forebay_core::config::Severity;
@@ -87,8 +87,7 @@ pub fn verdict(model: &Model, zone: Zone) -> Verdict {
 }
 
 fn failing(model: &Model, tick: &Tick, first: &Problem, open: u64, zone: Zone) -> Verdict {
-    let since = millis(&first.since.0).map(|since| format!(" since {}", moment(since, tick.now, zone)));
-    let headline = format!("{}{}", subject(first), since.unwrap_or_default());
+    let headline = format!("{}{}", subject(first), since(first, tick, zone));
     let what = first.error.as_ref().unwrap_or(&first.what);
     let code = first.code.as_ref().map(|code| format!("{code} ")).unwrap_or_default();
     let mut parts = vec![format!("{code}{what}")];
@@ -97,6 +96,11 @@ fn failing(model: &Model, tick: &Tick, first: &Problem, open: u64, zone: Zone) -
     parts.extend(stops(model, tick));
     parts.extend(alerts(open));
     Verdict { hint: first.hint.clone(), is_failure: true, ..said(Tone::Bad, headline, parts) }
+}
+
+/// ` since 14:03`, or nothing where that is not known.
+fn since(problem: &Problem, tick: &Tick, zone: Zone) -> String {
+    millis(&problem.since.0).map_or_else(String::new, |at| format!(" since {}", moment(at, tick.now, zone)))
 }
 
 fn subject(problem: &Problem) -> String {
@@ -150,6 +154,12 @@ fn calm(model: &Model, tick: &Tick, zone: Zone) -> Verdict {
         let unknown = if is_unknown { ", how much is not known" } else { "" };
         parts.push(format!("what comes meanwhile waits in the log{unknown}"));
         return said(Tone::Warn, headline, parts);
+    }
+    if let Some(file) = &tick.refused_reload {
+        let headline = format!("The changed file is refused{}", since(file, tick, zone));
+        let why = file.error.clone().unwrap_or_else(|| file.what.clone());
+        let parts = vec![why, "all goes on by the file before".to_owned()];
+        return Verdict { hint: file.hint.clone(), ..said(Tone::Warn, headline, parts) };
     }
     if lag_matters(tick) {
         let worst = tick.queries.iter().filter(|query| query.lag > Some(0)).max_by_key(|query| query.lag);

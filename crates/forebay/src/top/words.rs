@@ -116,6 +116,9 @@ pub struct Tick {
     pub latency: Option<Latency>,
     pub status: String,
     pub problems: Few<Problem, COUNTED>,
+    /// The pipeline's file, if it was refused when it was read last.
+    #[serde(rename = "refusedReload")]
+    pub refused_reload: Option<Problem>,
     pub queries: Few<Query, EACH>,
     #[serde(deserialize_with = "ledger")]
     pub ledger: Ledger,

@@ -14,10 +14,57 @@ use crate::support::*;
 const SIGABRT: i32 = 6;
 
 /// A pipeline that watches a topic of readings: the alert `high` opens above 70 and clears below 65.
-fn watch(dir: &Path, log: &LogServer, more: &str) -> PathBuf {
-    let source = "device STRING, reading DOUBLE";
-    let alert = format!("on: events, key: device, when: reading > 70, clear: reading < 65{more}");
-    pipeline(dir, log, source, 1_000, &alert)
+struct Watch {
+    log: LogServer,
+    dir: tempfile::TempDir,
+    file: PathBuf,
+}
+
+impl Watch {
+    /// Over a topic of so many partitions; `more` is what else the alert says.
+    fn new(partitions: i32, more: &str) -> Self {
+        let (log, dir) = (LogServer::start(), tempfile::tempdir().unwrap());
+        make_topic(log.address, "events", partitions);
+        let alert = format!("on: events, key: device, when: reading > 70, clear: reading < 65{more}");
+        let file = pipeline(dir.path(), &log, "device STRING, reading DOUBLE", 1_000, &alert);
+        Self { log, dir, file }
+    }
+
+    fn data(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The file by name, as a command takes it.
+    fn name(&self) -> &str {
+        self.file.to_str().unwrap()
+    }
+
+    fn produce(&self, readings: &[(&str, f64)]) {
+        let lines = readings
+            .iter()
+            .map(|(device, reading)| format!("{{\"device\": \"{device}\", \"reading\": {reading}}}"));
+        self.log.produce("events", &lines.collect::<Vec<_>>());
+    }
+
+    /// Runs it to its end; what it said.
+    fn run(&self) -> String {
+        run(self.data(), &self.file)
+    }
+
+    /// The same of a run that must fail.
+    fn fails(&self) -> String {
+        let output = runs(self.data(), &self.file).output().unwrap();
+        let said = text(&output.stderr);
+        assert!(!output.status.success(), "{said}");
+        said
+    }
+
+    /// Device and state of each transition.
+    fn told(&self) -> Vec<String> {
+        let word = |alert: &Value, field: &str| alert[field].as_str().unwrap().to_owned();
+        let told = |alert: &Value| format!("{} {}", word(alert, "key"), word(alert, "state"));
+        transitions(self.data()).iter().map(told).collect()
+    }
 }
 
 fn pipeline(dir: &Path, log: &LogServer, schema: &str, per_epoch: u64, alert: &str) -> PathBuf {
@@ -32,10 +79,6 @@ fn pipeline(dir: &Path, log: &LogServer, schema: &str, per_epoch: u64, alert: &s
     );
     std::fs::write(&file, text).unwrap();
     file
-}
-
-fn reading(device: &str, reading: f64) -> String {
-    format!("{{\"device\": \"{device}\", \"reading\": {reading}}}")
 }
 
 /// The command that runs the alert on what is there.
@@ -69,37 +112,27 @@ fn transitions(data: &Path) -> Vec<Value> {
     found
 }
 
-/// Device and state of each transition.
-fn told(data: &Path) -> Vec<String> {
-    let told =
-        |alert: &Value| format!("{} {}", alert["key"].as_str().unwrap(), alert["state"].as_str().unwrap());
-    transitions(data).iter().map(told).collect()
-}
-
 #[test]
 fn alerts_open_and_clear_while_it_runs_and_stay_open_over_a_restart() {
-    let log = LogServer::start();
-    make_topic(log.address, "events", 2);
-    let data = tempfile::tempdir().unwrap();
-    let file = watch(data.path(), &log, ", severity: critical, message: \"{device}: {reading} °C\"");
-    let args = ["run", file.to_str().unwrap(), "--trigger", "default"];
-    let mut process = Process::spawn(&mut forebay(data.path(), &args));
+    let watch = Watch::new(2, ", severity: critical, message: \"{device}: {reading} °C\"");
+    let args = ["run", watch.name(), "--trigger", "default"];
+    let mut process = Process::spawn(&mut forebay(watch.data(), &args));
     let http = process.address("http");
     assert!(get(http, "/api/v1/queries").1.contains("\"alerts/high\""));
-    log.produce("events", &[reading("press-1", 60.0), reading("press-1", 71.5), reading("press-2", 71.0)]);
-    eventually("both alerts", Duration::from_secs(20), || told(data.path()).len() == 2);
-    log.produce("events", &[reading("press-2", 68.0), reading("press-1", 72.0), reading("press-2", 64.0)]);
-    eventually("one cleared", Duration::from_secs(20), || told(data.path()).len() == 3);
+    watch.produce(&[("press-1", 60.0), ("press-1", 71.5), ("press-2", 71.0)]);
+    eventually("both alerts", Duration::from_secs(20), || watch.told().len() == 2);
+    watch.produce(&[("press-2", 68.0), ("press-1", 72.0), ("press-2", 64.0)]);
+    eventually("one cleared", Duration::from_secs(20), || watch.told().len() == 3);
     process.signal("TERM");
     process.wait_for("open alerts: 1 (press-1: 71.5 °C)", Duration::from_secs(20));
     assert!(process.child.wait().unwrap().success());
 
-    let said = run(data.path(), &file);
+    let said = watch.run();
     assert!(said.contains("open alerts: 1 (press-1: 71.5 °C)"), "nothing new came: {said}");
-    log.produce("events", &[reading("press-1", 1.0)]);
-    let said = run(data.path(), &file);
+    watch.produce(&[("press-1", 1.0)]);
+    let said = watch.run();
     assert!(!said.contains("open alerts"), "{said}");
-    let all = transitions(data.path());
+    let all = transitions(watch.data());
     let mut last: BTreeMap<&str, &Value> = BTreeMap::new();
     for alert in &all {
         last.insert(alert["id"].as_str().unwrap(), alert);
@@ -114,23 +147,20 @@ fn alerts_open_and_clear_while_it_runs_and_stay_open_over_a_restart() {
 
 #[test]
 fn a_condition_must_hold_for_its_time_by_the_records_clock() {
-    let log = LogServer::start();
-    make_topic(log.address, "events", 1);
-    let data = tempfile::tempdir().unwrap();
-    let file = watch(data.path(), &log, ", for: 1 second");
-    log.produce("events", &[reading("a", 75.0)]);
+    let watch = Watch::new(1, ", for: 1 second");
+    watch.produce(&[("a", 75.0)]);
     std::thread::sleep(Duration::from_millis(1_300));
-    log.produce("events", &[reading("a", 76.0), reading("b", 75.0)]);
+    watch.produce(&[("a", 76.0), ("b", 75.0)]);
     std::thread::sleep(Duration::from_millis(1_300));
-    run(data.path(), &file);
-    assert_eq!(told(data.path()), ["a open"], "no record says that b was hot for a second");
-    log.produce("events", &[reading("b", 60.0), reading("b", 75.0)]);
-    run(data.path(), &file);
+    watch.run();
+    assert_eq!(watch.told(), ["a open"], "no record says that b was hot for a second");
+    watch.produce(&[("b", 60.0), ("b", 75.0)]);
+    watch.run();
     std::thread::sleep(Duration::from_millis(1_300));
-    log.produce("events", &[reading("b", 77.0)]);
-    run(data.path(), &file);
-    assert_eq!(told(data.path()), ["a open", "b open"]);
-    let opened = &transitions(data.path())[1];
+    watch.produce(&[("b", 77.0)]);
+    watch.run();
+    assert_eq!(watch.told(), ["a open", "b open"]);
+    let opened = &transitions(watch.data())[1];
     assert_eq!(opened["value"]["reading"], 77.0, "the record that filled the time: {opened}");
 }
 
@@ -224,86 +254,73 @@ fn every_kill_point_leaves_each_transition_once() {
 
 #[test]
 fn a_journal_that_lost_its_end_is_refused() {
-    let log = LogServer::start();
-    make_topic(log.address, "events", 1);
-    let data = tempfile::tempdir().unwrap();
-    let file = watch(data.path(), &log, "");
-    log.produce("events", &[reading("a", 75.0)]);
-    run(data.path(), &file);
-    let journal = data.path().join("checkpoints/watch/alerts.high/alerts");
+    let watch = Watch::new(1, "");
+    watch.produce(&[("a", 75.0)]);
+    watch.run();
+    let journal = watch.data().join("checkpoints/watch/alerts.high/alerts");
     let older = std::fs::read(&journal).unwrap();
-    log.produce("events", &[reading("a", 5.0)]);
-    run(data.path(), &file);
+    watch.produce(&[("a", 5.0)]);
+    watch.run();
     std::fs::write(&journal, older).unwrap();
-    let output = runs(data.path(), &file).output().unwrap();
-    let said = text(&output.stderr);
-    assert!(!output.status.success() && said.contains("FB-6006"), "{said}");
+    let said = watch.fails();
+    assert!(said.contains("FB-6006"), "{said}");
     assert!(!said.contains("checkpointLocation") && said.contains("Or remove the folder"), "{said}");
 }
 
 #[test]
 fn conditions_may_change_between_two_runs_and_the_key_may_not() {
-    let log = LogServer::start();
-    make_topic(log.address, "events", 1);
-    let data = tempfile::tempdir().unwrap();
-    let file = watch(data.path(), &log, "");
-    log.produce("events", &[reading("a", 75.0), reading("b", 60.0)]);
-    run(data.path(), &file);
+    let watch = Watch::new(1, "");
+    watch.produce(&[("a", 75.0), ("b", 60.0)]);
+    watch.run();
     let change = |from: &str, to: &str| {
-        let text = std::fs::read_to_string(&file).unwrap();
+        let text = std::fs::read_to_string(&watch.file).unwrap();
         assert!(text.contains(from));
-        std::fs::write(&file, text.replace(from, to)).unwrap();
+        std::fs::write(&watch.file, text.replace(from, to)).unwrap();
     };
     change("reading > 70, clear: reading < 65", "reading > 90, clear: reading < 30, for: 1 hour");
-    log.produce("events", &[reading("a", 60.0), reading("b", 75.0)]);
-    run(data.path(), &file);
-    assert_eq!(told(data.path()), ["a open"], "what is open stays open until the new condition clears it");
-    log.produce("events", &[reading("a", 29.0)]);
-    run(data.path(), &file);
-    assert_eq!(told(data.path()), ["a open", "a cleared"]);
+    watch.produce(&[("a", 60.0), ("b", 75.0)]);
+    watch.run();
+    assert_eq!(watch.told(), ["a open"], "what is open stays open until the new condition clears it");
+    watch.produce(&[("a", 29.0)]);
+    watch.run();
+    assert_eq!(watch.told(), ["a open", "a cleared"]);
     change("schema: device STRING", "schema: device STRING, other STRING");
     change("key: device", "key: other");
-    let output = runs(data.path(), &file).output().unwrap();
-    let said = text(&output.stderr);
-    assert!(!output.status.success() && said.contains("FB-6002") && said.contains("key=other"), "{said}");
+    let said = watch.fails();
+    assert!(said.contains("FB-6002") && said.contains("key=other"), "{said}");
     assert!(!said.contains("checkpointLocation") && said.contains("Under a new name"), "{said}");
 }
 
 #[test]
 fn what_a_rule_has_open_ends_when_the_file_is_run_without_it() {
-    let log = LogServer::start();
-    make_topic(log.address, "events", 1);
-    let data = tempfile::tempdir().unwrap();
-    let file = watch(data.path(), &log, "");
-    log.produce("events", &[reading("a", 75.0), reading("b", 60.0)]);
-    run(data.path(), &file);
-    let with = std::fs::read_to_string(&file).unwrap();
+    let watch = Watch::new(1, "");
+    watch.produce(&[("a", 75.0), ("b", 60.0)]);
+    watch.run();
+    let with = std::fs::read_to_string(&watch.file).unwrap();
     let without = with.split("alerts:\n").next().unwrap();
-    std::fs::write(&file, without).unwrap();
-    let args = ["run", file.to_str().unwrap()];
-    let said = text(&succeed(&mut forebay(data.path(), &args)).stderr);
+    std::fs::write(&watch.file, without).unwrap();
+    let args = ["run", watch.name()];
+    let said = text(&succeed(&mut forebay(watch.data(), &args)).stderr);
     assert!(said.contains("alert `high` is not in the file any more: 1 open ended"), "{said}");
-    let said = text(&succeed(&mut forebay(data.path(), &args)).stderr);
+    let said = text(&succeed(&mut forebay(watch.data(), &args)).stderr);
     assert!(!said.contains("any more"), "once: {said}");
-    let ended = transitions(data.path()).pop().unwrap();
+    let ended = transitions(watch.data()).pop().unwrap();
     assert_eq!((&ended["state"], &ended["ruleRemoved"]), (&"cleared".into(), &true.into()), "{ended}");
 
-    std::fs::write(&file, with).unwrap();
-    let said = run(data.path(), &file);
+    std::fs::write(&watch.file, with).unwrap();
+    let said = watch.run();
     assert!(!said.contains("open alerts"), "it begins with nothing open: {said}");
-    log.produce("events", &[reading("a", 80.0)]);
-    run(data.path(), &file);
-    assert_eq!(told(data.path()), ["a open", "a cleared", "a open"], "and goes on where it was");
+    watch.produce(&[("a", 80.0)]);
+    watch.run();
+    assert_eq!(watch.told(), ["a open", "a cleared", "a open"], "and goes on where it was");
 }
 
 #[test]
 fn what_is_wrong_with_an_alert_is_told_with_its_line_and_a_mark() {
-    let data = tempfile::tempdir().unwrap();
-    let log = LogServer::start();
-    let file = watch(data.path(), &log, ", for: a while");
-    let wrong = std::fs::read_to_string(&file).unwrap().replace("reading > 70", "reeding > 70");
-    std::fs::write(&file, &wrong).unwrap();
-    let output = forebay(data.path(), &["validate", file.to_str().unwrap()]).output().unwrap();
+    let watch = Watch::new(1, ", for: a while");
+    let wrong = std::fs::read_to_string(&watch.file).unwrap().replace("reading > 70", "reeding > 70");
+    std::fs::write(&watch.file, &wrong).unwrap();
+    let output = forebay(watch.data(), &["validate", watch.name()]).output().unwrap();
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
     assert!(said.contains("unknown column `reeding`") && said.contains("Did you mean `reading`?"), "{said}");
@@ -314,27 +331,25 @@ fn what_is_wrong_with_an_alert_is_told_with_its_line_and_a_mark() {
 
 #[test]
 fn an_alert_has_a_name_among_the_queries() {
-    let log = LogServer::start();
-    make_topic(log.address, "events", 1);
-    log.produce("events", &[reading("a", 75.0), "{\"device\": ".to_owned()]);
-    let data = tempfile::tempdir().unwrap();
-    let file = watch(data.path(), &log, "");
-    let file = file.to_str().unwrap();
-    let wrong = forebay(data.path(), &["run", file, "--query", "alerts/hihg"]).output().unwrap();
+    let watch = Watch::new(1, "");
+    watch.produce(&[("a", 75.0)]);
+    watch.log.produce("events", &["{\"device\": ".to_owned()]);
+    let file = watch.name();
+    let wrong = forebay(watch.data(), &["run", file, "--query", "alerts/hihg"]).output().unwrap();
     assert_eq!(wrong.status.code(), Some(2));
     assert!(text(&wrong.stderr).contains("Did you mean `alerts/high`?"), "{}", text(&wrong.stderr));
-    let said = text(&succeed(&mut forebay(data.path(), &["validate", file])).stderr);
+    let said = text(&succeed(&mut forebay(watch.data(), &["validate", file])).stderr);
     assert!(
         said.contains("1 alert(s)") && said.contains("alerts/high: events -> warning alert for each device"),
         "{said}"
     );
-    succeed(&mut forebay(data.path(), &["run", file, "--query", "screen"]));
-    assert!(!data.path().join("checkpoints/watch/alerts.high").exists(), "only what was asked for ran");
-    run(data.path(), Path::new(file));
+    succeed(&mut forebay(watch.data(), &["run", file, "--query", "screen"]));
+    assert!(!watch.data().join("checkpoints/watch/alerts.high").exists(), "only what was asked for ran");
+    watch.run();
     let shown =
-        text(&succeed(&mut forebay(data.path(), &["checkpoint", "show", file, "alerts/high"])).stdout);
+        text(&succeed(&mut forebay(watch.data(), &["checkpoint", "show", file, "alerts/high"])).stdout);
     assert!(shown.contains("alerts/high of pipeline watch"), "{shown}");
     let listed =
-        text(&succeed(&mut forebay(data.path(), &["quarantine", "ls", "--query", "alerts/high"])).stdout);
+        text(&succeed(&mut forebay(watch.data(), &["quarantine", "ls", "--query", "alerts/high"])).stdout);
     assert!(listed.contains("events/0/1") && listed.contains("alerts/high"), "{listed}");
 }

@@ -197,6 +197,24 @@ fn what_is_stopped_is_told_whatever_else_is_wrong() {
 }
 
 #[test]
+fn a_file_that_was_refused_is_told_where_nothing_is_worse() {
+    let file = Problem {
+        since: Plain(NOON.into()),
+        error: Some("FB-1003 unknown key".into()),
+        hint: Some("Did you mean `format`?".into()),
+        ..Problem::default()
+    };
+    let shown = told(|_, tick| tick.refused_reload = Some(file.clone()));
+    assert_eq!(
+        (shown.tone, shown.headline.as_str()),
+        (Tone::Warn, "The changed file is refused since 12:00")
+    );
+    assert_eq!(shown.parts, ["FB-1003 unknown key", "all goes on by the file before"]);
+    assert_eq!(shown.hint.as_deref(), Some("Did you mean `format`?"));
+    assert!(!shown.is_failure, "what runs is well");
+}
+
+#[test]
 fn a_history_that_is_not_saved_is_no_query() {
     let unsaved = Problem {
         source: Some("iot".into()),

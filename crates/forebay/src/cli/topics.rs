@@ -1,0 +1,134 @@
+//! What is typed to write to topics, to read them, and to serve the log that they lie in.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::values::{kafka_address, key_value, rate, share};
+use super::{OutputFormat, examples};
+
+/// Which Kafka to talk to.
+#[derive(Clone, Debug, Args)]
+pub struct BrokerArgs {
+    /// Brokers; the embedded log's address (--kafka) if not given
+    #[arg(long, env = "FOREBAY_BOOTSTRAP", value_name = "HOST:PORT,…")]
+    pub bootstrap: Option<String>,
+    /// A client option as in the pipeline file, for example -X kafka.security.protocol=SSL
+    #[arg(short = 'X', long = "option", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub options: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+pub struct ProduceArgs {
+    #[command(flatten)]
+    pub broker: BrokerArgs,
+    /// The topic to write to
+    #[arg(long)]
+    pub topic: String,
+    /// Read lines from this file instead of stdin
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Split each line into key and value at this text
+    #[arg(long, value_name = "TEXT")]
+    pub key_separator: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct SimulateArgs {
+    #[command(flatten)]
+    pub broker: BrokerArgs,
+    /// The topic to write to
+    #[arg(long, default_value = "iot_topic")]
+    pub topic: String,
+    /// Number of devices
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub devices: u32,
+    /// Events per second; 0 for as many as go
+    #[arg(long, default_value_t = 20.0, value_name = "N", value_parser = rate)]
+    pub rate: f64,
+    /// Stop after this many events (never if not given)
+    #[arg(long, value_name = "N")]
+    pub count: Option<u64>,
+    /// Make the topic with this many partitions if it is not there
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
+    pub partitions: Option<i32>,
+    /// Compression of the batches
+    #[arg(long, default_value = "lz4", value_name = "CODEC", value_parser = ["none", "gzip", "snappy", "lz4", "zstd"])]
+    pub compression: String,
+    /// The shape of an event
+    #[arg(long, default_value = "plant")]
+    pub shape: Shape,
+    /// How values follow each other
+    #[arg(long, default_value = "uniform", value_name = "HOW")]
+    pub values: Motion,
+    /// Share of events that are up to an hour old (0 to 1)
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE", value_parser = share)]
+    pub late: f64,
+    /// Share of events that are cut or altered so that they do not decode
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE", value_parser = share)]
+    pub corrupt: f64,
+    /// Share of events that are sent twice
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE", value_parser = share)]
+    pub duplicate: f64,
+    /// Share of events whose device's clock runs an hour fast
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE", value_parser = share)]
+    pub fast_clock: f64,
+    /// Start of the random numbers; printed, so that a run can be repeated
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Shape {
+    /// device_id, temperature, humidity, timestamp
+    Plant,
+    /// 12 fields in nested objects
+    Nested,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Motion {
+    /// Each by itself, anywhere within its range
+    Uniform,
+    /// Each device drifts as a machine does; now and then one of them runs hot for some seconds
+    Wander,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LogCommand {
+    /// Serve the embedded log alone, for pipelines and clients in other processes
+    Serve {
+        /// Where to listen (the same as --kafka)
+        #[arg(long, value_name = "ADDR", value_parser = kafka_address)]
+        listen: Option<SocketAddr>,
+    },
+    /// List topics with their partitions and offsets
+    Topics {
+        #[command(flatten)]
+        broker: BrokerArgs,
+        /// How to print
+        #[arg(long, default_value = "table")]
+        format: OutputFormat,
+    },
+    /// Print the records of a topic as they come
+    #[command(after_help = examples::TAIL)]
+    Tail {
+        #[command(flatten)]
+        broker: BrokerArgs,
+        /// The topic
+        topic: String,
+        /// Begin with the oldest record instead of the newest
+        #[arg(long)]
+        from_beginning: bool,
+        /// Stop after this many records
+        #[arg(short = 'n', long, value_name = "N")]
+        count: Option<u64>,
+        /// How to print: table gives the value alone, csv and json all of the record
+        #[arg(long, default_value = "table")]
+        format: OutputFormat,
+    },
+    /// Write lines from stdin (or a file) to a topic
+    #[command(after_help = examples::PRODUCE)]
+    Produce(ProduceArgs),
+}

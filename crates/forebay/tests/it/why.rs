@@ -1,0 +1,80 @@
+//! `forebay why`: what became of a record.
+
+use crate::first_minutes::said;
+use crate::support::*;
+
+#[test]
+fn why_row_tells_what_became_of_each_record_of_a_device() {
+    let data = tempfile::tempdir().unwrap();
+    let log = LogServer::start();
+    let lines = [
+        "{\"device_id\": \"press-1\", \"temperature\": 71.5}",
+        "{\"device_id\": \"press-2\", \"temperature\": 99}",
+        "{\"device_id\": \"press-1\", \"temperature\": 20}",
+        "{\"device_id\": \"press-1\", \"temperature\": \"hot\"}",
+    ]
+    .map(str::to_owned);
+    log.produce("iot", &lines);
+    let file = data.path().join("p.yaml");
+    let pipeline = format!(
+        "pipeline: p\nsources:\n  iot:\n    format: kafka\n    options: {{ kafka.bootstrap.servers: \"{}\", subscribe: iot, startingOffsets: earliest }}\n\
+         \x20   value: json\n    schema: device_id STRING, temperature DOUBLE\n\
+         queries:\n  lake:\n    sql: SELECT * FROM iot\n    format: delta\n    options: {{ path: t }}\n    trigger: availableNow\n\
+         \x20 hot:\n    sql: SELECT device_id, _kafka.offset FROM iot WHERE temperature > 70\n    format: delta\n    options: {{ path: h }}\n    trigger: availableNow\n\
+         alerts:\n  overheat: {{ on: iot, key: device_id, when: temperature > 70, clear: temperature < 65 }}\n",
+        log.address
+    );
+    std::fs::write(&file, &pipeline).unwrap();
+    let path = file.to_str().unwrap();
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis().to_string();
+    let args = ["why", "row", "--pipeline", path, "--key", "press-1", "--at", &now, "--within", "1 hour"];
+    let why = || text(&succeed(&mut forebay(data.path(), &args)).stdout);
+    assert!(why().contains("lake: it has not run yet; comes out as a row"), "{}", why());
+    let condition =
+        "alerts/overheat: it has not run yet; key `press-1`: `when` holds, `clear` does not hold\n";
+    assert!(why().contains(condition), "{}", why());
+    succeed(&mut forebay(data.path(), &["run", path, "--trigger", "availableNow"]));
+    let told = why();
+    let records: Vec<&str> = told.split("iot-0 offset ").skip(1).collect();
+    assert_eq!(records.len(), 3, "{told}");
+    for (record, parts) in records.iter().zip([
+        [
+            "0,",
+            "lake: read by epoch 0 (committed); comes out as a row",
+            "hot: read by epoch 0 (committed); comes out as a row",
+            "alerts/overheat: read by epoch 0 (committed); key `press-1`: `when` holds, `clear` does not hold, opened overheat/press-1/",
+        ],
+        [
+            "2,",
+            "lake: read by epoch 0 (committed); comes out as a row",
+            "filtered: `temperature > 70` does not hold",
+            "key `press-1`: `when` does not hold, `clear` holds, cleared overheat/press-1/",
+        ],
+        [
+            "3,",
+            "does not decode: json.type at $.temperature",
+            "in the quarantine: `forebay quarantine show iot/0/3`",
+            "alerts/overheat: read by epoch 0 (committed); it has no row to look at",
+        ],
+    ]) {
+        assert!(parts.iter().all(|part| record.contains(part)), "{parts:?}\n{record}");
+    }
+    log.produce("iot", &lines[..1]);
+    assert!(why().contains("lake: not read yet; comes out as a row"), "{}", why());
+    // The same from a file that names another place for the embedded log.
+    let moved = data.path().join("moved.yaml");
+    std::fs::write(&moved, pipeline.replace(&log.address.to_string(), "127.0.0.1:1")).unwrap();
+    let kafka = log.address.to_string();
+    let moved = ["why", "row", "--pipeline", moved.to_str().unwrap(), "--key", "press-1", "--at", &now];
+    let moved = [&moved[..], &["--within", "1 hour", "--kafka", &kafka]].concat();
+    let told = text(&succeed(&mut forebay(data.path(), &moved)).stdout);
+    assert_eq!(told.matches("iot-0 offset ").count(), 4, "{told}");
+    let none = ["why", "row", "--pipeline", path, "--key", "press-9", "--at", "2026-01-01 12:00"];
+    let none = forebay(data.path(), &none).output().unwrap();
+    assert_eq!(none.status.code(), Some(1));
+    assert!(
+        said(&none).contains("no record of `press-9` in source `iot` from 2026-01-01T11:59:30.000Z"),
+        "{}",
+        said(&none)
+    );
+}

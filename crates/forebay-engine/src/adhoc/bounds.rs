@@ -2,8 +2,8 @@
 //!
 //! [`metered`] puts the functions of a plan behind the statement's [`Budget`] and refuses numbers that DataFusion would
 //! allocate by or compute with unchecked. [`narrow`] refuses texts of the plan itself that, written out for each row of
-//! a batch, would be more than the statement may hold; it looks at the optimized plan, because the optimizer puts
-//! constants in the place of the columns that they were.
+//! a batch, would be more than the statement may hold, and regular expressions that are no constants; it looks at the
+//! optimized plan, because the optimizer puts constants in the place of the columns that they were.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use forebay_core::Error;
 use forebay_core::error::codes;
 
 use super::budget::growth::varies;
-use super::budget::{Budget, failure, metered};
+use super::budget::{Budget, failure, metered, work};
 use crate::plan::session::BATCH_ROWS;
 
 /// Farthest that a window's frame reaches, and `lag` and `lead`: so many rows are held.
@@ -167,14 +167,19 @@ fn whole(expr: &Expr) -> Option<u64> {
     })
 }
 
-/// Refuses constants that are more than `memory` when each row of a batch has them.
+/// Refuses constants that are more than `memory` when each row of a batch has them, and patterns that are none.
 pub(super) fn narrow(plan: &LogicalPlan, memory: usize) -> Result<()> {
     let most = (memory / BATCH_ROWS) as u64;
     plan.apply_with_subqueries(|node| {
         let mut written = 0_u64;
         node.apply_expressions(|expr| {
             written = written.saturating_add(width(expr));
-            Ok(TreeNodeRecursion::Continue)
+            expr.apply(|expr| {
+                if let Expr::ScalarFunction(call) = expr {
+                    work::refuse(call.name(), &call.args)?;
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
         })?;
         if written > most {
             let message = format!("the SELECT gives texts of {written} bytes in each row");

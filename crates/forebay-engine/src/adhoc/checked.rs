@@ -47,7 +47,7 @@ fn check_here(
     let state = session::session(purpose, Arc::new(RuntimeEnv::default())).map_err(internal)?;
     let plan = Planner::new(&state, &prepared, json, false).plan(query)?;
     let memory = Limits::default().memory;
-    let budget = Arc::new(Budget::new(memory));
+    let budget = Arc::new(Budget::new(memory, None));
     let plan = bounds::metered(plan, &budget).map_err(SqlError::planning)?;
     let plan = state.optimize(&plan).map_err(SqlError::planning)?;
     bounds::narrow(&plan, memory).map_err(SqlError::planning)?;

@@ -3,8 +3,8 @@
 //! The same dialect, functions and name rules as a streaming query's ([`crate::plan`]), but all of SQL's operators:
 //! joins, aggregates, windows. What must stay true: a statement can only read, and only what the [`TableResolver`]
 //! answers for; DataFusion has no catalogue, file reader or table function of its own here. Time, memory and rows are
-//! bounded by [`Limits`]: DataFusion's pool counts what operators hold, [`budget`] what functions make, [`guard`] what
-//! passes between operators, and [`bounds`] refuses what can be told from the plan. A panic of the engine ends the
+//! bounded by [`Limits`]: DataFusion's pool counts what operators hold, [`budget`] what functions make and how long they
+//! work, [`guard`] what passes between operators, and [`bounds`] refuses what can be told from the plan. A panic of the engine ends the
 //! statement with an error and nothing else.
 //!
 //! [`render`] writes an answer as a table, CSV or JSON lines, [`rows`] as one JSON text of bounded size.
@@ -155,7 +155,7 @@ async fn answer(
         .build_arc()
         .map_err(internal)?;
     let state = session::session(Purpose::Batch { now_ms, deadline }, runtime).map_err(internal)?;
-    let budget = Arc::new(Budget::new(limits.memory));
+    let budget = Arc::new(Budget::new(limits.memory, deadline));
     let plan = parse::with_room(|| {
         let plan = Planner::new(&state, &prepared, json, false).until(deadline).plan(query)?;
         let plan = bounds::metered(plan, &budget).map_err(SqlError::planning)?;
@@ -165,7 +165,7 @@ async fn answer(
         }
     })?;
     let started = parse::with_room_to_wait(async move {
-        started(&state, &plan, limits.memory, &budget).await.map_err(SqlError::planning)
+        started(&state, &plan, limits.memory, &budget, deadline).await.map_err(SqlError::planning)
     });
     let stream = match deadline {
         None => started.await?,
@@ -189,12 +189,14 @@ async fn started(
     plan: &LogicalPlan,
     memory: usize,
     budget: &Budget,
+    deadline: Option<Deadline>,
 ) -> Result<SendableRecordBatchStream, DataFusionError> {
     let plan = state.optimize(plan)?;
     bounds::narrow(&plan, memory)?;
     let planned = state.query_planner().create_physical_plan(&plan, state).await?;
     budget.planned();
-    execute_stream(guard::guarded(planned, memory)?, state.task_ctx())
+    let pool = &state.runtime_env().memory_pool;
+    execute_stream(guard::guarded(planned, memory, pool, deadline)?, state.task_ctx())
 }
 
 /// What a statement asks for.

@@ -6,8 +6,11 @@
 //! not known is still charged for what it made, so that it cannot double twice. The test over all functions says which
 //! ones belong in the table.
 
+use std::sync::Arc;
+
 use arrow::array::{Array, AsArray};
-use arrow::datatypes::DataType;
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int64Type};
 use datafusion::logical_expr::ColumnarValue;
 
 /// How the arguments of a function multiply each other.
@@ -25,18 +28,18 @@ pub(super) enum Grows {
     EachOf,
     /// So many bytes for each byte.
     Times(u64),
+    /// The first argument as often as the second says; on the way each element has a number of its own.
+    Repeated,
 }
 
 /// Functions whose result can be much longer than their arguments together; other names of theirs are not needed.
-pub(super) const GROWING: [(&str, Grows); 17] = [
+pub(super) const GROWING: [(&str, Grows); 27] = [
     ("replace", Grows::PerMatch(2)),
     ("regexp_replace", Grows::PerLetter(2)),
     ("array_to_string", Grows::PerElement(1)),
     ("array_replace", Grows::PerElement(2)),
     ("array_replace_n", Grows::PerElement(2)),
     ("array_replace_all", Grows::PerElement(2)),
-    // Makes a number, and fills a table of its texts' letters on the way.
-    ("levenshtein", Grows::PerLetter(1)),
     ("concat_ws", Grows::Between),
     ("json_tuple", Grows::EachOf),
     // An element for each letter.
@@ -48,7 +51,24 @@ pub(super) const GROWING: [(&str, Grows); 17] = [
     ("url_encode", Grows::Times(4)),
     ("translate", Grows::Times(4)),
     ("to_char", Grows::Times(16)),
+    // On the way each element becomes bytes that compare like it, or has a number of its own.
+    ("array_distinct", Grows::Times(8)),
+    ("array_except", Grows::Times(8)),
+    ("array_has", Grows::Times(8)),
+    ("array_has_all", Grows::Times(8)),
+    ("array_has_any", Grows::Times(8)),
+    ("array_intersect", Grows::Times(8)),
+    ("array_repeat", Grows::Repeated),
+    ("array_reverse", Grows::Times(8)),
+    ("array_sort", Grows::Times(8)),
+    ("array_union", Grows::Times(8)),
+    ("shuffle", Grows::Times(8)),
 ];
+
+/// What the number of an element takes, twice.
+const NUMBER: u64 = 16;
+/// Fewest bytes that a value counts as, however few bits it has: what is made of it on the way is not smaller.
+const LEAST: u64 = 4;
 
 /// True for a function that is expected to make more than its type says.
 pub(super) fn grows(name: &str) -> bool {
@@ -63,6 +83,12 @@ pub(in crate::adhoc) fn expected(name: &str, args: &[ColumnarValue], gives: &Dat
     let made = match grows {
         None => given,
         Some(Grows::Times(times)) => given.saturating_mul(times),
+        Some(Grows::Repeated) => {
+            let [first, times, ..] = args else { return frame };
+            let each = bytes_of(first, rows) / (rows as u64).max(1) + NUMBER;
+            let times = numbers(times);
+            (0..rows).fold(given, |sum, row| sum.saturating_add(times.at(row).saturating_mul(each)))
+        }
         Some(Grows::EachOf) => {
             args.first().map_or(0, |first| bytes_of(first, rows)).saturating_mul(args.len() as u64)
         }
@@ -130,8 +156,9 @@ pub(in crate::adhoc) fn size_of(array: &dyn Array) -> u64 {
             let map = array.as_map();
             within(map.entries(), map.value_offsets()) + 4 * rows
         }
+        DataType::Boolean | DataType::Null => LEAST * rows,
         other => match other.primitive_width() {
-            Some(width) => width as u64 * rows,
+            Some(width) => (width as u64).max(LEAST) * rows,
             None => array.get_buffer_memory_size() as u64,
         },
     }
@@ -153,13 +180,16 @@ fn within<O: Copy + TryInto<u64>>(children: &dyn Array, offsets: &[O]) -> u64 {
 }
 
 /// How long each row's value is: the bytes of a text, the elements of a list.
-enum Lengths {
+pub(super) enum Lengths {
+    /// All have this one.
     Same(u64),
+    /// By rows.
     Each(Vec<u64>),
 }
 
 impl Lengths {
-    fn at(&self, row: usize) -> u64 {
+    /// Of a row.
+    pub fn at(&self, row: usize) -> u64 {
         match self {
             Self::Same(length) => *length,
             Self::Each(lengths) => lengths.get(row).copied().unwrap_or(0),
@@ -167,7 +197,8 @@ impl Lengths {
     }
 }
 
-fn lengths(value: &ColumnarValue) -> Lengths {
+/// The lengths of a value's rows.
+pub(super) fn lengths(value: &ColumnarValue) -> Lengths {
     let array = match value {
         ColumnarValue::Array(array) => array,
         ColumnarValue::Scalar(value) => {
@@ -176,6 +207,23 @@ fn lengths(value: &ColumnarValue) -> Lengths {
         }
     };
     of_array(array)
+}
+
+/// The whole numbers of a value's rows; those below zero are none.
+fn numbers(value: &ColumnarValue) -> Lengths {
+    let array = match value {
+        ColumnarValue::Array(array) => Some(Arc::clone(array)),
+        ColumnarValue::Scalar(value) => value.to_array_of_size(1).ok(),
+    };
+    let Some(array) = array.and_then(|array| cast(&array, &DataType::Int64).ok()) else {
+        return Lengths::Same(u64::MAX);
+    };
+    let numbers = array.as_primitive::<Int64Type>().iter();
+    let numbers: Vec<u64> = numbers.map(|n| n.and_then(|n| n.try_into().ok()).unwrap_or(0)).collect();
+    match (value, numbers.as_slice()) {
+        (ColumnarValue::Scalar(_), [number]) => Lengths::Same(*number),
+        _ => Lengths::Each(numbers),
+    }
 }
 
 fn of_array(array: &dyn Array) -> Lengths {

@@ -5,6 +5,9 @@
 //! behind [`metered`]: before it is computed, what it will make by the look of its arguments ([`growth`]) must find
 //! room; afterwards, what it made is charged until the last reader has let go of it.
 //!
+//! No function is called after the statement's time is up, and those whose work is a product of their arguments are
+//! called for few rows at a time ([`work`]).
+//!
 //! What must stay true: it costs a lock and a few pointers per batch, nothing per row; a buffer is charged once,
 //! however many arrays share it; what a function hands on unchanged is not charged to it.
 
@@ -19,8 +22,11 @@ use forebay_core::Error;
 use forebay_core::error::codes;
 use parking_lot::Mutex;
 
+use crate::plan::deadline::Deadline;
+
 pub(super) mod growth;
 pub(super) mod metered;
+pub(super) mod work;
 
 /// Most bytes of a constant that a call makes: it may be written out for each row.
 const MAX_CONSTANT: u64 = 64 << 10;
@@ -36,6 +42,7 @@ pub(super) struct Budget {
     /// Constants that calls were replaced with; a plan keeps them to its end.
     constants: AtomicU64,
     is_planned: AtomicBool,
+    deadline: Option<Deadline>,
 }
 
 #[derive(Debug, Default)]
@@ -47,14 +54,20 @@ struct Held {
 }
 
 impl Budget {
-    /// A budget of so many bytes.
-    pub fn new(most: usize) -> Self {
+    /// A budget of so many bytes, up to a deadline.
+    pub fn new(most: usize, deadline: Option<Deadline>) -> Self {
         Self {
             most: most as u64,
             held: Mutex::default(),
             constants: AtomicU64::new(0),
             is_planned: AtomicBool::new(false),
+            deadline,
         }
+    }
+
+    /// An error after the deadline.
+    pub fn in_time(&self) -> Result<()> {
+        self.deadline.map_or(Ok(()), |deadline| deadline.check()).map_err(failure)
     }
 
     /// From now on a constant is a call's result for a batch, not a part of the plan.

@@ -122,7 +122,7 @@ fn wide_rows_are_not_repeated_by_joins_and_windows() {
     }
     let cross = (0..11).map(|n| format!("readings r{n}")).collect::<Vec<_>>().join(", ");
     for sql in [
-        format!("SELECT max(s) FROM (SELECT sum(r0.n % 5) OVER () s FROM {cross})"),
+        format!("SELECT max(s) FROM (SELECT sum(r0.n % 5 + r1.n % 5) OVER () s FROM {cross})"),
         format!("SELECT max(s) FROM (SELECT last_value(r1.device_id) OVER () s FROM {cross})"),
     ] {
         let error = refusal(&sql);

@@ -9,6 +9,7 @@ mod epoch_time;
 mod field;
 mod from_json;
 mod json_path;
+mod like;
 mod pattern;
 mod round;
 mod seconds;
@@ -25,6 +26,7 @@ pub(crate) use arithmetic::divide;
 pub(crate) use epoch_time::EpochTime;
 pub(crate) use field::field;
 pub(crate) use from_json::from_json;
+pub(crate) use like::Like;
 pub(crate) use seconds::{seconds_of, timestamp_seconds};
 pub(crate) use text::binary_to_text;
 pub(crate) use time_text::timestamp_to_text;
@@ -49,6 +51,8 @@ pub(crate) fn register(state: &mut SessionState, now_ms: Option<i64>) -> Result<
         ScalarUDF::from(field::StructField::new()),
         ScalarUDF::from(text::BinaryToText::new()),
         ScalarUDF::from(json_path::GetJsonObject::new()),
+        ScalarUDF::from(Like::function(false)),
+        ScalarUDF::from(Like::function(true)),
         ScalarUDF::from(round::Round::new(state.udf("round")?)),
     ];
     for (name, grows) in bounded::GROWING {

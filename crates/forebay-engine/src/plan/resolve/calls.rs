@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
-    Ident, Spanned, TimezoneInfo, UnaryOperator, Value,
+    BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArguments, Ident, Spanned, TimezoneInfo, UnaryOperator, Value,
 };
 use forebay_core::Error;
 use forebay_core::error::codes;
@@ -21,6 +21,11 @@ use crate::plan::sql_error::SqlError;
 
 /// Rewrites one call in place if it is one of ours.
 pub(super) fn rewrite(planner: &mut Planner<'_>, expr: &mut Expr) -> Result<(), SqlError> {
+    if let Some(operator) = foreign(expr) {
+        let error = Error::new(&codes::NOT_YET, format!("`{operator}` is not supported"))
+            .with_hint("Write LIKE with a pattern, or RLIKE with a regular expression.");
+        return Err(SqlError::spanned(error, expr.span()));
+    }
     if let Expr::Struct { values, fields } = expr
         && fields.is_empty()
     {
@@ -95,6 +100,31 @@ pub(super) fn rewrite(planner: &mut Planner<'_>, expr: &mut Expr) -> Result<(), 
     };
     *expr = rewritten;
     Ok(())
+}
+
+/// An operator that compares with patterns and that Spark does not have.
+fn foreign(expr: &Expr) -> Option<String> {
+    use BinaryOperator as Is;
+    match expr {
+        Expr::SimilarTo { .. } => Some("SIMILAR TO".to_owned()),
+        Expr::BinaryOp { op, .. }
+        | Expr::AnyOp { compare_op: op, .. }
+        | Expr::AllOp { compare_op: op, .. } => {
+            let is_foreign = matches!(
+                op,
+                Is::PGRegexMatch
+                    | Is::PGRegexIMatch
+                    | Is::PGRegexNotMatch
+                    | Is::PGRegexNotIMatch
+                    | Is::PGLikeMatch
+                    | Is::PGILikeMatch
+                    | Is::PGNotLikeMatch
+                    | Is::PGNotILikeMatch
+            );
+            is_foreign.then(|| op.to_string())
+        }
+        _ => None,
+    }
 }
 
 /// Functions that Spark calls without parentheses.

@@ -9,7 +9,7 @@ use forebay_core::error::codes;
 
 use super::record::keep_names;
 use super::scope::{Column, Relation, Scope};
-use super::{Found, Planner, SOURCE, last_part, quoted, unknown_table};
+use super::{Found, MAX_STACKED, Planner, SOURCE, last_part, quoted, unknown_table};
 use crate::plan::parse::{self, Paths};
 use crate::plan::provider::table_name;
 use crate::plan::sql_error::SqlError;
@@ -153,9 +153,16 @@ impl Planner<'_> {
         let Statement::Query(query) = parse::one_statement(sql, Paths::No)? else {
             return Err(Error::new(&codes::SQL_PLAN, "a view must be a SELECT").into());
         };
+        if self.stacked == MAX_STACKED {
+            let message = format!("views stand more than {MAX_STACKED} deep on each other");
+            let hint = "Put several into one: WITH a AS (SELECT …), b AS (SELECT … FROM a) SELECT … FROM b.";
+            return Err(Error::new(&codes::SQL_PLAN, message).with_hint(hint).into());
+        }
         let outer_ctes = std::mem::take(&mut self.ctes);
         let views_before = std::mem::replace(&mut self.views_before, index);
+        self.stacked += 1;
         let planned = self.aside(query);
+        self.stacked -= 1;
         self.ctes = outer_ctes;
         self.views_before = views_before;
         planned

@@ -48,9 +48,12 @@ use super::sql_error::SqlError;
 /// thirty views of which each reads the one before it twice would be a plan of a billion scans.
 const MAX_READS: u64 = 2_000;
 
-/// Deepest expression when the optimizer has put the expressions of all subqueries and views into each other: a
-/// chain of views may be as long as it likes, what it computes may not.
+/// Deepest expression when the optimizer has put the expressions of all subqueries and views into each other.
 const MAX_DEPTH: usize = 600;
+
+/// How deep views stand on each other: whoever reads the last one plans all of them, so that a file in which each view
+/// reads the one before it takes the square of its length.
+const MAX_STACKED: usize = 32;
 
 /// Most columns of all SELECTs of a statement over tables: each is planned, optimized and kept.
 const MAX_ALL_COLUMNS: u64 = 20_000;
@@ -113,6 +116,8 @@ pub(crate) struct Planner<'a> {
     carries: bool,
     /// How many queries that are put aside the planner stands in.
     nested: usize,
+    /// How many of them are views.
+    stacked: usize,
     tables: Vec<Arc<dyn TableSource>>,
     weights: Vec<Weight>,
     /// What the query at hand reads so far.
@@ -148,6 +153,7 @@ impl<'a> Planner<'a> {
             streaming,
             carries: false,
             nested: 0,
+            stacked: 0,
             tables: Vec::new(),
             weights: Vec::new(),
             size: 0,

@@ -22,7 +22,7 @@ test: ## installs the real components (Kafka, Spark, Delta, clients) and runs al
 check: ## format, lints, licences and advisories, docs in step with the code
 	@scripts/check.sh
 
-bench: build ## Forebay and Spark on the same Kafka topic; writes docs/benchmarks.md
+bench: build ## Forebay, Spark and Flink on the same Kafka topic; writes docs/benchmarks.md
 	@scripts/bench/run.sh
 
 soak: ## the long forms of the tests: every kill point many times, long loads

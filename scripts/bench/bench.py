@@ -12,6 +12,7 @@ import time
 import live
 import measure
 import page
+import windows
 from work import Bench, say
 
 SMALL = 10_000  # events of the topic on which the first epoch is waited for
@@ -113,37 +114,29 @@ def versions(engine):
 
     java = ask("java", "-version").stderr.splitlines()
     kcat = [line for line in ask("kcat", "-V").stdout.splitlines() if "librdkafka" in line]
-    pinned = ask("bash", "-c", ". scripts/services/common.sh; echo $kafka_version $spark_version $delta_version").stdout.split()
+    names = "$kafka_version $spark_version $delta_version $flink_version"
+    pinned = ask("bash", "-c", f". scripts/services/common.sh; echo {names}").stdout.split()
     return {
         "Forebay": ask(engine, "--version").stdout.split()[-1]
         + time.strftime(", built %Y-%m-%d %H:%M UTC", time.gmtime(os.stat(engine).st_mtime)),
         "Apache Kafka": pinned[0], "Spark": pinned[1],
-        "Delta Lake (Spark's)": pinned[2], "Java": java[0].split('"')[1] if java else "unknown",
+        "Delta Lake (Spark's)": pinned[2], "Flink": pinned[3], "Java": java[0].split('"')[1] if java else "unknown",
         "kcat": kcat[0].split("(")[0].replace("Version", "").strip() if kcat else "unknown",
         "librdkafka (kcat's)": kcat[0].split("librdkafka")[1].split()[0] if kcat else "unknown",
     }
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    for name, kind in (("engine", str), ("reader", str), ("dir", str), ("port", int), ("events", int), ("nested", int),
-                       ("rounds", int), ("spark-rounds", int), ("log-records", int), ("out", str)):
-        parser.add_argument(f"--{name}", type=kind, required=True)
-    parser.add_argument("--trial", action="store_true", help="allow a build with test hooks: to try this script")
-    args = parser.parse_args()
-    began = time.monotonic()
-    bench = Bench(args.engine, args.reader, args.dir, args.port, args.trial)
-    spark_rounds = args.spark_rounds or args.rounds
-    facts = {
-        "events": {"plant": args.events, "nested": args.nested or max(1, args.events // 4)},
-        "rounds": {"forebay": args.rounds, "spark": spark_rounds}, "read_rounds": spark_rounds,
-        "log_records": min(args.log_records, args.events), "small": SMALL, "again": AGAIN,
+def line(bench, facts, args):
+    """Everything but windows: each record by itself, the log, the page."""
+    count, nested = args.events, args.nested or max(1, args.events // 4)
+    facts["events"]["nested"] = nested
+    facts |= {
+        "read_rounds": facts["rounds"]["spark"], "log_records": min(args.log_records, count), "small": SMALL, "again": AGAIN,
         "runs": {}, "checked": {}, "durations": {}, "first": {"forebay": [], "spark": []}, "read": {"forebay": [], "kcat": []},
         "logs": {"forebay": [], "kafka": [], "kafka-flush": []},
-        "machine": machine(), "versions": versions(args.engine), "load": [os.getloadavg()[0]],
     }
-    for topic, count, shape in (("plant", args.events, "plant"), ("nested", facts["events"]["nested"], "nested"), ("small", SMALL, "plant")):
-        timed(f"filling {topic} with {count} events", lambda: bench.fill(topic, count, shape), f"{count // 300_000 + 1} s")
+    for topic, many, shape in (("nested", nested, "nested"), ("small", SMALL, "plant")):
+        timed(f"filling {topic} with {many} events", lambda: bench.fill(topic, many, shape), f"{many // 300_000 + 1} s")
     engines(bench, facts)
     first_epochs(bench, facts)
     reading(bench, facts)
@@ -152,14 +145,38 @@ def main():
     facts["pages"] = timed("the server with pages and without", lambda: live.pages(bench, facts["page"]["view"]), "3 minutes")
     facts["history"] = timed("memory with a day of history", lambda: live.memory(bench), "2 minutes")
     logs(bench, facts)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    for name, kind in (("engine", str), ("reader", str), ("dir", str), ("port", int), ("events", int), ("nested", int),
+                       ("rounds", int), ("spark-rounds", int), ("log-records", int), ("out", str)):
+        parser.add_argument(f"--{name}", type=kind, required=True)
+    parser.add_argument("--only", choices=("", "line", "windows"), default="", help="one part of it")
+    parser.add_argument("--trial", action="store_true", help="allow a build with test hooks: to try this script")
+    args = parser.parse_args()
+    began = time.monotonic()
+    bench = Bench(args.engine, args.reader, args.dir, args.port, args.trial)
+    spark_rounds = args.spark_rounds or args.rounds
+    facts = {
+        "events": {"plant": args.events}, "rounds": {"forebay": args.rounds, "spark": spark_rounds},
+        "machine": machine(), "versions": versions(args.engine), "load": [os.getloadavg()[0]],
+    }
+    plant = f"{args.events // 300_000 + 1 + windows.PAUSE} s"
+    timed(f"filling plant with {args.events} events", lambda: windows.fill(bench, args.events), plant)
+    if args.only != "windows":
+        line(bench, facts, args)
+    if args.only != "line":
+        facts["windows"] = timed("windows", lambda: windows.all_of_it(bench, facts), "a quarter of an hour")
     facts["took"] = time.monotonic() - began
     with open(f"{args.dir}/facts.json", "w") as file:
         json.dump(facts, file, indent=1)
     text = page.render(facts)
-    with open(args.out, "w") as file:
-        file.write(text)
     print(text)
-    say(f"wrote {args.out} after {facts['took'] / 60:.0f} minutes")
+    if args.out:
+        with open(args.out, "w") as file:
+            file.write(text)
+        say(f"wrote {args.out} after {facts['took'] / 60:.0f} minutes")
 
 
 def leave(*_):

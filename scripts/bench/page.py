@@ -2,55 +2,34 @@
 
 from statistics import median
 
-
-def spread(values, form):
-    """Median and, if there is more than one value, the range."""
-    text = form.format(median(values))
-    return text if len(values) == 1 else f"{text} ({form.format(min(values))}–{form.format(max(values))})"
+import page_windows
+from tables import Floors, of, rows, spread
 
 
-def rows(header, lines):
-    out = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    return out + ["| " + " | ".join(map(str, line)) + " |" for line in lines]
-
-
-def of(runs, key, scale=1.0):
-    return [run[key] * scale for run in runs]
-
-
-def floors(facts):
-    """Name, floor, measured, met."""
-    found = []
-
-    def at_least(name, floor, value):
-        found.append((name, f"≥ {floor:g}×", f"{value:.1f}×" if value >= 2 else f"{value:.3f}×", value >= floor))
-
-    def at_most(name, floor, value):
-        found.append((name, f"≤ 1/{floor:g}", f"1/{1 / value:.1f}", value <= 1 / floor))
-
+def line_floors(facts, judged):
+    """The floors of all but windows."""
     for shape, runs in facts["runs"].items():
         ours, theirs = runs["forebay"], runs["spark"]
-        at_least(f"{shape}: events per CPU-second, Spark = 1", 18, median(of(theirs, "cpu")) / median(of(ours, "cpu")))
-        at_least(f"{shape}: speed by wall time, Spark = 1", 10, median(of(theirs, "wall")) / median(of(ours, "wall")))
-        at_most(f"{shape}: peak memory, Spark = 1", 8, median(of(ours, "peak")) / median(of(theirs, "peak")))
+        judged.at_least(f"{shape}: events per CPU-second, Spark = 1", 18, median(of(theirs, "cpu")) / median(of(ours, "cpu")))
+        judged.at_least(f"{shape}: speed by wall time, Spark = 1", 10, median(of(theirs, "wall")) / median(of(ours, "wall")))
+        judged.at_most(f"{shape}: peak memory, Spark = 1", 8, median(of(ours, "peak")) / median(of(theirs, "peak")))
     first = facts["first"]
-    at_most("process start to first committed epoch, Spark = 1", 20, median(first["forebay"]) / median(first["spark"]))
+    judged.at_most("process start to first committed epoch, Spark = 1", 20, median(first["forebay"]) / median(first["spark"]))
     read = facts["read"]
-    at_most("reading alone: CPU per record, kcat = 1", 5, median(of(read["forebay"], "cpu")) / median(of(read["kcat"], "cpu")))
+    judged.at_most("reading alone: CPU per record, kcat = 1", 5, median(of(read["forebay"], "cpu")) / median(of(read["kcat"], "cpu")))
     late = facts["latency"]
     floor = 10 + 5 * late["sync99"]
-    found.append(("event to alert, p99", f"≤ 10 ms + 5 × {late['sync99']:.2f} ms = {floor:.1f} ms", f"{late['p99']:.1f} ms", late["p99"] <= floor))
+    judged.add("event to alert, p99", f"≤ 10 ms + 5 × {late['sync99']:.2f} ms = {floor:.1f} ms", f"{late['p99']:.1f} ms", late["p99"] <= floor)
     for verb in ("produce", "consume"):
         ours = median(of(facts["logs"]["forebay"], verb))
         for name, text in (("kafka-flush", "Kafka that flushes each append"), ("kafka", "Kafka with its defaults")):
-            at_least(f"the log, {verb}: {text} = 1", 1, ours / median(of(facts["logs"][name], verb)))
+            judged.at_least(f"the log, {verb}: {text} = 1", 1, ours / median(of(facts["logs"][name], verb)))
     page, pages, history = facts["page"], facts["pages"], facts["history"]
-    found.append(("event to the page's callback, p99", "≤ 60 ms", f"{page['p99']} ms", page["p99"] <= 60))
+    judged.add("event to the page's callback, p99", "≤ 60 ms", f"{page['p99']} ms", page["p99"] <= 60)
     ratio = median(pages["with"]) / median(pages["without"])
-    found.append((f"server's CPU per event with {pages['count']} pages, none = 1", "≤ 1.05×", f"{ratio:.3f}×", ratio <= 1.05))
+    judged.add(f"server's CPU per event with {pages['count']} pages, none = 1", "≤ 1.05×", f"{ratio:.3f}×", ratio <= 1.05)
     over = (history["followed"]["most"] - history["alone"]["most"]) / 1e6
-    found.append(("resident memory with a full history, over the line's own", "≤ 100 MB", f"{over:.0f} MB", over <= 100))
-    return found
+    judged.add("resident memory with a full history, over the line's own", "≤ 100 MB", f"{over:.0f} MB", over <= 100)
 
 
 def live(facts):
@@ -146,16 +125,20 @@ def time_goes(facts):
 
 
 def render(facts):
-    machine, late = facts["machine"], facts["latency"]
-    judged = floors(facts)
+    machine = facts["machine"]
+    floors = Floors()
+    if "runs" in facts:
+        line_floors(facts, floors)
+    if "windows" in facts:
+        page_windows.floors(facts, floors)
+    judged = floors.found
     missed = [name for name, _, _, met in judged if not met]
-    rounds = facts["rounds"]
     out = [
         "<!-- Written by scripts/bench/run.sh (make bench). Do not edit: every figure here was measured by it. -->",
         "# Benchmarks",
         "",
-        "Forebay beside Spark Structured Streaming on the same Apache Kafka topic, its log beside Apache Kafka, all on one",
-        "machine and with default settings. `make bench` repeats all of it and writes this page.",
+        "Forebay beside Spark Structured Streaming and Flink SQL on the same Apache Kafka topic, its log beside Apache Kafka, all",
+        "on one machine and with default settings. `make bench` repeats all of it and writes this page.",
         "",
         "## Against the floors",
         "",
@@ -171,7 +154,19 @@ def render(facts):
         *([name, version] for name, version in facts["versions"].items()),
     ]
     out += rows(["", ""], facts_lines)
-    out += [
+    if "runs" in facts:
+        out += line(facts)
+    if "windows" in facts:
+        out += page_windows.section(facts)
+    if "runs" in facts:
+        out += time_goes(facts)
+    return "\n".join(out) + "\n"
+
+
+def line(facts):
+    """All but windows: engines, start, reading, alerts, the log, the page."""
+    late, rounds = facts["latency"], facts["rounds"]
+    out = [
         "", "## JSON from Kafka to a Delta table", "",
         f"Topics of 4 partitions, lz4, 1,000 devices, on one Apache Kafka. Forebay ran {rounds['forebay']} time(s), Spark "
         f"(`local[{2}]`) {rounds['spark']} time(s), in turn, with the trigger `availableNow`, each into fresh folders. Whole "
@@ -226,5 +221,4 @@ def render(facts):
         for name, title in names
     ])
     out += live(facts)
-    out += time_goes(facts)
-    return "\n".join(out) + "\n"
+    return out

@@ -1,34 +1,41 @@
 #!/usr/bin/env bash
-# Measures Forebay beside Spark and Apache Kafka on this machine, and its live page, and writes docs/benchmarks.md.
+# Measures Forebay beside Spark, Flink and Apache Kafka on this machine, and its live page, and writes docs/benchmarks.md.
 #
 #   make bench                     (builds first)
 #   scripts/bench/run.sh           (takes ${CARGO_TARGET_DIR:-target}/release/forebay as it is)
 #
-#   FOREBAY_BENCH_EVENTS         events of the plant's topic (20000000)
+#   FOREBAY_BENCH_ONLY           `line` (all but windows) or `windows`: one part, which is printed and written nowhere unless
+#                                FOREBAY_BENCH_OUT is given (both parts)
+#   FOREBAY_BENCH_EVENTS         events of the plant's topic (20000000); the topics of keys and hours follow from it
 #   FOREBAY_BENCH_NESTED         events of the nested topic (a quarter of them)
 #   FOREBAY_BENCH_ROUNDS         runs of each engine on each topic (3)
-#   FOREBAY_BENCH_SPARK_ROUNDS   of Spark alone (the same)
+#   FOREBAY_BENCH_SPARK_ROUNDS   of Spark and Flink alone (the same)
 #   FOREBAY_BENCH_LOG_RECORDS    records written to and read from each log (2000000)
 #   FOREBAY_BENCH_ENGINE         another forebay than the one just built
 #   FOREBAY_BENCH_DIR            working folder (a temporary one, removed at the end)
 #   FOREBAY_BENCH_PORT           first of five free ports (29092)
 #   FOREBAY_BENCH_OUT            where the page goes (docs/benchmarks.md)
 #
-# With the defaults it takes about half an hour on two cores and 3 GB of disk. Ctrl-C stops all that it started.
+# With the defaults it takes about three quarters of an hour on two cores and 4 GB of disk. Ctrl-C stops all that it started.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . scripts/services/common.sh
 
-scripts/services/install.sh kafka clients kcat spark chromium
+only="${FOREBAY_BENCH_ONLY:-}" components=(kafka clients kcat spark)
+[ "$only" = windows ] || components+=(chromium)
+[ "$only" = line ] || components+=(flink)
+scripts/services/install.sh "${components[@]}"
 target="${CARGO_TARGET_DIR:-target}"
 engine="${FOREBAY_BENCH_ENGINE:-$target/release/forebay}"
 [ -x "$engine" ] || die "there is no $engine: run make build first"
 reader="${FOREBAY_BENCH_READER:-$target/release/examples/read_topic}"
-if [ -z "${FOREBAY_BENCH_READER:-}" ]; then
+if [ -z "${FOREBAY_BENCH_READER:-}" ] && [ "$only" != windows ]; then
   say "building the program that only reads (a minute at most after make build)"
   cargo build --release --locked -p forebay -p forebay-connectors --example read_topic
 fi
 
+out=docs/benchmarks.md
+[ -z "$only" ] || out=
 own_dir=no
 if [ -z "${FOREBAY_BENCH_DIR:-}" ]; then
   FOREBAY_BENCH_DIR="$(mktemp -d "${TMPDIR:-/tmp}/forebay-bench.XXXXXX")" own_dir=yes
@@ -51,7 +58,7 @@ scripts/services/kafka.sh start --port "$port" --dir "$FOREBAY_BENCH_DIR/kafka" 
 python3 scripts/bench/bench.py --engine "$engine" --reader "$reader" --dir "$FOREBAY_BENCH_DIR" --port "$port" \
   --events "${FOREBAY_BENCH_EVENTS:-20000000}" --nested "${FOREBAY_BENCH_NESTED:-0}" \
   --rounds "${FOREBAY_BENCH_ROUNDS:-3}" --spark-rounds "${FOREBAY_BENCH_SPARK_ROUNDS:-0}" \
-  --log-records "${FOREBAY_BENCH_LOG_RECORDS:-2000000}" --out "${FOREBAY_BENCH_OUT:-docs/benchmarks.md}" "$@" &
+  --log-records "${FOREBAY_BENCH_LOG_RECORDS:-2000000}" --only "$only" --out "${FOREBAY_BENCH_OUT-$out}" "$@" &
 bench=$!
 wait "$bench"
 bench=

@@ -1,14 +1,15 @@
-"""The plant's job as its authors describe it, in Spark with default settings: a topic's JSON appended to a Delta table.
+"""The plant's job as its authors describe it, in Spark with default settings: a topic's JSON appended to a Delta table;
+with `windows`, what each device did in each ten seconds.
 
-    scripts/services/spark-python.sh scripts/bench/spark_job.py BOOTSTRAP TOPIC SCHEMA TABLE CHECKPOINT
+    scripts/services/spark-python.sh scripts/bench/spark_job.py BOOTSTRAP TOPIC SCHEMA TABLE CHECKPOINT [windows]
 """
 
 import sys
 
-from pyspark.sql.functions import col, from_json
+from pyspark.sql.functions import avg, col, count, from_json, lit, max, timestamp_seconds, window
 from spark_session import session
 
-bootstrap, topic, schema, table, checkpoint = sys.argv[1:]
+bootstrap, topic, schema, table, checkpoint, *windows = sys.argv[1:]
 spark = session("bench")
 stream = (
     spark.readStream.format("kafka")
@@ -22,6 +23,14 @@ parsed = (
     .select(from_json(col("json"), schema).alias("data"))
     .select("data.*")
 )
+if windows:
+    parsed = (
+        parsed.withColumn("at", timestamp_seconds("timestamp"))
+        .withWatermark("at", "10 seconds")
+        .groupBy(window("at", "10 seconds"), "device_id")
+        .agg(avg("temperature").alias("mean"), max("humidity").alias("most"), count(lit(1)).alias("n"))
+        .select(col("window.start").alias("start"), "device_id", "mean", "most", "n")
+    )
 query = (
     parsed.writeStream.format("delta")
     .outputMode("append")

@@ -6,7 +6,6 @@ import io
 import json
 import math
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -21,13 +20,18 @@ NESTED = (
     "site STRUCT<plant: STRING, line: INT, pos: STRUCT<lat: DOUBLE, lon: DOUBLE>>, "
     "device STRUCT<id: STRING, fw: STRING>, readings ARRAY<DOUBLE>, status STRING, ok BOOLEAN, seq BIGINT"
 )
-# Whole numbers, because sums of floating-point numbers depend on the order of the rows.
+# Whole numbers, because sums of floating-point numbers depend on the order of the rows: of temperatures in hundredths.
 CHECKS = {
     "plant": "SELECT device_id, count(*) AS n, sum(CAST(round(temperature * 100) AS BIGINT)) AS t, "
     "max(humidity) AS h, sum(CAST(timestamp AS BIGINT)) AS s FROM TABLE GROUP BY device_id",
     "nested": "SELECT device.id AS device, count(*) AS n, sum(seq) AS s, max(site.pos.lat) AS lat, "
     "max(status) AS status, sum(CAST(ok AS INT)) AS ok FROM TABLE GROUP BY device.id",
+    "windows": "SELECT device_id, count(*) AS windows, sum(n) AS n, max(most) AS most, "
+    "sum(CAST(round(mean * n * 100) AS BIGINT)) AS t, sum(CAST(start AS BIGINT)) AS start, "
+    "max(CAST(start AS BIGINT)) AS last FROM TABLE GROUP BY device_id",
 }
+
+TOLD = ("--log-level", "info,forebay_engine=debug", "--log-format", "json")  # a report of each epoch in the log
 
 
 def say(text):
@@ -43,6 +47,15 @@ def fresh(path):
 def percentile(values, share):
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, math.ceil(share * len(ordered)) - 1)]
+
+
+def added(reports):
+    """The sums of `durationMs` over progress reports, in milliseconds."""
+    total = {}
+    for report in reports:
+        for name, value in report["durationMs"].items():
+            total[name] = total.get(name, 0) + value
+    return total
 
 
 def ready(what, process, log):
@@ -85,19 +98,24 @@ class Bench:
         os.makedirs(f"{self.dir}/logs", exist_ok=True)
         return f"{self.dir}/logs/{name}.log"
 
-    def fill(self, topic, count, shape):
+    def fill(self, topic, count, shape, seed=1):
         command = [
             self.engine, "simulate", "--rate", "0", "--count", str(count), "--partitions", "4", "--compression", "lz4",
-            "--devices", "1000", "--seed", "1", "--bootstrap", self.kafka, "--topic", topic, "--shape", shape,
+            "--devices", "1000", "--seed", str(seed), "--bootstrap", self.kafka, "--topic", topic, "--shape", shape,
         ]
         return measure.measured(command, self.log(f"fill-{topic}"))
 
-    def pipeline(self, path, bootstrap, topic, schema, query, starting="earliest"):
+    def pipeline(self, path, bootstrap, topic, schema, query, starting="earliest", most=None, watermark=None):
+        """Writes a pipeline file. `most` is the most records of one epoch, `watermark` the event time and its delay."""
         with open(path, "w") as file:
             file.write(
                 "pipeline: bench\nsources:\n  iot:\n    format: kafka\n    options:\n"
                 f"      kafka.bootstrap.servers: \"{bootstrap}\"\n      subscribe: {topic}\n"
-                f"      startingOffsets: {starting}\n    value: json\n    schema: \"{schema}\"\nqueries:\n{query}"
+                f"      startingOffsets: {starting}\n"
+                + (f"      maxOffsetsPerTrigger: {most}\n" if most else "")
+                + f"    value: json\n    schema: \"{schema}\"\n"
+                + (f"    watermark: {{ column: \"{watermark[0]}\", delay: {watermark[1]} }}\n" if watermark else "")
+                + f"queries:\n{query}"
             )
         return path
 
@@ -108,34 +126,40 @@ class Bench:
         schema = PLANT if shape == "plant" else NESTED
         query = f"  lake:\n    sql: SELECT * FROM iot\n    format: delta\n    options:\n      path: {table}\n"
         file = self.pipeline(f"{home}/pipeline.yaml", self.kafka, topic, schema, query)
-        command = [
+        return self.run(file, home, table, f"forebay-{name}", *more)
+
+    def command(self, file, home):
+        """Forebay over what there is of a topic, with its data in `home`."""
+        return [
             self.engine, "run", file, "--trigger", "availableNow", "--data", f"{home}/data",
             "--http", self.http, "--kafka", f"127.0.0.1:{self.port + 2}",
         ]
-        log = self.log(f"forebay-{name}")
-        cost = measure.measured(command + list(more), log, until=has_commit(table))
+
+    def run(self, file, home, table, name, *more):
+        log = self.log(name)
+        cost = measure.measured([*self.command(file, home), *more], log, until=has_commit(table))
         if not self.trial and "test hooks" in open(log).read(4000):
             raise measure.Failed("this forebay carries test hooks: build it with make build")
         return cost | {"table": table, "epochs": self.epochs(table)}
 
+    def progress(self, name):
+        """The progress reports in the log of a run with `TOLD`, one for each epoch."""
+        with open(self.log(name)) as log:
+            told = [json.loads(line)["fields"] for line in log if '"epoch committed"' in line]
+        return [json.loads(one["progress"]) for one in told]
+
     def durations(self, topic, shape):
         """One more run, not measured: the sums of Forebay's own `durationMs` over its epochs, in milliseconds."""
-        self.forebay(topic, shape, "told", "--log-level", "info,forebay_engine=debug", "--log-format", "json")
-        total = {}
-        with open(self.log("forebay-told")) as log:
-            told = re.findall(r"durationMs.*?(\{[^}]*\})", log.read())
-        for text in told:
-            for name, value in json.loads(text.replace("\\", "")).items():
-                total[name] = total.get(name, 0) + value
-        return total
+        self.forebay(topic, shape, "told", *TOLD)
+        return added(self.progress("forebay-told"))
 
-    def spark(self, topic, shape, name):
+    def spark(self, topic, shape, name, *more):
         home = fresh(f"{self.dir}/spark-{name}")
         table = f"{home}/table"
         schema = PLANT if shape == "plant" else NESTED
         command = [
             f"{SERVICES}/spark-python.sh", "scripts/bench/spark_job.py", self.kafka, topic, schema, table,
-            f"{home}/checkpoint",
+            f"{home}/checkpoint", *more,
         ]
         cost = measure.measured(command, self.log(f"spark-{name}"), until=has_commit(table))
         return cost | {"table": table, "epochs": self.epochs(table)}
@@ -176,8 +200,8 @@ class Bench:
         measure.measured(command, path)
         return os.path.getsize(path)
 
-    def make_topic(self, bootstrap, topic, *config):
-        command = [f"{SERVICES}/python.sh", "scripts/bench/make_topic.py", bootstrap, topic, "4", *config]
+    def make_topic(self, bootstrap, topic, *config, partitions=4):
+        command = [f"{SERVICES}/python.sh", "scripts/bench/make_topic.py", bootstrap, topic, str(partitions), *config]
         measure.measured(command, self.log("make-topic"))
 
     def fdatasync(self, count=400):

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Installs the real components the trials compare Forebay with, below one cache folder (see common.sh).
 #
-#   scripts/services/install.sh [kafka|spark|clients|kcat|chromium|node|all ...]      (no argument: all but node)
+#   scripts/services/install.sh [kafka|spark|flink|clients|kcat|chromium|node|all ...]      (no argument: all but flink and node)
 #
 #   kafka    Apache Kafka broker and tools, from Maven Central
 #   spark    pyspark in a virtual environment, plus the Kafka and Delta jars
+#   flink    PyFlink in a virtual environment, plus the Kafka connector: only make bench needs it
 #   clients  Python clients used by tests (kafka-python, confluent-kafka, deltalake, pyarrow), what validates JSON Schema, and
 #            schemathesis, which plays against the OpenAPI document
 #   kcat     from apt, only when missing
@@ -81,6 +82,12 @@ install_spark() {
   python_venv "$spark_venv" "pyspark==$spark_version"
 }
 
+install_flink() {
+  say "flink $flink_version: about 700 MB from PyPI and Maven (two to six minutes the first time)"
+  maven_jars flink-pom.xml "$flink_jars" -Dflink.kafka.version="$flink_kafka_version"
+  python_venv "$flink_venv" "apache-flink==$flink_version"
+}
+
 install_clients() {
   say "clients: kafka-python, confluent-kafka, deltalake, pyarrow, jsonschema, pyyaml, schemathesis from PyPI (about a minute)"
   python_venv "$clients_venv" 'kafka-python==3.0.*' confluent-kafka deltalake pyarrow jsonschema pyyaml \
@@ -120,9 +127,9 @@ wanted=()
 for component; do
   case "$component" in
     all) wanted+=(kafka clients kcat chromium spark) ;;
-    kafka | spark | clients | kcat | chromium | node) wanted+=("$component") ;;
-    -h | --help) sed -n '2,15s/^# \{0,1\}//p' "$0"; exit 0 ;;
-    *) die "unknown component '$component' (known: kafka, spark, clients, kcat, chromium, node, all)" ;;
+    kafka | spark | flink | clients | kcat | chromium | node) wanted+=("$component") ;;
+    -h | --help) sed -n '2,16s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) die "unknown component '$component' (known: kafka, spark, flink, clients, kcat, chromium, node, all)" ;;
   esac
 done
 
@@ -135,6 +142,7 @@ for component in "${wanted[@]}"; do
   case "$component" in
     kafka) once kafka "$kafka_version" ;;
     spark) once spark "$spark_version" ;;
+    flink) once flink "$flink_version-$flink_kafka_version" ;;
     clients) once clients "$clients_version" ;;
     node) once node "$node_version" ;;
     chromium) if command -v chromium >/dev/null; then say "chromium: already there"; else install_chromium; fi ;;

@@ -5,6 +5,8 @@ const field = (name, type, kind, role, unit = null) => ({ name, type, kind, role
 const alerts = [{ name: "overheat", on: "iot", key: "device_id", when: "temperature > 70", clear: "temperature < 65", for: null, severity: "critical" }];
 const hot = "SELECT device_id, temperature, humidity, timestamp FROM iot WHERE temperature > 70";
 
+const minutes = "SELECT window.start AS minute, device_id, AVG(temperature) AS avg_temperature, MAX(humidity) AS max_humidity\nFROM iot\nGROUP BY window(timestamp_seconds(timestamp), '1 minute'), device_id";
+
 export function schemaOf(mode) {
   if (mode === "two") return two;
   if (mode === "odd") return odd;
@@ -33,8 +35,9 @@ const small = {
   queries: [
     { name: "lake", sql: "SELECT * FROM iot", format: "delta", trigger: "1 second" },
     { name: "hot", sql: hot, format: "console", trigger: null },
+    { name: "minutes", sql: minutes, format: "delta", trigger: "1 second" },
   ],
-  tables: ["iot", "lake"],
+  tables: ["iot", "lake", "minutes"],
   panels: [
     { id: "p1", title: "Temperature", chart: "line", source: "iot", field: "temperature", unit: "°C", warn: 65, critical: 70, pinned: true, wide: false },
     { id: "p2", title: "Humidity", chart: "line", source: "iot", field: "humidity", unit: "%", pinned: false, wide: false },
@@ -65,7 +68,7 @@ const big = {
     },
   ],
   queries: small.queries,
-  tables: ["iot", "lake"],
+  tables: ["iot", "lake", "minutes"],
   panels: [
     { id: "t", title: "Temperature", chart: "line", source: "iot", field: "temperature", unit: "°C", warn: 65, critical: 70, pinned: true, wide: true },
     { id: "v", title: "Vibration", chart: "line", source: "iot", field: "vibration", unit: "mm/s", critical: 6 },

@@ -31,12 +31,15 @@ export class World {
     const bad = this.mode === "empty" ? 0 : Math.floor(read * 0.00004) + this.records.length;
     const inFlight = this.mode === "empty" ? 0 : query === "lake" ? Math.floor(((now % 1000) / 1000) * this.plant.rate) : 0;
     const filtered = query === "hot" ? Math.floor((read - bad) * 0.913) : 0;
-    const emitted = read - bad - inFlight - filtered - this.unbalanced;
-    return { read, emitted, filtered, quarantined: bad, inFlight, ...zero, rowsOut: emitted, bytesRead: read * 96, balances: this.unbalanced === 0 };
+    const taken = read - bad - inFlight - filtered - this.unbalanced;
+    const late = query === "minutes" && taken > 0 ? 3 : 0;
+    const emitted = query === "minutes" ? 0 : taken;
+    const fates = query === "minutes" ? { ...zero, aggregated: taken - late, late } : zero;
+    return { read, emitted, filtered, quarantined: bad, inFlight, ...fates, rowsOut: emitted, bytesRead: read * 96, balances: this.unbalanced === 0 };
   }
 
   ledger(now) {
-    const queries = { lake: this.ledgerOf("lake", now), hot: this.ledgerOf("hot", now), "alerts/overheat": this.ledgerOf("alerts/overheat", now) };
+    const queries = { lake: this.ledgerOf("lake", now), hot: this.ledgerOf("hot", now), minutes: this.ledgerOf("minutes", now), "alerts/overheat": this.ledgerOf("alerts/overheat", now) };
     const total = {};
     for (const one of Object.values(queries)) for (const [name, n] of Object.entries(one)) total[name] = typeof n === "number" ? (total[name] ?? 0) + n : n;
     return { total, queries, note: "All counts are since the query's first epoch." };
@@ -49,12 +52,22 @@ export class World {
       : null;
     const epochs = (every, base, rows) =>
       this.mode === "empty" ? [] : Array.from({ length: 20 }, (_, i) => ({ epoch: second - 19 + i, rows: Math.round(rows * (0.8 + 0.4 * dice(i + second, every))), ms: Math.round(base * (0.7 + 0.9 * dice(second - 19 + i, every)) * (dice(second - 19 + i, 9) > 0.93 ? 2.2 : 1)), at: (second - 19 + i) * 1000 }));
-    const one = (name, kind, extra) => ({ name, kind, state: this.stopped.has(name) ? "stopped" : "running", epoch: this.mode === "empty" ? null : second - 1_763_000_000 > 0 ? (second % 100_000) : second, lag: 0, rate: this.plant.rate, latency: null, error: null, watermark: null, stateBytes: 0, waitingFor: this.mode === "empty" ? "the first record" : null, epochs: [], ...extra, since: this.stopped.get(name) ?? null, ...(this.stopped.has(name) ? { lag: null } : {}) });
+    const one = (name, kind, extra) => ({ name, kind, state: this.stopped.has(name) ? "stopped" : "running", epoch: this.mode === "empty" ? null : second - 1_763_000_000 > 0 ? (second % 100_000) : second, lag: 0, rate: this.plant.rate, latency: null, error: null, watermark: null, stateBytes: 0, remembers: null, waitingFor: this.mode === "empty" ? "the first record" : null, epochs: [], ...extra, since: this.stopped.get(name) ?? null, ...(this.stopped.has(name) ? { lag: null } : {}) });
     return [
       one("lake", "query", { latency: { p50: 580 + 40 * dice(second, 4), p99: 1_060 + 40 * dice(second, 5) }, waitingFor: this.failingSince ? "the next attempt, in 8 s" : "its trigger, in 0.4 s", state: this.failingSince ? "retrying" : this.stopped.has("lake") ? "stopped" : "running", error, lag: this.failingSince ? Math.floor(((now - this.failingSince) / 1000) * 20) : Math.round((0.3 + 0.6 * dice(second, 11)) * this.plant.rate), epochs: this.failingSince ? epochs(1, 38, 20).slice(0, 12) : epochs(1, 38, 20) }),
       one("hot", "query", { latency: { p50: 8.4, p99: 31 }, waitingFor: "new records", epochs: epochs(2, 4, 2) }),
+      one("minutes", "query", { latency: { p50: 610, p99: 1_090 }, waitingFor: "new records", epochs: epochs(4, 31, 20), ...this.remembered(now) }),
       one("alerts/overheat", "alert", { latency: { p50: 9.1, p99: 33 }, waitingFor: "new records", stateBytes: 18_432, epochs: epochs(3, 5, 20) }),
     ];
+  }
+
+  /** What the query of minutes holds: two minutes of each device, until the watermark has passed them. */
+  remembered(now) {
+    if (this.mode === "empty") return {};
+    const minute = Math.floor(now / 60_000) * 60_000;
+    const keys = this.plant.names.length * (now - minute < 11_000 ? 2 : 1);
+    const remembers = { keys, limit: 2 ** 30, oldest: minute + 60_000, newest: minute + 60_000, late: 3, lateBytes: 2_048, ahead: 1 };
+    return { watermark: Math.floor(now / 1000) * 1000 - 11_000, stateBytes: keys * 96 + 4_096, remembers };
   }
 
   counts(now) {

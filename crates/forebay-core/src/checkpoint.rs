@@ -14,6 +14,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, codes};
+use crate::event_time::{Observed, Times};
 use crate::ledger::Ledger;
 use crate::position::{Epoch, Partition, Position, PositionRange, Positions, TopicIds};
 
@@ -91,6 +92,10 @@ pub struct Plan {
     /// Quarantined records that this epoch decodes again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replay: Vec<QuarantinedId>,
+    /// What is late in this epoch and what is done after it; `None` in a query without event time. Idle inputs were
+    /// decided with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<Times>,
 }
 
 /// One record of a source: its partition and offset. A topic that is made anew uses them again.
@@ -154,6 +159,9 @@ pub struct Outcome {
     pub epoch: Epoch,
     /// The ledger of N.
     pub ledger: Ledger,
+    /// The event times that N saw; `None` in a query without event time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<Observed>,
 }
 
 /// That epoch N is in the sink, and the balance of the query so far.
@@ -164,6 +172,25 @@ pub struct Commit {
     pub epoch: Epoch,
     /// The ledger of all epochs up to and with N.
     pub ledger: Ledger,
+    /// The event times that all of them saw; `None` in a query without event time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<Observed>,
+    /// When the newest epoch was planned that saw an event time of each input, in milliseconds since 1970; empty unless
+    /// an input can be idle.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quiet_since_ms: Vec<i64>,
+}
+
+/// What a query knows of event time after its newest commit: what a [`Tracker`](crate::event_time::Tracker) is restored
+/// from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KnownTime {
+    /// The times of the newest committed epoch.
+    pub times: Times,
+    /// How far each input had come.
+    pub observed: Observed,
+    /// Since when each is quiet.
+    pub quiet_since_ms: Vec<i64>,
 }
 
 impl Plan {
@@ -180,6 +207,7 @@ impl Plan {
 
 /// What a query does when it starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "a query has one, once, when it starts")]
 pub enum Recovery {
     /// Nothing was planned yet: epoch 0 begins at the [`Start`], or where the source's options say.
     Fresh,
@@ -190,7 +218,9 @@ pub enum Recovery {
         /// The balance before it.
         ledger: Ledger,
         /// What became of its records, if an attempt came that far: the truth about it if the sink has the epoch.
-        outcome: Option<Ledger>,
+        outcome: Option<Outcome>,
+        /// What was known of event time before it; its own times are in the plan.
+        time: KnownTime,
     },
     /// The last plan is committed: go on.
     Continue {
@@ -200,6 +230,8 @@ pub enum Recovery {
         positions: Positions,
         /// The balance so far.
         ledger: Ledger,
+        /// What is known of event time.
+        time: KnownTime,
     },
 }
 
@@ -230,18 +262,19 @@ pub fn decide(
         let message = format!("epoch {epoch} was written, but the newest that the sink holds is {held}");
         return Err(Error::new(&codes::SINK_BEHIND, message));
     }
-    let ledger = commit.map(|commit| commit.ledger).unwrap_or_default();
+    let ledger = commit.as_ref().map(|commit| commit.ledger).unwrap_or_default();
+    let time = known_time(plan.as_ref(), commit);
     match (plan, committed) {
         (None, None) => Ok(Recovery::Fresh),
         (Some(plan), committed) if committed == Some(plan.epoch) => {
-            Ok(Recovery::Continue { epoch: plan.epoch.next(), positions: plan.ends(), ledger })
+            Ok(Recovery::Continue { epoch: plan.epoch.next(), positions: plan.ends(), ledger, time })
         }
         (Some(plan), committed) if committed.map_or(Epoch(0), Epoch::next) == plan.epoch => {
-            let outcome = outcome.filter(|outcome| outcome.epoch == plan.epoch).map(|outcome| outcome.ledger);
+            let outcome = outcome.filter(|outcome| outcome.epoch == plan.epoch);
             if in_sink == Some(plan.epoch) && outcome.is_none() {
                 return Err(unknown_outcome(plan.epoch));
             }
-            Ok(Recovery::Replay { plan, ledger, outcome })
+            Ok(Recovery::Replay { plan, ledger, outcome, time })
         }
         (plan, committed) => {
             let message = format!(
@@ -252,6 +285,17 @@ pub fn decide(
             Err(Error::new(&codes::CHECKPOINT_DAMAGED, message))
         }
     }
+}
+
+/// What is known of event time after `commit`; `plan` is the newest.
+fn known_time(plan: Option<&Plan>, commit: Option<Commit>) -> KnownTime {
+    let times = plan.and_then(|plan| plan.times).unwrap_or_default();
+    // What is late in an epoch is what the epoch before it evicted by, so the plan to repeat tells that too.
+    let is_committed = plan.map(|plan| plan.epoch) == commit.as_ref().map(|commit| commit.epoch);
+    let times = if is_committed { times } else { Times { late: times.late, evict: times.late } };
+    let (observed, quiet_since_ms) =
+        commit.map(|commit| (commit.observed, commit.quiet_since_ms)).unwrap_or_default();
+    KnownTime { times, observed: observed.unwrap_or_default(), quiet_since_ms }
 }
 
 /// The error for an epoch that the sink has although the checkpoint does not say what became of its records.
@@ -292,113 +336,4 @@ mod ranges_as_lists {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn plan(epoch: u64) -> Plan {
-        let range = PositionRange { partition: Partition::new("t", 0), from: Position(5), to: Position(9) };
-        let topics = TopicIds::from([("t".to_owned(), "id".to_owned())]);
-        Plan { epoch: Epoch(epoch), planned_at_ms: 7, ranges: vec![range], topics, replay: Vec::new() }
-    }
-
-    fn commit(epoch: u64) -> Commit {
-        Commit { epoch: Epoch(epoch), ledger: Ledger { read: 4, emitted: 4, ..Ledger::default() } }
-    }
-
-    fn outcome(epoch: u64) -> Outcome {
-        Outcome { epoch: Epoch(epoch), ledger: Ledger { read: 2, filtered: 2, ..Ledger::default() } }
-    }
-
-    #[test]
-    fn the_crash_table() {
-        assert_eq!(decide(None, None, None, None).unwrap(), Recovery::Fresh);
-        let replay = |epoch, ledger, outcome| Recovery::Replay { plan: plan(epoch), ledger, outcome };
-        let nothing = Ledger::default();
-        assert_eq!(decide(Some(plan(0)), None, None, None).unwrap(), replay(0, nothing, None));
-        let known = Some(outcome(0).ledger);
-        assert_eq!(
-            decide(Some(plan(0)), Some(outcome(0)), None, Some(Epoch(0))).unwrap(),
-            replay(0, nothing, known)
-        );
-        let (before, ledger) = (Some(outcome(2)), commit(2).ledger);
-        assert_eq!(
-            decide(Some(plan(3)), before, Some(commit(2)), Some(Epoch(2))).unwrap(),
-            replay(3, ledger, None),
-            "the outcome of epoch 2 says nothing about epoch 3"
-        );
-        let Recovery::Continue { epoch, positions, ledger } =
-            decide(Some(plan(3)), Some(outcome(3)), Some(commit(3)), Some(Epoch(3))).unwrap()
-        else {
-            panic!("epoch 3 is committed")
-        };
-        assert_eq!((epoch, ledger), (Epoch(4), commit(3).ledger));
-        assert_eq!(positions[&Partition::new("t", 0)], Position(9));
-    }
-
-    #[test]
-    fn holes_and_older_copies_are_refused() {
-        for (plan, outcome, commit, in_sink) in [
-            (None, None, Some(commit(0)), None),
-            (Some(plan(1)), None, None, None),
-            (Some(plan(5)), None, Some(commit(3)), None),
-            (Some(plan(3)), None, Some(commit(5)), None),
-            (Some(plan(3)), Some(outcome(3)), Some(commit(3)), Some(Epoch(4))),
-            (None, None, None, Some(Epoch(0))),
-            (Some(plan(0)), None, None, Some(Epoch(0))),
-            (Some(plan(3)), Some(outcome(2)), Some(commit(2)), Some(Epoch(3))),
-        ] {
-            let error = decide(plan, outcome, commit, in_sink).unwrap_err();
-            assert_eq!(error.code(), &codes::CHECKPOINT_DAMAGED);
-        }
-    }
-
-    #[test]
-    fn a_sink_that_lacks_what_was_written_is_refused() {
-        let wrote = |epoch| Outcome {
-            epoch: Epoch(epoch),
-            ledger: Ledger { read: 4, emitted: 4, rows_out: 4, ..Ledger::default() },
-        };
-        for in_sink in [None, Some(Epoch(2))] {
-            let refused = decide(Some(plan(3)), Some(wrote(3)), Some(commit(3)), in_sink).unwrap_err();
-            assert_eq!(refused.code(), &codes::SINK_BEHIND);
-            let replayed = decide(Some(plan(4)), Some(wrote(3)), Some(commit(3)), in_sink).unwrap_err();
-            assert_eq!(replayed.code(), &codes::SINK_BEHIND);
-            decide(Some(plan(3)), Some(outcome(3)), Some(commit(3)), in_sink).expect("no row was written");
-            decide(Some(plan(3)), None, Some(commit(3)), in_sink).expect("a sink that recognises nothing");
-            decide(Some(plan(3)), Some(wrote(3)), Some(commit(2)), Some(Epoch(2))).expect("not yet written");
-        }
-    }
-
-    #[test]
-    fn an_entry_is_one_line_and_reads_back() {
-        let record = RecordId { topic: "t".into(), partition: 1, offset: 7 };
-        let replay = vec![QuarantinedId { record, epoch: Epoch(2), query_id: "id".into() }];
-        for entry in
-            [Entry::Plan(Plan { replay, ..plan(3) }), Entry::Outcome(outcome(3)), Entry::Commit(commit(3))]
-        {
-            let text = serde_json::to_string(&entry).unwrap();
-            assert!(!text.contains('\n'));
-            assert_eq!(serde_json::from_str::<Entry>(&text).unwrap(), entry);
-        }
-    }
-
-    #[test]
-    fn topics_without_ids_leave_nothing_in_an_entry() {
-        let text = r#"{"plan":{"epoch":3,"plannedAtMs":7,"ranges":[["t",0,5,9]]}}"#;
-        let expected = Plan { topics: TopicIds::new(), ..plan(3) };
-        assert_eq!(serde_json::from_str::<Entry>(text).unwrap(), Entry::Plan(expected.clone()));
-        assert_eq!(serde_json::to_string(&Entry::Plan(expected)).unwrap(), text);
-        let text = r#"{"start":{"ranges":[["t",0,5,5]]}}"#;
-        let positions = [(Partition::new("t", 0), Position(5))].into();
-        let expected = Entry::Start(Start::at(&positions, TopicIds::new()));
-        assert_eq!(serde_json::from_str::<Entry>(text).unwrap(), expected);
-    }
-
-    #[test]
-    fn a_record_is_named_by_topic_partition_and_offset() {
-        let id: RecordId = "a/b/2/17".parse().unwrap();
-        assert_eq!((id.topic.as_str(), id.partition, id.offset), ("a/b", 2, 17));
-        assert_eq!(id.to_string(), "a/b/2/17");
-        assert!("nonsense".parse::<RecordId>().is_err());
-    }
-}
+mod tests;

@@ -20,12 +20,17 @@ use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 
+use crate::event_time::WatermarkPolicy;
 use crate::format::BadRecordMode;
 use crate::options::{ConnectorSpec, Options};
+use crate::output_mode::OutputMode;
 use crate::trigger::Trigger;
+use crate::window::TimeZone;
 
 mod alert;
 mod dashboard;
+mod event_time;
+mod key_lines;
 pub mod keys;
 mod lines;
 mod parse;
@@ -45,6 +50,7 @@ mod yaml;
 
 pub use alert::{Message, Severity};
 pub use dashboard::{Chart, DashboardConfig, DashboardSource, PanelConfig};
+pub use key_lines::KeyLines;
 pub use parse::{draft, parse};
 pub use places::OptionPlaces;
 pub use problems::Problem;
@@ -85,6 +91,10 @@ impl Registry<'_> {
 pub struct Pipeline {
     /// Its name: names folders and metrics.
     pub name: String,
+    /// The zone in which SQL reads and shows times: Spark's `spark.sql.session.timeZone`.
+    pub time_zone: TimeZone,
+    /// Line and column of [`Self::time_zone`] in the file.
+    pub time_zone_place: (usize, usize),
     /// Sources in the order of the file.
     pub sources: Vec<SourceConfig>,
     /// Shared views in the order of the file; a view may use sources and earlier views.
@@ -132,6 +142,33 @@ pub struct SourceConfig {
     pub value: Option<ValueConfig>,
     /// Where its options stand in the file, for what only the connector can refuse.
     pub option_places: OptionPlaces,
+    /// Its event time, if the file says which it is.
+    pub watermark: Option<WatermarkConfig>,
+}
+
+/// `sources: NAME: watermark:` which time of a row is its event time, and how late rows may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatermarkConfig {
+    /// The name of a column or SQL over the source's columns.
+    pub column: Placed,
+    /// How far behind the newest event time rows may be.
+    pub delay: Duration,
+    /// How far ahead of the clock an event time may be and still count; `None`: any.
+    pub max_future_skew: Option<Duration>,
+    /// After how long without a row the source no longer holds the watermark back; `None`: never.
+    pub idle_timeout: Option<Duration>,
+}
+
+/// `deduplicate:` only the first row of each key goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeduplicateConfig {
+    /// Columns of the SELECT's result; at least one.
+    pub keys: Vec<Placed>,
+    /// For how long a key is remembered, by event time: Spark's `dropDuplicatesWithinWatermark`. `None`: its
+    /// `dropDuplicates`, until the watermark passes the event time if that is a key, else for ever.
+    pub within: Option<Duration>,
+    /// Where it stands in the file.
+    pub place: (usize, usize),
 }
 
 /// `value:`, `schema:`, `mode:` and the decoder's options.
@@ -158,6 +195,8 @@ pub struct ViewConfig {
     pub sql: String,
     /// Where the text begins in the file (line, column), from 1.
     pub place: (usize, usize),
+    /// Which rows of the SELECT are left out because their keys were there already.
+    pub deduplicate: Option<DeduplicateConfig>,
 }
 
 /// `queries: NAME: …`
@@ -178,6 +217,16 @@ pub struct QueryConfig {
     pub option_places: OptionPlaces,
     /// When epochs start.
     pub trigger: Trigger,
+    /// Which rows of the result the sink gets.
+    pub output_mode: OutputMode,
+    /// Where `outputMode` stands in the file, for what only the planner can refuse; the query's name if it is not given.
+    pub output_mode_place: (usize, usize),
+    /// Which rows of the SELECT are left out because their keys were there already.
+    pub deduplicate: Option<DeduplicateConfig>,
+    /// How the watermarks of several sources become one.
+    pub watermark_policy: WatermarkPolicy,
+    /// Most bytes that the query's operators may remember.
+    pub state_limit: u64,
     /// `checkpointLocation`, if given.
     pub checkpoint: Option<PathBuf>,
 }

@@ -3,7 +3,7 @@
 //! A connector publishes a [`ConnectorSpec`]. Parsing ([`Options::parse`]), the reference in `docs/configuration.md`
 //! and the suggestions in error messages all read it; no option is parsed anywhere else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -100,8 +100,8 @@ impl fmt::Debug for Value {
 pub struct Options {
     values: BTreeMap<&'static str, Value>,
     passed_on: BTreeMap<String, String>,
-    /// Names, in lower case, of options whose values came from the environment or a file.
-    secret: BTreeSet<String>,
+    /// Options whose values came from the environment or a file: names in lower case, and what was typed.
+    secret: BTreeMap<String, String>,
 }
 
 impl Options {
@@ -209,15 +209,20 @@ impl Options {
         self
     }
 
-    /// Marks an option as a secret, whatever its name: its value is never printed.
-    pub fn mark_secret(&mut self, name: &str) {
-        self.secret.insert(name.to_ascii_lowercase());
+    /// Marks an option as a secret, whatever its name: its value is never printed. `reference` is what was typed instead.
+    pub fn mark_secret(&mut self, name: &str, reference: &str) {
+        self.secret.insert(name.to_ascii_lowercase(), reference.to_owned());
+    }
+
+    /// What was typed instead of a value that came from the environment or a file: `${NAME}`.
+    pub fn reference(&self, name: &str) -> Option<&str> {
+        self.secret.get(&name.to_ascii_lowercase()).map(String::as_str)
     }
 }
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_secret = |name: &str| looks_secret(name) || self.secret.contains(&name.to_ascii_lowercase());
+        let is_secret = |name: &str| looks_secret(name) || self.reference(name).is_some();
         let mut map = f.debug_map();
         for (name, value) in &self.values {
             let value: &dyn fmt::Debug = if is_secret(name) { &"***" } else { value };
@@ -295,24 +300,29 @@ fn parse_value(option: &OptionSpec, text: &str) -> Result<Value, Error> {
     }
 }
 
+/// No name is longer; a longer word is not compared, since comparing costs the product of the lengths.
+const LONGEST_NAME: usize = 64;
+
+/// The name that was probably meant, in whatever case it was typed.
+pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() > LONGEST_NAME {
+        return None;
+    }
+    let lower = name.to_ascii_lowercase();
+    let distance = |other: &str| strsim::damerau_levenshtein(&lower, &other.to_ascii_lowercase());
+    let nearest = known.map(|candidate| (distance(candidate), candidate)).min();
+    nearest.filter(|(distance, _)| *distance <= 1 + name.len() / 3).map(|(_, candidate)| candidate)
+}
+
 /// The error for a name that nobody knows: lists what exists and guesses what was meant.
 pub fn unknown_name<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Error {
-    /// No name is longer; a longer word is not compared, since comparing costs the product of the lengths.
-    const LONGEST: usize = 64;
     let known: Vec<&str> = known.collect();
-    let lower = name.to_ascii_lowercase();
-    let nearest = known
-        .iter()
-        .filter(|_| name.len() <= LONGEST)
-        .map(|candidate| (strsim::damerau_levenshtein(&lower, &candidate.to_ascii_lowercase()), *candidate))
-        .min()
-        .filter(|(distance, _)| *distance <= 1 + name.len() / 3);
     let mut hint = String::new();
-    if let Some((_, candidate)) = nearest {
+    if let Some(candidate) = nearest(name, known.iter().copied()) {
         hint = format!("Did you mean `{candidate}`? ");
     }
     hint.push_str(&format!("Known: {}.", known.join(", ")));
-    let shown = match name.char_indices().nth(LONGEST) {
+    let shown = match name.char_indices().nth(LONGEST_NAME) {
         Some((end, _)) => format!("{}…", &name[..end]),
         None => name.to_owned(),
     };
@@ -368,42 +378,4 @@ pub fn parse_size(text: &str) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_and_sizes_read_as_people_write_them() {
-        assert_eq!(parse_duration("10 seconds"), Some(Duration::from_secs(10)));
-        assert_eq!(parse_duration("1 hour 30 minutes"), Some(Duration::from_secs(5400)));
-        assert_eq!(parse_duration("500ms"), Some(Duration::from_millis(500)));
-        for bad in ["", "10", "ten seconds", "10 parsecs", "99999999999999999999 s", "9999999999999999 w"] {
-            assert_eq!(parse_duration(bad), None, "{bad}");
-        }
-        assert_eq!(parse_size("64MiB"), Some(64 << 20));
-        assert_eq!(parse_size("1 GB"), Some(1_000_000_000));
-        assert_eq!(parse_size("18446744073709551615 KiB"), None);
-    }
-
-    #[test]
-    fn an_unknown_option_names_the_nearest_and_lists_all() {
-        const SPEC: ConnectorSpec = ConnectorSpec {
-            name: "t",
-            kind: ConnectorKind::Source,
-            summary: "",
-            delivery: "",
-            options: &[OptionSpec {
-                name: "startingOffsets",
-                kind: OptionKind::String,
-                default: None,
-                required: false,
-                doc: "",
-            }],
-            prefixes: &["kafka."],
-            example: "",
-        };
-        let raw = BTreeMap::from([("startingOfsets".to_owned(), "latest".to_owned())]);
-        let problems = Options::parse(&SPEC, &raw).unwrap_err();
-        assert_eq!(problems.len(), 1);
-        assert!(problems[0].1.hint().contains("Did you mean `startingOffsets`?"));
-    }
-}
+mod tests;

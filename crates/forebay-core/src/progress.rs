@@ -15,6 +15,7 @@ use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::event_time::{Survey, Watermark};
 use crate::ledger::Ledger;
 use crate::position::{Epoch, Positions, to_spark_json};
 use crate::sink::Written;
@@ -51,7 +52,7 @@ pub struct StreamingQueryProgress {
     pub event_time: BTreeMap<String, String>,
     /// One entry per stateful operator.
     #[serde(default)]
-    pub state_operators: Vec<Value>,
+    pub state_operators: Vec<StateOperatorProgress>,
     /// One entry per source.
     pub sources: Vec<SourceProgress>,
     /// The sink.
@@ -99,6 +100,37 @@ pub struct SinkProgress {
     /// Bytes and files, as texts, where the sink writes files.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metrics: BTreeMap<String, String>,
+}
+
+/// What one stateful operator holds, and what the epoch did to it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct StateOperatorProgress {
+    /// `stateStoreSave`, `sessionWindowStateStoreSave`, `dedupe`, `dedupeWithinWatermark`, `symmetricHashJoin`.
+    pub operator_name: String,
+    /// Keys or rows that it holds.
+    pub num_rows_total: u64,
+    /// Those that are new or changed.
+    pub num_rows_updated: u64,
+    /// How long it took to change them.
+    pub all_updates_time_ms: u64,
+    /// Those that were forgotten.
+    pub num_rows_removed: u64,
+    /// How long it took to forget them.
+    pub all_removals_time_ms: u64,
+    /// How long it took to make the changes durable.
+    pub commit_time_ms: u64,
+    /// What it takes of memory.
+    pub memory_used_bytes: u64,
+    /// Rows that came too late for it. They are in the table of late rows.
+    pub num_rows_dropped_by_watermark: u64,
+    /// Parts in which its work was done.
+    pub num_shuffle_partitions: u64,
+    /// Tables that it keeps.
+    pub num_state_store_instances: u64,
+    /// What else it counts.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub custom_metrics: BTreeMap<String, i64>,
 }
 
 /// What Spark does not report.
@@ -152,6 +184,10 @@ pub struct Facts<'a> {
     pub ledger: &'a Ledger,
     /// The balance of all committed epochs.
     pub total: &'a Ledger,
+    /// What the epoch saw of event time, and its watermark; `None` in a query without event time.
+    pub event_time: Option<(Survey, Watermark)>,
+    /// What its operators did.
+    pub state_operators: &'a [StateOperatorProgress],
 }
 
 impl StreamingQueryProgress {
@@ -185,8 +221,11 @@ impl StreamingQueryProgress {
             input_rows_per_second: input_rate,
             processed_rows_per_second: processed_rate,
             duration_ms: durations(facts, took_ms),
-            event_time: BTreeMap::new(),
-            state_operators: Vec::new(),
+            event_time: facts
+                .event_time
+                .map(|(seen, watermark)| event_time(&seen, watermark))
+                .unwrap_or_default(),
+            state_operators: facts.state_operators.to_vec(),
             sources: vec![source],
             sink: SinkProgress {
                 description: facts.sink.to_owned(),
@@ -219,10 +258,21 @@ fn rate(rows: u64, millis: i64) -> Option<f64> {
     rate.is_finite().then_some(rate)
 }
 
-/// `2016-12-14T18:45:24.873Z`.
 /// A time in milliseconds since 1970 as ISO 8601, in UTC: `2016-12-14T18:45:24.873Z`.
 pub fn iso_millis(ms: i64) -> String {
     DateTime::from_timestamp_millis(ms).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// Spark's statistics: `max`, `min` and `avg` if there were any event times, and the `watermark` in any case. Times too
+/// far ahead are not in them, as they are not in the watermark.
+fn event_time(seen: &Survey, watermark: Watermark) -> BTreeMap<String, String> {
+    let parts = [
+        ("max", seen.max_ms()),
+        ("min", seen.min_ms()),
+        ("avg", seen.avg_ms()),
+        ("watermark", Some(watermark.0)),
+    ];
+    parts.into_iter().filter_map(|(name, ms)| Some((name.to_owned(), iso_millis(ms?)))).collect()
 }
 
 fn durations(facts: &Facts<'_>, took_ms: u64) -> BTreeMap<String, u64> {
@@ -269,117 +319,4 @@ fn written_metrics(written: Written) -> BTreeMap<String, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::position::{Partition, Position};
-
-    fn positions(topic: &str, at: &[(i32, i64)]) -> Positions {
-        at.iter().map(|&(index, offset)| (Partition::new(topic, index), Position(offset))).collect()
-    }
-
-    fn report(previous_ms: Option<i64>, ended_ms: i64) -> StreamingQueryProgress {
-        let ledger = Ledger { read: 10, emitted: 9, filtered: 1, rows_out: 9, ..Ledger::default() };
-        StreamingQueryProgress::from_facts(&Facts {
-            id: "ce011fdc-8762-4dcb-84eb-a77333e28109",
-            run_id: "88e2ff94-ede0-45a8-b687-6316fbef529a",
-            name: "MyQuery",
-            timestamp_ms: 1_481_741_124_873,
-            epoch: Epoch(3),
-            ended_ms,
-            previous_ms,
-            latest_offset: Duration::from_micros(2_900),
-            wal_commit: Duration::from_millis(12),
-            add_batch: Duration::from_millis(31),
-            commit_offsets: Duration::from_millis(4),
-            source: "KafkaV2[Subscribe[topic-0]]",
-            starts: &positions("topic-0", &[(0, 1), (1, 1), (2, 0), (3, 1), (4, 1)]),
-            ends: &positions("topic-0", &[(0, 1), (1, 1), (2, 10), (3, 1), (4, 1)]),
-            latest: &positions("topic-0", &[(0, 1), (1, 1), (2, 15), (3, 1), (4, 1)]),
-            sink: "DeltaSink[/lake/iot]",
-            written: Written { rows: 9, bytes: 2048, files: 1 },
-            ledger: &ledger,
-            total: &ledger,
-        })
-    }
-
-    #[test]
-    fn a_report_prints_the_fields_of_spark_by_its_names() {
-        let expected = serde_json::json!({
-            "id": "ce011fdc-8762-4dcb-84eb-a77333e28109",
-            "runId": "88e2ff94-ede0-45a8-b687-6316fbef529a",
-            "name": "MyQuery",
-            "timestamp": "2016-12-14T18:45:24.873Z",
-            "batchId": 3,
-            "batchDuration": 50,
-            "numInputRows": 10,
-            "inputRowsPerSecond": 100.0,
-            "processedRowsPerSecond": 200.0,
-            "durationMs": {
-                "addBatch": 31, "commitOffsets": 4, "getBatch": 0, "latestOffset": 2, "queryPlanning": 0,
-                "triggerExecution": 50, "walCommit": 12
-            },
-            "stateOperators": [],
-            "sources": [{
-                "description": "KafkaV2[Subscribe[topic-0]]",
-                "startOffset": {"topic-0": {"0": 1, "1": 1, "2": 0, "3": 1, "4": 1}},
-                "endOffset": {"topic-0": {"0": 1, "1": 1, "2": 10, "3": 1, "4": 1}},
-                "latestOffset": {"topic-0": {"0": 1, "1": 1, "2": 15, "3": 1, "4": 1}},
-                "numInputRows": 10,
-                "inputRowsPerSecond": 100.0,
-                "processedRowsPerSecond": 200.0,
-                "metrics": {
-                    "avgOffsetsBehindLatest": "1.0", "maxOffsetsBehindLatest": "5", "minOffsetsBehindLatest": "0"
-                }
-            }],
-            "sink": {
-                "description": "DeltaSink[/lake/iot]", "numOutputRows": 9,
-                "metrics": {"numOutputBytes": "2048", "numOutputFiles": "1"}
-            }
-        });
-        let report = report(Some(1_481_741_124_773), 1_481_741_124_923);
-        let mut printed: Value = serde_json::from_str(&report.to_json()).unwrap();
-        let own = printed.as_object_mut().unwrap().remove("forebay").unwrap();
-        assert_eq!(printed, expected);
-        assert_eq!(own["ledger"]["emitted"], 9);
-        assert_eq!(serde_json::from_str::<StreamingQueryProgress>(&report.to_pretty_json()).unwrap(), report);
-        assert_eq!(report.started_ms(), 1_481_741_124_873);
-    }
-
-    #[test]
-    fn a_rate_that_is_not_finite_is_left_out_and_the_first_input_rate_is_zero() {
-        let same_instant = report(Some(1_481_741_124_873), 1_481_741_124_873);
-        assert_eq!(same_instant.input_rows_per_second, None);
-        assert!(!same_instant.to_json().contains("inputRowsPerSecond"));
-        assert_eq!(same_instant.processed_rows_per_second, Some(10_000.0));
-        assert_eq!(report(None, 1_481_741_124_973).input_rows_per_second, Some(0.0));
-    }
-
-    #[test]
-    fn the_report_in_sparks_guide_reads() {
-        let guide = r#"{
-          "id" : "ce011fdc-8762-4dcb-84eb-a77333e28109",
-          "runId" : "88e2ff94-ede0-45a8-b687-6316fbef529a",
-          "name" : "MyQuery",
-          "timestamp" : "2016-12-14T18:45:24.873Z",
-          "batchId" : 0, "batchDuration" : 3,
-          "numInputRows" : 10,
-          "inputRowsPerSecond" : 120.0,
-          "processedRowsPerSecond" : 200.0,
-          "durationMs" : { "triggerExecution" : 3, "getOffset" : 2 },
-          "eventTime" : { "watermark" : "2016-12-14T18:45:24.873Z" },
-          "stateOperators" : [ ],
-          "sources" : [ {
-            "description" : "KafkaSource[Subscribe[topic-0]]",
-            "startOffset" : { "topic-0" : { "2" : 0, "4" : 1, "1" : 1, "3" : 1, "0" : 1 } },
-            "endOffset" : { "topic-0" : { "2" : 0, "4" : 115, "1" : 134, "3" : 21, "0" : 534 } },
-            "numInputRows" : 10,
-            "inputRowsPerSecond" : 120.0,
-            "processedRowsPerSecond" : 200.0
-          } ],
-          "sink" : { "description" : "MemorySink" }
-        }"#;
-        let report: StreamingQueryProgress = serde_json::from_str(guide).unwrap();
-        assert_eq!(report.event_time["watermark"], "2016-12-14T18:45:24.873Z");
-        assert_eq!(report.sources[0].end_offset["topic-0"]["0"], 534);
-    }
-}
+mod tests;

@@ -13,7 +13,8 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, codes};
+use crate::output_mode::OutputMode;
 use crate::position::Epoch;
 
 /// What a sink promises about rows after a crash.
@@ -61,6 +62,21 @@ pub trait Sink: Send {
 
     /// What the sink promises.
     fn guarantee(&self) -> Guarantee;
+
+    /// Told once, before [`Sink::check`] and [`Sink::open`]: what the rows of an epoch are to those before them. In
+    /// update mode a row takes the place of the one with the same values of `keys`; empty if the query does not know
+    /// its keys. Refuses (`OUTPUT_MODE`) what the sink cannot do.
+    fn output(&mut self, mode: OutputMode, keys: &[String]) -> Result<()> {
+        let _ = keys;
+        if mode == OutputMode::Append {
+            return Ok(());
+        }
+        let message = format!("{} cannot take rows in output mode `{mode}`", self.description());
+        Err(Error::new(&codes::OUTPUT_MODE, message).with_hint(
+            "Rows that are final, each once, are `outputMode: append`: it needs a watermark and a window (or the event \
+             time) in GROUP BY.",
+        ))
+    }
 
     /// How far apart commits should be with the default trigger, if the sink suffers from many small ones.
     fn min_commit_interval(&self) -> Option<Duration> {

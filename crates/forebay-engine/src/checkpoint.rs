@@ -29,6 +29,11 @@ mod tests;
 
 pub use identity::Identity;
 
+pub use crate::state::ShownTable;
+
+use crate::epoch::Tail;
+use crate::plan::StreamPlan;
+use crate::state;
 use identity::Metadata;
 
 const JOURNAL_KIND: &str = "forebay-checkpoint-journal";
@@ -200,6 +205,9 @@ pub struct Shown {
     pub identity: Identity,
     /// The entries, oldest first.
     pub entries: Vec<Entry>,
+    /// What its operators remember after the newest committed epoch; empty for a query without state.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub state: Vec<ShownTable>,
 }
 
 impl Shown {
@@ -222,7 +230,17 @@ pub fn show(dir: &Path) -> Result<Shown> {
     let journal_path = dir.join("journal");
     let bytes = fs::read(&journal_path).map_err(|e| damaged(&journal_path, e))?;
     let (entries, _, _) = parse_journal(&journal_path, &bytes)?;
-    Ok(Shown { id: metadata.id, identity: metadata.identity, entries })
+    let committed = ends(&entries).commit.map(|commit| commit.epoch);
+    let folder = state::folder(dir);
+    let state = if folder.exists() { state::show(&folder, committed)? } else { Vec::new() };
+    Ok(Shown { id: metadata.id, identity: metadata.identity, entries, state })
+}
+
+/// Refuses a plan that the state of the checkpoint in `dir` does not fit, which reached this epoch: `STATE_CHANGED`.
+pub fn bears(dir: &Path, committed: Option<Epoch>, plan: &StreamPlan) -> Result<()> {
+    let tail = Tail::new(plan.graph())?;
+    let wanted = tail.map(|tail| tail.tables).unwrap_or_default();
+    state::bears(&state::folder(dir), committed, &wanted)
 }
 
 fn ends(entries: &[Entry]) -> Ends {

@@ -1,9 +1,9 @@
 //! The micro-batch loop: how one query goes from epoch to epoch, and what is durable when.
 //!
 //! ```text
-//!  ┌─▶ wait ──▶ 1 plan N ──▶ 2 read, decode, compute ──▶ outcome N ──▶ 3 write ──▶ 5 commit N ──┐
-//!  │            (durable)     in lanes, nothing visible    (durable)    sink.commit  (durable)  │
-//!  └────────────────────────────────────────────────────────────────────────────────────────────┘
+//!  ┌─▶ wait ──▶ 1 plan N ──▶ 2 read, decode, compute ──▶ 3 state, outcome N ──▶ 4 write ──▶ 5 commit N ──┐
+//!  │            (durable)     in lanes, nothing visible    (durable)             sink.commit  (durable)  │
+//!  └─────────────────────────────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
 //! | dies | on restart |
@@ -13,9 +13,10 @@
 //! | after the sink has N, before the commit | the sink recognises N; its ledger is the outcome's, nothing runs again |
 //! | after the commit | goes on with N+1 |
 //!
-//! (Step 4, the snapshot of operator state, arrives with the first stateful operator.) After the plan nothing looks
-//! at a clock, so a repeated epoch gives the same rows; if schema or SQL changed in between it gives other ones, which
-//! is why an epoch that its sink has is not computed again. A sink that cannot recognise an epoch needs no outcome.
+//! What a query remembers stands in [`memory`]: operators only look at it while they compute, what they change is
+//! durable before the outcome, and taken over with the commit. After the plan nothing looks at a clock, so a repeated
+//! epoch gives the same rows; if schema or SQL changed in between it gives other ones, which is why an epoch that its
+//! sink has is not computed again. A sink that cannot recognise an epoch needs no outcome.
 //! What must stay true: one epoch at a time is visible to the sink, and positions move only by a durable commit. An
 //! error that may pass is tried again for ever, with back-off and in the open; any other ends the query with its
 //! checkpoint intact. However it ends, source and sink are closed.
@@ -23,16 +24,19 @@
 mod attempt;
 mod lag;
 pub(crate) mod lane;
+mod memory;
 mod pace;
 mod patience;
 mod replay;
 mod report;
+mod tail;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use forebay_core::checkpoint::{Commit, Plan, Recovery, decide};
+use forebay_core::checkpoint::{Commit, Outcome, Plan, Recovery, decide};
 use forebay_core::clock::Clock;
+use forebay_core::event_time::Survey;
 use forebay_core::format::Format;
 use forebay_core::latency::{Ages, Sliding};
 use forebay_core::limits::Limits;
@@ -45,8 +49,11 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::lag::Lag;
+pub(crate) use self::memory::Memory;
+pub use self::memory::MemoryOptions;
 use self::pace::Pace;
 use self::report::Timings;
+pub(crate) use self::tail::Tail;
 use crate::checkpoint::{Checkpoint, Ends};
 use crate::plan::StreamPlan;
 use crate::quarantine::{Quarantine, ReplayLimit};
@@ -67,11 +74,15 @@ pub(crate) struct Runner {
     pub lanes: usize,
     pub checkpoint: Checkpoint,
     pub quarantine: Quarantine,
+    /// `None` for a query without state.
+    pub memory: Option<Memory>,
     pub clock: Arc<dyn Clock>,
     pub status: watch::Sender<QueryStatus>,
     pub lag: Lag,
     /// The ages of the records of the newest attempt, as its epoch was planned.
     pub ages: Ages,
+    /// What the records of the newest attempt said of event time.
+    pub seen: Survey,
     pub latency: Sliding,
     pub stop: CancellationToken,
 }
@@ -97,6 +108,9 @@ impl Runner {
         self.source.resume(&recovered.topics());
         let recovery = decide(recovered.plan, recovered.outcome, recovered.commit, in_sink)
             .map_err(|error| with_remedy(error, &*self.sink))?;
+        if let Some(memory) = &mut self.memory {
+            memory.recover(&recovery, in_sink)?;
+        }
         let mut standing = match recovery {
             Recovery::Fresh => {
                 let positions = match &recovered.start {
@@ -108,8 +122,8 @@ impl Runner {
                 };
                 Standing { epoch: Epoch(0), positions, ledger: Ledger::default() }
             }
-            Recovery::Continue { epoch, positions, ledger } => Standing { epoch, positions, ledger },
-            Recovery::Replay { plan, ledger, outcome } => {
+            Recovery::Continue { epoch, positions, ledger, .. } => Standing { epoch, positions, ledger },
+            Recovery::Replay { plan, ledger, outcome, .. } => {
                 tracing::info!(query = %self.name, epoch = %plan.epoch, "repeating the epoch that was not committed");
                 let mut standing = Standing { epoch: plan.epoch, positions: plan.starts(), ledger };
                 let timings = Timings { started_ms: self.clock.now_ms(), ..Timings::default() };
@@ -148,7 +162,9 @@ impl Runner {
             let requested = self.persist(|this| this.quarantine.requested(REPLAY_LIMIT)).await?;
             let Some(replay) = requested else { break };
             let stays = ranges.iter().all(PositionRange::is_empty) && available.moved.is_empty();
-            if stays && replay.is_empty() {
+            let (epoch, now_ms) = (standing.epoch, self.clock.now_ms());
+            let wants_epoch = self.memory.as_ref().is_some_and(|it| it.wants_epoch(epoch, now_ms));
+            if stays && replay.is_empty() && !wants_epoch {
                 if self.trigger.is_bounded() {
                     break;
                 }
@@ -156,8 +172,9 @@ impl Runner {
                 self.wait_for_data(standing).await?;
                 continue;
             }
-            let (epoch, topics) = (standing.epoch, self.source.topics());
-            let plan = Plan { epoch, planned_at_ms: self.clock.now_ms(), ranges, topics, replay };
+            let topics = self.source.topics();
+            let times = self.memory.as_ref().map(|it| it.next_times(now_ms, &[!stays]));
+            let plan = Plan { epoch, planned_at_ms: now_ms, ranges, topics, replay, times };
             let planned = Instant::now();
             if self.persist(|this| this.checkpoint.plan(&plan)).await?.is_none() {
                 break;
@@ -206,7 +223,7 @@ impl Runner {
         standing: &mut Standing,
         mut timings: Timings,
         available: Option<&Available>,
-        outcome: Option<Ledger>,
+        outcome: Option<Outcome>,
     ) -> Result<bool> {
         let plan = Arc::new(plan);
         let id = EpochId {
@@ -217,15 +234,29 @@ impl Runner {
         };
         self.set_state(State::Running);
         let computed = Instant::now();
-        let Some((ledger, written)) = self.attempts(&plan, &id, outcome).await? else { return Ok(false) };
+        let Some((Outcome { ledger, observed, .. }, written)) = self.attempts(&plan, &id, outcome).await?
+        else {
+            return Ok(false);
+        };
         kill_point("epoch.write.after");
         timings.add_batch = computed.elapsed();
         let mut total = standing.ledger;
         total.add(&ledger);
         let committing = Instant::now();
-        let commit = Commit { epoch: plan.epoch, ledger: total };
+        let observed = observed.unwrap_or_default();
+        let (total_observed, quiet_since_ms) =
+            self.memory.as_ref().map(|memory| memory.observed_with(&plan, &observed)).unzip();
+        let commit = Commit {
+            epoch: plan.epoch,
+            ledger: total,
+            observed: total_observed,
+            quiet_since_ms: quiet_since_ms.unwrap_or_default(),
+        };
         if self.persist(|this| this.checkpoint.commit(&commit)).await?.is_none() {
             return Ok(false);
+        }
+        if let Some(memory) = &mut self.memory {
+            memory.committed(&plan, &observed)?;
         }
         timings.commit_offsets = committing.elapsed();
         let committed_ms = self.clock.now_ms();

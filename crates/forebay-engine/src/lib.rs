@@ -8,7 +8,11 @@
 pub mod adhoc;
 pub mod checkpoint;
 pub mod epoch;
+pub mod held;
+pub mod late;
+mod operators;
 pub mod plan;
 pub mod quarantine;
 pub mod query;
+mod state;
 pub mod status;

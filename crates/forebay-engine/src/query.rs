@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use forebay_core::clock::Clock;
+use forebay_core::event_time::Survey;
 use forebay_core::format::Format;
 use forebay_core::latency::{Ages, Sliding};
 use forebay_core::limits::Limits;
@@ -16,8 +17,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::checkpoint::{Checkpoint, Ends, Identity};
-use crate::epoch::{Lag, Runner};
+use crate::checkpoint::{self, Checkpoint, Ends, Identity};
+use crate::epoch::{Lag, Memory, MemoryOptions, Runner};
 use crate::plan::StreamPlan;
 use crate::quarantine::Quarantine;
 use crate::status::{QueryStatus, State};
@@ -48,6 +49,8 @@ pub struct QueryOptions {
     pub data_dir: PathBuf,
     /// Its quarantine.
     pub quarantine: Quarantine,
+    /// How it remembers, if it has to.
+    pub memory: MemoryOptions,
     /// The way to durable storage.
     pub door: Door,
     /// The clock.
@@ -79,9 +82,14 @@ impl QueryOptions {
     pub fn open_again(self, sender: watch::Sender<QueryStatus>) -> Result<OpenQuery> {
         let places = (self.data_dir.as_path(), self.checkpoint.as_path());
         let identity = identity(&self.pipeline, &self.name, &*self.source, &*self.sink, places);
+        let door = self.door.clone();
         let (checkpoint, ends) = Checkpoint::open(&self.checkpoint, self.door, &identity)
             .map_err(|error| with_remedy(error, &*self.sink))?;
         let quarantine = self.quarantine.of(checkpoint.query_id());
+        let query_id = checkpoint.query_id();
+        let committed = ends.commit.as_ref().map(|commit| commit.epoch);
+        checkpoint::bears(&self.checkpoint, committed, &self.plan)?;
+        let memory = Memory::new(&self.plan, self.memory, &self.checkpoint, &door, query_id)?;
         let status = sender.subscribe();
         sender.send_replace(QueryStatus::new(&self.name));
         let runner = Runner {
@@ -95,10 +103,12 @@ impl QueryOptions {
             lanes: self.lanes.max(1),
             checkpoint,
             quarantine,
+            memory,
             clock: self.clock,
             status: sender,
             lag: Lag::default(),
             ages: Ages::default(),
+            seen: Survey::default(),
             latency: Sliding::default(),
             stop: CancellationToken::new(),
         };

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use forebay_core::event_time::Watermark;
 use forebay_core::latency::Latency;
 use forebay_core::progress::StreamingQueryProgress;
 use forebay_core::{Epoch, Error, Ledger};
@@ -67,6 +68,29 @@ impl State {
     }
 }
 
+/// What a query with state remembers at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Remembered {
+    /// The watermark of the newest epoch.
+    pub watermark: Watermark,
+    /// Keys (groups, sessions, rows seen) in all its tables.
+    pub keys: u64,
+    /// Bytes they take in memory.
+    pub bytes: u64,
+    /// Most bytes they may take.
+    pub limit: u64,
+    /// When the first of them is done: the end of the oldest window, in microseconds since 1970.
+    pub oldest_us: Option<i64>,
+    /// When the last of them is done.
+    pub newest_us: Option<i64>,
+    /// Bytes of late rows on disk.
+    pub late_bytes: u64,
+    /// Late rows that had to make room since the start.
+    pub late_evicted: u64,
+    /// Rows of this run whose event time was too far ahead of the clock to move the watermark.
+    pub ahead: u64,
+}
+
 /// A query at one moment.
 #[derive(Clone, Debug)]
 pub struct QueryStatus {
@@ -97,6 +121,8 @@ pub struct QueryStatus {
     pub quarantine_bytes: u64,
     /// Quarantined records that had to make room since the start.
     pub quarantine_evicted: u64,
+    /// What it remembers; `None` for a query without state.
+    pub remembered: Option<Remembered>,
     /// The newest reports, oldest first, at most [`RECENT`].
     pub recent: Arc<VecDeque<Arc<StreamingQueryProgress>>>,
 }
@@ -118,6 +144,7 @@ impl QueryStatus {
             next_epoch_ms: None,
             quarantine_bytes: 0,
             quarantine_evicted: 0,
+            remembered: None,
             recent: Arc::default(),
         }
     }

@@ -172,6 +172,33 @@ impl Collector for Queries {
             false,
             |status| status.quarantine_evicted,
         )?;
+        self.each(
+            encoder,
+            "state_bytes",
+            "Bytes of memory that operators with state hold",
+            true,
+            queries::state_bytes,
+        )?;
+        self.each(encoder, "state_keys", "Keys that operators with state hold", true, |status| {
+            status.remembered.as_ref().map_or(0, |it| it.keys)
+        })?;
+        self.each(
+            encoder,
+            "watermark_milliseconds",
+            "The watermark, milliseconds since 1970",
+            true,
+            |status| queries::watermark(status).and_then(|ms| u64::try_from(ms).ok()).unwrap_or(0),
+        )?;
+        self.each(
+            encoder,
+            "records_ahead",
+            "Rows whose event time was too far ahead of the clock to move the watermark",
+            false,
+            |status| status.remembered.as_ref().map_or(0, |it| it.ahead),
+        )?;
+        self.each(encoder, "late_bytes", "Bytes of late rows that are kept", true, |status| {
+            status.remembered.as_ref().map_or(0, |it| it.late_bytes)
+        })?;
         self.each(encoder, "up", "1 while the query runs or waits", true, |status| {
             u64::from(status.state.error().is_none())
         })?;

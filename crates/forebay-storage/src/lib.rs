@@ -65,5 +65,25 @@ pub const KILL_POINTS: &[&str] = &[
     "sink.alert.compact.after",
 ];
 
+/// Every kill point that the state of stateful operators passes, in the order of an epoch, a snapshot and a restart.
+pub const STATE_KILL_POINTS: &[&str] = &[
+    "state.changes.before",
+    "state.changes.created",
+    "state.changes.written",
+    "state.changes.after",
+    "state.snapshot.before",
+    "state.snapshot.half",
+    "state.snapshot.staged",
+    "state.snapshot.after",
+    "state.snapshot.tidied",
+    "state.restore.before",
+    "state.restore.read",
+    "state.restore.removed",
+    "state.restore.after",
+];
+
+/// The kill points that an epoch of the Delta sink in update mode passes besides.
+pub const REWRITE_KILL_POINTS: &[&str] = &["sink.delta.rewrite.before", "sink.delta.rewrite.after"];
+
 /// True in builds that carry kill points and storage faults. Such a build says so when it starts.
 pub const FAULTS_BUILT_IN: bool = cfg!(feature = "faults");

@@ -11,15 +11,17 @@ use forebay_core::trigger::Trigger;
 mod access;
 mod examples;
 mod first;
+mod spark;
 mod topics;
 mod values;
 
 pub use access::{NewTokenArgs, ServerArgs, TokenCommand};
 pub use first::{
     CompletionsArgs, InferArgs, InitArgs, ManArgs, PlanArgs, PlanFormat, SchemaCommand, TopArgs, WhyCommand,
-    WhyRowArgs,
+    WhyRowArgs, WhyWindowArgs,
 };
 
+pub use spark::SparkArgs;
 pub use topics::{BrokerArgs, LogCommand, Motion, ProduceArgs, Shape, SimulateArgs};
 
 use values::{duration, http_address, kafka_address, log_level, rate, size, trigger};
@@ -118,6 +120,9 @@ pub enum Command {
     /// Say what became of a record, by reading the log again
     #[command(subcommand)]
     Why(WhyCommand),
+    /// Write the pipeline as a Spark Structured Streaming job, and say line by line what Spark has not
+    #[command(after_help = examples::SPARK)]
+    Spark(SparkArgs),
     /// Infer a schema from records; print the JSON Schema of pipeline files
     #[command(subcommand)]
     Schema(SchemaCommand),

@@ -4,22 +4,32 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use forebay_core::config::{DashboardConfig, DashboardSource, Pipeline, SourceConfig, ViewConfig};
+use forebay_core::config::{
+    DashboardConfig, DashboardSource, DeduplicateConfig, Pipeline, QueryConfig, SourceConfig, ViewConfig,
+};
 use forebay_core::error::codes;
 use forebay_core::{Error, ddl};
 use forebay_engine::checkpoint::definition::{self, Definition};
+use forebay_engine::plan::StreamPlan;
 use forebay_storage::Door;
 
 use crate::alerts::PlannedAlert;
 use crate::work::Work;
 
 /// What decides which rows this query makes, or when this alert opens and clears.
-pub fn of(pipeline: &Pipeline, work: Work<'_>, source: &SourceConfig) -> Definition {
-    let (sql, reads, parts) = match work {
+pub fn of(pipeline: &Pipeline, work: Work<'_>, source: &SourceConfig, plan: &StreamPlan) -> Definition {
+    let (sql, reads, mut parts) = match work {
+        Work::Query(query) if plan.remembers() => {
+            (query.sql.trim(), query.sql.as_str(), remembering(query, source))
+        }
         Work::Query(query) => (query.sql.trim(), query.sql.as_str(), Vec::new()),
         Work::Alert(alert) => ("", alert.config.on.text.as_str(), rule(alert)),
     };
     let used = used_views(&pipeline.views, reads);
+    for view in &used {
+        let once = view.deduplicate.as_ref();
+        parts.extend(once.map(|once| (format!("deduplicate of view {}", view.name), once_words(once))));
+    }
     Definition {
         sql: sql.to_owned(),
         views: used.iter().map(|view| (view.name.clone(), view.sql.trim().to_owned())).collect(),
@@ -34,6 +44,27 @@ pub fn of(pipeline: &Pipeline, work: Work<'_>, source: &SourceConfig) -> Definit
             .map(|value| format!("{} in mode {:?} with {:?}", value.format, value.mode, value.options)),
         parts,
     }
+}
+
+/// What the file says of a query with state: what its rows or its time depend on.
+fn remembering(query: &QueryConfig, source: &SourceConfig) -> Vec<(String, String)> {
+    let watermark = source.watermark.as_ref();
+    let said = [
+        Some(("outputMode", query.output_mode.word().to_owned())),
+        watermark.map(|it| ("watermark", format!("{}, {} behind", it.column.text.trim(), words(it.delay)))),
+        watermark.map(|it| ("maxFutureSkew", it.max_future_skew.map_or_else(|| "none".to_owned(), words))),
+        watermark.and_then(|it| it.idle_timeout).map(|it| ("idleTimeout", words(it))),
+        query.deduplicate.as_ref().map(|once| ("deduplicate", once_words(once))),
+        Some(("multipleWatermarkPolicy", query.watermark_policy.word().to_owned())),
+        Some(("stateLimit", format!("{} bytes", query.state_limit))),
+    ];
+    said.into_iter().flatten().map(|(name, text)| (name.to_owned(), text)).collect()
+}
+
+fn once_words(once: &DeduplicateConfig) -> String {
+    let keys: Vec<&str> = once.keys.iter().map(|key| key.text.trim()).collect();
+    let within = once.within.map_or_else(String::new, |within| format!(" within {}", words(within)));
+    keys.join(", ") + &within
 }
 
 /// What the file says of an alert.
@@ -112,8 +143,12 @@ mod tests {
 
     #[test]
     fn views_count_as_far_as_the_query_reaches_them() {
-        let view =
-            |name: &str, sql: &str| ViewConfig { name: name.to_owned(), sql: sql.to_owned(), place: (1, 1) };
+        let view = |name: &str, sql: &str| ViewConfig {
+            name: name.to_owned(),
+            sql: sql.to_owned(),
+            place: (1, 1),
+            deduplicate: None,
+        };
         let views = [
             view("base", "SELECT * FROM iot"),
             view("other", "SELECT * FROM iot"),

@@ -27,12 +27,16 @@ pub async fn gather(data: &Path, loaded: &Loaded, it: &Chosen<'_>) -> Result<Fac
     let reads = sources::build(&source.format, &source.options, Wanted::default(), None)?;
     let alerts = (AlertBook::default(), loaded.alerts.len());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let mut writes = site::sink(work, &alerts, &folder, data, &Door::new(), &clock)?;
+    let mut writes = site::sink(work, &plan.row_keys(), &alerts, &folder, data, &Door::new(), &clock)?;
     let places = (data, folder.as_path());
+    let shown = checkpoint::show(&folder);
+    let ends = shown.as_ref().ok().map(checkpoint::Shown::ends);
+    let committed = ends.and_then(|ends| ends.commit).map(|commit| commit.epoch);
     Ok(Facts {
         identity: query::identity(&pipeline.name, &work.name(), &*reads, &*writes, places),
-        definition: current::of(pipeline, work, source),
-        shown: checkpoint::show(&folder),
+        definition: current::of(pipeline, work, source, plan),
+        shown,
+        bears: checkpoint::bears(&folder, committed, plan),
         // One that cannot be read is as good as none.
         was: definition::recall(&folder).unwrap_or_default(),
         advice: writes.remedy(&codes::CHECKPOINT_OTHER_QUERY),

@@ -1,7 +1,7 @@
 //! What would become of a query or an alert if it were started now: the pure part of `forebay plan` and of a reload.
 //!
 //! ```text
-//! no checkpoint ─▶ new          another source or sink, damage, a table that it does not fit ─▶ refused
+//! no checkpoint ─▶ new          another source or sink, damage, a table or state that it does not fit ─▶ refused
 //! the same SQL, views, schema, decoder ─▶ unchanged     others ─▶ changed     not kept ─▶ unknown
 //! ```
 //!
@@ -29,6 +29,8 @@ pub struct Facts {
     pub shown: Result<Shown, Error>,
     /// What it was when it last ran, if that was kept.
     pub was: Option<Definition>,
+    /// Whether what it remembers fits what it is now.
+    pub bears: Result<(), Error>,
     /// Whether the sink would take its rows, as far as the sink can tell now.
     pub fits: Result<(), Error>,
     /// What the sink advises where the checkpoint is another query's; without it the code's own remedy holds.
@@ -69,7 +71,7 @@ pub enum Verdict {
 impl Facts {
     /// Says what would become of the query.
     pub fn foresee(self) -> Foreseen {
-        let Self { identity, definition, folder, shown, was, fits, advice } = self;
+        let Self { identity, definition, folder, shown, was, bears, fits, advice } = self;
         // A sink that is only down is waited for.
         let unfit = fits.err().filter(|error| !error.is_retryable());
         let shown = match shown {
@@ -97,8 +99,8 @@ impl Facts {
             Ok(Recovery::Continue { epoch, positions, .. }) => (epoch, false, positions),
             Err(error) => return Foreseen::of(Verdict::Refused, Some(error)),
         };
-        if unfit.is_some() {
-            return Foreseen::of(Verdict::Refused, unfit);
+        if let Some(error) = bears.err().or(unfit) {
+            return Foreseen::of(Verdict::Refused, Some(error));
         }
         let changes = was.as_ref().map(|was| was.changes(&definition));
         let verdict = match &changes {
@@ -137,9 +139,10 @@ mod tests {
     fn entries(committed: bool) -> Vec<Entry> {
         let range = PositionRange { partition: Partition::new("t", 0), from: Position(5), to: Position(9) };
         let ranges = vec![range];
-        let plan =
-            Plan { epoch: Epoch(0), planned_at_ms: 7, ranges, topics: TopicIds::new(), replay: Vec::new() };
-        let commit = Commit { epoch: Epoch(0), ledger: Ledger::default() };
+        let (topics, replay) = (TopicIds::new(), Vec::new());
+        let plan = Plan { epoch: Epoch(0), planned_at_ms: 7, ranges, topics, replay, times: None };
+        let ledger = Ledger::default();
+        let commit = Commit { epoch: Epoch(0), ledger, observed: None, quiet_since_ms: Vec::new() };
         [Entry::Plan(plan), Entry::Commit(commit)].into_iter().take(1 + usize::from(committed)).collect()
     }
 
@@ -149,8 +152,14 @@ mod tests {
             identity: identity("DeltaSink[a]"),
             definition: definition("SELECT 1"),
             folder: PathBuf::from("data/checkpoints/p/q"),
-            shown: Ok(Shown { id: "id".to_owned(), identity: identity("DeltaSink[a]"), entries }),
+            shown: Ok(Shown {
+                id: "id".to_owned(),
+                identity: identity("DeltaSink[a]"),
+                entries,
+                state: Vec::new(),
+            }),
             was: was.map(definition),
+            bears: Ok(()),
             fits: Ok(()),
             advice: None,
         }
@@ -194,6 +203,16 @@ mod tests {
         let none =
             Facts { shown: Err(Error::new(&codes::CHECKPOINT_NOT_FOUND, "none")), ..facts(Vec::new(), None) };
         assert_eq!(none.foresee().verdict, Verdict::New);
+    }
+
+    #[test]
+    fn state_that_it_does_not_fit_refuses_whatever_else_is_well() {
+        let bears = || Err(Error::new(&codes::STATE_CHANGED, "so"));
+        let foreseen = Facts { bears: bears(), ..facts(entries(true), Some("SELECT 2")) }.foresee();
+        assert_eq!(foreseen.error.unwrap().code(), &codes::STATE_CHANGED);
+        let none = Err(Error::new(&codes::CHECKPOINT_NOT_FOUND, "none"));
+        let new = Facts { shown: none, bears: bears(), ..facts(Vec::new(), None) };
+        assert_eq!(new.foresee().verdict, Verdict::New, "it begins anew");
     }
 
     #[test]

@@ -2,19 +2,22 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use arrow::datatypes::SchemaRef;
 use forebay_connectors::sinks::{self, SinkContext};
 use forebay_connectors::{formats, sources};
 use forebay_core::clock::SystemClock;
-use forebay_core::config::{self, Draft, Lookup, Pipeline, Problem, QueryConfig, SourceConfig};
+use forebay_core::config::{
+    self, DeduplicateConfig, Draft, Lookup, Pipeline, Problem, QueryConfig, SourceConfig,
+};
 use forebay_core::error::codes;
 use forebay_core::format::Format;
 use forebay_core::source::Wanted;
 use forebay_core::{Error, Result};
 use forebay_engine::adhoc;
-use forebay_engine::plan::{self, Catalog, SourceColumns, SqlError, StreamPlan};
+use forebay_engine::plan::{self, Catalog, Deduplicate, SourceColumns, SourceTime, SqlError, StreamPlan};
 use forebay_storage::{Door, read_regular};
 
 use crate::alerts::{self, PlannedAlert};
@@ -48,6 +51,27 @@ pub fn load_file(path: &Path, run: Option<Run<'_>>) -> anyhow::Result<Result<Loa
     }))
 }
 
+/// A file's meaning and its text, its SQL not planned; if it is not valid, prints every problem and returns `None`.
+pub fn parse_file(path: &Path) -> anyhow::Result<Option<(Pipeline, String)>> {
+    let text = read(path)?;
+    let name = path.display().to_string();
+    match config::parse(&text, &name, &registry(), &lookup()) {
+        Ok(pipeline) => Ok(Some((pipeline, text))),
+        Err(problems) => {
+            talk::say(config::render(&problems, &text, &name, talk::is_colored()).trim_end());
+            Ok(None)
+        }
+    }
+}
+
+/// References in the file, from this process's environment and this machine's files.
+fn lookup() -> Lookup<'static> {
+    Lookup {
+        env: &|variable| std::env::var(variable).ok(),
+        file: &|path| std::fs::read_to_string(path).map_err(|e| e.to_string()),
+    }
+}
+
 fn read(path: &Path) -> anyhow::Result<String> {
     let unreadable = |detail: String| {
         Error::new(&codes::FILE_UNREADABLE, "the pipeline file cannot be read")
@@ -61,12 +85,11 @@ fn read(path: &Path) -> anyhow::Result<String> {
 /// Checks and plans a pipeline. What is wrong in one part hides nothing that is wrong in another, and is told once:
 /// of a part that was refused already only further bad values count, and SQL that names it is only parsed.
 pub fn load(text: &str, name: &str, run: Option<Run<'_>>) -> Result<Loaded, Vec<Problem>> {
-    let env = |variable: &str| std::env::var(variable).ok();
-    let file = |path: &str| std::fs::read_to_string(path).map_err(|e| e.to_string());
-    let mut draft = config::draft(text, name, &registry(), &Lookup { env: &env, file: &file });
+    let mut draft = config::draft(text, name, &registry(), &lookup());
     let mut problems = std::mem::take(&mut draft.problems);
     let Some(pipeline) = draft.pipeline.take() else { return Err(problems) };
     problems.extend(unbuildable(&draft, &pipeline, name));
+    problems.extend(zone_to_come(&pipeline, name));
     problems.extend(run.iter().flat_map(|run| run.folders(&pipeline, name)));
     let (plans, alerts) = planned(&mut draft, &pipeline, text, name, run, &mut problems);
     if problems.is_empty() {
@@ -76,6 +99,19 @@ pub fn load(text: &str, name: &str, run: Option<Run<'_>>) -> Result<Loaded, Vec<
     problems
         .dedup_by(|a, b| (a.line, a.column) == (b.line, b.column) && a.error.message() == b.error.message());
     Err(problems)
+}
+
+/// A zone other than UTC, which SQL does not know yet: `forebay spark` hands it on.
+fn zone_to_come(pipeline: &Pipeline, name: &str) -> Option<Problem> {
+    let zone = pipeline.time_zone.name();
+    let is_utc = matches!(zone, "UTC" | "Etc/UTC");
+    let error = || {
+        let message = format!("`timeZone: {zone}` is not supported yet: SQL reads and shows times in UTC");
+        Error::new(&codes::NOT_YET, message).with_hint(
+            "Leave `timeZone` out; or let Spark run the file, to which `forebay spark` hands the zone on.",
+        )
+    };
+    (!is_utc).then(|| Problem::at(error(), name, pipeline.time_zone_place, zone.len()))
 }
 
 /// Plans every view, query and alert, as far as it can be planned.
@@ -103,28 +139,46 @@ fn planned(
         });
         // Names that are taken twice were reported by the parser.
         let _ = catalog.add_source(&source.name, columns);
+        let Some(watermark) = &source.watermark else { continue };
+        let column = watermark.column.text.clone();
+        catalog.set_watermark(&source.name, SourceTime { column, delay_ms: millis(watermark.delay) });
+        if draft.unknown.contains(&source.name) {
+            continue;
+        }
+        if let Err(error) = plan::check_watermark(&catalog, &source.name, Some(&FromJson)) {
+            problems.push(in_sql(error, watermark.column.place, &watermark.column.text));
+            draft.unknown.push(source.name.clone());
+        }
     }
     for view in &pipeline.views {
         // Planned as a query of its own, so that places are those of its own text.
-        if let Err(error) = plan::plan(&catalog, &view.sql, Some(&FromJson)) {
+        let once = view.deduplicate.as_ref().map(once);
+        if let Err(error) = plan::check_view(&catalog, &view.sql, Some(&FromJson), once.as_ref()) {
             if tells(&error, &view.sql, &draft.unknown) {
                 problems.push(in_sql(error, view.place, &view.sql));
             }
             draft.unknown.push(view.name.clone());
         }
-        let _ = catalog.add_view(&view.name, &view.sql);
+        let _ = catalog.add_view_once(&view.name, &view.sql, once);
     }
     let mut plans = Vec::new();
     // The columns of each query's table.
     let mut written = Vec::new();
     for query in &pipeline.queries {
-        let planned = plan::plan(&catalog, &query.sql, Some(&FromJson));
+        let once = query.deduplicate.as_ref().map(once);
+        // Late rows are told with the record that they came in.
+        let catalog = catalog.carrying_records();
+        let planned =
+            plan::plan_query(&catalog, &query.sql, Some(&FromJson), query.output_mode, once.as_ref());
         written.push(planned.as_ref().ok().map(StreamPlan::output_schema));
         match planned {
             Ok(plan) => {
                 problems.extend(untaken(query, &plan, name));
                 problems.extend(run.and_then(|run| endless(run, pipeline, query, &plan, name)));
                 plans.push(Arc::new(plan));
+            }
+            Err(error) if error.error.code() == &codes::OUTPUT_MODE => {
+                problems.push(Problem::at(error.error, name, query.output_mode_place, 1));
             }
             Err(error) if tells(&error, &query.sql, &draft.unknown) => {
                 problems.push(in_sql(error, query.place, &query.sql));
@@ -161,7 +215,10 @@ fn panels<'p>(
 
 /// What a query's sink has against the columns of the SELECT. A sink that cannot be built is told elsewhere.
 fn untaken(query: &QueryConfig, plan: &StreamPlan, name: &str) -> Option<Problem> {
-    let sink = sinks::build(&query.format, &query.options, &nowhere()).ok()?;
+    let mut sink = sinks::build(&query.format, &query.options, &nowhere()).ok()?;
+    if let Err(error) = sink.output(query.output_mode, &plan.row_keys()) {
+        return Some(Problem::at(error, name, query.output_mode_place, 1));
+    }
     let error = sink.check(&plan.output_schema()).err()?;
     if error.code() == &codes::BAD_VALUE {
         return query.option_places.problem(error, name);
@@ -219,6 +276,16 @@ fn unbuildable(draft: &Draft, pipeline: &Pipeline, name: &str) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// `deduplicate:` as the planner takes it.
+fn once(config: &DeduplicateConfig) -> Deduplicate {
+    let within = config.within.map(|within| i64::try_from(within.as_micros()).unwrap_or(i64::MAX));
+    Deduplicate { keys: config.keys.iter().map(|key| key.text.clone()).collect(), within_us: within }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The word of a text at the byte `offset`; empty if none begins there.

@@ -6,14 +6,14 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use forebay_core::config::{Pipeline, QuarantineConfig, SourceConfig};
+use forebay_core::config::{Pipeline, QuarantineConfig};
 use forebay_core::options::Options;
 use forebay_core::trigger::Trigger;
 use forebay_engine::checkpoint::definition::Definition;
 use forebay_server::shown::reload::Fate;
 
 use crate::definition;
-use crate::work::Work;
+use crate::work::{Chosen, Work};
 
 /// Everything of the file that decides what a query or an alert does.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,13 +28,14 @@ pub struct Made {
 
 impl Made {
     /// Of this query or alert, run with this trigger.
-    pub fn of(pipeline: &Pipeline, work: Work<'_>, source: &SourceConfig, trigger: Trigger) -> Self {
+    pub fn of(pipeline: &Pipeline, it: &Chosen<'_>, trigger: Trigger) -> Self {
+        let Chosen { work, source, plan } = *it;
         let sink = match work {
             Work::Query(it) => Some((it.format.clone(), it.options.clone(), it.checkpoint.clone())),
             Work::Alert(_) => None,
         };
         Self {
-            definition: definition::of(pipeline, work, source),
+            definition: definition::of(pipeline, work, source, plan),
             source: (source.format.clone(), source.options.clone()),
             sink,
             trigger,
@@ -107,7 +108,7 @@ mod tests {
         let loaded = load::load(text, "p.yaml", None).unwrap_or_else(|problems| panic!("{problems:?}"));
         let all = work::all(&loaded).map(|(work, plan)| {
             let source = source_of(&loaded.pipeline.sources, plan.source()).unwrap();
-            (work.name(), Made::of(&loaded.pipeline, work, source, work.trigger()))
+            (work.name(), Made::of(&loaded.pipeline, &Chosen { work, plan, source }, work.trigger()))
         });
         all.collect()
     }

@@ -3,7 +3,7 @@
 //! Data goes to stdout, talk to stderr. Exit status: 0 done, 1 failed, 2 wrong use. Each command is one file under
 //! `commands/`; [`load`] turns a pipeline file into planned queries, [`alerts`] makes queries of its alerts, [`runnable`]
 //! says what would keep them from running, [`pipeline`] runs them, [`reload`] takes a changed file while they run,
-//! [`registry`] lists every connector there is, [`top`] watches a run from outside, over HTTP.
+//! [`registry`] lists every connector there is, [`spark`] makes a Spark job of a file, [`top`] watches a run from outside, over HTTP.
 
 mod alerts;
 mod broker;
@@ -29,6 +29,7 @@ mod runnable;
 mod sample;
 mod serving;
 mod site;
+mod spark;
 mod standing;
 mod tables;
 mod talk;

@@ -12,11 +12,14 @@ use forebay_connectors::{sinks, sources};
 use forebay_core::Result;
 use forebay_core::clock::Clock;
 use forebay_core::config::{QuarantineConfig, SourceConfig};
+use forebay_core::event_time::{Rule, WatermarkPolicy};
 use forebay_core::format::BadRecordMode;
 use forebay_core::limits::Limits;
 use forebay_core::sink::Sink;
 use forebay_core::source::Wanted;
 use forebay_core::trigger::Trigger;
+use forebay_engine::epoch::MemoryOptions;
+use forebay_engine::late;
 use forebay_engine::plan::StreamPlan;
 use forebay_engine::quarantine::{self, Quarantine};
 use forebay_engine::query::QueryOptions;
@@ -65,7 +68,7 @@ impl Site {
 
     /// What the file says of each of these.
     pub fn made(&self, loaded: &Loaded, chosen: &[Chosen<'_>]) -> Vec<(String, Made)> {
-        let made = |it: &Chosen<'_>| Made::of(&loaded.pipeline, it.work, it.source, self.trigger(it.work));
+        let made = |it: &Chosen<'_>| Made::of(&loaded.pipeline, it, self.trigger(it.work));
         chosen.iter().map(|it| (it.work.name(), made(it))).collect()
     }
 
@@ -106,9 +109,9 @@ impl Site {
     /// Keeps what these queries and alerts are, and the page.
     pub fn remember<'a>(&self, loaded: &Loaded, chosen: impl IntoIterator<Item = &'a Chosen<'a>>) {
         let (pipeline, data) = (&loaded.pipeline, &self.global.data);
-        for Chosen { work, source, .. } in chosen {
+        for Chosen { work, source, plan } in chosen {
             let folder = work.checkpoint(data, &pipeline.name);
-            let is = definition::of(pipeline, *work, source);
+            let is = definition::of(pipeline, *work, source, plan);
             definition::remember(&folder, &self.door, &work.name(), &is);
         }
         let folder = definition::page_folder(data, &pipeline.name);
@@ -177,22 +180,37 @@ impl Parts {
             plan: Arc::clone(&self.plan),
             source: sources::build(&source.format, &source.options, wanted, self.in_place.clone())?,
             format: load::format_of(source)?,
-            sink: sink(work, &self.alerts, &checkpoint, &self.data, &self.door, &self.clock)?,
+            sink: sink(
+                work,
+                &self.plan.row_keys(),
+                &self.alerts,
+                &checkpoint,
+                &self.data,
+                &self.door,
+                &self.clock,
+            )?,
             trigger: self.trigger,
             limits: Limits::from_options(&source.options),
             lanes: std::thread::available_parallelism().map_or(2, usize::from),
             checkpoint,
             data_dir: self.data.clone(),
             quarantine,
+            memory: memory(
+                work,
+                &self.plan,
+                source,
+                late::folder(&self.data, &self.pipeline, &work.folder_name()),
+            ),
             door: self.door.clone(),
             clock: self.clock.clone(),
         })
     }
 }
 
-/// The sink of a query, or of an alert among so many, which shows its alerts in the book. Touches nothing yet.
+/// The sink of a query whose rows are known by `keys`, or of an alert among so many, which shows its alerts in the book. Touches nothing yet.
 pub fn sink(
     work: Work<'_>,
+    keys: &[String],
     (book, count): &(AlertBook, usize),
     checkpoint: &Path,
     data: &Path,
@@ -203,9 +221,30 @@ pub fn sink(
     match work {
         Work::Query(query) => {
             let context = SinkContext { data_dir: data, door, clock };
-            sinks::build(&query.format, &query.options, &context)
+            let mut sink = sinks::build(&query.format, &query.options, &context)?;
+            sink.output(query.output_mode, keys)?;
+            Ok(sink)
         }
         Work::Alert(alert) => Ok(Box::new(alert.sink(*count, checkpoint, door, clock, book.clone()))),
+    }
+}
+
+/// How a query remembers: by its file and its source's.
+pub fn memory(work: Work<'_>, plan: &StreamPlan, source: &SourceConfig, late: PathBuf) -> MemoryOptions {
+    let watermark = source.watermark.as_ref();
+    let idle = watermark.and_then(|watermark| watermark.idle_timeout);
+    let idle_ms = idle.map(|idle| i64::try_from(idle.as_millis()).unwrap_or(i64::MAX));
+    let rule = |delay: Option<i64>| delay.map(|delay_ms| Rule { delay_ms, idle_ms });
+    let (policy, state_limit) = match work {
+        Work::Query(query) => (query.watermark_policy, query.state_limit),
+        Work::Alert(_) => (WatermarkPolicy::default(), u64::MAX),
+    };
+    MemoryOptions {
+        rules: plan.delays_ms().into_iter().map(rule).collect(),
+        policy,
+        future_skew: watermark.and_then(|watermark| watermark.max_future_skew),
+        state_limit,
+        late,
     }
 }
 

@@ -15,6 +15,7 @@ use forebay_core::options::Options;
 use forebay_core::source::{Source, Wanted, envelope_schema};
 use forebay_core::{Error, Result};
 use forebay_engine::adhoc::{Known, TableProvider, TableResolver, lanes};
+use forebay_engine::late;
 use forebay_engine::plan::{KAFKA_COLUMN, envelope_field};
 use futures::StreamExt;
 
@@ -75,7 +76,13 @@ impl Tables {
         if let Some(source) = pipeline.sources.iter().find(|source| source.name.eq_ignore_ascii_case(name)) {
             return self.source(source).await.map(Some);
         }
-        let Some(query) = pipeline.queries.iter().find(|query| query.name.eq_ignore_ascii_case(name)) else {
+        let is = |query: &&QueryConfig, name: &str| query.name.eq_ignore_ascii_case(name);
+        if let Some(query) =
+            late_of(name).and_then(|name| pipeline.queries.iter().find(|query| is(query, name)))
+        {
+            return self.late(&pipeline.name, query).map(Some);
+        }
+        let Some(query) = pipeline.queries.iter().find(|query| is(query, name)) else {
             return Ok(None);
         };
         match (query.format.as_str(), query.options.text("path")) {
@@ -96,9 +103,27 @@ impl Tables {
         }
     }
 
+    /// The rows of a query that came too late.
+    fn late(&self, pipeline: &str, query: &QueryConfig) -> Result<Arc<dyn TableProvider>> {
+        let Some((schema, rows)) = late::rows(&late::folder(&self.data, pipeline, &query.name))? else {
+            let error = Error::new(
+                &codes::SQL_PLAN,
+                format!("no row of the query `{}` has come too late", query.name),
+            );
+            return Err(error.with_hint("The table of late rows is there with the first of them."));
+        };
+        lanes::table(schema, vec![futures::stream::iter(rows).boxed()])
+    }
+
     async fn source(&self, source: &SourceConfig) -> Result<Arc<dyn TableProvider>> {
         self.topic(&source.options, &source.format, load::format_of(source)?).await
     }
+}
+
+/// The query whose late rows a name means: `late.NAME`.
+fn late_of(name: &str) -> Option<&str> {
+    let (schema, query) = name.split_once('.')?;
+    schema.eq_ignore_ascii_case("late").then_some(query)
 }
 
 /// What the statements of a pipeline may read, by columns alone; `written` are those of the queries whose SELECT can be

@@ -98,7 +98,7 @@ export const STATUS = [
       const choice = page.locator("#ledger select");
       await choice.waitFor();
       assert.equal(await choice.inputValue(), "lake");
-      assert.deepEqual(await choice.locator("option").allInnerTexts(), ["alerts/overheat", "hot", "lake"]);
+      assert.deepEqual(await choice.locator("option").allInnerTexts(), ["alerts/overheat", "hot", "lake", "minutes"]);
       const { queries } = await (await fetch(`${base}/api/v1/ledger`)).json();
       const read = Number((await page.locator(".ledger-read").innerText()).replaceAll(",", ""));
       assert.ok(Math.abs(read - queries.lake.read) < 1_000, `${read} read, not ${queries.lake.read}`);

@@ -38,7 +38,7 @@ export function sliceOf(raw: DeviceSlice): DeviceSlice {
 }
 
 function queryOf(raw: QueryView): QueryView {
-  return { ...raw, kind: raw.kind ?? "query", state: raw.state ?? "", latency: raw.latency ?? null, error: raw.error ?? null, epochs: raw.epochs ?? [], rate: raw.rate ?? null, lag: raw.lag ?? null, epoch: raw.epoch ?? null };
+  return { ...raw, kind: raw.kind ?? "query", state: raw.state ?? "", latency: raw.latency ?? null, error: raw.error ?? null, epochs: raw.epochs ?? [], rate: raw.rate ?? null, lag: raw.lag ?? null, epoch: raw.epoch ?? null, remembers: raw.remembers ?? null };
 }
 
 export function tickOf(raw: Loose<Tick>): Tick {

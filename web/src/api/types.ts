@@ -211,6 +211,19 @@ export interface RefusedReload {
   hint: string;
 }
 
+/** What a query with state holds: `oldest` and `newest` are when the first and the last of its keys are done. */
+export interface Remembers {
+  keys: number;
+  limit: number;
+  oldest: number | null;
+  newest: number | null;
+  /** Rows that came too late; they are in the table `late.QUERY`. */
+  late: number;
+  lateBytes: number;
+  /** Rows whose time was too far ahead to move the watermark. */
+  ahead: number;
+}
+
 export interface QueryView {
   name: string;
   kind: "query" | "alert";
@@ -225,6 +238,8 @@ export interface QueryView {
   error: { code: string; message: string; hint: string | null } | null;
   watermark: string | number | null;
   stateBytes: number | null;
+  /** Null of a query without state. */
+  remembers: Remembers | null;
   waitingFor: string | null;
   epochs: { epoch: number; rows: number; ms: number; at: number }[];
 }

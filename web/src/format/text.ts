@@ -49,3 +49,6 @@ export function titleOf(field: string): string {
   const plain = /^[a-z][a-z0-9]*(_[a-z0-9]+)*$/.test(field);
   return label(plain ? field.charAt(0).toUpperCase() + field.slice(1).replaceAll("_", " ") : field);
 }
+
+/** A name as Spark's SQL wants it. */
+export const ident = (name: string): string => (/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) ? name : `\`${name.replaceAll("`", "``")}\``);

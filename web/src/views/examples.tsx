@@ -1,9 +1,7 @@
 // Statements to begin with, made from the pipeline's own schema: what is offered works.
+import { ident } from "../format/text";
 import { Section } from "../parts/notes";
 import * as store from "../state/store";
-
-/** A name as Spark's SQL wants it. */
-export const ident = (name: string): string => (/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) ? name : `\`${name.replaceAll("`", "``")}\``);
 
 /** Statements that work on this pipeline, made from its schema. */
 export function examples(): { words: string; sql: string }[] {

@@ -4,11 +4,12 @@
 import { useRef, useState } from "preact/hooks";
 import { post } from "../api/http";
 import type { QueryView } from "../api/types";
-import { bytes, count, many, rate } from "../format/number";
+import { count, many, rate } from "../format/number";
 import { clip, label, visible, whole } from "../format/text";
-import { moment, since, span, toMillis } from "../format/time";
+import { since, span, toMillis } from "../format/time";
 import { LevelIcon } from "../parts/icons";
 import { Section } from "../parts/notes";
+import { lateSql, remembered } from "../state/remembers";
 import { ruleName, type Level } from "../state/status";
 import * as store from "../state/store";
 import { Confirm, type Question } from "./confirm";
@@ -45,7 +46,7 @@ export function levelOf(query: Pick<QueryView, "state" | "error">): Level {
 function Query({ query, ask }: { query: QueryView; ask: (question: Question) => void }) {
   const sql = store.schema.value?.queries.find((one) => one.name === query.name);
   const level = levelOf(query);
-  const watermark = toMillis(query.watermark);
+  const held = remembered(query, store.now.value);
   const stopped = /stop|fail/i.test(query.state);
   const name = ruleName(query.name);
   // What it did before it stopped is not what it does.
@@ -78,8 +79,11 @@ function Query({ query, ask }: { query: QueryView; ask: (question: Question) => 
           <Fact name="since" value={stoodAt === null ? null : since(stoodAt, store.now.value)} />
           <Fact name="half stored in" value={!runs || query.latency?.p50 == null ? null : span(query.latency.p50)} />
           <Fact name="epoch" value={query.epoch === null ? null : count(query.epoch)} />
-          <Fact name="state" value={query.stateBytes ? bytes(query.stateBytes) : null} />
-          <Fact name="watermark" value={watermark === null ? null : moment(watermark, store.now.value, true)} />
+          <Fact name="open keys" value={held.keys} />
+          <Fact name="state" value={held.size} />
+          <Fact name="watermark" value={held.watermark} />
+          {held.late !== null && <Late name={query.name} rows={held.late} />}
+          <Fact name="too far ahead" value={held.ahead} />
           <Fact name="waits for" wide value={query.waitingFor ? label(query.waitingFor, 80) : null} />
         </dl>
         {store.mayOperate.value && (
@@ -122,6 +126,21 @@ function Fact({ name, value, wide = false }: { name: string; value: string | nul
     <div class={wide ? "fact-wide" : ""}>
       <dt>{name}</dt>
       <dd class="num">{value}</dd>
+    </div>
+  );
+}
+
+/** Rows that came too late, and the way to them. */
+function Late({ name, rows }: { name: string; rows: string }) {
+  const sql = lateSql(name);
+  return (
+    <div>
+      <dt>came too late</dt>
+      <dd class="num">
+        <a class="text-button" href={`#/sql?${new URLSearchParams({ q: sql }).toString()}`} onClick={(event) => { event.preventDefault(); store.go({ view: "sql", sql }); }}>
+          {rows}
+        </a>
+      </dd>
     </div>
   );
 }

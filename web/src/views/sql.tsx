@@ -7,14 +7,14 @@ import { ResultChart } from "../charts/result";
 import { shapeOf } from "../charts/shape";
 import { excerpt, offsetOf } from "../format/excerpt";
 import { count, many } from "../format/number";
-import { clip, label, visible } from "../format/text";
+import { ident, clip, label, visible } from "../format/text";
 import { span } from "../format/time";
 import { LinkIcon, PlayIcon } from "../parts/icons";
 import { Failure, Quiet, Section } from "../parts/notes";
 import { forgetSql, remember, sqlHistory } from "../state/prefs";
 import * as store from "../state/store";
 import { LONGEST_LINK, print, type SqlShape } from "../state/url";
-import { Examples, ident } from "./examples";
+import { Examples } from "./examples";
 import { ResultTable } from "./resulttable";
 
 const ROWS_A_PAGE = 50;

@@ -5,6 +5,14 @@
 //! Connectors' options are not keys: each connector declares its own in a
 //! [`ConnectorSpec`](crate::options::ConnectorSpec).
 
+mod event_time;
+mod page;
+mod tokens;
+
+pub use event_time::{QUERY_DEDUPLICATE, VIEW_DEDUPLICATE, WATERMARK};
+pub use page::{DASHBOARD, DASHBOARD_SOURCE, PANEL};
+pub use tokens::{AUTH, TOKEN};
+
 /// One key of a mapping in the file.
 #[derive(Debug)]
 pub struct KeySpec {
@@ -37,9 +45,12 @@ pub struct Section {
 pub static ALL: &[&Section] = &[
     &PIPELINE,
     &SOURCE,
+    &WATERMARK,
     &VIEW,
+    &VIEW_DEDUPLICATE,
     &QUERY,
     &TRIGGER,
+    &QUERY_DEDUPLICATE,
     &ALERT,
     &QUARANTINE,
     &DASHBOARD,
@@ -70,6 +81,13 @@ pub static PIPELINE: Section = Section {
     doc: "One file is one pipeline: where its data comes from, what is computed, and where the rows go.",
     keys: &[
         required("pipeline", "name", "The pipeline's name. Folders under `--data` and metrics carry it."),
+        key(
+            "timeZone",
+            "time zone",
+            Some("UTC"),
+            "The zone in which SQL reads and shows times, by its IANA name such as `Europe/Berlin`: Spark's \
+             `spark.sql.session.timeZone`. Only `forebay spark` takes another than UTC yet.",
+        ),
         required("sources", "mapping of names", "The sources, by the names under which queries read them."),
         key(
             "views",
@@ -128,7 +146,12 @@ pub static SOURCE: Section = Section {
             "What becomes of a record that does not fit: set aside with its raw bytes, or as in Spark. May also stand \
              among the options, as in Spark.",
         ),
-        later("watermark", "The column of event time, and how late records may be."),
+        key(
+            "watermark",
+            "mapping",
+            None,
+            "Which time of a row is its event time, and how late rows may be: Spark's `withWatermark`.",
+        ),
     ],
 };
 
@@ -137,7 +160,15 @@ pub static VIEW: Section = Section {
     path: "`views.NAME`",
     doc: "A SELECT that queries read by its name. `NAME: SELECT …` is short for `NAME: { sql: SELECT … }`. A view may \
           use sources, and views that stand above it.",
-    keys: &[required("sql", "SQL", "The SELECT.")],
+    keys: &[
+        required("sql", "SQL", "The SELECT."),
+        key(
+            "deduplicate",
+            "mapping",
+            None,
+            "Of rows with the same keys only the first goes on: Spark's `dropDuplicates`.",
+        ),
+    ],
 };
 
 /// `queries: NAME:`
@@ -156,9 +187,30 @@ pub static QUERY: Section = Section {
         ),
         key(
             "outputMode",
-            "`append`",
+            "`append`, `update` or `complete`",
             Some("append"),
-            "As in Spark; `update` and `complete` come with aggregates.",
+            "Which rows of the result an epoch writes, as in Spark: those that are final, those that changed, or the whole. \
+             A query has the modes that its operators have.",
+        ),
+        key(
+            "deduplicate",
+            "mapping",
+            None,
+            "Of rows with the same keys only the first is written: Spark's `dropDuplicates` after the SELECT.",
+        ),
+        key(
+            "multipleWatermarkPolicy",
+            "`min` or `max`",
+            Some("min"),
+            "Where several sources have a watermark: the slowest counts, and no row is late because another source is ahead; \
+             or the fastest.",
+        ),
+        key(
+            "stateLimit",
+            "size",
+            Some("1GiB"),
+            "Most memory for what the query remembers: open windows, keys, rows that wait for others. At the limit it ends \
+             with an error and its checkpoint is whole.",
         ),
         key(
             "checkpointLocation",
@@ -258,125 +310,5 @@ pub static QUARANTINE: Section = Section {
             Some("stop"),
             "At the bound: the queries wait and nothing is lost, or the oldest records make room and are counted.",
         ),
-    ],
-};
-
-/// `dashboard:`
-pub static DASHBOARD: Section = Section {
-    path: "`dashboard`",
-    doc: "The page that shows the pipeline. Without this section it follows from the schemas of the sources.",
-    keys: &[
-        key("title", "text", Some("the pipeline's name"), "The page's title."),
-        key(
-            "sources",
-            "mapping of sources",
-            None,
-            "What names the devices of a source, and when they are quiet.",
-        ),
-        key(
-            "panels",
-            "list of panels",
-            None,
-            "The panels, in their order. Without it one for each number field, \
-             a map where there are places, counts of states, and the devices.",
-        ),
-    ],
-};
-
-/// `dashboard: sources: NAME:`
-pub static DASHBOARD_SOURCE: Section = Section {
-    path: "`dashboard.sources.NAME`",
-    doc: "How the devices of a source are told apart.",
-    keys: &[
-        key(
-            "key",
-            "field",
-            Some("guessed, such as `device_id`"),
-            "The field that names the device: a STRING or a whole number, nested ones with dots. Without it one of a \
-             usual name; where only an `id` or nothing has one, the `key` of the source's alerts.",
-        ),
-        key(
-            "quietAfter",
-            "duration",
-            Some("30 seconds, or ten times the device's usual gap"),
-            "A device that sent nothing for so long is shown as quiet.",
-        ),
-    ],
-};
-
-/// `dashboard: panels: -`
-pub static PANEL: Section = Section {
-    path: "`dashboard.panels`",
-    doc: "One panel: `- { field: iot.temperature, chart: line, warn: 65 }`.",
-    keys: &[
-        required(
-            "chart",
-            "`line`, `bar`, `gauge`, `map`, `distribution`, `table` or `sql`",
-            "How it is drawn: numbers over time, counts of values, the newest value, places, how values are spread, \
-             devices in rows, or the rows of a SELECT.",
-        ),
-        key(
-            "field",
-            "`SOURCE.FIELD`",
-            None,
-            "What it shows; nested fields with dots. With one source also the field alone.",
-        ),
-        key(
-            "source",
-            "name of a source",
-            Some("the first"),
-            "Whose devices a `map` or `table` shows. A `map` needs number fields named `lat` or `latitude`, and `lon`, \
-             `lng`, `long` or `longitude`.",
-        ),
-        key("title", "text", Some("the field's name"), "Its title."),
-        key("unit", "text", Some("the field's own"), "The unit beside its numbers."),
-        key("min", "number", None, "The lower end of its scale."),
-        key("max", "number", None, "The upper end of its scale, above `min`."),
-        key("warn", "number", None, "From here on, upwards, values are marked."),
-        key(
-            "critical",
-            "number",
-            None,
-            "From here on, upwards, values are marked as bad; not below `warn`. As Grafana's thresholds, both look \
-             upwards: what is bad when it is low is an alert's, as in `when: level < 5`.",
-        ),
-        key("pin", "`true` or `false`", Some("false"), "It stays in view."),
-        key("wide", "`true` or `false`", Some("false"), "It takes the whole width."),
-        key(
-            "sql",
-            "SQL",
-            None,
-            "The SELECT of a panel `chart: sql`, over the tables that `forebay query` knows.",
-        ),
-        key("as", "`table`, `bar` or `line`", Some("table"), "How the rows of the SELECT are drawn."),
-        key(
-            "every",
-            "duration",
-            Some("10 seconds"),
-            "How often the SELECT is asked again, at least every second.",
-        ),
-    ],
-};
-
-/// The file of `--auth`; not a part of a pipeline file, so not in [`ALL`].
-pub static AUTH: Section = Section {
-    path: "The file of `--auth`",
-    doc: "Who may ask the server.",
-    keys: &[required("tokens", "list of tokens", "Each as `- { name: ana, role: viewer, sha256: … }`.")],
-};
-
-/// `tokens: -`
-pub static TOKEN: Section = Section {
-    path: "`tokens`",
-    doc: "One token.",
-    keys: &[
-        required("name", "name", "Whose it is: shown on the page and in the log."),
-        required("role", "`viewer`, `operator` or `admin`", "What it may do."),
-        required(
-            "sha256",
-            "64 hexadecimal digits",
-            "The hash of the token, as `forebay token new` prints it.",
-        ),
-        key("expires", "date", None, "From when on it is worth nothing."),
     ],
 };

@@ -13,8 +13,8 @@ use super::secrets::Lookup;
 use super::section::{Section, text_of};
 use super::yaml::{self, Entry, Kind, Node};
 use super::{
-    Draft, Pipeline, Problem, QuarantineConfig, Registry, ViewConfig, WhenFull, alert, dashboard, query,
-    source,
+    Draft, Pipeline, Problem, QuarantineConfig, Registry, ViewConfig, WhenFull, alert, dashboard, event_time,
+    query, source,
 };
 use crate::error::{Error, codes};
 use crate::options::{parse_duration, parse_size};
@@ -99,8 +99,11 @@ impl Reading<'_> {
         let mut names = Names::default();
         let sources = self.each(&file, "source", "sources", &mut names, source::read);
         let dashboard = file.get("dashboard").map(|entry| dashboard::read(entry, &sources, self));
+        let (time_zone, time_zone_place) = event_time::time_zone(&file, self);
         let pipeline = Pipeline {
             name: name.map(|name| name.text.to_owned()).unwrap_or_default(),
+            time_zone,
+            time_zone_place,
             sources,
             views: self.each(&file, "view", "views", &mut names, view),
             queries: self.each(&file, "query", "queries", &mut Names::default(), query::read),
@@ -239,16 +242,17 @@ fn shares_names(what: &str) -> bool {
 struct Names(HashMap<String, (&'static str, usize)>);
 
 fn view(entry: &Entry, what: &str, reading: &mut Reading<'_>) -> Option<ViewConfig> {
-    let sql_entry = match &entry.value.kind {
-        Kind::Scalar(_) => entry,
+    let (sql_entry, deduplicate) = match &entry.value.kind {
+        Kind::Scalar(_) => (entry, None),
         _ => {
             let section = Section::open(&entry.value, what, entry.key_span, &mut reading.problems)?;
             section.check(what, &keys::VIEW, &mut reading.problems, |_| None);
-            section.get("sql")?
+            let deduplicate = event_time::deduplicate(&section, &keys::VIEW_DEDUPLICATE, reading);
+            (section.get("sql")?, deduplicate)
         }
     };
     let (sql, place) = reading.sql(sql_entry)?;
-    Some(ViewConfig { name: entry.key.clone(), sql, place })
+    Some(ViewConfig { name: entry.key.clone(), sql, place, deduplicate })
 }
 
 /// The error for a value of a key that is not of its kind.

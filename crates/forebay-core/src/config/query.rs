@@ -9,12 +9,16 @@ use super::raw_options::{self, RawOption};
 use super::section::Section;
 use super::source::{given_twice, in_options, spec};
 use super::yaml::{Entry, Kind};
-use super::{QueryConfig, keys};
+use super::{QueryConfig, event_time, keys};
 use crate::error::{Error, codes};
-use crate::options::{Options, parse_duration};
+use crate::options::{Options, parse_duration, parse_size};
+use crate::output_mode::OutputMode;
 use crate::trigger::Trigger;
 
 const CHECKPOINT: &str = "checkpointLocation";
+
+/// `stateLimit` if it is not given: 1 GiB.
+const STATE_LIMIT: u64 = 1 << 30;
 
 pub(super) fn read(entry: &Entry, what: &str, reading: &mut Reading<'_>) -> Option<QueryConfig> {
     let section = Section::open(&entry.value, what, entry.key_span, &mut reading.problems)?;
@@ -37,7 +41,11 @@ pub(super) fn read(entry: &Entry, what: &str, reading: &mut Reading<'_>) -> Opti
         }
         None => Options::default(),
     };
-    check_output_mode(&section, reading);
+    let output_mode = output_mode(&section, reading);
+    let output_mode_span = section.get("outputMode").map_or(entry.key_span, |entry| entry.value.span);
+    let deduplicate = event_time::deduplicate(&section, &keys::QUERY_DEDUPLICATE, reading);
+    let watermark_policy = event_time::policy(&section, reading);
+    let state_limit = state_limit(&section, reading);
     let trigger = section.get("trigger").map(|entry| trigger(entry, reading)).unwrap_or_default();
     let (sql, place) = reading.sql(section.get("sql")?)?;
     Some(QueryConfig {
@@ -48,6 +56,11 @@ pub(super) fn read(entry: &Entry, what: &str, reading: &mut Reading<'_>) -> Opti
         options,
         option_places,
         trigger,
+        output_mode,
+        output_mode_place: reading.problems.place(output_mode_span),
+        deduplicate,
+        watermark_policy,
+        state_limit,
         checkpoint,
     })
 }
@@ -77,17 +90,22 @@ fn checkpoint(given: &RawOption, reading: &mut Reading<'_>) -> Option<PathBuf> {
     Some(PathBuf::from(path))
 }
 
-fn check_output_mode(section: &Section<'_>, reading: &mut Reading<'_>) {
-    let Some(mode) = section.text("outputMode", &mut reading.problems) else { return };
-    let error = match mode.text.to_ascii_lowercase().as_str() {
-        "append" => return,
-        "update" | "complete" => {
-            Error::new(&codes::NOT_YET, format!("the output mode `{}` is not supported yet", mode.text))
-                .with_hint("It comes with aggregates over streams. Without them every row is new: `append`.")
-        }
-        _ => bad_value("outputMode", mode.text, "`append`"),
-    };
-    reading.problems.report(mode.span, error);
+/// Which modes the query's operators allow, the planner knows.
+fn output_mode(section: &Section<'_>, reading: &mut Reading<'_>) -> OutputMode {
+    let Some(text) = section.text("outputMode", &mut reading.problems) else { return OutputMode::default() };
+    OutputMode::parse(text.text).unwrap_or_else(|| {
+        let error = bad_value("outputMode", text.text, "`append`, `update` or `complete`");
+        reading.problems.report(text.span, error);
+        OutputMode::default()
+    })
+}
+
+fn state_limit(section: &Section<'_>, reading: &mut Reading<'_>) -> u64 {
+    let Some(text) = section.text("stateLimit", &mut reading.problems) else { return STATE_LIMIT };
+    parse_size(text.text).filter(|bytes| *bytes > 0).unwrap_or_else(|| {
+        reading.problems.report(text.span, bad_value("stateLimit", text.text, "a size such as `1GiB`"));
+        STATE_LIMIT
+    })
 }
 
 const TRIGGERS: &str = "`default`, `availableNow`, `once` or `{ processingTime: 1 second }`";

@@ -22,8 +22,8 @@ pub(super) struct RawOption {
     pub span: Span,
     /// With references replaced.
     pub text: String,
-    /// True if its value came from the environment or a file.
-    is_secret: bool,
+    /// What was typed, if its value came from the environment or a file.
+    reference: Option<String>,
     /// True if its value could not be read, which is reported already.
     is_broken: bool,
 }
@@ -45,14 +45,14 @@ pub(super) fn read_one(entry: &Entry, reading: &mut Reading<'_>) -> RawOption {
         key_span: entry.key_span,
         span: entry.value.span,
         text: String::new(),
-        is_secret: false,
+        reference: None,
         is_broken: true,
     };
     let Some(typed) = text_of(entry, &mut reading.problems) else { return option };
     match resolve(typed.text, &reading.lookup) {
         Ok(resolved) => {
             option.text = resolved.text;
-            option.is_secret = resolved.is_secret;
+            option.reference = resolved.is_secret.then(|| typed.text.to_owned());
             option.is_broken = false;
         }
         Err(unresolved) => {
@@ -77,7 +77,7 @@ impl RawOption {
 
     /// True if its value came from the environment or a file.
     pub fn is_secret(&self) -> bool {
-        self.is_secret
+        self.reference.is_some()
     }
 }
 
@@ -145,9 +145,11 @@ fn parse_part(spec: &ConnectorSpec, part: Vec<RawOption>, span: Span, reading: &
     }
     match Options::parse(spec, &texts) {
         Ok(mut options) => {
-            part.iter()
-                .filter(|option| option.is_secret)
-                .for_each(|option| options.mark_secret(&option.name));
+            for option in &part {
+                if let Some(reference) = &option.reference {
+                    options.mark_secret(&option.name, reference);
+                }
+            }
             options
         }
         Err(found) => {
@@ -165,7 +167,7 @@ fn parse_part(spec: &ConnectorSpec, part: Vec<RawOption>, span: Span, reading: &
 
 /// The error about a value, told without the value if that is a secret.
 fn without_secret(spec: &ConnectorSpec, option: &RawOption, error: Error) -> Error {
-    if !option.is_secret && !looks_secret(&option.name) {
+    if !option.is_secret() && !looks_secret(&option.name) {
         return error;
     }
     let expected = spec.options.iter().find(|declared| declared.name.eq_ignore_ascii_case(&option.name));

@@ -6,7 +6,7 @@ use super::places::OptionPlaces;
 use super::raw_options::{self, RawOption, declares};
 use super::section::Section;
 use super::yaml::Entry;
-use super::{SourceConfig, ValueConfig, keys};
+use super::{SourceConfig, ValueConfig, event_time, keys};
 use crate::ddl;
 use crate::error::{Error, codes};
 use crate::format::BadRecordMode;
@@ -68,7 +68,8 @@ pub(super) fn read(entry: &Entry, what: &str, reading: &mut Reading<'_>) -> Opti
         reading.unknown.push(entry.key.clone());
     }
     let format = connector.map(|connector| connector.name.to_owned()).unwrap_or_default();
-    Some(SourceConfig { name: entry.key.clone(), format, options, value, option_places })
+    let watermark = event_time::watermark(&section, reading);
+    Some(SourceConfig { name: entry.key.clone(), format, options, value, option_places, watermark })
 }
 
 /// The connector that a key names; an unknown one is reported with those that exist.

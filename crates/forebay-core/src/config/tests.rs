@@ -82,15 +82,24 @@ fn parsed(text: &str) -> Pipeline {
 /// A pipeline as the cases print it: what was meant, in lines.
 fn describe(pipeline: &Pipeline) -> String {
     let mut out = format!("pipeline {}\n", pipeline.name);
+    if pipeline.time_zone != TimeZone::UTC {
+        let _ = writeln!(out, "in {}", pipeline.time_zone);
+    }
     for source in &pipeline.sources {
         let _ = writeln!(out, "source {} {} {:?}", source.name, source.format, source.options);
         if let Some(value) = &source.value {
             let schema = crate::ddl::to_ddl(&value.schema).unwrap();
             let _ = writeln!(out, "  {} {:?} {:?} ({schema})", value.format, value.mode, value.options);
         }
+        if let Some(watermark) = &source.watermark {
+            let _ = writeln!(out, "  {watermark:?}");
+        }
     }
     for view in &pipeline.views {
         let _ = writeln!(out, "view {} {:?} at {:?}", view.name, view.sql, view.place);
+        if let Some(deduplicate) = &view.deduplicate {
+            let _ = writeln!(out, "  {deduplicate:?}");
+        }
     }
     for query in &pipeline.queries {
         let _ = writeln!(out, "query {} {:?} at {:?}", query.name, query.sql, query.place);
@@ -99,6 +108,14 @@ fn describe(pipeline: &Pipeline) -> String {
             "  {} {:?} {:?} {:?}",
             query.format, query.options, query.trigger, query.checkpoint
         );
+        let _ = writeln!(
+            out,
+            "  {} at {:?}, {:?} of watermarks, {} bytes",
+            query.output_mode, query.output_mode_place, query.watermark_policy, query.state_limit
+        );
+        if let Some(deduplicate) = &query.deduplicate {
+            let _ = writeln!(out, "  {deduplicate:?}");
+        }
     }
     for alert in &pipeline.alerts {
         let place = |placed: &Placed| format!("{:?} at {:?}", placed.text, placed.place);
@@ -166,6 +183,9 @@ fn the_example_of_the_plant_parses() {
     assert_eq!(pipeline.queries[0].options.text("path"), Some("data/iot_data"));
     assert_eq!(pipeline.queries[0].trigger, Trigger::ProcessingTime(Duration::from_secs(1)));
     assert_eq!(pipeline.queries[1].trigger, Trigger::Default);
+    let watermark = pipeline.sources[0].watermark.as_ref().unwrap();
+    assert_eq!(watermark.delay, Duration::from_secs(10));
+    assert_eq!(pipeline.queries[2].options.text("path"), Some("data/iot_minutes"));
 }
 
 #[test]

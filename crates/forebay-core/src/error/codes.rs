@@ -69,11 +69,20 @@ codes! {
         "The SQL text names a table, column or function that does not exist, or types do not fit.", "Compare names and types with the schema of the source; `CAST(… AS TYPE)` changes a type.";
     NOT_STREAMING = "FB-4003", User, retry false, "not possible over a stream yet",
         "The query needs an operator that has no incremental form here yet; running it once per epoch would give wrong answers.",
-        "Write the rows to a table and aggregate them with `forebay query`.";
+        "Write the rows to a table and ask it with `forebay query`.";
     QUERY_FAILED = "FB-4004", User, retry false, "query failed on a row",
         "An expression of the query failed while it was computed.", "Guard the expression, for example with `try_cast` or `CASE WHEN`.";
     QUERY_LIMIT = "FB-4005", User, retry false, "query over its limit",
         "The query took more time, memory or rows than it is allowed.", "Ask for less with WHERE or LIMIT, or raise the limit.";
+    STATE_LIMIT = "FB-4006", User, retry false, "state over its limit",
+        "What a query has to remember (open windows, keys, rows that wait for others) takes more memory than its `stateLimit`. The query ended before the epoch that went beyond it; its checkpoint is whole, and nothing was dropped.",
+        "Raise `queries.NAME.stateLimit` and start again: it goes on where it was. Or let it remember less: a shorter `delay` of the watermark, shorter windows, `within` for a `deduplicate`, fewer keys. A query without a watermark remembers for ever.";
+    OUTPUT_MODE = "FB-4007", User, retry false, "output mode not possible",
+        "The query's operators, or its sink, cannot give rows in this output mode.",
+        "Choose another `outputMode`. `append` writes only what is final, so aggregates need a watermark; `update` writes what changed, and the sink must find rows by their keys; `complete` writes the whole result of an aggregate.";
+    WATERMARK_MISSING = "FB-4008", User, retry false, "watermark missing",
+        "The query needs to know when a time is over, and no watermark tells it: without one its rows would never be final, or it would remember them for ever.",
+        "Give the source a `watermark: { column: at, delay: 10 seconds }`, or write `FROM iot WATERMARK at DELAY OF INTERVAL 10 SECONDS`, and group or join by that column or a window of it.";
 
     SINK_UNAVAILABLE = "FB-5001", External, retry true, "sink unavailable",
         "The sink does not answer or its storage refuses; nothing is dropped meanwhile.", "Read the detail. A running query keeps trying by itself.";
@@ -104,6 +113,13 @@ codes! {
     SINK_BEHIND = "FB-6006", User, retry false, "sink older than its checkpoint",
         "The sink does not have an epoch that the checkpoint counts as written: it was removed, made anew, or is an older copy. Going on would leave its rows out without a word.",
         "Bring the sink back as it was. To write everything that the source still has into a new one, remove both sink and checkpoint, or give the query a new `checkpointLocation` with `startingOffsets: earliest`; to leave out what is gone, the same with `latest`.";
+
+    STATE_DAMAGED = "FB-6007", External, retry false, "state damaged",
+        "The state of a query fails its checksums: neither its newest snapshot nor the one before it can be read up to the last committed epoch. One damaged snapshot alone is passed over.",
+        "Restore the whole folder of the checkpoint from a copy. Without one, give the query a new `checkpointLocation`: it begins anew, where the source's starting options say.";
+    STATE_CHANGED = "FB-6008", User, retry false, "state of a query that was different",
+        "The query was changed in a way that what it remembers does not fit: other keys, aggregates, windows or columns, or another number of such operators. Spark refuses such changes too.",
+        "Undo the change and the query goes on. Filters, columns that are only computed and names of the output may change freely. With a new name or `checkpointLocation` it is a new query, which begins where the source's starting options say.";
 
     LOG_LOCKED = "FB-7001", User, retry false, "log in use",
         "Another process has this log open.", "Stop it, or give another `--data`.";

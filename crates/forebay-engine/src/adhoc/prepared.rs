@@ -103,10 +103,16 @@ impl Lookup for Prepared {
             return Ok(Some(Found::Table {
                 source: provider_as_source(Arc::clone(table)),
                 hidden: if hides { &[KAFKA_COLUMN] } else { &[] },
+                event_time: None,
             }));
         }
         let view = self.view(name).filter(|(index, _)| *index < views_before);
-        Ok(view.map(|(index, (name, sql))| Found::View { name: name.clone(), sql: sql.clone(), index }))
+        Ok(view.map(|(index, (name, sql))| Found::View {
+            name: name.clone(),
+            sql: sql.clone(),
+            index,
+            deduplicate: None,
+        }))
     }
 
     fn names(&self) -> Vec<String> {

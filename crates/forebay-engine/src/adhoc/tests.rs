@@ -309,3 +309,43 @@ async fn who_may_only_select_gets_nothing_else() {
         assert_eq!(refused.error.code(), &codes::SQL_PLAN, "{sql}");
     }
 }
+
+#[test]
+fn windows_of_a_table_tumble() {
+    let times = "(SELECT timestamp_micros(n) AS t, n, device_id, temperature, CAST(n AS DECIMAL(4,1)) AS d FROM readings WHERE n < 9)";
+    for (select, expected) in [
+        (
+            "window.start, window.end AS e, count(*) AS c FROM {t} GROUP BY window(t, '2 microseconds') ORDER BY window.start",
+            "start,e,c; 1970-01-01T00:00:00Z,1970-01-01T00:00:00.000002Z,1; 1970-01-01T00:00:00.000002Z,1970-01-01T00:00:00.000004Z,2",
+        ),
+        (
+            "window_time(w) AS t, n FROM (SELECT window(t, '1 minute', '1 minute', '-1 second') AS w, sum(n) AS n FROM {t} GROUP BY w)",
+            "t,n; 1970-01-01T00:00:58.999999Z,6",
+        ),
+        // A row without a time has no window.
+        (
+            "count(*) AS c FROM (SELECT timestamp_seconds(temperature) AS t FROM readings) GROUP BY window(t, '1 day')",
+            "c; 3",
+        ),
+        ("avg(d), sum(d) FROM {t}", "avg(d),sum(d); 2.00000,6.0"),
+        (
+            "avg(n) AS a, mean(n) AS b, avg(CAST(n AS DECIMAL(5, 1))) AS c, sort_array(collect_list(n), false)[0] AS d FROM {t}",
+            "a,b,c,d; 2.0,2.0,2.00000,3",
+        ),
+        (
+            "min(x) AS a, max(x) AS b, max_by(n, 1) > 0 AS c FROM (SELECT n, CAST(CASE WHEN n = 1 THEN 'NaN' ELSE '5' END AS DOUBLE) AS x FROM {t}) GROUP BY n > 0",
+            "a,b,c; 5.0,NaN,true",
+        ),
+        (
+            "count_if(n > 1), max_by(device_id, n), min_by(n, temperature), percentile_approx(n, 0.5), first(n, true) FILTER (WHERE n > 2) AS f, approx_count_distinct(temperature) FROM {t}",
+            "count_if((n > 1)),\"max_by(device_id, n)\",\"min_by(n, temperature)\",\"percentile_approx(n, 0.5, 10000)\",f,approx_count_distinct(temperature); 2,a,1,2.0,3,3",
+        ),
+    ] {
+        let sql = format!("SELECT {}", select.replace("{t}", times));
+        assert_eq!(csv(&sql), expected, "{sql}");
+    }
+    let sliding = csv(&format!("SELECT count(*) FROM {times} GROUP BY window(t, '2 seconds', '1 second')"));
+    assert!(sliding.contains("a sliding window(…) is possible over a stream only"), "{sliding}");
+    let session = csv(&format!("SELECT count(*) FROM {times} GROUP BY session_window(t, '2 seconds')"));
+    assert!(session.contains("session_window(…) is possible over a stream only"), "{session}");
+}

@@ -17,11 +17,13 @@ fn plan(epoch: u64) -> Plan {
         ranges: Vec::new(),
         topics: TopicIds::new(),
         replay: Vec::new(),
+        times: None,
     }
 }
 
 fn commit(epoch: u64) -> Commit {
-    Commit { epoch: Epoch(epoch), ledger: Ledger { read: epoch, ..Ledger::default() } }
+    let ledger = Ledger { read: epoch, ..Ledger::default() };
+    Commit { epoch: Epoch(epoch), ledger, observed: None, quiet_since_ms: Vec::new() }
 }
 
 #[test]
@@ -32,7 +34,7 @@ fn a_reopened_checkpoint_knows_its_end_and_its_query() {
     first.plan(&plan(0)).unwrap();
     first.commit(&commit(0)).unwrap();
     first.plan(&plan(1)).unwrap();
-    let outcome = Outcome { epoch: Epoch(1), ledger: commit(1).ledger };
+    let outcome = Outcome { epoch: Epoch(1), ledger: commit(1).ledger, observed: None };
     first.outcome(&outcome).unwrap();
     let id = first.query_id().to_owned();
     drop(first);

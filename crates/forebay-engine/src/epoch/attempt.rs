@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use forebay_core::checkpoint::{Outcome, Plan, unknown_outcome};
 use forebay_core::error::codes;
+use forebay_core::event_time::{Observed, Survey};
 use forebay_core::latency::Ages;
 use forebay_core::sink::{Begun, EpochId, Guarantee, LaneWriter, Part, Written};
 use forebay_core::{Error, Ledger, PositionRange, Result, source};
@@ -16,8 +17,9 @@ use forebay_storage::kill_point;
 use futures::future::try_join_all;
 
 use super::Runner;
-use super::lane::{Lane, LaneDone};
+use super::lane::{Lane, LaneDone, LaneEnd, Outlet};
 use super::pace::Backoff;
+use super::tail::{Gathered, Ran};
 use crate::quarantine::Resolved;
 
 impl Runner {
@@ -26,8 +28,8 @@ impl Runner {
         &mut self,
         plan: &Arc<Plan>,
         id: &EpochId,
-        mut outcome: Option<Ledger>,
-    ) -> Result<Option<(Ledger, Written)>> {
+        mut outcome: Option<Outcome>,
+    ) -> Result<Option<(Outcome, Written)>> {
         let mut backoff = Backoff::default();
         loop {
             let tried = self.attempt(plan, id, &mut outcome).await;
@@ -43,17 +45,19 @@ impl Runner {
         &mut self,
         plan: &Arc<Plan>,
         id: &EpochId,
-        outcome: &mut Option<Ledger>,
-    ) -> Result<(Ledger, Written)> {
+        outcome: &mut Option<Outcome>,
+    ) -> Result<(Outcome, Written)> {
         let ranges: Vec<PositionRange> =
             plan.ranges.iter().filter(|range| !range.is_empty()).cloned().collect();
         let mut streams = self.source.read(&ranges, self.lanes).await?;
         if streams.is_empty() {
             streams.push(Box::pin(futures::stream::empty()));
         }
-        let (ledger, written) = match self.sink.begin(id, streams.len()).await? {
+        // What operators give comes from one thread, whatever the number of lanes before them.
+        let writers = if self.memory.is_some() { 1 } else { streams.len() };
+        let (outcome, written) = match self.sink.begin(id, writers).await? {
             Begun::AlreadyWritten => {
-                (outcome.ok_or_else(|| unknown_outcome(plan.epoch))?, Written::default())
+                (outcome.clone().ok_or_else(|| unknown_outcome(plan.epoch))?, Written::default())
             }
             Begun::Writers(writers) => {
                 match self.compute_and_write(plan, id, streams, writers, outcome).await {
@@ -67,7 +71,7 @@ impl Runner {
             kill_point("quarantine.resolve.after");
             self.quarantine.forget_requests(&plan.replay)?;
         }
-        Ok((ledger, written))
+        Ok((outcome, written))
     }
 
     async fn compute_and_write(
@@ -76,10 +80,15 @@ impl Runner {
         id: &EpochId,
         streams: Vec<source::Lane>,
         writers: Vec<Box<dyn LaneWriter>>,
-        outcome: &mut Option<Ledger>,
-    ) -> Result<(Ledger, Written)> {
+        known: &mut Option<Outcome>,
+    ) -> Result<(Outcome, Written)> {
         self.quarantine.begin(plan.epoch, plan.planned_at_ms, &plan.replay)?;
-        let (ledger, ages, parts) = self.run_lanes(plan, streams, writers).await?;
+        if let Some(memory) = &mut self.memory {
+            memory.begin(plan.epoch)?;
+        }
+        let done = self.run_lanes(plan, streams, writers).await?;
+        let Done { ledger, ages, observed, parts, ran, seen, .. } = self.run_tail(plan, done).await?;
+        self.seen = seen;
         self.ages = ages;
         self.source.confirm(&plan.ranges).await?;
         kill_point("epoch.read.after");
@@ -87,11 +96,15 @@ impl Runner {
             let message = format!("the ledger of epoch {} does not balance: {ledger:?}", plan.epoch);
             return Err(Error::new(&codes::INTERNAL, message).at(&self.name));
         }
-        if self.sink.guarantee() == Guarantee::ExactlyOnce {
-            self.checkpoint.outcome(&Outcome { epoch: plan.epoch, ledger })?;
-            *outcome = Some(ledger);
+        if let (Some(memory), Some(ran)) = (&mut self.memory, ran) {
+            memory.keep(plan, ran)?;
         }
-        Ok((ledger, self.sink.commit(id, parts).await?))
+        let outcome = Outcome { epoch: plan.epoch, ledger, observed };
+        if self.sink.guarantee() == Guarantee::ExactlyOnce {
+            self.checkpoint.outcome(&outcome)?;
+            *known = Some(outcome.clone());
+        }
+        Ok((outcome, self.sink.commit(id, parts).await?))
     }
 
     async fn abort(&mut self, id: &EpochId, error: Error) -> Error {
@@ -101,42 +114,84 @@ impl Runner {
         error
     }
 
-    /// Runs all lanes to their ends, on tasks of their own.
+    /// Runs all lanes to their ends, on tasks of their own: into the sink, or up to the first operator.
     async fn run_lanes(
         &mut self,
         plan: &Arc<Plan>,
         streams: Vec<source::Lane>,
-        writers: Vec<Box<dyn LaneWriter>>,
-    ) -> Result<(Ledger, Ages, Vec<Part>)> {
-        if writers.len() != streams.len() {
-            let message = format!("the sink gave {} writers for {} lanes", writers.len(), streams.len());
+        mut writers: Vec<Box<dyn LaneWriter>>,
+    ) -> Result<Done> {
+        let wanted = if self.memory.is_some() { 1 } else { streams.len() };
+        if writers.len() != wanted {
+            let message = format!("the sink gave {} writers, {wanted} were wanted", writers.len());
             return Err(Error::new(&codes::INTERNAL, message).at(&self.name));
         }
+        let mut done = Done::default();
+        let outlets: Vec<Outlet> = match &self.memory {
+            None => writers.into_iter().map(Outlet::Sink).collect(),
+            Some(memory) => {
+                done.writer = writers.pop();
+                let outlet = |lane| memory.intake(plan, lane).map(Outlet::Operator);
+                (0..streams.len()).map(outlet).collect::<Result<_>>()?
+            }
+        };
         let mut replayed =
             if plan.replay.is_empty() { Vec::new() } else { self.quarantine.entries_of(&plan.replay)? };
+        let believed_us = self.memory.as_ref().map_or(i64::MAX, |memory| memory.believed_us(plan));
         let mut tasks = Vec::with_capacity(streams.len());
-        for (index, (stream, writer)) in streams.into_iter().zip(writers).enumerate() {
+        for (index, (stream, outlet)) in streams.into_iter().zip(outlets).enumerate() {
             let lane = Lane {
                 plan: plan.clone(),
-                executor: self.plan.executor(plan.planned_at_ms),
+                executor: self.plan.executor(plan.planned_at_ms).believing(believed_us),
                 wants_envelope: self.plan.wants_envelope(),
                 decoder: self.format.as_ref().map(|format| format.decoder()),
-                writer,
+                outlet,
                 quarantine: self.quarantine.writer(plan.epoch, index),
             };
             let replayed = std::mem::take(&mut replayed);
             let task = AbortOnDrop(tokio::spawn(lane.run(stream, replayed)));
             tasks.push(async move { task.join().await });
         }
-        let (mut ledger, mut ages) = (Ledger::default(), Ages::default());
-        let mut parts = Vec::new();
-        for LaneDone { ledger: lane, ages: of_lane, part } in try_join_all(tasks).await? {
-            ledger.add(&lane);
-            ages.add_later(&of_lane, 0);
-            parts.push(part);
+        for LaneDone { ledger, ages, seen, end } in try_join_all(tasks).await? {
+            done.ledger.add(&ledger);
+            done.ages.add_later(&ages, 0);
+            done.seen.merge(&seen);
+            match end {
+                LaneEnd::Written(part) => done.parts.push(part),
+                LaneEnd::Gathered(gathered) => done.gathered.push(gathered),
+            }
         }
-        Ok((ledger, ages, parts))
+        Ok(done)
     }
+
+    /// Runs the operators of a query that has some, and hands their rows to the sink.
+    async fn run_tail(&mut self, plan: &Plan, mut done: Done) -> Result<Done> {
+        let (Some(memory), Some(mut writer)) = (&self.memory, done.writer.take()) else { return Ok(done) };
+        let mut ran = memory.run(plan, std::mem::take(&mut done.gathered)).await?;
+        done.ledger.add(&ran.ledger);
+        for rows in ran.rows.drain(..) {
+            writer.write(rows).await?;
+        }
+        done.parts.push(writer.finish().await?);
+        done.observed = Some(Observed(vec![done.seen.max_ms()]));
+        done.ran = Some(ran);
+        Ok(done)
+    }
+}
+
+/// What an attempt computed.
+#[derive(Default)]
+struct Done {
+    ledger: Ledger,
+    ages: Ages,
+    /// What its records said of event time.
+    seen: Survey,
+    observed: Option<Observed>,
+    /// For the operators' rows.
+    writer: Option<Box<dyn LaneWriter>>,
+    parts: Vec<Part>,
+    gathered: Vec<Gathered>,
+    ran: Option<Ran>,
 }
 
 /// A task that ends with its owner: when one lane fails, the others must not go on writing.

@@ -1,7 +1,7 @@
 //! One lane of one epoch: source → decode → query → sink, batch by batch, with nothing shared.
 //!
 //! ```text
-//! Envelope ──decode──▶ rows ──SELECT──▶ rows ──▶ LaneWriter
+//! Envelope ──decode──▶ rows ──SELECT──▶ rows ──▶ LaneWriter, or the lane's part of the first operator
 //!               └─ bad ──▶ LaneQuarantine
 //! ```
 //!
@@ -15,6 +15,7 @@ use arrow::array::{ArrayRef, RecordBatch, StructArray, UInt32Array};
 use arrow::datatypes::{Field, Schema};
 use forebay_core::checkpoint::Plan;
 use forebay_core::error::codes;
+use forebay_core::event_time::Survey;
 use forebay_core::format::{Decoded, Decoder};
 use forebay_core::latency::Ages;
 use forebay_core::sink::{LaneWriter, Part};
@@ -24,6 +25,7 @@ use forebay_storage::kill_point;
 use futures::StreamExt;
 
 use super::replay;
+use super::tail::{Gathered, Intake};
 use crate::plan::{Executor, Fates, KAFKA_COLUMN};
 use crate::quarantine::{Entry, LaneQuarantine};
 
@@ -35,7 +37,7 @@ pub(crate) struct Lane {
     pub wants_envelope: bool,
     /// `None` if the source's own columns are the rows.
     pub decoder: Option<Box<dyn Decoder>>,
-    pub writer: Box<dyn LaneWriter>,
+    pub outlet: Outlet,
     pub quarantine: LaneQuarantine,
 }
 
@@ -44,7 +46,23 @@ pub(crate) struct LaneDone {
     pub ledger: Ledger,
     /// The ages of its records as the epoch was planned; replayed ones count for nothing.
     pub ages: Ages,
-    pub part: Part,
+    /// What its records said of event time.
+    pub seen: Survey,
+    pub end: LaneEnd,
+}
+
+/// Where a lane's rows go.
+pub(crate) enum Outlet {
+    /// To the sink.
+    Sink(Box<dyn LaneWriter>),
+    /// To the first operator.
+    Operator(Intake),
+}
+
+/// What came of them.
+pub(crate) enum LaneEnd {
+    Written(Part),
+    Gathered(Gathered),
 }
 
 impl Lane {
@@ -64,8 +82,11 @@ impl Lane {
         }
         self.quarantine.finish()?;
         kill_point("quarantine.write.after");
-        let part = self.writer.finish().await?;
-        Ok(LaneDone { ledger, ages, part })
+        let end = match self.outlet {
+            Outlet::Sink(writer) => LaneEnd::Written(writer.finish().await?),
+            Outlet::Operator(intake) => LaneEnd::Gathered(intake.finish()?),
+        };
+        Ok(LaneDone { ledger, ages, seen: *self.executor.survey(), end })
     }
 
     /// Takes one envelope through the lane.
@@ -89,12 +110,17 @@ impl Lane {
         let mut fates = Fates::default();
         let output = self.executor.process(rows, &mut fates).map_err(|e| among_records(e, envelope))?;
         ledger.filtered += fates.filtered;
-        if output.num_rows() > 0 {
-            ledger.emitted += output.num_rows() as u64;
-            ledger.rows_out += output.num_rows() as u64;
-            self.writer.write(output).await?;
+        if output.num_rows() == 0 {
+            return Ok(());
         }
-        Ok(())
+        match &mut self.outlet {
+            Outlet::Sink(writer) => {
+                ledger.emitted += output.num_rows() as u64;
+                ledger.rows_out += output.num_rows() as u64;
+                writer.write(output).await
+            }
+            Outlet::Operator(intake) => intake.push(output).map_err(|e| among_records(e, envelope)),
+        }
     }
 }
 

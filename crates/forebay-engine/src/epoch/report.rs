@@ -10,8 +10,8 @@ use forebay_core::sink::Written;
 use forebay_core::source::Available;
 use forebay_core::{Epoch, Ledger, Positions};
 
-use super::{Runner, Standing};
-use crate::status::{RECENT, State};
+use super::{Memory, Runner, Standing};
+use crate::status::{RECENT, Remembered, State};
 
 /// How long the parts of an epoch took, for its progress report.
 #[derive(Default)]
@@ -40,12 +40,20 @@ impl Runner {
         });
     }
 
+    /// What the query remembers, if it does; `before` is what was told last.
+    fn remembered(&self, before: Option<&Remembered>) -> Option<Remembered> {
+        let memory = self.memory.as_ref()?;
+        let ahead = before.map_or(0, |before| before.ahead) + self.seen.ahead;
+        Some(Remembered { ahead, ..memory.remembered() })
+    }
+
     pub(super) fn publish_standing(&self, standing: &Standing) {
         let committed = standing.epoch.0.checked_sub(1).map(Epoch);
         self.status.send_modify(|status| {
             status.committed = committed;
             status.ledger = standing.ledger;
             status.quarantine_bytes = self.quarantine.bytes();
+            status.remembered = self.memory.as_ref().map(Memory::remembered);
         });
     }
 
@@ -71,6 +79,7 @@ impl Runner {
     ) {
         let ends = &standing.positions;
         let latest = available.map_or_else(|| ends.clone(), |available| available.ends.clone());
+        let operators = self.memory.as_ref().map(Memory::operators).unwrap_or_default();
         let progress = StreamingQueryProgress::from_facts(&Facts {
             id: self.checkpoint.query_id(),
             run_id: &self.status.borrow().run_id,
@@ -91,6 +100,8 @@ impl Runner {
             written,
             ledger,
             total: &standing.ledger,
+            event_time: self.memory.as_ref().map(|memory| (self.seen, memory.watermark())),
+            state_operators: &operators,
         });
         tracing::debug!(query = %self.name, progress = %progress.to_json(), "epoch committed");
         let progress = Arc::new(progress);
@@ -102,6 +113,7 @@ impl Runner {
             status.latency = latency.or(status.latency);
             status.quarantine_bytes = self.quarantine.bytes();
             status.quarantine_evicted = self.quarantine.evicted();
+            status.remembered = self.remembered(status.remembered.as_ref());
             let recent = Arc::make_mut(&mut status.recent);
             if recent.len() == RECENT {
                 recent.pop_front();

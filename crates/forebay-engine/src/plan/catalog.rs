@@ -6,9 +6,15 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::logical_expr::TableSource;
+use datafusion::sql::sqlparser::ast::ObjectName;
 use forebay_core::error::codes;
 use forebay_core::source::envelope_schema;
 use forebay_core::{Error, Result};
+
+use super::provider::StreamTable;
+use super::resolve::{Found, Lookup};
+use super::sql_error::SqlError;
 
 /// The hidden column under which a decoded source keeps the columns of its envelope.
 pub const KAFKA_COLUMN: &str = "_kafka";
@@ -16,6 +22,30 @@ pub const KAFKA_COLUMN: &str = "_kafka";
 /// What views and subqueries hand on of each record beside their own columns, in a catalogue that
 /// [carries records](Catalog::carrying_records): its timestamp, topic and partition. `*` leaves them out.
 pub const RECORD_COLUMNS: [&str; 3] = ["__timestamp", "__topic", "__partition"];
+
+/// The same for the late rows of a query with state: their offset.
+pub const OFFSET_COLUMN: &str = "__offset";
+
+/// The hidden column of a source whose event time is computed.
+pub const EVENT_TIME_COLUMN: &str = "_event_time";
+
+/// Which time of a source's rows is their event time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceTime {
+    /// A column, or SQL over the source's columns: a TIMESTAMP.
+    pub column: String,
+    /// How far the watermark is behind the latest.
+    pub delay_ms: i64,
+}
+
+/// `deduplicate:` of a query or view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deduplicate {
+    /// The names of the key's columns; none: all of them.
+    pub keys: Vec<String>,
+    /// How long a key is remembered after the event time of its first row, in microseconds.
+    pub within_us: Option<i64>,
+}
 
 /// What the rows of a source look like.
 #[derive(Clone, Debug)]
@@ -34,8 +64,18 @@ pub enum SourceColumns {
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     pub(super) sources: Vec<(String, SourceColumns)>,
-    pub(super) views: Vec<(String, String)>,
+    pub(super) views: Vec<View>,
+    /// The event time of sources, by their names as they were added.
+    times: Vec<(String, SourceTime)>,
     pub(super) carries_records: bool,
+}
+
+/// A view.
+#[derive(Clone, Debug)]
+pub(super) struct View {
+    pub name: String,
+    pub sql: String,
+    pub deduplicate: Option<Deduplicate>,
 }
 
 impl Catalog {
@@ -60,15 +100,32 @@ impl Catalog {
     /// Adds a view; its SQL may use every source and the views added before it. Fails if the name is taken. The SQL
     /// is looked at when a query uses the view: plan `SELECT * FROM name` to check it.
     pub fn add_view(&mut self, name: &str, sql: &str) -> Result<()> {
+        self.add_view_once(name, sql, None)
+    }
+
+    /// Adds a view whose rows may count once.
+    pub fn add_view_once(&mut self, name: &str, sql: &str, deduplicate: Option<Deduplicate>) -> Result<()> {
         self.refuse_taken(name)?;
-        self.views.push((name.to_owned(), sql.to_owned()));
+        self.views.push(View { name: name.to_owned(), sql: sql.to_owned(), deduplicate });
         Ok(())
+    }
+
+    /// Says which time of a source is its event time. It is looked at when a query with state reads the source:
+    /// [`super::check_watermark`] checks it.
+    pub fn set_watermark(&mut self, source: &str, time: SourceTime) {
+        self.times.retain(|(name, _)| !name.eq_ignore_ascii_case(source));
+        self.times.push((source.to_owned(), time));
+    }
+
+    /// The event time of a source.
+    pub(super) fn watermark(&self, source: &str) -> Option<&SourceTime> {
+        self.times.iter().find(|(name, _)| name.eq_ignore_ascii_case(source)).map(|(_, time)| time)
     }
 
     /// The names of all sources and views, in the order they were added.
     pub fn names(&self) -> Vec<&str> {
         let sources = self.sources.iter().map(|(name, _)| name.as_str());
-        sources.chain(self.views.iter().map(|(name, _)| name.as_str())).collect()
+        sources.chain(self.views.iter().map(|view| view.name.as_str())).collect()
     }
 
     fn refuse_taken(&self, name: &str) -> Result<()> {
@@ -79,6 +136,45 @@ impl Catalog {
                     .with_hint("Sources and views share one set of names, and case makes no difference."))
             }
         }
+    }
+}
+
+impl Catalog {
+    pub(super) fn source(&self, name: &str) -> Option<(&str, &SourceColumns)> {
+        let name = name.trim_matches('`');
+        self.sources
+            .iter()
+            .find(|(source, _)| source.eq_ignore_ascii_case(name))
+            .map(|(source, columns)| (source.as_str(), columns))
+    }
+}
+
+impl Lookup for Catalog {
+    fn find(&self, name: &ObjectName, views_before: usize) -> Result<Option<Found>, SqlError> {
+        let [part] = name.0.as_slice() else { return Ok(None) };
+        let Some(ident) = part.as_ident() else { return Ok(None) };
+        if let Some((_, columns)) = self.source(&ident.value) {
+            let source: Arc<dyn TableSource> = Arc::new(StreamTable(columns.full_schema()));
+            let time = self.watermark(&ident.value).map(|time| &time.column);
+            let event_time = time.filter(|time| columns.column(time).is_none()).cloned();
+            return Ok(Some(Found::Table { source, hidden: columns.hidden(), event_time }));
+        }
+        let seen = self.views.iter().take(views_before).enumerate();
+        let view = seen.into_iter().find(|(_, view)| view.name.eq_ignore_ascii_case(&ident.value));
+        Ok(view.map(|(index, view)| Found::View {
+            name: view.name.clone(),
+            sql: view.sql.clone(),
+            index,
+            deduplicate: view.deduplicate.clone(),
+        }))
+    }
+
+    fn names(&self) -> Vec<String> {
+        Catalog::names(self).into_iter().map(str::to_owned).collect()
+    }
+
+    fn without_names(&self) -> &'static str {
+        "The pipeline has no sources yet."
     }
 }
 
@@ -98,6 +194,14 @@ impl SourceColumns {
                 Arc::new(Schema::new(fields))
             }
         }
+    }
+
+    /// The column of this name, without regard to case and quotes; `None` if the text is anything else.
+    pub(super) fn column(&self, text: &str) -> Option<String> {
+        let name = text.trim().trim_matches('`');
+        let schema = self.full_schema();
+        let found = schema.fields().iter().find(|field| field.name().eq_ignore_ascii_case(name));
+        found.map(|field| field.name().clone())
     }
 
     /// Columns that `*` leaves out.

@@ -5,6 +5,8 @@
 //!                                     └─ filtered += rows whose condition is false or NULL
 //! ```
 //!
+//! Where the query has a watermark, one stage looks at the event times on their way ([`Executor::survey`]).
+//!
 //! What must stay true: nothing here looks at a clock or a generator of random numbers, so the same batch in the
 //! same epoch gives the same rows at every replay; and a row that does not come out was counted by the filter that
 //! refused it, from that filter's own mask.
@@ -13,13 +15,14 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Literal;
 use forebay_core::error::codes;
+use forebay_core::event_time::{Survey, survey};
 use forebay_core::{Error, Result};
 
 use super::lower::{Output, Projection, Stage, epoch_time};
@@ -43,6 +46,9 @@ pub struct Executor {
     /// An error here would be the engine's own; it shows with the first batch.
     stages: Result<Arc<[Stage]>>,
     output: SchemaRef,
+    /// The highest event time that moves the watermark.
+    believed_us: i64,
+    survey: Survey,
 }
 
 impl Executor {
@@ -52,7 +58,17 @@ impl Executor {
             None => Ok(Arc::clone(stages)),
             Some(ms) => stages.iter().map(|stage| at_time(stage, ms)).collect(),
         };
-        Self { stages, output: Arc::clone(output) }
+        Self { stages, output: Arc::clone(output), believed_us: i64::MAX, survey: Survey::default() }
+    }
+
+    /// The same; event times above this one (in microseconds) move no watermark, see `future_limit_us`.
+    pub fn believing(self, limit_us: i64) -> Self {
+        Self { believed_us: limit_us, ..self }
+    }
+
+    /// What it has seen of event time so far.
+    pub fn survey(&self) -> &Survey {
+        &self.survey
     }
 
     /// Computes the rows of `batch`, whose columns are those of [`super::StreamPlan::input_schema`], and counts what
@@ -61,7 +77,7 @@ impl Executor {
     pub fn process(&mut self, batch: RecordBatch, fates: &mut Fates) -> Result<RecordBatch> {
         let mut batch = batch;
         let mut filtered = 0;
-        let stages = self.stages.as_ref().map_err(Clone::clone)?;
+        let stages = Arc::clone(self.stages.as_ref().map_err(Clone::clone)?);
         for stage in stages.iter() {
             if batch.num_rows() == 0 {
                 break;
@@ -74,6 +90,10 @@ impl Executor {
                     kept
                 }
                 Stage::Project(projection) => project(projection, &batch)?,
+                Stage::Observe(column) => {
+                    self.survey.merge(&observe(&batch, *column, self.believed_us)?);
+                    batch
+                }
             };
         }
         if batch.num_rows() == 0 {
@@ -82,6 +102,15 @@ impl Executor {
         fates.filtered += filtered;
         fates.emitted += batch.num_rows() as u64;
         Ok(batch)
+    }
+}
+
+/// What the event times of a batch say.
+fn observe(batch: &RecordBatch, column: usize, believed_us: i64) -> Result<Survey> {
+    let times = batch.columns().get(column).and_then(|it| it.as_primitive_opt::<TimestampMicrosecondType>());
+    match times {
+        Some(times) => Ok(survey(times.values(), times.nulls(), believed_us)),
+        None => Err(Error::new(&codes::INTERNAL, "the event time is no TIMESTAMP")),
     }
 }
 
@@ -150,6 +179,7 @@ fn at_time(stage: &Stage, epoch_time_ms: i64) -> Result<Stage> {
             .map_err(|error| super::core_error(&codes::INTERNAL, error))
     };
     Ok(match stage {
+        Stage::Observe(column) => Stage::Observe(*column),
         Stage::Filter(condition) => Stage::Filter(set(condition)?),
         Stage::Project(projection) => Stage::Project(Projection {
             columns: projection

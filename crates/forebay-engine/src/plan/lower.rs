@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{DFSchema, DataFusionError};
+use datafusion::common::{DFSchema, DFSchemaRef, DataFusionError, ScalarValue};
 use datafusion::execution::SessionState;
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::ScalarFunctionExpr;
 use datafusion::physical_expr::expressions::{BinaryExpr, Column};
@@ -23,23 +25,25 @@ const MAX_DEPTH: usize = 1_500;
 
 /// One step of a query.
 #[derive(Clone, Debug)]
-pub(super) enum Stage {
+pub(crate) enum Stage {
     /// Keeps the rows for which the condition is true.
     Filter(Arc<dyn PhysicalExpr>),
     /// Computes columns.
     Project(Projection),
+    /// Looks at the event time in this column; rows stay as they are.
+    Observe(usize),
 }
 
 /// Some columns out of others.
 #[derive(Clone, Debug)]
-pub(super) struct Projection {
+pub(crate) struct Projection {
     pub columns: Vec<Output>,
     pub schema: SchemaRef,
 }
 
 /// How an output column comes about.
 #[derive(Clone, Debug)]
-pub(super) enum Output {
+pub(crate) enum Output {
     /// The input's column, as it is.
     Same(usize),
     /// Computed.
@@ -69,8 +73,13 @@ pub(super) fn lower(plan: &LogicalPlan, state: &SessionState) -> Result<Lowered,
             };
             Ok(Lowered { stages: vec![Stage::Project(stage)], used })
         }
+        // What an operator with state gives.
+        LogicalPlan::EmptyRelation(_) => Ok(Lowered { stages: Vec::new(), used: Vec::new() }),
         LogicalPlan::Filter(filter) => {
             let mut lowered = lower(&filter.input, state)?;
+            if matches!(filter.predicate, Expr::Literal(ScalarValue::Boolean(Some(true)), _)) {
+                return Ok(lowered);
+            }
             lowered.stages.push(Stage::Filter(physical(&filter.predicate, filter.input.schema(), state)?));
             Ok(lowered)
         }
@@ -98,7 +107,12 @@ pub(super) fn lower(plan: &LogicalPlan, state: &SessionState) -> Result<Lowered,
     }
 }
 
-fn physical(expr: &Expr, schema: &DFSchema, state: &SessionState) -> Result<Arc<dyn PhysicalExpr>, Error> {
+/// An expression over columns of this schema, as it is computed.
+pub(super) fn physical(
+    expr: &Expr,
+    schema: &DFSchema,
+    state: &SessionState,
+) -> Result<Arc<dyn PhysicalExpr>, Error> {
     let planned = |error| super::core_error(&codes::SQL_PLAN, error);
     // A name in a projection is the schema's affair.
     let expr = expr.clone().unalias();
@@ -114,6 +128,20 @@ fn physical(expr: &Expr, schema: &DFSchema, state: &SessionState) -> Result<Arc<
         .with_hint("The views that the query uses add up to more than can be computed; simplify them."));
     }
     Ok(checked)
+}
+
+/// The same for an expression that no optimizer has seen: some functions are only there to be simplified to others.
+pub(super) fn simplified(
+    expr: &Expr,
+    schema: &DFSchemaRef,
+    state: &SessionState,
+) -> Result<Arc<dyn PhysicalExpr>, Error> {
+    let context = SimplifyContext::builder()
+        .with_schema(Arc::clone(schema))
+        .with_config_options(Arc::clone(state.config_options()))
+        .build();
+    let simple = ExprSimplifier::new(context).simplify(expr.clone().unalias());
+    physical(&simple.map_err(|error| super::core_error(&codes::SQL_PLAN, error))?, schema, state)
 }
 
 /// Spark's ANSI mode: arithmetic on whole numbers fails instead of wrapping around.
@@ -160,6 +188,7 @@ pub(super) fn epoch_time(expr: &Arc<dyn PhysicalExpr>) -> Option<&EpochTime> {
 
 pub(super) fn expressions(stage: &Stage) -> Vec<&Arc<dyn PhysicalExpr>> {
     match stage {
+        Stage::Observe(_) => Vec::new(),
         Stage::Filter(condition) => vec![condition],
         Stage::Project(projection) => projection
             .columns
@@ -185,9 +214,14 @@ pub(super) fn wanted(plan: &LogicalPlan, used: &[String]) -> Wanted {
         return Wanted { keys: true, headers: true };
     }
     let mut wanted = Wanted::default();
+    let hands_it_on = plan.schema().fields().iter().any(|field| field.name() == KAFKA_COLUMN);
     // The closures cannot fail.
     let _ = plan.apply(|node| {
         node.apply_expressions(|expr| {
+            // Handed from one projection to the next it is not read yet.
+            if !hands_it_on && is_envelope(expr) {
+                return Ok(TreeNodeRecursion::Continue);
+            }
             expr.apply(|expr| {
                 match expr {
                     Expr::ScalarFunction(call) if call.name() == FIELD => {

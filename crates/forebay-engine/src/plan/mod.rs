@@ -1,57 +1,74 @@
-//! From SQL text to a streaming query's filters and projections.
+//! From SQL text to what a streaming query does: filters and projections, and between them operators with state.
 //!
 //! ```text
-//! text ─parse─▶ tree ─resolve─▶ tree ─DataFusion─▶ logical plan ─verify─▶ ─optimize─▶ ─lower─▶ stages
-//!        │              │                                 │                               │
-//!   Spark's dialect,  names, `data.*`,           linear chain over one source,     physical expressions,
-//!   limits            views, hidden columns      nothing that a replay changes     planned once
+//! text ─parse─▶ tree ─resolve─▶ tree ─DataFusion─▶ logical plan ─verify─▶ ─build─▶ graph
+//!        │              │                                 │                  │
+//!   Spark's dialect,  names, `data.*`, views,       linear chain over     cut at operators with state; what lies
+//!   limits            windows, hidden columns       one source, nothing   between is optimized and lowered to stages
+//!                                                   a replay changes
 //! ```
 //!
-//! A query is planned once; [`StreamPlan::executor`] then makes a cheap worker for each lane of each epoch. What
-//! must stay true: a plan that comes out of [`plan`] gives, for the same batch and the same epoch time, the same
-//! rows. Where to read next: [`resolve`] for names, [`semantics`] for where Spark means something else than
-//! DataFusion, [`verify`] for what is refused, [`words`] for how DataFusion's refusals are told, [`executor`] for the
-//! hot path.
+//! A query is planned once; [`StreamPlan::executor`] then makes a cheap worker for each lane of each epoch, and
+//! [`graph`] says what follows behind the lanes. What must stay true: a plan gives, for the same batch and the same epoch
+//! time, the same rows. Where to read next: [`resolve`] for names, [`semantics`] for where Spark means something else than
+//! DataFusion, [`verify`] and [`modes`] for what is refused, [`words`] for how DataFusion's refusals are told,
+//! [`lineage`] for event time, [`executor`] for the hot path.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use datafusion::common::DataFusionError;
 use datafusion::execution::runtime_env::RuntimeEnv;
-use datafusion::logical_expr::TableSource;
-use datafusion::sql::sqlparser::ast::{ObjectName, Statement};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::sqlparser::ast::Statement;
 use forebay_core::error::{Code, codes};
+use forebay_core::output_mode::OutputMode;
 use forebay_core::source::Wanted;
 use forebay_core::{Error, Result};
 
+mod aggregate;
+mod build;
 mod catalog;
 pub(crate) mod deadline;
 mod executor;
 pub(crate) mod functions;
+pub(crate) mod graph;
+mod lineage;
 mod lower;
+mod modes;
+mod observe;
+mod once;
 mod origin;
 pub(crate) mod parse;
 mod provider;
 pub(crate) mod resolve;
+mod row_keys;
 mod scan;
 mod semantics;
 pub(crate) mod session;
+mod sort;
 mod sql_error;
 #[cfg(test)]
 mod tests;
 mod verify;
+mod watermark;
 pub(crate) mod words;
 
-pub use catalog::{Catalog, KAFKA_COLUMN, RECORD_COLUMNS, SourceColumns, envelope_field};
+pub use catalog::{
+    Catalog, Deduplicate, EVENT_TIME_COLUMN, KAFKA_COLUMN, OFFSET_COLUMN, RECORD_COLUMNS, SourceColumns,
+    SourceTime, envelope_field,
+};
 pub use executor::{Executor, Fates, Refusal};
 pub use sql_error::SqlError;
 pub use words::type_name;
 
-use self::lower::Stage;
-use self::provider::StreamTable;
-use self::resolve::{Found, Lookup, Planner};
+use self::build::BuiltInput;
+use self::graph::{EventTime, Graph, Input, StepPlan};
+use self::lineage::Lineage;
+use self::lower::Lowered;
+use self::resolve::{Planner, State};
 use self::session::Purpose;
 
 /// Decodes a column of JSON texts (`Utf8View`) to a struct column of the same length; a NULL text gives a NULL.
@@ -67,25 +84,23 @@ pub trait JsonDecoderFactory: Send + Sync {
 /// A streaming query, planned.
 #[derive(Clone, Debug)]
 pub struct StreamPlan {
-    source: String,
-    input_schema: SchemaRef,
     output_schema: SchemaRef,
-    wanted: Wanted,
-    wants_envelope: bool,
     uses_epoch_time: bool,
-    stages: Arc<[Stage]>,
+    input_uses_epoch_time: bool,
+    input: Input,
+    graph: Graph,
 }
 
 impl StreamPlan {
     /// The name of the source it reads, as the catalogue spells it.
     pub fn source(&self) -> &str {
-        &self.source
+        &self.input.source
     }
 
     /// The columns of the batches that [`Executor::process`] expects: the source's own, and [`KAFKA_COLUMN`] as
     /// the last one if [`Self::wants_envelope`].
     pub fn input_schema(&self) -> SchemaRef {
-        Arc::clone(&self.input_schema)
+        Arc::clone(&self.input.input_schema)
     }
 
     /// The columns that come out; their names are unique without regard to case.
@@ -95,12 +110,12 @@ impl StreamPlan {
 
     /// Which optional columns of the envelope are read.
     pub fn wanted(&self) -> Wanted {
-        self.wanted
+        self.input.wanted
     }
 
     /// True if a decoded source must add [`KAFKA_COLUMN`].
     pub fn wants_envelope(&self) -> bool {
-        self.wants_envelope
+        self.input.wants_envelope
     }
 
     /// True if `now()` or one of its family is used.
@@ -108,13 +123,29 @@ impl StreamPlan {
         self.uses_epoch_time
     }
 
+    /// How far the watermark of each input is behind its latest event time, in milliseconds; `None`: it has none.
+    pub fn delays_ms(&self) -> Vec<Option<i64>> {
+        self.graph.inputs.iter().map(|input| input.event_time.as_ref().map(|time| time.delay_ms)).collect()
+    }
+
+    /// True if it has operators with state; then [`Self::executor`] gives the rows that the first of them takes.
+    pub fn remembers(&self) -> bool {
+        !self.graph.steps.is_empty()
+    }
+
+    /// What happens to rows from the source to the sink.
+    pub(crate) fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
     /// A worker for one lane of an epoch that was planned at this time (milliseconds since 1970).
     pub fn executor(&self, epoch_time_ms: i64) -> Executor {
-        Executor::new(&self.stages, &self.output_schema, self.uses_epoch_time.then_some(epoch_time_ms))
+        let time = self.input_uses_epoch_time.then_some(epoch_time_ms);
+        Executor::new(&self.input.stages, &self.input.rows, time)
     }
 }
 
-/// Plans a streaming query: one SELECT over one source.
+/// Plans a streaming query without state: one SELECT over one source, each row by itself.
 ///
 /// `json` makes the decoders of `from_json`; without it the function is not available. Errors: `SQL_SYNTAX`,
 /// `SQL_PLAN`, `NOT_STREAMING`, `NOT_YET`, with their place in `sql` where it is known.
@@ -123,29 +154,151 @@ pub fn plan(
     sql: &str,
     json: Option<&dyn JsonDecoderFactory>,
 ) -> Result<StreamPlan, SqlError> {
-    parse::with_room(|| plan_here(catalog, sql, json)).map_err(|error| error.located(sql))
+    located(catalog, sql, json, State::Refused, None)
+}
+
+/// Plans a streaming query that may have state, for an output mode. Errors as those of [`plan`]; what Spark refuses in
+/// this mode is `NOT_STREAMING`.
+pub fn plan_query(
+    catalog: &Catalog,
+    sql: &str,
+    json: Option<&dyn JsonDecoderFactory>,
+    mode: OutputMode,
+    deduplicate: Option<&Deduplicate>,
+) -> Result<StreamPlan, SqlError> {
+    located(catalog, sql, json, State::Kept(Some(mode)), deduplicate)
+}
+
+/// Checks a view by itself. It may have state; which modes that takes is a matter of the queries that use it.
+pub fn check_view(
+    catalog: &Catalog,
+    sql: &str,
+    json: Option<&dyn JsonDecoderFactory>,
+    deduplicate: Option<&Deduplicate>,
+) -> Result<(), SqlError> {
+    located(catalog, sql, json, State::Kept(None), deduplicate).map(|_| ())
+}
+
+/// Checks the event time of a source, if it has one.
+pub fn check_watermark(
+    catalog: &Catalog,
+    source: &str,
+    json: Option<&dyn JsonDecoderFactory>,
+) -> Result<(), SqlError> {
+    let Some(((name, columns), time)) = catalog.source(source).zip(catalog.watermark(source)) else {
+        return Ok(());
+    };
+    let column = columns.column(&time.column).unwrap_or_else(|| EVENT_TIME_COLUMN.to_owned());
+    let sql = format!("SELECT `{column}` AS event_time FROM `{name}`");
+    let planned =
+        located(catalog, &sql, json, State::Kept(None), None).map_err(|error| SqlError::from(error.error))?;
+    refuse_no_time(planned.output_schema.field(0).data_type(), &time.column)?;
+    Ok(())
+}
+
+/// Refuses an event time that is no TIMESTAMP.
+fn refuse_no_time(data_type: &DataType, column: &str) -> Result<(), Error> {
+    if matches!(data_type, DataType::Timestamp(TimeUnit::Microsecond, _)) {
+        return Ok(());
+    }
+    let message = format!("the event time `{column}` is of type {}, not TIMESTAMP", type_name(data_type));
+    Err(Error::new(&codes::SQL_PLAN, message)
+        .with_hint("Compute a time of it: timestamp_seconds(…), timestamp_millis(…) or to_timestamp(…)."))
+}
+
+fn located(
+    catalog: &Catalog,
+    sql: &str,
+    json: Option<&dyn JsonDecoderFactory>,
+    state: State,
+    deduplicate: Option<&Deduplicate>,
+) -> Result<StreamPlan, SqlError> {
+    parse::with_room(|| plan_here(catalog, sql, json, state, deduplicate)).map_err(|error| error.located(sql))
 }
 
 fn plan_here(
     catalog: &Catalog,
     sql: &str,
     json: Option<&dyn JsonDecoderFactory>,
+    state: State,
+    deduplicate: Option<&Deduplicate>,
 ) -> Result<StreamPlan, SqlError> {
     let query = match parse::one_statement(sql, parse::Paths::No)? {
         Statement::Query(query) => query,
         other => return Err(not_a_select(&other).into()),
     };
     let internal = |error| core_error(&codes::INTERNAL, error);
-    let state = session::session(Purpose::Stream, Arc::new(RuntimeEnv::default())).map_err(internal)?;
-    let mut planner = Planner::new(&state, catalog, json, true).carrying(catalog.carries_records);
-    let logical = planner.plan(query)?;
-    verify::streaming(&logical)?;
+    let session = session::session(Purpose::Stream, Arc::new(RuntimeEnv::default())).map_err(internal)?;
+    let mut planner =
+        Planner::new(&session, catalog, json, true).carrying(catalog.carries_records).remembering(state);
+    let logical = match deduplicate {
+        Some(deduplicate) => planner.plan_once(query, deduplicate)?,
+        None => planner.plan(query)?,
+    };
+    verify::streaming(&logical, state)?;
     let name = planner.reads.first().cloned().unwrap_or_default();
     let Some((source, columns)) = catalog.source(&name) else {
         return Err(Error::new(&codes::INTERNAL, "the source of the query is not known").into());
     };
-    let optimized = state.optimize(&logical).map_err(SqlError::planning)?;
-    let lowered = lower::lower(&optimized, &state)?;
+    let mode = match state {
+        State::Kept(mode) => mode,
+        State::Refused => None,
+    };
+    if !build::remembers(&logical) {
+        if let Some(mode) = mode {
+            modes::check(&[], mode)?;
+        }
+        let optimized = session.optimize(&logical).map_err(SqlError::planning)?;
+        let lowered = lower::lower(&optimized, &session)?;
+        let rows = build::arrow_schema(optimized.schema());
+        let input = input_of(source, columns, lowered, &optimized, Arc::clone(&rows), None);
+        return Ok(planned(input, Vec::new(), rows, mode));
+    }
+    let analyzed = session
+        .analyzer()
+        .execute_and_check(logical, session.config_options(), |_, _| {})
+        .map_err(SqlError::planning)?;
+    let time = planner.watermark.as_ref().or_else(|| catalog.watermark(source));
+    let column = time.and_then(|time| columns.column(&time.column));
+    if let (Some(time), Some(column)) = (time, &column) {
+        let field = columns.full_schema().field_with_name(column).cloned();
+        field.map_or(Ok(()), |field| refuse_no_time(field.data_type(), &time.column))?;
+    }
+    let lineage = Lineage::new(&analyzed, column.as_deref());
+    let built = build::build(&analyzed, &session, lineage, columns, catalog.carries_records, mode)?;
+    let event_time = time.zip(built.input.event_time);
+    let event_time = event_time.map(|(time, column)| EventTime { delay_ms: time.delay_ms, column });
+    let BuiltInput { lowered, plan, rows, .. } = built.input;
+    let input = input_of(source, columns, lowered, &plan, rows, event_time);
+    Ok(planned(input, built.steps, build::arrow_schema(analyzed.schema()), mode))
+}
+
+fn planned(
+    input: Input,
+    steps: Vec<StepPlan>,
+    output_schema: SchemaRef,
+    mode: Option<OutputMode>,
+) -> StreamPlan {
+    let input_uses_epoch_time = lower::uses_time(&input.stages);
+    let staged = |step: &StepPlan| matches!(step, StepPlan::Stages(staged) if staged.uses_epoch_time);
+    StreamPlan {
+        output_schema,
+        uses_epoch_time: input_uses_epoch_time || steps.iter().any(staged),
+        input_uses_epoch_time,
+        input: input.clone(),
+        graph: Graph { inputs: vec![input], steps, mode: mode.unwrap_or_default() },
+    }
+}
+
+/// The lanes' part of a query.
+fn input_of(
+    source: &str,
+    columns: &SourceColumns,
+    lowered: Lowered,
+    optimized: &LogicalPlan,
+    rows: SchemaRef,
+    event_time: Option<EventTime>,
+) -> Input {
     let full = columns.full_schema();
     let used: Vec<String> = lowered.used.iter().map(|&index| full.field(index).name().clone()).collect();
     let hidden = matches!(columns, SourceColumns::Decoded(_)) && !columns.hidden().is_empty();
@@ -156,17 +309,16 @@ fn plan_here(
     };
     let is_envelope = matches!(columns, SourceColumns::Envelope { .. });
     let wanted =
-        if is_envelope || wants_envelope { lower::wanted(&optimized, &used) } else { Wanted::default() };
-    let output_schema = Arc::new(Schema::new(optimized.schema().fields().clone()));
-    Ok(StreamPlan {
+        if is_envelope || wants_envelope { lower::wanted(optimized, &used) } else { Wanted::default() };
+    Input {
         source: source.to_owned(),
         input_schema,
-        output_schema,
         wanted,
         wants_envelope,
-        uses_epoch_time: lower::uses_time(&lowered.stages),
         stages: lowered.stages.into(),
-    })
+        rows,
+        event_time,
+    }
 }
 
 fn not_a_select(statement: &Statement) -> Error {
@@ -174,42 +326,6 @@ fn not_a_select(statement: &Statement) -> Error {
     let verb = text.split_whitespace().next().unwrap_or("this");
     Error::new(&codes::SQL_PLAN, format!("a query must be a SELECT, not {}", verb.to_uppercase()))
         .with_hint("The sink is chosen in the pipeline file; the SQL only says which rows go there.")
-}
-
-impl Catalog {
-    fn source(&self, name: &str) -> Option<(&str, &SourceColumns)> {
-        let name = name.trim_matches('`');
-        self.sources
-            .iter()
-            .find(|(source, _)| source.eq_ignore_ascii_case(name))
-            .map(|(source, columns)| (source.as_str(), columns))
-    }
-}
-
-impl Lookup for Catalog {
-    fn find(&self, name: &ObjectName, views_before: usize) -> Result<Option<Found>, SqlError> {
-        let [part] = name.0.as_slice() else { return Ok(None) };
-        let Some(ident) = part.as_ident() else { return Ok(None) };
-        if let Some((_, columns)) = self.source(&ident.value) {
-            let source: Arc<dyn TableSource> = Arc::new(StreamTable(columns.full_schema()));
-            return Ok(Some(Found::Table { source, hidden: columns.hidden() }));
-        }
-        let view = self
-            .views
-            .iter()
-            .take(views_before)
-            .enumerate()
-            .find(|(_, (view, _))| view.eq_ignore_ascii_case(&ident.value));
-        Ok(view.map(|(index, (name, sql))| Found::View { name: name.clone(), sql: sql.clone(), index }))
-    }
-
-    fn names(&self) -> Vec<String> {
-        Catalog::names(self).into_iter().map(str::to_owned).collect()
-    }
-
-    fn without_names(&self) -> &'static str {
-        "The pipeline has no sources yet."
-    }
 }
 
 /// DataFusion's error as Forebay's: one of our own that passed through it comes out as it went in.

@@ -13,24 +13,28 @@ impl StreamPlan {
     /// The source's column that an output column is, from the column down to the field of a struct; `None` if it is
     /// computed.
     pub fn origin(&self, output: &str) -> Option<Vec<String>> {
+        // Behind an operator with state nothing is a column of the source any more.
+        if self.remembers() {
+            return None;
+        }
         let mut index = self.output_schema.index_of(output).ok()?;
         // The innermost field first.
         let mut path = Vec::new();
-        for stage in self.stages.iter().rev() {
+        for stage in self.input.stages.iter().rev() {
             let Stage::Project(projection) = stage else { continue };
             index = match projection.columns.get(index)? {
                 Output::Same(index) => *index,
                 Output::Computed(expr) => column_of(expr, &mut path)?,
             };
         }
-        path.push(self.input_schema.fields().get(index)?.name().clone());
+        path.push(self.input.input_schema.fields().get(index)?.name().clone());
         path.reverse();
         Some(path)
     }
 }
 
 /// The column that an expression takes a field of; the names of the fields go to `path`.
-fn column_of(expr: &Arc<dyn PhysicalExpr>, path: &mut Vec<String>) -> Option<usize> {
+pub(super) fn column_of(expr: &Arc<dyn PhysicalExpr>, path: &mut Vec<String>) -> Option<usize> {
     if let Some(column) = expr.downcast_ref::<Column>() {
         return Some(column.index());
     }

@@ -21,6 +21,7 @@ use futures::FutureExt;
 
 use super::scan::{self, MAX_NESTING};
 use super::sql_error::SqlError;
+use super::watermark;
 
 /// Longest SQL text in bytes: far beyond what people write, far below what hurts.
 const MAX_BYTES: usize = 1 << 20;
@@ -121,6 +122,7 @@ fn parse_here(sql: &str, paths: Paths) -> Result<Statement, SqlError> {
     if paths == Paths::Yes {
         tokens = quote_paths(tokens);
     }
+    tokens = watermark::rewrite(tokens);
     scan::bound(&tokens)?;
     let mut parser =
         Parser::new(&dialect).with_recursion_limit(MAX_NESTING).with_tokens_with_locations(tokens);

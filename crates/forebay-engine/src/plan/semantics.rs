@@ -7,11 +7,13 @@
 
 use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::Transformed;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue, plan_err};
 use datafusion::functions_nested::extract::array_element;
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
-use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr};
+use datafusion::logical_expr::planner::{
+    ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawFieldAccessExpr,
+};
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, GetFieldAccess, Operator, cast, lit};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 use forebay_core::Error;
@@ -56,6 +58,17 @@ impl ExprPlanner for SparkOperators {
         }
     }
 
+    /// DataFusion leaves casts out of a column's name: `sum(i)` and `sum(CAST(i AS DECIMAL))` would be one. What has a
+    /// cast is named in full here.
+    fn plan_aggregate(&self, mut expr: RawAggregateExpr) -> Result<PlannerResult<RawAggregateExpr>> {
+        expr.args = expr.args.into_iter().map(named_in_full).collect();
+        expr.filter = expr.filter.map(|filter| Box::new(named_in_full(*filter)));
+        for by in &mut expr.order_by {
+            by.expr = named_in_full(by.expr.clone());
+        }
+        Ok(PlannerResult::Original(expr))
+    }
+
     fn plan_field_access(
         &self,
         expr: RawFieldAccessExpr,
@@ -82,6 +95,16 @@ impl ExprPlanner for SparkOperators {
             }
         }
     }
+}
+
+fn named_in_full(expr: Expr) -> Expr {
+    // The closure cannot fail.
+    let has_cast = expr.exists(|part| Ok(matches!(part, Expr::Cast(_) | Expr::TryCast(_)))).unwrap_or(false);
+    if !has_cast {
+        return expr;
+    }
+    let name = expr.to_string();
+    expr.alias(name)
 }
 
 /// The sign of a comparison.

@@ -1,36 +1,78 @@
-//! Is this plan a stream? Only a chain of projections and filters over one source is, until the stateful operators
-//! exist: running anything else once per epoch would give answers that look right and are not.
+//! Is this plan a stream? Projections and filters over one source are, and operators with state between them where the
+//! query may have state. Running anything else once per epoch would give answers that look right and are not.
 //!
 //! [`streaming`] is the gate: it looks at the plan, whatever text that came from. The resolver refuses the same things
 //! earlier, under the words that ask for them (`resolve/streaming.rs`), with the [`Refusal`]s of this module.
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::logical_expr::{Expr, LogicalPlan, ScalarUDF, Volatility};
+use datafusion::common::{DataFusionError, Result as DfResult};
+use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, ScalarUDF, Volatility};
 use forebay_core::Error;
 use forebay_core::error::codes;
+use forebay_core::output_mode::OutputMode;
 
 use super::functions::EpochTime;
+use super::functions::window::{self, Call};
+use super::once;
+use super::resolve::State;
 
-/// Refuses every plan that is not a linear chain, naming the operator and the way out.
-pub(super) fn streaming(plan: &LogicalPlan) -> Result<(), Error> {
+/// Refuses every plan that is not a linear chain of what a stream can do, naming the operator and the way out.
+pub(super) fn streaming(plan: &LogicalPlan, state: State) -> Result<(), Error> {
+    let keeps = state != State::Refused;
+    let is_whole = state == State::Kept(Some(OutputMode::Complete));
     let mut node = plan;
     loop {
         let input = match node {
-            LogicalPlan::Projection(projection) => &projection.input,
-            LogicalPlan::Filter(filter) => &filter.input,
-            LogicalPlan::SubqueryAlias(alias) => &alias.input,
+            LogicalPlan::Projection(projection) => projection.input.as_ref(),
+            LogicalPlan::Filter(filter) => filter.input.as_ref(),
+            LogicalPlan::SubqueryAlias(alias) => alias.input.as_ref(),
             LogicalPlan::TableScan(_) => return Ok(()),
-            other => return Err(refusal(other)),
+            LogicalPlan::Aggregate(aggregate) if keeps => aggregate.input.as_ref(),
+            LogicalPlan::Distinct(Distinct::All(input)) if keeps => input.as_ref(),
+            LogicalPlan::Sort(sort) if is_whole => sort.input.as_ref(),
+            LogicalPlan::Limit(limit) if is_whole => limit.input.as_ref(),
+            other => match once::of(other) {
+                Some(once) if keeps => &once.input,
+                _ => return Err(refusal(other)),
+            },
         };
-        node.apply_expressions(|expr| {
-            expr.apply(|expr| match expression(expr) {
-                Ok(()) => Ok(TreeNodeRecursion::Continue),
-                Err(error) => Err(datafusion::common::DataFusionError::External(Box::new(error))),
-            })
-        })
-        .map_err(|error| super::core_error(&codes::SQL_PLAN, error))?;
+        expressions(node).map_err(|error| super::core_error(&codes::SQL_PLAN, error))?;
         node = input;
     }
+}
+
+/// The expressions of one node. Windows and aggregate functions are an aggregation's own.
+fn expressions(node: &LogicalPlan) -> DfResult<()> {
+    let check = |expr: &Expr| -> DfResult<TreeNodeRecursion> {
+        expr.apply(|expr| match expression(expr) {
+            Ok(()) => Ok(TreeNodeRecursion::Continue),
+            Err(error) => Err(DataFusionError::External(Box::new(error))),
+        })
+    };
+    let LogicalPlan::Aggregate(aggregate) = node else {
+        return node.apply_expressions(check).map(|_| ());
+    };
+    for expr in &aggregate.group_expr {
+        match window::call(expr) {
+            Some(Call::Window(ts, _)) => check(ts)?,
+            Some(Call::Session(ts, gap)) => check(ts).and_then(|_| check(gap))?,
+            _ => check(expr)?,
+        };
+    }
+    for expr in &aggregate.aggr_expr {
+        match expr.clone().unalias() {
+            Expr::AggregateFunction(call) => {
+                let by = call.params.order_by.iter().map(|by| &by.expr);
+                for expr in call.params.args.iter().chain(call.params.filter.as_deref()).chain(by) {
+                    check(expr)?;
+                }
+            }
+            other => {
+                check(&other)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What a stream cannot do yet: what it is called in SQL, and the way out.
@@ -42,6 +84,14 @@ pub(super) struct Refusal {
 const TABLE: &str = "Write the rows to a table and use it with `forebay query`.";
 
 pub(super) const AGGREGATE: Refusal = Refusal { what: "an aggregate function", hint: TABLE };
+pub(super) const DISTINCT_AGGREGATE: Refusal = Refusal {
+    what: "DISTINCT inside of an aggregate function",
+    hint: "As in Spark, it would have to remember every value. Use approx_count_distinct(…), or group by the value first.",
+};
+pub(super) const GROUPING_SETS: Refusal = Refusal {
+    what: "GROUPING SETS, CUBE or ROLLUP",
+    hint: "Make one query for each of the groups; they may write to the same table.",
+};
 pub(super) const GROUP_BY: Refusal = Refusal { what: "GROUP BY", hint: TABLE };
 pub(super) const DISTINCT: Refusal = Refusal { what: "DISTINCT", hint: TABLE };
 pub(super) const ORDER_BY: Refusal = Refusal {
@@ -54,6 +104,7 @@ pub(super) const LIMIT: Refusal = Refusal {
 };
 pub(super) const WINDOW: Refusal = Refusal { what: "a window function (OVER)", hint: TABLE };
 pub(super) const JOIN: Refusal = Refusal { what: "a join", hint: TABLE };
+pub(super) const DEDUPLICATE: Refusal = Refusal { what: "`deduplicate`", hint: TABLE };
 pub(super) const SET_OPERATION: Refusal = Refusal { what: "EXCEPT or INTERSECT", hint: TABLE };
 pub(super) const UNION: Refusal =
     Refusal { what: "UNION", hint: "Make one query for each part; they may write to the same table." };
@@ -120,6 +171,11 @@ fn expression(expr: &Expr) -> Result<(), Error> {
         Expr::ScalarFunction(function) if is_volatile(&function.func) => {
             Err(not_repeatable(function.func.name()))
         }
+        _ if matches!(window::call(expr), Some(Call::Window(..) | Call::Session(..))) => Err(Error::new(
+            &codes::NOT_STREAMING,
+            "a window stands outside of GROUP BY",
+        )
+        .with_hint("GROUP BY window(ts, '10 seconds') makes groups of it; without groups compute its bounds of the time.")),
         _ => Ok(()),
     }
 }

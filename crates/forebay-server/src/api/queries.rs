@@ -97,6 +97,31 @@ pub(crate) fn latency(status: &QueryStatus) -> Value {
     status.latency.map_or(Value::Null, |it| json!({ "p50": it.p50_ms, "p99": it.p99_ms }))
 }
 
+/// The watermark, or null where there is none.
+pub(crate) fn watermark(status: &QueryStatus) -> Option<i64> {
+    status.remembered.as_ref().map(|it| it.watermark.0).filter(|ms| *ms > 0)
+}
+
+/// Bytes of memory that its state takes.
+pub(crate) fn state_bytes(status: &QueryStatus) -> u64 {
+    status.remembered.as_ref().map_or(0, |it| it.bytes)
+}
+
+/// What it remembers, or null.
+pub(crate) fn remembers(status: &QueryStatus) -> Value {
+    status.remembered.as_ref().map_or(Value::Null, |it| {
+        json!({
+            "keys": it.keys,
+            "limit": it.limit,
+            "oldest": it.oldest_us.map(|us| us.div_euclid(1_000)),
+            "newest": it.newest_us.map(|us| us.div_euclid(1_000)),
+            "late": status.ledger.late,
+            "lateBytes": it.late_bytes,
+            "ahead": it.ahead,
+        })
+    })
+}
+
 /// The error that a person should know of, or null.
 pub(crate) fn error(status: &QueryStatus) -> Value {
     status.state.error().map_or(Value::Null, error_value)
@@ -127,9 +152,9 @@ fn summary(status: &QueryStatus, now_ms: i64) -> Value {
         "committedEpoch": status.committed.map(|epoch| epoch.0),
         "lag": lag(status),
         "latency": latency(status),
-        "watermark": null,
-        // No operator over a stream keeps any state yet.
-        "stateBytes": 0,
+        "watermark": watermark(status),
+        "stateBytes": state_bytes(status),
+        "remembers": remembers(status),
         "ledger": with_balance(&status.ledger),
         "quarantineBytes": status.quarantine_bytes,
         "lastProgress": status.last_progress().map(|report| json!(**report)),

@@ -169,8 +169,9 @@ fn query(status: &QueryStatus, rate: f64, now_ms: i64) -> Value {
         "rate": rate,
         "latency": queries::latency(status),
         "error": error,
-        "watermark": null,
-        "stateBytes": 0,
+        "watermark": queries::watermark(status),
+        "stateBytes": queries::state_bytes(status),
+        "remembers": queries::remembers(status),
         "waitingFor": queries::waiting_for(status, now_ms),
         "epochs": epochs.collect::<Vec<_>>(),
     })

@@ -254,9 +254,24 @@ fn query() -> Value {
         ("latency", or_null(object(&[("p50", count()), ("p99", count())]))),
         ("watermark", or_null(time())),
         ("stateBytes", count()),
+        ("remembers", or_null(remembers())),
         ("ledger", to("Ledger")),
         ("quarantineBytes", count()),
         ("lastProgress", or_null(json!({ "type": "object" }))),
+    ])
+}
+
+/// What a query with state holds: its keys, when the first and the last of them are done, what came too late or from
+/// too far ahead.
+fn remembers() -> Value {
+    object(&[
+        ("keys", count()),
+        ("limit", count()),
+        ("oldest", or_null(time())),
+        ("newest", or_null(time())),
+        ("late", count()),
+        ("lateBytes", count()),
+        ("ahead", count()),
     ])
 }
 

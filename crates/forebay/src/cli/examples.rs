@@ -65,10 +65,27 @@ pub(super) const PLAN: &str = "Examples:
   forebay plan plant.yaml --data /srv/plant --format json
 Exit status: 0 if `forebay run` would begin or go on with every query and alert, 1 if it would refuse one.";
 
+pub(super) const SPARK: &str = "Examples:
+  forebay spark plant.yaml > plant.py                 the job; on stderr what is otherwise there
+  forebay spark plant.yaml --strict --out plant.py    fail where a query cannot be expressed
+  forebay spark plant.yaml --submit --master spark://host:7077 -- --executor-memory 4g
+The job has the file's sources, views and queries in its order, and comments where Spark has no
+counterpart (alerts, quarantine, late table) or means something else. Secrets are not in it: it
+asks the environment where it runs. It keeps checkpoints of its own under the data folder (--data,
+or FOREBAY_DATA where it runs) and begins where the sources' options say. It needs Spark 4.0 with
+its Kafka and Delta packages, which --submit adds.
+Exit status: 0 also if something has no counterpart; 1 if the file is wrong, if spark-submit
+fails, and with --strict if a query cannot be expressed.";
+
 pub(super) const WHY: &str = "Examples:
   forebay why row --pipeline plant.yaml --key device_1 --at 2026-11-21T12:00:00Z
   forebay why row --pipeline plant.yaml --source iot --key press-7 --column machine.name \\
     --at 1795262400 --within '5 minutes'";
+
+pub(super) const WHY_WINDOW: &str = "Examples:
+  forebay why window plant.yaml minutes                          the windows that are open
+  forebay why window plant.yaml minutes 2026-11-21T12:00:30Z     the one of that time
+  forebay why window plant.yaml minutes 2026-11-21T12:00:30Z --key device_1";
 
 pub(super) const INFER: &str = "Examples:
   forebay schema infer iot_topic                           of the embedded log, or of --bootstrap

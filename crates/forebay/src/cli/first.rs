@@ -68,6 +68,28 @@ pub enum WhyCommand {
     /// set aside. Reads the log again; nothing is changed
     #[command(after_help = examples::WHY)]
     Row(WhyRowArgs),
+    /// Why a window has not come out, and when it will: what is held for it, how far the watermark is and which source
+    /// holds it back. Reads the query's checkpoint, beside a pipeline that runs; nothing is changed
+    #[command(after_help = examples::WHY_WINDOW)]
+    Window(WhyWindowArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct WhyWindowArgs {
+    /// The pipeline file
+    pub file: PathBuf,
+    /// The query
+    pub query: String,
+    /// A time in the window: 2026-11-21T12:00:00Z, or seconds or milliseconds since 1970. Not given: the windows that
+    /// are open, those that end first
+    #[arg(value_name = "TIME", allow_negative_numbers = true, value_parser = super::values::moment)]
+    pub at: Option<i64>,
+    /// Only of this key: what stands in one of the columns behind GROUP BY, or in all, with commas
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
+    /// Tell at most this many windows
+    #[arg(short = 'n', long = "windows", default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub windows: u32,
 }
 
 #[derive(Debug, Args)]

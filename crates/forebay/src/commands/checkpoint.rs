@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use forebay_core::checkpoint::Entry;
 use forebay_core::error::codes;
+use forebay_core::progress::iso_millis;
 use forebay_core::{Error, Ledger};
 use forebay_engine::checkpoint::{self, Shown};
 
@@ -90,6 +91,18 @@ fn describe(dir: &Path, shown: &Shown) -> String {
         identity.source,
         identity.sink
     );
+    for table in &shown.state {
+        let keys = table.keys;
+        let oldest = table
+            .oldest_expiry
+            .map(|us| format!(", the oldest done at {}", iso_millis(us.div_euclid(1_000))));
+        let oldest = oldest.unwrap_or_default();
+        text.push_str(&format!("  state    {}: {keys} key(s), {} bytes{oldest}\n", table.name, table.bytes));
+    }
+    let watermark = shown.ends().plan.and_then(|plan| plan.times).map(|times| times.evict);
+    if let Some(watermark) = watermark {
+        text.push_str(&format!("  watermark {watermark}\n"));
+    }
     for entry in &shown.entries {
         match entry {
             Entry::Start(start) => {

@@ -36,7 +36,7 @@ enum Shows {
 const DEMOS: &[Demo] = &[
     Demo {
         name: "plant",
-        about: "machines' temperature and humidity; hot ones on the screen, alerts, all in a Delta table",
+        about: "machines' temperature and humidity; hot ones on the screen, alerts, all in a Delta table, their minutes in another",
         shows: Shows::File(include_str!("../../../../examples/plant.yaml")),
     },
     Demo {
@@ -174,7 +174,7 @@ fn introduce(name: &str, global: &Global, url: &str, rate: f64) {
         "demo `{name}`: open {url} to see it live.\n\
          3 simulated devices send {rate} events a second into the embedded log; one in a hundred is damaged on purpose.\n\
          Now and then a device runs hot: readings above 70 degrees appear below, a table each second, above 75 an alert\n\
-         opens. Every reading goes to a Delta table. Ctrl-C stops.\n\
+         opens. Every reading goes to a Delta table, each device's minutes to another. Ctrl-C stops.\n\
          While it runs, in another terminal:\n  \
            forebay --http {http} top\n  \
            forebay --data {data} query \"SELECT device_id, AVG(temperature) AS avg_temp, MAX(humidity) AS max_humidity FROM delta.\\`data/iot_data\\` GROUP BY device_id\"\n  \

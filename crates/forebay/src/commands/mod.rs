@@ -14,6 +14,7 @@ mod run;
 mod schema;
 mod shell;
 mod simulate;
+mod spark;
 mod token;
 mod top;
 mod validate;
@@ -82,6 +83,7 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Token(command) => token::run(command),
         Command::Init(args) => init::run(&global, &args).await,
         Command::Plan(args) => plan::run(&global, &args).await,
+        Command::Spark(args) => spark::run(&global, &args).await,
         Command::Why(command) => why::run(&global, command).await,
         Command::Schema(command) => schema::run(&global, command).await,
         Command::Explain { code } => explain::run(code.as_deref()),

@@ -1,4 +1,5 @@
-//! `forebay why row`: what became of the records of a device around a time, by reading the log again.
+//! `forebay why`: what became of the records of a device around a time, by reading the log again; why a window has not
+//! come out ([`crate::why::window`]).
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -22,6 +23,7 @@ use crate::hosting::own_address;
 use crate::why::alert::Watcher;
 use crate::why::find::{self, Fault, Found, Wish};
 use crate::why::journey::{Journey, journey};
+use crate::why::window;
 use crate::work::Work;
 use crate::{follow, load, talk};
 
@@ -29,7 +31,13 @@ use crate::{follow, load, talk};
 const SHOWN: usize = 400;
 
 pub async fn run(global: &Global, command: WhyCommand) -> anyhow::Result<ExitCode> {
-    let WhyCommand::Row(args) = command;
+    match command {
+        WhyCommand::Row(args) => row(global, args).await,
+        WhyCommand::Window(args) => window::run(global, &args),
+    }
+}
+
+async fn row(global: &Global, args: WhyRowArgs) -> anyhow::Result<ExitCode> {
     let Some(loaded) = load::load_or_explain(&args.pipeline, None)? else { return Ok(ExitCode::FAILURE) };
     let file = &loaded.pipeline;
     let source = chosen(file, args.source.as_deref())?;
@@ -153,7 +161,7 @@ impl<'a> Reader<'a> {
             set_aside.extend(quarantine.open_entries()?.into_iter().map(|entry| (entry.id, entry.timestamp)));
         }
         let ran = definition::recall(&folder).unwrap_or_default();
-        let is_what_ran = ran == Some(current::of(file, Work::Query(query), source));
+        let is_what_ran = ran == Some(current::of(file, Work::Query(query), source, plan));
         Ok(Self { name: &query.name, plan, entries, set_aside, is_what_ran })
     }
 

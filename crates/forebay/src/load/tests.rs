@@ -28,7 +28,10 @@ fn file(more: &str, queries: &str) -> String {
 /// What a file says, its places left out.
 fn meaning(text: &str) -> Vec<String> {
     let Loaded { pipeline, alerts, .. } = load(text, "p.yaml", run()).ok().unwrap();
-    let sources = pipeline.sources.iter().map(|it| format!("{} {:?} {:?}", it.name, it.options, it.value));
+    let sources = pipeline.sources.iter().map(|it| {
+        let watermark = it.watermark.as_ref().map(|it| (&it.column.text, it.delay, it.idle_timeout));
+        format!("{} {:?} {:?} {watermark:?}", it.name, it.options, it.value)
+    });
     let queries = pipeline.queries.iter();
     let queries =
         queries.map(|it| format!("{} {} {} {:?} {:?}", it.name, it.sql, it.format, it.options, it.trigger));
@@ -207,5 +210,53 @@ fn an_option_of_kafkas_client_without_its_prefix_is_recognised() {
         let told = refused(&file("", queries).replace("kafka.bootstrap.servers", typed));
         assert!(told.contains("Did you mean `kafka.bootstrap.servers`?"), "{told}");
         assert!(told.ends_with("1 problem in p.yaml\n"), "{told}");
+    }
+}
+
+#[test]
+fn a_zone_that_sql_does_not_know_yet_is_refused_where_it_stands() {
+    let with = |zone: &str| {
+        file("", "  q:\n    sql: SELECT * FROM iot\n    format: console\n").replacen(
+            "pipeline: p\n",
+            &format!("pipeline: p\ntimeZone: {zone}\n"),
+            1,
+        )
+    };
+    let told = refused(&with("Europe/Berlin"));
+    assert!(told.contains("FB-1008") && told.contains("p.yaml:2:11"), "{told}");
+    assert_eq!(refused(&with("utc")), "");
+}
+
+/// `docs/event-time.md`: its first file is whole, every further one has other queries in place of its own.
+#[test]
+fn the_files_and_commands_of_the_page_on_event_time_are_right() {
+    use clap::Parser;
+    let page = include_str!("../../../../docs/event-time.md");
+    let of = |kind: &str| -> Vec<String> {
+        let fence = format!("```{kind}\n");
+        let blocks = page.split(&fence).skip(1);
+        blocks.map(|block| block.split("```").next().unwrap().to_owned()).collect()
+    };
+    let metrics: Vec<&str> = page.split('`').filter(|word| word.starts_with("forebay_")).collect();
+    assert!(metrics.len() >= 6, "{metrics:?}");
+    let dashboard = include_str!("../../../../docs/grafana.json");
+    assert!(metrics.iter().all(|metric| dashboard.contains(metric)), "{metrics:?}");
+    let files = of("yaml");
+    let (sources, _) = files[0].split_once("queries:\n").unwrap();
+    assert!(files.len() >= 4, "{files:?}");
+    for (number, block) in files.iter().enumerate() {
+        let text = if number == 0 { block.clone() } else { format!("{sources}{block}") };
+        assert_eq!(refused(&text), "0 problems in p.yaml\n", "{text}");
+    }
+    let commands: Vec<String> =
+        of("sh").iter().flat_map(|block| block.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+    assert!(commands.len() >= 3, "{commands:?}");
+    for line in commands {
+        // Quoted parts stand at every second place.
+        let parts = line.split('\'').enumerate().flat_map(|(at, part)| match at % 2 {
+            0 => part.split_whitespace().map(str::to_owned).collect::<Vec<_>>(),
+            _ => vec![part.to_owned()],
+        });
+        crate::cli::Cli::try_parse_from(parts).unwrap_or_else(|e| panic!("{line}: {e}"));
     }
 }

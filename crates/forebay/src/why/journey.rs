@@ -94,11 +94,13 @@ mod tests {
         let range =
             PositionRange { partition: Partition::new("t", 0), from: Position(from), to: Position(to) };
         let (ranges, topics) = (vec![range], TopicIds::new());
-        Entry::Plan(Plan { epoch: Epoch(epoch), planned_at_ms: 7, ranges, topics, replay: Vec::new() })
+        let (epoch, replay) = (Epoch(epoch), Vec::new());
+        Entry::Plan(Plan { epoch, planned_at_ms: 7, ranges, topics, replay, times: None })
     }
 
     fn commit(epoch: u64) -> Entry {
-        Entry::Commit(Commit { epoch: Epoch(epoch), ledger: Ledger::default() })
+        let (epoch, ledger) = (Epoch(epoch), Ledger::default());
+        Entry::Commit(Commit { epoch, ledger, observed: None, quiet_since_ms: Vec::new() })
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What became of a record, found by reading the log again.
+//! What became of a record, found by reading the log again; and what a window waits for ([`window`]).
 //!
 //! ```text
 //! find: the records of a device around a time ─▶ decode ─▶ each query and alert: where ([`journey`]) and what became of it
@@ -12,3 +12,4 @@
 pub mod alert;
 pub mod find;
 pub mod journey;
+pub mod window;

@@ -23,7 +23,7 @@ fn validate_tells_every_problem_with_its_place() {
 }
 
 #[test]
-fn an_aggregate_over_a_stream_is_refused_in_plain_words() {
+fn an_aggregate_that_never_ends_is_refused_in_plain_words() {
     let data = tempfile::tempdir().unwrap();
     let file = data.path().join("agg.yaml");
     let text = "pipeline: agg\n\
@@ -33,7 +33,13 @@ fn an_aggregate_over_a_stream_is_refused_in_plain_words() {
     std::fs::write(&file, text).unwrap();
     let output = forebay(data.path(), &["validate", file.to_str().unwrap()]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(text_of(&output).contains("FB-4003"), "{}", text_of(&output));
+    for part in [
+        "FB-4008",
+        "output mode append is not possible for an aggregation without a watermark",
+        "agg.yaml:10:",
+    ] {
+        assert!(text_of(&output).contains(part), "`{part}` is missing in {}", text_of(&output));
+    }
 }
 
 #[test]

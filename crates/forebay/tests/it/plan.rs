@@ -140,3 +140,64 @@ fn a_plan_tells_what_becomes_of_alerts_of_the_page_and_of_rows_that_a_table_does
     assert_eq!(plan["queries"][0]["error"]["code"], "FB-5002", "{plan}");
     assert!(plan["alerts"][0]["verdict"] == "unchanged" && plan["safe"] == false);
 }
+
+#[test]
+fn a_plan_tells_which_changes_the_state_of_a_query_bears() {
+    let data = tempfile::tempdir().unwrap();
+    let log = LogServer::start();
+    log.produce("events", &proof_events(100));
+    let file = data.path().join("count.yaml");
+    let original = format!(
+        "pipeline: count\nsources:\n  events:\n    format: kafka\n    options: {{ kafka.bootstrap.servers: \"{}\", subscribe: events, startingOffsets: earliest }}\n\
+         \x20   value: json\n    schema: {PROOF_SCHEMA}\n\
+         queries:\n  counts:\n    sql: SELECT device, count(*) AS n FROM events GROUP BY device\n    format: console\n    outputMode: update\n    trigger: availableNow\n",
+        log.address
+    );
+    let run = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        forebay(data.path(), &["run", file.to_str().unwrap()]).output().unwrap()
+    };
+    assert!(run(&original).status.success());
+    let change = |from: &str, to: &str| {
+        assert!(original.contains(from), "{from}");
+        let text = original.replace(from, to);
+        std::fs::write(&file, &text).unwrap();
+        (plan(data.path(), &file).0["queries"][0].clone(), text)
+    };
+    assert_eq!(change("console", "console").0["verdict"], "unchanged");
+    for (from, to, what) in [
+        ("FROM events GROUP", "FROM events WHERE seq > 5 GROUP", "sql"),
+        ("AS n", "AS many", "sql"),
+        ("outputMode: update", "outputMode: complete", "outputMode"),
+        ("outputMode: update", "outputMode: update\n    stateLimit: 1MiB", "stateLimit"),
+        (
+            "queries:",
+            "    watermark: { column: timestamp_seconds(seq), delay: 1 minute }\nqueries:",
+            "watermark",
+        ),
+    ] {
+        let (query, _) = change(from, to);
+        assert_eq!(
+            (&query["verdict"], &query["changes"][0]["what"]),
+            (&"changed".into(), &what.into()),
+            "{query}"
+        );
+    }
+    for (from, to, told) in [
+        ("count(*)", "max(seq)", "count("),
+        ("GROUP BY device", "GROUP BY device, hash", "the key of `aggregate-0.0` was (device"),
+        (", count(*) AS n FROM events GROUP BY device", " FROM events", "`aggregate-0.0` is gone"),
+    ] {
+        let (query, text) = change(from, to);
+        assert_eq!(
+            (&query["verdict"], &query["error"]["code"]),
+            (&"refused".into(), &"FB-6008".into()),
+            "{query}"
+        );
+        let refused = run(&text);
+        let words = said(&refused);
+        assert!(!refused.status.success() && words.contains("FB-6008") && words.contains(told), "{words}");
+    }
+    let (_, renamed) = change("AS n", "AS many");
+    assert!(run(&renamed).status.success(), "what was told holds");
+}

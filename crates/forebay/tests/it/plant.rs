@@ -47,14 +47,49 @@ fn the_plant_runs_from_one_file_with_the_log_inside() {
     assert!(hot > 200 && corrupt > 10, "{said}");
     eventually("all records", Duration::from_secs(30), || {
         let ledger: Value = serde_json::from_str(&get(http, "/api/v1/ledger").1).unwrap();
-        ledger["queries"]["lake"]["read"] == 2000 && ledger["queries"]["hot"]["read"] == 2000
+        ["lake", "hot", "minutes"].iter().all(|name| ledger["queries"][name]["read"] == 2000)
     });
+    // A reading of the minute after next: the minutes before it are over.
+    let table = data.path().join("data/iot_data");
+    eventually("the readings", Duration::from_secs(20), || {
+        table_rows(data.path(), &table).len() as u64 == 2000 - corrupt
+    });
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let later = format!(
+        r#"{{"device_id": "device_1", "temperature": 20, "humidity": 30, "timestamp": {}}}"#,
+        now + 130
+    );
+    produce(kafka, "iot_topic", &[later]);
+    let minutes = data.path().join("data/iot_minutes");
+    let told = |table: &std::path::Path, what: &str, rest: &str| {
+        let table = table.display();
+        query(data.path(), &format!("SELECT {what} FROM delta.`{table}` {rest} ORDER BY device_id, minute"))
+    };
+    let of_readings = "date_trunc('minute', timestamp_seconds(timestamp))";
+    let expected = told(
+        &table,
+        &format!("{of_readings} AS minute, device_id, AVG(temperature) AS mean, MAX(humidity) AS most"),
+        &format!("WHERE timestamp <= {now} GROUP BY {of_readings}, device_id"),
+    );
+    assert!(expected.len() >= 3, "{expected:?}");
+    eventually("each device's minutes", Duration::from_secs(30), || {
+        minutes.join("_delta_log").exists() && table_rows(data.path(), &minutes).len() >= expected.len()
+    });
+    let minutes = told(&minutes, "minute, device_id, avg_temperature AS mean, max_humidity AS most", "");
+    assert_eq!(minutes.len(), expected.len(), "{minutes:?}");
+    for (minute, expected) in minutes.iter().zip(&expected) {
+        for same in ["minute", "device_id", "most"] {
+            assert_eq!(minute[same], expected[same], "{minute} {expected}");
+        }
+        // Sums of doubles depend on the order of the rows in the last digits.
+        let difference = minute["mean"].as_f64().unwrap() - expected["mean"].as_f64().unwrap();
+        assert!(difference.abs() < 1e-9, "{minute} {expected}");
+    }
     let (ended_well, printed) = process.stop();
     assert!(ended_well);
     assert_eq!(printed.matches("| device_").count() as u64, hot, "every alert is on the screen");
-    let table = data.path().join("data/iot_data");
-    assert_eq!(table_rows(data.path(), &table).len() as u64, 2000 - corrupt);
-    for name in ["lake", "hot"] {
+    assert_eq!(table_rows(data.path(), &table).len() as u64, 2000 - corrupt + 1);
+    for name in ["lake", "hot", "minutes"] {
         let ledger = &last_commit(data.path(), "plant", name)["ledger"];
         assert_eq!(ledger["quarantined"].as_u64(), Some(corrupt), "{name}: {ledger}");
     }

@@ -1,5 +1,7 @@
 //! Spark as the oracle: the same topic through Spark's job and through Forebay leaves equal tables.
 
+use std::path::{Path, PathBuf};
+
 use crate::support::*;
 
 /// The plant's job as its authors wrote it for Spark, and the plant's pipeline file, on the same topic; then the
@@ -69,5 +71,91 @@ fn sparks_job_and_the_pipeline_file_leave_equal_tables() {
         assert_eq!(row["max_humidity"].as_f64(), Some(*humidity));
         // Sums of doubles depend on the order of the rows in the last digits.
         assert!((row["avg_temp"].as_f64().unwrap() - average).abs() < 1e-9, "{row} {average}");
+    }
+}
+
+/// Where `scripts/services/install.sh` put Spark.
+fn spark_home() -> PathBuf {
+    let cache = std::env::var_os("FOREBAY_CACHE").map(PathBuf::from);
+    let cache = cache.unwrap_or_else(|| Path::new(&std::env::var_os("HOME").unwrap()).join(".cache/forebay"));
+    let lib = cache.join("spark/venv/lib");
+    let python =
+        std::fs::read_dir(&lib).unwrap_or_else(|_| panic!("scripts/services/install.sh spark")).next();
+    python.unwrap().unwrap().path().join("site-packages/pyspark")
+}
+
+/// The arguments by which `spark-submit` finds the installed jars instead of fetching packages.
+fn jars() -> String {
+    let folder = spark_home().ancestors().nth(5).unwrap().join("jars");
+    let jars = std::fs::read_dir(folder).unwrap().map(|jar| jar.unwrap().path().display().to_string());
+    jars.filter(|jar| jar.ends_with(".jar")).collect::<Vec<_>>().join(",")
+}
+
+#[test]
+fn a_job_is_printed_and_what_spark_has_not_is_told_at_its_line() {
+    let data = tempfile::tempdir().unwrap();
+    let plant = root().join("examples/plant.yaml");
+    let output = succeed(&mut forebay(data.path(), &["spark", plant.to_str().unwrap()]));
+    assert!(text(&output.stdout).contains(".createOrReplaceTempView(\"`iot`\")"), "{}", text(&output.stdout));
+    let line =
+        std::fs::read_to_string(&plant).unwrap().lines().position(|line| line == "  overheat:").unwrap() + 1;
+    let told = format!("line {line}: alert `overheat`: alerts have no counterpart in Spark");
+    assert!(text(&output.stderr).contains(&told), "{}", text(&output.stderr));
+
+    // What cannot be expressed fails on request only.
+    let file = root().join("crates/forebay/tests/data/spark/absent.yaml");
+    let run = |more: &[&str]| {
+        forebay(data.path(), &[&["spark", file.to_str().unwrap()], more].concat()).output().unwrap()
+    };
+    assert!(run(&[]).status.success());
+    let strict = run(&["--strict"]);
+    assert_eq!(
+        (strict.status.code(), strict.stdout.as_slice()),
+        (Some(1), &b""[..]),
+        "{}",
+        text(&strict.stderr)
+    );
+    assert_eq!(run(&["--master", "local[1]"]).status.code(), Some(2), "--master is for --submit");
+}
+
+#[test]
+fn without_spark_submit_says_what_to_do() {
+    let data = tempfile::tempdir().unwrap();
+    let plant = root().join("examples/plant.yaml");
+    let submit = |home: Option<&str>| {
+        let mut command = forebay(data.path(), &["spark", plant.to_str().unwrap(), "--submit"]);
+        command.env("PATH", "/nowhere").env_remove("SPARK_HOME").envs(home.map(|home| ("SPARK_HOME", home)));
+        command.output().unwrap()
+    };
+    let missing = submit(None);
+    assert_eq!(missing.status.code(), Some(2), "{}", text(&missing.stderr));
+    assert!(text(&missing.stderr).contains("pip install pyspark"), "{}", text(&missing.stderr));
+    assert!(text(&submit(Some("/nowhere")).stderr).contains("SPARK_HOME"));
+}
+
+/// The job of a file, submitted to a real Spark, writes the table that Forebay writes.
+#[test]
+fn a_submitted_job_leaves_forebays_table() {
+    let log = LogServer::start();
+    log.produce("events", &proof_events(200));
+    let data = tempfile::tempdir().unwrap();
+    let file = copy_pipeline(data.path(), log.address, "events", 1_000);
+    let file = file.to_str().unwrap();
+    let spark = data.path().join("spark");
+    let jars = jars();
+    let args =
+        ["spark", file, "--submit", "--master", "local[1]", "--", "--jars", &jars, "--driver-memory", "1g"];
+    let mut command = forebay(&spark, &args);
+    command.env("SPARK_HOME", spark_home()).env("SPARK_LOCAL_IP", "127.0.0.1");
+    // The job's own tables lie under the data folder of the one who makes it.
+    let output = succeed(command.env_remove("FOREBAY_DATA"));
+    assert!(
+        text(&output.stderr).contains("records that do not decode are dropped"),
+        "{}",
+        text(&output.stderr)
+    );
+    succeed(&mut forebay(data.path(), &["run", file]));
+    for folder in [spark.as_path(), data.path()] {
+        assert_exactly_once(&table_rows(folder, &folder.join("table")), 200, &folder.display().to_string());
     }
 }

@@ -30,7 +30,7 @@ fn what_top_prints_once_is_how_the_run_stands() {
     let http = process.address("http").to_string();
     eventually("all is read", Duration::from_secs(20), || {
         let ledger = get(http.parse().unwrap(), "/api/v1/ledger").1;
-        ledger.contains("\"read\":9,")
+        ledger.contains("\"read\":12,")
             && get(http.parse().unwrap(), "/api/v1/devices").1.contains("\"total\":2")
     });
     // A pipe, as here, is no terminal: `--once` goes without saying.
@@ -40,10 +40,10 @@ fn what_top_prints_once_is_how_the_run_stands() {
         "Forebay  plant",
         "✓ All well since",
         "2 devices",
-        "ledger balances   9 read = ",
-        "3 quarantined",
+        "ledger balances   12 read = ",
+        "4 quarantined",
         "quarantine 1 (",
-        "Queries  2 · 1 alert rule ",
+        "Queries  3 · 1 alert rule ",
         "lake ",
         "alerts/overheat ",
         "new records",

@@ -78,3 +78,71 @@ fn why_row_tells_what_became_of_each_record_of_a_device() {
         said(&none)
     );
 }
+
+#[test]
+fn why_window_tells_what_is_held_and_what_must_come() {
+    let data = tempfile::tempdir().unwrap();
+    let log = LogServer::start();
+    let file = data.path().join("p.yaml");
+    let pipeline = format!(
+        "pipeline: p\nsources:\n  iot:\n    format: kafka\n    options: {{ kafka.bootstrap.servers: \"{}\", subscribe: iot, startingOffsets: earliest }}\n\
+         \x20   value: json\n    schema: device_id STRING, timestamp INT\n\
+         \x20   watermark: {{ column: timestamp_seconds(timestamp), delay: 10 seconds, idleTimeout: 1 hour }}\n\
+         queries:\n  minutes:\n    sql: SELECT window.start AS minute, device_id, count(*) AS n FROM iot GROUP BY window(timestamp_seconds(timestamp), '1 minute'), device_id\n\
+         \x20   format: delta\n    options: {{ path: m }}\n    trigger: availableNow\n\
+         \x20 all: {{ sql: SELECT * FROM iot, format: console, trigger: availableNow }}\n",
+        log.address
+    );
+    std::fs::write(&file, &pipeline).unwrap();
+    let path = file.to_str().unwrap();
+    // 2026-09-21T14:14:00Z, the start of a minute.
+    const START: i64 = 1_790_000_040;
+    let run = |events: &[(&str, i64)]| {
+        let line = |(device, at): &(&str, i64)| {
+            format!("{{\"device_id\": \"{device}\", \"timestamp\": {}}}", START + at)
+        };
+        log.produce("iot", &events.iter().map(line).collect::<Vec<_>>());
+        succeed(&mut forebay(data.path(), &["run", path, "--query", "minutes"]));
+    };
+    let why = |more: &[&str]| {
+        let args = [&["why", "window", path, "minutes"], more].concat();
+        text(&succeed(&mut forebay(data.path(), &args)).stdout)
+    };
+    let tells = |told: &str, parts: &[&str]| {
+        for part in parts {
+            assert!(told.contains(part), "`{part}` is missing in\n{told}");
+        }
+    };
+    let at = |seconds: i64| (START + seconds).to_string();
+    run(&[("a", 5), ("b", 20), ("a", 65)]);
+    let open = why(&[&at(30)]);
+    tells(
+        &open,
+        &[
+            "query `minutes`, mode append: ",
+            "watermark  2026-09-21T14:14:55.000Z (after epoch ",
+            "iot: its latest event time is 2026-09-21T14:15:05.000Z, less the delay of 10 seconds",
+            "window 2026-09-21T14:14:00.000Z to 2026-09-21T14:15:00.000Z\n  open: 2 key(s) held for it: a; b\n",
+            "the watermark is 5 seconds before its end",
+            "`iot` must show an event time of 2026-09-21T14:15:10.000Z or later, 5 seconds later than it has",
+            "if nothing more comes, it ends at ",
+        ],
+    );
+    tells(
+        &why(&[]),
+        &["14:15:00.000Z\n  open: 2 key(s)", "14:16:00.000Z\n  open: 1 key(s) held for it: a\n"],
+    );
+    tells(&why(&[&at(90), "--key", "b"]), &["open: nothing is held for it"]);
+    run(&[("a", 75)]);
+    run(&[("a", 31)]);
+    let over = why(&[&at(30)]);
+    tells(
+        &over,
+        &["  over: epoch ", "ended it\n", "1 row(s) came too late for it: SELECT * FROM late.minutes"],
+    );
+    assert_eq!(why(&[]).matches("open: ").count(), 1, "{}", why(&[]));
+    for (query, told) in [("all", "remembers nothing"), ("minute", "Did you mean `minutes`?")] {
+        let refused = forebay(data.path(), &["why", "window", path, query]).output().unwrap();
+        assert!(!refused.status.success() && said(&refused).contains(told), "{}", said(&refused));
+    }
+}

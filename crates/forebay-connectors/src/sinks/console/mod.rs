@@ -14,6 +14,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use forebay_core::error::codes;
 use forebay_core::options::{ConnectorKind, ConnectorSpec, OptionKind, OptionSpec, Options};
+use forebay_core::output_mode::OutputMode;
 use forebay_core::sink::{Begun, EpochId, Guarantee, LaneWriter, Part, Sink, Written};
 use forebay_core::{Error, Result};
 
@@ -102,6 +103,11 @@ impl Sink for ConsoleSink {
         Guarantee::AtLeastOnce
     }
 
+    /// Every mode: each epoch prints what it gives.
+    fn output(&mut self, _: OutputMode, _: &[String]) -> Result<()> {
+        Ok(())
+    }
+
     async fn open(&mut self, schema: SchemaRef) -> Result<()> {
         self.schema = Some(schema);
         Ok(())
@@ -160,8 +166,10 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
-    use arrow::array::{Float64Array, StringArray, TimestampMicrosecondArray};
-    use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+    use arrow::array::{
+        ArrayRef, Float32Array, Float64Array, ListArray, StringArray, TimestampMicrosecondArray,
+    };
+    use arrow::datatypes::{DataType, Field, Float64Type, Schema, TimeUnit};
     use forebay_core::Epoch;
     use parking_lot::Mutex;
 
@@ -271,6 +279,22 @@ Batch: 3
 
 ";
         assert_eq!(written, [expected]);
+    }
+
+    #[tokio::test]
+    async fn numbers_beyond_all_others_have_sparks_names() {
+        let values = [f64::INFINITY, f64::NEG_INFINITY, f64::NAN];
+        let list = ListArray::from_iter_primitive::<Float64Type, _, _>([Some(values.map(Some))]);
+        let single = Float32Array::from(vec![f32::NEG_INFINITY]);
+        let columns: [(&str, ArrayRef); 3] = [
+            ("double", Arc::new(Float64Array::from(vec![values[0]]))),
+            ("float", Arc::new(single)),
+            ("list", Arc::new(list)),
+        ];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let written =
+            print(&[("truncate", "false")], vec![vec![batch.clone()]], batch.schema()).await.concat();
+        assert!(written.contains("|Infinity|-Infinity|[Infinity, -Infinity, NaN]|"), "{written}");
     }
 
     #[tokio::test]

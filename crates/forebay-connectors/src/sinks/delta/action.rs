@@ -12,6 +12,8 @@ use forebay_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::live::{FileEvent, FileKey, LiveFile};
+
 /// What a reader and a writer of the table must be able to do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -84,6 +86,9 @@ pub(crate) struct Remove {
     pub extended_file_metadata: bool,
     pub partition_values: BTreeMap<String, Option<String>>,
     pub size: u64,
+    /// Of the file as it was, if it had one: by both together readers know it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deletion_vector: Option<Value>,
 }
 
 /// What `engineInfo` of our own commits begins with.
@@ -161,6 +166,8 @@ pub(crate) struct Seen {
     pub removed: Vec<String>,
     /// Plain relative paths.
     pub added: Vec<String>,
+    /// The same with all that is told of them: what went, then what came.
+    pub files: Vec<FileEvent>,
     /// Who wrote it, if it says so.
     pub engine: Option<String>,
     pub is_restore: bool,
@@ -174,28 +181,49 @@ struct Line {
     protocol: Option<Protocol>,
     meta_data: Option<Metadata>,
     txn: Option<Txn>,
-    add: Option<PathLine>,
-    remove: Option<PathLine>,
+    add: Option<FileLine>,
+    remove: Option<FileLine>,
     /// Whatever its writer liked to put there.
     commit_info: Option<Value>,
 }
 
 #[derive(Deserialize)]
-struct PathLine {
+#[serde(rename_all = "camelCase")]
+struct FileLine {
     path: String,
+    #[serde(default)]
+    partition_values: Option<BTreeMap<String, Option<String>>>,
+    #[serde(default)]
+    size: Option<i64>,
+    #[serde(default)]
+    stats: Option<String>,
+    #[serde(default)]
+    deletion_vector: Option<Value>,
 }
 
 impl Seen {
     /// Reads a commit. Lines of kinds that do not matter here are passed over.
     pub fn parse(text: &[u8]) -> Result<Self, serde_json::Error> {
-        let mut seen = Self::default();
+        let (mut seen, mut came) = (Self::default(), Vec::new());
         for line in text.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
             let line: Line = serde_json::from_slice(line)?;
             seen.protocol = line.protocol.or(seen.protocol);
             seen.metadata = line.meta_data.or(seen.metadata);
             seen.txns.extend(line.txn);
-            seen.removed.extend(line.remove.map(|remove| decode_path(&remove.path)));
-            seen.added.extend(line.add.map(|add| decode_path(&add.path)));
+            if let Some(gone) = line.remove {
+                seen.removed.push(decode_path(&gone.path));
+                seen.files.push(FileEvent::Gone(FileKey::new(gone.path, gone.deletion_vector.as_ref())));
+            }
+            if let Some(add) = line.add {
+                seen.added.push(decode_path(&add.path));
+                came.push(FileEvent::Added(LiveFile {
+                    key: FileKey::new(add.path, add.deletion_vector.as_ref()),
+                    values: add.partition_values.unwrap_or_default(),
+                    size: add.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+                    stats: add.stats,
+                    deletion_vector: add.deletion_vector,
+                }));
+            }
             let Some(info) = &line.commit_info else { continue };
             let engine = info.get("engineInfo").and_then(Value::as_str);
             seen.engine = engine.map(str::to_owned).or(seen.engine);
@@ -205,6 +233,7 @@ impl Seen {
             seen.restored =
                 restored.and_then(|to| to.as_u64().or_else(|| to.as_str()?.parse().ok())).or(seen.restored);
         }
+        seen.files.extend(came);
         Ok(seen)
     }
 

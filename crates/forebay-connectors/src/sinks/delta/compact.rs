@@ -249,6 +249,7 @@ fn publish(
             extended_file_metadata: true,
             partition_values: file.values.clone(),
             size: file.size,
+            deletion_vector: None,
         })
     }));
     let written = commit(&task.table, &mut head, KillPoints::NONE, linking, &mut |_, change| {

@@ -12,7 +12,7 @@ use forebay_core::error::codes;
 use forebay_core::options::{
     ConnectorKind, ConnectorSpec, OptionKind, OptionSpec, Options, parse_duration, parse_size,
 };
-use forebay_core::{Error, Result};
+use forebay_core::{Error, OutputMode, Result};
 
 use super::action::Metadata;
 use super::file::Encoding;
@@ -32,9 +32,10 @@ const SHORTEST_RETENTION: Duration = Duration::from_secs(3600);
 pub static SPEC: ConnectorSpec = ConnectorSpec {
     name: "delta",
     kind: ConnectorKind::Sink,
-    summary: "Appends to a Delta Lake table, which Spark, delta-rs and everything that reads Delta can read. Creates \
-              the table if it is not there and keeps it tidy: log checkpoints, log cleanup, small files compacted \
-              beside the stream, files nobody refers to removed.",
+    summary: "Writes a Delta Lake table, which Spark, delta-rs and everything that reads Delta can read. Appends to it, \
+              replaces rows by the columns of GROUP BY (`outputMode: update`) or all of them (`complete`), one version an \
+              epoch. Creates the table if it is not there and keeps it tidy: log checkpoints, log cleanup, small files \
+              compacted beside the stream, files nobody refers to removed.",
     delivery: "Exactly once: each commit carries a `txn` action with the query's identity and the epoch; an epoch \
                that the table has is not written again, whatever died when.",
     options: &[
@@ -142,11 +143,20 @@ pub(crate) struct Config {
     pub encoding: Encoding,
     pub min_commit_interval: Duration,
     pub compact_after: usize,
+    pub output: Output,
     target_size: Option<u64>,
     auto_compact: Option<bool>,
     checkpoint_interval: Option<u64>,
     log_retention: Option<Duration>,
     file_retention: Option<Duration>,
+}
+
+/// What the rows of an epoch are to those before them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Output {
+    pub mode: OutputMode,
+    /// By which columns of the query a row finds the one whose place it takes, in update mode.
+    pub keys: Vec<String>,
 }
 
 /// What holds for one table.
@@ -188,6 +198,7 @@ impl Config {
                 .integer("autoCompact.minNumFiles")
                 .and_then(|n| usize::try_from(n).ok())
                 .unwrap_or(100),
+            output: Output::default(),
             target_size: options.size(TARGET_SIZE),
             auto_compact: options.text(AUTO_COMPACT).map(|word| word == "true"),
             checkpoint_interval: options.integer(CHECKPOINT_INTERVAL).and_then(|n| u64::try_from(n).ok()),

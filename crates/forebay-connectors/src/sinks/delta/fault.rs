@@ -43,6 +43,13 @@ pub(crate) fn parquet(path: &Path, error: ParquetError) -> Error {
     }
 }
 
+/// A data file of the table that cannot be read, or not as what the log says it is.
+pub(crate) fn unreadable(path: &Path, error: ParquetError) -> Error {
+    Error::new(&codes::SINK_UNAVAILABLE, "a data file of the table cannot be read")
+        .at(path.display())
+        .caused_by(error)
+}
+
 /// What delta-rs says while a table's log is read.
 pub(crate) fn delta(root: &Path, error: DeltaTableError) -> Error {
     let unreadable = matches!(

@@ -34,6 +34,15 @@ pub(crate) struct Fit {
     pub file_schema: SchemaRef,
 }
 
+/// Where a column of the query goes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Home {
+    /// The data file's column of this number.
+    Data(usize),
+    /// The partition column of this number.
+    Partition(usize),
+}
+
 /// The outcome of comparing a query with a table.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Outcome {
@@ -162,6 +171,19 @@ impl Fit {
                 Error::new(&codes::INTERNAL, "a batch does not have the promised columns").caused_by(e)
             })?;
         Ok((data, partition))
+    }
+
+    /// Where a column of the query goes, with its name and type in the table.
+    pub fn home(&self, input: usize) -> Option<(&str, &DataType, Home)> {
+        let find = |steps: &[Step]| steps.iter().position(|step| step.input == input);
+        let (step, home) = match find(&self.data) {
+            Some(at) => (self.data.get(at)?, Home::Data(at)),
+            None => {
+                let at = find(&self.partition)?;
+                (self.partition.get(at)?, Home::Partition(at))
+            }
+        };
+        Some((&step.name, &step.target, home))
     }
 
     /// The names of the partition columns, as the table writes them.

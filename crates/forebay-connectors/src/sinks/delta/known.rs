@@ -10,10 +10,11 @@ use std::collections::BTreeMap;
 use arrow::datatypes::SchemaRef;
 use deltalake_core::DeltaTable;
 use forebay_core::error::codes;
-use forebay_core::{Error, Result};
+use forebay_core::{Error, OutputMode, Result};
 
 use super::config::Upkeep;
 use super::fit::Fit;
+use super::live::Live;
 use super::table::{Change, Head, last_txn};
 use super::{DeltaSink, fault, file_stem, open, overlap, tidy};
 
@@ -29,6 +30,8 @@ pub(super) struct Opened {
     pub asked: Option<String>,
     /// The newest `txn` of each application that was looked up or came by.
     pub txns: BTreeMap<String, i64>,
+    /// The table's files at the head, where a mode takes files out; `None` also if they must be read anew.
+    pub live: Option<Live>,
 }
 
 impl DeltaSink {
@@ -40,6 +43,9 @@ impl DeltaSink {
             let known = opened.txns.entry(txn.app_id.clone()).or_insert(txn.version);
             *known = (*known).max(txn.version);
         }
+        if let Some(live) = &mut opened.live {
+            live.apply(&change.files);
+        }
         Ok(())
     }
 
@@ -49,7 +55,10 @@ impl DeltaSink {
         let mut head = self.opened()?.head.clone();
         let follow = move || table.follow(&mut head).map(|change| (head, change));
         let (head, change) = tokio::task::spawn_blocking(follow).await.map_err(fault::task)??;
-        if change.reloaded || self.opened()?.asked.as_ref().is_some_and(|asked| asked != query_id) {
+        let replaces = self.config.output.mode != OutputMode::Append;
+        let is_lost = replaces && self.opened()?.live.is_none();
+        if change.reloaded || is_lost || self.opened()?.asked.as_ref().is_some_and(|asked| asked != query_id)
+        {
             self.reload().await?;
         } else {
             self.moved(head, &change).await?;
@@ -123,8 +132,10 @@ impl DeltaSink {
         let open::Ready { head, fit, loaded, since } = ready;
         let upkeep = self.config.upkeep(&head.metadata);
         self.tidier.suspect(overlap::unseen(self.table.last_checkpoint(), head.version));
+        let replaces = self.config.output.mode != OutputMode::Append;
+        let live = replaces.then(|| Live::of(&loaded, &self.table)).transpose()?;
         let (loaded, txns) = (Some(loaded), BTreeMap::new());
-        self.opened = Some(Opened { input, head, fit, upkeep, loaded, asked: None, txns });
+        self.opened = Some(Opened { input, head, fit, upkeep, loaded, asked: None, txns, live });
         self.note(&since)
     }
 }

@@ -5,7 +5,7 @@
 //!     │ no
 //!  lanes      one Parquet file per lane (and partition), fsynced, named in no version yet
 //!     │
-//!  commit(N)  follow the log, ask again, create version file V+1 with { commitInfo, txn, add… }
+//!  commit(N)  follow the log, ask again, create version file V+1 with { commitInfo, txn, remove…, add… }
 //!     │             └── somebody was faster: look at what they did, ask again, try V+2
 //!  tidy       beside the stream: checkpoint · compaction · old files and old log entries
 //! ```
@@ -17,6 +17,9 @@
 //! | after the version file, before its folder is synced | has the epoch, if the disk kept the name | is recognised and the name synced, or is written anew |
 //! | after that | has the epoch | is recognised by its `txn` |
 //! | in compaction | either all old files or the new one | does not matter: no row changes |
+//!
+//! An epoch only adds in append mode. In complete mode its version also removes all files that the table has, in update
+//! mode those that hold rows with its keys, which are first written anew without them (`upsert.rs`).
 //!
 //! What must stay true: data files are durable before the version that names them, that version is durable before
 //! `commit` returns, and no version is ever created without having looked for the epoch's `txn` in all before it.
@@ -33,7 +36,7 @@ use forebay_core::clock::{Clock, SystemClock};
 use forebay_core::error::codes;
 use forebay_core::options::Options;
 use forebay_core::sink::{Begun, EpochId, Guarantee, LaneWriter, Part, Sink, Written, place};
-use forebay_core::{Epoch, Error, Result};
+use forebay_core::{Epoch, Error, OutputMode, Result};
 use forebay_storage::{Door, kill_point};
 use parking_lot::Mutex;
 
@@ -47,17 +50,21 @@ mod epoch;
 mod fault;
 mod file;
 mod fit;
+mod keys;
 mod known;
+mod live;
 mod open;
 mod overlap;
 mod partition;
 mod protocol;
+mod prune;
 pub mod read;
 mod schema;
 mod stats;
 mod sweep;
 mod table;
 mod tidy;
+mod upsert;
 mod writer;
 
 #[cfg(test)]
@@ -66,8 +73,10 @@ mod tests;
 pub use config::SPEC;
 pub use door_store::DoorStore;
 
-use config::Config;
+use config::{Config, Output};
 use epoch::{Current, epoch_version};
+use file::Finished;
+use keys::{EpochKeys, KeyShape};
 use known::Opened;
 use table::Table;
 use tidy::Tidier;
@@ -136,6 +145,20 @@ impl Sink for DeltaSink {
         Some(self.config.min_commit_interval).filter(|interval| !interval.is_zero())
     }
 
+    fn output(&mut self, mode: OutputMode, keys: &[String]) -> Result<()> {
+        if mode == OutputMode::Update && keys.is_empty() {
+            let message =
+                format!("{} cannot take rows in output mode update: they have no keys", self.description());
+            return Err(Error::new(&codes::OUTPUT_MODE, message).with_hint(
+                "A row takes the place of the one with the same values of GROUP BY, so put each column of GROUP BY into the \
+                 SELECT. Or use `outputMode: complete`, which writes the whole result, or `append`, which writes what is \
+                 final.",
+            ));
+        }
+        self.config.output = Output { mode, keys: keys.to_vec() };
+        Ok(())
+    }
+
     fn check(&self, schema: &Schema) -> Result<()> {
         open::check(&self.config, schema).map(|_| ())
     }
@@ -166,13 +189,16 @@ impl Sink for DeltaSink {
         }
         let table = self.table.clone();
         let encoding = self.config.encoding.clone();
+        let Output { mode, keys } = self.config.output.clone();
         let opened = self.opened()?;
+        let keys = (mode == OutputMode::Update).then(|| KeyShape::new(&opened.fit, &opened.input, &keys));
         let shape = Arc::new(EpochShape {
             table,
             fit: opened.fit.clone(),
             encoding,
             target_size: opened.upkeep.target_size,
             indexed_columns: opened.upkeep.indexed_columns,
+            keys: keys.transpose()?,
             stem: format!("{}e{:010}", file_stem(&id.query_id), id.epoch.0),
             created: Mutex::default(),
         });
@@ -182,14 +208,19 @@ impl Sink for DeltaSink {
     }
 
     async fn commit(&mut self, id: &EpochId, parts: Vec<Part>) -> Result<Written> {
-        let mut files = Vec::new();
+        let (mut files, mut keys) = (Vec::new(), EpochKeys::default());
         for part in parts {
             let lane = part
                 .downcast::<LaneFiles>()
                 .map_err(|_| Error::new(&codes::INTERNAL, "a part of another sink came to a Delta commit"))?;
-            files.extend(lane.0);
+            files.extend(lane.files);
+            keys.join(lane.keys);
         }
-        if files.is_empty() {
+        let mode = self.config.output.mode;
+        // In complete mode no rows are a result too.
+        let empties =
+            mode == OutputMode::Complete && self.opened()?.live.as_ref().is_some_and(|live| !live.is_empty());
+        if files.is_empty() && !empties {
             self.current = None;
             return Ok(Written::default());
         }
@@ -199,12 +230,14 @@ impl Sink for DeltaSink {
             bytes: files.iter().map(|file| file.size).sum(),
             files: files.len() as u64,
         };
-        let small = self.opened()?.upkeep.small();
-        let small = files.iter().filter(|file| file.size < small).count();
-        let wrote = self.publish(id, files).await?;
+        let bound = self.opened()?.upkeep.small();
+        let small = |files: &[Finished]| files.iter().filter(|file| file.size < bound).count();
+        // What the next epoch takes out again is not worth compacting.
+        let small_files = if mode == OutputMode::Complete { 0 } else { small(&files) };
+        let rewritten = self.publish(id, files, keys).await?;
         let current = self.current.take();
-        if wrote {
-            self.tidier.wrote(small);
+        if let Some(rewritten) = rewritten {
+            self.tidier.wrote(small_files + small(&rewritten));
         } else {
             // The epoch got into the table by another way (an earlier attempt whose answer was lost).
             self.sync_log().await?;

@@ -17,7 +17,8 @@ use super::action::{Action, CommitInfo, FileFormat, Metadata};
 use super::commit::{KillPoints, Verdict, commit, publish};
 use super::config::Config;
 use super::fit::{Fit, Outcome, compare, delta_columns};
-use super::schema::{DeltaField, DeltaType};
+use super::keys::comparable;
+use super::schema::{DeltaField, DeltaType, stored};
 use super::table::{Change, Head, Table};
 use super::{fault, protocol};
 
@@ -59,6 +60,16 @@ pub(crate) fn check(config: &Config, input: &Schema) -> Result<Wanted> {
             return Err(refused(format!("`partitionBy` names `{}` twice", column.name)));
         }
         partition_by.push(column.name.clone());
+    }
+    for key in &config.output.keys {
+        let column = input.field_with_name(key).ok();
+        if column.is_some_and(|column| comparable(&stored(column.data_type())).is_none()) {
+            return Err(Error::new(
+                &codes::OUTPUT_MODE,
+                format!("output mode update cannot find rows by `{key}`, whose type is a map"),
+            )
+            .with_hint("Group by its parts, or use another `outputMode`."));
+        }
     }
     if partition_by.len() == columns.len() {
         return Err(refused("`partitionBy` names every column".to_owned())
@@ -108,6 +119,7 @@ pub(crate) async fn fit(
 pub(crate) fn try_fit(config: &Config, input: &Schema, head: &Head) -> Result<Outcome> {
     let columns = protocol::columns(&head.metadata)?;
     protocol::check(&head.protocol, &head.metadata, &columns)?;
+    protocol::check_mode(config.output.mode, &head.protocol, &head.metadata)?;
     let partition_by = &head.metadata.partition_columns;
     if let Some(wanted) = &config.partition_by {
         let same = wanted.len() == partition_by.len()

@@ -6,7 +6,7 @@
 //! columns …) decide. Version 7 lists them; features that need nothing from an appending writer are on the list.
 
 use forebay_core::error::codes;
-use forebay_core::{Error, Result};
+use forebay_core::{Error, OutputMode, Result};
 
 use super::action::{Metadata, Protocol};
 use super::schema::{DeltaField, DeltaType};
@@ -100,6 +100,33 @@ fn in_use(metadata: &Metadata, columns: &[DeltaField]) -> Result<()> {
         });
     }
     found.map_or(Ok(()), |feature| Err(unsupported(&feature)))
+}
+
+/// Fails with `SINK_UNSUPPORTED` if a writer in this mode does with the table what it must not.
+pub(crate) fn check_mode(mode: OutputMode, protocol: &Protocol, metadata: &Metadata) -> Result<()> {
+    if mode == OutputMode::Append {
+        return Ok(());
+    }
+    let is_set =
+        |name: &str| metadata.configuration.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    if is_set("delta.appendOnly") {
+        return Err(Error::new(
+            &codes::SINK_UNSUPPORTED,
+            format!(
+                "the table is append only (`delta.appendOnly`), and output mode {mode} takes rows out of it"
+            ),
+        )
+        .with_hint("Use `outputMode: append`, write to another table, or set the property to false."));
+    }
+    if mode == OutputMode::Update && !may_compact(protocol, metadata) {
+        return Err(Error::new(
+            &codes::SINK_UNSUPPORTED,
+            "output mode update rewrites files, which this writer does not do in a table with changeDataFeed, clustering or \
+             typeWidening",
+        )
+        .with_hint("Use `outputMode: append` or `complete`, or write to another table."));
+    }
+    Ok(())
 }
 
 /// True if compaction may rewrite this table's files: it moves rows as they are, which fails where files of one

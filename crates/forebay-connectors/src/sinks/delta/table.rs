@@ -21,6 +21,7 @@ use url::Url;
 use super::action::{Metadata, Protocol, Seen, Txn};
 use super::door_store::DoorStore;
 use super::fault;
+use super::live::FileEvent;
 
 /// Where a table lies and how it is reached.
 #[derive(Debug)]
@@ -50,9 +51,11 @@ pub(crate) struct Change {
     pub txns: Vec<Txn>,
     /// Plain relative paths of files that were removed.
     pub removed: Vec<String>,
+    /// What went and came, in the order of the versions.
+    pub files: Vec<FileEvent>,
     /// Versions in which another engine took files out of the table.
     pub removals: Vec<u64>,
-    /// The log had to be loaded anew: `txns` and `removed` are not complete.
+    /// The log had to be loaded anew: `txns`, `removed` and `files` are not complete.
     pub reloaded: bool,
 }
 
@@ -62,6 +65,7 @@ impl Change {
         self.table = self.table || seen.protocol.is_some() || seen.metadata.is_some();
         self.txns.extend(seen.txns.iter().cloned());
         self.removed.extend(seen.removed.iter().cloned());
+        self.files.extend(seen.files.iter().cloned());
         self.removals.extend(seen.is_foreign_removal().then_some(version));
     }
 
@@ -71,6 +75,7 @@ impl Change {
         self.reloaded = self.reloaded || later.reloaded;
         self.txns.extend(later.txns);
         self.removed.extend(later.removed);
+        self.files.extend(later.files);
         self.removals.extend(later.removals);
     }
 }

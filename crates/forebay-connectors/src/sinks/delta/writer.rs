@@ -2,8 +2,9 @@
 //!
 //! A lane writes one file for each partition it meets and begins a new one at the target size. Encoding happens on
 //! the task that calls, so lanes run in parallel; fsyncs happen on blocking threads. What must stay true: rows keep
-//! their order inside a lane's file, memory and open files are bounded by constants whatever the rows say, and every
-//! file that was ever created is in the epoch's list, so that an abort removes it.
+//! their order inside a lane's file, memory and open files are bounded by constants whatever the rows say (in update
+//! mode the epoch's keys are held too), and every file that was ever created is in the epoch's list, so that an abort
+//! removes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use parking_lot::Mutex;
 use super::fault;
 use super::file::{DataFile, Encoding, Finished, ROW_GROUP_BYTES};
 use super::fit::Fit;
+use super::keys::{EpochKeys, KeyShape};
 use super::partition::{Place, Splitter};
 use super::table::Table;
 
@@ -32,6 +34,8 @@ pub(crate) struct EpochShape {
     pub encoding: Encoding,
     pub target_size: u64,
     pub indexed_columns: usize,
+    /// By which rows are found again, in update mode.
+    pub keys: Option<KeyShape>,
     /// What file names begin with: says who wrote them and in which epoch.
     pub stem: String,
     /// Every file that was created, relative to the table.
@@ -39,7 +43,11 @@ pub(crate) struct EpochShape {
 }
 
 /// What a lane hands over.
-pub(crate) struct LaneFiles(pub Vec<Finished>);
+pub(crate) struct LaneFiles {
+    pub files: Vec<Finished>,
+    /// Empty unless rows are found by keys.
+    pub keys: EpochKeys,
+}
 
 /// Writes a lane.
 pub(crate) struct DeltaLane {
@@ -48,11 +56,13 @@ pub(crate) struct DeltaLane {
     splitter: Option<Splitter>,
     open: BTreeMap<usize, DataFile>,
     finished: Vec<Finished>,
+    keys: EpochKeys,
 }
 
 impl DeltaLane {
     pub fn new(epoch: Arc<EpochShape>, lane: usize) -> Self {
-        Self { epoch, lane, splitter: None, open: BTreeMap::new(), finished: Vec::new() }
+        let (open, finished) = (BTreeMap::new(), Vec::new());
+        Self { epoch, lane, splitter: None, open, finished, keys: EpochKeys::default() }
     }
 
     async fn write_piece(&mut self, number: usize, rows: &RecordBatch) -> Result<()> {
@@ -127,6 +137,9 @@ impl LaneWriter for DeltaLane {
             return Ok(());
         }
         let (rows, columns) = self.epoch.fit.apply(&batch)?;
+        if let Some(keys) = &self.epoch.keys {
+            self.keys.add(keys, &rows, &columns)?;
+        }
         if columns.is_empty() {
             return self.write_piece(0, &rows).await;
         }
@@ -157,6 +170,6 @@ impl LaneWriter for DeltaLane {
             Ok(())
         };
         tokio::task::spawn_blocking(sync).await.map_err(fault::task)??;
-        Ok(Box::new(LaneFiles(self.finished)))
+        Ok(Box::new(LaneFiles { files: self.finished, keys: self.keys }))
     }
 }

@@ -6,6 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::one_of;
 use crate::config::Registry;
 use crate::config::keys::KeySpec;
 use crate::options::ConnectorSpec;
@@ -98,7 +99,8 @@ pub(super) fn of_kind(kind: &str, key: &KeySpec, registry: &Registry<'_>) -> Opt
     let names_connector = matches!(key.name, "format" | "value");
     Some(match kind {
         "name" => json!({ "type": "string", "pattern": super::NAME }),
-        "text" | "SQL" | "SQL condition" | "Spark DDL" | "path" | "column" | "field" => text(),
+        "text" | "SQL" | "SQL condition" | "Spark DDL" | "path" | "column" | "field" | "time zone" => text(),
+        "list of columns" => one_of(vec![json!({ "type": "array", "items": text(), "minItems": 1 }), text()]),
         "number" => {
             json!({ "anyOf": [{ "type": "number" }, { "type": "string", "pattern": "^[+-]?[0-9.]" }] })
         }

@@ -22,6 +22,7 @@ impl Executor {
         for stage in self.stages.as_ref().map_err(Clone::clone)?.iter() {
             row = match stage {
                 Stage::Project(projection) => project(projection, &row)?,
+                Stage::Observe(_) => row,
                 Stage::Filter(condition) => {
                     for part in split_conjunction(condition) {
                         let (kept, _) =

@@ -5,16 +5,20 @@
 
 mod arithmetic;
 mod bounded;
+mod countable;
 mod epoch_time;
+mod extreme_by;
 mod field;
 mod from_json;
 mod json_path;
 mod like;
+mod numbers;
 mod pattern;
 mod round;
 mod seconds;
 mod text;
 mod time_text;
+pub(crate) mod window;
 
 use std::sync::Arc;
 
@@ -34,6 +38,9 @@ pub(crate) use time_text::timestamp_to_text;
 /// The name of the access to a struct's field.
 pub(crate) const FIELD: &str = "__field";
 
+/// The name of what makes a value countable by a sketch.
+pub(crate) const COUNTABLE: &str = "__countable";
+
 /// Functions that may stand without parentheses.
 pub(crate) const BARE: [&str; 4] =
     ["current_timestamp", "current_date", "localtimestamp", "current_timezone"];
@@ -49,6 +56,7 @@ pub(crate) fn register(state: &mut SessionState, now_ms: Option<i64>) -> Result<
     }
     let mut all = vec![
         ScalarUDF::from(field::StructField::new()),
+        ScalarUDF::from(countable::Countable::new()),
         ScalarUDF::from(text::BinaryToText::new()),
         ScalarUDF::from(json_path::GetJsonObject::new()),
         ScalarUDF::from(Like::function(false)),
@@ -62,8 +70,12 @@ pub(crate) fn register(state: &mut SessionState, now_ms: Option<i64>) -> Result<
     all.extend(arithmetic::all());
     all.extend(seconds::all());
     all.extend(time_text::all());
+    all.extend(window::all());
     for function in all {
         state.register_udf(Arc::new(function))?;
+    }
+    for function in numbers::all().into_iter().chain(extreme_by::all()) {
+        state.register_udaf(Arc::new(function))?;
     }
     Ok(())
 }

@@ -6,16 +6,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArguments, Ident, Spanned, TimezoneInfo, UnaryOperator, Value,
+    BinaryOperator, CaseWhen, CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArguments, Ident, Spanned, TimezoneInfo, UnaryOperator, Value,
 };
 use forebay_core::Error;
 use forebay_core::error::codes;
 use forebay_core::options::unknown_name;
 
 use super::expr::{call, null};
-use super::{Planner, naming, streaming};
+use super::{Planner, aggregates, naming, streaming, windows};
 use crate::plan::functions;
 use crate::plan::sql_error::SqlError;
 
@@ -58,6 +59,10 @@ pub(super) fn rewrite(planner: &mut Planner<'_>, expr: &mut Expr) -> Result<(), 
     if planner.streaming {
         streaming::function(planner, function, &name, &ident)?;
     }
+    if let Some(rewritten) = aggregates::rewrite(function, &name, &ident)? {
+        *expr = rewritten;
+        return Ok(());
+    }
     if function.over.is_some() || function.filter.is_some() {
         return known(planner, &name, &ident);
     }
@@ -84,6 +89,9 @@ pub(super) fn rewrite(planner: &mut Planner<'_>, expr: &mut Expr) -> Result<(), 
         ("regexp_replace", [text, pattern, by]) => {
             call("regexp_replace", vec![text.clone(), pattern.clone(), by.clone(), string("g")], &ident)
         }
+        ("sort_array", [array, ascending @ ..]) if ascending.len() < 2 => {
+            sorted_array(array, ascending.first(), &ident)?
+        }
         ("cardinality", [of]) => call("size", vec![of.clone()], &ident),
         ("split", [text, pattern]) => split(text, pattern, &ident)?,
         (
@@ -95,6 +103,7 @@ pub(super) fn rewrite(planner: &mut Planner<'_>, expr: &mut Expr) -> Result<(), 
         ("date_add" | "dateadd" | "date_sub" | "add_months", [date, number]) => {
             call(&name, vec![cast("date", date), cast("int", number)], &ident)
         }
+        ("window" | "session_window", _) => windows::call_of(planner, &name, args, &ident)?,
         ("space", [number]) => call(&name, vec![cast("int", number)], &ident),
         _ => return known(planner, &name, &ident),
     };
@@ -134,14 +143,16 @@ pub(super) fn bare(ident: &Ident) -> Option<Expr> {
         .then(|| call(&name, Vec::new(), ident))
 }
 
-/// A number with an exponent is a DOUBLE in Spark, however many digits it has.
+/// A number with an exponent is a DOUBLE in Spark, however many digits it has; `1L` is a BIGINT beside an INT too.
 pub(super) fn number(expr: &mut Expr) {
     let Expr::Value(value) = expr else { return };
-    if let Value::Number(text, _) = &value.value
-        && text.contains(['e', 'E'])
-    {
-        let text = string(text);
-        *expr = cast("double", &text);
+    match &value.value {
+        Value::Number(text, _) if text.contains(['e', 'E']) => *expr = cast("double", &string(text)),
+        Value::Number(text, true) => {
+            let plain = Expr::Value(Value::Number(text.clone(), false).with_span(value.span));
+            *expr = cast("bigint", &plain);
+        }
+        _ => {}
     }
 }
 
@@ -151,7 +162,7 @@ fn known(planner: &Planner<'_>, name: &str, ident: &Ident) -> Result<(), SqlErro
     if ident.quote_style.is_some() || name == "unnest" {
         return Ok(());
     }
-    let state = planner.state;
+    let state = planner.session;
     let there = state.scalar_functions().contains_key(name)
         || state.aggregate_functions().contains_key(name)
         || state.window_functions().contains_key(name)
@@ -185,9 +196,6 @@ fn missing(name: &str) -> Option<&'static str> {
         "to_json" => {
             "A console or a file of JSON lines writes structs as they are; else build the text with concat."
         }
-        "percentile_approx" | "approx_percentile" => {
-            "Write approx_percentile_cont(0.5) WITHIN GROUP (ORDER BY …)."
-        }
         _ => return None,
     })
 }
@@ -198,7 +206,9 @@ fn refuse_generators(planner: &Planner<'_>, name: &str, ident: &Ident) -> Result
         | "stack" => "gives several rows for one",
         // Over a stream it is refused under its own name.
         "unnest" if !planner.streaming => "gives several rows for one",
-        "window" | "session_window" | "window_time" => "belongs to windowed aggregation",
+        "window" | "session_window" | "window_time" if planner.refuses_state() => {
+            "belongs to windowed aggregation"
+        }
         _ => return Ok(()),
     };
     let code = if planner.streaming { &codes::NOT_STREAMING } else { &codes::NOT_YET };
@@ -254,7 +264,7 @@ impl Planner<'_> {
 }
 
 /// The arguments if all are plain expressions.
-fn positional(function: &Function) -> Option<Vec<Expr>> {
+pub(super) fn positional(function: &Function) -> Option<Vec<Expr>> {
     match &function.args {
         FunctionArguments::None => Some(Vec::new()),
         FunctionArguments::List(list) if list.duplicate_treatment.is_none() && list.clauses.is_empty() => {
@@ -299,6 +309,23 @@ fn split(text: &Expr, pattern: &Expr, ident: &Ident) -> Result<Expr, SqlError> {
     Ok(call("string_to_array", vec![text.clone(), string(&plain)], ident))
 }
 
+/// `sort_array(array[, ascending])`: NULLs come first, or last where the order descends.
+fn sorted_array(array: &Expr, ascending: Option<&Expr>, ident: &Ident) -> Result<Expr, SqlError> {
+    let ascends = match ascending {
+        None => true,
+        Some(Expr::Value(value)) if matches!(value.value, Value::Boolean(_)) => {
+            matches!(value.value, Value::Boolean(true))
+        }
+        Some(other) => {
+            let error = Error::new(&codes::SQL_PLAN, "sort_array takes true or false behind its array")
+                .with_hint("Write sort_array(array), or sort_array(array, false) for the greatest first.");
+            return Err(SqlError::spanned(error, other.span()));
+        }
+    };
+    let (order, nulls) = if ascends { ("ASC", "NULLS FIRST") } else { ("DESC", "NULLS LAST") };
+    Ok(call("array_sort", vec![array.clone(), string(order), string(nulls)], ident))
+}
+
 /// The text that a regular expression matches if it matches exactly one.
 fn plain_pattern(pattern: &str) -> Option<String> {
     let mut plain = String::with_capacity(pattern.len());
@@ -317,7 +344,7 @@ fn plain_pattern(pattern: &str) -> Option<String> {
     (!plain.is_empty()).then_some(plain)
 }
 
-fn cast(to: &str, of: &Expr) -> Expr {
+pub(super) fn cast(to: &str, of: &Expr) -> Expr {
     let data_type = match to {
         "int" | "integer" => DataType::Int(None),
         "bigint" => DataType::BigInt(None),
@@ -334,12 +361,23 @@ fn cast(to: &str, of: &Expr) -> Expr {
     Expr::Cast { kind: CastKind::Cast, expr: Box::new(of.clone()), data_type, array: false, format: None }
 }
 
-fn string(text: &str) -> Expr {
+/// `CASE WHEN condition THEN result END`.
+pub(super) fn when(condition: Expr, result: Expr) -> Expr {
+    Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![CaseWhen { condition, result }],
+        else_result: None,
+    }
+}
+
+pub(super) fn string(text: &str) -> Expr {
     Expr::Value(Value::SingleQuotedString(text.to_owned()).into())
 }
 
 /// The text of a string literal.
-fn literal(expr: &Expr) -> Option<String> {
+pub(super) fn literal(expr: &Expr) -> Option<String> {
     match expr {
         Expr::Value(value) => value.value.clone().into_string(),
         Expr::Nested(inner) => literal(inner),

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::scope::{Path, Scope, nested_field, unknown};
-use super::{Planner, calls, quoted, streaming};
+use super::{Planner, calls, quoted, streaming, windows};
 use crate::plan::functions::FIELD;
 use crate::plan::parse;
 use crate::plan::sql_error::SqlError;
@@ -28,6 +28,8 @@ pub(super) enum Aliases<'n> {
 pub(super) struct Names<'n> {
     pub scope: &'n Scope<'n>,
     pub aliases: Aliases<'n>,
+    /// The call behind the name `window` or `session_window`.
+    pub window: Option<&'n windows::GroupWindow>,
 }
 
 impl Names<'_> {
@@ -42,12 +44,18 @@ impl Names<'_> {
 impl Planner<'_> {
     /// Resolves an expression in place.
     pub(super) fn expr(&mut self, expr: &mut Expr, scope: &Scope<'_>) -> Result<(), SqlError> {
-        self.expr_with(expr, &Names { scope, aliases: Aliases::None })
+        self.expr_with(expr, &Names { scope, aliases: Aliases::None, window: None })
     }
 
     pub(super) fn expr_with(&mut self, expr: &mut Expr, names: &Names<'_>) -> Result<(), SqlError> {
-        let mut resolver =
-            Resolver { planner: self, names, subqueries: 0, depths: Vec::new(), lambda_names: Vec::new() };
+        let mut resolver = Resolver {
+            planner: self,
+            names,
+            subqueries: 0,
+            windows: 0,
+            depths: Vec::new(),
+            lambda_names: Vec::new(),
+        };
         match expr.visit(&mut resolver) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(error) => Err(*error),
@@ -60,6 +68,8 @@ struct Resolver<'r, 'a, 'n> {
     names: &'r Names<'n>,
     /// How many subqueries the visitor stands in: those are resolved as a whole when it enters them.
     subqueries: usize,
+    /// How many calls that give windows it stands in: their arguments are columns.
+    windows: usize,
     /// How deep the expressions are in which the visitor stands, outermost first.
     depths: Vec<usize>,
     lambda_names: Vec<String>,
@@ -95,6 +105,7 @@ impl VisitorMut for Resolver<'_, '_, '_> {
         let depth = self.depths.last().copied().unwrap_or_default() + parse::weight(expr);
         self.depths.push(depth);
         self.planner.depth = self.planner.depth.max(depth);
+        self.windows += usize::from(windows::name_of(expr).is_some());
         let done = match expr {
             Expr::Lambda(lambda) => {
                 self.lambda_names.extend(lambda.params.iter().map(|param| param.name.value.clone()));
@@ -111,6 +122,7 @@ impl VisitorMut for Resolver<'_, '_, '_> {
             return ControlFlow::Continue(());
         }
         self.depths.pop();
+        self.windows = self.windows.saturating_sub(usize::from(windows::name_of(expr).is_some()));
         let done = match expr {
             Expr::Identifier(ident) => {
                 let ident = ident.clone();
@@ -151,6 +163,9 @@ impl Resolver<'_, '_, '_> {
         let [first, rest @ ..] = parts else { return Ok(None) };
         if self.lambda_names.iter().any(|name| name.eq_ignore_ascii_case(&first.value)) {
             return Ok(None);
+        }
+        if let Some(window) = self.names.window.filter(|window| self.windows == 0 && window.is_named(first)) {
+            return window.path(rest).map(Some);
         }
         if let (Aliases::BeforeColumns(_), []) = (self.names.aliases, rest)
             && let Some(alias) = self.names.alias(first)

@@ -7,9 +7,11 @@ use datafusion::sql::sqlparser::ast::{
 use forebay_core::Error;
 use forebay_core::error::codes;
 
+use super::bounds::MAX_STACKED;
 use super::record::keep_names;
 use super::scope::{Column, Relation, Scope};
-use super::{Found, MAX_STACKED, Planner, SOURCE, last_part, quoted, unknown_table};
+use super::{Found, Planner, SOURCE, State, last_part, quoted, unknown_table};
+use crate::plan::catalog::{Deduplicate, SourceTime};
 use crate::plan::parse::{self, Paths};
 use crate::plan::provider::table_name;
 use crate::plan::sql_error::SqlError;
@@ -48,7 +50,7 @@ impl Planner<'_> {
         outer: Option<&Scope<'_>>,
         relations: &mut Vec<Relation>,
     ) -> Result<(), SqlError> {
-        let (index, alias, hidden): (usize, TableAlias, &[&str]) = match factor {
+        let (index, alias): (usize, TableAlias) = match factor {
             TableFactor::Table {
                 name,
                 alias,
@@ -56,26 +58,27 @@ impl Planner<'_> {
                 version: None,
                 sample: None,
                 json_path: None,
+                with_hints,
                 ..
             } => {
-                let (index, columns, hidden) = self.named(name)?;
+                let clause = self.watermark_clause(with_hints)?;
+                let (index, columns) = self.named(name, clause)?;
                 let alias = match (alias.take(), last_part(name)) {
                     (Some(alias), _) => alias,
                     (None, Some(part)) => plain_alias(quoted(part.value.clone(), part)),
                     (None, None) => return Err(cannot_read("this table name")),
                 };
                 let mut alias = if alias.columns.is_empty() { with_columns(alias, columns) } else { alias };
-                keep_names(&mut alias, self.carried(index));
-                (index, alias, hidden)
+                keep_names(&mut alias, &self.carried(index));
+                (index, alias)
             }
             TableFactor::Derived { lateral: false, subquery, alias, sample: None } => {
                 let index = self.aside(std::mem::replace(subquery, empty_query()))?;
                 let mut alias = alias
                     .take()
                     .unwrap_or_else(|| plain_alias(Ident::with_quote('`', format!("__q{index}"))));
-                let carried = self.carried(index);
-                keep_names(&mut alias, carried);
-                (index, alias, carried)
+                keep_names(&mut alias, &self.carried(index));
+                (index, alias)
             }
             TableFactor::NestedJoin { table_with_joins, alias: None } => {
                 return self.joined(table_with_joins, outer, relations);
@@ -94,7 +97,7 @@ impl Planner<'_> {
             _ => return Err(cannot_read("this kind of table")),
         };
         self.count_read(index)?;
-        let relation = relation(&alias, self.columns(index, hidden))?;
+        let relation = relation(&alias, self.columns(index, &self.carried(index)))?;
         if relations.iter().any(|other| other.qualifier.eq_ignore_ascii_case(&relation.qualifier)) {
             let error =
                 Error::new(&codes::SQL_PLAN, format!("FROM has two tables named `{}`", relation.qualifier))
@@ -119,20 +122,48 @@ impl Planner<'_> {
     }
 
     /// The table that a name stands for, with new names for its columns if a WITH gave them.
-    fn named(&mut self, name: &ObjectName) -> Result<(usize, Vec<Ident>, &'static [&'static str]), SqlError> {
+    fn named(
+        &mut self,
+        name: &ObjectName,
+        clause: Option<SourceTime>,
+    ) -> Result<(usize, Vec<Ident>), SqlError> {
+        let found = self.lookup.find(name, self.views_before)?;
+        if let (Some(_), Some(part)) = (&clause, last_part(name))
+            && !matches!(found, Some(Found::Table { .. }))
+        {
+            let error = Error::new(&codes::NOT_YET, "WATERMARK is possible behind the name of a source only")
+                .with_hint("Give the source that the view reads a `watermark` in the file.");
+            return Err(SqlError::spanned(error, part.span));
+        }
         if let [ObjectNamePart::Identifier(single)] = name.0.as_slice()
             && let Some((_, index, columns)) =
                 self.ctes.iter().rev().find(|(cte, ..)| cte.eq_ignore_ascii_case(&single.value))
         {
-            return Ok((*index, columns.clone(), self.carried(*index)));
+            return Ok((*index, columns.clone()));
         }
-        match self.lookup.find(name, self.views_before)? {
-            Some(Found::Table { source, hidden }) => {
+        match found {
+            Some(Found::Table { source, hidden, event_time }) => {
                 self.reads.push(name.to_string());
-                Ok((self.add_table(source, SOURCE), Vec::new(), hidden))
+                let mut index = self.add_table(source, SOURCE);
+                self.hide(index, hidden.to_vec());
+                let event_time = match clause {
+                    Some(time) => {
+                        let name = time.column.trim_matches('`');
+                        let columns = self.columns(index, &[]);
+                        let is_column = columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
+                        let sql = (!is_column).then(|| time.column.clone());
+                        self.watermark = Some(time);
+                        sql
+                    }
+                    None => event_time,
+                };
+                if let Some(sql) = event_time.filter(|_| self.state != State::Refused) {
+                    index = self.with_event_time(index, &sql)?;
+                }
+                Ok((index, Vec::new()))
             }
-            Some(Found::View { name, sql, index }) => {
-                let planned = self.view(&sql, index).map_err(|error| {
+            Some(Found::View { name, sql, index, deduplicate }) => {
+                let planned = self.view(&sql, index, deduplicate.as_ref()).map_err(|error| {
                     let error = error.located(&sql);
                     // The place is one in the view's text; the reader looks at another text.
                     let place = error.place.map(|(line, column)| format!(", line {line}, column {column}"));
@@ -142,14 +173,19 @@ impl Planner<'_> {
                     };
                     SqlError::from(error)
                 })?;
-                Ok((planned, Vec::new(), self.carried(planned)))
+                Ok((planned, Vec::new()))
             }
             None => Err(unknown_table(name, self.lookup)),
         }
     }
 
     /// Plans a view's text; it sees nothing of the query that uses it, and only the views before it.
-    fn view(&mut self, sql: &str, index: usize) -> Result<usize, SqlError> {
+    fn view(
+        &mut self,
+        sql: &str,
+        index: usize,
+        deduplicate: Option<&Deduplicate>,
+    ) -> Result<usize, SqlError> {
         let Statement::Query(query) = parse::one_statement(sql, Paths::No)? else {
             return Err(Error::new(&codes::SQL_PLAN, "a view must be a SELECT").into());
         };
@@ -161,7 +197,7 @@ impl Planner<'_> {
         let outer_ctes = std::mem::take(&mut self.ctes);
         let views_before = std::mem::replace(&mut self.views_before, index);
         self.stacked += 1;
-        let planned = self.aside(query);
+        let planned = self.aside_once(query, deduplicate);
         self.stacked -= 1;
         self.ctes = outer_ctes;
         self.views_before = views_before;

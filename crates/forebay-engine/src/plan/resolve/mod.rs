@@ -14,69 +14,44 @@
 //! What must stay true: after [`Planner::plan`] every name of a column and table in the tree is spelled exactly as
 //! its schema spells it, or an error with its place was returned. [`from`] handles FROM, [`select`] one SELECT,
 //! [`expr`] expressions, [`calls`] functions, [`naming`] the names of unnamed columns, [`streaming`] what a stream
-//! cannot do, [`record`] what views hand on of their records if they are asked to.
+//! cannot do, [`windows`] and [`aggregates`] what a query with state has, [`event_time`] a source's own time, [`record`]
+//! what views hand on of their records if they are asked to, [`bounds`] how much a statement may be.
 
+mod aggregates;
+mod bounds;
 mod calls;
+mod event_time;
 mod expr;
 mod from;
 mod naming;
-mod record;
+pub(in crate::plan) mod record;
 mod scope;
 mod select;
 mod streaming;
+mod windows;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Fields};
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::{LogicalPlan, ScalarUDF, TableSource};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource};
 use datafusion::sql::planner::SqlToRel;
 use datafusion::sql::sqlparser::ast::{Ident, ObjectName, OrderBy, Query, SetExpr, Statement};
 use forebay_core::Error;
 use forebay_core::error::codes;
 use forebay_core::options::unknown_name;
+use forebay_core::output_mode::OutputMode;
 
+use self::bounds::{MAX_FIELDS, MAX_FIELDS_ASIDE, SOURCE, Weight};
 use self::scope::{Column, Scope};
 use super::JsonDecoderFactory;
+use super::catalog::{Deduplicate, SourceTime};
 use super::deadline::Deadline;
+use super::once::once;
 use super::provider::{PlannedTable, Provider};
 use super::session;
 use super::sql_error::SqlError;
-
-/// Most tables, views and subqueries of one statement, counted each time they are read with all that they read:
-/// thirty views of which each reads the one before it twice would be a plan of a billion scans.
-const MAX_READS: u64 = 2_000;
-
-/// Deepest expression when the optimizer has put the expressions of all subqueries and views into each other.
-const MAX_DEPTH: usize = 600;
-
-/// How deep views stand on each other: whoever reads the last one plans all of them, so that a file in which each view
-/// reads the one before it takes the square of its length.
-const MAX_STACKED: usize = 32;
-
-/// Most columns of all SELECTs of a statement over tables: each is planned, optimized and kept.
-const MAX_ALL_COLUMNS: u64 = 20_000;
-
-/// Most fields of an answer over tables, nested ones counted.
-const MAX_FIELDS: usize = 20_000;
-
-/// The same of a subquery, view or common table expression, which may be used often by what is around it.
-const MAX_FIELDS_ASIDE: usize = 2_000;
-
-/// The weight of something that can be scanned.
-const SOURCE: Weight = Weight { reads: 1, depth: 0, columns: 0 };
-
-/// What a planned table costs whoever reads it.
-#[derive(Clone, Copy)]
-struct Weight {
-    /// The tables it reads, itself included.
-    reads: u64,
-    /// The depth of its deepest expression, with the deepest of what it reads under it.
-    depth: usize,
-    /// The columns of all SELECTs in it.
-    columns: u64,
-}
+use super::verify;
 
 /// Finds tables and views by name.
 pub(crate) trait Lookup {
@@ -97,9 +72,20 @@ pub(crate) enum Found {
         source: Arc<dyn TableSource>,
         /// Columns that `*` leaves out.
         hidden: &'static [&'static str],
+        /// The SQL of its event time, where that is no column.
+        event_time: Option<String>,
     },
     /// SQL text that sees the views before `index`.
-    View { name: String, sql: String, index: usize },
+    View { name: String, sql: String, index: usize, deduplicate: Option<Deduplicate> },
+}
+
+/// What a query over a stream may remember.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Nothing: each row is computed by itself.
+    Refused,
+    /// What its operators need, in this mode. A view by itself has no mode.
+    Kept(Option<OutputMode>),
 }
 
 /// A common table expression in scope: its name and the table it was planned as.
@@ -107,11 +93,13 @@ type Cte = (String, usize, Vec<Ident>);
 
 /// Plans one statement.
 pub(crate) struct Planner<'a> {
-    state: &'a SessionState,
+    session: &'a SessionState,
     lookup: &'a dyn Lookup,
     json: Option<&'a dyn JsonDecoderFactory>,
     /// True for a query over a stream.
     streaming: bool,
+    /// What a query over a stream may remember.
+    state: State,
     /// True if views and subqueries hand on the record's columns.
     carries: bool,
     /// How many queries that are put aside the planner stands in.
@@ -120,6 +108,12 @@ pub(crate) struct Planner<'a> {
     stacked: usize,
     tables: Vec<Arc<dyn TableSource>>,
     weights: Vec<Weight>,
+    /// The columns of each table that `*` leaves out.
+    hidden: Vec<Vec<&'static str>>,
+    /// Those that the SELECT at hand hands on.
+    carries_now: Vec<&'static str>,
+    /// The aggregate functions of a query over a stream so far.
+    aggregates: usize,
     /// What the query at hand reads so far.
     size: u64,
     /// The columns of all SELECTs in it so far.
@@ -135,27 +129,33 @@ pub(crate) struct Planner<'a> {
     views_before: usize,
     /// When planning gives up.
     deadline: Option<Deadline>,
+    /// The event time of the source that a WATERMARK clause gives, in place of the source's own.
+    pub(crate) watermark: Option<SourceTime>,
     /// The tables of the catalogue that the statement names, as it writes them.
     pub(crate) reads: Vec<String>,
 }
 
 impl<'a> Planner<'a> {
     pub fn new(
-        state: &'a SessionState,
+        session: &'a SessionState,
         lookup: &'a dyn Lookup,
         json: Option<&'a dyn JsonDecoderFactory>,
         streaming: bool,
     ) -> Self {
         Self {
-            state,
+            session,
             lookup,
             json,
             streaming,
+            state: State::Refused,
             carries: false,
             nested: 0,
             stacked: 0,
             tables: Vec::new(),
             weights: Vec::new(),
+            hidden: Vec::new(),
+            carries_now: Vec::new(),
+            aggregates: 0,
             size: 0,
             columns: 0,
             below: 0,
@@ -165,6 +165,7 @@ impl<'a> Planner<'a> {
             ctes: Vec::new(),
             views_before: usize::MAX,
             deadline: None,
+            watermark: None,
             reads: Vec::new(),
         }
     }
@@ -172,6 +173,16 @@ impl<'a> Planner<'a> {
     /// The same; with `carries`, views and subqueries hand on the record's columns.
     pub fn carrying(self, carries: bool) -> Self {
         Self { carries, ..self }
+    }
+
+    /// The same; a query over a stream may remember.
+    pub fn remembering(self, state: State) -> Self {
+        Self { state, ..self }
+    }
+
+    /// True for a query over a stream that may remember nothing.
+    fn refuses_state(&self) -> bool {
+        self.streaming && self.state == State::Refused
     }
 
     /// The same; planning gives up at a deadline.
@@ -188,19 +199,26 @@ impl<'a> Planner<'a> {
         Ok(plan)
     }
 
-    /// Refuses a query over tables whose types are too large: one that puts a struct twice into another, again and
-    /// again, has types that double each time.
-    fn bounded(&self, plan: &LogicalPlan, most: usize) -> Result<(), SqlError> {
-        if self.streaming || has_at_most(plan.schema().fields(), most).is_some() {
-            return Ok(());
-        }
-        let message = format!("a query gives more than {most} fields, those of structs counted");
-        Err(Error::new(&codes::SQL_PLAN, message).with_hint("Leave out what is not needed.").into())
+    /// The same; of its rows the first of each key counts.
+    pub fn plan_once(
+        &mut self,
+        mut query: Box<Query>,
+        deduplicate: &Deduplicate,
+    ) -> Result<LogicalPlan, SqlError> {
+        self.nested += 1;
+        self.query(&mut query, None)?;
+        self.nested -= 1;
+        self.weigh()?;
+        let plan = once(self.to_plan(query)?, deduplicate, &self.carries_now)?;
+        let shown =
+            plan.schema().iter().filter(|(_, field)| !self.carries_now.contains(&field.name().as_str()));
+        let shown: Vec<Expr> = shown.map(Expr::from).collect();
+        LogicalPlanBuilder::from(plan).project(shown).and_then(|it| it.build()).map_err(SqlError::planning)
     }
 
     fn to_plan(&self, query: Box<Query>) -> Result<LogicalPlan, SqlError> {
-        let provider = Provider { state: self.state, tables: &self.tables, functions: &self.functions };
-        SqlToRel::new_with_options(&provider, session::parser_options(self.state))
+        let provider = Provider { state: self.session, tables: &self.tables, functions: &self.functions };
+        SqlToRel::new_with_options(&provider, session::parser_options(self.session))
             .sql_statement_to_plan(Statement::Query(query))
             .map_err(SqlError::planning)
     }
@@ -208,50 +226,27 @@ impl<'a> Planner<'a> {
     fn add_table(&mut self, table: Arc<dyn TableSource>, weight: Weight) -> usize {
         self.tables.push(table);
         self.weights.push(weight);
+        self.hidden.push(Vec::new());
         self.tables.len() - 1
     }
 
-    /// Counts that the query at hand reads a table.
-    fn count_read(&mut self, index: usize) -> Result<(), SqlError> {
-        let weight = self.weights.get(index).copied().unwrap_or(SOURCE);
-        self.size += weight.reads;
-        self.count_columns(weight.columns)?;
-        self.below = self.below.max(weight.depth);
-        if self.size > MAX_READS {
-            let message = format!("the query reads more than {MAX_READS} tables, views and subqueries");
-            return Err(Error::new(&codes::SQL_PLAN, message)
-                .with_hint("Count each view with all that it reads, each time it is read.")
-                .into());
+    fn hide(&mut self, index: usize, columns: Vec<&'static str>) {
+        if let Some(hidden) = self.hidden.get_mut(index) {
+            *hidden = columns;
         }
-        Ok(())
-    }
-
-    /// Counts columns of a SELECT, each time that it is read.
-    fn count_columns(&mut self, columns: u64) -> Result<(), SqlError> {
-        self.columns += columns;
-        if self.streaming || self.columns <= MAX_ALL_COLUMNS {
-            return Ok(());
-        }
-        let message = format!("the columns of all its SELECTs are more than {MAX_ALL_COLUMNS}");
-        Err(Error::new(&codes::SQL_PLAN, message)
-            .with_hint("Name those that you need where tables are read; subqueries and views count each time they are read.")
-            .into())
-    }
-
-    /// The weight of the query at hand, if it can be borne.
-    fn weigh(&self) -> Result<Weight, SqlError> {
-        let depth = self.below + self.depth;
-        if depth > MAX_DEPTH {
-            let message = format!("an expression is more than {MAX_DEPTH} operators deep");
-            return Err(Error::new(&codes::SQL_PLAN, message)
-                .with_hint("The views and subqueries that it uses are counted with it; simplify them.")
-                .into());
-        }
-        Ok(Weight { reads: self.size + 1, depth, columns: self.columns })
     }
 
     /// Resolves and plans a query that stands on its own, and puts it aside as a table.
-    fn aside(&mut self, mut query: Box<Query>) -> Result<usize, SqlError> {
+    fn aside(&mut self, query: Box<Query>) -> Result<usize, SqlError> {
+        self.aside_once(query, None)
+    }
+
+    /// The same; of its rows the first of each key counts.
+    fn aside_once(
+        &mut self,
+        mut query: Box<Query>,
+        deduplicate: Option<&Deduplicate>,
+    ) -> Result<usize, SqlError> {
         let outer = (self.size, self.below, self.depth, self.columns);
         (self.size, self.below, self.depth, self.columns) = (0, 0, 0, 0);
         self.nested += 1;
@@ -260,8 +255,16 @@ impl<'a> Planner<'a> {
         let weight = self.weigh()?;
         let plan = self.to_plan(query)?;
         self.bounded(&plan, MAX_FIELDS_ASIDE)?;
+        let hidden = std::mem::take(&mut self.carries_now);
+        let plan = match deduplicate {
+            Some(_) if self.refuses_state() => return Err(verify::DEDUPLICATE.error().into()),
+            Some(deduplicate) => once(plan, deduplicate, &hidden)?,
+            None => plan,
+        };
         (self.size, self.below, self.depth, self.columns) = outer;
-        Ok(self.add_table(Arc::new(PlannedTable::new(plan)), weight))
+        let index = self.add_table(Arc::new(PlannedTable::new(plan)), weight);
+        self.hide(index, hidden);
+        Ok(index)
     }
 
     /// Resolves a query in place.
@@ -280,7 +283,7 @@ impl<'a> Planner<'a> {
             deadline.check()?;
         }
         if self.streaming {
-            streaming::query(query)?;
+            streaming::query(query, self)?;
         }
         let outer_ctes = self.ctes.len();
         if let Some(with) = query.with.take() {
@@ -331,7 +334,7 @@ impl<'a> Planner<'a> {
     }
 
     /// The columns of a table that was put aside.
-    fn columns(&self, index: usize, hidden: &[&str]) -> Vec<Column> {
+    fn columns(&self, index: usize, hidden: &[&'static str]) -> Vec<Column> {
         let Some(table) = self.tables.get(index) else { return Vec::new() };
         table
             .schema()
@@ -344,23 +347,6 @@ impl<'a> Planner<'a> {
             })
             .collect()
     }
-}
-
-/// How many more fields there might be; `None` if there are more than `most` already.
-fn has_at_most(fields: &Fields, most: usize) -> Option<usize> {
-    fields.iter().try_fold(most, |left, field| {
-        let left = left.checked_sub(1)?;
-        match field.data_type() {
-            DataType::Struct(inside) => has_at_most(inside, left),
-            DataType::List(item)
-            | DataType::LargeList(item)
-            | DataType::ListView(item)
-            | DataType::LargeListView(item)
-            | DataType::FixedSizeList(item, _)
-            | DataType::Map(item, _) => has_at_most(&Fields::from(vec![Arc::clone(item)]), left),
-            _ => Some(left),
-        }
-    })
 }
 
 /// The error for a table that `lookup` does not find.

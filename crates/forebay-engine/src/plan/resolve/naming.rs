@@ -114,7 +114,11 @@ fn pretty(expr: &Expr) -> String {
 
 fn pretty_call(function: &Function) -> String {
     let name = function.name.to_string().to_ascii_lowercase();
-    let (distinct, args): (&str, Vec<String>) = match &function.args {
+    // What Spark makes of a window is a column of that name.
+    if name == "window" || name == "session_window" {
+        return name;
+    }
+    let (distinct, mut args): (&str, Vec<String>) = match &function.args {
         FunctionArguments::List(list) => {
             let args = list
                 .args
@@ -130,6 +134,13 @@ fn pretty_call(function: &Function) -> String {
         FunctionArguments::None => ("", Vec::new()),
         FunctionArguments::Subquery(query) => ("", vec![query.to_string()]),
     };
+    match name.as_str() {
+        "first" | "first_value" | "last" | "last_value" | "approx_count_distinct" => args.truncate(1),
+        "percentile_approx" | "approx_percentile" if args.len() == 2 => args.push("10000".to_owned()),
+        _ => {}
+    }
+    let filter = function.filter.as_ref().map(|filter| format!(" FILTER (WHERE {})", pretty(filter)));
+    let filter = filter.unwrap_or_default();
     let over = function.over.as_ref().map(|over| format!(" OVER {over}")).unwrap_or_default();
-    format!("{name}({distinct}{}){over}", args.join(", "))
+    format!("{name}({distinct}{}){filter}{over}", args.join(", "))
 }

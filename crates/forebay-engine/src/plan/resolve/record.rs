@@ -9,46 +9,74 @@ use datafusion::sql::sqlparser::ast::{Expr, Ident, SelectItem, TableAlias, Table
 
 use super::expr::field_access;
 use super::scope::{Relation, Scope};
-use super::{Planner, quoted};
-use crate::plan::catalog::{KAFKA_COLUMN, RECORD_COLUMNS};
+use super::{Planner, State, quoted};
+use crate::plan::catalog::{EVENT_TIME_COLUMN, KAFKA_COLUMN, OFFSET_COLUMN, RECORD_COLUMNS};
 
-/// The same columns in the source's envelope, in the order of [`RECORD_COLUMNS`].
-const IN_ENVELOPE: [&str; 3] = ["timestamp", "topic", "partition"];
+/// What is handed on, and where it is in the source's envelope. Only a query with state needs the last.
+pub(in crate::plan) const IN_ENVELOPE: [(&str, &str); 4] = [
+    (RECORD_COLUMNS[0], "timestamp"),
+    (RECORD_COLUMNS[1], "topic"),
+    (RECORD_COLUMNS[2], "partition"),
+    (OFFSET_COLUMN, "offset"),
+];
 
 impl Planner<'_> {
-    /// Adds the record's columns to the list of a SELECT that others read from.
-    pub(super) fn carry_record(&self, list: &mut Vec<SelectItem>, scope: &Scope<'_>) {
+    /// Adds what is handed on to the list of a SELECT that others read from: the event time of the source, where it
+    /// is hidden, then the record's columns.
+    pub(super) fn carry(&mut self, list: &mut Vec<SelectItem>, scope: &Scope<'_>) {
+        self.carries_now.clear();
         let [relation] = scope.relations.as_slice() else { return };
-        if !self.carries || self.nested == 0 {
+        if self.nested == 0 {
             return;
         }
         let like = Ident::new("");
-        for (name, plain) in RECORD_COLUMNS.into_iter().zip(IN_ENVELOPE) {
-            let column = |name: &str| {
-                let parts = vec![quoted(relation.qualifier.clone(), &like), quoted(name, &like)];
-                Expr::CompoundIdentifier(parts)
-            };
-            let expr = if has(relation, name, true) {
-                column(name)
-            } else if has(relation, KAFKA_COLUMN, true) {
-                field_access(column(KAFKA_COLUMN), plain, &like)
-            } else if has(relation, "timestampType", false) && has(relation, plain, false) {
-                column(plain)
-            } else {
-                return;
-            };
+        let column = |name: &str| {
+            let parts = vec![quoted(relation.qualifier.clone(), &like), quoted(name, &like)];
+            Expr::CompoundIdentifier(parts)
+        };
+        let mut carried = Vec::new();
+        if self.state != State::Refused
+            && has(relation, EVENT_TIME_COLUMN, true)
+            && !names(list, EVENT_TIME_COLUMN)
+        {
+            carried.push((EVENT_TIME_COLUMN, column(EVENT_TIME_COLUMN)));
+        }
+        if self.carries {
+            let count = if self.state == State::Refused { RECORD_COLUMNS.len() } else { IN_ENVELOPE.len() };
+            for (name, plain) in IN_ENVELOPE.into_iter().take(count) {
+                let expr = if has(relation, name, true) {
+                    column(name)
+                } else if has(relation, KAFKA_COLUMN, true) {
+                    field_access(column(KAFKA_COLUMN), plain, &like)
+                } else if has(relation, "timestampType", false) && has(relation, plain, false) {
+                    column(plain)
+                } else {
+                    break;
+                };
+                carried.push((name, expr));
+            }
+        }
+        for (name, expr) in carried {
+            self.carries_now.push(name);
             list.push(SelectItem::ExprWithAlias { expr, alias: quoted(name, &like) });
         }
     }
 
-    /// The columns of a table that was put aside which `*` leaves out.
-    pub(super) fn carried(&self, index: usize) -> &'static [&'static str] {
-        let carries = self.carries
-            && self.tables.get(index).is_some_and(|table| {
-                table.schema().fields().iter().any(|field| RECORD_COLUMNS.contains(&field.name().as_str()))
-            });
-        if carries { &RECORD_COLUMNS } else { &[] }
+    /// The columns of a table that `*` leaves out.
+    pub(super) fn carried(&self, index: usize) -> Vec<&'static str> {
+        self.hidden.get(index).cloned().unwrap_or_default()
     }
+}
+
+/// True if a SELECT list gives a column of this name.
+fn names(list: &[SelectItem], name: &str) -> bool {
+    list.iter().any(|item| match item {
+        SelectItem::ExprWithAlias { alias, .. } => alias.value.eq_ignore_ascii_case(name),
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => {
+            parts.last().is_some_and(|part| part.value.eq_ignore_ascii_case(name))
+        }
+        _ => false,
+    })
 }
 
 /// True if a relation has a column of this name that `*` leaves out, or shows.

@@ -26,21 +26,30 @@ impl Planner<'_> {
     ) -> Result<(), SqlError> {
         refuse_odd_clauses(select)?;
         if self.streaming {
-            streaming::select(select)?;
+            streaming::select(select, self.state)?;
         }
         let relations = self.from(&mut select.from, outer)?;
         let scope = Scope { relations, parent: outer };
+        let remembers = self.streaming && streaming::remembers(self, select);
         if let Some(condition) = &mut select.selection {
             self.expr(condition, &scope)?;
         }
+        let window = self.window(select, &scope)?;
+        let window = window.as_ref();
         let list = std::mem::take(&mut select.projection);
-        select.projection = self.list(list, &scope)?;
-        self.carry_record(&mut select.projection, &scope);
+        let names = Names { scope: &scope, aliases: Aliases::None, window };
+        select.projection = self.list(list, &names)?;
+        // A group is not one record.
+        if remembers {
+            self.carries_now.clear();
+        } else {
+            self.carry(&mut select.projection, &scope);
+        }
         if self.streaming {
             refuse_duplicates(&select.projection)?;
         }
         let aliases: Vec<String> = select.projection.iter().filter_map(alias_of).collect();
-        let after = Names { scope: &scope, aliases: Aliases::AfterColumns(&aliases) };
+        let after = Names { scope: &scope, aliases: Aliases::AfterColumns(&aliases), window };
         if let GroupByExpr::Expressions(exprs, _) = &mut select.group_by {
             for expr in exprs {
                 self.expr_with(expr, &after)?;
@@ -50,7 +59,7 @@ impl Planner<'_> {
             self.expr_with(expr, &after)?;
         }
         if let Some(OrderBy { kind: OrderByKind::Expressions(exprs), .. }) = order_by {
-            let first = Names { scope: &scope, aliases: Aliases::BeforeColumns(&aliases) };
+            let first = Names { scope: &scope, aliases: Aliases::BeforeColumns(&aliases), window };
             for item in exprs {
                 self.expr_with(&mut item.expr, &first)?;
             }
@@ -59,14 +68,15 @@ impl Planner<'_> {
     }
 
     /// Resolves the items of a SELECT list, expands what stars must be expanded here and names what has no name.
-    fn list(&mut self, items: Vec<SelectItem>, scope: &Scope<'_>) -> Result<Vec<SelectItem>, SqlError> {
+    fn list(&mut self, items: Vec<SelectItem>, names: &Names<'_>) -> Result<Vec<SelectItem>, SqlError> {
+        let scope = names.scope;
         let mut out = Vec::with_capacity(items.len());
         for item in items {
             match item {
                 SelectItem::UnnamedExpr(mut expr) => {
                     let name = naming::name_of(&expr);
                     let place = naming::place_of(&expr);
-                    self.expr(&mut expr, scope)?;
+                    self.expr_with(&mut expr, names)?;
                     let has_it = matches!(&expr, Expr::Identifier(ident) if ident.value == name)
                         || matches!(&expr, Expr::CompoundIdentifier(parts) if parts.last().is_some_and(|p| p.value == name));
                     out.push(if has_it {
@@ -76,7 +86,7 @@ impl Planner<'_> {
                     });
                 }
                 SelectItem::ExprWithAlias { mut expr, alias } => {
-                    self.expr(&mut expr, scope)?;
+                    self.expr_with(&mut expr, names)?;
                     out.push(SelectItem::ExprWithAlias { expr, alias });
                 }
                 SelectItem::Wildcard(options) => self.star(options, scope, &mut out)?,

@@ -1,31 +1,56 @@
-//! What a stream cannot do yet, refused under the words that ask for it.
+//! What a stream cannot do, refused under the words that ask for it.
 //!
 //! [`crate::plan::verify`] is what nothing passes: it looks at the plan, where places are gone. Here the same is found
 //! in the syntax tree, before types are looked at, so that a GROUP BY is told as such and not as a column that stands
 //! outside of an aggregate. What is missed here is only told without its place.
 
+use std::ops::ControlFlow;
+
 use datafusion::sql::sqlparser::ast::{
-    Distinct, Expr, Function, GroupByExpr, Ident, Query, Select, SetExpr, SetOperator, Spanned,
+    Distinct, DuplicateTreatment, Expr, Function, FunctionArguments, GroupByExpr, Ident, LimitClause, Query,
+    Select, SetExpr, SetOperator, Spanned, Visit, Visitor,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
+use forebay_core::Error;
+use forebay_core::error::codes;
+use forebay_core::output_mode::OutputMode;
 
-use super::Planner;
+use super::aggregates::SPARKS_AGGREGATES;
+use super::{Planner, State};
 use crate::plan::sql_error::SqlError;
 use crate::plan::verify::{self, Refusal};
+
+/// Most aggregate functions of a query, and most expressions of a GROUP BY: each is a column of state, and planning takes
+/// the square of them.
+const MAX_AGGREGATES: usize = 1_000;
+
+fn too_many() -> Error {
+    let message =
+        format!("a query over a stream has more than {MAX_AGGREGATES} groups or aggregate functions");
+    Error::new(&codes::SQL_PLAN, message).with_hint("Make several queries of it.")
+}
 
 fn refuse(refusal: &Refusal, span: Span) -> Result<(), SqlError> {
     Err(SqlError::spanned(refusal.error(), span))
 }
 
-/// ORDER BY and LIMIT.
-pub(super) fn query(query: &Query) -> Result<(), SqlError> {
-    if let Some(order) = &query.order_by {
+/// ORDER BY and LIMIT: only complete mode has all rows at hand, and only in the end.
+pub(super) fn query(query: &Query, planner: &Planner<'_>) -> Result<(), SqlError> {
+    let is_whole = planner.nested == 0 && planner.state == State::Kept(Some(OutputMode::Complete));
+    if let Some(order) = query.order_by.as_ref().filter(|_| !is_whole) {
         return refuse(&verify::ORDER_BY, order.span());
     }
-    if let Some(limit) = &query.limit_clause {
+    if let Some(limit) = query.limit_clause.as_ref().filter(|limit| !is_whole || has_offset(limit)) {
         return refuse(&verify::LIMIT, limit.span());
     }
     query.fetch.as_ref().map_or(Ok(()), |fetch| refuse(&verify::LIMIT, fetch.span()))
+}
+
+fn has_offset(limit: &LimitClause) -> bool {
+    match limit {
+        LimitClause::LimitOffset { offset, limit_by, .. } => offset.is_some() || !limit_by.is_empty(),
+        LimitClause::OffsetCommaLimit { .. } => true,
+    }
 }
 
 /// UNION and the like; the place is that of the right side.
@@ -37,27 +62,85 @@ pub(super) fn set_operation(op: SetOperator, right: &SetExpr) -> Result<(), SqlE
 }
 
 /// The clauses of a SELECT.
-pub(super) fn select(select: &Select) -> Result<(), SqlError> {
-    if let Some(Distinct::Distinct | Distinct::On(_)) = select.distinct {
-        // The word has no place of its own: it follows SELECT and a blank.
-        let mut span = select.select_token.0.span;
-        span.start = span.end;
-        span.start.column += 1;
-        return refuse(&verify::DISTINCT, span);
+pub(super) fn select(select: &Select, state: State) -> Result<(), SqlError> {
+    let refuses = state == State::Refused;
+    if let Some(Distinct::On(_)) = select.distinct {
+        return refuse(&verify::DISTINCT, distinct_span(select));
+    }
+    if let Some(Distinct::Distinct) = select.distinct
+        && refuses
+    {
+        return refuse(&verify::DISTINCT, distinct_span(select));
     }
     let joined = select.from.iter().flat_map(|item| item.joins.iter().map(|join| join.relation.span()));
     let listed = select.from.iter().skip(1).map(|item| item.relation.span());
     if let Some(span) = joined.chain(listed).next() {
         return refuse(&verify::JOIN, span);
     }
-    let grouped = match &select.group_by {
-        GroupByExpr::All(_) => true,
-        GroupByExpr::Expressions(exprs, modifiers) => !exprs.is_empty() || !modifiers.is_empty(),
-    };
-    if grouped {
+    if is_grouped(select) && refuses {
         return refuse(&verify::GROUP_BY, select.group_by.span());
     }
+    if let GroupByExpr::Expressions(exprs, _) = &select.group_by
+        && exprs.len() > MAX_AGGREGATES
+    {
+        return Err(SqlError::spanned(too_many(), select.group_by.span()));
+    }
+    if let Some(item) = several_groups(select) {
+        return refuse(&verify::GROUPING_SETS, item);
+    }
     Ok(())
+}
+
+/// The word DISTINCT has no place of its own: it follows SELECT and a blank.
+fn distinct_span(select: &Select) -> Span {
+    let mut span = select.select_token.0.span;
+    span.start = span.end;
+    span.start.column += 1;
+    span
+}
+
+fn is_grouped(select: &Select) -> bool {
+    match &select.group_by {
+        GroupByExpr::All(_) => true,
+        GroupByExpr::Expressions(exprs, modifiers) => !exprs.is_empty() || !modifiers.is_empty(),
+    }
+}
+
+/// Where one GROUP BY asks for several.
+fn several_groups(select: &Select) -> Option<Span> {
+    let (exprs, modifiers): (&[Expr], _) = match &select.group_by {
+        GroupByExpr::All(modifiers) => (&[], modifiers),
+        GroupByExpr::Expressions(exprs, modifiers) => (exprs, modifiers),
+    };
+    let sets = |expr: &Expr| matches!(expr, Expr::GroupingSets(_) | Expr::Cube(_) | Expr::Rollup(_));
+    (!modifiers.is_empty() || exprs.iter().any(sets)).then(|| select.group_by.span())
+}
+
+/// True if a SELECT makes groups of its rows, so that what comes out is no single record.
+pub(super) fn remembers(planner: &Planner<'_>, select: &Select) -> bool {
+    struct Aggregates<'p, 'a>(&'p Planner<'a>);
+    impl Visitor for Aggregates<'_, '_> {
+        type Break = ();
+
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            match expr {
+                Expr::Function(function) if is_aggregate(self.0, function) => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+    let mut aggregates = Aggregates(planner);
+    select.distinct.is_some()
+        || is_grouped(select)
+        || select.having.is_some()
+        || select.projection.visit(&mut aggregates).is_break()
+}
+
+fn is_aggregate(planner: &Planner<'_>, function: &Function) -> bool {
+    let name = function.name.to_string().to_ascii_lowercase();
+    let state = planner.session;
+    !state.scalar_functions().contains_key(&name)
+        && (state.aggregate_functions().contains_key(&name) || SPARKS_AGGREGATES.contains(&name.as_str()))
 }
 
 /// Subqueries in expressions.
@@ -72,7 +155,7 @@ pub(super) fn expr(expr: &Expr) -> Result<(), SqlError> {
 
 /// Functions of many rows, and those that a replay would give another value. `name` is in lower case.
 pub(super) fn function(
-    planner: &Planner<'_>,
+    planner: &mut Planner<'_>,
     function: &Function,
     name: &str,
     ident: &Ident,
@@ -87,12 +170,24 @@ pub(super) fn function(
     if name == "unnest" {
         return refuse(&verify::UNNEST, ident.span);
     }
-    let state = planner.state;
+    let is_aggregate = is_aggregate(planner, function);
+    let state = planner.session;
     match state.scalar_functions().get(name) {
         Some(scalar) if verify::is_volatile(scalar) => {
             Err(SqlError::spanned(verify::not_repeatable(name), ident.span))
         }
-        None if state.aggregate_functions().contains_key(name) => refuse(&verify::AGGREGATE, ident.span),
+        None if is_aggregate => {
+            if planner.refuses_state() {
+                return refuse(&verify::AGGREGATE, ident.span);
+            }
+            planner.aggregates += 1;
+            if planner.aggregates > MAX_AGGREGATES {
+                return Err(SqlError::spanned(too_many(), ident.span));
+            }
+            let is_distinct = matches!(&function.args, FunctionArguments::List(list)
+                if matches!(list.duplicate_treatment, Some(DuplicateTreatment::Distinct)));
+            if is_distinct { refuse(&verify::DISTINCT_AGGREGATE, ident.span) } else { Ok(()) }
+        }
         _ => Ok(()),
     }
 }

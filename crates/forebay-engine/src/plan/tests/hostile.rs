@@ -261,3 +261,27 @@ fn random_sql_never_panics() {
     println!("{ran} ran, {refused} were refused");
     assert!(ran > 10 && refused > 10);
 }
+
+#[test]
+fn state_has_bounds() {
+    let many = |item: &str, times: usize| vec![item; times].join(", ");
+    let numbered =
+        |what: &str| (0..10_000).map(|n| format!("{what}(big + {n})")).collect::<Vec<_>>().join(", ");
+    let chained =
+        (0..40).fold("SELECT at FROM iot".to_owned(), |sql, _| format!("SELECT DISTINCT at FROM ({sql})"));
+    for (name, sql) in [
+        ("aggregates", format!("SELECT {} FROM iot", numbered("sum"))),
+        ("one expression", format!("SELECT greatest({}) x FROM iot", numbered("max"))),
+        ("groups", format!("SELECT count(*) FROM iot GROUP BY {}", numbered("abs"))),
+        ("the same group", format!("SELECT count(*) FROM iot GROUP BY {}", many("big", 10_000))),
+        ("windows", format!("SELECT count(*) FROM iot GROUP BY {}", many("window(at, '1 minute')", 5_000))),
+        ("operators", chained),
+    ] {
+        let catalog = super::graph::streams();
+        let mode = forebay_core::output_mode::OutputMode::Append;
+        let started = std::time::Instant::now();
+        let error = plan_query(&catalog, &sql, None, mode, None).unwrap_err();
+        assert_ne!(error.error.code().id, "FB-9001", "{name}: {error}");
+        println!("{name}: {error} after {:?}", started.elapsed());
+    }
+}

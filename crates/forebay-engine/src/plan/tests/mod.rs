@@ -1,7 +1,10 @@
 //! Tests as tables: SQL and the rows or the refusal that it gives. Only this file touches the planner's API.
 
 mod documented;
+mod event_time;
+mod graph;
 mod hostile;
+mod modes;
 mod records;
 mod refused;
 mod replay;

@@ -257,3 +257,16 @@ fn nested_values_are_reached_as_in_spark() {
         ("SELECT split('a|b', '\\\\|')[1] x FROM iot WHERE device_id = 'a'", "x; b"),
     ]);
 }
+
+#[test]
+fn gaps_of_sessions_are_read_row_by_row() {
+    check(&[
+        ("SELECT `__gap`(concat(timestamp, ' seconds')) g FROM iot WHERE timestamp = -1", "g; -1000000"),
+        (
+            "SELECT `__gap`(INTERVAL 1 DAY) g, `__gap`(NULL) h FROM iot WHERE timestamp = -1",
+            "g,h; 86400000000,",
+        ),
+    ]);
+    let text = outcome("SELECT `__gap`(deviceName) g FROM iot WHERE device_id = 'a'");
+    assert!(text.starts_with("FB-4004") && text.contains("session_window"), "{text}");
+}

@@ -6,7 +6,7 @@
 use std::process::{Command, ExitStatus};
 
 use forebay_core::error::codes;
-use forebay_storage::{FAULTS_BUILT_IN, KILL_POINTS};
+use forebay_storage::{FAULTS_BUILT_IN, KILL_POINTS, REWRITE_KILL_POINTS};
 
 use super::*;
 
@@ -32,6 +32,72 @@ async fn child() {
         }
         sink.tidy().await.unwrap();
         sink.settle().await;
+    }
+}
+
+const REPLACING: u64 = 16;
+const REPLACING_CHILD: &str = "sinks::delta::tests::deaths::replacing_child";
+
+/// The rows of an epoch that replaces: in update mode some keys that come again and some that do not, in complete mode
+/// all up to the epoch's number. The name tells the epoch.
+fn replacing_rows(mode: OutputMode, number: u64) -> RecordBatch {
+    let number = i64::try_from(number).unwrap();
+    let ids = match mode {
+        OutputMode::Complete => (0..=number).collect(),
+        _ => vec![number % 5, 10 + number, 9 + number],
+    };
+    let names = StringArray::from(vec![format!("name-{number}"); ids.len()]);
+    table_of(vec![("id", Arc::new(Int64Array::from(ids)) as ArrayRef), ("name", Arc::new(names))])
+}
+
+/// Not a test by itself: the same as [`child`] in another output mode.
+#[tokio::test(flavor = "multi_thread")]
+async fn replacing_child() {
+    let Some(dir) = std::env::var_os("FOREBAY_TEST_LAKE").map(PathBuf::from) else { return };
+    let mode = OutputMode::parse(&std::env::var("FOREBAY_TEST_MODE").unwrap()).unwrap();
+    let options = [("path", "t"), ("autoCompact.minNumFiles", "8"), ("delta.checkpointInterval", "3")];
+    let raw = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let mut sink = DeltaSink::new(&Options::parse(&SPEC, &raw).unwrap(), &dir, Door::new()).unwrap();
+    sink.output(mode, &["id".to_owned()]).unwrap();
+    sink.open(rows_schema()).await.unwrap();
+    for number in 0..REPLACING {
+        write(&mut sink, number, vec![vec![replacing_rows(mode, number)]]).await.unwrap();
+        sink.tidy().await.unwrap();
+        sink.settle().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn death_at_any_point_leaves_each_row_once_where_rows_are_replaced() {
+    if !FAULTS_BUILT_IN {
+        return;
+    }
+    for mode in [OutputMode::Update, OutputMode::Complete] {
+        let mut expected = BTreeMap::new();
+        for number in 0..REPLACING {
+            if mode == OutputMode::Complete {
+                expected.clear();
+            }
+            let batch = replacing_rows(mode, number);
+            let ids: &Int64Array = batch.column(0).as_any().downcast_ref().unwrap();
+            expected.extend(ids.values().iter().map(|id| (*id, format!("name-{number}"))));
+        }
+        let expected: Vec<_> = expected.into_iter().map(|(id, name)| vec![id.to_string(), name]).collect();
+        let in_update = |point: &&&str| mode == OutputMode::Update || !point.contains("optimize");
+        let points = KILL_POINTS.iter().filter(|point| point.starts_with("sink.delta.")).filter(in_update);
+        let more = if mode == OutputMode::Update { REWRITE_KILL_POINTS } else { &[] };
+        for point in points.chain(more) {
+            for hit in [1, 4, 11] {
+                let lake = Lake::new(&[]);
+                let at = format!("{point}:{hit}");
+                let how = [("FOREBAY_TEST_MODE", mode.word())];
+                let dying = [how[0], ("FOREBAY_KILL_AT", &at), ("FOREBAY_KILL_MODE", "lose")];
+                let died = !run_test(REPLACING_CHILD, &lake, &dying).success();
+                assert!(died || hit > 1, "{at} was never reached in output mode {mode}");
+                assert!(run_test(REPLACING_CHILD, &lake, &how).success(), "no recovery after {at}");
+                assert_eq!(lake.query("SELECT id, name FROM t ORDER BY id").await, expected, "{mode} {at}");
+            }
+        }
     }
 }
 

@@ -18,17 +18,22 @@ use crate::sinks::conformance::{self, Subject};
 use crate::sinks::scratch::Scratch;
 
 mod columns;
+mod complete;
 mod cost;
 mod deaths;
+mod model;
 mod others;
 mod readers;
 mod runs;
+mod update;
 mod upkeep;
 
 /// A folder for one table.
 struct Lake {
     dir: Scratch,
     options: Vec<(&'static str, String)>,
+    mode: OutputMode,
+    keys: Vec<String>,
     clock: Arc<ManualClock>,
 }
 
@@ -37,7 +42,12 @@ impl Lake {
         let options = options.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         // Late enough that files of "now" are not older than the clock says.
         let clock = ManualClock::at(chrono::Utc::now().timestamp_millis());
-        Self { dir: Scratch::new(), options, clock }
+        Self { dir: Scratch::new(), options, mode: OutputMode::Append, keys: Vec::new(), clock }
+    }
+
+    /// A table whose rows are replaced, by these keys in update mode.
+    fn replacing(mode: OutputMode, keys: &[&str], options: &[(&'static str, &str)]) -> Self {
+        Self { mode, keys: keys.iter().map(|key| (*key).to_owned()).collect(), ..Self::new(options) }
     }
 
     fn root(&self) -> PathBuf {
@@ -48,7 +58,10 @@ impl Lake {
         let mut raw = BTreeMap::from([("path".to_owned(), "t".to_owned())]);
         raw.extend(self.options.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         let options = Options::parse(&SPEC, &raw).unwrap();
-        DeltaSink::with_clock(&options, self.dir.path(), Door::new(), self.clock.clone()).unwrap()
+        let mut sink =
+            DeltaSink::with_clock(&options, self.dir.path(), Door::new(), self.clock.clone()).unwrap();
+        sink.output(self.mode, &self.keys).unwrap();
+        sink
     }
 
     async fn opened(&self, schema: &SchemaRef) -> DeltaSink {

@@ -4,12 +4,12 @@ use forebay_core::error::codes;
 
 use super::*;
 
-async fn foreign_append(lake: &Lake, batch: RecordBatch) {
+pub(super) async fn foreign_append(lake: &Lake, batch: RecordBatch) {
     let url = url::Url::from_directory_path(lake.root()).unwrap();
     deltalake_core::open_table(url).await.unwrap().write(vec![batch]).await.unwrap();
 }
 
-fn put_version(lake: &Lake, version: u64, actions: &[Value]) {
+pub(super) fn put_version(lake: &Lake, version: u64, actions: &[Value]) {
     let text: String = actions.iter().map(|action| format!("{action}\n")).collect();
     let path = lake.root().join(format!("_delta_log/{version:020}.json"));
     assert!(!path.exists());

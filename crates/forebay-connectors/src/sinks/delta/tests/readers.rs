@@ -8,6 +8,18 @@ use arrow::array::{Array, Date32Array, TimestampMicrosecondArray};
 use super::*;
 
 async fn table(dir: &Path, name: &str, options: &[(&str, &str)], epochs: Vec<RecordBatch>, tidy: bool) {
+    replaced(dir, name, OutputMode::Append, options, epochs, tidy).await;
+}
+
+/// A table whose rows are known by `id`, where they are replaced.
+async fn replaced(
+    dir: &Path,
+    name: &str,
+    mode: OutputMode,
+    options: &[(&str, &str)],
+    epochs: Vec<RecordBatch>,
+    tidy: bool,
+) {
     let mut raw = BTreeMap::from([("path".to_owned(), name.to_owned())]);
     raw.extend(options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     let options = Options::parse(&SPEC, &raw).unwrap();
@@ -15,6 +27,7 @@ async fn table(dir: &Path, name: &str, options: &[(&str, &str)], epochs: Vec<Rec
     for (number, batch) in (0u64..).zip(epochs) {
         if sink.as_ref().is_none_or(|(schema, _)| *schema != batch.schema()) {
             let mut new = DeltaSink::new(&options, dir, Door::new()).unwrap();
+            new.output(mode, &["id".to_owned()]).unwrap();
             new.open(batch.schema()).await.unwrap();
             sink = Some((batch.schema(), new));
         }
@@ -67,7 +80,7 @@ async fn spark_and_deltalake_read_what_was_written() {
     let lake = tempfile::tempdir().unwrap();
     let dir = lake.path().to_path_buf();
     leave_tables(&dir).await;
-    let names = ["types", "partitions", "tidied", "compacted"];
+    let names = ["types", "partitions", "tidied", "compacted", "updated", "completed"];
     let found = tokio::task::spawn_blocking(move || {
         let all = agreed(&dir, &names, &[]);
         let skipped = agreed(&dir, &["partitions"], &["--where", "p = '../..'", "--columns", "id,p"]);
@@ -76,7 +89,7 @@ async fn spark_and_deltalake_read_what_was_written() {
     });
     let (all, skipped, ntz) = found.await.unwrap();
     assert_eq!(ntz[0][0], r#"{"at": "1970-01-01T00:00:01.000001"}"#);
-    let [types, partitions, tidied, compacted] = all.try_into().unwrap();
+    let [types, partitions, tidied, compacted, updated, completed] = all.try_into().unwrap();
     assert_eq!(types.len(), 2);
     assert!(
         types.iter().any(|row| row.contains("grüße, \u{1F600}") && row.contains("\"f64\": \"NaN\"")),
@@ -92,6 +105,9 @@ async fn spark_and_deltalake_read_what_was_written() {
     assert_eq!(tidied.len(), 45);
     assert_eq!(tidied.iter().filter(|row| row.contains("\"site\": \"north\"")).count(), 25);
     assert_eq!(compacted.len(), 240);
+    // Ids 0 to 59, of which each epoch wrote twenty, ten of them anew; and the last ten.
+    assert_eq!((updated.len(), completed.len()), (60, 10));
+    assert!(completed.iter().all(|row| row.contains("\"id\": 4")), "{completed:?}");
     for row in &partitions {
         assert_eq!(compacted.iter().filter(|other| *other == row).count(), 20, "{row}");
     }
@@ -141,6 +157,11 @@ async fn leave_tables(dir: &Path) {
 
     let options = [("partitionBy", "p"), ("autoCompact.minNumFiles", "100"), ("compression", "zstd")];
     table(dir, "compacted", &options, vec![partitioned; 20], true).await;
+
+    let epochs = |rows_of: fn(i64) -> std::ops::Range<i64>| (0..5).map(|n| rows(rows_of(n))).collect();
+    let options = [("delta.checkpointInterval", "3")];
+    replaced(dir, "updated", OutputMode::Update, &options, epochs(|n| n * 10..n * 10 + 20), true).await;
+    replaced(dir, "completed", OutputMode::Complete, &options, epochs(|n| n * 10..n * 10 + 10), true).await;
 
     // Spark reads it; Python's deltalake does not know the table feature in every version.
     let ntz = table_of(vec![("at", Arc::new(TimestampMicrosecondArray::from(vec![1_000_001])))]);

@@ -1,0 +1,277 @@
+//! What a query remembers from epoch to epoch: the tables of its operators, and how far event time has come.
+//!
+//! ```text
+//! plan N       times of N: late, evict                                             in the plan, durable
+//! lanes        rows ─▶ first operator's Partial                                     one for each lane
+//! tail         Partials ─▶ operator 1 ─▶ stages ─▶ operator 2 ─▶ … ─▶ rows           tables are only looked at
+//! keep         late rows and Changes of all operators                              durable, before the outcome of N
+//! commit N     Changes ─▶ tables
+//! ```
+//!
+//! Nothing is forked and nothing rolled back: an attempt that fails drops what it computed, and an epoch that its sink
+//! has is never computed again, because its changes were durable before the sink got it.
+//!
+//! What must stay true: between two epochs the tables hold exactly what the changes up to the newest commit say.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use forebay_core::checkpoint::{Plan, Recovery};
+use forebay_core::error::codes;
+use forebay_core::event_time::{Observed, Rule, Times, Tracker, Watermark, WatermarkPolicy, future_limit_us};
+use forebay_core::progress::StateOperatorProgress;
+use forebay_core::{Epoch, Error, Result};
+use forebay_storage::{Door, kill_point};
+
+use super::tail::{Gathered, Intake, Ran, Tail};
+use crate::late::LateTable;
+use crate::plan::StreamPlan;
+use crate::state::{self, Changes, StateFiles, Table};
+use crate::status::Remembered;
+
+/// How a query with state behaves, by its file.
+#[derive(Clone, Debug)]
+pub struct MemoryOptions {
+    /// The watermarks of its inputs, in the order of the plan's.
+    pub rules: Vec<Option<Rule>>,
+    /// How they become one.
+    pub policy: WatermarkPolicy,
+    /// How far ahead of the clock an event time may be and still move the watermark; `None`: however far.
+    pub future_skew: Option<Duration>,
+    /// Most bytes of state in memory.
+    pub state_limit: u64,
+    /// The folder of its late rows.
+    pub late: PathBuf,
+}
+
+/// The part of a query that remembers.
+pub(crate) struct Memory {
+    tail: Arc<Tail>,
+    /// Shared with the thread that computes, and with nobody between two epochs.
+    tables: Arc<Vec<Table>>,
+    /// Open once it is known which epoch the query goes on from.
+    files: Option<StateFiles>,
+    folder: PathBuf,
+    door: Door,
+    tracker: Tracker,
+    /// True if an input has an `idleTimeout`.
+    can_be_idle: bool,
+    late: LateTable,
+    limit: u64,
+    future_skew: Option<Duration>,
+    /// The changes of the epoch that is being written; they are durable.
+    pending: Vec<Changes>,
+    /// What the newest epoch did, for its report.
+    did: Did,
+}
+
+/// What an epoch did.
+#[derive(Debug, Default)]
+struct Did {
+    /// Rows written to each table.
+    updated: Vec<u64>,
+    /// Rows of each table before it.
+    before: Vec<u64>,
+    late: u64,
+    keeping: Duration,
+    applying: Duration,
+}
+
+impl Memory {
+    /// The memory of a query; `None` if it needs none. `checkpoint` is the folder of its checkpoint.
+    pub fn new(
+        plan: &StreamPlan,
+        options: MemoryOptions,
+        checkpoint: &Path,
+        door: &Door,
+        query_id: &str,
+    ) -> Result<Option<Self>> {
+        let graph = plan.graph();
+        let Some(tail) = Tail::new(graph)? else { return Ok(None) };
+        Ok(Some(Self {
+            tail: Arc::new(tail),
+            tables: Arc::default(),
+            files: None,
+            folder: state::folder(checkpoint),
+            door: door.clone(),
+            can_be_idle: options.rules.iter().flatten().any(|rule| rule.idle_ms.is_some()),
+            tracker: Tracker::new(options.rules, options.policy),
+            late: LateTable::open(options.late, door.clone(), query_id)?,
+            limit: options.state_limit,
+            future_skew: options.future_skew,
+            pending: Vec::new(),
+            did: Did::default(),
+        }))
+    }
+
+    /// Reads the state that the query goes on from. An epoch that the sink has is not computed again: its changes are
+    /// durable, and part of it.
+    pub fn recover(&mut self, recovery: &Recovery, in_sink: Option<Epoch>) -> Result<()> {
+        let (through, time) = match recovery {
+            Recovery::Fresh => (None, None),
+            Recovery::Continue { epoch, time, .. } => (epoch.0.checked_sub(1).map(Epoch), Some(time)),
+            Recovery::Replay { plan, time, .. } if in_sink == Some(plan.epoch) => (in_sink, Some(time)),
+            Recovery::Replay { plan, time, .. } => (plan.epoch.0.checked_sub(1).map(Epoch), Some(time)),
+        };
+        let (files, tables) = StateFiles::open(&self.folder, self.door.clone(), &self.tail.tables, through)?;
+        (self.files, self.tables) = (Some(files), Arc::new(tables));
+        if let Some(time) = time {
+            self.tracker.restore(time.times, &time.observed, &time.quiet_since_ms);
+        }
+        Ok(())
+    }
+
+    /// The times of an epoch that is planned now; `reads` says which inputs have records.
+    pub fn next_times(&self, now_ms: i64, reads: &[bool]) -> Times {
+        let held_ms = if self.can_be_idle { self.held_ms() } else { None };
+        let evict = self.tracker.next(now_ms, reads, held_ms);
+        self.tracker.times().then(evict)
+    }
+
+    /// True if this epoch should run now though it has no records, as in Spark: it is the first and gives a row all the
+    /// same, or the watermark has moved since the last one, and the mode lets go of what it has passed.
+    pub fn wants_epoch(&self, epoch: Epoch, now_ms: i64) -> bool {
+        let moved = || self.next_times(now_ms, &[]).evict > self.tracker.times().evict;
+        (epoch == Epoch(0) && self.tail.gives_at_once()) || (self.tail.follows_watermark() && moved())
+    }
+
+    /// When the last of what is held is done, in milliseconds rounded up.
+    fn held_ms(&self) -> Option<i64> {
+        let newest = self.tables.iter().filter_map(Table::newest).max()?;
+        Some(newest.div_euclid(1_000) + i64::from(newest.rem_euclid(1_000) > 0))
+    }
+
+    /// The latest event time that an epoch believes, in microseconds.
+    pub fn believed_us(&self, plan: &Plan) -> i64 {
+        future_limit_us(plan.planned_at_ms, self.future_skew)
+    }
+
+    /// Before an attempt at an epoch.
+    pub fn begin(&mut self, epoch: Epoch) -> Result<()> {
+        self.late.begin(epoch)
+    }
+
+    /// What takes the rows of one lane.
+    pub fn intake(&self, plan: &Plan, lane: usize) -> Result<Intake> {
+        self.tail.intake(plan.times.unwrap_or_default(), self.late.lane(plan.epoch, lane))
+    }
+
+    /// Runs the operators over what the lanes gathered; changes nothing.
+    pub async fn run(&self, plan: &Plan, lanes: Vec<Gathered>) -> Result<Ran> {
+        let (tail, tables, late) = (Arc::clone(&self.tail), Arc::clone(&self.tables), self.late.clone());
+        let (epoch, lane) = (plan.epoch, lanes.len());
+        let at = (plan.times.unwrap_or_default(), plan.planned_at_ms);
+        let run = move || tail.run(&tables, lanes, at, |step| late.lane(epoch, lane + step));
+        tokio::task::spawn_blocking(run).await.map_err(|e| {
+            Error::new(&codes::INTERNAL, "the operators of the epoch ended unexpectedly").caused_by(e)
+        })?
+    }
+
+    /// Makes durable what an epoch changes. From now on the sink may have the epoch.
+    pub fn keep(&mut self, plan: &Plan, ran: Ran) -> Result<()> {
+        let held: usize = self.tables.iter().map(Table::bytes).sum();
+        let bytes = held as u64 + ran.changes.iter().map(Changes::bytes).sum::<usize>() as u64;
+        if bytes > self.limit {
+            let message = format!("the state would take {bytes} bytes, its limit is {}", self.limit);
+            return Err(Error::new(&codes::STATE_LIMIT, message).at(self.folder.display()));
+        }
+        kill_point("epoch.state.before");
+        let Some(files) = &mut self.files else {
+            return Err(Error::new(&codes::INTERNAL, "the state is not open"));
+        };
+        self.pending = ran.changes;
+        let started = Instant::now();
+        files.write(plan.epoch, &self.pending)?;
+        kill_point("epoch.state.after");
+        self.did = Did {
+            updated: self.pending.iter().map(written).collect(),
+            before: self.tables.iter().map(|table| table.len() as u64).collect(),
+            late: ran.ledger.late,
+            keeping: started.elapsed(),
+            applying: Duration::ZERO,
+        };
+        Ok(())
+    }
+
+    /// How far the inputs have come with this epoch, and since when each is quiet: for its commit.
+    pub fn observed_with(&self, plan: &Plan, observed: &Observed) -> (Observed, Vec<i64>) {
+        let mut after = self.tracker.clone();
+        after.observe(plan.times.unwrap_or_default(), observed, plan.planned_at_ms);
+        (after.observed(), after.quiet_since_ms())
+    }
+
+    /// Takes over what an epoch changed, once its commit is durable.
+    pub fn committed(&mut self, plan: &Plan, observed: &Observed) -> Result<()> {
+        let pending = std::mem::take(&mut self.pending);
+        let started = Instant::now();
+        if !pending.is_empty() {
+            let Some(tables) = Arc::get_mut(&mut self.tables) else {
+                return Err(Error::new(&codes::INTERNAL, "the state is still being looked at"));
+            };
+            for (table, changes) in tables.iter_mut().zip(&pending) {
+                table.apply(changes)?;
+            }
+        }
+        self.did.applying = started.elapsed();
+        self.tracker.observe(plan.times.unwrap_or_default(), observed, plan.planned_at_ms);
+        match &mut self.files {
+            Some(files) => files.committed(plan.epoch, &self.tables),
+            None => Ok(()),
+        }
+    }
+
+    /// The watermark of the newest epoch.
+    pub fn watermark(&self) -> Watermark {
+        self.tracker.times().evict
+    }
+
+    /// What it holds now.
+    pub fn remembered(&self) -> Remembered {
+        let tables = || self.tables.iter();
+        Remembered {
+            watermark: self.watermark(),
+            keys: tables().map(|table| table.len() as u64).sum(),
+            bytes: tables().map(|table| table.bytes() as u64).sum(),
+            limit: self.limit,
+            oldest_us: tables().filter_map(Table::oldest).min(),
+            newest_us: tables().filter_map(Table::newest).max(),
+            late_bytes: self.late.bytes(),
+            late_evicted: self.late.evicted(),
+            ahead: 0,
+        }
+    }
+
+    /// What each operator holds, and what the newest epoch did to it. Late rows are counted at the first.
+    pub fn operators(&self) -> Vec<StateOperatorProgress> {
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let sum = |counts: &[u64], range: &Range<usize>| {
+            counts.get(range.clone()).unwrap_or_default().iter().sum::<u64>()
+        };
+        let operators = self.tail.operators().enumerate().map(|(index, (operator, range))| {
+            let tables = self.tables.get(range.clone()).unwrap_or_default();
+            let total = tables.iter().map(|table| table.len() as u64).sum();
+            let (updated, before) = (sum(&self.did.updated, range), sum(&self.did.before, range));
+            StateOperatorProgress {
+                operator_name: operator.spark_name().to_owned(),
+                num_rows_total: total,
+                num_rows_updated: updated,
+                all_updates_time_ms: millis(self.did.applying),
+                num_rows_removed: (before + updated).saturating_sub(total),
+                commit_time_ms: millis(self.did.keeping),
+                memory_used_bytes: tables.iter().map(|table| table.bytes() as u64).sum(),
+                num_rows_dropped_by_watermark: if index == 0 { self.did.late } else { 0 },
+                num_shuffle_partitions: 1,
+                num_state_store_instances: range.len() as u64,
+                ..StateOperatorProgress::default()
+            }
+        });
+        operators.collect()
+    }
+}
+
+/// Rows that changes write.
+fn written(changes: &Changes) -> u64 {
+    changes.upserts.as_ref().map_or(0, |upserts| upserts.expires.len() as u64)
+}

@@ -1,0 +1,93 @@
+//! What the state of an operator means, as a text that is the same as long as its state is good.
+//!
+//! The columns of a table alone do not tell `sum(a)` from `sum(b)`, nor windows of a minute from those of an hour: state of the
+//! one would be taken for the other. So a table's layout carries this text, and a query that means something else is
+//! refused. Where in its rows the operator finds a column is not part of it: a filter more may move columns.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
+
+use crate::plan::graph::{AggregateSpec, Gap, SessionSpec};
+use crate::state::MEANING;
+
+/// Values with their meaning.
+pub(super) fn values(fields: Vec<Arc<Field>>, meaning: String) -> SchemaRef {
+    Arc::new(Schema::new(fields).with_metadata([(MEANING.to_owned(), meaning)].into()))
+}
+
+/// Of an aggregation.
+pub(super) fn aggregate(spec: &AggregateSpec) -> String {
+    let window = spec.window.as_ref().map(|window| {
+        let sliding = window.sliding;
+        let parts = (sliding.size_us, sliding.slide_us, sliding.start_us);
+        format!("window({}, {} µs, {} µs, {} µs)", text(&window.ts), parts.0, parts.1, parts.2)
+    });
+    let ends = if spec.watermarked { "ending by watermark" } else { "never ending" };
+    told(&spec.keys, window, &spec.aggregates, &spec.filters, ends)
+}
+
+/// Of sessions.
+pub(super) fn session(spec: &SessionSpec) -> String {
+    // The gap of rows that are held is in their sessions' ends; another one is good for new rows.
+    let gap = match &spec.gap {
+        Gap::Static(_) => "",
+        Gap::PerRow(_) => " of each row",
+    };
+    let ends = if spec.watermarked { "ending by watermark" } else { "never ending" };
+    let window = format!("session{gap} by {}", text(&spec.ts));
+    told(&spec.keys, Some(window), &spec.aggregates, &spec.filters, ends)
+}
+
+fn told(
+    keys: &[Arc<dyn PhysicalExpr>],
+    window: Option<String>,
+    aggregates: &[Arc<AggregateFunctionExpr>],
+    filters: &[Option<Arc<dyn PhysicalExpr>>],
+    ends: &str,
+) -> String {
+    let filters = filters.iter().map(Option::as_ref).chain(std::iter::repeat(None));
+    let aggregates: Vec<String> = aggregates.iter().zip(filters).map(|(it, by)| function(it, by)).collect();
+    let groups: Vec<String> = keys.iter().map(text).chain(window).collect();
+    format!("{} by {}, {ends}", aggregates.join(", "), groups.join(", "))
+}
+
+fn function(function: &AggregateFunctionExpr, filter: Option<&Arc<dyn PhysicalExpr>>) -> String {
+    let of: Vec<String> = function.expressions().iter().map(text).collect();
+    let order: Vec<String> = function.order_bys().iter().map(|by| without_numbers(&by.to_string())).collect();
+    let order = if order.is_empty() { String::new() } else { format!(" ORDER BY {}", order.join(", ")) };
+    let distinct = if function.is_distinct() { "DISTINCT " } else { "" };
+    let filter = filter.map_or_else(String::new, |filter| format!(" FILTER {}", text(filter)));
+    format!("{}({distinct}{}{order}){filter}", function.fun().name(), of.join(", "))
+}
+
+/// An expression without the numbers of its columns.
+fn text(expression: &Arc<dyn PhysicalExpr>) -> String {
+    without_numbers(&expression.to_string())
+}
+
+fn without_numbers(text: &str) -> String {
+    let mut parts = text.split('@');
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
+        if rest.len() == part.len() {
+            out.push('@');
+        }
+        out.push_str(rest);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_column_stands_is_no_part_of_what_it_means() {
+        assert_eq!(without_numbers("CAST(a@12 AS Int64) + b@0"), "CAST(a AS Int64) + b");
+        assert_eq!(without_numbers("mail = x@y"), "mail = x@y");
+    }
+}

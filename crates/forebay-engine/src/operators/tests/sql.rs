@@ -1,0 +1,134 @@
+//! SQL as the planner hands it on: stages in the lane, operators behind it, epoch after epoch.
+
+use super::*;
+use crate::operators::operator;
+use crate::plan::graph::StepPlan;
+use crate::plan::{Catalog, Fates, SourceColumns, SourceTime, plan_query};
+
+/// What each of these epochs gives, and what the one without data behind the last gives. The watermark is 5 ms behind.
+fn run(sql: &str, mode: OutputMode, epochs: &[&[Row<'_>]]) -> Vec<Vec<String>> {
+    let mut catalog = Catalog::new();
+    catalog.add_source("iot", SourceColumns::Decoded(schema())).unwrap();
+    catalog.set_watermark("iot", SourceTime { column: "ts".to_owned(), delay_ms: 5 });
+    let plan = plan_query(&catalog, sql, None, mode, None).map_err(forebay_core::Error::from).unwrap();
+    let steps = &plan.graph().steps;
+    let mut worlds: Vec<Option<World>> = steps
+        .iter()
+        .map(|step| operator(step).unwrap().map(|operator| World::new(operator, mode, 0)))
+        .collect();
+    let (mut late, mut evict, mut highest) = (0, 0, 0);
+    let mut given = Vec::new();
+    let nothing: &[Row<'_>] = &[];
+    for epoch in epochs.iter().copied().chain([nothing]) {
+        let mut fates = Fates::default();
+        let mut rows = vec![plan.executor(0).process(batch(epoch), &mut fates).unwrap()];
+        for (step, world) in steps.iter().zip(&mut worlds) {
+            rows = match (step, world) {
+                (StepPlan::Stages(staged), _) => {
+                    let mut executor = staged.executor(0);
+                    rows.into_iter().map(|rows| executor.process(rows, &mut fates).unwrap()).collect()
+                }
+                (StepPlan::Sort(sort), _) => vec![sort.run(&rows).unwrap()],
+                (_, Some(world)) => {
+                    (world.watermark, world.times.evict) = (evict, Watermark(late));
+                    world.lanes(vec![rows])
+                }
+                (_, None) => unreachable!("every other step has an operator"),
+            };
+        }
+        given.push(lines(&rows));
+        late = evict;
+        highest = epoch.iter().map(|row| row.0).fold(highest, i64::max);
+        evict = evict.max(highest - 5);
+    }
+    given
+}
+
+#[test]
+fn windows_of_a_statement() {
+    let sql = "SELECT window.start AS s, device, count(*) AS c, avg(x) AS a FROM iot GROUP BY window(ts, '10 milliseconds'), device HAVING count(*) > 1";
+    let epochs: [&[Row<'_>]; 2] =
+        [&[(1, "a", 1), (3, "a", 2), (2, "b", 9), (12, "a", 4)], &[(18, "a", 6), (9, "a", 6)]];
+    assert_eq!(run(sql, Append, &epochs), [vec![], vec![], vec!["0 a 3 3.0"]]);
+    assert_eq!(run(sql, Update, &epochs), [vec!["0 a 2 1.5"], vec!["0 a 3 3.0", "10 a 2 5.0"], vec![]]);
+}
+
+#[test]
+fn sessions_of_a_statement() {
+    let sql = "SELECT session_window, device, sum(n) AS s FROM iot GROUP BY session_window(ts, '10 milliseconds'), device";
+    let epochs: [&[Row<'_>]; 2] = [&[(1, "a", 1), (30, "b", 2)], &[(40, "b", 3), (60, "a", 4)]];
+    assert_eq!(run(sql, Append, &epochs), [vec![], vec!["1-11 a 1"], vec!["30-50 b 5"]]);
+}
+
+#[test]
+fn windows_of_windows_of_a_statement() {
+    let sql = "SELECT window(w, '20 milliseconds') AS outer_window, sum(c) AS c FROM (SELECT window AS w, device, count(*) AS c FROM iot GROUP BY window(ts, '10 milliseconds'), device) GROUP BY window(w, '20 milliseconds')";
+    let epochs: [&[Row<'_>]; 2] = [&[(1, "a", 1), (2, "b", 1), (15, "a", 1)], &[(30, "a", 1)]];
+    assert_eq!(run(sql, Append, &epochs), [vec![], vec![], vec!["0-20 3"]]);
+}
+
+#[test]
+fn aggregates_of_a_statement() {
+    let sql = "SELECT count(*) AS c, sum(n) AS s, max_by(device, n) AS d, count_if(n > 2) AS m, approx_count_distinct(device) AS u, stddev_pop(x) AS p, min(device) AS i FROM iot";
+    let epochs: [&[Row<'_>]; 2] = [&[(1, "b", 1), (2, "c", 5)], &[(3, "a", 3)]];
+    let given = run(sql, Update, &epochs);
+    assert_eq!(given[0], ["2 6 c 1 2 2.0 b"]);
+    assert!(
+        given[1][0].starts_with("3 9 c 2 3 1.63299316185545") && given[1][0].ends_with(" a"),
+        "{given:?}"
+    );
+    assert_eq!(given[2], given[1], "a row in every epoch");
+}
+
+#[test]
+fn a_column_and_a_cast_of_it_are_two_aggregates() {
+    let sql = "SELECT avg(x) AS a, mean(x) AS b, avg(CAST(x AS DECIMAL(12, 3))) AS c, sum(n) AS d, sum(CAST(n AS DECIMAL(10, 0))) AS e, \
+               count(CAST(n AS DOUBLE)) FILTER (WHERE CAST(n AS STRING) = '2') AS f, count(CAST(n AS DOUBLE)) AS g FROM iot";
+    assert_eq!(run(sql, Update, &[&[(1, "a", 1), (2, "a", 2)]])[0], ["1.5 1.5 1.5000000 3 3 1 2"]);
+}
+
+#[test]
+fn an_average_of_decimals_is_rounded_half_up() {
+    let sql = "SELECT avg(CAST(x AS DECIMAL(12, 3))) AS a, avg(CAST(-x AS DECIMAL(5, 0))) AS b, avg(CAST(NULL AS DECIMAL(5, 0))) AS c FROM iot";
+    let epochs: [&[Row<'_>]; 2] =
+        [&[(1, "a", 1), (2, "a", 1), (3, "a", 0)], &[(4, "a", 0), (5, "a", 0), (6, "a", 3)]];
+    assert_eq!(run(sql, Update, &epochs)[..2], [["0.6666667 -0.6667 NULL"], ["0.8333333 -0.8333 NULL"]]);
+}
+
+#[test]
+fn gathered_lists_leave_nulls_out() {
+    let sql = "SELECT array_agg(try_cast(device AS INT)) AS l, sum(CAST(n AS INT) + 1L) AS s FROM iot";
+    assert_eq!(run(sql, Update, &[&[(1, "7", 2_147_483_647), (2, "x", 1)]])[0], ["[7] 2147483650"]);
+}
+
+#[test]
+fn of_equals_the_later_is_the_greatest_and_the_least() {
+    let sql = "SELECT max_by(device, x) AS a, min_by(device, n) AS b, max_by(device, n) FILTER (WHERE n < 2) AS c FROM iot";
+    let epochs: [&[Row<'_>]; 3] =
+        [&[(1, "a", 1), (2, "b", 1)], &[(3, "c", 1), (4, "d", 2)], &[(5, "e", 2), (6, "f", 0)]];
+    assert_eq!(run(sql, Update, &epochs)[..3], [["b b b"], ["d c c"], ["e f c"]]);
+}
+
+#[test]
+fn nan_is_above_every_other_number() {
+    let sql = "SELECT min(d) AS a, max(d) AS b, sort_array(collect_list(d), false) AS l, min(CAST(d AS FLOAT)) AS f \
+               FROM (SELECT CAST(device AS DOUBLE) AS d FROM iot)";
+    let epochs: [&[Row<'_>]; 3] =
+        [&[(1, "NaN", 1)], &[(2, "NaN", 1), (3, "1", 1), (4, "-Infinity", 1)], &[(5, "Infinity", 1)]];
+    let given = run(sql, Update, &epochs);
+    let expected = [
+        "NaN NaN [NaN] NaN",
+        "-inf NaN [NaN, NaN, 1.0, -inf] -inf",
+        "-inf NaN [NaN, NaN, inf, 1.0, -inf] -inf",
+    ];
+    assert_eq!(given[..3].concat(), expected);
+    let least = run("SELECT max(x) AS a, min(-x) AS b FROM iot", Update, &[&[(1, "a", -5)], &[(2, "a", -7)]]);
+    assert_eq!(least[..2], [["-5.0 5.0"], ["-5.0 5.0"]]);
+}
+
+#[test]
+fn functions_that_are_there_to_be_simplified_stand_in_groups_and_aggregates() {
+    let sql = "SELECT date_trunc('SECOND', ts) AS s, max(date_trunc('SECOND', ts)) FILTER (WHERE date_trunc('SECOND', ts) IS NOT NULL) AS m \
+               FROM iot GROUP BY date_trunc('SECOND', ts)";
+    assert_eq!(run(sql, Update, &[&[(1, "a", 1), (1_700, "a", 1)]])[0], ["0 0", "1000 1000"]);
+}

@@ -1,0 +1,397 @@
+//! `min`, `max`, `sum` and `avg` as Spark has them, where DataFusion's differ: NaN is above every other number, a sum of
+//! whole numbers that leaves the range of BIGINT fails, and an average of decimals is rounded. All else is DataFusion's.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Decimal128Array};
+use arrow::compute::sum_checked;
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Decimal128Type, FieldRef, Float32Type, Float64Type, Int64Type, UInt64Type,
+};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::functions_aggregate::{average, min_max, sum};
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::utils::AggregateOrderSensitivity;
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, ReversedUDAF, SetMonotonicity,
+    Signature, StatisticsArgs,
+};
+use datafusion_functions_aggregate_common::aggregate::groups_accumulator::prim_op::PrimitiveGroupsAccumulator;
+
+use super::failed;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    Min,
+    Max,
+    Sum,
+    Avg,
+}
+
+/// DataFusion's function, and what of it is ours.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Numbers {
+    kind: Kind,
+    inner: Arc<AggregateUDF>,
+}
+
+pub(super) fn all() -> [AggregateUDF; 4] {
+    // The `avg` of `datafusion-spark` gives a DOUBLE for decimals too.
+    let avg = (Kind::Avg, average::avg_udaf());
+    [(Kind::Min, min_max::min_udaf()), (Kind::Max, min_max::max_udaf()), (Kind::Sum, sum::sum_udaf()), avg]
+        .map(|(kind, inner)| AggregateUDF::from(Numbers { kind, inner }))
+}
+
+impl AggregateUDFImpl for Numbers {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn aliases(&self) -> &[String] {
+        self.inner.aliases()
+    }
+
+    fn signature(&self) -> &Signature {
+        self.inner.signature()
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        self.inner.coerce_types(types)
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        self.inner.return_type(types)
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
+        self.inner.state_fields(args)
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        match (self.kind, args.return_field.data_type()) {
+            (Kind::Sum, DataType::Int64) if !args.is_distinct => Ok(Box::new(CheckedSum::default())),
+            (Kind::Avg, DataType::Decimal128(precision, scale)) if !args.is_distinct => {
+                let (precision, scale) = (*precision, *scale);
+                Ok(Box::new(RoundedMean { inner: self.inner.accumulator(args)?, precision, scale }))
+            }
+            _ => self.inner.accumulator(args),
+        }
+    }
+
+    fn create_sliding_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        self.inner.create_sliding_accumulator(args)
+    }
+
+    fn groups_accumulator_supported(&self, args: AccumulatorArgs<'_>) -> bool {
+        self.inner.groups_accumulator_supported(args)
+    }
+
+    fn create_groups_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn GroupsAccumulator>> {
+        match (self.kind, args.return_field.data_type()) {
+            (Kind::Min, DataType::Float64) => Ok(least::<Float64Type>(f64::NAN)),
+            (Kind::Min, DataType::Float32) => Ok(least::<Float32Type>(f32::NAN)),
+            (Kind::Max, DataType::Float64) => Ok(greatest::<Float64Type>(f64::NEG_INFINITY)),
+            (Kind::Max, DataType::Float32) => Ok(greatest::<Float32Type>(f32::NEG_INFINITY)),
+            (Kind::Sum, DataType::Int64) => Ok(Box::new(CheckedSums::new())),
+            (Kind::Avg, DataType::Decimal128(precision, scale)) => {
+                let (precision, scale) = (*precision, *scale);
+                Ok(Box::new(RoundedMeans {
+                    inner: self.inner.create_groups_accumulator(args)?,
+                    precision,
+                    scale,
+                }))
+            }
+            _ => self.inner.create_groups_accumulator(args),
+        }
+    }
+
+    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
+        self.inner.order_sensitivity()
+    }
+
+    fn reverse_expr(&self) -> ReversedUDAF {
+        ReversedUDAF::Identical
+    }
+
+    fn is_descending(&self) -> Option<bool> {
+        self.inner.is_descending()
+    }
+
+    /// Statistics of files leave NaN out, and say nothing of what a sum ran through.
+    fn value_from_stats(&self, args: &StatisticsArgs<'_>) -> Option<ScalarValue> {
+        let is_float = args.return_type.is_floating();
+        if is_float || matches!(self.kind, Kind::Sum | Kind::Avg) {
+            None
+        } else {
+            self.inner.value_from_stats(args)
+        }
+    }
+
+    fn set_monotonicity(&self, data_type: &DataType) -> SetMonotonicity {
+        self.inner.inner().set_monotonicity(data_type)
+    }
+}
+
+/// The least number of each group; it begins above all others.
+fn least<T>(nan: T::Native) -> Box<dyn GroupsAccumulator>
+where
+    T: ArrowPrimitiveType + Send,
+    T::Native: PartialOrd,
+{
+    let take = |least: &mut T::Native, number: T::Native| {
+        if number < *least || is_nan(*least) {
+            *least = number;
+        }
+    };
+    Box::new(PrimitiveGroupsAccumulator::<T, _>::new(&T::DATA_TYPE, take).with_starting_value(nan))
+}
+
+/// The greatest number of each group; it begins below all others.
+fn greatest<T>(lowest: T::Native) -> Box<dyn GroupsAccumulator>
+where
+    T: ArrowPrimitiveType + Send,
+    T::Native: PartialOrd,
+{
+    let take = |greatest: &mut T::Native, number: T::Native| {
+        if number > *greatest || is_nan(number) {
+            *greatest = number;
+        }
+    };
+    Box::new(PrimitiveGroupsAccumulator::<T, _>::new(&T::DATA_TYPE, take).with_starting_value(lowest))
+}
+
+#[expect(clippy::eq_op, reason = "only NaN differs from itself")]
+fn is_nan<N: PartialEq + Copy>(number: N) -> bool {
+    number != number
+}
+
+/// The sums of groups; it knows if one of them wrapped around.
+struct CheckedSums {
+    sums: Box<dyn GroupsAccumulator>,
+    wrapped: Arc<AtomicBool>,
+}
+
+impl CheckedSums {
+    fn new() -> Self {
+        let wrapped = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&wrapped);
+        let add = move |sum: &mut i64, number: i64| {
+            let (to, wraps) = sum.overflowing_add(number);
+            *sum = to;
+            if wraps {
+                told.store(true, Ordering::Relaxed);
+            }
+        };
+        let sums = PrimitiveGroupsAccumulator::<Int64Type, _>::new(&DataType::Int64, add);
+        Self { sums: Box::new(sums), wrapped }
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.wrapped.load(Ordering::Relaxed) { overflows() } else { Ok(()) }
+    }
+}
+
+impl GroupsAccumulator for CheckedSums {
+    fn update_batch(
+        &mut self,
+        values: &[ArrayRef],
+        groups: &[usize],
+        filter: Option<&BooleanArray>,
+        total: usize,
+    ) -> Result<()> {
+        self.sums.update_batch(values, groups, filter, total)?;
+        self.check()
+    }
+
+    fn merge_batch(&mut self, values: &[ArrayRef], groups: &[usize], total: usize) -> Result<()> {
+        self.sums.merge_batch(values, groups, total)?;
+        self.check()
+    }
+
+    fn evaluate(&mut self, emit: EmitTo) -> Result<ArrayRef> {
+        self.sums.evaluate(emit)
+    }
+
+    fn state(&mut self, emit: EmitTo) -> Result<Vec<ArrayRef>> {
+        self.sums.state(emit)
+    }
+
+    fn convert_to_state(&self, values: &[ArrayRef], filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
+        self.sums.convert_to_state(values, filter)
+    }
+
+    fn size(&self) -> usize {
+        self.sums.size()
+    }
+}
+
+/// The sum of everything.
+#[derive(Debug, Default)]
+struct CheckedSum {
+    sum: Option<i64>,
+}
+
+impl Accumulator for CheckedSum {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let Some(numbers) = values.first().and_then(|column| column.as_primitive_opt::<Int64Type>()) else {
+            return failed("a sum of whole numbers was given others");
+        };
+        let Ok(more) = sum_checked(numbers) else { return overflows() };
+        self.sum = match (self.sum, more) {
+            (Some(sum), Some(more)) => match sum.checked_add(more) {
+                Some(sum) => Some(sum),
+                None => return overflows(),
+            },
+            (sum, more) => sum.or(more),
+        };
+        Ok(())
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        self.update_batch(states)
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        Ok(ScalarValue::Int64(self.sum))
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        Ok(vec![ScalarValue::Int64(self.sum)])
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self)
+    }
+}
+
+/// Averages of decimals, rounded half up; DataFusion's are cut off. The state is its own: count and sum.
+struct RoundedMeans {
+    inner: Box<dyn GroupsAccumulator>,
+    precision: u8,
+    scale: i8,
+}
+
+impl GroupsAccumulator for RoundedMeans {
+    fn update_batch(
+        &mut self,
+        values: &[ArrayRef],
+        groups: &[usize],
+        filter: Option<&BooleanArray>,
+        total: usize,
+    ) -> Result<()> {
+        self.inner.update_batch(values, groups, filter, total)
+    }
+
+    fn merge_batch(&mut self, values: &[ArrayRef], groups: &[usize], total: usize) -> Result<()> {
+        self.inner.merge_batch(values, groups, total)
+    }
+
+    fn evaluate(&mut self, emit: EmitTo) -> Result<ArrayRef> {
+        means(&self.inner.state(emit)?, self.precision, self.scale)
+    }
+
+    fn state(&mut self, emit: EmitTo) -> Result<Vec<ArrayRef>> {
+        self.inner.state(emit)
+    }
+
+    fn convert_to_state(&self, values: &[ArrayRef], filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
+        self.inner.convert_to_state(values, filter)
+    }
+
+    fn size(&self) -> usize {
+        self.inner.size()
+    }
+}
+
+/// The average of everything, rounded so.
+#[derive(Debug)]
+struct RoundedMean {
+    inner: Box<dyn Accumulator>,
+    precision: u8,
+    scale: i8,
+}
+
+impl Accumulator for RoundedMean {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        self.inner.update_batch(values)
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        self.inner.merge_batch(states)
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        let state = self.inner.state()?.iter().map(ScalarValue::to_array).collect::<Result<Vec<_>>>()?;
+        ScalarValue::try_from_array(&means(&state, self.precision, self.scale)?, 0)
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        self.inner.state()
+    }
+
+    fn size(&self) -> usize {
+        self.inner.size()
+    }
+}
+
+/// The averages of these counts and sums.
+fn means(state: &[ArrayRef], precision: u8, scale: i8) -> Result<ArrayRef> {
+    let [counts, sums] = state else { return failed("an average is kept as a count and a sum") };
+    let (Some(counts), Some(sums), DataType::Decimal128(_, from)) = (
+        counts.as_primitive_opt::<UInt64Type>(),
+        sums.as_primitive_opt::<Decimal128Type>(),
+        sums.data_type(),
+    ) else {
+        return failed("an average of decimals is kept as a count and a sum");
+    };
+    let factor = 10_i128.checked_pow(u32::from((scale - from).unsigned_abs()));
+    let most = 10_i128.pow(u32::from(precision.min(38)));
+    let mean = |(count, sum): (Option<u64>, Option<i128>)| {
+        let (Some(count), Some(sum)) = (count.filter(|count| *count > 0), sum) else { return Ok(None) };
+        let count = i128::from(count);
+        // A half and more is rounded away from zero.
+        let rounded = factor.and_then(|factor| sum.checked_mul(factor)).map(|sum| {
+            let (whole, rest) = (sum / count, sum % count);
+            whole + if 2 * rest.abs() >= count { sum.signum() } else { 0 }
+        });
+        match rounded.filter(|mean| mean.abs() < most) {
+            Some(mean) => Ok(Some(mean)),
+            None => failed("an average of decimals has more digits than its type"),
+        }
+    };
+    let means = counts.iter().zip(sums).map(mean).collect::<Result<Decimal128Array>>()?;
+    Ok(Arc::new(means.with_precision_and_scale(precision, scale)?))
+}
+
+fn overflows<T>() -> Result<T> {
+    failed("a sum of whole numbers leaves the range of BIGINT; sum a DECIMAL or a DOUBLE, or write try_sum")
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::Int64Array;
+
+    use super::*;
+
+    fn numbers(values: &[i64]) -> [ArrayRef; 1] {
+        [Arc::new(Int64Array::from(values.to_vec()))]
+    }
+
+    #[test]
+    fn a_sum_beyond_bigint_fails_and_the_greatest_does_not() {
+        let mut sums = CheckedSums::new();
+        sums.update_batch(&numbers(&[i64::MAX - 1, i64::MIN]), &[0, 1], None, 2).unwrap();
+        sums.merge_batch(&numbers(&[1]), &[0], 2).unwrap();
+        let mut sum = CheckedSum::default();
+        sum.update_batch(&numbers(&[i64::MAX - 1, 1])).unwrap();
+        assert_eq!(sum.evaluate().unwrap(), ScalarValue::Int64(Some(i64::MAX)));
+        for error in [
+            sums.update_batch(&numbers(&[-1]), &[1], None, 2).unwrap_err(),
+            sum.merge_batch(&numbers(&[1])).unwrap_err(),
+            CheckedSum::default().update_batch(&numbers(&[i64::MAX, 1])).unwrap_err(),
+        ] {
+            assert!(error.to_string().contains("BIGINT"), "{error}");
+        }
+    }
+}

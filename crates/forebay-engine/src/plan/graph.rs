@@ -1,0 +1,186 @@
+//! A streaming query as a graph: inputs that run in lanes, and behind them the steps that remember.
+//!
+//! ```text
+//! input 0:  batch ─▶ stages (filters, Observe, projections) ─▶ rows ─▶ step 1 ─▶ step 2 ─▶ … ─▶ rows of the query
+//! ```
+//!
+//! A query without state has one input and no steps. With state, each step reads the rows of the one before it, the
+//! first those of the input. What must stay true: everything here is planned once; nothing in it changes while the
+//! query runs, and two plannings of the same text give the same steps, names and layouts.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{FieldRef, SchemaRef};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
+use forebay_core::output_mode::OutputMode;
+use forebay_core::source::Wanted;
+use forebay_core::window::Sliding;
+
+use super::executor::Executor;
+use super::lower::Stage;
+pub(crate) use super::sort::SortSpec;
+
+/// A query's inputs, and what is done with their rows.
+#[derive(Clone, Debug)]
+pub(crate) struct Graph {
+    /// What it reads. One for now.
+    pub inputs: Vec<Input>,
+    /// In order; each reads the rows of the one before it, the first those of the input. Empty for a query without
+    /// state.
+    pub steps: Vec<StepPlan>,
+    /// What an epoch gives to the sink.
+    pub mode: OutputMode,
+}
+
+/// What runs in the lanes of one source.
+#[derive(Clone, Debug)]
+pub(crate) struct Input {
+    /// The source's name, as the catalogue spells it.
+    pub source: String,
+    /// The columns of the batches it takes.
+    pub input_schema: SchemaRef,
+    /// Which optional columns of the envelope are read.
+    pub wanted: Wanted,
+    /// True if a decoded source must add its envelope.
+    pub wants_envelope: bool,
+    /// Filters and projections; where the event time is read, one [`Stage::Observe`] between them.
+    pub stages: Arc<[Stage]>,
+    /// The columns of the rows behind the stages: what the first step takes.
+    pub rows: SchemaRef,
+    /// The watermark, if the source has one and its event time is among the rows that the first step takes.
+    pub event_time: Option<EventTime>,
+}
+
+/// The watermark of an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EventTime {
+    /// How far the watermark is behind the latest event time.
+    pub delay_ms: i64,
+    /// The event time among the rows behind the stages, a TIMESTAMP.
+    pub column: usize,
+}
+
+/// One step behind the lanes.
+#[derive(Clone, Debug)]
+pub(crate) enum StepPlan {
+    /// GROUP BY, with a window or without; DISTINCT, which has no aggregates.
+    Aggregate(Arc<AggregateSpec>),
+    /// GROUP BY with `session_window`.
+    Session(Arc<SessionSpec>),
+    /// `deduplicate`.
+    Deduplicate(Arc<DeduplicateSpec>),
+    /// Filters and projections: HAVING, the SELECT list, what stands between two operators.
+    Stages(Staged),
+    /// ORDER BY and LIMIT of complete mode: over all rows of the epoch.
+    Sort(Arc<SortSpec>),
+}
+
+/// Filters and projections behind an operator.
+#[derive(Clone, Debug)]
+pub(crate) struct Staged {
+    /// In order.
+    pub stages: Arc<[Stage]>,
+    /// The columns that come out.
+    pub rows: SchemaRef,
+    /// True if `now()` or one of its family is used.
+    pub uses_epoch_time: bool,
+}
+
+impl Staged {
+    /// A worker for an epoch that was planned at this time (milliseconds since 1970).
+    pub fn executor(&self, epoch_time_ms: i64) -> Executor {
+        Executor::new(&self.stages, &self.rows, self.uses_epoch_time.then_some(epoch_time_ms))
+    }
+}
+
+/// An aggregation.
+#[derive(Clone, Debug)]
+pub(crate) struct AggregateSpec {
+    /// Kind and position among the operators, `aggregate-0`: the same at every planning of the same query.
+    pub name: String,
+    /// The columns of the rows it takes. The hidden columns of its record may end them (see `RECORD_COLUMNS`).
+    pub input: SchemaRef,
+    /// The group expressions without the window, over [`Self::input`]. Empty without GROUP BY: then there is one group,
+    /// and it is there before any row is.
+    pub keys: Vec<Arc<dyn PhysicalExpr>>,
+    /// Their fields, as in [`Self::output`].
+    pub key_fields: Vec<FieldRef>,
+    /// The window, if there is one.
+    pub window: Option<WindowKey>,
+    /// The key (an index into [`Self::keys`]) that is the event time, where the window is not: a TIMESTAMP, or the
+    /// window of an aggregation before this one, whose `end` counts.
+    pub event_key: Option<usize>,
+    /// The aggregates, over [`Self::input`]. None for DISTINCT.
+    pub aggregates: Vec<Arc<AggregateFunctionExpr>>,
+    /// `FILTER (WHERE …)` of each.
+    pub filters: Vec<Option<Arc<dyn PhysicalExpr>>>,
+    /// The group columns in their order, the window as STRUCT<start, end>, then the aggregates.
+    pub output: SchemaRef,
+    /// True if groups end by the watermark: by the window's end, else by [`Self::event_key`].
+    pub watermarked: bool,
+}
+
+/// `window(…)` in GROUP BY.
+#[derive(Clone, Debug)]
+pub(crate) struct WindowKey {
+    /// The time that falls into windows, a TIMESTAMP in microseconds over the input. Rows in which it is NULL do not
+    /// get here.
+    pub ts: Arc<dyn PhysicalExpr>,
+    /// Tumbling if it slides by its size.
+    pub sliding: Sliding,
+    /// Where the window stands among the output's columns.
+    pub position: usize,
+}
+
+/// An aggregation by sessions. Fields as those of [`AggregateSpec`].
+#[derive(Clone, Debug)]
+pub(crate) struct SessionSpec {
+    /// `session-0`.
+    pub name: String,
+    /// The columns of the rows it takes.
+    pub input: SchemaRef,
+    /// The group expressions without the session.
+    pub keys: Vec<Arc<dyn PhysicalExpr>>,
+    /// Their fields.
+    pub key_fields: Vec<FieldRef>,
+    /// The time, a TIMESTAMP in microseconds. Rows in which it is NULL do not get here.
+    pub ts: Arc<dyn PhysicalExpr>,
+    /// How long a row keeps its session open.
+    pub gap: Gap,
+    /// Where the session stands among the output's columns.
+    pub position: usize,
+    /// The aggregates.
+    pub aggregates: Vec<Arc<AggregateFunctionExpr>>,
+    /// `FILTER (WHERE …)` of each.
+    pub filters: Vec<Option<Arc<dyn PhysicalExpr>>>,
+    /// The group columns in their order, the session as STRUCT<start, end>, then the aggregates.
+    pub output: SchemaRef,
+    /// True if sessions end by the watermark.
+    pub watermarked: bool,
+}
+
+/// The gap of a session.
+#[derive(Clone, Debug)]
+pub(crate) enum Gap {
+    /// The same for all rows, in microseconds, more than 0.
+    Static(i64),
+    /// Of each row: a BIGINT of microseconds over the input. Rows in which it is NULL, 0 or less do not get here.
+    PerRow(Arc<dyn PhysicalExpr>),
+}
+
+/// De-duplication: the first row of each key comes out as it is.
+#[derive(Clone, Debug)]
+pub(crate) struct DeduplicateSpec {
+    /// `deduplicate-0`.
+    pub name: String,
+    /// The columns of the rows it takes and gives.
+    pub input: SchemaRef,
+    /// The columns of the key.
+    pub keys: Vec<usize>,
+    /// The column that is the event time: rows too late by it are refused. A key is forgotten by it if it is one of
+    /// [`Self::keys`], or with [`Self::within_us`]; else never.
+    pub event_time: Option<usize>,
+    /// `dropDuplicatesWithinWatermark`: a key is forgotten so long (microseconds) after the event time of its first row.
+    pub within_us: Option<i64>,
+}

@@ -1,0 +1,220 @@
+//! Which columns of a plan are the event time.
+//!
+//! The event time of a source is one of its columns, or an expression over them. Here every column is followed down
+//! to the source: one that is that column, or whose expression with those of the views and subqueries put in is that
+//! expression, is the event time too. Behind an aggregation its window is, and with it the window's `end` and
+//! `window_time(window)`.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, DFSchema, Result};
+use datafusion::logical_expr::{Expr, LogicalPlan, Projection};
+
+use super::catalog::EVENT_TIME_COLUMN;
+use super::functions::FIELD;
+use super::functions::window::{self, Call};
+
+/// What a column is, as far as time goes.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Origin {
+    /// The event time.
+    Time,
+    /// A window of it: its end is the event time.
+    Window,
+    /// This, over the source's columns; not larger than the event time's own expression.
+    Source(Expr),
+    /// Anything else.
+    Other,
+}
+
+/// The event time of a source, by which columns are told.
+pub(super) struct Lineage {
+    /// Over the source's columns without qualifiers, and how many nodes it has.
+    time: Option<(Expr, usize)>,
+}
+
+impl Lineage {
+    /// For the source that `plan` reads. `column` is its event time if that is a column; else the source is read through
+    /// a projection that computes it.
+    pub fn new(plan: &LogicalPlan, column: Option<&str>) -> Self {
+        let time = match column {
+            Some(name) => Some(Expr::Column(Column::new_unqualified(name))),
+            None => computed(plan).map(unqualified),
+        };
+        Self { time: time.map(|time| (time.clone(), size(&time, usize::MAX))) }
+    }
+
+    /// The plan of an input in which the event time, where it is an expression, is read from its column: so it is
+    /// computed once, and who reads it is seen.
+    pub fn settled(&self, plan: &LogicalPlan) -> Result<LogicalPlan> {
+        match &self.time {
+            Some((time, _)) if !matches!(time, Expr::Column(_)) => Ok(self.settle(plan)?.0),
+            _ => Ok(plan.clone()),
+        }
+    }
+
+    fn settle(&self, plan: &LogicalPlan) -> Result<(LogicalPlan, Vec<Origin>)> {
+        Ok(match plan {
+            LogicalPlan::Projection(projection) => {
+                let (input, below) = self.settle(&projection.input)?;
+                let (schema, mut list) = (input.schema(), Vec::with_capacity(projection.expr.len()));
+                for (expr, name) in projection.expr.iter().zip(projection.schema.iter()) {
+                    let settled = self.with_column(expr, schema, &below)?;
+                    // What gets another expression keeps its name.
+                    let renamed = settled != *expr && !matches!(expr, Expr::Alias(_));
+                    list.push(if renamed {
+                        settled.alias_qualified(name.0.cloned(), name.1.name())
+                    } else {
+                        settled
+                    });
+                }
+                let origins = list.iter().map(|expr| self.expr(expr, schema, &below)).collect();
+                let projection = Projection::try_new(list, Arc::new(input))?;
+                (LogicalPlan::Projection(projection), origins)
+            }
+            LogicalPlan::Filter(filter) => {
+                let (input, below) = self.settle(&filter.input)?;
+                let mut filter = filter.clone();
+                filter.predicate = self.with_column(&filter.predicate, input.schema(), &below)?;
+                filter.input = Arc::new(input);
+                (LogicalPlan::Filter(filter), below)
+            }
+            LogicalPlan::SubqueryAlias(alias) => {
+                let (input, below) = self.settle(&alias.input)?;
+                let mut alias = alias.clone();
+                alias.input = Arc::new(input);
+                (LogicalPlan::SubqueryAlias(alias), below)
+            }
+            other => (other.clone(), self.columns(other, &[])),
+        })
+    }
+
+    /// An expression whose parts that are the event time are its column, if there is one.
+    pub fn with_column(&self, expr: &Expr, schema: &DFSchema, columns: &[Origin]) -> Result<Expr> {
+        let Some(index) = columns.iter().position(|origin| *origin == Origin::Time) else {
+            return Ok(expr.clone());
+        };
+        let column = Expr::from(schema.qualified_field(index));
+        let put = expr.clone().transform_down(|expr| {
+            let is_computed = !matches!(expr, Expr::Column(_) | Expr::Alias(_) | Expr::Literal(..));
+            if is_computed && self.expr(&expr, schema, columns) == Origin::Time {
+                return Ok(Transformed::new(column.clone(), true, TreeNodeRecursion::Jump));
+            }
+            Ok(Transformed::no(expr))
+        });
+        put.map(|put| put.data)
+    }
+
+    /// The origins of a plan's columns; `leaf` are those of the operator that it stands on, if that is no source.
+    pub fn columns(&self, plan: &LogicalPlan, leaf: &[Origin]) -> Vec<Origin> {
+        match plan {
+            LogicalPlan::Projection(projection) => {
+                let below = self.columns(&projection.input, leaf);
+                let schema = projection.input.schema();
+                projection.expr.iter().map(|expr| self.expr(expr, schema, &below)).collect()
+            }
+            LogicalPlan::Filter(filter) => self.columns(&filter.input, leaf),
+            LogicalPlan::SubqueryAlias(alias) => self.columns(&alias.input, leaf),
+            LogicalPlan::TableScan(scan) => {
+                let names = scan.projected_schema.fields().iter().map(|field| field.name());
+                names.map(|name| self.known(Expr::Column(Column::new_unqualified(name)))).collect()
+            }
+            _ => leaf.to_vec(),
+        }
+    }
+
+    /// The origin of an expression over columns of these origins.
+    pub fn expr(&self, expr: &Expr, schema: &DFSchema, columns: &[Origin]) -> Origin {
+        match expr {
+            Expr::Alias(alias) => return self.expr(&alias.expr, schema, columns),
+            Expr::Column(column) => {
+                let index = schema.maybe_index_of_column(column);
+                return index.and_then(|index| columns.get(index)).cloned().unwrap_or(Origin::Other);
+            }
+            Expr::ScalarFunction(call) if call.name() == FIELD => {
+                if let [base, Expr::Literal(name, _)] = call.args.as_slice()
+                    && name.try_as_str().flatten() == Some("end")
+                    && self.expr(base, schema, columns) == Origin::Window
+                {
+                    return Origin::Time;
+                }
+            }
+            _ => {}
+        }
+        match window::call(expr) {
+            Some(Call::Time(of)) if self.expr(of, schema, columns) == Origin::Window => return Origin::Time,
+            Some(Call::Window(of, _) | Call::Session(of, _)) => {
+                let is_timed = matches!(self.expr(of, schema, columns), Origin::Time | Origin::Window);
+                return if is_timed { Origin::Window } else { Origin::Other };
+            }
+            _ => {}
+        }
+        let Some((_, most)) = &self.time else { return Origin::Other };
+        if size(expr, *most) > *most {
+            return Origin::Other;
+        }
+        let mut is_known = true;
+        let put_in = expr.clone().transform_up(|expr| {
+            let Expr::Column(column) = &expr else { return Ok(Transformed::no(expr)) };
+            let index = schema.maybe_index_of_column(column);
+            match index.and_then(|index| columns.get(index)) {
+                Some(Origin::Source(below)) => Ok(Transformed::yes(below.clone())),
+                _ => {
+                    is_known = false;
+                    Ok(Transformed::no(expr))
+                }
+            }
+        });
+        match put_in {
+            Ok(put_in) if is_known => self.known(put_in.data),
+            _ => Origin::Other,
+        }
+    }
+
+    /// The origin of an expression over the source's columns.
+    fn known(&self, expr: Expr) -> Origin {
+        match &self.time {
+            Some((time, _)) if *time == expr => Origin::Time,
+            Some((_, most)) if size(&expr, *most) <= *most => Origin::Source(expr),
+            _ => Origin::Other,
+        }
+    }
+}
+
+/// The expression of the hidden column of the source that a plan reads.
+fn computed(plan: &LogicalPlan) -> Option<Expr> {
+    let mut node = plan;
+    let mut last = None;
+    while let [input] = node.inputs().as_slice() {
+        if let LogicalPlan::Projection(projection) = node {
+            last = Some(projection);
+        }
+        node = input;
+    }
+    last?.expr.iter().find_map(|expr| match expr {
+        Expr::Alias(alias) if alias.name == EVENT_TIME_COLUMN => Some(alias.expr.as_ref().clone()),
+        _ => None,
+    })
+}
+
+fn unqualified(expr: Expr) -> Expr {
+    let plain = expr.clone().transform_up(|expr| {
+        Ok(match expr {
+            Expr::Column(column) => Transformed::yes(Expr::Column(Column::new_unqualified(column.name))),
+            other => Transformed::no(other),
+        })
+    });
+    plain.map_or(expr, |plain| plain.data)
+}
+
+/// The nodes of an expression; beyond `most` they are not counted.
+fn size(expr: &Expr, most: usize) -> usize {
+    let mut nodes = 0;
+    // The closure cannot fail.
+    let _ = expr.apply(|_| {
+        nodes += 1;
+        Ok(if nodes > most { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    nodes
+}

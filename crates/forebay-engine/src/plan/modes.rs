@@ -1,0 +1,73 @@
+//! Which output modes a query may have: what Spark's `UnsupportedOperationChecker` refuses, with the reason.
+
+use forebay_core::Error;
+use forebay_core::error::codes;
+use forebay_core::output_mode::OutputMode;
+
+/// An operator with state, as far as output modes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// GROUP BY or DISTINCT.
+    Aggregate {
+        /// Its groups end by the watermark.
+        watermarked: bool,
+        /// It makes sessions.
+        session: bool,
+        /// It is a DISTINCT.
+        distinct: bool,
+    },
+    /// `deduplicate`; true if its keys are forgotten by the watermark.
+    Deduplicate {
+        /// The event time is one of its keys, or it has `within`.
+        timed: bool,
+    },
+}
+
+/// Refuses a mode that these operators, in the order of the rows' way, do not have.
+pub(super) fn check(operators: &[Kind], mode: OutputMode) -> Result<(), Error> {
+    let is_aggregate = |kind: &&Kind| matches!(kind, Kind::Aggregate { .. });
+    let aggregates = operators.iter().filter(is_aggregate).count();
+    let not = |message: &str, hint: &str| Err(Error::new(&codes::OUTPUT_MODE, message).with_hint(hint));
+    if mode == OutputMode::Complete && aggregates == 0 {
+        return not(
+            "output mode complete needs an aggregation",
+            "Spark refuses it too: without GROUP BY the whole result would be every row there ever was. Leave `outputMode` out.",
+        );
+    }
+    if mode == OutputMode::Append
+        && let Some(Kind::Aggregate { distinct, .. }) =
+            operators.iter().rev().find(|kind| matches!(kind, Kind::Aggregate { watermarked: false, .. }))
+    {
+        let what = if *distinct { "DISTINCT" } else { "an aggregation" };
+        return Err(Error::new(
+            &codes::WATERMARK_MISSING,
+            format!("output mode append is not possible for {what} without a watermark"),
+        )
+        .with_hint(
+            "Append gives a group once it is done, and only a watermark says when: give the source a `watermark` and \
+             group by a window(…) of its column or by the column itself. Or set `outputMode: update` or `complete`.",
+        ));
+    }
+    if mode == OutputMode::Update
+        && matches!(operators.iter().rev().find(is_aggregate), Some(Kind::Aggregate { session: true, .. }))
+    {
+        return not(
+            "output mode update is not possible for session_window",
+            "Spark refuses it too: a session that grows has another start or end, so it would not be the row it was. Use \
+             append with a `watermark`, or complete.",
+        );
+    }
+    if mode == OutputMode::Append {
+        return Ok(());
+    }
+    let first = operators.iter().position(|kind| is_aggregate(&kind));
+    let behind = first.map_or(&[][..], |first| operators.get(first + 1..).unwrap_or_default());
+    if behind.iter().any(|kind| *kind != Kind::Deduplicate { timed: false }) {
+        return Err(Error::new(
+            &codes::OUTPUT_MODE,
+            format!("an aggregation in output mode {mode} cannot be followed by another operator with state"),
+        )
+        .with_hint("Its rows change after they were given. Use append, or write its table and read that with another query."));
+    }
+    Ok(())
+}

@@ -1,0 +1,354 @@
+//! Queries with state and the graphs that they become.
+
+use arrow::datatypes::Fields;
+use datafusion::physical_expr::PhysicalExpr;
+use forebay_core::output_mode::OutputMode::{self, Append, Complete, Update};
+
+use super::*;
+use crate::plan::graph::{Gap, StepPlan};
+use crate::plan::lower::{Output, Stage};
+
+/// Sources with a watermark that is a column, one that is an expression, and without; and views over them.
+pub(super) fn streams() -> Catalog {
+    let mut catalog = Catalog::new();
+    for source in ["iot", "secs", "plain"] {
+        catalog.add_source(source, SourceColumns::Decoded(schema())).unwrap();
+    }
+    catalog.add_source("raw", SourceColumns::Envelope { headers: false }).unwrap();
+    let time = |column: &str| SourceTime { column: column.to_owned(), delay_ms: 10_000 };
+    catalog.set_watermark("IOT", time("At"));
+    catalog.set_watermark("secs", time("timestamp_seconds(timestamp)"));
+    catalog.set_watermark("raw", time("timestamp"));
+    for (name, sql) in [
+        ("warm", "SELECT device_id AS d, at AS ts, temperature AS t FROM iot WHERE temperature > 20"),
+        ("seconds", "SELECT timestamp AS s, device_id FROM secs"),
+        (
+            "minutes",
+            "SELECT window, device_id, max(temperature) AS hottest FROM iot GROUP BY window(at, '1 minute'), device_id",
+        ),
+    ] {
+        catalog.add_view(name, sql).unwrap();
+    }
+    let once = |keys: &[&str], within_us| Deduplicate {
+        keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+        within_us,
+    };
+    catalog.add_view_once("first_only", "SELECT * FROM iot", Some(once(&["Device_ID", "at"], None))).unwrap();
+    catalog
+        .add_view_once(
+            "first_secs",
+            "SELECT device_id, temperature FROM secs",
+            Some(once(&["device_id"], Some(5))),
+        )
+        .unwrap();
+    catalog
+}
+
+pub(super) fn planned_as(sql: &str, mode: OutputMode) -> Result<StreamPlan, SqlError> {
+    plan_query(&streams(), sql, Some(&Json), mode, None)
+}
+
+/// The graph of a query on one line, or how it is refused.
+pub(super) fn drawn(sql: &str, mode: OutputMode) -> String {
+    match planned_as(sql, mode) {
+        Ok(plan) => draw(&plan),
+        Err(error) => refused(error),
+    }
+}
+
+pub(super) fn refused(error: SqlError) -> String {
+    let error = Error::from(error);
+    format!("{} {} | {} | {}", error.code().id, error.message(), error.place().unwrap_or("-"), error.hint())
+}
+
+pub(super) fn draw(plan: &StreamPlan) -> String {
+    let graph = plan.graph();
+    let input = &graph.inputs[0];
+    let mut parts = vec![format!("{}: {}", input.source, stages(&input.stages))];
+    let mut rows = input.rows.clone();
+    for step in &graph.steps {
+        let (part, given) = match step {
+            StepPlan::Aggregate(spec) => {
+                assert_eq!(spec.input, rows, "each step takes the rows of the one before it");
+                let window = spec.window.as_ref().map(|window| {
+                    let it = window.sliding;
+                    let second = |micros: i64| micros / 1_000_000;
+                    format!(
+                        " window#{}({} {}/{}/{})",
+                        window.position,
+                        window.ts,
+                        second(it.size_us),
+                        second(it.slide_us),
+                        second(it.start_us)
+                    )
+                });
+                let key = spec.event_key.map(|key| format!(" time#{key}")).unwrap_or_default();
+                let filters: Vec<String> =
+                    spec.filters.iter().flatten().map(|filter| format!(" if {filter}")).collect();
+                (
+                    format!(
+                        "{}({}){}{key} [{}]{}{}",
+                        spec.name,
+                        all(&spec.keys),
+                        window.unwrap_or_default(),
+                        functions(&spec.aggregates),
+                        filters.concat(),
+                        if spec.watermarked { " ends" } else { "" },
+                    ),
+                    spec.output.clone(),
+                )
+            }
+            StepPlan::Session(spec) => {
+                assert_eq!(spec.input, rows);
+                let gap = match &spec.gap {
+                    Gap::Static(micros) => format!("{} s", micros / 1_000_000),
+                    Gap::PerRow(expr) => expr.to_string(),
+                };
+                let ends = if spec.watermarked { " ends" } else { "" };
+                (
+                    format!(
+                        "{}({}) session#{}({} {gap}) [{}]{ends}",
+                        spec.name,
+                        all(&spec.keys),
+                        spec.position,
+                        spec.ts,
+                        functions(&spec.aggregates)
+                    ),
+                    spec.output.clone(),
+                )
+            }
+            StepPlan::Deduplicate(spec) => {
+                assert_eq!(spec.input, rows);
+                let keys: Vec<&str> = spec.keys.iter().map(|key| rows.field(*key).name().as_str()).collect();
+                let time = spec.event_time.map(|time| format!(" time {}", rows.field(time).name()));
+                let within = spec.within_us.map(|within| format!(" within {within}"));
+                (
+                    format!(
+                        "{}({}){}{}",
+                        spec.name,
+                        keys.join(", "),
+                        time.unwrap_or_default(),
+                        within.unwrap_or_default()
+                    ),
+                    rows.clone(),
+                )
+            }
+            StepPlan::Stages(staged) => (stages(&staged.stages), staged.rows.clone()),
+            StepPlan::Sort(sort) => {
+                let by: Vec<String> = sort.by.iter().map(ToString::to_string).collect();
+                (format!("Sort({}) {:?}", by.join(", "), sort.limit), sort.rows.clone())
+            }
+        };
+        parts.push(part);
+        rows = given;
+    }
+    assert_eq!(names(rows.fields()), names(plan.output_schema().fields()));
+    parts.push(names(plan.output_schema().fields()));
+    parts.join(" | ")
+}
+
+fn names(fields: &Fields) -> String {
+    fields.iter().map(|field| field.name().as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn all(exprs: &[Arc<dyn PhysicalExpr>]) -> String {
+    exprs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn functions(functions: &[Arc<datafusion::physical_expr::aggregate::AggregateFunctionExpr>]) -> String {
+    functions
+        .iter()
+        .map(|it| format!("{}({})", it.fun().name(), all(&it.expressions())))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn stages(stages: &[Stage]) -> String {
+    let stages: Vec<String> = stages
+        .iter()
+        .map(|stage| match stage {
+            Stage::Filter(condition) => format!("Filter({condition})"),
+            Stage::Observe(column) => format!("Observe({column})"),
+            Stage::Project(projection) => {
+                let columns = projection.columns.iter().zip(projection.schema.fields());
+                let columns: Vec<String> = columns
+                    .map(|(column, field)| match column {
+                        Output::Same(_) => field.name().clone(),
+                        Output::Computed(expr) => format!("{}={expr}", field.name()),
+                    })
+                    .collect();
+                format!("({})", columns.join(", "))
+            }
+        })
+        .collect();
+    stages.join(" ")
+}
+
+#[track_caller]
+pub(super) fn check(cases: &[(&str, OutputMode, &str)]) {
+    let wrong: Vec<String> = cases
+        .iter()
+        .filter_map(|(sql, mode, expected)| {
+            let got = drawn(sql, *mode);
+            let fits = got == *expected || (expected.starts_with("FB-") && got.starts_with(expected));
+            (!fits).then(|| format!("{mode}: {sql}\n  expected {expected}\n  got      {got}"))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn windows_become_specifications() {
+    check(&[
+        (
+            "SELECT window, device_id, count(*), avg(temperature) FROM iot GROUP BY window(at, '10 seconds'), device_id",
+            Append,
+            "iot: (device_id, temperature, at) Observe(2) Filter(at@2 IS NOT NULL) | aggregate-0(device_id@0) window#0(at@2 10/10/0) [count(1), avg(temperature@1)] ends | (window, device_id, count(1), avg(temperature)) | window, device_id, count(1), avg(temperature)",
+        ),
+        (
+            "SELECT window.start, window.end AS e, max(humidity) m FROM iot GROUP BY window(at, '1 minute', '30 seconds', '-5 seconds') HAVING m > 3",
+            Append,
+            "iot: (humidity, at) Observe(1) Filter(at@1 IS NOT NULL) | aggregate-0() window#0(at@1 60/30/-5) [max(humidity@0)] ends | Filter(max(iot.humidity)@1 > 3) (start=__field(window(iot.at,Int64(60000000),Int64(30000000),Int64(-5000000))@0, start), e=__field(window(iot.at,Int64(60000000),Int64(30000000),Int64(-5000000))@0, end), m) | start, e, m",
+        ),
+        (
+            "SELECT window(at, INTERVAL 1 MINUTE) AS w, count(1) FROM iot GROUP BY w",
+            Update,
+            "iot: (at) Observe(0) Filter(at@0 IS NOT NULL) | aggregate-0() window#0(at@0 60/60/0) [count(1)] ends | (w, count(1)) | w, count(1)",
+        ),
+        (
+            "SELECT window(at, '60 second').start s, count(1) FROM iot GROUP BY window(at, '1 minute')",
+            Update,
+            "iot: (at) Observe(0) Filter(at@0 IS NOT NULL) | aggregate-0() window#0(at@0 60/60/0) [count(1)] ends | (s=__field(window(iot.at,Int64(60000000),Int64(60000000),Int64(0))@0, start), count(1)) | s, count(1)",
+        ),
+        (
+            "SELECT window(at, '1 minute') w, count(1) FROM iot GROUP BY ALL",
+            Append,
+            "iot: (at) Observe(0) Filter(at@0 IS NOT NULL) | aggregate-0() window#0(at@0 60/60/0) [count(1)] ends | (w, count(1)) | w, count(1)",
+        ),
+        (
+            "SELECT window(at, '60 second'), count(1) FROM iot GROUP BY 1",
+            Complete,
+            "iot: (at) Observe(0) Filter(at@0 IS NOT NULL) | aggregate-0() window#0(at@0 60/60/0) [count(1)] ends | (window, count(1)) | window, count(1)",
+        ),
+        (
+            "SELECT session_window.start, device_id, sum(big) FROM iot GROUP BY device_id, session_window(at, '5 minutes')",
+            Append,
+            "iot: (device_id, at, big) Observe(1) Filter(at@1 IS NOT NULL) | session-0(device_id@0) session#1(at@1 300 s) [sum(big@2)] ends | (start=__field(session_window(iot.at,Int64(300000000))@1, start), device_id, sum(big)) | start, device_id, sum(big)",
+        ),
+        (
+            "SELECT session_window, count(*) FROM iot GROUP BY session_window(at, CASE WHEN device_id = 'a' THEN '5 seconds' ELSE '20 seconds' END), device_id",
+            Complete,
+            "iot: (device_id, at) Observe(1) Filter(at@1 IS NOT NULL AND __gap(CASE WHEN device_id@0 = a THEN 5 seconds ELSE 20 seconds END) > 0 OR at@1 IS NULL AND NULL) | session-0(device_id@0) session#0(at@1 __gap(CASE WHEN device_id@0 = a THEN 5 seconds ELSE 20 seconds END)) [count(1)] ends | (session_window, count(1)) | session_window, count(1)",
+        ),
+    ]);
+}
+
+#[test]
+fn complete_rows_are_put_in_order() {
+    let plan = planned_as(
+        "SELECT device_id, count(*) AS n FROM iot GROUP BY device_id ORDER BY n DESC, device_id LIMIT 2",
+        Complete,
+    )
+    .unwrap();
+    let sorts: Vec<_> = plan
+        .graph()
+        .steps
+        .iter()
+        .filter_map(|step| match step {
+            StepPlan::Sort(sort) => Some(sort),
+            _ => None,
+        })
+        .collect();
+    let rows = |ids: Vec<Option<&str>>, counts: Vec<i64>| {
+        let ids =
+            arrow::compute::cast(&arrow::array::StringArray::from(ids), sorts[0].rows.field(0).data_type())
+                .unwrap();
+        let counts = Arc::new(arrow::array::Int64Array::from(counts)) as ArrayRef;
+        RecordBatch::try_new(sorts[0].rows.clone(), vec![ids, counts]).unwrap()
+    };
+    let mut batch = sorts[0]
+        .run(&[rows(vec![Some("b"), None], vec![2, 2]), rows(vec![Some("a"), Some("c")], vec![1, 9])])
+        .unwrap();
+    assert_eq!(csv(&batch), "device_id,n\nc,9\n,2\nb,2\na,1");
+    batch = sorts[1].run(&[batch]).unwrap();
+    assert_eq!(csv(&batch), "device_id,n\nc,9\n,2");
+}
+
+#[test]
+fn operators_are_chained() {
+    check(&[
+        (
+            "SELECT window, max(hottest) FROM minutes GROUP BY window(window, '1 hour')",
+            Append,
+            "iot: (device_id, temperature, at) Observe(2) Filter(at@2 IS NOT NULL) | aggregate-0(device_id@0) window#0(at@2 60/60/0) [max(temperature@1)] ends | (window, hottest) (window, hottest, __event_time=window_time(window@0)) | aggregate-1() window#0(__event_time@2 3600/3600/0) [max(hottest@1)] ends | (window, max(hottest)) | window, max(hottest)",
+        ),
+        (
+            "SELECT window, max(hottest) FROM minutes GROUP BY window(window_time(window), '1 hour')",
+            Append,
+            "iot: (device_id, temperature, at) Observe(2) Filter(at@2 IS NOT NULL) | aggregate-0(device_id@0) window#0(at@2 60/60/0) [max(temperature@1)] ends | (window, hottest) (window, hottest, __event_time=window_time(window@0)) | aggregate-1() window#0(__event_time@2 3600/3600/0) [max(hottest@1)] ends | (window, max(hottest)) | window, max(hottest)",
+        ),
+        (
+            "SELECT window, sum(hottest) FROM minutes GROUP BY window",
+            Append,
+            "iot: (device_id, temperature, at) Observe(2) Filter(at@2 IS NOT NULL) | aggregate-0(device_id@0) window#0(at@2 60/60/0) [max(temperature@1)] ends | (window, hottest) | aggregate-1(window@0) time#0 [sum(hottest@1)] ends | (window, sum(hottest)) | window, sum(hottest)",
+        ),
+        (
+            "SELECT window.end, sum(hottest) FROM minutes WHERE hottest > 3 GROUP BY window.end",
+            Append,
+            "iot: (device_id, temperature, at) Observe(2) Filter(at@2 IS NOT NULL) | aggregate-0(device_id@0) window#0(at@2 60/60/0) [max(temperature@1)] ends | (window, hottest) Filter(hottest@1 > 3) | aggregate-1(__field(window@0, end)) time#0 [sum(hottest@1)] ends | (end, sum(hottest)) | end, sum(hottest)",
+        ),
+        (
+            "SELECT window, count(*) FROM first_only GROUP BY window(at, '1 minute')",
+            Append,
+            "iot: (device_id, temperature, humidity, timestamp, deviceName, place, tags, props, price, at, big) Observe(9) | deduplicate-0(device_id, at) time at | (at) Filter(at@0 IS NOT NULL) | aggregate-1() window#0(at@0 60/60/0) [count(1)] ends | (window, count(1)) | window, count(1)",
+        ),
+        (
+            "SELECT * FROM first_secs WHERE temperature > 3",
+            Update,
+            "secs: (device_id, temperature, timestamp) (device_id, temperature, _event_time=timestamp_seconds(CAST(timestamp@2 AS Int64))) Observe(2) | deduplicate-0(device_id) time _event_time within 5 | (device_id, temperature) Filter(temperature@1 > 3) | device_id, temperature",
+        ),
+    ]);
+}
+
+#[test]
+fn aggregates_are_sparks() {
+    check(&[
+        (
+            "SELECT device_id, count_if(temperature > 70) FILTER (WHERE humidity > 1), first(big, true), max_by(big, at) FROM iot GROUP BY device_id",
+            Update,
+            "iot: (device_id, temperature, humidity, at, big) Observe(3) | aggregate-0(device_id@0) [count(CASE WHEN temperature@1 > 70 THEN 1 END), first_value(big@4), max_by(big@4, at@3)] if humidity@2 > 1 | (device_id, count_if((temperature > 70)) FILTER (WHERE (humidity > 1)), first(big), max_by(big, at)) | device_id, count_if((temperature > 70)) FILTER (WHERE (humidity > 1)), first(big), max_by(big, at)",
+        ),
+        (
+            "SELECT variance(big), std(temperature), approx_count_distinct(temperature), percentile_approx(big, 0.5), every(big > 1), any(big > 1), mean(big) FROM iot",
+            Complete,
+            "iot: (temperature, big) | aggregate-0() [var(CAST(big@1 AS Float64)), stddev(temperature@0), approx_distinct(__countable(temperature@0)), approx_percentile_cont(CAST(big@1 AS Float64), 0.5), bool_and(big@1 > 1), bool_or(big@1 > 1), avg(CAST(big@1 AS Float64))] | (variance(big), std(temperature), approx_count_distinct(temperature)=CAST(approx_distinct(__countable(iot.temperature))@2 AS Int64), percentile_approx(big, 0.5, 10000), every((big > 1)), any((big > 1)), mean(big)) | variance(big), std(temperature), approx_count_distinct(temperature), percentile_approx(big, 0.5, 10000), every((big > 1)), any((big > 1)), mean(big)",
+        ),
+        (
+            "SELECT collect_list(big), collect_set(device_id), sum(price), avg(price), last_value(big), bool_or(big > 3) FROM iot",
+            Complete,
+            "iot: (device_id, price, big) | aggregate-0() [collect_list(big@2), collect_set(device_id@0), sum(price@1), avg(price@1), last_value(big@2), bool_or(big@2 > 3)] | (collect_list(big), collect_set(device_id), sum(price), avg(price), last_value(big), bool_or((big > 3))) | collect_list(big), collect_set(device_id), sum(price), avg(price), last_value(big), bool_or((big > 3))",
+        ),
+        (
+            "SELECT device_id, sum(if(at > now(), 1, 0)) n FROM iot GROUP BY device_id",
+            Update,
+            "iot: (device_id, at) (device_id, __computed_0=CASE WHEN at@1 > current_timestamp() THEN 1 ELSE 0 END) | aggregate-0(device_id@0) [sum(__computed_0@1)] | (device_id, n) | device_id, n",
+        ),
+    ]);
+}
+
+#[test]
+fn complete_mode_has_all_rows_at_hand() {
+    check(&[
+        (
+            "SELECT device_id, count(*) AS n FROM iot GROUP BY device_id ORDER BY n DESC, device_id LIMIT 3",
+            Complete,
+            "iot: (device_id) | aggregate-0(device_id@0) [count(1)] | (device_id, n) | Sort(n@1 DESC NULLS LAST, device_id@0 ASC) None | Sort() Some(3) | device_id, n",
+        ),
+        (
+            "SELECT window, count(*) AS n FROM iot GROUP BY window(at, '1 minute') ORDER BY window",
+            Complete,
+            "iot: (at) Observe(0) Filter(at@0 IS NOT NULL) | aggregate-0() window#0(at@0 60/60/0) [count(1)] ends | (window, n) | Sort(window@0 ASC) None | window, n",
+        ),
+        ("SELECT count(*) FROM iot", Complete, "iot: () | aggregate-0() [count(1)] | (count(1)) | count(1)"),
+    ]);
+}

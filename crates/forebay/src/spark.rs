@@ -1,0 +1,230 @@
+//! A pipeline file as a PySpark Structured Streaming job.
+//!
+//! ```text
+//! sources ─▶ readStream … from_json … withWatermark … createOrReplaceTempView
+//! views   ─▶ spark.sql(…) [dropDuplicates] createOrReplaceTempView
+//! queries ─▶ spark.sql(…) [dropDuplicates] writeStream … start
+//! ```
+//!
+//! Names and SQL of a pipeline file are Spark's, so the job is the file once more in Python, in the file's order. What
+//! Spark has not, and what means another thing there although it is written the same, is a [`Note`]: a line on stderr and a
+//! comment in the job, at its place. The SQL is not planned here: Spark has the last word on it.
+//!
+//! What must stay true: nothing of the file is left out without a note; no secret is in the job; no text of the file
+//! becomes code.
+
+use forebay_core::config::{KeyLines, Pipeline};
+
+mod clause;
+mod python;
+mod query;
+mod source;
+mod sql;
+pub mod submit;
+#[cfg(test)]
+mod tests;
+mod tokens;
+
+use python::{comment, literal};
+
+/// The Spark that a job is written for.
+pub const SPARK: &str = "4.0.0";
+/// The packages that a Spark installation does not bring.
+const KAFKA_PACKAGE: &str = "org.apache.spark:spark-sql-kafka-0-10_2.13:4.0.0";
+const DELTA_PACKAGE: &str = "io.delta:delta-spark_2.13:4.0.0";
+
+/// A job and what is to be known of it.
+pub struct Job {
+    /// The Python text.
+    pub text: String,
+    /// In the order of the file.
+    pub notes: Vec<Note>,
+    /// Packages for `spark-submit --packages`.
+    pub packages: Vec<&'static str>,
+}
+
+/// What Spark has not, or does otherwise.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Note {
+    /// The line of the file.
+    pub line: usize,
+    /// What it is, to follow `line 31: `.
+    pub text: String,
+    /// True if a query or a view is not in the job, or gives other rows than in Forebay.
+    pub is_missing: bool,
+}
+
+/// What a job is made of.
+pub struct File<'a> {
+    /// Its name, for the job's first lines.
+    pub name: &'a str,
+    pub text: &'a str,
+    pub pipeline: &'a Pipeline,
+    /// The data folder, under which relative paths lie.
+    pub data: &'a str,
+}
+
+impl File<'_> {
+    /// The job of this file.
+    pub fn job(&self) -> Job {
+        let mut writer = Writer {
+            keys: KeyLines::new(self.text),
+            notes: Vec::new(),
+            hidden: sql::Hidden::new(),
+            times: Vec::new(),
+            clauses: 0,
+        };
+        let mut body = String::new();
+        for it in &self.pipeline.sources {
+            body.push_str(&writer.source(it, self.pipeline));
+        }
+        for it in &self.pipeline.views {
+            body.push_str(&writer.view(it, self.pipeline));
+        }
+        for it in &self.pipeline.queries {
+            body.push_str(&writer.query(it, self.pipeline));
+        }
+        body.push_str(&writer.absent(self.pipeline));
+        let mut notes = writer.notes;
+        notes.sort_by_key(|note| note.line);
+        let is_kafka = self.pipeline.sources.iter().any(|it| it.format == "kafka");
+        let is_delta = self.pipeline.queries.iter().any(|it| it.format == "delta");
+        let packages = [(is_kafka, KAFKA_PACKAGE), (is_delta, DELTA_PACKAGE)];
+        let packages: Vec<_> =
+            packages.into_iter().filter_map(|(is, package)| is.then_some(package)).collect();
+        let text = self.head(&body, &packages, is_delta) + &body + TAIL;
+        Job { text, notes, packages }
+    }
+
+    fn head(&self, body: &str, packages: &[&str], is_delta: bool) -> String {
+        let with =
+            if packages.is_empty() { String::new() } else { format!("--packages {} ", packages.join(",")) };
+        let mut out = comment(&format!(
+            "The pipeline `{}` as a Spark Structured Streaming job, written by",
+            self.pipeline.name
+        ));
+        out.push_str(&comment(&format!("`forebay spark {}` for Spark {SPARK}. To run it:", self.name)));
+        out.push_str(&format!("#     spark-submit {with}JOB.py\n#\n"));
+        out.push_str(&comment(
+            "It has checkpoints of its own, so it begins where the options of the sources say, not where Forebay stopped.",
+        ));
+        out.push('\n');
+        let needs_os =
+            ["os.environ", "os.path"].iter().any(|word| body.contains(word)) || body.contains("CHECKPOINTS");
+        if needs_os {
+            out.push_str("import os\n\n");
+        }
+        out.push_str("from pyspark.sql import SparkSession\n");
+        if body.contains("F.") {
+            out.push_str("from pyspark.sql import functions as F\n");
+        }
+        if body.contains("DATA") || body.contains("CHECKPOINTS") {
+            out.push_str(&format!(
+                "\n# Where relative paths lie, and what the queries need to go on where they were.\n\
+                 DATA = os.environ.get(\"FOREBAY_DATA\", {})\nCHECKPOINTS = os.path.join(DATA, \"spark-checkpoints\", {})\n",
+                literal(self.data),
+                literal(&self.pipeline.name)
+            ));
+        }
+        out.push_str(&format!(
+            "\nspark = (\n    SparkSession.builder.appName({})\n",
+            literal(&self.pipeline.name)
+        ));
+        let zone = literal(self.pipeline.time_zone.name());
+        out.push_str(&format!("    .config(\"spark.sql.session.timeZone\", {zone})\n"));
+        if is_delta {
+            for (name, value) in [
+                ("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension"),
+                ("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog"),
+            ] {
+                out.push_str(&format!("    .config({}, {})\n", literal(name), literal(value)));
+            }
+        }
+        out.push_str("    .getOrCreate()\n)\n");
+        if body.contains("secret_file(") {
+            out.push_str(SECRET_FILE);
+        }
+        out.push_str("queries = []\n");
+        out
+    }
+}
+
+const SECRET_FILE: &str = "
+
+def secret_file(path):
+    \"\"\"A secret from a file, without the line break at its end.\"\"\"
+    with open(path, encoding=\"utf-8\") as file:
+        return file.read().removesuffix(\"\\n\").removesuffix(\"\\r\")
+
+
+";
+
+/// A query that fails is seen at once, whichever others run on.
+const TAIL: &str = "
+if __name__ == \"__main__\":
+    while not all([query.awaitTermination(1) for query in queries]):
+        pass
+";
+
+/// What is known while the job is written.
+struct Writer<'a> {
+    keys: KeyLines<'a>,
+    notes: Vec<Note>,
+    hidden: sql::Hidden,
+    /// Event times that are expressions, as the sources have them.
+    times: Vec<String>,
+    /// How many clauses of SQL became views.
+    clauses: usize,
+}
+
+impl Writer<'_> {
+    /// The line of a key; 1 if the file does not have it.
+    fn line(&self, path: &[&str]) -> usize {
+        self.keys.of(path).unwrap_or(1)
+    }
+
+    /// Takes a note and gives the comment that says it.
+    fn note(&mut self, line: usize, text: String) -> String {
+        let said = comment(&text);
+        self.notes.push(Note { line, text, is_missing: false });
+        said
+    }
+
+    /// The same for what is not in the job, or means something else there.
+    fn missing(&mut self, line: usize, text: String) -> String {
+        let said = comment(&text);
+        self.notes.push(Note { line, text, is_missing: true });
+        said
+    }
+
+    /// What of a file no Spark has.
+    fn absent(&mut self, pipeline: &Pipeline) -> String {
+        let mut out = String::new();
+        for alert in &pipeline.alerts {
+            let line = self.line(&["alerts", &alert.name]);
+            out.push_str(
+                &self.note(line, format!("alert `{}`: alerts have no counterpart in Spark", alert.name)),
+            );
+        }
+        for (key, what) in [
+            ("quarantine", "the quarantine has no counterpart in Spark"),
+            ("dashboard", "the page has no counterpart in Spark"),
+        ] {
+            if let Some(line) = self.keys.of(&[key]) {
+                out.push_str(&self.note(line, format!("`{key}`: {what}")));
+            }
+        }
+        if out.is_empty() { out } else { format!("\n{out}") }
+    }
+}
+
+/// A duration as Spark reads intervals.
+fn interval(duration: std::time::Duration) -> String {
+    let ms = duration.as_millis();
+    let units =
+        [(86_400_000, "day"), (3_600_000, "hour"), (60_000, "minute"), (1_000, "second"), (1, "millisecond")];
+    let (size, unit) =
+        units.into_iter().find(|(size, _)| ms > 0 && ms.is_multiple_of(*size)).unwrap_or((1_000, "second"));
+    let count = ms / size;
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}

@@ -1,0 +1,244 @@
+//! Views and queries: their SELECT, de-duplication, output mode, trigger, checkpoint and sink.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use forebay_connectors::sinks;
+use forebay_core::config::{DeduplicateConfig, Pipeline, QueryConfig, ViewConfig};
+use forebay_core::event_time::WatermarkPolicy;
+use forebay_core::output_mode::OutputMode;
+use forebay_core::trigger::Trigger;
+
+use super::clause::{Clause, without_clauses};
+use super::python::{list, literal};
+use super::sql::{EVENT_TIME, KAFKA, carrying, reads, with_event_time, without_hidden};
+use super::{Writer, interval, python};
+
+impl Writer<'_> {
+    pub(super) fn view(&mut self, view: &ViewConfig, pipeline: &Pipeline) -> String {
+        let name = view.name.as_str();
+        let line = self.line(&["views", name]);
+        let (clauses, sql) = self.without_clauses(&view.sql);
+        let (sql, hidden) = carrying(&self.timed(&sql), &self.hidden);
+        if !hidden.is_empty() {
+            self.hidden.insert(name.to_lowercase(), hidden);
+        }
+        let (notes, code) = self.deduplicated(&["views", name], view.deduplicate.as_ref(), pipeline);
+        let rows = indented(&format!("spark.sql({})", python::sql(&sql)));
+        let end = format!("    .createOrReplaceTempView({})\n)\n", literal(&format!("`{name}`")));
+        format!("\n# line {line}: view `{name}`\n{notes}{clauses}(\n{rows}\n{code}{end}")
+    }
+
+    pub(super) fn query(&mut self, query: &QueryConfig, pipeline: &Pipeline) -> String {
+        let name = query.name.as_str();
+        let line = self.line(&["queries", name]);
+        let head = format!("\n# line {line}: query `{name}`\n");
+        if query.format == "delta" && query.output_mode == OutputMode::Update {
+            let text = format!(
+                "query `{name}` is not in the job: Spark's Delta sink takes no rows of `outputMode: update`; \
+                 write them with MERGE in foreachBatch"
+            );
+            let line = self.keys.of(&["queries", name, "outputMode"]).unwrap_or(line);
+            return head + &self.missing(line, text);
+        }
+        let mut notes = String::new();
+        if let Some(line) = self.keys.of(&["queries", name, "stateLimit"]) {
+            let text = format!(
+                "query `{name}`: Spark's state has no bound of its own, `stateLimit` has no counterpart"
+            );
+            notes.push_str(&self.note(line, text));
+        }
+        let (clauses, sql) = self.without_clauses(&query.sql);
+        let mut sql = self.timed(&sql);
+        let mut drop = String::new();
+        if query.deduplicate.is_some() {
+            // The state is bounded by the event time, so it must be among the columns until then.
+            let (carried, hidden) = carrying(&sql, &self.hidden);
+            sql = carried;
+            if !hidden.is_empty() {
+                let names: Vec<String> = hidden.iter().map(|column| literal(column)).collect();
+                drop = format!("    .drop({})\n", names.join(", "));
+            }
+        } else {
+            match without_hidden(&sql, &self.hidden) {
+                Some(shown) => sql = shown,
+                None => {
+                    let text = format!("query `{name}`: its `*` also gives {EVENT_TIME} or {KAFKA} in Spark");
+                    notes.push_str(&self.missing(line, text));
+                }
+            }
+        }
+        let (more, deduplicated) =
+            self.deduplicated(&["queries", name], query.deduplicate.as_ref(), pipeline);
+        notes.push_str(&more);
+        let rows = indented(&format!("spark.sql({})", python::sql(&sql)));
+        let (more, sink) = self.sink(query, line);
+        notes.push_str(&more);
+        let code = format!(
+            "{rows}\n{deduplicated}{drop}    .writeStream.queryName({})\n    .format({})\n    .outputMode({})\n{}{sink}    .start()\n",
+            literal(name),
+            literal(&query.format),
+            literal(query.output_mode.word()),
+            trigger(query),
+        );
+        // The setting is the session's, so each query says it where they differ.
+        let differ = pipeline.queries.iter().any(|it| it.watermark_policy != WatermarkPolicy::default());
+        let policy = match (differ, query.watermark_policy) {
+            (false, _) => String::new(),
+            (true, WatermarkPolicy::Min) => policy("min"),
+            (true, WatermarkPolicy::Max) => policy("max"),
+        };
+        format!("{head}{notes}{policy}{clauses}queries.append(\n{code})\n")
+    }
+
+    /// The code of the views that take the place of `WATERMARK` clauses, and the SELECT that reads them.
+    fn without_clauses(&mut self, sql: &str) -> (String, String) {
+        let (sql, clauses) = without_clauses(sql, self.clauses + 1);
+        self.clauses += clauses.len();
+        let mut code = String::new();
+        for Clause { relation, view, expression, delay } in clauses {
+            let mut hidden = self.hidden.get(&relation).cloned().unwrap_or_default();
+            let timed = self.timed_by(&expression, &delay, &mut hidden);
+            self.hidden.insert(view.clone(), hidden);
+            let (relation, view) = (literal(&format!("`{relation}`")), literal(&format!("`{view}`")));
+            let _ = writeln!(
+                code,
+                "(\n    spark.table({relation})\n{timed}    .createOrReplaceTempView({view})\n)"
+            );
+        }
+        (code, sql)
+    }
+
+    /// The SELECT with the event times that are expressions as columns.
+    fn timed(&self, sql: &str) -> String {
+        if !reads(sql, &self.hidden, EVENT_TIME) {
+            return sql.to_owned();
+        }
+        self.times.iter().fold(sql.to_owned(), |sql, time| with_event_time(&sql, time))
+    }
+
+    fn deduplicated(
+        &mut self,
+        path: &[&str],
+        deduplicate: Option<&DeduplicateConfig>,
+        pipeline: &Pipeline,
+    ) -> (String, String) {
+        let Some(DeduplicateConfig { keys, within, .. }) = deduplicate else {
+            return (String::new(), String::new());
+        };
+        let keys = list(keys.iter().map(|key| key.text.trim_matches('`')));
+        let Some(within) = within else {
+            return (String::new(), format!("    .dropDuplicates({keys})\n"));
+        };
+        let mut notes = String::new();
+        let delays = pipeline.sources.iter().filter_map(|source| source.watermark.as_ref());
+        if !delays.into_iter().any(|watermark| watermark.delay == *within) {
+            let line = self.line(&[path, &["deduplicate"]].concat());
+            let text = format!(
+                "`{}`: Spark remembers a key for the delay of the watermark, not for `within` ({})",
+                path.join("."),
+                interval(*within)
+            );
+            notes = self.missing(line, text);
+        }
+        (notes, format!("    .dropDuplicatesWithinWatermark({keys})\n"))
+    }
+
+    /// The checkpoint and the sink's options.
+    fn sink(&mut self, query: &QueryConfig, line: usize) -> (String, String) {
+        let name = query.name.as_str();
+        let (mut notes, mut code) = (String::new(), String::new());
+        let checkpoint = match &query.checkpoint {
+            Some(given) => path(&format!("{}-spark", given.display())),
+            None => format!("os.path.join(CHECKPOINTS, {})", literal(name)),
+        };
+        let _ = writeln!(code, "    .option(\"checkpointLocation\", {checkpoint})");
+        let spec = sinks::spec(&query.format).ok();
+        for (option, text) in self.written(&["queries", name], spec, &query.options) {
+            let at = self.keys.of(&["queries", name, "options", &option]).unwrap_or(line);
+            let is_duration = option.starts_with("delta.") && option.ends_with("Duration");
+            let value = match option.as_str() {
+                "path" => path(&text),
+                "partitionBy" => {
+                    let names: Vec<String> = text.split(',').map(|column| literal(column.trim())).collect();
+                    let _ = writeln!(code, "    .partitionBy({})", names.join(", "));
+                    continue;
+                }
+                // It became a trigger.
+                "minCommitInterval" => continue,
+                "autoCompact.minNumFiles" => literal_note(self, at, name, &option, &mut notes),
+                "truncate" if text != "true" && text != "false" => {
+                    let text = format!(
+                        "query `{name}`: Spark cuts values after 20 characters or not at all, `truncate` takes no number"
+                    );
+                    notes.push_str(&self.note(at, text));
+                    continue;
+                }
+                _ if is_duration => literal(&format!(
+                    "interval {}",
+                    text.replace("ms", " milliseconds").replace('s', " seconds")
+                )),
+                _ => self.value(at, &option, &text, &query.options, &mut notes),
+            };
+            if !value.is_empty() {
+                let _ = writeln!(code, "    .option({}, {value})", literal(&option));
+            }
+        }
+        (notes, code)
+    }
+}
+
+/// A note that an option has no counterpart; no value.
+fn literal_note(
+    writer: &mut Writer<'_>,
+    line: usize,
+    name: &str,
+    option: &str,
+    notes: &mut String,
+) -> String {
+    notes.push_str(&writer.note(line, format!("query `{name}`: `{option}` has no counterpart in Spark")));
+    String::new()
+}
+
+fn trigger(query: &QueryConfig) -> String {
+    match query.trigger {
+        Trigger::Default => {
+            // Commits of the Delta sink are that far apart.
+            let apart = query.options.duration("minCommitInterval").filter(|apart| !apart.is_zero());
+            apart.map_or_else(String::new, |apart| {
+                format!("    .trigger(processingTime={})\n", literal(&interval(apart)))
+            })
+        }
+        Trigger::ProcessingTime(every) => {
+            format!("    .trigger(processingTime={})\n", literal(&interval(every)))
+        }
+        Trigger::AvailableNow => "    .trigger(availableNow=True)\n".to_owned(),
+        Trigger::Once => "    .trigger(once=True)\n".to_owned(),
+    }
+}
+
+fn policy(word: &str) -> String {
+    format!("spark.conf.set(\"spark.sql.streaming.multipleWatermarkPolicy\", {})\n", literal(word))
+}
+
+/// A path as an expression: a relative one lies under the data folder.
+fn path(text: &str) -> String {
+    match Path::new(text).is_absolute() {
+        true => literal(text),
+        false => format!("os.path.join(DATA, {})", literal(text)),
+    }
+}
+
+/// Code one level further in; the lines of a SELECT stay where they are, they are text.
+fn indented(code: &str) -> String {
+    let mut is_text = false;
+    let mut lines = Vec::new();
+    for line in code.lines() {
+        let is_inside = is_text;
+        if line.matches("\"\"\"").count() % 2 == 1 {
+            is_text = !is_text;
+        }
+        lines.push(if is_inside || line.is_empty() { line.to_owned() } else { format!("    {line}") });
+    }
+    lines.join("\n")
+}

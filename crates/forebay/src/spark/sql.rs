@@ -1,0 +1,288 @@
+//! What of a SELECT must be written otherwise for Spark.
+//!
+//! The dialect is Spark's, so a text goes over as it stands, with one exception: columns that are there in Forebay and not
+//! part of `*` (Kafka's own under `_kafka`, an event time that is an expression) are ordinary columns of a Spark view.
+//! So `*` leaves them out by `EXCEPT`, a view that others read carries them on, and the expression of the event time gives
+//! way to the column that has the watermark: Spark does not see that both are the same.
+//!
+//! This works on tokens, not on a plan. What must stay true: a SELECT that is not understood is left as it is.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::tokens::{Kind, Token, edited, tokens};
+
+/// The column that holds an event time that is an expression.
+pub(super) const EVENT_TIME: &str = "_event_time";
+/// The column that holds Kafka's own columns.
+pub(super) const KAFKA: &str = "_kafka";
+
+/// The hidden columns of every source and view that has some, by name in lower case.
+pub(super) type Hidden = HashMap<String, Vec<&'static str>>;
+
+/// True if a SELECT names a column or function.
+pub(super) fn mentions(sql: &str, name: &str) -> bool {
+    tokens(sql).iter().any(|token| token.kind == Kind::Word && token.name() == name)
+}
+
+/// The places of one SELECT among its tokens: `SELECT list FROM relation …`.
+struct Select {
+    list: Range<usize>,
+    /// The first token behind `FROM`.
+    relation: usize,
+    /// One relation, and no more than projections and filters over it.
+    is_plain: bool,
+}
+
+fn select(tokens: &[Token<'_>], range: Range<usize>) -> Option<Select> {
+    const NOT_PLAIN: &[&str] =
+        &["group", "having", "join", "union", "intersect", "distinct", "lateral", "with"];
+    let mut depth = 0usize;
+    let mut outer = Vec::new();
+    for index in range.clone() {
+        match tokens[index].text {
+            ")" => depth = depth.saturating_sub(1),
+            _ if depth == 0 => outer.push(index),
+            _ => {}
+        }
+        depth += usize::from(tokens[index].text == "(");
+    }
+    let find = |word: &str| outer.iter().copied().find(|index| tokens[*index].is(word));
+    let (first, from) = (find("select")?, find("from")?);
+    let relation = from + 1;
+    let has_comma = {
+        let end = find("where").unwrap_or(range.end);
+        outer.iter().any(|index| (relation..end).contains(index) && tokens[*index].text == ",")
+    };
+    let is_plain = first == range.start
+        && relation < range.end
+        && !has_comma
+        && !outer.iter().any(|index| NOT_PLAIN.iter().any(|word| tokens[*index].is(word)));
+    Some(Select { list: first + 1..from, relation, is_plain })
+}
+
+impl Select {
+    /// The stars that stand for all columns, as indices of tokens.
+    fn stars(&self, tokens: &[Token<'_>]) -> Vec<usize> {
+        let mut depth = 0usize;
+        let mut stars = Vec::new();
+        for index in self.list.clone() {
+            match tokens[index].text {
+                "(" => depth += 1,
+                ")" => depth = depth.saturating_sub(1),
+                "*" if depth == 0
+                    && (index == self.list.start
+                        || matches!(tokens[index - 1].text, "," | ".")
+                        || tokens[index - 1].is("distinct")) =>
+                {
+                    stars.push(index);
+                }
+                _ => {}
+            }
+        }
+        stars
+    }
+
+    /// The hidden columns of what this SELECT reads; `None` if that is not understood.
+    fn hidden(&self, tokens: &[Token<'_>], known: &Hidden) -> Option<Vec<&'static str>> {
+        if !self.is_plain {
+            return None;
+        }
+        let first = tokens.get(self.relation)?;
+        if first.text != "(" {
+            return Some(known.get(&first.name()).cloned().unwrap_or_default());
+        }
+        let inner = select(tokens, self.relation + 1..closing(tokens, self.relation)?)?;
+        let hidden = inner.hidden(tokens, known)?;
+        Some(if inner.stars(tokens).is_empty() { Vec::new() } else { hidden })
+    }
+}
+
+/// The parenthesis that closes the one at `open`.
+fn closing(tokens: &[Token<'_>], open: usize) -> Option<usize> {
+    let mut depth = 0usize;
+    for (index, token) in tokens.iter().enumerate().skip(open) {
+        match token.text {
+            "(" => depth += 1,
+            ")" => depth = depth.checked_sub(1)?,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some(index);
+        }
+    }
+    None
+}
+
+/// True if a SELECT reads, anywhere in it, a relation with this hidden column.
+pub(super) fn reads(sql: &str, known: &Hidden, column: &str) -> bool {
+    let has = |name: &String| known.get(name).is_some_and(|columns| columns.contains(&column));
+    let tokens = tokens(sql);
+    let relations = tokens.windows(2).filter(|pair| pair[0].is("from") || pair[0].is("join"));
+    relations.map(|pair| pair[1].name()).any(|name| has(&name))
+}
+
+/// The SELECT with its `*` as Forebay means it: without hidden columns. `None` if there may be some that cannot be left
+/// out so.
+pub(super) fn without_hidden(sql: &str, known: &Hidden) -> Option<String> {
+    let tokens = tokens(sql);
+    let reads_some = [EVENT_TIME, KAFKA].iter().any(|column| reads(sql, known, column));
+    let Some(select) = select(&tokens, 0..tokens.len()).filter(|_| reads_some) else {
+        return Some(sql.to_owned());
+    };
+    let stars = select.stars(&tokens);
+    if stars.is_empty() {
+        return Some(sql.to_owned());
+    }
+    let hidden = select.hidden(&tokens, known)?;
+    if hidden.is_empty() {
+        return Some(sql.to_owned());
+    }
+    let names = hidden.join(", ");
+    let mut edits = Vec::new();
+    for star in stars {
+        // A field's own star, `place.*`, has no hidden columns; a relation's has.
+        let qualifier = (star >= 2 && tokens[star - 1].text == ".").then(|| tokens[star - 2]);
+        if qualifier.is_some_and(|qualifier| !is_alias(&tokens, &select, &qualifier)) {
+            continue;
+        }
+        let next = tokens.get(star + 1);
+        match tokens.get(star + 2).filter(|_| next.is_some_and(|next| next.is("except"))) {
+            Some(open) => edits.push((open.end()..open.end(), format!("{names}, "))),
+            None => edits.push((tokens[star].end()..tokens[star].end(), format!(" EXCEPT ({names})"))),
+        }
+    }
+    Some(edited(sql, edits))
+}
+
+/// True if a name is that of the relation a plain SELECT reads.
+fn is_alias(tokens: &[Token<'_>], select: &Select, name: &Token<'_>) -> bool {
+    let behind = match tokens[select.relation].text {
+        "(" => closing(tokens, select.relation).unwrap_or(select.relation),
+        _ => select.relation,
+    };
+    let alias = tokens.get(behind + 1).filter(|token| token.is("as")).map_or(behind + 1, |_| behind + 2);
+    [Some(&tokens[select.relation]), tokens.get(alias)].into_iter().flatten().any(|token| token.equals(name))
+}
+
+/// A view's SELECT that hands on the hidden columns of what it reads, and which they are.
+pub(super) fn carrying(sql: &str, known: &Hidden) -> (String, Vec<&'static str>) {
+    let tokens = tokens(sql);
+    let Some(select) = select(&tokens, 0..tokens.len()) else { return (sql.to_owned(), Vec::new()) };
+    let hidden = select.hidden(&tokens, known).unwrap_or_default();
+    let starred = select.stars(&tokens).iter().any(|star| tokens[star - 1].text != ".");
+    if hidden.is_empty() || starred {
+        return (sql.to_owned(), hidden);
+    }
+    let at = tokens[select.list.end - 1].end();
+    (edited(sql, vec![(at..at, format!(", {}", hidden.join(", ")))]), hidden)
+}
+
+/// The SELECT with the event time's expression replaced by its column.
+pub(super) fn with_event_time(sql: &str, expression: &str) -> String {
+    let (all, wanted) = (tokens(sql), tokens(expression));
+    let is_call = wanted.last().is_some_and(|last| last.text == ")")
+        && wanted.first().is_some_and(|first| first.kind == Kind::Word || first.text == "(");
+    let (mut edits, mut index) = (Vec::new(), 0);
+    while let Some(found) = all.get(index..index + wanted.len()).filter(|_| !wanted.is_empty()) {
+        let before = index.checked_sub(1).map(|before| all[before].text);
+        let after = all.get(index + wanted.len()).map(|token| token.text);
+        // An operator beside it may belong closer to a part of the expression than the expression's own.
+        let stands_alone = matches!(before, Some("(" | ",")) && matches!(after, Some(")" | ","));
+        let matches = found.iter().zip(&wanted).all(|(one, other)| one.equals(other));
+        if matches && before != Some(".") && (is_call || stands_alone) {
+            let end = index + wanted.len();
+            edits.push((all[index].at..all[end - 1].end(), EVENT_TIME.to_owned()));
+            index = end;
+        } else {
+            index += 1;
+        }
+    }
+    edited(sql, edits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known() -> Hidden {
+        HashMap::from([("iot".to_owned(), vec![EVENT_TIME]), ("both".to_owned(), vec![KAFKA, EVENT_TIME])])
+    }
+
+    #[test]
+    fn a_star_gives_what_it_gives_in_forebay() {
+        for (sql, expected) in [
+            ("SELECT * FROM iot", "SELECT * EXCEPT (_event_time) FROM iot"),
+            ("select *, a * b from `IOT` where x", "select * EXCEPT (_event_time), a * b from `IOT` where x"),
+            ("SELECT i.*, place.* FROM iot AS i", "SELECT i.* EXCEPT (_event_time), place.* FROM iot AS i"),
+            ("SELECT * EXCEPT (a) FROM both", "SELECT * EXCEPT (_kafka, _event_time, a) FROM both"),
+            ("SELECT count(*) FROM iot", "SELECT count(*) FROM iot"),
+            ("SELECT * FROM other", "SELECT * FROM other"),
+            (
+                "SELECT * FROM (SELECT * FROM iot -- FROM x\n) s",
+                "SELECT * EXCEPT (_event_time) FROM (SELECT * FROM iot -- FROM x\n) s",
+            ),
+            ("SELECT * FROM (SELECT a FROM iot)", "SELECT * FROM (SELECT a FROM iot)"),
+        ] {
+            assert_eq!(without_hidden(sql, &known()).as_deref(), Some(expected), "{sql}");
+        }
+        for sql in [
+            "SELECT * FROM iot JOIN other USING (a)",
+            "SELECT * FROM iot, other",
+            "SELECT DISTINCT * FROM iot",
+        ] {
+            assert_eq!(without_hidden(sql, &known()), None, "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_view_hands_hidden_columns_on() {
+        for (sql, expected, hidden) in [
+            ("SELECT * FROM iot", "SELECT * FROM iot", vec![EVENT_TIME]),
+            (
+                "SELECT a FROM both WHERE b",
+                "SELECT a, _kafka, _event_time FROM both WHERE b",
+                vec![KAFKA, EVENT_TIME],
+            ),
+            ("SELECT place.* FROM iot", "SELECT place.*, _event_time FROM iot", vec![EVENT_TIME]),
+            ("SELECT a, count(*) FROM iot GROUP BY a", "SELECT a, count(*) FROM iot GROUP BY a", vec![]),
+            ("SELECT a FROM other", "SELECT a FROM other", vec![]),
+        ] {
+            assert_eq!(carrying(sql, &known()), (expected.to_owned(), hidden), "{sql}");
+        }
+    }
+
+    #[test]
+    fn the_event_times_expression_becomes_its_column() {
+        for (sql, expression, expected) in [
+            ("window(Timestamp_Seconds( t ), '1 s')", "timestamp_seconds(t)", "window(_event_time, '1 s')"),
+            (
+                "x.timestamp_seconds(t), '(timestamp_seconds(t))'",
+                "timestamp_seconds(t)",
+                "x.timestamp_seconds(t), '(timestamp_seconds(t))'",
+            ),
+            ("window(a + b, '1 s'), 2 * a + b", "a + b", "window(_event_time, '1 s'), 2 * a + b"),
+            ("date_format(t, 'a')", "date_format(t, 'A')", "date_format(t, 'a')"),
+        ] {
+            assert_eq!(with_event_time(sql, expression), expected);
+        }
+    }
+
+    #[test]
+    fn no_text_is_too_odd() {
+        for sql in [
+            "",
+            "'",
+            "`",
+            "SELECT",
+            "SELECT FROM",
+            "SELECT * FROM",
+            "FROM SELECT",
+            ")(",
+            "SELECT * FROM (",
+            "é*/*",
+        ] {
+            let _ = (without_hidden(sql, &known()), carrying(sql, &known()), with_event_time(sql, "f(x)"));
+        }
+    }
+}

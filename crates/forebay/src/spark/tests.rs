@@ -1,0 +1,98 @@
+//! Jobs as golden files: `tests/data/spark/NAME.yaml` gives `NAME.py` and, on stderr, `NAME.notes`. With
+//! `FOREBAY_WRITE=1` they are written anew; then look at what changed.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use forebay_core::config::{self, Lookup};
+use forebay_storage::Door;
+
+use super::*;
+use crate::registry::registry;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn yaml_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = entries.filter(|path| path.extension().is_some_and(|it| it == "yaml")).collect();
+    files.sort();
+    files
+}
+
+fn job_of(path: &Path) -> Job {
+    let text = std::fs::read_to_string(path).unwrap();
+    let name = path.file_name().unwrap().to_string_lossy().into_owned();
+    let lookup =
+        Lookup { env: &|_| Some("s3cret-value".to_owned()), file: &|_| Ok("s3cret-value\n".to_owned()) };
+    let pipeline = config::parse(&text, &name, &registry(), &lookup)
+        .unwrap_or_else(|problems| panic!("{}", config::render(&problems, &text, &name, false)));
+    File { name: &name, text: &text, pipeline: &pipeline, data: "./forebay-data" }.job()
+}
+
+fn notes(job: &Job) -> String {
+    let line = |note: &Note| {
+        format!("line {}: {}{}\n", note.line, note.text, if note.is_missing { " [missing]" } else { "" })
+    };
+    job.notes.iter().map(line).collect()
+}
+
+/// Compares with a golden file, or writes it.
+fn golden(path: &Path, text: &str) {
+    if std::env::var_os("FOREBAY_WRITE").is_some() {
+        Door::new().write_atomic(path, text.as_bytes()).unwrap();
+    }
+    let expected = std::fs::read_to_string(path).unwrap_or_default();
+    assert_eq!(text, expected, "{} is not what it was; FOREBAY_WRITE=1 writes it anew", path.display());
+}
+
+/// Python takes each of them for a program.
+fn compiles(files: &[PathBuf]) {
+    let cache = tempfile::tempdir().unwrap();
+    let mut python = Command::new("python3");
+    python.args(["-m", "py_compile"]).args(files).env("PYTHONPYCACHEPREFIX", cache.path());
+    let said = python.output().unwrap();
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+}
+
+#[test]
+fn a_file_becomes_the_job_that_stands_beside_it() {
+    let files = yaml_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/spark"));
+    assert!(files.len() >= 8, "{files:?}");
+    for file in &files {
+        let job = job_of(file);
+        golden(&file.with_extension("py"), &job.text);
+        golden(&file.with_extension("notes"), &notes(&job));
+        assert!(!job.text.contains("s3cret-value"), "{} holds a secret", file.display());
+    }
+    compiles(&files.iter().map(|file| file.with_extension("py")).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_example_becomes_a_job() {
+    let examples = yaml_files(&root().join("examples"));
+    assert!(!examples.is_empty());
+    let folder = tempfile::tempdir().unwrap();
+    let mut written = Vec::new();
+    for example in &examples {
+        let job = job_of(example);
+        assert!(job.notes.iter().all(|note| !note.is_missing), "{}: {:?}", example.display(), job.notes);
+        let path = folder.path().join(example.with_extension("py").file_name().unwrap());
+        Door::new().write_new(&path, job.text.as_bytes()).unwrap();
+        written.push(path);
+    }
+    compiles(&written);
+}
+
+#[test]
+fn alerts_are_told_at_their_lines() {
+    let job = job_of(&root().join("examples/plant.yaml"));
+    let text = std::fs::read_to_string(root().join("examples/plant.yaml")).unwrap();
+    let line = text.lines().position(|line| line.trim() == "overheat:").unwrap() + 1;
+    let told = job.notes.iter().find(|note| note.text.contains("overheat")).unwrap();
+    assert_eq!(
+        (told.line, told.text.as_str()),
+        (line, "alert `overheat`: alerts have no counterpart in Spark")
+    );
+}

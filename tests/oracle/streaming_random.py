@@ -1,0 +1,104 @@
+"""Random cases of the streaming suite, all from one seed: queries that Spark and Forebay both take, and input with disorder,
+late rows, nulls, two partitions and empty steps.
+
+    python3 tests/oracle/streaming_random.py SEED N     prints them
+
+Values are multiples of a quarter, so that sums are exact in whatever order they are made.
+"""
+
+import json
+import random
+import sys
+
+SIZES = ["4 seconds", "5 seconds", "7 seconds", "10 seconds", "12 seconds", "30 seconds"]
+SLIDES = {"4 seconds": ["1 second", "2 seconds", "3 seconds"], "5 seconds": ["2 seconds", "1 second"],
+          "7 seconds": ["2 seconds", "3 seconds", "5 seconds"], "10 seconds": ["5 seconds", "4 seconds", "3 seconds"],
+          "12 seconds": ["5 seconds", "4 seconds", "6 seconds"], "30 seconds": ["10 seconds", "7 seconds"]}
+STARTS = [None, None, None, "1 second", "500 milliseconds", "-1 second"]
+AGGREGATES = ["count(*)", "count(v)", "sum(v)", "avg(v)", "min(v)", "max(v)", "sum(i)", "min(i)", "max(i)", "avg(i)", "min(ts)",
+              "max(ts)", "count_if(v > 10)", "count_if(i IS NULL)", "sum(v) FILTER (WHERE i > 0)", "count(*) FILTER (WHERE k = 'a')",
+              "stddev(v)", "var_pop(v)", "max(k)", "array_sort(collect_set(i))", "array_sort(collect_list(v))", "bool_or(v > 10)",
+              "sum(CAST(v AS DECIMAL(12, 2)))"]
+FILTERS = ["v > 0", "k <> 'b'", "i IS NOT NULL", "v > 0 AND k IS NOT NULL", "abs(i) < 3", "ts > TIMESTAMP '2024-01-01 00:00:10'",
+           "v > 0 AND ts < TIMESTAMP '2024-01-01 00:02:00'"]
+KEYS = [[], ["k"], ["i"], ["k", "i"], ["upper(k)"], ["v > 10"]]
+
+
+def source(rng):
+    return {"schema": "k STRING, ts TIMESTAMP, v DOUBLE, i INT",
+            "watermark": {"column": "ts", "delay": rng.choice(["0 seconds", "1 second", "5 seconds", "10 seconds", "20 seconds"])}}
+
+
+def query(rng):
+    """SQL and mode, and de-duplication."""
+    kind = rng.choices(["window", "sliding", "session", "plain", "deduplicate", "chained", "stateless"], [5, 5, 4, 2, 3, 3, 1])[0]
+    where = f" WHERE {rng.choice(FILTERS)}" if rng.random() < 0.4 else ""
+    chosen = rng.sample(AGGREGATES, rng.randint(1, 4))
+    aggregates = ", ".join(f"{aggregate} AS a{number}" for number, aggregate in enumerate(chosen))
+    if kind == "stateless":
+        return {"sql": f"SELECT k, ts, v * 2 AS w FROM events{where}", "mode": rng.choice(["append", "update"])}
+    if kind == "deduplicate":
+        keys = rng.choice([["k"], ["k", "ts"], ["i", "k"], ["k", "v"]])
+        deduplicate = {"keys": keys}
+        it = source(rng)
+        if "ts" not in keys and rng.random() < 0.5:
+            deduplicate["within"] = it["watermark"]["delay"] = rng.choice(["1 second", "5 seconds", "10 seconds"])
+        columns = list(dict.fromkeys(keys + ["ts"]))
+        return dict(it, sql=f"SELECT {', '.join(columns)} FROM events{where}", mode="append", deduplicate=deduplicate,
+                    partitions=1)
+    keys = rng.choice(KEYS if kind != "session" else KEYS[1:])
+    if kind == "plain":
+        group = f" GROUP BY {', '.join(keys)}" if keys else ""
+        columns = ", ".join([f"{key} AS g{number}" for number, key in enumerate(keys)] + [aggregates])
+        return {"sql": f"SELECT {columns} FROM events{where}{group}", "mode": rng.choice(["update", "complete"])}
+    size = rng.choice(SIZES)
+    if kind == "session":
+        gap = rng.choice(["'3 seconds'", "'5 seconds'", "CASE WHEN i > 0 THEN '6 seconds' ELSE '2 seconds' END"])
+        window, name, mode = f"session_window(ts, {gap})", "session_window", rng.choice(["append", "append", "complete"])
+    else:
+        slide = rng.choice(SLIDES[size]) if kind == "sliding" else size
+        start = rng.choice(STARTS) if slide != "1 second" else None
+        more = f", '{slide}'" if start or slide != size else ""
+        window = f"window(ts, '{size}'{more}" + (f", '{start}'" if start else "") + ")"
+        name, mode = "window", rng.choice(["append", "append", "update", "complete"])
+    group = ", ".join([window] + keys)
+    columns = ", ".join([f"{name}.start AS start", f"{name}.end AS end"] + [f"{key} AS g{n}" for n, key in enumerate(keys)])
+    having = " HAVING count(*) > 1" if rng.random() < 0.15 else ""
+    if kind == "chained":
+        inner = f"SELECT window AS w, k, count(*) AS n, sum(v) AS s FROM events{where} GROUP BY window(ts, '{size}'), k"
+        return {"views": {"fine": inner}, "mode": "append",
+                "sql": f"SELECT window.start AS start, sum(n) AS n, max(s) AS s FROM fine GROUP BY window(w, '{rng.choice(SIZES)}')"}
+    return {"sql": f"SELECT {columns}, {aggregates} FROM events{where} GROUP BY {group}{having}", "mode": mode}
+
+
+def steps(rng, partitions):
+    now, all_steps = 0.0, []
+    for number in range(rng.randint(2, 3)):
+        step = []
+        # Not empty at first: Spark runs its first epoch also without records (case key-none-complete).
+        for _ in range(rng.choice([0, 1, 5, 9, 14][number == 0:])):
+            now += rng.choice([0, 0, 0.5, 1, 2, 8])
+            ts = now - (rng.random() < 0.3) * rng.choice([1, 3, 5, 10, 11, 30])
+            at = None if rng.random() < 0.03 else max(0, round(ts * 4) / 4)
+            row = [rng.choice(["a", "b", "c", "A", None]), at, rng.choice([None, rng.randint(-40, 200) / 4]), rng.choice([None, -2, 0, 1, 2, 5])]
+            step.append({"row": row, "partition": rng.randrange(partitions)})
+        all_steps.append(step)
+    # Far ahead, so that what is open comes out.
+    return all_steps + [[{"row": ["z", now + 100, 1, 1], "partition": 0}], [{"row": ["z", now + 300, 1, 1], "partition": 0}]]
+
+
+def cases(seed, count):
+    for number in range(count):
+        rng = random.Random(f"{seed}/{number}")
+        case = dict(source(rng), partitions=rng.choice([1, 1, 2]))
+        case.update(query(rng))
+        case["name"] = f"random-{seed}-{number}"
+        case["steps"] = steps(rng, case["partitions"])
+        if case["partitions"] == 1 and rng.random() < 0.2:
+            case["maxOffsetsPerTrigger"] = rng.choice([5, 12])
+        yield case
+
+
+if __name__ == "__main__":
+    for it in cases(int(sys.argv[1]), int(sys.argv[2])):
+        print(json.dumps(it))

@@ -1,0 +1,27 @@
+import { describe, expect, it } from "vitest";
+import { lateSql, remembered } from "../src/state/remembers";
+import { NOON } from "./fixtures";
+
+const held = { keys: 1_204, limit: 2 ** 30, oldest: NOON, newest: NOON, late: 0, lateBytes: 0, ahead: 0 };
+
+describe("what a query remembers", () => {
+  it("is its watermark and how far that is behind, its keys, and its size beside the limit", () => {
+    const told = remembered({ watermark: NOON - 12_000, stateBytes: 12_288, remembers: held }, NOON);
+    expect(told.watermark).toMatch(/^\d\d:\d\d:\d\d, 12 s behind$/);
+    expect([told.keys, told.size?.replaceAll("\u202f", " ")]).toEqual(["1,204", "12.0 KiB of 1.0 GiB"]);
+  });
+  it("names late rows and those from too far ahead only where there are any", () => {
+    const calm = remembered({ watermark: NOON, stateBytes: 0, remembers: held }, NOON);
+    expect([calm.late, calm.ahead]).toEqual([null, null]);
+    const told = remembered({ watermark: NOON, stateBytes: 0, remembers: { ...held, late: 1, ahead: 31 } }, NOON);
+    expect([told.late, told.ahead]).toEqual(["1 row", "31 rows"]);
+  });
+  it("is ahead of the clock where the devices' clocks are, and nothing where a query has no state", () => {
+    expect(remembered({ watermark: NOON + 5_000, stateBytes: 0, remembers: held }, NOON).watermark).toContain("5.0 s ahead");
+    expect(Object.values(remembered({ watermark: null, stateBytes: 0, remembers: null }, NOON))).toEqual([null, null, null, null, null]);
+  });
+  it("has late rows that the console can read, whatever the query's name", () => {
+    expect(lateSql("minutes")).toBe("SELECT * FROM late.minutes");
+    expect(lateSql("per-minute")).toBe("SELECT * FROM late.`per-minute`");
+  });
+});

@@ -45,7 +45,7 @@ MUTATIONS = {
     "server: an open address": (SERVER + "lib.rs", "        listening.check()?;\n", "", LIB + ["tests::serving"]),
     "server: the role of a route": (SERVER + "access.rs", "if asker.role() < role {", "if asker.role() < role && false {", LIB + ["tests::access"]),
     "server: the origin of a change": (SERVER + "access.rs", "if single(headers, &header::ORIGIN) != Some(own.as_str()) {", "if single(headers, &header::ORIGIN) != Some(own.as_str()) && false {", LIB + ["tests::access"]),
-    "server: the origin of what is sent": (SERVER + "routes.rs", "Verb::Post | Verb::Delete => Proof::Origin,", "Verb::Post | Verb::Delete => Proof::Nothing,", LIB + ["tests::access"]),
+    "server: the origin of what is sent": (SERVER + "routes/route.rs", "Verb::Post | Verb::Delete => Proof::Origin,", "Verb::Post | Verb::Delete => Proof::Nothing,", LIB + ["tests::access"]),
     "server: a token's share of readers": (SERVER + "live/seats.rs", "if *own >= MOST_READERS / SHARE {", "if *own >= MOST_READERS {", LIB + ["live::"]),
     "server: a token's share of views": (SERVER + "live/hub.rs", "if own.count() >= MOST_VIEWS / SHARE {", "if own.count() >= MOST_VIEWS {", LIB + ["live::"]),
     "server: a revoked token ends": (SERVER + "auth/file.rs", "before.iter().filter(is_gone).for_each(|old| old.ended.cancel());", "let _ = is_gone;", LIB + ["tests::sessions"]),

@@ -1,6 +1,7 @@
 //! The live page in a real browser: on a living plant, and on a server that plays what a plant seldom does.
 
 use std::io::Write;
+use std::time::Duration;
 
 use crate::support::*;
 
@@ -19,6 +20,9 @@ fn checks(base: &str, tokens: &str) -> usize {
     said.lines().filter(|line| line.starts_with("pass  ")).count()
 }
 
+/// Messages of the past that `plant_history.py` sends first.
+const PAST: u64 = 880 * 3;
+
 /// The pictures of the README are of a real plant with a past. `FOREBAY_PICTURES=docs/pictures` renews them.
 #[test]
 fn the_pictures_of_the_readme_can_be_taken() {
@@ -26,14 +30,20 @@ fn the_pictures_of_the_readme_can_be_taken() {
     make_topic(log.address, "iot_topic", 1);
     let file = plant(data.path(), log.address, "earliest");
     let mut run = Process::spawn(&mut forebay(data.path(), &["run", &file]));
-    let base = format!("http://{}", run.address("http"));
+    let run_address = run.address("http");
+    let base = format!("http://{run_address}");
     let folder = std::env::var("FOREBAY_PICTURES").unwrap_or_else(|_| data.path().display().to_string());
     let folder = root().join(folder);
     let address = log.address.to_string();
-    run_script(
-        "scripts/services/python.sh",
-        &["tests/clients/plant_history.py", &address, "iot_topic", "20"],
-    );
+    // It goes on while the pictures are taken: they show a plant that lives.
+    let mut history = std::process::Command::new(root().join("scripts/services/python.sh"));
+    history.args(["tests/clients/plant_history.py", &address, "iot_topic", "90"]).current_dir(root());
+    let _devices = Process::spawn(&mut history);
+    eventually("a quarter of an hour and some seconds from now on are read", Duration::from_secs(60), || {
+        let (status, query) = get(run_address, "/api/v1/queries/lake");
+        let query: serde_json::Value = serde_json::from_str(&query).unwrap_or_default();
+        status == 200 && query["ledger"]["read"].as_u64() >= Some(PAST + 100)
+    });
     let names = ["plant-light", "plant-dark"];
     run_script("scripts/web.sh", &[&["shots", &base, folder.to_str().unwrap()], &names[..]].concat());
     for name in names {

@@ -163,8 +163,8 @@ impl Runner {
             let Some(replay) = requested else { break };
             let stays = ranges.iter().all(PositionRange::is_empty) && available.moved.is_empty();
             let (epoch, now_ms) = (standing.epoch, self.clock.now_ms());
-            let wants_epoch = self.memory.as_ref().is_some_and(|it| it.wants_epoch(epoch, now_ms));
-            if stays && replay.is_empty() && !wants_epoch {
+            let wants_epoch = || self.memory.as_ref().is_some_and(|it| it.wants_epoch(epoch, now_ms));
+            if stays && replay.is_empty() && !wants_epoch() {
                 if self.trigger.is_bounded() {
                     break;
                 }

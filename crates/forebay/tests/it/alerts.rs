@@ -1,7 +1,6 @@
 //! Alerts over real runs: they open and clear by the records' time, each once, whatever dies when.
 
 use std::collections::BTreeMap;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -10,8 +9,6 @@ use forebay_storage::lines;
 use serde_json::Value;
 
 use crate::support::*;
-
-const SIGABRT: i32 = 6;
 
 /// A pipeline that watches a topic of readings: the alert `high` opens above 70 and clears below 65.
 struct Watch {
@@ -94,8 +91,7 @@ fn run(data: &Path, file: &Path) -> String {
 /// Runs it until the second time that it comes to a kill point; true if it died there.
 fn dies_at(data: &Path, file: &Path, point: &str, mode: &str) -> bool {
     let mut command = runs(data, file);
-    command.env("FOREBAY_KILL_AT", format!("{point}:2")).env("FOREBAY_KILL_MODE", mode);
-    command.output().unwrap().status.signal() == Some(SIGABRT)
+    died_there(armed(&mut command, &format!("{point}:2"), mode).output().unwrap().status)
 }
 
 /// Every transition in the journal of the alert, in its order. Its files are small enough that none was left out by a

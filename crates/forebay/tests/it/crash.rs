@@ -4,7 +4,6 @@
 //! was not fsynced taken back. After each death the query is started again and every row is compared.
 
 use std::collections::BTreeSet;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
@@ -16,7 +15,6 @@ const EVENTS: u64 = 3_000;
 /// Records between them that do not decode.
 const BAD: u64 = EVENTS / 100;
 const PER_EPOCH: u64 = 700;
-const SIGABRT: i32 = 6;
 
 /// Kill points of one epoch of a query that writes Delta, in their order.
 const EPOCH_POINTS: &[&str] = &[
@@ -39,8 +37,7 @@ const EPOCH_POINTS: &[&str] = &[
 /// Starts the pipeline with a kill point armed.
 fn run_armed(data: &Path, file: &Path, point: &str, hit: u32, mode: &str, more: &[(&str, &str)]) -> Output {
     let mut command = forebay(data, &["run", file.to_str().unwrap()]);
-    command.env("FOREBAY_KILL_AT", format!("{point}:{hit}")).env("FOREBAY_KILL_MODE", mode);
-    command.envs(more.iter().copied()).output().unwrap()
+    armed(&mut command, &format!("{point}:{hit}"), mode).envs(more.iter().copied()).output().unwrap()
 }
 
 /// The same; true if it died there.
@@ -53,7 +50,7 @@ fn run_until_killed(
     more: &[(&str, &str)],
 ) -> bool {
     let output = run_armed(data, file, point, hit, mode, more);
-    let died = output.status.signal() == Some(SIGABRT);
+    let died = died_there(output.status);
     assert!(died || output.status.success(), "{point}: {}", text(&output.stderr));
     died
 }
@@ -239,7 +236,7 @@ fn the_journal_is_rewritten_without_losing_its_place() {
             .replace("options: { path: table }", "options: { numRows: 10, truncate: false }");
         std::fs::write(&file, pipeline).unwrap();
         let killed = run_armed(data.path(), &file, point, 1, "lose", &[]);
-        assert_eq!(killed.status.signal(), Some(SIGABRT), "{point}: not reached");
+        assert!(died_there(killed.status), "{point}: not reached");
         let rest = succeed(&mut forebay(data.path(), &["run", file.to_str().unwrap()]));
         let printed = text(&killed.stdout) + &text(&rest.stdout);
         assert_exactly_once(&printed_rows(&printed), RECORDS, point);

@@ -112,8 +112,7 @@ fn a_power_cut_takes_nothing_from_a_snapshot_that_has_its_name() {
     let file = copy_pipeline(data.path(), log.address, "events", 700);
     let mut command = forebay(data.path(), &["run", file.to_str().unwrap(), "--trigger", "default"]);
     // The first epoch takes what is there; the second one dies, and with it goes whatever was not fsynced.
-    command.env("FOREBAY_KILL_AT", "epoch.commit.after:2").env("FOREBAY_KILL_MODE", "lose");
-    let mut process = Process::spawn(&mut command);
+    let mut process = Process::spawn(armed(&mut command, "epoch.commit.after:2", "lose"));
     process.address("http");
     let snapshot = data.path().join("live/copy/events/snapshot");
     eventually("a snapshot", Duration::from_secs(40), || snapshot.exists());

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -15,7 +14,6 @@ use crate::support::*;
 
 const EVENTS: u64 = 4_000;
 const PER_EPOCH: u64 = 600;
-const SIGABRT: i32 = 6;
 
 /// Kill points of one epoch of a query with state, in their order.
 const POINTS: &[&str] = &[
@@ -115,8 +113,8 @@ fn finish(data: &Path, file: &Path, query: Option<&str>) {
 /// Runs one query with a kill point armed; true if it died there.
 fn killed(data: &Path, file: &Path, query: &str, at: &str, mode: &str) -> bool {
     let mut command = forebay(data, &["run", file.to_str().unwrap(), "--query", query]);
-    let output = command.env("FOREBAY_KILL_AT", at).env("FOREBAY_KILL_MODE", mode).output().unwrap();
-    let died = output.status.signal() == Some(SIGABRT);
+    let output = armed(&mut command, at, mode).output().unwrap();
+    let died = died_there(output.status);
     assert!(died || output.status.success(), "{at}: {}", text(&output.stderr));
     died
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -59,6 +60,18 @@ pub fn end_within(patience: Duration, command: &mut Command) -> Output {
     child.0.stdout.take().unwrap().read_to_end(&mut stdout).unwrap();
     child.0.stderr.take().unwrap().read_to_end(&mut stderr).unwrap();
     Output { status: child.0.wait().unwrap(), stdout, stderr }
+}
+
+/// Has a process of this command die (`kill`, or `lose` with all that is not fsynced) or stand still (`stop`) at a kill
+/// point: `POINT`, or `POINT:HIT` for the time that it comes there.
+pub fn armed<'c>(command: &'c mut Command, at: &str, mode: &str) -> &'c mut Command {
+    command.env("FOREBAY_KILL_AT", at).env("FOREBAY_KILL_MODE", mode)
+}
+
+/// True if a process ended at the point that it was armed with.
+pub fn died_there(status: ExitStatus) -> bool {
+    const SIGABRT: i32 = 6;
+    status.signal() == Some(SIGABRT)
 }
 
 /// Bytes as text.

@@ -185,8 +185,7 @@ fn a_topic_made_anew_in_the_middle_of_an_epoch_mixes_nothing() {
     let strict = strict.replace("subscribe:", "kafka.max.partition.fetch.bytes: 65536, subscribe:");
     std::fs::write(&file, &strict).unwrap();
     let mut command = forebay(data.path(), &["run", file.to_str().unwrap()]);
-    command.env("FOREBAY_KILL_AT", "epoch.read.first_batch").env("FOREBAY_KILL_MODE", "stop");
-    let mut process = Process::spawn(&mut command);
+    let mut process = Process::spawn(armed(&mut command, "epoch.read.first_batch", "stop"));
     let journal = data.path().join("checkpoints/copy/lake/journal");
     eventually("the first batch", Duration::from_secs(20), || process.is_stopped());
     assert_eq!((entries(&journal, "plan"), entries(&journal, "commit")), (1, 0));
@@ -212,8 +211,7 @@ fn a_bounded_run_over_a_topic_made_anew_with_less_reads_that_once() {
     let strict = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, strict.replace("subscribe:", "failOnDataLoss: false, subscribe:")).unwrap();
     let mut command = forebay(data.path(), &["run", file.to_str().unwrap()]);
-    command.env("FOREBAY_KILL_AT", "epoch.commit.after:2").env("FOREBAY_KILL_MODE", "stop");
-    let mut process = Process::spawn(&mut command);
+    let mut process = Process::spawn(armed(&mut command, "epoch.commit.after:2", "stop"));
     eventually("two epochs", Duration::from_secs(20), || process.is_stopped());
     delete_topic(log.address, "events");
     make_topic(log.address, "events", 1);

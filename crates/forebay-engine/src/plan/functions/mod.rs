@@ -12,6 +12,7 @@ mod field;
 mod from_json;
 mod json_path;
 mod like;
+mod means;
 mod numbers;
 mod pattern;
 mod round;

@@ -16,7 +16,7 @@ forebay="${FOREBAY_BIN:-${CARGO_TARGET_DIR:-target}/release/forebay}"
 need clients "$clients_version"
 bootstrap="${FOREBAY_ORACLE_BOOTSTRAP:-}"
 if [ -z "$bootstrap" ]; then
-  port=$((20000 + RANDOM % 20000))
+  port=$((12000 + RANDOM % 20000)) # below those that the system gives to outgoing connections
   # Records of 2024 and older must stay.
   bootstrap="$(KAFKA_HEAP=512m KAFKA_EXTRA="log.retention.ms=-1" scripts/services/kafka.sh start --port "$port")"
   trap 'scripts/services/kafka.sh stop --port "$port"' EXIT

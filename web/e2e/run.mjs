@@ -9,12 +9,14 @@ import { fileURLToPath } from "node:url";
 import { launch } from "./browser.mjs";
 import { CHECKS } from "./checks.mjs";
 
-const PORT = 20_000 + (process.pid % 20_000);
+// Below the ports that the system gives to outgoing connections.
+const PORT = 12_000 + (process.pid % 20_000);
 const [given, ...only] = process.argv.slice(2);
 let child = null;
 let base = given && given !== "mock" ? given.replace(/\/$/, "") : null;
 if (!base) {
   child = spawn(process.execPath, [fileURLToPath(new URL("../mock/serve.mjs", import.meta.url)), "--port", String(PORT)], { stdio: ["ignore", "pipe", "inherit"] });
+  child.once("exit", (code, signal) => console.log(`the mock has ended (${signal ?? `exit code ${code}`})`));
   await once(child.stdout, "data");
   base = `http://127.0.0.1:${PORT}`;
 }
@@ -51,6 +53,7 @@ for (const check of CHECKS) {
   }
 }
 await browser.close();
+child?.removeAllListeners("exit");
 child?.kill();
 console.log(`${passed} passed, ${failed} failed${again.length > 0 ? `, ${again.length} tried twice` : ""}`);
 process.exitCode = failed > 0 || passed === 0 ? 1 : 0;

@@ -26,7 +26,20 @@ let generation = 0;
 const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
 
+/** A request that the mock stumbles over is answered and told; the next ones must not find it gone. */
 const server = createServer((request, response) => {
+  try {
+    serve(request, response);
+  } catch (error) {
+    console.error(`mock: ${request.method} ${request.url}: ${error.stack}`);
+    if (!response.headersSent) json(response, 500, { title: "the mock stumbled", detail: String(error) });
+  }
+});
+
+/** The fields of the source that devices belong to: none if no source is followed. */
+const fieldsOf = (schema, source) => ((schema.sources.find((one) => one.name === source) ?? schema.sources[0])?.fields ?? []).map((field) => field.name);
+
+function serve(request, response) {
   const url = new URL(request.url ?? "/", "http://mock");
   if (url.pathname === "/__mock" && request.method === "POST") return body(request, (wish) => control(wish, response));
   if (Date.now() < awayUntil) return request.socket.destroy();
@@ -39,7 +52,7 @@ const server = createServer((request, response) => {
   }
   if (request.method === "POST") return body(request, (data) => change(url.pathname.slice(7), data, response));
   return answer(url.pathname.slice(7), url.searchParams, request, response);
-});
+}
 
 /** What each path takes; like the real server, the mock refuses what it does not know. */
 const TAKES = {
@@ -62,7 +75,7 @@ function answer(path, query, request, response) {
   switch (path) {
     case "/live": {
       const sort = (query.get("sort") ?? "key").replace(/^-/, "");
-      const names = (world.schema.sources.find((one) => one.name === query.get("source")) ?? world.schema.sources[0])?.fields.map((field) => field.name) ?? [];
+      const names = fieldsOf(world.schema, query.get("source"));
       if (!["key", "lastSeen", ...names].includes(sort)) return json(response, 400, { title: "bad request", detail: `no field is named \`${sort}\``, code: "FB-8001", hint: `There are: ${names.join(", ")}.` });
       return serveLive(world, query, request, response);
     }
@@ -75,14 +88,14 @@ function answer(path, query, request, response) {
     case "/ledger":
       return json(response, 200, world.ledger(now));
     case "/devices": {
-      const fields = world.schema.sources[0].fields.map((field) => field.name);
+      const fields = fieldsOf(world.schema);
       const { some, next } = page(world.plant.names.map((_, n) => n));
       return json(response, 200, { total: world.plant.names.length, counts: world.counts(now), devices: some.map((n) => world.plant.device(n, now, fields, null)), next });
     }
     case "/device": {
       const n = query.get("source") === "mains" ? 0 : world.plant.numberOf(query.get("key") ?? "");
       if (n < 0) return json(response, 404, { title: "not found", detail: "no device has this key", code: "FB-8001" });
-      return json(response, 200, world.plant.device(n, now, world.schema.sources[0].fields.map((field) => field.name), "temperature"));
+      return json(response, 200, world.plant.device(n, now, fieldsOf(world.schema), "temperature"));
     }
     case "/history":
       return json(response, 200, world.history(query.get("field") ?? "", query.get("range") ?? "15m", query.getAll("key"), now));
@@ -179,13 +192,20 @@ function file(path, response) {
   const there = full.startsWith(dist) && existsSync(full) && statSync(full).isFile();
   if (!there) return json(response, 404, { title: "not found", detail: `there is no file ${path}` });
   response.writeHead(200, { "Content-Type": TYPES[extname(full)] ?? "application/octet-stream", "Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer" });
-  createReadStream(full).pipe(response);
+  createReadStream(full).on("error", () => response.destroy()).pipe(response);
 }
 
 function body(request, act) {
   let text = "";
   request.on("data", (part) => (text += part));
-  request.on("end", () => act(text ? JSON.parse(text) : {}));
+  request.on("end", () => {
+    try {
+      act(text ? JSON.parse(text) : {});
+    } catch (error) {
+      console.error(`mock: ${request.method} ${request.url} with ${text}: ${error.stack}`);
+      request.socket.destroy();
+    }
+  });
 }
 
 function json(response, status, value) {

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -24,18 +25,29 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
-/// A loopback address that nobody uses at the moment.
+/// A loopback address that nobody uses at the moment, nor is likely to until it is.
 pub fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    free_addresses(1)
 }
 
-/// A loopback address such that nobody uses it nor the ports after it, `count` in all, at the moment.
+/// The same, with the ports after it, `count` in all. No two calls give the same one, and none is of those that the system
+/// gives to outgoing connections, or to whoever asks for any: a server that is stopped finds its port again.
 pub fn free_addresses(count: u16) -> SocketAddr {
-    let free = |address: SocketAddr| {
-        let next = |i| Some(SocketAddr::new(address.ip(), address.port().checked_add(i)?));
-        (1..count).all(|i| next(i).is_some_and(|next| TcpListener::bind(next).is_ok()))
-    };
-    std::iter::repeat_with(free_address).take(1000).find(|address| free(*address)).unwrap()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    const FIRST: u16 = 11_000;
+    let ports = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let end: u16 = ports.split_whitespace().next().and_then(|port| port.parse().ok()).unwrap_or(32_768);
+    assert!(end > FIRST + 1_000, "the system gives out ports from {end} on: none are left for servers");
+    let begin = (std::process::id() * 61 % u32::from(end - FIRST)) as u16;
+    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    for _ in 0..end - FIRST {
+        let at = NEXT.fetch_add(count, Ordering::Relaxed) % (end - FIRST);
+        let port = FIRST + (begin + at) % (end - FIRST - count);
+        if (port..port + count).all(is_free) {
+            return SocketAddr::from(([127, 0, 0, 1], port));
+        }
+    }
+    panic!("no port from {FIRST} to {end} is free");
 }
 
 /// A command of the binary with its data under `data` and free ports.

@@ -37,6 +37,7 @@ mod security;
 mod serving;
 mod spark;
 mod state_crash;
+mod state_kill;
 mod streaming;
 mod support;
 mod top;

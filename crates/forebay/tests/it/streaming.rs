@@ -262,7 +262,7 @@ fn every_stored_answer_of_spark_is_forebays_too() {
 }
 
 /// The written cases that are marked `live`, and random ones, asked of a real Spark now. The random ones are the same each
-/// time, so that what fails is the change at hand; the long form looks for new ones.
+/// time, so that what fails is the change at hand; the long form looks for new ones, and FOREBAY_RANDOM says how many.
 #[test]
 fn spark_gives_today_what_is_stored_and_what_forebay_gives() {
     let log = LogServer::start();
@@ -270,7 +270,8 @@ fn spark_gives_today_what_is_stored_and_what_forebay_gives() {
     let out = folder.path().join("answers.json");
     let any = || if soak() { SystemClock.now_ms().rem_euclid(1_000_000) } else { 20_241_121 };
     let seed = std::env::var("FOREBAY_SEED").unwrap_or_else(|_| any().to_string());
-    let count = if soak() { "2000" } else { "20" };
+    let usual = if soak() { "2000" } else { "20" };
+    let count = &*std::env::var("FOREBAY_RANDOM").unwrap_or_else(|_| usual.to_owned());
     println!("seed {seed}: FOREBAY_SEED={seed} asks the same");
     let args = ["ask", "--live", "--random", count, "--seed", &seed, "--out", out.to_str().unwrap()];
     let bootstrap = log.address.to_string();

@@ -71,7 +71,7 @@ for one of them; which one is not promised.
 * Nothing is converted: a number for a STRING is `json.type`, and so is `"12"` for an INT, `1.0` for an INT, an integer for a TIMESTAMP. FLOAT, DOUBLE and
   DECIMAL take any JSON number. A DECIMAL with more fraction digits than its scale is rounded half up, as in Spark.
 * A number too large for its field is `json.range`, never infinity; one too small for a DOUBLE is 0.0.
-* TIMESTAMP takes the ISO forms Spark takes: a date, or date and time with `T` or a blank, a fraction (cut to microseconds), a zone; without a zone it is UTC.
+* TIMESTAMP takes the ISO forms Spark takes: a date, or date and time with `T` or a blank, a fraction (cut to microseconds), a zone; without a zone it is that of the option `timeZone`: the pipeline's if nothing is said.
   A DATE takes no time of day. A bare number in a string is a year only with four digits.
   With `timestampFormat` or `dateFormat` the pattern alone decides.
 

@@ -30,6 +30,7 @@ sys.path.append(os.environ["FOREBAY_CLIENTS"])
 import streaming_cases as suite  # noqa: E402
 from kafka import KafkaProducer  # noqa: E402
 from kafka.admin import KafkaAdminClient, NewTopic  # noqa: E402
+from pyspark.sql import SparkSession  # noqa: E402
 from pyspark.sql import types as T  # noqa: E402
 from pyspark.sql import functions as F  # noqa: E402
 from pyspark.sql.streaming import DataStreamWriter  # noqa: E402
@@ -77,6 +78,13 @@ def shown(kind, value, zone):
     return str(value)
 
 
+def zone_of(name):
+    """A region, or an offset such as +05:30."""
+    if name[0] in "+-":
+        return datetime.datetime.strptime(name, "%z").tzinfo
+    return zoneinfo.ZoneInfo(name)
+
+
 class Asked:
     """A case while it is asked."""
 
@@ -103,6 +111,8 @@ class Asked:
             return
         self.answer["rows"].append([])
         os.environ["FOREBAY_DATA"] = self.folder
+        # The session's setting: what one case asks for is not for the others.
+        SparkSession.active().conf.set("spark.sql.streaming.multipleWatermarkPolicy", "min")
         real = DataStreamWriter.start
         name = self.case["name"]
         DataStreamWriter.start = lambda writer, *_, **__: real(writer.queryName(name).foreachBatch(self.collect))
@@ -174,7 +184,7 @@ class Oracle:
             sys.exit(f"`forebay spark` of {case['name']} failed:\n{made.stderr}\n{text}")
         self.admin.create_topics([NewTopic(self.topic(topic), partitions, 1) for topic, partitions in case["topics"].items()])
         zone = next((line.split()[1] for line in text.splitlines() if line.startswith("timeZone:")), "UTC")
-        return Asked(case, made.stdout, str(folder), zoneinfo.ZoneInfo(zone))
+        return Asked(case, made.stdout, str(folder), zone_of(zone))
 
     def publish(self, records):
         for topic, partition, text in records:
@@ -234,6 +244,8 @@ def main():
     try:
         for first in range(0, len(cases), TOGETHER):
             answered += oracle.ask(cases[first:first + TOGETHER])
+            if arguments.action == "ask":
+                suite.save(answered, oracle.spark.version, arguments.out)
             print(f"{len(answered)} of {len(cases)} after {time.time() - begin:.0f} s", file=sys.stderr, flush=True)
         version = oracle.spark.version
     finally:

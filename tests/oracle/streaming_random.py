@@ -1,5 +1,5 @@
 """Random cases of the streaming suite, all from one seed: queries that Spark and Forebay both take, and input with disorder,
-late rows, nulls, two partitions and empty steps.
+late rows, nulls, two partitions and empty steps. Every fourth is a join of two streams.
 
     python3 tests/oracle/streaming_random.py SEED N     prints them
 
@@ -87,9 +87,77 @@ def steps(rng, partitions):
     return all_steps + [[{"row": ["z", now + 100, 1, 1], "partition": 0}], [{"row": ["z", now + 300, 1, 1], "partition": 0}]]
 
 
+def bound(rng, this, other, most, ways):
+    """`this` no later than `other` and a little, in one of so many ways of writing it."""
+    length = f"INTERVAL {rng.choice(most)} SECONDS"
+    less, more = rng.choice([(this, f"{other} + {length}"), (f"{this} - {length}", other)])
+    return rng.choice([f"{less} <= {more}", f"{more} >= {less}", f"{less} < {more}", f"NOT ({less} > {more})"][:ways])
+
+
+def join(rng):
+    """Two streams whose rows meet: kind, keys, bounds, conditions of one side and of both, at times a window behind."""
+    kind = rng.choice(["JOIN", "JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN", "LEFT SEMI JOIN"])
+    # NULL is equal to NULL in Spark's full join, whatever is written.
+    is_full = kind == "FULL JOIN"
+    keys = rng.choice([["k <=> rk"], ["i <=> ri", "k <=> rk"]] if is_full else
+                      [["k = rk"], ["i = ri"], ["k = rk", "i = ri"], ["i + 1 = ri", "k = rk"], ["k <=> rk"]])
+    by = rng.choice(["range", "range", "range", "window"] + ["time"] * (not is_full) + ["none"] * (kind == "JOIN"))
+    if by == "range":
+        # Spark tells whether an outer join ends before it takes NOT out of a condition.
+        ways = 4 if kind == "JOIN" else 3
+        bounds = [bound(rng, "rt", "lt", [0, 3, 5, 10], ways), bound(rng, "lt", "rt", [0, 2, 5], ways)]
+        needed = {"LEFT JOIN": 1, "LEFT SEMI JOIN": 1, "RIGHT JOIN": 0}.get(kind)
+        drop = rng.choice([None, None, needed]) if needed is not None else None
+        bounds = [part for index, part in enumerate(bounds) if index != drop]
+    else:
+        bounds = {"time": ["lt = rt"], "window": ["lw = rw"], "none": []}[by]
+    extra = rng.choice([[], [], ["v < rv"], ["v > 3"], ["rv > 3"], ["(v <> 2 OR rv > 5)"]])
+    sides = ["l", "r"]
+    if by == "window":
+        size = rng.choice(SIZES)
+        sides = [f"(SELECT k, i, v, window(lt, '{size}') AS lw FROM l)", f"(SELECT rk, ri, rv, window(rt, '{size}') AS rw FROM r)"]
+    where = rng.choice(["", "", " WHERE v > 2", " WHERE k <> 'b'"]) if kind != "RIGHT JOIN" else ""
+    columns = "k, i, v" if "SEMI" in kind else rng.choice(["k, rk, v, rv", "i, ri, v, rv"] + ["k, lt, rt"] * (by != "window"))
+    tables = f"FROM {sides[0]} {kind} {sides[1]} ON {' AND '.join(keys + bounds + extra)}{where}"
+    delays = ["0 seconds", "1 second", "5 seconds", "10 seconds"]
+    case = {"sources": {
+        "l": {"schema": "k STRING, lt TIMESTAMP, v DOUBLE, i INT", "watermark": {"column": "lt", "delay": rng.choice(delays)}},
+        "r": {"schema": "rk STRING, rt TIMESTAMP, rv DOUBLE, ri INT", "watermark": {"column": "rt", "delay": rng.choice(delays)}}},
+        "mode": "append", "sql": f"SELECT {columns} {tables}"}
+    if rng.random() < 0.2 and by not in ("none", "window"):
+        case["sql"] = (f"SELECT window.start AS start, count(*) AS n, sum(v) AS s FROM (SELECT lt, v {tables}) "
+                       f"GROUP BY window(lt, '{rng.choice(SIZES)}')")
+    if rng.random() < 0.2:
+        case["multipleWatermarkPolicy"] = "max"
+    return case
+
+
+def two_steps(rng):
+    """Steps of two streams that go side by side, one of them at times far behind."""
+    now, all_steps = 0.0, []
+    for number in range(rng.randint(2, 4)):
+        step = {"l": [], "r": []}
+        for _ in range(rng.choice([0, 2, 6, 10, 16][number == 0:])):
+            now += rng.choice([0, 0, 0.5, 1, 2, 6])
+            ts = now - (rng.random() < 0.3) * rng.choice([1, 3, 5, 10, 11, 30])
+            at = None if rng.random() < 0.03 else max(0, round(ts * 4) / 4)
+            row = [rng.choice(["a", "b", None] + ["a"] * 2), at, rng.choice([None] + [rng.randint(0, 24) / 4] * 5), rng.choice([None, 0, 1, 1, 2])]
+            step[rng.choice(["l", "r"])].append(row)
+        all_steps.append(step)
+    for ahead in (100, 300, 301):
+        all_steps.append({side: [["z", now + ahead, 1, 1]] for side in ("l", "r")})
+    return all_steps
+
+
 def cases(seed, count):
     for number in range(count):
         rng = random.Random(f"{seed}/{number}")
+        if number % 4 == 3:
+            rows = dict(join(rng), name=f"random-{seed}-{number}", steps=two_steps(rng))
+            if rng.random() < 0.2:
+                rows["maxOffsetsPerTrigger"] = rng.choice([4, 9])
+            yield rows
+            continue
         case = dict(source(rng), partitions=rng.choice([1, 1, 2]))
         case.update(query(rng))
         case["name"] = f"random-{seed}-{number}"

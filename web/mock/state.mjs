@@ -98,7 +98,7 @@ export class World {
       alerts: { open: open.length, bySeverity },
       quarantine: { open: this.records.length, bytes: this.records.reduce((sum, record) => sum + (record.raw?.length ?? 90), 0) },
       devices: this.counts(now),
-      followers: this.schema.sources.map(({ name }) => ({ source: name, lag: 0, tooOld: 0, behind: false, rate: this.rateAt(t) / this.schema.sources.length })),
+      followers: this.schema.sources.map(({ name }) => ({ source: name, lag: 0, tooOld: 0, behind: false, rate: this.rateAt(t) / this.schema.sources.length, clocks: name === "iot" ? { ahead: 0, behind: 0, worst: [] } : null })),
       charts: this.mode === "empty" ? [] : view.fields.filter((name) => ["temperature", "humidity", "vibration", "power", "a.b", "a_b", "huge", "apart", "nothing"].includes(name)).map((name) => ({ source: "iot", field: name, t, series: [null, ...view.keys].flatMap((key) => this.point(key, name, t, 1000)) })),
     };
   }
@@ -177,5 +177,5 @@ function quarantined(started, odd) {
     ['{"device_id": "device_1", "temperature": "warm", "humidity": 44.1, "timestamp": 1763726400}', "`warm` is not a DOUBLE", "$.temperature"],
     ["\u0000\u0001\u0002 not json at all", "expected a value, found a control character", "$"],
   ];
-  return raws.map(([raw, why, path], i) => ({ id: `iot_topic/0/${4_100 + i * 917}`, queries: ["lake", "hot"], code: "FB-3001", path, why, at: started + 3_600_000 * (i + 1), topic: odd ? long : "iot_topic", partition: 0, offset: 4_100 + i * 917, key: null, raw, truncated: false }));
+  return raws.map(([raw, why, path], i) => ({ id: `iot_topic/0/${4_100 + i * 917}`, queries: ["lake", "hot"], sources: ["iot"], code: "FB-3001", path, why, at: started + 3_600_000 * (i + 1), topic: odd ? long : "iot_topic", partition: 0, offset: 4_100 + i * 917, key: null, raw, truncated: false }));
 }

@@ -144,11 +144,19 @@ pub struct QuarantinedId {
     /// Which record.
     #[serde(flatten)]
     pub record: RecordId,
+    /// By which input of the query it was read, from 0: two may read the same topic.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub input: u16,
     /// Which epoch.
     pub epoch: Epoch,
     /// The id of the query: one that lost its checkpoint begins anew under the same name, with epoch 0.
     #[serde(rename = "queryId")]
     pub query_id: String,
+}
+
+/// True of the first input, which is not written down: a query of one input knows no other.
+pub fn is_first(input: &u16) -> bool {
+    *input == 0
 }
 
 /// What became of the records of epoch N alone, once all of them were computed.
@@ -162,6 +170,9 @@ pub struct Outcome {
     /// The event times that N saw; `None` in a query without event time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed: Option<Observed>,
+    /// The records that it read of each input; empty in a query of one input, whose ledger says it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reads: Vec<u64>,
 }
 
 /// That epoch N is in the sink, and the balance of the query so far.
@@ -307,31 +318,43 @@ pub fn unknown_outcome(epoch: Epoch) -> Error {
     )
 }
 
-/// Ranges as `["topic", partition, from, to]`: short, because every epoch writes them.
+/// Ranges as `["topic", partition, from, to]`: short, because every epoch writes them. Of an input after the first its
+/// number comes last.
 mod ranges_as_lists {
     use super::{Partition, Position, PositionRange};
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    type Row = (String, i32, i64, i64);
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Row {
+        First(String, i32, i64, i64),
+        Other(String, i32, i64, i64, u16),
+    }
 
     pub fn serialize<S: Serializer>(ranges: &[PositionRange], serializer: S) -> Result<S::Ok, S::Error> {
-        let rows: Vec<(&str, i32, i64, i64)> = ranges
-            .iter()
-            .map(|range| (&*range.partition.topic, range.partition.index, range.from.0, range.to.0))
-            .collect();
-        rows.serialize(serializer)
+        let row = |range: &PositionRange| {
+            let Partition { input, topic, index } = &range.partition;
+            match input {
+                0 => Row::First(topic.to_string(), *index, range.from.0, range.to.0),
+                input => Row::Other(topic.to_string(), *index, range.from.0, range.to.0, *input),
+            }
+        };
+        serializer.collect_seq(ranges.iter().map(row))
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PositionRange>, D::Error> {
-        let rows = Vec::<Row>::deserialize(deserializer)?;
-        Ok(rows
-            .into_iter()
-            .map(|(topic, index, from, to)| PositionRange {
-                partition: Partition::new(topic, index),
+        let range = |row| {
+            let (topic, index, from, to, input) = match row {
+                Row::First(topic, index, from, to) => (topic, index, from, to, 0),
+                Row::Other(topic, index, from, to, input) => (topic, index, from, to, input),
+            };
+            PositionRange {
+                partition: Partition { input, topic: topic.into(), index },
                 from: Position(from),
                 to: Position(to),
-            })
-            .collect())
+            }
+        };
+        Ok(Vec::<Row>::deserialize(deserializer)?.into_iter().map(range).collect())
     }
 }
 

@@ -20,12 +20,12 @@ use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 
+use crate::Zone;
 use crate::event_time::WatermarkPolicy;
 use crate::format::BadRecordMode;
 use crate::options::{ConnectorSpec, Options};
 use crate::output_mode::OutputMode;
 use crate::trigger::Trigger;
-use crate::window::TimeZone;
 
 mod alert;
 mod dashboard;
@@ -43,9 +43,11 @@ mod scalar;
 mod secrets;
 mod section;
 mod source;
+mod testing;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod written;
 mod yaml;
 
 pub use alert::{Message, Severity};
@@ -57,7 +59,11 @@ pub use problems::Problem;
 pub use render::{explain, explain_in, render};
 pub use scalar::sql_place;
 pub use secrets::Lookup;
+pub use testing::{
+    ExpectConfig, ExpectQuery, GivenConfig, StepConfig, TestConfig, TestRows, moment_us, parse_tests,
+};
 pub use tokens::{Role, TOKEN_NAMES, TOKEN_PREFIX, TokenConfig, expiry, is_token_name, parse_tokens};
+pub use written::{Value, Written};
 
 /// The connectors that a file may name.
 #[derive(Clone, Copy, Debug)]
@@ -92,7 +98,7 @@ pub struct Pipeline {
     /// Its name: names folders and metrics.
     pub name: String,
     /// The zone in which SQL reads and shows times: Spark's `spark.sql.session.timeZone`.
-    pub time_zone: TimeZone,
+    pub time_zone: Zone,
     /// Line and column of [`Self::time_zone`] in the file.
     pub time_zone_place: (usize, usize),
     /// Sources in the order of the file.
@@ -107,6 +113,8 @@ pub struct Pipeline {
     pub quarantine: QuarantineConfig,
     /// What the page shows.
     pub dashboard: DashboardConfig,
+    /// What `forebay test` tries. No run looks at it.
+    pub tests: Vec<TestConfig>,
 }
 
 /// A file as far as it could be read.
@@ -117,12 +125,21 @@ pub struct Draft {
     pub pipeline: Option<Pipeline>,
     /// What is wrong, by place.
     pub problems: Vec<Problem>,
+    /// What is wrong with its tests, by place: nothing else depends on them.
+    pub test_problems: Vec<Problem>,
     /// Sources and views whose columns are not known: SQL that names them can be parsed and not planned.
     pub unknown: Vec<String>,
     unsound: Vec<(&'static str, String)>,
 }
 
 impl Draft {
+    /// Everything that is wrong, by place.
+    pub fn all_problems(self) -> Vec<Problem> {
+        let mut all = [self.problems, self.test_problems].concat();
+        all.sort_by_key(|problem| (problem.line, problem.column));
+        all
+    }
+
     /// True if nothing is wrong so far with the `source`, `view`, `query` or `alert` of this name: it can be built.
     pub fn is_sound(&self, what: &str, name: &str) -> bool {
         !self.unsound.iter().any(|(kind, unsound)| *kind == what && unsound == name)
@@ -202,6 +219,8 @@ pub struct ViewConfig {
 /// `queries: NAME: …`
 #[derive(Clone, Debug)]
 pub struct QueryConfig {
+    /// The pipeline's zone, in which a sink that writes texts shows times.
+    pub time_zone: Zone,
     /// Its name.
     pub name: String,
     /// The SELECT.

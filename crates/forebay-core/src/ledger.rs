@@ -53,6 +53,25 @@ impl Ledger {
             + self.in_flight
     }
 
+    /// The counts by the names that JSON has for them.
+    pub fn counts(&self) -> [(&'static str, u64); 13] {
+        [
+            ("read", self.read),
+            ("emitted", self.emitted),
+            ("aggregated", self.aggregated),
+            ("unmatched", self.unmatched),
+            ("filtered", self.filtered),
+            ("deduplicated", self.deduplicated),
+            ("dropped", self.dropped),
+            ("quarantined", self.quarantined),
+            ("late", self.late),
+            ("inFlight", self.in_flight),
+            ("replayed", self.replayed),
+            ("rowsOut", self.rows_out),
+            ("bytesRead", self.bytes_read),
+        ]
+    }
+
     /// True if every record that was read has exactly one fate.
     pub fn balances(&self) -> bool {
         self.read == self.accounted()

@@ -5,7 +5,7 @@
 //! [`format::Format`]; the engine drives them without knowing which system stands behind. Arrow's arrays are the
 //! only currency; a record is never an object of its own on the way from source to sink.
 //!
-//! Where to read next: [`source`] and [`sink`] for the two ends of an epoch, [`ledger`] for what is counted, [`event_time`] and [`window`] for time,
+//! Where to read next: [`source`] and [`sink`] for the two ends of an epoch, [`ledger`] for what is counted, [`event_time`], [`window`] and [`zone`] for time,
 //! [`config`] for the pipeline file, [`error`] for how failures speak.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make and damage files by hand"))]
 
@@ -30,9 +30,11 @@ pub mod sink;
 pub mod source;
 pub mod trigger;
 pub mod window;
+pub mod zone;
 
 pub use error::{Code, Error, Fault, Result};
 pub use event_time::Watermark;
 pub use ledger::Ledger;
 pub use output_mode::OutputMode;
 pub use position::{Epoch, Partition, Position, PositionRange, Positions, TopicIds};
+pub use zone::Zone;

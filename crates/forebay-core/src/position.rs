@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 /// One ordered sequence of records in a source. In Kafka: a topic partition.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Partition {
+    /// Of which of the query's inputs, from 0: two of them may read the same topic. A source knows only its own
+    /// partitions, all of input 0.
+    pub input: u16,
     /// The topic.
     pub topic: Arc<str>,
     /// The number of the partition in its topic, from 0.
@@ -16,15 +19,21 @@ pub struct Partition {
 }
 
 impl Partition {
-    /// The partition `index` of `topic`.
+    /// The partition `index` of `topic`, of the first input.
     pub fn new(topic: impl Into<Arc<str>>, index: i32) -> Self {
-        Self { topic: topic.into(), index }
+        Self { input: 0, topic: topic.into(), index }
+    }
+
+    /// The same partition of this input.
+    pub fn of_input(&self, input: u16) -> Self {
+        Self { input, ..self.clone() }
     }
 }
 
 impl fmt::Display for Partition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.topic, self.index)
+        write!(f, "{}-{}", self.topic, self.index)?;
+        if self.input > 0 { write!(f, " (input {})", self.input) } else { Ok(()) }
     }
 }
 
@@ -43,7 +52,8 @@ impl fmt::Display for Position {
 pub type Positions = BTreeMap<Partition, Position>;
 
 /// The topics that positions belong to: an opaque id for each name. A topic that is deleted and made anew keeps its
-/// name and gets another id; a name without an id is not checked.
+/// name and gets another id; a name without an id is not checked. Of an input after the first the name begins with its
+/// number and a slash, which no name of a topic holds.
 pub type TopicIds = BTreeMap<String, String>;
 
 /// What an epoch reads of one partition: `from` is included, `to` is not.
@@ -82,7 +92,7 @@ impl fmt::Display for Epoch {
     }
 }
 
-/// Positions as Spark prints them: `{"topic":{"0":12}}`.
+/// The positions of one input as Spark prints them: `{"topic":{"0":12}}`.
 pub fn to_spark_json(positions: &Positions) -> serde_json::Value {
     let mut topics = serde_json::Map::new();
     for (partition, position) in positions {

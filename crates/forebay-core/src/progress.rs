@@ -168,14 +168,8 @@ pub struct Facts<'a> {
     pub add_batch: Duration,
     /// How long it took to make the commit durable.
     pub commit_offsets: Duration,
-    /// The source's description of itself.
-    pub source: &'a str,
-    /// Where the epoch began.
-    pub starts: &'a Positions,
-    /// Where it ended.
-    pub ends: &'a Positions,
-    /// The ends of the source when the epoch was planned.
-    pub latest: &'a Positions,
+    /// What each input gave, in their order.
+    pub sources: &'a [SourceFacts],
     /// The sink's description of itself.
     pub sink: &'a str,
     /// What the sink wrote.
@@ -190,25 +184,40 @@ pub struct Facts<'a> {
     pub state_operators: &'a [StateOperatorProgress],
 }
 
+/// What is known of one input; its partitions have no number of an input.
+#[derive(Clone, Debug, Default)]
+pub struct SourceFacts {
+    /// The source's description of itself.
+    pub description: String,
+    /// Where the epoch began.
+    pub starts: Positions,
+    /// Where it ended.
+    pub ends: Positions,
+    /// The ends of the source when the epoch was planned.
+    pub latest: Positions,
+    /// Records that were read of it.
+    pub rows: u64,
+}
+
 impl StreamingQueryProgress {
     /// The report of an epoch.
     pub fn from_facts(facts: &Facts<'_>) -> Self {
         let took_ms = u64::try_from(facts.ended_ms.saturating_sub(facts.timestamp_ms)).unwrap_or(0);
         let rows = facts.ledger.read;
-        let input_rate = match facts.previous_ms {
+        let input_rate = |rows| match facts.previous_ms {
             Some(previous) => rate(rows, facts.timestamp_ms.saturating_sub(previous)),
             None => Some(0.0),
         };
-        let processed_rate = rate(rows, i64::try_from(took_ms.max(1)).unwrap_or(i64::MAX));
-        let source = SourceProgress {
-            description: facts.source.to_owned(),
-            start_offset: to_spark_json(facts.starts),
-            end_offset: to_spark_json(facts.ends),
-            latest_offset: to_spark_json(facts.latest),
-            num_input_rows: rows,
-            input_rows_per_second: input_rate,
-            processed_rows_per_second: processed_rate,
-            metrics: behind_latest(facts.ends, facts.latest),
+        let processed_rate = |rows| rate(rows, i64::try_from(took_ms.max(1)).unwrap_or(i64::MAX));
+        let source = |source: &SourceFacts| SourceProgress {
+            description: source.description.clone(),
+            start_offset: to_spark_json(&source.starts),
+            end_offset: to_spark_json(&source.ends),
+            latest_offset: to_spark_json(&source.latest),
+            num_input_rows: source.rows,
+            input_rows_per_second: input_rate(source.rows),
+            processed_rows_per_second: processed_rate(source.rows),
+            metrics: behind_latest(&source.ends, &source.latest),
         };
         Self {
             id: facts.id.to_owned(),
@@ -218,15 +227,15 @@ impl StreamingQueryProgress {
             batch_id: facts.epoch.0,
             batch_duration: took_ms,
             num_input_rows: rows,
-            input_rows_per_second: input_rate,
-            processed_rows_per_second: processed_rate,
+            input_rows_per_second: input_rate(rows),
+            processed_rows_per_second: processed_rate(rows),
             duration_ms: durations(facts, took_ms),
             event_time: facts
                 .event_time
                 .map(|(seen, watermark)| event_time(&seen, watermark))
                 .unwrap_or_default(),
             state_operators: facts.state_operators.to_vec(),
-            sources: vec![source],
+            sources: facts.sources.iter().map(source).collect(),
             sink: SinkProgress {
                 description: facts.sink.to_owned(),
                 num_output_rows: i64::try_from(facts.written.rows).unwrap_or(i64::MAX),

@@ -19,7 +19,7 @@ use std::iter;
 pub mod calendar;
 pub mod interval;
 
-pub use calendar::{Calendar, CalendarWindows, TimeZone};
+pub use calendar::{Calendar, CalendarWindows};
 pub use interval::Interval;
 
 use crate::error::{Error, Result, codes};

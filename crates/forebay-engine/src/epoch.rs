@@ -19,9 +19,10 @@
 //! sink has is not computed again. A sink that cannot recognise an epoch needs no outcome.
 //! What must stay true: one epoch at a time is visible to the sink, and positions move only by a durable commit. An
 //! error that may pass is tried again for ever, with back-off and in the open; any other ends the query with its
-//! checkpoint intact. However it ends, source and sink are closed.
+//! checkpoint intact. However it ends, sources and sink are closed.
 
 mod attempt;
+mod inputs;
 mod lag;
 pub(crate) mod lane;
 mod memory;
@@ -30,6 +31,8 @@ mod patience;
 mod replay;
 mod report;
 mod tail;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,20 +42,20 @@ use forebay_core::clock::Clock;
 use forebay_core::event_time::Survey;
 use forebay_core::format::Format;
 use forebay_core::latency::{Ages, Sliding};
-use forebay_core::limits::Limits;
 use forebay_core::sink::{EpochId, Sink, with_remedy};
-use forebay_core::source::{Available, Source};
+use forebay_core::source::Available;
 use forebay_core::trigger::Trigger;
 use forebay_core::{Epoch, Ledger, PositionRange, Positions, Result};
 use forebay_storage::kill_point;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::inputs::Inputs;
 pub(crate) use self::lag::Lag;
 pub(crate) use self::memory::Memory;
 pub use self::memory::MemoryOptions;
 use self::pace::Pace;
-use self::report::Timings;
+use self::report::{Came, Timings};
 pub(crate) use self::tail::Tail;
 use crate::checkpoint::{Checkpoint, Ends};
 use crate::plan::StreamPlan;
@@ -66,11 +69,11 @@ const REPLAY_LIMIT: ReplayLimit = ReplayLimit { records: 10_000, bytes: 64 << 20
 pub(crate) struct Runner {
     pub name: String,
     pub plan: Arc<StreamPlan>,
-    pub source: Box<dyn Source>,
-    pub format: Option<Arc<dyn Format>>,
+    pub inputs: Inputs,
+    /// How the values of each input are decoded.
+    pub formats: Vec<Option<Arc<dyn Format>>>,
     pub sink: Box<dyn Sink>,
     pub trigger: Trigger,
-    pub limits: Limits,
     pub lanes: usize,
     pub checkpoint: Checkpoint,
     pub quarantine: Quarantine,
@@ -98,14 +101,14 @@ impl Runner {
     /// Runs to the end: until stopped, or until a bounded trigger has done its work.
     pub async fn run(mut self, recovered: Ends) -> Result<()> {
         let ended = self.recover_and_follow(recovered).await;
-        self.source.close().await;
+        self.inputs.close().await;
         self.sink.close().await;
         ended
     }
 
     async fn recover_and_follow(&mut self, recovered: Ends) -> Result<()> {
         let Some(in_sink) = self.open_sink().await? else { return Ok(()) };
-        self.source.resume(&recovered.topics());
+        self.inputs.resume(&recovered.topics());
         let recovery = decide(recovered.plan, recovered.outcome, recovered.commit, in_sink)
             .map_err(|error| with_remedy(error, &*self.sink))?;
         if let Some(memory) = &mut self.memory {
@@ -139,7 +142,7 @@ impl Runner {
 
     /// The loop proper: waits, plans, runs, until stopped or done.
     async fn follow(&mut self, standing: &mut Standing) -> Result<()> {
-        let mut pace = Pace::new(self.trigger, self.sink.min_commit_interval());
+        let mut pace = Pace::new(self.trigger, self.sink.min_commit_interval(), self.inputs.len());
         let mut target: Option<Positions> = None;
         while !self.stop.is_cancelled() {
             let until_next = pace.until_next(self.clock.now_ms());
@@ -155,13 +158,14 @@ impl Runner {
                 shorten(target, &available);
             }
             let waited = pace.waited();
-            let ranges = self.choose(standing, &available, target.as_ref(), waited);
+            let ranges = self.choose(standing, &available, target.as_ref(), &waited);
             if self.trigger.is_bounded() && target.is_none() {
                 target = Some(available.ends.clone());
             }
             let requested = self.persist(|this| this.quarantine.requested(REPLAY_LIMIT)).await?;
             let Some(replay) = requested else { break };
-            let stays = ranges.iter().all(PositionRange::is_empty) && available.moved.is_empty();
+            let reads = self.reads(&ranges, &available.moved);
+            let stays = !reads.contains(&true);
             let (epoch, now_ms) = (standing.epoch, self.clock.now_ms());
             let wants_epoch = || self.memory.as_ref().is_some_and(|it| it.wants_epoch(epoch, now_ms));
             if stays && replay.is_empty() && !wants_epoch() {
@@ -172,15 +176,15 @@ impl Runner {
                 self.wait_for_data(standing).await?;
                 continue;
             }
-            let topics = self.source.topics();
-            let times = self.memory.as_ref().map(|it| it.next_times(now_ms, &[!stays]));
+            let topics = self.inputs.topics();
+            let times = self.memory.as_ref().map(|it| it.next_times(now_ms, &reads));
             let plan = Plan { epoch, planned_at_ms: now_ms, ranges, topics, replay, times };
             let planned = Instant::now();
             if self.persist(|this| this.checkpoint.plan(&plan)).await?.is_none() {
                 break;
             }
             timings.wal_commit = planned.elapsed();
-            pace.started(self.clock.now_ms());
+            pace.started(self.clock.now_ms(), &reads);
             if !self.epoch(plan, standing, timings, Some(&available), None).await? {
                 break;
             }
@@ -197,7 +201,7 @@ impl Runner {
         standing: &mut Standing,
         available: &Available,
         target: Option<&Positions>,
-        waited: Duration,
+        waited: &[Duration],
     ) -> Vec<PositionRange> {
         for (partition, position) in available.new.iter().chain(&available.moved) {
             standing.positions.insert(partition.clone(), *position);
@@ -212,7 +216,27 @@ impl Runner {
                 to: ends.get(partition).copied().unwrap_or(*from).max(*from),
             })
             .collect();
-        if self.trigger == Trigger::Once { full } else { self.limits.apply(full, waited) }
+        if self.trigger == Trigger::Once {
+            return full;
+        }
+        let of_input = |input: usize| {
+            let is_own = move |range: &&PositionRange| usize::from(range.partition.input) == input;
+            full.iter().filter(is_own).cloned().collect()
+        };
+        let each = self.inputs.limits().zip(waited).enumerate();
+        each.flat_map(|(input, (limits, waited))| limits.apply(of_input(input), *waited)).collect()
+    }
+
+    /// Of which inputs an epoch has anything to read.
+    fn reads(&self, ranges: &[PositionRange], moved: &Positions) -> Vec<bool> {
+        let mut reads = vec![false; self.inputs.len()];
+        let read = ranges.iter().filter(|range| !range.is_empty()).map(|range| &range.partition);
+        for partition in read.chain(moved.keys()) {
+            if let Some(reads) = reads.get_mut(usize::from(partition.input)) {
+                *reads = true;
+            }
+        }
+        reads
     }
 
     /// Runs one planned epoch until it is committed; false if a stop came while it was being tried again. `outcome`
@@ -234,10 +258,8 @@ impl Runner {
         };
         self.set_state(State::Running);
         let computed = Instant::now();
-        let Some((Outcome { ledger, observed, .. }, written)) = self.attempts(&plan, &id, outcome).await?
-        else {
-            return Ok(false);
-        };
+        let Some((outcome, written)) = self.attempts(&plan, &id, outcome).await? else { return Ok(false) };
+        let Outcome { ledger, observed, reads, .. } = outcome;
         kill_point("epoch.write.after");
         timings.add_batch = computed.elapsed();
         let mut total = standing.ledger;
@@ -260,9 +282,8 @@ impl Runner {
         }
         timings.commit_offsets = committing.elapsed();
         let committed_ms = self.clock.now_ms();
-        let starts = plan.starts();
         *standing = Standing { epoch: plan.epoch.next(), positions: plan.ends(), ledger: total };
-        if let Err(error) = self.source.committed(&standing.positions).await {
+        if let Err(error) = self.inputs.committed(&standing.positions).await {
             tracing::debug!(query = %self.name, %error, "group offsets not committed");
         }
         if let Err(error) = self.sink.tidy().await {
@@ -271,7 +292,7 @@ impl Runner {
         self.lag.committed(&standing.positions);
         let ages = std::mem::take(&mut self.ages);
         let latency = self.latency.committed(&ages, plan.planned_at_ms, committed_ms);
-        self.report(&plan, &starts, standing, &ledger, written, &timings, available, latency);
+        self.report(&plan, standing, &Came { ledger, reads, written }, &timings, available, latency);
         self.publish_lag();
         Ok(true)
     }

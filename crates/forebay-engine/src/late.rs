@@ -45,6 +45,8 @@ pub struct LateTable {
     door: Door,
     query_id: Arc<str>,
     max_bytes: u64,
+    /// No file of this query is of this epoch or a later one.
+    clean_from: Arc<AtomicU64>,
     bytes: Arc<AtomicU64>,
     evicted: Arc<AtomicU64>,
 }
@@ -65,14 +67,14 @@ pub fn folder(data_dir: &Path, pipeline: &str, query: &str) -> PathBuf {
     data_dir.join("late").join(pipeline).join(query)
 }
 
-/// The column [`LATE_COLUMN`]: `late_by_ms` (how far the row's event time, or the end of the window it missed, lay
-/// behind the watermark), `window` (the newest window it missed; NULL where there are no windows), `watermark`,
-/// `topic`, `partition`, `offset`, `epoch`.
+/// The column [`LATE_COLUMN`]: `late_by_ms` (how far the row's event time lay behind the watermark), `event_time`, `window` (the newest window it missed; NULL where there are no windows),
+/// `watermark`, `topic`, `partition`, `offset`, `epoch`.
 pub fn late_field() -> Field {
     let time = || DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     let window = Fields::from(vec![Field::new("start", time(), true), Field::new("end", time(), true)]);
     let fields = Fields::from(vec![
         Field::new("late_by_ms", DataType::Int64, false),
+        Field::new("event_time", time(), false),
         Field::new("window", DataType::Struct(window), true),
         Field::new("watermark", time(), false),
         Field::new("topic", DataType::Utf8, true),
@@ -87,8 +89,10 @@ impl LateTable {
     /// The late rows in `dir` of the query with this id. The folder is made with the first late row.
     pub fn open(dir: PathBuf, door: Door, query_id: &str) -> Result<Self> {
         let bytes = Arc::new(AtomicU64::new(total(&files(&dir)?)));
+        // What earlier runs left is looked at with the first epoch.
+        let clean_from = Arc::new(AtomicU64::new(u64::MAX));
         let (query_id, evicted) = (Arc::from(query_id), Arc::default());
-        Ok(Self { dir, door, query_id, max_bytes: MAX_BYTES, bytes, evicted })
+        Ok(Self { dir, door, query_id, max_bytes: MAX_BYTES, clean_from, bytes, evicted })
     }
 
     /// Bytes that the table holds.
@@ -101,8 +105,17 @@ impl LateTable {
         self.evicted.load(Ordering::Relaxed)
     }
 
-    /// Before an epoch is computed: removes what an earlier attempt at it left, and makes room.
+    /// Before an epoch is computed: removes what an earlier attempt at it left, and makes room. The folder is looked at
+    /// only if there can be something to do.
     pub fn begin(&self, epoch: Epoch) -> Result<()> {
+        let is_clean = self.clean_from.swap(epoch.0.saturating_add(1), Ordering::Relaxed) <= epoch.0;
+        if is_clean && self.bytes() <= self.max_bytes {
+            return Ok(());
+        }
+        self.clean_up(epoch).inspect_err(|_| self.clean_from.store(u64::MAX, Ordering::Relaxed))
+    }
+
+    fn clean_up(&self, epoch: Epoch) -> Result<()> {
         let is_again = |file: &&LateFile| file.epoch >= epoch && *file.query_id == *self.query_id;
         let mut held = files(&self.dir)?;
         let count = held.len();
@@ -189,15 +202,17 @@ impl LateLane {
     }
 }
 
-/// The late rows in a folder, oldest first, with the columns of the newest: those of a query that was other before are
-/// NULL where it lacked a column, and left out where it had another type. `None` if there are none. Reads file by file,
-/// and works beside a running query.
+/// The late rows in a folder, oldest first, with the columns of all of them: the sides of a join have others, and so had a
+/// query that was other before. Where a row lacks a column it is NULL; where the column had another type than in the
+/// newest rows, the row is left out. `None` if there are none. Reads file by file, and works beside a running query.
 pub fn rows(dir: &Path) -> Result<Option<(SchemaRef, impl Iterator<Item = Result<RecordBatch>> + use<>)>> {
     let mut held = files(dir)?;
     held.sort_by_key(|file| (file.modified, file.epoch));
-    let mut newest = held.iter().rev().map(|file| read_there(&file.path));
-    let schema = newest.find_map(|batches| batches.map(|batches| Some(batches.last()?.schema())).transpose());
-    let Some(schema) = schema.transpose()? else { return Ok(None) };
+    let mut schemas = Vec::new();
+    for file in held.iter().rev() {
+        schemas.extend(schema_there(&file.path)?);
+    }
+    let Some(schema) = rows::together(&schemas) else { return Ok(None) };
     let wanted = Arc::clone(&schema);
     let batches = held.into_iter().flat_map(move |file| {
         let (batches, error) = match read_there(&file.path) {
@@ -208,6 +223,19 @@ pub fn rows(dir: &Path) -> Result<Option<(SchemaRef, impl Iterator<Item = Result
         batches.into_iter().filter_map(move |batch| rows::conform(&batch, &wanted)).map(Ok).chain(error)
     });
     Ok(Some((schema, batches)))
+}
+
+/// The columns of a file, which are those of its first batch; `None` if it has none, or made room while we looked.
+fn schema_there(path: &Path) -> Result<Option<SchemaRef>> {
+    let first = fs::File::open(path).and_then(file::first);
+    match first {
+        Err(_) if !path.exists() => Ok(None),
+        Err(e) => Err(failed(path, e)),
+        Ok(bytes) => {
+            let batches = file::decode(&bytes).map_err(|why| damaged(path, why))?;
+            Ok(batches.first().map(RecordBatch::schema))
+        }
+    }
 }
 
 /// The batches of a file; none if it made room while we looked.

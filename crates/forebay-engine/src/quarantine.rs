@@ -58,6 +58,8 @@ pub struct Quarantine {
     bounds: QuarantineConfig,
     bytes: Arc<AtomicU64>,
     evicted: Arc<AtomicU64>,
+    /// No file of the query that runs is of this epoch or a later one.
+    clean_from: Arc<AtomicU64>,
     /// The query that runs; empty for a person who looks.
     query_id: Arc<str>,
     /// True once it said that others' records were requested.
@@ -74,8 +76,10 @@ impl Quarantine {
     pub fn open(dir: PathBuf, door: Door, bounds: QuarantineConfig) -> Result<Self> {
         door.create_dir_all(&dir).map_err(|e| failed(&dir, e))?;
         let bytes = Arc::new(AtomicU64::new(total(&epoch_files(&dir, "")?)));
+        // What earlier runs left is looked at with the first epoch.
+        let clean_from = Arc::new(AtomicU64::new(u64::MAX));
         let (query_id, told) = (Arc::from(""), Arc::default());
-        Ok(Self { dir, door, bounds, bytes, evicted: Arc::default(), query_id, told })
+        Ok(Self { dir, door, bounds, bytes, evicted: Arc::default(), clean_from, query_id, told })
     }
 
     /// The same for the query with this id, which is to run.
@@ -97,7 +101,17 @@ impl Quarantine {
     /// Before an epoch is computed: removes what an earlier attempt at the same epoch left behind, and makes room
     /// or refuses (`QUARANTINE_FULL`, retryable) if the table is at its bound. Entries older than the retention,
     /// seen from the epoch's own time `now_ms`, go. Entries in `held` are about to be decoded again and stay.
+    /// The folder is looked at only if there can be something to do.
     pub fn begin(&self, epoch: Epoch, now_ms: i64, held: &[QuarantinedId]) -> Result<()> {
+        let is_clean = self.clean_from.swap(epoch.0.saturating_add(1), Ordering::Relaxed) <= epoch.0;
+        if is_clean && self.bounds.retention.is_none() && self.bytes() < self.bounds.max_bytes {
+            return Ok(());
+        }
+        let outcome = self.clean_up(epoch, now_ms, held);
+        outcome.inspect_err(|_| self.clean_from.store(u64::MAX, Ordering::Relaxed))
+    }
+
+    fn clean_up(&self, epoch: Epoch, now_ms: i64, held: &[QuarantinedId]) -> Result<()> {
         let mut files = epoch_files(&self.dir, &self.query_id)?;
         let outcome = self.make_room(&mut files, epoch, now_ms, &held.iter().collect());
         self.bytes.store(total(&files), Ordering::Relaxed);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use forebay_core::clock::Clock;
+use forebay_core::error::codes;
 use forebay_core::event_time::Survey;
 use forebay_core::format::Format;
 use forebay_core::latency::{Ages, Sliding};
@@ -18,7 +19,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::checkpoint::{self, Checkpoint, Ends, Identity};
-use crate::epoch::{Lag, Memory, MemoryOptions, Runner};
+use crate::epoch::{Inputs, Lag, Memory, MemoryOptions, Runner};
 use crate::plan::StreamPlan;
 use crate::quarantine::Quarantine;
 use crate::status::{QueryStatus, State};
@@ -31,16 +32,12 @@ pub struct QueryOptions {
     pub name: String,
     /// The planned SELECT.
     pub plan: Arc<StreamPlan>,
-    /// Where it reads.
-    pub source: Box<dyn Source>,
-    /// How values are decoded; `None` if the source's own columns are read.
-    pub format: Option<Arc<dyn Format>>,
+    /// Where it reads, in the order of the plan's inputs.
+    pub inputs: Vec<QueryInput>,
     /// Where it writes.
     pub sink: Box<dyn Sink>,
     /// When epochs start.
     pub trigger: Trigger,
-    /// How much an epoch reads.
-    pub limits: Limits,
     /// Parallel lanes of an epoch.
     pub lanes: usize,
     /// The folder of its checkpoint.
@@ -55,6 +52,16 @@ pub struct QueryOptions {
     pub door: Door,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+}
+
+/// One of the inputs of a query.
+pub struct QueryInput {
+    /// Where it reads.
+    pub source: Box<dyn Source>,
+    /// How values are decoded; `None` if the source's own columns are read.
+    pub format: Option<Arc<dyn Format>>,
+    /// How much of it an epoch reads.
+    pub limits: Limits,
 }
 
 /// A query whose checkpoint is open and its own: ready to run. Nothing of it is read or written yet.
@@ -81,7 +88,13 @@ impl QueryOptions {
     /// As [`open`](Self::open), for a query that has ended: who watches its status goes on watching.
     pub fn open_again(self, sender: watch::Sender<QueryStatus>) -> Result<OpenQuery> {
         let places = (self.data_dir.as_path(), self.checkpoint.as_path());
-        let identity = identity(&self.pipeline, &self.name, &*self.source, &*self.sink, places);
+        let planned = self.plan.inputs();
+        if planned.len() != self.inputs.len() {
+            let message = format!("the plan reads {} inputs, {} are given", planned.len(), self.inputs.len());
+            return Err(Error::new(&codes::INTERNAL, message).at(&self.name));
+        }
+        let sources = planned.into_iter().zip(self.inputs.iter().map(|input| &*input.source));
+        let identity = identity(&self.pipeline, &self.name, sources, &*self.sink, places);
         let door = self.door.clone();
         let (checkpoint, ends) = Checkpoint::open(&self.checkpoint, self.door, &identity)
             .map_err(|error| with_remedy(error, &*self.sink))?;
@@ -95,11 +108,10 @@ impl QueryOptions {
         let runner = Runner {
             name: self.name,
             plan: self.plan,
-            source: self.source,
-            format: self.format,
+            formats: self.inputs.iter().map(|input| input.format.clone()).collect(),
+            inputs: Inputs::new(self.inputs.into_iter().map(|input| (input.source, input.limits))),
             sink: self.sink,
             trigger: self.trigger,
-            limits: self.limits,
             lanes: self.lanes.max(1),
             checkpoint,
             quarantine,
@@ -138,19 +150,33 @@ impl OpenQuery {
     }
 }
 
-/// Who a query is to its checkpoint. `places` are the data folder and the checkpoint's.
-pub fn identity(
+/// Who a query is to its checkpoint: what it reads, its inputs in their order, each with its name. `places` are the data
+/// folder and the checkpoint's.
+pub fn identity<'a>(
     pipeline: &str,
     query: &str,
-    source: &dyn Source,
+    inputs: impl IntoIterator<Item = (&'a str, &'a dyn Source)>,
     sink: &dyn Sink,
     (data_dir, checkpoint): (&Path, &Path),
 ) -> Identity {
     Identity {
         pipeline: pipeline.to_owned(),
         query: query.to_owned(),
-        source: source.description(),
+        source: reads(inputs),
         sink: sink.identity(home(data_dir, checkpoint).as_deref()),
+    }
+}
+
+/// What a query reads. Several inputs are told by their names too: two of them may read the same topic, and where each
+/// stands is known by its place among them.
+fn reads<'a>(inputs: impl IntoIterator<Item = (&'a str, &'a dyn Source)>) -> String {
+    let all: Vec<_> = inputs.into_iter().collect();
+    match &all[..] {
+        [(_, only)] => only.description(),
+        several => {
+            let named = several.iter().map(|(name, source)| format!("{name} = {}", source.description()));
+            named.collect::<Vec<_>>().join(", ")
+        }
     }
 }
 
@@ -177,8 +203,7 @@ impl QueryHandle {
     pub async fn join(self) -> Result<()> {
         match self.task.await {
             Ok(outcome) => outcome,
-            Err(e) => Err(Error::new(&forebay_core::error::codes::INTERNAL, "the query ended unexpectedly")
-                .caused_by(e)),
+            Err(e) => Err(Error::new(&codes::INTERNAL, "the query ended unexpectedly").caused_by(e)),
         }
     }
 }

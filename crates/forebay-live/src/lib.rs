@@ -15,7 +15,7 @@
 //! counts nothing twice.
 //!
 //! Where to read next: [`layout`] for what a field is, `history` for the buckets, `follower` for the loop, `snapshot` for
-//! what is durable, [`SourceLive`] and [`View`] for what readers get.
+//! what is durable, `devices` for whose clock is off, [`SourceLive`] and [`View`] for what readers get.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make and damage files by hand"))]
 
 mod answer;
@@ -41,8 +41,8 @@ mod view;
 use std::sync::Arc;
 
 pub use answer::{History, HistoryAsk, LastSecond, Point, Series};
-pub use device::{Counts, Device, DeviceState};
-pub use follower::{Follow, Follower, HISTORY_MS};
+pub use device::{ClockBounds, ClockState, Clocks, Counts, Device, DeviceClock, DeviceState, OffClock};
+pub use follower::{EventTimes, Follow, Follower, HISTORY_MS};
 pub use history::Range;
 pub use layout::{Field, Kind, Layout, Role};
 pub use panels::{Panel, panels};

@@ -1,7 +1,7 @@
 //! What survives: one file that holds where the follower is and all that it knows there.
 //!
 //! ```text
-//! DATA/live/PIPELINE/SOURCE/snapshot          "forebay-live v3\n", fingerprint of the layout,
+//! DATA/live/PIPELINE/SOURCE/snapshot          "forebay-live v4\n", fingerprint of the layout,
 //!                                             positions, ids of the topics, counters, devices, seconds, open frames,
 //!                                             names and lengths of the files of frames; checksum
 //!                           10s-*.frames      closed frames (history/segment.rs)

@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, RecordBatch, TimestampMicrosecondArray};
 use forebay_core::clock::Clock;
 use forebay_core::error::codes;
 use forebay_core::source::{Envelope, happened_at};
@@ -21,7 +21,7 @@ use tokio::sync::watch;
 
 use crate::answer::{History, HistoryAsk, LastSecond, Point};
 use crate::columns::Columns;
-use crate::device::{Counts, Device, DeviceState};
+use crate::device::{Clocks, Counts, Device, DeviceState};
 use crate::devices::{Devices, Origin, Row};
 use crate::history::{Timeline, Who};
 use crate::layout::Layout;
@@ -44,6 +44,9 @@ const GRACE_MS: i64 = 250;
 /// Most series of one question.
 const MOST_SERIES: usize = 50;
 
+/// When devices were counted, ms, and what came of it.
+type Counted = (i64, Counts, Option<Clocks>);
+
 /// What is known of one followed source.
 #[derive(Debug)]
 pub struct SourceLive {
@@ -56,7 +59,7 @@ pub struct SourceLive {
     version: watch::Sender<u64>,
     pub(crate) status: Mutex<FollowerStatus>,
     pub(crate) meter: Mutex<Meter>,
-    counts: Mutex<(i64, Counts)>,
+    counts: Mutex<Counted>,
     order: Order,
 }
 
@@ -79,7 +82,7 @@ impl SourceLive {
             version: watch::Sender::new(1),
             status: Mutex::default(),
             meter: Mutex::default(),
-            counts: Mutex::new((i64::MIN, Counts::default())),
+            counts: Mutex::new((i64::MIN, Counts::default(), None)),
             order: Order::default(),
         }
     }
@@ -105,12 +108,22 @@ impl SourceLive {
     }
 
     /// Takes the rows of an envelope. `kept` says for each row which record it is; `None`: every record gave its row.
-    pub(crate) fn take(&self, envelope: &Envelope, rows: &RecordBatch, kept: Option<&[u32]>) {
+    /// `times` are their event times.
+    pub(crate) fn take(
+        &self,
+        envelope: &Envelope,
+        rows: &RecordBatch,
+        kept: Option<&[u32]>,
+        times: Option<&TimestampMicrosecondArray>,
+    ) {
         let columns = Columns::bind(&self.layout, rows);
         let (now_ms, version) = (self.now_ms(), self.version() + 1);
         let origin = |row: usize| {
             let record = kept.map_or(row, |kept| kept[row] as usize);
-            Origin { at: happened_at(envelope.timestamps[record], now_ms), offset: envelope.offsets[record] }
+            let event =
+                times.filter(|times| times.is_valid(row)).map(|times| times.value(row).div_euclid(1_000));
+            let at = happened_at(envelope.timestamps[record], now_ms);
+            Origin { at, offset: envelope.offsets[record], event }
         };
         let mut ids = Vec::with_capacity(ROWS_AT_ONCE.min(rows.num_rows()));
         let mut values = Vec::with_capacity(self.layout.measured.len());
@@ -154,16 +167,25 @@ impl SourceLive {
 
     /// Its devices by state.
     pub fn counts(&self) -> Counts {
+        self.counted(|(_, counts, _)| *counts)
+    }
+
+    /// Whose clocks are off; `None` if it has no event time.
+    pub fn clocks(&self) -> Option<Clocks> {
+        self.counted(|(_, _, clocks)| clocks.clone())
+    }
+
+    fn counted<T>(&self, of: impl Fn(&Counted) -> T) -> T {
         let now_ms = self.now_ms();
         let mut cached = self.counts.lock();
         if (0..COUNTS_AGE_MS).contains(&now_ms.saturating_sub(cached.0)) {
-            return cached.1;
+            return of(&cached);
         }
         let devices = self.devices.read();
         let total = devices.len() as u64;
         let quiet = devices.all().filter(|(_, row)| devices.is_quiet(row, now_ms)).count() as u64;
-        *cached = (now_ms, Counts { total, live: total - quiet, quiet });
-        cached.1
+        *cached = (now_ms, Counts { total, live: total - quiet, quiet }, devices.clocks());
+        of(&cached)
     }
 
     /// The device of this key with all its fields; `spark` is the index of the field of its sparkline.
@@ -185,6 +207,7 @@ impl SourceLive {
             last_seen: row.last.0,
             rate: row.rate(now_ms),
             count: row.count,
+            clock: devices.clock(row),
             values: devices.values(place).to_vec(),
             spark: Vec::new(),
         }

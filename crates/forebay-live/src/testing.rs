@@ -89,7 +89,7 @@ pub fn live(clock: Arc<dyn Clock>, place: &Place, most_devices: usize) -> Arc<So
 
 /// Gives events to a source as its follower does.
 pub fn give(live: &SourceLive, first: i64, events: &[Event]) {
-    live.take(&envelope(first, events), &batch(events), None);
+    live.take(&envelope(first, events), &batch(events), None, None);
 }
 
 /// The records of a partition, as time and value.

@@ -27,8 +27,10 @@ const SOURCE: Parameter =
 const SEARCH: Parameter = text("search", "Part of the key or of a text value, upper and lower case alike.");
 const STATE: Parameter =
     one_of("state", &["any", "live", "quiet", "alerting"], "Only devices in this state.");
-const SORT: Parameter =
-    text("sort", "`key`, `lastSeen` or a field; with `-` before it from the greatest to the smallest.");
+const SORT: Parameter = text(
+    "sort",
+    "`key`, `lastSeen`, `clock` (how far ahead) or a field; with `-` before it from the greatest to the smallest.",
+);
 const CURSOR: Parameter = cursor("cursor", "Where to go on: `next` of the answer before.");
 const LIMIT: Parameter = integer("limit", 1, 1_000, 50, "Most items of an answer.");
 const KEY: Parameter = texts("key", NAME, MOST_KEYS, "The key of a device; may be given several times.");

@@ -11,13 +11,19 @@ use crate::faults;
 /// The way to durable storage. Cheap to clone; all methods block, so asynchronous callers use a blocking task.
 #[derive(Clone, Debug, Default)]
 pub struct Door {
-    _private: (),
+    /// Nothing that goes through it is to outlive the process.
+    is_scratch: bool,
 }
 
 impl Door {
     /// The door to the local file system.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A door to what is thrown away before the process ends: nothing waits for the disk, and nothing is durable.
+    pub fn scratch() -> Self {
+        Self { is_scratch: true }
     }
 
     /// Creates a folder and its missing ancestors; every new name is durable on return.
@@ -59,7 +65,7 @@ impl Door {
             faults::created(path);
             faults::opened(path, 0);
         }
-        Ok(DoorFile { file, path: path.to_path_buf(), len: 0 })
+        Ok(DoorFile { file, path: path.to_path_buf(), len: 0, is_scratch: self.is_scratch })
     }
 
     /// Opens an existing file for appending. What it holds now counts as durable.
@@ -68,7 +74,7 @@ impl Door {
         let len = file.metadata()?.len();
         #[cfg(feature = "faults")]
         faults::opened(path, len);
-        Ok(DoorFile { file, path: path.to_path_buf(), len })
+        Ok(DoorFile { file, path: path.to_path_buf(), len, is_scratch: self.is_scratch })
     }
 
     /// Writes a whole file and replaces what stood under that name; durable on return, never seen half-written.
@@ -164,6 +170,9 @@ impl Door {
 
     /// Makes the names in a folder durable: new ones, renamed ones, removed ones.
     pub fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        if self.is_scratch {
+            return Ok(());
+        }
         #[cfg(feature = "faults")]
         if faults::before_sync(dir)? == faults::Sync::Skip {
             return Ok(());
@@ -199,6 +208,7 @@ pub struct DoorFile {
     file: File,
     path: PathBuf,
     len: u64,
+    is_scratch: bool,
 }
 
 impl DoorFile {
@@ -234,6 +244,9 @@ impl DoorFile {
     /// Makes everything appended so far durable (fdatasync). An error is final: what reached the disk is unknown
     /// and a second call may answer "fine", so callers stop instead of trying again.
     pub fn sync(&self) -> io::Result<()> {
+        if self.is_scratch {
+            return Ok(());
+        }
         #[cfg(feature = "faults")]
         if faults::before_sync(&self.path)? == faults::Sync::Skip {
             return Ok(());
@@ -248,6 +261,9 @@ impl DoorFile {
     pub fn truncate(&mut self, len: u64) -> io::Result<()> {
         self.file.set_len(len)?;
         self.len = len;
+        if self.is_scratch {
+            return Ok(());
+        }
         self.file.sync_all()?;
         #[cfg(feature = "faults")]
         faults::file_synced(&self.path, len);

@@ -12,6 +12,7 @@ mod access;
 mod examples;
 mod first;
 mod spark;
+mod testing;
 mod topics;
 mod values;
 
@@ -22,6 +23,7 @@ pub use first::{
 };
 
 pub use spark::SparkArgs;
+pub use testing::{TestArgs, TestFormat};
 pub use topics::{BrokerArgs, LogCommand, Motion, ProduceArgs, Shape, SimulateArgs};
 
 use values::{duration, http_address, kafka_address, log_level, rate, size, trigger};
@@ -39,6 +41,16 @@ pub struct Cli {
     pub global: Global,
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// What queries and alerts tell while they run is no news in a test: it is told what came of it.
+    pub fn quiet_tests(mut self) -> Self {
+        if matches!(self.command, Command::Test(_)) && self.global.log_level == "info" {
+            "error".clone_into(&mut self.global.log_level);
+        }
+        self
+    }
 }
 
 /// The heading of [`Global`] in every help: what a command takes itself stands first.
@@ -90,6 +102,9 @@ pub enum Command {
     Top(TopArgs),
     /// Check a pipeline file; every problem at once, with its place and a hint
     Validate(FileArgs),
+    /// Try a pipeline with records that its tests give, on a clock of their own; touches nothing else
+    #[command(after_help = examples::TEST)]
+    Test(TestArgs),
     /// Ask SQL over topics, Delta tables and the tables of a pipeline
     #[command(after_help = examples::QUERY)]
     Query(QueryArgs),

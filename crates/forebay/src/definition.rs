@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use forebay_core::config::{
-    DashboardConfig, DashboardSource, DeduplicateConfig, Pipeline, QueryConfig, SourceConfig, ViewConfig,
+    DashboardConfig, DashboardSource, DeduplicateConfig, Pipeline, QueryConfig, SourceConfig, ValueConfig,
+    ViewConfig,
 };
 use forebay_core::error::codes;
 use forebay_core::{Error, ddl};
@@ -14,51 +15,76 @@ use forebay_engine::plan::StreamPlan;
 use forebay_storage::Door;
 
 use crate::alerts::PlannedAlert;
-use crate::work::Work;
+use crate::work::{Work, distinct};
 
 /// What decides which rows this query makes, or when this alert opens and clears.
-pub fn of(pipeline: &Pipeline, work: Work<'_>, source: &SourceConfig, plan: &StreamPlan) -> Definition {
+pub fn of(pipeline: &Pipeline, work: Work<'_>, sources: &[&SourceConfig], plan: &StreamPlan) -> Definition {
+    let sources = distinct(sources);
     let (sql, reads, mut parts) = match work {
         Work::Query(query) if plan.remembers() => {
-            (query.sql.trim(), query.sql.as_str(), remembering(query, source))
+            (query.sql.trim(), query.sql.as_str(), remembering(query, &sources))
         }
         Work::Query(query) => (query.sql.trim(), query.sql.as_str(), Vec::new()),
         Work::Alert(alert) => ("", alert.config.on.text.as_str(), rule(alert)),
     };
+    let zone = pipeline.time_zone;
+    parts.extend((!zone.is_utc()).then(|| ("timeZone".to_owned(), zone.to_string())));
     let used = used_views(&pipeline.views, reads);
     for view in &used {
         let once = view.deduplicate.as_ref();
         parts.extend(once.map(|once| (format!("deduplicate of view {}", view.name), once_words(once))));
     }
-    Definition {
-        sql: sql.to_owned(),
-        views: used.iter().map(|view| (view.name.clone(), view.sql.trim().to_owned())).collect(),
-        // As a schema is printed: blanks and line breaks of the file are no change.
-        schema: source
-            .value
-            .as_ref()
-            .map(|value| ddl::to_ddl(&value.schema).unwrap_or_else(|_| value.ddl.clone())),
-        decoder: source
-            .value
-            .as_ref()
-            .map(|value| format!("{} in mode {:?} with {:?}", value.format, value.mode, value.options)),
-        parts,
+    let (mut schema, mut decoder) = (None, None);
+    if let [only] = sources[..] {
+        (schema, decoder) = decoded(only);
+    } else {
+        for source in &sources {
+            let (schema, decoder) = decoded(source);
+            let said = [("schema", schema), ("decoder", decoder)];
+            let said = said
+                .into_iter()
+                .filter_map(|(what, text)| Some((format!("{what} of {}", source.name), text?)));
+            parts.extend(said);
+        }
     }
+    let views = used.iter().map(|view| (view.name.clone(), view.sql.trim().to_owned())).collect();
+    Definition { sql: sql.to_owned(), views, schema, decoder, parts }
+}
+
+/// The columns of a source's values and their decoder, if they are decoded.
+fn decoded(source: &SourceConfig) -> (Option<String>, Option<String>) {
+    let of = |value: &ValueConfig| {
+        // As a schema is printed: blanks and line breaks of the file are no change.
+        let schema = ddl::to_ddl(&value.schema).unwrap_or_else(|_| value.ddl.clone());
+        (schema, format!("{} in mode {:?} with {:?}", value.format, value.mode, value.options))
+    };
+    source.value.as_ref().map(of).unzip()
 }
 
 /// What the file says of a query with state: what its rows or its time depend on.
-fn remembering(query: &QueryConfig, source: &SourceConfig) -> Vec<(String, String)> {
-    let watermark = source.watermark.as_ref();
+fn remembering(query: &QueryConfig, sources: &[&SourceConfig]) -> Vec<(String, String)> {
+    let mut parts = vec![("outputMode".to_owned(), query.output_mode.word().to_owned())];
+    for source in sources {
+        let watermark = source.watermark.as_ref();
+        let said = [
+            watermark
+                .map(|it| ("watermark", format!("{}, {} behind", it.column.text.trim(), words(it.delay)))),
+            watermark
+                .map(|it| ("maxFutureSkew", it.max_future_skew.map_or_else(|| "none".to_owned(), words))),
+            watermark.and_then(|it| it.idle_timeout).map(|it| ("idleTimeout", words(it))),
+        ];
+        parts.extend(said.into_iter().flatten().map(|(what, text)| match sources {
+            [_] => (what.to_owned(), text),
+            _ => (format!("{what} of {}", source.name), text),
+        }));
+    }
     let said = [
-        Some(("outputMode", query.output_mode.word().to_owned())),
-        watermark.map(|it| ("watermark", format!("{}, {} behind", it.column.text.trim(), words(it.delay)))),
-        watermark.map(|it| ("maxFutureSkew", it.max_future_skew.map_or_else(|| "none".to_owned(), words))),
-        watermark.and_then(|it| it.idle_timeout).map(|it| ("idleTimeout", words(it))),
         query.deduplicate.as_ref().map(|once| ("deduplicate", once_words(once))),
         Some(("multipleWatermarkPolicy", query.watermark_policy.word().to_owned())),
         Some(("stateLimit", format!("{} bytes", query.state_limit))),
     ];
-    said.into_iter().flatten().map(|(name, text)| (name.to_owned(), text)).collect()
+    parts.extend(said.into_iter().flatten().map(|(name, text)| (name.to_owned(), text)));
+    parts
 }
 
 fn once_words(once: &DeduplicateConfig) -> String {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use forebay_connectors::sources;
 use forebay_core::Result;
 use forebay_core::clock::{Clock, SystemClock};
+use forebay_core::config::SourceConfig;
 use forebay_core::error::codes;
 use forebay_core::source::Wanted;
 use forebay_engine::checkpoint::{self, definition};
@@ -21,10 +22,13 @@ use crate::{definition as current, site};
 
 /// What is known of it under this data folder.
 pub async fn gather(data: &Path, loaded: &Loaded, it: &Chosen<'_>) -> Result<Facts> {
-    let Chosen { work, plan, source } = *it;
+    let Chosen { work, plan, ref sources } = *it;
     let pipeline = &loaded.pipeline;
     let folder = work.checkpoint(data, &pipeline.name);
-    let reads = sources::build(&source.format, &source.options, Wanted::default(), None)?;
+    let read =
+        |source: &&SourceConfig| sources::build(&source.format, &source.options, Wanted::default(), None);
+    let read = sources.iter().map(read).collect::<Result<Vec<_>>>()?;
+    let reads = plan.inputs().into_iter().zip(read.iter().map(|source| &**source));
     let alerts = (AlertBook::default(), loaded.alerts.len());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let mut writes = site::sink(work, &plan.row_keys(), &alerts, &folder, data, &Door::new(), &clock)?;
@@ -33,8 +37,8 @@ pub async fn gather(data: &Path, loaded: &Loaded, it: &Chosen<'_>) -> Result<Fac
     let ends = shown.as_ref().ok().map(checkpoint::Shown::ends);
     let committed = ends.and_then(|ends| ends.commit).map(|commit| commit.epoch);
     Ok(Facts {
-        identity: query::identity(&pipeline.name, &work.name(), &*reads, &*writes, places),
-        definition: current::of(pipeline, work, source, plan),
+        identity: query::identity(&pipeline.name, &work.name(), reads, &*writes, places),
+        definition: current::of(pipeline, work, sources, plan),
         shown,
         bears: checkpoint::bears(&folder, committed, plan),
         // One that cannot be read is as good as none.

@@ -8,19 +8,22 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::datatypes::SchemaRef;
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use forebay_connectors::{formats, sources};
 use forebay_core::Result;
 use forebay_core::clock::Clock;
-use forebay_core::config::{DashboardConfig, Pipeline, SourceConfig, ValueConfig};
+use forebay_core::config::{DashboardConfig, Pipeline, SourceConfig, ValueConfig, WatermarkConfig};
 use forebay_core::format::BadRecordMode;
 use forebay_core::options::Options;
 use forebay_core::source::Wanted;
-use forebay_live::{Follow, Follower, HISTORY_MS, Layout, Live};
+use forebay_engine::plan::{self, Catalog, Fates, SourceColumns, SourceTime};
+use forebay_live::{ClockBounds, EventTimes, Follow, Follower, HISTORY_MS, Layout, Live};
 use forebay_log::storage::Log;
 use forebay_storage::Door;
 use futures::future::join_all;
 
+use crate::json::FromJson;
 use crate::load::Loaded;
 
 /// Bytes that the seconds in memory may take, of all sources together: 4,000 devices with four fields each.
@@ -49,6 +52,7 @@ struct Followed {
     schema: SchemaRef,
     layout: Layout,
     quiet_after: Option<Duration>,
+    watermark: Option<WatermarkConfig>,
 }
 
 /// The running followers, in the order of the file.
@@ -74,6 +78,7 @@ pub fn prepare<'s>(
             schema: Arc::clone(&value.schema),
             layout: Layout::new(&follow.format.schema(), follow.key.as_deref(), &named),
             quiet_after: follow.quiet_after,
+            watermark: source.watermark.clone(),
         };
         Ok(Wished { of, follow })
     });
@@ -120,20 +125,51 @@ fn follow(
         BadRecordMode::FailFast => BadRecordMode::DropMalformed,
         mode => mode,
     };
+    let format = formats::build(&ValueConfig { mode, ..value.clone() })?;
+    let event_times = match &source.watermark {
+        Some(watermark) => event_times(&source.name, watermark, format.schema(), shared.clock)?,
+        None => None,
+    };
     Ok(Follow {
         pipeline: pipeline.clone(),
         name: source.name.clone(),
         topic: topic(&source.options),
         source: sources::build(&source.format, &options, Wanted::default(), log)?,
-        format: formats::build(&ValueConfig { mode, ..value.clone() })?,
+        format,
         key: key_of(shared.loaded, source),
         named: named(dashboard, &source.name),
+        event_times,
         quiet_after: said.and_then(|said| said.quiet_after),
         memory,
         data_dir: shared.data.to_path_buf(),
         door: shared.door.clone(),
         clock: Arc::clone(shared.clock),
     })
+}
+
+/// How the event times of a source's rows are computed; `None` if they follow from the record and not from what the
+/// device says.
+fn event_times(
+    name: &str,
+    watermark: &WatermarkConfig,
+    schema: SchemaRef,
+    clock: &Arc<dyn Clock>,
+) -> Result<Option<EventTimes>> {
+    let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+    let mut catalog = Catalog::new();
+    catalog.add_source(name, SourceColumns::Decoded(schema))?;
+    let (column, delay_ms) = (watermark.column.text.clone(), millis(watermark.delay));
+    catalog.set_watermark(name, SourceTime { column, delay_ms });
+    let plan = plan::event_time(&catalog, name, Some(&FromJson)).map_err(|error| error.error)?;
+    let Some(plan) = plan.filter(|plan| !plan.wants_envelope()) else { return Ok(None) };
+    let clock = Arc::clone(clock);
+    let of = move |rows: RecordBatch| {
+        // What is wrong with a record the queries tell.
+        let times = plan.executor(clock.now_ms()).process(rows, &mut Fates::default()).ok()?;
+        times.column(0).as_primitive_opt::<TimestampMicrosecondType>().cloned()
+    };
+    let ahead_ms = watermark.max_future_skew.map_or(i64::MAX, millis);
+    Ok(Some(EventTimes { of: Box::new(of), bounds: ClockBounds { ahead_ms, behind_ms: delay_ms } }))
 }
 
 /// The field that names the devices of a source, as far as the file says: under `dashboard:`, or by the `key:` of its alerts.
@@ -185,6 +221,31 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+
+    #[test]
+    fn event_times_are_those_of_the_watermark() {
+        let schema = forebay_core::ddl::parse("device_id STRING, timestamp INT").unwrap();
+        let clock: Arc<dyn Clock> = forebay_core::clock::ManualClock::at(5_000);
+        let times = |column: &str| {
+            let watermark = WatermarkConfig {
+                column: forebay_core::config::Placed { text: column.to_owned(), place: (1, 1) },
+                delay: Duration::from_secs(10),
+                max_future_skew: Some(Duration::from_secs(300)),
+                idle_timeout: None,
+            };
+            event_times("iot", &watermark, Arc::clone(&schema), &clock).unwrap()
+        };
+        let mut found = times("timestamp_seconds(timestamp)").unwrap();
+        assert_eq!(found.bounds, ClockBounds { ahead_ms: 300_000, behind_ms: 10_000 });
+        let columns: Vec<arrow::array::ArrayRef> = vec![
+            Arc::new(arrow::array::StringArray::from(vec!["a", "b"])),
+            Arc::new(arrow::array::Int32Array::from(vec![Some(7), None])),
+        ];
+        let rows = RecordBatch::try_new(Arc::clone(&schema), columns).unwrap();
+        let told: Vec<Option<i64>> = (found.of)(rows).unwrap().iter().collect();
+        assert_eq!(told, [Some(7_000_000), None]);
+        assert!(times("_kafka.timestamp").is_none(), "that is no device's clock");
+    }
 
     #[test]
     fn a_follower_reads_the_last_day_whatever_the_queries_options_say() {

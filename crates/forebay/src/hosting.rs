@@ -70,7 +70,8 @@ impl Hosting {
                 hosting.elsewhere.insert(address);
             }
         }
-        let elsewhere = chosen.iter().filter_map(|it| elsewhere(it.source, kafka));
+        let elsewhere =
+            chosen.iter().flat_map(|it| &it.sources).filter_map(|source| elsewhere(source, kafka));
         for said in elsewhere.collect::<BTreeSet<_>>() {
             talk::say(&said);
         }
@@ -80,7 +81,8 @@ impl Hosting {
     /// The loopback addresses that are read from.
     async fn candidates(&self, pipeline: &str, chosen: &[Chosen<'_>]) -> Vec<Candidate> {
         let mut candidates: Vec<Candidate> = Vec::new();
-        for Chosen { work, source, .. } in chosen {
+        let each = chosen.iter().flat_map(|it| it.sources.iter().map(|source| (it.work, *source)));
+        for (work, source) in each {
             let Some(address) = own_address(source, self.kafka) else { continue };
             let is_foreign = is_foreign(&self.data, &work.checkpoint(&self.data, pipeline));
             match candidates.iter_mut().find(|candidate| candidate.address == address) {
@@ -133,8 +135,9 @@ impl Hosting {
         let Some(embedded) = &self.embedded else { return Ok(()) };
         chosen
             .iter()
-            .filter(|it| own_address(it.source, self.kafka) == Some(embedded.address))
-            .try_for_each(|it| embedded.make_topics(&it.source.options))
+            .flat_map(|it| &it.sources)
+            .filter(|source| own_address(source, self.kafka) == Some(embedded.address))
+            .try_for_each(|source| embedded.make_topics(&source.options))
     }
 
     /// Where the embedded log is served.

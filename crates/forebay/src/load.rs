@@ -15,7 +15,7 @@ use forebay_core::config::{
 use forebay_core::error::codes;
 use forebay_core::format::Format;
 use forebay_core::source::Wanted;
-use forebay_core::{Error, Result};
+use forebay_core::{Error, Result, Zone};
 use forebay_engine::adhoc;
 use forebay_engine::plan::{self, Catalog, Deduplicate, SourceColumns, SourceTime, SqlError, StreamPlan};
 use forebay_storage::{Door, read_regular};
@@ -24,7 +24,7 @@ use crate::alerts::{self, PlannedAlert};
 use crate::json::FromJson;
 use crate::registry::registry;
 use crate::runnable::Run;
-use crate::{tables, talk};
+use crate::{tables, talk, work};
 
 /// Largest pipeline file: far beyond what people write.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -44,7 +44,7 @@ pub fn load_or_explain(path: &Path, run: Option<Run<'_>>) -> anyhow::Result<Opti
 
 /// As [`load_or_explain`]; gives what it prints.
 pub fn load_file(path: &Path, run: Option<Run<'_>>) -> anyhow::Result<Result<Loaded, Vec<Problem>>> {
-    let text = read(path)?;
+    let text = read(path, "the pipeline file")?;
     let name = path.display().to_string();
     Ok(load(&text, &name, run).inspect_err(|problems| {
         talk::say(config::render(problems, &text, &name, talk::is_colored()).trim_end());
@@ -53,7 +53,7 @@ pub fn load_file(path: &Path, run: Option<Run<'_>>) -> anyhow::Result<Result<Loa
 
 /// A file's meaning and its text, its SQL not planned; if it is not valid, prints every problem and returns `None`.
 pub fn parse_file(path: &Path) -> anyhow::Result<Option<(Pipeline, String)>> {
-    let text = read(path)?;
+    let text = read(path, "the pipeline file")?;
     let name = path.display().to_string();
     match config::parse(&text, &name, &registry(), &lookup()) {
         Ok(pipeline) => Ok(Some((pipeline, text))),
@@ -72,24 +72,54 @@ fn lookup() -> Lookup<'static> {
     }
 }
 
-fn read(path: &Path) -> anyhow::Result<String> {
+/// The text of a file; `what` it is stands in the error.
+pub fn read(path: &Path, what: &str) -> anyhow::Result<String> {
     let unreadable = |detail: String| {
-        Error::new(&codes::FILE_UNREADABLE, "the pipeline file cannot be read")
+        Error::new(&codes::FILE_UNREADABLE, format!("{what} cannot be read"))
             .at(path.display())
             .with_detail(detail)
     };
     let bytes = read_regular(path, MAX_FILE_BYTES).map_err(|e| unreadable(e.to_string()))?;
-    String::from_utf8(bytes).map_err(|e| unreadable(e.to_string())).context("a pipeline file is UTF-8 text")
+    String::from_utf8(bytes)
+        .map_err(|e| unreadable(e.to_string()))
+        .with_context(|| format!("{what} is UTF-8 text"))
 }
 
 /// Checks and plans a pipeline. What is wrong in one part hides nothing that is wrong in another, and is told once:
 /// of a part that was refused already only further bad values count, and SQL that names it is only parsed.
 pub fn load(text: &str, name: &str, run: Option<Run<'_>>) -> Result<Loaded, Vec<Problem>> {
+    let (loaded, of_tests) = load_apart(text, name, run);
+    match loaded {
+        Ok(loaded) if of_tests.is_empty() => Ok(loaded),
+        Ok(_) => Err(of_tests),
+        Err(problems) => {
+            let mut all = [problems, of_tests].concat();
+            all.sort_by_key(|problem| (problem.line, problem.column));
+            Err(all)
+        }
+    }
+}
+
+/// As [`load`], with what is wrong with the shape of its tests by itself.
+pub fn load_apart(
+    text: &str,
+    name: &str,
+    run: Option<Run<'_>>,
+) -> (Result<Loaded, Vec<Problem>>, Vec<Problem>) {
     let mut draft = config::draft(text, name, &registry(), &lookup());
+    let of_tests = std::mem::take(&mut draft.test_problems);
+    (load_draft(draft, text, name, run), of_tests)
+}
+
+fn load_draft(
+    mut draft: Draft,
+    text: &str,
+    name: &str,
+    run: Option<Run<'_>>,
+) -> Result<Loaded, Vec<Problem>> {
     let mut problems = std::mem::take(&mut draft.problems);
     let Some(pipeline) = draft.pipeline.take() else { return Err(problems) };
     problems.extend(unbuildable(&draft, &pipeline, name));
-    problems.extend(zone_to_come(&pipeline, name));
     problems.extend(run.iter().flat_map(|run| run.folders(&pipeline, name)));
     let (plans, alerts) = planned(&mut draft, &pipeline, text, name, run, &mut problems);
     if problems.is_empty() {
@@ -99,19 +129,6 @@ pub fn load(text: &str, name: &str, run: Option<Run<'_>>) -> Result<Loaded, Vec<
     problems
         .dedup_by(|a, b| (a.line, a.column) == (b.line, b.column) && a.error.message() == b.error.message());
     Err(problems)
-}
-
-/// A zone other than UTC, which SQL does not know yet: `forebay spark` hands it on.
-fn zone_to_come(pipeline: &Pipeline, name: &str) -> Option<Problem> {
-    let zone = pipeline.time_zone.name();
-    let is_utc = matches!(zone, "UTC" | "Etc/UTC");
-    let error = || {
-        let message = format!("`timeZone: {zone}` is not supported yet: SQL reads and shows times in UTC");
-        Error::new(&codes::NOT_YET, message).with_hint(
-            "Leave `timeZone` out; or let Spark run the file, to which `forebay spark` hands the zone on.",
-        )
-    };
-    (!is_utc).then(|| Problem::at(error(), name, pipeline.time_zone_place, zone.len()))
 }
 
 /// Plans every view, query and alert, as far as it can be planned.
@@ -127,7 +144,7 @@ fn planned(
         let offset = error.place.map_or(0, |place| offset_of(sql, place));
         Problem::within(error.error, text, name, place, sql, offset, word_at(sql, offset).len())
     };
-    let mut catalog = Catalog::new();
+    let mut catalog = Catalog::in_zone(pipeline.time_zone);
     for source in &pipeline.sources {
         // A source whose columns are not known still has its name, for "did you mean".
         let columns = columns(source).unwrap_or_else(|error| {
@@ -174,7 +191,7 @@ fn planned(
         match planned {
             Ok(plan) => {
                 problems.extend(untaken(query, &plan, name));
-                problems.extend(run.and_then(|run| endless(run, pipeline, query, &plan, name)));
+                problems.extend(run.iter().flat_map(|run| endless(*run, pipeline, query, &plan, name)));
                 plans.push(Arc::new(plan));
             }
             Err(error) if error.error.code() == &codes::OUTPUT_MODE => {
@@ -226,22 +243,28 @@ fn untaken(query: &QueryConfig, plan: &StreamPlan, name: &str) -> Option<Problem
     Some(Problem::at(error, name, query.place, 1))
 }
 
-/// Where a query's source should end although the query does not. A source that two such queries read tells it once.
+/// Where a source of a query should end although the query does not. One that two such queries read tells it once.
 fn endless(
     run: Run<'_>,
     pipeline: &Pipeline,
     query: &QueryConfig,
     plan: &StreamPlan,
     name: &str,
-) -> Option<Problem> {
-    let reads = |source: &&SourceConfig| source.name.eq_ignore_ascii_case(plan.source());
-    let source = pipeline.sources.iter().find(reads)?;
-    source.option_places.problem(run.trigger(query, source).err()?, name)
+) -> Vec<Problem> {
+    let read = pipeline.sources.iter().filter(|source| work::reads(plan, source));
+    let endless =
+        |source: &SourceConfig| source.option_places.problem(run.trigger(query, source).err()?, name);
+    read.filter_map(endless).collect()
 }
 
 /// For sinks that are built only to be asked what they think of their options: building touches nothing.
 fn nowhere() -> SinkContext<'static> {
-    SinkContext { data_dir: Path::new("."), door: Door::new(), clock: Arc::new(SystemClock) }
+    SinkContext {
+        data_dir: Path::new("."),
+        door: Door::new(),
+        clock: Arc::new(SystemClock),
+        time_zone: Zone::UTC,
+    }
 }
 
 /// True if an error is the text's own: where the SQL names something that is refused already, only its syntax counts.

@@ -19,7 +19,8 @@ use crate::work::{Chosen, Work};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Made {
     definition: Definition,
-    source: (String, Options),
+    /// Connector and options of each input.
+    sources: Vec<(String, Options)>,
     /// Connector, options and `checkpointLocation`; an alert has none of its own.
     sink: Option<(String, Options, Option<PathBuf>)>,
     trigger: Trigger,
@@ -29,14 +30,14 @@ pub struct Made {
 impl Made {
     /// Of this query or alert, run with this trigger.
     pub fn of(pipeline: &Pipeline, it: &Chosen<'_>, trigger: Trigger) -> Self {
-        let Chosen { work, source, plan } = *it;
+        let Chosen { work, ref sources, plan } = *it;
         let sink = match work {
             Work::Query(it) => Some((it.format.clone(), it.options.clone(), it.checkpoint.clone())),
             Work::Alert(_) => None,
         };
         Self {
-            definition: definition::of(pipeline, work, source, plan),
-            source: (source.format.clone(), source.options.clone()),
+            definition: definition::of(pipeline, work, sources, plan),
+            sources: sources.iter().map(|source| (source.format.clone(), source.options.clone())).collect(),
             sink,
             trigger,
             quarantine: pipeline.quarantine.clone(),
@@ -48,7 +49,7 @@ impl Made {
         let mut changes: Vec<String> =
             self.definition.changes(&now.definition).into_iter().map(|change| change.what).collect();
         let others = [
-            ("source", self.source != now.source),
+            ("source", self.sources != now.sources),
             ("sink", self.sink != now.sink),
             ("trigger", self.trigger != now.trigger),
             ("quarantine", self.quarantine != now.quarantine),
@@ -94,7 +95,7 @@ pub fn differences(running: &BTreeMap<String, Made>, wanted: &[(String, Made)]) 
 mod tests {
     use super::*;
     use crate::load;
-    use crate::work::{self, source_of};
+    use crate::work::{self, sources_of};
 
     const FILE: &str = "pipeline: p\n\
         sources:\n  iot: { format: kafka, options: { subscribe: iot, kafka.bootstrap.servers: \"a:1\" }, value: json, schema: \"d STRING, t DOUBLE COMMENT 'K'\" }\n\
@@ -107,8 +108,8 @@ mod tests {
     fn made(text: &str) -> Vec<(String, Made)> {
         let loaded = load::load(text, "p.yaml", None).unwrap_or_else(|problems| panic!("{problems:?}"));
         let all = work::all(&loaded).map(|(work, plan)| {
-            let source = source_of(&loaded.pipeline.sources, plan.source()).unwrap();
-            (work.name(), Made::of(&loaded.pipeline, &Chosen { work, plan, source }, work.trigger()))
+            let sources = sources_of(&loaded.pipeline.sources, plan).unwrap();
+            (work.name(), Made::of(&loaded.pipeline, &Chosen { work, plan, sources }, work.trigger()))
         });
         all.collect()
     }
@@ -139,6 +140,7 @@ mod tests {
             ("1 second", "1000 milliseconds"),
             ("10 seconds", "10000 milliseconds"),
             ("alerts:", "dashboard: { title: another }\nalerts:"),
+            ("alerts:", "tests: [ { name: a, expect: { queries: { lake: { rows: [] } } } } ]\nalerts:"),
         ] {
             assert_eq!(told(from, to), Vec::<String>::new(), "{to}");
         }

@@ -3,7 +3,7 @@
 //! Data goes to stdout, talk to stderr. Exit status: 0 done, 1 failed, 2 wrong use. Each command is one file under
 //! `commands/`; [`load`] turns a pipeline file into planned queries, [`alerts`] makes queries of its alerts, [`runnable`]
 //! says what would keep them from running, [`pipeline`] runs them, [`reload`] takes a changed file while they run,
-//! [`registry`] lists every connector there is, [`spark`] makes a Spark job of a file, [`top`] watches a run from outside, over HTTP.
+//! [`registry`] lists every connector there is, [`testing`] tries a file with records that its tests give, [`spark`] makes a Spark job of a file, [`top`] watches a run from outside, over HTTP.
 
 mod alerts;
 mod broker;
@@ -33,6 +33,7 @@ mod spark;
 mod standing;
 mod tables;
 mod talk;
+mod testing;
 mod top;
 mod why;
 mod work;
@@ -45,7 +46,7 @@ use clap::Parser;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = cli::Cli::parse().quiet_tests();
     talk::start(&cli.global);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

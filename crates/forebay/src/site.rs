@@ -20,9 +20,9 @@ use forebay_core::source::Wanted;
 use forebay_core::trigger::Trigger;
 use forebay_engine::epoch::MemoryOptions;
 use forebay_engine::late;
-use forebay_engine::plan::StreamPlan;
+use forebay_engine::plan::{PlannedInput, StreamPlan};
 use forebay_engine::quarantine::{self, Quarantine};
-use forebay_engine::query::QueryOptions;
+use forebay_engine::query::{QueryInput, QueryOptions};
 use forebay_live::Live;
 use forebay_log::storage::Log;
 use forebay_rules::AlertBook;
@@ -41,7 +41,7 @@ use crate::load::{self, Loaded};
 use crate::made::Made;
 use crate::pipeline::Overrides;
 use crate::serving::{self, Indices, Runs, Statements, Threads};
-use crate::work::{Chosen, OwnWork, Work};
+use crate::work::{Chosen, OwnWork, Work, reads};
 
 /// See the module.
 pub struct Site {
@@ -74,17 +74,17 @@ impl Site {
 
     /// What puts a query together and opens it.
     pub fn open(&self, loaded: &Loaded, it: &Chosen<'_>) -> Result<Open> {
-        let Chosen { work, plan, source } = *it;
-        let trigger = self.trigger(work);
-        sources::check_trigger(&source.options, trigger)?;
+        let Chosen { work, plan, sources } = it;
+        let trigger = self.trigger(*work);
+        sources.iter().try_for_each(|source| sources::check_trigger(&source.options, trigger))?;
+        let read = |source: &&SourceConfig| ((*source).clone(), self.hosting.in_place(source));
         let parts = Parts {
             pipeline: loaded.pipeline.name.clone(),
             work: work.own(),
             alerts: (self.alerts.clone(), loaded.alerts.len()),
-            source: source.clone(),
+            sources: sources.iter().map(read).collect(),
             plan: Arc::clone(plan),
             trigger,
-            in_place: self.hosting.in_place(source),
             quarantine: loaded.pipeline.quarantine.clone(),
             data: self.global.data.clone(),
             door: self.door.clone(),
@@ -100,7 +100,7 @@ impl Site {
         }
         let data = &self.global.data;
         let shared = follow::Shared { loaded, data, door: &self.door, clock: &self.clock };
-        let is_read = |source: &&SourceConfig| chosen.iter().any(|it| it.source.name == source.name);
+        let is_read = |source: &&SourceConfig| chosen.iter().any(|it| reads(it.plan, source));
         follow::prepare(&shared, loaded.pipeline.sources.iter().filter(is_read), |it| {
             self.hosting.in_place(it)
         })
@@ -109,9 +109,9 @@ impl Site {
     /// Keeps what these queries and alerts are, and the page.
     pub fn remember<'a>(&self, loaded: &Loaded, chosen: impl IntoIterator<Item = &'a Chosen<'a>>) {
         let (pipeline, data) = (&loaded.pipeline, &self.global.data);
-        for Chosen { work, source, plan } in chosen {
+        for Chosen { work, sources, plan } in chosen {
             let folder = work.checkpoint(data, &pipeline.name);
-            let is = definition::of(pipeline, *work, source, plan);
+            let is = definition::of(pipeline, *work, sources, plan);
             definition::remember(&folder, &self.door, &work.name(), &is);
         }
         let folder = definition::page_folder(data, &pipeline.name);
@@ -154,10 +154,10 @@ struct Parts {
     work: OwnWork,
     /// Where alerts are shown, and how many rules there are.
     alerts: (AlertBook, usize),
-    source: SourceConfig,
+    /// Of each input, with the embedded log where it reads that.
+    sources: Vec<(SourceConfig, Option<Log>)>,
     plan: Arc<StreamPlan>,
     trigger: Trigger,
-    in_place: Option<Log>,
     quarantine: QuarantineConfig,
     data: PathBuf,
     door: Door,
@@ -166,20 +166,27 @@ struct Parts {
 
 impl Parts {
     fn options(&self) -> Result<QueryOptions> {
-        let (work, source) = (self.work.as_work(), &self.source);
+        let work = self.work.as_work();
         let quarantine = Quarantine::open(
             quarantine::folder(&self.data, &self.pipeline, &work.folder_name()),
             self.door.clone(),
             self.quarantine.clone(),
         )?;
-        let wanted = wanted(&self.plan, source);
+        let inputs = self.plan.each_input().zip(&self.sources).map(|(input, (source, in_place))| {
+            let wanted = wanted(input, source);
+            Ok(QueryInput {
+                source: sources::build(&source.format, &source.options, wanted, in_place.clone())?,
+                format: load::format_of(source)?,
+                limits: Limits::from_options(&source.options),
+            })
+        });
+        let sources: Vec<&SourceConfig> = self.sources.iter().map(|(source, _)| source).collect();
         let checkpoint = work.checkpoint(&self.data, &self.pipeline);
         Ok(QueryOptions {
             pipeline: self.pipeline.clone(),
             name: work.name(),
             plan: Arc::clone(&self.plan),
-            source: sources::build(&source.format, &source.options, wanted, self.in_place.clone())?,
-            format: load::format_of(source)?,
+            inputs: inputs.collect::<Result<_>>()?,
             sink: sink(
                 work,
                 &self.plan.row_keys(),
@@ -190,7 +197,6 @@ impl Parts {
                 &self.clock,
             )?,
             trigger: self.trigger,
-            limits: Limits::from_options(&source.options),
             lanes: std::thread::available_parallelism().map_or(2, usize::from),
             checkpoint,
             data_dir: self.data.clone(),
@@ -198,7 +204,7 @@ impl Parts {
             memory: memory(
                 work,
                 &self.plan,
-                source,
+                &sources,
                 late::folder(&self.data, &self.pipeline, &work.folder_name()),
             ),
             door: self.door.clone(),
@@ -220,7 +226,7 @@ pub fn sink(
     let (door, clock) = (door.clone(), Arc::clone(clock));
     match work {
         Work::Query(query) => {
-            let context = SinkContext { data_dir: data, door, clock };
+            let context = SinkContext { data_dir: data, door, clock, time_zone: query.time_zone };
             let mut sink = sinks::build(&query.format, &query.options, &context)?;
             sink.output(query.output_mode, keys)?;
             Ok(sink)
@@ -229,29 +235,33 @@ pub fn sink(
     }
 }
 
-/// How a query remembers: by its file and its source's.
-pub fn memory(work: Work<'_>, plan: &StreamPlan, source: &SourceConfig, late: PathBuf) -> MemoryOptions {
-    let watermark = source.watermark.as_ref();
-    let idle = watermark.and_then(|watermark| watermark.idle_timeout);
-    let idle_ms = idle.map(|idle| i64::try_from(idle.as_millis()).unwrap_or(i64::MAX));
-    let rule = |delay: Option<i64>| delay.map(|delay_ms| Rule { delay_ms, idle_ms });
+/// How a query remembers: by what the file says of it and of the sources of its inputs.
+pub fn memory(work: Work<'_>, plan: &StreamPlan, sources: &[&SourceConfig], late: PathBuf) -> MemoryOptions {
+    let idle_ms = |source: &SourceConfig| {
+        let idle = source.watermark.as_ref().and_then(|watermark| watermark.idle_timeout);
+        idle.map(|idle| i64::try_from(idle.as_millis()).unwrap_or(i64::MAX))
+    };
+    let rule = |(delay, source): (Option<i64>, &&SourceConfig)| {
+        delay.map(|delay_ms| Rule { delay_ms, idle_ms: idle_ms(source) })
+    };
+    let skew = |source: &&SourceConfig| source.watermark.as_ref().and_then(|it| it.max_future_skew);
     let (policy, state_limit) = match work {
         Work::Query(query) => (query.watermark_policy, query.state_limit),
         Work::Alert(_) => (WatermarkPolicy::default(), u64::MAX),
     };
     MemoryOptions {
-        rules: plan.delays_ms().into_iter().map(rule).collect(),
+        rules: plan.delays_ms().into_iter().zip(sources).map(rule).collect(),
         policy,
-        future_skew: watermark.and_then(|watermark| watermark.max_future_skew),
+        future_skew: sources.iter().map(skew).collect(),
         state_limit,
         late,
     }
 }
 
-/// What the query reads of an envelope, and what the quarantine keeps of a bad record so that a replay has it.
-fn wanted(plan: &StreamPlan, source: &SourceConfig) -> Wanted {
+/// What an input reads of an envelope, and what the quarantine keeps of a bad record so that a replay has it.
+fn wanted(input: PlannedInput<'_>, source: &SourceConfig) -> Wanted {
     match &source.value {
         Some(value) if value.mode == BadRecordMode::Quarantine => Wanted { keys: true, headers: true },
-        _ => plan.wanted(),
+        _ => input.wanted(),
     }
 }

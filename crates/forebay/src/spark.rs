@@ -130,7 +130,7 @@ impl File<'_> {
             "\nspark = (\n    SparkSession.builder.appName({})\n",
             literal(&self.pipeline.name)
         ));
-        let zone = literal(self.pipeline.time_zone.name());
+        let zone = literal(&self.pipeline.time_zone.to_string());
         out.push_str(&format!("    .config(\"spark.sql.session.timeZone\", {zone})\n"));
         if is_delta {
             for (name, value) in [

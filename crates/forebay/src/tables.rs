@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex};
 use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use forebay_connectors::{sinks, sources};
-use forebay_core::config::{Pipeline, QueryConfig, SourceConfig};
+use forebay_core::config::{Pipeline, QueryConfig, SourceConfig, ViewConfig};
 use forebay_core::error::codes;
 use forebay_core::format::Format;
 use forebay_core::options::Options;
 use forebay_core::source::{Source, Wanted, envelope_schema};
-use forebay_core::{Error, Result};
+use forebay_core::{Error, Result, Zone};
 use forebay_engine::adhoc::{Known, TableProvider, TableResolver, lanes};
 use forebay_engine::late;
 use forebay_engine::plan::{KAFKA_COLUMN, envelope_field};
@@ -54,6 +54,10 @@ impl TableResolver for Tables {
         Ok(self.known())
     }
 
+    fn time_zone(&self) -> Zone {
+        self.pipeline.as_ref().map_or(Zone::UTC, |pipeline| pipeline.time_zone)
+    }
+
     fn views(&self) -> Vec<(String, String)> {
         let views = self.pipeline.iter().flat_map(|pipeline| &pipeline.views);
         views.map(|view| (view.name.clone(), view.sql.clone())).collect()
@@ -82,13 +86,13 @@ impl Tables {
         {
             return self.late(&pipeline.name, query).map(Some);
         }
-        let Some(query) = pipeline.queries.iter().find(|query| is(query, name)) else {
-            return Ok(None);
-        };
-        match (query.format.as_str(), query.options.text("path")) {
-            ("delta", Some(path)) => self.delta(Path::new(path)).await.map(Some),
-            _ if pipeline.views.iter().any(|view| view.name.eq_ignore_ascii_case(name)) => Ok(None),
-            (format, _) => Err(without_table(query, format)),
+        let view = pipeline.views.iter().find(|view| view.name.eq_ignore_ascii_case(name));
+        let query = pipeline.queries.iter().find(|query| is(query, name));
+        match (query, query.map(|query| (query.format.as_str(), query.options.text("path"))), view) {
+            (_, Some(("delta", Some(path))), _) => self.delta(Path::new(path)).await.map(Some),
+            (_, _, Some(view)) if view.deduplicate.is_some() => Err(counts_once(view)),
+            (_, _, Some(_)) | (None, ..) => Ok(None),
+            (Some(query), ..) => Err(without_table(query, &query.format)),
         }
     }
 
@@ -129,7 +133,7 @@ fn late_of(name: &str) -> Option<&str> {
 /// What the statements of a pipeline may read, by columns alone; `written` are those of the queries whose SELECT can be
 /// planned, in the order of the file.
 pub fn columns(pipeline: &Pipeline, written: &[Option<SchemaRef>]) -> Known {
-    let mut known = Known::default();
+    let mut known = Known { time_zone: pipeline.time_zone, ..Known::default() };
     for source in &pipeline.sources {
         // What is wrong with a source is told there.
         if let Ok(decoder) = load::format_of(source) {
@@ -143,19 +147,38 @@ pub fn columns(pipeline: &Pipeline, written: &[Option<SchemaRef>]) -> Known {
             (format, _) => known.unreadable.push((query.name.clone(), without_table(query, format))),
         }
     }
-    known.views = pipeline.views.iter().map(|view| (view.name.clone(), view.sql.clone())).collect();
+    for view in &pipeline.views {
+        match view.deduplicate {
+            Some(_) => known.unreadable.push((view.name.clone(), counts_once(view))),
+            None => known.views.push((view.name.clone(), view.sql.clone())),
+        }
+    }
     known
+}
+
+/// The error for a view whose rows count once: which of the rows with one key comes first is known to a stream alone.
+fn counts_once(view: &ViewConfig) -> Error {
+    let message = format!(
+        "the view `{}` lets the first row of a key pass (`deduplicate`), which only a stream can",
+        view.name
+    );
+    Error::new(&codes::SQL_PLAN, message).with_hint(format!(
+        "Read the table of a query that uses it, or its SELECT in place of its name, with the rows that come again: FROM ({}).",
+        on_one_line(&view.sql)
+    ))
 }
 
 /// The error for a query that keeps no rows.
 fn without_table(query: &QueryConfig, format: &str) -> Error {
     let to = if format == "console" { "the console" } else { format };
     let error = format!("the query `{}` writes to {to} and has no table", query.name);
-    let sql: Vec<&str> = query.sql.split_whitespace().collect();
-    Error::new(&codes::SQL_PLAN, error).with_hint(format!(
-        "Put its SELECT in place of its name: FROM ({}).",
-        sql.join(" ").trim_end_matches(';')
-    ))
+    let hint = format!("Put its SELECT in place of its name: FROM ({}).", on_one_line(&query.sql));
+    Error::new(&codes::SQL_PLAN, error).with_hint(hint)
+}
+
+fn on_one_line(sql: &str) -> String {
+    let words: Vec<&str> = sql.split_whitespace().collect();
+    words.join(" ").trim_end_matches(';').to_owned()
 }
 
 impl Tables {

@@ -17,7 +17,8 @@ use crate::load::{self, Loaded};
 pub struct Chosen<'a> {
     pub work: Work<'a>,
     pub plan: &'a Arc<StreamPlan>,
-    pub source: &'a SourceConfig,
+    /// Of each input of the plan, in their order: one that is read twice is there twice.
+    pub sources: Vec<&'a SourceConfig>,
 }
 
 /// What of the file is run as a query: one of its queries, or an alert.
@@ -99,15 +100,32 @@ pub fn chosen<'a>(loaded: &'a Loaded, names: &[String]) -> Result<Vec<Chosen<'a>
     }
     all(loaded)
         .filter(|(work, _)| names.is_empty() || names.contains(&work.name()))
-        .map(|(work, plan)| {
-            Ok(Chosen { work, plan, source: source_of(&loaded.pipeline.sources, plan.source())? })
-        })
+        .map(|(work, plan)| Ok(Chosen { work, plan, sources: sources_of(&loaded.pipeline.sources, plan)? }))
         .collect()
 }
 
-/// The source that a plan reads.
-pub fn source_of<'a>(sources: &'a [SourceConfig], name: &str) -> Result<&'a SourceConfig> {
-    sources.iter().find(|source| source.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
-        Error::new(&codes::INTERNAL, format!("the plan reads `{name}`, which is not a source"))
-    })
+/// The source of each input of a plan.
+pub fn sources_of<'a>(sources: &'a [SourceConfig], plan: &StreamPlan) -> Result<Vec<&'a SourceConfig>> {
+    let source_of = |name: &str| {
+        sources.iter().find(|source| source.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
+            Error::new(&codes::INTERNAL, format!("the plan reads `{name}`, which is not a source"))
+        })
+    };
+    plan.inputs().into_iter().map(source_of).collect()
+}
+
+/// True if a plan reads this source.
+pub fn reads(plan: &StreamPlan, source: &SourceConfig) -> bool {
+    plan.inputs().iter().any(|name| name.eq_ignore_ascii_case(&source.name))
+}
+
+/// Sources by which something is known, each once, in the order of their first inputs.
+pub fn distinct<'a>(sources: &[&'a SourceConfig]) -> Vec<&'a SourceConfig> {
+    let mut each: Vec<&SourceConfig> = Vec::new();
+    for source in sources {
+        if each.iter().all(|known| known.name != source.name) {
+            each.push(source);
+        }
+    }
+    each
 }

@@ -81,8 +81,28 @@ export interface Device {
   count: number;
   alerts: number;
   severity: Severity | null;
+  /** Null where the source has no event time. */
+  clock?: DeviceClock | null;
   values: Record<string, Value>;
   spark?: { field: string; points: (number | null)[] } | null;
+}
+
+/** How far event times are from their records' timestamps, in milliseconds; more than 0: ahead. */
+export interface DeviceClock {
+  /** The median of the last nine. */
+  offset: number;
+  latest: number;
+  state: "right" | "ahead" | "behind";
+  /** Records that were too far ahead, or behind, to count. */
+  ahead: number;
+  behind: number;
+}
+
+/** Devices whose clocks are off, and those that are furthest off. */
+export interface Clocks {
+  ahead: number;
+  behind: number;
+  worst: { key: string; offset: number }[];
 }
 
 export interface DeviceCounts {
@@ -133,6 +153,7 @@ export interface AlertPage {
 export interface QuarantineRecord {
   id: string;
   queries: string[];
+  sources?: string[];
   code: string;
   path?: string | null;
   why: string;
@@ -274,7 +295,7 @@ export interface Tick {
   quarantine: { open: number; bytes: number } | null;
   devices: { total: number } & DeviceCounts;
   /** `rate`: events per second of this source, where the server tells it. */
-  followers: { source: string; lag: number | null; tooOld: number; behind: boolean; rate?: number | null }[];
+  followers: { source: string; lag: number | null; tooOld: number; behind: boolean; rate?: number | null; clocks?: Clocks | null }[];
   charts: TickChart[];
 }
 

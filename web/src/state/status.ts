@@ -9,6 +9,7 @@ import type { Alert, Problem, QueryView, Severity, Tick } from "../api/types";
 import { count, many } from "../format/number";
 import { clip, label, visible } from "../format/text";
 import { moment, since, toMillis } from "../format/time";
+import { clocksOff } from "./clocks";
 
 export type Level = "ok" | "info" | "warning" | "critical" | "unknown";
 
@@ -165,6 +166,8 @@ function calm(facts: Facts, tick: Tick): Status {
     return { level: "warning", headline: `No device is sending${sinceWords(facts.lastEvent, facts.now)}`, parts: [`${many(tick.devices.quiet, "device")} quiet`, waits(tick)], ...none };
   }
   if (tick.devices.quiet > 0) parts.push(`${count(tick.devices.quiet)} quiet`);
+  const clocks = clocksOff(tick.followers);
+  if (clocks !== null) parts.push(`clocks: ${clocks}`);
   parts.push(waits(tick));
   const from = Math.max(facts.startedAt ?? 0, facts.lastCleared ?? 0);
   return { level: "ok", headline: `All well${sinceWords(from > 0 ? from : null, facts.now)}`, parts, ...none };

@@ -10,6 +10,7 @@ import { deviceLabel, label, titleOf, whole } from "../format/text";
 import { ago, epochMillis, moment } from "../format/time";
 import { CloseIcon, LevelIcon } from "../parts/icons";
 import { Failure } from "../parts/notes";
+import { clockOff } from "../state/clocks";
 import * as store from "../state/store";
 import { Item } from "./alerts";
 import { RangeSwitch } from "./charts";
@@ -55,7 +56,7 @@ function Drawer({ source, name }: { source: Source; name: string }) {
             </h2>
             {device && (
               <p class="soft">
-                {device.state === "live" ? "live" : `quiet since ${moment(device.lastSeen, now)}`} · seen {ago(device.lastSeen, now)} · {rate(device.rate)} msg/s · {many(device.count, "event")} in all
+                {device.state === "live" ? "live" : `quiet since ${moment(device.lastSeen, now)}`} · seen {ago(device.lastSeen, now)} · {rate(device.rate)} msg/s · {many(device.count, "event")} in all{clockOff(device.clock) && ` · clock ${clockOff(device.clock)}`}
               </p>
             )}
           </div>

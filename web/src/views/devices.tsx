@@ -9,6 +9,7 @@ import { deviceLabel, label, whole } from "../format/text";
 import { ago, epochMillis, full, moment } from "../format/time";
 import { ArrowIcon, LevelIcon, StateIcon } from "../parts/icons";
 import { Quiet, Section } from "../parts/notes";
+import { clockOff } from "../state/clocks";
 import { columns } from "../state/panels";
 import { MOST_COLUMNS, PAGE, sparkField } from "../state/session";
 import * as store from "../state/store";
@@ -166,6 +167,7 @@ function DeviceRow({ row, fields, source }: { row: store.Row; fields: Field[]; s
         <button type="button" class="text-button" onClick={(event) => { event.stopPropagation(); open(); }} title={whole(device.key)}>
           <bdi>{name}</bdi>
         </button>
+        {clockOff(device.clock) && <span class="tag">clock {clockOff(device.clock)}</span>}
         <span class={`tag ${device.alerts > 0 ? `tag-${device.severity ?? "warning"}` : ""}`}>{device.alerts > 0 && device.severity}</span>
       </th>
       {sparkField() !== "" && (

@@ -134,6 +134,7 @@ function Item({ record, chosen, toggle }: { record: QuarantineRecord; chosen: bo
           {record.path && ` · at ${label(record.path)}`}
           {" · "}
           {many(record.queries.length, "query", "queries")}: {record.queries.map((name) => label(name)).join(", ")}
+          {(record.sources ?? []).length > 0 && ` · read as ${record.sources?.map((name) => label(name)).join(", ")}`}
           {record.truncated && " · cut short here, whole in the quarantine"}
         </p>
       </details>

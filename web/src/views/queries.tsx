@@ -9,6 +9,7 @@ import { clip, label, visible, whole } from "../format/text";
 import { since, span, toMillis } from "../format/time";
 import { LevelIcon } from "../parts/icons";
 import { Section } from "../parts/notes";
+import { clocksOff } from "../state/clocks";
 import { lateSql, remembered } from "../state/remembers";
 import { ruleName, type Level } from "../state/status";
 import * as store from "../state/store";
@@ -84,6 +85,7 @@ function Query({ query, ask }: { query: QueryView; ask: (question: Question) => 
           <Fact name="watermark" value={held.watermark} />
           {held.late !== null && <Late name={query.name} rows={held.late} />}
           <Fact name="too far ahead" value={held.ahead} />
+          {query.remembers && <Fact name="clocks" wide value={clocksOff(store.tick.value?.followers ?? [])} />}
           <Fact name="waits for" wide value={query.waitingFor ? label(query.waitingFor, 80) : null} />
         </dl>
         {store.mayOperate.value && (

@@ -11,7 +11,7 @@ use forebay_core::clock::Clock;
 use forebay_core::error::codes;
 use forebay_core::options::{ConnectorSpec, Options, unknown_name};
 use forebay_core::sink::Sink;
-use forebay_core::{Error, Result};
+use forebay_core::{Error, Result, Zone};
 use forebay_storage::Door;
 
 pub mod console;
@@ -34,6 +34,8 @@ pub struct SinkContext<'a> {
     pub door: Door,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// In which times are shown where they become texts.
+    pub time_zone: Zone,
 }
 
 /// The spec of the sink called `format`; the error for another name lists those that exist.
@@ -46,10 +48,13 @@ pub fn spec(format: &str) -> Result<&'static ConnectorSpec> {
 
 /// Builds the sink called `format` from options that were parsed with its [`spec`]. Touches nothing outside yet.
 pub fn build(format: &str, options: &Options, context: &SinkContext<'_>) -> Result<Box<dyn Sink>> {
-    let SinkContext { data_dir, door, clock } = context.clone();
+    let SinkContext { data_dir, door, clock, time_zone } = context.clone();
     match spec(format)?.name {
         "delta" => Ok(Box::new(delta::DeltaSink::with_clock(options, data_dir, door, clock)?)),
-        "console" => Ok(Box::new(console::ConsoleSink::new(options, Box::new(std::io::stdout()))?)),
+        "console" => {
+            let console = console::ConsoleSink::new(options, Box::new(std::io::stdout()))?;
+            Ok(Box::new(console.in_zone(time_zone)))
+        }
         other => {
             Err(Error::new(&codes::INTERNAL, format!("the sink `{other}` is listed and cannot be built")))
         }

@@ -23,7 +23,7 @@ fn commit(epoch: u64) -> Commit {
 
 fn outcome(epoch: u64) -> Outcome {
     let ledger = Ledger { read: 2, filtered: 2, ..Ledger::default() };
-    Outcome { epoch: Epoch(epoch), ledger, observed: None }
+    Outcome { epoch: Epoch(epoch), ledger, observed: None, reads: Vec::new() }
 }
 
 #[test]
@@ -77,6 +77,7 @@ fn a_sink_that_lacks_what_was_written_is_refused() {
         epoch: Epoch(epoch),
         ledger: Ledger { read: 4, emitted: 4, rows_out: 4, ..Ledger::default() },
         observed: None,
+        reads: Vec::new(),
     };
     for in_sink in [None, Some(Epoch(2))] {
         let refused = decide(Some(plan(3)), Some(wrote(3)), Some(commit(3)), in_sink).unwrap_err();
@@ -92,7 +93,7 @@ fn a_sink_that_lacks_what_was_written_is_refused() {
 #[test]
 fn an_entry_is_one_line_and_reads_back() {
     let record = RecordId { topic: "t".into(), partition: 1, offset: 7 };
-    let replay = vec![QuarantinedId { record, epoch: Epoch(2), query_id: "id".into() }];
+    let replay = vec![QuarantinedId { record, input: 0, epoch: Epoch(2), query_id: "id".into() }];
     for entry in
         [Entry::Plan(Plan { replay, ..plan(3) }), Entry::Outcome(outcome(3)), Entry::Commit(commit(3))]
     {
@@ -165,4 +166,32 @@ fn a_record_is_named_by_topic_partition_and_offset() {
     assert_eq!((id.topic.as_str(), id.partition, id.offset), ("a/b", 2, 17));
     assert_eq!(id.to_string(), "a/b/2/17");
     assert!("nonsense".parse::<RecordId>().is_err());
+}
+
+#[test]
+fn an_input_after_the_first_is_in_the_entries_and_the_first_is_not() {
+    let topics = TopicIds::from([("t".to_owned(), "id".to_owned()), ("1/t".to_owned(), "id".to_owned())]);
+    let second =
+        |range: &PositionRange| PositionRange { partition: range.partition.of_input(1), ..range.clone() };
+    let record = RecordId { topic: "t".into(), partition: 1, offset: 7 };
+    let aside =
+        |input| QuarantinedId { record: record.clone(), input, epoch: Epoch(2), query_id: "id".into() };
+    let mut both = Plan { topics, replay: vec![aside(0), aside(1)], ..plan(3) };
+    both.ranges.push(second(&both.ranges[0]));
+    let text = serde_json::to_string(&Entry::Plan(both.clone())).unwrap();
+    assert!(text.contains(r#""ranges":[["t",0,5,9],["t",0,5,9,1]]"#), "{text}");
+    assert!(
+        text.contains(r#""offset":7,"epoch":2"#) && text.contains(r#""offset":7,"input":1,"epoch":2"#),
+        "{text}"
+    );
+    assert_eq!(serde_json::from_str::<Entry>(&text).unwrap(), Entry::Plan(both.clone()));
+    assert_eq!(both.ends().len(), 2, "the same partition twice");
+    let read = Entry::Outcome(Outcome { reads: vec![2, 0], ..outcome(3) });
+    let text = serde_json::to_string(&read).unwrap();
+    assert!(text.ends_with(r#","reads":[2,0]}}"#), "{text}");
+    assert_eq!(serde_json::from_str::<Entry>(&text).unwrap(), read);
+    for range in [r#"["t",0,5]"#, r#"["t",0,5,9,1,1]"#, r#"["t",0,5,9,-1]"#] {
+        let text = format!(r#"{{"plan":{{"epoch":3,"plannedAtMs":7,"ranges":[{range}]}}}}"#);
+        assert!(serde_json::from_str::<Entry>(&text).is_err(), "{range}");
+    }
 }

@@ -8,11 +8,11 @@ use std::time::Duration;
 use super::parse::{Reading, bad_value};
 use super::section::{Section, text_of};
 use super::yaml::{Entry, Kind, Node};
-use super::{DeduplicateConfig, Placed, WatermarkConfig, keys};
+use super::{DeduplicateConfig, Placed, SourceConfig, WatermarkConfig, keys};
+use crate::Zone;
 use crate::error::{Error, codes};
 use crate::event_time::WatermarkPolicy;
-use crate::options::{nearest, parse_duration};
-use crate::window::TimeZone;
+use crate::options::{ConnectorSpec, nearest, parse_duration};
 
 /// How far ahead of the clock an event time may be, if the file does not say it: clocks of devices that are set at all
 /// are nearer.
@@ -74,21 +74,41 @@ pub(super) fn policy(section: &Section<'_>, reading: &mut Reading<'_>) -> Waterm
     })
 }
 
-/// The zone, and where the file names it.
-pub(super) fn time_zone(file: &Section<'_>, reading: &mut Reading<'_>) -> (TimeZone, (usize, usize)) {
-    let Some(text) = file.text("timeZone", &mut reading.problems) else { return (TimeZone::UTC, (0, 0)) };
+/// The zone, and where the file names it. It has one spelling here, however the file writes it.
+pub(super) fn time_zone(file: &Section<'_>, reading: &mut Reading<'_>) -> (Zone, (usize, usize)) {
+    let Some(text) = file.text("timeZone", &mut reading.problems) else { return (Zone::UTC, (0, 0)) };
     let place = reading.problems.place(text.span);
     let wanted = text.text.trim();
-    let named = |zone: &&TimeZone| zone.name().eq_ignore_ascii_case(wanted);
-    if let Some(zone) = chrono_tz::TZ_VARIANTS.iter().find(named) {
-        return (*zone, place);
+    let region = Zone::regions().find(|name| name.eq_ignore_ascii_case(wanted));
+    match Zone::read(region.unwrap_or(wanted)) {
+        // Arrow knows offsets of whole minutes.
+        Ok(Zone::Offset(offset)) if offset % 60 != 0 => {}
+        Ok(zone) => return (zone, place),
+        Err(_) => {}
     }
-    let guess = nearest(wanted, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()));
+    let guess = nearest(wanted, Zone::regions());
     let guess = guess.map(|name| format!("Did you mean `{name}`? ")).unwrap_or_default();
-    let hint = format!("{guess}Zones have the names of the IANA database, such as `Europe/Berlin` or `UTC`.");
+    let hint = format!(
+        "{guess}Zones have the names of the IANA database, such as `Europe/Berlin` or `UTC`, or are offsets: `+02:00`."
+    );
     let error = bad_value("timeZone", wanted, "a time zone").with_hint(hint);
     reading.problems.report(text.span, error);
-    (TimeZone::UTC, place)
+    (Zone::UTC, place)
+}
+
+/// Texts without a zone are read in the pipeline's, where a decoder's own options say nothing else.
+pub(super) fn decode_in(zone: Zone, source: &mut SourceConfig, formats: &[&ConnectorSpec]) {
+    const OPTION: &str = "timeZone";
+    let Some(value) = source.value.as_mut().filter(|_| !zone.is_utc()) else { return };
+    let declared = |spec: &&&ConnectorSpec| {
+        spec.name == value.format && spec.options.iter().any(|option| option.name == OPTION)
+    };
+    let Some(spec) = formats.iter().find(declared) else { return };
+    if value.options.text(OPTION).is_none()
+        && let Ok(options) = std::mem::take(&mut value.options).with(spec, OPTION, &zone.to_string())
+    {
+        value.options = options;
+    }
 }
 
 /// A list of columns; one alone needs no list.

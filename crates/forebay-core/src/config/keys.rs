@@ -7,10 +7,12 @@
 
 mod event_time;
 mod page;
+mod testing;
 mod tokens;
 
 pub use event_time::{QUERY_DEDUPLICATE, VIEW_DEDUPLICATE, WATERMARK};
 pub use page::{DASHBOARD, DASHBOARD_SOURCE, PANEL};
+pub use testing::{EXPECT, EXPECT_QUERY, STEP, TEST};
 pub use tokens::{AUTH, TOKEN};
 
 /// One key of a mapping in the file.
@@ -56,6 +58,10 @@ pub static ALL: &[&Section] = &[
     &DASHBOARD,
     &DASHBOARD_SOURCE,
     &PANEL,
+    &TEST,
+    &STEP,
+    &EXPECT,
+    &EXPECT_QUERY,
 ];
 
 const fn key(
@@ -85,8 +91,8 @@ pub static PIPELINE: Section = Section {
             "timeZone",
             "time zone",
             Some("UTC"),
-            "The zone in which SQL reads and shows times, by its IANA name such as `Europe/Berlin`: Spark's \
-             `spark.sql.session.timeZone`. Only `forebay spark` takes another than UTC yet.",
+            "The zone in which SQL reads and shows times, by its IANA name such as `Europe/Berlin` or as an offset such as \
+             `+02:00`: Spark's `spark.sql.session.timeZone`. Texts without a zone are read in it too.",
         ),
         required("sources", "mapping of names", "The sources, by the names under which queries read them."),
         key(
@@ -113,6 +119,13 @@ pub static PIPELINE: Section = Section {
             "Bounds of the table of records that could not be decoded or written.",
         ),
         key("dashboard", "mapping", None, "What the page shows that shows the pipeline."),
+        key(
+            "tests",
+            "list of tests",
+            None,
+            "What `forebay test` tries: records that are given, and the rows and alerts that are to come of them. No run \
+             reads it.",
+        ),
         later("gateways", "Ways by which devices push: MQTT, HTTP."),
         later("rules", "Conditions that open and clear; simple ones stand in `alerts`."),
         later("detectors", "Anomaly models."),

@@ -13,8 +13,8 @@ use super::secrets::Lookup;
 use super::section::{Section, text_of};
 use super::yaml::{self, Entry, Kind, Node};
 use super::{
-    Draft, Pipeline, Problem, QuarantineConfig, Registry, ViewConfig, WhenFull, alert, dashboard, event_time,
-    query, source,
+    Draft, Pipeline, Problem, QuarantineConfig, Registry, TestConfig, ViewConfig, WhenFull, alert, dashboard,
+    event_time, query, source, testing,
 };
 use crate::error::{Error, codes};
 use crate::options::{parse_duration, parse_size};
@@ -37,8 +37,8 @@ pub fn parse(
 ) -> Result<Pipeline, Vec<Problem>> {
     let draft = draft(text, file_name, registry, lookup);
     match draft.pipeline {
-        Some(pipeline) if draft.problems.is_empty() => Ok(pipeline),
-        _ => Err(draft.problems),
+        Some(pipeline) if draft.problems.is_empty() && draft.test_problems.is_empty() => Ok(pipeline),
+        _ => Err(draft.all_problems()),
     }
 }
 
@@ -53,6 +53,7 @@ pub fn draft(text: &str, file_name: &str, registry: &Registry<'_>, lookup: &Look
         tables: Vec::new(),
         unsound: Vec::new(),
         unknown: Vec::new(),
+        test_problems: Vec::new(),
     };
     if too_large {
         let message = format!("the file has {} bytes, more than {MAX_BYTES}", text.len());
@@ -61,12 +62,13 @@ pub fn draft(text: &str, file_name: &str, registry: &Registry<'_>, lookup: &Look
     }
     let root = if too_large { None } else { yaml::read(&mut reading.problems) };
     let pipeline = root.and_then(|root| reading.pipeline(&root));
-    let mut problems = reading.problems.into_found();
+    let Reading { problems, unsound, unknown, test_problems, .. } = reading;
+    let mut problems = problems.into_found();
     if pipeline.is_none() && problems.is_empty() {
         let error = Error::new(&codes::INTERNAL, "the file was refused without a reason");
         problems.push(Problem::at(error, file_name, (1, 1), 1));
     }
-    Draft { pipeline, problems, unsound: reading.unsound, unknown: reading.unknown }
+    Draft { pipeline, problems, test_problems, unknown, unsound }
 }
 
 /// What every part of the parsing has at hand.
@@ -80,6 +82,8 @@ pub(super) struct Reading<'a> {
     pub unsound: Vec<(&'static str, String)>,
     /// As in [`Draft::unknown`].
     pub unknown: Vec<String>,
+    /// As in [`Draft::test_problems`].
+    pub test_problems: Vec<Problem>,
 }
 
 impl Reading<'_> {
@@ -97,21 +101,35 @@ impl Reading<'_> {
         });
         self.tables = tables.flatten().map(|entry| entry.key.clone()).collect();
         let mut names = Names::default();
-        let sources = self.each(&file, "source", "sources", &mut names, source::read);
+        let mut sources = self.each(&file, "source", "sources", &mut names, source::read);
         let dashboard = file.get("dashboard").map(|entry| dashboard::read(entry, &sources, self));
         let (time_zone, time_zone_place) = event_time::time_zone(&file, self);
+        for source in &mut sources {
+            event_time::decode_in(time_zone, source, self.registry.formats);
+        }
+        let views = self.each(&file, "view", "views", &mut names, view);
+        let mut queries = self.each(&file, "query", "queries", &mut Names::default(), query::read);
+        queries.iter_mut().for_each(|query| query.time_zone = time_zone);
         let pipeline = Pipeline {
             name: name.map(|name| name.text.to_owned()).unwrap_or_default(),
             time_zone,
             time_zone_place,
             sources,
-            views: self.each(&file, "view", "views", &mut names, view),
-            queries: self.each(&file, "query", "queries", &mut Names::default(), query::read),
+            views,
+            queries,
             alerts: self.each(&file, "alert", "alerts", &mut Names::default(), alert::read),
             quarantine: file.get("quarantine").map(|entry| self.quarantine(entry)).unwrap_or_default(),
             dashboard: dashboard.unwrap_or_default(),
+            tests: self.tests(&file),
         };
         Some(pipeline)
+    }
+
+    fn tests(&mut self, file: &Section<'_>) -> Vec<TestConfig> {
+        let Some(entry) = file.get("tests") else { return Vec::new() };
+        let (tests, found) = self.problems.apart(|problems| testing::read(entry, problems));
+        self.test_problems = found;
+        tests
     }
 
     /// Reads every entry of a mapping of names.

@@ -95,6 +95,15 @@ impl<'a> Problems<'a> {
         self.found.len() + self.more
     }
 
+    /// Takes out what was found while `read` ran, by place.
+    pub fn apart<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> (T, Vec<Problem>) {
+        let before = self.found.len();
+        let read = read(self);
+        let mut found = self.found.split_off(before.min(self.found.len()));
+        found.sort_by_key(|problem| (problem.line, problem.column));
+        (read, found)
+    }
+
     /// Everything that was found, by place.
     pub fn into_found(mut self) -> Vec<Problem> {
         self.found.sort_by_key(|problem| (problem.line, problem.column));

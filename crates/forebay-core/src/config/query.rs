@@ -10,6 +10,7 @@ use super::section::Section;
 use super::source::{given_twice, in_options, spec};
 use super::yaml::{Entry, Kind};
 use super::{QueryConfig, event_time, keys};
+use crate::Zone;
 use crate::error::{Error, codes};
 use crate::options::{Options, parse_duration, parse_size};
 use crate::output_mode::OutputMode;
@@ -49,6 +50,8 @@ pub(super) fn read(entry: &Entry, what: &str, reading: &mut Reading<'_>) -> Opti
     let trigger = section.get("trigger").map(|entry| trigger(entry, reading)).unwrap_or_default();
     let (sql, place) = reading.sql(section.get("sql")?)?;
     Some(QueryConfig {
+        // The file's, which its reader puts in.
+        time_zone: Zone::UTC,
         name: entry.key.clone(),
         sql,
         place,

@@ -82,7 +82,7 @@ fn parsed(text: &str) -> Pipeline {
 /// A pipeline as the cases print it: what was meant, in lines.
 fn describe(pipeline: &Pipeline) -> String {
     let mut out = format!("pipeline {}\n", pipeline.name);
-    if pipeline.time_zone != TimeZone::UTC {
+    if !pipeline.time_zone.is_utc() {
         let _ = writeln!(out, "in {}", pipeline.time_zone);
     }
     for source in &pipeline.sources {

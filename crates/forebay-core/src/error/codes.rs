@@ -76,7 +76,7 @@ codes! {
         "The query took more time, memory or rows than it is allowed.", "Ask for less with WHERE or LIMIT, or raise the limit.";
     STATE_LIMIT = "FB-4006", User, retry false, "state over its limit",
         "What a query has to remember (open windows, keys, rows that wait for others) takes more memory than its `stateLimit`. The query ended before the epoch that went beyond it; its checkpoint is whole, and nothing was dropped.",
-        "Raise `queries.NAME.stateLimit` and start again: it goes on where it was. Or let it remember less: a shorter `delay` of the watermark, shorter windows, `within` for a `deduplicate`, fewer keys. A query without a watermark remembers for ever.";
+        "Raise `queries.NAME.stateLimit` and start again: it goes on where it was. For less from then on, shorten the `delay` of the watermark or the `within` of the `deduplicate`. What remembers for ever (no window or event time among the keys, no `within`) needs one; that, shorter windows and fewer keys are another state: give the query a new name with them.";
     OUTPUT_MODE = "FB-4007", User, retry false, "output mode not possible",
         "The query's operators, or its sink, cannot give rows in this output mode.",
         "Choose another `outputMode`. `append` writes only what is final, so aggregates need a watermark; `update` writes what changed, and the sink must find rows by their keys; `complete` writes the whole result of an aggregate.";

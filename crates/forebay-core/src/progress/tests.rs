@@ -17,6 +17,29 @@ fn report_of(
     event_time: Option<(Survey, Watermark)>,
     state_operators: &[StateOperatorProgress],
 ) -> StreamingQueryProgress {
+    facts_of(&[topic(0, 10)], previous_ms, ended_ms, event_time, state_operators)
+}
+
+/// A topic of which so many records of one partition were read.
+fn topic(number: u8, rows: i64) -> SourceFacts {
+    let name = format!("topic-{number}");
+    let at = |offset| positions(&name, &[(0, 1), (1, 1), (2, offset), (3, 1), (4, 1)]);
+    SourceFacts {
+        description: format!("KafkaV2[Subscribe[{name}]]"),
+        starts: at(0),
+        ends: at(rows),
+        latest: at(15),
+        rows: rows.unsigned_abs(),
+    }
+}
+
+fn facts_of(
+    sources: &[SourceFacts],
+    previous_ms: Option<i64>,
+    ended_ms: i64,
+    event_time: Option<(Survey, Watermark)>,
+    state_operators: &[StateOperatorProgress],
+) -> StreamingQueryProgress {
     let ledger = Ledger { read: 10, emitted: 9, filtered: 1, rows_out: 9, ..Ledger::default() };
     StreamingQueryProgress::from_facts(&Facts {
         id: "ce011fdc-8762-4dcb-84eb-a77333e28109",
@@ -30,10 +53,7 @@ fn report_of(
         wal_commit: Duration::from_millis(12),
         add_batch: Duration::from_millis(31),
         commit_offsets: Duration::from_millis(4),
-        source: "KafkaV2[Subscribe[topic-0]]",
-        starts: &positions("topic-0", &[(0, 1), (1, 1), (2, 0), (3, 1), (4, 1)]),
-        ends: &positions("topic-0", &[(0, 1), (1, 1), (2, 10), (3, 1), (4, 1)]),
-        latest: &positions("topic-0", &[(0, 1), (1, 1), (2, 15), (3, 1), (4, 1)]),
+        sources,
         sink: "DeltaSink[/lake/iot]",
         written: Written { rows: 9, bytes: 2048, files: 1 },
         ledger: &ledger,
@@ -155,4 +175,18 @@ fn the_report_in_sparks_guide_reads() {
     let report: StreamingQueryProgress = serde_json::from_str(guide).unwrap();
     assert_eq!(report.event_time["watermark"], "2016-12-14T18:45:24.873Z");
     assert_eq!(report.sources[0].end_offset["topic-0"]["0"], 534);
+}
+
+#[test]
+fn each_input_has_an_entry_and_the_report_their_sum() {
+    let report = facts_of(&[topic(0, 7), topic(1, 3)], Some(1_481_741_124_773), 1_481_741_124_923, None, &[]);
+    assert_eq!((report.num_input_rows, report.input_rows_per_second), (10, Some(100.0)));
+    let [first, second] = &report.sources[..] else { panic!("two sources: {:?}", report.sources) };
+    assert_eq!((first.num_input_rows, first.input_rows_per_second), (7, Some(70.0)));
+    assert_eq!((second.num_input_rows, second.processed_rows_per_second), (3, Some(60.0)));
+    assert_eq!(
+        (&first.end_offset["topic-0"]["2"], &second.end_offset["topic-1"]["2"]),
+        (&7.into(), &3.into())
+    );
+    assert_eq!(second.metrics["maxOffsetsBehindLatest"], "12");
 }

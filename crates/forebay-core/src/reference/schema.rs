@@ -72,6 +72,8 @@ fn mapping(path: &str, section: &keys::Section, registry: &Registry<'_>) -> Map<
 /// What a key takes: the alternatives of its kind, and the mapping below it if it has one.
 fn property(path: &str, key: &keys::KeySpec, registry: &Registry<'_>) -> Value {
     let below = if path.is_empty() { key.name.to_owned() } else { format!("{path}.{}", key.name) };
+    // In the end of a test may be expected what may be in a step.
+    let below = if below == "tests.expect" { "tests.steps.expect".to_owned() } else { below };
     let section = |path: &str| keys::ALL.iter().find(|section| section.path.trim_matches('`') == path);
     let (words, kinds) = values::alternatives(key.kind);
     let mut takes: Vec<Value> = if words.is_empty() { Vec::new() } else { vec![values::word(&words)] };

@@ -8,12 +8,10 @@
 //! What must stay true: windows follow each other without gap or overlap, and every time lies in the one that is given
 //! for it. Times beyond the calendar (a quarter of a million years away) belong to one last window on each side.
 
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone as _};
+use chrono::{DateTime, Datelike, NaiveDate};
 
+use crate::Zone;
 use crate::error::{Error, Result, codes};
-
-/// A time zone of the IANA database, such as `Europe/Berlin`.
-pub type TimeZone = chrono_tz::Tz;
 
 /// A period of the calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,11 +26,14 @@ pub enum Calendar {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CalendarWindows {
     period: Calendar,
-    zone: TimeZone,
+    zone: Zone,
 }
 
 /// Monday, 1970-01-05, counted in days as chrono counts them.
 const MONDAY: i32 = 719_167;
+
+/// 1970-01-01, counted so.
+const UNIX: i32 = 719_163;
 
 /// January 1970 in months since the year 0.
 const JANUARY: i32 = 1970 * 12;
@@ -44,12 +45,27 @@ const MOST_MONTHS: u32 = 120_000;
 /// About 247,000 years.
 const FAR_US: i64 = 7_800_000_000_000_000_000;
 
+impl Calendar {
+    /// The period that a word names: `day`, `week`, `month`, `quarter` or `year`.
+    pub fn named(word: &str) -> Option<Self> {
+        let word = word.trim().to_ascii_lowercase();
+        Some(match word.strip_suffix('s').unwrap_or(&word) {
+            "day" => Self::Days(1),
+            "week" => Self::Days(7),
+            "month" => Self::Months(1),
+            "quarter" => Self::Months(3),
+            "year" => Self::Months(12),
+            _ => return None,
+        })
+    }
+}
+
 impl CalendarWindows {
     /// The windows of this period in this zone.
     ///
     /// # Errors
     /// `SQL_PLAN` for a period of nothing, or of more than ten thousand years.
-    pub fn new(period: Calendar, zone: TimeZone) -> Result<Self> {
+    pub fn new(period: Calendar, zone: Zone) -> Result<Self> {
         let (count, most, unit) = match period {
             Calendar::Days(days) => (days, MOST_DAYS, "days"),
             Calendar::Months(months) => (months, MOST_MONTHS, "months"),
@@ -78,8 +94,8 @@ impl CalendarWindows {
 
     /// As [`CalendarWindows::bounds`], for times that chrono holds.
     fn near_bounds(&self, ts_us: i64) -> (i64, i64) {
-        let utc = DateTime::from_timestamp_micros(ts_us).unwrap_or_default().naive_utc();
-        let mut period = self.period_of((utc + self.offset_at(utc)).date());
+        let local = DateTime::from_timestamp_micros(self.zone.local(ts_us)).unwrap_or_default();
+        let mut period = self.period_of(local.date_naive());
         // Where clocks go back over midnight, a day's first instant is not where its date says.
         let mut start = self.start_of(period);
         while ts_us < start {
@@ -116,31 +132,7 @@ impl CalendarWindows {
                 NaiveDate::from_ymd_opt(month.div_euclid(12), month.rem_euclid(12).cast_unsigned() + 1, 1)
             }
         };
-        let midnight = date.unwrap_or_default().and_time(NaiveTime::MIN);
-        self.instant(midnight).and_utc().timestamp_micros()
-    }
-
-    /// When (in UTC) the clocks of the zone first show this time; if they leave it out, when they pass over it.
-    fn instant(&self, local: NaiveDateTime) -> NaiveDateTime {
-        if let Some(offset) = self.zone.offset_from_local_datetime(&local).earliest() {
-            return local - offset.fix();
-        }
-        // No clock is further from UTC.
-        let furthest = TimeDelta::hours(26);
-        let (mut before, mut after) = (local - furthest, local + furthest);
-        while after - before > TimeDelta::seconds(1) {
-            let middle = before + TimeDelta::seconds((after - before).num_seconds() / 2);
-            if middle + self.offset_at(middle) < local {
-                before = middle;
-            } else {
-                after = middle;
-            }
-        }
-        after
-    }
-
-    /// By how much the clocks of the zone are ahead at this time (in UTC).
-    fn offset_at(&self, utc: NaiveDateTime) -> TimeDelta {
-        TimeDelta::seconds(self.zone.offset_from_utc_datetime(&utc).fix().local_minus_utc().into())
+        let day = date.unwrap_or_default().num_days_from_ce() - UNIX;
+        self.zone.day_start(day.into())
     }
 }

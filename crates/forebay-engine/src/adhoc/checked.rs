@@ -7,8 +7,8 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::runtime_env::RuntimeEnv;
-use forebay_core::Error;
 use forebay_core::error::codes;
+use forebay_core::{Error, Zone};
 
 use super::budget::Budget;
 use super::prepared::Prepared;
@@ -26,6 +26,8 @@ pub struct Known {
     pub views: Vec<(String, String)>,
     /// Names that are there and cannot be read, and what to say of them.
     pub unreadable: Vec<(String, Error)>,
+    /// The zone in which statements read and show times.
+    pub time_zone: Zone,
 }
 
 /// Plans a SELECT as far as it can be without rows. Gives the columns of its answer.
@@ -44,7 +46,8 @@ fn check_here(
     };
     let prepared = Prepared::of_columns(known, names)?;
     let purpose = Purpose::Batch { now_ms: 0, deadline: None };
-    let state = session::session(purpose, Arc::new(RuntimeEnv::default())).map_err(internal)?;
+    let state =
+        session::session(purpose, known.time_zone, Arc::new(RuntimeEnv::default())).map_err(internal)?;
     let plan = Planner::new(&state, &prepared, json, false).plan(query)?;
     let memory = Limits::default().memory;
     let budget = Arc::new(Budget::new(memory, None));

@@ -27,7 +27,7 @@ use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::execute_stream;
 use datafusion::sql::sqlparser::ast::{ObjectName, Query, Statement, Visit, Visitor};
 use forebay_core::error::codes;
-use forebay_core::{Error, Result};
+use forebay_core::{Error, Result, Zone};
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use tokio::task::JoinError;
@@ -67,6 +67,11 @@ pub trait TableResolver: Send + Sync {
 
     /// The names that can be read without a path, for `SHOW TABLES` and for hints.
     async fn names(&self) -> Result<Vec<String>>;
+
+    /// The zone in which statements read and show times.
+    fn time_zone(&self) -> Zone {
+        Zone::UTC
+    }
 
     /// Names that stand for a SELECT; each sees the tables and the views before it. A table of the same name wins.
     fn views(&self) -> Vec<(String, String)> {
@@ -154,7 +159,8 @@ async fn answer(
         .with_disk_manager_builder(disk)
         .build_arc()
         .map_err(internal)?;
-    let state = session::session(Purpose::Batch { now_ms, deadline }, runtime).map_err(internal)?;
+    let state = session::session(Purpose::Batch { now_ms, deadline }, tables.time_zone(), runtime)
+        .map_err(internal)?;
     let budget = Arc::new(Budget::new(limits.memory, deadline));
     let plan = parse::with_room(|| {
         let plan = Planner::new(&state, &prepared, json, false).until(deadline).plan(query)?;

@@ -44,7 +44,7 @@ impl Prepared {
 
     /// The same over columns alone.
     pub fn of_columns(known: &Known, names: BTreeSet<ObjectName>) -> Result<Self> {
-        let Known { tables, views, unreadable } = known;
+        let Known { tables, views, unreadable, .. } = known;
         let mut found = Vec::with_capacity(names.len());
         let mut left: Vec<ObjectName> = names.iter().rev().cloned().collect();
         let mut seen = names;

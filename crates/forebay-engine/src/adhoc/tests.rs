@@ -18,6 +18,7 @@ mod growing;
 mod hostile;
 mod patterns;
 mod written;
+mod zones;
 
 struct Tables(Arc<dyn TableProvider>);
 
@@ -210,6 +211,21 @@ fn only_reading_and_only_known_tables() {
     }
 }
 
+#[test]
+fn a_sum_that_leaves_bigint_fails_over_a_frame_too() {
+    let over = |sum: &str| {
+        format!(
+            "SELECT {sum} OVER (ORDER BY n ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) s FROM readings WHERE n > 1"
+        )
+    };
+    for sum in ["sum(n)", "sum(-n - 1)"] {
+        let error = ask(&over(sum), OutputFormat::Csv, Limits::default()).unwrap_err();
+        let told = format!("{error} {}", error.detail().unwrap_or_default());
+        assert!(error.code() == &codes::QUERY_FAILED && told.contains("range of BIGINT"), "{told}");
+    }
+    assert_eq!(csv(&over("sum(n - 2)")), "s; 0; 1; 9223372036854775806");
+}
+
 /// Nothing is registered.
 struct NoTables;
 
@@ -338,7 +354,7 @@ fn windows_of_a_table_tumble() {
         ),
         (
             "count_if(n > 1), max_by(device_id, n), min_by(n, temperature), percentile_approx(n, 0.5), first(n, true) FILTER (WHERE n > 2) AS f, approx_count_distinct(temperature) FROM {t}",
-            "count_if((n > 1)),\"max_by(device_id, n)\",\"min_by(n, temperature)\",\"percentile_approx(n, 0.5, 10000)\",f,approx_count_distinct(temperature); 2,a,1,2.0,3,3",
+            "count_if((n > 1)),\"max_by(device_id, n)\",\"min_by(n, temperature)\",\"percentile_approx(n, 0.5, 10000)\",f,approx_count_distinct(temperature); 2,a,1,2,3,3",
         ),
     ] {
         let sql = format!("SELECT {}", select.replace("{t}", times));

@@ -34,7 +34,7 @@ fn a_reopened_checkpoint_knows_its_end_and_its_query() {
     first.plan(&plan(0)).unwrap();
     first.commit(&commit(0)).unwrap();
     first.plan(&plan(1)).unwrap();
-    let outcome = Outcome { epoch: Epoch(1), ledger: commit(1).ledger, observed: None };
+    let outcome = Outcome { epoch: Epoch(1), ledger: commit(1).ledger, observed: None, reads: Vec::new() };
     first.outcome(&outcome).unwrap();
     let id = first.query_id().to_owned();
     drop(first);

@@ -20,6 +20,7 @@ use super::Runner;
 use super::lane::{Lane, LaneDone, LaneEnd, Outlet};
 use super::pace::Backoff;
 use super::tail::{Gathered, Ran};
+use crate::plan::PlannedInput;
 use crate::quarantine::Resolved;
 
 impl Runner {
@@ -49,10 +50,8 @@ impl Runner {
     ) -> Result<(Outcome, Written)> {
         let ranges: Vec<PositionRange> =
             plan.ranges.iter().filter(|range| !range.is_empty()).cloned().collect();
-        let mut streams = self.source.read(&ranges, self.lanes).await?;
-        if streams.is_empty() {
-            streams.push(Box::pin(futures::stream::empty()));
-        }
+        let mut streams = self.inputs.read(&ranges, self.lanes).await?;
+        add_empty(&mut streams, plan.replay.iter().map(|id| id.input));
         // What operators give comes from one thread, whatever the number of lanes before them.
         let writers = if self.memory.is_some() { 1 } else { streams.len() };
         let (outcome, written) = match self.sink.begin(id, writers).await? {
@@ -78,7 +77,7 @@ impl Runner {
         &mut self,
         plan: &Arc<Plan>,
         id: &EpochId,
-        streams: Vec<source::Lane>,
+        streams: Vec<(usize, source::Lane)>,
         writers: Vec<Box<dyn LaneWriter>>,
         known: &mut Option<Outcome>,
     ) -> Result<(Outcome, Written)> {
@@ -87,10 +86,11 @@ impl Runner {
             memory.begin(plan.epoch)?;
         }
         let done = self.run_lanes(plan, streams, writers).await?;
-        let Done { ledger, ages, observed, parts, ran, seen, .. } = self.run_tail(plan, done).await?;
-        self.seen = seen;
+        let Done { ledger, ages, observed, parts, ran, seen, reads, .. } = self.run_tail(plan, done).await?;
+        self.seen = Survey::default();
+        seen.iter().for_each(|seen| self.seen.merge(seen));
         self.ages = ages;
-        self.source.confirm(&plan.ranges).await?;
+        self.inputs.confirm(&plan.ranges).await?;
         kill_point("epoch.read.after");
         if !ledger.balances() {
             let message = format!("the ledger of epoch {} does not balance: {ledger:?}", plan.epoch);
@@ -99,7 +99,8 @@ impl Runner {
         if let (Some(memory), Some(ran)) = (&mut self.memory, ran) {
             memory.keep(plan, ran)?;
         }
-        let outcome = Outcome { epoch: plan.epoch, ledger, observed };
+        let reads = if self.inputs.len() > 1 { reads } else { Vec::new() };
+        let outcome = Outcome { epoch: plan.epoch, ledger, observed, reads };
         if self.sink.guarantee() == Guarantee::ExactlyOnce {
             self.checkpoint.outcome(&outcome)?;
             *known = Some(outcome.clone());
@@ -118,7 +119,7 @@ impl Runner {
     async fn run_lanes(
         &mut self,
         plan: &Arc<Plan>,
-        streams: Vec<source::Lane>,
+        streams: Vec<(usize, source::Lane)>,
         mut writers: Vec<Box<dyn LaneWriter>>,
     ) -> Result<Done> {
         let wanted = if self.memory.is_some() { 1 } else { streams.len() };
@@ -126,36 +127,51 @@ impl Runner {
             let message = format!("the sink gave {} writers, {wanted} were wanted", writers.len());
             return Err(Error::new(&codes::INTERNAL, message).at(&self.name));
         }
-        let mut done = Done::default();
+        let count = self.inputs.len();
+        let mut done =
+            Done { reads: vec![0; count], seen: vec![Survey::default(); count], ..Done::default() };
         let outlets: Vec<Outlet> = match &self.memory {
             None => writers.into_iter().map(Outlet::Sink).collect(),
             Some(memory) => {
                 done.writer = writers.pop();
-                let outlet = |lane| memory.intake(plan, lane).map(Outlet::Operator);
-                (0..streams.len()).map(outlet).collect::<Result<_>>()?
+                let outlet = |(lane, (input, _)): (usize, &(usize, source::Lane))| {
+                    memory.intake(plan, *input, lane).map(|intake| Outlet::Operator(Box::new(intake)))
+                };
+                streams.iter().enumerate().map(outlet).collect::<Result<_>>()?
             }
         };
         let mut replayed =
             if plan.replay.is_empty() { Vec::new() } else { self.quarantine.entries_of(&plan.replay)? };
-        let believed_us = self.memory.as_ref().map_or(i64::MAX, |memory| memory.believed_us(plan));
         let mut tasks = Vec::with_capacity(streams.len());
-        for (index, (stream, outlet)) in streams.into_iter().zip(outlets).enumerate() {
+        let inputs: Vec<PlannedInput<'_>> = self.plan.each_input().collect();
+        for (index, ((number, stream), outlet)) in streams.into_iter().zip(outlets).enumerate() {
+            let (Some(input), Some(format)) = (inputs.get(number), self.formats.get(number)) else {
+                return Err(Error::new(
+                    &codes::INTERNAL,
+                    "a lane reads an input that the plan does not have",
+                ));
+            };
+            let believed_us =
+                self.memory.as_ref().map_or(i64::MAX, |memory| memory.believed_us(plan, number));
             let lane = Lane {
                 plan: plan.clone(),
-                executor: self.plan.executor(plan.planned_at_ms).believing(believed_us),
-                wants_envelope: self.plan.wants_envelope(),
-                decoder: self.format.as_ref().map(|format| format.decoder()),
+                source: input.source().into(),
+                executor: input.executor(plan.planned_at_ms).believing(believed_us),
+                wants_envelope: input.wants_envelope(),
+                decoder: format.as_ref().map(|format| format.decoder()),
                 outlet,
                 quarantine: self.quarantine.writer(plan.epoch, index),
             };
-            let replayed = std::mem::take(&mut replayed);
-            let task = AbortOnDrop(tokio::spawn(lane.run(stream, replayed)));
-            tasks.push(async move { task.join().await });
+            // The first lane of an input takes what is replayed of it.
+            let own = replayed.extract_if(.., |entry| usize::from(entry.input) == number).collect();
+            let task = AbortOnDrop(tokio::spawn(lane.run(stream, own)));
+            tasks.push(async move { Ok::<_, Error>((number, task.join().await?)) });
         }
-        for LaneDone { ledger, ages, seen, end } in try_join_all(tasks).await? {
+        for (number, LaneDone { ledger, ages, seen, end }) in try_join_all(tasks).await? {
             done.ledger.add(&ledger);
             done.ages.add_later(&ages, 0);
-            done.seen.merge(&seen);
+            done.reads[number] += ledger.read;
+            done.seen[number].merge(&seen);
             match end {
                 LaneEnd::Written(part) => done.parts.push(part),
                 LaneEnd::Gathered(gathered) => done.gathered.push(gathered),
@@ -173,9 +189,21 @@ impl Runner {
             writer.write(rows).await?;
         }
         done.parts.push(writer.finish().await?);
-        done.observed = Some(Observed(vec![done.seen.max_ms()]));
+        done.observed = Some(Observed(done.seen.iter().map(Survey::max_ms).collect()));
         done.ran = Some(ran);
         Ok(done)
+    }
+}
+
+/// Adds an empty lane for each input of which something is replayed and that has none; an epoch has at least one.
+fn add_empty(streams: &mut Vec<(usize, source::Lane)>, replayed: impl Iterator<Item = u16>) {
+    for input in replayed.map(usize::from) {
+        if streams.iter().all(|(of, _)| *of != input) {
+            streams.push((input, Box::pin(futures::stream::empty())));
+        }
+    }
+    if streams.is_empty() {
+        streams.push((0, Box::pin(futures::stream::empty())));
     }
 }
 
@@ -184,8 +212,10 @@ impl Runner {
 struct Done {
     ledger: Ledger,
     ages: Ages,
-    /// What its records said of event time.
-    seen: Survey,
+    /// The records of each input.
+    reads: Vec<u64>,
+    /// What they said of event time.
+    seen: Vec<Survey>,
     observed: Option<Observed>,
     /// For the operators' rows.
     writer: Option<Box<dyn LaneWriter>>,

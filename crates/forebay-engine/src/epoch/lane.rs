@@ -32,6 +32,8 @@ use crate::quarantine::{Entry, LaneQuarantine};
 /// What a lane needs for one epoch.
 pub(crate) struct Lane {
     pub plan: Arc<Plan>,
+    /// The name of the source that it reads.
+    pub source: Arc<str>,
     pub executor: Executor,
     /// True if the query reads `_kafka`.
     pub wants_envelope: bool,
@@ -56,7 +58,7 @@ pub(crate) enum Outlet {
     /// To the sink.
     Sink(Box<dyn LaneWriter>),
     /// To the first operator.
-    Operator(Intake),
+    Operator(Box<Intake>),
 }
 
 /// What came of them.
@@ -105,7 +107,7 @@ impl Lane {
         };
         ledger.quarantined += bad.len() as u64;
         for record in &bad {
-            self.quarantine.push(&replay::entry(envelope, record, &self.plan))?;
+            self.quarantine.push(&replay::entry(envelope, record, &self.source, &self.plan))?;
         }
         let mut fates = Fates::default();
         let output = self.executor.process(rows, &mut fates).map_err(|e| among_records(e, envelope))?;

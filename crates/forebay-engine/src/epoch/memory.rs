@@ -13,7 +13,6 @@
 //!
 //! What must stay true: between two epochs the tables hold exactly what the changes up to the newest commit say.
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,7 +27,7 @@ use forebay_storage::{Door, kill_point};
 use super::tail::{Gathered, Intake, Ran, Tail};
 use crate::late::LateTable;
 use crate::plan::StreamPlan;
-use crate::state::{self, Changes, StateFiles, Table};
+use crate::state::{self, Applied, Changes, StateFiles, Table};
 use crate::status::Remembered;
 
 /// How a query with state behaves, by its file.
@@ -38,8 +37,8 @@ pub struct MemoryOptions {
     pub rules: Vec<Option<Rule>>,
     /// How they become one.
     pub policy: WatermarkPolicy,
-    /// How far ahead of the clock an event time may be and still move the watermark; `None`: however far.
-    pub future_skew: Option<Duration>,
+    /// How far ahead of the clock an event time of each may be and still move the watermark; `None`: however far.
+    pub future_skew: Vec<Option<Duration>>,
     /// Most bytes of state in memory.
     pub state_limit: u64,
     /// The folder of its late rows.
@@ -49,6 +48,8 @@ pub struct MemoryOptions {
 /// The part of a query that remembers.
 pub(crate) struct Memory {
     tail: Arc<Tail>,
+    /// How far the times of each table are behind the query's.
+    behind_ms: Vec<i64>,
     /// Shared with the thread that computes, and with nobody between two epochs.
     tables: Arc<Vec<Table>>,
     /// Open once it is known which epoch the query goes on from.
@@ -60,7 +61,7 @@ pub(crate) struct Memory {
     can_be_idle: bool,
     late: LateTable,
     limit: u64,
-    future_skew: Option<Duration>,
+    future_skew: Vec<Option<Duration>>,
     /// The changes of the epoch that is being written; they are durable.
     pending: Vec<Changes>,
     /// What the newest epoch did, for its report.
@@ -70,10 +71,8 @@ pub(crate) struct Memory {
 /// What an epoch did.
 #[derive(Debug, Default)]
 struct Did {
-    /// Rows written to each table.
-    updated: Vec<u64>,
-    /// Rows of each table before it.
-    before: Vec<u64>,
+    /// To the rows of each table.
+    applied: Vec<Applied>,
     late: u64,
     keeping: Duration,
     applying: Duration,
@@ -91,6 +90,7 @@ impl Memory {
         let graph = plan.graph();
         let Some(tail) = Tail::new(graph)? else { return Ok(None) };
         Ok(Some(Self {
+            behind_ms: tail.behind_ms(),
             tail: Arc::new(tail),
             tables: Arc::default(),
             files: None,
@@ -139,13 +139,17 @@ impl Memory {
 
     /// When the last of what is held is done, in milliseconds rounded up.
     fn held_ms(&self) -> Option<i64> {
-        let newest = self.tables.iter().filter_map(Table::newest).max()?;
-        Some(newest.div_euclid(1_000) + i64::from(newest.rem_euclid(1_000) > 0))
+        let done = |(table, behind): (&Table, &i64)| {
+            let newest = table.newest()?;
+            let millis = newest.div_euclid(1_000) + i64::from(newest.rem_euclid(1_000) > 0);
+            Some(millis.saturating_add(*behind))
+        };
+        self.tables.iter().zip(&self.behind_ms).filter_map(done).max()
     }
 
-    /// The latest event time that an epoch believes, in microseconds.
-    pub fn believed_us(&self, plan: &Plan) -> i64 {
-        future_limit_us(plan.planned_at_ms, self.future_skew)
+    /// The latest event time of an input that an epoch believes, in microseconds.
+    pub fn believed_us(&self, plan: &Plan, input: usize) -> i64 {
+        future_limit_us(plan.planned_at_ms, self.future_skew.get(input).copied().flatten())
     }
 
     /// Before an attempt at an epoch.
@@ -153,9 +157,9 @@ impl Memory {
         self.late.begin(epoch)
     }
 
-    /// What takes the rows of one lane.
-    pub fn intake(&self, plan: &Plan, lane: usize) -> Result<Intake> {
-        self.tail.intake(plan.times.unwrap_or_default(), self.late.lane(plan.epoch, lane))
+    /// What takes the rows of one lane of this input.
+    pub fn intake(&self, plan: &Plan, input: usize, lane: usize) -> Result<Intake> {
+        self.tail.intake(input, plan.times.unwrap_or_default(), self.late.lane(plan.epoch, lane))
     }
 
     /// Runs the operators over what the lanes gathered; changes nothing.
@@ -163,7 +167,7 @@ impl Memory {
         let (tail, tables, late) = (Arc::clone(&self.tail), Arc::clone(&self.tables), self.late.clone());
         let (epoch, lane) = (plan.epoch, lanes.len());
         let at = (plan.times.unwrap_or_default(), plan.planned_at_ms);
-        let run = move || tail.run(&tables, lanes, at, |step| late.lane(epoch, lane + step));
+        let run = move || tail.run(&tables, lanes, at, |number| late.lane(epoch, lane + number));
         tokio::task::spawn_blocking(run).await.map_err(|e| {
             Error::new(&codes::INTERNAL, "the operators of the epoch ended unexpectedly").caused_by(e)
         })?
@@ -186,8 +190,7 @@ impl Memory {
         files.write(plan.epoch, &self.pending)?;
         kill_point("epoch.state.after");
         self.did = Did {
-            updated: self.pending.iter().map(written).collect(),
-            before: self.tables.iter().map(|table| table.len() as u64).collect(),
+            applied: Vec::new(),
             late: ran.ledger.late,
             keeping: started.elapsed(),
             applying: Duration::ZERO,
@@ -211,7 +214,7 @@ impl Memory {
                 return Err(Error::new(&codes::INTERNAL, "the state is still being looked at"));
             };
             for (table, changes) in tables.iter_mut().zip(&pending) {
-                table.apply(changes)?;
+                self.did.applied.push(table.apply(changes)?);
             }
         }
         self.did.applying = started.elapsed();
@@ -246,19 +249,17 @@ impl Memory {
     /// What each operator holds, and what the newest epoch did to it. Late rows are counted at the first.
     pub fn operators(&self) -> Vec<StateOperatorProgress> {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        let sum = |counts: &[u64], range: &Range<usize>| {
-            counts.get(range.clone()).unwrap_or_default().iter().sum::<u64>()
-        };
         let operators = self.tail.operators().enumerate().map(|(index, (operator, range))| {
             let tables = self.tables.get(range.clone()).unwrap_or_default();
-            let total = tables.iter().map(|table| table.len() as u64).sum();
-            let (updated, before) = (sum(&self.did.updated, range), sum(&self.did.before, range));
+            let counted = operator.row_tables().unwrap_or(range.len());
+            let with_rows = range.start..range.end.min(range.start + counted);
+            let applied = self.did.applied.get(with_rows).unwrap_or_default().iter();
             StateOperatorProgress {
                 operator_name: operator.spark_name().to_owned(),
-                num_rows_total: total,
-                num_rows_updated: updated,
+                num_rows_total: tables.iter().take(counted).map(|table| table.len() as u64).sum(),
+                num_rows_updated: applied.clone().map(|applied| applied.added + applied.replaced).sum(),
                 all_updates_time_ms: millis(self.did.applying),
-                num_rows_removed: (before + updated).saturating_sub(total),
+                num_rows_removed: applied.map(|applied| applied.removed).sum(),
                 commit_time_ms: millis(self.did.keeping),
                 memory_used_bytes: tables.iter().map(|table| table.bytes() as u64).sum(),
                 num_rows_dropped_by_watermark: if index == 0 { self.did.late } else { 0 },
@@ -269,9 +270,4 @@ impl Memory {
         });
         operators.collect()
     }
-}
-
-/// Rows that changes write.
-fn written(changes: &Changes) -> u64 {
-    changes.upserts.as_ref().map_or(0, |upserts| upserts.expires.len() as u64)
 }

@@ -11,15 +11,15 @@ pub(crate) struct Pace {
     min_interval: Option<Duration>,
     /// When the last epoch started, milliseconds since 1970.
     last_ms: Option<i64>,
-    /// Since when the query waits for its next epoch.
-    waiting_since: Instant,
+    /// Since when each input waits for an epoch that reads it.
+    waiting_since: Vec<Instant>,
 }
 
 impl Pace {
-    /// The pace of a trigger; `min_interval` holds for the default trigger only, since the others say themselves how
+    /// The pace of a trigger over so many inputs; `min_interval` holds for the default trigger only, since the others say themselves how
     /// often to commit.
-    pub fn new(trigger: Trigger, min_interval: Option<Duration>) -> Self {
-        Self { trigger, min_interval, last_ms: None, waiting_since: Instant::now() }
+    pub fn new(trigger: Trigger, min_interval: Option<Duration>, inputs: usize) -> Self {
+        Self { trigger, min_interval, last_ms: None, waiting_since: vec![Instant::now(); inputs] }
     }
 
     /// How long to wait before the next epoch may start; `None` for not at all.
@@ -43,15 +43,17 @@ impl Pace {
         (!wait.is_zero()).then_some(wait)
     }
 
-    /// Told when an epoch starts.
-    pub fn started(&mut self, now_ms: i64) {
+    /// Told when an epoch starts, and which inputs it reads.
+    pub fn started(&mut self, now_ms: i64, reads: &[bool]) {
         self.last_ms = Some(now_ms);
-        self.waiting_since = Instant::now();
+        for (since, _) in self.waiting_since.iter_mut().zip(reads).filter(|(_, reads)| **reads) {
+            *since = Instant::now();
+        }
     }
 
-    /// How long the query has waited since the last epoch started (`maxTriggerDelay`).
-    pub fn waited(&self) -> Duration {
-        self.waiting_since.elapsed()
+    /// How long each input has waited since an epoch last read it (`maxTriggerDelay`).
+    pub fn waited(&self) -> Vec<Duration> {
+        self.waiting_since.iter().map(Instant::elapsed).collect()
     }
 }
 
@@ -104,27 +106,35 @@ mod tests {
 
     #[test]
     fn processing_time_starts_at_multiples_and_makes_nothing_up() {
-        let mut pace = Pace::new(Trigger::ProcessingTime(Duration::from_secs(10)), None);
+        let mut pace = Pace::new(Trigger::ProcessingTime(Duration::from_secs(10)), None, 1);
         assert_eq!(pace.until_next(12_345), None, "the first epoch starts at once");
-        pace.started(12_345);
+        pace.started(12_345, &[true]);
         assert_eq!(pace.until_next(13_000), Some(Duration::from_millis(7_000)));
         assert_eq!(pace.until_next(57_000), None, "a long epoch is followed at once");
     }
 
     #[test]
     fn the_default_trigger_waits_only_for_the_sink() {
-        let mut free = Pace::new(Trigger::Default, None);
-        free.started(1_000);
+        let mut free = Pace::new(Trigger::Default, None, 1);
+        free.started(1_000, &[true]);
         assert_eq!(free.until_next(1_000), None);
-        let mut lake = Pace::new(Trigger::Default, Some(Duration::from_secs(1)));
-        lake.started(1_000);
+        let mut lake = Pace::new(Trigger::Default, Some(Duration::from_secs(1)), 1);
+        lake.started(1_000, &[true]);
         assert_eq!(lake.until_next(1_400), Some(Duration::from_millis(600)));
     }
 
     #[test]
+    fn an_input_waits_until_it_is_read_whatever_the_others_do() {
+        let mut pace = Pace::new(Trigger::Default, None, 2);
+        let before = pace.waiting_since.clone();
+        pace.started(1_000, &[true, false]);
+        assert!(pace.waiting_since[0] > before[0] && pace.waiting_since[1] == before[1]);
+    }
+
+    #[test]
     fn a_clock_set_back_delays_one_interval_at_most() {
-        let mut pace = Pace::new(Trigger::ProcessingTime(Duration::from_secs(1)), None);
-        pace.started(3_600_000);
+        let mut pace = Pace::new(Trigger::ProcessingTime(Duration::from_secs(1)), None, 1);
+        pace.started(3_600_000, &[true]);
         assert_eq!(pace.until_next(0), Some(Duration::from_secs(1)));
     }
 

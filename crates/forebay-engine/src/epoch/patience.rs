@@ -87,8 +87,8 @@ impl Runner {
         let (mut backoff, mut looks) = (Backoff::default(), Backoff::default());
         let ends = self.trigger.is_bounded();
         loop {
-            let started = self.source.start(ends).await.and_then(|at| {
-                self.checkpoint.start(&Start::at(&at, self.source.topics()))?;
+            let started = self.inputs.start(ends).await.and_then(|at| {
+                self.checkpoint.start(&Start::at(&at, self.inputs.topics()))?;
                 Ok(at)
             });
             let counts = match &started {
@@ -111,7 +111,7 @@ impl Runner {
     pub(super) async fn available(&mut self, positions: &Positions) -> Result<Option<Available>> {
         let mut backoff = Backoff::default();
         loop {
-            let looked = self.source.available(positions).await;
+            let looked = self.inputs.available(positions).await;
             self.lag.looked(positions, looked.as_ref().ok());
             self.publish_lag();
             if let Break(end) = self.settle(&mut backoff, looked).await? {
@@ -126,7 +126,7 @@ impl Runner {
         tokio::select! {
             () = stop.cancelled() => Ok(()),
             () = tokio::time::sleep(REQUEST_POLL) => Ok(()),
-            ended = self.source.wait(&standing.positions) => match ended {
+            ended = self.inputs.wait(&standing.positions) => match ended {
                 Err(error) if !error.is_retryable() => Err(error),
                 // What keeps the source from answering is reported by the next look for data, with back-off.
                 _ => Ok(()),

@@ -16,7 +16,7 @@ use forebay_core::{Partition, Position, Result};
 use crate::quarantine::{Entry, decode, encode};
 
 /// A bad record of an envelope as the quarantine keeps it.
-pub(super) fn entry(envelope: &Envelope, bad: &BadRecord, plan: &Plan) -> Entry {
+pub(super) fn entry(envelope: &Envelope, bad: &BadRecord, source: &str, plan: &Plan) -> Entry {
     let index = bad.index as usize;
     let bytes = |column: &BinaryViewArray| column.is_valid(index).then(|| encode(column.value(index)));
     Entry {
@@ -25,6 +25,8 @@ pub(super) fn entry(envelope: &Envelope, bad: &BadRecord, plan: &Plan) -> Entry 
             partition: envelope.partition.index,
             offset: envelope.offsets[index],
         },
+        input: envelope.partition.input,
+        source: Some(source.to_owned()),
         timestamp: envelope.timestamps[index],
         timestamp_type: envelope.timestamp_type,
         code: bad.code.to_owned(),
@@ -60,7 +62,7 @@ fn headers(envelope: &Envelope, index: usize) -> Vec<(String, Option<String>)> {
         .collect()
 }
 
-/// Quarantined records, sorted, as the envelopes they came in: one for each partition and type of timestamps.
+/// Quarantined records of one input, sorted, as the envelopes they came in: one for each partition and type of timestamps.
 pub(super) fn envelopes(entries: &[Entry]) -> Result<Vec<Envelope>> {
     let key = |entry: &Entry| (entry.id.topic.clone(), entry.id.partition, entry.timestamp_type);
     entries.chunk_by(|a, b| key(a) == key(b)).map(envelope).collect()
@@ -69,7 +71,7 @@ pub(super) fn envelopes(entries: &[Entry]) -> Result<Vec<Envelope>> {
 fn envelope(entries: &[Entry]) -> Result<Envelope> {
     let first = &entries[0];
     Ok(Envelope {
-        partition: Partition::new(&*first.id.topic, first.id.partition),
+        partition: Partition::new(&*first.id.topic, first.id.partition).of_input(first.input),
         next: Position(entries.last().map_or(0, |entry| entry.id.offset + 1)),
         offsets: entries.iter().map(|entry| entry.id.offset).collect(),
         timestamps: entries.iter().map(|entry| entry.timestamp).collect(),
@@ -105,7 +107,7 @@ mod tests {
     #[test]
     fn a_replayed_record_is_the_record_that_came() {
         let mut came = Envelope {
-            partition: Partition::new("t", 2),
+            partition: Partition::new("t", 2).of_input(1),
             next: Position(9),
             offsets: vec![5, 7].into(),
             timestamps: vec![11, 12].into(),
@@ -118,7 +120,7 @@ mod tests {
         let plan = Plan { epoch: Epoch(3), planned_at_ms: 1, ranges, topics, replay, times: None };
         let set_aside = |envelope: &Envelope| -> Vec<Entry> {
             let bad = |index| BadRecord { index, code: "json.syntax", path: "$".into(), why: "so".into() };
-            (0..2).map(|index| entry(envelope, &bad(index), &plan)).collect()
+            (0..2).map(|index| entry(envelope, &bad(index), "s", &plan)).collect()
         };
         let mut entries = set_aside(&came);
         entries[1].headers = vec![("h".into(), Some(encode(b"1"))), ("h".into(), None)];

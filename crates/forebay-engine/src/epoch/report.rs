@@ -5,13 +5,22 @@ use std::time::Duration;
 
 use forebay_core::checkpoint::Plan;
 use forebay_core::latency::Latency;
-use forebay_core::progress::{Facts, StreamingQueryProgress};
+use forebay_core::progress::{Facts, SourceFacts, StreamingQueryProgress};
 use forebay_core::sink::Written;
 use forebay_core::source::Available;
-use forebay_core::{Epoch, Ledger, Positions};
+use forebay_core::{Epoch, Ledger};
 
+use super::inputs::of;
 use super::{Memory, Runner, Standing};
 use crate::status::{RECENT, Remembered, State};
+
+/// What came of an epoch, for its progress report.
+pub(super) struct Came {
+    pub ledger: Ledger,
+    /// As the outcome's.
+    pub reads: Vec<u64>,
+    pub written: Written,
+}
 
 /// How long the parts of an epoch took, for its progress report.
 #[derive(Default)]
@@ -59,26 +68,36 @@ impl Runner {
 
     /// Tells how much waits, by the newest ends that the source has heard of.
     pub(super) fn publish_lag(&mut self) {
-        let heard = self.source.heard(self.lag.positions());
+        let heard = self.inputs.heard(self.lag.positions());
         self.lag.heard(heard);
         let records = self.lag.records();
         self.status.send_modify(|status| status.lag = records);
     }
 
-    #[allow(clippy::too_many_arguments, reason = "a report gathers what the epoch's steps know")]
+    /// What each input gave.
+    fn sources(&self, plan: &Plan, came: &Came, available: Option<&Available>) -> Vec<SourceFacts> {
+        let (starts, ends) = (plan.starts(), plan.ends());
+        let latest = available.map_or(&ends, |available| &available.ends);
+        let source = |(input, description)| SourceFacts {
+            description,
+            starts: of(&starts, input),
+            ends: of(&ends, input),
+            latest: of(latest, input),
+            rows: came.reads.get(input).copied().unwrap_or(came.ledger.read),
+        };
+        self.inputs.descriptions().into_iter().enumerate().map(source).collect()
+    }
+
     pub(super) fn report(
         &self,
         plan: &Plan,
-        starts: &Positions,
         standing: &Standing,
-        ledger: &Ledger,
-        written: Written,
+        came: &Came,
         timings: &Timings,
         available: Option<&Available>,
         latency: Option<Latency>,
     ) {
-        let ends = &standing.positions;
-        let latest = available.map_or_else(|| ends.clone(), |available| available.ends.clone());
+        let ledger = &came.ledger;
         let operators = self.memory.as_ref().map(Memory::operators).unwrap_or_default();
         let progress = StreamingQueryProgress::from_facts(&Facts {
             id: self.checkpoint.query_id(),
@@ -92,12 +111,9 @@ impl Runner {
             wal_commit: timings.wal_commit,
             add_batch: timings.add_batch,
             commit_offsets: timings.commit_offsets,
-            source: &self.source.description(),
-            starts,
-            ends,
-            latest: &latest,
+            sources: &self.sources(plan, came, available),
             sink: &self.sink.description(),
-            written,
+            written: came.written,
             ledger,
             total: &standing.ledger,
             event_time: self.memory.as_ref().map(|memory| (self.seen, memory.watermark())),

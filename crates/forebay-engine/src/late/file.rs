@@ -1,6 +1,6 @@
 //! One file of late rows: a header line, then frames of length, CRC-32C and an Arrow IPC stream.
 
-use std::io::Cursor;
+use std::io::{self, Cursor, Read};
 
 use arrow::array::RecordBatch;
 use arrow::ipc::reader::StreamReader;
@@ -23,6 +23,18 @@ pub(super) fn frame(batch: &RecordBatch) -> Result<Vec<u8>, String> {
     out[..4].copy_from_slice(&length.to_le_bytes());
     out[4..FRAME].copy_from_slice(&sum.to_le_bytes());
     Ok(out)
+}
+
+/// The beginning of a file, with its first frame.
+pub(super) fn first(file: impl Read) -> io::Result<Vec<u8>> {
+    let mut file = file.take((HEADER.len() + FRAME) as u64);
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    if let Some(&[a, b, c, d]) = bytes.get(HEADER.len()..HEADER.len() + 4) {
+        file.set_limit(u32::from_le_bytes([a, b, c, d]).into());
+        file.read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
 }
 
 /// The batches of a file; says what is wrong with one that is damaged. A frame that is not whole is being written, or

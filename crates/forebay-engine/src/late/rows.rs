@@ -1,4 +1,4 @@
-//! A late row as the table keeps it: without the hidden columns of its record, and with the reason beside it.
+//! A late row as the table keeps it: without the columns that the planner put beside its own, and with the reason beside it.
 
 use std::sync::Arc;
 
@@ -12,9 +12,9 @@ use forebay_core::error::codes;
 use forebay_core::event_time::Times;
 use forebay_core::{Epoch, Error, Result};
 
-use super::late_field;
+use super::{LATE_COLUMN, late_field};
 use crate::operators::LateRows;
-use crate::plan::RECORD_COLUMNS;
+use crate::plan::is_hidden;
 
 /// The rows with [`LATE_COLUMN`](super::LATE_COLUMN) as their last column.
 pub(super) fn with_reason(late: &LateRows, times: Times, epoch: Epoch) -> Result<RecordBatch> {
@@ -44,6 +44,7 @@ fn build(late: &LateRows, times: Times, epoch: Epoch) -> Result<RecordBatch, Arr
     };
     let columns: Vec<ArrayRef> = vec![
         Arc::new(late.late_by_ms.clone()),
+        time(late.event_times.clone()),
         window,
         time(TimestampMicrosecondArray::from_value(times.late.micros(), rows)),
         of_record("__topic", "topic")?,
@@ -55,12 +56,30 @@ fn build(late: &LateRows, times: Times, epoch: Epoch) -> Result<RecordBatch, Arr
     let schema = late.rows.schema();
     let own = schema.fields().iter().zip(late.rows.columns());
     let (mut fields, mut columns): (Vec<Arc<Field>>, Vec<ArrayRef>) = own
-        .filter(|(field, _)| !RECORD_COLUMNS.contains(&field.name().as_str()))
+        .filter(|(field, _)| !is_hidden(field.name()))
         .map(|(field, column)| (Arc::clone(field), Arc::clone(column)))
         .unzip();
     fields.push(Arc::new(field.clone()));
     columns.push(reason);
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+}
+
+/// The columns of all of these, each once, as the first has it that does; [`LATE_COLUMN`](super::LATE_COLUMN) comes last.
+/// `None` if there are none.
+pub(super) fn together(schemas: &[SchemaRef]) -> Option<SchemaRef> {
+    let first = schemas.first()?;
+    if schemas.iter().all(|schema| schema == first) {
+        return Some(Arc::clone(first));
+    }
+    let mut fields: Vec<Arc<Field>> = Vec::new();
+    for field in schemas.iter().flat_map(|schema| schema.fields()) {
+        if fields.iter().all(|known| known.name() != field.name()) && field.name() != LATE_COLUMN {
+            // Those that lack it are NULL.
+            fields.push(Arc::new(field.as_ref().clone().with_nullable(true)));
+        }
+    }
+    fields.push(Arc::new(late_field()));
+    Some(Arc::new(Schema::new(fields)))
 }
 
 /// A batch with these columns: NULL where it has none of a name. `None` if one is of another type.

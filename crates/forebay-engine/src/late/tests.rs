@@ -1,15 +1,23 @@
 use std::path::Path;
 
-use arrow::array::{ArrayRef, Int64Array};
-use forebay_core::Epoch;
+use arrow::array::{ArrayRef, AsArray, Int64Array, TimestampMicrosecondArray, new_null_array};
+use arrow::datatypes::Int64Type;
+use forebay_core::output_mode::OutputMode;
+use forebay_core::{Epoch, ddl};
 use forebay_storage::Door;
 
 use super::*;
+use crate::plan::{Catalog, SourceColumns, SourceTime, plan_query};
 
 fn rows(values: &[i64]) -> LateRows {
     let column: ArrayRef = Arc::new(Int64Array::from(values.to_vec()));
     let rows = RecordBatch::try_from_iter([("v", column)]).unwrap();
-    LateRows { late_by_ms: Int64Array::from_value(7, rows.num_rows()), missed: None, rows }
+    late(rows)
+}
+
+fn late(rows: RecordBatch) -> LateRows {
+    let event_times = TimestampMicrosecondArray::from_value(1_000, rows.num_rows());
+    LateRows { late_by_ms: Int64Array::from_value(7, rows.num_rows()), event_times, missed: None, rows }
 }
 
 /// Writes the late rows of an epoch, in one lane.
@@ -42,6 +50,52 @@ fn an_epoch_that_is_computed_anew_leaves_its_rows_once() {
     other.begin(Epoch(0)).unwrap();
     assert_eq!(values(&dir), [1, 2, 4, 5], "another query's rows stay");
     assert_eq!(other.bytes(), table.bytes());
+}
+
+#[test]
+fn a_row_is_kept_without_what_the_planner_put_beside_it() {
+    let mut catalog = Catalog::new();
+    let schema = ddl::parse("device_id STRING, __mine DOUBLE, seconds INT").unwrap();
+    catalog.add_source("iot", SourceColumns::Decoded(schema)).unwrap();
+    catalog.add_view("all", "SELECT * FROM iot").unwrap();
+    let time = SourceTime { column: "timestamp_seconds(seconds)".to_owned(), delay_ms: 0 };
+    catalog.set_watermark("iot", time);
+    let sql = "SELECT window, device_id, max(__mine), max(IF(now() > to_timestamp('2020-01-01'), 1, 0)) AS n FROM all \
+               GROUP BY window(timestamp_seconds(seconds), '1 minute'), device_id";
+    let plan = plan_query(&catalog.carrying_records(), sql, None, OutputMode::Append, None).unwrap();
+    let taken = Arc::clone(&plan.graph().inputs[0].rows);
+    let names: Vec<&str> = taken.fields().iter().map(|field| field.name().as_str()).collect();
+    assert!(names.len() > 5 && names.contains(&"__offset") && names.contains(&"__computed_0"), "{names:?}");
+    let nullable = taken.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
+    let nullable = Arc::new(arrow::datatypes::Schema::new(nullable.collect::<Vec<_>>()));
+    let columns = nullable.fields().iter().map(|field| new_null_array(field.data_type(), 1)).collect();
+
+    let dir = tempfile::tempdir().unwrap();
+    let table = LateTable::open(dir.path().to_path_buf(), Door::new(), "q").unwrap();
+    let mut lane = table.lane(Epoch(0), 0);
+    lane.push(&late(RecordBatch::try_new(nullable, columns).unwrap()), Times::default()).unwrap();
+    lane.finish().unwrap();
+    let (schema, _) = super::rows(dir.path()).unwrap().unwrap();
+    let kept: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    assert_eq!(kept, ["device_id", "__mine", "seconds", LATE_COLUMN]);
+}
+
+#[test]
+fn the_folder_is_looked_at_only_where_something_can_have_been_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("late");
+    let table = LateTable::open(folder.clone(), Door::new(), "q").unwrap();
+    write(&table, 0, &[1]);
+    // A file in the folder's place: whoever looks fails.
+    fs::rename(&folder, dir.path().join("aside")).unwrap();
+    fs::write(&folder, "").unwrap();
+    table.begin(Epoch(1)).unwrap();
+    assert!(table.begin(Epoch(1)).is_err(), "an earlier attempt may have left rows");
+    assert!(table.begin(Epoch(2)).is_err(), "and nobody has looked since");
+    fs::remove_file(&folder).unwrap();
+    fs::rename(dir.path().join("aside"), &folder).unwrap();
+    table.begin(Epoch(2)).unwrap();
+    assert_eq!(values(&folder), [1]);
 }
 
 #[test]
@@ -85,4 +139,30 @@ fn a_damaged_file_is_told() {
         fs::write(&path, &good[..at]).unwrap();
         assert!(values(dir.path()).is_empty(), "an attempt died at {at}");
     }
+}
+
+#[test]
+fn the_sides_of_a_join_have_their_own_columns_in_one_table() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = LateTable::open(dir.path().to_path_buf(), Door::new(), "q").unwrap();
+    write(&table, 0, &[1, 2]);
+    let column: ArrayRef = Arc::new(Int64Array::from(vec![7]));
+    let rows = RecordBatch::try_from_iter([("w", column)]).unwrap();
+    let event_times = TimestampMicrosecondArray::from_value(1_000, 1);
+    let late = LateRows { late_by_ms: Int64Array::from_value(7, 1), event_times, missed: None, rows };
+    let mut lane = table.lane(Epoch(1), 1);
+    lane.push(&late, Times::default()).unwrap();
+    lane.finish().unwrap();
+    let (schema, batches) = super::rows(dir.path()).unwrap().unwrap();
+    let mut names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    assert_eq!(names.pop(), Some(LATE_COLUMN));
+    names.sort_unstable();
+    assert_eq!(names, ["v", "w"]);
+    let batches: Vec<RecordBatch> = batches.collect::<Result<_>>().unwrap();
+    let of = |name| -> Vec<Option<i64>> {
+        let columns = batches.iter().map(|batch| batch.column_by_name(name).unwrap().clone());
+        columns.flat_map(|it| it.as_primitive::<Int64Type>().iter().collect::<Vec<_>>()).collect()
+    };
+    assert_eq!(of("v"), [Some(1), Some(2), None]);
+    assert_eq!(of("w"), [None, None, Some(7)]);
 }

@@ -16,7 +16,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, TimestampMicrosecondArray,
 };
 use arrow::buffer::BooleanBuffer;
-use arrow::compute::{filter, filter_record_batch, not};
+use arrow::compute::{filter, filter_record_batch};
 use arrow::datatypes::{DataType, FieldRef, Float32Type, Float64Type, Int32Type, Int64Type, Schema};
 use forebay_core::error::codes;
 use forebay_core::event_time::Watermark;
@@ -24,7 +24,8 @@ use forebay_core::output_mode::OutputMode;
 use forebay_core::{Error, Result};
 
 use super::keys::{Interner, Zeros, normalised};
-use super::{Counts, EpochTimes, Late, Operator, Partial, Step, broken, times_of};
+use super::late::refuse;
+use super::{Counts, EpochTimes, Late, Operator, PORTS, Partial, Step, broken, times_of};
 use crate::plan::graph::DeduplicateSpec;
 use crate::state::{Changes, Layout, NEVER, Table, Upserts};
 
@@ -61,7 +62,7 @@ impl Operator for Deduplication {
         vec![Arc::clone(&self.plan.layout)]
     }
 
-    fn partial(&self, times: &EpochTimes) -> Result<Box<dyn Partial>> {
+    fn partial(&self, _: usize, times: &EpochTimes) -> Result<Box<dyn Partial>> {
         let late = self.plan.spec.event_time.map(|_| times.late);
         let firsts = Firsts::new(&self.plan)?;
         Ok(Box::new(Lane {
@@ -73,7 +74,12 @@ impl Operator for Deduplication {
         }))
     }
 
-    fn run(&self, tables: &[Table], partials: Vec<RecordBatch>, times: &EpochTimes) -> Result<Step> {
+    fn run(
+        &self,
+        tables: &[Table],
+        [partials, _]: [Vec<RecordBatch>; PORTS],
+        times: &EpochTimes,
+    ) -> Result<Step> {
         let (plan, table, evict) = (&self.plan, super::table(tables, 0)?, times.evict_us());
         let forgets = plan.forgets();
         let (mut firsts, mut fates) = (Firsts::new(plan)?, Counts::default());
@@ -97,7 +103,7 @@ impl Operator for Deduplication {
         let upserts = together(plan, upserts, forgets.then_some(evict))?;
         let evicts = forgets && table.oldest().is_some_and(|oldest| oldest <= evict);
         let changes = Changes { upserts, removed: None, evict_through: evicts.then_some(evict) };
-        Ok(Step { changes: vec![changes], rows, fates })
+        Ok(Step { changes: vec![changes], rows, fates: [fates, Counts::default()] })
     }
 
     fn follows_watermark(&self, _: OutputMode) -> bool {
@@ -160,7 +166,7 @@ fn together(
         keys.push(filter(&whole, &stays).map_err(broken)?);
     }
     let kept = stays.values().set_indices().filter_map(|row| expires.get(row).copied());
-    Ok(Some(Upserts { keys, expires: Int64Array::from_iter_values(kept), values: Vec::new() }))
+    Ok(Some(Upserts::taken(&keys, Int64Array::from_iter_values(kept), &[])))
 }
 
 /// Which rows are the first of their key.
@@ -223,13 +229,7 @@ impl Partial for Lane {
     fn push(&mut self, batch: RecordBatch, late: &mut Late) -> Result<()> {
         let mut batch = batch;
         if let (Some(watermark), Some(times)) = (self.late, self.plan.event_times(&batch)?) {
-            let is_late = |row: usize| times.is_valid(row) && watermark.has_passed(times.value(row));
-            let is_late = BooleanArray::new(BooleanBuffer::collect_bool(times.len(), is_late), None);
-            if is_late.true_count() > 0 {
-                self.counts.late += is_late.true_count() as u64;
-                late.push(&batch, &is_late, &times, watermark, None)?;
-                batch = filter_record_batch(&batch, &not(&is_late).map_err(broken)?).map_err(broken)?;
-            }
+            batch = refuse(batch, &times, watermark, late, &mut self.counts)?;
         }
         if batch.num_rows() == 0 {
             return Ok(());

@@ -1,11 +1,12 @@
 //! Late rows on their way to where they are kept: the row, by how much it is late, and the window it missed.
 
-use arrow::array::{BooleanArray, Int64Array, RecordBatch, TimestampMicrosecondArray};
-use arrow::compute::{filter, filter_record_batch};
+use arrow::array::{Array, BooleanArray, Int64Array, RecordBatch, TimestampMicrosecondArray};
+use arrow::buffer::BooleanBuffer;
+use arrow::compute::{filter, filter_record_batch, not};
 use forebay_core::Result;
 use forebay_core::event_time::Watermark;
 
-use super::broken;
+use super::{Counts, broken};
 
 /// Collects the late rows of one lane. Take them out after each batch: they are not bounded here.
 #[derive(Debug, Default)]
@@ -18,6 +19,8 @@ pub(crate) struct Late {
 pub(crate) struct LateRows {
     /// As they came to the operator.
     pub rows: RecordBatch,
+    /// Their event times.
+    pub event_times: TimestampMicrosecondArray,
     /// From the event time to the watermark by which they are late, in milliseconds.
     pub late_by_ms: Int64Array,
     /// Start and end of the window that each missed, the last one if it missed several. For a session it is the one that
@@ -42,19 +45,34 @@ impl Late {
         missed: Option<&dyn Fn(usize) -> (i64, i64)>,
     ) -> Result<()> {
         let rows = filter_record_batch(batch, is_late).map_err(broken)?;
-        let late_by = filter(times, is_late).map_err(broken)?;
-        let late_by_ms =
-            arrow::array::AsArray::as_primitive::<arrow::datatypes::TimestampMicrosecondType>(&late_by)
-                .values()
-                .iter()
-                .map(|us| watermark.0.saturating_sub(us.div_euclid(1_000)))
-                .collect();
+        let event_times = super::times_of(&filter(times, is_late).map_err(broken)?)?;
+        let late_by = |us: &i64| watermark.0.saturating_sub(us.div_euclid(1_000));
+        let late_by_ms = event_times.values().iter().map(late_by).collect();
         let missed = missed.map(|missed| {
             let windows = is_late.values().set_indices().map(missed);
             let (starts, ends): (Vec<i64>, Vec<i64>) = windows.unzip();
             (starts.into(), ends.into())
         });
-        self.rows.push(LateRows { rows, late_by_ms, missed });
+        self.rows.push(LateRows { rows, event_times, late_by_ms, missed });
         Ok(())
     }
+}
+
+/// The rows of a batch that are not late by their event times; a row without one is not. The others are counted and put
+/// aside.
+pub(super) fn refuse(
+    batch: RecordBatch,
+    times: &TimestampMicrosecondArray,
+    watermark: Watermark,
+    late: &mut Late,
+    counts: &mut Counts,
+) -> Result<RecordBatch> {
+    let is_late = |row: usize| times.is_valid(row) && watermark.has_passed(times.value(row));
+    let is_late = BooleanArray::new(BooleanBuffer::collect_bool(times.len(), is_late), None);
+    if is_late.true_count() == 0 {
+        return Ok(batch);
+    }
+    counts.late += is_late.true_count() as u64;
+    late.push(&batch, &is_late, times, watermark, None)?;
+    filter_record_batch(&batch, &not(&is_late).map_err(broken)?).map_err(broken)
 }

@@ -10,7 +10,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 
-use crate::plan::graph::{AggregateSpec, Gap, SessionSpec};
+use crate::plan::graph::{AggregateSpec, Gap, JoinSpec, SessionSpec, SideEnds};
 use crate::state::MEANING;
 
 /// Values with their meaning.
@@ -39,6 +39,28 @@ pub(super) fn session(spec: &SessionSpec) -> String {
     let ends = if spec.watermarked { "ending by watermark" } else { "never ending" };
     let window = format!("session{gap} by {}", text(&spec.ts));
     told(&spec.keys, Some(window), &spec.aggregates, &spec.filters, ends)
+}
+
+/// Of one side of a join.
+pub(super) fn join(spec: &JoinSpec, is_left: bool) -> String {
+    let (side, name) = if is_left { (&spec.left, "left") } else { (&spec.right, "right") };
+    let keys = spec.left.keys.iter().zip(&spec.right.keys);
+    let mut on: Vec<String> = keys.map(|(left, right)| format!("{} = {}", text(left), text(right))).collect();
+    on.extend(spec.condition.as_ref().map(text));
+    let columns: Vec<&str> = side.input.fields().iter().map(|field| field.name().as_str()).collect();
+    let ends = match side.ends {
+        SideEnds::Never => "never forgotten".to_owned(),
+        SideEnds::Key(key) => format!("forgotten by {}", side.keys.get(key).map(text).unwrap_or_default()),
+        SideEnds::Time { column, shift_ms } => {
+            format!(
+                "forgotten by {} {:+} ms",
+                columns.get(column).copied().unwrap_or_default(),
+                shift_ms.saturating_neg()
+            )
+        }
+    };
+    let columns = columns[..super::join::visible(&side.input)].join(", ");
+    format!("{name} ({columns}) of a {:?} join on {}, {ends}", spec.kind, on.join(" AND "))
 }
 
 fn told(

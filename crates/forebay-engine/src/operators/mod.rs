@@ -1,4 +1,4 @@
-//! Operators that remember: aggregation by key and window, sessions, de-duplication.
+//! Operators that remember: aggregation by key and window, sessions, de-duplication, joins.
 //!
 //! ```text
 //! lane 1:  rows ─▶ Partial ─┐                     ┌─▶ rows ─▶ (stages, the next operator, the sink)
@@ -23,7 +23,7 @@
 //!
 //! Each has the same times. In Spark 4.0 (`PropagateWatermarkSimulator`, the default) the input watermark of an operator
 //! is the output watermark of the one before it, and aggregations, sessions and de-duplication put out the watermark
-//! that they were given; only joins hold it back. It holds because of what comes out: a window that ends in
+//! that they were given; only joins hold it back ([`Operator::passes_times`]). It holds because of what comes out: a window that ends in
 //! `(late, evict]` has the event time `end - 1 µs` (`window_time`), which is at or after `late`; the window behind
 //! that it falls into ends after that, so it is not late there, and may end in the same epoch.
 //!
@@ -32,7 +32,7 @@
 //! Spark runs a batch without data whenever the watermark has moved ([`Operator::follows_watermark`]), also if nothing
 //! ends by it. Such an epoch changes one thing: what is late in the next one.
 //!
-//! Where to read next: [`aggregate`] for windows, [`session`], [`deduplicate`].
+//! Where to read next: [`aggregate`] for windows, [`session`], [`deduplicate`], [`join`].
 
 use std::sync::Arc;
 
@@ -53,18 +53,22 @@ mod accumulators;
 mod aggregate;
 mod deduplicate;
 mod groups;
+mod join;
 mod keys;
 mod late;
 mod meaning;
 mod out;
 mod session;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use self::late::{Late, LateRows};
 
+/// Most ports of an operator: a join has two.
+pub(crate) const PORTS: usize = 2;
+
 /// What an operator has to know of an epoch.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct EpochTimes {
     /// What had ended by then is closed: rows for it are late.
     pub late: Watermark,
@@ -75,6 +79,17 @@ pub(crate) struct EpochTimes {
 }
 
 impl EpochTimes {
+    /// What has come of both.
+    pub fn min(self, other: Self) -> Self {
+        Self { late: self.late.min(other.late), evict: self.evict.min(other.evict), mode: self.mode }
+    }
+
+    /// These, so much later.
+    pub fn shifted(self, by_ms: i64) -> Self {
+        let shift = |at: Watermark| Watermark(at.0.saturating_add(by_ms));
+        Self { late: shift(self.late), evict: shift(self.evict), mode: self.mode }
+    }
+
     /// `evict` in microseconds. What never expires is never reached by it.
     fn evict_us(&self) -> i64 {
         self.evict.micros().min(i64::MAX - 1)
@@ -84,13 +99,14 @@ impl EpochTimes {
 /// What became of the input rows of an operator. Each row is counted once, where it is decided.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
-    /// Rows that went into a group. One that belongs to several windows counts once.
+    /// Rows that went into a group, and rows of a join that met another or are kept. One that belongs to several windows
+    /// counts once.
     pub taken: u64,
     /// Rows for what is closed already.
     pub late: u64,
     /// Rows whose key had been seen.
     pub deduplicated: u64,
-    /// Rows of a stream that met no row of the other.
+    /// Rows of a join that met no other and are not kept: they are past their time, or can meet nothing.
     pub unmatched: u64,
     /// Rows without an event time, where one is needed. The planner filters them before; here they are counted too.
     pub filtered: u64,
@@ -114,8 +130,8 @@ pub(crate) struct Step {
     pub changes: Vec<Changes>,
     /// The rows that come out, in their order.
     pub rows: Vec<RecordBatch>,
-    /// Of rows that only became clear here; those of the partials are beside them.
-    pub fates: Counts,
+    /// Of rows that only became clear here, by port; those of the partials are beside them.
+    pub fates: [Counts; PORTS],
 }
 
 /// The rows of one lane on their way into an operator.
@@ -141,11 +157,21 @@ pub(crate) trait Operator: Send + Sync {
     /// The layouts of its tables.
     fn layouts(&self) -> Vec<Arc<Layout>>;
 
-    /// For the rows of one lane, or of the operator before this one.
-    fn partial(&self, times: &EpochTimes) -> Result<Box<dyn Partial>>;
+    /// How many of its tables, from the first, have its rows, if the others only lead to them: Spark counts each row once.
+    fn row_tables(&self) -> Option<usize> {
+        None
+    }
 
-    /// The epoch: `partials` are those of all lanes in the order of the lanes.
-    fn run(&self, tables: &[Table], partials: Vec<RecordBatch>, times: &EpochTimes) -> Result<Step>;
+    /// For the rows of one lane, or of the operator before this one. A join's right side is port 1; else it is 0.
+    fn partial(&self, port: usize, times: &EpochTimes) -> Result<Box<dyn Partial>>;
+
+    /// The epoch: `partials` are those of all lanes by port, in the order of the lanes.
+    fn run(&self, tables: &[Table], partials: [Vec<RecordBatch>; PORTS], times: &EpochTimes) -> Result<Step>;
+
+    /// The times of the operator behind it, where these are its own.
+    fn passes_times(&self, times: EpochTimes) -> EpochTimes {
+        times
+    }
 
     /// True if Spark runs a batch without data as soon as the watermark has moved.
     fn follows_watermark(&self, mode: OutputMode) -> bool;
@@ -167,6 +193,7 @@ pub(crate) fn operator(step: &StepPlan) -> Result<Option<Arc<dyn Operator>>> {
         StepPlan::Aggregate(spec) => Some(Arc::new(aggregate::Aggregation::new(Arc::clone(spec))?)),
         StepPlan::Session(spec) => Some(Arc::new(session::Sessions::new(Arc::clone(spec))?)),
         StepPlan::Deduplicate(spec) => Some(Arc::new(deduplicate::Deduplication::new(Arc::clone(spec))?)),
+        StepPlan::Join(spec) => Some(Arc::new(join::Join::new(Arc::clone(spec))?)),
         StepPlan::Stages(_) | StepPlan::Sort(_) => None,
     })
 }

@@ -12,7 +12,8 @@ use datafusion::physical_expr::aggregate::{AggregateExprBuilder, AggregateFuncti
 use forebay_core::Error;
 use forebay_core::error::codes;
 
-use super::build::{Builder, Rows, arrow_schema};
+use super::build::{Builder, Given, Rows, arrow_schema, one_time};
+use super::catalog::{COMPUTED, TIME};
 use super::functions::EpochTime;
 use super::functions::window::{self, Call};
 use super::graph::{AggregateSpec, Gap, SessionSpec, StepPlan, WindowKey};
@@ -25,32 +26,28 @@ use super::verify;
 /// Most group expressions and aggregates of one operator: each is a column of its state.
 const MAX_COLUMNS: usize = 1_000;
 
-/// The column that an event time is put into where it is an expression.
-const TIME: &str = "__event_time";
-
 /// The window of a group.
 struct Window {
     /// Its place among the group expressions.
     position: usize,
     /// Its time, over the columns of the operator's input.
     ts: Expr,
-    /// True if that is the event time.
-    watermarked: bool,
+    /// The input whose event time that is.
+    time: Option<usize>,
 }
 
 impl Builder<'_> {
-    pub fn aggregate(&mut self, aggregate: &Aggregate) -> Result<Vec<Origin>, SqlError> {
+    pub fn aggregate(&mut self, aggregate: &Aggregate) -> Result<Given, SqlError> {
         refuse_many(aggregate.schema.fields().len())?;
         let mut needs = Needs::default();
-        let group: Vec<Expr> = aggregate.group_expr.iter().map(|expr| needs.take(expr)).collect();
+        let mut group: Vec<Expr> = aggregate.group_expr.iter().map(|expr| needs.take(expr)).collect();
         let aggregates: Vec<Expr> = aggregate.aggr_expr.iter().map(|expr| needs.take(expr)).collect();
-        let is_window =
-            |expr: &Expr| matches!(window::call(expr), Some(Call::Window(..) | Call::Session(..)));
+        let is_window = |expr: &Expr| !matches!(window::call(expr), None | Some(Call::Time(_)));
         let windows: Vec<usize> = (0..group.len()).filter(|index| is_window(&group[*index])).collect();
         let ([] | [_]) = windows.as_slice() else {
             return Err(Error::new(&codes::SQL_PLAN, "a SELECT has two windows").into());
         };
-        let position = windows.first().copied();
+        let position = self.calendar_as_key(windows.first().copied(), &mut group, &mut needs, aggregate)?;
         let call = position.and_then(|position| window::call(&group[position]));
         let ts = match &call {
             Some(Call::Window(ts, _) | Call::Session(ts, _)) => {
@@ -63,8 +60,8 @@ impl Builder<'_> {
         let child = self.with_record(needs.list(aggregate.input.schema()), &aggregate.input)?;
         let rows = self.rows(&child)?;
         let window = position.zip(ts).map(|(position, ts)| {
-            let origin = self.lineage.expr(&ts, &rows.schema, &rows.origins);
-            Window { position, ts, watermarked: origin == Origin::Time }
+            let origin = rows.lineage.expr(&ts, &rows.schema, &rows.origins);
+            Window { position, ts, time: origin.timed().filter(|_| matches!(origin, Origin::Time(_))) }
         });
         let keys: Vec<&Expr> = group
             .iter()
@@ -84,9 +81,10 @@ impl Builder<'_> {
         let key_fields = (0..group.len()).filter(|index| Some(*index) != position);
         let key_fields = key_fields.map(|index| Arc::clone(&output.fields()[index])).collect();
         let key_origins: Vec<Origin> =
-            keys.iter().map(|key| self.lineage.expr(key, &rows.schema, &rows.origins)).collect();
-        let timed = key_origins.iter().position(|origin| matches!(origin, Origin::Time | Origin::Window));
-        let by_window = window.as_ref().is_some_and(|window| window.watermarked);
+            keys.iter().map(|key| rows.lineage.expr(key, &rows.schema, &rows.origins)).collect();
+        let of_window = window.as_ref().and_then(|window| window.time);
+        let timed = key_origins.iter().position(|origin| origin.timed().is_some());
+        let by_window = of_window.is_some();
         let event_key = timed.filter(|_| !by_window);
         let watermarked = by_window || event_key.is_some();
         let keys = self.all_physical(&keys, &rows)?;
@@ -132,25 +130,38 @@ impl Builder<'_> {
                 watermarked,
             })),
         };
-        self.steps.push(step);
         let watermarked = if session { by_window } else { watermarked };
         self.kinds.push(Kind::Aggregate { watermarked, session, distinct: false });
         let mut keys = key_origins.into_iter();
         let of_group = (0..group.len()).map(|index| match &window {
-            Some(window) if window.position == index => {
-                if window.watermarked {
-                    Origin::Window
-                } else {
-                    Origin::Other
-                }
-            }
-            _ => kept(keys.next()),
+            Some(window) if window.position == index => window.time.map_or(Origin::Other, Origin::Window),
+            _ => keys.next().map_or(Origin::Other, Origin::kept),
         });
-        Ok(of_group.chain(aggregates.iter().map(|_| Origin::Other)).collect())
+        let origins: Vec<Origin> = of_group.chain(aggregates.iter().map(|_| Origin::Other)).collect();
+        one_time(&format!("aggregate-{count}"), &origins)?;
+        Ok(self.behind(rows, step, origins))
+    }
+
+    /// The position of a window among the group expressions, unless it is one of the calendar: that is a key like any
+    /// other, whose time is read as a window's is.
+    fn calendar_as_key(
+        &self,
+        position: Option<usize>,
+        group: &mut [Expr],
+        needs: &mut Needs,
+        aggregate: &Aggregate,
+    ) -> Result<Option<usize>, SqlError> {
+        let Some(key) = position.and_then(|position| group.get_mut(position)) else { return Ok(None) };
+        let Some(Call::Calendar(ts)) = window::call(key) else { return Ok(position) };
+        let ts = self.time(ts, &aggregate.input)?;
+        needs.columns_of(&ts);
+        let ts = needs.time(&ts, aggregate.input.schema())?;
+        *key = window::calendar_at(key.clone(), ts);
+        Ok(None)
     }
 
     /// DISTINCT: a group of all columns, without aggregates.
-    pub fn distinct(&mut self, input: &Arc<LogicalPlan>) -> Result<Vec<Origin>, SqlError> {
+    pub fn distinct(&mut self, input: &Arc<LogicalPlan>) -> Result<Given, SqlError> {
         let shown = input.schema().fields().len();
         refuse_many(shown)?;
         let child = match input.as_ref() {
@@ -161,11 +172,12 @@ impl Builder<'_> {
         let columns: Vec<Expr> = rows.schema.iter().take(shown).map(Expr::from).collect();
         let keys = self.all_physical(&columns.iter().collect::<Vec<_>>(), &rows)?;
         let output = arrow_schema(input.schema());
-        let origins: Vec<Origin> =
-            rows.origins.iter().take(shown).cloned().map(|it| kept(Some(it))).collect();
-        let event_key = origins.iter().position(|origin| matches!(origin, Origin::Time | Origin::Window));
-        self.steps.push(StepPlan::Aggregate(Arc::new(AggregateSpec {
-            name: format!("aggregate-{}", self.kinds.len()),
+        let origins: Vec<Origin> = rows.origins.iter().take(shown).cloned().map(Origin::kept).collect();
+        let event_key = origins.iter().position(|origin| origin.timed().is_some());
+        let name = format!("aggregate-{}", self.kinds.len());
+        one_time(&name, &origins)?;
+        let step = StepPlan::Aggregate(Arc::new(AggregateSpec {
+            name,
             input: arrow_schema(&rows.schema),
             keys,
             key_fields: output.fields().iter().cloned().collect(),
@@ -175,9 +187,9 @@ impl Builder<'_> {
             filters: Vec::new(),
             output,
             watermarked: event_key.is_some(),
-        })));
+        }));
         self.kinds.push(Kind::Aggregate { watermarked: event_key.is_some(), session: false, distinct: true });
-        Ok(origins)
+        Ok(self.behind(rows, step, origins))
     }
 
     fn all_physical(&self, exprs: &[&Expr], rows: &Rows) -> Result<Vec<Arc<dyn PhysicalExpr>>, SqlError> {
@@ -218,14 +230,6 @@ impl Builder<'_> {
     }
 }
 
-/// What of an origin is left when rows have become groups.
-fn kept(origin: Option<Origin>) -> Origin {
-    match origin {
-        Some(origin @ (Origin::Time | Origin::Window)) => origin,
-        _ => Origin::Other,
-    }
-}
-
 fn refuse_many(columns: usize) -> Result<(), Error> {
     if columns <= MAX_COLUMNS {
         return Ok(());
@@ -263,7 +267,7 @@ impl Needs {
     /// The expression with its outermost scalar parts computed below.
     fn below(&mut self, expr: &Expr) -> Expr {
         let put = |needs: &mut Self, expr: Expr| {
-            let name = format!("__computed_{}", needs.computed.len());
+            let name = format!("{COMPUTED}{}", needs.computed.len());
             needs.computed.push((expr, name.clone()));
             Expr::Column(Column::new_unqualified(name))
         };

@@ -6,9 +6,11 @@
 //! └─ Stages ─┘          └ spec ──┘  └──── the input's stages ─────┘
 //! ```
 //!
-//! Below an operator stands a projection of what the operator reads, so nothing else travels. What must stay true: an
+//! A join of two streams has two such branches below it (`join.rs`). Below an operator stands a projection of what the operator reads, so nothing else travels. What must stay true: an
 //! operator's rows have the columns that its node in the plan has, in their order; so the names above it are found.
 
+use std::any::Any;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
@@ -22,55 +24,74 @@ use forebay_core::Error;
 use forebay_core::error::codes;
 use forebay_core::output_mode::OutputMode;
 
-use super::catalog::SourceColumns;
-use super::graph::{DeduplicateSpec, Staged, StepPlan};
+use super::catalog::{SourceColumns, SourceTime};
+use super::graph::{DeduplicateSpec, Feed, Staged, Step, StepPlan};
 use super::lineage::{Lineage, Origin};
-use super::lower::{self, Lowered, simplified};
+use super::lower::{self, Lowered, Output, Projection as LoweredProjection, Stage, simplified};
 use super::modes::{self, Kind};
 use super::once::{self, Once};
+use super::provider::StreamTable;
 use super::resolve::record::IN_ENVELOPE;
 use super::sort::SortSpec;
 use super::sql_error::SqlError;
-use super::{observe, verify};
+use super::{conditions, observe, verify};
 
 /// Most operators with state of one query: each is a table of its own, and rows pass them one after the other.
 const MAX_OPERATORS: usize = 32;
 
+/// A source that a plan reads.
+pub(super) struct Source<'a> {
+    /// As the catalogue spells it.
+    pub name: &'a str,
+    pub columns: &'a SourceColumns,
+    /// Its event time.
+    pub time: Option<SourceTime>,
+}
+
+/// The sources of a plan by the names of its scans. One that is scanned twice is two inputs.
+pub(super) type Sources<'a> = HashMap<String, Source<'a>>;
+
 /// What a plan is made of.
-pub(super) struct Built {
-    pub input: BuiltInput,
-    pub steps: Vec<StepPlan>,
+pub(super) struct Built<'a> {
+    pub inputs: Vec<BuiltInput<'a>>,
+    pub steps: Vec<Step>,
 }
 
 /// The lanes' part.
-pub(super) struct BuiltInput {
+pub(super) struct BuiltInput<'a> {
+    pub source: &'a Source<'a>,
     pub lowered: Lowered,
     /// The optimized plan of it.
     pub plan: LogicalPlan,
     pub rows: SchemaRef,
-    /// The event time among the rows, if an operator reads it.
-    pub event_time: Option<usize>,
+    /// True if its event time is observed.
+    pub is_timed: bool,
 }
 
 /// Builds; `mode` is `None` for a view by itself, which any mode may use.
-pub(super) fn build(
-    plan: &LogicalPlan,
-    session: &SessionState,
-    lineage: Lineage,
-    columns: &SourceColumns,
+pub(super) fn build<'a>(
+    plan: LogicalPlan,
+    session: &'a SessionState,
+    sources: &'a Sources<'a>,
     carries: bool,
     mode: Option<OutputMode>,
-) -> Result<Built, SqlError> {
-    let mut builder =
-        Builder { session, lineage, columns, carries, input: None, steps: Vec::new(), kinds: Vec::new() };
-    builder.rows(plan)?;
+) -> Result<Built<'a>, SqlError> {
+    let is_joined = joins_streams(&plan);
+    let plan = if is_joined { conditions::settled(plan, session)? } else { plan };
+    let mut builder = Builder {
+        session,
+        sources,
+        carries,
+        is_joined,
+        inputs: Vec::new(),
+        steps: Vec::new(),
+        kinds: Vec::new(),
+    };
+    builder.rows(&plan)?;
     if let Some(mode) = mode {
         modes::check(&builder.kinds, mode)?;
     }
-    match builder.input {
-        Some(input) => Ok(Built { input, steps: builder.steps }),
-        None => Err(Error::new(&codes::INTERNAL, "the query reads no source").into()),
-    }
+    Ok(Built { inputs: builder.inputs, steps: builder.steps })
 }
 
 /// True if a plan has an operator with state.
@@ -81,11 +102,12 @@ pub(super) fn remembers(plan: &LogicalPlan) -> bool {
 
 pub(super) struct Builder<'a> {
     pub session: &'a SessionState,
-    pub lineage: Lineage,
-    columns: &'a SourceColumns,
+    sources: &'a Sources<'a>,
     carries: bool,
-    input: Option<BuiltInput>,
-    pub steps: Vec<StepPlan>,
+    /// True if two streams are joined somewhere: then the watermark of every input counts, whoever reads it.
+    is_joined: bool,
+    inputs: Vec<BuiltInput<'a>>,
+    pub steps: Vec<Step>,
     /// The operators so far, in the order of the rows' way.
     pub kinds: Vec<Kind>,
 }
@@ -94,63 +116,137 @@ pub(super) struct Builder<'a> {
 pub(super) struct Rows {
     pub schema: DFSchemaRef,
     pub origins: Vec<Origin>,
+    pub lineage: Lineage,
+    pub feed: Feed,
+}
+
+/// What an operator gives.
+pub(super) struct Given {
+    pub origins: Vec<Origin>,
+    pub lineage: Lineage,
+    pub feed: Feed,
 }
 
 impl Builder<'_> {
-    /// Builds everything that gives the rows of a plan.
-    pub fn rows(&mut self, plan: &LogicalPlan) -> Result<Rows, SqlError> {
-        let (mut segment, node) = cut(plan);
-        if node.is_none() {
-            segment = self.lineage.settled(&segment).map_err(SqlError::planning)?;
-        }
-        let leaf = node.map(|node| self.operator(node)).transpose()?;
-        let origins = self.lineage.columns(&segment, leaf.as_deref().unwrap_or_default());
-        let schema = Arc::clone(segment.schema());
-        if matches!(segment, LogicalPlan::EmptyRelation(_)) {
-            return Ok(Rows { schema, origins });
-        }
-        let optimized = self
-            .session
-            .optimizer()
-            .optimize(segment, self.session, |_, _| {})
-            .map_err(SqlError::planning)?;
-        let mut lowered = lower::lower(&optimized, self.session)?;
-        let rows = arrow_schema(&schema);
-        if leaf.is_some() {
-            let stages = std::mem::take(&mut lowered.stages);
-            if !stages.is_empty() {
-                let uses_epoch_time = lower::uses_time(&stages);
-                self.steps.push(StepPlan::Stages(Staged { stages: stages.into(), rows, uses_epoch_time }));
-            }
-        } else {
-            let event_time = origins.iter().position(|origin| *origin == Origin::Time);
-            if let Some(column) = event_time {
-                lowered.stages = observe::place(lowered.stages, column);
-            }
-            self.input = Some(BuiltInput { lowered, plan: optimized, rows, event_time });
-        }
-        Ok(Rows { schema, origins })
+    /// Adds a step that reads from these.
+    pub fn step(&mut self, plan: StepPlan, from: Vec<Feed>) -> Feed {
+        self.steps.push(Step { plan, from });
+        Feed::Step(self.steps.len() - 1)
     }
 
-    /// Builds an operator and everything below it; gives the origins of its columns.
-    fn operator(&mut self, node: &LogicalPlan) -> Result<Vec<Origin>, SqlError> {
-        if self.kinds.len() >= MAX_OPERATORS {
-            let message = format!("the query has more than {MAX_OPERATORS} operators with state");
-            let hint = "Write the rows between two of them to a table, and read that with another query.";
-            return Err(Error::new(&codes::SQL_PLAN, message).with_hint(hint).into());
+    /// Adds a step that reads these rows.
+    pub fn behind(&mut self, rows: Rows, plan: StepPlan, origins: Vec<Origin>) -> Given {
+        Given { origins, feed: self.step(plan, vec![rows.feed]), lineage: rows.lineage }
+    }
+
+    /// Builds everything that gives the rows of a plan.
+    pub fn rows(&mut self, plan: &LogicalPlan) -> Result<Rows, SqlError> {
+        match cut(plan) {
+            (segment, Some(LogicalPlan::Join(join))) => self.behind_join(segment, join),
+            (segment, Some(node)) => {
+                let Given { origins, lineage, feed } = self.operator(node)?;
+                let origins = lineage.columns(&segment, &origins);
+                let schema = Arc::clone(segment.schema());
+                if matches!(segment, LogicalPlan::EmptyRelation(_)) {
+                    return Ok(Rows { schema, origins, lineage, feed });
+                }
+                let lowered = lower::lower(&self.optimized(segment)?, self.session)?;
+                let feed = self.stages(lowered.stages, arrow_schema(&schema), feed);
+                Ok(Rows { schema, origins, lineage, feed })
+            }
+            (segment, None) => self.input(&segment),
         }
+    }
+
+    /// Builds what runs in the lanes of a source.
+    fn input(&mut self, segment: &LogicalPlan) -> Result<Rows, SqlError> {
+        let Some(source) = self.source(segment) else {
+            return Err(Error::new(&codes::INTERNAL, "a source of the query is not known").into());
+        };
+        let lineage = self.lineage(segment);
+        let mut segment = lineage.settled(segment).map_err(SqlError::planning)?;
+        let origins = lineage.columns(&segment, &[]);
+        let schema = Arc::clone(segment.schema());
+        let rows = arrow_schema(&schema);
+        let mut event_time = origins.iter().position(|origin| matches!(origin, Origin::Time(_)));
+        let mut is_threaded = false;
+        if event_time.is_none()
+            && self.is_joined
+            && let Some((threaded, at)) = lineage.threaded(&segment).map_err(SqlError::planning)?
+        {
+            (segment, event_time, is_threaded) = (threaded, Some(at), true);
+        }
+        let optimized = self.optimized(segment)?;
+        let mut lowered = lower::lower(&optimized, self.session)?;
+        if let Some(column) = event_time {
+            lowered.stages = observe::place(lowered.stages, column);
+        }
+        if is_threaded {
+            let columns = (0..rows.fields().len()).map(Output::Same).collect();
+            lowered.stages.push(Stage::Project(LoweredProjection { columns, schema: Arc::clone(&rows) }));
+        }
+        let is_timed = event_time.is_some();
+        self.inputs.push(BuiltInput { source, lowered, plan: optimized, rows, is_timed });
+        Ok(Rows { schema, origins, lineage, feed: Feed::Input(self.inputs.len() - 1) })
+    }
+
+    pub fn optimized(&self, segment: LogicalPlan) -> Result<LogicalPlan, SqlError> {
+        self.session.optimizer().optimize(segment, self.session, |_, _| {}).map_err(SqlError::planning)
+    }
+
+    /// Adds filters and projections, if there are some.
+    pub fn stages(&mut self, stages: Vec<Stage>, rows: SchemaRef, feed: Feed) -> Feed {
+        if stages.is_empty() {
+            return feed;
+        }
+        let uses_epoch_time = lower::uses_time(&stages);
+        self.step(StepPlan::Stages(Staged { stages: stages.into(), rows, uses_epoch_time }), vec![feed])
+    }
+
+    /// The source that a segment without operators reads.
+    fn source<'s>(&self, segment: &LogicalPlan) -> Option<&'s Source<'s>>
+    where
+        Self: 's,
+    {
+        let mut node = segment;
+        loop {
+            match node {
+                LogicalPlan::TableScan(scan) => return self.sources.get(scan.table_name.table()),
+                other => node = other.inputs().into_iter().next()?,
+            }
+        }
+    }
+
+    /// The event time of the source that a segment without operators reads, as the next input.
+    fn lineage(&self, segment: &LogicalPlan) -> Lineage {
+        let source = self.source(segment);
+        let column = source
+            .and_then(|source| source.time.as_ref().and_then(|time| source.columns.column(&time.column)));
+        Lineage::new(segment, column.as_deref(), self.inputs.len())
+    }
+
+    /// Refuses one operator more than there may be.
+    pub fn refuse_many(&self) -> Result<(), Error> {
+        if self.kinds.len() < MAX_OPERATORS {
+            return Ok(());
+        }
+        let message = format!("the query has more than {MAX_OPERATORS} operators with state");
+        let hint = "Write the rows between two of them to a table, and read that with another query.";
+        Err(Error::new(&codes::SQL_PLAN, message).with_hint(hint))
+    }
+
+    /// Builds an operator and everything below it.
+    fn operator(&mut self, node: &LogicalPlan) -> Result<Given, SqlError> {
+        self.refuse_many()?;
         match node {
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
             LogicalPlan::Distinct(Distinct::All(input)) => self.distinct(input),
             LogicalPlan::Sort(sort) => {
                 let rows = self.whole(&sort.input, &verify::ORDER_BY)?;
                 let by = self.order(&sort.expr, &rows.schema)?;
-                self.steps.push(StepPlan::Sort(Arc::new(SortSpec {
-                    rows: arrow_schema(&rows.schema),
-                    by,
-                    limit: sort.fetch,
-                })));
-                Ok(rows.origins)
+                let spec = SortSpec { rows: arrow_schema(&rows.schema), by, limit: sort.fetch };
+                let origins = rows.origins.clone();
+                Ok(self.behind(rows, StepPlan::Sort(Arc::new(spec)), origins))
             }
             LogicalPlan::Limit(limit) => {
                 let rows = self.whole(&limit.input, &verify::LIMIT)?;
@@ -159,12 +255,9 @@ impl Builder<'_> {
                 else {
                     return Err(verify::LIMIT.error().into());
                 };
-                self.steps.push(StepPlan::Sort(Arc::new(SortSpec {
-                    rows: arrow_schema(&rows.schema),
-                    by: Vec::new(),
-                    limit: most,
-                })));
-                Ok(rows.origins)
+                let spec = SortSpec { rows: arrow_schema(&rows.schema), by: Vec::new(), limit: most };
+                let origins = rows.origins.clone();
+                Ok(self.behind(rows, StepPlan::Sort(Arc::new(spec)), origins))
             }
             other => match once::of(other) {
                 Some(once) => self.deduplicate(once),
@@ -185,10 +278,12 @@ impl Builder<'_> {
         }
     }
 
-    fn deduplicate(&mut self, once: &Once) -> Result<Vec<Origin>, SqlError> {
+    fn deduplicate(&mut self, once: &Once) -> Result<Given, SqlError> {
         let rows = self.rows(&once.input)?;
-        let is_time = |index: &usize| rows.origins.get(*index) == Some(&Origin::Time);
-        let is_window = |index: &usize| rows.origins.get(*index) == Some(&Origin::Window);
+        let name = format!("deduplicate-{}", self.kinds.len());
+        one_time(&name, &rows.origins)?;
+        let is_time = |index: &usize| matches!(rows.origins.get(*index), Some(Origin::Time(_)));
+        let is_window = |index: &usize| matches!(rows.origins.get(*index), Some(Origin::Window(_)));
         let key = once.keys.iter().copied().find(is_time).or(once.keys.iter().copied().find(is_window));
         let event_time = key.or_else(|| (0..rows.origins.len()).find(is_time));
         if once.within_us.is_some() && event_time.is_none() {
@@ -197,24 +292,26 @@ impl Builder<'_> {
             let message = "`deduplicate` with `within` is not possible without a watermark";
             return Err(Error::new(&codes::WATERMARK_MISSING, message).with_hint(hint).into());
         }
-        let name = format!("deduplicate-{}", self.kinds.len());
         self.kinds.push(Kind::Deduplicate { timed: key.is_some() || once.within_us.is_some() });
         let input = arrow_schema(&rows.schema);
-        self.steps.push(StepPlan::Deduplicate(Arc::new(DeduplicateSpec {
+        let step = StepPlan::Deduplicate(Arc::new(DeduplicateSpec {
             name,
             input,
             keys: once.keys.clone(),
             event_time,
             within_us: once.within_us,
-        })));
-        Ok(rows.origins)
+        }));
+        let origins = rows.origins.clone();
+        Ok(self.behind(rows, step, origins))
     }
 
-    /// The time of a window over a plan; its column, if that is the event time and the plan reads the source.
-    pub fn time(&self, ts: &Expr, input: &LogicalPlan) -> Result<Expr, SqlError> {
-        let (segment, None) = cut(input) else { return Ok(ts.clone()) };
-        let columns = self.lineage.columns(&segment, &[]);
-        self.lineage.with_column(ts, input.schema(), &columns).map_err(SqlError::planning)
+    /// An expression over a plan, such as the time of a window; its parts that are the event time are its column, if the
+    /// plan reads the source.
+    pub fn time(&self, expr: &Expr, input: &LogicalPlan) -> Result<Expr, SqlError> {
+        let (segment, None) = cut(input) else { return Ok(expr.clone()) };
+        let lineage = self.lineage(&segment);
+        let columns = lineage.columns(&segment, &[]);
+        lineage.with_column(expr, input.schema(), &columns).map_err(SqlError::planning)
     }
 
     /// Sort expressions over columns of this schema.
@@ -234,12 +331,8 @@ impl Builder<'_> {
         mut list: Vec<Expr>,
         input: &Arc<LogicalPlan>,
     ) -> Result<LogicalPlan, SqlError> {
-        let records = if self.carries && self.kinds.is_empty() && !remembers(input) {
-            record_columns(input, self.columns)
-        } else {
-            Vec::new()
-        };
-        list.extend(records);
+        let source = self.source(input).filter(|_| self.carries && !remembers(input));
+        list.extend(source.map(|source| record_columns(input, source.columns)).unwrap_or_default());
         let projection = Projection::try_new(list, Arc::clone(input)).map_err(SqlError::planning)?;
         Ok(LogicalPlan::Projection(projection))
     }
@@ -270,11 +363,43 @@ fn cut(plan: &LogicalPlan) -> (LogicalPlan, Option<&LogicalPlan>) {
             (LogicalPlan::SubqueryAlias(alias), node)
         }
         LogicalPlan::TableScan(_) => (plan.clone(), None),
+        // A join of two streams, an aggregation and the like.
         operator => {
             let schema = Arc::clone(operator.schema());
             (LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: false, schema }), Some(operator))
         }
     }
+}
+
+/// True if somewhere in a plan two streams are joined.
+fn joins_streams(plan: &LogicalPlan) -> bool {
+    is_stream_join(plan) || plan.inputs().into_iter().any(joins_streams)
+}
+
+/// True for a join both of whose sides are streams.
+pub(super) fn is_stream_join(plan: &LogicalPlan) -> bool {
+    matches!(plan, LogicalPlan::Join(join) if is_stream(&join.left) && is_stream(&join.right))
+}
+
+fn is_stream(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::TableScan(scan) => (scan.source.as_ref() as &dyn Any).is::<StreamTable>(),
+        other => other.inputs().into_iter().any(is_stream),
+    }
+}
+
+/// Refuses rows with the event times of two inputs, of which an operator could not tell which counts.
+pub(super) fn one_time(operator: &str, origins: &[Origin]) -> Result<(), Error> {
+    let mut inputs = origins.iter().filter_map(Origin::timed);
+    let first = inputs.next();
+    if inputs.all(|input| Some(input) == first) {
+        return Ok(());
+    }
+    let message = format!("the event times of two streams reach the operator {operator}");
+    Err(Error::new(&codes::NOT_STREAMING, message).with_hint(
+        "Spark's query ends there too: it could not tell by which of them rows are late. Give only one of them in the \
+         SELECT that makes the join, or make the other a plain time: `rt + INTERVAL 0 SECONDS AS rt`.",
+    ))
 }
 
 /// The columns of a logical schema, without their qualifiers.

@@ -10,7 +10,7 @@ use datafusion::logical_expr::TableSource;
 use datafusion::sql::sqlparser::ast::ObjectName;
 use forebay_core::error::codes;
 use forebay_core::source::envelope_schema;
-use forebay_core::{Error, Result};
+use forebay_core::{Error, Result, Zone};
 
 use super::provider::StreamTable;
 use super::resolve::{Found, Lookup};
@@ -28,6 +28,18 @@ pub const OFFSET_COLUMN: &str = "__offset";
 
 /// The hidden column of a source whose event time is computed.
 pub const EVENT_TIME_COLUMN: &str = "_event_time";
+
+/// The column that an operator's event time is put into where it is an expression.
+pub(super) const TIME: &str = "__event_time";
+
+/// How the names of the other columns begin that are computed for an operator.
+pub(super) const COMPUTED: &str = "__computed_";
+
+/// True if a column among the rows of an operator is none of the row's own: it was put there by the planner.
+pub(crate) fn is_hidden(name: &str) -> bool {
+    let hidden = [EVENT_TIME_COLUMN, OFFSET_COLUMN, TIME];
+    RECORD_COLUMNS.contains(&name) || hidden.contains(&name) || name.starts_with(COMPUTED)
+}
 
 /// Which time of a source's rows is their event time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +80,7 @@ pub struct Catalog {
     /// The event time of sources, by their names as they were added.
     times: Vec<(String, SourceTime)>,
     pub(super) carries_records: bool,
+    pub(super) time_zone: Zone,
 }
 
 /// A view.
@@ -82,6 +95,11 @@ impl Catalog {
     /// An empty catalogue.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty catalogue, whose queries read and show times in a zone.
+    pub fn in_zone(time_zone: Zone) -> Self {
+        Self { time_zone, ..Self::default() }
     }
 
     /// The same tables, whose views and subqueries also have [`RECORD_COLUMNS`]. A view over a source that has neither

@@ -1,12 +1,15 @@
 //! A streaming query as a graph: inputs that run in lanes, and behind them the steps that remember.
 //!
 //! ```text
-//! input 0:  batch ─▶ stages (filters, Observe, projections) ─▶ rows ─▶ step 1 ─▶ step 2 ─▶ … ─▶ rows of the query
+//! input 0:  batch ─▶ stages (filters, Observe, projections) ─▶ rows ─▶ step 0 ─┐
+//!                                                                              ├─▶ step 1 (join) ─▶ … ─▶ rows of the query
+//! input 1:  batch ─▶ stages ─▶ rows ───────────────────────────────────────────┘
 //! ```
 //!
-//! A query without state has one input and no steps. With state, each step reads the rows of the one before it, the
-//! first those of the input. What must stay true: everything here is planned once; nothing in it changes while the
-//! query runs, and two plannings of the same text give the same steps, names and layouts.
+//! A query without state has one input and no steps. With state, each step reads the rows of its [`Feed`]s: one, or the two
+//! sides of a join. What must stay true: everything here is planned once; nothing in it changes while the
+//! query runs, and two plannings of the same text give the same steps, names and layouts. Each input and each step but the
+//! last feeds one step, which comes after it.
 
 use std::sync::Arc;
 
@@ -24,13 +27,30 @@ pub(crate) use super::sort::SortSpec;
 /// A query's inputs, and what is done with their rows.
 #[derive(Clone, Debug)]
 pub(crate) struct Graph {
-    /// What it reads. One for now.
+    /// What it reads.
     pub inputs: Vec<Input>,
-    /// In order; each reads the rows of the one before it, the first those of the input. Empty for a query without
-    /// state.
-    pub steps: Vec<StepPlan>,
+    /// In order; the last gives the rows of the query. Empty for a query without state.
+    pub steps: Vec<Step>,
     /// What an epoch gives to the sink.
     pub mode: OutputMode,
+}
+
+/// A step, and where its rows come from.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    /// What is done.
+    pub plan: StepPlan,
+    /// One; of a join two: left and right.
+    pub from: Vec<Feed>,
+}
+
+/// What gives rows to a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Feed {
+    /// An input of the query, by its number: an operator takes its rows, no other step.
+    Input(usize),
+    /// A step before, by its number.
+    Step(usize),
 }
 
 /// What runs in the lanes of one source.
@@ -48,7 +68,8 @@ pub(crate) struct Input {
     pub stages: Arc<[Stage]>,
     /// The columns of the rows behind the stages: what the first step takes.
     pub rows: SchemaRef,
-    /// The watermark, if the source has one and its event time is among the rows that the first step takes.
+    /// The watermark, if the source has one and it is observed: where an operator reads its event time, and wherever streams
+    /// are joined.
     pub event_time: Option<EventTime>,
 }
 
@@ -57,8 +78,6 @@ pub(crate) struct Input {
 pub(crate) struct EventTime {
     /// How far the watermark is behind the latest event time.
     pub delay_ms: i64,
-    /// The event time among the rows behind the stages, a TIMESTAMP.
-    pub column: usize,
 }
 
 /// One step behind the lanes.
@@ -70,6 +89,8 @@ pub(crate) enum StepPlan {
     Session(Arc<SessionSpec>),
     /// `deduplicate`.
     Deduplicate(Arc<DeduplicateSpec>),
+    /// A join of two streams.
+    Join(Arc<JoinSpec>),
     /// Filters and projections: HAVING, the SELECT list, what stands between two operators.
     Stages(Staged),
     /// ORDER BY and LIMIT of complete mode: over all rows of the epoch.
@@ -183,4 +204,71 @@ pub(crate) struct DeduplicateSpec {
     pub event_time: Option<usize>,
     /// `dropDuplicatesWithinWatermark`: a key is forgotten so long (microseconds) after the event time of its first row.
     pub within_us: Option<i64>,
+}
+
+/// A join of two streams: pairs of rows whose keys are equal and for which the condition holds.
+#[derive(Clone, Debug)]
+pub(crate) struct JoinSpec {
+    /// Kind and position among the operators: `join-0`.
+    pub name: String,
+    /// What becomes of rows that meet no other.
+    pub kind: JoinKind,
+    /// The left side.
+    pub left: JoinSide,
+    /// The right side.
+    pub right: JoinSide,
+    /// The fields of the keys as they are compared: of the same types on both sides.
+    pub key_fields: Vec<FieldRef>,
+    /// The columns of the left side, then those of the right, without the hidden ones.
+    pub pair: SchemaRef,
+    /// What else must hold, over [`Self::pair`].
+    pub condition: Option<Arc<dyn PhysicalExpr>>,
+    /// As [`Self::pair`], nullable where a side may be missing; of a semi join the left side's columns.
+    pub output: SchemaRef,
+}
+
+/// Which rows of a join come out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JoinKind {
+    /// Pairs.
+    Inner,
+    /// Pairs, and left rows that met no other.
+    Left,
+    /// Pairs, and right rows that met no other.
+    Right,
+    /// Pairs, and rows of both sides that met no other.
+    Full,
+    /// Left rows that met another, once.
+    LeftSemi,
+}
+
+/// One side of a join.
+#[derive(Clone, Debug)]
+pub(crate) struct JoinSide {
+    /// The columns of the rows it takes. The hidden columns of its record may end them; they serve the late table and do not
+    /// come out.
+    pub input: SchemaRef,
+    /// The keys, over [`Self::input`].
+    pub keys: Vec<Arc<dyn PhysicalExpr>>,
+    /// The column that is the event time, a TIMESTAMP or a window of it: rows late by it are refused.
+    pub event_time: Option<usize>,
+    /// When its rows are forgotten.
+    pub ends: SideEnds,
+}
+
+/// When a row of one side of a join is forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SideEnds {
+    /// Never.
+    Never,
+    /// When the watermark has reached this key (an index into the keys): the event time, or a window of it.
+    Key(usize),
+    /// When the watermark, moved by a shift that is mostly 0 or less, has reached this column: no row of the other side can
+    /// meet it any more.
+    Time {
+        /// A TIMESTAMP among the input's columns.
+        column: usize,
+        /// What to add to the watermark.
+        shift_ms: i64,
+    },
 }

@@ -3,13 +3,13 @@
 //! The event time of a source is one of its columns, or an expression over them. Here every column is followed down
 //! to the source: one that is that column, or whose expression with those of the views and subqueries put in is that
 //! expression, is the event time too. Behind an aggregation its window is, and with it the window's `end` and
-//! `window_time(window)`.
+//! `window_time(window)`. Behind a join the event times of both sides are.
 
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, Result};
-use datafusion::logical_expr::{Expr, LogicalPlan, Projection};
+use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Projection, SubqueryAlias};
 
 use super::catalog::EVENT_TIME_COLUMN;
 use super::functions::FIELD;
@@ -18,31 +18,90 @@ use super::functions::window::{self, Call};
 /// What a column is, as far as time goes.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Origin {
-    /// The event time.
-    Time,
+    /// The event time of this input.
+    Time(usize),
     /// A window of it: its end is the event time.
-    Window,
+    Window(usize),
     /// This, over the source's columns; not larger than the event time's own expression.
     Source(Expr),
     /// Anything else.
     Other,
 }
 
+impl Origin {
+    /// The input whose event time this is, or a window of it.
+    pub fn timed(&self) -> Option<usize> {
+        match self {
+            Self::Time(input) | Self::Window(input) => Some(*input),
+            _ => None,
+        }
+    }
+
+    /// What of it is left when rows have become others.
+    pub fn kept(self) -> Self {
+        if self.timed().is_some() { self } else { Self::Other }
+    }
+}
+
 /// The event time of a source, by which columns are told.
+#[derive(Clone)]
 pub(super) struct Lineage {
     /// Over the source's columns without qualifiers, and how many nodes it has.
     time: Option<(Expr, usize)>,
+    /// The number of the input.
+    input: usize,
 }
 
+/// The column of an event time that a query reads nowhere and that is observed all the same.
+const THREADED: &str = "__threaded";
+
 impl Lineage {
-    /// For the source that `plan` reads. `column` is its event time if that is a column; else the source is read through
-    /// a projection that computes it.
-    pub fn new(plan: &LogicalPlan, column: Option<&str>) -> Self {
+    /// For the source that `plan` reads as this input. `column` is its event time if that is a column; else the source is
+    /// read through a projection that computes it.
+    pub fn new(plan: &LogicalPlan, column: Option<&str>, input: usize) -> Self {
         let time = match column {
             Some(name) => Some(Expr::Column(Column::new_unqualified(name))),
             None => computed(plan).map(unqualified),
         };
-        Self { time: time.map(|time| (time.clone(), size(&time, usize::MAX))) }
+        Self { time: time.map(|time| (time.clone(), size(&time, usize::MAX))), input }
+    }
+
+    /// For rows of several sources, whose columns are told already.
+    pub fn of_several() -> Self {
+        Self { time: None, input: 0 }
+    }
+
+    /// The plan of an input with its event time, and where among the columns that is: at their end, unless it was one of
+    /// them. `None` if it has none.
+    pub fn threaded(&self, plan: &LogicalPlan) -> Result<Option<(LogicalPlan, usize)>> {
+        let of_input = |input: &Arc<LogicalPlan>| self.threaded(input);
+        Ok(match plan {
+            LogicalPlan::Projection(projection) => {
+                let is_time = |origin: &Origin| matches!(origin, Origin::Time(_));
+                if let Some(at) = self.columns(plan, &[]).iter().position(is_time) {
+                    return Ok(Some((plan.clone(), at)));
+                }
+                let Some((input, at)) = of_input(&projection.input)? else { return Ok(None) };
+                let time = Expr::from(input.schema().qualified_field(at)).alias(THREADED);
+                let list: Vec<Expr> = projection.expr.iter().cloned().chain([time]).collect();
+                let at = list.len() - 1;
+                Some((LogicalPlan::Projection(Projection::try_new(list, Arc::new(input))?), at))
+            }
+            LogicalPlan::Filter(filter) => {
+                let Some((input, at)) = of_input(&filter.input)? else { return Ok(None) };
+                let filter = Filter::try_new(filter.predicate.clone(), Arc::new(input))?;
+                Some((LogicalPlan::Filter(filter), at))
+            }
+            LogicalPlan::SubqueryAlias(alias) => {
+                let Some((input, at)) = of_input(&alias.input)? else { return Ok(None) };
+                let alias = SubqueryAlias::try_new(Arc::new(input), alias.alias.clone())?;
+                Some((LogicalPlan::SubqueryAlias(alias), at))
+            }
+            other => {
+                let at = self.columns(other, &[]).iter().position(|it| matches!(it, Origin::Time(_)));
+                at.map(|at| (other.clone(), at))
+            }
+        })
     }
 
     /// The plan of an input in which the event time, where it is an expression, is read from its column: so it is
@@ -92,13 +151,13 @@ impl Lineage {
 
     /// An expression whose parts that are the event time are its column, if there is one.
     pub fn with_column(&self, expr: &Expr, schema: &DFSchema, columns: &[Origin]) -> Result<Expr> {
-        let Some(index) = columns.iter().position(|origin| *origin == Origin::Time) else {
+        let Some(index) = columns.iter().position(|it| matches!(it, Origin::Time(_))) else {
             return Ok(expr.clone());
         };
         let column = Expr::from(schema.qualified_field(index));
         let put = expr.clone().transform_down(|expr| {
             let is_computed = !matches!(expr, Expr::Column(_) | Expr::Alias(_) | Expr::Literal(..));
-            if is_computed && self.expr(&expr, schema, columns) == Origin::Time {
+            if is_computed && matches!(self.expr(&expr, schema, columns), Origin::Time(_)) {
                 return Ok(Transformed::new(column.clone(), true, TreeNodeRecursion::Jump));
             }
             Ok(Transformed::no(expr))
@@ -135,20 +194,24 @@ impl Lineage {
             Expr::ScalarFunction(call) if call.name() == FIELD => {
                 if let [base, Expr::Literal(name, _)] = call.args.as_slice()
                     && name.try_as_str().flatten() == Some("end")
-                    && self.expr(base, schema, columns) == Origin::Window
+                    && let Origin::Window(input) = self.expr(base, schema, columns)
                 {
-                    return Origin::Time;
+                    return Origin::Time(input);
                 }
             }
             _ => {}
         }
         match window::call(expr) {
-            Some(Call::Time(of)) if self.expr(of, schema, columns) == Origin::Window => return Origin::Time,
-            Some(Call::Window(of, _) | Call::Session(of, _)) => {
-                let is_timed = matches!(self.expr(of, schema, columns), Origin::Time | Origin::Window);
-                return if is_timed { Origin::Window } else { Origin::Other };
+            Some(Call::Time(of)) => {
+                if let Origin::Window(input) = self.expr(of, schema, columns) {
+                    return Origin::Time(input);
+                }
             }
-            _ => {}
+            Some(Call::Window(of, _) | Call::Session(of, _) | Call::Calendar(of)) => {
+                let timed = self.expr(of, schema, columns).timed();
+                return timed.map_or(Origin::Other, Origin::Window);
+            }
+            None => {}
         }
         let Some((_, most)) = &self.time else { return Origin::Other };
         if size(expr, *most) > *most {
@@ -175,7 +238,7 @@ impl Lineage {
     /// The origin of an expression over the source's columns.
     fn known(&self, expr: Expr) -> Origin {
         match &self.time {
-            Some((time, _)) if *time == expr => Origin::Time,
+            Some((time, _)) if *time == expr => Origin::Time(self.input),
             Some((_, most)) if size(&expr, *most) <= *most => Origin::Source(expr),
             _ => Origin::Other,
         }
@@ -192,6 +255,7 @@ fn computed(plan: &LogicalPlan) -> Option<Expr> {
         }
         node = input;
     }
+    matches!(node, LogicalPlan::TableScan(_)).then_some(())?;
     last?.expr.iter().find_map(|expr| match expr {
         Expr::Alias(alias) if alias.name == EVENT_TIME_COLUMN => Some(alias.expr.as_ref().clone()),
         _ => None,

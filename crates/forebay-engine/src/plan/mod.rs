@@ -3,15 +3,15 @@
 //! ```text
 //! text ─parse─▶ tree ─resolve─▶ tree ─DataFusion─▶ logical plan ─verify─▶ ─build─▶ graph
 //!        │              │                                 │                  │
-//!   Spark's dialect,  names, `data.*`, views,       linear chain over     cut at operators with state; what lies
-//!   limits            windows, hidden columns       one source, nothing   between is optimized and lowered to stages
+//!   Spark's dialect,  names, `data.*`, views,       chains and joins over cut at operators with state; what lies
+//!   limits            windows, hidden columns       sources, nothing      between is optimized and lowered to stages
 //!                                                   a replay changes
 //! ```
 //!
 //! A query is planned once; [`StreamPlan::executor`] then makes a cheap worker for each lane of each epoch, and
 //! [`graph`] says what follows behind the lanes. What must stay true: a plan gives, for the same batch and the same epoch
 //! time, the same rows. Where to read next: [`resolve`] for names, [`semantics`] for where Spark means something else than
-//! DataFusion, [`verify`] and [`modes`] for what is refused, [`words`] for how DataFusion's refusals are told,
+//! DataFusion, [`zone`] for the session's time zone, [`verify`] and [`modes`] for what is refused, [`words`] for how DataFusion's refusals are told,
 //! [`lineage`] for event time, [`executor`] for the hot path.
 
 use std::collections::BTreeMap;
@@ -31,10 +31,13 @@ use forebay_core::{Error, Result};
 mod aggregate;
 mod build;
 mod catalog;
+mod conditions;
 pub(crate) mod deadline;
 mod executor;
 pub(crate) mod functions;
 pub(crate) mod graph;
+mod inputs;
+mod join;
 mod lineage;
 mod lower;
 mod modes;
@@ -50,25 +53,28 @@ mod semantics;
 pub(crate) mod session;
 mod sort;
 mod sql_error;
+mod state_watermark;
 #[cfg(test)]
 mod tests;
 mod verify;
 mod watermark;
 pub(crate) mod words;
+mod zone;
 
+pub(crate) use catalog::is_hidden;
 pub use catalog::{
     Catalog, Deduplicate, EVENT_TIME_COLUMN, KAFKA_COLUMN, OFFSET_COLUMN, RECORD_COLUMNS, SourceColumns,
     SourceTime, envelope_field,
 };
 pub use executor::{Executor, Fates, Refusal};
+pub use inputs::PlannedInput;
 pub use sql_error::SqlError;
 pub use words::type_name;
 
-use self::build::BuiltInput;
-use self::graph::{EventTime, Graph, Input, StepPlan};
-use self::lineage::Lineage;
+use self::build::{BuiltInput, Source, Sources};
+use self::graph::{EventTime, Graph, Input, Step, StepPlan};
 use self::lower::Lowered;
-use self::resolve::{Planner, State};
+use self::resolve::{Planner, Read, State};
 use self::session::Purpose;
 
 /// Decodes a column of JSON texts (`Utf8View`) to a struct column of the same length; a NULL text gives a NULL.
@@ -87,12 +93,13 @@ pub struct StreamPlan {
     output_schema: SchemaRef,
     uses_epoch_time: bool,
     input_uses_epoch_time: bool,
+    /// The first of them.
     input: Input,
     graph: Graph,
 }
 
 impl StreamPlan {
-    /// The name of the source it reads, as the catalogue spells it.
+    /// The name of the source it reads, as the catalogue spells it; of several the first.
     pub fn source(&self) -> &str {
         &self.input.source
     }
@@ -185,15 +192,25 @@ pub fn check_watermark(
     source: &str,
     json: Option<&dyn JsonDecoderFactory>,
 ) -> Result<(), SqlError> {
+    event_time(catalog, source, json).map(|_| ())
+}
+
+/// The event time of a source's rows, as a plan that gives it as its one column for each row; `None` if the source has
+/// none. Errors as those of [`check_watermark`].
+pub fn event_time(
+    catalog: &Catalog,
+    source: &str,
+    json: Option<&dyn JsonDecoderFactory>,
+) -> Result<Option<StreamPlan>, SqlError> {
     let Some(((name, columns), time)) = catalog.source(source).zip(catalog.watermark(source)) else {
-        return Ok(());
+        return Ok(None);
     };
     let column = columns.column(&time.column).unwrap_or_else(|| EVENT_TIME_COLUMN.to_owned());
     let sql = format!("SELECT `{column}` AS event_time FROM `{name}`");
     let planned =
         located(catalog, &sql, json, State::Kept(None), None).map_err(|error| SqlError::from(error.error))?;
     refuse_no_time(planned.output_schema.field(0).data_type(), &time.column)?;
-    Ok(())
+    Ok(Some(planned))
 }
 
 /// Refuses an event time that is no TIMESTAMP.
@@ -228,7 +245,8 @@ fn plan_here(
         other => return Err(not_a_select(&other).into()),
     };
     let internal = |error| core_error(&codes::INTERNAL, error);
-    let session = session::session(Purpose::Stream, Arc::new(RuntimeEnv::default())).map_err(internal)?;
+    let runtime = Arc::new(RuntimeEnv::default());
+    let session = session::session(Purpose::Stream, catalog.time_zone, runtime).map_err(internal)?;
     let mut planner =
         Planner::new(&session, catalog, json, true).carrying(catalog.carries_records).remembering(state);
     let logical = match deduplicate {
@@ -236,10 +254,7 @@ fn plan_here(
         None => planner.plan(query)?,
     };
     verify::streaming(&logical, state)?;
-    let name = planner.reads.first().cloned().unwrap_or_default();
-    let Some((source, columns)) = catalog.source(&name) else {
-        return Err(Error::new(&codes::INTERNAL, "the source of the query is not known").into());
-    };
+    let sources = sources(&planner, catalog);
     let mode = match state {
         State::Kept(mode) => mode,
         State::Refused => None,
@@ -248,57 +263,76 @@ fn plan_here(
         if let Some(mode) = mode {
             modes::check(&[], mode)?;
         }
+        let Some(source) = sources.values().next() else {
+            return Err(Error::new(&codes::INTERNAL, "the source of the query is not known").into());
+        };
         let optimized = session.optimize(&logical).map_err(SqlError::planning)?;
         let lowered = lower::lower(&optimized, &session)?;
         let rows = build::arrow_schema(optimized.schema());
-        let input = input_of(source, columns, lowered, &optimized, Arc::clone(&rows), None);
-        return Ok(planned(input, Vec::new(), rows, mode));
+        let input = input_of(source, lowered, &optimized, Arc::clone(&rows), None);
+        return planned(vec![input], Vec::new(), rows, mode);
     }
     let analyzed = session
         .analyzer()
         .execute_and_check(logical, session.config_options(), |_, _| {})
         .map_err(SqlError::planning)?;
-    let time = planner.watermark.as_ref().or_else(|| catalog.watermark(source));
-    let column = time.and_then(|time| columns.column(&time.column));
-    if let (Some(time), Some(column)) = (time, &column) {
-        let field = columns.full_schema().field_with_name(column).cloned();
+    for source in sources.values() {
+        let Some(time) = &source.time else { continue };
+        let column = source.columns.column(&time.column);
+        let field =
+            column.and_then(|column| source.columns.full_schema().field_with_name(&column).cloned().ok());
         field.map_or(Ok(()), |field| refuse_no_time(field.data_type(), &time.column))?;
     }
-    let lineage = Lineage::new(&analyzed, column.as_deref());
-    let built = build::build(&analyzed, &session, lineage, columns, catalog.carries_records, mode)?;
-    let event_time = time.zip(built.input.event_time);
-    let event_time = event_time.map(|(time, column)| EventTime { delay_ms: time.delay_ms, column });
-    let BuiltInput { lowered, plan, rows, .. } = built.input;
-    let input = input_of(source, columns, lowered, &plan, rows, event_time);
-    Ok(planned(input, built.steps, build::arrow_schema(analyzed.schema()), mode))
+    let output_schema = build::arrow_schema(analyzed.schema());
+    let built = build::build(analyzed, &session, &sources, catalog.carries_records, mode)?;
+    let inputs = built.inputs.into_iter().map(|input| {
+        let BuiltInput { source, lowered, plan, rows, is_timed } = input;
+        let time = source.time.as_ref().filter(|_| is_timed);
+        let event_time = time.map(|time| EventTime { delay_ms: time.delay_ms });
+        input_of(source, lowered, &plan, rows, event_time)
+    });
+    planned(inputs.collect(), built.steps, output_schema, mode)
+}
+
+/// The sources that a statement reads.
+fn sources<'a>(planner: &Planner<'_>, catalog: &'a Catalog) -> Sources<'a> {
+    let source = |read: &Read| {
+        let (name, columns) = catalog.source(&read.name)?;
+        let time = read.watermark.clone().or_else(|| catalog.watermark(name).cloned());
+        Some((provider::table_name(read.table), Source { name, columns, time }))
+    };
+    planner.reads.iter().filter_map(source).collect()
 }
 
 fn planned(
-    input: Input,
-    steps: Vec<StepPlan>,
+    inputs: Vec<Input>,
+    steps: Vec<Step>,
     output_schema: SchemaRef,
     mode: Option<OutputMode>,
-) -> StreamPlan {
-    let input_uses_epoch_time = lower::uses_time(&input.stages);
-    let staged = |step: &StepPlan| matches!(step, StepPlan::Stages(staged) if staged.uses_epoch_time);
-    StreamPlan {
+) -> Result<StreamPlan, SqlError> {
+    let Some(input) = inputs.first().cloned() else {
+        return Err(Error::new(&codes::INTERNAL, "the query reads no source").into());
+    };
+    let staged = |step: &Step| matches!(&step.plan, StepPlan::Stages(staged) if staged.uses_epoch_time);
+    Ok(StreamPlan {
         output_schema,
-        uses_epoch_time: input_uses_epoch_time || steps.iter().any(staged),
-        input_uses_epoch_time,
-        input: input.clone(),
-        graph: Graph { inputs: vec![input], steps, mode: mode.unwrap_or_default() },
-    }
+        uses_epoch_time: inputs.iter().any(|input| lower::uses_time(&input.stages))
+            || steps.iter().any(staged),
+        input_uses_epoch_time: lower::uses_time(&input.stages),
+        input,
+        graph: Graph { inputs, steps, mode: mode.unwrap_or_default() },
+    })
 }
 
 /// The lanes' part of a query.
 fn input_of(
-    source: &str,
-    columns: &SourceColumns,
+    source: &Source<'_>,
     lowered: Lowered,
     optimized: &LogicalPlan,
     rows: SchemaRef,
     event_time: Option<EventTime>,
 ) -> Input {
+    let columns = source.columns;
     let full = columns.full_schema();
     let used: Vec<String> = lowered.used.iter().map(|&index| full.field(index).name().clone()).collect();
     let hidden = matches!(columns, SourceColumns::Decoded(_)) && !columns.hidden().is_empty();
@@ -311,7 +345,7 @@ fn input_of(
     let wanted =
         if is_envelope || wants_envelope { lower::wanted(optimized, &used) } else { Wanted::default() };
     Input {
-        source: source.to_owned(),
+        source: source.name.to_owned(),
         input_schema,
         wanted,
         wants_envelope,

@@ -21,6 +21,8 @@ pub(super) enum Kind {
         /// The event time is one of its keys, or it has `within`.
         timed: bool,
     },
+    /// A join of two streams.
+    Join,
 }
 
 /// Refuses a mode that these operators, in the order of the rows' way, do not have.
@@ -28,6 +30,15 @@ pub(super) fn check(operators: &[Kind], mode: OutputMode) -> Result<(), Error> {
     let is_aggregate = |kind: &&Kind| matches!(kind, Kind::Aggregate { .. });
     let aggregates = operators.iter().filter(is_aggregate).count();
     let not = |message: &str, hint: &str| Err(Error::new(&codes::OUTPUT_MODE, message).with_hint(hint));
+    if mode != OutputMode::Append && operators.contains(&Kind::Join) {
+        return Err(Error::new(
+            &codes::OUTPUT_MODE,
+            format!("output mode {mode} is not possible for a join of two streams"),
+        )
+        .with_hint(
+            "Spark refuses it too: a pair comes out once, when its second row is there. Leave `outputMode` out.",
+        ));
+    }
     if mode == OutputMode::Complete && aggregates == 0 {
         return not(
             "output mode complete needs an aggregation",

@@ -2,12 +2,13 @@
 //!
 //! As Spark has it: a condition that does not read the event time is pushed below the watermark, so rows that it
 //! refuses do not move it; a condition that reads it stands above. So [`Stage::Observe`] follows the leading filters,
-//! those parts of an AND included that do not read the event time.
+//! those parts of an AND included that do not read the event time, and those of later filters that read columns which
+//! were there already.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{PhysicalExpr, conjunction, split_conjunction};
 
@@ -33,18 +34,13 @@ pub(super) fn place(stages: Vec<Stage>, column: usize) -> Vec<Stage> {
                 if !below.is_empty() {
                     out.push(Stage::Filter(conjunction(below)));
                 }
-                out.push(Stage::Observe(column));
-                out.push(Stage::Filter(conjunction(above)));
-                out.extend(rest);
-                return out;
+                let above = Stage::Filter(conjunction(above));
+                return before(out, column, &reading, std::iter::once(above).chain(rest));
             }
             Stage::Project(projection) => {
                 let here = |output: &Output| matches!(output, Output::Same(index) if *index == column);
                 let Some(next) = projection.columns.iter().position(here) else {
-                    out.push(Stage::Observe(column));
-                    out.push(stage);
-                    out.extend(rest);
-                    return out;
+                    return before(out, column, &reading, std::iter::once(stage).chain(rest));
                 };
                 let tainted = projection.columns.iter().enumerate().filter(|(_, output)| match output {
                     Output::Same(index) => reading.contains(index),
@@ -59,6 +55,73 @@ pub(super) fn place(stages: Vec<Stage>, column: usize) -> Vec<Stage> {
     }
     out.push(Stage::Observe(column));
     out
+}
+
+/// Observes behind `out`, before these stages. `reading` are the columns there that read the event time.
+fn before(
+    mut out: Vec<Stage>,
+    column: usize,
+    reading: &BTreeSet<usize>,
+    stages: impl Iterator<Item = Stage>,
+) -> Vec<Stage> {
+    // Of each column which one it is behind `out`; all as they are there until a projection comes.
+    let mut same: Option<Vec<Option<usize>>> = None;
+    let (mut below, mut behind) = (Vec::new(), Vec::new());
+    for stage in stages {
+        let there = |column: usize| match &same {
+            Some(same) => same.get(column).copied().flatten(),
+            None => Some(column),
+        };
+        match stage {
+            Stage::Filter(condition) => {
+                let mut stays = Vec::new();
+                for part in split_conjunction(&condition) {
+                    match over(part, |column| there(column).filter(|column| !reading.contains(column))) {
+                        Some(part) => below.push(part),
+                        None => stays.push(Arc::clone(part)),
+                    }
+                }
+                if !stays.is_empty() {
+                    behind.push(Stage::Filter(conjunction(stays)));
+                }
+            }
+            Stage::Project(projection) => {
+                let of = |output: &Output| match output {
+                    Output::Same(index) => there(*index),
+                    Output::Computed(_) => None,
+                };
+                same = Some(projection.columns.iter().map(of).collect());
+                behind.push(Stage::Project(projection));
+            }
+            Stage::Observe(_) => behind.push(stage),
+        }
+    }
+    if !below.is_empty() {
+        out.push(Stage::Filter(conjunction(below)));
+    }
+    out.push(Stage::Observe(column));
+    out.extend(behind);
+    out
+}
+
+/// A condition over other columns; `None` if it reads none, or one that is not there.
+fn over(
+    condition: &Arc<dyn PhysicalExpr>,
+    there: impl Fn(usize) -> Option<usize>,
+) -> Option<Arc<dyn PhysicalExpr>> {
+    let (mut is_there, mut reads_some) = (true, false);
+    let moved = Arc::clone(condition).transform_up(|expr| {
+        let Some(column) = expr.downcast_ref::<Column>() else { return Ok(Transformed::no(expr)) };
+        reads_some = true;
+        match there(column.index()) {
+            Some(index) => Ok(Transformed::yes(Arc::new(Column::new(column.name(), index)))),
+            None => {
+                is_there = false;
+                Ok(Transformed::no(expr))
+            }
+        }
+    });
+    moved.ok().filter(|_| is_there && reads_some).map(|moved| moved.data)
 }
 
 /// The event time behind the first stage from which on it is a column, and how many stages those are.

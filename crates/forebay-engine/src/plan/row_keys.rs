@@ -9,11 +9,15 @@ use super::origin::column_of;
 
 impl StreamPlan {
     /// The output columns that a group is known by, in their order: those of GROUP BY, or a part of them (the start of
-    /// a window) that names no other group. Empty if there are no groups, or a column of GROUP BY does not come out.
+    /// a window) that names no other group. Empty if there are no groups, if
+    /// they are joined, or if a column of GROUP BY does not come out.
     pub fn row_keys(&self) -> Vec<String> {
-        let steps = &self.graph().steps;
+        let steps: Vec<&StepPlan> = self.graph().steps.iter().map(|step| &step.plan).collect();
+        if steps.iter().any(|step| matches!(step, StepPlan::Join(_))) {
+            return Vec::new();
+        }
         let Some(last) = steps.iter().rposition(|step| groups_of(step).is_some()) else { return Vec::new() };
-        let Some(groups) = steps.get(last).and_then(groups_of) else { return Vec::new() };
+        let Some(groups) = steps.get(last).copied().and_then(groups_of) else { return Vec::new() };
         // For each column the group column that it is or is a part of.
         let mut columns: Vec<Option<usize>> =
             (0..groups.columns).map(|at| Some(at).filter(|at| *at < groups.keys)).collect();

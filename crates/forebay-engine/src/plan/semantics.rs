@@ -16,8 +16,8 @@ use datafusion::logical_expr::planner::{
 };
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, GetFieldAccess, Operator, cast, lit};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
-use forebay_core::Error;
 use forebay_core::error::codes;
+use forebay_core::{Error, Zone};
 
 use super::functions;
 use super::words::type_name;
@@ -219,9 +219,9 @@ fn is_decimal(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Decimal128(..) | DataType::Decimal256(..))
 }
 
-/// Casts, and comparisons that are no operators.
+/// Casts, and comparisons that are no operators, in a session of this zone.
 #[derive(Debug)]
-pub(super) struct SparkSemantics;
+pub(super) struct SparkSemantics(pub Zone);
 
 impl FunctionRewrite for SparkSemantics {
     fn name(&self) -> &'static str {
@@ -257,7 +257,7 @@ impl FunctionRewrite for SparkSemantics {
                 let micros = cast(cast(inner, super::lower::timestamp()), DataType::Int64);
                 functions::divide(cast(micros, DataType::Float64), lit(1_000_000.0_f64))
             }
-            Rewrite::TimestampToText => cast(functions::timestamp_to_text(inner), to),
+            Rewrite::TimestampToText => cast(functions::timestamp_to_text(inner, self.0), to),
             Rewrite::TrimText => {
                 let trimmed = datafusion::functions::string::expr_fn::btrim(vec![inner]);
                 again(trimmed)

@@ -1,4 +1,4 @@
-//! The DataFusion session behind every plan: Spark's functions, Spark's types, UTC, microseconds.
+//! The DataFusion session behind every plan: Spark's functions, Spark's types, its zone, microseconds.
 //!
 //! DataFusion is asked for expressions and plans only. It never resolves a table by itself (see
 //! [`super::provider`]), so no text can reach a file, a URL or a catalogue through it.
@@ -20,13 +20,14 @@ use datafusion::prelude::SessionConfig;
 use datafusion::sql::planner::ParserOptions;
 use datafusion::sql::sqlparser::ast;
 use datafusion_spark::planner::SparkFunctionPlanner;
-use forebay_core::Error;
 use forebay_core::error::codes;
 use forebay_core::options::unknown_name;
+use forebay_core::{Error, Zone};
 
 use super::deadline::Deadline;
 use super::functions;
 use super::semantics::{SparkOperators, SparkSemantics};
+use super::zone::InZone;
 
 /// What a session is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,12 +49,18 @@ pub(crate) enum Purpose {
 pub(crate) const BATCH_ROWS: usize = 2_048;
 
 /// A new session. Cheap enough to be made for each plan (some hundred functions are registered by pointer).
-pub(crate) fn session(purpose: Purpose, runtime: Arc<RuntimeEnv>) -> Result<SessionState, DataFusionError> {
+pub(crate) fn session(
+    purpose: Purpose,
+    zone: Zone,
+    runtime: Arc<RuntimeEnv>,
+) -> Result<SessionState, DataFusionError> {
     let mut config = SessionConfig::new().with_information_schema(false).with_collect_statistics(true);
     if matches!(purpose, Purpose::Batch { .. }) {
         config = config.with_batch_size(BATCH_ROWS);
     }
+    config.set_extension(Arc::new(SessionZone(zone)));
     let options = config.options_mut();
+    // Types and functions of DataFusion's know UTC alone; `super::zone` puts the session's zone in.
     options.execution.time_zone = Some("UTC".to_owned());
     options.execution.enable_ansi_mode = true;
     options.sql_parser.enable_ident_normalization = false;
@@ -74,6 +81,9 @@ pub(crate) fn session(purpose: Purpose, runtime: Arc<RuntimeEnv>) -> Result<Sess
         ];
         builder = builder.with_optimizer_rules(rules);
     }
+    if !zone.is_utc() {
+        builder = builder.with_analyzer_rule(Arc::new(InZone(zone)));
+    }
     // A scan of delta-rs that reads no file says that a limit may be pushed into it, and gives all rows: LIMIT and
     // OFFSET stay where they were written. What they stand on is asked for no more rows than they need even so.
     let mut physical = PhysicalOptimizer::new().rules;
@@ -89,11 +99,18 @@ pub(crate) fn session(purpose: Purpose, runtime: Arc<RuntimeEnv>) -> Result<Sess
         Purpose::Stream => None,
         Purpose::Batch { now_ms, .. } => Some(now_ms),
     };
-    functions::register(&mut state, now_ms)?;
-    state.register_function_rewrite(Arc::new(SparkSemantics))?;
+    functions::register(&mut state, now_ms, zone)?;
+    state.register_function_rewrite(Arc::new(SparkSemantics(zone)))?;
     // A function that is not told the configuration when it is planned takes DataFusion's, which is not ANSI.
     state.execution_props_mut().config_options = Some(Arc::clone(state.config_options()));
     Ok(state)
+}
+
+struct SessionZone(Zone);
+
+/// The zone of a session.
+pub(crate) fn zone(state: &SessionState) -> Zone {
+    state.config().get_extension::<SessionZone>().map_or(Zone::UTC, |zone| zone.0)
 }
 
 /// How the SQL planner reads names and numbers, from the session's configuration.

@@ -1,5 +1,5 @@
-//! Is this plan a stream? Projections and filters over one source are, and operators with state between them where the
-//! query may have state. Running anything else once per epoch would give answers that look right and are not.
+//! Is this plan a stream? Projections and filters over one source are, and operators with state between them, joins of
+//! two streams among them, where the query may have state. Running anything else once per epoch would give answers that look right and are not.
 //!
 //! [`streaming`] is the gate: it looks at the plan, whatever text that came from. The resolver refuses the same things
 //! earlier, under the words that ask for them (`resolve/streaming.rs`), with the [`Refusal`]s of this module.
@@ -16,29 +16,27 @@ use super::functions::window::{self, Call};
 use super::once;
 use super::resolve::State;
 
-/// Refuses every plan that is not a linear chain of what a stream can do, naming the operator and the way out.
+/// Refuses every plan that is more than what a stream can do, naming the operator and the way out.
 pub(super) fn streaming(plan: &LogicalPlan, state: State) -> Result<(), Error> {
     let keeps = state != State::Refused;
     let is_whole = state == State::Kept(Some(OutputMode::Complete));
-    let mut node = plan;
-    loop {
-        let input = match node {
-            LogicalPlan::Projection(projection) => projection.input.as_ref(),
-            LogicalPlan::Filter(filter) => filter.input.as_ref(),
-            LogicalPlan::SubqueryAlias(alias) => alias.input.as_ref(),
-            LogicalPlan::TableScan(_) => return Ok(()),
-            LogicalPlan::Aggregate(aggregate) if keeps => aggregate.input.as_ref(),
-            LogicalPlan::Distinct(Distinct::All(input)) if keeps => input.as_ref(),
-            LogicalPlan::Sort(sort) if is_whole => sort.input.as_ref(),
-            LogicalPlan::Limit(limit) if is_whole => limit.input.as_ref(),
-            other => match once::of(other) {
-                Some(once) if keeps => &once.input,
-                _ => return Err(refusal(other)),
-            },
-        };
-        expressions(node).map_err(|error| super::core_error(&codes::SQL_PLAN, error))?;
-        node = input;
-    }
+    let inputs: &[&LogicalPlan] = match plan {
+        LogicalPlan::Projection(projection) => &[&projection.input],
+        LogicalPlan::Filter(filter) => &[&filter.input],
+        LogicalPlan::SubqueryAlias(alias) => &[&alias.input],
+        LogicalPlan::TableScan(_) => return Ok(()),
+        LogicalPlan::Aggregate(aggregate) if keeps => &[&aggregate.input],
+        LogicalPlan::Distinct(Distinct::All(input)) if keeps => &[input],
+        LogicalPlan::Join(join) if keeps => &[&join.left, &join.right],
+        LogicalPlan::Sort(sort) if is_whole => &[&sort.input],
+        LogicalPlan::Limit(limit) if is_whole => &[&limit.input],
+        other => match once::of(other) {
+            Some(once) if keeps => &[&once.input],
+            _ => return Err(refusal(other)),
+        },
+    };
+    expressions(plan).map_err(|error| super::core_error(&codes::SQL_PLAN, error))?;
+    inputs.iter().try_for_each(|input| streaming(input, state))
 }
 
 /// The expressions of one node. Windows and aggregate functions are an aggregation's own.
@@ -90,7 +88,7 @@ pub(super) const DISTINCT_AGGREGATE: Refusal = Refusal {
 };
 pub(super) const GROUPING_SETS: Refusal = Refusal {
     what: "GROUPING SETS, CUBE or ROLLUP",
-    hint: "Make one query for each of the groups; they may write to the same table.",
+    hint: "Spark has it. Here make one query for each of the groups: GROUP BY a, b for one and GROUP BY a for the other.",
 };
 pub(super) const GROUP_BY: Refusal = Refusal { what: "GROUP BY", hint: TABLE };
 pub(super) const DISTINCT: Refusal = Refusal { what: "DISTINCT", hint: TABLE };
@@ -100,14 +98,16 @@ pub(super) const ORDER_BY: Refusal = Refusal {
 };
 pub(super) const LIMIT: Refusal = Refusal {
     what: "LIMIT or OFFSET",
-    hint: "A stream has no end to count to; leave it out, or bound the source's offsets.",
+    hint: "A stream has no end to count to: leave it out, or bound the source's offsets. Behind a GROUP BY it is possible in \
+           output mode complete.",
 };
 pub(super) const WINDOW: Refusal = Refusal { what: "a window function (OVER)", hint: TABLE };
 pub(super) const JOIN: Refusal = Refusal { what: "a join", hint: TABLE };
 pub(super) const DEDUPLICATE: Refusal = Refusal { what: "`deduplicate`", hint: TABLE };
 pub(super) const SET_OPERATION: Refusal = Refusal { what: "EXCEPT or INTERSECT", hint: TABLE };
-pub(super) const UNION: Refusal =
-    Refusal { what: "UNION", hint: "Make one query for each part; they may write to the same table." };
+pub(super) const UNION: Refusal = Refusal { what: "UNION", hint: UNION_HINT };
+const UNION_HINT: &str = "Make one query for each part; they may write to the same table. Topics with the same columns can be \
+                          one source: `subscribe: a,b`. Parts of one source are one SELECT: OR in its WHERE, CASE in its list.";
 pub(super) const UNNEST: Refusal = Refusal { what: "UNNEST or explode", hint: TABLE };
 pub(super) const SUBQUERY: Refusal = Refusal {
     what: "a subquery in an expression",
@@ -171,11 +171,15 @@ fn expression(expr: &Expr) -> Result<(), Error> {
         Expr::ScalarFunction(function) if is_volatile(&function.func) => {
             Err(not_repeatable(function.func.name()))
         }
-        _ if matches!(window::call(expr), Some(Call::Window(..) | Call::Session(..))) => Err(Error::new(
-            &codes::NOT_STREAMING,
-            "a window stands outside of GROUP BY",
-        )
-        .with_hint("GROUP BY window(ts, '10 seconds') makes groups of it; without groups compute its bounds of the time.")),
-        _ => Ok(()),
+        // Where it tumbles, each row has one window, which can be computed.
+        _ => match window::call(expr) {
+            Some(Call::Window(_, sliding)) if sliding.tumbles() => Ok(()),
+            Some(Call::Window(..) | Call::Session(..)) => Err(Error::new(
+                &codes::NOT_STREAMING,
+                "a sliding window or a session stands outside of GROUP BY",
+            )
+            .with_hint("GROUP BY window(ts, '10 seconds', '5 seconds') makes groups of it; without groups only windows that tumble can be computed.")),
+            _ => Ok(()),
+        },
     }
 }

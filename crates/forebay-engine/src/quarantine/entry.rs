@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use forebay_core::Epoch;
-use forebay_core::checkpoint::{QuarantinedId, RecordId};
+use forebay_core::checkpoint::{QuarantinedId, RecordId, is_first};
 use serde::{Deserialize, Serialize};
 
 /// One record that could not be decoded.
@@ -13,6 +13,12 @@ pub struct Entry {
     /// Which record.
     #[serde(flatten)]
     pub id: RecordId,
+    /// By which input of the query it was read, from 0.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub input: u16,
+    /// The name of the source; `None` in entries of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// The record's timestamp, milliseconds since 1970.
     pub timestamp: i64,
     /// Kafka's timestamp type: 0 create time, 1 log append time.
@@ -43,7 +49,12 @@ pub struct Entry {
 impl Entry {
     /// The entry's identity: a record may be set aside several times.
     pub fn quarantined_id(&self) -> QuarantinedId {
-        QuarantinedId { record: self.id.clone(), epoch: self.epoch, query_id: self.query_id.clone() }
+        QuarantinedId {
+            record: self.id.clone(),
+            input: self.input,
+            epoch: self.epoch,
+            query_id: self.query_id.clone(),
+        }
     }
 
     /// What makes two entries the same record; its name alone does not, if its topic was made anew.
@@ -84,6 +95,7 @@ mod tests {
         let entry: Entry = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&entry).unwrap(), text);
         assert_eq!((entry.timestamp_type, &entry.key, entry.headers.len()), (0, &None, 0));
+        assert_eq!((entry.input, &entry.source), (0, &None));
         assert_eq!(entry.raw_bytes().as_deref(), Some(&b"x"[..]));
     }
 }

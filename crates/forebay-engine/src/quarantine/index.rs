@@ -25,6 +25,8 @@ pub struct Brief {
     pub id: QuarantinedId,
     /// Why it was set aside.
     pub code: Arc<str>,
+    /// The name of its source, where that is known.
+    pub source: Option<Arc<str>>,
     /// When, milliseconds since 1970.
     pub at: i64,
     /// Entries of one record have the same; those of another record at the same offset, as in a topic that was made
@@ -110,5 +112,7 @@ impl Index {
 fn brief(entry: &Entry) -> Brief {
     let mut mark = DefaultHasher::new();
     entry.record_key().hash(&mut mark);
-    Brief { id: entry.quarantined_id(), code: entry.code.as_str().into(), at: entry.at, mark: mark.finish() }
+    let source = entry.source.as_deref().map(Arc::from);
+    let (code, mark) = (entry.code.as_str().into(), mark.finish());
+    Brief { id: entry.quarantined_id(), code, source, at: entry.at, mark }
 }

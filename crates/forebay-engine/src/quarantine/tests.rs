@@ -9,6 +9,8 @@ const MANY: ReplayLimit = ReplayLimit { records: 10, bytes: usize::MAX };
 fn entry(epoch: u64, offset: i64) -> Entry {
     Entry {
         id: RecordId { topic: "t".into(), partition: 0, offset },
+        input: 0,
+        source: None,
         timestamp: 1,
         timestamp_type: 0,
         code: "json.syntax".into(),
@@ -176,6 +178,22 @@ fn its_bytes_are_those_of_its_files() {
     // Another attempt of the same epoch, which sets nothing aside.
     put(&quarantine, 0, &[]);
     assert_eq!((quarantine.bytes(), on_disk()), (0, 0));
+}
+
+#[test]
+fn the_folder_is_looked_at_only_where_something_can_have_been_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let (folder, aside) = (dir.path().join("q"), dir.path().join("aside"));
+    let quarantine = open(&folder, QuarantineConfig::default());
+    put(&quarantine, 0, &[1]);
+    // Without its folder: whoever looks fails.
+    fs::rename(&folder, &aside).unwrap();
+    quarantine.begin(Epoch(1), 2, &[]).unwrap();
+    assert!(quarantine.begin(Epoch(1), 2, &[]).is_err(), "an earlier attempt may have left entries");
+    assert!(quarantine.begin(Epoch(2), 2, &[]).is_err(), "and nobody has looked since");
+    fs::rename(&aside, &folder).unwrap();
+    quarantine.begin(Epoch(2), 2, &[]).unwrap();
+    assert_eq!(offsets(&quarantine), [1]);
 }
 
 #[test]

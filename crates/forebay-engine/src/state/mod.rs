@@ -39,7 +39,7 @@ mod tidy;
 pub(crate) use files::StateFiles;
 pub use show::ShownTable;
 pub(crate) use show::{bears, show, tables};
-pub(crate) use table::Table;
+pub(crate) use table::{Applied, Table};
 
 /// Where the state of a query lies in the folder of its checkpoint.
 pub(crate) fn folder(checkpoint: &std::path::Path) -> std::path::PathBuf {
@@ -86,6 +86,14 @@ pub(crate) struct Upserts {
     /// When each row may go, in the operator's own unit of time, without nulls; [`NEVER`] if it may not.
     pub expires: Int64Array,
     pub values: Vec<ArrayRef>,
+}
+
+impl Upserts {
+    /// Rows that were taken out of larger columns, by themselves: what is written must follow from what changed.
+    pub fn taken(keys: &[ArrayRef], expires: Int64Array, values: &[ArrayRef]) -> Self {
+        let own = |columns: &[ArrayRef]| columns.iter().map(columns::own_views).collect();
+        Self { keys: own(keys), expires, values: own(values) }
+    }
 }
 
 impl Changes {

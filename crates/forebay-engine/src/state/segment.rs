@@ -8,12 +8,12 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, UInt16Array, UInt64Array};
+use arrow::array::{Array, ArrayRef, Int64Array, UInt16Array, UInt64Array};
 use arrow::compute::{interleave, take};
-use arrow::datatypes::DataType;
 use arrow::row::Rows;
 use forebay_core::Result;
 
+use super::columns::own_views;
 use super::error::{arrow_failed, bug};
 use super::{NEVER, Slot};
 
@@ -132,15 +132,6 @@ impl Keys {
             offsets.push(bytes.len() as u32);
         }
         Ok(Self { offsets: offsets.into(), bytes: bytes.into() })
-    }
-}
-
-/// Views share the buffers of the array that they were taken from: gives them buffers of their own.
-fn own_views(array: &ArrayRef) -> ArrayRef {
-    match array.data_type() {
-        DataType::Utf8View => Arc::new(array.as_string_view().gc()),
-        DataType::BinaryView => Arc::new(array.as_binary_view().gc()),
-        _ => Arc::clone(array),
     }
 }
 

@@ -32,6 +32,17 @@ use super::{Changes, Layout, NEVER, Slot, Upserts};
 /// thousands of rows in each, so memory ends before.
 const MOST_SEGMENTS: usize = (1 << 16) - 1;
 
+/// What changes did to the rows of a table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Applied {
+    /// Rows whose key was not there.
+    pub added: u64,
+    /// Rows that took the place of the one with their key.
+    pub replaced: u64,
+    /// Rows that went and left nothing in their place.
+    pub removed: u64,
+}
+
 /// Rows by key. `Send + Sync`; looking never changes it.
 pub(crate) struct Table {
     layout: Arc<Layout>,
@@ -57,7 +68,7 @@ impl Table {
         self.index.len()
     }
 
-    #[cfg(test)]
+    /// True if there is none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -98,9 +109,15 @@ impl Table {
 
     /// The value columns of these rows, in this order.
     pub fn values(&self, slots: &[Slot]) -> Result<Vec<ArrayRef>> {
-        let types = self.layout.values.fields().iter().map(|field| field.data_type());
+        let all: Vec<usize> = (0..self.layout.values.fields().len()).collect();
+        self.columns(slots, &all)
+    }
+
+    /// Some value columns of these rows.
+    pub fn columns(&self, slots: &[Slot], wanted: &[usize]) -> Result<Vec<ArrayRef>> {
+        let fields = self.layout.values.fields();
         if slots.is_empty() {
-            return Ok(types.map(new_empty_array).collect());
+            return Ok(wanted.iter().map(|at| new_empty_array(fields[*at].data_type())).collect());
         }
         // Only the segments that are asked for: their number in `used`, by id.
         let (mut numbers, mut used) = (vec![usize::MAX; self.held.len()], Vec::new());
@@ -117,7 +134,7 @@ impl Table {
             let arrays: Vec<&dyn Array> = used.iter().map(|values| values[at].as_ref()).collect();
             interleave(&arrays, &places).map_err(|e| arrow_failed(&e))
         };
-        (0..types.len()).map(column).collect()
+        wanted.iter().map(|at| column(*at)).collect()
     }
 
     /// When a row expires.
@@ -169,8 +186,8 @@ impl Table {
         self.held.iter().filter(|held| held.alive() > 0).filter_map(|held| held.latest).max()
     }
 
-    /// Makes the changes of an epoch. After an error nothing has changed.
-    pub fn apply(&mut self, changes: &Changes) -> Result<()> {
+    /// Makes the changes of an epoch, and counts what they did. After an error nothing has changed.
+    pub fn apply(&mut self, changes: &Changes) -> Result<Applied> {
         let segments = match &changes.upserts {
             Some(upserts) => self.pack(upserts)?,
             None => Vec::new(),
@@ -180,18 +197,19 @@ impl Table {
         if self.held.len() - free + segments.len() > MOST_SEGMENTS {
             return Err(bug("a table of state has too many rows"));
         }
-        let mut changed: usize = segments.iter().map(Segment::len).sum();
-        segments.into_iter().for_each(|segment| self.upsert(segment));
+        let mut applied = Applied::default();
+        segments.into_iter().for_each(|segment| self.upsert(segment, &mut applied));
         if let Some(removed) = removed {
-            changed += removed.iter().map(|key| self.remove(key.data())).sum::<usize>();
+            applied.removed += removed.iter().map(|key| self.remove(key.data())).sum::<u64>();
         }
         if let Some(through) = changes.evict_through {
-            changed += self.evict(through.min(NEVER - 1));
+            applied.removed += self.evict(through.min(NEVER - 1)) as u64;
         }
-        if let Err(error) = self.tidy(changed) {
+        let changed = applied.added + applied.replaced + applied.removed;
+        if let Err(error) = self.tidy(changed as usize) {
             tracing::warn!(%error, "a table of state is not compacted; it takes more memory until that succeeds");
         }
-        Ok(())
+        Ok(applied)
     }
 
     /// Room for as many more rows.
@@ -208,7 +226,8 @@ impl Table {
         }
     }
 
-    fn key(&self, slot: Slot) -> &[u8] {
+    /// The key of a row as bytes, which are in the order of keys.
+    pub fn key(&self, slot: Slot) -> &[u8] {
         key(&self.held, slot)
     }
 
@@ -247,7 +266,7 @@ impl Table {
         }
     }
 
-    fn upsert(&mut self, segment: Segment) {
+    fn upsert(&mut self, segment: Segment, applied: &mut Applied) {
         let keys = || (0..segment.len()).map(|row| segment.key(row as u16));
         let hashes: Vec<u32> = keys().map(|key| self.index.hash(key)).collect();
         let before = self.look_up(&hashes, keys());
@@ -261,13 +280,17 @@ impl Table {
                 // A new key, or one that this segment has brought before.
                 self.index.set(hash, slot, |other| key(&self.held, other) == key(&self.held, slot))
             };
-            if let Some(before) = before {
-                self.held[usize::from(before.segment)].kill(before.row);
+            match before {
+                Some(before) => {
+                    self.held[usize::from(before.segment)].kill(before.row);
+                    applied.replaced += 1;
+                }
+                None => applied.added += 1,
             }
         }
     }
 
-    fn remove(&mut self, wanted: &[u8]) -> usize {
+    fn remove(&mut self, wanted: &[u8]) -> u64 {
         let hash = self.index.hash(wanted);
         let Some(slot) = self.index.remove(hash, |slot| key(&self.held, slot) == wanted) else { return 0 };
         self.held[usize::from(slot.segment)].kill(slot.row);

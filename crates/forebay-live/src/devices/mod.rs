@@ -12,6 +12,7 @@
 //! are counted. What must stay true: one look into the map for each row, and no allocation for a row of a known device whose
 //! texts did not change.
 
+mod offsets;
 mod pulse;
 mod saved;
 #[cfg(test)]
@@ -23,13 +24,18 @@ use std::sync::Arc;
 
 use forebay_core::key;
 
+use self::offsets::Offsets;
 use self::pulse::Pulse;
 use crate::columns::{Column, Columns};
+use crate::device::{ClockBounds, ClockState, Clocks, DeviceClock, OffClock};
 use crate::layout::Layout;
 use crate::value::Value;
 
 /// One in so many devices goes when there are too many, so that not every newcomer looks through all.
 const GO_AT_ONCE: usize = 100;
+
+/// Clocks that are off and told by name.
+const WORST: usize = 3;
 
 /// A device is quiet after so many of its usual gaps without a message, but not before [`QUIET_MS`].
 const QUIET_GAPS: f32 = 10.0;
@@ -42,6 +48,8 @@ pub(crate) struct Devices {
     most: usize,
     /// After how long a device is quiet, if the file says so, ms.
     quiet_after: Option<i64>,
+    /// How far off clocks may be, if the source has an event time.
+    clocks: Option<ClockBounds>,
     by_key: HashMap<Arc<str>, u32>,
     rows: Vec<Option<Row>>,
     free: Vec<u32>,
@@ -68,6 +76,7 @@ pub(crate) struct Row {
     /// Its usual gap between messages, ms; 0 until it is known.
     gap_ms: f32,
     pulse: Pulse,
+    offsets: Offsets,
 }
 
 /// Which record a row came from.
@@ -76,6 +85,8 @@ pub(crate) struct Origin {
     /// Its timestamp, never later than now, ms.
     pub at: i64,
     pub offset: i64,
+    /// Its event time, ms.
+    pub event: Option<i64>,
 }
 
 impl Devices {
@@ -85,6 +96,7 @@ impl Devices {
             fields: layout.fields.len(),
             most: most.max(1),
             quiet_after,
+            clocks: None,
             by_key: HashMap::new(),
             rows: Vec::new(),
             free: Vec::new(),
@@ -94,6 +106,11 @@ impl Devices {
             membership: 0,
             scratch: String::new(),
         }
+    }
+
+    /// The same, which look after clocks by these bounds.
+    pub fn with_clocks(self, clocks: Option<ClockBounds>) -> Self {
+        Self { clocks, ..self }
     }
 
     /// Takes one row of a batch: counts it for its device and keeps what is new. Returns the device's id.
@@ -119,6 +136,9 @@ impl Devices {
         };
         let Some(device) = &mut self.rows[place] else { return u32::MAX };
         let is_newer = device.heard(from, version);
+        if let (Some(bounds), Some(event)) = (self.clocks, from.event) {
+            device.offsets.add(event.saturating_sub(from.at), bounds);
+        }
         let first = place * self.fields;
         for (field, value) in self.values[first..first + self.fields].iter_mut().enumerate() {
             if is_newer || *value == Value::Null {
@@ -202,6 +222,34 @@ impl Devices {
         now_ms - row.last.0 > patience
     }
 
+    /// How far a device's clock is off.
+    pub fn clock(&self, row: &Row) -> Option<DeviceClock> {
+        row.offsets.shown(self.clocks?)
+    }
+
+    /// The clocks of all; `None` if the source has no event time.
+    pub fn clocks(&self) -> Option<Clocks> {
+        let bounds = self.clocks?;
+        let (mut clocks, mut worst) = (Clocks::default(), Vec::new());
+        for (_, row) in self.all() {
+            let Some(offset) = row.offsets.median() else { continue };
+            match bounds.state(offset) {
+                ClockState::Ahead => clocks.ahead += 1,
+                ClockState::Behind => clocks.behind += 1,
+                ClockState::Right => continue,
+            }
+            worst.push((std::cmp::Reverse(offset.unsigned_abs()), &row.key, offset));
+        }
+        if worst.len() > WORST {
+            worst.select_nth_unstable(WORST);
+            worst.truncate(WORST);
+        }
+        worst.sort_unstable();
+        let named = |(_, key, offset): (_, &Arc<str>, i64)| OffClock { key: Arc::clone(key), offset };
+        clocks.worst = worst.into_iter().map(named).collect();
+        Some(clocks)
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.by_key.len()
@@ -228,6 +276,7 @@ impl Row {
             version: 0,
             gap_ms: 0.0,
             pulse: Pulse::default(),
+            offsets: Offsets::default(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::offsets::Offsets;
 use super::pulse::Pulse;
 use super::{Devices, Row};
 use crate::codec::{Decoder, Encoder};
@@ -22,6 +23,9 @@ impl Devices {
             encoder.f32(row.gap_ms);
             encoder.i64(row.pulse.newest);
             row.pulse.counts.iter().for_each(|count| encoder.u32(u32::from(*count)));
+            let Offsets { seen, ahead, behind, .. } = row.offsets;
+            [seen, ahead, behind].into_iter().for_each(|count| encoder.u64(count));
+            row.offsets.kept().iter().for_each(|offset| encoder.i64(*offset));
             for value in self.values(place) {
                 write_value(encoder, value);
             }
@@ -47,6 +51,14 @@ impl Devices {
                 *count = u16::try_from(decoder.u32()?).ok()?;
             }
             row.pulse = Pulse { newest, counts };
+            let (seen, ahead, behind) = (decoder.u64()?, decoder.u64()?, decoder.u64()?);
+            let mut offsets = Offsets { seen, ahead, behind, ..Offsets::default() };
+            for at in 0..offsets.kept().len() {
+                offsets.newest[at] = decoder.i64()?;
+            }
+            if self.clocks.is_some() {
+                row.offsets = offsets;
+            }
             for _ in 0..self.fields {
                 self.values.push(read_value(decoder)?);
             }

@@ -13,7 +13,17 @@ fn take(devices: &mut Devices, rows: &[(i64, Event)]) {
     let rows_batch = batch(&events);
     let columns = Columns::bind(&layout, &rows_batch);
     for (row, (offset, event)) in rows.iter().enumerate() {
-        devices.take(&columns, layout.key, row, Origin { at: event.at, offset: *offset }, 2);
+        devices.take(&columns, layout.key, row, Origin { at: event.at, offset: *offset, event: None }, 2);
+    }
+}
+
+/// A device tells times that are so far (ms) from its records'.
+fn told(devices: &mut Devices, key: &str, offsets: &[i64]) {
+    let rows = batch(&[event(NOW, key, 0.0)]);
+    let columns = Columns::bind(&layout(), &rows);
+    for offset in offsets {
+        let origin = Origin { at: NOW, offset: 0, event: Some(NOW.saturating_add(*offset)) };
+        devices.take(&columns, layout().key, 0, origin, 2);
     }
 }
 
@@ -131,29 +141,54 @@ fn a_source_without_a_key_is_one_device() {
     let mut devices = Devices::new(&layout, 10, None);
     let columns = Columns::bind(&layout, &rows);
     for row in 0..2 {
-        devices.take(&columns, None, row, Origin { at: NOW, offset: row as i64 }, 2);
+        devices.take(&columns, None, row, Origin { at: NOW, offset: row as i64, event: None }, 2);
     }
     assert_eq!((devices.len(), devices.find("").unwrap().1.count), (1, 2));
 }
 
 #[test]
 fn what_a_snapshot_keeps_is_read_back() {
-    let mut before = devices(10);
+    let bounds = Some(ClockBounds { ahead_ms: 300_000, behind_ms: 10_000 });
+    let mut before = devices(10).with_clocks(bounds);
     let full = Event { at: NOW, key: "büro".to_owned(), t: Some(0.1), u: None };
     take(&mut before, &[(1, full), (2, event(NOW + 5_000, "b", -3.0))]);
+    told(&mut before, "b", &[-20_000, 7_000_000, 7_200_000]);
     let mut encoder = crate::codec::Encoder::new(Vec::new());
     before.write(&mut encoder).unwrap();
     let (bytes, _) = encoder.finish().unwrap();
     let content = crate::codec::checked(&bytes).unwrap();
-    let after = devices(10).read(&mut crate::codec::Decoder::new(content), 7).unwrap();
+    let after = devices(10).with_clocks(bounds).read(&mut crate::codec::Decoder::new(content), 7).unwrap();
     for key in ["büro", "b"] {
         let ((place, row), (new_place, new_row)) = (before.find(key).unwrap(), after.find(key).unwrap());
         assert_eq!(before.values(place), after.values(new_place));
         assert_eq!((row.id, row.last, row.count), (new_row.id, new_row.last, new_row.count));
+        assert_eq!(before.clock(row), after.clock(new_row));
         assert_eq!(row.rate(NOW + 6_000), new_row.rate(NOW + 6_000));
         assert_eq!(new_row.version, 7, "all of it is new to readers");
     }
+    let unwatched = devices(10).read(&mut crate::codec::Decoder::new(content), 7).unwrap();
+    assert!(unwatched.clocks().is_none() && unwatched.clock(unwatched.find("b").unwrap().1).is_none());
     for end in 0..content.len() {
         assert!(devices(10).read(&mut crate::codec::Decoder::new(&content[..end]), 7).is_none(), "{end}");
     }
+}
+
+#[test]
+fn clocks_that_are_off_are_counted_and_the_worst_of_them_named() {
+    let bounds = ClockBounds { ahead_ms: 300_000, behind_ms: 10_000 };
+    let mut devices = devices(10).with_clocks(Some(bounds));
+    let fleet =
+        [("a", -40), ("b", 7_200_000), ("c", 400_000), ("d", -86_400_000), ("e", 301_000), ("f", -10_000)];
+    for (key, offset) in fleet {
+        told(&mut devices, key, &[offset, offset]);
+    }
+    // It says no time.
+    take(&mut devices, &[(9, event(NOW, "g", 0.0))]);
+    let clocks = devices.clocks().unwrap();
+    assert_eq!((clocks.ahead, clocks.behind), (3, 1));
+    let worst: Vec<(&str, i64)> = clocks.worst.iter().map(|off| (&*off.key, off.offset)).collect();
+    assert_eq!(worst, [("d", -86_400_000), ("b", 7_200_000), ("c", 400_000)]);
+    let clock = |key: &str| devices.clock(devices.find(key).unwrap().1);
+    assert_eq!(clock("b").map(|clock| (clock.offset, clock.ahead)), Some((7_200_000, 2)));
+    assert_eq!((clock("g"), super::Devices::new(&layout(), 1, None).clocks()), (None, None));
 }

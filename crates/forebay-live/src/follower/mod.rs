@@ -22,6 +22,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arrow::array::{RecordBatch, TimestampMicrosecondArray};
 use forebay_core::clock::Clock;
 use forebay_core::format::{Decoder, Format};
 use forebay_core::source::Source;
@@ -32,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::restore::Restore;
 use self::upkeep::Upkeep;
+use crate::device::ClockBounds;
 use crate::devices::Devices;
 use crate::history::coarse::Place;
 use crate::history::{MINUTES_KEPT_MS, Timeline};
@@ -54,6 +56,14 @@ const LONGEST_REST: Duration = Duration::from_secs(1);
 /// Not at the source's end for so long, ms: behind.
 const BEHIND_MS: i64 = 10_000;
 
+/// How the event times of a source's rows are known, and how far off they may be.
+pub struct EventTimes {
+    /// The event times of the rows of a batch; `None` where they cannot be computed.
+    pub of: Box<dyn FnMut(RecordBatch) -> Option<TimestampMicrosecondArray> + Send>,
+    /// Beyond them a clock is off.
+    pub bounds: ClockBounds,
+}
+
 /// What a follower needs.
 pub struct Follow {
     /// The pipeline's name: names a folder.
@@ -70,6 +80,8 @@ pub struct Follow {
     pub key: Option<String>,
     /// Fields that must be in the layout however many there are.
     pub named: Vec<String>,
+    /// The event time, if the source has one: then clocks are looked after.
+    pub event_times: Option<EventTimes>,
     /// After how long a device is quiet; `None`: by its usual gap.
     pub quiet_after: Option<Duration>,
     /// Most bytes of seconds in memory.
@@ -102,7 +114,8 @@ impl Follow {
             door: self.door.clone(),
         });
         let quiet_after = self.quiet_after.map(|after| i64::try_from(after.as_millis()).unwrap_or(i64::MAX));
-        let devices = Devices::new(&layout, MOST_DEVICES, quiet_after);
+        let clocks = self.event_times.as_ref().map(|times| times.bounds);
+        let devices = Devices::new(&layout, MOST_DEVICES, quiet_after).with_clocks(clocks);
         let history = Timeline::new(layout.measured.len(), self.memory, &place);
         let live = Arc::new(SourceLive::new(
             self.name,
@@ -117,6 +130,7 @@ impl Follow {
             live: Arc::clone(&live),
             source: self.source,
             decoder: self.format.decoder(),
+            event_times: self.event_times,
             standing: Standing::default(),
             has_started: false,
             ends: None,
@@ -125,7 +139,7 @@ impl Follow {
             upkeep: Upkeep::new(Arc::clone(&place), live.now_ms()),
             stop: stop.clone(),
         };
-        let restore = Restore { quiet_after, memory: self.memory };
+        let restore = Restore { quiet_after, clocks, memory: self.memory };
         let task = tokio::spawn(runner.run(restore));
         Follower { live, task, stop }
     }
@@ -159,6 +173,7 @@ struct Runner {
     live: Arc<SourceLive>,
     source: Box<dyn Source>,
     decoder: Box<dyn Decoder>,
+    event_times: Option<EventTimes>,
     standing: Standing,
     /// The source knows where it begins, or goes on.
     has_started: bool,

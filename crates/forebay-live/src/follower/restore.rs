@@ -17,6 +17,7 @@ use forebay_core::Error;
 use forebay_core::error::codes;
 
 use super::{MOST_DEVICES, Runner};
+use crate::device::ClockBounds;
 use crate::devices::Devices;
 use crate::history::coarse::Place;
 use crate::layout::Layout;
@@ -32,6 +33,7 @@ const PAUSE: Duration = Duration::from_millis(if cfg!(test) { 1 } else { 100 });
 #[derive(Clone, Copy)]
 pub(super) struct Restore {
     pub quiet_after: Option<i64>,
+    pub clocks: Option<ClockBounds>,
     pub memory: usize,
 }
 
@@ -88,7 +90,7 @@ fn load(
     restore: Restore,
     now_ms: i64,
 ) -> io::Result<Option<Restored>> {
-    let devices = Devices::new(layout, MOST_DEVICES, restore.quiet_after);
+    let devices = Devices::new(layout, MOST_DEVICES, restore.quiet_after).with_clocks(restore.clocks);
     match snapshot::load(place, layout, devices, restore.memory, now_ms) {
         Ok(Some(restored)) => return Ok(Some(restored)),
         Ok(None) => snapshot::clear(&place.folder, &place.door)?,

@@ -1,5 +1,6 @@
 //! One round: what is there now, or a piece of it, is read, decoded and taken.
 
+use arrow::array::RecordBatch;
 use forebay_core::Result;
 use forebay_core::limits::share_out;
 use forebay_core::source::Envelope;
@@ -54,7 +55,7 @@ impl Runner {
         match self.decoder.decode(&envelope.values) {
             Ok(decoded) => {
                 self.standing.skipped += decoded.bad.len() as u64 + decoded.dropped;
-                self.live.take(envelope, &decoded.rows, decoded.kept.as_deref());
+                self.take_rows(envelope, decoded.rows, decoded.kept.as_deref());
             }
             Err(_) => self.take_each(envelope),
         }
@@ -62,12 +63,18 @@ impl Runner {
         self.standing.positions.insert(envelope.partition.clone(), envelope.next);
     }
 
+    fn take_rows(&mut self, envelope: &Envelope, rows: RecordBatch, kept: Option<&[u32]>) {
+        let times = self.event_times.as_mut().and_then(|times| (times.of)(rows.clone()));
+        let times = times.filter(|times| times.len() == rows.num_rows());
+        self.live.take(envelope, &rows, kept, times.as_ref());
+    }
+
     /// Takes the records one by one, where all together do not decode (mode FAILFAST).
     fn take_each(&mut self, envelope: &Envelope) {
         for record in 0..envelope.len() {
             match self.decoder.decode(&envelope.values.slice(record, 1)) {
                 Ok(decoded) if decoded.rows.num_rows() == 1 => {
-                    self.live.take(envelope, &decoded.rows, Some(&[record as u32]));
+                    self.take_rows(envelope, decoded.rows, Some(&[record as u32]));
                 }
                 _ => self.standing.skipped += 1,
             }

@@ -3,8 +3,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::history::Range;
-use crate::testing::{FakeSource, NOW, Text, Topic, event};
+use crate::testing::{Event, FakeSource, NOW, Text, Topic, event};
 use crate::{HistoryAsk, Value};
+use arrow::array::AsArray;
+use arrow::datatypes::Float64Type;
 use forebay_core::clock::ManualClock;
 
 /// A topic, where what is known of it is kept, and the time.
@@ -30,6 +32,7 @@ impl Plant {
             format: Arc::new(Text::default()),
             key: None,
             named: Vec::new(),
+            event_times: None,
             quiet_after: None,
             memory: 64 << 20,
             data_dir: self.dir.path().to_path_buf(),
@@ -84,6 +87,45 @@ async fn what_a_topic_holds_and_what_comes_is_shown() {
     assert!(!live.follower().behind);
     follower.stop().await;
     assert_eq!(*plant.topic.commits.lock(), 0, "the group of the queries is never touched");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clocks_are_compared_with_the_records_and_kept_over_a_restart() {
+    let plant = Plant::new(1);
+    // The number of an event is by how many seconds its device is ahead of NOW; one that says none has no time.
+    let of = |rows: RecordBatch| {
+        let ahead = rows.column(1).as_primitive::<Float64Type>();
+        let us = |ahead: f64| NOW * 1_000 + (ahead * 1e6) as i64;
+        Some(ahead.iter().map(|ahead| ahead.map(us)).collect::<TimestampMicrosecondArray>())
+    };
+    let bounds = ClockBounds { ahead_ms: 300_000, behind_ms: 10_000 };
+    let follow = || Follow { event_times: Some(EventTimes { of: Box::new(of), bounds }), ..plant.follow() };
+    for (key, ahead) in [("good", 0.5), ("fast", 7_200.0), ("slow", -60.0)] {
+        plant.topic.send(0, &event(NOW, key, ahead));
+    }
+    plant.topic.send(0, &Event { t: None, ..event(NOW, "mute", 0.0) });
+    for _ in 0..2 {
+        let follower = follow().start();
+        let live = follower.live();
+        eventually("all", || live.follower().read == 4).await;
+        let offset = |key: &str| Some(live.device(key, None)?.clock?.offset);
+        let offsets = ["good", "fast", "slow", "mute"].map(offset);
+        assert_eq!(offsets, [Some(500), Some(7_200_000), Some(-60_000), None]);
+        let clocks = live.clocks().unwrap();
+        assert_eq!((clocks.ahead, clocks.behind, &*clocks.worst[0].key), (1, 1, "fast"));
+        for (sort, keys) in
+            [("clock", ["slow", "good", "fast", "mute"]), ("-clock", ["fast", "good", "slow", "mute"])]
+        {
+            let sort = crate::Sort::parse(sort, live.layout()).unwrap();
+            let (_, slice) = live.view(crate::Ask { sort, limit: 10, ..crate::Ask::default() });
+            assert_eq!(slice.devices.iter().map(|device| &*device.key).collect::<Vec<_>>(), keys);
+        }
+        follower.stop().await;
+    }
+    let (follower, live) = plant.start();
+    eventually("all", || live.follower().read == 4).await;
+    assert!(live.clocks().is_none(), "a source without event time has no clocks");
+    follower.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

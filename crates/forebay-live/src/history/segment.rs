@@ -20,7 +20,7 @@ use super::stat::Stat;
 use crate::codec::{Decoder, Encoder, checked};
 
 /// The first bytes of a file of frames: its format and version.
-pub(crate) const MAGIC: &[u8; 16] = b"forebay-live v3\n";
+pub(crate) const MAGIC: &[u8; 16] = b"forebay-live v4\n";
 
 /// Where the first frame begins: after magic and fingerprint.
 pub(crate) const FIRST_FRAME: u64 = 24;

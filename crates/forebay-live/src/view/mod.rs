@@ -52,6 +52,10 @@ pub enum Sort {
     LastSeen,
     /// Who was heard last first.
     LastSeenDescending,
+    /// By how far the clock is off, who is furthest behind first.
+    Clock,
+    /// By how far the clock is off, who is furthest ahead first.
+    ClockDescending,
     /// By a field, the least first.
     Field(usize),
     /// By a field, the greatest first.
@@ -59,7 +63,7 @@ pub enum Sort {
 }
 
 impl Sort {
-    /// `key`, `-lastSeen`, `temperature`, `-temperature`; nothing is `key`.
+    /// `key`, `-lastSeen`, `temperature`, `-clock`; nothing is `key`. A field with the name `clock` goes before clocks.
     ///
     /// # Errors
     /// `BAD_VALUE` for a name that is none of these, with those that there are.
@@ -76,9 +80,12 @@ impl Sort {
             _ => match layout.field(name) {
                 Some(field) if descending => Self::FieldDescending(field),
                 Some(field) => Self::Field(field),
+                None if name == "clock" && descending => Self::ClockDescending,
+                None if name == "clock" => Self::Clock,
                 None => {
                     let fields = layout.fields.iter().map(|field| field.name.as_str());
-                    let unknown = unknown_name("sort", name, ["key", "lastSeen"].into_iter().chain(fields));
+                    let unknown =
+                        unknown_name("sort", name, ["key", "lastSeen", "clock"].into_iter().chain(fields));
                     return Err(Error::new(&codes::BAD_VALUE, unknown.message()).with_hint(unknown.hint()));
                 }
             },
@@ -236,7 +243,7 @@ impl View {
                 let Some(row) = devices.at(seat.place, seat.id) else { continue };
                 let values = devices.values(seat.place);
                 if fits(ask, &search, &devices, row, values, now_ms) {
-                    chosen.push((rank(ask.sort, row, values), seat));
+                    chosen.push((rank(ask.sort, &devices, row, values), seat));
                 }
             }
         }
@@ -244,8 +251,10 @@ impl View {
         match ask.sort {
             Sort::Key => {}
             Sort::KeyDescending => chosen.reverse(),
-            Sort::LastSeen | Sort::Field(_) => chosen.sort_by(|(a, _), (b, _)| compare(a, b, false)),
-            Sort::LastSeenDescending | Sort::FieldDescending(_) => {
+            Sort::LastSeen | Sort::Clock | Sort::Field(_) => {
+                chosen.sort_by(|(a, _), (b, _)| compare(a, b, false))
+            }
+            Sort::LastSeenDescending | Sort::ClockDescending | Sort::FieldDescending(_) => {
                 chosen.sort_by(|(a, _), (b, _)| compare(a, b, true));
             }
         }
@@ -275,10 +284,13 @@ fn holds(text: &str, part: &str) -> bool {
 }
 
 /// What a device is sorted by.
-fn rank(sort: Sort, row: &Row, values: &[Value]) -> Value {
+fn rank(sort: Sort, devices: &Devices, row: &Row, values: &[Value]) -> Value {
     match sort {
         Sort::Key | Sort::KeyDescending => Value::Null,
         Sort::LastSeen | Sort::LastSeenDescending => Value::Number(row.last.0 as f64),
+        Sort::Clock | Sort::ClockDescending => {
+            devices.clock(row).map_or(Value::Null, |clock| Value::Number(clock.offset as f64))
+        }
         Sort::Field(field) | Sort::FieldDescending(field) => values.get(field).cloned().unwrap_or_default(),
     }
 }

@@ -74,6 +74,7 @@ impl Showing {
             "lastSeen": device.last_seen,
             "rate": device.rate,
             "count": device.count,
+            "clock": device.clock,
             "alerts": alerts.map_or(0, |alerts| alerts.count),
             "severity": alerts.map(|alerts| alerts.severity),
             "values": values,
@@ -129,6 +130,7 @@ pub(crate) async fn list(ask: Ask) -> Outcome {
         return Ok(answer(&json!({
             "total": 0,
             "counts": { "live": 0, "quiet": 0, "alerting": 0 },
+            "clocks": null,
             "devices": [],
             "next": null,
         })));
@@ -151,6 +153,7 @@ pub(crate) async fn list(ask: Ask) -> Outcome {
     Ok(answer(&json!({
         "total": slice.total,
         "counts": { "live": counts.live, "quiet": counts.quiet, "alerting": showing.alerts.len() },
+        "clocks": showing.source.clocks(),
         "devices": slice.devices.iter().map(|device| showing.device(device)).collect::<Vec<_>>(),
         "next": has_more.then(|| list.cursor(&[&end.to_string()])),
     })))

@@ -55,6 +55,7 @@ fn record(record: &Record) -> Value {
     let mut body = json!({
         "id": id.to_string(),
         "queries": record.queries,
+        "sources": record.sources,
         "code": record.code,
         "path": record.path,
         "why": record.why,
@@ -133,6 +134,7 @@ mod tests {
         record(&Record {
             place: Place { at: 1, id, mark: 0 },
             queries: vec!["lake".into()],
+            sources: vec!["iot".into()],
             code: "json.syntax".into(),
             path: "$".into(),
             why: "so".into(),

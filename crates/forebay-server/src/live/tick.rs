@@ -102,7 +102,7 @@ impl Tick {
             let it = source.follower();
             json!({
                 "source": source.name(), "rate": source.rate(), "lag": it.lag, "tooOld": it.too_old,
-                "behind": it.behind,
+                "behind": it.behind, "clocks": source.clocks(),
             })
         });
         let (mut all, mut live, mut quiet, mut alerting) = (0, 0, 0, 0);

@@ -1,8 +1,13 @@
 //! The schemas of bodies and answers. An object has exactly the members that are listed, unless it says otherwise.
 
-use forebay_core::config::Role;
-use serde_json::{Map, Value, json};
+mod words;
 
+use forebay_core::config::Role;
+use serde_json::{Value, json};
+
+use self::words::{
+    count, list, map, number, object, or_null, text, time, to, whole, with_optional, word, yes_or_no,
+};
 use crate::shown::reload::Fate;
 
 /// All schemas by name.
@@ -54,61 +59,6 @@ pub(super) fn all() -> Value {
         ("Error", error()),
     ];
     Value::Object(schemas.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect())
-}
-
-fn text() -> Value {
-    json!({ "type": "string" })
-}
-
-fn number() -> Value {
-    json!({ "type": "number" })
-}
-
-/// A whole number, not below zero.
-fn count() -> Value {
-    json!({ "type": "integer", "minimum": 0 })
-}
-
-/// Milliseconds since 1970.
-fn time() -> Value {
-    json!({ "type": "integer", "description": "milliseconds since 1970" })
-}
-
-fn yes_or_no() -> Value {
-    json!({ "type": "boolean" })
-}
-
-fn word(words: &[&str]) -> Value {
-    json!({ "type": "string", "enum": words })
-}
-
-fn list(items: Value) -> Value {
-    json!({ "type": "array", "items": items })
-}
-
-fn map(values: Value) -> Value {
-    json!({ "type": "object", "additionalProperties": values })
-}
-
-fn or_null(schema: Value) -> Value {
-    json!({ "anyOf": [schema, { "type": "null" }] })
-}
-
-fn to(name: &str) -> Value {
-    super::reference(name)
-}
-
-/// An object with exactly these members.
-fn object(members: &[(&str, Value)]) -> Value {
-    with_optional(members, &[])
-}
-
-/// An object with exactly these members, of which the second may be missing.
-fn with_optional(members: &[(&str, Value)], optional: &[(&str, Value)]) -> Value {
-    let all: Map<String, Value> =
-        members.iter().chain(optional).map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
-    let required: Vec<&str> = members.iter().map(|(name, _)| *name).collect();
-    json!({ "type": "object", "properties": all, "required": required, "additionalProperties": false })
 }
 
 fn problem() -> Value {
@@ -301,8 +251,27 @@ fn devices() -> Value {
     object(&[
         ("total", count()),
         ("counts", counts),
+        ("clocks", or_null(clocks())),
         ("devices", list(to("Device"))),
         ("next", or_null(text())),
+    ])
+}
+
+/// Whose clocks are off: how many, and by how many milliseconds those that are furthest off.
+fn clocks() -> Value {
+    let off = object(&[("key", text()), ("offset", whole())]);
+    object(&[("ahead", count()), ("behind", count()), ("worst", list(off))])
+}
+
+/// How far the event times of a device are from its records' own timestamps, in milliseconds: the median of the last nine,
+/// and the newest; how many records were too far ahead or behind.
+fn clock() -> Value {
+    object(&[
+        ("offset", whole()),
+        ("latest", whole()),
+        ("state", word(&["right", "ahead", "behind"])),
+        ("ahead", count()),
+        ("behind", count()),
     ])
 }
 
@@ -316,6 +285,7 @@ fn device() -> Value {
         ("lastSeen", time()),
         ("rate", number()),
         ("count", count()),
+        ("clock", or_null(clock())),
         ("alerts", count()),
         ("severity", or_null(severity())),
         ("values", map(value)),
@@ -368,6 +338,7 @@ fn record() -> Value {
     let members = [
         ("id", json!({ "type": "string", "description": "topic/partition/offset" })),
         ("queries", list(text())),
+        ("sources", list(text())),
         ("code", text()),
         ("path", text()),
         ("why", text()),

@@ -10,8 +10,9 @@ use forebay_core::error::codes;
 use forebay_core::options::unknown_name;
 use forebay_core::{Error, Result};
 pub use forebay_live::{
-    Ask, Change, Changes, Counts, Device, DeviceState, Field, FollowerStatus, History, HistoryAsk, Kind,
-    LastSecond, Layout, Point, Range, Role, Series, Slice, Sort, Value,
+    Ask, Change, Changes, ClockState, Clocks, Counts, Device, DeviceClock, DeviceState, Field,
+    FollowerStatus, History, HistoryAsk, Kind, LastSecond, Layout, OffClock, Point, Range, Role, Series,
+    Slice, Sort, Value,
 };
 use forebay_live::{Live, SourceLive};
 use tokio::sync::watch;
@@ -45,6 +46,9 @@ pub trait Followed: Send + Sync {
 
     /// Devices by state, now.
     fn counts(&self) -> Counts;
+
+    /// Whose clocks are off, now; `None` if the source has no event time.
+    fn clocks(&self) -> Option<Clocks>;
 
     /// The devices of a slice, and a view to follow it. Milliseconds for many devices.
     fn view(self: Arc<Self>, ask: Ask) -> (Box<dyn View>, Slice);
@@ -116,6 +120,10 @@ impl Followed for SourceLive {
 
     fn counts(&self) -> Counts {
         self.counts()
+    }
+
+    fn clocks(&self) -> Option<Clocks> {
+        self.clocks()
     }
 
     fn view(self: Arc<Self>, ask: Ask) -> (Box<dyn View>, Slice) {

@@ -72,6 +72,8 @@ pub struct Record {
     pub place: Place,
     /// The queries that set it aside, by name.
     pub queries: Vec<String>,
+    /// The sources by which they read it, by name, as far as that is known.
+    pub sources: Vec<String>,
     /// Why: a stable code such as `json.syntax`.
     pub code: String,
     /// The JSON path of the field, `$` for the whole record.

@@ -15,6 +15,7 @@ use crate::routes::{Answer, Part, ROUTES, Route};
 use crate::state::{Stage, State};
 
 mod access;
+mod devices;
 mod encrypted;
 pub(crate) mod plant;
 mod routes;

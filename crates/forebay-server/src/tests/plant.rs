@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use async_trait::async_trait;
 use forebay_core::checkpoint::RecordId;
@@ -16,7 +16,6 @@ use serde_json::json;
 use tokio::sync::{broadcast, watch};
 
 use crate::shown::alerts::{Alert, AlertState, OfKey, Open, Place as At, Severity, Wanted};
-use crate::shown::devices::*;
 use crate::shown::quarantine::{Change as Todo, Chosen, Counted, Filter, Place, Record};
 use crate::shown::reload::{Fate, Turned};
 use crate::shown::sql::{Refused, Rows};
@@ -24,6 +23,10 @@ use crate::shown::{
     About, AboutAlert, AboutQuery, Alerts, Control, NotReloaded, Quarantine, RefusedFile, Reloaded, Shown,
     Sql,
 };
+
+mod iot;
+
+use self::iot::Iot;
 
 /// A name that is markup, and would end an event if it were not escaped.
 pub(crate) const HOSTILE: &str = "<img src=x onerror=alert(1)>\n\nevent: tick\ndata: {}\n\n'\"`";
@@ -129,154 +132,6 @@ impl Plant {
     }
 }
 
-#[derive(Clone)]
-struct Iot(Arc<Plant>);
-
-impl Iot {
-    fn device(&self, key: &str, temperature: f64) -> Device {
-        Device {
-            key: key.into(),
-            state: DeviceState::Live,
-            last_seen: 1_000,
-            rate: 2.0,
-            count: 7,
-            values: vec![
-                Value::Text(key.to_owned()),
-                Value::Number(temperature),
-                Value::Bool(true),
-                Value::Text("odd".to_owned()),
-            ],
-            spark: vec![None; 60],
-        }
-    }
-
-    fn rows(&self, ask: &Ask) -> Slice {
-        let mut all = self.0.temperatures.lock().clone();
-        let is_wanted =
-            |key: &str| key.contains(&ask.search) && ask.only.as_ref().is_none_or(|only| only.contains(key));
-        all.retain(|(key, _)| is_wanted(key) && ask.state != Some(DeviceState::Quiet));
-        if ask.sort == Sort::FieldDescending(1) {
-            all.sort_by(|a, b| b.1.total_cmp(&a.1));
-        }
-        let total = all.len() as u64;
-        let devices = all.iter().skip(ask.offset).take(ask.limit).map(|(key, at)| self.device(key, *at));
-        Slice { total, offset: ask.offset, devices: devices.collect() }
-    }
-}
-
-impl Devices for Iot {
-    fn sources(&self) -> Vec<Arc<dyn Followed>> {
-        vec![Arc::new(self.clone())]
-    }
-
-    fn rate(&self) -> f64 {
-        2.0
-    }
-
-    fn rates(&self) -> Vec<u64> {
-        vec![3, 0, 2]
-    }
-}
-
-#[async_trait]
-impl Followed for Iot {
-    fn name(&self) -> &str {
-        "iot"
-    }
-
-    fn topic(&self) -> &str {
-        "iot_topic"
-    }
-
-    fn layout(&self) -> Arc<Layout> {
-        let ddl = "device_id STRING, temperature DOUBLE COMMENT '°C', on BOOLEAN, `a,b` STRING";
-        Arc::new(Layout::new(&forebay_core::ddl::parse(ddl).unwrap(), None, &[]))
-    }
-
-    fn subscribe(&self) -> watch::Receiver<u64> {
-        self.0.version.subscribe()
-    }
-
-    fn counts(&self) -> Counts {
-        let total = self.0.temperatures.lock().len() as u64;
-        Counts { total, live: total, quiet: 0 }
-    }
-
-    fn view(self: Arc<Self>, ask: Ask) -> (Box<dyn View>, Slice) {
-        let slice = self.rows(&ask);
-        (Box::new(Looking { iot: (*self).clone(), ask, shown: slice.clone() }), slice)
-    }
-
-    fn device(&self, key: &str, _: Option<usize>) -> Option<Device> {
-        let all = self.0.temperatures.lock();
-        let (key, temperature) = all.iter().find(|(known, _)| known == key)?;
-        Some(Iot::device(self, key, *temperature))
-    }
-
-    async fn history(&self, ask: HistoryAsk) -> Result<History> {
-        let keys: Vec<Option<String>> =
-            if ask.keys.is_empty() { vec![None] } else { ask.keys.into_iter().map(Some).collect() };
-        let points = vec![Some(1.0), None];
-        let series = |key| Series {
-            key,
-            min: points.clone(),
-            mean: points.clone(),
-            max: vec![Some(f64::NAN), None],
-            count: vec![1, 0],
-        };
-        Ok(History { start: 0, step: 1_000, series: keys.into_iter().map(series).collect() })
-    }
-
-    fn last_second(&self, fields: &[usize], keys: &[&str]) -> LastSecond {
-        let keys: Vec<Option<String>> =
-            std::iter::once(None).chain(keys.iter().map(|key| Some((*key).to_owned()))).collect();
-        let points = || {
-            keys.iter().map(|key| Point { key: key.clone(), min: None, mean: Some(1.0), max: None }).collect()
-        };
-        LastSecond { t: 1_000, charts: fields.iter().map(|_| points()).collect() }
-    }
-
-    fn rate(&self) -> f64 {
-        2.0
-    }
-
-    fn follower(&self) -> FollowerStatus {
-        FollowerStatus { lag: Some(0), too_old: 1, ..FollowerStatus::default() }
-    }
-}
-
-struct Looking {
-    iot: Iot,
-    ask: Ask,
-    shown: Slice,
-}
-
-impl View for Looking {
-    fn changes(&mut self) -> Changes {
-        self.iot.0.rendered.fetch_add(1, Ordering::Relaxed);
-        let now: HashMap<String, f64> = self.iot.0.temperatures.lock().iter().cloned().collect();
-        let mut rows = Vec::new();
-        for (index, device) in self.shown.devices.iter_mut().enumerate() {
-            let value = Value::Number(now[&*device.key]);
-            if device.values[1] != value {
-                device.values[1] = value.clone();
-                rows.push(Change { index, last_seen: 2_000, rate: 3.0, values: vec![(1, value)] });
-            }
-        }
-        Changes { version: 0, newest: Some(2_000).filter(|_| !rows.is_empty()), rows }
-    }
-
-    fn again(&mut self, always: bool) -> Option<Slice> {
-        let slice = self.iot.rows(&self.ask);
-        let keys = |slice: &Slice| slice.devices.iter().map(|device| device.key.clone()).collect::<Vec<_>>();
-        let differs = keys(&slice) != keys(&self.shown);
-        (always || differs).then(|| {
-            self.shown = slice.clone();
-            slice
-        })
-    }
-}
-
 impl Alerts for Iot {
     fn list(&self, wanted: &Wanted, after: Option<At>, limit: usize) -> Vec<Arc<Alert>> {
         let mut all: Vec<Alert> = self.0.alerts.lock().clone();
@@ -315,6 +170,7 @@ impl Quarantine for Iot {
                 mark: 9,
             },
             queries: vec!["lake".into()],
+            sources: vec!["iot".into()],
             code: "json.syntax".into(),
             path: "$".into(),
             why: HOSTILE.into(),

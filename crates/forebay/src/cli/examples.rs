@@ -12,6 +12,26 @@ While it runs, `kill -HUP PID` or
 takes the file again: queries that did not change run on, the others go on by the new file after the epoch they are in. A
 file with errors, or with a change that is not safe, is refused, and everything goes on.";
 
+pub(super) const TEST: &str = "Examples:
+  forebay test plant.yaml                              every test of the file
+  forebay test plant.yaml --filter late                those with `late` in their names
+  forebay test plant.yaml --tests more.yaml            also those of a file that holds `tests:` alone
+  forebay test plant.yaml --format junit > tests.xml   for CI
+A test gives records and says what is to come of them:
+  tests:
+    - name: a minute is told once it is over
+      given:
+        iot: [ { device_id: d1, temperature: 20, timestamp: 5 }, { device_id: d1, temperature: 22, timestamp: 30 } ]
+      steps:
+        - at: 00:01:15
+          given: { iot: [ { device_id: d1, temperature: 30, timestamp: 75 } ] }
+      expect:
+        queries: { minutes: { rows: [ { minute: 00:00:00, device_id: d1, avg_temperature: 21 } ] } }
+Only what a test expects something of runs for it: with the file's SQL, schema, watermark and rules, in a folder that
+is thrown away. docs/testing.md has more.
+Exit status: 0 if all is as expected; 1 if not, if the file is wrong, and if there are no tests; 2 for wrong use, also if no
+test has the name.";
+
 pub(super) const TOP: &str = "Examples:
   forebay top                          the pipeline that runs on this machine
   forebay top --http 127.0.0.1:8090    at another address

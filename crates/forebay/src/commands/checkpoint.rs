@@ -11,7 +11,7 @@ use forebay_engine::checkpoint::{self, Shown};
 
 use crate::cli::Global;
 use crate::commands::{denied, wrong_name};
-use crate::{load, talk};
+use crate::{load, standing, talk};
 
 pub fn show(
     global: &Global,
@@ -137,14 +137,5 @@ fn describe(dir: &Path, shown: &Shown) -> String {
 }
 
 fn balance(ledger: &Ledger) -> String {
-    format!(
-        "read {} ({} of them replayed) = emitted {} + filtered {} + quarantined {} + dropped {}; rows out {}",
-        ledger.read,
-        ledger.replayed,
-        ledger.emitted,
-        ledger.filtered,
-        ledger.quarantined,
-        ledger.dropped,
-        ledger.rows_out
-    )
+    format!("{}; rows out {}", standing::sum(ledger), ledger.rows_out)
 }

@@ -80,6 +80,8 @@ struct Draft {
     screen: (&'static str, &'static str),
     /// Alerts and what the page is told.
     watched: Watched,
+    /// Of a first test: its name, the record that it gives, what it expects.
+    test: [&'static str; 3],
     /// Why the table is left out, if it cannot be.
     no_table: Option<String>,
 }
@@ -99,6 +101,11 @@ fn plant(global: &Global, file: &Path) -> Draft {
             "SELECT device_id, temperature, timestamp_seconds(timestamp) AS at FROM events WHERE temperature > 70",
         ),
         watched: Watched::plant(),
+        test: [
+            "a hot reading is shown, with its time",
+            "{ device_id: device_1, temperature: 71.5, humidity: 40, timestamp: 5 }",
+            "rows: [ { device_id: device_1, at: 00:00:05 } ]",
+        ],
         no_table: None,
     }
 }
@@ -122,6 +129,7 @@ async fn copy_of(global: &Global, from: &str, options: &[(String, String)]) -> a
         ddl,
         remarks,
         screen: ("The newest rows on the screen, to see that they come.", "SELECT * FROM events"),
+        test: ["each record is read", "'{}'", "ledger: { read: 1 }"],
         no_table: None,
     })
 }
@@ -209,7 +217,13 @@ impl Draft {
         }
         let (comment, sql) = self.screen;
         let _ = write!(out, "  # {comment}\n  screen:\n    sql: {sql}\n    format: console\n");
+        let [name, given, expect] = self.test;
         out + &self.watched.text()
+            + &format!(
+                "\n# What is to come of which records. Without the `#` this is tried, on a clock of its own, by\n\
+                 #   forebay test {file}\n\
+                 # tests:\n#   - name: {name}\n#     given: {{ events: [ {given} ] }}\n#     expect: {{ queries: {{ screen: {{ {expect} }} }} }}\n"
+            )
     }
 }
 
@@ -252,6 +266,7 @@ mod tests {
             remarks: Vec::new(),
             screen: ("", "SELECT * FROM events"),
             watched: Watched::default(),
+            test: ["", "", ""],
             no_table: None,
         }
     }
@@ -276,6 +291,29 @@ mod tests {
         assert!(text.starts_with("# A pipeline") && text.contains("pipeline: _7_lines"), "{text}");
         assert!(load::load(&text, "p.yaml", None).is_ok());
         assert!(super::checked(&global, plant(&global, Path::new("plant.yaml"))).unwrap().no_table.is_none());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_test_that_is_written_holds() {
+        use clap::Parser;
+        let global = crate::cli::Cli::try_parse_from(["forebay", "init"]).unwrap().global;
+        let of_topic = Draft {
+            ddl: "v DOUBLE".to_owned(),
+            test: ["each record is read", "'{}'", "ledger: { read: 1 }"],
+            ..draft(&[])
+        };
+        for draft in [plant(&global, Path::new("plant.yaml")), of_topic] {
+            let text = draft.text("p.yaml", false);
+            let (head, test) = text.split_once("# tests:\n").unwrap();
+            let live: String = test.lines().map(|line| format!("{}\n", &line[2..])).collect();
+            let dir = tempfile::tempdir().unwrap();
+            let file = dir.path().join("p.yaml");
+            Door::new().write_new(&file, format!("{head}tests:\n{live}").as_bytes()).unwrap();
+            let (loaded, tests) = crate::testing::load_or_explain(&file, None, None).unwrap().unwrap();
+            let [test] = &tests[..] else { panic!("{tests:?}") };
+            let outcome = crate::testing::run::run(test, &loaded).await.unwrap();
+            assert!(outcome.failures.is_empty(), "{outcome:?}");
+        }
     }
 
     #[test]

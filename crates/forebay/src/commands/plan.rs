@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use forebay_core::config::Pipeline;
+use forebay_core::config::{Pipeline, SourceConfig};
 use forebay_core::{Positions, Result};
 use forebay_engine::checkpoint::definition::{self, Change};
 use forebay_rules::Recalled;
@@ -147,7 +147,7 @@ impl Planned<'_> {
         let goes_on = || goes_on(foreseen) + &stay;
         let (mark, what) = match foreseen.verdict {
             Verdict::New => {
-                ("+", format!("is new: it begins where the options of source `{}` say", it.source.name))
+                ("+", format!("is new: it begins where the options of {} say", sources(&it.sources)))
             }
             Verdict::Unchanged => ("=", goes_on()),
             Verdict::Unknown => ("=", goes_on() + "; what it was when it last ran is not known"),
@@ -176,7 +176,12 @@ impl Planned<'_> {
     fn document(&self, data: &Path, pipeline: &str) -> Value {
         let Foreseen { verdict, epoch, again, positions, changes, error } = &self.foreseen;
         let places = positions.iter().map(|(partition, at)| {
-            json!({ "topic": &*partition.topic, "partition": partition.index, "offset": at.0 })
+            let mut place =
+                json!({ "topic": &*partition.topic, "partition": partition.index, "offset": at.0 });
+            if partition.input > 0 {
+                place["input"] = partition.input.into();
+            }
+            place
         });
         json!({
             "name": self.it.work.name(),
@@ -210,6 +215,13 @@ fn goes_on(foreseen: &Foreseen) -> String {
         true => format!("goes on with epoch {epoch}, which was begun, once more{at}"),
         false => format!("goes on with epoch {epoch}{at}"),
     }
+}
+
+/// `source `l`` or `sources `l` and `r``.
+fn sources(sources: &[&SourceConfig]) -> String {
+    let names: Vec<String> = work::distinct(sources).iter().map(|it| format!("`{}`", it.name)).collect();
+    let plural = if names.len() == 1 { "" } else { "s" };
+    format!("source{plural} {}", names.join(" and "))
 }
 
 fn places(positions: &Positions) -> Vec<String> {

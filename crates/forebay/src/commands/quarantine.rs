@@ -46,6 +46,8 @@ struct Table {
 struct Record<'a> {
     pipeline: &'a str,
     queries: BTreeSet<&'a str>,
+    /// The sources by which they read it.
+    sources: BTreeSet<&'a str>,
     entry: &'a Entry,
 }
 
@@ -98,8 +100,10 @@ fn merged(tables: &[Table]) -> Vec<Record<'_>> {
             let record = records.entry((&table.pipeline, entry.record_key())).or_insert_with(|| Record {
                 pipeline: &table.pipeline,
                 queries: BTreeSet::new(),
+                sources: BTreeSet::new(),
                 entry,
             });
+            record.sources.extend(entry.source.as_deref());
             record.queries.insert(&table.query);
         }
     }
@@ -149,7 +153,7 @@ fn list(global: &Global, chosen: &Chosen, format: OutputFormat) -> anyhow::Resul
     }
     match (format, count) {
         (OutputFormat::Json, _) => talk::print(&out)?,
-        (OutputFormat::Csv, _) => talk::print(&format!("record,time,code,path,queries,why\n{out}"))?,
+        (OutputFormat::Csv, _) => talk::print(&format!("record,time,code,path,queries,sources,why\n{out}"))?,
         (OutputFormat::Table, 0) => talk::say(&match merged(&self::tables(global, &EVERYTHING)?).len() {
             0 => "the quarantine is empty".to_owned(),
             all => {
@@ -159,8 +163,8 @@ fn list(global: &Global, chosen: &Chosen, format: OutputFormat) -> anyhow::Resul
         }),
         (OutputFormat::Table, _) => {
             talk::print(&format!(
-                "{:<32} {:<20} {:<18} {:<20} {:<24} WHY\n{out}",
-                "RECORD", "TIME", "CODE", "PATH", "QUERIES"
+                "{:<32} {:<20} {:<18} {:<20} {:<24} {:<12} WHY\n{out}",
+                "RECORD", "TIME", "CODE", "PATH", "QUERIES", "SOURCES"
             ))?;
             talk::say(&format!("{count} record(s); `forebay quarantine show RECORD` prints one"));
         }
@@ -178,23 +182,25 @@ fn row(record: &Record<'_>, format: OutputFormat) -> String {
             time,
             entry.code.clone(),
             entry.path.clone(),
-            queries(record, " "),
+            listed(&record.queries, " "),
+            listed(&record.sources, " "),
             entry.why.clone(),
         ];
         return fields.iter().map(|field| quote(field)).collect::<Vec<_>>().join(",") + "\n";
     }
     format!(
-        "{:<32} {time:<20} {:<18} {:<20} {:<24} {}\n",
+        "{:<32} {time:<20} {:<18} {:<20} {:<24} {:<12} {}\n",
         entry.id.to_string(),
         entry.code,
         talk::printable(&entry.path),
-        queries(record, ","),
+        listed(&record.queries, ","),
+        listed(&record.sources, ","),
         talk::printable(&entry.why)
     )
 }
 
-fn queries(record: &Record<'_>, between: &str) -> String {
-    record.queries.iter().copied().collect::<Vec<_>>().join(between)
+fn listed(names: &BTreeSet<&str>, between: &str) -> String {
+    names.iter().copied().collect::<Vec<_>>().join(between)
 }
 
 fn as_json(record: &Record<'_>) -> serde_json::Value {
@@ -211,6 +217,7 @@ fn as_json(record: &Record<'_>) -> serde_json::Value {
         "at": time(entry.at),
         "pipeline": record.pipeline,
         "queries": record.queries,
+        "sources": record.sources,
         "raw": entry.raw,
     })
 }
@@ -232,10 +239,11 @@ fn show(global: &Global, name: &str, raw: bool) -> anyhow::Result<ExitCode> {
     }
     let entry = record.entry;
     talk::print(&format!(
-        "record   {}\ntime     {}\nqueries  {}\ncode     {}\npath     {}\nwhy      {}\nbytes    {}\n\n{}\n",
+        "record   {}\ntime     {}\nqueries  {}\nsources  {}\ncode     {}\npath     {}\nwhy      {}\nbytes    {}\n\n{}\n",
         entry.id,
         time(entry.timestamp),
-        queries(record, ", "),
+        listed(&record.queries, ", "),
+        listed(&record.sources, ", "),
         entry.code,
         talk::printable(&entry.path),
         talk::printable(&entry.why),

@@ -7,11 +7,13 @@ use forebay_core::config::QueryConfig;
 
 use crate::cli::{FileArgs, Global};
 use crate::runnable::Run;
-use crate::{load, talk};
+use crate::{talk, testing};
 
 pub fn run(global: &Global, args: &FileArgs) -> anyhow::Result<ExitCode> {
     let run = Run { data: &global.data, trigger: None };
-    let Some(loaded) = load::load_or_explain(&args.file, Some(run))? else { return Ok(ExitCode::FAILURE) };
+    let Some((loaded, _)) = testing::load_or_explain(&args.file, None, Some(run))? else {
+        return Ok(ExitCode::FAILURE);
+    };
     let pipeline = &loaded.pipeline;
     talk::say(&format!(
         "{}: pipeline `{}` is valid: {} source(s), {} view(s), {} quer{}, {} alert(s)",
@@ -24,7 +26,9 @@ pub fn run(global: &Global, args: &FileArgs) -> anyhow::Result<ExitCode> {
         loaded.alerts.len(),
     ));
     for (query, plan) in pipeline.queries.iter().zip(&loaded.plans) {
-        talk::say(&format!("  {}: {} -> {}", query.name, plan.source(), target(&global.data, query)));
+        let mut sources = plan.inputs();
+        sources.dedup();
+        talk::say(&format!("  {}: {} -> {}", query.name, sources.join(", "), target(&global.data, query)));
     }
     for alert in &loaded.alerts {
         let (name, source, key) = (alert.query_name(), alert.plan.source(), &alert.key);

@@ -12,7 +12,7 @@ use forebay_core::error::codes;
 use forebay_core::format::BadRecordMode;
 use forebay_core::{Error, Result};
 use forebay_engine::checkpoint::{self, definition};
-use forebay_engine::plan::StreamPlan;
+use forebay_engine::plan::{PlannedInput, StreamPlan};
 use forebay_engine::quarantine::{self, Quarantine};
 use forebay_storage::Door;
 
@@ -24,7 +24,7 @@ use crate::why::alert::Watcher;
 use crate::why::find::{self, Fault, Found, Wish};
 use crate::why::journey::{Journey, journey};
 use crate::why::window;
-use crate::work::Work;
+use crate::work::{Work, reads, sources_of};
 use crate::{follow, load, talk};
 
 /// Bytes of a record that are shown.
@@ -59,18 +59,18 @@ async fn row(global: &Global, args: WhyRowArgs) -> anyhow::Result<ExitCode> {
     }
     let readers = file.queries.iter().zip(&loaded.plans);
     let readers: Vec<Reader<'_>> = readers
-        .filter(|(_, plan)| plan.source().eq_ignore_ascii_case(&source.name))
-        .map(|(query, plan)| Reader::open(&global.data, file, source, query, plan))
+        .filter(|(_, plan)| reads(plan, source))
+        .map(|(query, plan)| Reader::open(&global.data, file, query, plan))
         .collect::<Result<_>>()?;
     let watchers = loaded.alerts.iter();
     let watchers: Vec<Watcher<'_>> = watchers
-        .filter(|alert| alert.plan.source().eq_ignore_ascii_case(&source.name))
+        .filter(|alert| reads(&alert.plan, source))
         .map(|alert| Watcher::open(&global.data, &file.name, alert))
         .collect::<Result<_>>()?;
     for record in &found {
         let mut out = described(record);
         for reader in &readers {
-            out.push_str(&format!("  {}: {}\n", reader.name, reader.fate(source, record)?));
+            out.push_str(&reader.told(source, record)?);
         }
         for watcher in &watchers {
             out.push_str(&format!("  {}: {}\n", watcher.name, watcher.fate(record)?));
@@ -134,20 +134,14 @@ struct Reader<'a> {
     name: &'a str,
     plan: &'a StreamPlan,
     entries: Vec<Entry>,
-    /// Records in its quarantine, with their timestamps.
-    set_aside: Vec<(RecordId, i64)>,
+    /// Records in its quarantine, with the input that read them and their timestamps.
+    set_aside: Vec<(RecordId, u16, i64)>,
     /// False if the query is known to have run with another SQL or schema, or if that is not known.
     is_what_ran: bool,
 }
 
 impl<'a> Reader<'a> {
-    fn open(
-        data: &Path,
-        file: &Pipeline,
-        source: &SourceConfig,
-        query: &'a QueryConfig,
-        plan: &'a StreamPlan,
-    ) -> Result<Self> {
+    fn open(data: &Path, file: &Pipeline, query: &'a QueryConfig, plan: &'a StreamPlan) -> Result<Self> {
         let folder = load::checkpoint_folder(data, &file.name, query);
         let entries = match checkpoint::show(&folder) {
             Ok(shown) => shown.entries,
@@ -158,29 +152,50 @@ impl<'a> Reader<'a> {
         let mut set_aside = Vec::new();
         if aside.exists() {
             let quarantine = Quarantine::open(aside, Door::new(), file.quarantine.clone())?;
-            set_aside.extend(quarantine.open_entries()?.into_iter().map(|entry| (entry.id, entry.timestamp)));
+            let open = quarantine.open_entries()?.into_iter();
+            set_aside.extend(open.map(|entry| (entry.id, entry.input, entry.timestamp)));
         }
         let ran = definition::recall(&folder).unwrap_or_default();
-        let is_what_ran = ran == Some(current::of(file, Work::Query(query), source, plan));
+        let sources = sources_of(&file.sources, plan)?;
+        let is_what_ran = ran == Some(current::of(file, Work::Query(query), &sources, plan));
         Ok(Self { name: &query.name, plan, entries, set_aside, is_what_ran })
     }
 
-    /// What became of a record in this query.
-    fn fate(&self, source: &SourceConfig, record: &Found) -> Result<String> {
-        let journey = journey(&self.entries, &record.partition, record.offset);
+    /// What became of a record in this query: once for each input that reads its source, as both sides of a join may.
+    fn told(&self, source: &SourceConfig, record: &Found) -> Result<String> {
+        let inputs = (0u16..).zip(self.plan.each_input());
+        let own: Vec<_> = inputs.filter(|(_, it)| it.source().eq_ignore_ascii_case(&source.name)).collect();
+        let mut out = String::new();
+        for (number, input) in &own {
+            let which = if own.len() > 1 { format!(" (input {number})") } else { String::new() };
+            let fate = self.fate(source, record, *number, *input)?;
+            out.push_str(&format!("  {}{which}: {fate}\n", self.name));
+        }
+        Ok(out)
+    }
+
+    fn fate(
+        &self,
+        source: &SourceConfig,
+        record: &Found,
+        number: u16,
+        input: PlannedInput<'_>,
+    ) -> Result<String> {
+        let journey = journey(&self.entries, &record.partition.of_input(number), record.offset);
         let (way, time) = (journey.words(!self.entries.is_empty()), journey.time());
         if journey == Journey::BeforeStart {
             return Ok(way);
         }
         let fate = match &record.decoded {
-            Err(fault) => self.aside(source, record, fault),
+            Err(fault) => self.aside(source, record, number, fault),
             // Whether a condition on the time held is known only with the time of its epoch.
             Ok(_) if self.plan.uses_epoch_time() && time.is_none() => {
                 "the SELECT asks for the time of its epoch, which is not known".to_owned()
             }
             Ok(row) => {
-                let row = record.input(row, self.plan)?;
-                match self.plan.executor(time.unwrap_or_else(|| SystemClock.now_ms())).refusal(row) {
+                let row = record.input(row, &input.schema())?;
+                match input.executor(time.unwrap_or_else(|| SystemClock.now_ms())).refusal(row) {
+                    Ok(None) if self.plan.remembers() => "passes on to what the query remembers".to_owned(),
                     Ok(None) => "comes out as a row".to_owned(),
                     Ok(Some(refusal)) => format!("filtered: `{}` does not hold", refusal.condition),
                     Err(error) => format!("fails: {error}"),
@@ -196,14 +211,17 @@ impl<'a> Reader<'a> {
     }
 
     /// What becomes of a record that does not decode.
-    fn aside(&self, source: &SourceConfig, record: &Found, fault: &Fault) -> String {
+    fn aside(&self, source: &SourceConfig, record: &Found, number: u16, fault: &Fault) -> String {
         let mode = source.value.as_ref().map(|value| value.mode);
         let id = RecordId {
             topic: record.partition.topic.to_string(),
             partition: record.partition.index,
             offset: record.offset,
         };
-        let is_aside = self.set_aside.iter().any(|(known, at)| *known == id && *at == record.timestamp);
+        let is_it = |(known, input, at): &(RecordId, u16, i64)| {
+            (known, *input, *at) == (&id, number, record.timestamp)
+        };
+        let is_aside = self.set_aside.iter().any(is_it);
         match (fault, mode) {
             (Fault::Dropped, _) => "dropped: it does not decode (DROPMALFORMED)".to_owned(),
             (Fault::Bad(_), Some(BadRecordMode::Quarantine)) if is_aside => {

@@ -214,20 +214,25 @@ fn an_option_of_kafkas_client_without_its_prefix_is_recognised() {
 }
 
 #[test]
-fn a_zone_that_sql_does_not_know_yet_is_refused_where_it_stands() {
+fn a_zone_is_a_region_or_an_offset() {
     let with = |zone: &str| {
         file("", "  q:\n    sql: SELECT * FROM iot\n    format: console\n").replacen(
             "pipeline: p\n",
-            &format!("pipeline: p\ntimeZone: {zone}\n"),
+            &format!("pipeline: p\ntimeZone: \"{zone}\"\n"),
             1,
         )
     };
-    let told = refused(&with("Europe/Berlin"));
-    assert!(told.contains("FB-1008") && told.contains("p.yaml:2:11"), "{told}");
-    assert_eq!(refused(&with("utc")), "0 problems in p.yaml\n");
+    for zone in ["utc", "europe/berlin", "+02:00", "America/New_York"] {
+        assert_eq!(refused(&with(zone)), "0 problems in p.yaml\n", "{zone}");
+    }
+    for zone in ["+02:00:30", "+19:00", "Mars/Olympus"] {
+        assert!(refused(&with(zone)).contains("expected a time zone"), "{zone}");
+    }
+    let told = refused(&with("Europe/Berlim"));
+    assert!(told.contains("p.yaml:2:11") && told.contains("Did you mean `Europe/Berlin`?"), "{told}");
 }
 
-/// `docs/event-time.md`: its first file is whole, every further one has other queries in place of its own.
+/// `docs/event-time.md`: its first file is whole, every further one is so too or has other queries in place of its own.
 #[test]
 fn the_files_and_commands_of_the_page_on_event_time_are_right() {
     use clap::Parser;
@@ -244,8 +249,8 @@ fn the_files_and_commands_of_the_page_on_event_time_are_right() {
     let files = of("yaml");
     let (sources, _) = files[0].split_once("queries:\n").unwrap();
     assert!(files.len() >= 4, "{files:?}");
-    for (number, block) in files.iter().enumerate() {
-        let text = if number == 0 { block.clone() } else { format!("{sources}{block}") };
+    for block in &files {
+        let text = if block.starts_with("pipeline:") { block.clone() } else { format!("{sources}{block}") };
         assert_eq!(refused(&text), "0 problems in p.yaml\n", "{text}");
     }
     let commands: Vec<String> =

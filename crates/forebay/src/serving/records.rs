@@ -60,6 +60,8 @@ impl Files {
 struct Known<'a> {
     place: Place,
     code: &'a str,
+    /// The sources by which it was read.
+    sources: BTreeSet<&'a str>,
     /// Each query that set it aside, with its entry.
     entries: Vec<(&'a str, &'a QuarantinedId)>,
 }
@@ -80,12 +82,14 @@ fn entries<'a>(
 fn merged<'a>(open: &'a BTreeMap<String, Index>, which: &'a Filter) -> Vec<Known<'a>> {
     let mut records: HashMap<(&RecordId, u64), Known<'a>> = HashMap::new();
     for (query, brief) in entries(open, which) {
-        let Brief { id, code, at, mark } = brief;
+        let Brief { id, code, source, at, mark } = brief;
         let known = records.entry((&id.record, *mark)).or_insert_with(|| Known {
             place: Place { at: *at, id: id.record.clone(), mark: *mark },
             code,
+            sources: BTreeSet::new(),
             entries: Vec::new(),
         });
+        known.sources.extend(source.as_deref());
         known.place.at = known.place.at.max(*at);
         known.entries.push((query, id));
     }
@@ -171,6 +175,7 @@ fn record(known: Known<'_>, whole: &mut BTreeMap<QuarantinedId, Entry>) -> Optio
     Some(Record {
         place: known.place,
         queries: queries.into_iter().map(str::to_owned).collect(),
+        sources: known.sources.into_iter().map(str::to_owned).collect(),
         code: known.code.to_owned(),
         key: entry.key.as_deref().and_then(decode),
         raw: entry.raw_bytes(),
@@ -198,6 +203,8 @@ mod tests {
         for offset in offsets {
             let entry = Entry {
                 id: RecordId { topic: "t".into(), partition: 0, offset: *offset },
+                input: 0,
+                source: Some("iot".into()),
                 timestamp: 1,
                 timestamp_type: 0,
                 code: if *offset < 5 { "json.syntax".into() } else { "json.type".into() },

@@ -190,6 +190,8 @@ sources:
     schema: n INT
 views:
   numbers: SELECT n FROM iot
+  once: { sql: SELECT n FROM iot, deduplicate: { keys: [n] } }
+  above: SELECT n + 1 AS m FROM once
 queries:
   lake: { sql: SELECT * FROM iot, format: delta, options: { path: tables/lake } }
 ";
@@ -214,7 +216,7 @@ queries:
     async fn nothing_but_the_names_of_the_pipeline_can_be_read() {
         let data = tempfile::tempdir().unwrap();
         let statements = statements(data.path());
-        assert_eq!(statements.names(), ["iot", "lake", "numbers"]);
+        assert_eq!(statements.names(), ["iot", "lake", "numbers", "once", "above"]);
         for sql in [
             "SELECT * FROM delta.`/etc`",
             "SELECT * FROM parquet./etc/passwd",
@@ -233,6 +235,18 @@ queries:
             let error = refusal(&statements, sql).await;
             let refused = [&codes::SQL_PLAN, &codes::SQL_SYNTAX, &codes::NOT_YET];
             assert!(refused.contains(&error.code()), "{sql}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_view_whose_rows_count_once_is_refused_over_tables() {
+        let data = tempfile::tempdir().unwrap();
+        let statements = statements(data.path());
+        for sql in ["SELECT * FROM once", "SELECT max(m) FROM above", "SELECT 1 FROM lake, Once"] {
+            let error = refusal(&statements, sql).await;
+            assert_eq!(error.code(), &codes::SQL_PLAN, "{error}");
+            assert!(error.message().contains("`once`") && error.message().contains("deduplicate"), "{error}");
+            assert!(error.hint().contains("FROM (SELECT n FROM iot)"), "{}", error.hint());
         }
     }
 

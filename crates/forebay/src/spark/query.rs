@@ -11,13 +11,16 @@ use forebay_core::trigger::Trigger;
 
 use super::clause::{Clause, without_clauses};
 use super::python::{list, literal};
-use super::sql::{EVENT_TIME, KAFKA, carrying, reads, with_event_time, without_hidden};
+use super::sql::{
+    CALENDAR_WINDOW, EVENT_TIME, KAFKA, carrying, mentions, reads, with_event_time, without_hidden,
+};
 use super::{Writer, interval, python};
 
 impl Writer<'_> {
     pub(super) fn view(&mut self, view: &ViewConfig, pipeline: &Pipeline) -> String {
         let name = view.name.as_str();
         let line = self.line(&["views", name]);
+        let own = self.own_functions(&["views", name], &view.sql);
         let (clauses, sql) = self.without_clauses(&view.sql);
         let (sql, hidden) = carrying(&self.timed(&sql), &self.hidden);
         if !hidden.is_empty() {
@@ -26,7 +29,21 @@ impl Writer<'_> {
         let (notes, code) = self.deduplicated(&["views", name], view.deduplicate.as_ref(), pipeline);
         let rows = indented(&format!("spark.sql({})", python::sql(&sql)));
         let end = format!("    .createOrReplaceTempView({})\n)\n", literal(&format!("`{name}`")));
-        format!("\n# line {line}: view `{name}`\n{notes}{clauses}(\n{rows}\n{code}{end}")
+        format!("\n# line {line}: view `{name}`\n{own}{notes}{clauses}(\n{rows}\n{code}{end}")
+    }
+
+    /// What is said of a SELECT that calls functions which no Spark has. `path` is that of the query or view.
+    fn own_functions(&mut self, path: &[&str], sql: &str) -> String {
+        if !mentions(sql, CALENDAR_WINDOW) {
+            return String::new();
+        }
+        let line = self.keys.of(&[path, &["sql"]].concat()).unwrap_or_else(|| self.line(path));
+        let (what, name) = (if path.first() == Some(&"views") { "view" } else { "query" }, path.last());
+        let text = format!(
+            "{what} `{}`: `{CALENDAR_WINDOW}` is Forebay's own; Spark's windows have one length and begin in UTC",
+            name.copied().unwrap_or_default()
+        );
+        self.missing(line, text)
     }
 
     pub(super) fn query(&mut self, query: &QueryConfig, pipeline: &Pipeline) -> String {
@@ -48,6 +65,7 @@ impl Writer<'_> {
             );
             notes.push_str(&self.note(line, text));
         }
+        notes.push_str(&self.own_functions(&["queries", name], &query.sql));
         let (clauses, sql) = self.without_clauses(&query.sql);
         let mut sql = self.timed(&sql);
         let mut drop = String::new();

@@ -135,9 +135,13 @@ impl Writer<'_> {
         let spec = formats::SPECS.iter().copied().find(|spec| spec.name == value.format);
         let mut options = Vec::new();
         for (option, text) in self.written(&["sources", name], spec, &value.options) {
+            let written = self.keys.of(&["sources", name, "options", &option]);
+            if option == "timeZone" && written.is_none() {
+                // The pipeline's, which is the session's.
+                continue;
+            }
             if option.starts_with("max") {
-                let line = self.keys.of(&["sources", name, "options", &option]);
-                let line = line.unwrap_or_else(|| self.line(&["sources", name]));
+                let line = written.unwrap_or_else(|| self.line(&["sources", name]));
                 notes.push_str(
                     &self.note(line, format!("source `{name}`: `{option}` has no counterpart in Spark")),
                 );

@@ -17,6 +17,9 @@ pub(super) const EVENT_TIME: &str = "_event_time";
 /// The column that holds Kafka's own columns.
 pub(super) const KAFKA: &str = "_kafka";
 
+/// A function that no Spark has.
+pub(super) const CALENDAR_WINDOW: &str = "calendar_window";
+
 /// The hidden columns of every source and view that has some, by name in lower case.
 pub(super) type Hidden = HashMap<String, Vec<&'static str>>;
 
@@ -178,27 +181,50 @@ pub(super) fn carrying(sql: &str, known: &Hidden) -> (String, Vec<&'static str>)
     (edited(sql, vec![(at..at, format!(", {}", hidden.join(", ")))]), hidden)
 }
 
-/// The SELECT with the event time's expression replaced by its column.
+/// The SELECT with the event time's expression replaced by its column; where its columns are qualified, so is that.
 pub(super) fn with_event_time(sql: &str, expression: &str) -> String {
     let (all, wanted) = (tokens(sql), tokens(expression));
     let is_call = wanted.last().is_some_and(|last| last.text == ")")
         && wanted.first().is_some_and(|first| first.kind == Kind::Word || first.text == "(");
     let (mut edits, mut index) = (Vec::new(), 0);
-    while let Some(found) = all.get(index..index + wanted.len()).filter(|_| !wanted.is_empty()) {
+    while index < all.len() {
+        let Some((end, qualifier)) = matched(&all, index, &wanted) else {
+            index += 1;
+            continue;
+        };
         let before = index.checked_sub(1).map(|before| all[before].text);
-        let after = all.get(index + wanted.len()).map(|token| token.text);
+        let after = all.get(end).map(|token| token.text);
         // An operator beside it may belong closer to a part of the expression than the expression's own.
         let stands_alone = matches!(before, Some("(" | ",")) && matches!(after, Some(")" | ","));
-        let matches = found.iter().zip(&wanted).all(|(one, other)| one.equals(other));
-        if matches && before != Some(".") && (is_call || stands_alone) {
-            let end = index + wanted.len();
-            edits.push((all[index].at..all[end - 1].end(), EVENT_TIME.to_owned()));
+        if before != Some(".") && (is_call || stands_alone) {
+            let qualifier = qualifier.map(|qualifier| format!("{qualifier}.")).unwrap_or_default();
+            edits.push((all[index].at..all[end - 1].end(), format!("{qualifier}{EVENT_TIME}")));
             index = end;
         } else {
             index += 1;
         }
     }
     edited(sql, edits)
+}
+
+/// Where the tokens of an expression end that stand at `index`, and what qualifies its columns.
+fn matched<'t>(all: &[Token<'t>], index: usize, wanted: &[Token<'_>]) -> Option<(usize, Option<&'t str>)> {
+    let (mut at, mut qualifier) = (index, None);
+    for wanted in wanted {
+        let token = all.get(at)?;
+        if !token.equals(wanted) {
+            let column = all.get(at + 2).filter(|_| token.kind == Kind::Word && all[at + 1].text == ".")?;
+            let is_one = qualifier.is_none_or(|other: &str| other.eq_ignore_ascii_case(token.text));
+            let is_call = all.get(at + 3).is_some_and(|next| next.text == "(");
+            if is_call || !column.equals(wanted) || !is_one {
+                return None;
+            }
+            qualifier.get_or_insert(token.text);
+            at += 2;
+        }
+        at += 1;
+    }
+    (at > index).then_some((at, qualifier))
 }
 
 #[cfg(test)]
@@ -263,6 +289,12 @@ mod tests {
             ),
             ("window(a + b, '1 s'), 2 * a + b", "a + b", "window(_event_time, '1 s'), 2 * a + b"),
             ("date_format(t, 'a')", "date_format(t, 'A')", "date_format(t, 'a')"),
+            (
+                "timestamp_seconds(x.t) > timestamp_seconds(`y` . t), timestamp_seconds(x.u)",
+                "timestamp_seconds(t)",
+                "x._event_time > `y`._event_time, timestamp_seconds(x.u)",
+            ),
+            ("f(x.a, y.b), f(X.a, x.b)", "f(a, b)", "f(x.a, y.b), X._event_time"),
         ] {
             assert_eq!(with_event_time(sql, expression), expected);
         }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use arrow::array::{AsArray, Date32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Int64Type};
 use forebay_connectors::sinks::SinkContext;
-use forebay_core::Epoch;
 use forebay_core::clock::SystemClock;
 use forebay_core::sink::{Begun, EpochId};
+use forebay_core::{Epoch, Zone};
 use forebay_engine::adhoc::{self, Limits, Takes};
 use forebay_storage::Door;
 use futures::TryStreamExt;
@@ -22,7 +22,8 @@ async fn write(data: &Path, name: &str, partition: Option<&str>) {
     let mut raw = BTreeMap::from([("path".to_owned(), name.to_owned())]);
     raw.extend(partition.map(|column| ("partitionBy".to_owned(), column.to_owned())));
     let options = Options::parse(sinks::spec("delta").unwrap(), &raw).unwrap();
-    let context = SinkContext { data_dir: data, door: Door::new(), clock: Arc::new(SystemClock) };
+    let context =
+        SinkContext { data_dir: data, door: Door::new(), clock: Arc::new(SystemClock), time_zone: Zone::UTC };
     let mut sink = sinks::build("delta", &options, &context).unwrap();
     let schema = Arc::new(Schema::new(vec![
         Field::new("n", DataType::Int64, true),

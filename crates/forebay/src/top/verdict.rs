@@ -8,8 +8,8 @@ use forebay_core::config::Severity;
 
 use super::line::Tone;
 use super::model::{Link, Model};
-use super::text::{Zone, clock, count, counted, many, millis, moment, rate};
-use super::words::{Problem, Query, Tick};
+use super::text::{Zone, clock, count, counted, many, millis, moment, rate, span};
+use super::words::{Follower, Problem, Query, Tick};
 
 /// A backlog below this many seconds of the present rate, or this many records, is not worth a word.
 const LAG: (f64, u64) = (5.0, 100);
@@ -178,6 +178,7 @@ fn calm(model: &Model, tick: &Tick, zone: Zone) -> Verdict {
         return said(Tone::Warn, "No device is sending".to_owned(), parts);
     }
     parts.extend((devices.quiet > 0).then(|| format!("{} quiet", count(devices.quiet))));
+    parts.extend(tick.followers.iter().filter_map(clocks));
     parts.push(waits(tick, false));
     let cleared = model.alerts.iter().filter_map(|alert| alert.cleared_at).max();
     let since = cleared.unwrap_or_default().max(model.hello.started_at);
@@ -186,6 +187,18 @@ fn calm(model: &Model, tick: &Tick, zone: Zone) -> Verdict {
         since => format!("All well since {}", moment(since, tick.now, zone)),
     };
     said(Tone::Good, well, parts)
+}
+
+/// Devices of a source whose clocks are off, and which is furthest off; none while all are right.
+fn clocks(follower: &Follower) -> Option<String> {
+    let clocks = follower.clocks.as_ref()?;
+    let worst = clocks.worst.first()?;
+    let behind = (clocks.behind > 0).then(|| format!("{} behind", many(clocks.behind, "clock")));
+    let ahead = (clocks.ahead > 0).then(|| format!("{} ahead", many(clocks.ahead, "clock")));
+    let counted: Vec<String> = ahead.into_iter().chain(behind).collect();
+    let way = if worst.offset > 0 { "ahead" } else { "behind" };
+    let off = span(i64::try_from(worst.offset.unsigned_abs()).unwrap_or(i64::MAX));
+    Some(format!("{}: worst {}, {off} {way}", counted.join(", "), worst.key))
 }
 
 fn alerts(open: u64) -> Option<String> {

@@ -204,6 +204,24 @@ pub struct Follower {
     pub source: String,
     pub lag: Option<u64>,
     pub behind: bool,
+    pub clocks: Option<Clocks>,
+}
+
+/// Devices whose clocks are off, and those that are furthest off.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Clocks {
+    pub ahead: u64,
+    pub behind: u64,
+    pub worst: Few<OffClock, EACH>,
+}
+
+/// A clock that is off by so many milliseconds; more than 0: ahead.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct OffClock {
+    pub key: String,
+    pub offset: i64,
 }
 
 /// The devices that were asked for.

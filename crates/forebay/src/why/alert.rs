@@ -50,7 +50,7 @@ impl<'a> Watcher<'a> {
             }
             Ok(row) => {
                 let epoch_ms = journey.time().unwrap_or_else(|| SystemClock.now_ms());
-                let row = record.input(row, &self.alert.plan)?;
+                let row = record.input(row, &self.alert.plan.input_schema())?;
                 let mut executor = self.alert.plan.executor(epoch_ms);
                 match executor.refusal(row.clone()) {
                     Ok(None) => match executor.process(row, &mut Fates::default()) {

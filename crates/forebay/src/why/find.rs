@@ -12,7 +12,7 @@ use forebay_core::format::{BadRecord, Format};
 use forebay_core::source::{Envelope, Wanted};
 use forebay_core::{Partition, Result, key};
 use forebay_engine::adhoc::lanes;
-use forebay_engine::plan::{KAFKA_COLUMN, StreamPlan};
+use forebay_engine::plan::KAFKA_COLUMN;
 use futures::StreamExt;
 
 use crate::alerts::columns;
@@ -54,10 +54,10 @@ pub struct Found {
 }
 
 impl Found {
-    /// Its row with the columns that a plan reads.
-    pub fn input(&self, row: &RecordBatch, plan: &StreamPlan) -> Result<RecordBatch> {
-        let (input, there) = (plan.input_schema(), row.schema());
-        let columns = input.fields().iter().map(|field| there.index_of(field.name()));
+    /// Its row with the columns that a plan reads, which are these.
+    pub fn input(&self, row: &RecordBatch, schema: &Schema) -> Result<RecordBatch> {
+        let there = row.schema();
+        let columns = schema.fields().iter().map(|field| there.index_of(field.name()));
         let columns: Vec<usize> = columns.collect::<Result<_, _>>().map_err(internal)?;
         row.project(&columns).map_err(internal)
     }

@@ -31,7 +31,7 @@ use forebay_engine::plan::StreamPlan;
 use crate::cli::{Global, WhyWindowArgs};
 use crate::commands::wrong_name;
 use crate::definition::words;
-use crate::work::{Work, source_of};
+use crate::work::{Work, sources_of};
 use crate::{load, site, talk};
 
 /// Keys of a window that are named.
@@ -54,8 +54,8 @@ pub fn run(global: &Global, args: &WhyWindowArgs) -> anyhow::Result<ExitCode> {
         let hint = "Ask of a query with a window, another GROUP BY, DISTINCT or `deduplicate`; of rows tells `forebay why row`.";
         return Err(Error::new(&codes::WRONG_USE, message).with_hint(hint).into());
     }
-    let source = source_of(&file.sources, plan.source())?;
-    let rules = site::memory(Work::Query(query), plan, source, PathBuf::new()).rules;
+    let sources = sources_of(&file.sources, plan)?;
+    let rules = site::memory(Work::Query(query), plan, &sources, PathBuf::new()).rules;
     let folder = load::checkpoint_folder(&global.data, &file.name, query);
     let story = Story {
         query,
@@ -111,7 +111,8 @@ impl Story<'_> {
             most: args.windows as usize,
         };
         for holder in holders {
-            let spans = holder.held(folder, past.committed, asked)?;
+            let past_us = asked.past_us.saturating_sub(holder.behind_ms.saturating_mul(1_000));
+            let spans = holder.held(folder, past.committed, Asked { past_us, ..asked })?;
             if spans.is_empty() {
                 out.push_str(&nothing(holder, args));
             }
@@ -171,17 +172,20 @@ impl Story<'_> {
             Ends::Time => format!("{what} {end}\n"),
             _ => format!("{what} {start} to {end}\n"),
         };
-        let due = Watermark(ceil_ms(span.end_us));
+        // Behind a join the query's watermark must go so much further.
+        let behind_us = holder.behind_ms.saturating_mul(1_000);
+        let end_us = span.end_us.saturating_add(behind_us);
+        let due = Watermark(ceil_ms(end_us));
         let mode = self.plan.output_mode();
         if mode == OutputMode::Complete {
             out.push_str(&held(span));
-        } else if tracker.times().evict.has_passed(span.end_us) {
-            let _ = writeln!(out, "  over: {}", past.closed(span.end_us));
+        } else if tracker.times().evict.has_passed(end_us) {
+            let _ = writeln!(out, "  over: {}", past.closed(end_us));
         } else {
             out.push_str(&held(span));
             out.push_str(&self.waits(due, past, tracker));
         }
-        if let Ends::Window(_) = holder.ends {
+        if let Ends::Window(_) | Ends::Column(_) = holder.ends {
             let late = missed(&self.late, span)?;
             if late > 0 {
                 let _ = writeln!(
@@ -323,10 +327,11 @@ fn missed_in(batch: &RecordBatch, span: &Span) -> Option<u64> {
 
 fn noun(ends: Ends) -> &'static str {
     match ends {
-        Ends::Window(_) => "window",
+        Ends::Window(_) | Ends::Column(_) => "window",
         Ends::Session => "session",
         Ends::Time => "event time",
         Ends::Within(_) => "known key, from",
+        Ends::Unmet(_) => "row that may yet meet another, from",
         Ends::Never => "key",
     }
 }

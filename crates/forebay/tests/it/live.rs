@@ -70,6 +70,7 @@ fn follow(data: &Path, address: SocketAddr) -> Follow {
         format: formats::build(&value).unwrap(),
         key: None,
         named: Vec::new(),
+        event_times: None,
         quiet_after: None,
         memory: 64 << 20,
         data_dir: data.to_path_buf(),

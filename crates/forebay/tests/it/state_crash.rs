@@ -15,6 +15,9 @@ use crate::support::*;
 const EVENTS: u64 = 4_000;
 const PER_EPOCH: u64 = 600;
 
+/// Of the topic that is joined with them.
+const CHECKS: u64 = 2_000;
+
 /// Kill points of one epoch of a query with state, in their order.
 const POINTS: &[&str] = &[
     "epoch.plan.before",
@@ -52,6 +55,18 @@ fn events() -> Vec<String> {
         .collect()
 }
 
+/// Every other reading is checked, three seconds after it came. Some checks come late, as some readings do.
+fn checks() -> Vec<String> {
+    (0..CHECKS)
+        .map(|number| {
+            let seq = number * 2;
+            let late = if number % 19 == 3 && number > 900 { 800_000 } else { 0 };
+            let at = 1_700_000_003_000 + seq * 500 - late;
+            format!(r#"{{"device": "d{}", "code": {number}, "at": {at}}}"#, seq * 7 % 20)
+        })
+        .collect()
+}
+
 /// One query for each kind of operator.
 fn pipeline(dir: &Path, bootstrap: SocketAddr) -> PathBuf {
     let file = dir.join("state.yaml");
@@ -64,6 +79,15 @@ sources:
     value: json
     schema: device STRING, seq BIGINT, at BIGINT
     watermark: {{ column: timestamp_millis(at), delay: 20 seconds }}
+  checks:
+    format: kafka
+    options: {{ kafka.bootstrap.servers: \"{bootstrap}\", subscribe: checks, startingOffsets: earliest, maxOffsetsPerTrigger: 250 }}
+    value: json
+    schema: device STRING, code BIGINT, at BIGINT
+    watermark: {{ column: timestamp_millis(at), delay: 20 seconds }}
+views:
+  readings: SELECT device, seq, timestamp_millis(at) AS ts FROM events
+  checked: SELECT device AS unit, code, timestamp_millis(at) AS checked_at FROM checks
 queries:
   sliding:
     sql: >
@@ -85,13 +109,20 @@ queries:
     format: delta
     options: {{ path: once }}
     trigger: availableNow
+  joined:
+    sql: >
+      SELECT device, seq, code FROM readings LEFT JOIN checked
+      ON device = unit AND checked_at >= ts AND checked_at <= ts + INTERVAL 5 SECONDS
+    format: delta
+    options: {{ path: joined }}
+    trigger: availableNow
 "
     );
     std::fs::write(&file, text).unwrap();
     file
 }
 
-const QUERIES: [&str; 3] = ["sliding", "sessions", "once"];
+const QUERIES: [&str; 4] = ["sliding", "sessions", "once", "joined"];
 
 /// What a run came to: the rows of each table, sorted, and the ledger of each query.
 fn outcome(data: &Path) -> BTreeMap<&'static str, (Vec<String>, Value)> {
@@ -124,13 +155,16 @@ fn every_kill_point_gives_the_rows_of_an_undisturbed_run() {
     let log = LogServer::start();
     make_topic(log.address, "events", 3);
     log.produce("events", &events());
+    make_topic(log.address, "checks", 2);
+    log.produce("checks", &checks());
     let calm = tempfile::tempdir().unwrap();
     finish(calm.path(), &pipeline(calm.path(), log.address), None);
     let expected = outcome(calm.path());
     for query in QUERIES {
         let (rows, ledger) = &expected[query];
         assert!(rows.len() > 100, "{query} gave {} rows", rows.len());
-        assert_eq!(ledger["read"], EVENTS, "{query}: {ledger}");
+        let read = if query == "joined" { EVENTS + CHECKS } else { EVENTS };
+        assert_eq!(ledger["read"], read, "{query}: {ledger}");
         assert!(ledger["late"].as_u64().unwrap() > 20, "{query} had no late rows: {ledger}");
     }
     let check = |data: &Path, query: &'static str, context: &str| {

@@ -91,6 +91,11 @@ pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// What a command said on stderr.
+pub fn text_of(output: &std::process::Output) -> String {
+    text(&output.stderr)
+}
+
 /// A child that does not outlive its test.
 pub struct Leashed(pub Child);
 

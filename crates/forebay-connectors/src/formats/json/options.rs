@@ -4,7 +4,8 @@
 //! about more than decoding. What Spark has and this format does not (`multiLine`, `encoding`, `allowComments`, …) is
 //! unknown and refused, never ignored.
 
-use forebay_core::error::Result;
+use forebay_core::Zone;
+use forebay_core::error::{Error, Result, codes};
 use forebay_core::format::BadRecordMode;
 use forebay_core::options::{ConnectorKind, ConnectorSpec, OptionKind, OptionSpec, Options};
 
@@ -39,7 +40,15 @@ pub const SPEC: ConnectorSpec = ConnectorSpec {
             default: None,
             required: false,
             doc: "How TIMESTAMP fields are written, in Java's pattern letters, for example `dd/MM/yyyy HH:mm:ss`. Without it: \
-                  ISO 8601 in the forms Spark reads, UTC where there is no zone.",
+                  ISO 8601 in the forms Spark reads.",
+        },
+        OptionSpec {
+            name: "timeZone",
+            kind: OptionKind::String,
+            default: None,
+            required: false,
+            doc: "The zone of TIMESTAMP texts that name none, such as `Europe/Berlin` or `+02:00`. Without it: the pipeline's \
+                  `timeZone`, which is UTC if the file says nothing else.",
         },
         OptionSpec {
             name: "timestampNTZFormat",
@@ -110,6 +119,7 @@ impl Rules {
         let pattern = |name| options.text(name).map(|text| Pattern::new(name, text)).transpose();
         let given = |name| options.integer(name).and_then(|value| usize::try_from(value).ok());
         let string = options.size("maxStringLength").map(|size| usize::try_from(size).unwrap_or(usize::MAX));
+        let zone = options.text("timeZone").map_or(Ok(Zone::UTC), zone)?;
         Ok(Self {
             max_depth: given("maxDepth").unwrap_or(if spark { SPARK_DEPTH } else { DEPTH }),
             max_string: string.unwrap_or(if spark { SPARK_STRING } else { STRING }),
@@ -120,7 +130,17 @@ impl Rules {
                 timestamp: pattern("timestampFormat")?,
                 timestamp_ntz: pattern("timestampNTZFormat")?,
                 date: pattern("dateFormat")?,
+                zone,
             },
         })
     }
+}
+
+fn zone(name: &str) -> Result<Zone> {
+    Zone::read(name.trim()).map_err(|_| {
+        let message = format!("option `timeZone` is `{name}`, which is no time zone");
+        Error::new(&codes::BAD_VALUE, message).with_hint(
+            "Zones have the names of the IANA database, such as `Europe/Berlin`, or are offsets: `+02:00`.",
+        )
+    })
 }

@@ -16,7 +16,7 @@ use forebay_core::error::codes;
 use forebay_core::options::{ConnectorKind, ConnectorSpec, OptionKind, OptionSpec, Options};
 use forebay_core::output_mode::OutputMode;
 use forebay_core::sink::{Begun, EpochId, Guarantee, LaneWriter, Part, Sink, Written};
-use forebay_core::{Error, Result};
+use forebay_core::{Error, Result, Zone};
 
 mod table;
 
@@ -53,6 +53,7 @@ pub struct ConsoleSink {
     rows: usize,
     width: Option<usize>,
     schema: Option<SchemaRef>,
+    zone: Zone,
 }
 
 /// The first rows of a lane, and how many there were.
@@ -83,7 +84,13 @@ impl ConsoleSink {
             }
         };
         let rows = options.integer("numRows").and_then(|rows| usize::try_from(rows).ok()).unwrap_or(20);
-        Ok(Self { out, rows, width, schema: None })
+        Ok(Self { out, rows, width, schema: None, zone: Zone::UTC })
+    }
+
+    /// Shows times in a zone, as Spark shows them in its session's.
+    #[must_use]
+    pub fn in_zone(self, zone: Zone) -> Self {
+        Self { zone, ..self }
     }
 }
 
@@ -130,7 +137,8 @@ impl Sink for ConsoleSink {
             batches.extend(lane.kept);
         }
         let Some(schema) = self.schema.as_ref().filter(|_| rows > 0) else { return Ok(Written::default()) };
-        let text = table::render(id.epoch.0, schema, &batches, rows, self.rows, self.width)?;
+        let shape = table::Shape { limit: self.rows, width: self.width, zone: self.zone };
+        let text = table::render(id.epoch.0, schema, &batches, rows, shape)?;
         let printed = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
         printed.map_err(|e| {
             Error::new(&codes::SINK_UNAVAILABLE, "the console cannot be written").caused_by(e)
@@ -167,7 +175,8 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{
-        ArrayRef, Float32Array, Float64Array, ListArray, StringArray, TimestampMicrosecondArray,
+        Array, ArrayRef, Float32Array, Float64Array, ListArray, StringArray, StructArray,
+        TimestampMicrosecondArray,
     };
     use arrow::datatypes::{DataType, Field, Float64Type, Schema, TimeUnit};
     use forebay_core::Epoch;
@@ -279,6 +288,30 @@ Batch: 3
 
 ";
         assert_eq!(written, [expected]);
+    }
+
+    #[tokio::test]
+    async fn times_are_shown_in_the_zone() {
+        let screen = Screen::default();
+        let summer = 1_720_000_000_500_000; // 2024-07-03 09:46:40.5 UTC
+        let time = TimestampMicrosecondArray::from(vec![summer]).with_timezone("UTC");
+        let plain: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![summer]));
+        let inside = Arc::new(Field::new("start", time.data_type().clone(), true));
+        let window = StructArray::from(vec![(inside, Arc::new(time.clone()) as ArrayRef)]);
+        let columns: [(&str, ArrayRef); 3] =
+            [("at", Arc::new(time)), ("ntz", plain), ("window", Arc::new(window))];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        for zone in ["Europe/Berlin", "+02:00"] {
+            let mut sink = sink(&[("truncate", "false")], &screen).in_zone(Zone::read(zone).unwrap());
+            sink.open(batch.schema()).await.unwrap();
+            let id =
+                EpochId { query_id: "q".into(), query_name: "hot".into(), epoch: Epoch(0), planned_at_ms: 0 };
+            let part = Box::new(LaneRows { limit: 1, kept: vec![batch.clone()], rows: 1 });
+            sink.commit(&id, vec![part]).await.unwrap();
+            let written = screen.0.lock().drain(..).collect::<String>();
+            let row = "|2024-07-03 11:46:40.5|2024-07-03 09:46:40.5|{start: 2024-07-03 11:46:40.5";
+            assert!(written.contains(row), "{zone}: {written}");
+        }
     }
 
     #[tokio::test]

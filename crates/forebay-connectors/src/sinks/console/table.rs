@@ -12,36 +12,50 @@
 //! terminal obeys.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, Float32Type, Float64Type, Schema};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
+use arrow::compute::cast;
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Field, FieldRef, Fields, Float32Type, Float64Type, Schema,
+};
 use arrow::error::ArrowError;
 use arrow::util::display::{
     ArrayFormatter, ArrayFormatterFactory, DisplayIndex, FormatOptions, FormatResult,
 };
 use forebay_core::error::codes;
-use forebay_core::{Error, Result};
+use forebay_core::{Error, Result, Zone};
 
 const RULE: &str = "-------------------------------------------";
 /// Spark's narrowest column.
 const NARROWEST: usize = 3;
 
-/// The text of an epoch: header, table of at most `limit` rows, and a word if there are more (`total`). `width` is
-/// the longest value that is shown whole; with it columns are aligned to the right, as in Spark.
+/// How a table looks.
+#[derive(Clone, Copy)]
+pub(super) struct Shape {
+    /// Most rows.
+    pub limit: usize,
+    /// The longest value that is shown whole; with it columns are aligned to the right, as in Spark.
+    pub width: Option<usize>,
+    /// In which times are shown.
+    pub zone: Zone,
+}
+
+/// The text of an epoch: header, table, and a word if there are more rows than are shown (`total`).
 pub(super) fn render(
     epoch: u64,
     schema: &Schema,
     batches: &[RecordBatch],
     total: u64,
-    limit: usize,
-    width: Option<usize>,
+    shape: Shape,
 ) -> Result<String> {
+    let Shape { limit, width, zone } = shape;
     let mut lines = vec![schema.fields().iter().map(|field| shown(field.name(), width)).collect::<Vec<_>>()];
     for batch in batches {
         let room = (limit + 1).saturating_sub(lines.len()).min(batch.num_rows());
-        let columns = batch.slice(0, room);
-        append(&mut lines, &columns, width)
-            .map_err(|e| Error::new(&codes::QUERY_FAILED, "a value cannot be printed").caused_by(e))?;
+        let unprintable = |e| Error::new(&codes::QUERY_FAILED, "a value cannot be printed").caused_by(e);
+        let columns = in_zone(&batch.slice(0, room), zone).map_err(unprintable)?;
+        append(&mut lines, &columns, width).map_err(unprintable)?;
     }
     let widths: Vec<usize> = (0..schema.fields().len())
         .map(|at| {
@@ -74,6 +88,32 @@ pub(super) fn render(
     }
     text.push('\n');
     Ok(text)
+}
+
+/// The same rows with their times in a zone, those inside of other values too.
+fn in_zone(batch: &RecordBatch, zone: Zone) -> Result<RecordBatch, ArrowError> {
+    if zone.is_utc() {
+        return Ok(batch.clone());
+    }
+    let name: Arc<str> = zone.to_string().into();
+    let zoned = |field: &FieldRef| zoned(field, &name);
+    let schema = Arc::new(Schema::new(batch.schema().fields().iter().map(zoned).collect::<Fields>()));
+    let columns = batch.columns().iter().zip(schema.fields());
+    let columns = columns.map(|(column, field)| cast(column, field.data_type()));
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(&schema), columns.collect::<Result<_, _>>()?, &options)
+}
+
+fn zoned(field: &FieldRef, zone: &Arc<str>) -> FieldRef {
+    let inside = |field: &FieldRef| zoned(field, zone);
+    let data_type = match field.data_type() {
+        DataType::Timestamp(unit, Some(_)) => DataType::Timestamp(*unit, Some(Arc::clone(zone))),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(inside).collect()),
+        DataType::List(item) => DataType::List(inside(item)),
+        DataType::Map(entries, sorted) => DataType::Map(inside(entries), *sorted),
+        _ => return Arc::clone(field),
+    };
+    Arc::new(field.as_ref().clone().with_data_type(data_type))
 }
 
 fn append<'b>(

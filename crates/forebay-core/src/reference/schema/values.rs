@@ -100,6 +100,9 @@ pub(super) fn of_kind(kind: &str, key: &KeySpec, registry: &Registry<'_>) -> Opt
     Some(match kind {
         "name" => json!({ "type": "string", "pattern": super::NAME }),
         "text" | "SQL" | "SQL condition" | "Spark DDL" | "path" | "column" | "field" | "time zone" => text(),
+        "time" => text(),
+        "list of rows" => json!({ "type": "array", "items": { "type": "object" } }),
+        "list of codes" => json!({ "type": "array", "items": { "type": ["string", "object"] } }),
         "list of columns" => one_of(vec![json!({ "type": "array", "items": text(), "minItems": 1 }), text()]),
         "number" => {
             json!({ "anyOf": [{ "type": "number" }, { "type": "string", "pattern": "^[+-]?[0-9.]" }] })

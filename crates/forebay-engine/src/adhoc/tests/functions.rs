@@ -85,7 +85,7 @@ fn called(function: &ScalarUDF, args: &[ArrayRef]) -> Option<(u64, u64)> {
 #[test]
 fn no_function_makes_much_more_than_is_expected_of_it() {
     let purpose = session::Purpose::Batch { now_ms: 0, deadline: None };
-    let state = session::session(purpose, Arc::default()).unwrap();
+    let state = session::session(purpose, Zone::UTC, Arc::default()).unwrap();
     let arguments = arguments();
     let (mut tried, mut wrong) = (BTreeSet::new(), Vec::new());
     for (name, function) in state.scalar_functions() {

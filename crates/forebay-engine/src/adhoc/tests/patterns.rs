@@ -149,7 +149,8 @@ fn no_function_is_called_after_the_deadline() {
     let schema = Schema::new(vec![Field::new("s", DataType::Utf8, true)]);
     let schema = DFSchema::try_from(schema).unwrap();
     let time = Duration::from_secs(1);
-    let state = session::session(Purpose::Batch { now_ms: 0, deadline: None }, Arc::default()).unwrap();
+    let state =
+        session::session(Purpose::Batch { now_ms: 0, deadline: None }, Zone::UTC, Arc::default()).unwrap();
     for (ended, expected) in [(Instant::now(), Some("FB-4005")), (Instant::now() + time * 600, None)] {
         let budget = Arc::new(Budget::new(1 << 20, Some(Deadline { at: ended, time })));
         for name in ["upper", "length", "ascii"] {

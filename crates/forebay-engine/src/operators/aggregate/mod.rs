@@ -28,7 +28,7 @@ use forebay_core::output_mode::OutputMode;
 use super::accumulators::Aggregates;
 use super::groups::{Groups, take_all};
 use super::keys::Interner;
-use super::{Counts, EpochTimes, Operator, Partial, Step, meaning, misplaced, out, times_of};
+use super::{EpochTimes, Operator, PORTS, Partial, Step, meaning, misplaced, out, times_of};
 use crate::plan::graph::AggregateSpec;
 use crate::state::{Changes, Layout, NEVER, Slot, Table, Upserts};
 
@@ -101,19 +101,24 @@ impl Operator for Aggregation {
         vec![Arc::clone(&self.plan.layout)]
     }
 
-    fn partial(&self, times: &EpochTimes) -> Result<Box<dyn Partial>> {
+    fn partial(&self, _: usize, times: &EpochTimes) -> Result<Box<dyn Partial>> {
         let forgets = self.plan.forgets(times.mode);
         Ok(Box::new(Lane::new(Arc::clone(&self.plan), forgets.then_some(times.late))?))
     }
 
-    fn run(&self, tables: &[Table], partials: Vec<RecordBatch>, times: &EpochTimes) -> Result<Step> {
+    fn run(
+        &self,
+        tables: &[Table],
+        [partials, _]: [Vec<RecordBatch>; PORTS],
+        times: &EpochTimes,
+    ) -> Result<Step> {
         let plan = &self.plan;
         let table = super::table(tables, 0)?;
         let touched = plan.touched(table, &partials)?;
         drop(partials);
         let rows = plan.rows(table, &touched, times)?;
         let changes = plan.changes(table, touched, times)?;
-        Ok(Step { changes: vec![changes], rows, fates: Counts::default() })
+        Ok(Step { changes: vec![changes], rows, fates: Default::default() })
     }
 
     fn follows_watermark(&self, mode: OutputMode) -> bool {

@@ -9,9 +9,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, TimestampMicrosecondArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{filter, filter_record_batch, not};
+use arrow::datatypes::TimestampMicrosecondType;
 use forebay_core::Result;
 use forebay_core::event_time::Watermark;
 
@@ -21,6 +22,7 @@ use crate::operators::accumulators::Accumulators;
 use crate::operators::groups::take_all;
 use crate::operators::keys::{Interner, evaluate_keys};
 use crate::operators::{Counts, Late, Partial, broken, evaluate_times, times_of};
+use crate::plan::functions::window;
 
 /// One lane of one epoch.
 pub(super) struct Lane {
@@ -102,7 +104,16 @@ impl Lane {
             return Ok((batch, keys));
         }
         let is_late = BooleanArray::new(is_late, None);
-        let batch = without(batch, &is_late, &times, watermark, None, late, &mut self.counts)?;
+        let start = event_time.as_struct_opt().and_then(|window| window.column_by_name("start"));
+        let start = start.and_then(|start| start.as_primitive_opt::<TimestampMicrosecondType>());
+        let ends = times.clone();
+        let bounds = |row: usize| (start.map_or(0, |start| start.value(row)), ends.value(row));
+        let missed = start.map(|_| &bounds as &dyn Fn(usize) -> (i64, i64));
+        // A row is late by its time, not by the end of its window.
+        let ts =
+            self.plan.spec.event_key.and_then(|index| window::calendar_time(self.plan.spec.keys.get(index)?));
+        let times = ts.map_or_else(|| Ok(times.clone()), |ts| evaluate_times(ts, &batch))?;
+        let batch = without(batch, &is_late, &times, watermark, missed, late, &mut self.counts)?;
         let kept = not(&is_late).map_err(broken)?;
         if !panes.is_empty() {
             *panes = kept.values().set_indices().filter_map(|row| panes.get(row).copied()).collect();

@@ -22,7 +22,7 @@ use forebay_core::output_mode::OutputMode;
 use super::{Plan, time_type};
 use crate::operators::groups::{Groups, take_all};
 use crate::operators::keys::Interner;
-use crate::operators::{Counts, EpochTimes, Step, broken, misplaced, times_of};
+use crate::operators::{EpochTimes, Step, broken, misplaced, times_of};
 use crate::state::{Changes, NEVER, Slot, Table, Upserts};
 
 /// A stretch of time of one key: a session that is open, or a piece that came.
@@ -94,7 +94,7 @@ impl Plan {
             removed: moved(&found, &merged)?,
             evict_through: evict_through(sessions),
         };
-        Ok(Step { changes: vec![index_changes, session_changes], rows, fates: Counts::default() })
+        Ok(Step { changes: vec![index_changes, session_changes], rows, fates: Default::default() })
     }
 
     fn find(&self, index: &Table, sessions: &Table, partials: &[RecordBatch]) -> Result<Found> {

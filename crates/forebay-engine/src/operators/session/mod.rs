@@ -26,7 +26,7 @@ use forebay_core::output_mode::OutputMode;
 
 use super::accumulators::Aggregates;
 use super::groups::take_all;
-use super::{EpochTimes, Operator, Partial, Step, meaning, out};
+use super::{EpochTimes, Operator, PORTS, Partial, Step, meaning, out};
 use crate::plan::graph::SessionSpec;
 use crate::state::{Layout, Table};
 
@@ -78,12 +78,17 @@ impl Operator for Sessions {
         vec![Arc::clone(&self.plan.index), Arc::clone(&self.plan.sessions)]
     }
 
-    fn partial(&self, times: &EpochTimes) -> Result<Box<dyn Partial>> {
+    fn partial(&self, _: usize, times: &EpochTimes) -> Result<Box<dyn Partial>> {
         let late = self.plan.spec.watermarked.then_some(times.late);
         Ok(Box::new(Lane::new(Arc::clone(&self.plan), late)?))
     }
 
-    fn run(&self, tables: &[Table], partials: Vec<RecordBatch>, times: &EpochTimes) -> Result<Step> {
+    fn run(
+        &self,
+        tables: &[Table],
+        [partials, _]: [Vec<RecordBatch>; PORTS],
+        times: &EpochTimes,
+    ) -> Result<Step> {
         self.plan.run(super::table(tables, 0)?, super::table(tables, 1)?, &partials, times)
     }
 

@@ -4,6 +4,7 @@ mod aggregate;
 mod chain;
 mod deduplicate;
 mod hostile;
+pub(crate) mod join;
 mod kinds;
 mod model;
 mod session;
@@ -185,7 +186,7 @@ impl World {
         self.times = times;
         let mut partials = Vec::new();
         for batches in lanes {
-            let (mut lane, mut late) = (self.operator.partial(&times).unwrap(), Late::default());
+            let (mut lane, mut late) = (self.operator.partial(0, &times).unwrap(), Late::default());
             for batch in batches {
                 let highest = batch
                     .column(0)
@@ -200,9 +201,9 @@ impl World {
             self.late.extend(late.take());
             partials.extend(lane.finish().unwrap());
         }
-        let step = self.operator.run(&self.tables, partials, &times).unwrap();
+        let step = self.operator.run(&self.tables, [partials, Vec::new()], &times).unwrap();
         assert_eq!(step.changes.len(), self.tables.len());
-        self.counts.add(&step.fates);
+        self.counts.add(&step.fates[0]);
         for (table, changes) in self.tables.iter_mut().zip(&step.changes) {
             table.apply(changes).unwrap();
         }

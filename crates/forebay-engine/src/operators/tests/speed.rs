@@ -39,7 +39,7 @@ fn a_row_of_a_window() {
             let grouping = Grouping { window: Some((size, slide)), aggregates, ..Grouping::default() };
             let mut world = World::new(grouping.operator(), Append, 0);
             let times = world.times;
-            let (mut lane, mut late) = (world.operator.partial(&times).unwrap(), Late::default());
+            let (mut lane, mut late) = (world.operator.partial(0, &times).unwrap(), Late::default());
             let begun = Instant::now();
             for batch in &input {
                 lane.push(batch.clone(), &mut late).unwrap();
@@ -48,7 +48,7 @@ fn a_row_of_a_window() {
             let partial = lane.finish().unwrap();
             let finished = begun.elapsed() - pushed;
             let groups: usize = partial.iter().map(RecordBatch::num_rows).sum();
-            let step = world.operator.run(&world.tables, partial, &times).unwrap();
+            let step = world.operator.run(&world.tables, [partial, Vec::new()], &times).unwrap();
             world.tables[0].apply(&step.changes[0]).unwrap();
             let ran = begun.elapsed() - pushed - finished;
             world.watermark = i64::MAX / 2_000;
@@ -63,5 +63,30 @@ fn a_row_of_a_window() {
                 begun.elapsed().as_nanos() as f64 / rows as f64,
             );
         }
+    }
+}
+
+/// Rows of a thousand devices on both sides, each of which meets one other or a few; as many a second, in epochs of 100,000.
+#[test]
+#[ignore = "a measurement"]
+fn a_row_of_a_join() {
+    use super::join::{Full, Inner, LeftSemi, Meet, On};
+    for kind in [Inner, Full, LeftSemi] {
+        let mut meet = Meet::new(On::near(kind));
+        let input: Vec<RecordBatch> = batches(1_000_000, 50_000);
+        let begun = Instant::now();
+        let (mut pairs, mut most) = (0, 0);
+        for (number, epoch) in input.chunks(12).enumerate() {
+            let watermark = number as i64 * 12 * 8_192 / 50_000 * 1_000 - 1_000;
+            let rows = meet.lanes(watermark.max(0), [epoch.to_vec(), epoch.to_vec()]);
+            pairs += rows.iter().map(RecordBatch::num_rows).sum::<usize>();
+            most = most.max(meet.held().0 + meet.held().1);
+        }
+        let nanos = begun.elapsed().as_nanos() as f64;
+        println!(
+            "{kind:?}: {:.0} ns a row, {:.0} ns a row that comes out; {pairs} come out, {most} are held at most",
+            nanos / 2_000_000.0,
+            nanos / pairs.max(1) as f64
+        );
     }
 }

@@ -1,5 +1,7 @@
 //! SQL as the planner hands it on: stages in the lane, operators behind it, epoch after epoch.
 
+use forebay_core::Zone;
+
 use super::*;
 use crate::operators::operator;
 use crate::plan::graph::StepPlan;
@@ -7,11 +9,20 @@ use crate::plan::{Catalog, Fates, SourceColumns, SourceTime, plan_query};
 
 /// What each of these epochs gives, and what the one without data behind the last gives. The watermark is 5 ms behind.
 fn run(sql: &str, mode: OutputMode, epochs: &[&[Row<'_>]]) -> Vec<Vec<String>> {
-    let mut catalog = Catalog::new();
+    run_in(Zone::UTC, sql, mode, epochs)
+}
+
+fn catalog_in(zone: Zone) -> Catalog {
+    let mut catalog = Catalog::in_zone(zone);
     catalog.add_source("iot", SourceColumns::Decoded(schema())).unwrap();
     catalog.set_watermark("iot", SourceTime { column: "ts".to_owned(), delay_ms: 5 });
-    let plan = plan_query(&catalog, sql, None, mode, None).map_err(forebay_core::Error::from).unwrap();
-    let steps = &plan.graph().steps;
+    catalog
+}
+
+fn run_in(zone: Zone, sql: &str, mode: OutputMode, epochs: &[&[Row<'_>]]) -> Vec<Vec<String>> {
+    let plan =
+        plan_query(&catalog_in(zone), sql, None, mode, None).map_err(forebay_core::Error::from).unwrap();
+    let steps: Vec<&StepPlan> = plan.graph().steps.iter().map(|step| &step.plan).collect();
     let mut worlds: Vec<Option<World>> = steps
         .iter()
         .map(|step| operator(step).unwrap().map(|operator| World::new(operator, mode, 0)))
@@ -22,7 +33,7 @@ fn run(sql: &str, mode: OutputMode, epochs: &[&[Row<'_>]]) -> Vec<Vec<String>> {
     for epoch in epochs.iter().copied().chain([nothing]) {
         let mut fates = Fates::default();
         let mut rows = vec![plan.executor(0).process(batch(epoch), &mut fates).unwrap()];
-        for (step, world) in steps.iter().zip(&mut worlds) {
+        for (step, world) in steps.iter().copied().zip(&mut worlds) {
             rows = match (step, world) {
                 (StepPlan::Stages(staged), _) => {
                     let mut executor = staged.executor(0);
@@ -51,6 +62,98 @@ fn windows_of_a_statement() {
         [&[(1, "a", 1), (3, "a", 2), (2, "b", 9), (12, "a", 4)], &[(18, "a", 6), (9, "a", 6)]];
     assert_eq!(run(sql, Append, &epochs), [vec![], vec![], vec!["0 a 3 3.0"]]);
     assert_eq!(run(sql, Update, &epochs), [vec!["0 a 2 1.5"], vec!["0 a 3 3.0", "10 a 2 5.0"], vec![]]);
+}
+
+/// A spring day of Berlin, 23 hours long, in milliseconds.
+const DAY: (i64, i64) = (1_711_839_600_000, 1_711_922_400_000);
+
+#[test]
+fn days_of_the_calendar_end_by_the_watermark() {
+    let berlin = Zone::read("Europe/Berlin").unwrap();
+    let (start, end) = DAY;
+    let epochs: [&[Row<'_>]; 2] = [
+        &[(start - 1, "a", 0), (start, "a", 1), (end - 1, "a", 2), (end, "b", 3)],
+        &[(end - 2, "a", 4), (end + 5, "a", 5)],
+    ];
+    let day = format!("{start}-{end} a 3");
+    let before = format!("{}-{start} a 1", start - 86_400_000);
+    for (zone, call) in
+        [(berlin, "calendar_window(ts, 'day')"), (Zone::UTC, "calendar_window(ts, 'day', 'Europe/Berlin')")]
+    {
+        let sql = format!("SELECT calendar_window, device, count(*) AS c FROM iot GROUP BY {call}, device");
+        let given = run_in(zone, &sql, Append, &epochs);
+        assert_eq!(given, [vec![], vec![before.clone()], vec![day.clone()]], "{sql}");
+        let mut last = run_in(zone, &sql, Complete, &epochs).pop().unwrap();
+        last.sort();
+        let open = |device: &str| format!("{end}-{} {device} 1", end + 86_400_000);
+        assert_eq!(last, [before.clone(), day.clone(), open("a"), open("b")], "{sql}");
+    }
+    let sql = "SELECT calendar_window.end AS e, window_time(calendar_window) AS t, count(*) AS c FROM iot \
+               GROUP BY calendar_window(ts, 'day') HAVING count(*) > 2";
+    let given = run_in(berlin, sql, Update, &epochs[..1]);
+    assert_eq!(given, [Vec::<String>::new(), vec![]]);
+    let given = run_in(berlin, sql, Update, &epochs);
+    assert_eq!(given[1], [format!("{end} {} 3", end - 1)]);
+}
+
+#[test]
+fn a_row_too_late_for_its_day_tells_the_day_that_it_missed() {
+    let (start, end) = DAY;
+    let sql =
+        "SELECT calendar_window, device, count(*) AS c FROM iot GROUP BY calendar_window(ts, 'day'), device";
+    let catalog = catalog_in(Zone::read("Europe/Berlin").unwrap());
+    let plan = plan_query(&catalog, sql, None, Append, None).map_err(forebay_core::Error::from).unwrap();
+    let (step, mut world) = plan
+        .graph()
+        .steps
+        .iter()
+        .find_map(|step| Some((&step.plan, World::new(operator(&step.plan).unwrap()?, Append, 0))))
+        .unwrap();
+    assert!(matches!(step, StepPlan::Aggregate(spec) if spec.watermarked && spec.window.is_none()));
+    (world.times.evict, world.watermark) = (Watermark(end), end);
+    let rows: &[Row<'_>] = &[(end - 1, "a", 1), (start - 1, "b", 2), (end, "c", 3)];
+    let rows = plan.executor(0).process(batch(rows), &mut Fates::default()).unwrap();
+    world.lanes(vec![vec![rows]]);
+    let [late] = world.late.as_slice() else { panic!("{:?}", world.late) };
+    assert_eq!(late.late_by_ms.values().as_ref(), [1, end - start + 1]);
+    let (starts, ends) = late.missed.as_ref().unwrap();
+    let micros = |times: &[i64]| times.iter().map(|ms| ms * 1_000).collect::<Vec<i64>>();
+    assert_eq!(starts.values().to_vec(), micros(&[start, start - 86_400_000]));
+    assert_eq!(ends.values().to_vec(), micros(&[end, start]));
+}
+
+#[test]
+fn a_day_of_days_ends_too() {
+    let (start, end) = DAY;
+    let sql = "SELECT calendar_window(w, 'month', 'Europe/Berlin') AS m, sum(c) AS c FROM \
+               (SELECT calendar_window AS w, device, count(*) AS c FROM iot GROUP BY calendar_window(ts, 'day', 'Europe/Berlin'), device) \
+               GROUP BY calendar_window(w, 'month', 'Europe/Berlin')";
+    let epochs: [&[Row<'_>]; 2] = [&[(start, "a", 1), (start + 1, "b", 1)], &[(end + 10, "a", 1)]];
+    let given = run(sql, Append, &epochs);
+    assert_eq!(given.last().unwrap(), &[format!("{}-{end} 2", 1_709_247_600_000_i64)]);
+}
+
+#[test]
+fn state_is_good_in_another_zone_where_no_zone_is_in_it() {
+    let layout = |zone: &str, sql: &str| {
+        let catalog = catalog_in(Zone::read(zone).unwrap());
+        let plan = plan_query(&catalog, sql, None, Update, None).map_err(forebay_core::Error::from).unwrap();
+        let found = plan.graph().steps.iter().find_map(|step| operator(&step.plan).unwrap()).unwrap();
+        found.layouts().iter().map(|layout| format!("{layout:?}")).collect::<Vec<_>>()
+    };
+    let by_hour =
+        "SELECT window, hour(window.start) AS h, count(*) AS c FROM iot GROUP BY window(ts, '1 hour')";
+    assert_eq!(layout("UTC", by_hour), layout("Europe/Berlin", by_hour));
+    for sql in [
+        "SELECT date_trunc('DAY', ts) AS d, count(*) AS c FROM iot GROUP BY date_trunc('DAY', ts)",
+        "SELECT device, max(date_format(ts, 'HH:mm')) AS m FROM iot GROUP BY device",
+        "SELECT count(*) FILTER (WHERE hour(ts) < 12) AS m FROM iot",
+        "SELECT calendar_window, count(*) AS c FROM iot GROUP BY calendar_window(ts, 'day')",
+    ] {
+        assert_ne!(layout("UTC", sql), layout("Europe/Berlin", sql), "{sql}");
+        assert_ne!(layout("America/New_York", sql), layout("Europe/Berlin", sql), "{sql}");
+        assert_eq!(layout("Europe/Berlin", sql), layout("Europe/Berlin", sql), "{sql}");
+    }
 }
 
 #[test]

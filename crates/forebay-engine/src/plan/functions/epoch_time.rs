@@ -8,6 +8,9 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
+use forebay_core::Zone;
+
+use super::zone::names;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Kind {
@@ -19,22 +22,28 @@ enum Kind {
 /// One of the functions.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct EpochTime {
-    name: &'static str,
+    name: String,
     aliases: Vec<String>,
     kind: Kind,
+    zone: Zone,
     now_ms: Option<i64>,
     signature: Signature,
 }
 
 /// All of them; with `now_ms` they are constants.
-pub(super) fn all(now_ms: Option<i64>) -> [ScalarUDF; 3] {
-    let function = |name, aliases: &[&str], kind| {
+pub(super) fn all(now_ms: Option<i64>, zone: Zone) -> [ScalarUDF; 3] {
+    let function = |name, others: &[&str], kind| {
         // Volatile keeps the optimizer from computing the placeholder while it plans.
         let volatility = if now_ms.is_some() { Volatility::Stable } else { Volatility::Volatile };
+        // An instant has no zone.
+        let zone = if kind == Kind::Timestamp { Zone::UTC } else { zone };
+        let (name, mut aliases) = names(name, zone);
+        aliases.extend(others.iter().map(|&alias| alias.to_owned()));
         ScalarUDF::from(EpochTime {
             name,
-            aliases: aliases.iter().map(|&alias| alias.to_owned()).collect(),
+            aliases,
             kind,
+            zone,
             now_ms,
             signature: Signature::nullary(volatility),
         })
@@ -52,9 +61,9 @@ impl EpochTime {
         let micros = epoch_time_ms.saturating_mul(1_000);
         match self.kind {
             Kind::Timestamp => ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into())),
-            Kind::LocalTimestamp => ScalarValue::TimestampMicrosecond(Some(micros), None),
+            Kind::LocalTimestamp => ScalarValue::TimestampMicrosecond(Some(self.zone.local(micros)), None),
             Kind::Date => {
-                let days = epoch_time_ms.div_euclid(86_400_000);
+                let days = self.zone.local(micros).div_euclid(86_400_000_000);
                 ScalarValue::Date32(i32::try_from(days).ok())
             }
         }
@@ -63,7 +72,7 @@ impl EpochTime {
 
 impl ScalarUDFImpl for EpochTime {
     fn name(&self) -> &str {
-        self.name
+        &self.name
     }
 
     fn aliases(&self) -> &[String] {

@@ -15,23 +15,28 @@ mod like;
 mod means;
 mod numbers;
 mod pattern;
+mod percentile;
 mod round;
 mod seconds;
+mod sums;
 mod text;
 mod time_text;
 pub(crate) mod window;
+pub(crate) mod zone;
 
 use std::sync::Arc;
 
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::ScalarUDF;
+use forebay_core::Zone;
 
 pub(crate) use arithmetic::divide;
 pub(crate) use epoch_time::EpochTime;
 pub(crate) use field::field;
 pub(crate) use from_json::from_json;
 pub(crate) use like::Like;
+pub(in crate::plan) use percentile::PERCENTILE;
 pub(crate) use seconds::{seconds_of, timestamp_seconds};
 pub(crate) use text::binary_to_text;
 pub(crate) use time_text::timestamp_to_text;
@@ -50,8 +55,8 @@ pub(crate) const BARE: [&str; 4] =
 const LEFT_OUT: [&str; 5] = ["range", "generate_series", "list_repeat", "array_resize", "list_resize"];
 
 /// Puts the functions of this module into a session. `now_ms` is the time that `now()` gives; `None` leaves it to
-/// each epoch.
-pub(crate) fn register(state: &mut SessionState, now_ms: Option<i64>) -> Result<()> {
+/// each epoch. `zone` is the session's.
+pub(crate) fn register(state: &mut SessionState, now_ms: Option<i64>, zone: Zone) -> Result<()> {
     for name in LEFT_OUT {
         state.deregister_udf(name)?;
     }
@@ -67,15 +72,15 @@ pub(crate) fn register(state: &mut SessionState, now_ms: Option<i64>) -> Result<
     for (name, grows) in bounded::GROWING {
         all.push(ScalarUDF::from(bounded::Bounded::new(state.udf(name)?, grows)));
     }
-    all.extend(epoch_time::all(now_ms));
+    all.extend(epoch_time::all(now_ms, zone));
     all.extend(arithmetic::all());
     all.extend(seconds::all());
-    all.extend(time_text::all());
+    all.extend(time_text::all(zone));
     all.extend(window::all());
     for function in all {
         state.register_udf(Arc::new(function))?;
     }
-    for function in numbers::all().into_iter().chain(extreme_by::all()) {
+    for function in numbers::all().into_iter().chain(extreme_by::all()).chain([percentile::function()]) {
         state.register_udaf(Arc::new(function))?;
     }
     Ok(())

@@ -2,23 +2,20 @@
 //! whole numbers that leaves the range of BIGINT fails, and an average of decimals is rounded. All else is DataFusion's.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray};
-use arrow::compute::sum_checked;
-use arrow::datatypes::{ArrowPrimitiveType, DataType, FieldRef, Float32Type, Float64Type, Int64Type};
+use arrow::datatypes::{ArrowPrimitiveType, DataType, FieldRef, Float32Type, Float64Type};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::functions_aggregate::{average, min_max, sum};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, ReversedUDAF, SetMonotonicity,
-    Signature, StatisticsArgs,
+    Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, ReversedUDAF, SetMonotonicity, Signature,
+    StatisticsArgs,
 };
 use datafusion_functions_aggregate_common::aggregate::groups_accumulator::prim_op::PrimitiveGroupsAccumulator;
 
-use super::failed;
 use super::means::{RoundedMean, RoundedMeans};
+use super::sums::{CheckedSum, CheckedSums, SlidingSum};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Kind {
@@ -79,7 +76,10 @@ impl AggregateUDFImpl for Numbers {
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
-        self.inner.create_sliding_accumulator(args)
+        match (self.kind, args.return_field.data_type()) {
+            (Kind::Sum, DataType::Int64) if !args.is_distinct => Ok(Box::new(SlidingSum::default())),
+            _ => self.inner.create_sliding_accumulator(args),
+        }
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs<'_>) -> bool {
@@ -163,135 +163,4 @@ where
 #[expect(clippy::eq_op, reason = "only NaN differs from itself")]
 fn is_nan<N: PartialEq + Copy>(number: N) -> bool {
     number != number
-}
-
-/// The sums of groups; it knows if one of them wrapped around.
-struct CheckedSums {
-    sums: Box<dyn GroupsAccumulator>,
-    wrapped: Arc<AtomicBool>,
-}
-
-impl CheckedSums {
-    fn new() -> Self {
-        let wrapped = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&wrapped);
-        let add = move |sum: &mut i64, number: i64| {
-            let (to, wraps) = sum.overflowing_add(number);
-            *sum = to;
-            if wraps {
-                told.store(true, Ordering::Relaxed);
-            }
-        };
-        let sums = PrimitiveGroupsAccumulator::<Int64Type, _>::new(&DataType::Int64, add);
-        Self { sums: Box::new(sums), wrapped }
-    }
-
-    fn check(&self) -> Result<()> {
-        if self.wrapped.load(Ordering::Relaxed) { overflows() } else { Ok(()) }
-    }
-}
-
-impl GroupsAccumulator for CheckedSums {
-    fn update_batch(
-        &mut self,
-        values: &[ArrayRef],
-        groups: &[usize],
-        filter: Option<&BooleanArray>,
-        total: usize,
-    ) -> Result<()> {
-        self.sums.update_batch(values, groups, filter, total)?;
-        self.check()
-    }
-
-    fn merge_batch(&mut self, values: &[ArrayRef], groups: &[usize], total: usize) -> Result<()> {
-        self.sums.merge_batch(values, groups, total)?;
-        self.check()
-    }
-
-    fn evaluate(&mut self, emit: EmitTo) -> Result<ArrayRef> {
-        self.sums.evaluate(emit)
-    }
-
-    fn state(&mut self, emit: EmitTo) -> Result<Vec<ArrayRef>> {
-        self.sums.state(emit)
-    }
-
-    fn convert_to_state(&self, values: &[ArrayRef], filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
-        self.sums.convert_to_state(values, filter)
-    }
-
-    fn size(&self) -> usize {
-        self.sums.size()
-    }
-}
-
-/// The sum of everything.
-#[derive(Debug, Default)]
-struct CheckedSum {
-    sum: Option<i64>,
-}
-
-impl Accumulator for CheckedSum {
-    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let Some(numbers) = values.first().and_then(|column| column.as_primitive_opt::<Int64Type>()) else {
-            return failed("a sum of whole numbers was given others");
-        };
-        let Ok(more) = sum_checked(numbers) else { return overflows() };
-        self.sum = match (self.sum, more) {
-            (Some(sum), Some(more)) => match sum.checked_add(more) {
-                Some(sum) => Some(sum),
-                None => return overflows(),
-            },
-            (sum, more) => sum.or(more),
-        };
-        Ok(())
-    }
-
-    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        self.update_batch(states)
-    }
-
-    fn evaluate(&mut self) -> Result<ScalarValue> {
-        Ok(ScalarValue::Int64(self.sum))
-    }
-
-    fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        Ok(vec![ScalarValue::Int64(self.sum)])
-    }
-
-    fn size(&self) -> usize {
-        size_of_val(self)
-    }
-}
-
-fn overflows<T>() -> Result<T> {
-    failed("a sum of whole numbers leaves the range of BIGINT; sum a DECIMAL or a DOUBLE, or write try_sum")
-}
-
-#[cfg(test)]
-mod tests {
-    use arrow::array::Int64Array;
-
-    use super::*;
-
-    fn numbers(values: &[i64]) -> [ArrayRef; 1] {
-        [Arc::new(Int64Array::from(values.to_vec()))]
-    }
-
-    #[test]
-    fn a_sum_beyond_bigint_fails_and_the_greatest_does_not() {
-        let mut sums = CheckedSums::new();
-        sums.update_batch(&numbers(&[i64::MAX - 1, i64::MIN]), &[0, 1], None, 2).unwrap();
-        sums.merge_batch(&numbers(&[1]), &[0], 2).unwrap();
-        let mut sum = CheckedSum::default();
-        sum.update_batch(&numbers(&[i64::MAX - 1, 1])).unwrap();
-        assert_eq!(sum.evaluate().unwrap(), ScalarValue::Int64(Some(i64::MAX)));
-        for error in [
-            sums.update_batch(&numbers(&[-1]), &[1], None, 2).unwrap_err(),
-            sum.merge_batch(&numbers(&[1])).unwrap_err(),
-            CheckedSum::default().update_batch(&numbers(&[i64::MAX, 1])).unwrap_err(),
-        ] {
-            assert!(error.to_string().contains("BIGINT"), "{error}");
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! Times as text and text as times: `date_format`, `to_timestamp`, `to_date`, `from_unixtime`, `unix_timestamp`.
 //!
-//! Patterns are Java's (see [`super::pattern`]). As in Spark's ANSI mode a text that does not fit is an error; the
+//! Times are written and read in the session's zone. Patterns are Java's (see [`super::pattern`]). As in Spark's ANSI mode a text that does not fit is an error; the
 //! `try_` form gives NULL.
 
 use std::collections::HashMap;
@@ -15,10 +15,13 @@ use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
+use forebay_core::Zone;
+use forebay_core::zone::Offsets;
 
 use super::failed;
 use super::pattern::Pattern;
 use super::seconds::timestamp_type;
+use super::zone::{local_type, names};
 
 const DEFAULT_PATTERN: &str = "yyyy-MM-dd HH:mm:ss";
 
@@ -38,7 +41,7 @@ enum Kind {
     UnixTimestamp,
 }
 
-pub(super) fn all() -> Vec<ScalarUDF> {
+pub(super) fn all(zone: Zone) -> Vec<ScalarUDF> {
     let kinds = [
         ("date_format", Kind::DateFormat),
         ("from_unixtime", Kind::FromUnixTime),
@@ -49,30 +52,38 @@ pub(super) fn all() -> Vec<ScalarUDF> {
         ("try_to_date", Kind::ToDate { strict: false }),
         ("unix_timestamp", Kind::UnixTimestamp),
     ];
-    kinds.into_iter().map(|(name, kind)| ScalarUDF::from(TimeText::new(name, kind))).collect()
+    kinds.into_iter().map(|(name, kind)| ScalarUDF::from(TimeText::new(name, kind, zone))).collect()
 }
 
 /// A timestamp as Spark shows it: `2024-02-29 14:20:09.12`.
-pub(crate) fn timestamp_to_text(timestamp: Expr) -> Expr {
-    ScalarUDF::from(TimeText::new("__timestamp_text", Kind::TimestampText)).call(vec![timestamp])
+pub(crate) fn timestamp_to_text(timestamp: Expr, zone: Zone) -> Expr {
+    ScalarUDF::from(TimeText::new("__timestamp_text", Kind::TimestampText, zone)).call(vec![timestamp])
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct TimeText {
-    name: &'static str,
+    /// With the zone, if that is not UTC: what is told of a plan, and the meaning of state, name it.
+    name: String,
+    aliases: Vec<String>,
     kind: Kind,
+    zone: Zone,
     signature: Signature,
 }
 
 impl TimeText {
-    fn new(name: &'static str, kind: Kind) -> Self {
-        Self { name, kind, signature: Signature::user_defined(Volatility::Immutable) }
+    fn new(name: &str, kind: Kind, zone: Zone) -> Self {
+        let (name, aliases) = names(name, zone);
+        Self { name, aliases, kind, zone, signature: Signature::user_defined(Volatility::Immutable) }
     }
 }
 
 impl ScalarUDFImpl for TimeText {
     fn name(&self) -> &str {
-        self.name
+        &self.name
+    }
+
+    fn aliases(&self) -> &[String] {
+        &self.aliases
     }
 
     fn signature(&self) -> &Signature {
@@ -93,6 +104,8 @@ impl ScalarUDFImpl for TimeText {
             return plan_err!("{} has the wrong number of arguments", self.name);
         }
         let value = match self.kind {
+            // What clocks show, in whatever zone.
+            Kind::TimestampText | Kind::UnixTimestamp if *first == local_type() => local_type(),
             Kind::DateFormat | Kind::TimestampText if is_time || is_text => timestamp_type(),
             Kind::FromUnixTime if first.is_integer() || is_text => DataType::Int64,
             Kind::ToTimestamp { .. } | Kind::ToDate { .. } | Kind::UnixTimestamp if is_time => {
@@ -108,12 +121,12 @@ impl ScalarUDFImpl for TimeText {
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
         if let Some(pattern) = args.scalar_arguments.get(1).copied().flatten()
             && let Some(text) = pattern.try_as_str().flatten()
-            && let Err(message) = Pattern::parse(text)
+            && let Err(message) = Pattern::parse(text, self.zone)
         {
             return plan_err!("{message}");
         }
         let types: Vec<DataType> = args.arg_fields.iter().map(|field| field.data_type().clone()).collect();
-        Ok(Arc::new(Field::new(self.name, self.return_type(&types)?, true)))
+        Ok(Arc::new(Field::new(&self.name, self.return_type(&types)?, true)))
     }
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
@@ -131,7 +144,7 @@ impl ScalarUDFImpl for TimeText {
             return failed(format!("{} needs an argument", self.name));
         };
         let value = value.to_array(rows)?;
-        let patterns = Patterns::new(args.args.get(1), rows)?;
+        let patterns = Patterns::new(args.args.get(1), rows, self.zone)?;
         let result: ArrayRef = match self.kind {
             Kind::DateFormat => Arc::new(self.write(&patterns, rows, |row| micros_at(&value, row))?),
             Kind::FromUnixTime => {
@@ -141,15 +154,17 @@ impl ScalarUDFImpl for TimeText {
                     Some(seconds.value(row).saturating_mul(1_000_000))
                 })?)
             }
-            Kind::TimestampText => Arc::new(timestamp_text(&value, rows)),
+            Kind::TimestampText => Arc::new(timestamp_text(&value, rows, self.zone)),
             Kind::ToTimestamp { strict } => {
                 let micros = self.read(&value, &patterns, rows, strict)?;
                 Arc::new(TimestampMicrosecondArray::from(micros).with_timezone("UTC"))
             }
             Kind::ToDate { strict } => {
                 let micros = self.read(&value, &patterns, rows, strict)?;
+                let mut offsets = Offsets::new(self.zone);
                 let days = micros.into_iter().map(|micros| {
-                    micros.and_then(|micros| i32::try_from(micros.div_euclid(86_400_000_000)).ok())
+                    let local = offsets.local(micros?);
+                    i32::try_from(local.div_euclid(86_400_000_000)).ok()
                 });
                 Arc::new(days.collect::<Date32Array>())
             }
@@ -173,11 +188,13 @@ impl TimeText {
     ) -> Result<StringArray> {
         let mut out = StringBuilder::with_capacity(rows, rows * 20);
         let mut text = String::with_capacity(32);
+        let mut offsets = Offsets::new(self.zone);
         for row in 0..rows {
             match (micros(row), patterns.at(row)) {
                 (Some(micros), Some(pattern)) => {
                     text.clear();
-                    if !pattern.format(micros, &mut text) {
+                    let (local, offset) = (offsets.local(micros), offsets.at(micros));
+                    if !pattern.format(local, offset, self.zone, &mut text) {
                         return failed(format!("{}: the time lies beyond the calendar", self.name));
                     }
                     out.append_value(&text);
@@ -205,7 +222,7 @@ impl TimeText {
                 micros.push(None);
                 continue;
             };
-            let read = pattern.read(texts.value(row));
+            let read = pattern.read(texts.value(row), self.zone);
             if read.is_none() && strict {
                 return failed(format!("{}: a text does not fit its date pattern", self.name));
             }
@@ -222,8 +239,8 @@ enum Patterns {
 }
 
 impl Patterns {
-    fn new(argument: Option<&ColumnarValue>, rows: usize) -> Result<Self> {
-        let parse = |text: &str| match Pattern::parse(text) {
+    fn new(argument: Option<&ColumnarValue>, rows: usize, zone: Zone) -> Result<Self> {
+        let parse = |text: &str| match Pattern::parse(text, zone) {
             Ok(pattern) => Ok(pattern),
             Err(message) => failed(message),
         };
@@ -262,14 +279,18 @@ fn micros_at(times: &ArrayRef, row: usize) -> Option<i64> {
         .map(|t| t.value(row))
 }
 
-fn timestamp_text(times: &ArrayRef, rows: usize) -> StringArray {
-    let seconds = Pattern::parse(DEFAULT_PATTERN).ok();
+/// Times of no zone are told as they are.
+fn timestamp_text(times: &ArrayRef, rows: usize, zone: Zone) -> StringArray {
+    let zone = if *times.data_type() == local_type() { Zone::UTC } else { zone };
+    let seconds = Pattern::parse(DEFAULT_PATTERN, zone).ok();
+    let mut offsets = Offsets::new(zone);
     let mut out = StringBuilder::with_capacity(rows, rows * 24);
     let mut text = String::with_capacity(32);
     for row in 0..rows {
         text.clear();
-        match (micros_at(times, row), &seconds) {
-            (Some(micros), Some(pattern)) if pattern.format(micros, &mut text) => {
+        let local = micros_at(times, row).map(|micros| offsets.local(micros));
+        match (local, &seconds) {
+            (Some(micros), Some(pattern)) if pattern.format(micros, 0, zone, &mut text) => {
                 let fraction = micros.rem_euclid(1_000_000);
                 if fraction > 0 {
                     text.push('.');

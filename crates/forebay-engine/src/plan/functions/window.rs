@@ -1,5 +1,8 @@
 //! `window(ts, …)`, `session_window(ts, gap)` and `window_time(window)`.
 //!
+//! `calendar_window(ts, 'day'|'week'|'month'|'quarter'|'year', zone)` is Forebay's own: windows that follow a calendar. They
+//! tumble, so it is a function of its time everywhere; GROUP BY has it as a key whose `end` is the event time.
+//!
 //! The resolver has read the durations: here they are microseconds. A tumbling window is a function of its time and can
 //! be computed; a sliding one and a session are given to rows by GROUP BY over a stream, whose planner takes these calls
 //! out of the group expressions.
@@ -16,7 +19,9 @@ use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
-use forebay_core::window::{Interval, Sliding, window_time};
+use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
+use forebay_core::Zone;
+use forebay_core::window::{Calendar, CalendarWindows, Interval, Sliding, window_time};
 
 use super::failed;
 use super::seconds::timestamp_type;
@@ -27,13 +32,17 @@ pub(crate) const WINDOW: &str = "window";
 pub(crate) const SESSION_WINDOW: &str = "session_window";
 /// The last microsecond of a window.
 pub(crate) const WINDOW_TIME: &str = "window_time";
+/// Windows of the calendar.
+pub(crate) const CALENDAR_WINDOW: &str = "calendar_window";
 /// The gap of a session in microseconds.
 pub(crate) const GAP: &str = "__gap";
 
-pub(super) fn all() -> [ScalarUDF; 4] {
-    [WINDOW, SESSION_WINDOW, WINDOW_TIME, GAP].map(|name| {
-        ScalarUDF::from(Window { name, signature: Signature::user_defined(Volatility::Immutable) })
-    })
+pub(super) fn all() -> [ScalarUDF; 5] {
+    [WINDOW, SESSION_WINDOW, WINDOW_TIME, CALENDAR_WINDOW, GAP].map(udf)
+}
+
+fn udf(name: &'static str) -> ScalarUDF {
+    ScalarUDF::from(Window { name, signature: Signature::user_defined(Volatility::Immutable) })
 }
 
 /// What a call of one of these functions says.
@@ -42,6 +51,8 @@ pub(crate) enum Call<'e> {
     Window(&'e Expr, Sliding),
     /// The time, and the gap in microseconds.
     Session(&'e Expr, &'e Expr),
+    /// The time of a window of the calendar.
+    Calendar(&'e Expr),
     /// The window.
     Time(&'e Expr),
 }
@@ -61,6 +72,7 @@ pub(crate) fn call(expr: &Expr) -> Option<Call<'_>> {
             Some(Call::Window(ts, Sliding::new(micros(size)?, micros(slide)?, micros(start)?).ok()?))
         }
         (SESSION_WINDOW, [ts, gap]) => Some(Call::Session(ts, gap)),
+        (CALENDAR_WINDOW, [ts, ..]) => Some(Call::Calendar(ts)),
         (WINDOW_TIME, [window]) => Some(Call::Time(window)),
         _ => None,
     }
@@ -68,9 +80,30 @@ pub(crate) fn call(expr: &Expr) -> Option<Call<'_>> {
 
 /// `window_time(window)` as an expression.
 pub(crate) fn time_of(window: Expr) -> Expr {
-    let name = WINDOW_TIME;
-    ScalarUDF::from(Window { name, signature: Signature::user_defined(Volatility::Immutable) })
-        .call(vec![window])
+    udf(WINDOW_TIME).call(vec![window])
+}
+
+/// A call of `calendar_window`, perhaps under a name, with another time.
+pub(crate) fn calendar_at(call: Expr, ts: Expr) -> Expr {
+    match call {
+        Expr::Alias(mut alias) => {
+            alias.expr = Box::new(calendar_at(*alias.expr, ts));
+            Expr::Alias(alias)
+        }
+        Expr::ScalarFunction(mut call) => {
+            if let Some(first) = call.args.first_mut() {
+                *first = ts;
+            }
+            Expr::ScalarFunction(call)
+        }
+        other => other,
+    }
+}
+
+/// The time of `calendar_window(…)`, if an expression is that.
+pub(crate) fn calendar_time(expr: &Arc<dyn PhysicalExpr>) -> Option<&Arc<dyn PhysicalExpr>> {
+    let call = expr.downcast_ref::<ScalarFunctionExpr>()?;
+    if call.fun().name() == CALENDAR_WINDOW { call.args().first() } else { None }
 }
 
 /// True for a STRUCT that is a window.
@@ -121,6 +154,7 @@ impl ScalarUDFImpl for Window {
             (WINDOW, [ts, rest @ ..]) if rest.len() == 3 => {
                 Ok(std::iter::once(self.time(ts)?).chain(rest.iter().map(|_| DataType::Int64)).collect())
             }
+            (CALENDAR_WINDOW, [ts, _, _]) => Ok(vec![self.time(ts)?, DataType::Utf8, DataType::Utf8]),
             (SESSION_WINDOW, [ts, _]) => Ok(vec![self.time(ts)?, DataType::Int64]),
             (WINDOW_TIME, [window]) if is_window(window) => Ok(vec![window.clone()]),
             (WINDOW_TIME, [other]) => plan_err!("window_time takes a window, not {other}"),
@@ -151,6 +185,9 @@ impl ScalarUDFImpl for Window {
         Ok(Arc::new(match self.name {
             GAP => Field::new(GAP, DataType::Int64, true),
             WINDOW_TIME => Field::new(WINDOW_TIME, instant, first.is_nullable()),
+            CALENDAR_WINDOW => {
+                Field::new(CALENDAR_WINDOW, DataType::Struct(bounds(&instant)), first.is_nullable())
+            }
             // Rows in which the time is NULL have no window, so they never get one.
             name => Field::new(name, DataType::Struct(bounds(&instant)), false),
         }))
@@ -185,6 +222,18 @@ impl ScalarUDFImpl for Window {
                     return failed("window: a sliding window is possible in GROUP BY of a stream only");
                 }
                 Arc::new(tumbling(&first, &sliding)?)
+            }
+            CALENDAR_WINDOW => {
+                let word = |index: usize| match args.args.get(index) {
+                    Some(ColumnarValue::Scalar(text)) => text.try_as_str().flatten().map(str::to_owned),
+                    _ => None,
+                };
+                let period = word(1).as_deref().and_then(Calendar::named);
+                let zone = word(2).and_then(|zone| Zone::read(&zone).ok());
+                let (Some(period), Some(zone)) = (period, zone) else {
+                    return failed("calendar_window: its period and its zone are constants");
+                };
+                Arc::new(calendar(&first, period, zone)?)
             }
             _ => return failed("session_window is possible in GROUP BY of a stream only"),
         }))
@@ -221,14 +270,44 @@ fn tumbling(column: &ArrayRef, sliding: &Sliding) -> Result<StructArray> {
     let (times, zone) = time_column(column)?;
     let starts = sliding.last_starts(times.values());
     let ends = starts.iter().map(|start| sliding.end(*start)).collect();
-    let nulls = times.nulls().cloned();
-    let of = |micros| {
-        let column = TimestampMicrosecondArray::new(micros, nulls.clone());
+    bounded(starts, ends, times.nulls().cloned(), zone)
+}
+
+/// Windows of their starts and ends.
+fn bounded(
+    starts: Vec<i64>,
+    ends: Vec<i64>,
+    nulls: Option<NullBuffer>,
+    zone: Option<Arc<str>>,
+) -> Result<StructArray> {
+    let of = |micros: Vec<i64>| {
+        let column = TimestampMicrosecondArray::new(micros.into(), nulls.clone());
         Arc::new(column.with_timezone_opt(zone.clone())) as ArrayRef
     };
-    let columns = vec![of(starts.into()), of(ends)];
+    let columns = vec![of(starts), of(ends)];
     let fields = bounds(&DataType::Timestamp(TimeUnit::Microsecond, zone.clone()));
     Ok(StructArray::try_new(fields, columns, nulls.clone())?)
+}
+
+/// Windows of times without a zone are those of the times' own calendar.
+fn calendar(column: &ArrayRef, period: Calendar, zone: Zone) -> Result<StructArray> {
+    let (times, named) = time_column(column)?;
+    let zone = if named.is_some() { zone } else { Zone::UTC };
+    let windows = CalendarWindows::new(period, zone).or_else(|error| failed(error.message()))?;
+    let (mut starts, mut ends) = (Vec::with_capacity(times.len()), Vec::with_capacity(times.len()));
+    // Times that stand beside each other mostly lie in one window.
+    let mut last: Option<(i64, i64)> = None;
+    for row in 0..times.len() {
+        let ts = if times.is_valid(row) { times.value(row) } else { 0 };
+        let (start, end) = match last {
+            Some((start, end)) if start <= ts && ts < end => (start, end),
+            _ => windows.bounds(ts),
+        };
+        last = Some((start, end));
+        starts.push(start);
+        ends.push(end);
+    }
+    bounded(starts, ends, times.nulls().cloned(), named)
 }
 
 fn gaps(column: &ArrayRef) -> Result<Int64Array> {

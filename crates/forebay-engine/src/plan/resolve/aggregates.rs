@@ -2,7 +2,7 @@
 
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
-    NullTreatment, ObjectName, ObjectNamePart, OrderByExpr, OrderByOptions, Value,
+    NullTreatment, ObjectName, ObjectNamePart, Value,
 };
 use forebay_core::Error;
 use forebay_core::error::codes;
@@ -10,7 +10,7 @@ use forebay_core::options::unknown_name;
 
 use super::expr::call;
 use super::{calls, quoted};
-use crate::plan::functions::COUNTABLE;
+use crate::plan::functions::{COUNTABLE, PERCENTILE};
 use crate::plan::sql_error::SqlError;
 
 /// Spark's aggregate functions that DataFusion does not have under these names.
@@ -58,9 +58,7 @@ pub(super) fn rewrite(function: &Function, name: &str, ident: &Ident) -> Result<
                     );
                 return Err(SqlError::spanned(error, ident.span));
             }
-            let mut function = renamed(function, "approx_percentile_cont", vec![percentage.clone()], ident);
-            function.within_group = vec![ordered_by(of.clone())];
-            Some(Expr::Function(function))
+            same(PERCENTILE, vec![of.clone(), percentage.clone()])
         }
         _ => None,
     })
@@ -95,10 +93,6 @@ fn renamed(function: &Function, to: &str, args: Vec<Expr>, ident: &Ident) -> Fun
         list.args = args.into_iter().map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg))).collect();
     }
     renamed
-}
-
-fn ordered_by(expr: Expr) -> OrderByExpr {
-    OrderByExpr { expr, options: OrderByOptions { asc: None, nulls_first: None }, with_fill: None }
 }
 
 fn one_if(condition: &Expr) -> Expr {

@@ -18,6 +18,7 @@ use forebay_core::options::unknown_name;
 use super::expr::{call, null};
 use super::{Planner, aggregates, naming, streaming, windows};
 use crate::plan::functions;
+use crate::plan::session;
 use crate::plan::sql_error::SqlError;
 
 /// Rewrites one call in place if it is one of ours.
@@ -76,6 +77,7 @@ pub(super) fn rewrite(planner: &mut Planner<'_>, expr: &mut Expr) -> Result<(), 
         ("weekofyear", [of]) => part_of("week", of, &ident),
         ("dayofyear", [of]) => part_of("doy", of, &ident),
         ("dayofweek", [of]) => part_of("dow", of, &ident),
+        ("current_timezone", []) => string(&session::zone(planner.session).to_string()),
         ("isnull", [of]) => Expr::IsNull(Box::new(of.clone())),
         ("isnotnull", [of]) => Expr::IsNotNull(Box::new(of.clone())),
         ("struct", _) => named_struct(args, &ident),
@@ -103,7 +105,13 @@ pub(super) fn rewrite(planner: &mut Planner<'_>, expr: &mut Expr) -> Result<(), 
         ("date_add" | "dateadd" | "date_sub" | "add_months", [date, number]) => {
             call(&name, vec![cast("date", date), cast("int", number)], &ident)
         }
-        ("window" | "session_window", _) => windows::call_of(planner, &name, args, &ident)?,
+        ("last_day" | "next_day" | "trunc", [date, rest @ ..]) => {
+            let args = std::iter::once(cast("date", date)).chain(rest.iter().cloned());
+            call(&name, args.collect(), &ident)
+        }
+        ("window" | "session_window" | "calendar_window", _) => {
+            windows::call_of(planner, &name, args, &ident)?
+        }
         ("space", [number]) => call(&name, vec![cast("int", number)], &ident),
         _ => return known(planner, &name, &ident),
     };
@@ -175,7 +183,9 @@ fn known(planner: &Planner<'_>, name: &str, ident: &Ident) -> Result<(), SqlErro
         return Err(SqlError::spanned(error, ident.span));
     }
     let names = state.scalar_functions().keys().chain(state.aggregate_functions().keys());
-    let names = names.chain(state.window_functions().keys()).filter(|name| !name.starts_with("__"));
+    let names = names
+        .chain(state.window_functions().keys())
+        .filter(|name| !name.starts_with("__") && !name.contains('['));
     let error = unknown_name("function", name, names.map(String::as_str));
     // Some hundred names are no help; the nearest one is.
     let nearest = error.hint().split("Known:").next().unwrap_or_default().trim();
@@ -206,7 +216,7 @@ fn refuse_generators(planner: &Planner<'_>, name: &str, ident: &Ident) -> Result
         | "stack" => "gives several rows for one",
         // Over a stream it is refused under its own name.
         "unnest" if !planner.streaming => "gives several rows for one",
-        "window" | "session_window" | "window_time" if planner.refuses_state() => {
+        "window" | "session_window" | "calendar_window" | "window_time" if planner.refuses_state() => {
             "belongs to windowed aggregation"
         }
         _ => return Ok(()),
@@ -226,11 +236,12 @@ impl Planner<'_> {
             SqlError::spanned(error, ident.span)
         };
         let mut args = args.into_iter();
+        let zone = session::zone(self.session);
         let (Some(text), Some(schema)) = (args.next(), args.next()) else {
             return Err(wrong("needs a text and a schema"));
         };
         let Some(ddl) = literal(&schema) else { return Err(wrong("needs its schema as a text in quotes")) };
-        let options = match args.next() {
+        let mut options = match args.next() {
             None => BTreeMap::new(),
             Some(map) => {
                 literal_map(&map).ok_or_else(|| wrong("needs its options as map('name', 'value', …)"))?
@@ -238,6 +249,9 @@ impl Planner<'_> {
         };
         if args.next().is_some() {
             return Err(wrong("takes at most three arguments"));
+        }
+        if !zone.is_utc() && !options.keys().any(|name| name.eq_ignore_ascii_case("timeZone")) {
+            options.insert("timeZone".to_owned(), zone.to_string());
         }
         let Some(factory) = self.json else { return Err(wrong("is not available here")) };
         let key = (ddl.clone(), options.clone().into_iter().collect::<Vec<_>>());

@@ -8,7 +8,7 @@ use forebay_core::Error;
 use forebay_core::error::codes;
 use forebay_core::window::Interval;
 
-use super::scope::{Relation, Scope};
+use super::scope::{Relation, Scope, Tables};
 use super::{Planner, SOURCE, Weight, calls, quoted, windows};
 use crate::plan::catalog::{EVENT_TIME_COLUMN, SourceTime};
 use crate::plan::parse::{self, Paths};
@@ -84,8 +84,8 @@ impl Planner<'_> {
             SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts))
         });
         select.projection = all.collect();
-        let relation = Relation { qualifier: table.clone(), columns, merged: Vec::new() };
-        self.expr(&mut expr, &Scope { relations: vec![relation], parent: None })?;
+        let tables = Tables::one(Relation { qualifier: table.clone(), columns });
+        self.expr(&mut expr, &Scope { tables, parent: None })?;
         select.projection.push(SelectItem::ExprWithAlias { expr, alias: quoted(EVENT_TIME_COLUMN, &like) });
         Ok(PlannedTable::new(self.to_plan(query)?))
     }

@@ -267,12 +267,18 @@ fn element_type(of: &DataType, subscript: &Subscript) -> Option<DataType> {
 
 /// The expression for a resolved path.
 pub(super) fn path_expr(path: &Path, like: &Ident) -> Expr {
-    let column = quoted(path.column.clone(), like);
-    let base = match &path.qualifier {
-        Some(qualifier) => Expr::CompoundIdentifier(vec![quoted(qualifier.clone(), like), column]),
-        None => Expr::Identifier(column),
+    path.fields.iter().fold(columns_expr(&path.of, like), |base, field| field_access(base, field, like))
+}
+
+/// A column, or the first of several that is not NULL.
+pub(super) fn columns_expr(of: &[(String, String)], like: &Ident) -> Expr {
+    let column = |(qualifier, column): &(String, String)| {
+        Expr::CompoundIdentifier(vec![quoted(qualifier.clone(), like), quoted(column.clone(), like)])
     };
-    path.fields.iter().fold(base, |base, field| field_access(base, field, like))
+    match of {
+        [one] => column(one),
+        several => call("coalesce", several.iter().map(column).collect(), like),
+    }
 }
 
 /// `__field(base, 'name')`.

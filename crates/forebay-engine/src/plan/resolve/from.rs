@@ -1,55 +1,55 @@
 //! FROM: tables, views, common table expressions and subqueries become numbered tables with known columns.
 
 use datafusion::sql::sqlparser::ast::{
-    Ident, Join, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, Query, Statement, TableAlias,
-    TableFactor, TableWithJoins,
+    Ident, ObjectName, ObjectNamePart, Query, Statement, TableAlias, TableFactor, TableWithJoins,
 };
 use forebay_core::Error;
 use forebay_core::error::codes;
 
 use super::bounds::MAX_STACKED;
 use super::record::keep_names;
-use super::scope::{Column, Relation, Scope};
-use super::{Found, Planner, SOURCE, State, last_part, quoted, unknown_table};
+use super::scope::{Column, Relation, Scope, Tables};
+use super::{Found, Planner, Read, SOURCE, State, last_part, quoted, unknown_table};
 use crate::plan::catalog::{Deduplicate, SourceTime};
 use crate::plan::parse::{self, Paths};
 use crate::plan::provider::table_name;
 use crate::plan::sql_error::SqlError;
 
 impl Planner<'_> {
-    /// Resolves the items of a FROM clause and gives the relations they bring into scope.
+    /// Resolves the items of a FROM clause and gives what they bring into scope.
     pub(super) fn from(
         &mut self,
         items: &mut [TableWithJoins],
         outer: Option<&Scope<'_>>,
-    ) -> Result<Vec<Relation>, SqlError> {
-        let mut relations = Vec::new();
+    ) -> Result<Tables, SqlError> {
+        let (mut tables, mut taken) = (Tables::default(), Vec::new());
         for item in items {
-            self.joined(item, outer, &mut relations)?;
+            tables.extend(self.joined(item, outer, &mut taken)?);
         }
-        Ok(relations)
+        Ok(tables)
     }
 
     fn joined(
         &mut self,
         item: &mut TableWithJoins,
         outer: Option<&Scope<'_>>,
-        relations: &mut Vec<Relation>,
-    ) -> Result<(), SqlError> {
-        self.factor(&mut item.relation, outer, relations)?;
+        taken: &mut Vec<String>,
+    ) -> Result<Tables, SqlError> {
+        let mut tables = self.factor(&mut item.relation, outer, taken)?;
         for join in &mut item.joins {
-            self.factor(&mut join.relation, outer, relations)?;
-            self.constraint(join, outer, relations)?;
+            let right = self.factor(&mut join.relation, outer, taken)?;
+            tables = self.join(&mut join.join_operator, tables, right, outer)?;
         }
-        Ok(())
+        Ok(tables)
     }
 
+    /// One table of a FROM clause. `taken` are the names that there are already.
     fn factor(
         &mut self,
         factor: &mut TableFactor,
         outer: Option<&Scope<'_>>,
-        relations: &mut Vec<Relation>,
-    ) -> Result<(), SqlError> {
+        taken: &mut Vec<String>,
+    ) -> Result<Tables, SqlError> {
         let (index, alias): (usize, TableAlias) = match factor {
             TableFactor::Table {
                 name,
@@ -81,7 +81,7 @@ impl Planner<'_> {
                 (index, alias)
             }
             TableFactor::NestedJoin { table_with_joins, alias: None } => {
-                return self.joined(table_with_joins, outer, relations);
+                return self.joined(table_with_joins, outer, taken);
             }
             TableFactor::Table { name, args: Some(_), .. } => {
                 return Err(cannot_read(&format!("the table function {name}(…)")));
@@ -98,14 +98,14 @@ impl Planner<'_> {
         };
         self.count_read(index)?;
         let relation = relation(&alias, self.columns(index, &self.carried(index)))?;
-        if relations.iter().any(|other| other.qualifier.eq_ignore_ascii_case(&relation.qualifier)) {
+        if taken.iter().any(|other| other.eq_ignore_ascii_case(&relation.qualifier)) {
             let error =
                 Error::new(&codes::SQL_PLAN, format!("FROM has two tables named `{}`", relation.qualifier))
                     .with_hint("Give one of them another name: FROM a AS x JOIN a AS y.");
             return Err(SqlError::spanned(error, alias.name.span));
         }
         let qualifier = quoted(relation.qualifier.clone(), &alias.name);
-        relations.push(relation);
+        taken.push(relation.qualifier.clone());
         *factor = TableFactor::Table {
             name: ObjectName(vec![ObjectNamePart::Identifier(Ident::with_quote('`', table_name(index)))]),
             alias: Some(TableAlias { name: qualifier, ..alias }),
@@ -118,7 +118,7 @@ impl Planner<'_> {
             sample: None,
             index_hints: Vec::new(),
         };
-        Ok(())
+        Ok(Tables::one(relation))
     }
 
     /// The table that a name stands for, with new names for its columns if a WITH gave them.
@@ -143,17 +143,15 @@ impl Planner<'_> {
         }
         match found {
             Some(Found::Table { source, hidden, event_time }) => {
-                self.reads.push(name.to_string());
                 let mut index = self.add_table(source, SOURCE);
+                self.reads.push(Read { name: name.to_string(), table: index, watermark: clause.clone() });
                 self.hide(index, hidden.to_vec());
                 let event_time = match clause {
                     Some(time) => {
-                        let name = time.column.trim_matches('`');
+                        let name = time.column.trim_matches('`').to_owned();
                         let columns = self.columns(index, &[]);
-                        let is_column = columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
-                        let sql = (!is_column).then(|| time.column.clone());
-                        self.watermark = Some(time);
-                        sql
+                        let is_column = columns.iter().any(|column| column.name.eq_ignore_ascii_case(&name));
+                        (!is_column).then_some(time.column)
                     }
                     None => event_time,
                 };
@@ -203,70 +201,6 @@ impl Planner<'_> {
         self.views_before = views_before;
         planned
     }
-
-    fn constraint(
-        &mut self,
-        join: &mut Join,
-        outer: Option<&Scope<'_>>,
-        relations: &mut Vec<Relation>,
-    ) -> Result<(), SqlError> {
-        let constraint = match &mut join.join_operator {
-            JoinOperator::Join(constraint)
-            | JoinOperator::Inner(constraint)
-            | JoinOperator::Left(constraint)
-            | JoinOperator::LeftOuter(constraint)
-            | JoinOperator::Right(constraint)
-            | JoinOperator::RightOuter(constraint)
-            | JoinOperator::FullOuter(constraint)
-            | JoinOperator::CrossJoin(constraint)
-            | JoinOperator::Semi(constraint)
-            | JoinOperator::LeftSemi(constraint)
-            | JoinOperator::RightSemi(constraint)
-            | JoinOperator::Anti(constraint)
-            | JoinOperator::LeftAnti(constraint)
-            | JoinOperator::RightAnti(constraint)
-            | JoinOperator::StraightJoin(constraint) => constraint,
-            _ => return Err(cannot_read("this kind of join")),
-        };
-        match constraint {
-            JoinConstraint::On(condition) => {
-                let scope = Scope { relations: std::mem::take(relations), parent: outer };
-                let resolved = self.expr(condition, &scope);
-                *relations = scope.relations;
-                resolved
-            }
-            JoinConstraint::Using(names) => {
-                for name in names {
-                    let Some(ident) = last_part(name).cloned() else { continue };
-                    let mut spelling = None;
-                    for relation in relations.iter_mut() {
-                        let column =
-                            relation.columns.iter().find(|c| c.name.eq_ignore_ascii_case(&ident.value));
-                        if let Some(column) = column {
-                            spelling.get_or_insert_with(|| column.name.clone());
-                            relation.merged.push(column.name.clone());
-                        }
-                    }
-                    let spelling = spelling.unwrap_or_else(|| ident.value.clone());
-                    *name = ObjectName(vec![ObjectNamePart::Identifier(quoted(spelling, &ident))]);
-                }
-                Ok(())
-            }
-            JoinConstraint::Natural => {
-                let [earlier @ .., last] = relations.as_mut_slice() else { return Ok(()) };
-                for column in &last.columns {
-                    for relation in
-                        earlier.iter_mut().filter(|r| r.columns.iter().any(|c| c.name == column.name))
-                    {
-                        relation.merged.push(column.name.clone());
-                    }
-                    last.merged.push(column.name.clone());
-                }
-                Ok(())
-            }
-            JoinConstraint::None => Ok(()),
-        }
-    }
 }
 
 fn relation(alias: &TableAlias, mut columns: Vec<Column>) -> Result<Relation, SqlError> {
@@ -287,7 +221,7 @@ fn relation(alias: &TableAlias, mut columns: Vec<Column>) -> Result<Relation, Sq
             column.name.clone_from(&name.name.value);
         }
     }
-    Ok(Relation { qualifier: alias.name.value.clone(), columns, merged: Vec::new() })
+    Ok(Relation { qualifier: alias.name.value.clone(), columns })
 }
 
 fn plain_alias(name: Ident) -> TableAlias {
@@ -302,7 +236,7 @@ fn with_columns(mut alias: TableAlias, columns: Vec<Ident>) -> TableAlias {
     alias
 }
 
-fn cannot_read(what: &str) -> SqlError {
+pub(super) fn cannot_read(what: &str) -> SqlError {
     Error::new(&codes::NOT_YET, format!("FROM cannot read {what}"))
         .with_hint("FROM reads tables, views and subqueries by name.")
         .into()

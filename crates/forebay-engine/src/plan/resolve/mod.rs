@@ -12,7 +12,7 @@
 //! ```
 //!
 //! What must stay true: after [`Planner::plan`] every name of a column and table in the tree is spelled exactly as
-//! its schema spells it, or an error with its place was returned. [`from`] handles FROM, [`select`] one SELECT,
+//! its schema spells it, or an error with its place was returned. [`from`] handles FROM, [`joins`] JOIN, [`select`] one SELECT,
 //! [`expr`] expressions, [`calls`] functions, [`naming`] the names of unnamed columns, [`streaming`] what a stream
 //! cannot do, [`windows`] and [`aggregates`] what a query with state has, [`event_time`] a source's own time, [`record`]
 //! what views hand on of their records if they are asked to, [`bounds`] how much a statement may be.
@@ -23,6 +23,7 @@ mod calls;
 mod event_time;
 mod expr;
 mod from;
+mod joins;
 mod naming;
 pub(in crate::plan) mod record;
 mod scope;
@@ -43,7 +44,7 @@ use forebay_core::options::unknown_name;
 use forebay_core::output_mode::OutputMode;
 
 use self::bounds::{MAX_FIELDS, MAX_FIELDS_ASIDE, SOURCE, Weight};
-use self::scope::{Column, Scope};
+use self::scope::{Column, Scope, Tables};
 use super::JsonDecoderFactory;
 use super::catalog::{Deduplicate, SourceTime};
 use super::deadline::Deadline;
@@ -129,10 +130,18 @@ pub(crate) struct Planner<'a> {
     views_before: usize,
     /// When planning gives up.
     deadline: Option<Deadline>,
-    /// The event time of the source that a WATERMARK clause gives, in place of the source's own.
-    pub(crate) watermark: Option<SourceTime>,
-    /// The tables of the catalogue that the statement names, as it writes them.
-    pub(crate) reads: Vec<String>,
+    /// The tables of the catalogue that the statement names, in the order in which they were found.
+    pub(crate) reads: Vec<Read>,
+}
+
+/// A table of the catalogue that a statement names.
+pub(crate) struct Read {
+    /// As it writes it.
+    pub name: String,
+    /// Which table of the planner's it became.
+    pub table: usize,
+    /// The event time that a WATERMARK clause gives, in place of the source's own.
+    pub watermark: Option<SourceTime>,
 }
 
 impl<'a> Planner<'a> {
@@ -165,7 +174,6 @@ impl<'a> Planner<'a> {
             ctes: Vec::new(),
             views_before: usize::MAX,
             deadline: None,
-            watermark: None,
             reads: Vec::new(),
         }
     }
@@ -253,7 +261,10 @@ impl<'a> Planner<'a> {
         self.query(&mut query, None)?;
         self.nested -= 1;
         let weight = self.weigh()?;
-        let plan = self.to_plan(query)?;
+        let mut plan = self.to_plan(query)?;
+        if self.streaming && self.stacked > 0 {
+            plan = joins::without_places(plan).map_err(SqlError::planning)?;
+        }
         self.bounded(&plan, MAX_FIELDS_ASIDE)?;
         let hidden = std::mem::take(&mut self.carries_now);
         let plan = match deduplicate {
@@ -318,7 +329,7 @@ impl<'a> Planner<'a> {
                 self.set_expr(right, outer, None)
             }
             SetExpr::Values(values) => {
-                let scope = Scope { relations: Vec::new(), parent: outer };
+                let scope = Scope { tables: Tables::default(), parent: outer };
                 for expr in values.rows.iter_mut().flat_map(|row| row.content.iter_mut()) {
                     self.expr(expr, &scope)?;
                 }

@@ -23,9 +23,9 @@ pub(in crate::plan) const IN_ENVELOPE: [(&str, &str); 4] = [
 impl Planner<'_> {
     /// Adds what is handed on to the list of a SELECT that others read from: the event time of the source, where it
     /// is hidden, then the record's columns.
-    pub(super) fn carry(&mut self, list: &mut Vec<SelectItem>, scope: &Scope<'_>) {
+    pub(super) fn carry(&mut self, list: &mut Vec<SelectItem>, scope: &Scope<'_>, is_joined: bool) {
         self.carries_now.clear();
-        let [relation] = scope.relations.as_slice() else { return };
+        let [relation] = scope.tables.relations.as_slice() else { return };
         if self.nested == 0 {
             return;
         }
@@ -41,7 +41,8 @@ impl Planner<'_> {
         {
             carried.push((EVENT_TIME_COLUMN, column(EVENT_TIME_COLUMN)));
         }
-        if self.carries {
+        // What a join gives is no single record.
+        if self.carries && !is_joined {
             let count = if self.state == State::Refused { RECORD_COLUMNS.len() } else { IN_ENVELOPE.len() };
             for (name, plain) in IN_ENVELOPE.into_iter().take(count) {
                 let expr = if has(relation, name, true) {

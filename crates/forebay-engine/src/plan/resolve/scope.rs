@@ -26,14 +26,78 @@ pub(crate) struct Relation {
     /// Its alias, or the last part of its name.
     pub qualifier: String,
     pub columns: Vec<Column>,
-    /// Columns that a `USING` has merged: their bare name is not ambiguous.
-    pub merged: Vec<String>,
+}
+
+/// A column that `*` gives, and that its bare name means.
+#[derive(Clone, Debug)]
+pub(crate) struct Given {
+    pub name: String,
+    pub data_type: DataType,
+    /// Left out by `*`.
+    pub hidden: bool,
+    /// The relation's qualifier and its column; of several, which `USING` has made one, the first that is not NULL.
+    pub of: Vec<(String, String)>,
+}
+
+/// What a FROM clause, or a part of it, brings into scope.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tables {
+    pub relations: Vec<Relation>,
+    /// In the order of `*`.
+    pub given: Vec<Given>,
+}
+
+impl Tables {
+    /// One relation.
+    pub fn one(relation: Relation) -> Self {
+        let given = relation.columns.iter().map(|column| Given {
+            name: column.name.clone(),
+            data_type: column.data_type.clone(),
+            hidden: column.hidden,
+            of: vec![(relation.qualifier.clone(), column.name.clone())],
+        });
+        Self { given: given.collect(), relations: vec![relation] }
+    }
+
+    pub fn extend(&mut self, other: Self) {
+        self.relations.extend(other.relations);
+        self.given.extend(other.given);
+    }
+
+    /// The column that a bare name means.
+    pub fn named(&self, name: &Ident) -> Result<Option<&Given>, SqlError> {
+        let fitting: Vec<&Given> =
+            self.given.iter().filter(|given| given.name.eq_ignore_ascii_case(&name.value)).collect();
+        let relation = |given: &&Given| match given.of.as_slice() {
+            [(qualifier, _)] => Some(qualifier.clone()),
+            _ => None,
+        };
+        match fitting.as_slice() {
+            [] => Ok(None),
+            [one] => Ok(Some(one)),
+            // Of one relation's columns that differ by case only, the exact one.
+            [first, others @ ..]
+                if relation(first).is_some() && others.iter().all(|it| relation(it) == relation(first)) =>
+            {
+                match fitting.iter().filter(|it| it.name == name.value).collect::<Vec<_>>().as_slice() {
+                    [exact] => Ok(Some(exact)),
+                    _ => Err(ambiguous(name, &fitting.iter().map(|it| it.name.clone()).collect::<Vec<_>>())),
+                }
+            }
+            several => {
+                let of = several.iter().flat_map(|given| &given.of);
+                let names: Vec<String> =
+                    of.map(|(qualifier, column)| format!("{qualifier}.{column}")).collect();
+                Err(ambiguous(name, &names))
+            }
+        }
+    }
 }
 
 /// The names that an expression can use.
 #[derive(Debug)]
 pub(crate) struct Scope<'p> {
-    pub relations: Vec<Relation>,
+    pub tables: Tables,
     /// The query around this one, for correlated subqueries.
     pub parent: Option<&'p Scope<'p>>,
 }
@@ -41,9 +105,8 @@ pub(crate) struct Scope<'p> {
 /// A path such as `a.b.c`, understood.
 #[derive(Debug)]
 pub(crate) struct Path {
-    /// The relation's qualifier; `None` for a merged column, whose bare name must stay.
-    pub qualifier: Option<String>,
-    pub column: String,
+    /// The relation's qualifier and its column; see [`Given`].
+    pub of: Vec<(String, String)>,
     /// Names of nested fields, outermost first.
     pub fields: Vec<String>,
     /// The type at the end of the path.
@@ -53,7 +116,7 @@ pub(crate) struct Path {
 impl Scope<'_> {
     /// The relation that a qualifier names.
     pub fn relation(&self, qualifier: &str) -> Option<&Relation> {
-        self.relations.iter().find(|relation| relation.qualifier.eq_ignore_ascii_case(qualifier))
+        self.tables.relations.iter().find(|relation| relation.qualifier.eq_ignore_ascii_case(qualifier))
     }
 
     /// What a path of names means: first `relation.column.field…`, then `column.field…`, then the same in the query
@@ -63,53 +126,30 @@ impl Scope<'_> {
             && let Some(relation) = self.relation(&qualifier.value)
             && let Some(found) = pick(&relation.columns, column, |c| &c.name)?
         {
-            return finish(Some(relation.qualifier.clone()), found, fields).map(Some);
+            return finish(vec![(relation.qualifier.clone(), found.name.clone())], &found.data_type, fields)
+                .map(Some);
         }
         let [column, fields @ ..] = parts else { return Ok(None) };
-        let mut holders = Vec::new();
-        for relation in &self.relations {
-            if let Some(found) = pick(&relation.columns, column, |c| &c.name)? {
-                holders.push((relation, found));
-            }
-        }
-        match holders.as_slice() {
-            [(relation, found)] => finish(Some(relation.qualifier.clone()), found, fields).map(Some),
-            [] => match self.parent {
-                Some(parent) => parent.path(parts),
-                None => Ok(None),
-            },
-            [(_, found), others @ ..]
-                if others.iter().all(|(relation, _)| {
-                    relation.merged.iter().any(|merged| merged.eq_ignore_ascii_case(&column.value))
-                }) =>
-            {
-                finish(None, found, fields).map(Some)
-            }
-            several => {
-                let names: Vec<String> = several
-                    .iter()
-                    .map(|(relation, found)| format!("{}.{}", relation.qualifier, found.name))
-                    .collect();
-                Err(ambiguous(column, &names))
-            }
+        match (self.tables.named(column)?, self.parent) {
+            (Some(given), _) => finish(given.of.clone(), &given.data_type, fields).map(Some),
+            (None, Some(parent)) => parent.path(parts),
+            (None, None) => Ok(None),
         }
     }
 
     /// Every name that could have been meant, for hints.
     pub fn known(&self) -> Vec<&str> {
-        let here =
-            self.relations.iter().flat_map(|relation| relation.columns.iter().map(|c| c.name.as_str()));
+        let here = self
+            .tables
+            .relations
+            .iter()
+            .flat_map(|relation| relation.columns.iter().map(|c| c.name.as_str()));
         here.chain(self.parent.into_iter().flat_map(Scope::known)).collect()
     }
 }
 
-fn finish(qualifier: Option<String>, column: &Column, rest: &[Ident]) -> Result<Path, SqlError> {
-    let mut path = Path {
-        qualifier,
-        column: column.name.clone(),
-        fields: Vec::with_capacity(rest.len()),
-        data_type: column.data_type.clone(),
-    };
+fn finish(of: Vec<(String, String)>, data_type: &DataType, rest: &[Ident]) -> Result<Path, SqlError> {
+    let mut path = Path { of, fields: Vec::with_capacity(rest.len()), data_type: data_type.clone() };
     for part in rest {
         let (name, data_type) = nested_field(&path.data_type, part)?;
         path.fields.push(name);

@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::{
 use forebay_core::Error;
 use forebay_core::error::codes;
 
-use super::expr::{Aliases, Names, field_access};
+use super::expr::{Aliases, Names, columns_expr, field_access};
 use super::scope::{Column, Scope, unknown};
 use super::{Planner, naming, quoted, streaming};
 use crate::plan::sql_error::SqlError;
@@ -28,8 +28,8 @@ impl Planner<'_> {
         if self.streaming {
             streaming::select(select, self.state)?;
         }
-        let relations = self.from(&mut select.from, outer)?;
-        let scope = Scope { relations, parent: outer };
+        let tables = self.from(&mut select.from, outer)?;
+        let scope = Scope { tables, parent: outer };
         let remembers = self.streaming && streaming::remembers(self, select);
         if let Some(condition) = &mut select.selection {
             self.expr(condition, &scope)?;
@@ -43,7 +43,8 @@ impl Planner<'_> {
         if remembers {
             self.carries_now.clear();
         } else {
-            self.carry(&mut select.projection, &scope);
+            let is_joined = select.from.iter().any(|item| !item.joins.is_empty());
+            self.carry(&mut select.projection, &scope, is_joined);
         }
         if self.streaming {
             refuse_duplicates(&select.projection)?;
@@ -110,7 +111,7 @@ impl Planner<'_> {
         Ok(out)
     }
 
-    /// `*`: left to DataFusion where it means the same (it knows how to merge the columns of USING).
+    /// `*`: left to DataFusion where it means the same.
     fn star(
         &mut self,
         options: WildcardAdditionalOptions,
@@ -118,33 +119,30 @@ impl Planner<'_> {
         out: &mut Vec<SelectItem>,
     ) -> Result<(), SqlError> {
         let except = except_names(&options)?;
-        let hides =
-            scope.relations.iter().any(|relation| relation.columns.iter().any(|column| column.hidden));
-        let merges = scope.relations.iter().any(|relation| !relation.merged.is_empty());
-        if scope.relations.is_empty() {
+        let tables = &scope.tables;
+        if tables.relations.is_empty() {
             return Err(Error::new(&codes::SQL_PLAN, "`SELECT *` needs a FROM").into());
         }
-        if merges || (except.is_empty() && !hides) {
-            if !except.is_empty() {
-                return Err(
-                    Error::new(&codes::NOT_YET, "`* EXCEPT` together with USING is not supported").into()
-                );
-            }
+        let is_plain = tables.given.iter().all(|given| !given.hidden)
+            && tables.given.iter().map(|given| given.of.clone()).eq(tables.relations.iter().flat_map(
+                |relation| {
+                    let of = |column: &Column| vec![(relation.qualifier.clone(), column.name.clone())];
+                    relation.columns.iter().map(of)
+                },
+            ));
+        if is_plain && except.is_empty() {
             out.push(SelectItem::Wildcard(options));
             return Ok(());
         }
-        let names: Vec<&Column> = scope.relations.iter().flat_map(|relation| &relation.columns).collect();
-        check_except(&except, &names)?;
-        for relation in &scope.relations {
-            for column in
-                relation.columns.iter().filter(|column| !column.hidden && !excepted(&except, &column.name))
-            {
-                let parts = vec![
-                    Ident::with_quote('`', relation.qualifier.clone()),
-                    Ident::with_quote('`', column.name.clone()),
-                ];
-                out.push(SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)));
-            }
+        let mut like = Ident::new("");
+        like.span = options.wildcard_token.0.span;
+        check_except(&except, tables.given.iter().map(|given| given.name.as_str()))?;
+        for given in tables.given.iter().filter(|given| !given.hidden && !excepted(&except, &given.name)) {
+            let expr = columns_expr(&given.of, &like);
+            out.push(match given.of.as_slice() {
+                [(_, column)] if *column == given.name => SelectItem::UnnamedExpr(expr),
+                _ => SelectItem::ExprWithAlias { expr, alias: quoted(given.name.clone(), &like) },
+            });
         }
         Ok(())
     }
@@ -163,8 +161,7 @@ impl Planner<'_> {
         if let [qualifier] = parts.as_slice()
             && let Some(relation) = scope.relation(&qualifier.value)
         {
-            let names: Vec<&Column> = relation.columns.iter().collect();
-            check_except(&except, &names)?;
+            check_except(&except, relation.columns.iter().map(|column| column.name.as_str()))?;
             for column in
                 relation.columns.iter().filter(|column| !column.hidden && !excepted(&except, &column.name))
             {
@@ -178,7 +175,7 @@ impl Planner<'_> {
         }
         let Some(path) = scope.path(&parts)? else {
             let mut known: Vec<&str> =
-                scope.relations.iter().map(|relation| relation.qualifier.as_str()).collect();
+                scope.tables.relations.iter().map(|relation| relation.qualifier.as_str()).collect();
             known.extend(scope.known());
             return Err(unknown("table or struct", first, &known));
         };
@@ -197,7 +194,7 @@ impl Planner<'_> {
                 hidden: false,
             })
             .collect();
-        check_except(&except, &columns.iter().collect::<Vec<_>>())?;
+        check_except(&except, columns.iter().map(|column| column.name.as_str()))?;
         for column in columns.iter().filter(|column| !excepted(&except, &column.name)) {
             let base = super::expr::path_expr(&path, first);
             let expr = field_access(base, &column.name, first);
@@ -209,7 +206,7 @@ impl Planner<'_> {
 
 /// How many columns a list gives; refuses more than can be planned in a short time.
 fn bounded(items: &[SelectItem], scope: &Scope<'_>) -> Result<u64, SqlError> {
-    let all = || scope.relations.iter().map(|relation| relation.columns.len()).sum::<usize>();
+    let all = || scope.tables.given.len();
     let columns = |item: &SelectItem| if matches!(item, SelectItem::Wildcard(_)) { all() } else { 1 };
     let written = items.len();
     let given: usize = items.iter().map(columns).sum();
@@ -308,12 +305,10 @@ fn excepted(except: &[Ident], name: &str) -> bool {
     except.iter().any(|ident| ident.value.eq_ignore_ascii_case(name))
 }
 
-fn check_except(except: &[Ident], columns: &[&Column]) -> Result<(), SqlError> {
-    for ident in except {
-        if !columns.iter().any(|column| column.name.eq_ignore_ascii_case(&ident.value)) {
-            let known: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-            return Err(unknown("column", ident, &known));
-        }
+fn check_except<'n>(except: &[Ident], names: impl Iterator<Item = &'n str>) -> Result<(), SqlError> {
+    let known: Vec<&str> = names.collect();
+    match except.iter().find(|ident| !known.iter().any(|name| name.eq_ignore_ascii_case(&ident.value))) {
+        Some(ident) => Err(unknown("column", ident, &known)),
+        None => Ok(()),
     }
-    Ok(())
 }

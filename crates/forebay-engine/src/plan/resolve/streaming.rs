@@ -74,7 +74,7 @@ pub(super) fn select(select: &Select, state: State) -> Result<(), SqlError> {
     }
     let joined = select.from.iter().flat_map(|item| item.joins.iter().map(|join| join.relation.span()));
     let listed = select.from.iter().skip(1).map(|item| item.relation.span());
-    if let Some(span) = joined.chain(listed).next() {
+    if let Some(span) = joined.chain(listed).next().filter(|_| refuses) {
         return refuse(&verify::JOIN, span);
     }
     if is_grouped(select) && refuses {

@@ -1,4 +1,4 @@
-//! `window(ts, '10 seconds')` and `session_window(ts, '5 minutes')`: their durations, and the names `window` and
+//! `window(ts, '10 seconds')`, `session_window(ts, '5 minutes')` and `calendar_window(ts, 'day')`: their durations, and the names `window` and
 //! `session_window` that Spark gives to what GROUP BY makes of them.
 //!
 //! A SELECT has one window at most, wherever it is written: in GROUP BY, in the SELECT list, in HAVING. All of it
@@ -10,19 +10,20 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Ident, Select, SelectItem, UnaryOperator, Value, Visit, Visitor,
 };
-use forebay_core::Error;
 use forebay_core::error::codes;
-use forebay_core::window::{Interval, Sliding};
+use forebay_core::window::{Calendar, Interval, Sliding};
+use forebay_core::{Error, Zone};
 
 use super::expr::{call, field_access};
 use super::scope::{Scope, unknown};
 use super::{Planner, calls, naming};
-use crate::plan::functions::window::{GAP, SESSION_WINDOW, WINDOW};
+use crate::plan::functions::window::{CALENDAR_WINDOW, GAP, SESSION_WINDOW, WINDOW};
+use crate::plan::session;
 use crate::plan::sql_error::SqlError;
 
 /// The window of a SELECT.
 pub(super) struct GroupWindow {
-    /// `window` or `session_window`.
+    /// `window`, `session_window` or `calendar_window`.
     name: &'static str,
     /// The call, resolved.
     call: Expr,
@@ -56,7 +57,7 @@ pub(super) fn name_of(expr: &Expr) -> Option<&'static str> {
     let Expr::Function(function) = expr else { return None };
     let [part] = function.name.0.as_slice() else { return None };
     let ident = part.as_ident().filter(|ident| ident.quote_style.is_none())?;
-    [WINDOW, SESSION_WINDOW].into_iter().find(|name| ident.value.eq_ignore_ascii_case(name))
+    [WINDOW, SESSION_WINDOW, CALENDAR_WINDOW].into_iter().find(|name| ident.value.eq_ignore_ascii_case(name))
 }
 
 /// The calls in some expressions.
@@ -168,6 +169,23 @@ pub(super) fn call_of(
             return Ok(call(name, vec![ts, number(micros)], ident));
         }
         return Ok(call(name, vec![ts, call(GAP, vec![gap], ident)], ident));
+    }
+    if name == CALENDAR_WINDOW {
+        let hint = "Write calendar_window(ts, 'day'), or in another zone calendar_window(ts, 'day', 'Europe/Berlin'). Periods are \
+                    day, week, month, quarter and year.";
+        let Some((ts, rest)) = args.split_first() else { return Err(usage(hint)) };
+        let words: Option<Vec<String>> = rest.iter().map(calls::literal).collect();
+        let words = words.ok_or_else(|| usage(hint))?;
+        let (period, zone) = match words.as_slice() {
+            [period] => (period, Ok(session::zone(planner.session))),
+            [period, zone] => (period, Zone::read(zone.trim())),
+            _ => return Err(usage(hint)),
+        };
+        let (Some(_), Ok(zone)) = (Calendar::named(period), zone) else { return Err(usage(hint)) };
+        let period = period.trim().to_ascii_lowercase();
+        let period = period.strip_suffix('s').unwrap_or(&period);
+        let words = [period, &zone.to_string()].map(calls::string);
+        return Ok(call(name, std::iter::once(ts.clone()).chain(words).collect(), ident));
     }
     let hint = "Write window(ts, '10 minutes'), or with a slide and a start: window(ts, '1 hour', '5 minutes', '2 minutes').";
     let [ts, texts @ ..] = args.as_slice() else { return Err(usage(hint)) };

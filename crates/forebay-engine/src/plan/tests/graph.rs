@@ -5,7 +5,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use forebay_core::output_mode::OutputMode::{self, Append, Complete, Update};
 
 use super::*;
-use crate::plan::graph::{Gap, StepPlan};
+use crate::plan::graph::{Feed, Gap, JoinSide, SideEnds, StepPlan};
 use crate::plan::lower::{Output, Stage};
 
 /// Sources with a watermark that is a column, one that is an expression, and without; and views over them.
@@ -63,11 +63,21 @@ pub(super) fn refused(error: SqlError) -> String {
 
 pub(super) fn draw(plan: &StreamPlan) -> String {
     let graph = plan.graph();
-    let input = &graph.inputs[0];
-    let mut parts = vec![format!("{}: {}", input.source, stages(&input.stages))];
-    let mut rows = input.rows.clone();
+    let number = |number: usize| if graph.inputs.len() > 1 { format!("i{number} ") } else { String::new() };
+    let mut parts: Vec<String> = graph
+        .inputs
+        .iter()
+        .enumerate()
+        .map(|(index, input)| format!("{}{}: {}", number(index), input.source, stages(&input.stages)))
+        .collect();
+    let mut given: Vec<SchemaRef> = Vec::new();
     for step in &graph.steps {
-        let (part, given) = match step {
+        let of = |feed: &Feed| match feed {
+            Feed::Input(input) => graph.inputs[*input].rows.clone(),
+            Feed::Step(step) => given[*step].clone(),
+        };
+        let rows = of(&step.from[0]);
+        let (part, gives) = match &step.plan {
             StepPlan::Aggregate(spec) => {
                 assert_eq!(spec.input, rows, "each step takes the rows of the one before it");
                 let window = spec.window.as_ref().map(|window| {
@@ -133,6 +143,42 @@ pub(super) fn draw(plan: &StreamPlan) -> String {
                     rows.clone(),
                 )
             }
+            StepPlan::Join(spec) => {
+                assert_eq!((&spec.left.input, &spec.right.input), (&rows, &of(&step.from[1])));
+                let side = |side: &JoinSide| {
+                    let time = side.event_time.map(|time| format!(" time {}", side.input.field(time).name()));
+                    let ends = match side.ends {
+                        SideEnds::Never => String::new(),
+                        SideEnds::Key(key) => format!(" ends key {key}"),
+                        SideEnds::Time { column, shift_ms } => {
+                            format!(" ends {}{shift_ms:+}", side.input.field(column).name())
+                        }
+                    };
+                    format!("({}){}{ends}", all(&side.keys), time.unwrap_or_default())
+                };
+                let from: Vec<String> = step
+                    .from
+                    .iter()
+                    .map(|feed| match feed {
+                        Feed::Input(input) => format!("i{input}"),
+                        Feed::Step(step) => format!("s{step}"),
+                    })
+                    .collect();
+                let condition = spec.condition.as_ref().map(|condition| format!(" if {condition}"));
+                (
+                    format!(
+                        "{} {:?} {} {} = {}{} ({})",
+                        spec.name,
+                        spec.kind,
+                        from.join(" "),
+                        side(&spec.left),
+                        side(&spec.right),
+                        condition.unwrap_or_default(),
+                        names(spec.output.fields()),
+                    ),
+                    spec.output.clone(),
+                )
+            }
             StepPlan::Stages(staged) => (stages(&staged.stages), staged.rows.clone()),
             StepPlan::Sort(sort) => {
                 let by: Vec<String> = sort.by.iter().map(ToString::to_string).collect();
@@ -140,8 +186,9 @@ pub(super) fn draw(plan: &StreamPlan) -> String {
             }
         };
         parts.push(part);
-        rows = given;
+        given.push(gives);
     }
+    let rows = given.last().unwrap_or(&graph.inputs[0].rows);
     assert_eq!(names(rows.fields()), names(plan.output_schema().fields()));
     parts.push(names(plan.output_schema().fields()));
     parts.join(" | ")
@@ -254,7 +301,7 @@ fn complete_rows_are_put_in_order() {
         .graph()
         .steps
         .iter()
-        .filter_map(|step| match step {
+        .filter_map(|step| match &step.plan {
             StepPlan::Sort(sort) => Some(sort),
             _ => None,
         })
@@ -321,7 +368,7 @@ fn aggregates_are_sparks() {
         (
             "SELECT variance(big), std(temperature), approx_count_distinct(temperature), percentile_approx(big, 0.5), every(big > 1), any(big > 1), mean(big) FROM iot",
             Complete,
-            "iot: (temperature, big) | aggregate-0() [var(CAST(big@1 AS Float64)), stddev(temperature@0), approx_distinct(__countable(temperature@0)), approx_percentile_cont(CAST(big@1 AS Float64), 0.5), bool_and(big@1 > 1), bool_or(big@1 > 1), avg(CAST(big@1 AS Float64))] | (variance(big), std(temperature), approx_count_distinct(temperature)=CAST(approx_distinct(__countable(iot.temperature))@2 AS Int64), percentile_approx(big, 0.5, 10000), every((big > 1)), any((big > 1)), mean(big)) | variance(big), std(temperature), approx_count_distinct(temperature), percentile_approx(big, 0.5, 10000), every((big > 1)), any((big > 1)), mean(big)",
+            "iot: (temperature, big) | aggregate-0() [var(CAST(big@1 AS Float64)), stddev(temperature@0), approx_distinct(__countable(temperature@0)), percentile_approx(big@1, 0.5), bool_and(big@1 > 1), bool_or(big@1 > 1), avg(CAST(big@1 AS Float64))] | (variance(big), std(temperature), approx_count_distinct(temperature)=CAST(approx_distinct(__countable(iot.temperature))@2 AS Int64), percentile_approx(big, 0.5, 10000), every((big > 1)), any((big > 1)), mean(big)) | variance(big), std(temperature), approx_count_distinct(temperature), percentile_approx(big, 0.5, 10000), every((big > 1)), any((big > 1)), mean(big)",
         ),
         (
             "SELECT collect_list(big), collect_set(device_id), sum(price), avg(price), last_value(big), bool_or(big > 3) FROM iot",

@@ -4,6 +4,7 @@ mod documented;
 mod event_time;
 mod graph;
 mod hostile;
+mod joins;
 mod modes;
 mod records;
 mod refused;

@@ -108,9 +108,14 @@ fn what_no_mode_has_is_refused_at_its_place() {
         (
             "SELECT a.big, count(*) FROM iot a JOIN iot b ON a.big = b.big GROUP BY a.big",
             Update,
-            "FB-4003 a join over a stream",
+            "FB-4007 output mode update is not possible for a join of two streams",
         ),
-        ("SELECT window(at, '1 minute') FROM iot", Append, "FB-4003 a window stands outside of GROUP BY"),
+        ("SELECT window(at, '1 minute') FROM iot", Append, ""),
+        (
+            "SELECT window(at, '1 minute', '30 seconds') FROM iot",
+            Append,
+            "FB-4003 a sliding window or a session stands outside of GROUP BY",
+        ),
         (
             "SELECT device_id, count(*), sum(rand()) FROM iot GROUP BY device_id",
             Update,

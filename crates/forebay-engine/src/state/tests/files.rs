@@ -41,7 +41,9 @@ pub(super) fn assert_both(tables: &[Table], model: &Model, context: &str) {
 pub(super) fn run(files: &mut StateFiles, tables: &mut [Table], at: u64, epoch: &Epoch) {
     let changes = both(epoch);
     files.write(number(at), &changes).unwrap();
-    tables.iter_mut().zip(&changes).for_each(|(table, changes)| table.apply(changes).unwrap());
+    tables.iter_mut().zip(&changes).for_each(|(table, changes)| {
+        table.apply(changes).unwrap();
+    });
     files.committed(number(at), tables).unwrap();
 }
 

@@ -7,7 +7,7 @@ use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 
 use super::layout::Named;
-use super::{Changes, Layout, NEVER, Slot, Table, Upserts};
+use super::{Applied, Changes, Layout, NEVER, Slot, Table, Upserts};
 
 mod damage;
 mod deaths;
@@ -120,12 +120,22 @@ impl Epoch {
         }
     }
 
-    fn apply(&self, model: &mut Model) {
-        model.extend(self.upserts.clone());
+    fn apply(&self, model: &mut Model) -> Applied {
+        let mut applied = Applied::default();
+        for (key, row) in &self.upserts {
+            let count = match model.insert(key.clone(), row.clone()) {
+                Some(_) => &mut applied.replaced,
+                None => &mut applied.added,
+            };
+            *count += 1;
+        }
+        let before = model.len();
         self.removed.iter().for_each(|key| drop(model.remove(key)));
         if let Some(through) = self.evict {
             model.retain(|_, row| row.0 > through || row.0 == NEVER);
         }
+        applied.removed = (before - model.len()) as u64;
+        applied
     }
 }
 
@@ -147,6 +157,8 @@ fn busy(number: u64) -> Epoch {
 /// The state after the first `epochs` busy epochs.
 fn busy_model(epochs: u64) -> Model {
     let mut model = Model::new();
-    (0..epochs).for_each(|number| busy(number).apply(&mut model));
+    (0..epochs).for_each(|number| {
+        busy(number).apply(&mut model);
+    });
     model
 }

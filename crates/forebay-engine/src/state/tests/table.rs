@@ -31,15 +31,15 @@ proptest! {
     fn a_table_is_its_model(epochs in epochs()) {
         let (mut table, mut model) = (Table::new(layout()).unwrap(), Model::new());
         for (number, epoch) in epochs.iter().enumerate() {
-            table.apply(&epoch.changes()).unwrap();
-            epoch.apply(&mut model);
+            let applied = table.apply(&epoch.changes()).unwrap();
+            prop_assert_eq!(applied, epoch.apply(&mut model), "epoch {}", number);
             if number % 5 == 4 || model.len() < 200 {
                 assert_same(&table, &model, &format!("after epoch {number}"));
             }
         }
         assert_same(&table, &model, "at the end");
         // What sparse segments are left of, epochs without a change clear away.
-        (0..30).for_each(|_| table.apply(&Changes::default()).unwrap());
+        (0..30).for_each(|_| { table.apply(&Changes::default()).unwrap(); });
         assert_same(&table, &model, "tidied");
         let rows: usize = table.held.iter().map(|held| held.segment.len()).sum();
         prop_assert!(rows <= 2 * model.len(), "{} of {rows} rows count", model.len());

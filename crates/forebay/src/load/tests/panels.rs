@@ -6,7 +6,8 @@ use super::*;
 fn shown(panels: &[&str]) -> String {
     let queries = "  lake: { sql: \"SELECT device_id, temperature AS t FROM iot\", format: delta, options: { path: lake } }\n\
                    \x20 seen: { sql: SELECT * FROM iot, format: console }\n";
-    let views = "views:\n  hot: SELECT device_id AS id FROM iot WHERE temperature > 70\nqueries:\n";
+    let views = "views:\n  hot: SELECT device_id AS id FROM iot WHERE temperature > 70\n\
+                 \x20 once: { sql: SELECT * FROM iot, deduplicate: { keys: [device_id] } }\nqueries:\n";
     let panels: String =
         panels.iter().map(|sql| format!("    - {{ chart: sql, sql: \"{sql}\" }}\n")).collect();
     file("", queries).replace("queries:\n", views) + "dashboard:\n  panels:\n" + &panels
@@ -37,6 +38,7 @@ fn what_is_wrong_in_a_panels_sql_is_told_at_its_place() {
         "SELECT device_id, max(t) FROM lake",
         "SELECT approx_percentile_cont(t, 0.5, 1e15) FROM lake",
         "SELECT uper(id) FROM hot",
+        "SELECT * FROM once",
     ]);
     let told = refused(&text);
     for part in [
@@ -52,11 +54,12 @@ fn what_is_wrong_in_a_panels_sql_is_told_at_its_place() {
         "must stand in GROUP BY",
         "from 1 to 10000",
         "Did you mean `upper`?",
-        "p.yaml:15:49",
+        "the view `once` lets the first row of a key pass",
+        "p.yaml:16:49",
     ] {
         assert!(told.contains(part), "`{part}` is missing in\n{told}");
     }
-    assert!(told.ends_with("11 problems in p.yaml\n"), "{told}");
+    assert!(told.ends_with("12 problems in p.yaml\n"), "{told}");
 }
 
 #[test]

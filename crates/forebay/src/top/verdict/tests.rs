@@ -3,7 +3,7 @@
 use super::super::bounds::Plain;
 use super::super::stream::Message;
 use super::super::text::utc;
-use super::super::words::{Alert, Counts, Follower, Hello, Planned, Schema};
+use super::super::words::{Alert, Clocks, Counts, Follower, Hello, OffClock, Planned, Schema};
 use super::*;
 use forebay_core::Error;
 use forebay_core::error::codes;
@@ -17,7 +17,7 @@ fn plant() -> Model {
     let devices = Counts { total: 3, live: 3, quiet: 0 };
     let query = |name: &str, kind: &str| Query { name: name.into(), kind: kind.into(), ..Query::default() };
     let queries = vec![query("lake", "query"), query("hot", "query"), query("alerts/overheat", "alert")];
-    let followers = vec![Follower { source: "iot".into(), lag: Some(0), behind: false }];
+    let followers = vec![Follower { source: "iot".into(), lag: Some(0), ..Follower::default() }];
     let tick = Tick {
         now: NOON,
         rate: 20.0,
@@ -45,6 +45,14 @@ fn what_is_worse_is_told_first_and_since_when() {
     let well = told(|_, _| {});
     assert_eq!((well.tone, well.headline.as_str()), (Tone::Good, "All well since 11:50"));
     assert_eq!(well.parts, ["3 devices", "20 events/s", "queries keep up"]);
+
+    let off = told(|_, tick| {
+        let off = |key: &str, offset| OffClock { key: key.into(), offset };
+        let worst = vec![off("press-17", 7_200_000), off("pump", -40_000)].into();
+        tick.followers[0].clocks = Some(Clocks { ahead: 3, behind: 1, worst });
+    });
+    assert_eq!((off.tone, off.headline.as_str()), (Tone::Good, "All well since 11:50"));
+    assert_eq!(off.parts[2], "3 clocks ahead, 1 clock behind: worst press-17, 2 h 00 min ahead");
 
     let behind = |tick: &mut Tick| (tick.lag, tick.queries[0].lag) = (Some(4_000), Some(4_000));
     let shown = told(|_, tick| behind(tick));
@@ -120,7 +128,7 @@ fn who_knows_nothing_says_so() {
     assert_eq!(shown.headline, "Ready, and nothing has been sent yet");
     let shown = told(|_, tick| tick.devices = Counts { total: 3, live: 0, quiet: 3 });
     assert_eq!((shown.tone, shown.headline.as_str()), (Tone::Warn, "No device is sending"));
-    let late = Follower { source: "iot".into(), lag: Some(5_000), behind: true };
+    let late = Follower { source: "iot".into(), lag: Some(5_000), behind: true, clocks: None };
     let shown = told(|_, tick| tick.followers.push(late));
     assert_eq!(shown.headline, "What is shown here is 5,000 records behind");
     let shown = told(|_, tick| tick.lag = None);

@@ -4,34 +4,39 @@
 //! seconds before it. Text that has only a time of day is refused in every mode: its meaning depends on the day on
 //! which it is read. The common form of nineteen characters is read at fixed places first.
 
+use forebay_core::Zone;
+
 use super::TimeFault;
 use super::calendar;
-use super::zone::Zone;
 
-/// Microseconds of a text; see [`super::Times::timestamp`]. Lenient is Spark's measure, where a lone number of five
+/// Microseconds of a text; see [`super::Times::timestamp`]. `zone` is that of texts that name none, `None` for a time that has
+/// none. Lenient is Spark's measure, where a lone number of five
 /// or six digits is a year.
-pub(super) fn timestamp(text: &[u8], zoned: bool, lenient: bool) -> Result<i64, TimeFault> {
-    if let Some(read) = common(text, zoned) {
+pub(super) fn timestamp(text: &[u8], zone: Option<Zone>, lenient: bool) -> Result<i64, TimeFault> {
+    // What ends with a `Z` says its zone.
+    if (zone.is_none_or(|zone| zone == Zone::UTC) || text.ends_with(b"Z"))
+        && let Some(read) = common(text, zone.is_some())
+    {
         return read;
     }
     let text = trimmed(text);
     let (moment, rest) = Moment::read(text, 6, lenient)?;
     let zone = match rest {
-        [] => Zone::Offset(0),
+        [] => zone.unwrap_or_default(),
         // A zone (or whatever stands there) may only follow seconds.
         _ if !moment.has_seconds => return Err(TimeFault::Format),
-        zone => {
-            let zone = std::str::from_utf8(zone).map_err(|_| TimeFault::Format)?;
-            let zone = Zone::read(zone.trim_matches(|c| c <= ' '))?;
-            if !zoned {
+        said => {
+            let said = std::str::from_utf8(said).map_err(|_| TimeFault::Format)?;
+            let said = Zone::read(said.trim_matches(|c| c <= ' '))?;
+            if zone.is_none() {
                 return Err(TimeFault::Format);
             }
-            zone
+            said
         }
     };
     let days = calendar::days(moment.year, moment.month, moment.day)?;
     let local = calendar::seconds(days, moment.hour, moment.minute, moment.second)?;
-    calendar::micros(zone.to_utc(local)?, moment.micros)
+    calendar::micros(zone.seconds(local).ok_or(TimeFault::Range)?, moment.micros)
 }
 
 /// Days of a text. Lenient is Spark's measure: whatever follows the day and a blank or `T` is ignored.
@@ -206,19 +211,36 @@ mod tests {
             let padded = format!(" {text} ");
             assert!(common(text.as_bytes(), true).is_some(), "{text}");
             assert_eq!(
-                timestamp(text.as_bytes(), true, false),
-                timestamp(padded.as_bytes(), true, false),
+                timestamp(text.as_bytes(), Some(Zone::UTC), false),
+                timestamp(padded.as_bytes(), Some(Zone::UTC), false),
                 "{text}"
             );
         }
     }
 
     #[test]
+    fn texts_without_a_zone_are_read_in_the_one_that_is_given() {
+        let read = |text: &[u8]| timestamp(text, Some(Zone::read("Europe/Berlin").unwrap()), false);
+        let utc = |text: &[u8]| timestamp(text, Some(Zone::UTC), false);
+        for (text, instant) in [
+            ("2024-02-29T12:34:56", "2024-02-29T11:34:56Z"),
+            ("2024-02-29", "2024-02-28T23:00:00Z"),
+            ("2024-03-31T02:30:00.25", "2024-03-31T01:30:00.25Z"),
+            ("2024-10-27 02:30:00", "2024-10-27T00:30:00Z"),
+            ("2024-10-27T02:30:00+01:00", "2024-10-27T01:30:00Z"),
+            ("2024-10-27T02:30:00Z", "2024-10-27T02:30:00Z"),
+        ] {
+            assert_eq!(read(text.as_bytes()), utc(instant.as_bytes()), "{text}");
+        }
+        assert_eq!(timestamp(b"2024-02-29T12:34:56", None, false), utc(b"2024-02-29T12:34:56Z"));
+    }
+
+    #[test]
     fn a_zone_needs_seconds_and_no_time_without_zone() {
-        assert_eq!(timestamp(b"2024-02-29T12:34Z", true, true), Err(TimeFault::Format));
-        assert_eq!(timestamp(b"2024-02-29T12:34:56Z", false, true), Err(TimeFault::Format));
-        assert_eq!(timestamp(b"12:34:56", true, true), Err(TimeFault::Format));
-        assert_eq!(timestamp(b"17000", true, false), Err(TimeFault::Format));
+        assert_eq!(timestamp(b"2024-02-29T12:34Z", Some(Zone::UTC), true), Err(TimeFault::Format));
+        assert_eq!(timestamp(b"2024-02-29T12:34:56Z", None, true), Err(TimeFault::Format));
+        assert_eq!(timestamp(b"12:34:56", Some(Zone::UTC), true), Err(TimeFault::Format));
+        assert_eq!(timestamp(b"17000", Some(Zone::UTC), false), Err(TimeFault::Format));
         assert_eq!(date(b"2024-02-29 12:00", false), Err(TimeFault::Format));
         assert_eq!(date(b"2024-02-29 12:00", true), Ok(19_782));
     }

@@ -2,7 +2,7 @@
 //!
 //! | | without an option | with `timestampFormat`, `timestampNTZFormat`, `dateFormat` |
 //! |---|---|---|
-//! | TIMESTAMP | `2024-02-29T12:34:56.789+01:00` and its shorter forms ([`iso`]); no zone means UTC | Java's pattern letters ([`pattern`]) |
+//! | TIMESTAMP | `2024-02-29T12:34:56.789+01:00` and its shorter forms ([`iso`]); no zone means that of the option `timeZone` | Java's pattern letters ([`pattern`]) |
 //! | DATE | `2024-02-29` and its shorter forms | the same |
 //!
 //! What must stay true: the proleptic Gregorian calendar, microseconds cut (not rounded), and a fault says whether the
@@ -13,8 +13,9 @@ mod calendar;
 mod iso;
 mod pattern;
 mod said;
-mod zone;
 
+use forebay_core::Zone;
+use forebay_core::zone::ZoneFault;
 pub(super) use pattern::Pattern;
 
 /// Why a text is no time.
@@ -26,12 +27,23 @@ pub(super) enum TimeFault {
     Range,
 }
 
+impl From<ZoneFault> for TimeFault {
+    fn from(fault: ZoneFault) -> Self {
+        match fault {
+            ZoneFault::Unknown => Self::Format,
+            ZoneFault::Range => Self::Range,
+        }
+    }
+}
+
 /// How times are read.
 #[derive(Debug, Default)]
 pub(super) struct Times {
     pub(super) timestamp: Option<Pattern>,
     pub(super) timestamp_ntz: Option<Pattern>,
     pub(super) date: Option<Pattern>,
+    /// Of the TIMESTAMP texts that name none.
+    pub(super) zone: Zone,
 }
 
 impl Times {
@@ -48,9 +60,14 @@ impl Times {
     /// Microseconds since 1970 UTC, or, without zone, of the local time as if it were UTC.
     pub(super) fn timestamp(&self, text: &[u8], zoned: bool) -> Result<i64, TimeFault> {
         match if zoned { &self.timestamp } else { &self.timestamp_ntz } {
-            Some(pattern) => pattern.read(text)?.micros(zoned),
-            None => iso::timestamp(text, zoned, false),
+            Some(pattern) => pattern.read(text)?.micros(self.zone_of(zoned)),
+            None => iso::timestamp(text, self.zone_of(zoned), false),
         }
+    }
+
+    /// The zone of texts that name none; `None` for times that have none.
+    fn zone_of(&self, zoned: bool) -> Option<Zone> {
+        zoned.then_some(self.zone)
     }
 
     /// Days since 1970.
@@ -65,10 +82,10 @@ impl Times {
     pub(super) fn spark_timestamp(&self, text: &[u8], zoned: bool) -> Result<i64, TimeFault> {
         let pattern = if zoned { &self.timestamp } else { &self.timestamp_ntz };
         if let Some(pattern) = pattern {
-            return pattern.read(text)?.micros(zoned);
+            return pattern.read(text)?.micros(self.zone_of(zoned));
         }
-        iso::timestamp(text, zoned, true)
-            .or_else(|fault| if zoned { legacy(text, fault) } else { Err(fault) })
+        let zone = self.zone_of(zoned);
+        iso::timestamp(text, zone, true).or_else(|fault| legacy(text, zone.ok_or(fault)?, fault))
     }
 
     /// As [`Self::date`], with what Spark also takes for a date: text after the day, a number of days.
@@ -84,10 +101,10 @@ impl Times {
 }
 
 /// Spark 2 wrote `GMT` before offsets; Spark still reads it so.
-fn legacy(text: &[u8], fault: TimeFault) -> Result<i64, TimeFault> {
+fn legacy(text: &[u8], zone: Zone, fault: TimeFault) -> Result<i64, TimeFault> {
     let Ok(text) = std::str::from_utf8(text) else { return Err(fault) };
     if !text.contains("GMT") {
         return Err(fault);
     }
-    iso::timestamp(text.replace("GMT", "").as_bytes(), true, true)
+    iso::timestamp(text.replace("GMT", "").as_bytes(), Some(zone), true)
 }

@@ -15,7 +15,7 @@ use forebay_core::error::{Error, Result, codes};
 
 use super::TimeFault;
 use super::said::{Field, Said};
-use super::zone::Zone;
+use forebay_core::Zone;
 
 const MONTHS: [&str; 12] = [
     "January",
@@ -359,7 +359,7 @@ mod tests {
             ("yyyy-MM-dd HH:mm", "12024-02-29 12:00", Err(TimeFault::Format)),
         ] {
             let found = Pattern::new("timestampFormat", pattern).unwrap().read(text.as_bytes());
-            assert_eq!(found.and_then(|said| said.micros(true)), expected, "{pattern} {text}");
+            assert_eq!(found.and_then(|said| said.micros(Some(Zone::UTC))), expected, "{pattern} {text}");
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Missing months and days are 1, missing times of day 0, a missing year is 1970, as in Spark.
 
-use super::zone::Zone;
+use forebay_core::Zone;
+
 use super::{TimeFault, calendar};
 
 /// A part of a date or time.
@@ -73,15 +74,15 @@ impl Said {
         i32::try_from(self.day_number()?).map_err(|_| TimeFault::Range)
     }
 
-    /// Microseconds since 1970; in UTC, or for a time without zone of the local time.
-    pub(super) fn micros(&self, zoned: bool) -> Result<i64, TimeFault> {
+    /// Microseconds since 1970, in `zone` where the text names none; without it of the local time.
+    pub(super) fn micros(&self, zone: Option<Zone>) -> Result<i64, TimeFault> {
         let half = self.half_hour.map(|hour| hour + if self.afternoon { 12 } else { 0 });
         let hour = self.hour.or(half).unwrap_or(0);
         let local = calendar::seconds(self.day_number()?, hour, self.minute, self.second)?;
-        let seconds = match self.zone {
-            Some(_) if !zoned => return Err(TimeFault::Format),
-            Some(zone) => zone.to_utc(local)?,
-            None => local,
+        let seconds = match (self.zone, zone) {
+            (Some(_), None) => return Err(TimeFault::Format),
+            (None, None) => local,
+            (said, Some(zone)) => said.unwrap_or(zone).seconds(local).ok_or(TimeFault::Range)?,
         };
         calendar::micros(seconds, self.micros)
     }

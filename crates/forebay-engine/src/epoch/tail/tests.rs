@@ -1,0 +1,99 @@
+use forebay_core::Epoch;
+use forebay_storage::Door;
+
+use super::*;
+use crate::late::LateTable;
+use crate::operators::tests::join::{Full, Inner, Left, Maybe, On, maybe, pair, told};
+use crate::operators::tests::schema;
+use crate::plan::graph::{DeduplicateSpec, JoinKind, Step as Planned};
+
+/// Deduplicates by this column of these.
+fn once(name: &str, input: arrow::datatypes::SchemaRef, key: usize) -> StepPlan {
+    let name = name.to_owned();
+    let spec = DeduplicateSpec { name, input, keys: vec![key], event_time: Some(0), within_us: None };
+    StepPlan::Deduplicate(Arc::new(spec))
+}
+
+/// The left side de-duplicated by its number, joined with the right; what comes out de-duplicated by its device.
+fn tail(kind: JoinKind) -> Tail {
+    let join = StepPlan::Join(Arc::new(On::near(kind).spec()));
+    let steps = vec![
+        Planned { plan: once("deduplicate-0", schema(), 2), from: vec![Feed::Input(0)] },
+        Planned { plan: join, from: vec![Feed::Step(0), Feed::Input(1)] },
+        Planned { plan: once("deduplicate-2", pair(), 1), from: vec![Feed::Step(1)] },
+    ];
+    Tail::new(&Graph { inputs: Vec::new(), steps, mode: OutputMode::Append }).unwrap().unwrap()
+}
+
+/// An epoch of rows in lanes, each of an input.
+fn epoch(tail: &Tail, tables: &mut [Table], times: Times, lanes: &[(usize, &[Maybe<'_>])]) -> Ran {
+    let dir = tempfile::tempdir().unwrap();
+    let late = LateTable::open(dir.path().to_owned(), Door::new(), "q").unwrap();
+    let gather = |(number, (input, rows)): (usize, &(usize, &[Maybe<'_>]))| {
+        let mut intake = tail.intake(*input, times, late.lane(Epoch(0), number)).unwrap();
+        intake.push(maybe(rows)).unwrap();
+        intake.finish().unwrap()
+    };
+    let gathered: Vec<Gathered> = lanes.iter().enumerate().map(gather).collect();
+    let ran = tail.run(tables, gathered, (times, 0), |number| late.lane(Epoch(0), 9 + number)).unwrap();
+    assert_eq!(ran.changes.len(), tables.len());
+    tables.iter_mut().zip(&ran.changes).for_each(|(table, changes)| {
+        table.apply(changes).unwrap();
+    });
+    ran
+}
+
+fn tables(tail: &Tail) -> Vec<Table> {
+    tail.tables.iter().map(|(_, layout)| Table::new(Arc::clone(layout)).unwrap()).collect()
+}
+
+#[test]
+fn each_step_takes_the_rows_of_its_feeds_and_every_record_has_one_fate() {
+    let tail = tail(Inner);
+    let names: Vec<&str> = tail.tables.iter().map(|(name, _)| name.as_str()).collect();
+    let expected = ["deduplicate-0.0", "join-0.0", "join-0.1", "join-0.2", "join-0.3", "deduplicate-2.0"];
+    assert_eq!(names, expected);
+    let mut tables = tables(&tail);
+    let times = |late, evict| Times { late: Watermark(late), evict: Watermark(evict) };
+    let row = |ms, device, n| (Some(ms), Some(device), n);
+    let lefts = [row(100, "a", 1), row(100, "b", 2), (Some(100), None, 9)];
+    let ran = epoch(
+        &tail,
+        &mut tables,
+        times(0, 50),
+        &[(1, &[row(101, "a", 3), row(25, "a", 4)]), (0, &lefts), (0, &[row(102, "a", 1), row(99, "a", 5)])],
+    );
+    assert_eq!(told(&ran.rows), ["100 1 101 3"], "the first of its device");
+    let ledger = ran.ledger;
+    let fates = (ledger.aggregated, ledger.deduplicated, ledger.unmatched, ledger.late, ledger.emitted);
+    assert_eq!(fates, (4, 1, 2, 0, 0), "without a key, and past its time");
+    assert_eq!(ledger.rows_out, 1);
+    let ran = epoch(&tail, &mut tables, times(50, 60), &[(0, &[row(50, "b", 7)]), (1, &[row(103, "b", 8)])]);
+    assert_eq!(told(&ran.rows), ["100 2 103 8"]);
+    assert_eq!((ran.ledger.late, ran.ledger.aggregated, ran.ledger.unmatched), (1, 1, 0));
+}
+
+#[test]
+fn behind_a_join_the_watermark_is_held_back() {
+    let tail = tail(Full);
+    let at = |late, evict| {
+        let times = tail.times(Times { late: Watermark(late), evict: Watermark(evict) });
+        times.into_iter().map(|times| (times.late.0, times.evict.0)).collect::<Vec<_>>()
+    };
+    assert_eq!(at(100, 500), [(100, 500), (100, 500), (80, 480)]);
+    assert_eq!(at(0, 15), [(0, 15), (0, 15), (0, 0)], "to 1970 and not further");
+    assert_eq!(tail.behind_ms(), [0, 0, 0, 0, 0, 20]);
+}
+
+#[test]
+fn what_is_late_for_the_query_is_not_late_behind_a_join() {
+    let tail = tail(Left);
+    let mut tables = tables(&tail);
+    let times = |late, evict| Times { late: Watermark(late), evict: Watermark(evict) };
+    let row = |ms, device, n| (Some(ms), Some(device), n);
+    epoch(&tail, &mut tables, times(0, 100), &[(0, &[row(105, "a", 1)])]);
+    epoch(&tail, &mut tables, times(100, 114), &[]);
+    let ran = epoch(&tail, &mut tables, times(114, 120), &[]);
+    assert_eq!(told(&ran.rows), ["105 1 NULL NULL"], "its time is before 114, but not before 94");
+    assert_eq!(ran.ledger.late, 0);
+}

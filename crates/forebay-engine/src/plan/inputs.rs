@@ -1,0 +1,65 @@
+//! What a query reads: its inputs, each with the source, the columns and the filters of its lanes.
+//!
+//! A query over one source has one; a join of two streams has one for each side, also where both are the same source.
+
+use arrow::datatypes::SchemaRef;
+use forebay_core::source::Wanted;
+
+use super::executor::Executor;
+use super::graph::Input;
+use super::{StreamPlan, lower};
+
+/// One input of a planned query.
+#[derive(Clone, Copy, Debug)]
+pub struct PlannedInput<'a>(&'a Input);
+
+impl StreamPlan {
+    /// Its inputs, in the order in which its checkpoint counts them.
+    pub fn each_input(&self) -> impl ExactSizeIterator<Item = PlannedInput<'_>> {
+        self.graph().inputs.iter().map(PlannedInput)
+    }
+
+    /// The names of its sources, in that order: one that is read twice is there twice.
+    pub fn inputs(&self) -> Vec<&str> {
+        self.each_input().map(PlannedInput::source).collect()
+    }
+}
+
+impl<'a> PlannedInput<'a> {
+    /// The name of its source, as the catalogue spells it.
+    pub fn source(self) -> &'a str {
+        &self.0.source
+    }
+
+    /// The columns of the batches that its executors take: the source's own, and
+    /// [`KAFKA_COLUMN`](super::KAFKA_COLUMN) as the last one if it [wants](Self::wants_envelope) that.
+    pub fn schema(self) -> SchemaRef {
+        SchemaRef::clone(&self.0.input_schema)
+    }
+
+    /// Which optional columns of the envelope are read.
+    pub fn wanted(self) -> Wanted {
+        self.0.wanted
+    }
+
+    /// True if a decoded source must add [`KAFKA_COLUMN`](super::KAFKA_COLUMN).
+    pub fn wants_envelope(self) -> bool {
+        self.0.wants_envelope
+    }
+
+    /// A worker for one of its lanes in an epoch that was planned at this time (milliseconds since 1970).
+    pub fn executor(self, epoch_time_ms: i64) -> Executor {
+        let Input { stages, rows, .. } = self.0;
+        Executor::new(stages, rows, lower::uses_time(stages).then_some(epoch_time_ms))
+    }
+}
+
+#[cfg(test)]
+impl StreamPlan {
+    /// Both as one query without state, whose rows are those of either.
+    pub(crate) fn beside(mut self, other: Self) -> Self {
+        assert_eq!(self.output_schema(), other.output_schema());
+        self.graph.inputs.extend(other.graph.inputs);
+        self
+    }
+}

@@ -1,0 +1,434 @@
+//! A join of two streams, from the logical plan to the specification that its operator works by.
+//!
+//! ```text
+//! Projection ─ Join ┬ left   ─ …         the conditions are those that need both sides (`conditions.rs`)
+//! └─ Stages ─┘      └ right  ─ …         the sides are built with the columns that are read, and nothing else
+//! ```
+//!
+//! What Spark refuses is refused here, with its reasons: `UnsupportedOperationChecker` of 4.0.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, TimeUnit};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, DFSchema, DFSchemaRef, JoinType, ScalarValue};
+use datafusion::functions::core::expr_fn::coalesce;
+use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
+use datafusion::logical_expr::{
+    BinaryExpr, Expr, ExprSchemable, Join, LogicalPlan, LogicalPlanBuilder, Operator, cast,
+};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::sql::sqlparser::tokenizer::{Location, Span};
+use forebay_core::Error;
+use forebay_core::error::{Code, codes};
+
+use super::build::{Builder, Rows, arrow_schema, one_time};
+use super::conditions::{Side, asks_time, side};
+use super::graph::{JoinKind, JoinSide, JoinSpec, SideEnds, StepPlan};
+use super::lineage::{Lineage, Origin};
+use super::lower::{self, Output, Projection, Stage, simplified};
+use super::modes::Kind;
+use super::provider::StreamTable;
+use super::sql_error::SqlError;
+use super::state_watermark;
+
+/// The table that stands for the join while what lies on it is optimized.
+const JOINED: &str = "__joined";
+
+/// The condition of a join, taken apart.
+struct Condition {
+    /// Equal, of the left side and of the right one.
+    keys: Vec<(Expr, Expr)>,
+    /// What else must hold.
+    others: Vec<Expr>,
+    /// Where it is written.
+    place: Span,
+}
+
+/// A side that is built.
+struct Built {
+    rows: Rows,
+    /// Which columns of the plan's side its first columns are.
+    columns: Vec<usize>,
+}
+
+impl Builder<'_> {
+    /// Builds a join and what lies on it: `segment`, in which a leaf stands for the join.
+    pub fn behind_join(&mut self, segment: LogicalPlan, join: &Join) -> Result<Rows, SqlError> {
+        let is_bare = matches!(segment, LogicalPlan::EmptyRelation(_));
+        let mut lowered = None;
+        let mut used: Vec<usize> = (0..join.schema.fields().len()).collect();
+        if !is_bare {
+            let scanned = scanned(&segment, &join.schema).map_err(SqlError::planning)?;
+            let it = lower::lower(&self.optimized(scanned)?, self.session)?;
+            used.clone_from(&it.used);
+            lowered = Some(it.stages);
+        }
+        let (spec, feeds, origins, given) = self.join(join, &used)?;
+        let output = Arc::clone(&spec.output);
+        let feed = self.step(StepPlan::Join(Arc::new(spec)), feeds);
+        let lineage = Lineage::of_several();
+        let schema = Arc::clone(segment.schema());
+        let origins = lineage.columns(&segment, &origins);
+        let Some(mut stages) = lowered else { return Ok(Rows { schema, origins, lineage, feed }) };
+        let places: Vec<usize> =
+            used.iter().filter_map(|column| given.iter().position(|given| given == column)).collect();
+        on_columns(&mut stages, &places, output.fields().len());
+        let feed = self.stages(stages, arrow_schema(&schema), feed);
+        Ok(Rows { schema, origins, lineage, feed })
+    }
+
+    /// The specification of a join of which these columns are used, its feeds, the origins of the plan's columns, and which
+    /// of the plan's columns it gives.
+    #[expect(clippy::type_complexity, reason = "four parts of one result, taken apart at once")]
+    fn join(
+        &mut self,
+        join: &Join,
+        used: &[usize],
+    ) -> Result<(JoinSpec, Vec<super::graph::Feed>, Vec<Origin>, Vec<usize>), SqlError> {
+        let condition = self.condition(join)?;
+        let place = condition.place;
+        let kind = kind(join.join_type).map_err(|error| SqlError::spanned(error, place))?;
+        if condition.keys.is_empty() {
+            return Err(SqlError::spanned(no_key(), place));
+        }
+        let all =
+            condition.others.iter().chain(condition.keys.iter().flat_map(|(left, right)| [left, right]));
+        if all.clone().any(asks_time) {
+            return Err(SqlError::spanned(no_clock(), place));
+        }
+        let (left_schema, right_schema) = (join.left.schema(), join.right.schema());
+        let width = left_schema.fields().len();
+        let (mut of_left, mut of_right) = (BTreeSet::new(), BTreeSet::new());
+        for column in used {
+            let _ = if *column < width { of_left.insert(*column) } else { of_right.insert(column - width) };
+        }
+        for expr in all {
+            columns_of(expr, left_schema, &mut of_left);
+            columns_of(expr, right_schema, &mut of_right);
+        }
+        let left = self.side(&join.left, of_left)?;
+        let right = self.side(&join.right, of_right)?;
+        self.refuse_many()?;
+        let name = format!("join-{}", self.kinds.len());
+        self.kinds.push(Kind::Join);
+        one_time(&name, left.origins()).map_err(|error| SqlError::spanned(error, place))?;
+        one_time(&name, right.origins()).map_err(|error| SqlError::spanned(error, place))?;
+        let key = event_key(&condition.keys, &left, &right);
+        let ends = (left.ends(key, &right, &condition.others), right.ends(key, &left, &condition.others));
+        refuse_endless(kind, ends).map_err(|error| SqlError::spanned(error, place))?;
+        let (mut left_keys, mut right_keys, mut key_fields) = (Vec::new(), Vec::new(), Vec::new());
+        for (number, (of_left, of_right)) in condition.keys.iter().enumerate() {
+            let data_type = of_left.get_type(&left.rows.schema).map_err(SqlError::planning)?;
+            left_keys.push(self.key(of_left, &data_type, &left)?);
+            right_keys.push(self.key(of_right, &data_type, &right)?);
+            key_fields.push(Arc::new(Field::new(format!("key{number}"), data_type, true)));
+        }
+        let pair = pair(&left, &right).map_err(SqlError::planning)?;
+        let others = conjunction(condition.others);
+        let others = others.map(|others| simplified(&others, &pair, self.session)).transpose()?;
+        let pair = arrow_schema(&pair);
+        let left_width = left.columns.len();
+        let fields = pair.fields().iter().enumerate().filter_map(|(index, field)| {
+            let is_left = index < left_width;
+            match kind {
+                JoinKind::LeftSemi => is_left.then(|| Arc::clone(field)),
+                JoinKind::Inner => Some(Arc::clone(field)),
+                JoinKind::Left => Some(if is_left { Arc::clone(field) } else { nullable(field) }),
+                JoinKind::Right => Some(if is_left { nullable(field) } else { Arc::clone(field) }),
+                JoinKind::Full => Some(nullable(field)),
+            }
+        });
+        let output = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let mut given = left.columns.clone();
+        if kind != JoinKind::LeftSemi {
+            given.extend(right.columns.iter().map(|column| column + width));
+        }
+        let of_both = left.origins().iter().chain(right.origins());
+        let mut origins = vec![Origin::Other; join.schema.fields().len()];
+        for (column, origin) in given.iter().zip(of_both) {
+            if let Some(place) = origins.get_mut(*column) {
+                *place = origin.clone().kept();
+            }
+        }
+        let feeds = vec![left.rows.feed, right.rows.feed];
+        let side = |built: Built, keys, ends| JoinSide {
+            event_time: built.event_time(),
+            input: arrow_schema(&built.rows.schema),
+            keys,
+            ends,
+        };
+        let spec = JoinSpec {
+            name,
+            kind,
+            left: side(left, left_keys, ends.0),
+            right: side(right, right_keys, ends.1),
+            key_fields,
+            pair,
+            condition: others,
+            output,
+        };
+        Ok((spec, feeds, origins, given))
+    }
+
+    /// The condition of a join. Where it has the event time's expression it reads its column.
+    fn condition(&self, join: &Join) -> Result<Condition, SqlError> {
+        let mut condition =
+            Condition { keys: Vec::new(), others: Vec::new(), place: place_of(join.filter.as_ref()) };
+        for part in join.filter.clone().map(split_conjunction_owned).unwrap_or_default() {
+            let part = self.time(&self.time(&part, &join.left)?, &join.right)?;
+            let Expr::BinaryExpr(BinaryExpr { left, op, right }) = &part else {
+                condition.others.push(part);
+                continue;
+            };
+            let (one, other) = match (side(left, join), side(right, join)) {
+                (Side::Left, Side::Right) => (left, right),
+                (Side::Right, Side::Left) => (right, left),
+                _ => {
+                    condition.others.push(part);
+                    continue;
+                }
+            };
+            match op {
+                Operator::Eq => condition.keys.push((Expr::clone(one), Expr::clone(other))),
+                // NULL is equal to NULL: as Spark has it, a key with another value in its place, and whether it is NULL.
+                Operator::IsNotDistinctFrom => {
+                    let stands_in = |expr: &Expr, schema: &DFSchemaRef| {
+                        let value = ScalarValue::new_default(&expr.get_type(schema)?)?;
+                        Ok(coalesce(vec![expr.clone(), Expr::Literal(value, None)]))
+                    };
+                    let (left, right) = (join.left.schema(), join.right.schema());
+                    let pair = stands_in(one, left).and_then(|one| Ok((one, stands_in(other, right)?)));
+                    condition.keys.push(pair.map_err(SqlError::planning)?);
+                    condition.keys.push((one.clone().is_null(), other.clone().is_null()));
+                }
+                _ => condition.others.push(part),
+            }
+        }
+        Ok(condition)
+    }
+
+    /// Builds one side with these of its columns.
+    fn side(&mut self, plan: &Arc<LogicalPlan>, columns: BTreeSet<usize>) -> Result<Built, SqlError> {
+        let columns: Vec<usize> = columns.into_iter().collect();
+        let list = columns.iter().map(|column| Expr::from(plan.schema().qualified_field(*column))).collect();
+        let rows = self.rows(&self.with_record(list, plan)?)?;
+        Ok(Built { rows, columns })
+    }
+
+    fn key(
+        &self,
+        expr: &Expr,
+        data_type: &DataType,
+        side: &Built,
+    ) -> Result<Arc<dyn PhysicalExpr>, SqlError> {
+        let is = expr.get_type(&side.rows.schema).map_err(SqlError::planning)?;
+        let expr = if is == *data_type { expr.clone() } else { cast(expr.clone(), data_type.clone()) };
+        Ok(simplified(&expr, &side.rows.schema, self.session)?)
+    }
+}
+
+impl Built {
+    /// The origins of the columns that are no hidden ones of the record.
+    fn origins(&self) -> &[Origin] {
+        self.rows.origins.get(..self.columns.len()).unwrap_or_default()
+    }
+
+    fn index(&self, column: &Column) -> Option<usize> {
+        self.rows.schema.maybe_index_of_column(column)
+    }
+
+    fn origin(&self, expr: &Expr) -> Option<&Origin> {
+        let Expr::Column(column) = expr else { return None };
+        self.origins().get(self.index(column)?)
+    }
+
+    /// The column by which rows are late.
+    fn event_time(&self) -> Option<usize> {
+        let is_time = |origin: &Origin| matches!(origin, Origin::Time(_));
+        let time = self.origins().iter().position(is_time);
+        time.or_else(|| self.origins().iter().position(|origin| origin.timed().is_some()))
+    }
+
+    /// When rows of this side have met all that they can meet.
+    fn ends(&self, key: Option<usize>, other: &Self, conditions: &[Expr]) -> SideEnds {
+        if let Some(key) = key {
+            return SideEnds::Key(key);
+        }
+        let is_time = |index: &usize| {
+            let data_type = self.rows.schema.field(*index).data_type();
+            matches!(data_type, DataType::Timestamp(TimeUnit::Microsecond, Some(_)))
+        };
+        let this = |column: &Column| self.index(column).filter(is_time);
+        let theirs =
+            |column: &Column| matches!(other.origin(&Expr::Column(column.clone())), Some(Origin::Time(_)));
+        match state_watermark::of(conditions, this, theirs, self.event_time()) {
+            Some((column, shift_ms)) => SideEnds::Time { column, shift_ms },
+            None => SideEnds::Never,
+        }
+    }
+}
+
+/// The key that is the event time of a side, or a window of it.
+fn event_key(keys: &[(Expr, Expr)], left: &Built, right: &Built) -> Option<usize> {
+    let is_timed =
+        |side: &Built, expr: &Expr| side.origin(expr).is_some_and(|origin| origin.timed().is_some());
+    let of_left = keys.iter().position(|(key, _)| is_timed(left, key));
+    of_left.or_else(|| keys.iter().position(|(_, key)| is_timed(right, key)))
+}
+
+/// The columns of both sides, of which a pair of rows is made.
+fn pair(left: &Built, right: &Built) -> datafusion::common::Result<DFSchemaRef> {
+    let side = |side: &Built| -> Vec<_> {
+        let fields = side.rows.schema.iter().take(side.columns.len());
+        fields.map(|(qualifier, field)| (qualifier.cloned(), Arc::clone(field))).collect()
+    };
+    let fields = [side(left), side(right)].concat();
+    Ok(Arc::new(DFSchema::new_with_metadata(fields, HashMap::new())?))
+}
+
+/// The segment over a table in place of the join: so the optimizer says which of its columns are read.
+fn scanned(segment: &LogicalPlan, joined: &DFSchemaRef) -> datafusion::common::Result<LogicalPlan> {
+    use datafusion::common::tree_node::Transformed;
+    let name = |index: usize| format!("c{index}");
+    let fields = joined.fields().iter().enumerate();
+    let fields: Vec<FieldRef> =
+        fields.map(|(index, field)| Arc::new(Field::clone(field).with_name(name(index)))).collect();
+    let names = joined.iter().enumerate().map(|(index, (qualifier, field))| {
+        Expr::Column(Column::new(Some(JOINED), name(index))).alias_qualified(qualifier.cloned(), field.name())
+    });
+    let table = Arc::new(StreamTable(Arc::new(Schema::new(fields))));
+    let leaf = LogicalPlanBuilder::scan(JOINED, table, None)?.project(names)?.build()?;
+    let put = segment.clone().transform_up(|node| match node {
+        LogicalPlan::EmptyRelation(_) => Ok(Transformed::yes(leaf.clone())),
+        other => Ok(Transformed::no(other)),
+    })?;
+    Ok(put.data)
+}
+
+/// Lets stages over the table in place of a join, whose first one reads it, read what the join gives: `width` columns, of
+/// which `places` are those that are read.
+fn on_columns(stages: &mut Vec<Stage>, places: &[usize], width: usize) {
+    let same = |output: &Output| match output {
+        Output::Same(column) => places.get(*column).copied().map(Output::Same),
+        Output::Computed(_) => None,
+    };
+    let renamed = match stages.get(1) {
+        Some(Stage::Project(next)) => next.columns.iter().map(same).collect::<Option<Vec<Output>>>(),
+        _ => None,
+    };
+    let is_all = places.iter().copied().eq(0..width);
+    match (renamed, stages.get_mut(1)) {
+        // One after the other is one.
+        (Some(renamed), Some(Stage::Project(Projection { columns, .. }))) => *columns = renamed,
+        _ if is_all => {}
+        _ => {
+            if let Some(Stage::Project(Projection { columns, .. })) = stages.first_mut() {
+                *columns = places.iter().copied().map(Output::Same).collect();
+            }
+            return;
+        }
+    }
+    stages.remove(0);
+}
+
+fn columns_of(expr: &Expr, schema: &DFSchema, columns: &mut BTreeSet<usize>) {
+    // The closure cannot fail.
+    let _ = expr.apply(|expr| {
+        if let Expr::Column(column) = expr {
+            columns.extend(schema.maybe_index_of_column(column));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+}
+
+/// Where the first column of some expressions is written.
+fn place_of<'e>(exprs: impl IntoIterator<Item = &'e Expr>) -> Span {
+    let mut places = Vec::new();
+    for expr in exprs {
+        // The closure cannot fail.
+        let _ = expr.apply(|expr| {
+            if let Expr::Column(column) = expr {
+                places.extend(column.spans.first().map(|span| (span.start.line, span.start.column)));
+            }
+            Ok(TreeNodeRecursion::Continue)
+        });
+    }
+    let start = places.into_iter().min().map(|(line, column)| Location { line, column });
+    start.map_or(Span::empty(), |start| Span { start, end: start })
+}
+
+fn nullable(field: &FieldRef) -> FieldRef {
+    Arc::new(Field::clone(field).with_nullable(true))
+}
+
+fn kind(kind: JoinType) -> Result<JoinKind, Error> {
+    Ok(match kind {
+        JoinType::Inner => JoinKind::Inner,
+        JoinType::Left => JoinKind::Left,
+        JoinType::Right => JoinKind::Right,
+        JoinType::Full => JoinKind::Full,
+        JoinType::LeftSemi => JoinKind::LeftSemi,
+        JoinType::LeftAnti | JoinType::RightAnti => {
+            return Err(refusal(
+                &codes::NOT_STREAMING,
+                "ANTI JOIN of two streams is not possible",
+                "Spark refuses it too. Write LEFT JOIN, and keep the rows whose right side IS NULL.",
+            ));
+        }
+        other => {
+            return Err(refusal(
+                &codes::NOT_STREAMING,
+                &format!("{other} JOIN of two streams is not possible"),
+                "Spark has LEFT SEMI JOIN: exchange the two sides.",
+            ));
+        }
+    })
+}
+
+/// Refuses a join whose rows without a partner would never be known to stay alone.
+fn refuse_endless(kind: JoinKind, (left, right): (SideEnds, SideEnds)) -> Result<(), Error> {
+    let ends = |side: SideEnds| side != SideEnds::Never;
+    let (is_known, what, range) = match kind {
+        JoinKind::Inner => return Ok(()),
+        JoinKind::Left => (ends(left), "a LEFT JOIN", "r.time <= l.time + INTERVAL 1 MINUTE"),
+        JoinKind::LeftSemi => (ends(left), "a LEFT SEMI JOIN", "r.time <= l.time + INTERVAL 1 MINUTE"),
+        JoinKind::Right => (ends(right), "a RIGHT JOIN", "l.time <= r.time + INTERVAL 1 MINUTE"),
+        JoinKind::Full => {
+            (ends(left) || ends(right), "a FULL JOIN", "r.time BETWEEN l.time AND l.time + INTERVAL 1 MINUTE")
+        }
+    };
+    if is_known {
+        return Ok(());
+    }
+    Err(refusal(
+        &codes::WATERMARK_MISSING,
+        &format!("{what} of two streams is not possible without a watermark that ends it"),
+        &format!(
+            "Only a watermark says that a row will meet no other. Give the source a `watermark`, and let ON compare its \
+             time: as one of the keys (r.time = l.time, or their windows), or within a range such as {range}."
+        ),
+    ))
+}
+
+fn no_key() -> Error {
+    refusal(
+        &codes::NOT_STREAMING,
+        "a join of two streams without equality is not possible",
+        "Spark refuses it too: each row would have to be compared with every other. Add a key that both sides have: ON \
+         l.device_id = r.device_id AND …",
+    )
+}
+
+fn no_clock() -> Error {
+    refusal(
+        &codes::NOT_STREAMING,
+        "now() is not possible in the condition of an outer join of two streams",
+        "Compare the clock in WHERE, or in a subquery of one side.",
+    )
+}
+
+fn refusal(code: &'static Code, message: &str, hint: &str) -> Error {
+    Error::new(code, message).with_hint(hint)
+}

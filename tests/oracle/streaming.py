@@ -197,6 +197,8 @@ class Oracle:
             now = [it for it in asked if number < len(it.case["steps"]) and it.is_going()]
             for it in now:
                 self.publish(it.case["steps"][number])
+                for name, text in it.case.get("files", [{}] * (number + 1))[number].items():
+                    (pathlib.Path(it.folder) / name).write_text(text)
             self.producer.flush()
             for it in now:
                 it.start()

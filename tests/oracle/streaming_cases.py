@@ -7,6 +7,8 @@ A file of `streaming/cases` is a list of cases, `defaults` before it:
     name       unique
     about      what it is for
     schema     of the source `events`; watermark: of it, as in a pipeline file. Or `sources`: both, by name
+    tables     at rest, by name: `schema`, `rows` as those of a record, or `format: csv` and `text`; in a step the name of one
+               with its rows changes it before the step
     views, sql, mode, deduplicate, multipleWatermarkPolicy, timeZone, maxOffsetsPerTrigger      as in a pipeline file
     steps      what is published before each run with `availableNow`; every run is a restart. A record is a list of its
                fields in the schema's order, or a mapping: `row` (the same list) or `raw` (text; null for a null value),
@@ -47,7 +49,7 @@ CASES = HERE / "cases"
 ANSWERS = HERE / "answers.json"
 BOOTSTRAP = "BOOTSTRAP"
 BASE = datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone.utc)
-KNOWN = {"name", "about", "schema", "watermark", "sources", "views", "sql", "mode", "deduplicate", "multipleWatermarkPolicy",
+KNOWN = {"name", "about", "schema", "watermark", "sources", "tables", "views", "sql", "mode", "deduplicate", "multipleWatermarkPolicy",
          "timeZone", "maxOffsetsPerTrigger", "steps", "partitions", "tolerance", "live", "needs", "differs"}
 
 
@@ -100,6 +102,13 @@ def pipeline(case):
         if source.get("watermark"):
             watermark = dict({"maxFutureSkew": "none"}, **source["watermark"])
             lines.append(f"    watermark: {quoted(watermark)}")
+    if "tables" in case:
+        lines.append("tables:")
+        for name, table in case["tables"].items():
+            lines += [f"  {name}:", f"    format: {table.get('format', 'json')}", f"    path: {file_of(name)}",
+                      f"    schema: {quoted(table['schema'])}"]
+            if "options" in table:
+                lines.append(f"    options: {quoted(table['options'])}")
     if "views" in case:
         lines.append("views:")
         lines += [f"  {name}: {quoted(view)}" for name, view in case["views"].items()]
@@ -116,6 +125,25 @@ def sources(case):
     return case.get("sources") or {"events": {"schema": case["schema"], "watermark": case.get("watermark")}}
 
 
+def file_of(table):
+    """Where a table lies under the data folder."""
+    return f"{table}.table"
+
+
+def files(case, step):
+    """The files that are written before a step, by their names."""
+    written = {}
+    for name, table in case.get("tables", {}).items():
+        rows = step.get(name) if isinstance(step, dict) else None
+        if rows is None and step is case["steps"][0]:
+            rows = table.get("text", table.get("rows"))
+        if isinstance(rows, str):
+            written[file_of(name)] = rows
+        elif rows is not None:
+            written[file_of(name)] = "".join(payload(table["schema"], row) + "\n" for row in rows)
+    return written
+
+
 def topic_of(case, source):
     return f"{case['name']}.{source}"
 
@@ -130,9 +158,11 @@ def resolved(case):
     for step in case["steps"]:
         by_source = step if isinstance(step, dict) else {next(iter(every)): step}
         steps.append([record(topic_of(case, name), every[name]["schema"], given)
-                      for name, records in by_source.items() for given in records or []])
+                      for name, records in by_source.items() if name in every for given in records or []])
     run = {"name": case["name"], "mode": case.get("mode", "append"), "pipeline": pipeline(case),
            "topics": {topic_of(case, name): case.get("partitions", 1) for name in every}, "steps": steps}
+    if "tables" in case:
+        run["files"] = [files(case, step) for step in case["steps"]]
     for key in ("tolerance", "live", "needs", "differs"):
         if key in case:
             run[key] = case[key]

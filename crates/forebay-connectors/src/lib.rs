@@ -1,6 +1,6 @@
 //! Connectors: what Forebay reads from and writes to, one small folder for each system.
 //!
-//! [`sources`], [`sinks`] and [`formats`] each hold the explicit list of what there is; [`kafka`] is the client that
+//! [`sources`], [`sinks`], [`tables`] and [`formats`] each hold the explicit list of what there is; [`kafka`] is the client that
 //! the Kafka source, the producer and the command line share. A connector implements a trait of `forebay-core` and
 //! knows nothing of the engine that drives it.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make and damage files by hand"))]
@@ -9,3 +9,4 @@ pub mod formats;
 pub mod kafka;
 pub mod sinks;
 pub mod sources;
+pub mod tables;

@@ -11,12 +11,15 @@
 //! [`decide`] looks at its end. What must stay true: a plan is durable before anything of its epoch is visible, an
 //! outcome before such a sink holds the epoch, and N+1 writes nothing before the commit of N is durable.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, codes};
 use crate::event_time::{Observed, Times};
 use crate::ledger::Ledger;
 use crate::position::{Epoch, Partition, Position, PositionRange, Positions, TopicIds};
+use crate::table::TableVersion;
 
 /// One entry of a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +99,9 @@ pub struct Plan {
     /// decided with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<Times>,
+    /// Which version of each table the rows are joined with, by the tables' names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tables: BTreeMap<String, TableVersion>,
 }
 
 /// One record of a source: its partition and offset. A topic that is made anew uses them again.

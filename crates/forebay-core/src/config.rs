@@ -6,7 +6,7 @@
 //! [`Problem::within`] finds the place in the file of what it refuses.
 //!
 //! ```text
-//! text ─▶ yaml (tree with places) ─▶ parse, source, query, alert (against keys and ConnectorSpecs) ─▶ Pipeline
+//! text ─▶ yaml (tree with places) ─▶ parse, source, table, query, alert (against keys and ConnectorSpecs) ─▶ Pipeline
 //!                                              └─▶ problems ─▶ render
 //! ```
 //!
@@ -43,6 +43,7 @@ mod scalar;
 mod secrets;
 mod section;
 mod source;
+mod table;
 mod testing;
 #[cfg(test)]
 mod tests;
@@ -74,6 +75,8 @@ pub struct Registry<'a> {
     pub sinks: &'a [&'a ConnectorSpec],
     /// What `sources.NAME.value` may be.
     pub formats: &'a [&'a ConnectorSpec],
+    /// What `tables.NAME.format` may be.
+    pub tables: &'a [&'a ConnectorSpec],
 }
 
 impl Registry<'_> {
@@ -81,7 +84,7 @@ impl Registry<'_> {
     /// mapping, so there must be none: the binary's tests hold the real registry to that.
     pub fn conflicts(&self) -> Vec<String> {
         let mut conflicts = Vec::new();
-        for source in self.sources {
+        for source in self.sources.iter().chain(self.tables) {
             for format in self.formats {
                 let names = format.options.iter().map(|option| option.name);
                 let both = names.filter(|name| raw_options::declares(source, name));
@@ -103,7 +106,9 @@ pub struct Pipeline {
     pub time_zone_place: (usize, usize),
     /// Sources in the order of the file.
     pub sources: Vec<SourceConfig>,
-    /// Shared views in the order of the file; a view may use sources and earlier views.
+    /// Tables at rest in the order of the file.
+    pub tables: Vec<TableConfig>,
+    /// Shared views in the order of the file; a view may use sources, tables and earlier views.
     pub views: Vec<ViewConfig>,
     /// Queries in the order of the file.
     pub queries: Vec<QueryConfig>,
@@ -127,7 +132,7 @@ pub struct Draft {
     pub problems: Vec<Problem>,
     /// What is wrong with its tests, by place: nothing else depends on them.
     pub test_problems: Vec<Problem>,
-    /// Sources and views whose columns are not known: SQL that names them can be parsed and not planned.
+    /// Sources, tables and views whose columns are not known: SQL that names them can be parsed and not planned.
     pub unknown: Vec<String>,
     unsound: Vec<(&'static str, String)>,
 }
@@ -140,7 +145,7 @@ impl Draft {
         all
     }
 
-    /// True if nothing is wrong so far with the `source`, `view`, `query` or `alert` of this name: it can be built.
+    /// True if nothing is wrong so far with the `source`, `table`, `view`, `query` or `alert` of this name: it can be built.
     pub fn is_sound(&self, what: &str, name: &str) -> bool {
         !self.unsound.iter().any(|(kind, unsound)| *kind == what && unsound == name)
     }
@@ -161,6 +166,27 @@ pub struct SourceConfig {
     pub option_places: OptionPlaces,
     /// Its event time, if the file says which it is.
     pub watermark: Option<WatermarkConfig>,
+}
+
+/// `tables: NAME: …`
+#[derive(Clone, Debug)]
+pub struct TableConfig {
+    /// The name by which SQL reads it.
+    pub name: String,
+    /// How it is kept: `csv`, `json`, `parquet`, `delta`.
+    pub format: String,
+    /// The format's options, `path` among them.
+    pub options: Options,
+    /// Those of what decodes its records, if something does.
+    pub decoder_options: Options,
+    /// The columns, if the file says them, and as it says them.
+    pub schema: Option<(SchemaRef, String)>,
+    /// Most bytes that its rows may take in memory.
+    pub max_memory: u64,
+    /// Where its options stand in the file.
+    pub option_places: OptionPlaces,
+    /// Where its name stands in the file.
+    pub place: (usize, usize),
 }
 
 /// `sources: NAME: watermark:` which time of a row is its event time, and how late rows may be.

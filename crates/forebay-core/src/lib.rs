@@ -28,6 +28,7 @@ pub mod progress;
 pub mod reference;
 pub mod sink;
 pub mod source;
+pub mod table;
 pub mod trigger;
 pub mod window;
 pub mod zone;

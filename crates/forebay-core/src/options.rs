@@ -18,6 +18,8 @@ pub enum ConnectorKind {
     Sink,
     /// It decodes the values of a source.
     Format,
+    /// A table at rest is kept in it.
+    Table,
 }
 
 /// A connector's entry in the registry: its name, its options and their documentation.
@@ -25,7 +27,7 @@ pub enum ConnectorKind {
 pub struct ConnectorSpec {
     /// The name in `format:` (or `value:`).
     pub name: &'static str,
-    /// Source, sink or format.
+    /// Source, sink, format or table.
     pub kind: ConnectorKind,
     /// One or two sentences for the reference.
     pub summary: &'static str,

@@ -19,6 +19,7 @@ use crate::event_time::{Survey, Watermark};
 use crate::ledger::Ledger;
 use crate::position::{Epoch, Positions, to_spark_json};
 use crate::sink::Written;
+use crate::table::TableVersion;
 
 /// The report of one committed epoch. Serialises to Spark's JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -141,6 +142,9 @@ pub struct ForebayProgress {
     pub ledger: Ledger,
     /// The balance of all committed epochs of the query, this one included.
     pub total: Ledger,
+    /// Which version of each table at rest its rows were joined with, by the tables' names.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tables: BTreeMap<String, TableVersion>,
 }
 
 /// What is known when an epoch is committed; a report needs nothing else.
@@ -182,6 +186,8 @@ pub struct Facts<'a> {
     pub event_time: Option<(Survey, Watermark)>,
     /// What its operators did.
     pub state_operators: &'a [StateOperatorProgress],
+    /// Which version of each table its rows were joined with.
+    pub tables: &'a BTreeMap<String, TableVersion>,
 }
 
 /// What is known of one input; its partitions have no number of an input.
@@ -241,7 +247,11 @@ impl StreamingQueryProgress {
                 num_output_rows: i64::try_from(facts.written.rows).unwrap_or(i64::MAX),
                 metrics: written_metrics(facts.written),
             },
-            forebay: ForebayProgress { ledger: *facts.ledger, total: *facts.total },
+            forebay: ForebayProgress {
+                ledger: *facts.ledger,
+                total: *facts.total,
+                tables: facts.tables.clone(),
+            },
         }
     }
 

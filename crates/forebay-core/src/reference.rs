@@ -50,6 +50,7 @@ pub fn configuration_markdown(registry: &Registry<'_>) -> String {
     }
     connectors(&mut page, "Sources", "`sources.NAME.format`", registry.sources);
     connectors(&mut page, "Decoders", "`sources.NAME.value`", registry.formats);
+    connectors(&mut page, "Tables", "`tables.NAME.format`", registry.tables);
     connectors(&mut page, "Sinks", "`queries.NAME.format`", registry.sinks);
     trim_end(page)
 }
@@ -173,7 +174,8 @@ mod tests {
 
     #[test]
     fn the_page_holds_every_key_and_connector() {
-        let page = configuration_markdown(&Registry { sources: &[], sinks: &[&PIPE], formats: &[] });
+        let page =
+            configuration_markdown(&Registry { sources: &[], sinks: &[&PIPE], formats: &[], tables: &[] });
         for key in keys::ALL.iter().flat_map(|section| section.keys) {
             assert!(page.contains(&format!("`{}`", key.name)), "{}", key.name);
         }

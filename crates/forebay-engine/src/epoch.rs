@@ -30,6 +30,7 @@ mod pace;
 mod patience;
 mod replay;
 mod report;
+mod statics;
 mod tail;
 #[cfg(test)]
 mod tests;
@@ -58,6 +59,7 @@ use self::pace::Pace;
 use self::report::{Came, Timings};
 pub(crate) use self::tail::Tail;
 use crate::checkpoint::{Checkpoint, Ends};
+use crate::lookup::versions::Tables;
 use crate::plan::StreamPlan;
 use crate::quarantine::{Quarantine, ReplayLimit};
 use crate::status::{QueryStatus, State};
@@ -77,6 +79,8 @@ pub(crate) struct Runner {
     pub lanes: usize,
     pub checkpoint: Checkpoint,
     pub quarantine: Quarantine,
+    /// The tables at rest that it is joined with.
+    pub tables: Tables,
     /// `None` for a query without state.
     pub memory: Option<Memory>,
     pub clock: Arc<dyn Clock>,
@@ -114,6 +118,9 @@ impl Runner {
         if let Some(memory) = &mut self.memory {
             memory.recover(&recovery, in_sink)?;
         }
+        if !self.read_tables(&recovery, in_sink).await? {
+            return Ok(());
+        }
         let mut standing = match recovery {
             Recovery::Fresh => {
                 let positions = match &recovered.start {
@@ -150,6 +157,7 @@ impl Runner {
             if !self.pause(until_next).await {
                 break;
             }
+            self.look_at_tables().await?;
             let mut timings = Timings { started_ms: self.clock.now_ms(), ..Timings::default() };
             let asked = Instant::now();
             let Some(available) = self.available(&standing.positions).await? else { break };
@@ -177,8 +185,9 @@ impl Runner {
                 continue;
             }
             let topics = self.inputs.topics();
+            let tables = self.tables.versions();
             let times = self.memory.as_ref().map(|it| it.next_times(now_ms, &reads));
-            let plan = Plan { epoch, planned_at_ms: now_ms, ranges, topics, replay, times };
+            let plan = Plan { epoch, planned_at_ms: now_ms, ranges, topics, replay, times, tables };
             let planned = Instant::now();
             if self.persist(|this| this.checkpoint.plan(&plan)).await?.is_none() {
                 break;

@@ -10,6 +10,7 @@ pub mod checkpoint;
 pub mod epoch;
 pub mod held;
 pub mod late;
+pub mod lookup;
 mod operators;
 pub mod plan;
 pub mod quarantine;

@@ -11,6 +11,7 @@ use forebay_core::latency::{Ages, Sliding};
 use forebay_core::limits::Limits;
 use forebay_core::sink::{Sink, place, with_remedy};
 use forebay_core::source::Source;
+use forebay_core::table::StaticTable;
 use forebay_core::trigger::Trigger;
 use forebay_core::{Error, Result};
 use forebay_storage::Door;
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::checkpoint::{self, Checkpoint, Ends, Identity};
 use crate::epoch::{Inputs, Lag, Memory, MemoryOptions, Runner};
+use crate::lookup::versions::Tables;
 use crate::plan::StreamPlan;
 use crate::quarantine::Quarantine;
 use crate::status::{QueryStatus, State};
@@ -46,6 +48,8 @@ pub struct QueryOptions {
     pub data_dir: PathBuf,
     /// Its quarantine.
     pub quarantine: Quarantine,
+    /// Tables at rest, those that it reads among them.
+    pub tables: Vec<Arc<dyn StaticTable>>,
     /// How it remembers, if it has to.
     pub memory: MemoryOptions,
     /// The way to durable storage.
@@ -102,6 +106,7 @@ impl QueryOptions {
         let query_id = checkpoint.query_id();
         let committed = ends.commit.as_ref().map(|commit| commit.epoch);
         checkpoint::bears(&self.checkpoint, committed, &self.plan)?;
+        let tables = Tables::new(&self.plan, &self.tables)?;
         let memory = Memory::new(&self.plan, self.memory, &self.checkpoint, &door, query_id)?;
         let status = sender.subscribe();
         sender.send_replace(QueryStatus::new(&self.name));
@@ -115,6 +120,7 @@ impl QueryOptions {
             lanes: self.lanes.max(1),
             checkpoint,
             quarantine,
+            tables,
             memory,
             clock: self.clock,
             status: sender,

@@ -11,6 +11,8 @@ use forebay_core::latency::Latency;
 use forebay_core::progress::StreamingQueryProgress;
 use forebay_core::{Epoch, Error, Ledger};
 
+use crate::lookup::Standing;
+
 /// Progress reports that are kept for REST, as many as Spark keeps (`spark.sql.streaming.numRecentProgressUpdates`).
 pub const RECENT: usize = 100;
 
@@ -123,6 +125,8 @@ pub struct QueryStatus {
     pub quarantine_evicted: u64,
     /// What it remembers; `None` for a query without state.
     pub remembered: Option<Remembered>,
+    /// The tables at rest that it is joined with.
+    pub tables: Arc<[Standing]>,
     /// The newest reports, oldest first, at most [`RECENT`].
     pub recent: Arc<VecDeque<Arc<StreamingQueryProgress>>>,
 }
@@ -145,6 +149,7 @@ impl QueryStatus {
             quarantine_bytes: 0,
             quarantine_evicted: 0,
             remembered: None,
+            tables: Arc::default(),
             recent: Arc::default(),
         }
     }

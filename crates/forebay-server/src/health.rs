@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::access::Role;
 use crate::answer::json_answer;
-use crate::api::reload;
+use crate::api::{queries, reload};
 use crate::ask::{Ask, Outcome};
 use crate::shown::Shown;
 use crate::shown::devices::FollowerStatus;
@@ -24,6 +24,7 @@ pub(crate) async fn health(ask: Ask) -> Outcome {
         health["problems"] = json!(problems);
         // No problem of what runs: whoever restarts what is not well would end a pipeline that nothing is wrong with.
         health["refusedReload"] = reload::refused(shown);
+        health["brokenTables"] = json!(broken_tables(&shown.statuses()));
     }
     Ok(json_answer(status, "application/json", &health))
 }
@@ -33,6 +34,20 @@ pub(crate) fn problems(shown: &Shown, statuses: &[QueryStatus]) -> Vec<Value> {
     let sources = shown.devices.sources();
     let histories = sources.iter().filter_map(|source| unsaved(source.name(), &source.follower()));
     statuses.iter().filter_map(problem_of).chain(histories).collect()
+}
+
+/// Tables at rest of which a newer version cannot be read, by query. No problem of what runs either: it goes on with the last
+/// good version, and a start would be refused.
+fn broken_tables(statuses: &[QueryStatus]) -> Vec<Value> {
+    let broken = statuses.iter().flat_map(|status| {
+        let tables = status.tables.iter().filter(|table| table.error.is_some());
+        tables.map(|table| {
+            let mut told = queries::table(table);
+            told["query"] = json!(&*status.name);
+            told
+        })
+    });
+    broken.collect()
 }
 
 /// The history of a source that is not saved.

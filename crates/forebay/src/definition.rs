@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use forebay_core::config::{
-    DashboardConfig, DashboardSource, DeduplicateConfig, Pipeline, QueryConfig, SourceConfig, ValueConfig,
-    ViewConfig,
+    DashboardConfig, DashboardSource, DeduplicateConfig, Pipeline, QueryConfig, SourceConfig, TableConfig,
+    ValueConfig, ViewConfig,
 };
 use forebay_core::error::codes;
 use forebay_core::{Error, ddl};
@@ -34,6 +34,7 @@ pub fn of(pipeline: &Pipeline, work: Work<'_>, sources: &[&SourceConfig], plan: 
         let once = view.deduplicate.as_ref();
         parts.extend(once.map(|once| (format!("deduplicate of view {}", view.name), once_words(once))));
     }
+    parts.extend(tables(pipeline, plan));
     let (mut schema, mut decoder) = (None, None);
     if let [only] = sources[..] {
         (schema, decoder) = decoded(only);
@@ -59,6 +60,20 @@ fn decoded(source: &SourceConfig) -> (Option<String>, Option<String>) {
         (schema, format!("{} in mode {:?} with {:?}", value.format, value.mode, value.options))
     };
     source.value.as_ref().map(of).unzip()
+}
+
+/// What the file says of the tables at rest that a plan reads. What is in them is no part of it.
+fn tables(pipeline: &Pipeline, plan: &StreamPlan) -> Vec<(String, String)> {
+    let read = plan.tables();
+    let tables = pipeline.tables.iter().filter(|table| read.contains(&table.name));
+    let said = |table: &TableConfig| {
+        let columns =
+            table.schema.as_ref().map(|(schema, text)| ddl::to_ddl(schema).unwrap_or_else(|_| text.clone()));
+        let columns = columns.map(|columns| format!(" of {columns}")).unwrap_or_default();
+        let (format, options, decoder) = (&table.format, &table.options, &table.decoder_options);
+        format!("{format}{columns} with {options:?} {decoder:?} in {} bytes", table.max_memory)
+    };
+    tables.map(|table| (format!("table {}", table.name), said(table))).collect()
 }
 
 /// What the file says of a query with state: what its rows or its time depend on.

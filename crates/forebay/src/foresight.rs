@@ -140,7 +140,15 @@ mod tests {
         let range = PositionRange { partition: Partition::new("t", 0), from: Position(5), to: Position(9) };
         let ranges = vec![range];
         let (topics, replay) = (TopicIds::new(), Vec::new());
-        let plan = Plan { epoch: Epoch(0), planned_at_ms: 7, ranges, topics, replay, times: None };
+        let plan = Plan {
+            epoch: Epoch(0),
+            planned_at_ms: 7,
+            ranges,
+            topics,
+            replay,
+            times: None,
+            tables: Default::default(),
+        };
         let ledger = Ledger::default();
         let commit = Commit { epoch: Epoch(0), ledger, observed: None, quiet_since_ms: Vec::new() };
         [Entry::Plan(plan), Entry::Commit(commit)].into_iter().take(1 + usize::from(committed)).collect()

@@ -15,12 +15,14 @@ use forebay_core::config::{
 use forebay_core::error::codes;
 use forebay_core::format::Format;
 use forebay_core::source::Wanted;
+use forebay_core::table::StaticTable;
 use forebay_core::{Error, Result, Zone};
 use forebay_engine::adhoc;
 use forebay_engine::plan::{self, Catalog, Deduplicate, SourceColumns, SourceTime, SqlError, StreamPlan};
 use forebay_storage::{Door, read_regular};
 
 use crate::alerts::{self, PlannedAlert};
+use crate::at_rest::{self, AtRest};
 use crate::json::FromJson;
 use crate::registry::registry;
 use crate::runnable::Run;
@@ -34,6 +36,10 @@ pub struct Loaded {
     pub pipeline: Pipeline,
     pub plans: Vec<Arc<StreamPlan>>,
     pub alerts: Vec<PlannedAlert>,
+    /// The tables at rest that can be read.
+    pub tables: Vec<Arc<dyn StaticTable>>,
+    /// Why the others cannot, where the run does not need them yet.
+    pub absent: Vec<Problem>,
 }
 
 /// Loads a file; if it is not valid, prints every problem to stderr and returns `None`. With `run`, what keeps it from
@@ -42,13 +48,28 @@ pub fn load_or_explain(path: &Path, run: Option<Run<'_>>) -> anyhow::Result<Opti
     Ok(load_file(path, run)?.ok())
 }
 
+/// The same for who looks at a pipeline beside its run: its tables are those under the data folder.
+pub fn load_beside(path: &Path, data: &Path) -> anyhow::Result<Option<Loaded>> {
+    let (text, name) = (read(path, "the pipeline file")?, path.display().to_string());
+    let (loaded, of_tests) = load_apart(&text, &name, None, Some(data));
+    Ok(whole(loaded, of_tests).inspect_err(|problems| say(problems, &text, &name)).ok())
+}
+
 /// As [`load_or_explain`]; gives what it prints.
 pub fn load_file(path: &Path, run: Option<Run<'_>>) -> anyhow::Result<Result<Loaded, Vec<Problem>>> {
     let text = read(path, "the pipeline file")?;
     let name = path.display().to_string();
-    Ok(load(&text, &name, run).inspect_err(|problems| {
-        talk::say(config::render(problems, &text, &name, talk::is_colored()).trim_end());
-    }))
+    let loaded = load(&text, &name, run).inspect_err(|problems| say(problems, &text, &name));
+    if let Ok(Loaded { absent, .. }) = &loaded
+        && !absent.is_empty()
+    {
+        say(absent, &text, &name);
+    }
+    Ok(loaded)
+}
+
+fn say(problems: &[Problem], text: &str, name: &str) {
+    talk::say(config::render(problems, text, name, talk::is_colored()).trim_end());
 }
 
 /// A file's meaning and its text, its SQL not planned; if it is not valid, prints every problem and returns `None`.
@@ -58,7 +79,7 @@ pub fn parse_file(path: &Path) -> anyhow::Result<Option<(Pipeline, String)>> {
     match config::parse(&text, &name, &registry(), &lookup()) {
         Ok(pipeline) => Ok(Some((pipeline, text))),
         Err(problems) => {
-            talk::say(config::render(&problems, &text, &name, talk::is_colored()).trim_end());
+            say(&problems, &text, &name);
             Ok(None)
         }
     }
@@ -88,7 +109,11 @@ pub fn read(path: &Path, what: &str) -> anyhow::Result<String> {
 /// Checks and plans a pipeline. What is wrong in one part hides nothing that is wrong in another, and is told once:
 /// of a part that was refused already only further bad values count, and SQL that names it is only parsed.
 pub fn load(text: &str, name: &str, run: Option<Run<'_>>) -> Result<Loaded, Vec<Problem>> {
-    let (loaded, of_tests) = load_apart(text, name, run);
+    let (loaded, of_tests) = load_apart(text, name, run, run.map(|run| run.data));
+    whole(loaded, of_tests)
+}
+
+fn whole(loaded: Result<Loaded, Vec<Problem>>, of_tests: Vec<Problem>) -> Result<Loaded, Vec<Problem>> {
     match loaded {
         Ok(loaded) if of_tests.is_empty() => Ok(loaded),
         Ok(_) => Err(of_tests),
@@ -100,15 +125,16 @@ pub fn load(text: &str, name: &str, run: Option<Run<'_>>) -> Result<Loaded, Vec<
     }
 }
 
-/// As [`load`], with what is wrong with the shape of its tests by itself.
+/// As [`load`], with what is wrong with the shape of its tests by itself. Its tables are looked for under `data`.
 pub fn load_apart(
     text: &str,
     name: &str,
     run: Option<Run<'_>>,
+    data: Option<&Path>,
 ) -> (Result<Loaded, Vec<Problem>>, Vec<Problem>) {
     let mut draft = config::draft(text, name, &registry(), &lookup());
     let of_tests = std::mem::take(&mut draft.test_problems);
-    (load_draft(draft, text, name, run), of_tests)
+    (load_draft(draft, text, name, run, data), of_tests)
 }
 
 fn load_draft(
@@ -116,14 +142,29 @@ fn load_draft(
     text: &str,
     name: &str,
     run: Option<Run<'_>>,
+    data: Option<&Path>,
 ) -> Result<Loaded, Vec<Problem>> {
     let mut problems = std::mem::take(&mut draft.problems);
     let Some(pipeline) = draft.pipeline.take() else { return Err(problems) };
     problems.extend(unbuildable(&draft, &pipeline, name));
     problems.extend(run.iter().flat_map(|run| run.folders(&pipeline, name)));
-    let (plans, alerts) = planned(&mut draft, &pipeline, text, name, run, &mut problems);
+    let mut catalog = Catalog::in_zone(pipeline.time_zone);
+    let at_rest = at_rest::open(&mut draft, &pipeline, (name, data), &mut catalog, &mut problems);
+    let names = (catalog, at_rest.tables.as_slice());
+    let (plans, alerts) = planned(&mut draft, &pipeline, (text, name), run, names, &mut problems);
+    let AtRest { tables, absent } = at_rest;
+    // Where the columns of a table are not known, what reads it could not be planned.
+    let is_whole = plans.len() == pipeline.queries.len() && alerts.len() == pipeline.alerts.len();
+    if problems.is_empty() && !is_whole && absent.is_empty() {
+        let what = "a table has no columns before it is there";
+        problems.push(Problem::at(Error::new(&codes::TABLE_UNREADABLE, what), name, (1, 1), 1));
+    }
+    let is_in_the_way = problems.is_empty() && !is_whole;
+    if is_in_the_way || run.is_some_and(|run| run.needs_tables) {
+        problems.extend(absent.iter().cloned());
+    }
     if problems.is_empty() {
-        return Ok(Loaded { pipeline, plans, alerts });
+        return Ok(Loaded { pipeline, plans, alerts, tables, absent });
     }
     problems.sort_by_key(|problem| (problem.line, problem.column));
     problems
@@ -135,16 +176,15 @@ fn load_draft(
 fn planned(
     draft: &mut Draft,
     pipeline: &Pipeline,
-    text: &str,
-    name: &str,
+    (text, name): (&str, &str),
     run: Option<Run<'_>>,
+    (mut catalog, at_rest): (Catalog, &[Arc<dyn StaticTable>]),
     problems: &mut Vec<Problem>,
 ) -> (Vec<Arc<StreamPlan>>, Vec<PlannedAlert>) {
     let in_sql = |error: SqlError, place: (usize, usize), sql: &str| {
         let offset = error.place.map_or(0, |place| offset_of(sql, place));
         Problem::within(error.error, text, name, place, sql, offset, word_at(sql, offset).len())
     };
-    let mut catalog = Catalog::in_zone(pipeline.time_zone);
     for source in &pipeline.sources {
         // A source whose columns are not known still has its name, for "did you mean".
         let columns = columns(source).unwrap_or_else(|error| {
@@ -203,7 +243,7 @@ fn planned(
             Err(_) => {}
         }
     }
-    for (error, place, sql) in panels(draft, pipeline, &written) {
+    for (error, place, sql) in panels(draft, pipeline, (&written, at_rest)) {
         problems.push(in_sql(error, place, sql));
     }
     let file = alerts::File { text, name };
@@ -215,10 +255,10 @@ fn planned(
 fn panels<'p>(
     draft: &Draft,
     pipeline: &'p Pipeline,
-    written: &[Option<SchemaRef>],
+    (written, at_rest): (&[Option<SchemaRef>], &[Arc<dyn StaticTable>]),
 ) -> Vec<(SqlError, (usize, usize), &'p str)> {
     let panels = pipeline.dashboard.panels.iter().filter_map(|panel| panel.sql.as_ref());
-    let known = tables::columns(pipeline, written);
+    let known = tables::columns(pipeline, written, at_rest);
     let unplanned = pipeline.queries.iter().zip(written).filter(|(_, columns)| columns.is_none());
     let mut unknown = draft.unknown.clone();
     unknown.extend(unplanned.map(|(query, _)| query.name.clone()));

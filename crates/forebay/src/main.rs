@@ -6,6 +6,7 @@
 //! [`registry`] lists every connector there is, [`testing`] tries a file with records that its tests give, [`spark`] makes a Spark job of a file, [`top`] watches a run from outside, over HTTP.
 
 mod alerts;
+mod at_rest;
 mod broker;
 mod cli;
 mod commands;

@@ -153,7 +153,7 @@ impl Running {
         let (path, data) = (file.to_path_buf(), self.site.global.data.clone());
         let trigger = self.site.overrides.trigger;
         // Planning is computing, and queries run meanwhile.
-        let read = move || load::load_file(&path, Some(Run { data: &data, trigger }));
+        let read = move || load::load_file(&path, Some(Run { data: &data, trigger, needs_tables: true }));
         let lost = |e| Error::new(&codes::INTERNAL, "reading the file ended unexpectedly").caused_by(e);
         let problems = match tokio::task::spawn_blocking(read).await.map_err(lost)? {
             Ok(Ok(loaded)) => return Ok(loaded),

@@ -22,6 +22,8 @@ pub struct Run<'a> {
     pub data: &'a Path,
     /// This trigger for every query, instead of the file's.
     pub trigger: Option<Trigger>,
+    /// True if a table at rest that cannot be read keeps it from running; else that is told beside.
+    pub needs_tables: bool,
 }
 
 impl Run<'_> {

@@ -17,6 +17,7 @@ use forebay_core::format::BadRecordMode;
 use forebay_core::limits::Limits;
 use forebay_core::sink::Sink;
 use forebay_core::source::Wanted;
+use forebay_core::table::StaticTable;
 use forebay_core::trigger::Trigger;
 use forebay_engine::epoch::MemoryOptions;
 use forebay_engine::late;
@@ -85,6 +86,7 @@ impl Site {
             sources: sources.iter().map(read).collect(),
             plan: Arc::clone(plan),
             trigger,
+            tables: loaded.tables.clone(),
             quarantine: loaded.pipeline.quarantine.clone(),
             data: self.global.data.clone(),
             door: self.door.clone(),
@@ -158,6 +160,8 @@ struct Parts {
     sources: Vec<(SourceConfig, Option<Log>)>,
     plan: Arc<StreamPlan>,
     trigger: Trigger,
+    /// The tables at rest of the file.
+    tables: Vec<Arc<dyn StaticTable>>,
     quarantine: QuarantineConfig,
     data: PathBuf,
     door: Door,
@@ -201,6 +205,7 @@ impl Parts {
             checkpoint,
             data_dir: self.data.clone(),
             quarantine,
+            tables: self.tables.clone(),
             memory: memory(
                 work,
                 &self.plan,

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! sources ─▶ readStream … from_json … withWatermark … createOrReplaceTempView
+//! tables  ─▶ read … createOrReplaceTempView
 //! views   ─▶ spark.sql(…) [dropDuplicates] createOrReplaceTempView
 //! queries ─▶ spark.sql(…) [dropDuplicates] writeStream … start
 //! ```
@@ -21,6 +22,7 @@ mod query;
 mod source;
 mod sql;
 pub mod submit;
+mod table;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -78,6 +80,9 @@ impl File<'_> {
         for it in &self.pipeline.sources {
             body.push_str(&writer.source(it, self.pipeline));
         }
+        for it in &self.pipeline.tables {
+            body.push_str(&writer.table(it));
+        }
         for it in &self.pipeline.views {
             body.push_str(&writer.view(it, self.pipeline));
         }
@@ -88,7 +93,8 @@ impl File<'_> {
         let mut notes = writer.notes;
         notes.sort_by_key(|note| note.line);
         let is_kafka = self.pipeline.sources.iter().any(|it| it.format == "kafka");
-        let is_delta = self.pipeline.queries.iter().any(|it| it.format == "delta");
+        let is_delta = self.pipeline.queries.iter().any(|it| it.format == "delta")
+            || self.pipeline.tables.iter().any(|it| it.format == "delta");
         let packages = [(is_kafka, KAFKA_PACKAGE), (is_delta, DELTA_PACKAGE)];
         let packages: Vec<_> =
             packages.into_iter().filter_map(|(is, package)| is.then_some(package)).collect();

@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex};
 
 use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
-use forebay_connectors::{sinks, sources};
-use forebay_core::config::{Pipeline, QueryConfig, SourceConfig, ViewConfig};
+use forebay_connectors::{sinks, sources, tables};
+use forebay_core::config::{Pipeline, QueryConfig, SourceConfig, TableConfig, ViewConfig};
 use forebay_core::error::codes;
 use forebay_core::format::Format;
 use forebay_core::options::Options;
-use forebay_core::source::{Source, Wanted, envelope_schema};
+use forebay_core::source::{self, Source, envelope_schema};
+use forebay_core::table::{StaticTable, Wanted};
 use forebay_core::{Error, Result, Zone};
 use forebay_engine::adhoc::{Known, TableProvider, TableResolver, lanes};
 use forebay_engine::late;
@@ -72,13 +73,17 @@ impl Tables {
         let tables =
             pipeline.queries.iter().filter(|query| query.format == "delta").map(|query| query.name.clone());
         let views = pipeline.views.iter().map(|view| view.name.clone());
-        sources.chain(tables).chain(views).collect()
+        let at_rest = pipeline.tables.iter().map(|table| table.name.clone());
+        sources.chain(at_rest).chain(tables).chain(views).collect()
     }
 
     async fn named(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         let Some(pipeline) = &self.pipeline else { return Ok(None) };
         if let Some(source) = pipeline.sources.iter().find(|source| source.name.eq_ignore_ascii_case(name)) {
             return self.source(source).await.map(Some);
+        }
+        if let Some(table) = pipeline.tables.iter().find(|table| table.name.eq_ignore_ascii_case(name)) {
+            return self.at_rest(table).await.map(Some);
         }
         let is = |query: &&QueryConfig, name: &str| query.name.eq_ignore_ascii_case(name);
         if let Some(query) =
@@ -107,6 +112,13 @@ impl Tables {
         }
     }
 
+    /// A table at rest, as it is now.
+    async fn at_rest(&self, config: &TableConfig) -> Result<Arc<dyn TableProvider>> {
+        let table = tables::open(config, &self.data).await?;
+        let rows = table.load(&Wanted::Newest).await?;
+        lanes::whole(table.schema(), rows.batches)
+    }
+
     /// The rows of a query that came too late.
     fn late(&self, pipeline: &str, query: &QueryConfig) -> Result<Arc<dyn TableProvider>> {
         let Some((schema, rows)) = late::rows(&late::folder(&self.data, pipeline, &query.name))? else {
@@ -130,10 +142,15 @@ fn late_of(name: &str) -> Option<&str> {
     schema.eq_ignore_ascii_case("late").then_some(query)
 }
 
-/// What the statements of a pipeline may read, by columns alone; `written` are those of the queries whose SELECT can be
-/// planned, in the order of the file.
-pub fn columns(pipeline: &Pipeline, written: &[Option<SchemaRef>]) -> Known {
+/// What the statements of a pipeline may read, by columns alone, with the tables at rest that can be read; `written` are
+/// those of the queries whose SELECT can be planned, in the order of the file.
+pub fn columns(
+    pipeline: &Pipeline,
+    written: &[Option<SchemaRef>],
+    at_rest: &[Arc<dyn StaticTable>],
+) -> Known {
     let mut known = Known { time_zone: pipeline.time_zone, ..Known::default() };
+    known.tables.extend(at_rest.iter().map(|table| (table.name().to_owned(), table.schema())));
     for source in &pipeline.sources {
         // What is wrong with a source is told there.
         if let Ok(decoder) = load::format_of(source) {
@@ -191,7 +208,7 @@ impl Tables {
         decoder: Option<Arc<dyn Format>>,
     ) -> Result<Arc<dyn TableProvider>> {
         let mut source: Box<dyn Source> =
-            sources::build(format, options, Wanted { keys: true, headers: true }, None)?;
+            sources::build(format, options, source::Wanted { keys: true, headers: true }, None)?;
         let none = Default::default();
         // Asked from nowhere, a source names the first position of every partition as new.
         let available = source.available(&none).await?;

@@ -13,6 +13,7 @@ fn plan(epoch: u64) -> Plan {
         topics,
         replay: Vec::new(),
         times: None,
+        tables: BTreeMap::new(),
     }
 }
 

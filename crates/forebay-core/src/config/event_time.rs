@@ -8,11 +8,11 @@ use std::time::Duration;
 use super::parse::{Reading, bad_value};
 use super::section::{Section, text_of};
 use super::yaml::{Entry, Kind, Node};
-use super::{DeduplicateConfig, Placed, SourceConfig, WatermarkConfig, keys};
+use super::{DeduplicateConfig, Placed, WatermarkConfig, keys};
 use crate::Zone;
 use crate::error::{Error, codes};
 use crate::event_time::WatermarkPolicy;
-use crate::options::{ConnectorSpec, nearest, parse_duration};
+use crate::options::{ConnectorSpec, Options, nearest, parse_duration};
 
 /// How far ahead of the clock an event time may be, if the file does not say it: clocks of devices that are set at all
 /// are nearer.
@@ -97,17 +97,16 @@ pub(super) fn time_zone(file: &Section<'_>, reading: &mut Reading<'_>) -> (Zone,
 }
 
 /// Texts without a zone are read in the pipeline's, where a decoder's own options say nothing else.
-pub(super) fn decode_in(zone: Zone, source: &mut SourceConfig, formats: &[&ConnectorSpec]) {
+pub(super) fn decode_in(zone: Zone, format: &str, options: &mut Options, formats: &[&ConnectorSpec]) {
     const OPTION: &str = "timeZone";
-    let Some(value) = source.value.as_mut().filter(|_| !zone.is_utc()) else { return };
     let declared = |spec: &&&ConnectorSpec| {
-        spec.name == value.format && spec.options.iter().any(|option| option.name == OPTION)
+        spec.name == format && spec.options.iter().any(|option| option.name == OPTION)
     };
-    let Some(spec) = formats.iter().find(declared) else { return };
-    if value.options.text(OPTION).is_none()
-        && let Ok(options) = std::mem::take(&mut value.options).with(spec, OPTION, &zone.to_string())
+    let Some(spec) = formats.iter().find(declared).filter(|_| !zone.is_utc()) else { return };
+    if options.text(OPTION).is_none()
+        && let Ok(with) = std::mem::take(options).with(spec, OPTION, &zone.to_string())
     {
-        value.options = options;
+        *options = with;
     }
 }
 

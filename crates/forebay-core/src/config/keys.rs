@@ -7,11 +7,13 @@
 
 mod event_time;
 mod page;
+mod tables;
 mod testing;
 mod tokens;
 
 pub use event_time::{QUERY_DEDUPLICATE, VIEW_DEDUPLICATE, WATERMARK};
 pub use page::{DASHBOARD, DASHBOARD_SOURCE, PANEL};
+pub use tables::TABLE;
 pub use testing::{EXPECT, EXPECT_QUERY, STEP, TEST};
 pub use tokens::{AUTH, TOKEN};
 
@@ -48,6 +50,7 @@ pub static ALL: &[&Section] = &[
     &PIPELINE,
     &SOURCE,
     &WATERMARK,
+    &TABLE,
     &VIEW,
     &VIEW_DEDUPLICATE,
     &QUERY,
@@ -95,6 +98,12 @@ pub static PIPELINE: Section = Section {
              `+02:00`: Spark's `spark.sql.session.timeZone`. Texts without a zone are read in it too.",
         ),
         required("sources", "mapping of names", "The sources, by the names under which queries read them."),
+        key(
+            "tables",
+            "mapping of names",
+            None,
+            "Tables at rest that queries and views join with the sources, by the names under which SQL reads them.",
+        ),
         key(
             "views",
             "mapping of names to SQL",
@@ -172,7 +181,7 @@ pub static SOURCE: Section = Section {
 pub static VIEW: Section = Section {
     path: "`views.NAME`",
     doc: "A SELECT that queries read by its name. `NAME: SELECT …` is short for `NAME: { sql: SELECT … }`. A view may \
-          use sources, and views that stand above it.",
+          use sources, tables, and views that stand above it.",
     keys: &[
         required("sql", "SQL", "The SELECT."),
         key(
@@ -189,7 +198,7 @@ pub static QUERY: Section = Section {
     path: "`queries.NAME`",
     doc: "One SELECT that runs for ever, and where its rows go: Spark's streaming query.",
     keys: &[
-        required("sql", "SQL", "The SELECT, in Spark's dialect, over sources and views."),
+        required("sql", "SQL", "The SELECT, in Spark's dialect, over sources, tables and views."),
         required("format", "name of a sink", "The connector."),
         key("options", "mapping", None, "The options of the connector."),
         key(

@@ -14,7 +14,7 @@ use super::section::{Section, text_of};
 use super::yaml::{self, Entry, Kind, Node};
 use super::{
     Draft, Pipeline, Problem, QuarantineConfig, Registry, TestConfig, ViewConfig, WhenFull, alert, dashboard,
-    event_time, query, source, testing,
+    event_time, query, source, table, testing,
 };
 use crate::error::{Error, codes};
 use crate::options::{parse_duration, parse_size};
@@ -76,7 +76,7 @@ pub(super) struct Reading<'a> {
     pub problems: Problems<'a>,
     pub registry: &'a Registry<'a>,
     pub lookup: Lookup<'a>,
-    /// The names of all sources and views, sound or not.
+    /// The names of all sources, tables and views, sound or not.
     pub tables: Vec<String>,
     /// As [`Draft::is_sound`] asks for it: what and name.
     pub unsound: Vec<(&'static str, String)>,
@@ -95,17 +95,22 @@ impl Reading<'_> {
         if let Some(name) = name {
             self.check_name("pipeline", name.text, name.span);
         }
-        let tables = ["sources", "views"].into_iter().filter_map(|key| match &file.get(key)?.value.kind {
-            Kind::Mapping(entries) => Some(entries),
-            _ => None,
-        });
+        let tables =
+            ["sources", "tables", "views"].into_iter().filter_map(|key| match &file.get(key)?.value.kind {
+                Kind::Mapping(entries) => Some(entries),
+                _ => None,
+            });
         self.tables = tables.flatten().map(|entry| entry.key.clone()).collect();
         let mut names = Names::default();
         let mut sources = self.each(&file, "source", "sources", &mut names, source::read);
         let dashboard = file.get("dashboard").map(|entry| dashboard::read(entry, &sources, self));
         let (time_zone, time_zone_place) = event_time::time_zone(&file, self);
-        for source in &mut sources {
-            event_time::decode_in(time_zone, source, self.registry.formats);
+        let mut tables = self.each(&file, "table", "tables", &mut names, table::read);
+        let values = sources.iter_mut().filter_map(|source| source.value.as_mut());
+        let values = values.map(|value| (&value.format, &mut value.options));
+        let at_rest = tables.iter_mut().map(|table| (&table.format, &mut table.decoder_options));
+        for (format, options) in values.chain(at_rest) {
+            event_time::decode_in(time_zone, format, options, self.registry.formats);
         }
         let views = self.each(&file, "view", "views", &mut names, view);
         let mut queries = self.each(&file, "query", "queries", &mut Names::default(), query::read);
@@ -115,6 +120,7 @@ impl Reading<'_> {
             time_zone,
             time_zone_place,
             sources,
+            tables,
             views,
             queries,
             alerts: self.each(&file, "alert", "alerts", &mut Names::default(), alert::read),
@@ -192,7 +198,8 @@ impl Reading<'_> {
     fn check_unique(&mut self, what: &'static str, entry: &Entry, names: &mut Names) {
         let line = self.problems.line_of(entry.key_span.start);
         if let Some((other, line)) = names.0.insert(entry.key.to_lowercase(), (what, line)) {
-            let shared = if shares_names(what) { " Sources and views share their names." } else { "" };
+            let shared =
+                if shares_names(what) { " Sources, tables and views share their names." } else { "" };
             let hint = format!(
                 "The {other} in line {line} has it; upper and lower case do not matter, as in SQL.{shared}"
             );
@@ -252,7 +259,7 @@ impl Reading<'_> {
 
 /// True for what SQL reads by its name.
 fn shares_names(what: &str) -> bool {
-    matches!(what, "source" | "view")
+    matches!(what, "source" | "table" | "view")
 }
 
 /// Names in lower case: what has them, and in which line.

@@ -163,7 +163,10 @@ pub(super) fn given_twice(name: &str) -> Error {
         .with_hint("Both places are good; keep one of them.")
 }
 
-fn schema(section: &Section<'_>, reading: &mut Reading<'_>) -> Option<(arrow::datatypes::SchemaRef, String)> {
+pub(super) fn schema(
+    section: &Section<'_>,
+    reading: &mut Reading<'_>,
+) -> Option<(arrow::datatypes::SchemaRef, String)> {
     let text = section.text("schema", &mut reading.problems)?;
     match ddl::parse(text.text) {
         Ok(schema) => Some((schema, text.text.to_owned())),

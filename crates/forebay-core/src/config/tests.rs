@@ -55,8 +55,26 @@ static DELTA: ConnectorSpec = connector(
 static CONSOLE: ConnectorSpec =
     connector("console", ConnectorKind::Sink, &[option("numRows", OptionKind::Integer(1, 1000), Some("20"))]);
 
-static REGISTRY: Registry<'static> =
-    Registry { sources: &[&KAFKA], sinks: &[&CONSOLE, &DELTA], formats: &[&JSON] };
+static CSV: ConnectorSpec = connector(
+    "csv",
+    ConnectorKind::Table,
+    &[
+        option("path", OptionKind::String, None),
+        option("header", OptionKind::Bool, Some("false")),
+        option("sep", OptionKind::String, Some(",")),
+    ],
+);
+static JSON_TABLE: ConnectorSpec =
+    connector("json", ConnectorKind::Table, &[option("path", OptionKind::String, None)]);
+static DELTA_TABLE: ConnectorSpec =
+    connector("delta", ConnectorKind::Table, &[option("path", OptionKind::String, None)]);
+
+static REGISTRY: Registry<'static> = Registry {
+    sources: &[&KAFKA],
+    sinks: &[&CONSOLE, &DELTA],
+    formats: &[&JSON],
+    tables: &[&CSV, &JSON_TABLE, &DELTA_TABLE],
+};
 
 /// What the secret of the test environment is; it must never be printed.
 const CANARY: &str = "canary-5e1f";
@@ -94,6 +112,12 @@ fn describe(pipeline: &Pipeline) -> String {
         if let Some(watermark) = &source.watermark {
             let _ = writeln!(out, "  {watermark:?}");
         }
+    }
+    for table in &pipeline.tables {
+        let (format, options, decoder) = (&table.format, &table.options, &table.decoder_options);
+        let _ = writeln!(out, "table {} {format} {options:?} {decoder:?} at {:?}", table.name, table.place);
+        let schema = table.schema.as_ref().map(|(schema, _)| crate::ddl::to_ddl(schema).unwrap());
+        let _ = writeln!(out, "  {} in {} bytes", schema.unwrap_or_default(), table.max_memory);
     }
     for view in &pipeline.views {
         let _ = writeln!(out, "view {} {:?} at {:?}", view.name, view.sql, view.place);

@@ -56,6 +56,13 @@ codes! {
         "A topic that the source names is not there.",
         "Correct its name, or create it; `forebay log topics` lists those that are there. A query that runs for ever keeps looking, one that ends by itself gives up after six seconds.";
 
+    TABLE_UNREADABLE = "FB-2007", External, retry true, "table unreadable",
+        "A table that streams are joined with is not there, cannot be read, is being written, or holds what does not fit its columns. A query that runs goes on with the last version that was good.",
+        "Read the detail. Write a file under another name and rename it into its place, so that nobody sees half of it.";
+    TABLE_TOO_LARGE = "FB-2008", User, retry false, "table too large",
+        "The rows of a table that streams are joined with take more memory than its `maxMemory`. A query that runs goes on with the last version that fitted.",
+        "Raise `tables.NAME.maxMemory`, or keep less in the table: fewer columns, fewer rows.";
+
     DECODE_FAILFAST = "FB-3001", User, retry false, "record not decodable",
         "A record could not be decoded and the mode is FAILFAST.", "Mend the record or its producer, or use the mode `quarantine`, which sets such records aside.";
     QUARANTINE_FULL = "FB-3002", User, retry true, "quarantine full",

@@ -60,6 +60,7 @@ fn facts_of(
         total: &ledger,
         event_time,
         state_operators,
+        tables: &BTreeMap::new(),
     })
 }
 

@@ -30,7 +30,7 @@ pub fn pipeline_schema(registry: &Registry<'_>) -> String {
 
 fn definitions(registry: &Registry<'_>) -> Value {
     let mut all = values::definitions();
-    for spec in registry.sources.iter().chain(registry.sinks).chain(registry.formats) {
+    for spec in registry.sources.iter().chain(registry.sinks).chain(registry.formats).chain(registry.tables) {
         for option in spec.options {
             all.insert(options::definition(spec, option), options::value(option));
         }
@@ -60,6 +60,8 @@ fn mapping(path: &str, section: &keys::Section, registry: &Registry<'_>) -> Map<
             json!({ "value": ["schema"], "schema": ["value"], "mode": ["value"] }),
         );
         schema.insert("allOf".to_owned(), json!(options::of_sources(registry)));
+    } else if std::ptr::eq(section, &keys::TABLE) {
+        schema.insert("allOf".to_owned(), json!(options::of_tables(registry)));
     } else if std::ptr::eq(section, &keys::QUERY) {
         schema.insert("allOf".to_owned(), json!(options::of_sinks(registry)));
     } else if std::ptr::eq(section, &keys::TRIGGER) {

@@ -6,6 +6,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::common::DataFusionError;
+use datafusion::datasource::MemTable;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
@@ -32,6 +33,13 @@ pub fn table(schema: SchemaRef, lanes: Vec<Rows>) -> Result<Arc<dyn TableProvide
         .collect();
     let table = StreamingTable::try_new(schema, partitions)
         .map_err(|e| Error::new(&codes::INTERNAL, "the topic cannot be read as a table").caused_by(e))?;
+    Ok(Arc::new(table))
+}
+
+/// A table of rows that are there.
+pub fn whole(schema: SchemaRef, rows: Vec<RecordBatch>) -> Result<Arc<dyn TableProvider>> {
+    let table = MemTable::try_new(schema, vec![rows])
+        .map_err(|e| Error::new(&codes::INTERNAL, "rows cannot be read as a table").caused_by(e))?;
     Ok(Arc::new(table))
 }
 

@@ -18,6 +18,7 @@ fn plan(epoch: u64) -> Plan {
         topics: TopicIds::new(),
         replay: Vec::new(),
         times: None,
+        tables: Default::default(),
     }
 }
 

@@ -156,7 +156,10 @@ impl Runner {
             let lane = Lane {
                 plan: plan.clone(),
                 source: input.source().into(),
-                executor: input.executor(plan.planned_at_ms).believing(believed_us),
+                executor: input
+                    .executor(plan.planned_at_ms)
+                    .believing(believed_us)
+                    .holding(self.tables.held()),
                 wants_envelope: input.wants_envelope(),
                 decoder: format.as_ref().map(|format| format.decoder()),
                 outlet,
@@ -183,7 +186,7 @@ impl Runner {
     /// Runs the operators of a query that has some, and hands their rows to the sink.
     async fn run_tail(&mut self, plan: &Plan, mut done: Done) -> Result<Done> {
         let (Some(memory), Some(mut writer)) = (&self.memory, done.writer.take()) else { return Ok(done) };
-        let mut ran = memory.run(plan, std::mem::take(&mut done.gathered)).await?;
+        let mut ran = memory.run(plan, std::mem::take(&mut done.gathered), self.tables.held()).await?;
         done.ledger.add(&ran.ledger);
         for rows in ran.rows.drain(..) {
             writer.write(rows).await?;

@@ -110,19 +110,22 @@ impl Lane {
             self.quarantine.push(&replay::entry(envelope, record, &self.source, &self.plan))?;
         }
         let mut fates = Fates::default();
-        let output = self.executor.process(rows, &mut fates).map_err(|e| among_records(e, envelope))?;
-        ledger.filtered += fates.filtered;
-        if output.num_rows() == 0 {
-            return Ok(());
-        }
-        match &mut self.outlet {
-            Outlet::Sink(writer) => {
-                ledger.emitted += output.num_rows() as u64;
-                ledger.rows_out += output.num_rows() as u64;
-                writer.write(output).await
+        self.executor.take(rows);
+        while let Some(rows) = self.executor.next(&mut fates).map_err(|e| among_records(e, envelope))? {
+            match &mut self.outlet {
+                Outlet::Sink(writer) => {
+                    ledger.rows_out += rows.batch.num_rows() as u64;
+                    writer.write(rows.batch).await?;
+                }
+                Outlet::Operator(intake) => intake.take(rows).map_err(|e| among_records(e, envelope))?,
             }
-            Outlet::Operator(intake) => intake.push(output).map_err(|e| among_records(e, envelope)),
         }
+        ledger.filtered += fates.filtered;
+        ledger.unmatched += fates.unmatched;
+        if matches!(self.outlet, Outlet::Sink(_)) {
+            ledger.emitted += fates.emitted;
+        }
+        Ok(())
     }
 }
 

@@ -26,6 +26,7 @@ use forebay_storage::{Door, kill_point};
 
 use super::tail::{Gathered, Intake, Ran, Tail};
 use crate::late::LateTable;
+use crate::lookup::Held;
 use crate::plan::StreamPlan;
 use crate::state::{self, Applied, Changes, StateFiles, Table};
 use crate::status::Remembered;
@@ -163,11 +164,11 @@ impl Memory {
     }
 
     /// Runs the operators over what the lanes gathered; changes nothing.
-    pub async fn run(&self, plan: &Plan, lanes: Vec<Gathered>) -> Result<Ran> {
+    pub async fn run(&self, plan: &Plan, lanes: Vec<Gathered>, held: Arc<Held>) -> Result<Ran> {
         let (tail, tables, late) = (Arc::clone(&self.tail), Arc::clone(&self.tables), self.late.clone());
         let (epoch, lane) = (plan.epoch, lanes.len());
         let at = (plan.times.unwrap_or_default(), plan.planned_at_ms);
-        let run = move || tail.run(&tables, lanes, at, |number| late.lane(epoch, lane + number));
+        let run = move || tail.run(&tables, lanes, at, |number| late.lane(epoch, lane + number), &held);
         tokio::task::spawn_blocking(run).await.map_err(|e| {
             Error::new(&codes::INTERNAL, "the operators of the epoch ended unexpectedly").caused_by(e)
         })?

@@ -117,7 +117,15 @@ mod tests {
             headers: None,
         };
         let (ranges, topics, replay) = (Vec::new(), TopicIds::new(), Vec::new());
-        let plan = Plan { epoch: Epoch(3), planned_at_ms: 1, ranges, topics, replay, times: None };
+        let plan = Plan {
+            epoch: Epoch(3),
+            planned_at_ms: 1,
+            ranges,
+            topics,
+            replay,
+            times: None,
+            tables: Default::default(),
+        };
         let set_aside = |envelope: &Envelope| -> Vec<Entry> {
             let bad = |index| BadRecord { index, code: "json.syntax", path: "$".into(), why: "so".into() };
             (0..2).map(|index| entry(envelope, &bad(index), "s", &plan)).collect()

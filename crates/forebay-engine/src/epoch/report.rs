@@ -118,6 +118,7 @@ impl Runner {
             total: &standing.ledger,
             event_time: self.memory.as_ref().map(|memory| (self.seen, memory.watermark())),
             state_operators: &operators,
+            tables: &plan.tables,
         });
         tracing::debug!(query = %self.name, progress = %progress.to_json(), "epoch committed");
         let progress = Arc::new(progress);

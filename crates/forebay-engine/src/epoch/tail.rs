@@ -11,22 +11,26 @@
 //! the same way: those of a step are the least of its feeds', and an operator may hold back those behind it.
 //!
 //! A record keeps its identity as long as rows come out as they went in (de-duplication, filters); the first operator
-//! that melts rows together decides its fate: aggregated. What must stay true: a record that went in has one fate when
-//! its epoch is done, whatever lies in between.
+//! that melts rows together decides its fate: aggregated. Where a join with a table made several rows of a record, the
+//! first operator behind it ends its identity too: unless its first row is refused there, the record counts as aggregated.
+//! What must stay true: a record that went in has one fate when its epoch is done, whatever lies in between.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::buffer::BooleanBuffer;
+use arrow::compute::filter_record_batch;
 use forebay_core::error::codes;
 use forebay_core::event_time::{Times, Watermark};
 use forebay_core::output_mode::OutputMode;
 use forebay_core::{Error, Ledger, Result};
 
 use crate::late::LateLane;
+use crate::lookup::Held;
 use crate::operators::{self, Counts, EpochTimes, Late, Operator, PORTS, Partial};
-use crate::plan::Fates;
 use crate::plan::graph::{Feed, Graph, SortSpec, Staged, StepPlan};
+use crate::plan::{Fates, Rows};
 use crate::state::{Changes, Layout, Table};
 
 /// The steps behind the lanes.
@@ -53,7 +57,12 @@ pub(crate) struct Gathered {
     /// The input that the lane reads.
     pub input: usize,
     pub partials: Vec<RecordBatch>,
+    /// What the lane decided of its records.
     pub counts: Counts,
+    /// How many of its records came to the operator.
+    pub records: u64,
+    /// True if some of them came as several rows.
+    pub repeats: bool,
 }
 
 /// The rows of one lane on their way to the operator that its input feeds, or of a step on their way to the next.
@@ -63,11 +72,34 @@ pub(crate) struct Intake {
     late: Late,
     table: LateLane,
     times: Times,
+    /// Of the first row of each record; those of the others are known by it.
+    counts: Counts,
+    records: u64,
+    repeats: bool,
 }
 
 impl Intake {
+    /// Takes rows of which some may be of the same record: only the first of a record is counted.
+    pub fn take(&mut self, rows: Rows) -> Result<()> {
+        let Rows { batch, repeats } = rows;
+        let Some(repeats) = repeats else {
+            self.records += batch.num_rows() as u64;
+            let before = self.partial.counts();
+            self.push(batch)?;
+            self.counts.add(&self.partial.counts().since(&before));
+            return Ok(());
+        };
+        self.repeats = true;
+        let firsts = !&repeats;
+        self.records += firsts.count_set_bits() as u64;
+        let before = self.partial.counts();
+        self.push(chosen(&batch, firsts)?)?;
+        self.counts.add(&self.partial.counts().since(&before));
+        self.push(chosen(&batch, repeats)?)
+    }
+
     /// Takes rows; those that are late go to their table.
-    pub fn push(&mut self, batch: RecordBatch) -> Result<()> {
+    fn push(&mut self, batch: RecordBatch) -> Result<()> {
         self.partial.push(batch, &mut self.late)?;
         self.late.take().iter().try_for_each(|rows| self.table.push(rows, self.times))
     }
@@ -75,8 +107,8 @@ impl Intake {
     /// What the rows came to; late ones are durable.
     pub fn finish(self) -> Result<Gathered> {
         self.table.finish()?;
-        let counts = self.partial.counts();
-        Ok(Gathered { input: self.input, partials: self.partial.finish()?, counts })
+        let Self { input, partial, counts, records, repeats, .. } = self;
+        Ok(Gathered { input, partials: partial.finish()?, counts, records, repeats })
     }
 }
 
@@ -92,10 +124,35 @@ pub(crate) struct Ran {
 }
 
 /// The rows of a step, for the one that it feeds.
-struct Rows {
+struct Given {
     batches: Vec<RecordBatch>,
     /// Whether a row is still a record of the source.
     are_records: bool,
+}
+
+/// What came to one port of an operator.
+#[derive(Clone, Copy, Default)]
+struct Port {
+    /// Whether what came are records of a source, each as a row or as several.
+    are_records: bool,
+    /// How many.
+    records: u64,
+    /// True if some of them came as several rows.
+    repeats: bool,
+    counts: Counts,
+}
+
+impl Port {
+    fn add(&mut self, gathered: &Gathered) {
+        self.counts.add(&gathered.counts);
+        self.records += gathered.records;
+        self.repeats |= gathered.repeats;
+    }
+
+    /// Whether rows that the operator passes on are still records.
+    fn passes(&self, passes_rows: bool) -> bool {
+        self.are_records && !self.repeats && passes_rows
+    }
 }
 
 impl Tail {
@@ -197,64 +254,71 @@ impl Tail {
         mut lanes: Vec<Gathered>,
         (times, epoch_ms): (Times, i64),
         late: impl Fn(usize) -> LateLane,
+        held: &Arc<Held>,
     ) -> Result<Ran> {
         let mut ran = Ran::default();
-        let mut given: Vec<Option<Rows>> = Vec::with_capacity(self.steps.len());
+        let mut given: Vec<Option<Given>> = Vec::with_capacity(self.steps.len());
         for (number, (step, times)) in self.steps.iter().zip(self.times(times)).enumerate() {
             let rows = match &step.does {
                 Does::Operator { operator, tables: range } => {
                     let mut partials = [const { Vec::new() }; PORTS];
-                    let (mut counts, mut are_records) = ([Counts::default(); PORTS], [false; PORTS]);
+                    let mut ports = [Port::default(); PORTS];
                     for (port, feed) in step.from.iter().enumerate().take(PORTS) {
                         let gathered: Vec<Gathered> = match feed {
                             Feed::Input(input) => {
-                                are_records[port] = true;
+                                ports[port].are_records = true;
                                 lanes.extract_if(.., |lane| lane.input == *input).collect()
                             }
                             Feed::Step(before) => {
                                 let rows = take(&mut given, *before)?;
-                                are_records[port] = rows.are_records;
+                                ports[port].are_records = rows.are_records;
                                 let place = late(number * PORTS + port);
                                 let mut intake = intake(&**operator, (0, port), &times, place)?;
-                                rows.batches.into_iter().try_for_each(|batch| intake.push(batch))?;
+                                rows.batches.into_iter().try_for_each(|batch| intake.take(batch.into()))?;
                                 vec![intake.finish()?]
                             }
                         };
                         for of_lane in gathered {
+                            ports[port].add(&of_lane);
                             partials[port].extend(of_lane.partials);
-                            counts[port].add(&of_lane.counts);
                         }
                     }
                     let own = tables.get(range.clone()).unwrap_or_default();
                     let step = operator.run(own, partials, &times)?;
-                    for port in 0..PORTS {
-                        counts[port].add(&step.fates[port]);
-                        if are_records[port] {
-                            ran.count(&counts[port], operator.passes_rows());
-                        }
+                    for (port, fates) in ports.iter().zip(&step.fates) {
+                        ran.count(port, fates, operator.passes_rows());
                     }
                     ran.changes.extend(step.changes);
-                    Rows { batches: step.rows, are_records: are_records[0] && operator.passes_rows() }
+                    Given { batches: step.rows, are_records: ports[0].passes(operator.passes_rows()) }
                 }
                 Does::Stages(stages) => {
-                    let Rows { batches, are_records } = only(&mut given, step)?;
-                    let (mut executor, mut fates) = (stages.executor(epoch_ms), Fates::default());
+                    let Given { batches, mut are_records } = only(&mut given, step)?;
+                    let mut executor = stages.executor(epoch_ms).holding(Arc::clone(held));
+                    let mut fates = Fates::default();
                     let process = |batch| executor.process(batch, &mut fates);
                     let batches = batches.into_iter().map(process).collect::<Result<_>>()?;
                     if are_records {
                         ran.ledger.filtered += fates.filtered;
+                        ran.ledger.unmatched += fates.unmatched;
                     }
-                    Rows { batches, are_records }
+                    if are_records && stages.looks_up() {
+                        // From here on a record may be several rows.
+                        let is_last = number + 1 == self.steps.len();
+                        let fate = if is_last { &mut ran.ledger.emitted } else { &mut ran.ledger.aggregated };
+                        *fate += fates.emitted;
+                        are_records = false;
+                    }
+                    Given { batches, are_records }
                 }
                 Does::Sort(spec) => {
-                    let Rows { batches, are_records } = only(&mut given, step)?;
-                    Rows { batches: vec![spec.run(&batches)?], are_records }
+                    let Given { batches, are_records } = only(&mut given, step)?;
+                    Given { batches: vec![spec.run(&batches)?], are_records }
                 }
             };
             given.push(Some(rows));
         }
         let last = given.len().checked_sub(1).ok_or_else(misplanned)?;
-        let Rows { batches: mut rows, are_records } = take(&mut given, last)?;
+        let Given { batches: mut rows, are_records } = take(&mut given, last)?;
         rows.retain(|batch| batch.num_rows() > 0);
         let count: u64 = rows.iter().map(|batch| batch.num_rows() as u64).sum();
         if are_records {
@@ -267,16 +331,21 @@ impl Tail {
 }
 
 /// The rows that a step gave; each step feeds one other.
-fn take(given: &mut [Option<Rows>], number: usize) -> Result<Rows> {
+fn take(given: &mut [Option<Given>], number: usize) -> Result<Given> {
     given.get_mut(number).and_then(Option::take).ok_or_else(misplanned)
 }
 
 /// The rows for a step that has one feed, a step before it.
-fn only(given: &mut [Option<Rows>], step: &Step) -> Result<Rows> {
+fn only(given: &mut [Option<Given>], step: &Step) -> Result<Given> {
     match step.from.as_slice() {
         [Feed::Step(number)] => take(given, *number),
         _ => Err(misplanned()),
     }
+}
+
+fn chosen(batch: &RecordBatch, rows: BooleanBuffer) -> Result<RecordBatch> {
+    filter_record_batch(batch, &BooleanArray::new(rows, None))
+        .map_err(|e| Error::new(&codes::INTERNAL, "the rows of a record cannot be told apart").caused_by(e))
 }
 
 fn misplanned() -> Error {
@@ -291,17 +360,28 @@ fn intake(
 ) -> Result<Intake> {
     let partial = operator.partial(port, times)?;
     let times = Times { late: times.late, evict: times.evict };
-    Ok(Intake { input, partial, late: Late::default(), table, times })
+    let (late, counts, records, repeats) = (Late::default(), Counts::default(), 0, false);
+    Ok(Intake { input, partial, late, table, times, counts, records, repeats })
 }
 
 impl Ran {
-    /// Counts what an operator decided of records.
-    fn count(&mut self, counts: &Counts, passes: bool) {
+    /// Counts what became of the records of a port: what its lanes decided, and what the operator did in the end.
+    fn count(&mut self, port: &Port, fates: &Counts, passes_rows: bool) {
+        if !port.are_records {
+            return;
+        }
+        let mut counts = port.counts;
+        if port.repeats {
+            // Which of a record's rows went on, the operator does not say.
+            counts.taken = port.records.saturating_sub(counts.refused());
+        } else {
+            counts.add(fates);
+        }
         self.ledger.late += counts.late;
         self.ledger.deduplicated += counts.deduplicated;
         self.ledger.unmatched += counts.unmatched;
         self.ledger.filtered += counts.filtered;
-        if !passes {
+        if !port.passes(passes_rows) {
             self.ledger.aggregated += counts.taken;
         }
     }

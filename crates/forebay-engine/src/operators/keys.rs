@@ -26,7 +26,7 @@ pub(super) fn evaluate_keys(keys: &[Arc<dyn PhysicalExpr>], batch: &RecordBatch)
 
 /// Which zeros are one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Zeros {
+pub(crate) enum Zeros {
     /// -0.0 is 0.0: GROUP BY.
     Same,
     /// They differ: de-duplication.
@@ -34,7 +34,7 @@ pub(super) enum Zeros {
 }
 
 /// The column with one NaN and, if they are to be the same, one zero.
-pub(super) fn normalised(column: &ArrayRef, zeros: Zeros) -> ArrayRef {
+pub(crate) fn normalised(column: &ArrayRef, zeros: Zeros) -> ArrayRef {
     let same = zeros == Zeros::Same;
     match column.data_type() {
         DataType::Float64 => floats::<Float64Type>(column, |value| {

@@ -62,6 +62,7 @@ mod session;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub(crate) use self::keys::{Zeros, normalised};
 pub(crate) use self::late::{Late, LateRows};
 
 /// Most ports of an operator: a join has two.
@@ -113,6 +114,22 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
+    /// Those that go no further.
+    pub fn refused(&self) -> u64 {
+        self.late + self.deduplicated + self.unmatched + self.filtered
+    }
+
+    /// What was counted since these.
+    pub fn since(&self, before: &Self) -> Self {
+        Self {
+            taken: self.taken.saturating_sub(before.taken),
+            late: self.late.saturating_sub(before.late),
+            deduplicated: self.deduplicated.saturating_sub(before.deduplicated),
+            unmatched: self.unmatched.saturating_sub(before.unmatched),
+            filtered: self.filtered.saturating_sub(before.filtered),
+        }
+    }
+
     /// Adds what was counted elsewhere.
     pub fn add(&mut self, other: &Self) {
         self.taken += other.taken;

@@ -34,7 +34,7 @@ use super::provider::StreamTable;
 use super::resolve::record::IN_ENVELOPE;
 use super::sort::SortSpec;
 use super::sql_error::SqlError;
-use super::{conditions, observe, verify};
+use super::{conditions, observe, statics, verify};
 
 /// Most operators with state of one query: each is a table of its own, and rows pass them one after the other.
 const MAX_OPERATORS: usize = 32;
@@ -160,7 +160,7 @@ impl Builder<'_> {
 
     /// Builds what runs in the lanes of a source.
     fn input(&mut self, segment: &LogicalPlan) -> Result<Rows, SqlError> {
-        let Some(source) = self.source(segment) else {
+        let Some(source) = source_of(segment, self.sources) else {
             return Err(Error::new(&codes::INTERNAL, "a source of the query is not known").into());
         };
         let lineage = self.lineage(segment);
@@ -203,23 +203,9 @@ impl Builder<'_> {
         self.step(StepPlan::Stages(Staged { stages: stages.into(), rows, uses_epoch_time }), vec![feed])
     }
 
-    /// The source that a segment without operators reads.
-    fn source<'s>(&self, segment: &LogicalPlan) -> Option<&'s Source<'s>>
-    where
-        Self: 's,
-    {
-        let mut node = segment;
-        loop {
-            match node {
-                LogicalPlan::TableScan(scan) => return self.sources.get(scan.table_name.table()),
-                other => node = other.inputs().into_iter().next()?,
-            }
-        }
-    }
-
     /// The event time of the source that a segment without operators reads, as the next input.
     fn lineage(&self, segment: &LogicalPlan) -> Lineage {
-        let source = self.source(segment);
+        let source = source_of(segment, self.sources);
         let column = source
             .and_then(|source| source.time.as_ref().and_then(|time| source.columns.column(&time.column)));
         Lineage::new(segment, column.as_deref(), self.inputs.len())
@@ -331,7 +317,7 @@ impl Builder<'_> {
         mut list: Vec<Expr>,
         input: &Arc<LogicalPlan>,
     ) -> Result<LogicalPlan, SqlError> {
-        let source = self.source(input).filter(|_| self.carries && !remembers(input));
+        let source = source_of(input, self.sources).filter(|_| self.carries && !remembers(input));
         list.extend(source.map(|source| record_columns(input, source.columns)).unwrap_or_default());
         let projection = Projection::try_new(list, Arc::clone(input)).map_err(SqlError::planning)?;
         Ok(LogicalPlan::Projection(projection))
@@ -363,6 +349,10 @@ fn cut(plan: &LogicalPlan) -> (LogicalPlan, Option<&LogicalPlan>) {
             (LogicalPlan::SubqueryAlias(alias), node)
         }
         LogicalPlan::TableScan(_) => (plan.clone(), None),
+        LogicalPlan::Join(join) if statics::sides(join).is_some() => {
+            let (stream, node) = statics::stream_of(join).map_or((plan.clone(), None), cut);
+            (LogicalPlan::Join(statics::with_stream(join, stream)), node)
+        }
         // A join of two streams, an aggregation and the like.
         operator => {
             let schema = Arc::clone(operator.schema());
@@ -385,6 +375,15 @@ fn is_stream(plan: &LogicalPlan) -> bool {
     match plan {
         LogicalPlan::TableScan(scan) => (scan.source.as_ref() as &dyn Any).is::<StreamTable>(),
         other => other.inputs().into_iter().any(is_stream),
+    }
+}
+
+/// The source that a plan without operators reads.
+pub(super) fn source_of<'s, 'a>(plan: &LogicalPlan, sources: &'s Sources<'a>) -> Option<&'s Source<'a>> {
+    match plan {
+        LogicalPlan::TableScan(scan) => sources.get(scan.table_name.table()),
+        LogicalPlan::Join(join) => source_of(statics::stream_of(join)?, sources),
+        other => source_of(other.inputs().into_iter().next()?, sources),
     }
 }
 

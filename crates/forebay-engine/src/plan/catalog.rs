@@ -1,4 +1,4 @@
-//! The names a streaming query can read: the pipeline's sources and its shared views.
+//! The names a streaming query can read: the pipeline's sources, its tables at rest and its shared views.
 //!
 //! A name means the same however it is written: Spark compares names without regard to case, and so does every look-up
 //! here. A view may use sources and the views before it, so no view can reach itself.
@@ -15,6 +15,7 @@ use forebay_core::{Error, Result, Zone};
 use super::provider::StreamTable;
 use super::resolve::{Found, Lookup};
 use super::sql_error::SqlError;
+use super::statics::AtRest;
 
 /// The hidden column under which a decoded source keeps the columns of its envelope.
 pub const KAFKA_COLUMN: &str = "_kafka";
@@ -72,11 +73,13 @@ pub enum SourceColumns {
     },
 }
 
-/// The sources and views of a pipeline.
+/// The sources, tables and views of a pipeline.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     pub(super) sources: Vec<(String, SourceColumns)>,
     pub(super) views: Vec<View>,
+    /// Tables at rest.
+    tables: Vec<(String, SchemaRef)>,
     /// The event time of sources, by their names as they were added.
     times: Vec<(String, SourceTime)>,
     pub(super) carries_records: bool,
@@ -115,7 +118,14 @@ impl Catalog {
         Ok(())
     }
 
-    /// Adds a view; its SQL may use every source and the views added before it. Fails if the name is taken. The SQL
+    /// Adds a table at rest. Fails if the name is taken.
+    pub fn add_table(&mut self, name: &str, schema: SchemaRef) -> Result<()> {
+        self.refuse_taken(name)?;
+        self.tables.push((name.to_owned(), schema));
+        Ok(())
+    }
+
+    /// Adds a view; its SQL may use every source, every table and the views added before it. Fails if the name is taken. The SQL
     /// is looked at when a query uses the view: plan `SELECT * FROM name` to check it.
     pub fn add_view(&mut self, name: &str, sql: &str) -> Result<()> {
         self.add_view_once(name, sql, None)
@@ -140,10 +150,11 @@ impl Catalog {
         self.times.iter().find(|(name, _)| name.eq_ignore_ascii_case(source)).map(|(_, time)| time)
     }
 
-    /// The names of all sources and views, in the order they were added.
+    /// The names of all sources, tables and views.
     pub fn names(&self) -> Vec<&str> {
         let sources = self.sources.iter().map(|(name, _)| name.as_str());
-        sources.chain(self.views.iter().map(|view| view.name.as_str())).collect()
+        let tables = self.tables.iter().map(|(name, _)| name.as_str());
+        sources.chain(tables).chain(self.views.iter().map(|view| view.name.as_str())).collect()
     }
 
     fn refuse_taken(&self, name: &str) -> Result<()> {
@@ -151,7 +162,9 @@ impl Catalog {
             None => Ok(()),
             Some(taken) => {
                 Err(Error::new(&codes::BAD_VALUE, format!("the name `{name}` is taken by `{taken}`"))
-                    .with_hint("Sources and views share one set of names, and case makes no difference."))
+                    .with_hint(
+                        "Sources, tables and views share one set of names, and case makes no difference.",
+                    ))
             }
         }
     }
@@ -176,6 +189,12 @@ impl Lookup for Catalog {
             let time = self.watermark(&ident.value).map(|time| &time.column);
             let event_time = time.filter(|time| columns.column(time).is_none()).cloned();
             return Ok(Some(Found::Table { source, hidden: columns.hidden(), event_time }));
+        }
+        if let Some((name, schema)) =
+            self.tables.iter().find(|(name, _)| name.eq_ignore_ascii_case(&ident.value))
+        {
+            let table = AtRest { name: name.clone(), schema: Arc::clone(schema) };
+            return Ok(Some(Found::AtRest(Arc::new(table))));
         }
         let seen = self.views.iter().take(views_before).enumerate();
         let view = seen.into_iter().find(|(_, view)| view.name.eq_ignore_ascii_case(&ident.value));

@@ -25,6 +25,7 @@ use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use super::build::is_stream_join;
 use super::functions::EpochTime;
 use super::sql_error::SqlError;
+use super::statics;
 
 /// A plan whose joins of streams have in their condition only what needs both sides.
 pub(super) fn settled(plan: LogicalPlan, session: &SessionState) -> Result<LogicalPlan, SqlError> {
@@ -57,12 +58,15 @@ fn settle(plan: LogicalPlan, session: &SessionState) -> Result<LogicalPlan> {
     Ok(plan)
 }
 
-/// True if only projections and filters lie between this and a join of streams.
+/// True if only projections, filters and joins with tables at rest lie between this and a join of streams.
 fn stands_on_join(plan: &LogicalPlan) -> bool {
     match plan {
         LogicalPlan::Projection(projection) => stands_on_join(&projection.input),
         LogicalPlan::Filter(filter) => stands_on_join(&filter.input),
         LogicalPlan::SubqueryAlias(alias) => stands_on_join(&alias.input),
+        LogicalPlan::Join(join) if statics::sides(join).is_some() => {
+            statics::stream_of(join).is_some_and(stands_on_join)
+        }
         other => is_stream_join(other),
     }
 }
@@ -105,6 +109,17 @@ fn in_join(plan: &LogicalPlan, condition: Expr, act: &Act) -> Result<Option<Logi
             .map(LogicalPlan::Filter),
         LogicalPlan::Join(join) if is_stream_join(plan) => {
             act(join.clone(), condition)?.map(LogicalPlan::Join)
+        }
+        // What is asked of the stream alone is asked before a row looks for its partners in a table.
+        LogicalPlan::Join(join) => {
+            let of_stream = |stream: &&LogicalPlan| {
+                condition.column_refs().into_iter().all(|column| stream.schema().has_column(column))
+            };
+            match statics::stream_of(join).filter(of_stream) {
+                Some(stream) => sunk(stream, condition)?
+                    .map(|stream| LogicalPlan::Join(statics::with_stream(join, stream))),
+                None => None,
+            }
         }
         _ => None,
     })

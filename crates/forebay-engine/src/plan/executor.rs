@@ -5,7 +5,9 @@
 //!                                     └─ filtered += rows whose condition is false or NULL
 //! ```
 //!
-//! Where the query has a watermark, one stage looks at the event times on their way ([`Executor::survey`]).
+//! Where the query has a watermark, one stage looks at the event times on their way ([`Executor::survey`]). A join with tables
+//! at rest ([`crate::lookup`]) makes none, one or several rows of a record; then a record has the fate of the last of its rows,
+//! and its batch goes on in pieces.
 //!
 //! What must stay true: nothing here looks at a clock or a generator of random numbers, so the same batch in the
 //! same epoch gives the same rows at every replay; and a row that does not come out was counted by the filter that
@@ -14,6 +16,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::buffer::BooleanBuffer;
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use datafusion::common::ScalarValue;
@@ -26,6 +29,7 @@ use forebay_core::event_time::{Survey, survey};
 use forebay_core::{Error, Result};
 
 use super::lower::{Output, Projection, Stage, epoch_time};
+use crate::lookup::{Held, Kind, Lookup, Tags, gone, pieces, probe, records, repeats};
 
 mod why;
 
@@ -34,10 +38,37 @@ pub use why::Refusal;
 /// What became of rows inside of a query.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fates {
-    /// Rows that a condition refused.
+    /// Records of which a condition refused the last row.
     pub filtered: u64,
-    /// Rows that came out.
+    /// Records that found no partner in a table.
+    pub unmatched: u64,
+    /// Records of which rows came out.
     pub emitted: u64,
+}
+
+/// Rows that came out.
+#[derive(Clone, Debug)]
+pub struct Rows {
+    /// They.
+    pub batch: RecordBatch,
+    /// Which are not the first of their record; `None` if each is a record's only one.
+    pub repeats: Option<BooleanBuffer>,
+}
+
+impl From<RecordBatch> for Rows {
+    /// Each a record's only one.
+    fn from(batch: RecordBatch) -> Self {
+        Self { batch, repeats: None }
+    }
+}
+
+/// A piece of a batch on its way.
+#[derive(Clone, Debug)]
+struct Piece {
+    /// The stage that it comes to.
+    stage: usize,
+    batch: RecordBatch,
+    tags: Tags,
 }
 
 /// Computes one lane of one epoch. Cheap to make.
@@ -49,6 +80,10 @@ pub struct Executor {
     /// The highest event time that moves the watermark.
     believed_us: i64,
     survey: Survey,
+    /// What joins with tables look up.
+    held: Arc<Held>,
+    /// The pieces of the batch at hand, the next one last.
+    pieces: Vec<Piece>,
 }
 
 impl Executor {
@@ -58,7 +93,19 @@ impl Executor {
             None => Ok(Arc::clone(stages)),
             Some(ms) => stages.iter().map(|stage| at_time(stage, ms)).collect(),
         };
-        Self { stages, output: Arc::clone(output), believed_us: i64::MAX, survey: Survey::default() }
+        Self {
+            stages,
+            output: Arc::clone(output),
+            believed_us: i64::MAX,
+            survey: Survey::default(),
+            held: Arc::default(),
+            pieces: Vec::new(),
+        }
+    }
+
+    /// The same; joined with these rows of tables at rest.
+    pub fn holding(self, held: Arc<Held>) -> Self {
+        Self { held, ..self }
     }
 
     /// The same; event times above this one (in microseconds) move no watermark, see `future_limit_us`.
@@ -75,33 +122,89 @@ impl Executor {
     /// became of them. Fails with `QUERY_FAILED` if an expression does, with the column or the condition as its place;
     /// nothing of the batch is then emitted.
     pub fn process(&mut self, batch: RecordBatch, fates: &mut Fates) -> Result<RecordBatch> {
-        let mut batch = batch;
-        let mut filtered = 0;
+        self.take(batch);
+        let mut batches = Vec::new();
+        while let Some(rows) = self.next(fates)? {
+            batches.push(rows.batch);
+        }
+        match batches.as_slice() {
+            [] => Ok(RecordBatch::new_empty(Arc::clone(&self.output))),
+            [batch] => Ok(batch.clone()),
+            several => arrow::compute::concat_batches(&self.output, several).map_err(|error| {
+                Error::new(&codes::INTERNAL, "the pieces of a batch do not fit").caused_by(error)
+            }),
+        }
+    }
+
+    /// The same, piece by piece: takes a batch, whose rows [`Self::next`] then gives. What was left of another is dropped.
+    pub fn take(&mut self, batch: RecordBatch) {
+        self.pieces.clear();
+        self.pieces.push(Piece { stage: 0, batch, tags: None });
+    }
+
+    /// The next rows of the batch that was taken; `None` if there are no more.
+    pub fn next(&mut self, fates: &mut Fates) -> Result<Option<Rows>> {
         let stages = Arc::clone(self.stages.as_ref().map_err(Clone::clone)?);
-        for stage in stages.iter() {
+        while let Some(piece) = self.pieces.pop() {
+            let Some((batch, tags)) = self.through(&stages, piece, fates)? else { continue };
+            fates.emitted += records(&tags, batch.num_rows());
+            return Ok(Some(Rows { batch, repeats: repeats(&tags) }));
+        }
+        Ok(None)
+    }
+
+    /// Takes a piece through the stages; `None` if no row is left, or if it was cut into smaller ones.
+    fn through(
+        &mut self,
+        stages: &[Stage],
+        Piece { stage: first, mut batch, mut tags }: Piece,
+        fates: &mut Fates,
+    ) -> Result<Option<(RecordBatch, Tags)>> {
+        for (number, stage) in stages.iter().enumerate().skip(first) {
             if batch.num_rows() == 0 {
-                break;
+                return Ok(None);
             }
-            batch = match stage {
+            match stage {
                 Stage::Filter(condition) => {
-                    let (kept, refused) =
-                        filter(condition, batch).map_err(|error| error.at("the condition"))?;
-                    filtered += refused;
-                    kept
+                    let rows = batch.num_rows();
+                    let kept = holds(condition, &batch).map_err(|error| error.at("the condition"))?;
+                    let Some(kept) = kept.kept(rows) else { continue };
+                    fates.filtered += gone(&tags, &kept);
+                    tags = tags.map(|tags| kept.set_indices().map(|row| tags[row]).collect());
+                    batch = only(batch, kept)?;
                 }
-                Stage::Project(projection) => project(projection, &batch)?,
+                Stage::Project(projection) => batch = project(projection, &batch)?,
                 Stage::Observe(column) => {
                     self.survey.merge(&observe(&batch, *column, self.believed_us)?);
-                    batch
                 }
-            };
+                Stage::Lookup(lookup) => {
+                    let held = Arc::clone(&self.held);
+                    let built = held.of(&lookup.spec)?;
+                    let cuts = pieces(lookup, built, &batch, &tags)?;
+                    if !cuts.is_empty() {
+                        self.cut(number, &cuts, &batch, &tags);
+                        return Ok(None);
+                    }
+                    let probed = probe(lookup, built, &batch, &tags)?;
+                    match lookup.spec.kind {
+                        Kind::Anti => fates.filtered += probed.refused,
+                        _ => fates.unmatched += probed.refused,
+                    }
+                    (batch, tags) = (probed.batch, probed.tags);
+                }
+            }
         }
-        if batch.num_rows() == 0 {
-            batch = RecordBatch::new_empty(Arc::clone(&self.output));
+        Ok((batch.num_rows() > 0).then_some((batch, tags)))
+    }
+
+    /// Cuts a batch into pieces that come to a stage one after the other.
+    fn cut(&mut self, stage: usize, cuts: &[usize], batch: &RecordBatch, tags: &Tags) {
+        let mut end = batch.num_rows();
+        for start in cuts.iter().rev().copied().chain([0]) {
+            let tags = tags.as_ref().map(|tags| tags[start..end].to_vec());
+            self.pieces.push(Piece { stage, batch: batch.slice(start, end - start), tags });
+            end = start;
         }
-        fates.filtered += filtered;
-        fates.emitted += batch.num_rows() as u64;
-        Ok(batch)
     }
 }
 
@@ -114,29 +217,46 @@ fn observe(batch: &RecordBatch, column: usize, believed_us: i64) -> Result<Surve
     }
 }
 
-/// The rows for which the condition is true, and the number of those for which it is false or NULL.
-fn filter(condition: &Arc<dyn PhysicalExpr>, batch: RecordBatch) -> Result<(RecordBatch, u64)> {
-    let rows = batch.num_rows();
-    let mask = match condition.evaluate(&batch).map_err(failed)? {
+/// For which rows a condition is true.
+enum Holds {
+    /// For all or for none: no column takes part in it.
+    Constant(bool),
+    Mask(BooleanBuffer),
+}
+
+impl Holds {
+    /// The rows that are kept; `None` if all are.
+    fn kept(self, rows: usize) -> Option<BooleanBuffer> {
+        match self {
+            Self::Constant(true) => None,
+            Self::Constant(false) => Some(BooleanBuffer::new_unset(rows)),
+            Self::Mask(mask) => (mask.count_set_bits() < rows).then_some(mask),
+        }
+    }
+}
+
+fn holds(condition: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<Holds> {
+    let mask = match condition.evaluate(batch).map_err(failed)? {
         ColumnarValue::Array(mask) => mask,
-        // A condition that no column takes part in holds for all rows or for none.
-        ColumnarValue::Scalar(ScalarValue::Boolean(Some(true))) => return Ok((batch, 0)),
-        ColumnarValue::Scalar(_) => return Ok((batch.slice(0, 0), rows as u64)),
+        ColumnarValue::Scalar(value) => {
+            return Ok(Holds::Constant(matches!(value, ScalarValue::Boolean(Some(true)))));
+        }
     };
     let Some(mask) = mask.as_boolean_opt() else {
         return Err(Error::new(&codes::INTERNAL, format!("a condition gave {}", mask.data_type())));
     };
-    let kept = match mask.nulls() {
+    Ok(Holds::Mask(match mask.nulls() {
         Some(valid) => mask.values() & valid.inner(),
         None => mask.values().clone(),
-    };
-    let refused = (!&kept).count_set_bits();
-    if refused == 0 {
-        return Ok((batch, 0));
+    }))
+}
+
+/// The rows that are kept.
+fn only(batch: RecordBatch, kept: BooleanBuffer) -> Result<RecordBatch> {
+    if kept.count_set_bits() == 0 {
+        return Ok(batch.slice(0, 0));
     }
-    let kept =
-        filter_record_batch(&batch, &BooleanArray::new(kept, None)).map_err(|error| failed(error.into()))?;
-    Ok((kept, refused as u64))
+    filter_record_batch(&batch, &BooleanArray::new(kept, None)).map_err(|error| failed(error.into()))
 }
 
 fn project(projection: &Projection, batch: &RecordBatch) -> Result<RecordBatch> {
@@ -180,6 +300,11 @@ fn at_time(stage: &Stage, epoch_time_ms: i64) -> Result<Stage> {
     };
     Ok(match stage {
         Stage::Observe(column) => Stage::Observe(*column),
+        Stage::Lookup(lookup) => Stage::Lookup(Lookup {
+            spec: Arc::clone(&lookup.spec),
+            keys: lookup.keys.iter().map(set).collect::<Result<_>>()?,
+            condition: lookup.condition.as_ref().map(set).transpose()?,
+        }),
         Stage::Filter(condition) => Stage::Filter(set(condition)?),
         Stage::Project(projection) => Stage::Project(Projection {
             columns: projection

@@ -113,6 +113,11 @@ impl Staged {
     pub fn executor(&self, epoch_time_ms: i64) -> Executor {
         Executor::new(&self.stages, &self.rows, self.uses_epoch_time.then_some(epoch_time_ms))
     }
+
+    /// True if a table at rest is looked up, so that a row may become several.
+    pub fn looks_up(&self) -> bool {
+        self.stages.iter().any(|stage| matches!(stage, Stage::Lookup(_)))
+    }
 }
 
 /// An aggregation.

@@ -9,11 +9,14 @@ use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, Result};
-use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Projection, SubqueryAlias};
+use datafusion::logical_expr::{
+    Expr, Filter, Join, LogicalPlan, Projection, SubqueryAlias, build_join_schema,
+};
 
 use super::catalog::EVENT_TIME_COLUMN;
 use super::functions::FIELD;
 use super::functions::window::{self, Call};
+use super::statics;
 
 /// What a column is, as far as time goes.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,9 +102,25 @@ impl Lineage {
             }
             other => {
                 let at = self.columns(other, &[]).iter().position(|it| matches!(it, Origin::Time(_)));
-                at.map(|at| (other.clone(), at))
+                match (at, other) {
+                    (Some(at), _) => Some((other.clone(), at)),
+                    (None, LogicalPlan::Join(join)) => self.threaded_below(join)?,
+                    (None, _) => None,
+                }
             }
         })
+    }
+
+    /// A join with tables at rest whose columns have no event time, with that of its stream behind them.
+    fn threaded_below(&self, join: &Join) -> Result<Option<(LogicalPlan, usize)>> {
+        let Some(stream) = statics::stream_of(join) else { return Ok(None) };
+        let Some((stream, at)) = self.threaded(stream)? else { return Ok(None) };
+        let mut list: Vec<Expr> = join.schema.iter().map(Expr::from).collect();
+        list.push(Expr::from(stream.schema().qualified_field(at)));
+        let mut join = statics::with_stream(join, stream);
+        join.schema = Arc::new(build_join_schema(join.left.schema(), join.right.schema(), &join.join_type)?);
+        let at = list.len() - 1;
+        Ok(Some((LogicalPlan::Projection(Projection::try_new(list, Arc::new(LogicalPlan::Join(join)))?), at)))
     }
 
     /// The plan of an input in which the event time, where it is an expression, is read from its column: so it is
@@ -145,6 +164,13 @@ impl Lineage {
                 alias.input = Arc::new(input);
                 (LogicalPlan::SubqueryAlias(alias), below)
             }
+            LogicalPlan::Join(join) if statics::sides(join).is_some() => {
+                let stream = statics::stream_of(join).unwrap_or(plan);
+                let (stream, _) = self.settle(stream)?;
+                let plan = LogicalPlan::Join(statics::with_stream(join, stream));
+                let origins = self.columns(&plan, &[]);
+                (plan, origins)
+            }
             other => (other.clone(), self.columns(other, &[])),
         })
     }
@@ -179,6 +205,15 @@ impl Lineage {
                 let names = scan.projected_schema.fields().iter().map(|field| field.name());
                 names.map(|name| self.known(Expr::Column(Column::new_unqualified(name)))).collect()
             }
+            LogicalPlan::Join(join) => match statics::sides(join) {
+                Some(sides) => {
+                    let stream = self.columns(sides.stream, leaf);
+                    let more = join.schema.fields().len().saturating_sub(stream.len());
+                    let others = vec![Origin::Other; more];
+                    if sides.stream_is_left { [stream, others].concat() } else { [others, stream].concat() }
+                }
+                None => leaf.to_vec(),
+            },
             _ => leaf.to_vec(),
         }
     }
@@ -249,11 +284,19 @@ impl Lineage {
 fn computed(plan: &LogicalPlan) -> Option<Expr> {
     let mut node = plan;
     let mut last = None;
-    while let [input] = node.inputs().as_slice() {
-        if let LogicalPlan::Projection(projection) = node {
-            last = Some(projection);
-        }
-        node = input;
+    loop {
+        node = match (node, node.inputs().as_slice()) {
+            (LogicalPlan::Join(join), _) => match statics::stream_of(join) {
+                Some(stream) => stream,
+                None => break,
+            },
+            (LogicalPlan::Projection(projection), [input]) => {
+                last = Some(projection);
+                input
+            }
+            (_, [input]) => input,
+            _ => break,
+        };
     }
     matches!(node, LogicalPlan::TableScan(_)).then_some(())?;
     last?.expr.iter().find_map(|expr| match expr {

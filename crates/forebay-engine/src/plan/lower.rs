@@ -19,6 +19,8 @@ use forebay_core::source::Wanted;
 
 use super::catalog::KAFKA_COLUMN;
 use super::functions::{EpochTime, FIELD};
+use super::joined;
+use crate::lookup::Lookup;
 
 /// Deepest expression that is evaluated: views on views multiply what each of them allows.
 const MAX_DEPTH: usize = 1_500;
@@ -32,6 +34,8 @@ pub(crate) enum Stage {
     Project(Projection),
     /// Looks at the event time in this column; rows stay as they are.
     Observe(usize),
+    /// Joins with tables at rest.
+    Lookup(Lookup),
 }
 
 /// Some columns out of others.
@@ -75,6 +79,8 @@ pub(super) fn lower(plan: &LogicalPlan, state: &SessionState) -> Result<Lowered,
         }
         // What an operator with state gives.
         LogicalPlan::EmptyRelation(_) => Ok(Lowered { stages: Vec::new(), used: Vec::new() }),
+        LogicalPlan::Join(join) => Ok(joined::lower(join, Vec::new(), state)?.0),
+        LogicalPlan::Filter(filter) if joined::is_inside(filter) => joined::filtered(filter, state),
         LogicalPlan::Filter(filter) => {
             let mut lowered = lower(&filter.input, state)?;
             if matches!(filter.predicate, Expr::Literal(ScalarValue::Boolean(Some(true)), _)) {
@@ -189,6 +195,7 @@ pub(super) fn epoch_time(expr: &Arc<dyn PhysicalExpr>) -> Option<&EpochTime> {
 pub(super) fn expressions(stage: &Stage) -> Vec<&Arc<dyn PhysicalExpr>> {
     match stage {
         Stage::Observe(_) => Vec::new(),
+        Stage::Lookup(lookup) => lookup.keys.iter().chain(&lookup.condition).collect(),
         Stage::Filter(condition) => vec![condition],
         Stage::Project(projection) => projection
             .columns

@@ -14,7 +14,7 @@
 //! DataFusion, [`zone`] for the session's time zone, [`verify`] and [`modes`] for what is refused, [`words`] for how DataFusion's refusals are told,
 //! [`lineage`] for event time, [`executor`] for the hot path.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
@@ -38,6 +38,7 @@ pub(crate) mod functions;
 pub(crate) mod graph;
 mod inputs;
 mod join;
+mod joined;
 mod lineage;
 mod lower;
 mod modes;
@@ -54,6 +55,7 @@ pub(crate) mod session;
 mod sort;
 mod sql_error;
 mod state_watermark;
+pub(crate) mod statics;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -66,16 +68,17 @@ pub use catalog::{
     Catalog, Deduplicate, EVENT_TIME_COLUMN, KAFKA_COLUMN, OFFSET_COLUMN, RECORD_COLUMNS, SourceColumns,
     SourceTime, envelope_field,
 };
-pub use executor::{Executor, Fates, Refusal};
+pub use executor::{Executor, Fates, Refusal, Rows};
 pub use inputs::PlannedInput;
 pub use sql_error::SqlError;
 pub use words::type_name;
 
 use self::build::{BuiltInput, Source, Sources};
 use self::graph::{EventTime, Graph, Input, Step, StepPlan};
-use self::lower::Lowered;
+use self::lower::{Lowered, Stage};
 use self::resolve::{Planner, Read, State};
 use self::session::Purpose;
+use crate::lookup::LookupSpec;
 
 /// Decodes a column of JSON texts (`Utf8View`) to a struct column of the same length; a NULL text gives a NULL.
 pub type JsonDecode = Arc<dyn Fn(&ArrayRef) -> Result<ArrayRef> + Send + Sync>;
@@ -140,6 +143,25 @@ impl StreamPlan {
         !self.graph.steps.is_empty()
     }
 
+    /// Its joins with tables at rest.
+    pub(crate) fn lookups(&self) -> Vec<Arc<LookupSpec>> {
+        let inputs = self.graph.inputs.iter().flat_map(|input| input.stages.iter());
+        let steps = self.graph.steps.iter().filter_map(|step| match &step.plan {
+            StepPlan::Stages(staged) => Some(staged.stages.iter()),
+            _ => None,
+        });
+        let lookup = |stage: &Stage| match stage {
+            Stage::Lookup(lookup) => Some(Arc::clone(&lookup.spec)),
+            _ => None,
+        };
+        inputs.chain(steps.flatten()).filter_map(lookup).collect()
+    }
+
+    /// The tables at rest that it reads, as the catalogue spells them.
+    pub fn tables(&self) -> BTreeSet<String> {
+        self.lookups().iter().flat_map(|spec| spec.tables.clone()).collect()
+    }
+
     /// What happens to rows from the source to the sink.
     pub(crate) fn graph(&self) -> &Graph {
         &self.graph
@@ -183,7 +205,33 @@ pub fn check_view(
     json: Option<&dyn JsonDecoderFactory>,
     deduplicate: Option<&Deduplicate>,
 ) -> Result<(), SqlError> {
-    located(catalog, sql, json, State::Kept(None), deduplicate).map(|_| ())
+    let state = State::Kept(None);
+    // A view may also be a part of tables at rest, for others to join.
+    if parse::with_room(|| Ok(is_at_rest(catalog, sql, json, state, deduplicate)))? {
+        return Ok(());
+    }
+    located(catalog, sql, json, state, deduplicate).map(|_| ())
+}
+
+/// True if a SELECT can be planned and reads tables at rest and nothing else.
+fn is_at_rest(
+    catalog: &Catalog,
+    sql: &str,
+    json: Option<&dyn JsonDecoderFactory>,
+    state: State,
+    deduplicate: Option<&Deduplicate>,
+) -> bool {
+    let Ok(Statement::Query(query)) = parse::one_statement(sql, parse::Paths::No) else { return false };
+    let Ok(session) = session::session(Purpose::Stream, catalog.time_zone, Arc::new(RuntimeEnv::default()))
+    else {
+        return false;
+    };
+    let mut planner = Planner::new(&session, catalog, json, true).remembering(state);
+    let planned = match deduplicate {
+        Some(deduplicate) => planner.plan_once(query, deduplicate),
+        None => planner.plan(query),
+    };
+    planned.is_ok_and(|plan| statics::is_at_rest(&plan))
 }
 
 /// Checks the event time of a source, if it has one.
@@ -263,7 +311,7 @@ fn plan_here(
         if let Some(mode) = mode {
             modes::check(&[], mode)?;
         }
-        let Some(source) = sources.values().next() else {
+        let Some(source) = build::source_of(&logical, &sources) else {
             return Err(Error::new(&codes::INTERNAL, "the source of the query is not known").into());
         };
         let optimized = session.optimize(&logical).map_err(SqlError::planning)?;

@@ -50,6 +50,13 @@ pub(super) fn place(stages: Vec<Stage>, column: usize) -> Vec<Stage> {
                 column = next;
                 out.push(stage);
             }
+            // What finds no partner has been seen.
+            Stage::Lookup(_) => {
+                out.push(Stage::Observe(column));
+                out.push(stage);
+                out.extend(rest);
+                return out;
+            }
             Stage::Observe(_) => out.push(stage),
         }
     }
@@ -128,7 +135,14 @@ fn over(
 fn appears(stages: &[Stage], column: usize) -> (usize, usize) {
     let mut column = column;
     for (index, stage) in stages.iter().enumerate().rev() {
-        let Stage::Project(projection) = stage else { continue };
+        let projection = match stage {
+            Stage::Project(projection) => projection,
+            Stage::Lookup(lookup) => {
+                column = lookup.spec.stream_column(column).unwrap_or(column);
+                continue;
+            }
+            _ => continue,
+        };
         match projection.columns.get(column) {
             Some(Output::Same(below)) if index > 0 => column = *below,
             _ => return (column, index + 1),

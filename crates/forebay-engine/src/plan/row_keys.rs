@@ -6,6 +6,7 @@ use super::StreamPlan;
 use super::graph::StepPlan;
 use super::lower::{Output, Stage};
 use super::origin::column_of;
+use crate::lookup::Kind;
 
 impl StreamPlan {
     /// The output columns that a group is known by, in their order: those of GROUP BY, or a part of them (the start of
@@ -26,7 +27,14 @@ impl StreamPlan {
             _ => None,
         });
         for stage in staged.flat_map(|stages| stages.iter()) {
-            let Stage::Project(projection) = stage else { continue };
+            let projection = match stage {
+                Stage::Project(projection) => projection,
+                // A group may become several rows.
+                Stage::Lookup(lookup) if matches!(lookup.spec.kind, Kind::Inner | Kind::Outer) => {
+                    return Vec::new();
+                }
+                _ => continue,
+            };
             let origin = |column: &Output| match column {
                 Output::Same(index) => Some(*index),
                 Output::Computed(expr) => column_of(expr, &mut Vec::new()),

@@ -42,6 +42,9 @@ pub(crate) enum Purpose {
         /// When planning gives up.
         deadline: Option<Deadline>,
     },
+    /// A part of a stream's query over tables at rest, run when they are read: the same rows give the same rows in the
+    /// same order.
+    Table,
 }
 
 /// Rows of a batch between the operators of a query over tables. What an expression makes is held for each of them, so
@@ -57,6 +60,9 @@ pub(crate) fn session(
     let mut config = SessionConfig::new().with_information_schema(false).with_collect_statistics(true);
     if matches!(purpose, Purpose::Batch { .. }) {
         config = config.with_batch_size(BATCH_ROWS);
+    }
+    if purpose == Purpose::Table {
+        config = config.with_target_partitions(1);
     }
     config.set_extension(Arc::new(SessionZone(zone)));
     let options = config.options_mut();
@@ -96,7 +102,7 @@ pub(crate) fn session(
     let mut state = builder.build();
     datafusion_spark::register_all(&mut state)?;
     let now_ms = match purpose {
-        Purpose::Stream => None,
+        Purpose::Stream | Purpose::Table => None,
         Purpose::Batch { now_ms, .. } => Some(now_ms),
     };
     functions::register(&mut state, now_ms, zone)?;

@@ -1,5 +1,6 @@
-//! Is this plan a stream? Projections and filters over one source are, and operators with state between them, joins of
-//! two streams among them, where the query may have state. Running anything else once per epoch would give answers that look right and are not.
+//! Is this plan a stream? Projections and filters over one source are, its joins with tables at rest, and operators with
+//! state between them, joins of two streams among them, where the query may have state. Running anything else once per epoch
+//! would give answers that look right and are not.
 //!
 //! [`streaming`] is the gate: it looks at the plan, whatever text that came from. The resolver refuses the same things
 //! earlier, under the words that ask for them (`resolve/streaming.rs`), with the [`Refusal`]s of this module.
@@ -15,9 +16,18 @@ use super::functions::EpochTime;
 use super::functions::window::{self, Call};
 use super::once;
 use super::resolve::State;
+use super::statics;
 
 /// Refuses every plan that is more than what a stream can do, naming the operator and the way out.
 pub(super) fn streaming(plan: &LogicalPlan, state: State) -> Result<(), Error> {
+    if statics::is_at_rest(plan) {
+        return Err(statics::no_stream());
+    }
+    chains(plan, state)
+}
+
+/// The same of a part of a plan that reads a stream.
+fn chains(plan: &LogicalPlan, state: State) -> Result<(), Error> {
     let keeps = state != State::Refused;
     let is_whole = state == State::Kept(Some(OutputMode::Complete));
     let inputs: &[&LogicalPlan] = match plan {
@@ -27,7 +37,11 @@ pub(super) fn streaming(plan: &LogicalPlan, state: State) -> Result<(), Error> {
         LogicalPlan::TableScan(_) => return Ok(()),
         LogicalPlan::Aggregate(aggregate) if keeps => &[&aggregate.input],
         LogicalPlan::Distinct(Distinct::All(input)) if keeps => &[input],
-        LogicalPlan::Join(join) if keeps => &[&join.left, &join.right],
+        LogicalPlan::Join(join) => match statics::stream_below(join)? {
+            Some(stream) => &[stream],
+            None if keeps => &[&join.left, &join.right],
+            None => return Err(refusal(plan)),
+        },
         LogicalPlan::Sort(sort) if is_whole => &[&sort.input],
         LogicalPlan::Limit(limit) if is_whole => &[&limit.input],
         other => match once::of(other) {
@@ -36,7 +50,7 @@ pub(super) fn streaming(plan: &LogicalPlan, state: State) -> Result<(), Error> {
         },
     };
     expressions(plan).map_err(|error| super::core_error(&codes::SQL_PLAN, error))?;
-    inputs.iter().try_for_each(|input| streaming(input, state))
+    inputs.iter().try_for_each(|input| chains(input, state))
 }
 
 /// The expressions of one node. Windows and aggregate functions are an aggregation's own.

@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use forebay_core::Error;
+use forebay_engine::lookup::Standing;
 use forebay_engine::status::{QueryStatus, State};
 use serde_json::{Value, json};
 
@@ -122,6 +123,17 @@ pub(crate) fn remembers(status: &QueryStatus) -> Value {
     })
 }
 
+/// A table at rest that it is joined with; its error is of a newer version, which is not taken.
+pub(crate) fn table(table: &Standing) -> Value {
+    json!({
+        "name": table.name,
+        "version": table.version.as_ref().map(|version| &version.0),
+        "rows": table.rows,
+        "bytes": table.bytes,
+        "error": table.error.as_ref().map_or(Value::Null, error_value),
+    })
+}
+
 /// The error that a person should know of, or null.
 pub(crate) fn error(status: &QueryStatus) -> Value {
     status.state.error().map_or(Value::Null, error_value)
@@ -155,6 +167,7 @@ fn summary(status: &QueryStatus, now_ms: i64) -> Value {
         "watermark": watermark(status),
         "stateBytes": state_bytes(status),
         "remembers": remembers(status),
+        "tables": status.tables.iter().map(table).collect::<Vec<_>>(),
         "ledger": with_balance(&status.ledger),
         "quarantineBytes": status.quarantine_bytes,
         "lastProgress": status.last_progress().map(|report| json!(**report)),

@@ -20,7 +20,12 @@ pub(super) fn all() -> Value {
             "Health",
             with_optional(
                 &[("status", word(&["ok", "failing"]))],
-                &[("pipeline", text()), ("problems", problems()), ("refusedReload", refused_reload())],
+                &[
+                    ("pipeline", text()),
+                    ("problems", problems()),
+                    ("refusedReload", refused_reload()),
+                    ("brokenTables", list(broken_table())),
+                ],
             ),
         ),
         ("SignIn", object(&[("token", text())])),
@@ -205,9 +210,33 @@ fn query() -> Value {
         ("watermark", or_null(time())),
         ("stateBytes", count()),
         ("remembers", or_null(remembers())),
+        ("tables", list(table_at_rest())),
         ("ledger", to("Ledger")),
         ("quarantineBytes", count()),
         ("lastProgress", or_null(json!({ "type": "object" }))),
+    ])
+}
+
+/// The same of a query, where a newer version of the table cannot be read.
+fn broken_table() -> Value {
+    object(&[
+        ("query", text()),
+        ("name", text()),
+        ("version", or_null(text())),
+        ("rows", count()),
+        ("bytes", count()),
+        ("error", to("Error")),
+    ])
+}
+
+/// A table that a query is joined with.
+fn table_at_rest() -> Value {
+    object(&[
+        ("name", text()),
+        ("version", or_null(text())),
+        ("rows", count()),
+        ("bytes", count()),
+        ("error", or_null(to("Error"))),
     ])
 }
 

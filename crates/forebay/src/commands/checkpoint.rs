@@ -65,7 +65,7 @@ fn folders(global: &Global, path: &Path, query: Option<&str>) -> anyhow::Result<
         let message = "this is neither the folder of a checkpoint nor a pipeline file";
         return Err(Error::new(&codes::CHECKPOINT_NOT_FOUND, message).at(path.display()).into());
     }
-    let Some(loaded) = load::load_or_explain(path, None)? else { return Ok(None) };
+    let Some(loaded) = load::load_beside(path, &global.data)? else { return Ok(None) };
     let (data, pipeline) = (&global.data, &loaded.pipeline.name);
     let queries = loaded.pipeline.queries.iter();
     let queries = queries.map(|query| (query.name.clone(), load::checkpoint_folder(data, pipeline, query)));

@@ -136,7 +136,7 @@ async fn copy_of(global: &Global, from: &str, options: &[(String, String)]) -> a
 
 /// The draft as far as it can be run: a table is left out that cannot have the columns.
 fn checked(global: &Global, mut draft: Draft) -> anyhow::Result<Draft> {
-    let run = Run { data: &global.data, trigger: None };
+    let run = Run { data: &global.data, trigger: None, needs_tables: false };
     let problems = |draft: &Draft| load::load(&draft.text("it", true), "it", Some(run)).err();
     let Some(found) = problems(&draft) else { return Ok(draft) };
     draft.no_table = found.first().map(|problem| problem.error.message().to_owned());
@@ -309,7 +309,8 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let file = dir.path().join("p.yaml");
             Door::new().write_new(&file, format!("{head}tests:\n{live}").as_bytes()).unwrap();
-            let (loaded, tests) = crate::testing::load_or_explain(&file, None, None).unwrap().unwrap();
+            let (loaded, tests) =
+                crate::testing::load_or_explain(&file, None, (None, Path::new("."))).unwrap().unwrap();
             let [test] = &tests[..] else { panic!("{tests:?}") };
             let outcome = crate::testing::run::run(test, &loaded).await.unwrap();
             assert!(outcome.failures.is_empty(), "{outcome:?}");

@@ -71,7 +71,7 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(&global, &args).await,
         Command::Top(args) => top::run(&global, &args).await,
         Command::Validate(args) => validate::run(&global, &args),
-        Command::Test(args) => test::run(&args).await,
+        Command::Test(args) => test::run(&global, &args).await,
         Command::Query(args) => query::run(&global, &args).await,
         Command::Produce(args) | Command::Log(crate::cli::LogCommand::Produce(args)) => {
             produce::run(&global, &args).await

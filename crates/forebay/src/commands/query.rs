@@ -22,7 +22,7 @@ use crate::{load, talk};
 pub async fn run(global: &Global, args: &QueryArgs) -> anyhow::Result<ExitCode> {
     let pipeline = match &args.pipeline {
         None => None,
-        Some(file) => match load::load_or_explain(file, None)? {
+        Some(file) => match load::load_beside(file, &global.data)? {
             Some(loaded) => Some(loaded.pipeline),
             None => return Ok(ExitCode::FAILURE),
         },

@@ -3,12 +3,12 @@
 use std::io::{IsTerminal, stdout};
 use std::process::ExitCode;
 
-use crate::cli::{TestArgs, TestFormat};
+use crate::cli::{Global, TestArgs, TestFormat};
 use crate::talk;
 use crate::testing::{self, report, run};
 
-pub async fn run(args: &TestArgs) -> anyhow::Result<ExitCode> {
-    let loaded = testing::load_or_explain(&args.file, args.tests.as_deref(), None)?;
+pub async fn run(global: &Global, args: &TestArgs) -> anyhow::Result<ExitCode> {
+    let loaded = testing::load_or_explain(&args.file, args.tests.as_deref(), (None, &global.data))?;
     let Some((loaded, tests)) = loaded else { return Ok(ExitCode::FAILURE) };
     let chosen = testing::chosen(&tests, &args.file, args.filter.as_deref())?;
     let color = stdout().is_terminal() && talk::wants_colors();

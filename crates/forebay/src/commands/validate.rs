@@ -10,10 +10,9 @@ use crate::runnable::Run;
 use crate::{talk, testing};
 
 pub fn run(global: &Global, args: &FileArgs) -> anyhow::Result<ExitCode> {
-    let run = Run { data: &global.data, trigger: None };
-    let Some((loaded, _)) = testing::load_or_explain(&args.file, None, Some(run))? else {
-        return Ok(ExitCode::FAILURE);
-    };
+    let run = Run { data: &global.data, trigger: None, needs_tables: false };
+    let loaded = testing::load_or_explain(&args.file, None, (Some(run), &global.data))?;
+    let Some((loaded, _)) = loaded else { return Ok(ExitCode::FAILURE) };
     let pipeline = &loaded.pipeline;
     talk::say(&format!(
         "{}: pipeline `{}` is valid: {} source(s), {} view(s), {} quer{}, {} alert(s)",
@@ -25,6 +24,10 @@ pub fn run(global: &Global, args: &FileArgs) -> anyhow::Result<ExitCode> {
         if pipeline.queries.len() == 1 { "y" } else { "ies" },
         loaded.alerts.len(),
     ));
+    for table in &pipeline.tables {
+        let path = global.data.join(table.options.text("path").unwrap_or_default());
+        talk::say(&format!("  table {}: {} {}", table.name, table.format, resolved(&path).display()));
+    }
     for (query, plan) in pipeline.queries.iter().zip(&loaded.plans) {
         let mut sources = plan.inputs();
         sources.dedup();

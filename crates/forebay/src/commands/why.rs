@@ -4,17 +4,21 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use forebay_core::checkpoint::{Entry, RecordId};
 use forebay_core::clock::{Clock, SystemClock};
 use forebay_core::config::{Pipeline, QueryConfig, SourceConfig};
 use forebay_core::error::codes;
 use forebay_core::format::BadRecordMode;
+use forebay_core::table::StaticTable;
 use forebay_core::{Error, Result};
 use forebay_engine::checkpoint::{self, definition};
-use forebay_engine::plan::{PlannedInput, StreamPlan};
+use forebay_engine::lookup::{self, Held};
+use forebay_engine::plan::{PlannedInput, Refusal, StreamPlan};
 use forebay_engine::quarantine::{self, Quarantine};
 use forebay_storage::Door;
+use futures::future::try_join_all;
 
 use crate::cli::{Global, WhyCommand, WhyRowArgs};
 use crate::commands::wrong_name;
@@ -38,7 +42,7 @@ pub async fn run(global: &Global, command: WhyCommand) -> anyhow::Result<ExitCod
 }
 
 async fn row(global: &Global, args: WhyRowArgs) -> anyhow::Result<ExitCode> {
-    let Some(loaded) = load::load_or_explain(&args.pipeline, None)? else { return Ok(ExitCode::FAILURE) };
+    let Some(loaded) = load::load_beside(&args.pipeline, &global.data)? else { return Ok(ExitCode::FAILURE) };
     let file = &loaded.pipeline;
     let source = chosen(file, args.source.as_deref())?;
     let wish = Wish {
@@ -58,15 +62,15 @@ async fn row(global: &Global, args: WhyRowArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     let readers = file.queries.iter().zip(&loaded.plans);
-    let readers: Vec<Reader<'_>> = readers
+    let readers = readers
         .filter(|(_, plan)| reads(plan, source))
-        .map(|(query, plan)| Reader::open(&global.data, file, query, plan))
-        .collect::<Result<_>>()?;
+        .map(|(query, plan)| Reader::open(&global.data, (file, &loaded.tables), query, plan));
+    let readers: Vec<Reader<'_>> = try_join_all(readers).await?;
     let watchers = loaded.alerts.iter();
-    let watchers: Vec<Watcher<'_>> = watchers
+    let watchers = watchers
         .filter(|alert| reads(&alert.plan, source))
-        .map(|alert| Watcher::open(&global.data, &file.name, alert))
-        .collect::<Result<_>>()?;
+        .map(|alert| Watcher::open(&global.data, &file.name, alert, &loaded.tables));
+    let watchers: Vec<Watcher<'_>> = try_join_all(watchers).await?;
     for record in &found {
         let mut out = described(record);
         for reader in &readers {
@@ -136,12 +140,19 @@ struct Reader<'a> {
     entries: Vec<Entry>,
     /// Records in its quarantine, with the input that read them and their timestamps.
     set_aside: Vec<(RecordId, u16, i64)>,
+    /// What is in its tables now.
+    held: Arc<Held>,
     /// False if the query is known to have run with another SQL or schema, or if that is not known.
     is_what_ran: bool,
 }
 
 impl<'a> Reader<'a> {
-    fn open(data: &Path, file: &Pipeline, query: &'a QueryConfig, plan: &'a StreamPlan) -> Result<Self> {
+    async fn open(
+        data: &Path,
+        (file, tables): (&Pipeline, &[Arc<dyn StaticTable>]),
+        query: &'a QueryConfig,
+        plan: &'a StreamPlan,
+    ) -> Result<Self> {
         let folder = load::checkpoint_folder(data, &file.name, query);
         let entries = match checkpoint::show(&folder) {
             Ok(shown) => shown.entries,
@@ -155,10 +166,11 @@ impl<'a> Reader<'a> {
             let open = quarantine.open_entries()?.into_iter();
             set_aside.extend(open.map(|entry| (entry.id, entry.input, entry.timestamp)));
         }
+        let held = lookup::newest(plan, tables).await?;
         let ran = definition::recall(&folder).unwrap_or_default();
         let sources = sources_of(&file.sources, plan)?;
         let is_what_ran = ran == Some(current::of(file, Work::Query(query), &sources, plan));
-        Ok(Self { name: &query.name, plan, entries, set_aside, is_what_ran })
+        Ok(Self { name: &query.name, plan, entries, set_aside, held, is_what_ran })
     }
 
     /// What became of a record in this query: once for each input that reads its source, as both sides of a join may.
@@ -194,20 +206,25 @@ impl<'a> Reader<'a> {
             }
             Ok(row) => {
                 let row = record.input(row, &input.schema())?;
-                match input.executor(time.unwrap_or_else(|| SystemClock.now_ms())).refusal(row) {
+                let executor = input.executor(time.unwrap_or_else(|| SystemClock.now_ms()));
+                match executor.holding(Arc::clone(&self.held)).refusal(row) {
                     Ok(None) if self.plan.remembers() => "passes on to what the query remembers".to_owned(),
                     Ok(None) => "comes out as a row".to_owned(),
+                    Ok(Some(Refusal { tables: Some(tables), .. })) => {
+                        format!("finds no partner in {tables} as it is now")
+                    }
                     Ok(Some(refusal)) => format!("filtered: `{}` does not hold", refusal.condition),
                     Err(error) => format!("fails: {error}"),
                 }
             }
         };
+        let joined = joined(&self.entries, journey);
         let doubt = if self.is_what_ran || self.entries.is_empty() {
             ""
         } else {
             " (with SQL and schema as they are now; it ran with others, or that is not known)"
         };
-        Ok(format!("{way}; {fate}{doubt}"))
+        Ok(format!("{way}{joined}; {fate}{doubt}"))
     }
 
     /// What becomes of a record that does not decode.
@@ -230,6 +247,17 @@ impl<'a> Reader<'a> {
             (Fault::Bad(_), _) => "not among the open records of its quarantine".to_owned(),
         }
     }
+}
+
+/// Which versions of tables the epoch that read a record was joined with.
+fn joined(entries: &[Entry], journey: Journey) -> String {
+    let Journey::Read { epoch, .. } = journey else { return String::new() };
+    let plan = entries.iter().rev().find_map(|entry| match entry {
+        Entry::Plan(plan) if plan.epoch == epoch => Some(plan),
+        _ => None,
+    });
+    let tables = plan.iter().flat_map(|plan| &plan.tables);
+    tables.map(|(name, version)| format!(", joined with `{name}` version {version}")).collect()
 }
 
 /// A record and whether it decodes.

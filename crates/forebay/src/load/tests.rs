@@ -9,7 +9,7 @@ mod alerts;
 mod panels;
 
 fn run() -> Option<Run<'static>> {
-    Some(Run { data: Path::new("forebay-data"), trigger: None })
+    Some(Run { data: Path::new("forebay-data"), trigger: None, needs_tables: false })
 }
 
 fn refused(text: &str) -> String {

@@ -240,7 +240,7 @@ fn policy(word: &str) -> String {
 }
 
 /// A path as an expression: a relative one lies under the data folder.
-fn path(text: &str) -> String {
+pub(super) fn path(text: &str) -> String {
     match Path::new(text).is_absolute() {
         true => literal(text),
         false => format!("os.path.join(DATA, {})", literal(text)),

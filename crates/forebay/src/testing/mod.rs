@@ -11,7 +11,7 @@
 //!
 //! The tests stand in the pipeline's own file because they say what it is for, and are read, checked and completed with
 //! it; where there are many they may stand beside it. What must stay true: a test touches no network, no port, no sink
-//! and no data folder; what runs is what `forebay run` runs, but for the source's records, the sink and the clock.
+//! and no data folder, but for the tables at rest that it reads; what runs is what `forebay run` runs, but for the source's records, the sink and the clock.
 
 use std::path::{Path, PathBuf};
 
@@ -45,14 +45,15 @@ pub const FIRST: &str = "Add to the file:\n\
     docs/testing.md has more: times, late rows, alerts, what is set aside.";
 
 /// A valid pipeline with its tests, in their order; else everything that is wrong is printed. `beside` is a file of tests, if
-/// another than the one of the pipeline's name.
+/// another than the one of the pipeline's name. Tables at rest lie under `data`; without a run, for the tests alone, all must
+/// be there.
 pub fn load_or_explain(
     path: &Path,
     beside: Option<&Path>,
-    run: Option<Run<'_>>,
+    (run, data): (Option<Run<'_>>, &Path),
 ) -> anyhow::Result<Option<(Loaded, Vec<Test>)>> {
     let (text, name) = (load::read(path, "the pipeline file")?, path.display().to_string());
-    let (loaded, of_tests) = load::load_apart(&text, &name, run);
+    let (loaded, of_tests) = load::load_apart(&text, &name, run, Some(data));
     let beside = beside.map(Path::to_path_buf).or_else(|| by_name(path));
     let beside = match beside {
         Some(beside) => Some((load::read(&beside, "the file of tests")?, beside.display().to_string())),
@@ -69,6 +70,9 @@ pub fn load_or_explain(
             return Ok(None);
         }
     };
+    if !explain(loaded.absent.clone(), &text, &name) && run.is_none() {
+        return Ok(None);
+    }
     let mut problems = of_tests;
     let mut tests = check::check(&loaded.pipeline.tests, &name, &loaded, &mut problems);
     let mut is_sound = explain(problems, &text, &name);

@@ -205,6 +205,7 @@ impl<'a> World<'a> {
             checkpoint,
             data_dir: data.to_path_buf(),
             quarantine: self.quarantine(&folder)?,
+            tables: self.loaded.tables.clone(),
             memory: site::memory(work, plan, sources, late::folder(data, &pipeline.name, &folder)),
             door,
             clock,

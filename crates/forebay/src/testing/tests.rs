@@ -1,9 +1,13 @@
 //! What a test gives, what comes of it, and what is told when it is not as expected.
 
+use std::path::Path;
+
 use super::check::{What, check};
 use super::run::{Why, run};
 use super::*;
 use crate::load;
+
+mod at_rest;
 
 /// A pipeline in whose place of `TESTS` the tests are put.
 const FILE: &str = "pipeline: p\n\
@@ -82,7 +86,7 @@ async fn every_example_does_what_its_tests_say() {
         if !is_pipeline {
             continue;
         }
-        let (loaded, tests) = load_or_explain(&path, None, None).unwrap().unwrap();
+        let (loaded, tests) = load_or_explain(&path, None, (None, Path::new("."))).unwrap().unwrap();
         assert!(!tests.is_empty(), "{} carries tests", path.display());
         for test in &tests {
             let outcome = run(test, &loaded).await.unwrap();

@@ -1,13 +1,16 @@
 //! What an alert made of a record: what its conditions say of it, and what its journal says that it did.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use forebay_core::Result;
 use forebay_core::checkpoint::Entry;
 use forebay_core::clock::{Clock, SystemClock};
 use forebay_core::error::codes;
+use forebay_core::table::StaticTable;
 use forebay_engine::checkpoint;
-use forebay_engine::plan::Fates;
+use forebay_engine::lookup::{self, Held};
+use forebay_engine::plan::{Fates, Refusal};
 use forebay_rules::{AlertState, Deed, Recalled, Seen};
 
 use super::find::Found;
@@ -22,18 +25,26 @@ pub struct Watcher<'a> {
     alert: &'a PlannedAlert,
     entries: Vec<Entry>,
     recalled: Recalled,
+    /// What is in its tables now.
+    held: Arc<Held>,
 }
 
 impl<'a> Watcher<'a> {
     /// Reads what the alert has left.
-    pub fn open(data: &Path, pipeline: &str, alert: &'a PlannedAlert) -> Result<Self> {
+    pub async fn open(
+        data: &Path,
+        pipeline: &str,
+        alert: &'a PlannedAlert,
+        tables: &[Arc<dyn StaticTable>],
+    ) -> Result<Self> {
         let folder = alert.checkpoint(data, pipeline);
         let entries = match checkpoint::show(&folder) {
             Ok(shown) => shown.entries,
             Err(error) if error.code() == &codes::CHECKPOINT_NOT_FOUND => Vec::new(),
             Err(error) => return Err(error),
         };
-        Ok(Self { name: alert.query_name(), alert, entries, recalled: Recalled::read(&folder)? })
+        let (recalled, held) = (Recalled::read(&folder)?, lookup::newest(&alert.plan, tables).await?);
+        Ok(Self { name: alert.query_name(), alert, entries, recalled, held })
     }
 
     /// What the alert made of a record.
@@ -51,12 +62,15 @@ impl<'a> Watcher<'a> {
             Ok(row) => {
                 let epoch_ms = journey.time().unwrap_or_else(|| SystemClock.now_ms());
                 let row = record.input(row, &self.alert.plan.input_schema())?;
-                let mut executor = self.alert.plan.executor(epoch_ms);
+                let mut executor = self.alert.plan.executor(epoch_ms).holding(Arc::clone(&self.held));
                 match executor.refusal(row.clone()) {
                     Ok(None) => match executor.process(row, &mut Fates::default()) {
                         Ok(batch) => self.seen(&Seen::row(&batch, epoch_ms)?, journey),
                         Err(error) => format!("fails: {error}"),
                     },
+                    Ok(Some(Refusal { tables: Some(tables), .. })) => {
+                        format!("not looked at: it finds no partner in {tables} as it is now")
+                    }
                     Ok(Some(refusal)) => format!("not looked at: `{}` does not hold", refusal.condition),
                     Err(error) => format!("fails: {error}"),
                 }

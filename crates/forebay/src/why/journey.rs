@@ -95,7 +95,15 @@ mod tests {
             PositionRange { partition: Partition::new("t", 0), from: Position(from), to: Position(to) };
         let (ranges, topics) = (vec![range], TopicIds::new());
         let (epoch, replay) = (Epoch(epoch), Vec::new());
-        Entry::Plan(Plan { epoch, planned_at_ms: 7, ranges, topics, replay, times: None })
+        Entry::Plan(Plan {
+            epoch,
+            planned_at_ms: 7,
+            ranges,
+            topics,
+            replay,
+            times: None,
+            tables: Default::default(),
+        })
     }
 
     fn commit(epoch: u64) -> Entry {

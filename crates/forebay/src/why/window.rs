@@ -41,7 +41,7 @@ const NAMED: usize = 8;
 const ATTEMPTS: usize = 3;
 
 pub fn run(global: &Global, args: &WhyWindowArgs) -> anyhow::Result<ExitCode> {
-    let Some(loaded) = load::load_or_explain(&args.file, None)? else { return Ok(ExitCode::FAILURE) };
+    let Some(loaded) = load::load_beside(&args.file, &global.data)? else { return Ok(ExitCode::FAILURE) };
     let file = &loaded.pipeline;
     let names = || file.queries.iter().map(|query| query.name.as_str());
     let mut both = file.queries.iter().zip(&loaded.plans);

@@ -44,6 +44,7 @@ mod state_kill;
 mod state_limit;
 mod streaming;
 mod support;
+mod tables;
 mod testing;
 mod top;
 mod topics;

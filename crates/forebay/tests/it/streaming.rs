@@ -27,6 +27,9 @@ struct Case {
     /// Topics with the number of their partitions.
     topics: BTreeMap<String, i32>,
     steps: Vec<Vec<Record>>,
+    /// Files of tables at rest that are written before each step, by their names under the data folder.
+    #[serde(default)]
+    files: Vec<BTreeMap<String, String>>,
     #[serde(default)]
     columns: Option<Vec<(String, String)>>,
     #[serde(default)]
@@ -197,6 +200,9 @@ fn differs(case: &Case, log: SocketAddr, publishing: &tokio::runtime::Handle) ->
     let expected = differs.and_then(|differs| differs.steps.as_ref()).unwrap_or(&case.rows);
     for (number, records) in case.steps.iter().enumerate() {
         publishing.block_on(publish(log, records));
+        for (name, text) in case.files.get(number).into_iter().flatten() {
+            std::fs::write(data.path().join(name), text).unwrap();
+        }
         let output =
             forebay(data.path(), &["run", &file, "--embedded-log", "never", "--no-live"]).output().unwrap();
         if !output.status.success() {

@@ -62,7 +62,7 @@ pub mod read;
 mod schema;
 mod stats;
 mod sweep;
-mod table;
+pub(crate) mod table;
 mod tidy;
 mod upsert;
 mod writer;

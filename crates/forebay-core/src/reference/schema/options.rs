@@ -27,6 +27,19 @@ pub(super) fn of_sources(registry: &Registry<'_>) -> Vec<Value> {
     rules
 }
 
+/// One rule for each table format, with the options of its decoder if it has one.
+pub(super) fn of_tables(registry: &Registry<'_>) -> Vec<Value> {
+    let tables = registry.tables.iter();
+    tables
+        .map(|table| {
+            let named = json!({ "properties": { "format": is(table) }, "required": ["format"] });
+            let decoder = registry.formats.iter().filter(|format| format.name == table.name);
+            let specs: Vec<&ConnectorSpec> = std::iter::once(table).chain(decoder).copied().collect();
+            rule(&named, &specs, &[])
+        })
+        .collect()
+}
+
 /// One rule for each sink.
 pub(super) fn of_sinks(registry: &Registry<'_>) -> Vec<Value> {
     let sinks = registry.sinks.iter();
@@ -44,6 +57,7 @@ pub(super) fn definition(spec: &ConnectorSpec, option: &OptionSpec) -> String {
         ConnectorKind::Source => "source",
         ConnectorKind::Sink => "sink",
         ConnectorKind::Format => "decoder",
+        ConnectorKind::Table => "table",
     };
     format!("{kind} {} {}", spec.name, option.name).replace(['/', '~', ' '], ".")
 }

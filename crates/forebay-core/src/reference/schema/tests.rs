@@ -25,7 +25,7 @@ static PIPE: ConnectorSpec = ConnectorSpec {
 };
 
 fn schema() -> Value {
-    let registry = Registry { sources: &[&PIPE], sinks: &[&PIPE], formats: &[&PIPE] };
+    let registry = Registry { sources: &[&PIPE], sinks: &[&PIPE], formats: &[&PIPE], tables: &[] };
     serde_json::from_str(&pipeline_schema(&registry)).unwrap()
 }
 
@@ -74,7 +74,7 @@ fn options_hold_where_their_format_stands() {
 
 #[test]
 fn a_kind_is_read_word_by_word_and_what_is_not_known_sets_no_bounds() {
-    let registry = Registry { sources: &[&PIPE], sinks: &[&PIPE], formats: &[&PIPE] };
+    let registry = Registry { sources: &[&PIPE], sinks: &[&PIPE], formats: &[&PIPE], tables: &[] };
     let key = |name, kind| keys::KeySpec {
         name,
         kind,

@@ -110,6 +110,7 @@ pub(super) fn of_kind(kind: &str, key: &KeySpec, registry: &Registry<'_>) -> Opt
         "duration" | "size" => shared(kind),
         "name of a source" if names_connector => connector(registry.sources),
         "name of a decoder" if names_connector => connector(registry.formats),
+        "name of a table format" if names_connector => connector(registry.tables),
         "name of a sink" if names_connector => connector(registry.sinks),
         _ => return None,
     })

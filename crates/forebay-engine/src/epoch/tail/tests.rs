@@ -31,11 +31,13 @@ fn epoch(tail: &Tail, tables: &mut [Table], times: Times, lanes: &[(usize, &[May
     let late = LateTable::open(dir.path().to_owned(), Door::new(), "q").unwrap();
     let gather = |(number, (input, rows)): (usize, &(usize, &[Maybe<'_>]))| {
         let mut intake = tail.intake(*input, times, late.lane(Epoch(0), number)).unwrap();
-        intake.push(maybe(rows)).unwrap();
+        intake.take(maybe(rows).into()).unwrap();
         intake.finish().unwrap()
     };
     let gathered: Vec<Gathered> = lanes.iter().enumerate().map(gather).collect();
-    let ran = tail.run(tables, gathered, (times, 0), |number| late.lane(Epoch(0), 9 + number)).unwrap();
+    let held = Arc::default();
+    let ran =
+        tail.run(tables, gathered, (times, 0), |number| late.lane(Epoch(0), 9 + number), &held).unwrap();
     assert_eq!(ran.changes.len(), tables.len());
     tables.iter_mut().zip(&ran.changes).for_each(|(table, changes)| {
         table.apply(changes).unwrap();

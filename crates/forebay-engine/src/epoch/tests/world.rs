@@ -95,6 +95,7 @@ impl World {
             checkpoint: self.checkpoint(),
             data_dir: self.dir.path().to_path_buf(),
             quarantine: self.quarantine(),
+            tables: Vec::new(),
             memory: MemoryOptions {
                 rules: vec![None; names.len()],
                 policy: WatermarkPolicy::default(),

@@ -4,7 +4,8 @@ use arrow::array::RecordBatch;
 use datafusion::physical_expr::split_conjunction;
 use forebay_core::{Error, Result};
 
-use super::{Executor, filter, project};
+use super::{Executor, holds, only, project};
+use crate::lookup::probe;
 use crate::plan::lower::Stage;
 
 /// The condition that refuses a row.
@@ -12,23 +13,39 @@ use crate::plan::lower::Stage;
 pub struct Refusal {
     /// The part of the WHERE, as it was planned: `temperature > 70`.
     pub condition: String,
+    /// The tables in which the row finds no partner (or one, in an anti join), where a join refuses it; then there is no
+    /// condition.
+    pub tables: Option<String>,
 }
 
 impl Executor {
     /// Says which condition refuses the single row of `row`; `None` if it comes out. Of conditions joined by AND the
     /// first that does not hold. Fails as [`Executor::process`] does.
     pub fn refusal(&self, row: RecordBatch) -> Result<Option<Refusal>> {
-        let mut row = row;
+        let (mut row, mut tags) = (row, None);
         for stage in self.stages.as_ref().map_err(Clone::clone)?.iter() {
             row = match stage {
                 Stage::Project(projection) => project(projection, &row)?,
                 Stage::Observe(_) => row,
+                Stage::Lookup(lookup) => {
+                    let probed = probe(lookup, self.held.of(&lookup.spec)?, &row, &tags)?;
+                    if probed.batch.num_rows() == 0 {
+                        let tables = Some(lookup.spec.names());
+                        return Ok(Some(Refusal { condition: String::new(), tables }));
+                    }
+                    tags = probed.tags;
+                    probed.batch
+                }
                 Stage::Filter(condition) => {
                     for part in split_conjunction(condition) {
-                        let (kept, _) =
-                            filter(part, row.clone()).map_err(|e: Error| e.at("the condition"))?;
-                        if kept.num_rows() == 0 {
-                            return Ok(Some(Refusal { condition: readable(&part.to_string()) }));
+                        let rows = row.num_rows();
+                        let kept = holds(part, &row).map_err(|e: Error| e.at("the condition"))?;
+                        let Some(kept) = kept.kept(rows) else { continue };
+                        tags = tags.map(|tags: Vec<u32>| kept.set_indices().map(|row| tags[row]).collect());
+                        row = only(row, kept)?;
+                        if row.num_rows() == 0 {
+                            let condition = readable(&part.to_string());
+                            return Ok(Some(Refusal { condition, tables: None }));
                         }
                     }
                     row

@@ -84,7 +84,7 @@ impl Planner<'_> {
             SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts))
         });
         select.projection = all.collect();
-        let tables = Tables::one(Relation { qualifier: table.clone(), columns });
+        let tables = Tables::one(Relation { qualifier: table.clone(), columns, is_at_rest: false });
         self.expr(&mut expr, &Scope { tables, parent: None })?;
         select.projection.push(SelectItem::ExprWithAlias { expr, alias: quoted(EVENT_TIME_COLUMN, &like) });
         Ok(PlannedTable::new(self.to_plan(query)?))

@@ -1,8 +1,9 @@
 //! FROM: tables, views, common table expressions and subqueries become numbered tables with known columns.
 
 use datafusion::sql::sqlparser::ast::{
-    Ident, ObjectName, ObjectNamePart, Query, Statement, TableAlias, TableFactor, TableWithJoins,
+    Ident, ObjectName, ObjectNamePart, Query, Spanned, Statement, TableAlias, TableFactor, TableWithJoins,
 };
+use datafusion::sql::sqlparser::tokenizer::Span;
 use forebay_core::Error;
 use forebay_core::error::codes;
 
@@ -14,6 +15,8 @@ use crate::plan::catalog::{Deduplicate, SourceTime};
 use crate::plan::parse::{self, Paths};
 use crate::plan::provider::table_name;
 use crate::plan::sql_error::SqlError;
+use crate::plan::statics::source_is_at_rest;
+use crate::plan::verify;
 
 impl Planner<'_> {
     /// Resolves the items of a FROM clause and gives what they bring into scope.
@@ -24,7 +27,9 @@ impl Planner<'_> {
     ) -> Result<Tables, SqlError> {
         let (mut tables, mut taken) = (Tables::default(), Vec::new());
         for item in items {
+            let span = item.relation.span();
             tables.extend(self.joined(item, outer, &mut taken)?);
+            self.refuse_two_streams(&tables, span)?;
         }
         Ok(tables)
     }
@@ -37,10 +42,20 @@ impl Planner<'_> {
     ) -> Result<Tables, SqlError> {
         let mut tables = self.factor(&mut item.relation, outer, taken)?;
         for join in &mut item.joins {
+            let span = join.relation.span();
             let right = self.factor(&mut join.relation, outer, taken)?;
             tables = self.join(&mut join.join_operator, tables, right, outer)?;
+            self.refuse_two_streams(&tables, span)?;
         }
         Ok(tables)
+    }
+
+    /// Where nothing may be remembered, a join of two streams, at the second.
+    fn refuse_two_streams(&self, tables: &Tables, span: Span) -> Result<(), SqlError> {
+        if self.refuses_state() && tables.streams > 1 {
+            return Err(SqlError::spanned(verify::JOIN.error(), span));
+        }
+        Ok(())
     }
 
     /// One table of a FROM clause. `taken` are the names that there are already.
@@ -97,7 +112,8 @@ impl Planner<'_> {
             _ => return Err(cannot_read("this kind of table")),
         };
         self.count_read(index)?;
-        let relation = relation(&alias, self.columns(index, &self.carried(index)))?;
+        let is_at_rest = self.tables.get(index).is_some_and(|table| source_is_at_rest(table.as_ref()));
+        let relation = relation(&alias, self.columns(index, &self.carried(index)), is_at_rest)?;
         if taken.iter().any(|other| other.eq_ignore_ascii_case(&relation.qualifier)) {
             let error =
                 Error::new(&codes::SQL_PLAN, format!("FROM has two tables named `{}`", relation.qualifier))
@@ -160,6 +176,7 @@ impl Planner<'_> {
                 }
                 Ok((index, Vec::new()))
             }
+            Some(Found::AtRest(table)) => Ok((self.add_table(table, SOURCE), Vec::new())),
             Some(Found::View { name, sql, index, deduplicate }) => {
                 let planned = self.view(&sql, index, deduplicate.as_ref()).map_err(|error| {
                     let error = error.located(&sql);
@@ -203,7 +220,7 @@ impl Planner<'_> {
     }
 }
 
-fn relation(alias: &TableAlias, mut columns: Vec<Column>) -> Result<Relation, SqlError> {
+fn relation(alias: &TableAlias, mut columns: Vec<Column>, is_at_rest: bool) -> Result<Relation, SqlError> {
     if !alias.columns.is_empty() {
         if alias.columns.len() != columns.len() {
             let error = Error::new(
@@ -221,7 +238,7 @@ fn relation(alias: &TableAlias, mut columns: Vec<Column>) -> Result<Relation, Sq
             column.name.clone_from(&name.name.value);
         }
     }
-    Ok(Relation { qualifier: alias.name.value.clone(), columns })
+    Ok(Relation { qualifier: alias.name.value.clone(), columns, is_at_rest })
 }
 
 fn plain_alias(name: Ident) -> TableAlias {

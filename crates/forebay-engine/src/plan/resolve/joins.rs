@@ -93,7 +93,8 @@ impl Planner<'_> {
         };
         let rest = sides.iter().flat_map(|side| &side.given).filter(|given| !is_paired(given)).cloned();
         let given = pairs.iter().map(one).chain(rest).collect();
-        Ok(Tables { given, relations: sides.into_iter().flat_map(|side| side.relations.clone()).collect() })
+        let relations = sides.into_iter().flat_map(|side| side.relations.clone()).collect();
+        Ok(Tables { given, relations, streams: left.streams + right.streams })
     }
 }
 

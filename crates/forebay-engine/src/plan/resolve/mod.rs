@@ -76,6 +76,8 @@ pub(crate) enum Found {
         /// The SQL of its event time, where that is no column.
         event_time: Option<String>,
     },
+    /// A table at rest that a stream is joined with.
+    AtRest(Arc<dyn TableSource>),
     /// SQL text that sees the views before `index`.
     View { name: String, sql: String, index: usize, deduplicate: Option<Deduplicate> },
 }

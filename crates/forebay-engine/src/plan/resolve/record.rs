@@ -23,9 +23,11 @@ pub(in crate::plan) const IN_ENVELOPE: [(&str, &str); 4] = [
 impl Planner<'_> {
     /// Adds what is handed on to the list of a SELECT that others read from: the event time of the source, where it
     /// is hidden, then the record's columns.
-    pub(super) fn carry(&mut self, list: &mut Vec<SelectItem>, scope: &Scope<'_>, is_joined: bool) {
+    pub(super) fn carry(&mut self, list: &mut Vec<SelectItem>, scope: &Scope<'_>) {
         self.carries_now.clear();
-        let [relation] = scope.tables.relations.as_slice() else { return };
+        // A table at rest that is joined has no record.
+        let mut streams = scope.tables.relations.iter().filter(|relation| !relation.is_at_rest);
+        let (Some(relation), None) = (streams.next(), streams.next()) else { return };
         if self.nested == 0 {
             return;
         }
@@ -41,8 +43,8 @@ impl Planner<'_> {
         {
             carried.push((EVENT_TIME_COLUMN, column(EVENT_TIME_COLUMN)));
         }
-        // What a join gives is no single record.
-        if self.carries && !is_joined {
+        // What a join of streams gives is no single record.
+        if self.carries && scope.tables.streams == 1 {
             let count = if self.state == State::Refused { RECORD_COLUMNS.len() } else { IN_ENVELOPE.len() };
             for (name, plain) in IN_ENVELOPE.into_iter().take(count) {
                 let expr = if has(relation, name, true) {

@@ -26,6 +26,8 @@ pub(crate) struct Relation {
     /// Its alias, or the last part of its name.
     pub qualifier: String,
     pub columns: Vec<Column>,
+    /// True if it reads tables at rest and nothing else.
+    pub is_at_rest: bool,
 }
 
 /// A column that `*` gives, and that its bare name means.
@@ -45,6 +47,8 @@ pub(crate) struct Tables {
     pub relations: Vec<Relation>,
     /// In the order of `*`.
     pub given: Vec<Given>,
+    /// How many streams are joined in it, those without names behind the join among them.
+    pub streams: usize,
 }
 
 impl Tables {
@@ -56,12 +60,14 @@ impl Tables {
             hidden: column.hidden,
             of: vec![(relation.qualifier.clone(), column.name.clone())],
         });
-        Self { given: given.collect(), relations: vec![relation] }
+        let streams = usize::from(!relation.is_at_rest);
+        Self { given: given.collect(), relations: vec![relation], streams }
     }
 
     pub fn extend(&mut self, other: Self) {
         self.relations.extend(other.relations);
         self.given.extend(other.given);
+        self.streams += other.streams;
     }
 
     /// The column that a bare name means.

@@ -43,8 +43,7 @@ impl Planner<'_> {
         if remembers {
             self.carries_now.clear();
         } else {
-            let is_joined = select.from.iter().any(|item| !item.joins.is_empty());
-            self.carry(&mut select.projection, &scope, is_joined);
+            self.carry(&mut select.projection, &scope);
         }
         if self.streaming {
             refuse_duplicates(&select.projection)?;

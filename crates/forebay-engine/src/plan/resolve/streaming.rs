@@ -72,11 +72,6 @@ pub(super) fn select(select: &Select, state: State) -> Result<(), SqlError> {
     {
         return refuse(&verify::DISTINCT, distinct_span(select));
     }
-    let joined = select.from.iter().flat_map(|item| item.joins.iter().map(|join| join.relation.span()));
-    let listed = select.from.iter().skip(1).map(|item| item.relation.span());
-    if let Some(span) = joined.chain(listed).next().filter(|_| refuses) {
-        return refuse(&verify::JOIN, span);
-    }
     if is_grouped(select) && refuses {
         return refuse(&verify::GROUP_BY, select.group_by.span());
     }

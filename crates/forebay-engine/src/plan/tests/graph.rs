@@ -216,6 +216,7 @@ fn stages(stages: &[Stage]) -> String {
         .map(|stage| match stage {
             Stage::Filter(condition) => format!("Filter({condition})"),
             Stage::Observe(column) => format!("Observe({column})"),
+            Stage::Lookup(lookup) => format!("Lookup({:?} in {})", lookup.spec.kind, lookup.spec.names()),
             Stage::Project(projection) => {
                 let columns = projection.columns.iter().zip(projection.schema.fields());
                 let columns: Vec<String> = columns

@@ -1,0 +1,132 @@
+//! The files of a table, and what tells one state of them from another: length, time and inode of each. That is cheap to
+//! ask; two states that are equal by it hold the same rows, unless somebody turns back a file's time.
+
+use std::fs::{self, File, Metadata};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use forebay_core::error::codes;
+use forebay_core::progress::iso_millis;
+use forebay_core::table::TableVersion;
+use forebay_core::{Error, Result};
+use sha2::{Digest, Sha256};
+
+use super::unreadable;
+
+/// Most files of a table: all of them are looked at before every epoch.
+const MOST_FILES: usize = 10_000;
+
+/// The files of one state, by their names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Files(Vec<One>);
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct One {
+    path: PathBuf,
+    bytes: u64,
+    /// Nanoseconds since 1970.
+    time: u128,
+    inode: u64,
+}
+
+impl Files {
+    /// What is there now: the file, or the files in the folder. Blocks.
+    pub fn now(path: &Path) -> Result<Self> {
+        let failed = |path: &Path, error| match error {
+            error if matches!(std::io::Error::kind(&error), std::io::ErrorKind::NotFound) => {
+                unreadable("there is no such file or folder", path)
+            }
+            error => unreadable("the table cannot be read", path).caused_by(error),
+        };
+        let metadata = fs::metadata(path).map_err(|error| failed(path, error))?;
+        if !metadata.is_dir() {
+            if !metadata.is_file() {
+                return Err(unreadable("the table is neither a file nor a folder", path));
+            }
+            return Ok(Self(vec![One::new(path.to_path_buf(), &metadata)]));
+        }
+        let mut files = Vec::new();
+        for entry in fs::read_dir(path).map_err(|error| failed(path, error))? {
+            let entry = entry.map_err(|error| failed(path, error))?;
+            let is_hidden = entry.file_name().to_string_lossy().starts_with(['_', '.']);
+            let metadata = fs::metadata(entry.path()).map_err(|error| failed(&entry.path(), error))?;
+            if !is_hidden && metadata.is_file() {
+                files.push(One::new(entry.path(), &metadata));
+            }
+            if files.len() > MOST_FILES {
+                let message = format!("the folder has more than {MOST_FILES} files");
+                let error = Error::new(&codes::TABLE_TOO_LARGE, message).at(path.display());
+                return Err(error.with_hint("Put them together into fewer, or keep the table as Delta."));
+            }
+        }
+        files.sort();
+        Ok(Self(files))
+    }
+
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.0.iter().map(|one| one.path.as_path())
+    }
+
+    /// The newest time, for people, and a sum over all that tells this state from others.
+    pub fn version(&self) -> TableVersion {
+        let mut sum = Sha256::new();
+        for One { path, bytes, time, inode } in &self.0 {
+            sum.update(path.to_string_lossy().as_bytes());
+            sum.update(bytes.to_le_bytes());
+            sum.update(time.to_le_bytes());
+            sum.update(inode.to_le_bytes());
+        }
+        let sum: String = sum.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        let newest = self.0.iter().map(|one| one.time).max().unwrap_or_default();
+        let newest = i64::try_from(newest / 1_000_000).unwrap_or(i64::MAX);
+        TableVersion(format!("{} {sum}", iso_millis(newest)))
+    }
+}
+
+impl One {
+    fn new(path: PathBuf, metadata: &Metadata) -> Self {
+        let time = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        Self {
+            path,
+            bytes: metadata.len(),
+            time: time.unwrap_or_default().as_nanos(),
+            inode: inode(metadata),
+        }
+    }
+}
+
+#[cfg(unix)]
+fn inode(metadata: &Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(metadata)
+}
+
+#[cfg(not(unix))]
+fn inode(_: &Metadata) -> u64 {
+    0
+}
+
+/// Reads the files of a table that did not change meanwhile. Blocks.
+pub(super) fn read<T>(path: &Path, read: impl FnOnce(&Files) -> Result<T>) -> Result<(TableVersion, T)> {
+    let before = Files::now(path)?;
+    let rows = read(&before);
+    if Files::now(path)? != before {
+        let error = unreadable("the table is being written", path);
+        return Err(
+            error.with_hint("It is read once that is done. Write another file and rename it into its place.")
+        );
+    }
+    Ok((before.version(), rows?))
+}
+
+pub(super) fn open(path: &Path) -> Result<File> {
+    File::open(path).map_err(|error| unreadable("a file of the table cannot be read", path).caused_by(error))
+}
+
+/// Runs what waits for the disk beside the tasks of the stream.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let ended = tokio::task::spawn_blocking(work).await;
+    ended
+        .map_err(|e| Error::new(&codes::INTERNAL, "the reading of a table ended unexpectedly").caused_by(e))?
+}

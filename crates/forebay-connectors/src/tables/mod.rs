@@ -1,0 +1,104 @@
+//! Tables at rest by format: what streams are joined with.
+//!
+//! A format reads a table whole, version by version ([`forebay_core::table::StaticTable`]). [`files`] says which files
+//! there are and what tells one state of them from another, [`rows`] holds what was read to the table's columns and its
+//! bound. A new format costs its file, a `mod` line here, its line in [`SPECS`] and its arms in [`check`] and [`open`].
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use forebay_core::config::TableConfig;
+use forebay_core::error::codes;
+use forebay_core::format::BadRecordMode;
+use forebay_core::options::{ConnectorSpec, OptionKind, OptionSpec};
+use forebay_core::table::StaticTable;
+use forebay_core::{Error, Result};
+
+mod csv;
+mod delta;
+mod files;
+mod json;
+mod parquet;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+/// Every format, in the order of the reference.
+pub static SPECS: &[&ConnectorSpec] = &[&csv::SPEC, &json::SPEC, &parquet::SPEC, &delta::SPEC];
+
+const PATH: OptionSpec = OptionSpec {
+    name: "path",
+    kind: OptionKind::String,
+    default: None,
+    required: false,
+    doc: "The file or folder; it may stand beside the options. Of a folder all files count whose names do not begin with `_` \
+          or `.`. Relative paths lie under `--data`.",
+};
+
+const MODE: OptionSpec = OptionSpec {
+    name: "mode",
+    kind: OptionKind::OneOf(&["FAILFAST", "PERMISSIVE", "DROPMALFORMED"]),
+    default: Some("FAILFAST"),
+    required: false,
+    doc: "What becomes of a table with a record that does not fit: it is refused as a whole, so that the last good version \
+          stays; or as in Spark, where PERMISSIVE is the default: NULL takes the place of what does not fit, or the record is \
+          left out.",
+};
+
+/// The table's place and bound.
+#[derive(Clone, Debug)]
+struct At {
+    name: String,
+    path: PathBuf,
+    max_memory: u64,
+}
+
+impl At {
+    fn new(config: &TableConfig, data_dir: &Path) -> Self {
+        let path = data_dir.join(config.options.text("path").unwrap_or_default());
+        Self { name: config.name.clone(), path, max_memory: config.max_memory }
+    }
+}
+
+/// Refuses options and columns that do not fit together. Touches nothing.
+pub fn check(config: &TableConfig) -> Result<()> {
+    let at = At::new(config, Path::new("."));
+    match config.format.as_str() {
+        "csv" => csv::Csv::new(at, config).map(drop),
+        "json" => json::Json::new(at, config).map(drop),
+        "parquet" | "delta" => Ok(()),
+        other => Err(unlisted(other)),
+    }
+}
+
+/// Opens a table whose relative path lies under `data_dir`; of its rows nothing is read yet. Fails with `TABLE_UNREADABLE` if
+/// it is not there.
+pub async fn open(config: &TableConfig, data_dir: &Path) -> Result<Arc<dyn StaticTable>> {
+    let at = At::new(config, data_dir);
+    let table: Arc<dyn StaticTable> = match config.format.as_str() {
+        "csv" => Arc::new(csv::Csv::new(at, config)?),
+        "json" => Arc::new(json::Json::new(at, config)?),
+        "parquet" => Arc::new(parquet::Parquet::open(at).await?),
+        "delta" => Arc::new(delta::Delta::open(at).await?),
+        other => return Err(unlisted(other)),
+    };
+    table.version().await?;
+    Ok(table)
+}
+
+fn mode(config: &TableConfig) -> BadRecordMode {
+    match config.options.text("mode") {
+        Some("PERMISSIVE") => BadRecordMode::Permissive,
+        Some("DROPMALFORMED") => BadRecordMode::DropMalformed,
+        _ => BadRecordMode::FailFast,
+    }
+}
+
+fn unlisted(format: &str) -> Error {
+    Error::new(&codes::INTERNAL, format!("the table format `{format}` is not known"))
+}
+
+/// The error for a table that cannot be read.
+fn unreadable(message: impl Into<String>, path: &Path) -> Error {
+    Error::new(&codes::TABLE_UNREADABLE, message.into()).at(path.display())
+}

@@ -1,0 +1,94 @@
+//! How a query comes from one version of its tables to the next.
+
+use std::collections::BTreeMap;
+
+use forebay_core::error::codes;
+
+use super::*;
+use crate::lookup::versions::Tables;
+
+const A: &str = "{\"id\":\"a\",\"site\":\"one\"}\n";
+const B: &str = "{\"id\":\"a\",\"site\":\"two\"}\n";
+
+struct World {
+    register: Arc<Register>,
+    plan: StreamPlan,
+    tables: Tables,
+}
+
+impl World {
+    async fn new() -> Self {
+        let register = Register::new("devices", DEVICES, A);
+        let plan = planned("SELECT n, site FROM iot JOIN devices USING (id)").unwrap();
+        let mut tables = Tables::new(&plan, &[Arc::clone(&register) as _]).unwrap();
+        tables.read(&BTreeMap::new()).await.unwrap();
+        Self { register, plan, tables }
+    }
+
+    /// Looks until nothing is being read.
+    async fn look(&mut self) {
+        for _ in 0..2 {
+            self.tables.look().await.unwrap();
+            self.tables.settle().await;
+        }
+    }
+
+    /// The version, the row that the next epoch gives, and what is told of the table.
+    fn stands(&mut self) -> (String, String, Option<String>) {
+        let mut executor = self.plan.executor(0).holding(self.tables.held());
+        let rows =
+            executor.process(rows_of(EVENTS, "{\"id\":\"a\",\"n\":1}\n").1, &mut Fates::default()).unwrap();
+        let version = self.tables.versions().remove("devices").unwrap().to_string();
+        let told = self.tables.news().map(|told| {
+            let [table] = told.as_slice() else { panic!("one table") };
+            assert_eq!(
+                (table.rows, table.version.as_ref().map(|it| it.0.clone())),
+                (1, Some(version.clone()))
+            );
+            table.error.as_ref().map(|error| error.message().to_owned())
+        });
+        (version, lines(&rows).join(";"), told.flatten())
+    }
+}
+
+#[tokio::test]
+async fn a_new_version_is_read_beside_the_epochs_and_taken_before_the_next() {
+    let mut world = World::new().await;
+    let one = ("1".to_owned(), "1 one".to_owned(), None);
+    assert_eq!(world.stands(), one);
+    world.register.set(Ok((2, B)));
+    world.tables.look().await.unwrap();
+    assert_eq!(world.stands(), one, "it is being read");
+    world.tables.settle().await;
+    world.tables.look().await.unwrap();
+    assert_eq!(world.stands(), ("2".to_owned(), "1 two".to_owned(), None));
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_told_and_the_last_good_version_stays() {
+    let mut world = World::new().await;
+    assert_eq!(world.stands().2, None);
+    world.register.set(Err(Error::new(&codes::TABLE_UNREADABLE, "half of it")));
+    world.look().await;
+    let broken = ("1".to_owned(), "1 one".to_owned(), Some("half of it".to_owned()));
+    assert_eq!(world.stands(), broken);
+    world.look().await;
+    assert!(world.tables.news().is_none(), "it is told once");
+    world.register.set(Ok((1, A)));
+    world.look().await;
+    assert_eq!(world.stands(), ("1".to_owned(), "1 one".to_owned(), None), "as it was");
+    world.register.set(Ok((3, B)));
+    world.look().await;
+    assert_eq!(world.stands(), ("3".to_owned(), "1 two".to_owned(), None));
+}
+
+#[tokio::test]
+async fn more_than_the_tables_memory_is_refused() {
+    let register = Register::new("devices", DEVICES, A);
+    let lines: String =
+        (0..200_000).map(|n| format!("{{\"id\":\"d{n}\",\"site\":\"some site {n}\"}}\n")).collect();
+    register.set(Ok((2, &lines)));
+    let plan = planned("SELECT n, site FROM iot JOIN devices USING (id)").unwrap();
+    let error = newest(&plan, &[register as _]).await.unwrap_err();
+    assert_eq!(error.code(), &codes::TABLE_TOO_LARGE, "{error}");
+}

@@ -1,0 +1,85 @@
+//! The tables at rest of a pipeline, opened: what queries are planned with and joined with.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use forebay_connectors::tables;
+use forebay_core::config::{Draft, Pipeline, Problem, TableConfig};
+use forebay_core::error::codes;
+use forebay_core::table::StaticTable;
+use forebay_core::{Error, Result};
+use forebay_engine::plan::Catalog;
+
+/// The tables that can be read now, and what keeps the others from it, each at its place in the file.
+#[derive(Default)]
+pub struct AtRest {
+    pub tables: Vec<Arc<dyn StaticTable>>,
+    pub absent: Vec<Problem>,
+}
+
+/// Adds the tables of a pipeline to the catalogue. Those whose columns are not known, since they are not there, are unknown
+/// names to SQL; without a data folder none is looked for.
+pub fn open(
+    draft: &mut Draft,
+    pipeline: &Pipeline,
+    (file, data): (&str, Option<&Path>),
+    catalog: &mut Catalog,
+    problems: &mut Vec<Problem>,
+) -> AtRest {
+    let mut at_rest = AtRest::default();
+    for config in &pipeline.tables {
+        if let Err(error) = tables::check(config) {
+            if draft.is_sound("table", &config.name) || error.code() == &codes::BAD_VALUE {
+                problems.extend(config.option_places.problem(error, file));
+            }
+            draft.unknown.push(config.name.clone());
+            continue;
+        }
+        if !draft.is_sound("table", &config.name) {
+            draft.unknown.push(config.name.clone());
+            continue;
+        }
+        let opened = data.map(|data| opened(config, data));
+        let schema = match &opened {
+            Some(Ok(table)) => Some(table.schema()),
+            _ => config.schema.as_ref().map(|(schema, _)| Arc::clone(schema)),
+        };
+        match schema {
+            // A name that is taken twice was reported by the parser.
+            Some(schema) => drop(catalog.add_table(&config.name, schema)),
+            None => draft.unknown.push(config.name.clone()),
+        }
+        match opened {
+            Some(Ok(table)) => at_rest.tables.push(table),
+            Some(Err(error)) => {
+                let error = hinted(error, config);
+                at_rest.absent.push(Problem::at(error, file, config.place, config.name.len()));
+            }
+            None => {}
+        }
+    }
+    at_rest
+}
+
+/// Opens a table from where nothing may be awaited, on a runtime of its own.
+fn opened(config: &TableConfig, data: &Path) -> Result<Arc<dyn StaticTable>> {
+    let lost = || Error::new(&codes::INTERNAL, "the opening of a table ended unexpectedly");
+    let open = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|e| lost().caused_by(e))?;
+        runtime.block_on(tables::open(config, data))
+    };
+    std::thread::scope(|scope| scope.spawn(open).join().unwrap_or_else(|_| Err(lost())))
+}
+
+fn hinted(error: Error, config: &TableConfig) -> Error {
+    let error = Error::new(error.code(), format!("the table `{}`: {}", config.name, error.message()))
+        .with_detail(match (error.place(), error.detail()) {
+            (Some(place), Some(detail)) => format!("{place}: {detail}"),
+            (place, detail) => place.or(detail).unwrap_or_default().to_owned(),
+        });
+    error.with_hint(match config.format.as_str() {
+        "delta" => "A query makes its Delta table with its first rows: write the table before it is joined. Relative paths lie under `--data`.",
+        _ => "Put the file into its place before `forebay run`. Relative paths lie under `--data`.",
+    })
+}

@@ -111,8 +111,8 @@ MUTATIONS = {
         "dropped": "                ledger.dropped += decoded.dropped;\n",
         "quarantined": "        ledger.quarantined += bad.len() as u64;\n",
         "filtered": "        ledger.filtered += fates.filtered;\n",
-        "emitted": "            ledger.emitted += output.num_rows() as u64;\n",
-        "rowsOut": "            ledger.rows_out += output.num_rows() as u64;\n",
+        "emitted": "            ledger.emitted += fates.emitted;\n",
+        "rowsOut": "                    ledger.rows_out += rows.batch.num_rows() as u64;\n",
         "replayed": "            ledger.replayed += envelope.len() as u64;\n",
     }.items()
 }

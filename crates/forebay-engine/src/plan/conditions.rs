@@ -116,7 +116,7 @@ fn in_join(plan: &LogicalPlan, condition: Expr, act: &Act) -> Result<Option<Logi
                 condition.column_refs().into_iter().all(|column| stream.schema().has_column(column))
             };
             match statics::stream_of(join).filter(of_stream) {
-                Some(stream) => sunk(stream, condition)?
+                Some(stream) => in_join(stream, condition, act)?
                     .map(|stream| LogicalPlan::Join(statics::with_stream(join, stream))),
                 None => None,
             }

@@ -101,6 +101,11 @@ fn before(
                 behind.push(Stage::Project(projection));
             }
             Stage::Observe(_) => behind.push(stage),
+            // Behind it stand rows that a record has become: they are asked there.
+            Stage::Lookup(_) => {
+                same = Some(Vec::new());
+                behind.push(stage);
+            }
         }
     }
     if !below.is_empty() {

@@ -1,4 +1,5 @@
 //! Pipelines with tables at rest, also beside joins of streams: what comes out, and that the ledger knows each record once.
+#![allow(clippy::disallowed_methods, reason = "tests make their files by hand, as editors do")]
 
 use std::path::Path;
 

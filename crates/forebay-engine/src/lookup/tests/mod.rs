@@ -15,7 +15,7 @@ use forebay_core::{Error, OutputMode, Result, ddl};
 use parking_lot::Mutex;
 
 use super::*;
-use crate::plan::{Catalog, Fates, SourceColumns, StreamPlan, plan_query};
+use crate::plan::{Catalog, Fates, SourceColumns, StreamPlan, plan, plan_query};
 
 const EVENTS: &str = "id STRING, n BIGINT, x DOUBLE";
 const DEVICES: &str = "id STRING, site STRING, low INT, high INT, y DOUBLE";

@@ -186,6 +186,12 @@ class Oracle:
         zone = next((line.split()[1] for line in text.splitlines() if line.startswith("timeZone:")), "UTC")
         return Asked(case, made.stdout, str(folder), zone_of(zone))
 
+    def add(self, folder, name, rows):
+        """A new version of a Delta table."""
+        text = folder / f"{name}.rows"
+        text.write_text("".join(row + "\n" for row in rows["rows"]))
+        self.spark.read.schema(rows["schema"]).json(str(text)).coalesce(1).write.format("delta").mode("append").save(str(folder / name))
+
     def publish(self, records):
         for topic, partition, text in records:
             self.producer.send(self.topic(topic), value=None if text is None else text.encode(), partition=partition)
@@ -199,6 +205,8 @@ class Oracle:
                 self.publish(it.case["steps"][number])
                 for name, text in it.case.get("files", [{}] * (number + 1))[number].items():
                     (pathlib.Path(it.folder) / name).write_text(text)
+                for name, rows in it.case.get("deltas", [{}] * (number + 1))[number].items():
+                    self.add(pathlib.Path(it.folder), name, rows)
             self.producer.flush()
             for it in now:
                 it.start()

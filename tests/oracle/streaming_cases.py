@@ -8,7 +8,7 @@ A file of `streaming/cases` is a list of cases, `defaults` before it:
     about      what it is for
     schema     of the source `events`; watermark: of it, as in a pipeline file. Or `sources`: both, by name
     tables     at rest, by name: `schema`, `rows` as those of a record, or `format: csv` and `text`; in a step the name of one
-               with its rows changes it before the step
+               with its rows changes it before the step. To one of `format: delta` the rows are added, as a new version
     views, sql, mode, deduplicate, multipleWatermarkPolicy, timeZone, maxOffsetsPerTrigger      as in a pipeline file
     steps      what is published before each run with `availableNow`; every run is a restart. A record is a list of its
                fields in the schema's order, or a mapping: `row` (the same list) or `raw` (text; null for a null value),
@@ -105,8 +105,9 @@ def pipeline(case):
     if "tables" in case:
         lines.append("tables:")
         for name, table in case["tables"].items():
-            lines += [f"  {name}:", f"    format: {table.get('format', 'json')}", f"    path: {file_of(name)}",
-                      f"    schema: {quoted(table['schema'])}"]
+            lines += [f"  {name}:", f"    format: {table.get('format', 'json')}", f"    path: {file_of(name)}"]
+            if not is_delta(table):
+                lines.append(f"    schema: {quoted(table['schema'])}")
             if "options" in table:
                 lines.append(f"    options: {quoted(table['options'])}")
     if "views" in case:
@@ -130,18 +131,33 @@ def file_of(table):
     return f"{table}.table"
 
 
+def is_delta(table):
+    return table.get("format") == "delta"
+
+
+def rows_of(case, step, name, table):
+    """What a table becomes before a step, or gets; None if it stays as it is."""
+    rows = step.get(name) if isinstance(step, dict) else None
+    return table.get("text", table.get("rows")) if rows is None and step is case["steps"][0] else rows
+
+
 def files(case, step):
     """The files that are written before a step, by their names."""
     written = {}
     for name, table in case.get("tables", {}).items():
-        rows = step.get(name) if isinstance(step, dict) else None
-        if rows is None and step is case["steps"][0]:
-            rows = table.get("text", table.get("rows"))
-        if isinstance(rows, str):
-            written[file_of(name)] = rows
-        elif rows is not None:
-            written[file_of(name)] = "".join(payload(table["schema"], row) + "\n" for row in rows)
+        rows = rows_of(case, step, name, table)
+        if is_delta(table) or rows is None:
+            continue
+        written[file_of(name)] = rows if isinstance(rows, str) else "".join(payload(table["schema"], row) + "\n" for row in rows)
     return written
+
+
+def deltas(case, step):
+    """The rows that Delta tables get before a step, as JSON, by their names."""
+    tables = {name: table for name, table in case.get("tables", {}).items() if is_delta(table)}
+    rows = {name: rows_of(case, step, name, table) for name, table in tables.items()}
+    return {file_of(name): {"schema": tables[name]["schema"], "rows": [payload(tables[name]["schema"], row) for row in given]}
+            for name, given in rows.items() if given is not None}
 
 
 def topic_of(case, source):
@@ -163,6 +179,8 @@ def resolved(case):
            "topics": {topic_of(case, name): case.get("partitions", 1) for name in every}, "steps": steps}
     if "tables" in case:
         run["files"] = [files(case, step) for step in case["steps"]]
+        if any(is_delta(table) for table in case["tables"].values()):
+            run["deltas"] = [deltas(case, step) for step in case["steps"]]
     for key in ("tolerance", "live", "needs", "differs"):
         if key in case:
             run[key] = case[key]

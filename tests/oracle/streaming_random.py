@@ -1,5 +1,5 @@
 """Random cases of the streaming suite, all from one seed: queries that Spark and Forebay both take, and input with disorder,
-late rows, nulls, two partitions and empty steps. Every fourth is a join of two streams.
+late rows, nulls, two partitions and empty steps. Every fourth is a join of two streams, every eighth stands on a union.
 
     python3 tests/oracle/streaming_random.py SEED N     prints them
 
@@ -144,10 +144,48 @@ def two_steps(rng):
             at = None if rng.random() < 0.03 else max(0, round(ts * 4) / 4)
             row = [rng.choice(["a", "b", None] + ["a"] * 2), at, rng.choice([None] + [rng.randint(0, 24) / 4] * 5), rng.choice([None, 0, 1, 1, 2])]
             step[rng.choice(["l", "r"])].append(row)
+        if any(step.values()):
+            # Spark forgets over a restart how far a side had come (case join-one-side-silent-over-a-restart): each goes on in
+            # each step, by a row that no condition holds back.
+            for side, behind in (("l", 0), ("r", 4)):
+                step[side].append(["a", max(0, round((now - behind) * 4) / 4), 2.5, 1])
         all_steps.append(step)
     for ahead in (100, 300, 301):
-        all_steps.append({side: [["z", now + ahead, 1, 1]] for side in ("l", "r")})
+        all_steps.append({side: [["z", now + ahead, 2.5, 1]] for side in ("l", "r")})
     return all_steps
+
+
+def union(rng):
+    """A query over one stream whose rows come from two, or from one by two ways."""
+    case = query(rng)
+    # Which of equal keys is the first, a union does not say.
+    while "deduplicate" in case:
+        case = query(rng)
+    delay = lambda: rng.choice(["0 seconds", "1 second", "5 seconds", "10 seconds"])
+    of = lambda: {"schema": "k STRING, ts TIMESTAMP, v DOUBLE, i INT", "watermark": {"column": "ts", "delay": delay()}}
+    names = rng.choice([["l", "r"], ["l", "r"], ["l", "l"]])
+    where = rng.choice(["", f" WHERE {rng.choice(FILTERS)}"])
+    second = rng.choice(["k, ts, v, i", "lower(k), ts, v + 1, i", "k, ts, i, CAST(v AS INT)"])
+    parts = f"(SELECT k, ts, v, i FROM {names[0]} UNION ALL SELECT {second} FROM {names[1]}{where})"
+    put = lambda sql: sql.replace("FROM events", f"FROM {parts}")
+    case["sql"] = put(case["sql"])
+    if "views" in case:
+        case["views"] = {name: put(sql) for name, sql in case["views"].items()}
+    case["sources"] = {name: of() for name in dict.fromkeys(names)}
+    if rng.random() < 0.2:
+        case["multipleWatermarkPolicy"] = "max"
+    case["steps"] = []
+    for step in steps(rng, 1):
+        rows = [record["row"] for record in step]
+        sides = {name: [] for name in case["sources"]}
+        for row in rows:
+            sides[rng.choice(list(sides))].append(row)
+        # After a restart Spark's watermark waits for all sources: each has a row that no condition holds back.
+        for side in sides.values():
+            if rows:
+                side.append(["z", max(row[1] or 0 for row in rows), 1, 1])
+        case["steps"].append(sides)
+    return case
 
 
 def cases(seed, count):
@@ -158,6 +196,9 @@ def cases(seed, count):
             if rng.random() < 0.2:
                 rows["maxOffsetsPerTrigger"] = rng.choice([4, 9])
             yield rows
+            continue
+        if number % 8 == 5:
+            yield dict(union(rng), name=f"random-{seed}-{number}")
             continue
         case = dict(source(rng), partitions=rng.choice([1, 1, 2]))
         case.update(query(rng))

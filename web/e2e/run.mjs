@@ -2,9 +2,13 @@
 //
 // Each check is named by the promise it keeps. Those that need a state only the mock can make (`needs: "mock"`) are
 // skipped, and said to be, against another server; so are those that sign in (`needs: "tokens"`), unless FOREBAY_TOKENS
-// names a viewer's and an operator's token with a comma between them. A run in which nothing was checked fails.
+// names a viewer's and an operator's token with a comma between them; and the one in which the server is killed, unless
+// FOREBAY_RESTART names a folder: whoever runs the checks does there what a file `kill`, and then `start`, asks for. A run
+// in which nothing was checked fails.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { launch } from "./browser.mjs";
 import { CHECKS } from "./checks.mjs";
@@ -21,6 +25,9 @@ if (!base) {
   base = `http://127.0.0.1:${PORT}`;
 }
 
+const folder = process.env.FOREBAY_RESTART;
+const restart = folder ? { say: (word) => writeFileSync(join(folder, word), "") } : null;
+
 const browser = await launch();
 let passed = 0;
 let failed = 0;
@@ -36,8 +43,12 @@ for (const check of CHECKS) {
     if (check.needs === "tokens") console.log(`skip  ${check.name} (needs FOREBAY_TOKENS)`);
     continue;
   }
+  if ((check.needs === "restart") !== Boolean(restart)) {
+    if (check.needs === "restart") console.log(`skip  ${check.name} (needs FOREBAY_RESTART)`);
+    continue;
+  }
   const started = Date.now();
-  const run = () => check.run({ browser, base, isMock: child !== null, viewer, operator });
+  const run = () => check.run({ browser, base, isMock: child !== null, viewer, operator, restart });
   try {
     // A machine that is busy with other tests may be late once: what fails twice is broken.
     const said = await run().catch((error) => {

@@ -21,12 +21,12 @@ export function visiting({ mode = "plant", wish, until = ready, ...options }, ac
 }
 
 /** The same, for a check of several pages. */
-export async function visit({ browser, base, isMock }, { mode = "plant", wish, until = ready, ...options }, act) {
+export async function visit({ browser, base, isMock, restart }, { mode = "plant", wish, until = ready, ...options }, act) {
   if (isMock) await mock(base, { mode, calm: true, unbalanced: 0, role: null, ...wish });
   const { page, context, seen } = await open(browser, base, options);
   try {
     await until(page);
-    const said = await act(page, { base, isMock, browser, context });
+    const said = await act(page, { base, isMock, browser, context, restart });
     clean(seen);
     return said;
   } finally {

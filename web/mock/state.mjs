@@ -18,6 +18,7 @@ export class World {
     this.stopped = new Map();
     this.refused = null;
     this.unbalanced = 0;
+    this.clocksOff = false;
     this.records = mode === "empty" ? [] : quarantined(this.plant.started, mode === "odd");
   }
 
@@ -98,9 +99,13 @@ export class World {
       alerts: { open: open.length, bySeverity },
       quarantine: { open: this.records.length, bytes: this.records.reduce((sum, record) => sum + (record.raw?.length ?? 90), 0) },
       devices: this.counts(now),
-      followers: this.schema.sources.map(({ name }) => ({ source: name, lag: 0, tooOld: 0, behind: false, rate: this.rateAt(t) / this.schema.sources.length, clocks: name === "iot" ? { ahead: 0, behind: 0, worst: [] } : null })),
+      followers: this.schema.sources.map(({ name }) => ({ source: name, lag: 0, tooOld: 0, behind: false, rate: this.rateAt(t) / this.schema.sources.length, clocks: name === "iot" ? this.clocks() : null })),
       charts: this.mode === "empty" ? [] : view.fields.filter((name) => ["temperature", "humidity", "vibration", "power", "a.b", "a_b", "huge", "apart", "nothing"].includes(name)).map((name) => ({ source: "iot", field: name, t, series: [null, ...view.keys].flatMap((key) => this.point(key, name, t, 1000)) })),
     };
+  }
+
+  clocks() {
+    return this.clocksOff ? { ahead: 1, behind: 1, worst: [{ key: "device_2", offset: 7_200_000 }, { key: "device_1", offset: -40_000 }] } : { ahead: 0, behind: 0, worst: [] };
   }
 
   rateAt(t) {
@@ -147,7 +152,7 @@ export class World {
     if (!/^\s*select\b/i.test(text)) return { status: 400, body: { type: "about:blank", title: "SQL syntax", detail: "only one SELECT is allowed here", code: "FB-4001", hint: "Start the statement with SELECT.", place: { line: 1, column: 1 } } };
     const from = /\bfrom\s+`?(\w+)/di.exec(text);
     const missing = from?.[1];
-    if (missing && !this.schema.tables.includes(missing)) {
+    if (missing && missing !== "late" && !this.schema.tables.includes(missing)) {
       const before = text.slice(0, from.indices[1][0]).split("\n");
       const place = { line: before.length, column: before.at(-1).length + 1 };
       return { status: 400, body: { title: "SQL cannot be planned", detail: `no table is named ${missing}`, code: "FB-4002", hint: `Tables here: ${this.schema.tables.join(", ")}.`, place } };

@@ -2,11 +2,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 /// Tells the time.
 pub trait Clock: Send + Sync + std::fmt::Debug {
     /// Milliseconds since 1970-01-01 UTC.
     fn now_ms(&self) -> i64;
+}
+
+/// A length of time in milliseconds, as times are counted here; one that no time can have is the longest that can be counted.
+pub fn millis(length: Duration) -> i64 {
+    i64::try_from(length.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The clock of the machine.

@@ -57,7 +57,7 @@ pub use key_lines::KeyLines;
 pub use parse::{draft, parse};
 pub use places::OptionPlaces;
 pub use problems::Problem;
-pub use render::{explain, explain_in, render};
+pub use render::{explain, explain_in, render, warn};
 pub use scalar::sql_place;
 pub use secrets::Lookup;
 pub use testing::{
@@ -80,16 +80,20 @@ pub struct Registry<'a> {
 }
 
 impl Registry<'_> {
-    /// Option names that a source and a decoder both declare, as `source/decoder: name`. Both kinds stand in one
-    /// mapping, so there must be none: the binary's tests hold the real registry to that.
+    /// Option names that a source, or a table, and a decoder of its values both declare, as `source/decoder: name`. Both
+    /// stand in one mapping, so there must be none: the binary's tests hold the real registry to that.
     pub fn conflicts(&self) -> Vec<String> {
         let mut conflicts = Vec::new();
-        for source in self.sources.iter().chain(self.tables) {
-            for format in self.formats {
-                let names = format.options.iter().map(|option| option.name);
-                let both = names.filter(|name| raw_options::declares(source, name));
-                conflicts.extend(both.map(|name| format!("{}/{}: {name}", source.name, format.name)));
-            }
+        let mut compare = |source: &ConnectorSpec, format: &ConnectorSpec| {
+            let names = format.options.iter().map(|option| option.name);
+            let both = names.filter(|name| raw_options::declares(source, name));
+            conflicts.extend(both.map(|name| format!("{}/{}: {name}", source.name, format.name)));
+        };
+        for format in self.formats {
+            self.sources.iter().for_each(|source| compare(source, format));
+            // A table has the decoder of its own name.
+            let tables = self.tables.iter().filter(|table| table.name == format.name);
+            tables.for_each(|table| compare(table, format));
         }
         conflicts
     }

@@ -22,6 +22,7 @@ mod types;
 
 pub use parse::parse;
 pub use print::to_ddl;
+pub use types::timestamp;
 
 /// The metadata key under which a column's COMMENT is kept.
 pub const COMMENT: &str = "comment";

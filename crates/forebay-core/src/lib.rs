@@ -5,8 +5,9 @@
 //! [`format::Format`]; the engine drives them without knowing which system stands behind. Arrow's arrays are the
 //! only currency; a record is never an object of its own on the way from source to sink.
 //!
-//! Where to read next: [`source`] and [`sink`] for the two ends of an epoch, [`ledger`] for what is counted, [`event_time`], [`window`] and [`zone`] for time,
-//! [`config`] for the pipeline file, [`error`] for how failures speak.
+//! Where to read next: [`source`] and [`sink`] for the two ends of an epoch, [`ledger`] for what is counted,
+//! [`event_time`], [`window`] and [`zone`] for time, [`config`] for the pipeline file, [`error`] for how failures
+//! speak.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make and damage files by hand"))]
 
 pub mod checkpoint;

@@ -264,11 +264,6 @@ impl StreamingQueryProgress {
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
-
-    /// Spark's `progress.prettyJson`.
-    pub fn to_pretty_json(&self) -> String {
-        serde_json::to_string_pretty(self).unwrap_or_default()
-    }
 }
 
 /// Records per second, as Spark computes it: not there when it is not finite.

@@ -2,8 +2,8 @@
 //! Schema of the pipeline file in [`schema`].
 //!
 //! Everything in it is taken from the tables that the program itself reads ([`config::keys`](crate::config::keys),
-//! each [`ConnectorSpec`], [`codes`](crate::error::codes)), so it cannot say what the code does not do. Pure: the binary writes the
-//! files, and `make check` compares them.
+//! each [`ConnectorSpec`], [`codes`](crate::error::codes)), so it cannot say what the code does not do. Pure: the
+//! binary writes the files, and `make check` compares them.
 
 use std::fmt::Write as _;
 

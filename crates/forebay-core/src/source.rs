@@ -11,10 +11,11 @@ use arrow::array::{
     ArrayRef, BinaryViewArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use arrow::buffer::ScalarBuffer;
-use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
+use crate::ddl;
 use crate::error::Result;
 use crate::position::{Partition, Position, PositionRange, Positions, TopicIds};
 
@@ -170,14 +171,13 @@ pub fn headers_type() -> DataType {
 
 /// Spark's Kafka columns: key, value, topic, partition, offset, timestamp, timestampType, headers.
 pub fn envelope_schema() -> SchemaRef {
-    let timestamp = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     Arc::new(Schema::new(vec![
         Field::new("key", DataType::BinaryView, true),
         Field::new("value", DataType::BinaryView, true),
         Field::new("topic", DataType::Utf8, false),
         Field::new("partition", DataType::Int32, false),
         Field::new("offset", DataType::Int64, false),
-        Field::new("timestamp", timestamp, false),
+        Field::new("timestamp", ddl::timestamp(), false),
         Field::new("timestampType", DataType::Int32, false),
         Field::new("headers", headers_type(), true),
     ]))

@@ -171,11 +171,6 @@ impl Sliding {
         let pane = self.pane_us();
         Self { size_us: pane, slide_us: pane, start_us: self.start_us % pane }
     }
-
-    /// How many panes make a window.
-    pub fn panes_per_window(&self) -> i64 {
-        self.size_us / self.pane_us()
-    }
 }
 
 /// What `window_time` gives for a window: the last microsecond in it.

@@ -154,7 +154,7 @@ impl Runner {
         while !self.stop.is_cancelled() {
             let until_next = pace.until_next(self.clock.now_ms());
             self.waits_for_trigger(until_next);
-            if !self.pause(until_next).await {
+            if !self.pause_with_tables(until_next).await? {
                 break;
             }
             self.look_at_tables().await?;

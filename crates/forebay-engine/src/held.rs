@@ -135,7 +135,8 @@ fn holders(step: &StepPlan) -> Vec<Holder> {
             };
             sides.map(holder).collect()
         }
-        StepPlan::Stages(_) | StepPlan::Sort(_) => Vec::new(),
+        // A number is no row that could end.
+        StepPlan::Limit(_) | StepPlan::Stages(_) | StepPlan::Union | StepPlan::Sort(_) => Vec::new(),
     }
 }
 

@@ -19,7 +19,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, Fields, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, Fields, SchemaRef};
+use forebay_core::ddl::timestamp;
 use forebay_core::error::codes;
 use forebay_core::event_time::Times;
 use forebay_core::{Epoch, Error, Result};
@@ -67,16 +68,17 @@ pub fn folder(data_dir: &Path, pipeline: &str, query: &str) -> PathBuf {
     data_dir.join("late").join(pipeline).join(query)
 }
 
-/// The column [`LATE_COLUMN`]: `late_by_ms` (how far the row's event time lay behind the watermark), `event_time`, `window` (the newest window it missed; NULL where there are no windows),
-/// `watermark`, `topic`, `partition`, `offset`, `epoch`.
+/// The column [`LATE_COLUMN`]: `late_by_ms` (how far the row's event time lay behind the watermark), `event_time`,
+/// `window` (the newest window it missed; NULL where there are no windows), `watermark`, `topic`, `partition`,
+/// `offset`, `epoch`.
 pub fn late_field() -> Field {
-    let time = || DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-    let window = Fields::from(vec![Field::new("start", time(), true), Field::new("end", time(), true)]);
+    let window =
+        Fields::from(vec![Field::new("start", timestamp(), true), Field::new("end", timestamp(), true)]);
     let fields = Fields::from(vec![
         Field::new("late_by_ms", DataType::Int64, false),
-        Field::new("event_time", time(), false),
+        Field::new("event_time", timestamp(), false),
         Field::new("window", DataType::Struct(window), true),
-        Field::new("watermark", time(), false),
+        Field::new("watermark", timestamp(), false),
         Field::new("topic", DataType::Utf8, true),
         Field::new("partition", DataType::Int32, true),
         Field::new("offset", DataType::Int64, true),
@@ -203,8 +205,8 @@ impl LateLane {
 }
 
 /// The late rows in a folder, oldest first, with the columns of all of them: the sides of a join have others, and so had a
-/// query that was other before. Where a row lacks a column it is NULL; where the column had another type than in the
-/// newest rows, the row is left out. `None` if there are none. Reads file by file, and works beside a running query.
+/// query that was other before. Where a row lacks a column it is NULL; a column that has one type here and another there is a
+/// text. `None` if there are none. Reads file by file, and works beside a running query.
 pub fn rows(dir: &Path) -> Result<Option<(SchemaRef, impl Iterator<Item = Result<RecordBatch>> + use<>)>> {
     let mut held = files(dir)?;
     held.sort_by_key(|file| (file.modified, file.epoch));

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use forebay_core::checkpoint::{QuarantinedId, RecordId};
+use forebay_core::clock::millis;
 use forebay_core::config::{QuarantineConfig, WhenFull};
 use forebay_core::error::codes;
 use forebay_core::{Epoch, Error, Result};
@@ -131,7 +132,7 @@ impl Quarantine {
             self.remove(files, files.len() - 1)?;
         }
         if let Some(retention) = self.bounds.retention {
-            let oldest = now_ms.saturating_sub(i64::try_from(retention.as_millis()).unwrap_or(i64::MAX));
+            let oldest = now_ms.saturating_sub(millis(retention));
             let mut index = 0;
             while let Some(file) = files.get(index) {
                 let entries = read_entries(file)?;

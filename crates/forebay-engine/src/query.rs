@@ -97,6 +97,7 @@ impl QueryOptions {
             let message = format!("the plan reads {} inputs, {} are given", planned.len(), self.inputs.len());
             return Err(Error::new(&codes::INTERNAL, message).at(&self.name));
         }
+        let names: Vec<String> = planned.iter().map(|name| (*name).to_owned()).collect();
         let sources = planned.into_iter().zip(self.inputs.iter().map(|input| &*input.source));
         let identity = identity(&self.pipeline, &self.name, sources, &*self.sink, places);
         let door = self.door.clone();
@@ -114,7 +115,9 @@ impl QueryOptions {
             name: self.name,
             plan: self.plan,
             formats: self.inputs.iter().map(|input| input.format.clone()).collect(),
-            inputs: Inputs::new(self.inputs.into_iter().map(|input| (input.source, input.limits))),
+            inputs: Inputs::new(
+                names.into_iter().zip(self.inputs).map(|(name, it)| (name, it.source, it.limits)),
+            ),
             sink: self.sink,
             trigger: self.trigger,
             lanes: self.lanes.max(1),

@@ -9,10 +9,10 @@
 //!                                                    [`Live`] ──▶ views, ticks, questions (forebay-server)
 //! ```
 //!
-//! A follower reads beside the queries and never in their way: it has a source and positions of its own, takes at most half of one
-//! core while it is behind, and if it lags it says so. What it knows is a view of the log, begun anew where it is damaged, and it
-//! is exact: positions, devices and history are published in one snapshot, so that after any crash the history has no gap and
-//! counts nothing twice.
+//! A follower reads beside the queries and never in their way: it has a source and positions of its own, takes at most
+//! half of one core while it is behind, and if it lags it says so. What it knows is a view of the log, begun anew where
+//! it is damaged, and it is exact: positions, devices and history are published in one snapshot, so that after any
+//! crash the history has no gap and counts nothing twice.
 //!
 //! Where to read next: [`layout`] for what a field is, `history` for the buckets, `follower` for the loop, `snapshot` for
 //! what is durable, `devices` for whose clock is off, [`SourceLive`] and [`View`] for what readers get.

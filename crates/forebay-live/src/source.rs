@@ -7,7 +7,8 @@
 //! ```
 //!
 //! The writer holds a lock for some thousand rows at most; readers copy out what they were asked for and sort and compare
-//! outside. What must stay true: a reader never waits for an fsync or for files to be read, and the writer never for a reader that does.
+//! outside. What must stay true: a reader never waits for an fsync or for files to be read, and the writer never for a
+//! reader that does.
 
 use std::sync::Arc;
 

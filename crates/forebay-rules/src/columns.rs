@@ -10,11 +10,11 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Int32Array, PrimitiveArray, RecordBatch, StringArray,
 };
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, Int64Type, Schema, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Float64Type, Int64Type, Schema, TimestampMicrosecondType};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use forebay_core::error::codes;
 use forebay_core::source::happened_at;
-use forebay_core::{Error, Result};
+use forebay_core::{Error, Result, ddl};
 use serde_json::{Number, Value};
 
 use crate::key;
@@ -83,12 +83,11 @@ impl Columns {
                 }
             }
         };
-        let timestamp = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
         Ok(Self {
             key: index(KEY)?,
             when: of_type(WHEN, &DataType::Boolean)?,
             clear: schema.index_of(CLEAR).is_ok().then(|| of_type(CLEAR, &DataType::Boolean)).transpose()?,
-            timestamp: of_type(TIMESTAMP, &timestamp)?,
+            timestamp: of_type(TIMESTAMP, &ddl::timestamp())?,
             topic: index(TOPIC)?,
             partition: of_type(PARTITION, &DataType::Int32)?,
             values: values.map(|name| index(&value_column(name))).collect::<Result<_>>()?,

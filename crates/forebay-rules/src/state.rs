@@ -1,7 +1,8 @@
 //! How the keys of a rule stand, and the entries that change it: what the journal holds, as a pure value.
 //!
-//! Keys are those of `key`: NULL is one of its own. A key that is idle and of which no cleared alert is remembered takes no room. What must stay true: applying the
-//! entries of a journal in their order gives the state that the process had which wrote them.
+//! Keys are those of `key`: NULL is one of its own. A key that is idle and of which no cleared alert is remembered
+//! takes no room. What must stay true: applying the entries of a journal in their order gives the state that the
+//! process had which wrote them.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! Connections: how many there may be, and how long each may keep us waiting.
 //!
 //! What must stay true: whoever sends slowly, or does not take what is sent, is cut off, and keeps no other out meanwhile
-//! ([`crate::places`]); what is sent waits where we see it and not in the kernel; the server ends within a few seconds of being told
-//! to, whoever is connected.
+//! ([`crate::places`]); what is sent waits where we see it and not in the kernel; the server ends within a few seconds
+//! of being told to, whoever is connected.
 
 use std::convert::Infallible;
 use std::io;

@@ -1,11 +1,12 @@
 //! The tables at rest of a pipeline, opened: what queries are planned with and joined with.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use forebay_connectors::tables;
-use forebay_core::config::{Draft, Pipeline, Problem, TableConfig};
+use forebay_core::config::{Draft, Pipeline, Problem, QueryConfig, TableConfig};
 use forebay_core::error::codes;
+use forebay_core::options::Options;
 use forebay_core::table::StaticTable;
 use forebay_core::{Error, Result};
 use forebay_engine::plan::Catalog;
@@ -52,7 +53,7 @@ pub fn open(
         match opened {
             Some(Ok(table)) => at_rest.tables.push(table),
             Some(Err(error)) => {
-                let error = hinted(error, config);
+                let error = hinted(error, config, pipeline);
                 at_rest.absent.push(Problem::at(error, file, config.place, config.name.len()));
             }
             None => {}
@@ -72,14 +73,29 @@ fn opened(config: &TableConfig, data: &Path) -> Result<Arc<dyn StaticTable>> {
     std::thread::scope(|scope| scope.spawn(open).join().unwrap_or_else(|_| Err(lost())))
 }
 
-fn hinted(error: Error, config: &TableConfig) -> Error {
+fn hinted(error: Error, config: &TableConfig, pipeline: &Pipeline) -> Error {
     let error = Error::new(error.code(), format!("the table `{}`: {}", config.name, error.message()))
         .with_detail(match (error.place(), error.detail()) {
             (Some(place), Some(detail)) => format!("{place}: {detail}"),
             (place, detail) => place.or(detail).unwrap_or_default().to_owned(),
         });
-    error.with_hint(match config.format.as_str() {
-        "delta" => "A query makes its Delta table with its first rows: write the table before it is joined. Relative paths lie under `--data`.",
-        _ => "Put the file into its place before `forebay run`. Relative paths lie under `--data`.",
-    })
+    let path = |options: &Options| options.text("path").map(PathBuf::from);
+    let is_writer =
+        |query: &&QueryConfig| query.format == config.format && path(&query.options) == path(&config.options);
+    let mend = match (config.format.as_str(), pipeline.queries.iter().find(is_writer)) {
+        ("delta", Some(writer)) => format!(
+            "The query `{}` of this file makes it with its first rows. Let that run first, from a file of its own.",
+            writer.name
+        ),
+        ("delta", None) => {
+            "A query makes its Delta table with its first rows: write the table before it is joined."
+                .to_owned()
+        }
+        _ => "Put the file into its place before `forebay run`.".to_owned(),
+    };
+    let unknown = match config.schema {
+        Some(_) => "",
+        None => " Its columns are its own: until it is there, nothing that reads it can be checked.",
+    };
+    error.with_hint(format!("{mend}{unknown} Relative paths lie under `--data`."))
 }

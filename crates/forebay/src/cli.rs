@@ -132,7 +132,7 @@ pub enum Command {
     /// Say what would go on, change or be refused if a file were run now; touches nothing
     #[command(after_help = examples::PLAN)]
     Plan(PlanArgs),
-    /// Say what became of a record, by reading the log again
+    /// Say what became of a record, or why a window has not come out and when it will
     #[command(subcommand)]
     Why(WhyCommand),
     /// Write the pipeline as a Spark Structured Streaming job, and say line by line what Spark has not
@@ -299,16 +299,18 @@ pub enum QuarantineCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum CheckpointCommand {
-    /// Print what a checkpoint says: who the query is, its last plans and commits, its ledger
+    /// Print what a checkpoint says: who the query is, what it holds, how far its watermark is, what its last epochs read and
+    /// what became of it. Only reads, beside a pipeline that runs
+    #[command(after_help = examples::CHECKPOINT)]
     Show {
-        /// The checkpoint's folder, or a pipeline file
+        /// A pipeline file, or the folder of a checkpoint
         path: PathBuf,
-        /// The query, if a file is given and it has several
+        /// The query of the file, or alerts/NAME; all of them if not given
         query: Option<String>,
-        /// Print JSON
+        /// Print JSON, a document for each checkpoint
         #[arg(long)]
         json: bool,
-        /// How many of the last entries to print
+        /// How many of its last lines (plans, outcomes, commits) to print
         #[arg(short = 'n', long, default_value_t = 6, value_name = "N")]
         entries: usize,
     },

@@ -144,7 +144,8 @@ pub fn page_folder(data: &Path, pipeline: &str) -> PathBuf {
     data.join("checkpoints").join(pipeline)
 }
 
-/// Keeps what this is in the folder, which is made if it is not there. That it could not be kept costs only what `forebay plan` says.
+/// Keeps what this is in the folder, which is made if it is not there. That it could not be kept costs only what
+/// `forebay plan` says.
 pub fn remember(folder: &Path, door: &Door, name: &str, definition: &Definition) {
     let made = door.create_dir_all(folder).map_err(|e| {
         Error::new(&codes::STORAGE, "the folder cannot be made").at(folder.display()).caused_by(e)

@@ -1,8 +1,8 @@
 //! Followers: for each decoded source that is read, the task that keeps what a person sees of it.
 //!
 //! A run whose queries all end by themselves has none: nobody looks at it, and it should end when its queries do. Nor
-//! has one that was told `--no-live`. What must stay true: no change of the file interrupts a follower that it is not about, and one that it is about goes on
-//! from where it was.
+//! has one that was told `--no-live`. What must stay true: no change of the file interrupts a follower that it is not
+//! about, and one that it is about goes on from where it was.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use forebay_connectors::{formats, sources};
 use forebay_core::Result;
-use forebay_core::clock::Clock;
+use forebay_core::clock::{Clock, millis};
 use forebay_core::config::{DashboardConfig, Pipeline, SourceConfig, ValueConfig, WatermarkConfig};
 use forebay_core::format::BadRecordMode;
 use forebay_core::options::Options;
@@ -155,17 +155,20 @@ fn event_times(
     schema: SchemaRef,
     clock: &Arc<dyn Clock>,
 ) -> Result<Option<EventTimes>> {
-    let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
     let mut catalog = Catalog::new();
     catalog.add_source(name, SourceColumns::Decoded(schema))?;
     let (column, delay_ms) = (watermark.column.text.clone(), millis(watermark.delay));
     catalog.set_watermark(name, SourceTime { column, delay_ms });
     let plan = plan::event_time(&catalog, name, Some(&FromJson)).map_err(|error| error.error)?;
-    let Some(plan) = plan.filter(|plan| !plan.wants_envelope()) else { return Ok(None) };
+    let Some(plan) = plan else { return Ok(None) };
+    if plan.only_input()?.wants_envelope() {
+        return Ok(None);
+    }
     let clock = Arc::clone(clock);
     let of = move |rows: RecordBatch| {
         // What is wrong with a record the queries tell.
-        let times = plan.executor(clock.now_ms()).process(rows, &mut Fates::default()).ok()?;
+        let mut executor = plan.only_input().ok()?.executor(clock.now_ms());
+        let times = executor.process(rows, &mut Fates::default()).ok()?;
         times.column(0).as_primitive_opt::<TimestampMicrosecondType>().cloned()
     };
     let ahead_ms = watermark.max_future_skew.map_or(i64::MAX, millis);
@@ -176,8 +179,7 @@ fn event_times(
 pub fn key_of(loaded: &Loaded, source: &SourceConfig) -> Option<String> {
     let said = loaded.pipeline.dashboard.source(&source.name).and_then(|said| said.key.clone());
     said.or_else(|| {
-        let of_source =
-            loaded.alerts.iter().filter(|alert| alert.plan.source().eq_ignore_ascii_case(&source.name));
+        let of_source = loaded.alerts.iter().filter(|alert| alert.source == source.name);
         let keys: Vec<String> = of_source.filter_map(|alert| alert.key_field.clone()).collect();
         Layout::suggested_key(&source.value.as_ref()?.schema, &keys)
     })

@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use arrow::datatypes::SchemaRef;
 use forebay_connectors::sinks::{self, SinkContext};
 use forebay_connectors::{formats, sources};
-use forebay_core::clock::SystemClock;
+use forebay_core::clock::{SystemClock, millis};
 use forebay_core::config::{
     self, DeduplicateConfig, Draft, Lookup, Pipeline, Problem, QueryConfig, SourceConfig,
 };
@@ -63,7 +62,7 @@ pub fn load_file(path: &Path, run: Option<Run<'_>>) -> anyhow::Result<Result<Loa
     if let Ok(Loaded { absent, .. }) = &loaded
         && !absent.is_empty()
     {
-        say(absent, &text, &name);
+        talk::say(config::warn(absent, &text, &name, talk::is_colored()).trim_end());
     }
     Ok(loaded)
 }
@@ -345,10 +344,6 @@ fn unbuildable(draft: &Draft, pipeline: &Pipeline, name: &str) -> Vec<Problem> {
 fn once(config: &DeduplicateConfig) -> Deduplicate {
     let within = config.within.map(|within| i64::try_from(within.as_micros()).unwrap_or(i64::MAX));
     Deduplicate { keys: config.keys.iter().map(|key| key.text.clone()).collect(), within_us: within }
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The word of a text at the byte `offset`; empty if none begins there.

@@ -3,7 +3,8 @@
 //! Data goes to stdout, talk to stderr. Exit status: 0 done, 1 failed, 2 wrong use. Each command is one file under
 //! `commands/`; [`load`] turns a pipeline file into planned queries, [`alerts`] makes queries of its alerts, [`runnable`]
 //! says what would keep them from running, [`pipeline`] runs them, [`reload`] takes a changed file while they run,
-//! [`registry`] lists every connector there is, [`testing`] tries a file with records that its tests give, [`spark`] makes a Spark job of a file, [`top`] watches a run from outside, over HTTP.
+//! [`registry`] lists every connector there is, [`testing`] tries a file with records that its tests give, [`spark`]
+//! makes a Spark job of a file, [`top`] watches a run from outside, over HTTP.
 
 mod alerts;
 mod at_rest;

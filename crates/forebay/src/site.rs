@@ -10,7 +10,7 @@ use std::sync::Arc;
 use forebay_connectors::sinks::SinkContext;
 use forebay_connectors::{sinks, sources};
 use forebay_core::Result;
-use forebay_core::clock::Clock;
+use forebay_core::clock::{Clock, millis};
 use forebay_core::config::{QuarantineConfig, SourceConfig};
 use forebay_core::event_time::{Rule, WatermarkPolicy};
 use forebay_core::format::BadRecordMode;
@@ -218,7 +218,8 @@ impl Parts {
     }
 }
 
-/// The sink of a query whose rows are known by `keys`, or of an alert among so many, which shows its alerts in the book. Touches nothing yet.
+/// The sink of a query whose rows are known by `keys`, or of an alert among so many, which shows its alerts in the
+/// book. Touches nothing yet.
 pub fn sink(
     work: Work<'_>,
     keys: &[String],
@@ -243,8 +244,7 @@ pub fn sink(
 /// How a query remembers: by what the file says of it and of the sources of its inputs.
 pub fn memory(work: Work<'_>, plan: &StreamPlan, sources: &[&SourceConfig], late: PathBuf) -> MemoryOptions {
     let idle_ms = |source: &SourceConfig| {
-        let idle = source.watermark.as_ref().and_then(|watermark| watermark.idle_timeout);
-        idle.map(|idle| i64::try_from(idle.as_millis()).unwrap_or(i64::MAX))
+        source.watermark.as_ref().and_then(|watermark| watermark.idle_timeout).map(millis)
     };
     let rule = |(delay, source): (Option<i64>, &&SourceConfig)| {
         delay.map(|delay_ms| Rule { delay_ms, idle_ms: idle_ms(source) })

@@ -9,12 +9,17 @@
 //!
 //! Names and SQL of a pipeline file are Spark's, so the job is the file once more in Python, in the file's order. What
 //! Spark has not, and what means another thing there although it is written the same, is a [`Note`]: a line on stderr and a
-//! comment in the job, at its place. The SQL is not planned here: Spark has the last word on it.
+//! comment in the job, at its place. The SQL is not planned here: Spark has the last word on it. Only the keys by which update
+//! mode replaces the rows of a Delta table come from Forebay's plan.
 //!
 //! What must stay true: nothing of the file is left out without a note; no secret is in the job; no text of the file
 //! becomes code.
 
+use std::collections::BTreeMap;
+
 use forebay_core::config::{KeyLines, Pipeline};
+
+use crate::load::Loaded;
 
 mod clause;
 mod python;
@@ -64,6 +69,14 @@ pub struct File<'a> {
     pub pipeline: &'a Pipeline,
     /// The data folder, under which relative paths lie.
     pub data: &'a str,
+    /// By which columns update mode replaces the rows of a query, by its name; those of queries that can be planned.
+    pub row_keys: BTreeMap<String, Vec<String>>,
+}
+
+/// The [`File::row_keys`] of a pipeline that was planned.
+pub fn row_keys(loaded: &Loaded) -> BTreeMap<String, Vec<String>> {
+    let queries = loaded.pipeline.queries.iter().zip(&loaded.plans);
+    queries.map(|(query, plan)| (query.name.clone(), plan.row_keys())).collect()
 }
 
 impl File<'_> {
@@ -75,6 +88,7 @@ impl File<'_> {
             hidden: sql::Hidden::new(),
             times: Vec::new(),
             clauses: 0,
+            row_keys: &self.row_keys,
         };
         let mut body = String::new();
         for it in &self.pipeline.sources {
@@ -150,6 +164,9 @@ impl File<'_> {
         if body.contains("secret_file(") {
             out.push_str(SECRET_FILE);
         }
+        if body.contains(".foreachBatch(merged(") {
+            out.push_str(MERGED);
+        }
         out.push_str("queries = []\n");
         out
     }
@@ -161,6 +178,29 @@ def secret_file(path):
     \"\"\"A secret from a file, without the line break at its end.\"\"\"
     with open(path, encoding=\"utf-8\") as file:
         return file.read().removesuffix(\"\\n\").removesuffix(\"\\r\")
+
+
+";
+
+/// What update mode does to a Delta table. SQL and not the Python package, which comes by other ways than the jars.
+const MERGED: &str = "
+
+def merged(path, keys, partition_by=(), **properties):
+    \"\"\"Each row takes the place of the one with the same keys. Delta's own sink takes no rows of update mode.\"\"\"
+    same = \" AND \".join(f\"old.{key} <=> new.{key}\" for key in keys)
+    table = path if \"://\" in path else os.path.abspath(path)
+
+    def write(rows, epoch):
+        if epoch == 0:
+            nothing = rows.limit(0).write.format(\"delta\").mode(\"ignore\")
+            nothing.partitionBy(*partition_by).options(**properties).save(table)
+        rows.createOrReplaceTempView(\"new\")
+        rows.sparkSession.sql(
+            f\"MERGE INTO delta.`{table}` AS old USING new ON {same} \"
+            \"WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *\"
+        )
+
+    return write
 
 
 ";
@@ -181,6 +221,8 @@ struct Writer<'a> {
     times: Vec<String>,
     /// How many clauses of SQL became views.
     clauses: usize,
+    /// As in [`File::row_keys`].
+    row_keys: &'a BTreeMap<String, Vec<String>>,
 }
 
 impl Writer<'_> {

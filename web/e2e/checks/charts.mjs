@@ -90,4 +90,29 @@ export const CHARTS = [
       assert.ok(titles.includes("a.b") && titles.includes("A b"), `of two names one was changed: ${titles.slice(0, 6)}`);
     }),
   },
+  {
+    name: "each kind of panel that a file may choose is drawn: line, map, distribution, bars, gauge, SQL, table",
+    needs: "mock",
+    run: visiting({ mode: "thousand", width: 1440, height: 4_000 }, async (page) => {
+      const panel = (chart) => page.locator(`.panel[data-chart="${chart}"]`);
+      for (const chart of ["line", "map"]) {
+        await panel(chart).first().locator("canvas").first().waitFor();
+        await page.waitForTimeout(1_500);
+        const { axis, lines } = await inked(panel(chart).first());
+        assert.ok(axis + lines > 300, `nothing is drawn on the ${chart} (${axis + lines} pixels)`);
+      }
+      assert.match(await panel("map").locator("canvas").getAttribute("aria-label"), /^[\d,]+ devices on the map, \d+ with open alerts$/);
+      await panel("distribution").locator("rect.bin").first().waitFor();
+      assert.match(await panel("distribution").locator("svg").getAttribute("aria-label"), /^[\d,]+ devices; most, \d+, lie from [\d.]+ to [\d.]+\s°C$/);
+      assert.ok((await panel("distribution").locator("line.limit-critical").count()) === 1, "its limit is not drawn");
+      const bars = (chart) => panel(chart).locator("table.bars tbody tr");
+      await bars("bar").first().waitFor();
+      assert.match((await bars("bar").allInnerTexts()).join(" "), /\d+ devices/);
+      await panel("gauge").locator('[role="meter"]').nth(5).waitFor();
+      assert.equal(await panel("gauge").locator(".gauge-crit").count(), 6);
+      await bars("sql").nth(7).waitFor();
+      assert.equal(await bars("sql").count(), 8);
+      assert.ok((await page.locator('[data-testid="device-row"]').count()) > 10);
+    }),
+  },
 ];

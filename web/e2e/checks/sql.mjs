@@ -10,6 +10,12 @@ export const SQL = [
     run: visiting({ until: atOnce, path: `/#/sql?q=${encodeURIComponent(AVERAGES)}` }, async (page) => {
       await page.locator("#answer table.table tbody tr").first().waitFor({ timeout: 12_000 });
       assert.equal(await page.locator(".editor").inputValue(), AVERAGES);
+      const rows = await page.locator("#answer table.table tbody tr").count();
+      const bars = page.locator("#answer .result-bars table.bars tbody tr");
+      assert.ok(rows > 0 && (await bars.count()) >= Math.min(rows, 3), `${await bars.count()} bars of ${rows} rows`);
+      await page.getByRole("button", { name: "Table", exact: true }).click();
+      await page.locator("#answer .result-bars").waitFor({ state: "detached" });
+      assert.match(page.url(), /as=table/);
       await page.locator(".editor").fill("DROP TABLE iot");
       await page.locator(".editor").press("Control+Enter");
       await page.locator(".sql-wrong .failure code").waitFor({ timeout: 12_000 });

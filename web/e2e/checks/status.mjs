@@ -131,4 +131,24 @@ export const STATUS = [
       }
     }),
   },
+  {
+    name: "a query with state tells its watermark, what it holds and until when, what came too late, and whose clock is off",
+    run: visiting({ wish: { clocks: true } }, async (page, { isMock }) => {
+      const panel = page.locator('.query[aria-label="query minutes"]');
+      await panel.locator("summary").click();
+      const fact = (name) => panel.locator("dl > div", { has: page.locator("dt", { hasText: new RegExp(`^${name}$`) }) }).locator("dd");
+      const says = async (name, words) => assert.match((await fact(name).innerText()).replace(/\s/g, " "), words);
+      // Of a living plant the watermark has moved once its second epoch is there.
+      await fact("watermark").waitFor({ timeout: 20_000 });
+      await says("watermark", /\d\d:\d\d:\d\d, .+ behind$/);
+      await says("open keys", /^\d+, the first until .*\d\d:\d\d:\d\d$/);
+      await says("state", /^[\d.]+ (B|KiB) of 1(\.0)? GiB$/);
+      if (!isMock) return;
+      await says("too far ahead", /^1 row$/);
+      await says("clocks", /^1 device ahead, 1 behind; worst device_2, 2(\.0)? h ahead$/);
+      await fact("came too late").getByText("3 rows").click();
+      await page.locator("#answer tbody tr").first().waitFor();
+      assert.equal(await page.locator(".editor").inputValue(), "SELECT * FROM late.minutes");
+    }),
+  },
 ];

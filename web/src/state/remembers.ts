@@ -8,7 +8,7 @@ import { moment, span, toMillis } from "../format/time";
 export interface Remembered {
   /** The watermark, and how far it is behind the clock. */
   watermark: string | null;
-  /** Windows, sessions or keys that are open. */
+  /** Windows, sessions or keys that are open, and when the first of them ends. */
   keys: string | null;
   /** Their size beside its limit. */
   size: string | null;
@@ -24,7 +24,7 @@ export function remembered(query: Pick<QueryView, "watermark" | "stateBytes" | "
   const limit = held?.limit ? ` of ${bytes(held.limit)}` : "";
   return {
     watermark: at === null ? null : `${moment(at, now, true)}, ${at > now ? `${span(at - now)} ahead` : `${span(now - at)} behind`}`,
-    keys: held ? count(held.keys) : null,
+    keys: held ? [count(held.keys), ...(held.oldest ? [`the first until ${moment(held.oldest, now, true)}`] : [])].join(", ") : null,
     size: held ? `${bytes(stateBytes ?? 0)}${limit}` : stateBytes ? bytes(stateBytes) : null,
     late: held && held.late > 0 ? many(held.late, "row") : null,
     ahead: held && held.ahead > 0 ? many(held.ahead, "row") : null,

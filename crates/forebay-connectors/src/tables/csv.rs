@@ -1,29 +1,36 @@
 //! Tables of CSV files, with Spark's options.
 //!
 //! Texts are split by arrow's reader and then made into the columns' types, so that what does not fit is told with its
-//! record and its column.
+//! record and its column. Behind each file the reader finds a record of our own ([`END`]): where it does not come out, a quoted
+//! value has swallowed it, and with it what may have been half of the table. Times are read as those of JSON are.
 
+use std::io::{Chain, Cursor, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, RecordBatch, TimestampMicrosecondArray,
+};
 use arrow::buffer::BooleanBuffer;
-use arrow::compute::{CastOptions, cast_with_options, filter_record_batch};
+use arrow::compute::{CastOptions, cast_with_options, filter_record_batch, not};
 use arrow::csv::{Reader, ReaderBuilder};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use async_trait::async_trait;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::error::ArrowError;
 use forebay_core::config::TableConfig;
 use forebay_core::ddl;
 use forebay_core::error::codes;
 use forebay_core::format::BadRecordMode;
 use forebay_core::options::{ConnectorKind, ConnectorSpec, OptionKind, OptionSpec};
-use forebay_core::table::{StaticTable, TableRows, TableVersion, Wanted};
 use forebay_core::{Error, Result};
 use regex::Regex;
 
-use super::files::{self, Files, blocking};
+use super::files::{self, Files, Reads};
 use super::rows::{Rows, columns};
 use super::{At, MODE, PATH, mode, unreadable};
+use crate::formats::json::{DATE_FORMAT, TIME_ZONE, TIMESTAMP_FORMAT, TIMESTAMP_NTZ_FORMAT, Times};
+
+/// The values of the record behind a file: of letters that separate nothing, since those are ASCII.
+const END: &str = "␃␃␃";
 
 const fn option(
     name: &'static str,
@@ -38,7 +45,8 @@ const fn option(
 pub static SPEC: ConnectorSpec = ConnectorSpec {
     name: "csv",
     kind: ConnectorKind::Table,
-    summary: "One or more CSV files. Columns go by their places, as in Spark. Times are ISO 8601, UTC where there is no zone.",
+    summary: "One or more CSV files. Columns go by their places, as in Spark. Times are read as those of JSON are: ISO 8601, and in \
+              the pipeline's zone where they name none.",
     delivery: "An epoch that is repeated after a crash reads the files as they are then.",
     options: &[
         PATH,
@@ -75,7 +83,16 @@ pub static SPEC: ConnectorSpec = ConnectorSpec {
             "What stands before a quote inside of a quoted value.",
         ),
         option("comment", OptionKind::String, None, "What a line begins with that is passed over."),
-        option("nullValue", OptionKind::String, Some(""), "What stands for NULL, beside an empty value."),
+        option(
+            "nullValue",
+            OptionKind::String,
+            Some(""),
+            "What stands for NULL, beside an empty value, in quotes or not.",
+        ),
+        TIMESTAMP_FORMAT,
+        TIME_ZONE,
+        TIMESTAMP_NTZ_FORMAT,
+        DATE_FORMAT,
     ],
     prefixes: &[],
     example: "tables:\n  devices:\n    format: csv\n    path: devices.csv\n    schema: device_id STRING, site STRING, max_temperature DOUBLE\n    options: { header: true }",
@@ -96,6 +113,7 @@ struct Rules {
     escape: u8,
     comment: Option<u8>,
     null: Regex,
+    times: Times,
 }
 
 impl Csv {
@@ -135,37 +153,23 @@ impl Csv {
                 escape: needed("escape")?,
                 comment: one("comment")?,
                 null,
+                times: Times::new(options)?,
             }),
         })
     }
 }
 
-#[async_trait]
-impl StaticTable for Csv {
-    fn name(&self) -> &str {
-        &self.rules.at.name
+impl Reads for Csv {
+    fn at(&self) -> &At {
+        &self.rules.at
     }
 
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.rules.schema)
+    fn schema(&self) -> &SchemaRef {
+        &self.rules.schema
     }
 
-    fn max_memory(&self) -> u64 {
-        self.rules.at.max_memory
-    }
-
-    async fn version(&self) -> Result<TableVersion> {
-        let rules = Arc::clone(&self.rules);
-        blocking(move || Ok(Files::now(&rules.at.path)?.version())).await
-    }
-
-    async fn load(&self, _: &Wanted) -> Result<TableRows> {
-        let rules = Arc::clone(&self.rules);
-        blocking(move || {
-            let (version, batches) = files::read(&rules.at.path, |files| rules.read(files))?;
-            Ok(TableRows { version, batches })
-        })
-        .await
+    fn rows(&self, files: &Files) -> Result<Vec<RecordBatch>> {
+        self.rules.read(files)
     }
 }
 
@@ -176,18 +180,27 @@ impl Rules {
             if self.header && !self.enforce_schema {
                 self.compare_header(path)?;
             }
-            let mut before = 0;
-            for texts in self.reader(path, self.header)? {
+            let (mut before, mut has_end) = (0, false);
+            for texts in self.reader(path, self.header, true)? {
                 let texts =
                     texts.map_err(|e| unreadable("a file of the table is no CSV", path).caused_by(e))?;
+                let ends = ends(&texts);
+                has_end |= ends.true_count() > 0;
+                let texts = filter_record_batch(&texts, &not(&ends).map_err(broken)?).map_err(broken)?;
                 rows.push(&self.typed(&texts, before, path)?)?;
                 before += texts.num_rows();
+            }
+            if !has_end {
+                let what = if before == 0 { "the header".to_owned() } else { format!("record {before}") };
+                let error = unreadable(format!("{what} of a file has a quote that does not end"), path);
+                return Err(error.with_hint("A quote inside of a value stands in quotes, and is doubled."));
             }
         }
         Ok(rows.finish())
     }
 
-    fn reader(&self, path: &Path, header: bool) -> Result<Reader<std::fs::File>> {
+    /// With `end` two records of [`END`] come behind those of the file: the first may be taken for the header.
+    fn reader(&self, path: &Path, header: bool, end: bool) -> Result<Reader<Text>> {
         let texts = self.schema.fields().iter().map(|field| Field::new(field.name(), DataType::Utf8, true));
         let mut builder = ReaderBuilder::new(Arc::new(Schema::new(texts.collect::<Vec<_>>())))
             .with_header(header)
@@ -199,12 +212,15 @@ impl Rules {
         if let Some(comment) = self.comment {
             builder = builder.with_comment(comment);
         }
-        let file = files::open(path)?;
-        builder.build(file).map_err(|e| unreadable("a file of the table is no CSV", path).caused_by(e))
+        let sep = char::from(self.sep).to_string();
+        let one = vec![END; self.schema.fields().len()].join(&sep);
+        let end = if end { format!("\n{one}\n{one}\n") } else { String::new() };
+        let text = files::open_text(path)?.chain(Cursor::new(end.into_bytes()));
+        builder.build(text).map_err(|e| unreadable("a file of the table is no CSV", path).caused_by(e))
     }
 
     fn compare_header(&self, path: &Path) -> Result<()> {
-        let first = self.reader(path, false)?.next();
+        let first = self.reader(path, false, false)?.next();
         let Some(Ok(first)) = first.filter(|first| first.as_ref().is_ok_and(|batch| batch.num_rows() > 0))
         else {
             return Ok(());
@@ -222,11 +238,10 @@ impl Rules {
 
     /// Texts as the columns' types; `before` records of the file came before these.
     fn typed(&self, texts: &RecordBatch, before: usize, path: &Path) -> Result<RecordBatch> {
-        let options = CastOptions { safe: true, ..CastOptions::default() };
         let mut fits = BooleanBuffer::new_set(texts.num_rows());
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(texts.num_columns());
         for (column, field) in texts.columns().iter().zip(self.schema.fields()) {
-            let typed = cast_with_options(column, field.data_type(), &options).map_err(|e| {
+            let typed = self.column(column, field.data_type()).map_err(|e| {
                 Error::new(
                     &codes::BAD_SCHEMA,
                     format!("the column `{}` cannot be read from CSV", field.name()),
@@ -251,8 +266,6 @@ impl Rules {
             }
             columns.push(typed);
         }
-        let broken =
-            |e| Error::new(&codes::INTERNAL, "the columns of a file do not fit together").caused_by(e);
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(broken)?;
         match self.mode {
             BadRecordMode::DropMalformed => {
@@ -261,4 +274,43 @@ impl Rules {
             _ => Ok(batch),
         }
     }
+
+    /// Texts as values of a type; NULL where one does not fit.
+    fn column(&self, texts: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
+        let texts_of = texts.as_string::<i32>().iter();
+        Ok(match data_type {
+            DataType::Timestamp(TimeUnit::Microsecond, zone) => {
+                let read = |text: &str| self.times.spark_timestamp(text.as_bytes(), zone.is_some()).ok();
+                let micros: TimestampMicrosecondArray = texts_of.map(|text| text.and_then(read)).collect();
+                Arc::new(micros.with_timezone_opt(zone.clone()))
+            }
+            DataType::Date32 => {
+                let read = |text: &str| self.times.spark_date(text.as_bytes()).ok();
+                Arc::new(texts_of.map(|text| text.and_then(read)).collect::<Date32Array>())
+            }
+            // Arrow takes more words for true and false.
+            DataType::Boolean => {
+                let read = |text: &str| match text {
+                    text if text.eq_ignore_ascii_case("true") => Some(true),
+                    text if text.eq_ignore_ascii_case("false") => Some(false),
+                    _ => None,
+                };
+                Arc::new(texts_of.map(|text| text.and_then(read)).collect::<BooleanArray>())
+            }
+            other => cast_with_options(texts, other, &CastOptions { safe: true, ..CastOptions::default() })?,
+        })
+    }
+}
+
+/// A file, and what is put behind it.
+type Text = Chain<std::fs::File, Cursor<Vec<u8>>>;
+
+/// Which records are no records of the file.
+fn ends(texts: &RecordBatch) -> BooleanArray {
+    let first = texts.column(0).as_string::<i32>();
+    first.iter().map(|text| Some(text == Some(END))).collect()
+}
+
+fn broken(error: arrow::error::ArrowError) -> Error {
+    Error::new(&codes::INTERNAL, "the columns of a file do not fit together").caused_by(error)
 }

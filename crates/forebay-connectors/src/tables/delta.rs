@@ -100,7 +100,7 @@ impl StaticTable for Delta {
             None => newest(&self.at).await?,
         };
         let (provider, version) = provider(&self.at, &loaded).await?;
-        let failed = |e| unreadable("the Delta table cannot be read", &self.at.path).caused_by(e);
+        let failed = |e| broken(e, &self.at);
         // One after the other, so that the same version gives the same rows in the same order.
         let session = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
         let frame = session.read_table(provider).map_err(failed)?;
@@ -132,11 +132,14 @@ async fn newest(at: &At) -> Result<DeltaTable> {
 }
 
 async fn provider(at: &At, loaded: &DeltaTable) -> Result<(Arc<dyn TableProvider>, u64)> {
-    let told = "the Delta table cannot be read";
-    let snapshot = loaded.snapshot().map_err(|e| unreadable(told, &at.path).caused_by(e))?;
-    let version = snapshot.version();
-    let provider = loaded.table_provider().await.map_err(|e| unreadable(told, &at.path).caused_by(e))?;
+    let version = loaded.snapshot().map_err(|e| broken(e, at))?.version();
+    let provider = loaded.table_provider().await.map_err(|e| broken(e, at))?;
     Ok((provider, version))
+}
+
+/// The error for a table that is there and cannot be read.
+fn broken(error: impl std::error::Error + Send + Sync + 'static, at: &At) -> Error {
+    unreadable("the Delta table cannot be read", &at.path).caused_by(error)
 }
 
 /// What the sink's words mean of a table that is only read.

@@ -1,20 +1,29 @@
 //! The files of a table, and what tells one state of them from another: length, time and inode of each. That is cheap to
-//! ask; two states that are equal by it hold the same rows, unless somebody turns back a file's time.
+//! ask; two states that are equal by it hold the same rows, unless somebody turns back a file's time. A format of files
+//! is a [`Reads`], of which [`Table`] makes a table.
 
 use std::fs::{self, File, Metadata};
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
 use forebay_core::error::codes;
 use forebay_core::progress::iso_millis;
-use forebay_core::table::TableVersion;
+use forebay_core::table::{StaticTable, TableRows, TableVersion, Wanted};
 use forebay_core::{Error, Result};
 use sha2::{Digest, Sha256};
 
-use super::unreadable;
+use super::{At, unreadable};
 
 /// Most files of a table: all of them are looked at before every epoch.
 const MOST_FILES: usize = 10_000;
+
+/// What some programs write before a text in UTF-8.
+const BYTE_ORDER: [u8; 3] = [0xef, 0xbb, 0xbf];
 
 /// The files of one state, by their names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,9 +57,12 @@ impl Files {
         let mut files = Vec::new();
         for entry in fs::read_dir(path).map_err(|error| failed(path, error))? {
             let entry = entry.map_err(|error| failed(path, error))?;
-            let is_hidden = entry.file_name().to_string_lossy().starts_with(['_', '.']);
-            let metadata = fs::metadata(entry.path()).map_err(|error| failed(&entry.path(), error))?;
-            if !is_hidden && metadata.is_file() {
+            let name = entry.file_name();
+            let (name, metadata) = (name.to_string_lossy(), fs::metadata(entry.path()));
+            let metadata = metadata.map_err(|error| failed(&entry.path(), error))?;
+            if metadata.is_dir() {
+                refuse_folder(&name, path)?;
+            } else if !name.starts_with(['_', '.']) && metadata.is_file() {
                 files.push(One::new(entry.path(), &metadata));
             }
             if files.len() > MOST_FILES {
@@ -106,7 +118,7 @@ fn inode(_: &Metadata) -> u64 {
 }
 
 /// Reads the files of a table that did not change meanwhile. Blocks.
-pub(super) fn read<T>(path: &Path, read: impl FnOnce(&Files) -> Result<T>) -> Result<(TableVersion, T)> {
+fn read<T>(path: &Path, read: impl FnOnce(&Files) -> Result<T>) -> Result<(TableVersion, T)> {
     let before = Files::now(path)?;
     let rows = read(&before);
     if Files::now(path)? != before {
@@ -116,6 +128,30 @@ pub(super) fn read<T>(path: &Path, read: impl FnOnce(&Files) -> Result<T>) -> Re
         );
     }
     Ok((before.version(), rows?))
+}
+
+/// A file of texts, behind the mark of its byte order if it has one.
+pub(super) fn open_text(path: &Path) -> Result<File> {
+    let failed = |e| unreadable("a file of the table cannot be read", path).caused_by(e);
+    let (mut file, mut start) = (open(path)?, Vec::new());
+    (&mut file).take(BYTE_ORDER.len() as u64).read_to_end(&mut start).map_err(failed)?;
+    if start != BYTE_ORDER {
+        file.rewind().map_err(failed)?;
+    }
+    Ok(file)
+}
+
+/// Refuses a folder whose files are not the table's rows, or not all of them, by a folder that it holds.
+fn refuse_folder(name: &str, path: &Path) -> Result<()> {
+    if name == "_delta_log" {
+        let error = unreadable("the folder is a Delta table", path);
+        return Err(error.with_hint("Write `format: delta`: some of its files hold rows that are gone."));
+    }
+    if name.contains('=') && !name.starts_with(['_', '.']) {
+        let error = unreadable(format!("the folder is divided into others, such as `{name}`"), path);
+        return Err(error.with_hint("Put the files of a table into one folder, or keep it as Delta."));
+    }
+    Ok(())
 }
 
 pub(super) fn open(path: &Path) -> Result<File> {
@@ -129,4 +165,54 @@ pub(super) async fn blocking<T: Send + 'static>(
     let ended = tokio::task::spawn_blocking(work).await;
     ended
         .map_err(|e| Error::new(&codes::INTERNAL, "the reading of a table ended unexpectedly").caused_by(e))?
+}
+
+/// How a format reads its files.
+pub(super) trait Reads: Send + Sync + 'static {
+    /// The table's place and bound.
+    fn at(&self) -> &At;
+
+    /// The table's columns.
+    fn schema(&self) -> &SchemaRef;
+
+    /// The rows of files, one file after the other. Blocks.
+    fn rows(&self, files: &Files) -> Result<Vec<RecordBatch>>;
+}
+
+/// A table of files of a format.
+pub(super) struct Table<R>(Arc<R>);
+
+impl<R: Reads> Table<R> {
+    pub fn new(reads: R) -> Self {
+        Self(Arc::new(reads))
+    }
+}
+
+#[async_trait]
+impl<R: Reads> StaticTable for Table<R> {
+    fn name(&self) -> &str {
+        &self.0.at().name
+    }
+
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(self.0.schema())
+    }
+
+    fn max_memory(&self) -> u64 {
+        self.0.at().max_memory
+    }
+
+    async fn version(&self) -> Result<TableVersion> {
+        let reads = Arc::clone(&self.0);
+        blocking(move || Ok(Files::now(&reads.at().path)?.version())).await
+    }
+
+    async fn load(&self, _: &Wanted) -> Result<TableRows> {
+        let reads = Arc::clone(&self.0);
+        blocking(move || {
+            let (version, batches) = read(&reads.at().path, |files| reads.rows(files))?;
+            Ok(TableRows { version, batches })
+        })
+        .await
+    }
 }

@@ -6,14 +6,12 @@ use std::sync::Arc;
 
 use arrow::array::{BinaryViewBuilder, RecordBatch};
 use arrow::datatypes::{Schema, SchemaRef};
-use async_trait::async_trait;
 use forebay_core::Result;
 use forebay_core::config::TableConfig;
 use forebay_core::format::{Decoder, Format};
 use forebay_core::options::{ConnectorKind, ConnectorSpec};
-use forebay_core::table::{StaticTable, TableRows, TableVersion, Wanted};
 
-use super::files::{self, Files, blocking};
+use super::files::{self, Files, Reads};
 use super::rows::{Rows, columns};
 use super::{At, MODE, PATH, mode, unreadable};
 use crate::formats::json::JsonFormat;
@@ -34,13 +32,26 @@ pub static SPEC: ConnectorSpec = ConnectorSpec {
 };
 
 pub(super) struct Json {
-    parts: Arc<Parts>,
-}
-
-struct Parts {
     at: At,
     format: JsonFormat,
     schema: SchemaRef,
+}
+
+impl Reads for Json {
+    fn at(&self) -> &At {
+        &self.at
+    }
+
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn rows(&self, files: &Files) -> Result<Vec<RecordBatch>> {
+        let mut rows = Rows::new(&self.at, &self.schema);
+        let mut decoder = self.format.decoder();
+        files.paths().try_for_each(|path| self.read_one(path, &mut *decoder, &mut rows))?;
+        Ok(rows.finish())
+    }
 }
 
 impl Json {
@@ -49,49 +60,11 @@ impl Json {
         let said = said.unwrap_or_else(|| Arc::new(Schema::empty()));
         let format = JsonFormat::new(said, mode(config), &config.decoder_options)?;
         let schema = columns(&format.schema());
-        Ok(Self { parts: Arc::new(Parts { at, format, schema }) })
-    }
-}
-
-#[async_trait]
-impl StaticTable for Json {
-    fn name(&self) -> &str {
-        &self.parts.at.name
-    }
-
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.parts.schema)
-    }
-
-    fn max_memory(&self) -> u64 {
-        self.parts.at.max_memory
-    }
-
-    async fn version(&self) -> Result<TableVersion> {
-        let parts = Arc::clone(&self.parts);
-        blocking(move || Ok(Files::now(&parts.at.path)?.version())).await
-    }
-
-    async fn load(&self, _: &Wanted) -> Result<TableRows> {
-        let parts = Arc::clone(&self.parts);
-        blocking(move || {
-            let (version, batches) = files::read(&parts.at.path, |files| parts.read(files))?;
-            Ok(TableRows { version, batches })
-        })
-        .await
-    }
-}
-
-impl Parts {
-    fn read(&self, files: &Files) -> Result<Vec<RecordBatch>> {
-        let mut rows = Rows::new(&self.at, &self.schema);
-        let mut decoder = self.format.decoder();
-        files.paths().try_for_each(|path| self.read_one(path, &mut *decoder, &mut rows))?;
-        Ok(rows.finish())
+        Ok(Self { at, format, schema })
     }
 
     fn read_one(&self, path: &Path, decoder: &mut dyn Decoder, rows: &mut Rows<'_>) -> Result<()> {
-        let mut reader = BufReader::new(files::open(path)?);
+        let mut reader = BufReader::new(files::open_text(path)?);
         let failed = |e| unreadable("a file of the table cannot be read", path).caused_by(e);
         let (mut line, mut before) = (Vec::new(), 0);
         loop {

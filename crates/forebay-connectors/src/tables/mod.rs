@@ -1,8 +1,9 @@
 //! Tables at rest by format: what streams are joined with.
 //!
-//! A format reads a table whole, version by version ([`forebay_core::table::StaticTable`]). [`files`] says which files
-//! there are and what tells one state of them from another, [`rows`] holds what was read to the table's columns and its
-//! bound. A new format costs its file, a `mod` line here, its line in [`SPECS`] and its arms in [`check`] and [`open`].
+//! A format reads a table whole, version by version ([`forebay_core::table::StaticTable`]). [`files`] makes tables of
+//! formats of files and says what tells one state of them from another, [`rows`] holds what was read to the table's
+//! columns and its bound. A new format costs its file, a `mod` line here, its line in [`SPECS`] and its arms in
+//! [`check`] and [`open`].
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -76,9 +77,9 @@ pub fn check(config: &TableConfig) -> Result<()> {
 pub async fn open(config: &TableConfig, data_dir: &Path) -> Result<Arc<dyn StaticTable>> {
     let at = At::new(config, data_dir);
     let table: Arc<dyn StaticTable> = match config.format.as_str() {
-        "csv" => Arc::new(csv::Csv::new(at, config)?),
-        "json" => Arc::new(json::Json::new(at, config)?),
-        "parquet" => Arc::new(parquet::Parquet::open(at).await?),
+        "csv" => Arc::new(files::Table::new(csv::Csv::new(at, config)?)),
+        "json" => Arc::new(files::Table::new(json::Json::new(at, config)?)),
+        "parquet" => Arc::new(files::Table::new(parquet::Parquet::open(at).await?)),
         "delta" => Arc::new(delta::Delta::open(at).await?),
         other => return Err(unlisted(other)),
     };

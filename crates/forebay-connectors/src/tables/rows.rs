@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use forebay_core::error::codes;
-use forebay_core::{Error, Result};
+use forebay_core::{Error, Result, ddl};
 
 use super::{At, unreadable};
 
@@ -83,7 +83,7 @@ fn normal(data_type: &DataType) -> DataType {
         DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => DataType::Binary,
         DataType::Dictionary(_, value) => normal(value),
         DataType::Timestamp(_, None) => DataType::Timestamp(TimeUnit::Microsecond, None),
-        DataType::Timestamp(_, Some(_)) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        DataType::Timestamp(_, Some(_)) => ddl::timestamp(),
         DataType::LargeList(field) | DataType::ListView(field) | DataType::List(field) => {
             DataType::List(inner(field))
         }

@@ -12,8 +12,13 @@ use super::*;
 use crate::{formats, sinks, sources};
 
 fn table(section: &str) -> TableConfig {
+    table_in("UTC", section)
+}
+
+/// A table of a pipeline with this `timeZone`.
+fn table_in(zone: &str, section: &str) -> TableConfig {
     let text = format!(
-        "pipeline: p\nsources:\n  s: {{ format: kafka, options: {{ kafka.bootstrap.servers: \"a:1\", subscribe: t }} }}\n\
+        "pipeline: p\ntimeZone: \"{zone}\"\nsources:\n  s: {{ format: kafka, options: {{ kafka.bootstrap.servers: \"a:1\", subscribe: t }} }}\n\
          tables:\n  t: {{ {section} }}\nqueries:\n  q: {{ sql: SELECT 1, format: console }}\n"
     );
     let registry =
@@ -65,6 +70,36 @@ async fn csv_is_read_by_sparks_options() {
     assert_eq!(rows(section, dir.path()).await, ["a;b|-", "-|2"]);
 }
 
+/// As Spark's readers of files have it: the session's zone, unless the option or the text names another.
+#[tokio::test]
+async fn times_without_a_zone_are_those_of_the_pipelines() {
+    let dir = tempfile::tempdir().unwrap();
+    let texts = ["2024-07-01 12:00:00", "2024-07-01T12:00:00Z", "2024-01-01"];
+    fs::write(dir.path().join("d.csv"), texts.join("\n")).unwrap();
+    let objects = texts.map(|text| format!("{{\"at\":\"{text}\"}}"));
+    fs::write(dir.path().join("d.json"), objects.join("\n")).unwrap();
+    let in_zone = |hour: &str, winter: &str| {
+        [format!("2024-07-01T{hour}:00:00Z"), "2024-07-01T12:00:00Z".to_owned(), winter.to_owned()]
+    };
+    for format in ["csv", "json"] {
+        for (zone, options, expected) in [
+            ("UTC", "", in_zone("12", "2024-01-01T00:00:00Z")),
+            ("America/New_York", "", in_zone("16", "2024-01-01T05:00:00Z")),
+            ("America/New_York", "timeZone: \"+02:00\"", in_zone("10", "2023-12-31T22:00:00Z")),
+        ] {
+            let section =
+                format!("format: {format}, path: d.{format}, schema: at TIMESTAMP, options: {{ {options} }}");
+            let opened = open(&table_in(zone, &section), dir.path()).await.unwrap();
+            let rows = lines(&opened.load(&Wanted::Newest).await.unwrap().batches);
+            assert_eq!(rows, expected, "{format} {zone} {options}");
+        }
+    }
+    fs::write(dir.path().join("own.csv"), "01.07.2024 12:00,2.7.24\n").unwrap();
+    let section = "format: csv, path: own.csv, schema: \"at TIMESTAMP, on DATE\", \
+                   options: { timestampFormat: \"dd.MM.yyyy HH:mm\", dateFormat: d.M.yy, timeZone: Europe/Berlin }";
+    assert_eq!(rows(section, dir.path()).await, ["2024-07-01T10:00:00Z|2024-07-02"]);
+}
+
 #[tokio::test]
 async fn a_cell_that_does_not_fit_is_told_with_its_place_or_as_spark_has_it() {
     let dir = tempfile::tempdir().unwrap();
@@ -80,6 +115,93 @@ async fn a_cell_that_does_not_fit_is_told_with_its_place_or_as_spark_has_it() {
     assert_eq!(told, "the header has `a` where the schema has `id`");
     fs::write(dir.path().join("d.csv"), "a,1\nb\n").unwrap();
     assert_eq!(refusal(&section("header: false"), dir.path()).await, "a file of the table is no CSV");
+}
+
+#[tokio::test]
+async fn times_without_a_zone_are_read_in_the_pipelines() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("d.csv"), "2024-07-01 12:00:00\n2024-07-01T12:00:00Z\n").unwrap();
+    fs::write(
+        dir.path().join("d.json"),
+        "{\"at\":\"2024-07-01 12:00:00\"}\n{\"at\":\"2024-07-01T12:00:00Z\"}\n",
+    )
+    .unwrap();
+    for (section, first) in [
+        ("format: csv, path: d.csv, schema: at TIMESTAMP", "2024-07-01T10:00:00Z"),
+        ("format: json, path: d.json, schema: at TIMESTAMP", "2024-07-01T10:00:00Z"),
+        (
+            "format: csv, path: d.csv, schema: at TIMESTAMP, options: { timeZone: \"+05:30\" }",
+            "2024-07-01T06:30:00Z",
+        ),
+    ] {
+        let opened = open(&table_in("Europe/Berlin", section), dir.path()).await.unwrap();
+        let rows = opened.load(&Wanted::Newest).await.unwrap();
+        assert_eq!(lines(&rows.batches), [first, "2024-07-01T12:00:00Z"], "{section}");
+    }
+    let told = check(&table("format: csv, path: d, schema: at TIMESTAMP, options: { timeZone: Berlin }"))
+        .unwrap_err();
+    assert_eq!(told.message(), "option `timeZone` is `Berlin`, which is no time zone");
+}
+
+/// What stands behind it would be a part of its value.
+#[tokio::test]
+async fn a_quote_that_does_not_end_swallows_no_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("d.csv");
+    for mode in ["FAILFAST", "PERMISSIVE", "DROPMALFORMED"] {
+        let section = |header| {
+            format!(
+                "format: csv, path: d.csv, schema: \"id STRING, site STRING\", options: {{ mode: {mode}, header: {header} }}"
+            )
+        };
+        fs::write(&file, "a,north\nb,\"south\nc,east\nd,west\n").unwrap();
+        let told = "record 2 of a file has a quote that does not end";
+        assert_eq!(refusal(&section("false"), dir.path()).await, told, "{mode}");
+        fs::write(&file, "id,\"site\na,north\n").unwrap();
+        let told = "the header of a file has a quote that does not end";
+        assert_eq!(refusal(&section("true"), dir.path()).await, told, "{mode}");
+        fs::write(&file, "id,site\n\"a\",\"no\nrth\"\nb,\"\"\"south\"").unwrap();
+        assert_eq!(rows(&section("true"), dir.path()).await, ["a|no\nrth", "b|\"south"], "{mode}");
+        for empty in ["", "id,site", "\n"] {
+            fs::write(&file, empty).unwrap();
+            assert!(rows(&section("true"), dir.path()).await.is_empty(), "{mode}: {empty:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_mark_of_the_byte_order_is_no_part_of_the_first_value() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("d.csv"), "\u{feff}a,1\nb,2\n").unwrap();
+    fs::write(dir.path().join("d.json"), "\u{feff}{\"id\":\"a\",\"n\":1}\n{\"id\":\"b\",\"n\":2}\n").unwrap();
+    for format in ["csv", "json"] {
+        let section = format!("format: {format}, path: d.{format}, schema: \"id STRING, n INT\"");
+        assert_eq!(rows(&section, dir.path()).await, ["a|1", "b|2"]);
+    }
+}
+
+#[tokio::test]
+async fn only_sparks_words_are_booleans() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("d.csv"), "TRUE\nfalse\n1\nyes\n").unwrap();
+    let section = "format: csv, path: d.csv, schema: b BOOLEAN, options: { mode: PERMISSIVE }";
+    assert_eq!(rows(section, dir.path()).await, ["true", "false", "-", "-"]);
+}
+
+#[tokio::test]
+async fn a_folder_of_which_only_a_part_would_be_read_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("d");
+    fs::create_dir_all(folder.join("archive")).unwrap();
+    fs::write(folder.join("1.csv"), "a\n").unwrap();
+    let section = "format: csv, path: d, schema: id STRING";
+    assert_eq!(rows(section, dir.path()).await, ["a"], "as in Spark, what lies deeper is not read");
+    fs::create_dir(folder.join("site=north")).unwrap();
+    let told = "the folder is divided into others, such as `site=north`";
+    assert_eq!(refusal(section, dir.path()).await, told);
+    fs::remove_dir(folder.join("site=north")).unwrap();
+    fs::create_dir(folder.join("_delta_log")).unwrap();
+    assert_eq!(refusal(section, dir.path()).await, "the folder is a Delta table");
 }
 
 #[tokio::test]
@@ -161,6 +283,10 @@ fn options_that_do_not_fit_are_refused_before_anything_is_read() {
             "option `sep` takes one character of ASCII",
         ),
         ("format: csv, path: d, schema: id STRING, options: { quote: \"\" }", "option `quote` is empty"),
+        (
+            "format: csv, path: d, schema: id STRING, options: { timeZone: Mars }",
+            "option `timeZone` is `Mars`, which is no time zone",
+        ),
         (
             "format: csv, path: d, schema: \"id ARRAY<INT>\"",
             "the column `id` is nested, and CSV has only plain values",

@@ -96,7 +96,7 @@ pub(super) fn time_zone(file: &Section<'_>, reading: &mut Reading<'_>) -> (Zone,
     (Zone::UTC, place)
 }
 
-/// Texts without a zone are read in the pipeline's, where a decoder's own options say nothing else.
+/// Texts without a zone are read in the pipeline's, where the options of what reads them say nothing else.
 pub(super) fn decode_in(zone: Zone, format: &str, options: &mut Options, formats: &[&ConnectorSpec]) {
     const OPTION: &str = "timeZone";
     let declared = |spec: &&&ConnectorSpec| {

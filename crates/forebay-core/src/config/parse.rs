@@ -108,9 +108,17 @@ impl Reading<'_> {
         let mut tables = self.each(&file, "table", "tables", &mut names, table::read);
         let values = sources.iter_mut().filter_map(|source| source.value.as_mut());
         let values = values.map(|value| (&value.format, &mut value.options));
-        let at_rest = tables.iter_mut().map(|table| (&table.format, &mut table.decoder_options));
-        for (format, options) in values.chain(at_rest) {
+        for (format, options) in values {
             event_time::decode_in(time_zone, format, options, self.registry.formats);
+        }
+        for table in &mut tables {
+            event_time::decode_in(time_zone, &table.format, &mut table.options, self.registry.tables);
+            event_time::decode_in(
+                time_zone,
+                &table.format,
+                &mut table.decoder_options,
+                self.registry.formats,
+            );
         }
         let views = self.each(&file, "view", "views", &mut names, view);
         let mut queries = self.each(&file, "query", "queries", &mut Names::default(), query::read);

@@ -24,19 +24,35 @@ const BEFORE: usize = 40;
 /// How many characters on each side of the place are looked at: a line may be as long as the file.
 const NEAR: usize = 400;
 
+/// How bad it is, in a word, and what the last line counts.
+type Weight = (&'static str, &'static str);
+
+const ERROR: Weight = ("error", "problem");
+const WARNING: Weight = ("warning", "warning");
+
 /// Prints problems of the file whose text this is, with a last line that counts them. With `color`, in ANSI colours.
 pub fn render(problems: &[Problem], text: &str, file: &str, color: bool) -> String {
+    render_as(ERROR, problems, text, file, color)
+}
+
+/// The same for what does not keep the file from being valid.
+pub fn warn(problems: &[Problem], text: &str, file: &str, color: bool) -> String {
+    render_as(WARNING, problems, text, file, color)
+}
+
+fn render_as((word, counted): Weight, problems: &[Problem], text: &str, file: &str, color: bool) -> String {
     let lines = Lines::new(text);
     let secrets = secret_spans(&lines);
     let paint = Paint { color };
     let mut out = String::new();
     for problem in problems {
+        out.push_str(&headline(word, &problem.error, paint));
         out.push_str(&render_one(problem, &lines, &secrets, file, paint));
         out.push('\n');
     }
     let count = match problems.len() {
-        1 => "1 problem".to_owned(),
-        count => format!("{count} problems"),
+        1 => format!("1 {counted}"),
+        count => format!("{count} {counted}s"),
     };
     format!("{out}{} in {}\n", paint.strong(&count), printable(file))
 }
@@ -44,7 +60,7 @@ pub fn render(problems: &[Problem], text: &str, file: &str, color: bool) -> Stri
 /// Prints a failure that is no problem of a file, in the same form; its place, if it has one, stands on the arrow.
 pub fn explain(error: &Error, color: bool) -> String {
     let paint = Paint { color };
-    let mut out = headline(error, paint);
+    let mut out = headline(ERROR.0, error, paint);
     if let Some(place) = error.place() {
         out.push_str(&format!("  {} {}\n", paint.frame("-->"), printable(place)));
     }
@@ -53,15 +69,16 @@ pub fn explain(error: &Error, color: bool) -> String {
 
 /// Prints one problem of a text that was typed on the command line: nothing in it is hidden.
 pub fn explain_in(problem: &Problem, text: &str, name: &str, color: bool) -> String {
-    render_one(problem, &Lines::new(text), &[], name, Paint { color })
+    let paint = Paint { color };
+    headline(ERROR.0, &problem.error, paint) + &render_one(problem, &Lines::new(text), &[], name, paint)
 }
 
+/// A problem below its headline.
 fn render_one(problem: &Problem, lines: &Lines<'_>, secrets: &[Span], file: &str, paint: Paint) -> String {
     let number = problem.line.to_string();
     let margin = " ".repeat(number.len());
     let (bar, arrow) = (paint.frame("|"), paint.frame("-->"));
-    let mut out = headline(&problem.error, paint);
-    out.push_str(&format!("{margin} {arrow} {}:{}:{}\n", printable(file), problem.line, problem.column));
+    let mut out = format!("{margin} {arrow} {}:{}:{}\n", printable(file), problem.line, problem.column);
     let shown = Shown::new(problem, lines, secrets);
     if !shown.line.trim().is_empty() {
         let marks = paint.alarm(&"^".repeat(shown.length));
@@ -72,8 +89,8 @@ fn render_one(problem: &Problem, lines: &Lines<'_>, secrets: &[Span], file: &str
     out + &advice(&problem.error, &margin, paint)
 }
 
-fn headline(error: &Error, paint: Paint) -> String {
-    let code = paint.alarm(&format!("error[{}]", error.code().id));
+fn headline(word: &str, error: &Error, paint: Paint) -> String {
+    let code = paint.alarm(&format!("{word}[{}]", error.code().id));
     format!("{code}{}\n", paint.strong(&format!(": {}", printable(error.message()))))
 }
 

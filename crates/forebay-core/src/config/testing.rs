@@ -100,6 +100,24 @@ pub struct TestRows {
     pub rows: Vec<Written>,
 }
 
+impl ExpectConfig {
+    /// True if anything may turn out otherwise.
+    fn asks(&self) -> bool {
+        !self.alerts.is_empty() || self.queries.iter().any(ExpectQuery::asks)
+    }
+}
+
+impl ExpectQuery {
+    /// The same: that some of no rows are there is always so.
+    fn asks(&self) -> bool {
+        let some = self.contains.as_ref().is_some_and(|contains| !contains.rows.is_empty());
+        some || self.rows.is_some()
+            || self.late.is_some()
+            || self.quarantined.is_some()
+            || !self.ledger.is_empty()
+    }
+}
+
 /// Reads a file that holds nothing but `tests:`, as far as it goes, with all that is wrong with it.
 pub fn parse_tests(text: &str, file_name: &str) -> (Vec<TestConfig>, Vec<Problem>) {
     let mut problems = Problems::new(text, file_name);
@@ -151,6 +169,7 @@ pub(super) fn read(entry: &Entry, problems: &mut Problems<'_>) -> Vec<TestConfig
 }
 
 fn test(item: &Node, what: &str, problems: &mut Problems<'_>) -> Option<TestConfig> {
+    let before = problems.count();
     let section = Section::open(item, what, first(item), problems)?;
     section.check(what, &keys::TEST, problems, |_| None);
     let name = section.text("name", problems);
@@ -180,23 +199,25 @@ fn test(item: &Node, what: &str, problems: &mut Problems<'_>) -> Option<TestConf
         let at_ms = steps.last().map_or(at_ms, |step| step.at_ms);
         steps.push(StepConfig { at_ms, given: Vec::new(), expect: expect(entry, &shown, problems) });
     }
-    let is_empty = |step: &StepConfig| step.expect.queries.is_empty() && step.expect.alerts.is_empty();
-    let has_expect = |entry: &Entry| match &entry.value.kind {
-        Kind::Sequence(steps) => steps.iter().any(|step| match &step.kind {
-            Kind::Mapping(entries) => entries.iter().any(|entry| entry.key == "expect"),
-            _ => false,
-        }),
-        _ => false,
-    };
-    // One that is there and not right was told.
-    let says = section.get("expect").is_some() || section.get("steps").is_some_and(has_expect);
-    if !says && steps.iter().all(is_empty) {
+    let expects = section.get("expect").is_some() || section.get("steps").is_some_and(has_expect);
+    // An `expect` that is there and not right was told.
+    let is_told = expects && problems.count() > before;
+    if !is_told && !steps.iter().any(|step| step.expect.asks()) {
         let error = Error::new(&codes::MISSING_KEY, format!("{shown} expects nothing")).with_hint(
             "Add `expect: { queries: { NAME: { rows: […] } } }`, to a step or to the test itself; no rows are `rows: []`.",
         );
         problems.report(first(item), error);
     }
     Some(TestConfig { name, place: problems.place(item.span), at_ms, steps })
+}
+
+/// True if one of the steps has an `expect`.
+fn has_expect(entry: &Entry) -> bool {
+    let Kind::Sequence(steps) = &entry.value.kind else { return false };
+    steps.iter().any(|step| match &step.kind {
+        Kind::Mapping(entries) => entries.iter().any(|entry| entry.key == "expect"),
+        _ => false,
+    })
 }
 
 fn check_name(name: Text<'_>, problems: &mut Problems<'_>) {
@@ -269,9 +290,8 @@ fn expect(entry: &Entry, of: &str, problems: &mut Problems<'_>) -> ExpectConfig 
     if let Some(entry) = section.get("alerts")
         && let Some(alerts) = Section::open(&entry.value, "`alerts` of `expect`", entry.key_span, problems)
     {
-        let alert = |entry: &Entry| (placed(entry, problems), rows(entry, problems));
-        let mut alert = alert;
-        config.alerts = alerts.entries().iter().map(&mut alert).collect();
+        let alerts = alerts.entries().iter();
+        config.alerts = alerts.map(|entry| (placed(entry, problems), rows(entry, problems))).collect();
     }
     config
 }

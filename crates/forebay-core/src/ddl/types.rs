@@ -88,6 +88,11 @@ const STRANGERS: &[(&str, &str)] = &[
     ("RECORD", "STRUCT"),
 ];
 
+/// The type of TIMESTAMP: an instant, in microseconds in UTC.
+pub fn timestamp() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+}
+
 /// Looks a type's name up, in any case. `offset` is where the word stands.
 pub(super) fn named(word: &str, offset: usize) -> Result<Named, DdlError> {
     let upper = word.to_ascii_uppercase();
@@ -103,7 +108,7 @@ pub(super) fn named(word: &str, offset: usize) -> Result<Named, DdlError> {
         "BINARY" => DataType::Binary,
         "DATE" => DataType::Date32,
         // TIMESTAMP is a name for one of the other two by `spark.sql.timestampType`; its default is LTZ.
-        "TIMESTAMP" | "TIMESTAMP_LTZ" => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        "TIMESTAMP" | "TIMESTAMP_LTZ" => timestamp(),
         "TIMESTAMP_NTZ" => DataType::Timestamp(TimeUnit::Microsecond, None),
         "DECIMAL" | "DEC" | "NUMERIC" => return Ok(Named::Decimal),
         "ARRAY" => return Ok(Named::Array),

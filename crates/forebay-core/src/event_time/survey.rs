@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use arrow::buffer::NullBuffer;
 
+use crate::clock::millis;
+
 /// What was seen of some rows' event times. Those that are too far ahead count in `ahead` and `furthest_us` only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Survey {
@@ -27,8 +29,7 @@ pub struct Survey {
 /// Without a skew it believes everything.
 pub fn future_limit_us(planned_at_ms: i64, skew: Option<Duration>) -> i64 {
     let Some(skew) = skew else { return i64::MAX };
-    let skew_ms = i64::try_from(skew.as_millis()).unwrap_or(i64::MAX);
-    planned_at_ms.saturating_add(skew_ms).saturating_mul(1_000)
+    planned_at_ms.saturating_add(millis(skew)).saturating_mul(1_000)
 }
 
 /// Looks at the times of a batch (µs); those above `limit_us` are too far ahead. What stands under a NULL is not looked at.

@@ -55,15 +55,17 @@ fn a_window_is_done_and_a_row_is_late_at_its_very_end() {
 #[test]
 fn a_restart_changes_nothing() {
     let rules = || [rule(10), idle(5, 50)];
-    let mut one = Tracker::new(rules(), WatermarkPolicy::Min);
-    for (now, seen) in [(0, [Some(100), None]), (20, [None, Some(80)]), (40, [Some(300), None])] {
-        epoch(&mut one, now, &seen);
-        let mut other = Tracker::new(rules(), WatermarkPolicy::Min);
-        other.restore(one.times(), &one.observed(), &one.quiet_since_ms());
-        for now in [now, now + 49, now + 50, now + 1_000] {
-            assert_eq!(other.next(now, &[], Some(500)), one.next(now, &[], Some(500)));
+    for policy in [WatermarkPolicy::Min, WatermarkPolicy::Max] {
+        let mut one = Tracker::new(rules(), policy);
+        for (now, seen) in [(0, [Some(100), None]), (20, [None, Some(80)]), (40, [Some(300), None])] {
+            epoch(&mut one, now, &seen);
+            let mut other = Tracker::new(rules(), policy);
+            other.restore(one.times(), &one.observed(), &one.quiet_since_ms());
+            for now in [now, now + 49, now + 50, now + 1_000] {
+                assert_eq!(other.next(now, &[], Some(500)), one.next(now, &[], Some(500)), "{policy:?}");
+            }
+            assert_eq!((other.observed(), other.quiet_since_ms()), (one.observed(), one.quiet_since_ms()));
         }
-        assert_eq!((other.observed(), other.quiet_since_ms()), (one.observed(), one.quiet_since_ms()));
     }
     let mut never = Tracker::new([rule(1)], WatermarkPolicy::Min);
     epoch(&mut never, 0, &[Some(5)]);

@@ -3,7 +3,8 @@
 //!
 //! [`keys`] gives the mappings and where they stand: the path `queries.NAME.trigger` is the key `trigger` of every
 //! entry of `queries`. A key's `kind` is read word by word ([`values`]); a kind that is not known sets no bounds, one that
-//! begins with `list` makes a list of the mapping at its path. The options of a connector hold where its `format` stands beside them.
+//! begins with `list` makes a list of the mapping at its path. The options of a connector hold where its `format`
+//! stands beside them.
 //!
 //! What must stay true: a file that `forebay validate` takes is never refused here. The other way round the schema
 //! knows less: it does not read SQL or DDL.

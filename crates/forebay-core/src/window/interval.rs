@@ -62,21 +62,6 @@ impl Interval {
         )
     }
 
-    /// True if it lasts longer than nothing, a month being 31 days as Spark counts it.
-    pub fn is_positive(self) -> bool {
-        self.total() > 0
-    }
-
-    /// True if it goes backwards, a month being 31 days as Spark counts it.
-    pub fn is_negative(self) -> bool {
-        self.total() < 0
-    }
-
-    fn total(self) -> i128 {
-        let days = i128::from(self.months) * 31 + i128::from(self.days);
-        days * i128::from(DAY) + i128::from(self.micros)
-    }
-
     fn checked_add(self, other: Self) -> Option<Self> {
         Some(Self {
             months: self.months.checked_add(other.months)?,

@@ -4,8 +4,8 @@
 //! joins, aggregates, windows. What must stay true: a statement can only read, and only what the [`TableResolver`]
 //! answers for; DataFusion has no catalogue, file reader or table function of its own here. Time, memory and rows are
 //! bounded by [`Limits`]: DataFusion's pool counts what operators hold, [`budget`] what functions make and how long they
-//! work, [`guard`] what passes between operators, and [`bounds`] refuses what can be told from the plan. A panic of the engine ends the
-//! statement with an error and nothing else.
+//! work, [`guard`] what passes between operators, and [`bounds`] refuses what can be told from the plan. A panic of the
+//! engine ends the statement with an error and nothing else.
 //!
 //! [`render`] writes an answer as a table, CSV or JSON lines, [`rows`] as one JSON text of bounded size.
 

@@ -15,6 +15,8 @@ use forebay_core::sink::{Begun, EpochId, Guarantee, LaneWriter, Part, Written};
 use forebay_core::{Error, Ledger, PositionRange, Result, source};
 use forebay_storage::kill_point;
 use futures::future::try_join_all;
+use tokio::task::JoinError;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::Runner;
 use super::lane::{Lane, LaneDone, LaneEnd, Outlet};
@@ -83,7 +85,7 @@ impl Runner {
     ) -> Result<(Outcome, Written)> {
         self.quarantine.begin(plan.epoch, plan.planned_at_ms, &plan.replay)?;
         if let Some(memory) = &mut self.memory {
-            memory.begin(plan.epoch)?;
+            memory.begin(plan.epoch).await?;
         }
         let done = self.run_lanes(plan, streams, writers).await?;
         let Done { ledger, ages, observed, parts, ran, seen, reads, .. } = self.run_tail(plan, done).await?;
@@ -167,8 +169,9 @@ impl Runner {
             };
             // The first lane of an input takes what is replayed of it.
             let own = replayed.extract_if(.., |entry| usize::from(entry.input) == number).collect();
-            let task = AbortOnDrop(tokio::spawn(lane.run(stream, own)));
-            tasks.push(async move { Ok::<_, Error>((number, task.join().await?)) });
+            // It ends with its owner: when one lane fails, the others must not go on writing.
+            let task = AbortOnDropHandle::new(tokio::spawn(lane.run(stream, own)));
+            tasks.push(async move { Ok::<_, Error>((number, task.await.map_err(lost)??)) });
         }
         for (number, LaneDone { ledger, ages, seen, end }) in try_join_all(tasks).await? {
             done.ledger.add(&ledger);
@@ -185,14 +188,17 @@ impl Runner {
 
     /// Runs the operators of a query that has some, and hands their rows to the sink.
     async fn run_tail(&mut self, plan: &Plan, mut done: Done) -> Result<Done> {
-        let (Some(memory), Some(mut writer)) = (&self.memory, done.writer.take()) else { return Ok(done) };
+        let (Some(memory), Some(mut writer)) = (&mut self.memory, done.writer.take()) else {
+            return Ok(done);
+        };
         let mut ran = memory.run(plan, std::mem::take(&mut done.gathered), self.tables.held()).await?;
         done.ledger.add(&ran.ledger);
         for rows in ran.rows.drain(..) {
             writer.write(rows).await?;
         }
         done.parts.push(writer.finish().await?);
-        done.observed = Some(Observed(done.seen.iter().map(Survey::max_ms).collect()));
+        let seen: Vec<Option<i64>> = done.seen.iter().map(Survey::max_ms).collect();
+        done.observed = Some(self.plan.observed(&seen));
         done.ran = Some(ran);
         Ok(done)
     }
@@ -227,22 +233,6 @@ struct Done {
     ran: Option<Ran>,
 }
 
-/// A task that ends with its owner: when one lane fails, the others must not go on writing.
-struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
-
-impl AbortOnDrop<Result<LaneDone>> {
-    async fn join(mut self) -> Result<LaneDone> {
-        match (&mut self.0).await {
-            Ok(outcome) => outcome,
-            Err(e) => {
-                Err(Error::new(&codes::INTERNAL, "a lane of the epoch ended unexpectedly").caused_by(e))
-            }
-        }
-    }
-}
-
-impl<T> Drop for AbortOnDrop<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+fn lost(error: JoinError) -> Error {
+    Error::new(&codes::INTERNAL, "a lane of the epoch ended unexpectedly").caused_by(error)
 }

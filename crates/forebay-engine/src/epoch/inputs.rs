@@ -5,7 +5,8 @@
 //!                         ◀──── numbered ───
 //! ```
 //!
-//! A source that is read twice, as in a join with itself, is two inputs. What must stay true: what one source has told is
+//! A source that is read twice, as in a join or a union with itself, is two inputs, which go together: each gets of a look what all
+//! of them saw, so a record comes to both in the same epoch. What must stay true: what one source has told is
 //! not lost because another fails. A source says once that positions were moved, or that a topic was made anew; where a
 //! look fails elsewhere, that is kept for the next one.
 
@@ -24,11 +25,19 @@ struct Read {
     limits: Limits,
     /// What it told in a look that failed elsewhere.
     kept: Available,
+    /// The first input that reads the same source.
+    first: usize,
 }
 
 impl Inputs {
-    pub fn new(inputs: impl IntoIterator<Item = (Box<dyn Source>, Limits)>) -> Self {
-        let read = |(source, limits)| Read { source, limits, kept: Available::default() };
+    /// Inputs of these names; those of the same one go together.
+    pub fn new(inputs: impl IntoIterator<Item = (String, Box<dyn Source>, Limits)>) -> Self {
+        let mut names: Vec<String> = Vec::new();
+        let read = |(name, source, limits)| {
+            let first = names.iter().position(|other| *other == name).unwrap_or(names.len());
+            names.push(name);
+            Read { source, limits, kept: Available::default(), first }
+        };
         Self(inputs.into_iter().map(read).collect())
     }
 
@@ -70,12 +79,13 @@ impl Inputs {
 
     /// See [`Source::start`].
     pub async fn start(&mut self, ends: bool) -> Result<Positions> {
-        let started = join_all(self.each().map(async |(number, it)| {
+        let started = join_all(self.each().map(async |(_, it)| {
             it.kept = Available::default();
-            Ok(with(it.source.start(ends).await?, number))
+            it.source.start(ends).await
         }));
-        let started = started.await.into_iter().collect::<Result<Vec<_>>>()?;
-        Ok(started.into_iter().flatten().collect())
+        let mut started = started.await.into_iter().collect::<Result<Vec<_>>>()?;
+        self.together(&mut started);
+        Ok(started.into_iter().enumerate().flat_map(|(number, it)| with(it, number)).collect())
     }
 
     /// See [`Source::available`].
@@ -91,14 +101,59 @@ impl Inputs {
             Ok(())
         }));
         looks.await.into_iter().collect::<Result<()>>()?;
+        let mut ends: Vec<Positions> =
+            self.0.iter_mut().map(|it| std::mem::take(&mut it.kept.ends)).collect();
+        self.together(&mut ends);
+        let news = self.news(from);
         let mut all = Available::default();
-        for (number, it) in self.each() {
-            let Available { ends, new, moved } = std::mem::take(&mut it.kept);
+        for ((number, it), (ends, new)) in self.each().zip(ends.into_iter().zip(news)) {
+            it.kept.new.retain(|partition, _| !new.contains_key(partition));
             all.ends.extend(with(ends, number));
             all.new.extend(with(new, number));
-            all.moved.extend(with(moved, number));
+            all.moved.extend(with(std::mem::take(&mut it.kept.moved), number));
         }
         Ok(all)
+    }
+
+    /// Of what inputs of the same source say of partitions, what all of them say, and the lesser position of each.
+    fn together(&self, each: &mut [Positions]) {
+        for first in 0..self.len() {
+            let all: Vec<usize> = self.of_source(first).collect();
+            let Some((last, others)) = all.split_last().filter(|(_, others)| !others.is_empty()) else {
+                continue;
+            };
+            let mut common = each[*last].clone();
+            common.retain(|partition, at| {
+                others.iter().all(|other| {
+                    let there = each[*other].get(partition);
+                    *at = there.map_or(*at, |there| (*there).min(*at));
+                    there.is_some()
+                })
+            });
+            all.into_iter().for_each(|number| each[number].clone_from(&common));
+        }
+    }
+
+    /// The new partitions of each input: those that all inputs of its source have seen by now.
+    fn news(&self, from: &Positions) -> Vec<Positions> {
+        let of_input = |(number, it): (usize, &Read)| {
+            let mut new = it.kept.new.clone();
+            new.retain(|partition, at| {
+                self.of_source(it.first).filter(|other| *other != number).all(|other| {
+                    let there = self.0[other].kept.new.get(partition);
+                    *at = there.map_or(*at, |there| (*there).min(*at));
+                    there.is_some() || from.contains_key(&partition.of_input(self::number(other)))
+                })
+            });
+            new
+        };
+        self.0.iter().enumerate().map(of_input).collect()
+    }
+
+    /// The inputs that read the source of this one, of which it is the first.
+    fn of_source(&self, first: usize) -> impl Iterator<Item = usize> {
+        let inputs = self.0.iter().enumerate();
+        inputs.filter(move |(_, it)| it.first == first).map(|(number, _)| number)
     }
 
     /// See [`Source::heard`]: of those that heard of something.
@@ -147,9 +202,20 @@ impl Inputs {
         Ok(())
     }
 
-    /// See [`Source::committed`]: all are told; the first error.
+    /// See [`Source::committed`]: all are told; the first error. Inputs of one source are told the same, that up to which
+    /// all of them have read: what they show of it outside, such as a consumer group's offsets, is one thing.
     pub async fn committed(&mut self, through: &Positions) -> Result<()> {
-        let told = self.each().map(async |(number, it)| it.source.committed(&of(through, number)).await);
+        let firsts: Vec<usize> = self.0.iter().map(|it| it.first).collect();
+        let told = self.each().map(async |(number, it)| {
+            let mut own = of(through, number);
+            for (other, _) in firsts.iter().enumerate().filter(|(_, first)| **first == it.first) {
+                for (partition, at) in of(through, other) {
+                    let known = own.entry(partition).or_insert(at);
+                    *known = at.min(*known);
+                }
+            }
+            it.source.committed(&own).await
+        });
         join_all(told).await.into_iter().collect()
     }
 

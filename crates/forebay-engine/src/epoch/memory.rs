@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! plan N       times of N: late, evict                                             in the plan, durable
+//! begin        tables ─▶ compacted on a thread                                      beside the lanes
 //! lanes        rows ─▶ first operator's Partial                                     one for each lane
 //! tail         Partials ─▶ operator 1 ─▶ stages ─▶ operator 2 ─▶ … ─▶ rows           tables are only looked at
 //! keep         late rows and Changes of all operators                              durable, before the outcome of N
@@ -23,6 +24,7 @@ use forebay_core::event_time::{Observed, Rule, Times, Tracker, Watermark, Waterm
 use forebay_core::progress::StateOperatorProgress;
 use forebay_core::{Epoch, Error, Result};
 use forebay_storage::{Door, kill_point};
+use tokio::task::JoinHandle;
 
 use super::tail::{Gathered, Intake, Ran, Tail};
 use crate::late::LateTable;
@@ -51,8 +53,10 @@ pub(crate) struct Memory {
     tail: Arc<Tail>,
     /// How far the times of each table are behind the query's.
     behind_ms: Vec<i64>,
-    /// Shared with the thread that computes, and with nobody between two epochs.
+    /// Shared with the thread that computes, and with nobody between two epochs. Empty while `tidying` has them.
     tables: Arc<Vec<Table>>,
+    /// Compacts them while the lanes of an epoch run.
+    tidying: Option<JoinHandle<Vec<Table>>>,
     /// Open once it is known which epoch the query goes on from.
     files: Option<StateFiles>,
     folder: PathBuf,
@@ -94,6 +98,7 @@ impl Memory {
             behind_ms: tail.behind_ms(),
             tail: Arc::new(tail),
             tables: Arc::default(),
+            tidying: None,
             files: None,
             folder: state::folder(checkpoint),
             door: door.clone(),
@@ -134,8 +139,32 @@ impl Memory {
     /// True if this epoch should run now though it has no records, as in Spark: it is the first and gives a row all the
     /// same, or the watermark has moved since the last one, and the mode lets go of what it has passed.
     pub fn wants_epoch(&self, epoch: Epoch, now_ms: i64) -> bool {
-        let moved = || self.next_times(now_ms, &[]).evict > self.tracker.times().evict;
-        (epoch == Epoch(0) && self.tail.gives_at_once()) || (self.tail.follows_watermark() && moved())
+        (epoch == Epoch(0) && self.tail.gives_at_once())
+            || (self.tail.follows_watermark() && self.has_moved(now_ms))
+    }
+
+    /// True if the watermark has moved by what came; or by the clock alone, and then so far that something is done: a clock
+    /// always moves, and one epoch would follow the other for as long as the sources are silent.
+    fn has_moved(&self, now_ms: i64) -> bool {
+        let (before, after) = (self.watermark(), self.next_times(now_ms, &[]).evict);
+        after > before
+            && (self.tracker.next(now_ms, &[], None) > before
+                || self.next_due_us().is_some_and(|due_us| after.has_passed(due_us)))
+    }
+
+    /// When the next of what is held is done, by the query's watermark.
+    fn next_due_us(&self) -> Option<i64> {
+        let evict_us = self.watermark().micros();
+        let of_operators = self.tail.operators().flat_map(|(operator, range)| {
+            let tables = self.tables.get(range.clone()).unwrap_or_default().iter();
+            let behind = self.behind_ms.get(range.clone()).unwrap_or_default();
+            tables.zip(behind).filter_map(move |(table, behind_ms)| {
+                let behind_us = behind_ms.saturating_mul(1_000);
+                let due_us = operator.next_due(table, evict_us.saturating_sub(behind_us))?;
+                Some(due_us.saturating_add(behind_us))
+            })
+        });
+        of_operators.min()
     }
 
     /// When the last of what is held is done, in milliseconds rounded up.
@@ -153,9 +182,34 @@ impl Memory {
         future_limit_us(plan.planned_at_ms, self.future_skew.get(input).copied().flatten())
     }
 
-    /// Before an attempt at an epoch.
-    pub fn begin(&mut self, epoch: Epoch) -> Result<()> {
-        self.late.begin(epoch)
+    /// Before an attempt at an epoch. Until [`Memory::run`] nobody may look at the tables.
+    pub async fn begin(&mut self, epoch: Epoch) -> Result<()> {
+        self.late.begin(epoch)?;
+        self.settle().await?;
+        if self.tables.iter().any(Table::is_untidy) {
+            match Arc::try_unwrap(std::mem::take(&mut self.tables)) {
+                Ok(mut tables) => {
+                    let tidy = move || {
+                        tables.iter_mut().for_each(Table::tidy);
+                        tables
+                    };
+                    self.tidying = Some(tokio::task::spawn_blocking(tidy));
+                }
+                Err(looked_at) => self.tables = looked_at,
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the tables are compacted.
+    async fn settle(&mut self) -> Result<()> {
+        let Some(tidying) = &mut self.tidying else { return Ok(()) };
+        let tidied = tidying.await;
+        self.tidying = None;
+        self.tables = Arc::new(tidied.map_err(|e| {
+            Error::new(&codes::INTERNAL, "compacting the state ended unexpectedly").caused_by(e)
+        })?);
+        Ok(())
     }
 
     /// What takes the rows of one lane of this input.
@@ -164,7 +218,8 @@ impl Memory {
     }
 
     /// Runs the operators over what the lanes gathered; changes nothing.
-    pub async fn run(&self, plan: &Plan, lanes: Vec<Gathered>, held: Arc<Held>) -> Result<Ran> {
+    pub async fn run(&mut self, plan: &Plan, lanes: Vec<Gathered>, held: Arc<Held>) -> Result<Ran> {
+        self.settle().await?;
         let (tail, tables, late) = (Arc::clone(&self.tail), Arc::clone(&self.tables), self.late.clone());
         let (epoch, lane) = (plan.epoch, lanes.len());
         let at = (plan.times.unwrap_or_default(), plan.planned_at_ms);

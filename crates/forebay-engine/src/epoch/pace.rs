@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use forebay_core::clock::millis;
 use forebay_core::trigger::Trigger;
 
 /// Keeps the trigger's time.
@@ -16,8 +17,8 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// The pace of a trigger over so many inputs; `min_interval` holds for the default trigger only, since the others say themselves how
-    /// often to commit.
+    /// The pace of a trigger over so many inputs; `min_interval` holds for the default trigger only, since the others
+    /// say themselves how often to commit.
     pub fn new(trigger: Trigger, min_interval: Option<Duration>, inputs: usize) -> Self {
         Self { trigger, min_interval, last_ms: None, waiting_since: vec![Instant::now(); inputs] }
     }
@@ -55,10 +56,6 @@ impl Pace {
     pub fn waited(&self) -> Vec<Duration> {
         self.waiting_since.iter().map(Instant::elapsed).collect()
     }
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Waits longer after each failure: 100 ms, doubled up to 30 s.

@@ -21,6 +21,9 @@ const TOPIC_LOOKS: u32 = 6;
 /// How often an idle query looks for requests to replay.
 const REQUEST_POLL: Duration = Duration::from_secs(1);
 
+/// How often a query that may not start an epoch yet looks whether its tables have changed.
+const TABLES_LOOK: Duration = Duration::from_secs(1);
+
 /// How often a query that may not start an epoch yet tells how much waits.
 const LAG_POLL: Duration = Duration::from_secs(1);
 
@@ -132,6 +135,19 @@ impl Runner {
                 _ => Ok(()),
             },
         }
+    }
+
+    /// Sleeps until the next epoch may start; false if a stop came. Tables that change meanwhile are read before it is there,
+    /// and not beside it.
+    pub(super) async fn pause_with_tables(&mut self, delay: Option<Duration>) -> Result<bool> {
+        let end = Instant::now() + delay.unwrap_or_default();
+        while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+            if !self.pause(Some(left.min(TABLES_LOOK))).await {
+                return Ok(false);
+            }
+            self.look_at_tables().await?;
+        }
+        Ok(!self.stop.is_cancelled())
     }
 
     /// Sleeps, and tells meanwhile how the lag grows; false if a stop came.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_core::checkpoint::Plan;
+use forebay_core::clock::millis;
 use forebay_core::latency::Latency;
 use forebay_core::progress::{Facts, SourceFacts, StreamingQueryProgress};
 use forebay_core::sink::Written;
@@ -39,8 +40,7 @@ impl Runner {
 
     /// Tells until when the trigger lets no epoch begin; `None` while it does not keep the query waiting.
     pub(super) fn waits_for_trigger(&self, delay: Option<Duration>) {
-        let millis = delay.map(|delay| i64::try_from(delay.as_millis()).unwrap_or(i64::MAX));
-        let next_epoch_ms = millis.map(|millis| self.clock.now_ms().saturating_add(millis));
+        let next_epoch_ms = delay.map(|delay| self.clock.now_ms().saturating_add(millis(delay)));
         self.status.send_modify(|status| {
             status.next_epoch_ms = next_epoch_ms;
             if next_epoch_ms.is_some() {

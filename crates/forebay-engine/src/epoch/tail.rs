@@ -7,31 +7,35 @@
 //!                       └─ Changes, late rows ─┘  are handed back; nothing is kept here
 //! ```
 //!
-//! A step takes the rows of its feeds: of an input what the lanes gathered, of a step before what came out of it. Times go
-//! the same way: those of a step are the least of its feeds', and an operator may hold back those behind it.
+//! A step takes the rows of its feeds (`tail/intake.rs`): of an input what the lanes gathered, of a step before what came out of
+//! it, of a union those of all its parts. Times go the same way: those of a step are the least of its feeds', and an operator may
+//! hold back those behind it.
 //!
 //! A record keeps its identity as long as rows come out as they went in (de-duplication, filters); the first operator
 //! that melts rows together decides its fate: aggregated. Where a join with a table made several rows of a record, the
-//! first operator behind it ends its identity too: unless its first row is refused there, the record counts as aggregated.
+//! first operator behind it ends its identity too: unless its first row is refused there, the record counts as aggregated. So it is
+//! where a union brings records together with rows that are none.
 //! What must stay true: a record that went in has one fate when its epoch is done, whatever lies in between.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{BooleanArray, RecordBatch};
-use arrow::buffer::BooleanBuffer;
-use arrow::compute::filter_record_batch;
+use arrow::array::RecordBatch;
 use forebay_core::error::codes;
 use forebay_core::event_time::{Times, Watermark};
 use forebay_core::output_mode::OutputMode;
 use forebay_core::{Error, Ledger, Result};
 
+pub(crate) use self::intake::{Gathered, Intake};
+use self::intake::{Kept, Port};
 use crate::late::LateLane;
 use crate::lookup::Held;
-use crate::operators::{self, Counts, EpochTimes, Late, Operator, PORTS, Partial};
+use crate::operators::{self, Counts, EpochTimes, Operator, PORTS, Partial};
+use crate::plan::Fates;
 use crate::plan::graph::{Feed, Graph, SortSpec, Staged, StepPlan};
-use crate::plan::{Fates, Rows};
 use crate::state::{Changes, Layout, Table};
+
+mod intake;
 
 /// The steps behind the lanes.
 pub(crate) struct Tail {
@@ -43,74 +47,34 @@ pub(crate) struct Tail {
 
 struct Step {
     does: Does,
-    from: Vec<Feed>,
+    /// Of each port those that feed it.
+    from: Vec<Vec<Feed>>,
 }
 
 enum Does {
-    Operator { operator: Arc<dyn Operator>, tables: Range<usize> },
+    Operator {
+        operator: Arc<dyn Operator>,
+        tables: Range<usize>,
+    },
     Stages(Staged),
+    /// Gives the rows of all its feeds.
+    Union,
     Sort(Arc<SortSpec>),
 }
 
-/// What one lane hands over.
-pub(crate) struct Gathered {
-    /// The input that the lane reads.
-    pub input: usize,
-    pub partials: Vec<RecordBatch>,
-    /// What the lane decided of its records.
-    pub counts: Counts,
-    /// How many of its records came to the operator.
-    pub records: u64,
-    /// True if some of them came as several rows.
-    pub repeats: bool,
-}
-
-/// The rows of one lane on their way to the operator that its input feeds, or of a step on their way to the next.
-pub(crate) struct Intake {
-    input: usize,
-    partial: Box<dyn Partial>,
-    late: Late,
-    table: LateLane,
-    times: Times,
-    /// Of the first row of each record; those of the others are known by it.
-    counts: Counts,
-    records: u64,
-    repeats: bool,
-}
-
-impl Intake {
-    /// Takes rows of which some may be of the same record: only the first of a record is counted.
-    pub fn take(&mut self, rows: Rows) -> Result<()> {
-        let Rows { batch, repeats } = rows;
-        let Some(repeats) = repeats else {
-            self.records += batch.num_rows() as u64;
-            let before = self.partial.counts();
-            self.push(batch)?;
-            self.counts.add(&self.partial.counts().since(&before));
-            return Ok(());
-        };
-        self.repeats = true;
-        let firsts = !&repeats;
-        self.records += firsts.count_set_bits() as u64;
-        let before = self.partial.counts();
-        self.push(chosen(&batch, firsts)?)?;
-        self.counts.add(&self.partial.counts().since(&before));
-        self.push(chosen(&batch, repeats)?)
-    }
-
-    /// Takes rows; those that are late go to their table.
-    fn push(&mut self, batch: RecordBatch) -> Result<()> {
-        self.partial.push(batch, &mut self.late)?;
-        self.late.take().iter().try_for_each(|rows| self.table.push(rows, self.times))
-    }
-
-    /// What the rows came to; late ones are durable.
-    pub fn finish(self) -> Result<Gathered> {
-        self.table.finish()?;
-        let Self { input, partial, counts, records, repeats, .. } = self;
-        Ok(Gathered { input, partials: partial.finish()?, counts, records, repeats })
+impl Step {
+    /// For the rows of one of its feeds.
+    fn partial(&self, port: usize, times: &EpochTimes) -> Result<Box<dyn Partial>> {
+        match &self.does {
+            Does::Operator { operator, .. } => operator.partial(port, times),
+            Does::Union => Ok(Box::new(Kept::default())),
+            _ => Err(misplanned()),
+        }
     }
 }
+
+/// The rows and records that came to the ports of a step.
+type Ports = ([Vec<RecordBatch>; PORTS], [Port; PORTS]);
 
 /// What an epoch came to.
 #[derive(Default)]
@@ -130,31 +94,6 @@ struct Given {
     are_records: bool,
 }
 
-/// What came to one port of an operator.
-#[derive(Clone, Copy, Default)]
-struct Port {
-    /// Whether what came are records of a source, each as a row or as several.
-    are_records: bool,
-    /// How many.
-    records: u64,
-    /// True if some of them came as several rows.
-    repeats: bool,
-    counts: Counts,
-}
-
-impl Port {
-    fn add(&mut self, gathered: &Gathered) {
-        self.counts.add(&gathered.counts);
-        self.records += gathered.records;
-        self.repeats |= gathered.repeats;
-    }
-
-    /// Whether rows that the operator passes on are still records.
-    fn passes(&self, passes_rows: bool) -> bool {
-        self.are_records && !self.repeats && passes_rows
-    }
-}
-
 impl Tail {
     /// The tail of a query; `None` if it has no state.
     pub fn new(graph: &Graph) -> Result<Option<Self>> {
@@ -165,6 +104,7 @@ impl Tail {
         for step in &graph.steps {
             let does = match &step.plan {
                 StepPlan::Stages(stages) => Does::Stages(stages.clone()),
+                StepPlan::Union => Does::Union,
                 StepPlan::Sort(spec) => Does::Sort(Arc::clone(spec)),
                 other => {
                     let operator = operators::operator(other)?.ok_or_else(misplanned)?;
@@ -183,14 +123,14 @@ impl Tail {
 
     /// What takes the rows of one lane of this input.
     pub fn intake(&self, input: usize, times: Times, table: LateLane) -> Result<Intake> {
-        let is_fed = |feed: &Feed| *feed == Feed::Input(input);
-        let fed = self.steps.iter().enumerate().find_map(|(number, step)| {
-            let Does::Operator { operator, .. } = &step.does else { return None };
-            step.from.iter().position(is_fed).map(|port| (number, port, operator))
-        });
-        let (number, port, operator) = fed.ok_or_else(misplanned)?;
+        let is_fed = |feeds: &Vec<Feed>| feeds.contains(&Feed::Input(input));
+        let fed =
+            self.steps.iter().enumerate().find_map(|(number, step)| {
+                step.from.iter().position(is_fed).map(|port| (number, port, step))
+            });
+        let (number, port, step) = fed.ok_or_else(misplanned)?;
         let times = self.times(times).get(number).copied().unwrap_or_default();
-        intake(&**operator, (input, port), &times, table)
+        Ok(Intake::new(step.partial(port, &times)?, input, &times, table))
     }
 
     /// True if Spark runs an epoch without rows as soon as the watermark has moved.
@@ -221,7 +161,7 @@ impl Tail {
                 Feed::Input(_) => of_query,
                 Feed::Step(number) => times.get(*number).map_or(of_query, |(_, out)| *out),
             };
-            let own = step.from.iter().map(of).reduce(EpochTimes::min).unwrap_or(of_query);
+            let own = step.from.iter().flatten().map(of).reduce(EpochTimes::min).unwrap_or(of_query);
             let out = match &step.does {
                 Does::Operator { operator, .. } => operator.passes_times(own),
                 _ => own,
@@ -258,31 +198,16 @@ impl Tail {
     ) -> Result<Ran> {
         let mut ran = Ran::default();
         let mut given: Vec<Option<Given>> = Vec::with_capacity(self.steps.len());
+        let mut places = 0;
+        let mut late = || {
+            places += 1;
+            late(places - 1)
+        };
         for (number, (step, times)) in self.steps.iter().zip(self.times(times)).enumerate() {
+            let is_last = number + 1 == self.steps.len();
             let rows = match &step.does {
                 Does::Operator { operator, tables: range } => {
-                    let mut partials = [const { Vec::new() }; PORTS];
-                    let mut ports = [Port::default(); PORTS];
-                    for (port, feed) in step.from.iter().enumerate().take(PORTS) {
-                        let gathered: Vec<Gathered> = match feed {
-                            Feed::Input(input) => {
-                                ports[port].are_records = true;
-                                lanes.extract_if(.., |lane| lane.input == *input).collect()
-                            }
-                            Feed::Step(before) => {
-                                let rows = take(&mut given, *before)?;
-                                ports[port].are_records = rows.are_records;
-                                let place = late(number * PORTS + port);
-                                let mut intake = intake(&**operator, (0, port), &times, place)?;
-                                rows.batches.into_iter().try_for_each(|batch| intake.take(batch.into()))?;
-                                vec![intake.finish()?]
-                            }
-                        };
-                        for of_lane in gathered {
-                            ports[port].add(&of_lane);
-                            partials[port].extend(of_lane.partials);
-                        }
-                    }
+                    let (partials, ports) = gather(step, &times, &mut lanes, &mut given, &mut late)?;
                     let own = tables.get(range.clone()).unwrap_or_default();
                     let step = operator.run(own, partials, &times)?;
                     for (port, fates) in ports.iter().zip(&step.fates) {
@@ -290,6 +215,13 @@ impl Tail {
                     }
                     ran.changes.extend(step.changes);
                     Given { batches: step.rows, are_records: ports[0].passes(operator.passes_rows()) }
+                }
+                Does::Union => {
+                    let ([batches, _], [port, _]) = gather(step, &times, &mut lanes, &mut given, &mut late)?;
+                    if !port.passes(true) {
+                        ran.ends(port.records(), is_last);
+                    }
+                    Given { batches, are_records: port.passes(true) }
                 }
                 Does::Stages(stages) => {
                     let Given { batches, mut are_records } = only(&mut given, step)?;
@@ -303,9 +235,7 @@ impl Tail {
                     }
                     if are_records && stages.looks_up() {
                         // From here on a record may be several rows.
-                        let is_last = number + 1 == self.steps.len();
-                        let fate = if is_last { &mut ran.ledger.emitted } else { &mut ran.ledger.aggregated };
-                        *fate += fates.emitted;
+                        ran.ends(fates.emitted, is_last);
                         are_records = false;
                     }
                     Given { batches, are_records }
@@ -330,6 +260,41 @@ impl Tail {
     }
 }
 
+/// What the feeds of a step have for it.
+fn gather(
+    step: &Step,
+    times: &EpochTimes,
+    lanes: &mut Vec<Gathered>,
+    given: &mut [Option<Given>],
+    late: &mut impl FnMut() -> LateLane,
+) -> Result<Ports> {
+    let mut partials = [const { Vec::new() }; PORTS];
+    let mut ports = [Port::default(); PORTS];
+    for (number, feeds) in step.from.iter().enumerate().take(PORTS) {
+        for feed in feeds {
+            let (gathered, are_records) = match feed {
+                Feed::Input(input) => {
+                    (lanes.extract_if(.., |lane| lane.input == *input).collect::<Vec<_>>(), true)
+                }
+                Feed::Step(before) => {
+                    let rows = take(given, *before)?;
+                    let mut intake = Intake::new(step.partial(number, times)?, 0, times, late());
+                    rows.batches.into_iter().try_for_each(|batch| intake.take(batch.into()))?;
+                    (vec![intake.finish()?], rows.are_records)
+                }
+            };
+            ports[number].fed(are_records);
+            for of_lane in gathered {
+                if are_records {
+                    ports[number].add(&of_lane);
+                }
+                partials[number].extend(of_lane.partials);
+            }
+        }
+    }
+    Ok((partials, ports))
+}
+
 /// The rows that a step gave; each step feeds one other.
 fn take(given: &mut [Option<Given>], number: usize) -> Result<Given> {
     given.get_mut(number).and_then(Option::take).ok_or_else(misplanned)
@@ -338,45 +303,22 @@ fn take(given: &mut [Option<Given>], number: usize) -> Result<Given> {
 /// The rows for a step that has one feed, a step before it.
 fn only(given: &mut [Option<Given>], step: &Step) -> Result<Given> {
     match step.from.as_slice() {
-        [Feed::Step(number)] => take(given, *number),
+        [feeds] => match feeds.as_slice() {
+            [Feed::Step(number)] => take(given, *number),
+            _ => Err(misplanned()),
+        },
         _ => Err(misplanned()),
     }
-}
-
-fn chosen(batch: &RecordBatch, rows: BooleanBuffer) -> Result<RecordBatch> {
-    filter_record_batch(batch, &BooleanArray::new(rows, None))
-        .map_err(|e| Error::new(&codes::INTERNAL, "the rows of a record cannot be told apart").caused_by(e))
 }
 
 fn misplanned() -> Error {
     Error::new(&codes::INTERNAL, "the steps of a query do not fit together")
 }
 
-fn intake(
-    operator: &dyn Operator,
-    (input, port): (usize, usize),
-    times: &EpochTimes,
-    table: LateLane,
-) -> Result<Intake> {
-    let partial = operator.partial(port, times)?;
-    let times = Times { late: times.late, evict: times.evict };
-    let (late, counts, records, repeats) = (Late::default(), Counts::default(), 0, false);
-    Ok(Intake { input, partial, late, table, times, counts, records, repeats })
-}
-
 impl Ran {
     /// Counts what became of the records of a port: what its lanes decided, and what the operator did in the end.
     fn count(&mut self, port: &Port, fates: &Counts, passes_rows: bool) {
-        if !port.are_records {
-            return;
-        }
-        let mut counts = port.counts;
-        if port.repeats {
-            // Which of a record's rows went on, the operator does not say.
-            counts.taken = port.records.saturating_sub(counts.refused());
-        } else {
-            counts.add(fates);
-        }
+        let Some(counts) = port.fates(fates) else { return };
         self.ledger.late += counts.late;
         self.ledger.deduplicated += counts.deduplicated;
         self.ledger.unmatched += counts.unmatched;
@@ -384,6 +326,11 @@ impl Ran {
         if !port.passes(passes_rows) {
             self.ledger.aggregated += counts.taken;
         }
+    }
+
+    /// Counts records that are none from here on, though rows of them go on: they are out if this was the last step.
+    fn ends(&mut self, records: u64, is_last: bool) {
+        *(if is_last { &mut self.ledger.emitted } else { &mut self.ledger.aggregated }) += records;
     }
 }
 

@@ -1,11 +1,14 @@
 //! A late row as the table keeps it: without the columns that the planner put beside its own, and with the reason beside it.
+//!
+//! What must stay true: the columns have different names. The rows of a join may have two of one name; by then nobody knows
+//! whose they are, so the second gets a number, in the order of FROM.
 
 use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, RecordBatch, StructArray, TimestampMicrosecondArray, UInt64Array, new_null_array,
 };
-use arrow::compute::cast;
+use arrow::compute::{can_cast_types, cast};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use forebay_core::error::codes;
@@ -28,7 +31,12 @@ fn build(late: &LateRows, times: Times, epoch: Epoch) -> Result<RecordBatch, Arr
     let DataType::Struct(parts) = field.data_type() else {
         return Err(ArrowError::SchemaError("the reason is a struct".to_owned()));
     };
-    let of_record = |name: &str, part: &str| match (late.rows.column_by_name(name), type_of(parts, part)) {
+    // The planner puts them last, whatever the others are called.
+    let last = |name: &str| {
+        let at = late.rows.schema_ref().fields().iter().rposition(|field| field.name() == name);
+        at.map(|at| late.rows.column(at))
+    };
+    let of_record = |name: &str, part: &str| match (last(name), type_of(parts, part)) {
         (Some(column), Some(data_type)) => cast(column, data_type),
         (None, Some(data_type)) => Ok(new_null_array(data_type, rows)),
         (_, None) => Err(ArrowError::SchemaError(format!("the reason has no `{part}`"))),
@@ -55,17 +63,33 @@ fn build(late: &LateRows, times: Times, epoch: Epoch) -> Result<RecordBatch, Arr
     let reason: ArrayRef = Arc::new(StructArray::try_new(parts.clone(), columns, None)?);
     let schema = late.rows.schema();
     let own = schema.fields().iter().zip(late.rows.columns());
-    let (mut fields, mut columns): (Vec<Arc<Field>>, Vec<ArrayRef>) = own
-        .filter(|(field, _)| !is_hidden(field.name()))
-        .map(|(field, column)| (Arc::clone(field), Arc::clone(column)))
-        .unzip();
+    let (mut fields, mut columns): (Vec<Arc<Field>>, Vec<ArrayRef>) = (Vec::new(), Vec::new());
+    for (field, column) in own.filter(|(field, _)| !is_hidden(field.name())) {
+        fields.push(numbered(field, &fields));
+        columns.push(Arc::clone(column));
+    }
     fields.push(Arc::new(field.clone()));
     columns.push(reason);
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
 }
 
-/// The columns of all of these, each once, as the first has it that does; [`LATE_COLUMN`](super::LATE_COLUMN) comes last.
-/// `None` if there are none.
+/// A column whose name none of these has: its own, or that with a number.
+fn numbered(field: &Arc<Field>, taken: &[Arc<Field>]) -> Arc<Field> {
+    // SQL does not tell upper case from lower.
+    let is_taken = |name: &str| {
+        let mut names = taken.iter().map(|field| field.name().as_str()).chain([LATE_COLUMN]);
+        names.any(|other| other.eq_ignore_ascii_case(name))
+    };
+    if !is_taken(field.name()) {
+        return Arc::clone(field);
+    }
+    let mut names = (2..).map(|number| format!("{}_{number}", field.name()));
+    let free = names.find(|name| !is_taken(name)).unwrap_or_default();
+    Arc::new(field.as_ref().clone().with_name(free))
+}
+
+/// The columns of all of these, each once, as a text where they have other types; [`LATE_COLUMN`](super::LATE_COLUMN) comes
+/// last. `None` if there are none.
 pub(super) fn together(schemas: &[SchemaRef]) -> Option<SchemaRef> {
     let first = schemas.first()?;
     if schemas.iter().all(|schema| schema == first) {
@@ -73,24 +97,32 @@ pub(super) fn together(schemas: &[SchemaRef]) -> Option<SchemaRef> {
     }
     let mut fields: Vec<Arc<Field>> = Vec::new();
     for field in schemas.iter().flat_map(|schema| schema.fields()) {
-        if fields.iter().all(|known| known.name() != field.name()) && field.name() != LATE_COLUMN {
-            // Those that lack it are NULL.
-            fields.push(Arc::new(field.as_ref().clone().with_nullable(true)));
+        // Those that lack it are NULL.
+        let field = field.as_ref().clone().with_nullable(true);
+        match fields.iter_mut().find(|known| known.name() == field.name()) {
+            Some(known) if known.data_type() != field.data_type() => {
+                *known = Arc::new(field.with_data_type(DataType::Utf8));
+            }
+            Some(_) => {}
+            None if field.name() == LATE_COLUMN => {}
+            None => fields.push(Arc::new(field)),
         }
     }
     fields.push(Arc::new(late_field()));
     Some(Arc::new(Schema::new(fields)))
 }
 
-/// A batch with these columns: NULL where it has none of a name. `None` if one is of another type.
+/// A batch with these columns: NULL where it has none of a name, or what is no text. `None` if it does not fit all the same.
 pub(super) fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Option<RecordBatch> {
     if batch.schema() == *schema {
         return Some(batch.clone());
     }
     let column = |field: &Arc<Field>| match batch.column_by_name(field.name()) {
         Some(column) if column.data_type() == field.data_type() => Some(Arc::clone(column)),
-        Some(_) => None,
-        None => Some(new_null_array(field.data_type(), batch.num_rows())),
+        Some(column) if can_cast_types(column.data_type(), field.data_type()) => {
+            cast(column, field.data_type()).ok()
+        }
+        _ => Some(new_null_array(field.data_type(), batch.num_rows())),
     };
     let columns: Option<Vec<ArrayRef>> = schema.fields().iter().map(column).collect();
     // A column that may not be NULL now and was not there then: another table.

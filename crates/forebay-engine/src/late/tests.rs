@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use arrow::array::{ArrayRef, AsArray, Int64Array, TimestampMicrosecondArray, new_null_array};
+use arrow::array::{ArrayRef, AsArray, Int64Array, StringArray, TimestampMicrosecondArray, new_null_array};
 use arrow::datatypes::Int64Type;
 use forebay_core::output_mode::OutputMode;
 use forebay_core::{Epoch, ddl};
@@ -78,6 +78,28 @@ fn a_row_is_kept_without_what_the_planner_put_beside_it() {
     let (schema, _) = super::rows(dir.path()).unwrap().unwrap();
     let kept: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     assert_eq!(kept, ["device_id", "__mine", "seconds", LATE_COLUMN]);
+}
+
+#[test]
+fn columns_of_one_name_are_told_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = |value: &str| -> ArrayRef { Arc::new(arrow::array::StringArray::from(vec![value])) };
+    let names = ["topic", "id", "Topic", "_late", "__topic", "topic_2", "__topic"];
+    let fields: Vec<Field> = names.map(|name| Field::new(name, DataType::Utf8, true)).to_vec();
+    let columns = ["of the table", "a", "of the stream", "own", "odd", "third", "iot"].map(text).to_vec();
+    let batch = RecordBatch::try_new(Arc::new(arrow::datatypes::Schema::new(fields)), columns).unwrap();
+    let table = LateTable::open(dir.path().to_path_buf(), Door::new(), "q").unwrap();
+    let mut lane = table.lane(Epoch(0), 0);
+    lane.push(&late(batch), Times::default()).unwrap();
+    lane.finish().unwrap();
+    let (schema, mut batches) = super::rows(dir.path()).unwrap().unwrap();
+    let kept: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    assert_eq!(kept, ["topic", "id", "Topic_2", "_late_2", "topic_2_2", LATE_COLUMN]);
+    let batch = batches.next().unwrap().unwrap();
+    let of = |column: &ArrayRef| column.as_string::<i32>().value(0).to_owned();
+    assert_eq!(of(batch.column_by_name("Topic_2").unwrap()), "of the stream");
+    let reason = batch.column_by_name(LATE_COLUMN).unwrap().as_struct();
+    assert_eq!(of(reason.column_by_name("topic").unwrap()), "iot", "the record's own");
 }
 
 #[test]
@@ -165,4 +187,27 @@ fn the_sides_of_a_join_have_their_own_columns_in_one_table() {
     };
     assert_eq!(of("v"), [Some(1), Some(2), None]);
     assert_eq!(of("w"), [None, None, Some(7)]);
+}
+
+#[test]
+fn columns_of_one_name_and_other_types_leave_no_row_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = LateTable::open(dir.path().to_path_buf(), Door::new(), "q").unwrap();
+    write(&table, 0, &[1, 2]);
+    let columns: [ArrayRef; 2] = [
+        Arc::new(StringArray::from(vec!["three"])),
+        new_null_array(&DataType::new_list(DataType::Int8, true), 1),
+    ];
+    for (epoch, column) in (1..).zip(columns) {
+        let mut lane = table.lane(Epoch(epoch), 0);
+        lane.push(&late(RecordBatch::try_from_iter([("v", column)]).unwrap()), Times::default()).unwrap();
+        lane.finish().unwrap();
+    }
+    let (_, batches) = super::rows(dir.path()).unwrap().unwrap();
+    let texts = batches.flat_map(|batch| {
+        let batch = batch.unwrap();
+        batch.column(0).as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect::<Vec<_>>()
+    });
+    let texts: Vec<Option<String>> = texts.collect();
+    assert_eq!(texts, [Some("1".to_owned()), Some("2".to_owned()), Some("three".to_owned()), None]);
 }

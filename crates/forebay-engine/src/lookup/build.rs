@@ -1,11 +1,11 @@
 //! The table's side: what the query reads of it, and where the rows of a key are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::hash::BuildHasher;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::array::{Array, ArrayData, ArrayRef, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::row::{RowConverter, Rows, SortField};
@@ -216,10 +216,10 @@ async fn rows(spec: &LookupSpec, raw: &Raw, limit: u64) -> Result<Vec<RecordBatc
     let plan = session.optimizer().optimize(plan, &session, |_, _| {}).map_err(failed)?;
     let planned = session.query_planner().create_physical_plan(&plan, &session).await.map_err(failed)?;
     let mut stream = execute_stream(planned, session.task_ctx()).map_err(failed)?;
-    let (mut batches, mut bytes) = (Vec::new(), 0);
+    let (mut batches, mut bytes, mut seen) = (Vec::new(), 0, HashSet::new());
     while let Some(batch) = stream.next().await {
         let batch = batch.map_err(failed)?;
-        bytes += batch.get_array_memory_size() as u64;
+        bytes += batch.columns().iter().map(|column| taken(&column.to_data(), &mut seen)).sum::<u64>();
         if bytes > limit {
             let message =
                 format!("what the query reads of its tables takes more than {limit} bytes of memory");
@@ -228,6 +228,15 @@ async fn rows(spec: &LookupSpec, raw: &Raw, limit: u64) -> Result<Vec<RecordBatc
         batches.push(batch);
     }
     Ok(batches)
+}
+
+/// What a column takes beside what was seen: batches may be pieces of the same memory.
+fn taken(data: &ArrayData, seen: &mut HashSet<usize>) -> u64 {
+    let nulls = data.nulls().map(|nulls| nulls.buffer());
+    let new =
+        data.buffers().iter().chain(nulls).filter(|buffer| seen.insert(buffer.data_ptr().as_ptr() as usize));
+    let own: u64 = new.map(|buffer| buffer.capacity() as u64).sum();
+    own + data.child_data().iter().map(|child| taken(child, seen)).sum::<u64>()
 }
 
 pub(super) fn broken(error: arrow::error::ArrowError) -> Error {

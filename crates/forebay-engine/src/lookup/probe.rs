@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::take;
 use datafusion::common::ScalarValue;
@@ -13,7 +13,7 @@ use forebay_core::{Error, Result};
 
 use super::build::{broken, evaluate};
 use super::{Built, Kind, Lookup};
-use crate::plan::core_error;
+use crate::plan::{core_error, truth};
 
 /// Most pairs that are looked at together, and most that a piece of a batch may have, unless a single record has more.
 pub(super) const PAIRS: usize = 65_536;
@@ -46,19 +46,19 @@ pub(crate) struct Probed {
     pub refused: u64,
 }
 
-/// The rows of a batch on their way into a lookup, with their candidates.
-struct Candidates {
-    ranges: Vec<Range<u32>>,
+/// The candidates of each row of a batch, as [`Built::candidates`] numbers them.
+pub(crate) fn candidates(lookup: &Lookup, built: &Built, batch: &RecordBatch) -> Result<Vec<Range<u32>>> {
+    let keys = evaluate(&lookup.keys, batch)?;
+    built.candidates(&keys, &lookup.spec.null_safe, batch.num_rows())
 }
 
 /// Where a batch is to be cut so that no piece has too many pairs; empty if it need not be. Records stay whole.
-pub(crate) fn pieces(lookup: &Lookup, built: &Built, batch: &RecordBatch, tags: &Tags) -> Result<Vec<usize>> {
-    let Candidates { ranges } = candidates(lookup, built, batch)?;
+pub(crate) fn pieces(candidates: &[Range<u32>], tags: &Tags) -> Vec<usize> {
     let (mut cuts, mut pairs, mut start) = (Vec::new(), 0, 0);
     let is_new = |row: usize| tags.as_ref().is_none_or(|tags| tags.get(row.wrapping_sub(1)) != tags.get(row));
     // Of the record at hand: where it begins, and the pairs before it.
     let (mut record, mut before) = (0, 0);
-    for (row, range) in ranges.iter().enumerate() {
+    for (row, range) in candidates.iter().enumerate() {
         if is_new(row) {
             (record, before) = (row, pairs);
         }
@@ -69,22 +69,22 @@ pub(crate) fn pieces(lookup: &Lookup, built: &Built, batch: &RecordBatch, tags: 
             before = 0;
         }
     }
-    Ok(cuts)
+    cuts
 }
 
-fn candidates(lookup: &Lookup, built: &Built, batch: &RecordBatch) -> Result<Candidates> {
-    let keys = evaluate(&lookup.keys, batch)?;
-    Ok(Candidates { ranges: built.candidates(&keys, &lookup.spec.null_safe, batch.num_rows())? })
-}
-
-/// Joins a batch.
-pub(crate) fn probe(lookup: &Lookup, built: &Built, batch: &RecordBatch, tags: &Tags) -> Result<Probed> {
-    let Candidates { ranges } = candidates(lookup, built, batch)?;
+/// Joins a batch with those of its candidates for which the condition holds.
+pub(crate) fn probe(
+    lookup: &Lookup,
+    built: &Built,
+    batch: &RecordBatch,
+    tags: &Tags,
+    candidates: Vec<Range<u32>>,
+) -> Result<Probed> {
     let kind = lookup.spec.kind;
     let is_one_enough = matches!(kind, Kind::Semi | Kind::Anti) && lookup.condition.is_none();
     let mut kept = Pairs::default();
     let mut chunk = Pairs::default();
-    for (row, range) in ranges.into_iter().enumerate() {
+    for (row, range) in candidates.into_iter().enumerate() {
         let row = u32::try_from(row).unwrap_or(u32::MAX);
         for number in range {
             chunk.push(row, built.candidate(number));
@@ -148,13 +148,8 @@ fn holding(lookup: &Lookup, built: &Built, batch: &RecordBatch, pairs: Pairs) ->
         ColumnarValue::Scalar(_) => return Ok(Pairs::default()),
         ColumnarValue::Array(mask) => mask,
     };
-    let mask = mask.as_boolean_opt().ok_or_else(misplaced)?;
-    let holds = match mask.nulls() {
-        Some(valid) => mask.values() & valid.inner(),
-        None => mask.values().clone(),
-    };
     let mut kept = Pairs::default();
-    for pair in holds.set_indices() {
+    for pair in truth(mask.as_boolean_opt().ok_or_else(misplaced)?).set_indices() {
         kept.push(pairs.stream[pair], pairs.table[pair]);
     }
     Ok(kept)

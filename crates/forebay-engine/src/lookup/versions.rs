@@ -18,7 +18,7 @@ use forebay_core::error::codes;
 use forebay_core::table::{StaticTable, TableVersion, Wanted};
 use forebay_core::{Error, Result};
 use futures::FutureExt;
-use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{Built, Held, LookupSpec};
 use crate::plan::StreamPlan;
@@ -74,15 +74,7 @@ struct Failed {
 struct Reading {
     table: usize,
     version: TableVersion,
-    task: AbortOnDrop,
-}
-
-struct AbortOnDrop(JoinHandle<Result<Fresh>>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    task: AbortOnDropHandle<Result<Fresh>>,
 }
 
 /// What was read.
@@ -134,7 +126,7 @@ impl Tables {
     /// Before an epoch is planned: takes what has been read, and begins to read what is new.
     pub async fn look(&mut self) -> Result<()> {
         if let Some(reading) = &mut self.reading {
-            let Some(ended) = (&mut reading.task.0).now_or_never() else { return Ok(()) };
+            let Some(ended) = (&mut reading.task).now_or_never() else { return Ok(()) };
             let (table, version) = (reading.table, reading.version.clone());
             self.reading = None;
             let ended = ended.unwrap_or_else(|e| {
@@ -184,22 +176,30 @@ impl Tables {
         if !is_settled || waits {
             return;
         }
-        let name = table.name().to_owned();
-        let specs = self.specs.iter().cloned().enumerate();
-        let specs: Vec<_> = specs.filter(|(_, spec)| spec.tables.contains(&name)).collect();
-        let needed: BTreeSet<&String> = specs.iter().flat_map(|(_, spec)| &spec.tables).collect();
-        let tables = self
-            .tables
-            .iter()
-            .enumerate()
-            .filter(|(_, it)| needed.iter().any(|name| *name == it.table.name()));
+        let (specs, needed) = self.reading(table.name());
+        let tables = self.tables.iter().enumerate().filter(|(_, it)| needed.contains(it.table.name()));
         let wanted = |index: usize, it: &OfQuery| match &it.version {
             Some(version) if index != at => Wanted::Exact(version.clone()),
             _ => Wanted::Exact(is_there.clone()),
         };
         let tables = tables.map(|(index, it)| (index, Arc::clone(&it.table), wanted(index, it))).collect();
-        let task = AbortOnDrop(tokio::spawn(fresh(tables, specs)));
+        let task = AbortOnDropHandle::new(tokio::spawn(fresh(tables, specs)));
         self.reading = Some(Reading { table: at, version: is_there, task });
+    }
+
+    /// The joins that are made anew with a table, and the tables that are read for that. Of files only what is there now can
+    /// be read, so whoever reads a table that another needs is made anew too: a table has one version for all.
+    fn reading(&self, table: &str) -> (Vec<(usize, Arc<LookupSpec>)>, BTreeSet<String>) {
+        let mut needed = BTreeSet::from([table.to_owned()]);
+        loop {
+            let specs = self.specs.iter().cloned().enumerate();
+            let specs: Vec<_> = specs.filter(|(_, spec)| !spec.tables.is_disjoint(&needed)).collect();
+            let before = needed.len();
+            needed.extend(specs.iter().flat_map(|(_, spec)| spec.tables.iter().cloned()));
+            if needed.len() == before {
+                return (specs, needed);
+            }
+        }
     }
 
     fn take(&mut self, fresh: Fresh) -> Result<()> {
@@ -239,7 +239,7 @@ impl Tables {
     /// Waits until nothing is being read.
     #[cfg(test)]
     pub async fn settle(&mut self) {
-        while self.reading.as_ref().is_some_and(|reading| !reading.task.0.is_finished()) {
+        while self.reading.as_ref().is_some_and(|reading| !reading.task.is_finished()) {
             tokio::task::yield_now().await;
         }
     }
@@ -291,7 +291,8 @@ async fn fresh(
     }
     let mut built = Vec::new();
     for (at, spec) in specs {
-        let limit = spec.tables.iter().filter_map(|name| limits.get(name)).sum();
+        let limits = spec.tables.iter().filter_map(|name| limits.get(name));
+        let limit = limits.fold(0_u64, |sum, limit| sum.saturating_add(*limit));
         built.push((at, Arc::new(Built::read(&spec, &raw, limit).await?)));
     }
     Ok(Fresh { versions, built })

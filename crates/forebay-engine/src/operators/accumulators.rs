@@ -28,10 +28,14 @@ use forebay_core::{Error, Result};
 
 use super::groups::take_all;
 use super::{broken, evaluate, failed};
+use crate::plan::truth;
 
 /// Most elements that `collect_list` and its like may hold for one group. Every change of a group writes all of them to
 /// the changelog, so a list of this length is as long as an epoch can bear.
 const MOST_ELEMENTS: usize = 100_000;
+
+/// Most bytes of the text that `listagg` may hold for one group, for the same reason.
+const MOST_BYTES: usize = 1 << 20;
 
 /// The aggregates of an operator, as planned.
 #[derive(Debug)]
@@ -121,10 +125,7 @@ impl Aggregate {
         let Some(mask) = mask.as_boolean_opt() else {
             return Err(Error::new(&codes::INTERNAL, format!("a filter gave {}", mask.data_type())));
         };
-        let kept = match mask.nulls() {
-            Some(valid) => BooleanArray::new(mask.values() & valid.inner(), None),
-            None => mask.clone(),
-        };
+        let kept = BooleanArray::new(truth(mask), None);
         // An argument is computed only for rows that count: `sum(a / b) FILTER (WHERE b <> 0)` must not fail.
         let arguments = if self.plain {
             self.arguments(batch)?
@@ -177,8 +178,8 @@ impl Accumulators {
         Ok(())
     }
 
-    /// The states of all `total` groups; groups that saw nothing are there too. Fails with `QUERY_LIMIT` if a list has
-    /// become too long.
+    /// The states of all `total` groups; groups that saw nothing are there too. Fails with `QUERY_LIMIT` if a list or a
+    /// text made of many has become too long.
     pub fn state(mut self, total: usize) -> Result<Vec<ArrayRef>> {
         if total == 0 {
             return Ok(self.plan.fields.iter().map(|field| new_empty_array(field.data_type())).collect());
@@ -238,21 +239,25 @@ fn of_type(column: ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
     if column.data_type() == data_type { Ok(column) } else { cast(&column, data_type).map_err(broken) }
 }
 
-/// Refuses lists that have become too long.
+/// Refuses lists, and texts made of many, that have become too long.
 fn bounded(column: &ArrayRef, name: &str) -> Result<()> {
-    let longest = match column.data_type() {
+    let (longest, most, what) = match column.data_type() {
         DataType::List(_) => {
             let offsets = column.as_list::<i32>().offsets();
-            offsets.lengths().max().unwrap_or(0)
+            (offsets.lengths().max(), MOST_ELEMENTS, "values")
         }
-        DataType::LargeList(_) => column.as_list::<i64>().offsets().lengths().max().unwrap_or(0),
+        DataType::LargeList(_) => {
+            (column.as_list::<i64>().offsets().lengths().max(), MOST_ELEMENTS, "values")
+        }
+        // The state of `listagg` alone; every other text is as long as it came.
+        DataType::LargeUtf8 => (column.as_string::<i64>().offsets().lengths().max(), MOST_BYTES, "bytes"),
         _ => return Ok(()),
     };
-    if longest <= MOST_ELEMENTS {
+    let longest = longest.unwrap_or(0);
+    if longest <= most {
         return Ok(());
     }
-    let message =
-        format!("`{name}` would hold {longest} values for one group, and {MOST_ELEMENTS} are possible");
+    let message = format!("`{name}` would hold {longest} {what} for one group, and {most} are possible");
     Err(Error::new(&codes::QUERY_LIMIT, message).with_hint(
         "Group by a smaller window or by more keys, or use an aggregate that keeps less: `count`, `approx_count_distinct`, `max_by`.",
     ))

@@ -102,7 +102,7 @@ impl Operator for Deduplication {
         }
         let upserts = together(plan, upserts, forgets.then_some(evict))?;
         let evicts = forgets && table.oldest().is_some_and(|oldest| oldest <= evict);
-        let changes = Changes { upserts, removed: None, evict_through: evicts.then_some(evict) };
+        let changes = Changes { upserts, evict_through: evicts.then_some(evict), ..Changes::default() };
         Ok(Step { changes: vec![changes], rows, fates: [fates, Counts::default()] })
     }
 

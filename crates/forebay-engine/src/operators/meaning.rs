@@ -7,8 +7,10 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use datafusion::physical_expr::PhysicalExpr;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
 
 use crate::plan::graph::{AggregateSpec, Gap, JoinSpec, SessionSpec, SideEnds};
 use crate::state::MEANING;
@@ -26,7 +28,9 @@ pub(super) fn aggregate(spec: &AggregateSpec) -> String {
         format!("window({}, {} µs, {} µs, {} µs)", text(&window.ts), parts.0, parts.1, parts.2)
     });
     let ends = if spec.watermarked { "ending by watermark" } else { "never ending" };
-    told(&spec.keys, window, &spec.aggregates, &spec.filters, ends)
+    let sets: Vec<String> = spec.sets.iter().map(|set| set.number.to_string()).collect();
+    let sets = if sets.is_empty() { String::new() } else { format!(", in sets {}", sets.join(", ")) };
+    told(&spec.keys, window, &spec.aggregates, &spec.filters, ends) + &sets
 }
 
 /// Of sessions.
@@ -46,7 +50,12 @@ pub(super) fn join(spec: &JoinSpec, is_left: bool) -> String {
     let (side, name) = if is_left { (&spec.left, "left") } else { (&spec.right, "right") };
     let keys = spec.left.keys.iter().zip(&spec.right.keys);
     let mut on: Vec<String> = keys.map(|(left, right)| format!("{} = {}", text(left), text(right))).collect();
-    on.extend(spec.condition.as_ref().map(text));
+    let width = super::join::visible(&spec.left.input);
+    let of_pair = |column: &Column| {
+        let side = if column.index() < width { "left" } else { "right" };
+        format!("{side}.{}", column.name())
+    };
+    on.extend(spec.condition.as_ref().map(|condition| named(condition, of_pair)));
     let columns: Vec<&str> = side.input.fields().iter().map(|field| field.name().as_str()).collect();
     let ends = match side.ends {
         SideEnds::Never => "never forgotten".to_owned(),
@@ -78,38 +87,61 @@ fn told(
 
 fn function(function: &AggregateFunctionExpr, filter: Option<&Arc<dyn PhysicalExpr>>) -> String {
     let of: Vec<String> = function.expressions().iter().map(text).collect();
-    let order: Vec<String> = function.order_bys().iter().map(|by| without_numbers(&by.to_string())).collect();
+    let by = |by: &PhysicalSortExpr| {
+        let expr = renamed(&by.expr, |column| column.name().to_owned());
+        without_numbers(&PhysicalSortExpr { expr, options: by.options }.to_string())
+    };
+    let order: Vec<String> = function.order_bys().iter().map(by).collect();
     let order = if order.is_empty() { String::new() } else { format!(" ORDER BY {}", order.join(", ")) };
     let distinct = if function.is_distinct() { "DISTINCT " } else { "" };
     let filter = filter.map_or_else(String::new, |filter| format!(" FILTER {}", text(filter)));
     format!("{}({distinct}{}{order}){filter}", function.fun().name(), of.join(", "))
 }
 
+/// A number that no column has, so that nothing else in a text is taken for one.
+const NONE: usize = usize::MAX;
+
 /// An expression without the numbers of its columns.
 fn text(expression: &Arc<dyn PhysicalExpr>) -> String {
-    without_numbers(&expression.to_string())
+    named(expression, |column| column.name().to_owned())
+}
+
+/// The same with other names of its columns.
+fn named(expression: &Arc<dyn PhysicalExpr>, name: impl Fn(&Column) -> String) -> String {
+    without_numbers(&renamed(expression, name).to_string())
+}
+
+fn renamed(expression: &Arc<dyn PhysicalExpr>, name: impl Fn(&Column) -> String) -> Arc<dyn PhysicalExpr> {
+    let renamed = Arc::clone(expression).transform_up(|expr| {
+        Ok(match expr.downcast_ref::<Column>() {
+            Some(column) => {
+                Transformed::yes(Arc::new(Column::new(&name(column), NONE)) as Arc<dyn PhysicalExpr>)
+            }
+            None => Transformed::no(expr),
+        })
+    });
+    renamed.map_or_else(|_| Arc::clone(expression), |renamed| renamed.data)
 }
 
 fn without_numbers(text: &str) -> String {
-    let mut parts = text.split('@');
-    let mut out = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
-        if rest.len() == part.len() {
-            out.push('@');
-        }
-        out.push_str(rest);
-    }
-    out
+    text.replace(&format!("@{NONE}"), "")
 }
 
 #[cfg(test)]
 mod tests {
+    use datafusion::logical_expr::Operator;
+    use datafusion::physical_expr::expressions::{BinaryExpr, lit};
+
     use super::*;
 
     #[test]
-    fn where_a_column_stands_is_no_part_of_what_it_means() {
-        assert_eq!(without_numbers("CAST(a@12 AS Int64) + b@0"), "CAST(a AS Int64) + b");
-        assert_eq!(without_numbers("mail = x@y"), "mail = x@y");
+    fn where_a_column_stands_is_no_part_of_what_it_means_and_a_text_is() {
+        let is = |place: usize, value: &str| {
+            let column = Arc::new(Column::new("mail", place));
+            text(&(Arc::new(BinaryExpr::new(column, Operator::Eq, lit(value))) as Arc<dyn PhysicalExpr>))
+        };
+        assert_eq!(is(12, "x@1"), is(0, "x@1"));
+        assert_eq!(is(12, "x@1"), "mail = x@1");
+        assert_ne!(is(0, "x@1"), is(0, "x@2"));
     }
 }

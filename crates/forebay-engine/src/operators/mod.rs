@@ -9,8 +9,8 @@
 //!
 //! Everything here is pure over batches. A [`Partial`] takes the rows of one lane and gives as few as it can; `run` puts
 //! those of all lanes together with what the tables remember and answers a [`Step`]; nothing changes until the
-//! epoch loop applies the step's changes. Rows come out in the order of window and key and not of any hash table, so
-//! that an epoch that is repeated gives the same rows in the same order.
+//! epoch loop applies the step's changes. Rows come out in the order of window and key, where they pass one by one in that
+//! of their lanes, and never in that of a hash table: an epoch that is repeated gives the same rows in the same order.
 //!
 //! # Times
 //!
@@ -23,9 +23,9 @@
 //!
 //! Each has the same times. In Spark 4.0 (`PropagateWatermarkSimulator`, the default) the input watermark of an operator
 //! is the output watermark of the one before it, and aggregations, sessions and de-duplication put out the watermark
-//! that they were given; only joins hold it back ([`Operator::passes_times`]). It holds because of what comes out: a window that ends in
-//! `(late, evict]` has the event time `end - 1 µs` (`window_time`), which is at or after `late`; the window behind
-//! that it falls into ends after that, so it is not late there, and may end in the same epoch.
+//! that they were given; only joins hold it back ([`Operator::passes_times`]). It holds because of what comes out: a
+//! window that ends in `(late, evict]` has the event time `end - 1 µs` (`window_time`), which is at or after `late`;
+//! the window behind that it falls into ends after that, so it is not late there, and may end in the same epoch.
 //!
 //! # When nothing comes
 //!
@@ -56,6 +56,7 @@ mod groups;
 mod join;
 mod keys;
 mod late;
+mod limit;
 mod meaning;
 mod out;
 mod session;
@@ -193,6 +194,12 @@ pub(crate) trait Operator: Send + Sync {
     /// True if Spark runs a batch without data as soon as the watermark has moved.
     fn follows_watermark(&self, mode: OutputMode) -> bool;
 
+    /// When the next of what this table holds is done, or may come out, after a watermark that stands at `evict_us`; `None` if
+    /// nothing ever is.
+    fn next_due(&self, table: &Table, _evict_us: i64) -> Option<i64> {
+        table.oldest()
+    }
+
     /// True if it gives a row before any came: the first epoch runs also if there is nothing to read.
     fn gives_at_once(&self) -> bool {
         false
@@ -211,7 +218,8 @@ pub(crate) fn operator(step: &StepPlan) -> Result<Option<Arc<dyn Operator>>> {
         StepPlan::Session(spec) => Some(Arc::new(session::Sessions::new(Arc::clone(spec))?)),
         StepPlan::Deduplicate(spec) => Some(Arc::new(deduplicate::Deduplication::new(Arc::clone(spec))?)),
         StepPlan::Join(spec) => Some(Arc::new(join::Join::new(Arc::clone(spec))?)),
-        StepPlan::Stages(_) | StepPlan::Sort(_) => None,
+        StepPlan::Limit(spec) => Some(Arc::new(limit::Limit::new(Arc::clone(spec)))),
+        StepPlan::Stages(_) | StepPlan::Union | StepPlan::Sort(_) => None,
     })
 }
 

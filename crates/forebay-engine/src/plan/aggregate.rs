@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::logical_expr::expr::{AggregateFunctionParams, NullTreatment};
-use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan};
+use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, GroupingSet, LogicalPlan};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::{AggregateExprBuilder, AggregateFunctionExpr};
 use forebay_core::Error;
@@ -16,7 +16,7 @@ use super::build::{Builder, Given, Rows, arrow_schema, one_time};
 use super::catalog::{COMPUTED, TIME};
 use super::functions::EpochTime;
 use super::functions::window::{self, Call};
-use super::graph::{AggregateSpec, Gap, SessionSpec, StepPlan, WindowKey};
+use super::graph::{AggregateSpec, Gap, KeySet, SessionSpec, StepPlan, WindowKey};
 use super::lineage::Origin;
 use super::lower::simplified;
 use super::modes::Kind;
@@ -25,6 +25,9 @@ use super::verify;
 
 /// Most group expressions and aggregates of one operator: each is a column of its state.
 const MAX_COLUMNS: usize = 1_000;
+
+/// Most expressions of a CUBE: it has all sets of them, and each row goes into a group of each.
+const MOST_OF_CUBE: usize = 10;
 
 /// The window of a group.
 struct Window {
@@ -40,7 +43,8 @@ impl Builder<'_> {
     pub fn aggregate(&mut self, aggregate: &Aggregate) -> Result<Given, SqlError> {
         refuse_many(aggregate.schema.fields().len())?;
         let mut needs = Needs::default();
-        let mut group: Vec<Expr> = aggregate.group_expr.iter().map(|expr| needs.take(expr)).collect();
+        let (exprs, sets) = grouped(&aggregate.group_expr)?;
+        let mut group: Vec<Expr> = exprs.into_iter().map(|expr| needs.take(expr)).collect();
         let aggregates: Vec<Expr> = aggregate.aggr_expr.iter().map(|expr| needs.take(expr)).collect();
         let is_window = |expr: &Expr| !matches!(window::call(expr), None | Some(Call::Time(_)));
         let windows: Vec<usize> = (0..group.len()).filter(|index| is_window(&group[*index])).collect();
@@ -78,8 +82,10 @@ impl Builder<'_> {
         }
         let input = arrow_schema(&rows.schema);
         let output: SchemaRef = Arc::new(Schema::new(aggregate.schema.fields().clone()));
-        let key_fields = (0..group.len()).filter(|index| Some(*index) != position);
-        let key_fields = key_fields.map(|index| Arc::clone(&output.fields()[index])).collect();
+        let columns = group.len() + usize::from(!sets.is_empty());
+        let others = output.fields().len().saturating_sub(group.len());
+        let key_fields = (0..columns).filter(|index| Some(*index) != position);
+        let key_fields: Vec<FieldRef> = key_fields.map(|index| Arc::clone(&output.fields()[index])).collect();
         let key_origins: Vec<Origin> =
             keys.iter().map(|key| rows.lineage.expr(key, &rows.schema, &rows.origins)).collect();
         let of_window = window.as_ref().and_then(|window| window.time);
@@ -87,11 +93,12 @@ impl Builder<'_> {
         let by_window = of_window.is_some();
         let event_key = timed.filter(|_| !by_window);
         let watermarked = by_window || event_key.is_some();
+        let is_session = matches!(call, Some(Call::Session(..)));
+        let sets = key_sets(sets, (position, event_key, is_session), key_fields.last())?;
         let keys = self.all_physical(&keys, &rows)?;
-        let names = output.fields().iter().skip(group.len()).map(|field| field.name().as_str());
+        let names = output.fields().iter().skip(columns).map(|field| field.name().as_str());
         let (functions, filters) = self.functions(&aggregates, names, &rows, &input)?;
         let count = self.kinds.len();
-        let session = matches!(call, Some(Call::Session(..)));
         let step = match (call, &window) {
             (Some(Call::Session(_, gap)), Some(window)) => StepPlan::Session(Arc::new(SessionSpec {
                 name: format!("session-{count}"),
@@ -115,6 +122,7 @@ impl Builder<'_> {
                 input,
                 keys,
                 key_fields,
+                sets,
                 window: match (call, window) {
                     (Some(Call::Window(_, sliding)), Some(window)) => Some(WindowKey {
                         ts: simplified(&window.ts, &rows.schema, self.session)?,
@@ -130,14 +138,15 @@ impl Builder<'_> {
                 watermarked,
             })),
         };
-        let watermarked = if session { by_window } else { watermarked };
-        self.kinds.push(Kind::Aggregate { watermarked, session, distinct: false });
+        let watermarked = if is_session { by_window } else { watermarked };
+        let kind = Kind::Aggregate { watermarked, session: is_session, distinct: false };
+        self.stands(kind, rows.are_groups);
         let mut keys = key_origins.into_iter();
         let of_group = (0..group.len()).map(|index| match &window {
             Some(window) if window.position == index => window.time.map_or(Origin::Other, Origin::Window),
             _ => keys.next().map_or(Origin::Other, Origin::kept),
         });
-        let origins: Vec<Origin> = of_group.chain(aggregates.iter().map(|_| Origin::Other)).collect();
+        let origins: Vec<Origin> = of_group.chain(std::iter::repeat_n(Origin::Other, others)).collect();
         one_time(&format!("aggregate-{count}"), &origins)?;
         Ok(self.behind(rows, step, origins))
     }
@@ -181,6 +190,7 @@ impl Builder<'_> {
             input: arrow_schema(&rows.schema),
             keys,
             key_fields: output.fields().iter().cloned().collect(),
+            sets: Vec::new(),
             window: None,
             event_key,
             aggregates: Vec::new(),
@@ -188,7 +198,8 @@ impl Builder<'_> {
             output,
             watermarked: event_key.is_some(),
         }));
-        self.kinds.push(Kind::Aggregate { watermarked: event_key.is_some(), session: false, distinct: true });
+        let watermarked = event_key.is_some();
+        self.stands(Kind::Aggregate { watermarked, session: false, distinct: true }, rows.are_groups);
         Ok(self.behind(rows, step, origins))
     }
 
@@ -222,12 +233,80 @@ impl Builder<'_> {
                 .with_ignore_nulls(null_treatment == Some(NullTreatment::IgnoreNulls))
                 .build()
                 .map_err(SqlError::planning)?;
+            // Arguments that must be constants are looked at here, before a row is.
+            function.create_accumulator().map_err(SqlError::planning)?;
             functions.push(Arc::new(function));
             let filter = filter.map(|filter| simplified(&filter, &rows.schema, self.session)).transpose()?;
             filters.push(filter);
         }
         Ok((functions, filters))
     }
+}
+
+/// One of GROUPING SETS: which group expressions it has, and its number.
+struct Set {
+    has: Vec<bool>,
+    number: u64,
+}
+
+/// The group expressions, each once, and the sets of them that are asked for.
+fn grouped(group: &[Expr]) -> Result<(Vec<&Expr>, Vec<Set>), SqlError> {
+    let [Expr::GroupingSet(sets)] = group else { return Ok((group.iter().collect(), Vec::new())) };
+    let exprs = sets.distinct_expr();
+    let all = exprs.len();
+    let lists: Vec<Vec<bool>> = match sets {
+        GroupingSet::Rollup(_) => (0..=all).map(|first| (0..all).map(|key| key < first).collect()).collect(),
+        GroupingSet::Cube(_) if all <= MOST_OF_CUBE => {
+            (0..1_usize << all).map(|set| (0..all).map(|key| (set >> key) & 1 == 1).collect()).collect()
+        }
+        GroupingSet::Cube(_) => Vec::new(),
+        GroupingSet::GroupingSets(lists) => {
+            lists.iter().map(|list| exprs.iter().map(|expr| list.contains(expr)).collect()).collect()
+        }
+    };
+    if lists.is_empty() || lists.len() > 1 << MOST_OF_CUBE || all > 60 {
+        let message = format!("a GROUP BY with more than {} grouping sets", 1 << MOST_OF_CUBE);
+        return Err(Error::new(&codes::SQL_PLAN, message).with_hint("Make several queries of it.").into());
+    }
+    // As DataFusion numbers them: a bit for each expression that is left out, the last one's lowest, and above them how
+    // often the same set was there before.
+    let mut seen: Vec<Set> = Vec::with_capacity(lists.len());
+    for has in lists {
+        let left_out = has.iter().fold(0_u64, |bits, has| (bits << 1) | u64::from(!has));
+        let before = seen.iter().filter(|set| set.has == has).count() as u64;
+        seen.push(Set { has, number: (before << all) | left_out });
+    }
+    Ok((exprs, seen))
+}
+
+/// The sets as an operator has them: over its keys, which are the group expressions but the window.
+fn key_sets(
+    sets: Vec<Set>,
+    (window, event_key, is_session): (Option<usize>, Option<usize>, bool),
+    number: Option<&FieldRef>,
+) -> Result<Vec<KeySet>, SqlError> {
+    let refused =
+        |message: &str, hint: &str| Err(Error::new(&codes::NOT_YET, message).with_hint(hint).into());
+    let mut of_keys = Vec::with_capacity(sets.len());
+    for Set { mut has, number: id } in sets {
+        if is_session {
+            return refused(
+                "GROUPING SETS, CUBE or ROLLUP of sessions are not supported yet",
+                "Make one query for each of the groups.",
+            );
+        }
+        let has_window = window.is_none_or(|window| has.remove(window));
+        if !has_window || event_key.is_some_and(|key| has.get(key) == Some(&false)) {
+            return refused(
+                "the event time is in some of the grouping sets only",
+                "Put it before them, into all: GROUP BY window(at, '1 minute'), ROLLUP (hall, device_id).",
+            );
+        }
+        let data_type = number.map_or(DataType::UInt64, |field| field.data_type().clone());
+        let number = ScalarValue::UInt64(Some(id)).cast_to(&data_type).map_err(SqlError::planning)?;
+        of_keys.push(KeySet { has, number });
+    }
+    Ok(of_keys)
 }
 
 fn refuse_many(columns: usize) -> Result<(), Error> {

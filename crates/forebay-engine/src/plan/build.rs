@@ -6,7 +6,7 @@
 //! └─ Stages ─┘          └ spec ──┘  └──── the input's stages ─────┘
 //! ```
 //!
-//! A join of two streams has two such branches below it (`join.rs`). Below an operator stands a projection of what the operator reads, so nothing else travels. What must stay true: an
+//! A join of two streams has two such branches below it (`join.rs`), a union has one for each part (`union.rs`). Below an operator stands a projection of what the operator reads, so nothing else travels. What must stay true: an
 //! operator's rows have the columns that its node in the plan has, in their order; so the names above it are found.
 
 use std::any::Any;
@@ -25,19 +25,21 @@ use forebay_core::error::codes;
 use forebay_core::output_mode::OutputMode;
 
 use super::catalog::{SourceColumns, SourceTime};
-use super::graph::{DeduplicateSpec, Feed, Staged, Step, StepPlan};
+use super::graph::{DeduplicateSpec, Feed, LimitSpec, Staged, Step, StepPlan};
 use super::lineage::{Lineage, Origin};
 use super::lower::{self, Lowered, Output, Projection as LoweredProjection, Stage, simplified};
-use super::modes::{self, Kind};
+use super::modes::{self, Kind, Stands};
 use super::once::{self, Once};
 use super::provider::StreamTable;
-use super::resolve::record::IN_ENVELOPE;
+use super::record::record_columns;
 use super::sort::SortSpec;
 use super::sql_error::SqlError;
-use super::{conditions, observe, statics, verify};
+use super::{conditions, observe, statics, union, verify};
 
 /// Most operators with state of one query: each is a table of its own, and rows pass them one after the other.
 const MAX_OPERATORS: usize = 32;
+/// Most inputs of one query: each reads its source by itself, and is a part of the checkpoint's identity.
+const MAX_INPUTS: usize = 64;
 
 /// A source that a plan reads.
 pub(super) struct Source<'a> {
@@ -46,6 +48,8 @@ pub(super) struct Source<'a> {
     pub columns: &'a SourceColumns,
     /// Its event time.
     pub time: Option<SourceTime>,
+    /// True if the query gives it, where it reads the source.
+    pub has_clause: bool,
 }
 
 /// The sources of a plan by the names of its scans. One that is scanned twice is two inputs.
@@ -68,6 +72,21 @@ pub(super) struct BuiltInput<'a> {
     pub is_timed: bool,
 }
 
+impl Built<'_> {
+    /// Of each input the first one with the same watermark: as in Spark, a source has one, however often it is read.
+    pub fn watermarks(&self) -> Vec<usize> {
+        let same = |one: &BuiltInput<'_>, other: &BuiltInput<'_>| {
+            let are_timed = one.is_timed && other.is_timed;
+            let is_own = one.source.has_clause || other.source.has_clause;
+            are_timed && !is_own && one.source.name == other.source.name
+        };
+        let first = |(number, it): (usize, &BuiltInput<'_>)| {
+            self.inputs.iter().take(number).position(|other| same(it, other)).unwrap_or(number)
+        };
+        self.inputs.iter().enumerate().map(first).collect()
+    }
+}
+
 /// Builds; `mode` is `None` for a view by itself, which any mode may use.
 pub(super) fn build<'a>(
     plan: LogicalPlan,
@@ -83,11 +102,17 @@ pub(super) fn build<'a>(
         sources,
         carries,
         is_joined,
+        mode,
+        remembers: remembers(&plan),
+        observes_all: is_joined || union::is_anywhere(&plan),
         inputs: Vec::new(),
         steps: Vec::new(),
         kinds: Vec::new(),
     };
-    builder.rows(&plan)?;
+    let rows = builder.rows(&plan)?;
+    if !builder.steps.is_empty() {
+        builder.one(rows.feeds);
+    }
     if let Some(mode) = mode {
         modes::check(&builder.kinds, mode)?;
     }
@@ -96,20 +121,30 @@ pub(super) fn build<'a>(
 
 /// True if a plan has an operator with state.
 pub(super) fn remembers(plan: &LogicalPlan) -> bool {
-    let (_, node) = cut(plan);
-    node.is_some()
+    match plan {
+        LogicalPlan::Union(union) => union.inputs.iter().any(|input| remembers(input)),
+        _ => match cut(plan) {
+            (_, Some(node @ LogicalPlan::Union(_))) => remembers(node),
+            (_, node) => node.is_some(),
+        },
+    }
 }
 
 pub(super) struct Builder<'a> {
     pub session: &'a SessionState,
     sources: &'a Sources<'a>,
     carries: bool,
-    /// True if two streams are joined somewhere: then the watermark of every input counts, whoever reads it.
+    /// True if two streams are joined somewhere.
     is_joined: bool,
+    mode: Option<OutputMode>,
+    /// False for a union whose rows go to the sink as they are: no watermark is of use.
+    remembers: bool,
+    /// True if there are several inputs: then the watermark of each counts, whoever reads it.
+    observes_all: bool,
     inputs: Vec<BuiltInput<'a>>,
     pub steps: Vec<Step>,
     /// The operators so far, in the order of the rows' way.
-    pub kinds: Vec<Kind>,
+    pub kinds: Vec<Stands>,
 }
 
 /// The rows that a part of the plan gives.
@@ -117,7 +152,10 @@ pub(super) struct Rows {
     pub schema: DFSchemaRef,
     pub origins: Vec<Origin>,
     pub lineage: Lineage,
-    pub feed: Feed,
+    /// Those that give them, each with the same columns.
+    pub feeds: Vec<Feed>,
+    /// True if some of them come of an aggregation.
+    pub are_groups: bool,
 }
 
 /// What an operator gives.
@@ -125,34 +163,94 @@ pub(super) struct Given {
     pub origins: Vec<Origin>,
     pub lineage: Lineage,
     pub feed: Feed,
+    pub are_groups: bool,
 }
 
 impl Builder<'_> {
-    /// Adds a step that reads from these.
-    pub fn step(&mut self, plan: StepPlan, from: Vec<Feed>) -> Feed {
+    /// Adds a step whose ports these feed.
+    pub fn step(&mut self, plan: StepPlan, from: Vec<Vec<Feed>>) -> Feed {
         self.steps.push(Step { plan, from });
         Feed::Step(self.steps.len() - 1)
     }
 
     /// Adds a step that reads these rows.
     pub fn behind(&mut self, rows: Rows, plan: StepPlan, origins: Vec<Origin>) -> Given {
-        Given { origins, feed: self.step(plan, vec![rows.feed]), lineage: rows.lineage }
+        let are_groups = rows.are_groups || matches!(plan, StepPlan::Aggregate(_) | StepPlan::Session(_));
+        Given { origins, feed: self.step(plan, vec![rows.feeds]), lineage: rows.lineage, are_groups }
+    }
+
+    /// One feed of the rows of several.
+    fn one(&mut self, feeds: Vec<Feed>) -> Feed {
+        match feeds.as_slice() {
+            [feed] => *feed,
+            _ => self.step(StepPlan::Union, vec![feeds]),
+        }
     }
 
     /// Builds everything that gives the rows of a plan.
     pub fn rows(&mut self, plan: &LogicalPlan) -> Result<Rows, SqlError> {
+        let parts = union::parts(plan).map_err(SqlError::planning)?;
+        if let [part] = parts.as_slice() {
+            return self.part(part);
+        }
+        let schema = Arc::clone(plan.schema());
+        let columns = arrow_schema(&schema);
+        let mut all: Option<Rows> = None;
+        for part in parts {
+            let part = if self.is_joined { conditions::settled(part, self.session)? } else { part };
+            let rows = self.part(&part)?;
+            let feeds = rows.feeds.iter().map(|feed| self.conformed(*feed, &columns)).collect::<Vec<_>>();
+            match &mut all {
+                Some(all) => {
+                    all.feeds.extend(feeds);
+                    all.are_groups |= rows.are_groups;
+                }
+                // What the first part's columns are, those of the union are.
+                None => all = Some(Rows { schema: Arc::clone(&schema), feeds, ..rows }),
+            }
+        }
+        all.ok_or_else(|| Error::new(&codes::INTERNAL, "a union has no parts").into())
+    }
+
+    /// The same rows with these very columns: what the optimizer made of a part may be NULL less often than the union.
+    fn conformed(&mut self, feed: Feed, rows: &SchemaRef) -> Feed {
+        match feed {
+            Feed::Input(number) => {
+                if let Some(input) = self.inputs.get_mut(number) {
+                    conform(&mut input.lowered.stages, rows);
+                    input.rows = Arc::clone(rows);
+                }
+            }
+            Feed::Step(number) => match self.steps.get_mut(number).map(|step| &mut step.plan) {
+                Some(StepPlan::Stages(staged)) => {
+                    let mut stages = staged.stages.to_vec();
+                    conform(&mut stages, rows);
+                    (staged.stages, staged.rows) = (stages.into(), Arc::clone(rows));
+                }
+                _ => {
+                    let mut stages = Vec::new();
+                    conform(&mut stages, rows);
+                    return self.stages(stages, Arc::clone(rows), feed);
+                }
+            },
+        }
+        feed
+    }
+
+    /// Builds everything that gives the rows of a plan among whose filters and projections is no union.
+    fn part(&mut self, plan: &LogicalPlan) -> Result<Rows, SqlError> {
         match cut(plan) {
             (segment, Some(LogicalPlan::Join(join))) => self.behind_join(segment, join),
             (segment, Some(node)) => {
-                let Given { origins, lineage, feed } = self.operator(node)?;
+                let Given { origins, lineage, feed, are_groups } = self.operator(node)?;
                 let origins = lineage.columns(&segment, &origins);
                 let schema = Arc::clone(segment.schema());
                 if matches!(segment, LogicalPlan::EmptyRelation(_)) {
-                    return Ok(Rows { schema, origins, lineage, feed });
+                    return Ok(Rows { schema, origins, lineage, feeds: vec![feed], are_groups });
                 }
                 let lowered = lower::lower(&self.optimized(segment)?, self.session)?;
                 let feed = self.stages(lowered.stages, arrow_schema(&schema), feed);
-                Ok(Rows { schema, origins, lineage, feed })
+                Ok(Rows { schema, origins, lineage, feeds: vec![feed], are_groups })
             }
             (segment, None) => self.input(&segment),
         }
@@ -163,15 +261,22 @@ impl Builder<'_> {
         let Some(source) = source_of(segment, self.sources) else {
             return Err(Error::new(&codes::INTERNAL, "a source of the query is not known").into());
         };
+        if self.inputs.len() == MAX_INPUTS {
+            let message = format!("the query reads more than {MAX_INPUTS} sources");
+            let hint = "A source that is read several times counts each time. Make several queries of it.";
+            return Err(Error::new(&codes::SQL_PLAN, message).with_hint(hint).into());
+        }
         let lineage = self.lineage(segment);
         let mut segment = lineage.settled(segment).map_err(SqlError::planning)?;
         let origins = lineage.columns(&segment, &[]);
         let schema = Arc::clone(segment.schema());
         let rows = arrow_schema(&schema);
-        let mut event_time = origins.iter().position(|origin| matches!(origin, Origin::Time(_)));
+        let is_time = |origin: &Origin| self.remembers && matches!(origin, Origin::Time(_));
+        let mut event_time = origins.iter().position(is_time);
         let mut is_threaded = false;
         if event_time.is_none()
-            && self.is_joined
+            && self.remembers
+            && self.observes_all
             && let Some((threaded, at)) = lineage.threaded(&segment).map_err(SqlError::planning)?
         {
             (segment, event_time, is_threaded) = (threaded, Some(at), true);
@@ -187,7 +292,8 @@ impl Builder<'_> {
         }
         let is_timed = event_time.is_some();
         self.inputs.push(BuiltInput { source, lowered, plan: optimized, rows, is_timed });
-        Ok(Rows { schema, origins, lineage, feed: Feed::Input(self.inputs.len() - 1) })
+        let feeds = vec![Feed::Input(self.inputs.len() - 1)];
+        Ok(Rows { schema, origins, lineage, feeds, are_groups: false })
     }
 
     pub fn optimized(&self, segment: LogicalPlan) -> Result<LogicalPlan, SqlError> {
@@ -200,7 +306,7 @@ impl Builder<'_> {
             return feed;
         }
         let uses_epoch_time = lower::uses_time(&stages);
-        self.step(StepPlan::Stages(Staged { stages: stages.into(), rows, uses_epoch_time }), vec![feed])
+        self.step(StepPlan::Stages(Staged { stages: stages.into(), rows, uses_epoch_time }), vec![vec![feed]])
     }
 
     /// The event time of the source that a segment without operators reads, as the next input.
@@ -221,6 +327,11 @@ impl Builder<'_> {
         Err(Error::new(&codes::SQL_PLAN, message).with_hint(hint))
     }
 
+    /// Notes an operator; true if it stands behind an aggregation.
+    pub fn stands(&mut self, kind: Kind, is_behind_groups: bool) {
+        self.kinds.push(Stands { kind, is_behind_groups });
+    }
+
     /// Builds an operator and everything below it.
     fn operator(&mut self, node: &LogicalPlan) -> Result<Given, SqlError> {
         self.refuse_many()?;
@@ -235,15 +346,13 @@ impl Builder<'_> {
                 Ok(self.behind(rows, StepPlan::Sort(Arc::new(spec)), origins))
             }
             LogicalPlan::Limit(limit) => {
-                let rows = self.whole(&limit.input, &verify::LIMIT)?;
                 let (Ok(FetchType::Literal(most)), Ok(SkipType::Literal(0))) =
                     (limit.get_fetch_type(), limit.get_skip_type())
                 else {
-                    return Err(verify::LIMIT.error().into());
+                    return Err(verify::OFFSET.error().into());
                 };
-                let spec = SortSpec { rows: arrow_schema(&rows.schema), by: Vec::new(), limit: most };
-                let origins = rows.origins.clone();
-                Ok(self.behind(rows, StepPlan::Sort(Arc::new(spec)), origins))
+                let rows = self.rows(&limit.input)?;
+                Ok(self.limit(rows, most))
             }
             other => match once::of(other) {
                 Some(once) => self.deduplicate(once),
@@ -255,13 +364,30 @@ impl Builder<'_> {
         }
     }
 
-    /// The rows below ORDER BY and LIMIT, which must be all there are.
+    /// The first of these rows, at most so many. In complete mode an aggregation gives all there are in each epoch, and the
+    /// first are those of the epoch.
+    fn limit(&mut self, rows: Rows, most: Option<usize>) -> Given {
+        let origins = rows.origins.clone();
+        if rows.are_groups && self.mode == Some(OutputMode::Complete) {
+            let feeds = vec![self.one(rows.feeds)];
+            let spec = SortSpec { rows: arrow_schema(&rows.schema), by: Vec::new(), limit: most };
+            let plan = StepPlan::Sort(Arc::new(spec));
+            return self.behind(Rows { feeds, ..rows }, plan, origins);
+        }
+        let name = format!("limit-{}", self.kinds.len());
+        self.stands(Kind::Limit, rows.are_groups);
+        let spec = LimitSpec { name, most: most.unwrap_or(usize::MAX) };
+        self.behind(rows, StepPlan::Limit(Arc::new(spec)), origins)
+    }
+
+    /// The rows below ORDER BY, which must be all there are.
     fn whole(&mut self, input: &LogicalPlan, refusal: &verify::Refusal) -> Result<Rows, SqlError> {
         let rows = self.rows(input)?;
-        match self.kinds.iter().any(|kind| matches!(kind, Kind::Aggregate { .. })) {
-            true => Ok(rows),
-            false => Err(refusal.error().into()),
+        if !rows.are_groups {
+            return Err(refusal.error().into());
         }
+        let feed = self.one(rows.feeds);
+        Ok(Rows { feeds: vec![feed], ..rows })
     }
 
     fn deduplicate(&mut self, once: &Once) -> Result<Given, SqlError> {
@@ -278,7 +404,7 @@ impl Builder<'_> {
             let message = "`deduplicate` with `within` is not possible without a watermark";
             return Err(Error::new(&codes::WATERMARK_MISSING, message).with_hint(hint).into());
         }
-        self.kinds.push(Kind::Deduplicate { timed: key.is_some() || once.within_us.is_some() });
+        self.stands(Kind::Deduplicate { timed: key.is_some() || once.within_us.is_some() }, rows.are_groups);
         let input = arrow_schema(&rows.schema);
         let step = StepPlan::Deduplicate(Arc::new(DeduplicateSpec {
             name,
@@ -322,6 +448,16 @@ impl Builder<'_> {
         let projection = Projection::try_new(list, Arc::clone(input)).map_err(SqlError::planning)?;
         Ok(LogicalPlan::Projection(projection))
     }
+}
+
+/// Lets stages give these columns, of which only how often they are NULL may differ.
+fn conform(stages: &mut Vec<Stage>, rows: &SchemaRef) {
+    if let Some(Stage::Project(last)) = stages.last_mut() {
+        last.schema = Arc::clone(rows);
+        return;
+    }
+    let columns = (0..rows.fields().len()).map(Output::Same).collect();
+    stages.push(Stage::Project(LoweredProjection { columns, schema: Arc::clone(rows) }));
 }
 
 /// A plan down to its first operator with state, in whose place stands a leaf of its columns; and that operator.
@@ -404,28 +540,4 @@ pub(super) fn one_time(operator: &str, origins: &[Origin]) -> Result<(), Error> 
 /// The columns of a logical schema, without their qualifiers.
 pub(super) fn arrow_schema(schema: &DFSchemaRef) -> SchemaRef {
     Arc::new(Schema::new(schema.fields().clone()))
-}
-
-/// What each row says of its record, over the columns of `input`.
-fn record_columns(input: &LogicalPlan, columns: &SourceColumns) -> Vec<Expr> {
-    let schema = input.schema();
-    let named = |name: &str| {
-        schema.iter().find(|(_, field)| field.name() == name).map(|found| Expr::Column(found.into()))
-    };
-    let is_envelope = matches!(columns, SourceColumns::Envelope { .. }) && named("timestampType").is_some();
-    let all: Option<Vec<Expr>> = IN_ENVELOPE
-        .iter()
-        .map(|(carried, plain)| {
-            let of_envelope = || {
-                let field = schema.iter().find(|(_, field)| field.name() == super::KAFKA_COLUMN)?;
-                let has_it = matches!(field.1.data_type(), arrow::datatypes::DataType::Struct(fields)
-                    if fields.iter().any(|field| field.name() == plain));
-                has_it.then(|| super::functions::field(Expr::Column(field.into()), plain))
-            };
-            let found = named(carried).or_else(of_envelope);
-            let found = found.or_else(|| is_envelope.then(|| named(plain)).flatten());
-            found.map(|expr| expr.alias(*carried))
-        })
-        .collect();
-    all.unwrap_or_default()
 }

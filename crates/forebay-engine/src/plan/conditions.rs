@@ -33,7 +33,12 @@ pub(super) fn settled(plan: LogicalPlan, session: &SessionState) -> Result<Logic
 }
 
 fn settle(plan: LogicalPlan, session: &SessionState) -> Result<LogicalPlan> {
-    let plan = match plan {
+    if is_stream_join(&plan)
+        && let LogicalPlan::Join(join) = plan
+    {
+        return split(join, session);
+    }
+    match plan {
         LogicalPlan::Filter(filter) if stands_on_join(&filter.input) => {
             let (mut input, mut stays) = (LogicalPlan::clone(&filter.input), Vec::new());
             let conditions = parts(filter.predicate, input.schema(), session)?;
@@ -46,16 +51,10 @@ fn settle(plan: LogicalPlan, session: &SessionState) -> Result<LogicalPlan> {
                     None => stays.push(condition),
                 }
             }
-            filtered(settle(input, session)?, stays)?
+            filtered(settle(input, session)?, stays)
         }
-        LogicalPlan::Join(join) if is_stream_join(&LogicalPlan::Join(join.clone())) => split(join, session)?,
-        other => {
-            return other
-                .map_children(|child| settle(child, session).map(Transformed::yes))
-                .map(|it| it.data);
-        }
-    };
-    Ok(plan)
+        other => other.map_children(|child| settle(child, session).map(Transformed::yes)).map(|it| it.data),
+    }
 }
 
 /// True if only projections, filters and joins with tables at rest lie between this and a join of streams.

@@ -29,7 +29,7 @@ use forebay_core::event_time::{Survey, survey};
 use forebay_core::{Error, Result};
 
 use super::lower::{Output, Projection, Stage, epoch_time};
-use crate::lookup::{Held, Kind, Lookup, Tags, gone, pieces, probe, records, repeats};
+use crate::lookup::{Held, Kind, Lookup, Tags, candidates, gone, pieces, probe, records, repeats};
 
 mod why;
 
@@ -118,7 +118,7 @@ impl Executor {
         &self.survey
     }
 
-    /// Computes the rows of `batch`, whose columns are those of [`super::StreamPlan::input_schema`], and counts what
+    /// Computes the rows of `batch`, whose columns are those of [`super::PlannedInput::schema`], and counts what
     /// became of them. Fails with `QUERY_FAILED` if an expression does, with the column or the condition as its place;
     /// nothing of the batch is then emitted.
     pub fn process(&mut self, batch: RecordBatch, fates: &mut Fates) -> Result<RecordBatch> {
@@ -180,12 +180,13 @@ impl Executor {
                 Stage::Lookup(lookup) => {
                     let held = Arc::clone(&self.held);
                     let built = held.of(&lookup.spec)?;
-                    let cuts = pieces(lookup, built, &batch, &tags)?;
+                    let candidates = candidates(lookup, built, &batch)?;
+                    let cuts = pieces(&candidates, &tags);
                     if !cuts.is_empty() {
                         self.cut(number, &cuts, &batch, &tags);
                         return Ok(None);
                     }
-                    let probed = probe(lookup, built, &batch, &tags)?;
+                    let probed = probe(lookup, built, &batch, &tags, candidates)?;
                     match lookup.spec.kind {
                         Kind::Anti => fates.filtered += probed.refused,
                         _ => fates.unmatched += probed.refused,
@@ -245,10 +246,15 @@ fn holds(condition: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<Holds
     let Some(mask) = mask.as_boolean_opt() else {
         return Err(Error::new(&codes::INTERNAL, format!("a condition gave {}", mask.data_type())));
     };
-    Ok(Holds::Mask(match mask.nulls() {
+    Ok(Holds::Mask(truth(mask)))
+}
+
+/// Where a condition is true; NULL is not.
+pub(crate) fn truth(mask: &BooleanArray) -> BooleanBuffer {
+    match mask.nulls() {
         Some(valid) => mask.values() & valid.inner(),
         None => mask.values().clone(),
-    }))
+    }
 }
 
 /// The rows that are kept.

@@ -6,14 +6,15 @@
 //! input 1:  batch ─▶ stages ─▶ rows ───────────────────────────────────────────┘
 //! ```
 //!
-//! A query without state has one input and no steps. With state, each step reads the rows of its [`Feed`]s: one, or the two
-//! sides of a join. What must stay true: everything here is planned once; nothing in it changes while the
+//! A query without state has inputs and no steps. With state, each step reads the rows of its [`Feed`]s: those of one port, or of
+//! the two sides of a join; several where a union lies below. What must stay true: everything here is planned once; nothing in it changes while the
 //! query runs, and two plannings of the same text give the same steps, names and layouts. Each input and each step but the
 //! last feeds one step, which comes after it.
 
 use std::sync::Arc;
 
 use arrow::datatypes::{FieldRef, SchemaRef};
+use datafusion::common::ScalarValue;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use forebay_core::output_mode::OutputMode;
@@ -40,14 +41,14 @@ pub(crate) struct Graph {
 pub(crate) struct Step {
     /// What is done.
     pub plan: StepPlan,
-    /// One; of a join two: left and right.
-    pub from: Vec<Feed>,
+    /// Of each port those that feed it, all with the same columns. There is one port; of a join two: left and right.
+    pub from: Vec<Vec<Feed>>,
 }
 
 /// What gives rows to a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Feed {
-    /// An input of the query, by its number: an operator takes its rows, no other step.
+    /// An input of the query, by its number: an operator or a union takes its rows, no other step.
     Input(usize),
     /// A step before, by its number.
     Step(usize),
@@ -68,8 +69,8 @@ pub(crate) struct Input {
     pub stages: Arc<[Stage]>,
     /// The columns of the rows behind the stages: what the first step takes.
     pub rows: SchemaRef,
-    /// The watermark, if the source has one and it is observed: where an operator reads its event time, and wherever streams
-    /// are joined.
+    /// The watermark, if the source has one and it is observed: where an operator reads its event time, and wherever there are
+    /// several inputs.
     pub event_time: Option<EventTime>,
 }
 
@@ -78,6 +79,8 @@ pub(crate) struct Input {
 pub(crate) struct EventTime {
     /// How far the watermark is behind the latest event time.
     pub delay_ms: i64,
+    /// The first input with the same watermark: the latest event time of them all counts for each.
+    pub first: usize,
 }
 
 /// One step behind the lanes.
@@ -91,9 +94,13 @@ pub(crate) enum StepPlan {
     Deduplicate(Arc<DeduplicateSpec>),
     /// A join of two streams.
     Join(Arc<JoinSpec>),
+    /// LIMIT: the first rows there ever are.
+    Limit(Arc<LimitSpec>),
     /// Filters and projections: HAVING, the SELECT list, what stands between two operators.
     Stages(Staged),
-    /// ORDER BY and LIMIT of complete mode: over all rows of the epoch.
+    /// The rows of several feeds as those of one, where no operator takes them.
+    Union,
+    /// ORDER BY and LIMIT behind a GROUP BY of complete mode: over all rows of the epoch.
     Sort(Arc<SortSpec>),
 }
 
@@ -130,8 +137,10 @@ pub(crate) struct AggregateSpec {
     /// The group expressions without the window, over [`Self::input`]. Empty without GROUP BY: then there is one group,
     /// and it is there before any row is.
     pub keys: Vec<Arc<dyn PhysicalExpr>>,
-    /// Their fields, as in [`Self::output`].
+    /// Their fields, as in [`Self::output`]; with [`Self::sets`] that of their number behind them.
     pub key_fields: Vec<FieldRef>,
+    /// GROUPING SETS: each row is in a group of each. Empty for one group by all keys.
+    pub sets: Vec<KeySet>,
     /// The window, if there is one.
     pub window: Option<WindowKey>,
     /// The key (an index into [`Self::keys`]) that is the event time, where the window is not: a TIMESTAMP, or the
@@ -141,10 +150,20 @@ pub(crate) struct AggregateSpec {
     pub aggregates: Vec<Arc<AggregateFunctionExpr>>,
     /// `FILTER (WHERE …)` of each.
     pub filters: Vec<Option<Arc<dyn PhysicalExpr>>>,
-    /// The group columns in their order, the window as STRUCT<start, end>, then the aggregates.
+    /// The group columns in their order, the window as STRUCT<start, end>, with [`Self::sets`] their number, then the
+    /// aggregates.
     pub output: SchemaRef,
     /// True if groups end by the watermark: by the window's end, else by [`Self::event_key`].
     pub watermarked: bool,
+}
+
+/// One of GROUPING SETS.
+#[derive(Clone, Debug)]
+pub(crate) struct KeySet {
+    /// Whether it has the key of this index; those that it has not are NULL in its groups.
+    pub has: Vec<bool>,
+    /// Its number, of the type of its column.
+    pub number: ScalarValue,
 }
 
 /// `window(…)` in GROUP BY.
@@ -209,6 +228,15 @@ pub(crate) struct DeduplicateSpec {
     pub event_time: Option<usize>,
     /// `dropDuplicatesWithinWatermark`: a key is forgotten so long (microseconds) after the event time of its first row.
     pub within_us: Option<i64>,
+}
+
+/// The first rows there ever are: they come out as they are, all later ones do not.
+#[derive(Clone, Debug)]
+pub(crate) struct LimitSpec {
+    /// `limit-0`.
+    pub name: String,
+    /// How many.
+    pub most: usize,
 }
 
 /// A join of two streams: pairs of rows whose keys are equal and for which the condition holds.

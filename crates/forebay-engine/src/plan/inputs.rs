@@ -1,9 +1,12 @@
 //! What a query reads: its inputs, each with the source, the columns and the filters of its lanes.
 //!
-//! A query over one source has one; a join of two streams has one for each side, also where both are the same source.
+//! A query over one source has one; a join of two streams has one for each side and a union one for each part, also where they are
+//! the same source.
 
 use arrow::datatypes::SchemaRef;
+use forebay_core::error::codes;
 use forebay_core::source::Wanted;
+use forebay_core::{Error, Result};
 
 use super::executor::Executor;
 use super::graph::Input;
@@ -17,6 +20,17 @@ impl StreamPlan {
     /// Its inputs, in the order in which its checkpoint counts them.
     pub fn each_input(&self) -> impl ExactSizeIterator<Item = PlannedInput<'_>> {
         self.graph().inputs.iter().map(PlannedInput)
+    }
+
+    /// Its input, of a query that can have only one.
+    ///
+    /// # Errors
+    /// `INTERNAL` if it has several.
+    pub fn only_input(&self) -> Result<PlannedInput<'_>> {
+        match self.graph().inputs.as_slice() {
+            [input] => Ok(PlannedInput(input)),
+            _ => Err(Error::new(&codes::INTERNAL, "a query that reads one source has several inputs")),
+        }
     }
 
     /// The names of its sources, in that order: one that is read twice is there twice.
@@ -54,8 +68,29 @@ impl<'a> PlannedInput<'a> {
     }
 }
 
+/// What tests ask of a query over one source.
 #[cfg(test)]
 impl StreamPlan {
+    pub(crate) fn source(&self) -> &str {
+        self.only_input().unwrap().source()
+    }
+
+    pub(crate) fn input_schema(&self) -> SchemaRef {
+        self.only_input().unwrap().schema()
+    }
+
+    pub(crate) fn wanted(&self) -> Wanted {
+        self.only_input().unwrap().wanted()
+    }
+
+    pub(crate) fn wants_envelope(&self) -> bool {
+        self.only_input().unwrap().wants_envelope()
+    }
+
+    pub(crate) fn executor(&self, epoch_time_ms: i64) -> Executor {
+        self.only_input().unwrap().executor(epoch_time_ms)
+    }
+
     /// Both as one query without state, whose rows are those of either.
     pub(crate) fn beside(mut self, other: Self) -> Self {
         assert_eq!(self.output_schema(), other.output_schema());

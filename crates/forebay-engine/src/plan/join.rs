@@ -5,14 +5,14 @@
 //! └─ Stages ─┘      └ right  ─ …         the sides are built with the columns that are read, and nothing else
 //! ```
 //!
-//! What Spark refuses is refused here, with its reasons: `UnsupportedOperationChecker` of 4.0.
+//! What Spark refuses is refused here ([`refused`]).
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, TimeUnit};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DFSchema, DFSchemaRef, JoinType, ScalarValue};
+use datafusion::common::{Column, DFSchema, DFSchemaRef, ScalarValue};
 use datafusion::functions::core::expr_fn::coalesce;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
@@ -20,18 +20,20 @@ use datafusion::logical_expr::{
 };
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::sql::sqlparser::tokenizer::{Location, Span};
-use forebay_core::Error;
-use forebay_core::error::{Code, codes};
 
 use super::build::{Builder, Rows, arrow_schema, one_time};
 use super::conditions::{Side, asks_time, side};
-use super::graph::{JoinKind, JoinSide, JoinSpec, SideEnds, StepPlan};
+use super::graph::{Feed, JoinKind, JoinSide, JoinSpec, SideEnds, StepPlan};
 use super::lineage::{Lineage, Origin};
 use super::lower::{self, Output, Projection, Stage, simplified};
 use super::modes::Kind;
 use super::provider::StreamTable;
 use super::sql_error::SqlError;
 use super::state_watermark;
+
+mod refused;
+
+use self::refused::{kind, no_clock, no_key, refuse_endless};
 
 /// The table that stands for the join while what lies on it is optimized.
 const JOINED: &str = "__joined";
@@ -44,6 +46,19 @@ struct Condition {
     others: Vec<Expr>,
     /// Where it is written.
     place: Span,
+}
+
+/// A join that is built.
+struct Joined {
+    spec: JoinSpec,
+    /// Of its two ports.
+    feeds: Vec<Vec<Feed>>,
+    /// The origins of the plan's columns.
+    origins: Vec<Origin>,
+    /// Which of the plan's columns it gives.
+    given: Vec<usize>,
+    /// True if rows of a side come of an aggregation.
+    are_groups: bool,
 }
 
 /// A side that is built.
@@ -65,28 +80,24 @@ impl Builder<'_> {
             used.clone_from(&it.used);
             lowered = Some(it.stages);
         }
-        let (spec, feeds, origins, given) = self.join(join, &used)?;
+        let Joined { spec, feeds, origins, given, are_groups } = self.join(join, &used)?;
         let output = Arc::clone(&spec.output);
         let feed = self.step(StepPlan::Join(Arc::new(spec)), feeds);
         let lineage = Lineage::of_several();
         let schema = Arc::clone(segment.schema());
         let origins = lineage.columns(&segment, &origins);
-        let Some(mut stages) = lowered else { return Ok(Rows { schema, origins, lineage, feed }) };
+        let Some(mut stages) = lowered else {
+            return Ok(Rows { schema, origins, lineage, feeds: vec![feed], are_groups });
+        };
         let places: Vec<usize> =
             used.iter().filter_map(|column| given.iter().position(|given| given == column)).collect();
         on_columns(&mut stages, &places, output.fields().len());
         let feed = self.stages(stages, arrow_schema(&schema), feed);
-        Ok(Rows { schema, origins, lineage, feed })
+        Ok(Rows { schema, origins, lineage, feeds: vec![feed], are_groups })
     }
 
-    /// The specification of a join of which these columns are used, its feeds, the origins of the plan's columns, and which
-    /// of the plan's columns it gives.
-    #[expect(clippy::type_complexity, reason = "four parts of one result, taken apart at once")]
-    fn join(
-        &mut self,
-        join: &Join,
-        used: &[usize],
-    ) -> Result<(JoinSpec, Vec<super::graph::Feed>, Vec<Origin>, Vec<usize>), SqlError> {
+    /// A join of which these columns are used.
+    fn join(&mut self, join: &Join, used: &[usize]) -> Result<Joined, SqlError> {
         let condition = self.condition(join)?;
         let place = condition.place;
         let kind = kind(join.join_type).map_err(|error| SqlError::spanned(error, place))?;
@@ -112,7 +123,8 @@ impl Builder<'_> {
         let right = self.side(&join.right, of_right)?;
         self.refuse_many()?;
         let name = format!("join-{}", self.kinds.len());
-        self.kinds.push(Kind::Join);
+        let are_groups = left.rows.are_groups || right.rows.are_groups;
+        self.stands(Kind::Join, are_groups);
         one_time(&name, left.origins()).map_err(|error| SqlError::spanned(error, place))?;
         one_time(&name, right.origins()).map_err(|error| SqlError::spanned(error, place))?;
         let key = event_key(&condition.keys, &left, &right);
@@ -152,7 +164,7 @@ impl Builder<'_> {
                 *place = origin.clone().kept();
             }
         }
-        let feeds = vec![left.rows.feed, right.rows.feed];
+        let feeds = vec![left.rows.feeds.clone(), right.rows.feeds.clone()];
         let side = |built: Built, keys, ends| JoinSide {
             event_time: built.event_time(),
             input: arrow_schema(&built.rows.schema),
@@ -169,7 +181,7 @@ impl Builder<'_> {
             condition: others,
             output,
         };
-        Ok((spec, feeds, origins, given))
+        Ok(Joined { spec, feeds, origins, given, are_groups })
     }
 
     /// The condition of a join. Where it has the event time's expression it reads its column.
@@ -361,74 +373,4 @@ fn place_of<'e>(exprs: impl IntoIterator<Item = &'e Expr>) -> Span {
 
 fn nullable(field: &FieldRef) -> FieldRef {
     Arc::new(Field::clone(field).with_nullable(true))
-}
-
-fn kind(kind: JoinType) -> Result<JoinKind, Error> {
-    Ok(match kind {
-        JoinType::Inner => JoinKind::Inner,
-        JoinType::Left => JoinKind::Left,
-        JoinType::Right => JoinKind::Right,
-        JoinType::Full => JoinKind::Full,
-        JoinType::LeftSemi => JoinKind::LeftSemi,
-        JoinType::LeftAnti | JoinType::RightAnti => {
-            return Err(refusal(
-                &codes::NOT_STREAMING,
-                "ANTI JOIN of two streams is not possible",
-                "Spark refuses it too. Write LEFT JOIN, and keep the rows whose right side IS NULL.",
-            ));
-        }
-        other => {
-            return Err(refusal(
-                &codes::NOT_STREAMING,
-                &format!("{other} JOIN of two streams is not possible"),
-                "Spark has LEFT SEMI JOIN: exchange the two sides.",
-            ));
-        }
-    })
-}
-
-/// Refuses a join whose rows without a partner would never be known to stay alone.
-fn refuse_endless(kind: JoinKind, (left, right): (SideEnds, SideEnds)) -> Result<(), Error> {
-    let ends = |side: SideEnds| side != SideEnds::Never;
-    let (is_known, what, range) = match kind {
-        JoinKind::Inner => return Ok(()),
-        JoinKind::Left => (ends(left), "a LEFT JOIN", "r.time <= l.time + INTERVAL 1 MINUTE"),
-        JoinKind::LeftSemi => (ends(left), "a LEFT SEMI JOIN", "r.time <= l.time + INTERVAL 1 MINUTE"),
-        JoinKind::Right => (ends(right), "a RIGHT JOIN", "l.time <= r.time + INTERVAL 1 MINUTE"),
-        JoinKind::Full => {
-            (ends(left) || ends(right), "a FULL JOIN", "r.time BETWEEN l.time AND l.time + INTERVAL 1 MINUTE")
-        }
-    };
-    if is_known {
-        return Ok(());
-    }
-    Err(refusal(
-        &codes::WATERMARK_MISSING,
-        &format!("{what} of two streams is not possible without a watermark that ends it"),
-        &format!(
-            "Only a watermark says that a row will meet no other. Give the source a `watermark`, and let ON compare its \
-             time: as one of the keys (r.time = l.time, or their windows), or within a range such as {range}."
-        ),
-    ))
-}
-
-fn no_key() -> Error {
-    refusal(
-        &codes::NOT_STREAMING,
-        "a join of two streams without equality is not possible",
-        "Spark refuses it too: each row would have to be compared with every other. Add a key that both sides have: ON \
-         l.device_id = r.device_id AND …",
-    )
-}
-
-fn no_clock() -> Error {
-    refusal(
-        &codes::NOT_STREAMING,
-        "now() is not possible in the condition of an outer join of two streams",
-        "Compare the clock in WHERE, or in a subquery of one side.",
-    )
-}
-
-fn refusal(code: &'static Code, message: &str, hint: &str) -> Error {
-    Error::new(code, message).with_hint(hint)
 }

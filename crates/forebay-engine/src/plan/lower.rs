@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, DFSchemaRef, DataFusionError, ScalarValue};
 use datafusion::execution::SessionState;
@@ -19,7 +19,7 @@ use forebay_core::source::Wanted;
 
 use super::catalog::KAFKA_COLUMN;
 use super::functions::{EpochTime, FIELD};
-use super::joined;
+use super::lookups;
 use crate::lookup::Lookup;
 
 /// Deepest expression that is evaluated: views on views multiply what each of them allows.
@@ -79,8 +79,8 @@ pub(super) fn lower(plan: &LogicalPlan, state: &SessionState) -> Result<Lowered,
         }
         // What an operator with state gives.
         LogicalPlan::EmptyRelation(_) => Ok(Lowered { stages: Vec::new(), used: Vec::new() }),
-        LogicalPlan::Join(join) => Ok(joined::lower(join, Vec::new(), state)?.0),
-        LogicalPlan::Filter(filter) if joined::is_inside(filter) => joined::filtered(filter, state),
+        LogicalPlan::Join(join) => Ok(lookups::lower(join, Vec::new(), state)?.0),
+        LogicalPlan::Filter(filter) if lookups::is_inside(filter) => lookups::filtered(filter, state),
         LogicalPlan::Filter(filter) => {
             let mut lowered = lower(&filter.input, state)?;
             if matches!(filter.predicate, Expr::Literal(ScalarValue::Boolean(Some(true)), _)) {
@@ -265,9 +265,4 @@ fn has_projection(plan: &LogicalPlan) -> bool {
 
 fn is_envelope(expr: &Expr) -> bool {
     matches!(expr, Expr::Column(column) if column.name == KAFKA_COLUMN)
-}
-
-/// The type of Spark's TIMESTAMP.
-pub(super) fn timestamp() -> DataType {
-    DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, Some("UTC".into()))
 }

@@ -8,22 +8,24 @@
 //!                                                   a replay changes
 //! ```
 //!
-//! A query is planned once; [`StreamPlan::executor`] then makes a cheap worker for each lane of each epoch, and
+//! A query is planned once; [`PlannedInput::executor`] then makes a cheap worker for each lane of each epoch, and
 //! [`graph`] says what follows behind the lanes. What must stay true: a plan gives, for the same batch and the same epoch
 //! time, the same rows. Where to read next: [`resolve`] for names, [`semantics`] for where Spark means something else than
-//! DataFusion, [`zone`] for the session's time zone, [`verify`] and [`modes`] for what is refused, [`words`] for how DataFusion's refusals are told,
-//! [`lineage`] for event time, [`executor`] for the hot path.
+//! DataFusion, [`zone`] for the session's time zone, [`union`] for rows of several sources, [`verify`] and [`modes`] for what is refused, [`words`] for how
+//! DataFusion's refusals are told, [`lineage`] for event time, [`conditions`], [`join`] and [`state_watermark`] for joins
+//! of streams, [`statics`] and [`lookups`] for those with tables at rest, [`executor`] for the hot path.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
-use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
+use arrow::datatypes::SchemaRef;
 use datafusion::common::DataFusionError;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::Statement;
 use forebay_core::error::{Code, codes};
+use forebay_core::event_time::Observed;
 use forebay_core::output_mode::OutputMode;
 use forebay_core::source::Wanted;
 use forebay_core::{Error, Result};
@@ -31,6 +33,8 @@ use forebay_core::{Error, Result};
 mod aggregate;
 mod build;
 mod catalog;
+mod checks;
+pub(crate) mod columns;
 mod conditions;
 pub(crate) mod deadline;
 mod executor;
@@ -38,8 +42,8 @@ pub(crate) mod functions;
 pub(crate) mod graph;
 mod inputs;
 mod join;
-mod joined;
 mod lineage;
+mod lookups;
 mod lower;
 mod modes;
 mod observe;
@@ -47,6 +51,7 @@ mod once;
 mod origin;
 pub(crate) mod parse;
 mod provider;
+mod record;
 pub(crate) mod resolve;
 mod row_keys;
 mod scan;
@@ -58,8 +63,10 @@ mod state_watermark;
 pub(crate) mod statics;
 #[cfg(test)]
 mod tests;
+mod union;
 mod verify;
 mod watermark;
+mod widest;
 pub(crate) mod words;
 mod zone;
 
@@ -68,12 +75,15 @@ pub use catalog::{
     Catalog, Deduplicate, EVENT_TIME_COLUMN, KAFKA_COLUMN, OFFSET_COLUMN, RECORD_COLUMNS, SourceColumns,
     SourceTime, envelope_field,
 };
+pub use checks::{check_view, check_watermark, event_time};
+pub(crate) use executor::truth;
 pub use executor::{Executor, Fates, Refusal, Rows};
 pub use inputs::PlannedInput;
 pub use sql_error::SqlError;
 pub use words::type_name;
 
 use self::build::{BuiltInput, Source, Sources};
+use self::checks::refuse_no_time;
 use self::graph::{EventTime, Graph, Input, Step, StepPlan};
 use self::lower::{Lowered, Stage};
 use self::resolve::{Planner, Read, State};
@@ -95,37 +105,13 @@ pub trait JsonDecoderFactory: Send + Sync {
 pub struct StreamPlan {
     output_schema: SchemaRef,
     uses_epoch_time: bool,
-    input_uses_epoch_time: bool,
-    /// The first of them.
-    input: Input,
     graph: Graph,
 }
 
 impl StreamPlan {
-    /// The name of the source it reads, as the catalogue spells it; of several the first.
-    pub fn source(&self) -> &str {
-        &self.input.source
-    }
-
-    /// The columns of the batches that [`Executor::process`] expects: the source's own, and [`KAFKA_COLUMN`] as
-    /// the last one if [`Self::wants_envelope`].
-    pub fn input_schema(&self) -> SchemaRef {
-        Arc::clone(&self.input.input_schema)
-    }
-
     /// The columns that come out; their names are unique without regard to case.
     pub fn output_schema(&self) -> SchemaRef {
         Arc::clone(&self.output_schema)
-    }
-
-    /// Which optional columns of the envelope are read.
-    pub fn wanted(&self) -> Wanted {
-        self.input.wanted
-    }
-
-    /// True if a decoded source must add [`KAFKA_COLUMN`].
-    pub fn wants_envelope(&self) -> bool {
-        self.input.wants_envelope
     }
 
     /// True if `now()` or one of its family is used.
@@ -138,7 +124,21 @@ impl StreamPlan {
         self.graph.inputs.iter().map(|input| input.event_time.as_ref().map(|time| time.delay_ms)).collect()
     }
 
-    /// True if it has operators with state; then [`Self::executor`] gives the rows that the first of them takes.
+    /// The latest event times that the inputs of an epoch have seen (in milliseconds), where those with the same watermark have
+    /// seen what any of them has.
+    pub(crate) fn observed(&self, seen: &[Option<i64>]) -> Observed {
+        let firsts = || {
+            let inputs = self.graph.inputs.iter().enumerate();
+            inputs.map(|(number, input)| input.event_time.as_ref().map_or(number, |time| time.first))
+        };
+        let latest = |first: usize| {
+            let same = firsts().zip(seen).filter(|(other, _)| *other == first);
+            same.filter_map(|(_, seen)| *seen).max()
+        };
+        Observed(firsts().map(latest).collect())
+    }
+
+    /// True if it has operators with state; then its inputs' executors give the rows that the first of them take.
     pub fn remembers(&self) -> bool {
         !self.graph.steps.is_empty()
     }
@@ -166,12 +166,6 @@ impl StreamPlan {
     pub(crate) fn graph(&self) -> &Graph {
         &self.graph
     }
-
-    /// A worker for one lane of an epoch that was planned at this time (milliseconds since 1970).
-    pub fn executor(&self, epoch_time_ms: i64) -> Executor {
-        let time = self.input_uses_epoch_time.then_some(epoch_time_ms);
-        Executor::new(&self.input.stages, &self.input.rows, time)
-    }
 }
 
 /// Plans a streaming query without state: one SELECT over one source, each row by itself.
@@ -196,79 +190,6 @@ pub fn plan_query(
     deduplicate: Option<&Deduplicate>,
 ) -> Result<StreamPlan, SqlError> {
     located(catalog, sql, json, State::Kept(Some(mode)), deduplicate)
-}
-
-/// Checks a view by itself. It may have state; which modes that takes is a matter of the queries that use it.
-pub fn check_view(
-    catalog: &Catalog,
-    sql: &str,
-    json: Option<&dyn JsonDecoderFactory>,
-    deduplicate: Option<&Deduplicate>,
-) -> Result<(), SqlError> {
-    let state = State::Kept(None);
-    // A view may also be a part of tables at rest, for others to join.
-    if parse::with_room(|| Ok(is_at_rest(catalog, sql, json, state, deduplicate)))? {
-        return Ok(());
-    }
-    located(catalog, sql, json, state, deduplicate).map(|_| ())
-}
-
-/// True if a SELECT can be planned and reads tables at rest and nothing else.
-fn is_at_rest(
-    catalog: &Catalog,
-    sql: &str,
-    json: Option<&dyn JsonDecoderFactory>,
-    state: State,
-    deduplicate: Option<&Deduplicate>,
-) -> bool {
-    let Ok(Statement::Query(query)) = parse::one_statement(sql, parse::Paths::No) else { return false };
-    let Ok(session) = session::session(Purpose::Stream, catalog.time_zone, Arc::new(RuntimeEnv::default()))
-    else {
-        return false;
-    };
-    let mut planner = Planner::new(&session, catalog, json, true).remembering(state);
-    let planned = match deduplicate {
-        Some(deduplicate) => planner.plan_once(query, deduplicate),
-        None => planner.plan(query),
-    };
-    planned.is_ok_and(|plan| statics::is_at_rest(&plan))
-}
-
-/// Checks the event time of a source, if it has one.
-pub fn check_watermark(
-    catalog: &Catalog,
-    source: &str,
-    json: Option<&dyn JsonDecoderFactory>,
-) -> Result<(), SqlError> {
-    event_time(catalog, source, json).map(|_| ())
-}
-
-/// The event time of a source's rows, as a plan that gives it as its one column for each row; `None` if the source has
-/// none. Errors as those of [`check_watermark`].
-pub fn event_time(
-    catalog: &Catalog,
-    source: &str,
-    json: Option<&dyn JsonDecoderFactory>,
-) -> Result<Option<StreamPlan>, SqlError> {
-    let Some(((name, columns), time)) = catalog.source(source).zip(catalog.watermark(source)) else {
-        return Ok(None);
-    };
-    let column = columns.column(&time.column).unwrap_or_else(|| EVENT_TIME_COLUMN.to_owned());
-    let sql = format!("SELECT `{column}` AS event_time FROM `{name}`");
-    let planned =
-        located(catalog, &sql, json, State::Kept(None), None).map_err(|error| SqlError::from(error.error))?;
-    refuse_no_time(planned.output_schema.field(0).data_type(), &time.column)?;
-    Ok(Some(planned))
-}
-
-/// Refuses an event time that is no TIMESTAMP.
-fn refuse_no_time(data_type: &DataType, column: &str) -> Result<(), Error> {
-    if matches!(data_type, DataType::Timestamp(TimeUnit::Microsecond, _)) {
-        return Ok(());
-    }
-    let message = format!("the event time `{column}` is of type {}, not TIMESTAMP", type_name(data_type));
-    Err(Error::new(&codes::SQL_PLAN, message)
-        .with_hint("Compute a time of it: timestamp_seconds(…), timestamp_millis(…) or to_timestamp(…)."))
 }
 
 fn located(
@@ -307,7 +228,7 @@ fn plan_here(
         State::Kept(mode) => mode,
         State::Refused => None,
     };
-    if !build::remembers(&logical) {
+    if !build::remembers(&logical) && !union::is_in(&logical) {
         if let Some(mode) = mode {
             modes::check(&[], mode)?;
         }
@@ -333,10 +254,11 @@ fn plan_here(
     }
     let output_schema = build::arrow_schema(analyzed.schema());
     let built = build::build(analyzed, &session, &sources, catalog.carries_records, mode)?;
-    let inputs = built.inputs.into_iter().map(|input| {
+    let firsts = built.watermarks();
+    let inputs = built.inputs.into_iter().zip(firsts).map(|(input, first)| {
         let BuiltInput { source, lowered, plan, rows, is_timed } = input;
         let time = source.time.as_ref().filter(|_| is_timed);
-        let event_time = time.map(|time| EventTime { delay_ms: time.delay_ms });
+        let event_time = time.map(|time| EventTime { delay_ms: time.delay_ms, first });
         input_of(source, lowered, &plan, rows, event_time)
     });
     planned(inputs.collect(), built.steps, output_schema, mode)
@@ -347,7 +269,8 @@ fn sources<'a>(planner: &Planner<'_>, catalog: &'a Catalog) -> Sources<'a> {
     let source = |read: &Read| {
         let (name, columns) = catalog.source(&read.name)?;
         let time = read.watermark.clone().or_else(|| catalog.watermark(name).cloned());
-        Some((provider::table_name(read.table), Source { name, columns, time }))
+        let has_clause = read.watermark.is_some();
+        Some((provider::table_name(read.table), Source { name, columns, time, has_clause }))
     };
     planner.reads.iter().filter_map(source).collect()
 }
@@ -358,16 +281,14 @@ fn planned(
     output_schema: SchemaRef,
     mode: Option<OutputMode>,
 ) -> Result<StreamPlan, SqlError> {
-    let Some(input) = inputs.first().cloned() else {
+    if inputs.is_empty() {
         return Err(Error::new(&codes::INTERNAL, "the query reads no source").into());
-    };
+    }
     let staged = |step: &Step| matches!(&step.plan, StepPlan::Stages(staged) if staged.uses_epoch_time);
     Ok(StreamPlan {
         output_schema,
         uses_epoch_time: inputs.iter().any(|input| lower::uses_time(&input.stages))
             || steps.iter().any(staged),
-        input_uses_epoch_time: lower::uses_time(&input.stages),
-        input,
         graph: Graph { inputs, steps, mode: mode.unwrap_or_default() },
     })
 }

@@ -23,14 +23,24 @@ pub(super) enum Kind {
     },
     /// A join of two streams.
     Join,
+    /// LIMIT: the first rows there ever are.
+    Limit,
+}
+
+/// An operator where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stands {
+    pub kind: Kind,
+    /// True if an aggregation is somewhere below it: two parts of a union are not below each other.
+    pub is_behind_groups: bool,
 }
 
 /// Refuses a mode that these operators, in the order of the rows' way, do not have.
-pub(super) fn check(operators: &[Kind], mode: OutputMode) -> Result<(), Error> {
-    let is_aggregate = |kind: &&Kind| matches!(kind, Kind::Aggregate { .. });
-    let aggregates = operators.iter().filter(is_aggregate).count();
+pub(super) fn check(operators: &[Stands], mode: OutputMode) -> Result<(), Error> {
+    let kinds = || operators.iter().map(|it| it.kind);
+    let aggregates = kinds().filter(|kind| matches!(kind, Kind::Aggregate { .. })).count();
     let not = |message: &str, hint: &str| Err(Error::new(&codes::OUTPUT_MODE, message).with_hint(hint));
-    if mode != OutputMode::Append && operators.contains(&Kind::Join) {
+    if mode != OutputMode::Append && kinds().any(|kind| kind == Kind::Join) {
         return Err(Error::new(
             &codes::OUTPUT_MODE,
             format!("output mode {mode} is not possible for a join of two streams"),
@@ -38,6 +48,13 @@ pub(super) fn check(operators: &[Kind], mode: OutputMode) -> Result<(), Error> {
         .with_hint(
             "Spark refuses it too: a pair comes out once, when its second row is there. Leave `outputMode` out.",
         ));
+    }
+    if mode == OutputMode::Update && kinds().any(|kind| kind == Kind::Limit) {
+        return not(
+            "LIMIT is not possible in output mode update",
+            "Spark refuses it too: a row that changes is no new one. In append mode LIMIT gives the first rows there ever are, in \
+             complete mode the first of a GROUP BY's result.",
+        );
     }
     if mode == OutputMode::Complete && aggregates == 0 {
         return not(
@@ -47,9 +64,9 @@ pub(super) fn check(operators: &[Kind], mode: OutputMode) -> Result<(), Error> {
     }
     if mode == OutputMode::Append
         && let Some(Kind::Aggregate { distinct, .. }) =
-            operators.iter().rev().find(|kind| matches!(kind, Kind::Aggregate { watermarked: false, .. }))
+            kinds().rev().find(|kind| matches!(kind, Kind::Aggregate { watermarked: false, .. }))
     {
-        let what = if *distinct { "DISTINCT" } else { "an aggregation" };
+        let what = if distinct { "DISTINCT" } else { "an aggregation" };
         return Err(Error::new(
             &codes::WATERMARK_MISSING,
             format!("output mode append is not possible for {what} without a watermark"),
@@ -59,8 +76,7 @@ pub(super) fn check(operators: &[Kind], mode: OutputMode) -> Result<(), Error> {
              group by a window(…) of its column or by the column itself. Or set `outputMode: update` or `complete`.",
         ));
     }
-    if mode == OutputMode::Update
-        && matches!(operators.iter().rev().find(is_aggregate), Some(Kind::Aggregate { session: true, .. }))
+    if mode == OutputMode::Update && kinds().any(|kind| matches!(kind, Kind::Aggregate { session: true, .. }))
     {
         return not(
             "output mode update is not possible for session_window",
@@ -71,9 +87,8 @@ pub(super) fn check(operators: &[Kind], mode: OutputMode) -> Result<(), Error> {
     if mode == OutputMode::Append {
         return Ok(());
     }
-    let first = operators.iter().position(|kind| is_aggregate(&kind));
-    let behind = first.map_or(&[][..], |first| operators.get(first + 1..).unwrap_or_default());
-    if behind.iter().any(|kind| *kind != Kind::Deduplicate { timed: false }) {
+    let is_refused = |it: &Stands| it.is_behind_groups && it.kind != Kind::Deduplicate { timed: false };
+    if operators.iter().any(is_refused) {
         return Err(Error::new(
             &codes::OUTPUT_MODE,
             format!("an aggregation in output mode {mode} cannot be followed by another operator with state"),

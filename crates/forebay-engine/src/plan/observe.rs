@@ -8,10 +8,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_expr::{PhysicalExpr, conjunction, split_conjunction};
+use datafusion::physical_expr::{conjunction, split_conjunction};
 
+use super::columns::{moved, read};
 use super::lower::{Output, Stage};
 
 /// Puts the stage in. `column` is the event time among the columns that come out in the end.
@@ -25,8 +24,10 @@ pub(super) fn place(stages: Vec<Stage>, column: usize) -> Vec<Stage> {
     while let Some(stage) = rest.next() {
         match &stage {
             Stage::Filter(condition) => {
-                let (above, below): (Vec<_>, Vec<_>) =
-                    split_conjunction(condition).into_iter().cloned().partition(|part| reads(part, &reading));
+                let (below, above): (Vec<_>, Vec<_>) = split_conjunction(condition)
+                    .into_iter()
+                    .cloned()
+                    .partition(|part| read(part).is_disjoint(&reading));
                 if above.is_empty() {
                     out.push(stage);
                     continue;
@@ -44,7 +45,7 @@ pub(super) fn place(stages: Vec<Stage>, column: usize) -> Vec<Stage> {
                 };
                 let tainted = projection.columns.iter().enumerate().filter(|(_, output)| match output {
                     Output::Same(index) => reading.contains(index),
-                    Output::Computed(expr) => reads(expr, &reading),
+                    Output::Computed(expr) => !read(expr).is_disjoint(&reading),
                 });
                 reading = tainted.map(|(index, _)| index).collect();
                 column = next;
@@ -83,7 +84,9 @@ fn before(
             Stage::Filter(condition) => {
                 let mut stays = Vec::new();
                 for part in split_conjunction(&condition) {
-                    match over(part, |column| there(column).filter(|column| !reading.contains(column))) {
+                    let place = |column| there(column).filter(|column| !reading.contains(column));
+                    // One that reads no column stays too.
+                    match moved(part, place).filter(|part| !read(part).is_empty()) {
                         Some(part) => below.push(part),
                         None => stays.push(Arc::clone(part)),
                     }
@@ -116,26 +119,6 @@ fn before(
     out
 }
 
-/// A condition over other columns; `None` if it reads none, or one that is not there.
-fn over(
-    condition: &Arc<dyn PhysicalExpr>,
-    there: impl Fn(usize) -> Option<usize>,
-) -> Option<Arc<dyn PhysicalExpr>> {
-    let (mut is_there, mut reads_some) = (true, false);
-    let moved = Arc::clone(condition).transform_up(|expr| {
-        let Some(column) = expr.downcast_ref::<Column>() else { return Ok(Transformed::no(expr)) };
-        reads_some = true;
-        match there(column.index()) {
-            Some(index) => Ok(Transformed::yes(Arc::new(Column::new(column.name(), index)))),
-            None => {
-                is_there = false;
-                Ok(Transformed::no(expr))
-            }
-        }
-    });
-    moved.ok().filter(|_| is_there && reads_some).map(|moved| moved.data)
-}
-
 /// The event time behind the first stage from which on it is a column, and how many stages those are.
 fn appears(stages: &[Stage], column: usize) -> (usize, usize) {
     let mut column = column;
@@ -154,14 +137,4 @@ fn appears(stages: &[Stage], column: usize) -> (usize, usize) {
         }
     }
     (column, 0)
-}
-
-fn reads(expr: &Arc<dyn PhysicalExpr>, columns: &BTreeSet<usize>) -> bool {
-    let mut found = false;
-    // The closure cannot fail.
-    let _ = expr.apply(|expr| {
-        found |= expr.downcast_ref::<Column>().is_some_and(|column| columns.contains(&column.index()));
-        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-    });
-    found
 }

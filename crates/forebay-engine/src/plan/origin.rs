@@ -11,23 +11,27 @@ use super::lower::{Output, Stage};
 
 impl StreamPlan {
     /// The source's column that an output column is, from the column down to the field of a struct; `None` if it is
-    /// computed.
+    /// computed, if it is a table's, or if there are several sources.
     pub fn origin(&self, output: &str) -> Option<Vec<String>> {
-        // Behind an operator with state nothing is a column of the source any more.
-        if self.remembers() {
+        // Behind an operator with state nothing is a column of the source any more, and of several sources it is none.
+        if self.remembers() || self.graph.inputs.len() > 1 {
             return None;
         }
+        let [input] = self.graph.inputs.as_slice() else { return None };
         let mut index = self.output_schema.index_of(output).ok()?;
         // The innermost field first.
         let mut path = Vec::new();
-        for stage in self.input.stages.iter().rev() {
-            let Stage::Project(projection) = stage else { continue };
-            index = match projection.columns.get(index)? {
-                Output::Same(index) => *index,
-                Output::Computed(expr) => column_of(expr, &mut path)?,
+        for stage in input.stages.iter().rev() {
+            index = match stage {
+                Stage::Project(projection) => match projection.columns.get(index)? {
+                    Output::Same(index) => *index,
+                    Output::Computed(expr) => column_of(expr, &mut path)?,
+                },
+                Stage::Lookup(lookup) => lookup.spec.stream_column(index)?,
+                Stage::Filter(_) | Stage::Observe(_) => index,
             };
         }
-        path.push(self.input.input_schema.fields().get(index)?.name().clone());
+        path.push(input.input_schema.fields().get(index)?.name().clone());
         path.reverse();
         Some(path)
     }

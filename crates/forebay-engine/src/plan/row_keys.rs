@@ -11,14 +11,19 @@ use crate::lookup::Kind;
 impl StreamPlan {
     /// The output columns that a group is known by, in their order: those of GROUP BY, or a part of them (the start of
     /// a window) that names no other group. Empty if there are no groups, if
-    /// they are joined, or if a column of GROUP BY does not come out.
+    /// they are joined or parts of a union, or if a column of GROUP BY does not come out.
     pub fn row_keys(&self) -> Vec<String> {
-        let steps: Vec<&StepPlan> = self.graph().steps.iter().map(|step| &step.plan).collect();
+        let graph = &self.graph().steps;
+        let steps: Vec<&StepPlan> = graph.iter().map(|step| &step.plan).collect();
         if steps.iter().any(|step| matches!(step, StepPlan::Join(_))) {
             return Vec::new();
         }
         let Some(last) = steps.iter().rposition(|step| groups_of(step).is_some()) else { return Vec::new() };
         let Some(groups) = steps.get(last).copied().and_then(groups_of) else { return Vec::new() };
+        // Parts of a union may have the same groups.
+        if graph.iter().skip(last + 1).flat_map(|step| &step.from).any(|feeds| feeds.len() > 1) {
+            return Vec::new();
+        }
         // For each column the group column that it is or is a part of.
         let mut columns: Vec<Option<usize>> =
             (0..groups.columns).map(|at| Some(at).filter(|at| *at < groups.keys)).collect();

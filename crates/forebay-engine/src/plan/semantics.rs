@@ -17,7 +17,7 @@ use datafusion::logical_expr::planner::{
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, GetFieldAccess, Operator, cast, lit};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 use forebay_core::error::codes;
-use forebay_core::{Error, Zone};
+use forebay_core::{Error, Zone, ddl};
 
 use super::functions;
 use super::words::type_name;
@@ -121,7 +121,7 @@ fn comparison(op: &BinaryOperator) -> Option<&'static str> {
     })
 }
 
-/// Refuses a DATE beside a number, which DataFusion would take for days since 1970.
+/// Refuses a DATE beside a number, which DataFusion would take for days since 1970, and maps, which it compares entry by entry.
 fn comparable(
     (left, left_type): (&Expr, &DataType),
     sign: &str,
@@ -129,15 +129,26 @@ fn comparable(
 ) -> Result<()> {
     let date = |data_type: &DataType| matches!(data_type, DataType::Date32 | DataType::Date64);
     let mixed = (date(left_type) && right_type.is_numeric()) || (date(right_type) && left_type.is_numeric());
-    if !mixed {
-        return Ok(());
-    }
-    let (left, right) = (told(left, left_type), told(right, right_type));
-    let error = Error::new(&codes::SQL_PLAN, format!("cannot compare {left} {sign} {right}")).with_hint(
+    let hint = if mixed {
         "DATATYPE_MISMATCH in Spark: a DATE is no number. Compare it with a date, as in `made > DATE '2024-03-01'`, \
-         or take a number from it: year(made), datediff(made, DATE '1970-01-01').",
-    );
+         or take a number from it: year(made), datediff(made, DATE '1970-01-01')."
+    } else if holds_map(left_type) || holds_map(right_type) {
+        "DATATYPE_MISMATCH in Spark: the entries of a MAP have no order. Compare the value of a key: tags.hall = 'a'."
+    } else {
+        return Ok(());
+    };
+    let (left, right) = (told(left, left_type), told(right, right_type));
+    let error = Error::new(&codes::SQL_PLAN, format!("cannot compare {left} {sign} {right}")).with_hint(hint);
     Err(DataFusionError::External(Box::new(error)))
+}
+
+fn holds_map(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Map(..) => true,
+        DataType::Struct(fields) => fields.iter().any(|field| holds_map(field.data_type())),
+        DataType::List(item) | DataType::LargeList(item) => holds_map(item.data_type()),
+        _ => false,
+    }
 }
 
 /// The type of an expression as Spark tells it: a whole number alone is an INT if it fits.
@@ -254,7 +265,7 @@ impl FunctionRewrite for SparkSemantics {
             Rewrite::NumberToTimestamp => functions::timestamp_seconds(inner),
             Rewrite::TimestampToNumber => again(functions::seconds_of(inner)),
             Rewrite::TimestampToDouble => {
-                let micros = cast(cast(inner, super::lower::timestamp()), DataType::Int64);
+                let micros = cast(cast(inner, ddl::timestamp()), DataType::Int64);
                 functions::divide(cast(micros, DataType::Float64), lit(1_000_000.0_f64))
             }
             Rewrite::TimestampToText => cast(functions::timestamp_to_text(inner, self.0), to),

@@ -22,7 +22,7 @@ use datafusion::sql::sqlparser::ast;
 use datafusion_spark::planner::SparkFunctionPlanner;
 use forebay_core::error::codes;
 use forebay_core::options::unknown_name;
-use forebay_core::{Error, Zone};
+use forebay_core::{Error, Zone, ddl};
 
 use super::deadline::Deadline;
 use super::functions;
@@ -131,9 +131,7 @@ pub(crate) struct SparkTypes;
 impl TypePlanner for SparkTypes {
     fn plan_type_field(&self, sql_type: &ast::DataType) -> DfResult<Option<FieldRef>> {
         let data_type = match sql_type {
-            ast::DataType::Timestamp(None, ast::TimezoneInfo::None) => {
-                DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
-            }
+            ast::DataType::Timestamp(None, ast::TimezoneInfo::None) => ddl::timestamp(),
             ast::DataType::TimestampNtz(None) => DataType::Timestamp(TimeUnit::Microsecond, None),
             ast::DataType::Float(_) => DataType::Float32,
             ast::DataType::Binary(None) => DataType::Binary,
@@ -142,7 +140,7 @@ impl TypePlanner for SparkTypes {
                     "byte" => DataType::Int8,
                     "short" => DataType::Int16,
                     "long" => DataType::Int64,
-                    "timestamp_ltz" => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+                    "timestamp_ltz" => ddl::timestamp(),
                     "timestamp_ntz" => DataType::Timestamp(TimeUnit::Microsecond, None),
                     _ => return Err(unknown_type(&name.to_string())),
                 }

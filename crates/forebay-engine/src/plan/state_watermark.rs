@@ -4,10 +4,22 @@
 //! rows with `this > W + c` are still met; those at or before it are done. With `<=` it is `this >= W + c`, and those at
 //! or before W + c - 1 ms are. Times are counted in milliseconds, as in Spark, and of several conditions the one that
 //! holds rows longest counts.
+//!
+//! In a session time zone a day that is added is one of the calendar, whose length is known of each row only. In a region
+//! rows are held for [`CHANGE_US`] longer than so many times 24 hours: a pair that meets on the night on which clocks go back
+//! is not lost.
 
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
+use forebay_core::Zone;
+
+use super::functions::zone::sum_of;
+
+/// By how much a day of the calendar is longer or shorter than 24 hours, at most, in microseconds.
+const CHANGE_US: i128 = 2 * 3_600_000_000;
+
+const DAY_US: i128 = 86_400_000_000;
 
 /// The state watermark of the rows of one side, as this column of theirs and what to add to the watermark, in milliseconds.
 /// `this` and `other` tell the columns of this side, and those of the other side that are its event time.
@@ -49,7 +61,7 @@ fn of_one(
             _ => return None,
         }
     }
-    let shift = i64::try_from(sum.micros.div_euclid(1_000)).ok()?;
+    let shift = i64::try_from((sum.micros - sum.unsure).div_euclid(1_000)).ok()?;
     Some((mine.filter(|_| theirs)?, shift - back))
 }
 
@@ -58,6 +70,8 @@ fn of_one(
 struct Sum {
     columns: Vec<(Column, bool)>,
     micros: i128,
+    /// By how much it may be off, since clocks change.
+    unsure: i128,
 }
 
 impl Sum {
@@ -78,6 +92,15 @@ impl Sum {
             Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::Plus | Operator::Minus), right }) => {
                 self.add(left, negated)?;
                 self.add(right, negated != (*op == Operator::Minus))
+            }
+            Expr::ScalarFunction(_) => {
+                let (time, length, back, zone) = sum_of(expr)?;
+                self.add(time, negated)?;
+                let before = self.micros;
+                self.add(length, negated != back)?;
+                let has_days = (self.micros - before).abs() >= DAY_US;
+                self.unsure += if has_days && matches!(zone, Zone::Region(_)) { CHANGE_US } else { 0 };
+                Some(())
             }
             Expr::Literal(value, _) => {
                 let micros = micros(value)?;

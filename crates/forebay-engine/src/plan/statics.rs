@@ -13,7 +13,8 @@ use forebay_core::Error;
 use forebay_core::error::codes;
 
 use super::functions::EpochTime;
-use super::verify;
+use super::functions::window::{self, Call};
+use super::{once, verify};
 use crate::lookup::Kind;
 
 /// A table at rest, as plans name it.
@@ -36,6 +37,14 @@ pub(super) fn is_at_rest(plan: &LogicalPlan) -> bool {
             let inputs = other.inputs();
             !inputs.is_empty() && inputs.into_iter().all(is_at_rest)
         }
+    }
+}
+
+/// True if a plan reads a stream.
+pub(super) fn reads_stream(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::TableScan(scan) => !scan.source.is::<AtRest>(),
+        other => other.inputs().into_iter().any(reads_stream),
     }
 }
 
@@ -72,7 +81,7 @@ pub(super) fn kind(join_type: JoinType, stream_is_left: bool) -> Option<Kind> {
 }
 
 /// The stream below a join of it with tables at rest; `None` of a join of two streams. Refuses what Spark refuses, and
-/// what a table would not give again when it is read again.
+/// what a table would not give again when it is read again, or what only a stream has.
 pub(super) fn stream_below(join: &Join) -> Result<Option<&LogicalPlan>, Error> {
     let Some(sides) = sides(join) else { return Ok(None) };
     if kind(join.join_type, sides.stream_is_left).is_none() {
@@ -81,9 +90,17 @@ pub(super) fn stream_below(join: &Join) -> Result<Option<&LogicalPlan>, Error> {
     let mut wrong = None;
     // The closures cannot fail.
     let _ = sides.at_rest.apply(|node| {
+        if once::of(node).is_some() {
+            wrong = wrong
+                .take()
+                .or_else(|| Some(of_streams("`deduplicate`", "Write SELECT DISTINCT, or GROUP BY the key.")));
+        }
+        if matches!(node, LogicalPlan::Union(_)) {
+            wrong = wrong.take().or_else(|| Some(union_at_rest()));
+        }
         node.apply_expressions(|expr| {
             expr.apply(|expr| {
-                wrong = wrong.take().or_else(|| unrepeatable(expr));
+                wrong = wrong.take().or_else(|| windows(expr)).or_else(|| unrepeatable(expr));
                 Ok(if wrong.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
             })
         })
@@ -104,6 +121,23 @@ pub(super) fn with_stream(join: &Join, stream: LogicalPlan) -> Join {
         false => join.right = Arc::new(stream),
     }
     join
+}
+
+/// Windows that only the rows of a stream are given.
+fn windows(expr: &Expr) -> Option<Error> {
+    let is_one = match window::call(expr)? {
+        Call::Window(_, sliding) => !sliding.tumbles(),
+        Call::Session(..) => true,
+        Call::Calendar(_) | Call::Time(_) => false,
+    };
+    is_one.then(|| {
+        of_streams("a sliding window or a session", "Over a table windows tumble: window(ts, '10 minutes').")
+    })
+}
+
+fn of_streams(what: &str, hint: &str) -> Error {
+    let message = format!("{what} stands in a part of the query that is read with its tables");
+    Error::new(&codes::NOT_STREAMING, message).with_hint(hint)
 }
 
 fn unrepeatable(expr: &Expr) -> Option<Error> {
@@ -136,6 +170,20 @@ fn refused(join_type: JoinType, stream_is_left: bool) -> Error {
     Error::new(&codes::NOT_STREAMING, message).with_hint(
         "Spark refuses it too: that a row of the table stays alone is known only when the stream has ended. Keep the rows of \
          the stream: `stream LEFT JOIN table`, or `table RIGHT JOIN stream`.",
+    )
+}
+
+/// Its parts would be read side by side, so that rows came in another order each time.
+fn union_at_rest() -> Error {
+    Error::new(&codes::NOT_STREAMING, "UNION of tables that a stream is joined with is not supported yet")
+        .with_hint("Join the stream with each of them, and unite the results; or make one table of them.")
+}
+
+/// The error for a union of a stream with what is none.
+pub(super) fn beside_stream() -> Error {
+    Error::new(&codes::NOT_STREAMING, "UNION of a stream with something that is no stream is not possible").with_hint(
+        "Spark refuses it too: the rows of the table would come once, or with every epoch. Write its rows to a topic, or unite \
+         both when the table is read.",
     )
 }
 

@@ -1,5 +1,5 @@
-//! Is this plan a stream? Projections and filters over one source are, its joins with tables at rest, and operators with
-//! state between them, joins of two streams among them, where the query may have state. Running anything else once per epoch
+//! Is this plan a stream? Projections and filters over one source are, its joins with tables at rest, and unions of streams and
+//! operators with state between them, joins of two streams among them, where the query may have state. Running anything else once per epoch
 //! would give answers that look right and are not.
 //!
 //! [`streaming`] is the gate: it looks at the plan, whatever text that came from. The resolver refuses the same things
@@ -30,27 +30,33 @@ pub(super) fn streaming(plan: &LogicalPlan, state: State) -> Result<(), Error> {
 fn chains(plan: &LogicalPlan, state: State) -> Result<(), Error> {
     let keeps = state != State::Refused;
     let is_whole = state == State::Kept(Some(OutputMode::Complete));
-    let inputs: &[&LogicalPlan] = match plan {
-        LogicalPlan::Projection(projection) => &[&projection.input],
-        LogicalPlan::Filter(filter) => &[&filter.input],
-        LogicalPlan::SubqueryAlias(alias) => &[&alias.input],
+    let inputs: Vec<&LogicalPlan> = match plan {
+        LogicalPlan::Projection(projection) => vec![projection.input.as_ref()],
+        LogicalPlan::Filter(filter) => vec![filter.input.as_ref()],
+        LogicalPlan::SubqueryAlias(alias) => vec![alias.input.as_ref()],
         LogicalPlan::TableScan(_) => return Ok(()),
-        LogicalPlan::Aggregate(aggregate) if keeps => &[&aggregate.input],
-        LogicalPlan::Distinct(Distinct::All(input)) if keeps => &[input],
+        LogicalPlan::Aggregate(aggregate) if keeps => vec![aggregate.input.as_ref()],
+        LogicalPlan::Distinct(Distinct::All(input)) if keeps => vec![input.as_ref()],
+        LogicalPlan::Union(union) if keeps => {
+            if union.inputs.iter().any(|input| !statics::reads_stream(input)) {
+                return Err(statics::beside_stream());
+            }
+            union.inputs.iter().map(AsRef::as_ref).collect()
+        }
         LogicalPlan::Join(join) => match statics::stream_below(join)? {
-            Some(stream) => &[stream],
-            None if keeps => &[&join.left, &join.right],
+            Some(stream) => vec![stream],
+            None if keeps => vec![join.left.as_ref(), join.right.as_ref()],
             None => return Err(refusal(plan)),
         },
-        LogicalPlan::Sort(sort) if is_whole => &[&sort.input],
-        LogicalPlan::Limit(limit) if is_whole => &[&limit.input],
+        LogicalPlan::Sort(sort) if is_whole => vec![sort.input.as_ref()],
+        LogicalPlan::Limit(limit) if keeps => vec![limit.input.as_ref()],
         other => match once::of(other) {
-            Some(once) if keeps => &[&once.input],
+            Some(once) if keeps => vec![&once.input],
             _ => return Err(refusal(other)),
         },
     };
     expressions(plan).map_err(|error| super::core_error(&codes::SQL_PLAN, error))?;
-    inputs.iter().try_for_each(|input| chains(input, state))
+    inputs.into_iter().try_for_each(|input| chains(input, state))
 }
 
 /// The expressions of one node. Windows and aggregate functions are an aggregation's own.
@@ -64,7 +70,7 @@ fn expressions(node: &LogicalPlan) -> DfResult<()> {
     let LogicalPlan::Aggregate(aggregate) = node else {
         return node.apply_expressions(check).map(|_| ());
     };
-    for expr in &aggregate.group_expr {
+    for expr in aggregate.group_expr.iter().flat_map(of_sets) {
         match window::call(expr) {
             Some(Call::Window(ts, _)) => check(ts)?,
             Some(Call::Session(ts, gap)) => check(ts).and_then(|_| check(gap))?,
@@ -87,6 +93,14 @@ fn expressions(node: &LogicalPlan) -> DfResult<()> {
     Ok(())
 }
 
+/// What a group expression is made of.
+fn of_sets(group: &Expr) -> Vec<&Expr> {
+    match group {
+        Expr::GroupingSet(sets) => sets.distinct_expr(),
+        other => vec![other],
+    }
+}
+
 /// What a stream cannot do yet: what it is called in SQL, and the way out.
 pub(super) struct Refusal {
     what: &'static str,
@@ -100,9 +114,9 @@ pub(super) const DISTINCT_AGGREGATE: Refusal = Refusal {
     what: "DISTINCT inside of an aggregate function",
     hint: "As in Spark, it would have to remember every value. Use approx_count_distinct(…), or group by the value first.",
 };
-pub(super) const GROUPING_SETS: Refusal = Refusal {
-    what: "GROUPING SETS, CUBE or ROLLUP",
-    hint: "Spark has it. Here make one query for each of the groups: GROUP BY a, b for one and GROUP BY a for the other.",
+pub(super) const GROUP_MODIFIER: Refusal = Refusal {
+    what: "what stands behind this GROUP BY",
+    hint: "Possible are WITH ROLLUP, WITH CUBE and GROUPING SETS (…), one of them.",
 };
 pub(super) const GROUP_BY: Refusal = Refusal { what: "GROUP BY", hint: TABLE };
 pub(super) const DISTINCT: Refusal = Refusal { what: "DISTINCT", hint: TABLE };
@@ -110,18 +124,26 @@ pub(super) const ORDER_BY: Refusal = Refusal {
     what: "ORDER BY",
     hint: "A stream has no end to sort at; leave ORDER BY out, or sort when you read the table.",
 };
-pub(super) const LIMIT: Refusal = Refusal {
-    what: "LIMIT or OFFSET",
-    hint: "A stream has no end to count to: leave it out, or bound the source's offsets. Behind a GROUP BY it is possible in \
-           output mode complete.",
+pub(super) const LIMIT: Refusal = Refusal { what: "LIMIT", hint: TABLE };
+pub(super) const FETCH: Refusal = Refusal { what: "FETCH", hint: "Write LIMIT." };
+pub(super) const OFFSET: Refusal = Refusal {
+    what: "OFFSET",
+    hint: "Spark refuses it too: which rows came first is gone with their epoch. Leave it out, or begin at later offsets of \
+           the source.",
 };
 pub(super) const WINDOW: Refusal = Refusal { what: "a window function (OVER)", hint: TABLE };
 pub(super) const JOIN: Refusal = Refusal { what: "a join", hint: TABLE };
 pub(super) const DEDUPLICATE: Refusal = Refusal { what: "`deduplicate`", hint: TABLE };
-pub(super) const SET_OPERATION: Refusal = Refusal { what: "EXCEPT or INTERSECT", hint: TABLE };
-pub(super) const UNION: Refusal = Refusal { what: "UNION", hint: UNION_HINT };
-const UNION_HINT: &str = "Make one query for each part; they may write to the same table. Topics with the same columns can be \
-                          one source: `subscribe: a,b`. Parts of one source are one SELECT: OR in its WHERE, CASE in its list.";
+pub(super) const SET_OPERATION: Refusal = Refusal {
+    what: "EXCEPT or INTERSECT",
+    hint: "Spark refuses both between two streams: what the other will never give is not known. Join them: LEFT SEMI JOIN keeps \
+           rows that are in both, LEFT JOIN … WHERE the other side IS NULL those that are not.",
+};
+pub(super) const UNION: Refusal = Refusal {
+    what: "UNION",
+    hint: "What reads here reads one source, as an alert does: make one for each part, or let one source read the topics of \
+           all, `subscribe: a,b`.",
+};
 pub(super) const UNNEST: Refusal = Refusal { what: "UNNEST or explode", hint: TABLE };
 pub(super) const SUBQUERY: Refusal = Refusal {
     what: "a subquery in an expression",

@@ -18,12 +18,12 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::optimizer::utils::NamePreserver;
+use forebay_core::ddl::timestamp;
 use forebay_core::error::codes;
 use forebay_core::{Error, Zone};
 
 use super::functions::timestamp_to_text;
 use super::functions::zone::{instant, local, local_type, shifted, truncated};
-use super::lower::timestamp;
 
 /// Functions of what clocks show: of an instant they see that.
 pub(super) const OF_CLOCKS: [&str; 8] =

@@ -1,6 +1,7 @@
 //! Columns as bytes, in Arrow's IPC form, which keeps types and is stable over versions.
 //!
-//! Uncompressed: what is written often is small, what is large is written in the background, and restoring is as quick as the disk.
+//! Uncompressed: what is written often is small, what is large is written in the background, and restoring is as quick
+//! as the disk.
 
 use std::sync::Arc;
 

@@ -15,10 +15,10 @@
 //! | while old files are removed | those that are left are removed with the next snapshot |
 //! | while state is restored | nothing was changed but what does not count; the same again |
 //!
-//! A run begins a file of changes of its own with its first epoch, and another when a snapshot begins. So every snapshot stands at
-//! the border of two files, and a file is never written to after it was read.
-//! What must stay true: [`StateFiles::write`] returns only when the record is durable, a snapshot never holds an epoch up, and nothing is removed
-//! that the snapshot before the newest needs.
+//! A run begins a file of changes of its own with its first epoch, and another when a snapshot begins. So every
+//! snapshot stands at the border of two files, and a file is never written to after it was read. What must stay true:
+//! [`StateFiles::write`] returns only when the record is durable, a snapshot never holds an epoch up, and nothing is
+//! removed that the snapshot before the newest needs.
 
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
@@ -86,12 +86,14 @@ struct Running {
 }
 
 impl StateFiles {
-    /// Opens the state in `dir` as it was after the epoch `through`, the newest that has an outcome or a commit; empty for `None`.
-    /// Whatever is there of later epochs is cut. The tables come in the order of `tables`, whose names stay the same over restarts.
+    /// Opens the state in `dir` as it was after the epoch `through`, the newest that has an outcome or a commit; empty
+    /// for `None`. Whatever is there of later epochs is cut. The tables come in the order of `tables`, whose names stay
+    /// the same over restarts.
     ///
     /// # Errors
-    /// [`CHANGED`](super::error::CHANGED) if the tables are others, saying what differs; [`DAMAGED`](super::error::DAMAGED) if no snapshot with all changes after it is whole;
-    /// `CHECKPOINT_VERSION`; `STORAGE`.
+    /// [`CHANGED`](super::error::CHANGED) if the tables are others, saying what differs;
+    /// [`DAMAGED`](super::error::DAMAGED) if no snapshot with all changes after it is whole; `CHECKPOINT_VERSION`;
+    /// `STORAGE`.
     pub fn open(
         dir: &Path,
         door: Door,
@@ -128,8 +130,8 @@ impl StateFiles {
         Ok((files, loaded.tables))
     }
 
-    /// Makes the changes of an epoch durable, one for each table. The newest epoch may be written again as long as it is not committed: the new
-    /// changes replace the old ones. An error that may pass leaves the file as it was.
+    /// Makes the changes of an epoch durable, one for each table. The newest epoch may be written again as long as it
+    /// is not committed: the new changes replace the old ones. An error that may pass leaves the file as it was.
     pub fn write(&mut self, epoch: Epoch, changes: &[Changes]) -> Result<()> {
         if changes.len() != self.tables.len() {
             return Err(bug("an epoch changes another number of tables than there are"));

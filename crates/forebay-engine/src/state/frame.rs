@@ -4,8 +4,8 @@
 //! forebay-state-changes\n | length: u64 | CRC-32C of length and body: u32 | body | …
 //! ```
 //!
-//! Numbers are little-endian. What must stay true: a body is given only if it is, bit by bit, what was written, and nothing is allocated by a
-//! length that the file does not have.
+//! Numbers are little-endian. What must stay true: a body is given only if it is, bit by bit, what was written, and
+//! nothing is allocated by a length that the file does not have.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read as _};

@@ -1,7 +1,8 @@
 //! From a key to its slot.
 //!
-//! An entry keeps 32 bits of its key's hash beside the slot, so the index grows and shrinks without a look at the keys, and takes 8 bytes
-//! a row where a hash of its own beside each entry would take 16. What must stay true: every row that counts has exactly one entry.
+//! An entry keeps 32 bits of its key's hash beside the slot, so the index grows and shrinks without a look at the keys,
+//! and takes 8 bytes a row where a hash of its own beside each entry would take 16. What must stay true: every row that
+//! counts has exactly one entry.
 
 use std::hash::BuildHasher;
 

@@ -1,9 +1,9 @@
 //! The layout of the tables as files keep it, and what may differ from it.
 //!
 //! Each file says in its first frame which tables its rows are of. So a file can be read without the query, and a query that
-//! would misread what another kept is refused. Names of keys count, because a key of another meaning but of the same type would be
-//! taken for the old one; names of values do not, they follow from the SQL's spelling. What an operator computes counts by
-//! its [`MEANING`].
+//! would misread what another kept is refused. Names of keys count, because a key of another meaning but of the same
+//! type would be taken for the old one; names of values do not, they follow from the SQL's spelling. What an operator
+//! computes counts by its [`MEANING`].
 
 use std::path::Path;
 use std::sync::Arc;

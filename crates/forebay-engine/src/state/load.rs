@@ -1,7 +1,7 @@
 //! From the files of a folder to the tables: the newest snapshot that is whole, and every change after it.
 //!
-//! Reads only. What must stay true: either the tables are exactly the state after the asked epoch, every record between snapshot and that epoch
-//! accounted for, or there is an error.
+//! Reads only. What must stay true: either the tables are exactly the state after the asked epoch, every record between
+//! snapshot and that epoch accounted for, or there is an error.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -135,6 +135,7 @@ fn follow(
         for (number, changes) in numbers.iter().zip(&changes) {
             if let Some(table) = loaded.tables.get_mut(*number) {
                 table.apply(changes)?;
+                table.tidy();
             }
         }
         *expected += 1;

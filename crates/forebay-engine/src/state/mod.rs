@@ -7,8 +7,9 @@
 //! ```
 //!
 //! A [`Table`] is columnar: rows lie in immutable Arrow segments, a hash index leads from a key to its row, and what
-//! expires is found by time. An epoch costs what it changes, not what is held ([`table`]). [`StateFiles`] keeps a changelog with one
-//! fsync an epoch, and snapshots that are written in the background ([`files`]). [`show`] reads them for people.
+//! expires is found by time. An epoch costs what it changes, not what is held ([`table`]). [`StateFiles`] keeps a
+//! changelog with one fsync an epoch, and snapshots that are written in the background ([`files`]). [`show`] reads them
+//! for people.
 //!
 //! What must stay true: an epoch's changes are durable before its outcome, so an epoch that a sink may have is never computed
 //! again: its record is applied. Bytes that are not exactly what was written are never taken for state.
@@ -73,6 +74,8 @@ pub(crate) struct Slot {
 pub(crate) struct Changes {
     /// Rows that are new or take the place of the row with their key.
     pub upserts: Option<Upserts>,
+    /// Where the rows with their keys lie now, in their order, if the operator has looked already.
+    pub found: Option<Vec<Option<Slot>>>,
     /// Key columns of rows that go; keys that are not there are no error.
     pub removed: Option<Vec<ArrayRef>>,
     /// Every row that expires at or before this goes, those that were just written too. Give it whenever the watermark has moved.

@@ -5,8 +5,8 @@
 //! snapshot-N   header │ rows of a table │ rows of a table │ … │ end             the state before epoch N
 //! ```
 //!
-//! The header has the version, N and the layouts. Tables are numbered in its order. Keys are columns here: their row form in memory is not stable
-//! over versions.
+//! The header has the version, N and the layouts. Tables are numbered in its order. Keys are columns here: their row
+//! form in memory is not stable over versions.
 
 use std::path::Path;
 
@@ -189,6 +189,7 @@ pub(super) fn read_snapshot(
         rows += upserts.expires.len() as u64;
         if let Some(table) = numbers.get(number).and_then(|number| tables.get_mut(*number)) {
             table.apply(&Changes { upserts: Some(upserts), ..Changes::default() })?;
+            table.tidy();
         }
     }
     if rows != header.rows || frames.good_len() != frames.len() {

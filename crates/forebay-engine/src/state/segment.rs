@@ -1,8 +1,9 @@
 //! Rows in columns that never change, and which of them still count.
 //!
-//! A key is kept in its row form (`arrow-row`) alone: one comparison of bytes whatever its columns are, and typed columns come back from
-//! it. That form may change with a version of Arrow, so it stays in memory. What must stay true: a segment owns exactly its rows.
-//! Columns are copied when they come, so that no buffer of a batch is kept alive by a slice of it.
+//! A key is kept in its row form (`arrow-row`) alone: one comparison of bytes whatever its columns are, and typed
+//! columns come back from it. That form may change with a version of Arrow, so it stays in memory. What must stay true:
+//! a segment owns exactly its rows. Columns are copied when they come, so that no buffer of a batch is kept alive by a
+//! slice of it.
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -6,13 +6,14 @@
 //!                          Segment 2 ▒▒▒▒
 //! ```
 //!
-//! Each epoch's upserts become a segment. What expires is found by segment: each knows a time before which none of its rows expires, and only
-//! those that the watermark has reached are looked through, at about a nanosecond a row. Rows that are written together expire at
-//! about the same time in every operator, so these are few; lists of slots by expiry would cost more memory than that, and
-//! would have to be cleaned of every row that is replaced or moved. [`super::tidy`] merges what became small or sparse.
+//! Each epoch's upserts become a segment. What expires is found by segment: each knows a time before which none of its
+//! rows expires, and only those that the watermark has reached are looked through, at about a nanosecond a row. Rows
+//! that are written together expire at about the same time in every operator, so these are few; lists of slots by
+//! expiry would cost more memory than that, and would have to be cleaned of every row that is replaced or moved.
+//! [`super::tidy`] merges what became small or sparse.
 //!
-//! What must stay true: an epoch's cost follows its changes. No step but that search looks at rows that do not change, and rewriting is
-//! paid by the rows that died.
+//! What must stay true: an epoch's cost follows its changes. No step but that search looks at rows that do not change,
+//! and rewriting is paid by the rows that died.
 
 use std::fmt;
 use std::sync::Arc;
@@ -50,6 +51,8 @@ pub(crate) struct Table {
     /// By [`Slot::segment`]; one without rows is free.
     pub(super) held: Vec<Held>,
     pub(super) index: Index,
+    /// Rows that changed since it was tidied.
+    pub(super) changed: usize,
 }
 
 impl Table {
@@ -60,7 +63,7 @@ impl Table {
         }
         let fields = layout.keys.iter().map(|key| SortField::new(key.data_type().clone())).collect();
         let converter = Arc::new(RowConverter::new(fields).map_err(|e| arrow_failed(&e))?);
-        Ok(Self { layout, converter, held: Vec::new(), index: Index::default() })
+        Ok(Self { layout, converter, held: Vec::new(), index: Index::default(), changed: 0 })
     }
 
     /// Rows that are there.
@@ -186,7 +189,8 @@ impl Table {
         self.held.iter().filter(|held| held.alive() > 0).filter_map(|held| held.latest).max()
     }
 
-    /// Makes the changes of an epoch, and counts what they did. After an error nothing has changed.
+    /// Makes the changes of an epoch, and counts what they did. After an error nothing has changed. The place of rows that
+    /// are no more is free after [`Table::tidy`].
     pub fn apply(&mut self, changes: &Changes) -> Result<Applied> {
         let segments = match &changes.upserts {
             Some(upserts) => self.pack(upserts)?,
@@ -198,17 +202,20 @@ impl Table {
             return Err(bug("a table of state has too many rows"));
         }
         let mut applied = Applied::default();
-        segments.into_iter().for_each(|segment| self.upsert(segment, &mut applied));
+        let mut found = changes.found.as_deref();
+        for segment in segments {
+            let of_segment = found.and_then(|found| found.split_at_checked(segment.len()));
+            found = of_segment.map(|(_, rest)| rest);
+            self.upsert(segment, of_segment.map(|(of_segment, _)| of_segment), &mut applied);
+        }
         if let Some(removed) = removed {
             applied.removed += removed.iter().map(|key| self.remove(key.data())).sum::<u64>();
         }
         if let Some(through) = changes.evict_through {
             applied.removed += self.evict(through.min(NEVER - 1)) as u64;
         }
-        let changed = applied.added + applied.replaced + applied.removed;
-        if let Err(error) = self.tidy(changed as usize) {
-            tracing::warn!(%error, "a table of state is not compacted; it takes more memory until that succeeds");
-        }
+        self.held.iter_mut().filter(|held| held.alive() == 0).for_each(|held| *held = Held::default());
+        self.changed += (applied.added + applied.replaced + applied.removed) as usize;
         Ok(applied)
     }
 
@@ -266,10 +273,11 @@ impl Table {
         }
     }
 
-    fn upsert(&mut self, segment: Segment, applied: &mut Applied) {
+    /// Takes rows in; `found` says where those with their keys lie, if that is known.
+    fn upsert(&mut self, segment: Segment, found: Option<&[Option<Slot>]>, applied: &mut Applied) {
         let keys = || (0..segment.len()).map(|row| segment.key(row as u16));
         let hashes: Vec<u32> = keys().map(|key| self.index.hash(key)).collect();
-        let before = self.look_up(&hashes, keys());
+        let before = found.map_or_else(|| self.look_up(&hashes, keys()), <[_]>::to_vec);
         let id = self.hold(segment);
         for (row, (hash, before)) in hashes.into_iter().zip(before).enumerate() {
             let slot = Slot { segment: id, row: row as u16 };

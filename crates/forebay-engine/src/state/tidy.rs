@@ -1,9 +1,11 @@
 //! Merging segments that became sparse or are small.
 //!
-//! A segment is rewritten when more than half of its rows are dead, so each move is paid by a death. Many can become so at once, where an epoch
-//! touches all of them evenly: then an epoch moves some times as many rows as it changed, and the next ones do the rest, so that none
-//! waits for all. Small segments are merged as a binary counter does it: the smallest ones up to the first that is larger than all
-//! before it together, so that each move at least doubles the segment that a row lies in. An epoch of ten rows costs ten rows some moves.
+//! A segment is rewritten when more than half of its rows are dead, so each move is paid by a death. Many can become so
+//! at once, where an epoch touches all of them evenly: then an epoch moves some times as many rows as it changed, and
+//! the next ones do the rest, so that none waits for all. Nobody waits for the moves but who looks at the table next:
+//! they are made while an epoch's records are read. Small segments are merged as a binary counter does it: the smallest
+//! ones up to the first that is larger than all before it together, so that each move at least doubles the segment that
+//! a row lies in. An epoch of ten rows costs ten rows some moves.
 
 use super::Slot;
 use super::error::bug;
@@ -21,14 +23,24 @@ const MOVES: usize = 3;
 const MOST_BYTES: usize = 64 << 20;
 
 impl Table {
-    /// Frees what is dead and merges what is sparse or small, after an epoch that changed so many rows. After an error
-    /// every row is where it can be found.
-    pub(super) fn tidy(&mut self, changed: usize) -> Result<()> {
+    /// True if there may be something to merge.
+    pub fn is_untidy(&self) -> bool {
+        self.changed > 0 || self.held.iter().any(|held| held.dead() > held.alive())
+    }
+
+    /// Merges what is sparse or small, after an epoch.
+    pub fn tidy(&mut self) {
+        let changed = std::mem::take(&mut self.changed);
+        if let Err(error) = self.compact(changed) {
+            tracing::warn!(%error, "a table of state is not compacted; it takes more memory until that succeeds");
+        }
+    }
+
+    /// Merges as much as so many changed rows pay for. After an error every row is where it can be found.
+    fn compact(&mut self, changed: usize) -> Result<()> {
         let (mut sparse, mut small) = (Vec::new(), Vec::new());
-        for (id, held) in self.held.iter_mut().enumerate() {
-            if held.alive() == 0 {
-                *held = Held::default();
-            } else if held.dead() > held.alive() {
+        for (id, held) in self.held.iter().enumerate().filter(|(_, held)| held.alive() > 0) {
+            if held.dead() > held.alive() {
                 sparse.push((held.alive(), id as u16));
             } else if held.alive() < SMALL && held.bytes() < MOST_BYTES / 2 {
                 small.push((held.alive(), id as u16));

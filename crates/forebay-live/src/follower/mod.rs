@@ -6,11 +6,12 @@
 //!              └─ pause ◀─ upkeep: seconds leave, frames are written, a snapshot if it is due ◀─────┘
 //! ```
 //!
-//! It wakes as soon as the source has something, then rests as long as it worked, five milliseconds at least: single events show at
-//! once, a flood is taken in pieces, and a source that is far behind takes half of one core at most. A record that does not
-//! decode is skipped, whatever the mode of the source: the queries say what is wrong with it. A source that fails is tried
-//! again for ever, and the status says so. What must stay true: positions move with the rows they stand for, with no `await`
-//! in between, so that a stop at any moment leaves both of one moment; and the group of the queries is never touched.
+//! It wakes as soon as the source has something, then rests as long as it worked, five milliseconds at least: single
+//! events show at once, a flood is taken in pieces, and a source that is far behind takes half of one core at most. A
+//! record that does not decode is skipped, whatever the mode of the source: the queries say what is wrong with it. A
+//! source that fails is tried again for ever, and the status says so. What must stay true: positions move with the rows
+//! they stand for, with no `await` in between, so that a stop at any moment leaves both of one moment; and the group of
+//! the queries is never touched.
 
 mod restore;
 mod round;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::{RecordBatch, TimestampMicrosecondArray};
-use forebay_core::clock::Clock;
+use forebay_core::clock::{Clock, millis};
 use forebay_core::format::{Decoder, Format};
 use forebay_core::source::Source;
 use forebay_core::{Error, Positions};
@@ -113,7 +114,7 @@ impl Follow {
             fingerprint: layout.fingerprint(),
             door: self.door.clone(),
         });
-        let quiet_after = self.quiet_after.map(|after| i64::try_from(after.as_millis()).unwrap_or(i64::MAX));
+        let quiet_after = self.quiet_after.map(millis);
         let clocks = self.event_times.as_ref().map(|times| times.bounds);
         let devices = Devices::new(&layout, MOST_DEVICES, quiet_after).with_clocks(clocks);
         let history = Timeline::new(layout.measured.len(), self.memory, &place);

@@ -1,4 +1,5 @@
-//! What happened when: the last ninety seconds in memory, seconds, ten seconds and minutes on disk, for each device and number field.
+//! What happened when: the last ninety seconds in memory, seconds, ten seconds and minutes on disk, for each device and
+//! number field.
 //!
 //! ```text
 //!            now - 24 h          now - 6 h           now - 15 min           now - 90 s       now

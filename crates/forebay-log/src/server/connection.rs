@@ -10,8 +10,9 @@
 //! request bytes are under way: the client then waits in its own socket.
 //!
 //! A request counts as under way from its length to the last byte of its answer; in between the connection is not
-//! closed to make room for another (`crowd.rs`), unless it arrives slowly. Either side's end is the other's: a client that closed its connection
-//! has nobody to answer, and a client that does not take its answers is not read from any longer.
+//! closed to make room for another (`crowd.rs`), unless it arrives slowly. Either side's end is the other's: a client
+//! that closed its connection has nobody to answer, and a client that does not take its answers is not read from any
+//! longer.
 
 use super::api::{self, Call, Outcome, Started, Work};
 use super::crowd::Seat;

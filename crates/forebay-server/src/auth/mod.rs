@@ -6,8 +6,8 @@
 //! ```
 //!
 //! What must stay true: only hashes are kept, so nothing here can show a token or the id of a session, not even in a
-//! panic; a person's [`ended`](Person::ended) is cancelled the moment their token is revoked or expires, or their session ends, and
-//! every stream that they read ends with it; nobody can end the session of anybody else.
+//! panic; a person's [`ended`](Person::ended) is cancelled the moment their token is revoked or expires, or their
+//! session ends, and every stream that they read ends with it; nobody can end the session of anybody else.
 
 use std::net::IpAddr;
 use std::path::PathBuf;

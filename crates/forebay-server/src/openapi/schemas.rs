@@ -1,13 +1,15 @@
 //! The schemas of bodies and answers. An object has exactly the members that are listed, unless it says otherwise.
 
+mod devices;
+mod queries;
 mod words;
 
 use forebay_core::config::Role;
 use serde_json::{Value, json};
 
-use self::words::{
-    count, list, map, number, object, or_null, text, time, to, whole, with_optional, word, yes_or_no,
-};
+use self::devices::{alert, device, devices, history, severity};
+use self::queries::{broken_table, ledger, query};
+use self::words::{count, list, map, object, or_null, text, time, to, with_optional, word, yes_or_no};
 use crate::shown::reload::Fate;
 
 /// All schemas by name.
@@ -192,175 +194,6 @@ fn panel() -> Value {
         "properties": { "id": text(), "title": text(), "chart": text(), "pinned": yes_or_no(), "wide": yes_or_no() },
         "required": ["id", "title", "chart"],
     })
-}
-
-fn query() -> Value {
-    object(&[
-        ("name", text()),
-        ("kind", word(&["query", "alert"])),
-        ("id", or_null(text())),
-        ("runId", text()),
-        ("state", word(&["starting", "waiting", "running", "retrying", "stopped", "failed"])),
-        ("since", or_null(time())),
-        ("error", or_null(to("Error"))),
-        ("waitingFor", or_null(text())),
-        ("committedEpoch", or_null(count())),
-        ("lag", or_null(count())),
-        ("latency", or_null(object(&[("p50", count()), ("p99", count())]))),
-        ("watermark", or_null(time())),
-        ("stateBytes", count()),
-        ("remembers", or_null(remembers())),
-        ("tables", list(table_at_rest())),
-        ("ledger", to("Ledger")),
-        ("quarantineBytes", count()),
-        ("lastProgress", or_null(json!({ "type": "object" }))),
-    ])
-}
-
-/// The same of a query, where a newer version of the table cannot be read.
-fn broken_table() -> Value {
-    object(&[
-        ("query", text()),
-        ("name", text()),
-        ("version", or_null(text())),
-        ("rows", count()),
-        ("bytes", count()),
-        ("error", to("Error")),
-    ])
-}
-
-/// A table that a query is joined with.
-fn table_at_rest() -> Value {
-    object(&[
-        ("name", text()),
-        ("version", or_null(text())),
-        ("rows", count()),
-        ("bytes", count()),
-        ("error", or_null(to("Error"))),
-    ])
-}
-
-/// What a query with state holds: its keys, when the first and the last of them are done, what came too late or from
-/// too far ahead.
-fn remembers() -> Value {
-    object(&[
-        ("keys", count()),
-        ("limit", count()),
-        ("oldest", or_null(time())),
-        ("newest", or_null(time())),
-        ("late", count()),
-        ("lateBytes", count()),
-        ("ahead", count()),
-    ])
-}
-
-fn ledger() -> Value {
-    const FATES: [&str; 13] = [
-        "read",
-        "emitted",
-        "aggregated",
-        "unmatched",
-        "filtered",
-        "deduplicated",
-        "dropped",
-        "quarantined",
-        "late",
-        "inFlight",
-        "replayed",
-        "rowsOut",
-        "bytesRead",
-    ];
-    let mut members: Vec<(&str, Value)> = FATES.iter().map(|fate| (*fate, count())).collect();
-    members.push(("balances", yes_or_no()));
-    object(&members)
-}
-
-fn devices() -> Value {
-    let counts = object(&[("live", count()), ("quiet", count()), ("alerting", count())]);
-    object(&[
-        ("total", count()),
-        ("counts", counts),
-        ("clocks", or_null(clocks())),
-        ("devices", list(to("Device"))),
-        ("next", or_null(text())),
-    ])
-}
-
-/// Whose clocks are off: how many, and by how many milliseconds those that are furthest off.
-fn clocks() -> Value {
-    let off = object(&[("key", text()), ("offset", whole())]);
-    object(&[("ahead", count()), ("behind", count()), ("worst", list(off))])
-}
-
-/// How far the event times of a device are from its records' own timestamps, in milliseconds: the median of the last nine,
-/// and the newest; how many records were too far ahead or behind.
-fn clock() -> Value {
-    object(&[
-        ("offset", whole()),
-        ("latest", whole()),
-        ("state", word(&["right", "ahead", "behind"])),
-        ("ahead", count()),
-        ("behind", count()),
-    ])
-}
-
-fn device() -> Value {
-    let value = json!({ "type": ["number", "string", "boolean", "null"] });
-    let spark = object(&[("field", text()), ("points", list(or_null(number())))]);
-    object(&[
-        ("source", text()),
-        ("key", text()),
-        ("state", word(&["live", "quiet"])),
-        ("lastSeen", time()),
-        ("rate", number()),
-        ("count", count()),
-        ("clock", or_null(clock())),
-        ("alerts", count()),
-        ("severity", or_null(severity())),
-        ("values", map(value)),
-        ("spark", or_null(spark)),
-    ])
-}
-
-fn history() -> Value {
-    let points = || list(or_null(number()));
-    let series = object(&[
-        ("key", or_null(text())),
-        ("min", points()),
-        ("mean", points()),
-        ("max", points()),
-        ("count", list(count())),
-    ]);
-    object(&[
-        ("source", text()),
-        ("field", text()),
-        ("unit", or_null(text())),
-        ("step", count()),
-        ("start", time()),
-        ("series", list(series)),
-    ])
-}
-
-fn severity() -> Value {
-    word(&["info", "warning", "critical"])
-}
-
-fn alert() -> Value {
-    object(&[
-        ("id", text()),
-        ("rule", text()),
-        ("source", text()),
-        ("key", or_null(text())),
-        ("severity", severity()),
-        ("state", word(&["open", "cleared"])),
-        ("openedAt", time()),
-        ("clearedAt", or_null(time())),
-        ("ruleRemoved", yes_or_no()),
-        ("seenAt", time()),
-        ("message", text()),
-        ("value", json!({ "type": "object" })),
-        ("clearedValue", or_null(json!({ "type": "object" }))),
-    ])
 }
 
 fn record() -> Value {

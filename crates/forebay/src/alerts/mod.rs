@@ -7,13 +7,13 @@
 //! ```
 //!
 //! [`plan`] makes the SELECT and says what is wrong with its pieces, at their places in the file; [`columns`] knows
-//! which columns a text names; [`removed`] ends what rules have open that the file does not have any more. What must stay true: an alert runs under the same loop as every query, so that nothing
-//! here has to know about epochs.
+//! which columns a text names; [`removed`] ends what rules have open that the file does not have any more. What must
+//! stay true: an alert runs under the same loop as every query, so that nothing here has to know about epochs.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use forebay_core::clock::Clock;
+use forebay_core::clock::{Clock, millis};
 use forebay_core::config::AlertConfig;
 use forebay_engine::plan::StreamPlan;
 use forebay_rules::{AlertBook, AlertSink, Bounds, Rule, ValueColumn};
@@ -37,6 +37,8 @@ const LEAST_CLEARED: usize = 100;
 pub struct PlannedAlert {
     pub config: AlertConfig,
     pub plan: Arc<StreamPlan>,
+    /// The source that it watches, by itself or through views.
+    pub source: String,
     /// The columns that are kept with it.
     pub values: Vec<ValueColumn>,
     /// The key column as its schema spells it.
@@ -73,11 +75,11 @@ impl PlannedAlert {
         let AlertConfig { name, hold, severity, message, .. } = &self.config;
         let rule = Rule {
             name: name.clone(),
-            source: self.plan.source().to_owned(),
+            source: self.source.clone(),
             key_column: self.key.clone(),
             key_field: self.key_field.clone(),
             severity: *severity,
-            hold_ms: i64::try_from(hold.as_millis()).unwrap_or(i64::MAX),
+            hold_ms: millis(*hold),
             message: message.as_ref().map(|(message, _)| message.clone()),
             values: self.values.clone(),
         };

@@ -44,15 +44,15 @@ pub fn planned(
         let planned = planner.plan(pipeline);
         problems.append(&mut planner.found);
         let Some(alert) = planned else { continue };
-        problems.extend(run.and_then(|run| endless(run, pipeline, &alert.plan, file.name)));
+        problems.extend(run.and_then(|run| endless(run, pipeline, &alert.source, file.name)));
         alerts.push(alert);
     }
     alerts
 }
 
 /// Where the alert's source should end although the alert does not.
-fn endless(run: Run<'_>, pipeline: &Pipeline, plan: &StreamPlan, name: &str) -> Option<Problem> {
-    let source = pipeline.sources.iter().find(|source| source.name.eq_ignore_ascii_case(plan.source()))?;
+fn endless(run: Run<'_>, pipeline: &Pipeline, source: &str, name: &str) -> Option<Problem> {
+    let source = pipeline.sources.iter().find(|it| it.name == source)?;
     let trigger = run.trigger.unwrap_or(Trigger::Default);
     source.option_places.problem(sources::check_trigger(&source.options, trigger).err()?, name)
 }
@@ -118,16 +118,17 @@ impl Planner<'_> {
             self.tell(no_record(on, source), &alert.on, 0, on.len());
             return None;
         }
-        match self.sql(&self.catalog.carrying_records(), &format!("SELECT {} FROM {table}", list.join(",\n")))
-        {
-            Ok(plan) => {
-                let source =
-                    pipeline.sources.iter().find(|source| source.name.eq_ignore_ascii_case(plan.source()));
-                let key_field = key_field(&plan, source);
-                Some(PlannedAlert { config, plan: Arc::new(plan), values, key: key.name, key_field })
+        let sql = format!("SELECT {} FROM {table}", list.join(",\n"));
+        let planned = self.sql(&self.catalog.carrying_records(), &sql).map_err(|error| error.error);
+        let planned = planned.and_then(|plan| Ok((plan.only_input()?.source().to_owned(), plan)));
+        match planned {
+            Ok((source, plan)) => {
+                let key_field = key_field(&plan, pipeline.sources.iter().find(|it| it.name == source));
+                let (plan, key) = (Arc::new(plan), key.name);
+                Some(PlannedAlert { config, plan, source, values, key, key_field })
             }
             Err(error) => {
-                self.tell(error.error, &alert.when, 0, alert.when.text.len());
+                self.tell(error, &alert.when, 0, alert.when.text.len());
                 None
             }
         }

@@ -28,7 +28,7 @@ A test gives records and says what is to come of them:
       expect:
         queries: { minutes: { rows: [ { minute: 00:00:00, device_id: d1, avg_temperature: 21 } ] } }
 Only what a test expects something of runs for it: with the file's SQL, schema, watermark and rules, in a folder that
-is thrown away. docs/testing.md has more.
+is thrown away. Tables at rest are read where `forebay run` reads them, under --data. docs/testing.md has more.
 Exit status: 0 if all is as expected; 1 if not, if the file is wrong, and if there are no tests; 2 for wrong use, also if no
 test has the name.";
 
@@ -105,7 +105,17 @@ pub(super) const WHY: &str = "Examples:
 pub(super) const WHY_WINDOW: &str = "Examples:
   forebay why window plant.yaml minutes                          the windows that are open
   forebay why window plant.yaml minutes 2026-11-21T12:00:30Z     the one of that time
-  forebay why window plant.yaml minutes 2026-11-21T12:00:30Z --key device_1";
+  forebay why window plant.yaml minutes 2026-11-21T12:00:30Z --key device_1
+It tells of everything that waits for time: windows, sessions, keys of `deduplicate`, rows of a join that may yet meet
+another. What is read is the checkpoint and the late table under --data. A row asks `forebay why row`.
+Exit status: 0, also if nothing is open; 1 if the query has not run yet; 2 if it remembers nothing, or is not in the file.";
+
+pub(super) const CHECKPOINT: &str = "Examples:
+  forebay checkpoint show plant.yaml                   every query and alert of the file, as kept under --data
+  forebay checkpoint show plant.yaml minutes -n 30     one query, and more of its past
+  forebay checkpoint show forebay-data/checkpoints/plant/minutes --json
+`state` is what an operator holds, `watermark` how far event time has come, `plan` what an epoch reads, `outcome` and
+`commit` what became of its records. An epoch with a plan and no commit is under way, or is repeated at the next start.";
 
 pub(super) const INFER: &str = "Examples:
   forebay schema infer iot_topic                           of the embedded log, or of --bootstrap

@@ -121,6 +121,9 @@ fn describe(dir: &Path, shown: &Shown) -> String {
                 if !plan.replay.is_empty() {
                     text.push_str(&format!("  and {} quarantined records again", plan.replay.len()));
                 }
+                for (table, version) in &plan.tables {
+                    text.push_str(&format!(", joined with `{table}` version {version}"));
+                }
                 text.push('\n');
             }
             Entry::Outcome(outcome) => {

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use forebay_core::config::{Pipeline, SourceConfig};
-use forebay_core::{Positions, Result};
+use forebay_core::config::{Pipeline, Problem, SourceConfig};
+use forebay_core::{Error, Positions, Result};
 use forebay_engine::checkpoint::definition::{self, Change};
 use forebay_rules::Recalled;
 use serde_json::{Value, json};
@@ -41,6 +41,8 @@ struct Plan<'a> {
     left: BTreeMap<String, PathBuf>,
     /// Other pipelines that have checkpoints, told where this one has none: its name may have changed.
     others: Vec<String>,
+    /// Why tables at rest cannot be read, for which `forebay run` refuses the file.
+    absent: &'a [Problem],
     /// What the page would show otherwise; `None` if it is not known what it showed.
     page: Option<Vec<Change>>,
 }
@@ -65,11 +67,11 @@ impl<'a> Plan<'a> {
         let shown = definition::recall(&folder).unwrap_or_default();
         let page = shown.map(|was| was.changes(&current::of_page(&file.dashboard)));
         let (left, others) = (left(data, loaded), other_pipelines(data, file));
-        Ok(Self { data, file, all, left, others, page })
+        Ok(Self { data, file, all, left, others, absent: &loaded.absent, page })
     }
 
     fn is_safe(&self) -> bool {
-        self.all.iter().all(Planned::is_safe)
+        self.absent.is_empty() && self.all.iter().all(Planned::is_safe)
     }
 
     /// True if a start would go on with everything as it was.
@@ -104,6 +106,9 @@ impl<'a> Plan<'a> {
         }
         let refused = self.all.iter().filter(|planned| !planned.is_safe()).count();
         out.push_str(&match refused {
+            0 if !self.absent.is_empty() => {
+                "`forebay run` would refuse the file: a table is not there.\n".to_owned()
+            }
             0 => "`forebay run` refuses none of these.\n".to_owned(),
             refused => format!("`forebay run` would refuse {refused} of these {}.\n", self.all.len()),
         });
@@ -122,6 +127,7 @@ impl<'a> Plan<'a> {
             "same": self.is_same(),
             "queries": of(false),
             "alerts": of(true),
+            "absentTables": self.absent.iter().map(|problem| told(&problem.error)).collect::<Vec<_>>(),
             "left": left.collect::<Vec<_>>(),
             "dashboard": self.page,
             "otherPipelines": self.others,
@@ -191,11 +197,13 @@ impl Planned<'_> {
             "again": again,
             "positions": places.collect::<Vec<_>>(),
             "changes": changes,
-            "error": error.as_ref().map(|error| {
-                json!({ "code": error.code().id, "message": error.message(), "hint": error.hint() })
-            }),
+            "error": error.as_ref().map(told),
         })
     }
+}
+
+fn told(error: &Error) -> Value {
+    json!({ "code": error.code().id, "message": error.message(), "hint": error.hint() })
 }
 
 /// Open alerts in the folder of a checkpoint; none where nothing says so.

@@ -11,12 +11,15 @@ use forebay_storage::Door;
 use crate::cli::{Global, SparkArgs};
 use crate::spark::submit::{self, Places};
 use crate::spark::{File, Job, SPARK};
-use crate::{load, talk};
+use crate::{load, spark, talk};
 
 pub async fn run(global: &Global, args: &SparkArgs) -> anyhow::Result<ExitCode> {
     let Some((pipeline, text)) = load::parse_file(&args.file)? else { return Ok(ExitCode::FAILURE) };
     let (name, data) = (args.file.display().to_string(), global.data.display().to_string());
-    let job = File { name: &name, text: &text, pipeline: &pipeline, data: &data }.job();
+    // What cannot be planned is told by `forebay validate`; of the rest the job can be made all the same.
+    let planned = load::load_apart(&text, &name, None, Some(&global.data)).0;
+    let row_keys = planned.as_ref().map(spark::row_keys).unwrap_or_default();
+    let job = File { name: &name, text: &text, pipeline: &pipeline, data: &data, row_keys }.job();
     for note in &job.notes {
         talk::say(&format!("line {}: {}", note.line, talk::one_line(&note.text)));
     }

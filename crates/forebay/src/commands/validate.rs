@@ -24,6 +24,9 @@ pub fn run(global: &Global, args: &FileArgs) -> anyhow::Result<ExitCode> {
         if pipeline.queries.len() == 1 { "y" } else { "ies" },
         loaded.alerts.len(),
     ));
+    if !loaded.absent.is_empty() {
+        talk::say("  `forebay run` refuses it until the tables that it warns of are there");
+    }
     for table in &pipeline.tables {
         let path = global.data.join(table.options.text("path").unwrap_or_default());
         talk::say(&format!("  table {}: {} {}", table.name, table.format, resolved(&path).display()));
@@ -34,7 +37,7 @@ pub fn run(global: &Global, args: &FileArgs) -> anyhow::Result<ExitCode> {
         talk::say(&format!("  {}: {} -> {}", query.name, sources.join(", "), target(&global.data, query)));
     }
     for alert in &loaded.alerts {
-        let (name, source, key) = (alert.query_name(), alert.plan.source(), &alert.key);
+        let (name, source, key) = (alert.query_name(), &alert.source, &alert.key);
         talk::say(&format!("  {name}: {source} -> {} alert for each {key}", alert.config.severity.word()));
     }
     Ok(ExitCode::SUCCESS)

@@ -7,13 +7,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use forebay_core::checkpoint::{Entry, RecordId};
-use forebay_core::clock::{Clock, SystemClock};
+use forebay_core::clock::{Clock, SystemClock, millis};
 use forebay_core::config::{Pipeline, QueryConfig, SourceConfig};
 use forebay_core::error::codes;
 use forebay_core::format::BadRecordMode;
 use forebay_core::table::StaticTable;
 use forebay_core::{Error, Result};
-use forebay_engine::checkpoint::{self, definition};
+use forebay_engine::checkpoint::definition;
 use forebay_engine::lookup::{self, Held};
 use forebay_engine::plan::{PlannedInput, Refusal, StreamPlan};
 use forebay_engine::quarantine::{self, Quarantine};
@@ -26,7 +26,7 @@ use crate::definition as current;
 use crate::hosting::own_address;
 use crate::why::alert::Watcher;
 use crate::why::find::{self, Fault, Found, Wish};
-use crate::why::journey::{Journey, journey};
+use crate::why::journey::{Journey, entries, journey};
 use crate::why::window;
 use crate::work::{Work, reads, sources_of};
 use crate::{follow, load, talk};
@@ -93,7 +93,7 @@ async fn row(global: &Global, args: WhyRowArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn wish(args: &WhyRowArgs) -> Wish {
-    let within = i64::try_from(args.within.as_millis()).unwrap_or(i64::MAX);
+    let within = millis(args.within);
     Wish {
         key: args.key.clone(),
         column: None,
@@ -154,11 +154,6 @@ impl<'a> Reader<'a> {
         plan: &'a StreamPlan,
     ) -> Result<Self> {
         let folder = load::checkpoint_folder(data, &file.name, query);
-        let entries = match checkpoint::show(&folder) {
-            Ok(shown) => shown.entries,
-            Err(error) if error.code() == &codes::CHECKPOINT_NOT_FOUND => Vec::new(),
-            Err(error) => return Err(error),
-        };
         let aside = quarantine::folder(data, &file.name, &query.name);
         let mut set_aside = Vec::new();
         if aside.exists() {
@@ -170,7 +165,7 @@ impl<'a> Reader<'a> {
         let ran = definition::recall(&folder).unwrap_or_default();
         let sources = sources_of(&file.sources, plan)?;
         let is_what_ran = ran == Some(current::of(file, Work::Query(query), &sources, plan));
-        Ok(Self { name: &query.name, plan, entries, set_aside, held, is_what_ran })
+        Ok(Self { name: &query.name, plan, entries: entries(&folder)?, set_aside, held, is_what_ran })
     }
 
     /// What became of a record in this query: once for each input that reads its source, as both sides of a join may.
@@ -210,10 +205,11 @@ impl<'a> Reader<'a> {
                 match executor.holding(Arc::clone(&self.held)).refusal(row) {
                     Ok(None) if self.plan.remembers() => "passes on to what the query remembers".to_owned(),
                     Ok(None) => "comes out as a row".to_owned(),
-                    Ok(Some(Refusal { tables: Some(tables), .. })) => {
-                        format!("finds no partner in {tables} as it is now")
+                    Ok(Some(Refusal::Alone(tables))) => format!("finds no partner in {tables} as it is now"),
+                    Ok(Some(Refusal::Met(tables))) => format!("finds a partner in {tables} as it is now"),
+                    Ok(Some(Refusal::Condition(condition))) => {
+                        format!("filtered: `{condition}` does not hold")
                     }
-                    Ok(Some(refusal)) => format!("filtered: `{}` does not hold", refusal.condition),
                     Err(error) => format!("fails: {error}"),
                 }
             }

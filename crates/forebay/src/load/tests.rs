@@ -168,6 +168,38 @@ fn a_sink_is_asked_about_its_columns_before_anything_runs() {
 }
 
 #[test]
+fn a_table_that_is_not_there_is_told_at_its_name_with_what_makes_it() {
+    let queries = "  a: { sql: SELECT device_id FROM iot JOIN reg USING (device_id), format: console }\n\
+                   \x20 w: { sql: SELECT * FROM iot, format: delta, options: { path: reg/now } }\n";
+    let with = |table: &str| {
+        refused(
+            &file("", queries).replace("queries:\n", &format!("tables:\n  reg: {{ {table} }}\nqueries:\n")),
+        )
+    };
+    for (table, parts) in [
+        (
+            "format: delta, path: reg/now",
+            ["no Delta table", "The query `w` of this file makes it", "nothing that reads it can be checked"],
+        ),
+        (
+            "format: delta, path: other",
+            ["no Delta table", "write the table before", "nothing that reads it can be checked"],
+        ),
+        (
+            "format: parquet, path: reg/now",
+            ["no such file", "Put the file into its place", "nothing that reads it can be checked"],
+        ),
+    ] {
+        let told = with(table);
+        assert!(told.contains("FB-2007") && told.contains("p.yaml:9:3"), "{told}");
+        assert!(parts.iter().all(|part| told.contains(part)), "{parts:?}\n{told}");
+        assert!(told.ends_with("1 problem in p.yaml\n"), "{told}");
+    }
+    let told = with("format: csv, path: reg.csv, schema: device_id STRING");
+    assert_eq!(told, "0 problems in p.yaml\n", "its columns are known without it");
+}
+
+#[test]
 fn an_illegal_topic_name_is_refused_before_anything_runs() {
     let queries = "  a: { sql: SELECT * FROM iot, format: console }\n";
     let told = refused(&file("/../x", queries));

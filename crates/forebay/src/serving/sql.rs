@@ -20,7 +20,8 @@ use forebay_server::shown::Sql;
 use forebay_server::shown::sql::Refused;
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::JoinError;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::cli::Global;
 use crate::json::FromJson;
@@ -121,29 +122,15 @@ impl Sql for Statements {
             Ok(rows::collect(answer, Bounds { rows, bytes: ANSWER }).await?)
         };
         let Some(runtime) = &self.threads.runtime else { return Err(busy().into()) };
-        let task = Abandoned(runtime.spawn(statement));
+        // It ends when nobody waits for it any more.
+        let task = AbortOnDropHandle::new(runtime.spawn(statement));
         let too_long = |_| Error::new(&codes::QUERY_LIMIT, format!("the query took longer than {time:?}"));
-        tokio::time::timeout(time + GRACE, task.ended()).await.map_err(too_long)?
+        tokio::time::timeout(time + GRACE, task).await.map_err(too_long)?.map_err(lost)?
     }
 }
 
 fn lost(error: JoinError) -> Error {
     Error::new(&codes::INTERNAL, "the query ended unexpectedly").caused_by(error)
-}
-
-/// A statement that ends when nobody waits for it any more.
-struct Abandoned(JoinHandle<Result<Rows, Refused>>);
-
-impl Abandoned {
-    async fn ended(mut self) -> Result<Rows, Refused> {
-        (&mut self.0).await.map_err(lost)?
-    }
-}
-
-impl Drop for Abandoned {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 /// The tables of the pipeline, by its names and in no other way.

@@ -50,10 +50,11 @@ impl Writer<'_> {
         let name = query.name.as_str();
         let line = self.line(&["queries", name]);
         let head = format!("\n# line {line}: query `{name}`\n");
-        if query.format == "delta" && query.output_mode == OutputMode::Update {
+        let merges = query.format == "delta" && query.output_mode == OutputMode::Update;
+        if merges && self.row_keys.get(name).is_none_or(Vec::is_empty) {
             let text = format!(
-                "query `{name}` is not in the job: Spark's Delta sink takes no rows of `outputMode: update`; \
-                 write them with MERGE in foreachBatch"
+                "query `{name}` is not in the job: by which columns `outputMode: update` replaces rows is not known before \
+                 `forebay validate` finds nothing wrong with the file"
             );
             let line = self.keys.of(&["queries", name, "outputMode"]).unwrap_or(line);
             return head + &self.missing(line, text);
@@ -90,14 +91,16 @@ impl Writer<'_> {
             self.deduplicated(&["queries", name], query.deduplicate.as_ref(), pipeline);
         notes.push_str(&more);
         let rows = indented(&format!("spark.sql({})", python::sql(&sql)));
-        let (more, sink) = self.sink(query, line);
+        let (more, sink) = if merges { self.merged(query, line) } else { self.sink(query, line) };
         notes.push_str(&more);
+        let format =
+            if merges { String::new() } else { format!("    .format({})\n", literal(&query.format)) };
         let code = format!(
-            "{rows}\n{deduplicated}{drop}    .writeStream.queryName({})\n    .format({})\n    .outputMode({})\n{}{sink}    .start()\n",
+            "{rows}\n{deduplicated}{drop}    .writeStream.queryName({})\n{format}    .outputMode({})\n{}{}{sink}    .start()\n",
             literal(name),
-            literal(&query.format),
             literal(query.output_mode.word()),
             trigger(query),
+            checkpoint(query),
         );
         // The setting is the session's, so each query says it where they differ.
         let differ = pipeline.queries.iter().any(|it| it.watermark_policy != WatermarkPolicy::default());
@@ -162,19 +165,45 @@ impl Writer<'_> {
         (notes, format!("    .dropDuplicatesWithinWatermark({keys})\n"))
     }
 
-    /// The checkpoint and the sink's options.
+    /// The sink of update mode into Delta: MERGE by the columns of GROUP BY.
+    fn merged(&mut self, query: &QueryConfig, line: usize) -> (String, String) {
+        let name = query.name.as_str();
+        let quoted = |column: &String| format!("`{}`", column.replace('`', "``"));
+        let keys: Vec<String> = self.row_keys.get(name).into_iter().flatten().map(quoted).collect();
+        let mut call =
+            vec![path(query.options.text("path").unwrap_or_default()), list(keys.iter().map(String::as_str))];
+        let (mut notes, mut properties) = (String::new(), Vec::new());
+        for (option, text) in self.written(&["queries", name], Some(&sinks::delta::SPEC), &query.options) {
+            let at = self.keys.of(&["queries", name, "options", &option]).unwrap_or(line);
+            match option.as_str() {
+                // The latter became a trigger.
+                "path" | "minCommitInterval" => {}
+                "partitionBy" => {
+                    call.push(format!("partition_by={}", list(text.split(',').map(str::trim))));
+                }
+                _ if option.starts_with("delta.") => {
+                    properties.push(format!("{}: {}", literal(&option), literal(&property(&option, &text))));
+                }
+                _ if text == "false" => {}
+                _ => {
+                    let text = format!("query `{name}`: `{option}` has no counterpart in MERGE");
+                    notes.push_str(&self.note(at, text));
+                }
+            }
+        }
+        if !properties.is_empty() {
+            call.push(format!("**{{{}}}", properties.join(", ")));
+        }
+        (notes, format!("    .foreachBatch(merged({}))\n", call.join(", ")))
+    }
+
+    /// The sink's options.
     fn sink(&mut self, query: &QueryConfig, line: usize) -> (String, String) {
         let name = query.name.as_str();
         let (mut notes, mut code) = (String::new(), String::new());
-        let checkpoint = match &query.checkpoint {
-            Some(given) => path(&format!("{}-spark", given.display())),
-            None => format!("os.path.join(CHECKPOINTS, {})", literal(name)),
-        };
-        let _ = writeln!(code, "    .option(\"checkpointLocation\", {checkpoint})");
         let spec = sinks::spec(&query.format).ok();
         for (option, text) in self.written(&["queries", name], spec, &query.options) {
             let at = self.keys.of(&["queries", name, "options", &option]).unwrap_or(line);
-            let is_duration = option.starts_with("delta.") && option.ends_with("Duration");
             let value = match option.as_str() {
                 "path" => path(&text),
                 "partitionBy" => {
@@ -192,10 +221,7 @@ impl Writer<'_> {
                     notes.push_str(&self.note(at, text));
                     continue;
                 }
-                _ if is_duration => literal(&format!(
-                    "interval {}",
-                    text.replace("ms", " milliseconds").replace('s', " seconds")
-                )),
+                _ if option.starts_with("delta.") => literal(&property(&option, &text)),
                 _ => self.value(at, &option, &text, &query.options, &mut notes),
             };
             if !value.is_empty() {
@@ -203,6 +229,26 @@ impl Writer<'_> {
             }
         }
         (notes, code)
+    }
+}
+
+/// Where the query's job keeps what it needs to go on.
+fn checkpoint(query: &QueryConfig) -> String {
+    let folder = match &query.checkpoint {
+        Some(given) => path(&format!("{}-spark", given.display())),
+        None => format!("os.path.join(CHECKPOINTS, {})", literal(&query.name)),
+    };
+    format!("    .option(\"checkpointLocation\", {folder})\n")
+}
+
+/// A property of a Delta table as Delta reads it.
+fn property(option: &str, text: &str) -> String {
+    if !option.ends_with("Duration") {
+        return text.to_owned();
+    }
+    match text.strip_suffix("ms") {
+        Some(count) => format!("interval {count} milliseconds"),
+        None => format!("interval {} seconds", text.trim_end_matches('s')),
     }
 }
 

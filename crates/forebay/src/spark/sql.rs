@@ -3,7 +3,7 @@
 //! The dialect is Spark's, so a text goes over as it stands, with one exception: columns that are there in Forebay and not
 //! part of `*` (Kafka's own under `_kafka`, an event time that is an expression) are ordinary columns of a Spark view.
 //! So `*` leaves them out by `EXCEPT`, a view that others read carries them on, and the expression of the event time gives
-//! way to the column that has the watermark: Spark does not see that both are the same.
+//! way to the column that has the watermark: Spark does not see that both are the same. Each part of a UNION is a SELECT by itself.
 //!
 //! This works on tokens, not on a plan. What must stay true: a SELECT that is not understood is left as it is.
 
@@ -95,10 +95,54 @@ impl Select {
         if first.text != "(" {
             return Some(known.get(&first.name()).cloned().unwrap_or_default());
         }
-        let inner = select(tokens, self.relation + 1..closing(tokens, self.relation)?)?;
-        let hidden = inner.hidden(tokens, known)?;
-        Some(if inner.stars(tokens).is_empty() { Vec::new() } else { hidden })
+        let inner = parts(tokens, self.relation + 1..closing(tokens, self.relation)?);
+        let given = |part: &Range<usize>| {
+            let part = select(tokens, part.clone())?;
+            let hidden = part.hidden(tokens, known)?;
+            Some(if part.stars(tokens).is_empty() { Vec::new() } else { hidden })
+        };
+        same(inner.iter().map(given))
     }
+}
+
+/// What all of these are, if they are the same.
+fn same<T: PartialEq>(mut all: impl Iterator<Item = Option<T>>) -> Option<T> {
+    let first = all.next()??;
+    all.all(|other| other.as_ref() == Some(&first)).then_some(first)
+}
+
+/// The SELECTs of a UNION; one of any other statement.
+fn parts(tokens: &[Token<'_>], range: Range<usize>) -> Vec<Range<usize>> {
+    let range = bare(tokens, range);
+    let (mut depth, mut start, mut found) = (0usize, range.start, Vec::new());
+    for index in range.clone() {
+        match tokens[index].text {
+            "(" => depth += 1,
+            ")" => depth = depth.saturating_sub(1),
+            _ if depth == 0 && tokens[index].is("union") => {
+                found.push(start..index);
+                let is_quantified = tokens.get(index + 1).is_some_and(|it| it.is("all") || it.is("distinct"));
+                start = index + 1 + usize::from(is_quantified);
+            }
+            _ => {}
+        }
+    }
+    if found.is_empty() {
+        return vec![range];
+    }
+    found.push(start.min(range.end)..range.end);
+    found.into_iter().flat_map(|part| parts(tokens, part)).collect()
+}
+
+/// A range without the parentheses around all of it.
+fn bare(tokens: &[Token<'_>], mut range: Range<usize>) -> Range<usize> {
+    while range.len() > 2
+        && tokens[range.start].text == "("
+        && closing(tokens, range.start) == Some(range.end - 1)
+    {
+        range = range.start + 1..range.end - 1;
+    }
+    range
 }
 
 /// The parenthesis that closes the one at `open`.
@@ -119,8 +163,11 @@ fn closing(tokens: &[Token<'_>], open: usize) -> Option<usize> {
 
 /// True if a SELECT reads, anywhere in it, a relation with this hidden column.
 pub(super) fn reads(sql: &str, known: &Hidden, column: &str) -> bool {
+    has_relation(&tokens(sql), known, column)
+}
+
+fn has_relation(tokens: &[Token<'_>], known: &Hidden, column: &str) -> bool {
     let has = |name: &String| known.get(name).is_some_and(|columns| columns.contains(&column));
-    let tokens = tokens(sql);
     let relations = tokens.windows(2).filter(|pair| pair[0].is("from") || pair[0].is("join"));
     relations.map(|pair| pair[1].name()).any(|name| has(&name))
 }
@@ -129,24 +176,36 @@ pub(super) fn reads(sql: &str, known: &Hidden, column: &str) -> bool {
 /// out so.
 pub(super) fn without_hidden(sql: &str, known: &Hidden) -> Option<String> {
     let tokens = tokens(sql);
-    let reads_some = [EVENT_TIME, KAFKA].iter().any(|column| reads(sql, known, column));
-    let Some(select) = select(&tokens, 0..tokens.len()).filter(|_| reads_some) else {
-        return Some(sql.to_owned());
-    };
-    let stars = select.stars(&tokens);
-    if stars.is_empty() {
-        return Some(sql.to_owned());
+    let mut edits = Vec::new();
+    for part in parts(&tokens, 0..tokens.len()) {
+        edits.extend(star_edits(&tokens, part, known)?);
     }
-    let hidden = select.hidden(&tokens, known)?;
+    Some(edited(sql, edits))
+}
+
+/// What makes the stars of one SELECT leave hidden columns out.
+fn star_edits(
+    tokens: &[Token<'_>],
+    range: Range<usize>,
+    known: &Hidden,
+) -> Option<Vec<(Range<usize>, String)>> {
+    let reads_some =
+        [EVENT_TIME, KAFKA].iter().any(|column| has_relation(&tokens[range.clone()], known, column));
+    let Some(select) = select(tokens, range).filter(|_| reads_some) else { return Some(Vec::new()) };
+    let stars = select.stars(tokens);
+    if stars.is_empty() {
+        return Some(Vec::new());
+    }
+    let hidden = select.hidden(tokens, known)?;
     if hidden.is_empty() {
-        return Some(sql.to_owned());
+        return Some(Vec::new());
     }
     let names = hidden.join(", ");
     let mut edits = Vec::new();
     for star in stars {
         // A field's own star, `place.*`, has no hidden columns; a relation's has.
         let qualifier = (star >= 2 && tokens[star - 1].text == ".").then(|| tokens[star - 2]);
-        if qualifier.is_some_and(|qualifier| !is_alias(&tokens, &select, &qualifier)) {
+        if qualifier.is_some_and(|qualifier| !is_alias(tokens, &select, &qualifier)) {
             continue;
         }
         let next = tokens.get(star + 1);
@@ -155,7 +214,7 @@ pub(super) fn without_hidden(sql: &str, known: &Hidden) -> Option<String> {
             None => edits.push((tokens[star].end()..tokens[star].end(), format!(" EXCEPT ({names})"))),
         }
     }
-    Some(edited(sql, edits))
+    Some(edits)
 }
 
 /// True if a name is that of the relation a plain SELECT reads.
@@ -168,17 +227,24 @@ fn is_alias(tokens: &[Token<'_>], select: &Select, name: &Token<'_>) -> bool {
     [Some(&tokens[select.relation]), tokens.get(alias)].into_iter().flatten().any(|token| token.equals(name))
 }
 
-/// A view's SELECT that hands on the hidden columns of what it reads, and which they are.
+/// A view's SELECT that hands on the hidden columns of what it reads, and which they are. Parts of a UNION hand on what all of
+/// them have, or nothing.
 pub(super) fn carrying(sql: &str, known: &Hidden) -> (String, Vec<&'static str>) {
     let tokens = tokens(sql);
-    let Some(select) = select(&tokens, 0..tokens.len()) else { return (sql.to_owned(), Vec::new()) };
-    let hidden = select.hidden(&tokens, known).unwrap_or_default();
-    let starred = select.stars(&tokens).iter().any(|star| tokens[star - 1].text != ".");
-    if hidden.is_empty() || starred {
-        return (sql.to_owned(), hidden);
+    let parts = parts(&tokens, 0..tokens.len());
+    let of_part = |part: &Range<usize>| select(&tokens, part.clone())?.hidden(&tokens, known);
+    let Some(hidden) = same(parts.iter().map(of_part)) else {
+        let without = if parts.len() > 1 { without_hidden(sql, known) } else { None };
+        return (without.unwrap_or_else(|| sql.to_owned()), Vec::new());
+    };
+    let mut edits = Vec::new();
+    for select in parts.into_iter().filter_map(|part| select(&tokens, part)).filter(|_| !hidden.is_empty()) {
+        if select.stars(&tokens).iter().all(|star| tokens[star - 1].text == ".") {
+            let at = tokens[select.list.end - 1].end();
+            edits.push((at..at, format!(", {}", hidden.join(", "))));
+        }
     }
-    let at = tokens[select.list.end - 1].end();
-    (edited(sql, vec![(at..at, format!(", {}", hidden.join(", ")))]), hidden)
+    (edited(sql, edits), hidden)
 }
 
 /// The SELECT with the event time's expression replaced by its column; where its columns are qualified, so is that.
@@ -249,6 +315,18 @@ mod tests {
                 "SELECT * EXCEPT (_event_time) FROM (SELECT * FROM iot -- FROM x\n) s",
             ),
             ("SELECT * FROM (SELECT a FROM iot)", "SELECT * FROM (SELECT a FROM iot)"),
+            (
+                "SELECT * FROM iot UNION ALL (SELECT a FROM other) union SELECT * FROM both",
+                "SELECT * EXCEPT (_event_time) FROM iot UNION ALL (SELECT a FROM other) union SELECT * EXCEPT (_kafka, _event_time) FROM both",
+            ),
+            (
+                "SELECT * FROM ((SELECT * FROM iot) UNION ALL SELECT * FROM `iot` WHERE x)",
+                "SELECT * EXCEPT (_event_time) FROM ((SELECT * FROM iot) UNION ALL SELECT * FROM `iot` WHERE x)",
+            ),
+            (
+                "SELECT a, count(*) FROM other GROUP BY a UNION ALL SELECT * FROM iot",
+                "SELECT a, count(*) FROM other GROUP BY a UNION ALL SELECT * EXCEPT (_event_time) FROM iot",
+            ),
         ] {
             assert_eq!(without_hidden(sql, &known()).as_deref(), Some(expected), "{sql}");
         }
@@ -256,6 +334,7 @@ mod tests {
             "SELECT * FROM iot JOIN other USING (a)",
             "SELECT * FROM iot, other",
             "SELECT DISTINCT * FROM iot",
+            "SELECT * FROM (SELECT * FROM iot UNION ALL SELECT * FROM both)",
         ] {
             assert_eq!(without_hidden(sql, &known()), None, "{sql}");
         }
@@ -273,6 +352,16 @@ mod tests {
             ("SELECT place.* FROM iot", "SELECT place.*, _event_time FROM iot", vec![EVENT_TIME]),
             ("SELECT a, count(*) FROM iot GROUP BY a", "SELECT a, count(*) FROM iot GROUP BY a", vec![]),
             ("SELECT a FROM other", "SELECT a FROM other", vec![]),
+            (
+                "SELECT * FROM iot UNION ALL SELECT a FROM iot WHERE b",
+                "SELECT * FROM iot UNION ALL SELECT a, _event_time FROM iot WHERE b",
+                vec![EVENT_TIME],
+            ),
+            (
+                "SELECT * FROM iot UNION ALL SELECT * FROM other",
+                "SELECT * EXCEPT (_event_time) FROM iot UNION ALL SELECT * FROM other",
+                vec![],
+            ),
         ] {
             assert_eq!(carrying(sql, &known()), (expected.to_owned(), hidden), "{sql}");
         }
@@ -312,6 +401,10 @@ mod tests {
             "FROM SELECT",
             ")(",
             "SELECT * FROM (",
+            "UNION",
+            "SELECT 1 UNION ALL",
+            "(SELECT * FROM iot UNION",
+            "()",
             "é*/*",
         ] {
             let _ = (without_hidden(sql, &known()), carrying(sql, &known()), with_event_time(sql, "f(x)"));

@@ -28,7 +28,8 @@ fn job_of(path: &Path) -> Job {
         Lookup { env: &|_| Some("s3cret-value".to_owned()), file: &|_| Ok("s3cret-value\n".to_owned()) };
     let pipeline = config::parse(&text, &name, &registry(), &lookup)
         .unwrap_or_else(|problems| panic!("{}", config::render(&problems, &text, &name, false)));
-    File { name: &name, text: &text, pipeline: &pipeline, data: "./forebay-data" }.job()
+    let row_keys = crate::load::load(&text, &name, None).map(|loaded| row_keys(&loaded)).unwrap_or_default();
+    File { name: &name, text: &text, pipeline: &pipeline, data: "./forebay-data", row_keys }.job()
 }
 
 fn notes(job: &Job) -> String {
@@ -83,6 +84,24 @@ fn every_example_becomes_a_job() {
         written.push(path);
     }
     compiles(&written);
+}
+
+#[test]
+fn a_query_whose_keys_are_not_known_is_left_out_and_told() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/spark/update.yaml");
+    let text =
+        std::fs::read_to_string(path).unwrap().replace("FROM iot GROUP BY device_id", "FROM iot GROUP BY x");
+    let lookup = Lookup { env: &|_| None, file: &|_| Err(String::new()) };
+    let pipeline = config::parse(&text, "p.yaml", &registry(), &lookup).ok().unwrap();
+    let row_keys =
+        crate::load::load(&text, "p.yaml", None).map(|loaded| row_keys(&loaded)).unwrap_or_default();
+    let job = File { name: "p.yaml", text: &text, pipeline: &pipeline, data: ".", row_keys }.job();
+    let told: Vec<usize> = job.notes.iter().filter(|note| note.is_missing).map(|note| note.line).collect();
+    assert_eq!(told, [14, 21], "{:?}", job.notes);
+    assert!(
+        !job.text.contains("merged(")
+            && job.notes.iter().any(|note| note.text.contains("`forebay validate`"))
+    );
 }
 
 #[test]

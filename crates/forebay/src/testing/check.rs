@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
-use forebay_core::Error;
+use arrow::datatypes::{DataType, Field, Fields};
 use forebay_core::config::{ExpectQuery, Placed, Problem, StepConfig, TestConfig, TestRows, Value, Written};
 use forebay_core::error::codes;
 use forebay_core::options::unknown_name;
+use forebay_core::{Error, ddl};
 
 use super::cell::Cell;
 use super::expected::{Reader, loose};
@@ -176,7 +176,7 @@ fn text(name: &str) -> Field {
 }
 
 fn time(name: &str) -> Field {
-    Field::new(name, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true)
+    Field::new(name, ddl::timestamp(), true)
 }
 
 /// What a row of the quarantine has.

@@ -72,11 +72,10 @@ impl Reader<'_> {
                     _ => None,
                 };
                 let value_type = value_type.unwrap_or(DataType::Null);
-                let entry = |(key, value): &(Placed, Written)| {
-                    (key.text.clone(), self.value(value, &value_type, name))
-                };
-                let mut entry = entry;
-                Cell::Fields(fields.iter().map(&mut entry).collect())
+                let entries = fields.iter();
+                let entries =
+                    entries.map(|(key, value)| (key.text.clone(), self.value(value, &value_type, name)));
+                Cell::Fields(entries.collect())
             }
             (Value::Plain(text) | Value::Quoted(text), _) => {
                 let is_quoted = matches!(written.value, Value::Quoted(_));

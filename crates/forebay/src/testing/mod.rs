@@ -11,7 +11,8 @@
 //!
 //! The tests stand in the pipeline's own file because they say what it is for, and are read, checked and completed with
 //! it; where there are many they may stand beside it. What must stay true: a test touches no network, no port, no sink
-//! and no data folder, but for the tables at rest that it reads; what runs is what `forebay run` runs, but for the source's records, the sink and the clock.
+//! and no data folder, but for the tables at rest that it reads; what runs is what `forebay run` runs, but for the
+//! source's records, the sink and the clock.
 
 use std::path::{Path, PathBuf};
 
@@ -70,8 +71,11 @@ pub fn load_or_explain(
             return Ok(None);
         }
     };
-    if !explain(loaded.absent.clone(), &text, &name) && run.is_none() {
-        return Ok(None);
+    match run {
+        Some(_) if loaded.absent.is_empty() => {}
+        Some(_) => talk::say(config::warn(&loaded.absent, &text, &name, talk::is_colored()).trim_end()),
+        None if !explain(loaded.absent.clone(), &text, &name) => return Ok(None),
+        None => {}
     }
     let mut problems = of_tests;
     let mut tests = check::check(&loaded.pipeline.tests, &name, &loaded, &mut problems);

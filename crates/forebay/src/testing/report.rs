@@ -226,18 +226,12 @@ fn table(difference: &Difference, begin_us: i64, color: bool) -> String {
 
 /// The columns that are shown: those that are compared; where no row is expected, all.
 fn columns(difference: &Difference) -> Vec<String> {
-    let expected = difference.missing.iter().map(|(_, row, _)| row);
+    let rows = difference.missing.iter().map(|(_, row, _)| row).chain(&difference.surplus);
     let mut columns: Vec<String> = Vec::new();
-    let mut add = |row: &Cell| {
-        for name in row.names() {
-            if !columns.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-                columns.push(name.to_owned());
-            }
+    for name in rows.flat_map(Cell::names) {
+        if !columns.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+            columns.push(name.to_owned());
         }
-    };
-    expected.for_each(&mut add);
-    if !difference.surplus.is_empty() {
-        difference.surplus.iter().for_each(&mut add);
     }
     columns
 }

@@ -23,7 +23,7 @@ use forebay_engine::late;
 use forebay_engine::quarantine::{self, Entry, Quarantine};
 use forebay_engine::query::{QueryHandle, QueryInput, QueryOptions};
 use forebay_engine::status::State;
-use forebay_rules::{Alert, AlertBook};
+use forebay_rules::{Alert, AlertBook, AlertState};
 use forebay_storage::Door;
 use tempfile::TempDir;
 
@@ -311,8 +311,8 @@ fn told(alert: &Alert) -> Cell {
         Cell::of_json(&serde_json::Value::Object(values.clone()))
     };
     let state = match alert.state {
-        forebay_rules::AlertState::Open => "open",
-        forebay_rules::AlertState::Cleared => "cleared",
+        AlertState::Open => "open",
+        AlertState::Cleared => "cleared",
     };
     row([
         ("rule", text(&alert.rule)),

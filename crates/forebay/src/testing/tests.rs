@@ -8,6 +8,7 @@ use super::*;
 use crate::load;
 
 mod at_rest;
+mod time;
 
 /// A pipeline in whose place of `TESTS` the tests are put.
 const FILE: &str = "pipeline: p\n\

@@ -177,7 +177,7 @@ mod tests {
         let tick = r#"{"now": 5, "ledger": {"read": 3, "emitted": 2, "quarantined": 1, "balances": true, "melted": 0}, "lag": null,
             "queries": [{"name": "q", "melted": 7, "new": []}], "alerts": {"open": 1, "bySeverity": {"critical": 1}}}"#;
         let Ok(Some(Message::Tick(tick))) = message(&event("tick", tick)) else { panic!("no tick") };
-        assert!(tick.ledger.balances() && tick.ledger.read == 3, "{tick:?}");
+        assert!(tick.ledgers.balance() && tick.ledgers.sum.read == 3, "{tick:?}");
         assert_eq!((tick.now, tick.lag, tick.queries[0].name.as_str(), tick.alerts.open), (5, None, "q", 1));
         let values = r#"{"t": 1, "rows": [[4, 2000, 1.5, {"a": 1}]]}"#;
         let Ok(Some(Message::Values(values))) = message(&event("values", values)) else {

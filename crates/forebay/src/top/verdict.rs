@@ -65,7 +65,7 @@ pub fn verdict(model: &Model, zone: Zone) -> Verdict {
         (_, Some(tick)) => tick,
     };
     let open = model.open();
-    if !tick.ledger.balances() {
+    if !tick.ledgers.balance() {
         let problems = tick.problems.len() as u64;
         let trouble = (problems > 0).then(|| counted(problems, "query has trouble", "queries have trouble"));
         let parts = [stops(model, tick), trouble, alerts(open)].into_iter().flatten().collect();

@@ -120,12 +120,46 @@ pub struct Tick {
     #[serde(rename = "refusedReload")]
     pub refused_reload: Option<Problem>,
     pub queries: Few<Query, EACH>,
-    #[serde(deserialize_with = "ledger")]
-    pub ledger: Ledger,
+    #[serde(rename = "ledger")]
+    pub ledgers: Ledgers,
     pub alerts: OpenAlerts,
     pub quarantine: Quarantine,
     pub devices: Counts,
     pub followers: Few<Follower, SOURCES>,
+}
+
+/// The ledgers of all queries, added up: a record that two of them read is in it twice.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ledgers {
+    /// Their counts, as far as this program knows them.
+    pub sum: Ledger,
+    /// Whether each of them balances: what one has too few another may have too many.
+    pub each_balances: bool,
+}
+
+impl Default for Ledgers {
+    fn default() -> Self {
+        Self { sum: Ledger::default(), each_balances: true }
+    }
+}
+
+impl Ledgers {
+    /// Whether every record has one fate.
+    pub fn balance(&self) -> bool {
+        self.each_balances && self.sum.balances()
+    }
+}
+
+impl<'de> Deserialize<'de> for Ledgers {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let mut given = Cells::deserialize(from)?;
+        let each_balances = given.get("balances").and_then(Value::as_bool).unwrap_or(true);
+        let known = Ledger::default().counts();
+        given.retain(|name| known.iter().any(|(known, _)| *known == name));
+        let given = given.iter().map(|(name, count)| (name.clone(), count.clone()));
+        let sum = serde_json::from_value(Value::Object(given.collect())).map_err(serde::de::Error::custom)?;
+        Ok(Self { sum, each_balances })
+    }
 }
 
 /// Half and 99 of 100 records are through in this many milliseconds.
@@ -306,15 +340,6 @@ pub struct Refusal {
     pub hint: String,
 }
 
-/// The counts that this program knows; whether they balance follows from them.
-fn ledger<'de, D: Deserializer<'de>>(from: D) -> Result<Ledger, D::Error> {
-    let mut given = Cells::deserialize(from)?;
-    let known = serde_json::to_value(Ledger::default()).map_err(serde::de::Error::custom)?;
-    given.retain(|name| known.get(name).is_some());
-    let given = given.iter().map(|(name, count)| (name.clone(), count.clone()));
-    serde_json::from_value(Value::Object(given.collect())).map_err(serde::de::Error::custom)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -332,6 +357,18 @@ mod tests {
         ] {
             let alert: Alert = read(alert);
             assert_eq!((alert.about(), alert.words().as_str()), (about, words));
+        }
+    }
+
+    #[test]
+    fn what_one_query_has_too_few_is_not_made_up_for_by_what_another_has_too_many() {
+        for (text, balance) in [
+            (r#"{"read": 3, "emitted": 3, "balances": true}"#, true),
+            (r#"{"read": 3, "emitted": 3}"#, true),
+            (r#"{"read": 3, "emitted": 3, "balances": false}"#, false),
+            (r#"{"read": 3, "emitted": 2, "balances": true}"#, false),
+        ] {
+            assert_eq!(read::<Ledgers>(text).balance(), balance, "{text}");
         }
     }
 

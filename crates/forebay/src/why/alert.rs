@@ -6,15 +6,13 @@ use std::sync::Arc;
 use forebay_core::Result;
 use forebay_core::checkpoint::Entry;
 use forebay_core::clock::{Clock, SystemClock};
-use forebay_core::error::codes;
 use forebay_core::table::StaticTable;
-use forebay_engine::checkpoint;
 use forebay_engine::lookup::{self, Held};
 use forebay_engine::plan::{Fates, Refusal};
 use forebay_rules::{AlertState, Deed, Recalled, Seen};
 
 use super::find::Found;
-use super::journey::{Journey, journey};
+use super::journey::{Journey, entries, journey};
 use crate::alerts::PlannedAlert;
 use crate::talk;
 
@@ -38,13 +36,8 @@ impl<'a> Watcher<'a> {
         tables: &[Arc<dyn StaticTable>],
     ) -> Result<Self> {
         let folder = alert.checkpoint(data, pipeline);
-        let entries = match checkpoint::show(&folder) {
-            Ok(shown) => shown.entries,
-            Err(error) if error.code() == &codes::CHECKPOINT_NOT_FOUND => Vec::new(),
-            Err(error) => return Err(error),
-        };
         let (recalled, held) = (Recalled::read(&folder)?, lookup::newest(&alert.plan, tables).await?);
-        Ok(Self { name: alert.query_name(), alert, entries, recalled, held })
+        Ok(Self { name: alert.query_name(), alert, entries: entries(&folder)?, recalled, held })
     }
 
     /// What the alert made of a record.
@@ -61,17 +54,23 @@ impl<'a> Watcher<'a> {
             }
             Ok(row) => {
                 let epoch_ms = journey.time().unwrap_or_else(|| SystemClock.now_ms());
-                let row = record.input(row, &self.alert.plan.input_schema())?;
-                let mut executor = self.alert.plan.executor(epoch_ms).holding(Arc::clone(&self.held));
+                let input = self.alert.plan.only_input()?;
+                let row = record.input(row, &input.schema())?;
+                let mut executor = input.executor(epoch_ms).holding(Arc::clone(&self.held));
                 match executor.refusal(row.clone()) {
                     Ok(None) => match executor.process(row, &mut Fates::default()) {
                         Ok(batch) => self.seen(&Seen::row(&batch, epoch_ms)?, journey),
                         Err(error) => format!("fails: {error}"),
                     },
-                    Ok(Some(Refusal { tables: Some(tables), .. })) => {
+                    Ok(Some(Refusal::Alone(tables))) => {
                         format!("not looked at: it finds no partner in {tables} as it is now")
                     }
-                    Ok(Some(refusal)) => format!("not looked at: `{}` does not hold", refusal.condition),
+                    Ok(Some(Refusal::Met(tables))) => {
+                        format!("not looked at: it finds a partner in {tables} as it is now")
+                    }
+                    Ok(Some(Refusal::Condition(condition))) => {
+                        format!("not looked at: `{condition}` does not hold")
+                    }
                     Err(error) => format!("fails: {error}"),
                 }
             }

@@ -1,7 +1,11 @@
 //! Which epoch read a record, as far as the checkpoint's journal says.
 
+use std::path::Path;
+
 use forebay_core::checkpoint::{Entry, Plan};
-use forebay_core::{Epoch, Partition, Position};
+use forebay_core::error::codes;
+use forebay_core::{Epoch, Partition, Position, Result};
+use forebay_engine::checkpoint;
 
 /// Where a record is on its way through a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +51,15 @@ impl Journey {
             Self::Unknown if !has_run => "it has not run yet".to_owned(),
             Self::Unknown => "its checkpoint does not say whether it was read".to_owned(),
         }
+    }
+}
+
+/// The entries of the journal of a checkpoint, oldest first; none if there is no checkpoint yet.
+pub fn entries(folder: &Path) -> Result<Vec<Entry>> {
+    match checkpoint::show(folder) {
+        Ok(shown) => Ok(shown.entries),
+        Err(error) if error.code() == &codes::CHECKPOINT_NOT_FOUND => Ok(Vec::new()),
+        Err(error) => Err(error),
     }
 }
 

@@ -5,14 +5,18 @@ use std::time::Duration;
 
 use crate::support::*;
 
-/// Checks that any server must pass, and those that the mock does: all but the one that needs tokens. A new check counts
-/// here; one that is skipped without a word is missed.
-const LIVING: usize = 12;
-const MOCKED: usize = 37;
+/// Checks that any server must pass, and those that the mock does: all but those that need tokens or a restart. A new check
+/// counts here; one that is skipped without a word is missed.
+const LIVING: usize = 13;
+const MOCKED: usize = 39;
 
 /// Runs the page's checks (web/e2e) against a base; gives how many passed.
 fn checks(base: &str, tokens: &str) -> usize {
-    let said = run_script_with("scripts/web.sh", &["e2e", base], &[("FOREBAY_TOKENS", tokens)]);
+    checks_with(base, &[("FOREBAY_TOKENS", tokens)])
+}
+
+fn checks_with(base: &str, variables: &[(&str, &str)]) -> usize {
+    let said = run_script_with("scripts/web.sh", &["e2e", base], variables);
     // What passed only at the second time is told although the test passes: past the harness, which keeps what it prints.
     for line in said.lines().filter(|line| line.starts_with("again ")) {
         let _ = writeln!(std::io::stderr(), "e2e {base}: {line}");
@@ -68,6 +72,40 @@ fn the_page_keeps_its_promises_on_a_living_plant() {
 #[test]
 fn the_page_keeps_its_promises_in_every_state() {
     assert_eq!(checks("mock", ""), MOCKED);
+}
+
+/// The page stays open while its Forebay is killed and started again, and devices go on sending to their log.
+#[test]
+fn the_page_is_back_after_a_kill_and_its_history_has_no_gap() {
+    let (data, log) = (tempfile::tempdir().unwrap(), LogServer::start());
+    let file = plant(data.path(), log.address, "latest");
+    let address = log.address.to_string();
+    make_topic(log.address, "iot_topic", 1);
+    let http = free_address().to_string();
+    let run = || {
+        let mut command = std::process::Command::new(FOREBAY);
+        command.arg("--data").arg(data.path()).args(["--http", &http, "run", &file]);
+        let mut run = Process::spawn(&mut command);
+        assert_eq!(run.address("http").to_string(), http);
+        run
+    };
+    let mut first = run();
+    let simulate = ["simulate", "--bootstrap", &address, "--rate", "20", "--seed", "1"];
+    let _devices = Process::spawn(&mut forebay(data.path(), &simulate));
+    let wishes = tempfile::tempdir().unwrap();
+    let wish = |word: &str| wishes.path().join(word).exists();
+    let base = format!("http://{http}");
+    let variables = [("FOREBAY_RESTART", wishes.path().to_str().unwrap())];
+    std::thread::scope(|scope| {
+        let passed = scope.spawn(|| checks_with(&base, &variables));
+        let patience = Duration::from_secs(120);
+        eventually("the page is open", patience, || wish("kill") || passed.is_finished());
+        first.child.kill().unwrap();
+        first.child.wait().unwrap();
+        eventually("the page has told it", patience, || wish("start") || passed.is_finished());
+        let _second = run();
+        assert_eq!(passed.join().unwrap(), 1);
+    });
 }
 
 /// With TLS and tokens: the form, the cookie, what each role may do, a change from the page, the way out.

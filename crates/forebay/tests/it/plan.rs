@@ -198,6 +198,23 @@ fn a_plan_tells_which_changes_the_state_of_a_query_bears() {
         let words = said(&refused);
         assert!(!refused.status.success() && words.contains("FB-6008") && words.contains(told), "{words}");
     }
+    // What was told holds: each goes on with what was counted, and none begins anew.
+    let counted = |text: &str, column: &str| {
+        log.produce("events", &proof_events(14));
+        let ran = run(text);
+        assert!(ran.status.success(), "{}", said(&ran));
+        let printed = crate::support::text(&ran.stdout);
+        let mut cells = printed.lines().filter_map(|line| line.strip_prefix('|')?.strip_suffix('|'));
+        let head = cells.next().unwrap_or_default();
+        assert!(head.contains(column), "{printed}");
+        let counts = cells.filter_map(|row| row.split('|').nth(1)?.trim().parse::<u64>().ok());
+        counts.sum::<u64>()
+    };
     let (_, renamed) = change("AS n", "AS many");
-    assert!(run(&renamed).status.success(), "what was told holds");
+    assert_eq!(counted(&renamed, "many"), 100 + 14);
+    // Of fourteen events more eight have a number above five; each device has one of them at least.
+    let filtered = renamed.replace("FROM events GROUP", "FROM events WHERE seq > 5 GROUP");
+    assert_eq!(counted(&filtered, "many"), 100 + 14 + 8);
+    let complete = filtered.replace("outputMode: update", "outputMode: complete");
+    assert_eq!(counted(&complete, "many"), 100 + 14 + 2 * 8);
 }

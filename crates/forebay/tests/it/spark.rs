@@ -133,13 +133,18 @@ fn without_spark_submit_says_what_to_do() {
     assert!(text(&submit(Some("/nowhere")).stderr).contains("SPARK_HOME"));
 }
 
-/// The job of a file, submitted to a real Spark, writes the table that Forebay writes.
+/// The job of a file, submitted to a real Spark, writes the tables that Forebay writes, in append mode and in update mode.
 #[test]
-fn a_submitted_job_leaves_forebays_table() {
+fn a_submitted_job_leaves_forebays_tables() {
     let log = LogServer::start();
     log.produce("events", &proof_events(200));
     let data = tempfile::tempdir().unwrap();
-    let file = copy_pipeline(data.path(), log.address, "events", 1_000);
+    let file = copy_pipeline(data.path(), log.address, "events", 60);
+    let newest = "  newest:\n    sql: SELECT CASE WHEN device <> 'd3' THEN device END AS device, seq % 2 AS odd, count(*) AS n, max(seq) AS newest \
+                  FROM events GROUP BY CASE WHEN device <> 'd3' THEN device END, seq % 2\n    \
+                  format: delta\n    outputMode: update\n    options: { path: newest, partitionBy: odd }\n    trigger: availableNow\n";
+    let copied = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, copied + newest).unwrap();
     let file = file.to_str().unwrap();
     let spark = data.path().join("spark");
     let jars = jars();
@@ -155,7 +160,17 @@ fn a_submitted_job_leaves_forebays_table() {
         text(&output.stderr)
     );
     succeed(&mut forebay(data.path(), &["run", file]));
-    for folder in [spark.as_path(), data.path()] {
+    let newest = [spark.as_path(), data.path()].map(|folder| {
         assert_exactly_once(&table_rows(folder, &folder.join("table")), 200, &folder.display().to_string());
-    }
+        let mut rows: Vec<String> =
+            table_rows(folder, &folder.join("newest")).iter().map(ToString::to_string).collect();
+        rows.sort();
+        rows
+    });
+    assert_eq!(newest[0], newest[1], "in Spark, in Forebay");
+    assert_eq!(newest[0].len(), 14, "seven devices, one of them NULL, each twice: {newest:?}");
+    let versions = std::fs::read_dir(spark.join("newest/_delta_log")).unwrap();
+    let versions =
+        versions.filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|it| it == "json"));
+    assert!(versions.count() > 3, "the first epochs' rows were replaced");
 }

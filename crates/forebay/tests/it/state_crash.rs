@@ -67,7 +67,7 @@ fn checks() -> Vec<String> {
         .collect()
 }
 
-/// One query for each kind of operator.
+/// One query for each kind of operator, and a join that follows the faster of its sources.
 fn pipeline(dir: &Path, bootstrap: SocketAddr) -> PathBuf {
     let file = dir.join("state.yaml");
     let text = format!(
@@ -116,13 +116,21 @@ queries:
     format: delta
     options: {{ path: joined }}
     trigger: availableNow
+  fastest:
+    sql: >
+      SELECT device, seq, code FROM readings JOIN checked
+      ON device = unit AND checked_at >= ts AND checked_at <= ts + INTERVAL 5 SECONDS
+    multipleWatermarkPolicy: max
+    format: delta
+    options: {{ path: fastest }}
+    trigger: availableNow
 "
     );
     std::fs::write(&file, text).unwrap();
     file
 }
 
-const QUERIES: [&str; 4] = ["sliding", "sessions", "once", "joined"];
+const QUERIES: [&str; 5] = ["sliding", "sessions", "once", "joined", "fastest"];
 
 /// What a run came to: the rows of each table, sorted, and the ledger of each query.
 fn outcome(data: &Path) -> BTreeMap<&'static str, (Vec<String>, Value)> {
@@ -163,10 +171,12 @@ fn every_kill_point_gives_the_rows_of_an_undisturbed_run() {
     for query in QUERIES {
         let (rows, ledger) = &expected[query];
         assert!(rows.len() > 100, "{query} gave {} rows", rows.len());
-        let read = if query == "joined" { EVENTS + CHECKS } else { EVENTS };
+        let read = if ["joined", "fastest"].contains(&query) { EVENTS + CHECKS } else { EVENTS };
         assert_eq!(ledger["read"], read, "{query}: {ledger}");
         assert!(ledger["late"].as_u64().unwrap() > 20, "{query} had no late rows: {ledger}");
     }
+    let late = |query: &str| expected[query].1["late"].as_u64();
+    assert!(late("fastest") > late("joined"), "the readings are ahead of the checks");
     let check = |data: &Path, query: &'static str, context: &str| {
         finish(data, &data.join("state.yaml"), Some(query));
         let rows = table_rows(data, &data.join(query));

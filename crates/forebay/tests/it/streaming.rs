@@ -4,7 +4,7 @@
 //! restart. What it prints is compared with what Spark's job of the same file gave at that step: the same rows, as often,
 //! in whatever order; in complete mode the whole table. `streaming_cases.py` says what a case is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -30,6 +30,9 @@ struct Case {
     /// Files of tables at rest that are written before each step, by their names under the data folder.
     #[serde(default)]
     files: Vec<BTreeMap<String, String>>,
+    /// Rows that Delta tables get before each step, by their names under the data folder.
+    #[serde(default)]
+    deltas: Vec<BTreeMap<String, Rows>>,
     #[serde(default)]
     columns: Option<Vec<(String, String)>>,
     #[serde(default)]
@@ -50,6 +53,13 @@ struct Case {
     needs: Option<String>,
     #[serde(default)]
     differs: Option<Differs>,
+}
+
+/// Rows of a table, as JSON.
+#[derive(Clone, Debug, Deserialize)]
+struct Rows {
+    schema: String,
+    rows: Vec<String>,
 }
 
 /// Where Forebay means to do otherwise.
@@ -94,6 +104,30 @@ async fn publish(bootstrap: SocketAddr, records: &[Record]) {
         producer.send(NewRecord { partition: Some(*partition), value, ..record }).await.unwrap();
     }
     producer.flush().await.unwrap();
+}
+
+/// A new version of a Delta table under the data folder, by a pipeline of its own.
+fn add(
+    data: &Path,
+    name: &str,
+    topic: &str,
+    rows: &Rows,
+    log: SocketAddr,
+    publishing: &tokio::runtime::Handle,
+) {
+    let records: Vec<Record> = rows.rows.iter().map(|row| (topic.to_owned(), 0, Some(row.clone()))).collect();
+    publishing.block_on(publish(log, &records));
+    let file = data.join(format!("{name}.yaml"));
+    let text = format!(
+        "pipeline: register\n\
+         sources:\n  rows:\n    format: kafka\n    options: {{ kafka.bootstrap.servers: \"{log}\", subscribe: \"{topic}\", startingOffsets: earliest }}\n\
+         \x20   value: json\n    schema: {:?}\n\
+         queries:\n  {}:\n    sql: SELECT * FROM rows\n    format: delta\n    options: {{ path: {name} }}\n    trigger: availableNow\n",
+        rows.schema,
+        name.trim_end_matches(".table"),
+    );
+    std::fs::write(&file, text).unwrap();
+    succeed(&mut forebay(data, &["run", file.to_str().unwrap(), "--embedded-log", "never", "--no-live"]));
 }
 
 /// The tables that a run printed: columns and rows of each epoch.
@@ -197,11 +231,18 @@ fn differs(case: &Case, log: SocketAddr, publishing: &tokio::runtime::Handle) ->
     for (topic, partitions) in &case.topics {
         make_topic(log, topic, *partitions);
     }
+    let topic_of = |table: &str| format!("{}.{table}", case.name);
+    for table in case.deltas.iter().flat_map(BTreeMap::keys).collect::<BTreeSet<_>>() {
+        make_topic(log, &topic_of(table), 1);
+    }
     let expected = differs.and_then(|differs| differs.steps.as_ref()).unwrap_or(&case.rows);
     for (number, records) in case.steps.iter().enumerate() {
         publishing.block_on(publish(log, records));
         for (name, text) in case.files.get(number).into_iter().flatten() {
             std::fs::write(data.path().join(name), text).unwrap();
+        }
+        for (name, rows) in case.deltas.get(number).into_iter().flatten() {
+            add(data.path(), name, &topic_of(name), rows, log, publishing);
         }
         let output =
             forebay(data.path(), &["run", &file, "--embedded-log", "never", "--no-live"]).output().unwrap();

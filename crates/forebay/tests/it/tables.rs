@@ -98,7 +98,13 @@ fn a_register_changes_breaks_and_is_mended_while_it_is_joined() {
     }
     let validated = succeed(&mut forebay(&data, &["validate", &file]));
     let said = text(&validated.stderr);
-    assert!(said.contains("is valid") && said.contains("FB-2007"), "{said}");
+    for part in ["warning[FB-2007]", "1 warning in", "is valid", "`forebay run` refuses it until"] {
+        assert!(said.contains(part), "`{part}` is missing in\n{said}");
+    }
+    let planned = forebay(&data, &["plan", &file]).output().unwrap();
+    let said = text(&planned.stdout);
+    assert_eq!(planned.status.code(), Some(1), "{said}");
+    assert!(said.contains("`forebay run` would refuse the file: a table is not there"), "{said}");
 
     put(&register, "id,site\na,one\n");
     let mut process = Process::spawn(&mut run(&data, &file));
@@ -217,6 +223,8 @@ fn an_epoch_that_is_repeated_is_joined_with_the_version_of_its_plan() {
             "20000 days",
         ],
     ));
+    let shown = text(&succeed(&mut forebay(&data, &["checkpoint", "show", &file, "out"])).stdout);
+    assert!(shown.contains("[0, 2), joined with `devices` version 1"), "{shown}");
     let why = text(&why.stdout);
     assert!(
         why.contains("joined with `devices` version 1") && why.contains("joined with `devices` version 2"),

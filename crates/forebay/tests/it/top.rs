@@ -40,7 +40,7 @@ fn what_top_prints_once_is_how_the_run_stands() {
         "Forebay  plant",
         "✓ All well since",
         "2 devices",
-        "ledger balances   12 read = ",
+        "4 ledgers balance   12 read = ",
         "4 quarantined",
         "quarantine 1 (",
         "Queries  3 · 1 alert rule ",

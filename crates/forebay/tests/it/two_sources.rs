@@ -1,12 +1,12 @@
-//! Queries that read two sources, or one twice: what each of them is told for.
+//! Queries that read two sources, or one twice: what each of them is told for, and that a restart goes on with each.
 
 use std::path::Path;
 
 use crate::first_minutes::said;
 use crate::support::*;
 
-/// `both` joins two topics, `twin` one with itself.
-fn pipeline(data: &Path, log: &LogServer) -> std::path::PathBuf {
+/// A pipeline over two topics with queries of these names and texts.
+fn pipeline(data: &Path, log: &LogServer, queries: &[(&str, &str)]) -> std::path::PathBuf {
     let source = |name: &str, column: &str| {
         format!(
             "  {name}:\n    format: kafka\n    options: {{ kafka.bootstrap.servers: \"{}\", subscribe: {name}_topic, startingOffsets: earliest }}\n\
@@ -14,28 +14,41 @@ fn pipeline(data: &Path, log: &LogServer) -> std::path::PathBuf {
             log.address
         )
     };
-    let query = |name: &str, sql: &str| {
+    let query = |(name, sql): &(&str, &str)| {
         format!(
             "  {name}:\n    sql: {sql}\n    format: delta\n    options: {{ path: {name} }}\n    trigger: availableNow\n"
         )
     };
     let text = format!(
-        "pipeline: p\nsources:\n{}{}queries:\n{}{}",
+        "pipeline: p\nsources:\n{}{}queries:\n{}",
         source("l", "a"),
         source("r", "b"),
-        query("both", "SELECT l.id, l.a, r.b FROM l JOIN r ON l.id = r.id"),
-        query("twin", "SELECT x.id, x.a, y.a AS other FROM l AS x JOIN l AS y ON x.id = y.id"),
+        queries.iter().map(query).collect::<String>(),
     );
     let file = data.join("p.yaml");
     std::fs::write(&file, text).unwrap();
     file
 }
 
+fn lines(lines: &[&str]) -> Vec<String> {
+    lines.iter().map(|line| (*line).to_owned()).collect()
+}
+
+/// The rows of a query's table.
+fn sorted(data: &Path, query: &str) -> Vec<String> {
+    let mut rows: Vec<String> = table_rows(data, &data.join(query)).iter().map(ToString::to_string).collect();
+    rows.sort();
+    rows
+}
+
 #[test]
 fn a_query_over_two_sources_is_told_for_each_of_them() {
     let (data, log) = (tempfile::tempdir().unwrap(), LogServer::start());
-    let (data, file) = (data.path(), pipeline(data.path(), &log));
-    let lines = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
+    let queries = [
+        ("both", "SELECT l.id, l.a, r.b FROM l JOIN r ON l.id = r.id"),
+        ("twin", "SELECT x.id, x.a, y.a AS other FROM l AS x JOIN l AS y ON x.id = y.id"),
+    ];
+    let (data, file) = (data.path(), pipeline(data.path(), &log, &queries));
     log.produce(
         "l_topic",
         &lines(&[r#"{"id":"k1","a":1}"#, r#"{"id":"k2","a":2}"#, r#"{"id":"k1","a":"x"}"#]),
@@ -45,14 +58,8 @@ fn a_query_over_two_sources_is_told_for_each_of_them() {
     let shown = |args: &[&str]| text(&succeed(&mut forebay(data, args)).stdout);
     succeed(&mut forebay(data, &["run", path]));
 
-    let rows = |query: &str| {
-        let mut rows: Vec<String> =
-            table_rows(data, &data.join(query)).iter().map(ToString::to_string).collect();
-        rows.sort();
-        rows
-    };
-    assert_eq!(rows("both"), [r#"{"a":1,"b":10,"id":"k1"}"#]);
-    assert_eq!(rows("twin"), [r#"{"a":1,"id":"k1","other":1}"#, r#"{"a":2,"id":"k2","other":2}"#]);
+    assert_eq!(sorted(data, "both"), [r#"{"a":1,"b":10,"id":"k1"}"#]);
+    assert_eq!(sorted(data, "twin"), [r#"{"a":1,"id":"k1","other":1}"#, r#"{"a":2,"id":"k2","other":2}"#]);
     for (query, read, quarantined) in [("both", 5, 1), ("twin", 6, 2)] {
         let ledger = &last_commit(data, "p", query)["ledger"];
         assert_eq!(
@@ -107,4 +114,65 @@ fn a_query_over_two_sources_is_told_for_each_of_them() {
                        `r = KafkaV2[Subscribe[r_topic]], l = KafkaV2[Subscribe[l_topic]]`";
         assert!(told.contains("FB-6002") && told.contains(differs), "{command}: {told}");
     }
+}
+
+#[test]
+fn a_union_reads_each_of_its_parts_and_counts_every_record() {
+    let (data, log) = (tempfile::tempdir().unwrap(), LogServer::start());
+    let queries = [
+        (
+            "all",
+            "SELECT id, a FROM l WHERE a < 9 UNION ALL SELECT id, b FROM r UNION ALL SELECT upper(id), -a FROM l",
+        ),
+        (
+            "counts",
+            "SELECT id, count(*) AS n FROM (SELECT id FROM l UNION ALL SELECT id FROM r) GROUP BY id\n    outputMode: update",
+        ),
+    ];
+    let (data, file) = (data.path(), pipeline(data.path(), &log, &queries));
+    let path = file.to_str().unwrap();
+    let shown = |args: &[&str]| text(&succeed(&mut forebay(data, args)).stdout);
+    log.produce(
+        "l_topic",
+        &lines(&[r#"{"id":"k1","a":1}"#, r#"{"id":"k2","a":9}"#, r#"{"id":"k1","a":"x"}"#]),
+    );
+    log.produce("r_topic", &lines(&[r#"{"id":"k1","b":10}"#]));
+    succeed(&mut forebay(data, &["run", path]));
+    let first =
+        [r#"{"a":-1,"id":"K1"}"#, r#"{"a":-9,"id":"K2"}"#, r#"{"a":1,"id":"k1"}"#, r#"{"a":10,"id":"k1"}"#];
+    assert_eq!(sorted(data, "all"), first);
+    assert_eq!(sorted(data, "counts"), [r#"{"id":"k1","n":2}"#, r#"{"id":"k2","n":1}"#]);
+    let ledger = &last_commit(data, "p", "all")["ledger"];
+    let fates = ["read", "emitted", "filtered", "quarantined"].map(|fate| ledger[fate].as_u64().unwrap());
+    assert_eq!(fates, [7, 4, 1, 2], "what two parts read counts for each: {ledger}");
+    let ledger = &last_commit(data, "p", "counts")["ledger"];
+    let fates = ["read", "aggregated", "quarantined"].map(|fate| ledger[fate].as_u64().unwrap());
+    assert_eq!(fates, [4, 3, 1], "{ledger}");
+
+    // It goes on with each part where that was.
+    log.produce("r_topic", &lines(&[r#"{"id":"k3","b":30}"#]));
+    succeed(&mut forebay(data, &["run", path]));
+    let second = [&first[..3], &[r#"{"a":30,"id":"k3"}"#], &first[3..]].concat();
+    assert_eq!(sorted(data, "all").len(), 5);
+    assert!(second.iter().all(|row| sorted(data, "all").iter().any(|found| found == row)));
+    assert!(sorted(data, "counts").contains(&r#"{"id":"k3","n":1}"#.to_owned()));
+
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis().to_string();
+    let args = ["why", "row", "--pipeline", path, "--source", "l", "--key", "k2", "--at", &now];
+    let told = shown(&[&args[..], &["--within", "1 hour"]].concat());
+    for part in [
+        "all (input 0): read by epoch 0 (committed); filtered: `a < 9` does not hold\n",
+        "all (input 2): read by epoch 0 (committed); comes out as a row\n",
+        "counts: read by epoch 0 (committed); passes on to what the query remembers\n",
+    ] {
+        assert!(told.contains(part), "`{part}` is missing in\n{told}");
+    }
+    let plan = shown(&["plan", path]);
+    assert!(plan.contains("at l_topic-0 3, r_topic-0 (input 1) 2, l_topic-0 (input 2) 3"), "{plan}");
+
+    // One part more is another query.
+    let written = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, written.replace(" UNION ALL SELECT upper(id), -a FROM l", "")).unwrap();
+    let refused = forebay(data, &["run", path]).output().unwrap();
+    assert!(!refused.status.success() && said(&refused).contains("FB-6002"), "{}", said(&refused));
 }

@@ -49,4 +49,6 @@ mod tests;
 pub use codes::CODES;
 pub use format::JsonFormat;
 pub use options::SPEC;
+pub(crate) use options::{DATE_FORMAT, TIME_ZONE, TIMESTAMP_FORMAT, TIMESTAMP_NTZ_FORMAT};
 pub use sql::FromJson;
+pub(crate) use time::Times;

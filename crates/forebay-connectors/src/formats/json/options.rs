@@ -4,13 +4,12 @@
 //! about more than decoding. What Spark has and this format does not (`multiLine`, `encoding`, `allowComments`, …) is
 //! unknown and refused, never ignored.
 
-use forebay_core::Zone;
-use forebay_core::error::{Error, Result, codes};
+use forebay_core::error::Result;
 use forebay_core::format::BadRecordMode;
 use forebay_core::options::{ConnectorKind, ConnectorSpec, OptionKind, OptionSpec, Options};
 
 use super::skip::DEEPEST;
-use super::time::{Pattern, Times};
+use super::time::Times;
 
 /// Levels of nesting that a record may have: far more than people write, and a bound on work per byte.
 const DEPTH: usize = 128;
@@ -26,6 +25,41 @@ pub(super) const SPARK_DEPTH: usize = 1_000;
 pub(super) const SPARK_STRING: usize = 20_000_000;
 pub(super) const SPARK_NUMBER: usize = 1_000;
 
+// How times are written: of every format whose times are texts.
+pub(crate) const TIMESTAMP_FORMAT: OptionSpec = OptionSpec {
+    name: "timestampFormat",
+    kind: OptionKind::String,
+    default: None,
+    required: false,
+    doc: "How TIMESTAMP fields are written, in Java's pattern letters, for example `dd/MM/yyyy HH:mm:ss`. Without it: \
+          ISO 8601 in the forms Spark reads.",
+};
+
+pub(crate) const TIME_ZONE: OptionSpec = OptionSpec {
+    name: "timeZone",
+    kind: OptionKind::String,
+    default: None,
+    required: false,
+    doc: "The zone of TIMESTAMP texts that name none, such as `Europe/Berlin` or `+02:00`. Without it: the pipeline's \
+          `timeZone`, which is UTC if the file says nothing else.",
+};
+
+pub(crate) const TIMESTAMP_NTZ_FORMAT: OptionSpec = OptionSpec {
+    name: "timestampNTZFormat",
+    kind: OptionKind::String,
+    default: None,
+    required: false,
+    doc: "The same for TIMESTAMP_NTZ fields. A zone in the text is a fault.",
+};
+
+pub(crate) const DATE_FORMAT: OptionSpec = OptionSpec {
+    name: "dateFormat",
+    kind: OptionKind::String,
+    default: None,
+    required: false,
+    doc: "How DATE fields are written, for example `dd.MM.yyyy`. Without it: `yyyy-MM-dd`.",
+};
+
 /// The format's entry in the registry.
 pub const SPEC: ConnectorSpec = ConnectorSpec {
     name: "json",
@@ -34,36 +68,10 @@ pub const SPEC: ConnectorSpec = ConnectorSpec {
               a bad one never changes its neighbours.",
     delivery: "Decoding is a function of the record's bytes alone, so a replayed epoch gives the same rows.",
     options: &[
-        OptionSpec {
-            name: "timestampFormat",
-            kind: OptionKind::String,
-            default: None,
-            required: false,
-            doc: "How TIMESTAMP fields are written, in Java's pattern letters, for example `dd/MM/yyyy HH:mm:ss`. Without it: \
-                  ISO 8601 in the forms Spark reads.",
-        },
-        OptionSpec {
-            name: "timeZone",
-            kind: OptionKind::String,
-            default: None,
-            required: false,
-            doc: "The zone of TIMESTAMP texts that name none, such as `Europe/Berlin` or `+02:00`. Without it: the pipeline's \
-                  `timeZone`, which is UTC if the file says nothing else.",
-        },
-        OptionSpec {
-            name: "timestampNTZFormat",
-            kind: OptionKind::String,
-            default: None,
-            required: false,
-            doc: "The same for TIMESTAMP_NTZ fields. A zone in the text is a fault.",
-        },
-        OptionSpec {
-            name: "dateFormat",
-            kind: OptionKind::String,
-            default: None,
-            required: false,
-            doc: "How DATE fields are written, for example `dd.MM.yyyy`. Without it: `yyyy-MM-dd`.",
-        },
+        TIMESTAMP_FORMAT,
+        TIME_ZONE,
+        TIMESTAMP_NTZ_FORMAT,
+        DATE_FORMAT,
         OptionSpec {
             name: "columnNameOfCorruptRecord",
             kind: OptionKind::String,
@@ -116,31 +124,15 @@ pub(super) struct Rules {
 impl Rules {
     pub(super) fn new(mode: BadRecordMode, options: &Options) -> Result<Self> {
         let spark = mode != BadRecordMode::Quarantine;
-        let pattern = |name| options.text(name).map(|text| Pattern::new(name, text)).transpose();
         let given = |name| options.integer(name).and_then(|value| usize::try_from(value).ok());
         let string = options.size("maxStringLength").map(|size| usize::try_from(size).unwrap_or(usize::MAX));
-        let zone = options.text("timeZone").map_or(Ok(Zone::UTC), zone)?;
         Ok(Self {
             max_depth: given("maxDepth").unwrap_or(if spark { SPARK_DEPTH } else { DEPTH }),
             max_string: string.unwrap_or(if spark { SPARK_STRING } else { STRING }),
             max_elements: given("maxArrayLength").unwrap_or(if spark { usize::MAX } else { ELEMENTS }),
             max_number: if spark { SPARK_NUMBER } else { usize::MAX },
             spark,
-            times: Times {
-                timestamp: pattern("timestampFormat")?,
-                timestamp_ntz: pattern("timestampNTZFormat")?,
-                date: pattern("dateFormat")?,
-                zone,
-            },
+            times: Times::new(options)?,
         })
     }
-}
-
-fn zone(name: &str) -> Result<Zone> {
-    Zone::read(name.trim()).map_err(|_| {
-        let message = format!("option `timeZone` is `{name}`, which is no time zone");
-        Error::new(&codes::BAD_VALUE, message).with_hint(
-            "Zones have the names of the IANA database, such as `Europe/Berlin`, or are offsets: `+02:00`.",
-        )
-    })
 }

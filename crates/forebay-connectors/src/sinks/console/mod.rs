@@ -178,7 +178,7 @@ mod tests {
         Array, ArrayRef, Float32Array, Float64Array, ListArray, StringArray, StructArray,
         TimestampMicrosecondArray,
     };
-    use arrow::datatypes::{DataType, Field, Float64Type, Schema, TimeUnit};
+    use arrow::datatypes::{DataType, Field, Float64Type, Schema};
     use forebay_core::Epoch;
     use parking_lot::Mutex;
 
@@ -227,11 +227,10 @@ mod tests {
     }
 
     fn rows(names: &[Option<&str>]) -> RecordBatch {
-        let at = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
         let schema = Arc::new(Schema::new(vec![
             Field::new("device_id", DataType::Utf8, true),
             Field::new("temperature", DataType::Float64, true),
-            Field::new("at", at, true),
+            Field::new("at", forebay_core::ddl::timestamp(), true),
         ]));
         let values = Float64Array::from_iter_values((0..names.len()).map(|i| 70.0 + i as f64));
         let times =

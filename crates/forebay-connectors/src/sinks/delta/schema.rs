@@ -7,6 +7,7 @@
 use std::fmt;
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
+use forebay_core::ddl;
 use serde_json::{Map, Value, json};
 
 /// A Delta type.
@@ -245,7 +246,7 @@ pub(crate) fn stored(arrow: &DataType) -> DataType {
         DataType::Float16 => DataType::Float32,
         DataType::FixedSizeBinary(_) => DataType::Binary,
         DataType::Date64 => DataType::Date32,
-        DataType::Timestamp(_, Some(_)) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        DataType::Timestamp(_, Some(_)) => ddl::timestamp(),
         DataType::Timestamp(_, None) => DataType::Timestamp(TimeUnit::Microsecond, None),
         DataType::Decimal32(precision, scale)
         | DataType::Decimal64(precision, scale)

@@ -13,6 +13,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use deltalake_core::DeltaTable;
 use deltalake_core::protocol::checkpoints;
 use forebay_core::Result;
+use forebay_core::clock::millis;
 use futures::TryStreamExt;
 
 use super::tidy::Task;
@@ -32,8 +33,7 @@ const STAGED_RETENTION: Duration = Duration::from_secs(86_400);
 pub(crate) async fn run(task: &Task, stop: &AtomicBool) -> Result<Swept> {
     let Some((table, head)) = task.table.load().await? else { return Ok(Swept::default()) };
     let now_ms = task.table.clock.now_ms();
-    let before =
-        |retention: Duration| now_ms.saturating_sub(i64::try_from(retention.as_millis()).unwrap_or(i64::MAX));
+    let before = |retention: Duration| now_ms.saturating_sub(millis(retention));
     let mut swept = Swept::default();
     if task.upkeep.log_cleanup && head.version > 0 {
         let log = table.log_store();

@@ -21,8 +21,6 @@ use crate::kafka::{At, Topics};
 
 /// The log has no brokers; its slots are led by this one.
 const LEADER: i32 = 0;
-/// Bytes of one read: large enough that a read costs nothing per record, small enough to be quick from a cold disk.
-const READ_BYTES: usize = 1 << 20;
 /// Longest sleep while nothing arrives; arrivals end it at once.
 const IDLE: Duration = Duration::from_millis(500);
 
@@ -146,8 +144,8 @@ async fn fetch(log: Log, inbox: Arc<Inbox>) {
 }
 
 fn read(log: &Log, question: &Question) -> Result<Fetched, Failure> {
-    let Question { partition, from, .. } = question;
-    match log.read(&partition.topic, partition.index, *from, READ_BYTES, true) {
+    let Question { partition, from, enough, .. } = question;
+    match log.read(&partition.topic, partition.index, *from, *enough, true) {
         Ok(found) => {
             let chunk =
                 chunk_of(partition, *from, found.batches, Aborted::default()).map_err(Failure::Fatal)?;

@@ -93,11 +93,11 @@ async fn fetch(
         .with_isolation_level(config.isolation.id())
         .with_session_id(0)
         .with_session_epoch(-1)
-        .with_topics(topics(questions, config.partition_fetch_bytes));
+        .with_topics(topics(questions));
     connection.call_within(&request, wait + config.request_timeout).await
 }
 
-fn topics(questions: &[Question], most: i32) -> Vec<FetchTopic> {
+fn topics(questions: &[Question]) -> Vec<FetchTopic> {
     let mut topics: Vec<FetchTopic> = Vec::new();
     for question in questions {
         let wanted = FetchPartition::default()
@@ -105,7 +105,7 @@ fn topics(questions: &[Question], most: i32) -> Vec<FetchTopic> {
             .with_current_leader_epoch(-1)
             .with_fetch_offset(question.from)
             .with_log_start_offset(-1)
-            .with_partition_max_bytes(most);
+            .with_partition_max_bytes(i32::try_from(question.enough).unwrap_or(i32::MAX));
         match topics.last_mut().filter(|topic| topic.topic.0.as_str() == &*question.partition.topic) {
             Some(topic) => topic.partitions.push(wanted),
             None => topics.push(

@@ -7,7 +7,8 @@
 //!                                                       the end of the epoch
 //! ```
 //!
-//! Slots outlive epochs: while an epoch is written, the next one's batches arrive. What must stay true: the chunks
+//! From a near broker little is asked for at a time, since what waits is memory; where answers take long, as much as the
+//! options allow. Slots outlive epochs: while an epoch is written, the next one's batches arrive. What must stay true: the chunks
 //! of a slot follow each other without a hole, from the position that is read next to the one that is fetched next.
 //! Whoever reads elsewhere (a replay) seeks; answers to questions asked before that are dropped by generation.
 
@@ -55,7 +56,10 @@ pub(super) enum Failure {
 pub(super) struct Question {
     pub(super) partition: Partition,
     pub(super) from: i64,
+    /// Bytes that are enough; the broker gives at least one batch.
+    pub(super) enough: usize,
     pub(super) generation: u64,
+    asked_at: Instant,
 }
 
 /// What a lane finds.
@@ -67,9 +71,17 @@ pub(super) enum Taken {
     Nothing,
 }
 
+/// Bytes of a slot that is filled from near by. They bridge an answer's way at about ten megabytes a second.
+const NEAR_BYTES: usize = 256 << 10;
+
+/// An answer that took longer comes from afar: more must be on its way at once.
+const FAR: Duration = Duration::from_millis(20);
+
 #[derive(Debug)]
 struct Slot {
     leader: Option<i32>,
+    /// Bytes that are asked for at a time, and at which it is full.
+    room: usize,
     /// Where the next question begins.
     ask_at: i64,
     generation: u64,
@@ -85,9 +97,10 @@ struct Slot {
 }
 
 impl Slot {
-    fn new(at: i64) -> Self {
+    fn new(at: i64, room: usize) -> Self {
         Self {
             leader: None,
+            room,
             ask_at: at,
             generation: 0,
             asked: false,
@@ -113,10 +126,17 @@ impl Slot {
 /// Bounds on what waits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
-    /// Bytes at which a slot is full.
+    /// Most bytes that are asked for at a time; with so many a slot is full.
     pub(super) slot: usize,
     /// Bytes at which all are full, but for those that a lane waits for.
     pub(super) total: usize,
+}
+
+impl Bounds {
+    /// The bytes of a slot that nothing is known of.
+    fn near(&self) -> usize {
+        self.slot.min(NEAR_BYTES)
+    }
 }
 
 /// All slots of a source.
@@ -149,7 +169,7 @@ impl Inbox {
         slots.retain(|partition, _| positions.contains_key(partition));
         let before = slots.len();
         for (partition, position) in positions {
-            slots.entry(partition.clone()).or_insert_with(|| Slot::new(position.0));
+            slots.entry(partition.clone()).or_insert_with(|| Slot::new(position.0, self.bounds.near()));
         }
         if slots.len() > before {
             self.leaderless.notify_one();
@@ -161,7 +181,7 @@ impl Inbox {
     /// The chunk that holds position `at`; what lies elsewhere makes the slot seek there.
     pub(super) fn take(&self, partition: &Partition, at: i64) -> Taken {
         let mut slots = self.slots.lock();
-        let slot = slots.entry(partition.clone()).or_insert_with(|| Slot::new(at));
+        let slot = slots.entry(partition.clone()).or_insert_with(|| Slot::new(at, self.bounds.near()));
         while slot.chunks.front().is_some_and(|chunk| chunk.next <= at) {
             let passed = slot.chunks.pop_front();
             slot.bytes -= passed.map_or(0, |chunk| chunk.batches.len());
@@ -309,7 +329,7 @@ impl Inbox {
                 continue;
             }
             let first_needed = slot.needed && slot.chunks.is_empty();
-            if (slot.bytes < self.bounds.slot && !crowded) || first_needed {
+            if (slot.bytes < slot.room && !crowded) || first_needed {
                 wanted.push((partition, slot));
             } else {
                 someone_is_full = true;
@@ -319,9 +339,11 @@ impl Inbox {
         if someone_is_full {
             wanted.retain(|(_, slot)| slot.needed || slot.ask_at < slot.end);
         }
+        let asked_at = Instant::now();
         let questions = wanted.into_iter().map(|(partition, slot)| {
             slot.asked = true;
-            Question { partition: partition.clone(), from: slot.ask_at, generation: slot.generation }
+            let Slot { ask_at: from, room: enough, generation, .. } = *slot;
+            Question { partition: partition.clone(), from, enough, generation, asked_at }
         });
         (questions.collect(), !someone_is_full)
     }
@@ -350,6 +372,10 @@ impl Inbox {
             Ok(Fetched { chunk, end }) => {
                 slot.end = end;
                 if let Some(chunk) = chunk {
+                    // One that was held until something came is not slow: it has all there is.
+                    if chunk.next < end && question.asked_at.elapsed() > FAR {
+                        slot.room = self.bounds.slot;
+                    }
                     slot.ask_at = chunk.next;
                     slot.bytes += chunk.batches.len();
                     slot.chunks.push_back(chunk);

@@ -88,7 +88,7 @@ pub static SPEC: ConnectorSpec = ConnectorSpec {
         optional(
             "groupIdPrefix",
             OptionKind::String,
-            "Commit each epoch's positions under a consumer group of this name and the subscription, so that lag monitors see them. `kafka.group.id` names the group exactly. Forebay never reads them back, and commits none unless asked.",
+            "Commit each epoch's positions under a consumer group of this name and the subscription, so that lag monitors see them. `kafka.group.id` names the group exactly. Forebay never reads them back, and commits none unless asked. Of a source that a query reads twice, as in a join with itself, the lower position counts; several queries that read one source write over each other's, so one whose lag is to be seen needs a source with a group of its own.",
         ),
         with_default(
             "maxBatchBytes",

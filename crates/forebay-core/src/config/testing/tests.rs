@@ -45,3 +45,25 @@ fn everything_that_is_wrong_is_told_at_once() {
     }
     assert_eq!(told.len(), 13, "{told:#?}");
 }
+
+#[test]
+fn a_test_that_could_not_fail_is_none() {
+    for expect in [
+        "{}",
+        "{ queries: {} }",
+        "{ alerts: {} }",
+        "{ queries: { q: { ledger: {} } } }",
+        "{ queries: { q: { contains: [] } } }",
+    ] {
+        for text in [
+            format!("tests:\n  - name: n\n    expect: {expect}\n"),
+            format!("tests:\n  - name: n\n    steps: [ {{ expect: {expect} }} ]\n"),
+        ] {
+            let told: Vec<String> =
+                parse_tests(&text, "t").1.iter().map(|problem| problem.error.message().to_owned()).collect();
+            assert_eq!(told, ["test `n` expects nothing"], "{text}");
+        }
+    }
+    let text = "tests:\n  - name: n\n    expect: { queries: { q: { rows: [] } } }\n";
+    assert!(parse_tests(text, "t").1.is_empty());
+}

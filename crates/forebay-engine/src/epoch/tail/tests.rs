@@ -5,7 +5,7 @@ use super::*;
 use crate::late::LateTable;
 use crate::operators::tests::join::{Full, Inner, Left, Maybe, On, maybe, pair, told};
 use crate::operators::tests::schema;
-use crate::plan::graph::{DeduplicateSpec, JoinKind, Step as Planned};
+use crate::plan::graph::{AggregateSpec, DeduplicateSpec, JoinKind, Step as Planned};
 
 /// Deduplicates by this column of these.
 fn once(name: &str, input: arrow::datatypes::SchemaRef, key: usize) -> StepPlan {
@@ -18,9 +18,9 @@ fn once(name: &str, input: arrow::datatypes::SchemaRef, key: usize) -> StepPlan 
 fn tail(kind: JoinKind) -> Tail {
     let join = StepPlan::Join(Arc::new(On::near(kind).spec()));
     let steps = vec![
-        Planned { plan: once("deduplicate-0", schema(), 2), from: vec![Feed::Input(0)] },
-        Planned { plan: join, from: vec![Feed::Step(0), Feed::Input(1)] },
-        Planned { plan: once("deduplicate-2", pair(), 1), from: vec![Feed::Step(1)] },
+        Planned { plan: once("deduplicate-0", schema(), 2), from: vec![vec![Feed::Input(0)]] },
+        Planned { plan: join, from: vec![vec![Feed::Step(0)], vec![Feed::Input(1)]] },
+        Planned { plan: once("deduplicate-2", pair(), 1), from: vec![vec![Feed::Step(1)]] },
     ];
     Tail::new(&Graph { inputs: Vec::new(), steps, mode: OutputMode::Append }).unwrap().unwrap()
 }
@@ -98,4 +98,86 @@ fn what_is_late_for_the_query_is_not_late_behind_a_join() {
     let ran = epoch(&tail, &mut tables, times(114, 120), &[]);
     assert_eq!(told(&ran.rows), ["105 1 NULL NULL"], "its time is before 114, but not before 94");
     assert_eq!(ran.ledger.late, 0);
+}
+
+/// Of two inputs, the second de-duplicated by its number: all of it de-duplicated by its device, or as it is.
+fn united(of_groups: bool, behind: StepPlan) -> Tail {
+    let first = if of_groups { distinct(schema()) } else { once("deduplicate-0", schema(), 2) };
+    let steps = vec![
+        Planned { plan: first, from: vec![vec![Feed::Input(1)]] },
+        Planned { plan: behind, from: vec![vec![Feed::Input(0), Feed::Step(0)]] },
+    ];
+    Tail::new(&Graph { inputs: Vec::new(), steps, mode: OutputMode::Append }).unwrap().unwrap()
+}
+
+/// DISTINCT of all columns: what comes out is no record any more.
+fn distinct(input: arrow::datatypes::SchemaRef) -> StepPlan {
+    let keys = input.fields().iter().enumerate();
+    let keys = keys.map(|(index, field)| {
+        let column = datafusion::physical_expr::expressions::Column::new(field.name(), index);
+        Arc::new(column) as Arc<dyn datafusion::physical_expr::PhysicalExpr>
+    });
+    StepPlan::Aggregate(Arc::new(AggregateSpec {
+        name: "aggregate-0".to_owned(),
+        keys: keys.collect(),
+        key_fields: input.fields().iter().cloned().collect(),
+        output: Arc::clone(&input),
+        input,
+        sets: Vec::new(),
+        window: None,
+        event_key: Some(0),
+        aggregates: Vec::new(),
+        filters: Vec::new(),
+        watermarked: true,
+    }))
+}
+
+#[test]
+fn a_union_gives_the_rows_of_all_and_counts_records_once() {
+    let row = |ms, device, n| (Some(ms), Some(device), n);
+    let times = |late, evict| Times { late: Watermark(late), evict: Watermark(evict) };
+    let rows = |ran: &Ran| ran.rows.iter().map(RecordBatch::num_rows).sum::<usize>();
+    // Records all of them: those that count once are told apart, and the rest comes out as a record.
+    let tail = united(false, StepPlan::Union);
+    let mut state = tables(&tail);
+    let lanes: [(usize, &[Maybe<'_>]); 3] = [
+        (0, &[row(100, "a", 1), row(100, "a", 1)]),
+        (1, &[row(100, "a", 1)]),
+        (1, &[row(101, "b", 1), row(9, "c", 2)]),
+    ];
+    let ran = epoch(&tail, &mut state, times(10, 10), &lanes);
+    assert_eq!(rows(&ran), 3);
+    let ledger = ran.ledger;
+    let fates = (ledger.emitted, ledger.aggregated, ledger.deduplicated, ledger.late, ledger.rows_out);
+    assert_eq!(fates, (3, 0, 1, 1, 3));
+    // Beside groups a record is out, and a group is none.
+    let tail = united(true, StepPlan::Union);
+    let mut state = tables(&tail);
+    let ran = epoch(&tail, &mut state, times(10, 100), &lanes);
+    assert_eq!(rows(&ran), 3, "both records, and the group that is done");
+    let ledger = ran.ledger;
+    let fates = (ledger.emitted, ledger.aggregated, ledger.deduplicated, ledger.late, ledger.rows_out);
+    assert_eq!(fates, (2, 2, 0, 1, 3));
+}
+
+#[test]
+fn a_union_under_an_operator_feeds_it_whatever_its_parts_are() {
+    let row = |ms, device, n| (Some(ms), Some(device), n);
+    let times = |late, evict| Times { late: Watermark(late), evict: Watermark(evict) };
+    let lanes: [(usize, &[Maybe<'_>]); 2] = [
+        (0, &[row(100, "a", 1), row(101, "a", 2), row(5, "z", 2)]),
+        (1, &[row(100, "a", 3), row(100, "b", 3), row(8, "x", 3)]),
+    ];
+    let told = |of_groups, evict| {
+        let tail = united(of_groups, once("deduplicate-1", schema(), 1));
+        let mut state = tables(&tail);
+        let ran = epoch(&tail, &mut state, times(10, evict), &lanes);
+        let ledger = ran.ledger;
+        let rows = ran.rows.iter().map(RecordBatch::num_rows).sum::<usize>();
+        (rows, ledger.emitted, ledger.aggregated, ledger.deduplicated, ledger.late)
+    };
+    // By number the second row of input 1 has been seen; by device all but the first of `a`.
+    assert_eq!(told(false, 10), (1, 1, 0, 3, 2));
+    // What of the operator's rows were records is not told: they have come to something.
+    assert_eq!(told(true, 100), (2, 0, 3, 1, 2));
 }

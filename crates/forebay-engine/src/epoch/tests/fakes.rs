@@ -98,7 +98,10 @@ impl Source for FakeSource {
             return Err(Error::new(&codes::SOURCE_UNAVAILABLE, "it is down"));
         }
         let moved = std::mem::take(&mut *self.topic.moves.lock());
-        Ok(Available { ends: self.topic.ends(), moved, ..Available::default() })
+        let ends = self.topic.ends();
+        let new = ends.keys().filter(|partition| !from.contains_key(*partition));
+        let new = new.map(|partition| (partition.clone(), Position(0))).collect();
+        Ok(Available { ends, new, moved })
     }
 
     fn heard(&self, _: &Positions) -> Option<Positions> {

@@ -1,7 +1,9 @@
 //! The loop over several inputs: whatever is read in how many epochs, and whatever dies when, the same rows come out.
 
 mod fakes;
+mod idle;
 mod inputs;
+mod tables;
 mod world;
 
 use std::sync::atomic::Ordering;

@@ -1,5 +1,6 @@
 //! Joins as tables: what a stream of events gives with a register of devices, and what became of each record.
 
+mod records;
 mod rows;
 mod versions;
 
@@ -15,7 +16,7 @@ use forebay_core::{Error, OutputMode, Result, ddl};
 use parking_lot::Mutex;
 
 use super::*;
-use crate::plan::{Catalog, Fates, SourceColumns, StreamPlan, plan, plan_query};
+use crate::plan::{Catalog, Fates, Refusal, SourceColumns, StreamPlan, plan, plan_query};
 
 const EVENTS: &str = "id STRING, n BIGINT, x DOUBLE";
 const DEVICES: &str = "id STRING, site STRING, low INT, high INT, y DOUBLE";

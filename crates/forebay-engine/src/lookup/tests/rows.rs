@@ -137,6 +137,40 @@ async fn many_pairs_come_out_in_pieces_and_no_record_is_divided() {
     assert_eq!((fates.emitted, fates.unmatched), (5, 0));
 }
 
+#[tokio::test]
+async fn whether_a_row_is_refused_for_a_partner_or_for_want_of_one_is_told() {
+    let tables: Vec<Arc<dyn StaticTable>> = vec![Register::new("devices", DEVICES, REGISTER)];
+    for (kind, id, expected) in [
+        ("JOIN", "c", Some(Refusal::Alone("`devices`".to_owned()))),
+        ("LEFT SEMI JOIN", "c", Some(Refusal::Alone("`devices`".to_owned()))),
+        ("LEFT ANTI JOIN", "b", Some(Refusal::Met("`devices`".to_owned()))),
+        ("LEFT ANTI JOIN", "c", None),
+        ("LEFT JOIN", "c", None),
+    ] {
+        let plan = planned(&format!("SELECT n FROM iot {kind} devices ON iot.id = devices.id")).unwrap();
+        let executor = plan.executor(0).holding(newest(&plan, &tables).await.unwrap());
+        let (_, row) = rows_of(EVENTS, &format!("{{\"id\":\"{id}\",\"n\":1}}\n"));
+        assert_eq!(executor.refusal(row).unwrap(), expected, "{kind} of {id}");
+    }
+}
+
+/// Which field of a device an alert's key is: told by the stream's columns, wherever in a join they stand.
+#[test]
+fn a_column_behind_a_join_comes_from_the_stream_or_from_a_table() {
+    for (list, expected) in [
+        ("i.id AS key, i.n", Some("id")),
+        ("i.n AS key, d.site, i.id", Some("n")),
+        ("d.site AS key, i.id", None),
+        ("i.n + 1 AS key", None),
+    ] {
+        for tables in ["devices d JOIN iot i ON d.id = i.id", "iot i LEFT JOIN devices d ON d.id = i.id"] {
+            let sql = format!("SELECT {list} FROM {tables}");
+            let origin = planned(&sql).unwrap().origin("key");
+            assert_eq!(origin, expected.map(|name| vec![name.to_owned()]), "{sql}");
+        }
+    }
+}
+
 #[test]
 fn what_spark_refuses_is_refused_with_its_reason() {
     let left = "is not possible with the stream on the left and the table on the right";
@@ -175,4 +209,44 @@ fn where_nothing_is_remembered_a_table_is_joined_and_a_second_stream_is_not() {
     let refused = refused.unwrap_err();
     assert_eq!(refused.error.message(), "a join over a stream is not supported yet");
     assert_eq!(refused.place, Some((1, 62)));
+}
+
+/// Each would be taken, and then fail at every look at the table.
+#[test]
+fn what_only_a_stream_has_is_refused_of_a_table() {
+    let mut catalog = catalog();
+    catalog.add_table("log", ddl::parse("id STRING, at TIMESTAMP").unwrap()).unwrap();
+    let once = crate::plan::Deduplicate { keys: vec!["id".to_owned()], within_us: None };
+    catalog.add_view_once("each", "SELECT * FROM log", Some(once)).unwrap();
+    let of = "stands in a part of the query that is read with its tables";
+    for (side, told) in [
+        ("each", format!("`deduplicate` {of}")),
+        (
+            "(SELECT id, count(*) AS c FROM log GROUP BY id, window(at, '10 minutes', '5 minutes'))",
+            format!("a sliding window or a session {of}"),
+        ),
+        (
+            "(SELECT id, count(*) AS c FROM log GROUP BY id, session_window(at, '5 minutes'))",
+            format!("a sliding window or a session {of}"),
+        ),
+    ] {
+        let sql = format!("SELECT n FROM iot JOIN {side} t ON iot.id = t.id");
+        let error =
+            plan_query(&catalog, &sql, None, OutputMode::Append, None).map_err(Error::from).unwrap_err();
+        assert_eq!(error.message(), told, "{sql}");
+        assert!(!error.hint().is_empty());
+    }
+    let sql = "SELECT n FROM iot JOIN (SELECT id, window(at, '10 minutes') AS w FROM log) t ON iot.id = t.id";
+    plan_query(&catalog, sql, None, OutputMode::Append, None).map_err(Error::from).unwrap();
+}
+
+#[test]
+fn a_column_of_the_table_is_none_of_the_source() {
+    let n = Some(vec!["n".to_owned()]);
+    for from in ["iot JOIN devices ON iot.id = devices.id", "devices JOIN iot ON iot.id = devices.id"] {
+        let plan = planned(&format!("SELECT site, low, n, x FROM {from}")).unwrap();
+        assert_eq!(["site", "low", "n"].map(|name| plan.origin(name)), [None, None, n.clone()], "{from}");
+    }
+    let plan = planned("SELECT x, n FROM iot LEFT SEMI JOIN devices ON iot.id = devices.id").unwrap();
+    assert_eq!(plan.origin("n"), n);
 }

@@ -82,6 +82,40 @@ async fn what_cannot_be_read_is_told_and_the_last_good_version_stays() {
     assert_eq!(world.stands(), ("3".to_owned(), "1 two".to_owned(), None));
 }
 
+/// Both change at once; the one that is looked at first is joined with the other, which is also joined by itself.
+#[tokio::test]
+async fn tables_that_are_read_together_are_taken_together() {
+    let city = |city: &str| {
+        ["one", "a"].map(|site| format!("{{\"site\":\"{site}\",\"city\":\"{city}\"}}\n")).concat()
+    };
+    let (devices, sites) =
+        (Register::new("devices", DEVICES, A), Register::new("sites", SITES, &city("Kiel")));
+    let sql = "SELECT p.city AS here, s.city AS there FROM iot JOIN placed p ON iot.id = p.device JOIN sites s ON s.site = iot.id";
+    let plan = planned(sql).unwrap();
+    let mut tables = Tables::new(&plan, &[Arc::clone(&devices) as _, Arc::clone(&sites) as _]).unwrap();
+    tables.read(&BTreeMap::new()).await.unwrap();
+    devices.set(Ok((2, A)));
+    sites.set(Ok((2, &city("Ulm"))));
+    for _ in 0..3 {
+        tables.look().await.unwrap();
+        tables.settle().await;
+    }
+    assert!(tables.versions().values().all(|version| version.0 == "2"));
+    let (_, event) = rows_of(EVENTS, "{\"id\":\"a\",\"n\":1}\n");
+    let mut executor = plan.executor(0).holding(tables.held());
+    assert_eq!(lines(&executor.process(event, &mut Fates::default()).unwrap()), ["Ulm Ulm"]);
+}
+
+/// The rows of a GROUP BY come out as pieces of the same columns, which are there once.
+#[tokio::test]
+async fn what_a_query_over_a_table_gives_counts_once() {
+    let lines: String = (0..60_000).map(|n| format!("{{\"id\":\"d{n}\",\"low\":1}}\n")).collect();
+    let register = Register::new("devices", DEVICES, &lines);
+    let sql =
+        "SELECT n, k.c FROM iot JOIN (SELECT id, count(*) AS c FROM devices GROUP BY id) k ON iot.id = k.id";
+    newest(&planned(sql).unwrap(), &[register as _]).await.unwrap();
+}
+
 #[tokio::test]
 async fn more_than_the_tables_memory_is_refused() {
     let register = Register::new("devices", DEVICES, A);

@@ -20,10 +20,10 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int8Array, Int64Array, RecordBatch, TimestampMicrosecondArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::HashSet;
-use forebay_core::Result;
 use forebay_core::output_mode::OutputMode;
+use forebay_core::{Result, ddl};
 
 use super::accumulators::Aggregates;
 use super::groups::{Groups, take_all};
@@ -67,8 +67,8 @@ struct Plan {
 struct Touched {
     groups: Groups,
     expires: Vec<i64>,
-    /// The rows of the table whose place they take.
-    replaced: Vec<Slot>,
+    /// The row of the table whose place each takes.
+    found: Vec<Option<Slot>>,
 }
 
 impl Aggregation {
@@ -77,7 +77,7 @@ impl Aggregation {
         let panes = spec.window.as_ref().map(|window| Panes::new(window.sliding));
         let mut keys = spec.key_fields.clone();
         if panes.is_some() {
-            keys.push(Arc::new(Field::new(START, start_type(), false)));
+            keys.push(Arc::new(Field::new(START, ddl::timestamp(), false)));
         } else if keys.is_empty() {
             keys.push(Arc::new(Field::new(EVERYTHING, DataType::Int8, false)));
         }
@@ -125,6 +125,12 @@ impl Operator for Aggregation {
         self.plan.forgets(mode)
     }
 
+    fn next_due(&self, table: &Table, evict_us: i64) -> Option<i64> {
+        let oldest = table.oldest()?;
+        let sliding = self.plan.sliding().filter(|_| self.plan.ends_by_window());
+        Some(sliding.map_or(oldest, |panes| panes.next_end(oldest, evict_us)))
+    }
+
     fn gives_at_once(&self) -> bool {
         self.plan.has_one_group()
     }
@@ -143,7 +149,7 @@ impl Plan {
 
     /// True without GROUP BY: there is one group, and it is there before any row is.
     fn has_one_group(&self) -> bool {
-        self.panes.is_none() && self.spec.keys.is_empty()
+        self.panes.is_none() && self.spec.key_fields.is_empty()
     }
 
     /// The panes, if a window is more than one of them.
@@ -173,7 +179,7 @@ impl Plan {
         let keys = interner.emit()?;
         let found = table.find(&table.encode(&keys)?);
         let (mut places, replaced): (Vec<usize>, Vec<Slot>) =
-            found.into_iter().enumerate().filter_map(|(group, slot)| slot.map(|slot| (group, slot))).unzip();
+            found.iter().enumerate().filter_map(|(group, slot)| slot.map(|slot| (group, slot))).unzip();
         came.insert(0, Groups { keys: Vec::new(), states: table.values(&replaced)?, len: replaced.len() });
         places.append(&mut numbers);
         let mut accumulators = self.aggregates.accumulators()?;
@@ -182,7 +188,7 @@ impl Plan {
         Ok(Touched {
             groups: Groups { keys, states: accumulators.state(total)?, len: total },
             expires,
-            replaced,
+            found,
         })
     }
 
@@ -202,9 +208,13 @@ impl Plan {
     }
 
     fn changes(&self, table: &Table, touched: Touched, times: &EpochTimes) -> Result<Changes> {
-        let Touched { groups, expires, .. } = touched;
+        let Touched { groups, expires, found } = touched;
         if !self.forgets(times.mode) {
-            return Ok(Changes { upserts: upserts(groups, expires), ..Changes::default() });
+            return Ok(Changes {
+                upserts: upserts(groups, expires),
+                found: Some(found),
+                ..Changes::default()
+            });
         }
         // What ends at once is not written first.
         let evict = times.evict_us();
@@ -212,15 +222,14 @@ impl Plan {
         let evict_through = evicts.then_some(evict);
         let stay: Vec<u32> =
             (0_u32..).zip(&expires).filter(|(_, expiry)| **expiry > evict).map(|(row, _)| row).collect();
-        let upserts = if stay.len() == expires.len() {
-            upserts(groups, expires)
+        let (upserts, found) = if stay.len() == expires.len() {
+            (upserts(groups, expires), found)
         } else {
-            upserts(
-                groups.take(&stay.into())?,
-                expires.into_iter().filter(|expiry| *expiry > evict).collect(),
-            )
+            let found = stay.iter().filter_map(|row| found.get(*row as usize).copied()).collect();
+            let groups = groups.take(&stay.into())?;
+            (upserts(groups, expires.into_iter().filter(|expiry| *expiry > evict).collect()), found)
         };
-        Ok(Changes { upserts, removed: None, evict_through })
+        Ok(Changes { upserts, found: Some(found), evict_through, ..Changes::default() })
     }
 
     /// The rows that come out.
@@ -278,8 +287,8 @@ impl Plan {
 
 /// Those rows of a table that the epoch did not touch.
 fn untouched(table: &Table, mut slots: Vec<Slot>, touched: &Touched) -> Result<Groups> {
-    if !slots.is_empty() && !touched.replaced.is_empty() {
-        let replaced: HashSet<Slot> = touched.replaced.iter().copied().collect();
+    if !slots.is_empty() {
+        let replaced: HashSet<Slot> = touched.found.iter().flatten().copied().collect();
         slots.retain(|slot| !replaced.contains(slot));
     }
     Groups::of(table, &slots)
@@ -293,13 +302,9 @@ fn upserts(groups: Groups, expires: Vec<i64>) -> Option<Upserts> {
     })
 }
 
-fn start_type() -> DataType {
-    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
-}
-
 /// The key column of these pane starts.
 fn start_column(starts: Vec<i64>) -> ArrayRef {
-    Arc::new(TimestampMicrosecondArray::from(starts).with_data_type(start_type()))
+    Arc::new(TimestampMicrosecondArray::from(starts).with_data_type(ddl::timestamp()))
 }
 
 /// The key of the one group of an aggregation without GROUP BY.

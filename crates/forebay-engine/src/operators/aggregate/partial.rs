@@ -9,7 +9,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray, new_null_array,
+};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{filter, filter_record_batch, not};
 use arrow::datatypes::TimestampMicrosecondType;
@@ -21,8 +23,9 @@ use super::{Plan, everything, start_column};
 use crate::operators::accumulators::Accumulators;
 use crate::operators::groups::take_all;
 use crate::operators::keys::{Interner, evaluate_keys};
-use crate::operators::{Counts, Late, Partial, broken, evaluate_times, times_of};
+use crate::operators::{Counts, Late, Partial, broken, evaluate_times, failed, times_of};
 use crate::plan::functions::window;
+use crate::plan::graph::KeySet;
 
 /// One lane of one epoch.
 pub(super) struct Lane {
@@ -50,6 +53,16 @@ impl Lane {
             accumulators,
             counts: Counts::default(),
         })
+    }
+
+    /// Adds rows to the groups of their keys and panes.
+    fn add(&mut self, batch: &RecordBatch, keys: &[ArrayRef], panes: &[u32]) -> Result<()> {
+        let (ids, total) = self.keys.intern(keys, batch.num_rows())?;
+        if self.panes.is_none() {
+            return self.accumulators.update(batch, ids, total);
+        }
+        let groups = self.members.number(ids, total, panes);
+        self.accumulators.update(batch, &groups, self.members.each.len())
     }
 
     /// The rows that are not late by their window, with the pane of each. Without a window there are no panes.
@@ -123,6 +136,16 @@ impl Lane {
     }
 }
 
+/// The keys of these rows in the groups of one of GROUPING SETS: NULL where it has none, and its number.
+fn of_set(set: &KeySet, keys: &[ArrayRef], rows: usize) -> Result<Vec<ArrayRef>> {
+    let key = |(key, has): (&ArrayRef, &bool)| {
+        if *has { Arc::clone(key) } else { new_null_array(key.data_type(), rows) }
+    };
+    let mut of_set: Vec<ArrayRef> = keys.iter().zip(&set.has).map(key).collect();
+    of_set.push(set.number.to_array_of_size(rows).map_err(failed)?);
+    Ok(of_set)
+}
+
 /// The rows that are not late; the others are counted and handed on.
 fn without(
     batch: RecordBatch,
@@ -149,13 +172,16 @@ impl Partial for Lane {
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        let (ids, total) = self.keys.intern(&keys, batch.num_rows())?;
         self.counts.taken += batch.num_rows() as u64;
-        if self.panes.is_none() {
-            return self.accumulators.update(&batch, ids, total);
+        let plan = Arc::clone(&self.plan);
+        if plan.spec.sets.is_empty() {
+            return self.add(&batch, &keys, &panes);
         }
-        let groups = self.members.number(ids, total, &panes);
-        self.accumulators.update(&batch, &groups, self.members.each.len())
+        // Spark gives each row once for each set.
+        plan.spec
+            .sets
+            .iter()
+            .try_for_each(|set| self.add(&batch, &of_set(set, &keys, batch.num_rows())?, &panes))
     }
 
     fn finish(mut self: Box<Self>) -> Result<Vec<RecordBatch>> {

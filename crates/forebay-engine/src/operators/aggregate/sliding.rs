@@ -25,6 +25,12 @@ impl Panes {
         self.sliding.slide_us.saturating_mul(self.whole)
     }
 
+    /// When the next window ends after `evict`, if the last one that holds the oldest pane ends at `oldest`.
+    pub fn next_end(&self, oldest: i64, evict: i64) -> i64 {
+        let first = oldest.saturating_sub(self.ahead());
+        if evict < first { first } else { self.sliding.end(self.first_after(evict)).min(oldest) }
+    }
+
     /// The start of the first window that ends after this.
     fn first_after(&self, end: i64) -> i64 {
         self.sliding.last_start(self.sliding.start_of(end)).saturating_add(self.sliding.slide_us)

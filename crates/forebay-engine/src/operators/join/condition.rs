@@ -4,16 +4,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
-use arrow::datatypes::{Schema, SchemaRef};
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::logical_expr::Operator;
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::{BinaryExpr, Column};
-use datafusion::physical_expr::utils::collect_columns;
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use datafusion::physical_expr::{PhysicalExpr, conjunction_opt};
 use forebay_core::Result;
 
-use crate::operators::{evaluate, failed, misplaced, out};
+use crate::operators::{evaluate, misplaced, out};
+use crate::plan;
+use crate::plan::columns::{moved, read};
 
 /// Each of which must hold.
 type Conditions = Vec<Arc<dyn PhysicalExpr>>;
@@ -31,8 +29,8 @@ pub(super) struct Condition {
 impl Condition {
     /// Of conditions over `pair`, whose first columns are so many of the left side; `None` if there are none.
     pub fn new(conditions: &[Arc<dyn PhysicalExpr>], pair: &SchemaRef, width: usize) -> Result<Option<Self>> {
-        let read: BTreeSet<usize> = conditions.iter().flat_map(columns).collect();
-        let read: Vec<usize> = read.into_iter().collect();
+        let columns: BTreeSet<usize> = conditions.iter().flat_map(read).collect();
+        let read: Vec<usize> = columns.into_iter().collect();
         let schema = Arc::new(pair.project(&read).map_err(crate::operators::broken)?);
         let Some(expr) = all(conditions, |column| read.binary_search(&column).ok())? else { return Ok(None) };
         let (left, right): (Vec<usize>, Vec<usize>) = read.into_iter().partition(|column| *column < width);
@@ -49,7 +47,7 @@ impl Condition {
 /// Those conditions that read columns and only such ones; and the others.
 pub(super) fn reading(conditions: Conditions, is_of: impl Fn(usize) -> bool) -> (Conditions, Conditions) {
     conditions.into_iter().partition(|condition| {
-        let read = columns(condition);
+        let read = read(condition);
         !read.is_empty() && read.into_iter().all(&is_of)
     })
 }
@@ -59,46 +57,19 @@ pub(super) fn all(
     conditions: &[Arc<dyn PhysicalExpr>],
     place: impl Fn(usize) -> Option<usize>,
 ) -> Result<Option<Arc<dyn PhysicalExpr>>> {
-    let mut whole: Option<Arc<dyn PhysicalExpr>> = None;
-    for condition in conditions {
-        let placed = Arc::clone(condition).transform(|expr| match expr.downcast_ref::<Column>() {
-            Some(column) => {
-                let Some(index) = place(column.index()) else {
-                    return Err(datafusion::common::DataFusionError::External(Box::new(misplaced())));
-                };
-                let moved: Arc<dyn PhysicalExpr> = Arc::new(Column::new(column.name(), index));
-                Ok(Transformed::yes(moved))
-            }
-            None => Ok(Transformed::no(expr)),
-        });
-        let placed = placed.data().map_err(failed)?;
-        whole = Some(match whole {
-            Some(before) => Arc::new(BinaryExpr::new(before, Operator::And, placed)),
-            None => placed,
-        });
-    }
-    Ok(whole)
+    let placed = conditions.iter().map(|condition| moved(condition, &place).ok_or_else(misplaced));
+    Ok(conjunction_opt(placed.collect::<Result<Vec<_>>>()?))
 }
 
 /// Where a condition is true; NULL is not.
-pub(super) fn truth(
-    condition: &Arc<dyn PhysicalExpr>,
-    batch: &arrow::array::RecordBatch,
-) -> Result<BooleanArray> {
+pub(super) fn truth(condition: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<BooleanArray> {
     let holds = evaluate(condition, batch)?;
     let holds = holds.as_boolean_opt().ok_or_else(misplaced)?;
-    Ok(match holds.nulls() {
-        Some(valid) => BooleanArray::new(holds.values() & valid.inner(), None),
-        None => holds.clone(),
-    })
-}
-
-fn columns(condition: &Arc<dyn PhysicalExpr>) -> Vec<usize> {
-    collect_columns(condition).iter().map(Column::index).collect()
+    Ok(BooleanArray::new(plan::truth(holds), None))
 }
 
 /// The fields of columns that may be NULL, whatever their input says: only what comes out is held to its schema.
-pub(super) fn nullable(schema: &Schema) -> Vec<arrow::datatypes::FieldRef> {
+pub(super) fn nullable(schema: &Schema) -> Vec<FieldRef> {
     let fields = schema.fields().iter();
     fields.map(|field| Arc::new(field.as_ref().clone().with_nullable(true))).collect()
 }

@@ -126,6 +126,19 @@ pub(super) struct Head {
     pub next: i64,
     /// When the last of the rows is forgotten.
     pub expires: i64,
+    /// Rows below this number are forgotten by `until`.
+    pub mark: i64,
+    pub until: i64,
+}
+
+impl Head {
+    /// Lets go of numbers whose rows are gone at `evict`, for whoever comes upon this key after a long time.
+    pub fn advance(&mut self, evict: i64) {
+        if self.until <= evict {
+            self.first = self.first.max(self.mark);
+            (self.mark, self.until) = (self.next, self.expires);
+        }
+    }
 }
 
 /// Rows that are held of keys that came, by key and number.
@@ -202,7 +215,7 @@ impl Held {
 }
 
 fn find_heads(heads: &Table, keys: &Keys) -> Result<Vec<Head>> {
-    let none = Head { first: 0, next: 0, expires: i64::MIN };
+    let none = Head { first: 0, next: 0, expires: i64::MIN, mark: 0, until: i64::MIN };
     let mut all = vec![none; keys.len];
     if heads.is_empty() || keys.len == 0 {
         return Ok(all);
@@ -211,12 +224,18 @@ fn find_heads(heads: &Table, keys: &Keys) -> Result<Vec<Head>> {
     let (places, slots): (Vec<usize>, Vec<Slot>) =
         found.iter().enumerate().filter_map(|(key, slot)| Some((key, (*slot)?))).unzip();
     let bounds = heads.values(&slots)?;
-    let [firsts, nexts] = bounds.as_slice() else { return Err(misplaced()) };
+    let [firsts, nexts, marks, untils] = bounds.as_slice() else { return Err(misplaced()) };
     let numbers = |column: &ArrayRef| column.as_primitive_opt::<Int64Type>().cloned().ok_or_else(misplaced);
-    let (firsts, nexts) = (numbers(firsts)?, numbers(nexts)?);
+    let (firsts, nexts, marks, untils) =
+        (numbers(firsts)?, numbers(nexts)?, numbers(marks)?, numbers(untils)?);
     for (index, (key, slot)) in places.into_iter().zip(slots).enumerate() {
-        all[key] =
-            Head { first: firsts.value(index), next: nexts.value(index), expires: heads.expires(slot) };
+        all[key] = Head {
+            first: firsts.value(index),
+            next: nexts.value(index),
+            expires: heads.expires(slot),
+            mark: marks.value(index),
+            until: untils.value(index),
+        };
     }
     Ok(all)
 }

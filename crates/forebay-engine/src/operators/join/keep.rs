@@ -6,6 +6,9 @@
 //! many went, few stay:  . . . . . . . 7 … . 90 |  ─▶  91 92 |    the few get new numbers, the old ones go
 //! ```
 //!
+//! Where a key gets rows and meets none for long, nobody counts its holes: then its first number follows the time by which all
+//! rows below a mark are gone, so that the first to meet it is not held up by all that ever came ([`Head::advance`]).
+//!
 //! A head expires with the last of its rows, so nothing has to be done to it when they go. What must stay true: every row
 //! that is held has a number from `first` on and below `next`; rows of a key that came later have higher numbers.
 
@@ -16,7 +19,7 @@ use arrow::compute::concat;
 use arrow::datatypes::Int64Type;
 use forebay_core::Result;
 
-use super::found::{Came, Held, Keys};
+use super::found::{Came, Head, Held, Keys};
 use super::side::Side;
 use crate::operators::groups::take_all;
 use crate::operators::{Counts, broken, misplaced};
@@ -86,6 +89,7 @@ pub(super) fn keep(
         if stays {
             let key = came.key[row] as usize;
             let head = &mut held.heads[key];
+            head.advance(evict);
             rows.push(row as u32);
             numbers.push(head.next);
             head.next += 1;
@@ -104,11 +108,11 @@ pub(super) fn keep(
     let evicts = |table: &Table| (side.forgets() && oldest(table)).then_some(evict);
     let removed = (!again.gone.is_empty()).then(|| table.keys(&again.gone)).transpose()?;
     Ok(Kept {
-        rows: Changes { upserts, removed, evict_through: evicts(table) },
+        rows: Changes { upserts, removed, evict_through: evicts(table), ..Changes::default() },
         heads: Changes {
             upserts: heads(keys, &held, &changed)?,
-            removed: None,
             evict_through: evicts(table_of_heads),
+            ..Changes::default()
         },
         counts,
     })
@@ -218,12 +222,14 @@ fn heads(keys: &Keys, held: &Held, changed: &[bool]) -> Result<Option<Upserts>> 
     if rows.is_empty() {
         return Ok(None);
     }
-    let heads = || rows.iter().map(|key| held.heads[*key as usize]);
-    let firsts = Int64Array::from_iter_values(heads().map(|head| head.first));
-    let nexts = Int64Array::from_iter_values(heads().map(|head| head.next));
-    let expires = Int64Array::from_iter_values(heads().map(|head| head.expires));
+    let column = |of: fn(&Head) -> i64| {
+        Int64Array::from_iter_values(rows.iter().map(|key| of(&held.heads[*key as usize])))
+    };
+    let bounds: [fn(&Head) -> i64; 4] =
+        [|head| head.first, |head| head.next, |head| head.mark, |head| head.until];
+    let bounds = bounds.map(|bound| Arc::new(column(bound)) as ArrayRef);
     let keys = take_all(&keys.columns, &UInt32Array::from(rows.clone()))?;
-    Ok(Some(Upserts::taken(&keys, expires, &[Arc::new(firsts), Arc::new(nexts)])))
+    Ok(Some(Upserts::taken(&keys, column(|head| head.expires), &bounds)))
 }
 
 fn together(one: Option<Upserts>, other: Option<Upserts>) -> Result<Option<Upserts>> {

@@ -29,7 +29,8 @@ pub(super) struct Side {
     pub once: bool,
     /// Its rows: key and number; of an outer side whether it has met another; the columns.
     pub rows: Arc<Layout>,
-    /// Of each key the first number that a row may have, and the next that none has.
+    /// Of each key the first number that a row may have, the next that none has, and a number with the time at which all rows
+    /// below it are forgotten.
     pub heads: Arc<Layout>,
     /// What the lanes give: key, when the row is forgotten, whether it may meet another, the columns.
     pub came: SchemaRef,
@@ -46,7 +47,7 @@ impl Side {
         let met = outer.then(|| field("met", DataType::Boolean));
         let values: Vec<FieldRef> = met.into_iter().chain(columns.iter().cloned()).collect();
         let numbered = key_fields.iter().cloned().chain([field("number", DataType::Int64)]).collect();
-        let bounds = vec![field("first", DataType::Int64), field("next", DataType::Int64)];
+        let bounds = ["first", "next", "mark", "until"].map(|name| field(name, DataType::Int64)).to_vec();
         let told = meaning::join(spec, is_left);
         let came = key_fields
             .iter()

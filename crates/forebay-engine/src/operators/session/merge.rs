@@ -16,10 +16,10 @@ use arrow::array::{
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::Field;
 use datafusion::common::HashSet;
-use forebay_core::Result;
 use forebay_core::output_mode::OutputMode;
+use forebay_core::{Result, ddl};
 
-use super::{Plan, time_type};
+use super::Plan;
 use crate::operators::groups::{Groups, take_all};
 use crate::operators::keys::Interner;
 use crate::operators::{EpochTimes, Step, broken, misplaced, times_of};
@@ -86,13 +86,14 @@ impl Plan {
         };
         let index_changes = Changes {
             upserts: self.index_upserts(&found, &merged, stays)?,
-            removed: None,
             evict_through: evict_through(index),
+            ..Changes::default()
         };
         let session_changes = Changes {
             upserts: self.session_upserts(&found, &merged, stays)?,
             removed: moved(&found, &merged)?,
             evict_through: evict_through(sessions),
+            ..Changes::default()
         };
         Ok(Step { changes: vec![index_changes, session_changes], rows, fates: Default::default() })
     }
@@ -163,7 +164,7 @@ impl Plan {
             starts.extend_from_slice(list.values());
         }
         let mut wanted = take_all(keys, &UInt32Array::from(named.clone()))?;
-        wanted.push(Arc::new(TimestampMicrosecondArray::from(starts).with_data_type(time_type())));
+        wanted.push(Arc::new(TimestampMicrosecondArray::from(starts).with_data_type(ddl::timestamp())));
         let found = sessions.find(&sessions.encode(&wanted)?);
         Ok(named.into_iter().zip(found).filter_map(|(key, slot)| slot.map(|slot| (key, slot))).unzip())
     }
@@ -289,7 +290,7 @@ impl Plan {
         if of.is_empty() {
             return Ok(None);
         }
-        let field = Arc::new(Field::new_list_field(time_type(), false));
+        let field = Arc::new(Field::new_list_field(ddl::timestamp(), false));
         let offsets = OffsetBuffer::from_lengths(lengths);
         let lists = ListArray::try_new(field, offsets, time_column(starts), None).map_err(broken)?;
         let keys = take_all(&found.keys, &of.into())?;
@@ -335,5 +336,5 @@ fn moved(found: &Found, merged: &Merged) -> Result<Option<Vec<ArrayRef>>> {
 }
 
 fn time_column(times: impl IntoIterator<Item = i64>) -> ArrayRef {
-    Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_data_type(time_type()))
+    Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_data_type(ddl::timestamp()))
 }

@@ -20,9 +20,9 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use forebay_core::Result;
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use forebay_core::output_mode::OutputMode;
+use forebay_core::{Result, ddl};
 
 use super::accumulators::Aggregates;
 use super::groups::take_all;
@@ -53,11 +53,11 @@ struct Plan {
 impl Sessions {
     pub fn new(spec: Arc<SessionSpec>) -> Result<Self> {
         let aggregates = Aggregates::new(&spec.aggregates, &spec.filters, &spec.input)?;
-        let starts = Field::new_list("starts", Field::new_list_field(time_type(), false), false);
+        let starts = Field::new_list("starts", Field::new_list_field(ddl::timestamp(), false), false);
         let index = Layout::new(spec.key_fields.clone(), Arc::new(Schema::new(vec![starts])));
         let mut keys = spec.key_fields.clone();
-        keys.push(Arc::new(Field::new("session_start", time_type(), false)));
-        let mut values = vec![Arc::new(Field::new("session_end", time_type(), false))];
+        keys.push(Arc::new(Field::new("session_start", ddl::timestamp(), false)));
+        let mut values = vec![Arc::new(Field::new("session_end", ddl::timestamp(), false))];
         values.extend(aggregates.fields().iter().cloned());
         let partial = Arc::new(Schema::new([keys.clone(), values.clone()].concat()));
         let sessions = Layout::new(keys, meaning::values(values, meaning::session(&spec)));
@@ -124,8 +124,4 @@ impl Plan {
         columns.extend(self.aggregates.evaluate(&take_all(states, &order)?, rows)?);
         Ok(vec![out::batch(&self.spec.output, columns, rows)?])
     }
-}
-
-fn time_type() -> DataType {
-    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
 }

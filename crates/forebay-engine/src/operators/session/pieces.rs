@@ -12,9 +12,9 @@ use arrow::compute::{filter, filter_record_batch, not};
 use arrow::datatypes::Int64Type;
 use forebay_core::error::codes;
 use forebay_core::event_time::Watermark;
-use forebay_core::{Error, Result};
+use forebay_core::{Error, Result, ddl};
 
-use super::{Plan, time_type};
+use super::Plan;
 use crate::operators::accumulators::Accumulators;
 use crate::operators::groups::take_all;
 use crate::operators::keys::{Interner, evaluate_keys};
@@ -112,8 +112,8 @@ impl Partial for Lane {
         let starts = TimestampMicrosecondArray::from_iter_values(each.iter().map(|piece| piece.start));
         let ends = TimestampMicrosecondArray::from_iter_values(each.iter().map(|piece| piece.end));
         let mut columns = take_all(&self.keys.emit()?, &keys.into())?;
-        columns.push(Arc::new(starts.with_data_type(time_type())));
-        columns.push(Arc::new(ends.with_data_type(time_type())));
+        columns.push(Arc::new(starts.with_data_type(ddl::timestamp())));
+        columns.push(Arc::new(ends.with_data_type(ddl::timestamp())));
         columns.extend(self.accumulators.state(total)?);
         Ok(vec![RecordBatch::try_new(Arc::clone(&self.plan.partial), columns).map_err(broken)?])
     }

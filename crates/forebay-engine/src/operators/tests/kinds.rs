@@ -8,6 +8,7 @@ use datafusion::functions_aggregate::average::avg_udaf;
 use datafusion::functions_aggregate::first_last::{first_value_udaf, last_value_udaf};
 use datafusion::functions_aggregate::min_max::min_udaf;
 use datafusion::functions_aggregate::stddev::stddev_udaf;
+use datafusion::functions_aggregate::string_agg::string_agg_udaf;
 use datafusion::functions_aggregate::variance::var_samp_udaf;
 use datafusion::logical_expr::Operator as Op;
 use datafusion::physical_expr::expressions::{BinaryExpr, Literal, lit};
@@ -79,21 +80,43 @@ fn a_list_is_in_the_order_of_lanes_and_rows_and_keeps_it() {
 }
 
 #[test]
-fn a_list_that_is_too_long_is_refused_with_a_hint() {
-    let list = Arc::new(AggregateUDF::from(SparkCollectList::new()));
-    let aggregates = Aggregates::new(&[call(list, vec![column("n")], "list")], &[None], &schema()).unwrap();
-    let rows = raw(&[0; 100_001], &["a"; 100_001], &[1; 100_001]);
-    for (length, fits) in [(100_000, true), (100_001, false)] {
+fn a_list_or_set_that_is_too_long_is_refused_with_a_hint() {
+    let numbers: Vec<i64> = (0..100_001).collect();
+    let rows = raw(&[0; 100_001], &["a"; 100_001], &numbers);
+    for gathered in [AggregateUDF::from(SparkCollectList::new()), AggregateUDF::from(SparkCollectSet::new())]
+        .map(Arc::new)
+    {
+        let call = call(gathered, vec![column("n")], "list");
+        let aggregates = Aggregates::new(&[call], &[None], &schema()).unwrap();
+        for (length, fits) in [(100_000, true), (100_001, false)] {
+            let mut accumulators = aggregates.accumulators().unwrap();
+            accumulators.update(&rows.slice(0, length), &vec![0; length], 1).unwrap();
+            let state = accumulators.state(1);
+            assert_eq!(state.is_ok(), fits);
+            if let Err(error) = state {
+                assert_eq!(error.code().id, "FB-4005");
+                assert!(
+                    error.message().contains("`list` would hold 100001 values")
+                        && error.hint().contains("smaller window")
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_text_of_many_that_is_too_long_is_refused_with_a_hint() {
+    let listed = call(string_agg_udaf(), vec![column("device"), lit("")], "texts");
+    let aggregates = Aggregates::new(&[listed], &[None], &schema()).unwrap();
+    let text = "x".repeat(1 << 10);
+    let rows = raw(&[0; 1_025], &[text.as_str(); 1_025], &[1; 1_025]);
+    for (length, fits) in [(1_024, true), (1_025, false)] {
         let mut accumulators = aggregates.accumulators().unwrap();
         accumulators.update(&rows.slice(0, length), &vec![0; length], 1).unwrap();
         let state = accumulators.state(1);
         assert_eq!(state.is_ok(), fits);
         if let Err(error) = state {
-            assert_eq!(error.code().id, "FB-4005");
-            assert!(
-                error.message().contains("`list` would hold 100001 values")
-                    && error.hint().contains("smaller window")
-            );
+            assert!(error.message().contains("`texts` would hold 1049600 bytes"), "{}", error.message());
         }
     }
 }

@@ -6,6 +6,7 @@ mod deduplicate;
 mod hostile;
 pub(crate) mod join;
 mod kinds;
+mod limit;
 mod model;
 mod session;
 mod speed;
@@ -139,6 +140,7 @@ impl Grouping {
             input: schema,
             keys: self.keys.iter().map(|key| column(key)).collect(),
             key_fields,
+            sets: Vec::new(),
             window,
             event_key: self.event_key,
             aggregates: self.aggregates,

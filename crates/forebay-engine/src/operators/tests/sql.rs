@@ -183,6 +183,31 @@ fn aggregates_of_a_statement() {
     assert_eq!(given[2], given[1], "a row in every epoch");
 }
 
+/// What docs/sql.md promises of them, over epochs.
+#[test]
+fn approximate_functions_are_as_near_as_the_docs_say() {
+    const VALUES: i64 = 60_000;
+    let numbers: Vec<i64> = (0..100_000).map(|i| i * 7 % VALUES).collect();
+    let names: Vec<String> = numbers.iter().map(|n| format!("device-{n}")).collect();
+    let rows: Vec<Row<'_>> =
+        names.iter().zip(&numbers).map(|(name, number)| (1, name.as_str(), *number)).collect();
+    let sql = "SELECT approx_count_distinct(device) AS a, approx_count_distinct(n) AS b, approx_count_distinct(x) AS c, \
+               percentile_approx(n, 0.1) AS d, percentile_approx(x, 0.5) AS e, percentile_approx(n, 0.99) AS f FROM iot";
+    let epochs: Vec<&[Row<'_>]> = rows.chunks(30_000).collect();
+    let given = run(sql, Update, &epochs);
+    let told: Vec<f64> = given[3][0].split(' ').map(|value| value.parse().unwrap()).collect();
+    for (place, told) in told.iter().enumerate() {
+        let (right, apart) = match place {
+            3 => (0.1, 0.02),
+            4 => (0.5, 0.02),
+            5 => (0.99, 0.02),
+            _ => (1.0, 0.05),
+        };
+        let (right, apart) = (right * VALUES as f64, apart * VALUES as f64);
+        assert!((told - right).abs() <= apart, "{place}: {told}, not {right}");
+    }
+}
+
 #[test]
 fn a_column_and_a_cast_of_it_are_two_aggregates() {
     let sql = "SELECT avg(x) AS a, mean(x) AS b, avg(CAST(x AS DECIMAL(12, 3))) AS c, sum(n) AS d, sum(CAST(n AS DECIMAL(10, 0))) AS e, \
@@ -234,4 +259,109 @@ fn functions_that_are_there_to_be_simplified_stand_in_groups_and_aggregates() {
     let sql = "SELECT date_trunc('SECOND', ts) AS s, max(date_trunc('SECOND', ts)) FILTER (WHERE date_trunc('SECOND', ts) IS NOT NULL) AS m \
                FROM iot GROUP BY date_trunc('SECOND', ts)";
     assert_eq!(run(sql, Update, &[&[(1, "a", 1), (1_700, "a", 1)]])[0], ["0 0", "1000 1000"]);
+}
+
+#[test]
+fn what_is_kept_of_a_group_gives_over_epochs_what_all_rows_give_at_once() {
+    let rows: Vec<Row<'_>> =
+        (0..40).map(|i| (i, ["a", "b", "c", "b"][i as usize % 4], i * i % 23 - 7)).collect();
+    for function in [
+        "median(n)",
+        "percentile(x, array(0.0, 0.3, 0.5, 1.0))",
+        "percentile(n, 0.9, abs(n))",
+        "percentile(n, 0.25) FILTER (WHERE n > 100)",
+        "percentile_cont(0.4) WITHIN GROUP (ORDER BY n)",
+        "percentile_cont(0.4) WITHIN GROUP (ORDER BY n DESC)",
+        "percentile_disc(0.4) WITHIN GROUP (ORDER BY x)",
+        "percentile_approx(n, 1.0)",
+        "percentile_approx(x, array(0.0, 1.0))",
+        "round(corr(n, unix_micros(ts)), 6)",
+        "round(covar_pop(n, x), 6)",
+        "round(covar_samp(n, x), 6)",
+        "regr_count(n, x)",
+        "round(regr_avgx(n, x) + regr_avgy(n, x), 6)",
+        "round(regr_sxx(n, x) + regr_syy(n, x) + regr_sxy(n, x), 4)",
+        "round(regr_slope(n, unix_micros(ts)), 6)",
+        "round(regr_intercept(n, x), 6)",
+        "round(regr_r2(n, unix_micros(ts)), 6)",
+        "round(skewness(n), 6)",
+        "round(kurtosis(x), 6)",
+        "bit_and(n)",
+        "bit_or(n)",
+        "bit_xor(n)",
+        "listagg(device, '-')",
+        "listagg(device) WITHIN GROUP (ORDER BY n DESC, x)",
+        "max(struct(n, device)).device",
+        "min(struct(device, x)).x",
+        "any_value(n)",
+        "mode(n % 3)",
+        "mode(device)",
+        "try_sum(n)",
+        "try_avg(n)",
+        "bool_and(n > -8)",
+        "last(n, true)",
+    ] {
+        let sql = format!("SELECT device, {function} AS v FROM iot GROUP BY device");
+        let once = run(&sql, Complete, &[&rows]);
+        let chunks: Vec<&[Row<'_>]> = rows.chunks(7).collect();
+        let many = run(&sql, Complete, &chunks);
+        assert_eq!(once.last(), many.last(), "{function}");
+        assert_eq!(once.last().map(Vec::len), Some(3), "{function}");
+    }
+}
+
+#[test]
+fn exact_percentiles_are_doubles_between_two_numbers() {
+    let sql = "SELECT median(n) AS a, percentile(n, array(0.25, 1.0)) AS b, percentile_disc(0.5) WITHIN GROUP (ORDER BY n) AS c, \
+               median(CAST(NULL AS INT)) AS d, percentile_approx(n, array(0.0, 1.0)) AS e FROM iot";
+    let epochs: [&[Row<'_>]; 2] = [&[(1, "a", 4), (2, "a", 1)], &[(3, "a", 10)]];
+    let given = run(sql, Update, &epochs);
+    assert_eq!(given[..2], [["2.5 [1.75, 4.0] 1.0 NULL [1, 4]"], ["4.0 [2.5, 10.0] 4.0 NULL [1, 10]"]]);
+}
+
+#[test]
+fn a_limit_gives_the_first_rows_of_all_epochs() {
+    let epochs: [&[Row<'_>]; 3] = [&[(1, "a", 1), (2, "b", -1)], &[(3, "c", 2), (4, "d", 3)], &[(5, "e", 4)]];
+    let given = run("SELECT device FROM iot WHERE n > 0 LIMIT 2", Append, &epochs);
+    assert_eq!(given, [vec!["a"], vec!["c"], vec![], vec![]]);
+    let given = run(
+        "SELECT device, count(*) AS c FROM (SELECT * FROM iot LIMIT 3) GROUP BY device",
+        Complete,
+        &epochs,
+    );
+    assert_eq!(given[3], ["a 1", "b 1", "c 1"]);
+}
+
+#[test]
+fn each_row_is_in_a_group_of_each_set() {
+    let sql = "SELECT device, n, grouping(n) AS g, grouping_id() AS i, count(*) AS c FROM iot GROUP BY ROLLUP (device, n)";
+    let epochs: [&[Row<'_>]; 2] = [&[(1, "a", 1), (2, "b", 1)], &[(3, "a", 1), (4, "a", 2)]];
+    let given = run(sql, Complete, &epochs);
+    let mut last = given[1].clone();
+    last.sort();
+    assert_eq!(
+        last,
+        ["NULL NULL 1 3 4", "a 1 0 0 2", "a 2 0 0 1", "a NULL 1 1 3", "b 1 0 0 1", "b NULL 1 1 1"]
+    );
+    let with = run(&sql.replace("ROLLUP (device, n)", "device, n WITH ROLLUP"), Complete, &epochs);
+    assert_eq!(with, given);
+}
+
+#[test]
+fn the_groups_of_each_set_end_with_their_window() {
+    for (windows, expected) in [
+        ("'10 milliseconds'", ["0 NULL 2", "0 a 1", "0 b 1"].as_slice()),
+        (
+            "'10 milliseconds', '5 milliseconds'",
+            ["-5 NULL 1", "-5 a 1", "0 NULL 2", "0 a 1", "0 b 1", "5 NULL 1", "5 b 1"].as_slice(),
+        ),
+    ] {
+        let sql = format!(
+            "SELECT window.start AS s, device, count(*) AS c FROM iot GROUP BY window(ts, {windows}), ROLLUP (device)"
+        );
+        let epochs: [&[Row<'_>]; 2] = [&[(1, "a", 1), (7, "b", 1)], &[(30, "a", 1)]];
+        let mut given = run(&sql, Append, &epochs)[2].clone();
+        given.sort();
+        assert_eq!(given, expected, "{windows}");
+    }
 }

@@ -5,22 +5,23 @@ use datafusion::physical_expr::split_conjunction;
 use forebay_core::{Error, Result};
 
 use super::{Executor, holds, only, project};
-use crate::lookup::probe;
+use crate::lookup::{Kind, candidates, probe};
 use crate::plan::lower::Stage;
 
-/// The condition that refuses a row.
+/// Why a row does not come out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// The part of the WHERE, as it was planned: `temperature > 70`.
-    pub condition: String,
-    /// The tables in which the row finds no partner (or one, in an anti join), where a join refuses it; then there is no
-    /// condition.
-    pub tables: Option<String>,
+pub enum Refusal {
+    /// This part of the WHERE, as it was planned, does not hold: `temperature > 70`.
+    Condition(String),
+    /// It finds no partner in these tables.
+    Alone(String),
+    /// It finds one in these tables, and the join is for rows that have none.
+    Met(String),
 }
 
 impl Executor {
-    /// Says which condition refuses the single row of `row`; `None` if it comes out. Of conditions joined by AND the
-    /// first that does not hold. Fails as [`Executor::process`] does.
+    /// Says what refuses the single row of `row`; `None` if it comes out. Of conditions joined by AND the first that
+    /// does not hold. Fails as [`Executor::process`] does.
     pub fn refusal(&self, row: RecordBatch) -> Result<Option<Refusal>> {
         let (mut row, mut tags) = (row, None);
         for stage in self.stages.as_ref().map_err(Clone::clone)?.iter() {
@@ -28,10 +29,12 @@ impl Executor {
                 Stage::Project(projection) => project(projection, &row)?,
                 Stage::Observe(_) => row,
                 Stage::Lookup(lookup) => {
-                    let probed = probe(lookup, self.held.of(&lookup.spec)?, &row, &tags)?;
+                    let built = self.held.of(&lookup.spec)?;
+                    let probed = probe(lookup, built, &row, &tags, candidates(lookup, built, &row)?)?;
                     if probed.batch.num_rows() == 0 {
-                        let tables = Some(lookup.spec.names());
-                        return Ok(Some(Refusal { condition: String::new(), tables }));
+                        let tables = lookup.spec.names();
+                        let is_anti = lookup.spec.kind == Kind::Anti;
+                        return Ok(Some(if is_anti { Refusal::Met(tables) } else { Refusal::Alone(tables) }));
                     }
                     tags = probed.tags;
                     probed.batch
@@ -44,8 +47,7 @@ impl Executor {
                         tags = tags.map(|tags: Vec<u32>| kept.set_indices().map(|row| tags[row]).collect());
                         row = only(row, kept)?;
                         if row.num_rows() == 0 {
-                            let condition = readable(&part.to_string());
-                            return Ok(Some(Refusal { condition, tables: None }));
+                            return Ok(Some(Refusal::Condition(readable(&part.to_string()))));
                         }
                     }
                     row
@@ -94,12 +96,13 @@ mod tests {
             let row =
                 RecordBatch::try_new(schema.clone(), columns.map(|it| Arc::new(it) as ArrayRef).to_vec())
                     .unwrap();
-            planned.executor(0).refusal(row).unwrap().map(|refusal| refusal.condition)
+            planned.executor(0).refusal(row).unwrap()
         };
+        let condition = |text: &str| Some(Refusal::Condition(text.to_owned()));
         assert_eq!(refusal(Some(2), 4), None);
-        assert_eq!(refusal(Some(1), 4).as_deref(), Some("a > 1"));
-        assert_eq!(refusal(Some(2), 5).as_deref(), Some("b < 5"));
-        assert_eq!(refusal(None, 5).as_deref(), Some("a > 1"), "NULL is not true");
+        assert_eq!(refusal(Some(1), 4), condition("a > 1"));
+        assert_eq!(refusal(Some(2), 5), condition("b < 5"));
+        assert_eq!(refusal(None, 5), condition("a > 1"), "NULL is not true");
     }
 
     #[test]

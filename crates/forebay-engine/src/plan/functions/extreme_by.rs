@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, make_comparator};
-use arrow::compute::{SortOptions, not, nullif, prep_null_mask_filter};
+use arrow::compute::{SortOptions, nullif};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -14,6 +14,7 @@ use datafusion::logical_expr::{
 };
 
 use super::failed;
+use crate::plan::truth;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct ExtremeBy {
@@ -191,7 +192,7 @@ impl GroupsAccumulator for Groups {
         let [values, by] = values else { return failed("two columns are expected") };
         let by = match filter {
             // A row that does not count has no `y`.
-            Some(filter) => nullif(by, &not(&prep_null_mask_filter(filter))?)?,
+            Some(filter) => nullif(by, &BooleanArray::new(!&truth(filter), None))?,
             None => ArrayRef::clone(by),
         };
         Ok(vec![ArrayRef::clone(values), by])
@@ -233,5 +234,28 @@ impl Accumulator for Single {
 
     fn size(&self) -> usize {
         size_of::<Self>() - size_of::<Groups>() + self.0.size()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{Int64Array, StringArray};
+
+    use super::*;
+
+    #[test]
+    fn a_row_that_a_filter_refuses_does_not_count_whether_the_filter_knows_null_or_not() {
+        let none = (ScalarValue::Utf8(None), ScalarValue::Int64(None));
+        let (values, by, winners) = (Vec::new(), Vec::new(), Vec::new());
+        let groups = Groups { stays: Ordering::Less, none, values, by, winners, bytes: 0 };
+        let columns: [ArrayRef; 2] =
+            [Arc::new(StringArray::from(vec!["a", "b"])), Arc::new(Int64Array::from(vec![1, 2]))];
+        for second in [Some(false), None] {
+            let filter = BooleanArray::from(vec![Some(true), second]);
+            let states = groups.convert_to_state(&columns, Some(&filter)).unwrap();
+            assert_eq!(states[1].as_ref(), &Int64Array::from(vec![Some(1), None]) as &dyn Array);
+        }
     }
 }

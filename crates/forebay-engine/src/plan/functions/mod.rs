@@ -12,10 +12,15 @@ mod field;
 mod from_json;
 mod json_path;
 mod like;
+mod make_time;
 mod means;
+mod mode;
+mod moments;
 mod numbers;
 mod pattern;
+mod percentages;
 mod percentile;
+mod percentile_exact;
 mod round;
 mod seconds;
 mod sums;
@@ -36,7 +41,9 @@ pub(crate) use epoch_time::EpochTime;
 pub(crate) use field::field;
 pub(crate) use from_json::from_json;
 pub(crate) use like::Like;
+pub(in crate::plan) use mode::MODE;
 pub(in crate::plan) use percentile::PERCENTILE;
+pub(in crate::plan) use percentile_exact::{PERCENTILE_DISC, PERCENTILE_EXACT};
 pub(crate) use seconds::{seconds_of, timestamp_seconds};
 pub(crate) use text::binary_to_text;
 pub(crate) use time_text::timestamp_to_text;
@@ -76,11 +83,14 @@ pub(crate) fn register(state: &mut SessionState, now_ms: Option<i64>, zone: Zone
     all.extend(arithmetic::all());
     all.extend(seconds::all());
     all.extend(time_text::all(zone));
+    all.extend(make_time::all(zone));
     all.extend(window::all());
     for function in all {
         state.register_udf(Arc::new(function))?;
     }
-    for function in numbers::all().into_iter().chain(extreme_by::all()).chain([percentile::function()]) {
+    let percentiles = percentile_exact::all().into_iter().chain([percentile::function(), mode::function()]);
+    let aggregates = numbers::all().into_iter().chain(extreme_by::all()).chain(moments::all());
+    for function in aggregates.chain(percentiles) {
         state.register_udaf(Arc::new(function))?;
     }
     Ok(())

@@ -102,6 +102,11 @@ impl Pattern {
         Ok(Self(items))
     }
 
+    /// True if a text that it reads names a zone.
+    pub fn names_zone(&self) -> bool {
+        self.0.iter().any(|item| matches!(item, Item::Offset { .. } | Item::ZoneName | Item::ZoneId))
+    }
+
     /// Writes what the clocks of a zone show, microseconds since 1970 as if they were UTC, so many seconds ahead of it.
     /// False if it lies beyond the calendar.
     pub fn format(&self, local: i64, offset: i64, zone: Zone, out: &mut String) -> bool {

@@ -7,11 +7,12 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Int64Array, PrimitiveArray, TimestampMicrosecondArray};
-use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampMicrosecondType};
 use datafusion::common::Result;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
+use forebay_core::ddl;
 
 use super::failed;
 
@@ -42,7 +43,7 @@ pub(super) fn all() -> [ScalarUDF; 7] {
 
 /// The type of Spark's TIMESTAMP.
 pub(super) fn timestamp_type() -> DataType {
-    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+    ddl::timestamp()
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

@@ -1,7 +1,7 @@
 //! Times as text and text as times: `date_format`, `to_timestamp`, `to_date`, `from_unixtime`, `unix_timestamp`.
 //!
-//! Times are written and read in the session's zone. Patterns are Java's (see [`super::pattern`]). As in Spark's ANSI mode a text that does not fit is an error; the
-//! `try_` form gives NULL.
+//! Times are written and read in the session's zone. Patterns are Java's (see [`super::pattern`]). As in Spark's ANSI
+//! mode a text that does not fit is an error; the `try_` form gives NULL.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -33,8 +33,10 @@ enum Kind {
     FromUnixTime,
     /// `CAST(timestamp AS STRING)`: a fraction only where there is one.
     TimestampText,
-    /// `to_timestamp(text, pattern)`, `to_timestamp_ntz` is not there.
+    /// `to_timestamp(text, pattern)`.
     ToTimestamp { strict: bool },
+    /// `to_timestamp_ntz(text, pattern)`: what clocks show.
+    ToLocal,
     /// `to_date(text, pattern)`.
     ToDate { strict: bool },
     /// `unix_timestamp(timestamp)`, `unix_timestamp(text[, pattern])`.
@@ -48,6 +50,7 @@ pub(super) fn all(zone: Zone) -> Vec<ScalarUDF> {
         ("__timestamp_text", Kind::TimestampText),
         ("to_timestamp", Kind::ToTimestamp { strict: true }),
         ("try_to_timestamp", Kind::ToTimestamp { strict: false }),
+        ("to_timestamp_ntz", Kind::ToLocal),
         ("to_date", Kind::ToDate { strict: true }),
         ("try_to_date", Kind::ToDate { strict: false }),
         ("unix_timestamp", Kind::UnixTimestamp),
@@ -72,6 +75,7 @@ struct TimeText {
 
 impl TimeText {
     fn new(name: &str, kind: Kind, zone: Zone) -> Self {
+        let zone = if kind == Kind::ToLocal { Zone::UTC } else { zone };
         let (name, aliases) = names(name, zone);
         Self { name, aliases, kind, zone, signature: Signature::user_defined(Volatility::Immutable) }
     }
@@ -98,6 +102,7 @@ impl ScalarUDFImpl for TimeText {
         let pattern = match self.kind {
             Kind::DateFormat => types.len() == 2,
             Kind::TimestampText => types.len() == 1,
+            Kind::ToLocal => types.len() == 2 && is_text,
             _ => types.len() <= 2,
         };
         if !pattern {
@@ -111,7 +116,11 @@ impl ScalarUDFImpl for TimeText {
             Kind::ToTimestamp { .. } | Kind::ToDate { .. } | Kind::UnixTimestamp if is_time => {
                 timestamp_type()
             }
-            Kind::ToTimestamp { .. } | Kind::ToDate { .. } | Kind::UnixTimestamp if is_text => DataType::Utf8,
+            Kind::ToTimestamp { .. } | Kind::ToLocal | Kind::ToDate { .. } | Kind::UnixTimestamp
+                if is_text =>
+            {
+                DataType::Utf8
+            }
             _ => return plan_err!("{} does not take {first}", self.name),
         };
         Ok(std::iter::once(value).chain(types.iter().skip(1).map(|_| DataType::Utf8)).collect())
@@ -121,9 +130,14 @@ impl ScalarUDFImpl for TimeText {
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
         if let Some(pattern) = args.scalar_arguments.get(1).copied().flatten()
             && let Some(text) = pattern.try_as_str().flatten()
-            && let Err(message) = Pattern::parse(text, self.zone)
         {
-            return plan_err!("{message}");
+            match Pattern::parse(text, self.zone) {
+                Ok(pattern) if self.kind == Kind::ToLocal && pattern.names_zone() => {
+                    return plan_err!("the date pattern `{text}` has a zone, and a TIMESTAMP_NTZ has none");
+                }
+                Ok(_) => {}
+                Err(message) => return plan_err!("{message}"),
+            }
         }
         let types: Vec<DataType> = args.arg_fields.iter().map(|field| field.data_type().clone()).collect();
         Ok(Arc::new(Field::new(&self.name, self.return_type(&types)?, true)))
@@ -133,6 +147,7 @@ impl ScalarUDFImpl for TimeText {
         Ok(match self.kind {
             Kind::DateFormat | Kind::FromUnixTime | Kind::TimestampText => DataType::Utf8,
             Kind::ToTimestamp { .. } => timestamp_type(),
+            Kind::ToLocal => local_type(),
             Kind::ToDate { .. } => DataType::Date32,
             Kind::UnixTimestamp => DataType::Int64,
         })
@@ -158,6 +173,9 @@ impl ScalarUDFImpl for TimeText {
             Kind::ToTimestamp { strict } => {
                 let micros = self.read(&value, &patterns, rows, strict)?;
                 Arc::new(TimestampMicrosecondArray::from(micros).with_timezone("UTC"))
+            }
+            Kind::ToLocal => {
+                Arc::new(TimestampMicrosecondArray::from(self.read(&value, &patterns, rows, true)?))
             }
             Kind::ToDate { strict } => {
                 let micros = self.read(&value, &patterns, rows, strict)?;

@@ -59,6 +59,17 @@ pub(crate) fn shifted(instant: Expr, interval: Expr, back: bool, zone: Zone) -> 
     call(Kind::Shift { back }, zone, vec![instant, interval])
 }
 
+/// A sum of an instant and an interval, as [`shifted`] makes it, taken apart: both, whether the interval is taken away, and
+/// the zone.
+pub(crate) fn sum_of(expr: &Expr) -> Option<(&Expr, &Expr, bool, Zone)> {
+    let Expr::ScalarFunction(call) = expr else { return None };
+    let it = call.func.inner().downcast_ref::<InZone>()?;
+    match (it.kind, call.args.as_slice()) {
+        (Kind::Shift { back }, [instant, interval]) => Some((instant, interval, back, it.zone)),
+        _ => None,
+    }
+}
+
 /// `date_trunc(unit, instant)`; `None` for a unit that nobody knows.
 pub(crate) fn truncated(unit: &str, instant: Expr, zone: Zone) -> Option<Expr> {
     let unit = match unit.to_ascii_lowercase().as_str() {

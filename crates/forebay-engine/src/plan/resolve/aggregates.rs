@@ -1,20 +1,22 @@
 //! Spark's aggregate functions where DataFusion spells them otherwise, as rewrites of the call.
 
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
-    NullTreatment, ObjectName, ObjectNamePart, Value,
+    BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    FunctionArguments, Ident, NullTreatment, ObjectName, ObjectNamePart, OrderByExpr, Spanned, Value,
 };
 use forebay_core::Error;
 use forebay_core::error::codes;
 use forebay_core::options::unknown_name;
 
-use super::expr::call;
+use super::expr::{call, null};
 use super::{calls, quoted};
-use crate::plan::functions::{COUNTABLE, PERCENTILE};
+use crate::plan::functions::{COUNTABLE, MODE, PERCENTILE, PERCENTILE_DISC, PERCENTILE_EXACT};
 use crate::plan::sql_error::SqlError;
 
 /// Spark's aggregate functions that DataFusion does not have under these names.
-pub(super) const SPARKS_AGGREGATES: [&str; 11] = [
+pub(super) const SPARKS_AGGREGATES: [&str; 13] = [
+    "listagg",
+    "try_avg",
     "std",
     "variance",
     "any",
@@ -34,9 +36,18 @@ pub(super) fn rewrite(function: &Function, name: &str, ident: &Ident) -> Result<
         return Ok(None);
     }
     let Some(args) = calls::positional(function) else { return Ok(None) };
+    if !function.within_group.is_empty() {
+        return within(function, name, args, ident);
+    }
     let same = |to: &str, args: Vec<Expr>| Some(Expr::Function(renamed(function, to, args, ident)));
     Ok(match (name, args.as_slice()) {
         ("std", _) => same("stddev", args),
+        // Of whole numbers and DOUBLEs there is no average that does not fit.
+        ("try_avg", [_]) => same("avg", args),
+        ("median", [of]) => same(PERCENTILE_EXACT, vec![of.clone(), number("0.5")]),
+        // It is always the least of several.
+        ("mode", [of, Expr::Value(_)]) => same(MODE, vec![of.clone()]),
+        ("listagg" | "string_agg", [_] | [_, _]) => Some(list(function, args, &[], ident)),
         ("variance", _) => same("var_samp", args),
         ("any" | "some", [_]) => same("bool_or", args),
         ("every", [_]) => same("bool_and", args),
@@ -47,17 +58,10 @@ pub(super) fn rewrite(function: &Function, name: &str, ident: &Ident) -> Result<
             let countable = call(COUNTABLE, vec![of.clone()], ident);
             Some(bigint(Expr::Function(renamed(function, "approx_distinct", vec![countable], ident))))
         }
-        ("first" | "first_value" | "last" | "last_value", [_] | [_, _]) => {
+        ("any_value" | "first" | "first_value" | "last" | "last_value", [_] | [_, _]) => {
             Some(end_of(function, name, &args, ident)?)
         }
         ("percentile_approx" | "approx_percentile", [of, percentage] | [of, percentage, _]) => {
-            if !matches!(percentage, Expr::Value(_)) {
-                let error = Error::new(&codes::NOT_YET, format!("{name}(…) takes one percentage, a number"))
-                    .with_hint(
-                        "Call it once for each, as in percentile_approx(x, 0.5), percentile_approx(x, 0.9).",
-                    );
-                return Err(SqlError::spanned(error, ident.span));
-            }
             same(PERCENTILE, vec![of.clone(), percentage.clone()])
         }
         _ => None,
@@ -66,7 +70,7 @@ pub(super) fn rewrite(function: &Function, name: &str, ident: &Ident) -> Result<
 
 /// `first(x)`, `first(x, true)`: the flag says that NULLs do not count.
 fn end_of(function: &Function, name: &str, args: &[Expr], ident: &Ident) -> Result<Expr, SqlError> {
-    let to = if name.starts_with("first") { "first_value" } else { "last_value" };
+    let to = if name.starts_with("last") { "last_value" } else { "first_value" };
     let [of, flag @ ..] = args else { return Ok(Expr::Function(function.clone())) };
     let mut rewritten = renamed(function, to, vec![of.clone()], ident);
     match flag {
@@ -86,6 +90,60 @@ fn end_of(function: &Function, name: &str, args: &[Expr], ident: &Ident) -> Resu
     Ok(Expr::Function(rewritten))
 }
 
+/// `… WITHIN GROUP (ORDER BY x)`.
+fn within(function: &Function, name: &str, args: Vec<Expr>, ident: &Ident) -> Result<Option<Expr>, SqlError> {
+    if matches!(name, "listagg" | "string_agg") && matches!(args.len(), 1 | 2) {
+        return Ok(Some(list(function, args, &function.within_group, ident)));
+    }
+    let [by] = function.within_group.as_slice() else { return Ok(None) };
+    let descends = by.options.asc == Some(false);
+    let one_way = |to: &str, percentage: Expr| {
+        let mut call = renamed(function, to, vec![by.expr.clone(), percentage], ident);
+        call.within_group.clear();
+        Ok(Some(Expr::Function(call)))
+    };
+    match (name, args.as_slice()) {
+        ("mode", []) if !descends => {
+            let mut call = renamed(function, MODE, vec![by.expr.clone()], ident);
+            call.within_group.clear();
+            Ok(Some(Expr::Function(call)))
+        }
+        ("percentile_cont", [percentage]) if !descends => one_way(PERCENTILE_EXACT, percentage.clone()),
+        ("percentile_disc", [percentage]) if !descends => one_way(PERCENTILE_DISC, percentage.clone()),
+        // The tenth part from above is nine tenths from below.
+        ("percentile_cont", [percentage @ Expr::Value(_)]) => {
+            let (left, right) = (Box::new(number("1.0")), Box::new(percentage.clone()));
+            one_way(PERCENTILE_EXACT, Expr::BinaryOp { left, op: BinaryOperator::Minus, right })
+        }
+        ("percentile_cont" | "percentile_disc", [_]) => {
+            let error =
+                Error::new(&codes::NOT_YET, format!("{name} from the greatest down is not supported"))
+                    .with_hint("Leave DESC out, and ask for what is left of 1: 0.1 in place of 0.9.");
+            Err(SqlError::spanned(error, by.expr.span()))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// `listagg(text[, between])`, in an order or as rows come.
+fn list(function: &Function, args: Vec<Expr>, by: &[OrderByExpr], ident: &Ident) -> Expr {
+    let mut args = args.into_iter();
+    let text = args.next().map_or_else(null, |text| calls::cast("string", &text));
+    let between = args.next().unwrap_or_else(|| calls::string(""));
+    let mut listed = renamed(function, "string_agg", vec![text, between], ident);
+    listed.within_group.clear();
+    if let FunctionArguments::List(list) = &mut listed.args
+        && !by.is_empty()
+    {
+        list.clauses = vec![FunctionArgumentClause::OrderBy(by.to_vec())];
+    }
+    calls::cast("string", &Expr::Function(listed))
+}
+
+fn number(digits: &str) -> Expr {
+    Expr::Value(Value::Number(digits.to_owned(), false).into())
+}
+
 fn renamed(function: &Function, to: &str, args: Vec<Expr>, ident: &Ident) -> Function {
     let mut renamed = function.clone();
     renamed.name = ObjectName(vec![ObjectNamePart::Identifier(quoted(to, ident))]);
@@ -96,7 +154,7 @@ fn renamed(function: &Function, to: &str, args: Vec<Expr>, ident: &Ident) -> Fun
 }
 
 fn one_if(condition: &Expr) -> Expr {
-    calls::when(condition.clone(), Expr::Value(Value::Number("1".to_owned(), false).into()))
+    calls::when(condition.clone(), number("1"))
 }
 
 fn bigint(expr: Expr) -> Expr {

@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CaseWhen, CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArguments, Ident, Spanned, TimezoneInfo, UnaryOperator, Value,
+    CaseWhen, CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArguments, Ident, Spanned, TimezoneInfo, UnaryOperator, Value,
 };
 use forebay_core::Error;
 use forebay_core::error::codes;
-use forebay_core::options::unknown_name;
 
 use super::expr::{call, null};
+use super::known::{foreign, known, refuse_generators};
 use super::{Planner, aggregates, naming, streaming, windows};
 use crate::plan::functions;
 use crate::plan::session;
@@ -77,7 +77,21 @@ pub(super) fn rewrite(planner: &mut Planner<'_>, expr: &mut Expr) -> Result<(), 
         ("weekofyear", [of]) => part_of("week", of, &ident),
         ("dayofyear", [of]) => part_of("doy", of, &ident),
         ("dayofweek", [of]) => part_of("dow", of, &ident),
+        // Without a pattern a text is read as a cast reads it.
+        ("to_timestamp" | "to_timestamp_ltz", [of]) => cast("timestamp", of),
+        ("to_timestamp_ltz", [_, _]) => call("to_timestamp", args, &ident),
+        ("to_timestamp_ntz", [of]) => cast("timestamp_ntz", of),
+        ("to_date", [of]) => cast("date", of),
+        ("try_to_timestamp", [of]) => try_cast("timestamp", of),
+        ("try_to_date", [of]) => try_cast("date", of),
+        ("dayname", [of]) => call("date_format", vec![of.clone(), string("EEE")], &ident),
+        ("datepart", [_, _]) => call("date_part", args, &ident),
+        ("date_from_unix_date", [days]) => {
+            call("date_add", vec![cast("date", &string("1970-01-01")), cast("int", days)], &ident)
+        }
         ("current_timezone", []) => string(&session::zone(planner.session).to_string()),
+        ("grouping", [_]) => cast("tinyint", &call(&name, args, &ident)),
+        ("grouping_id", [_, ..]) => cast("bigint", &call("grouping", args, &ident)),
         ("isnull", [of]) => Expr::IsNull(Box::new(of.clone())),
         ("isnotnull", [of]) => Expr::IsNotNull(Box::new(of.clone())),
         ("struct", _) => named_struct(args, &ident),
@@ -119,31 +133,6 @@ pub(super) fn rewrite(planner: &mut Planner<'_>, expr: &mut Expr) -> Result<(), 
     Ok(())
 }
 
-/// An operator that compares with patterns and that Spark does not have.
-fn foreign(expr: &Expr) -> Option<String> {
-    use BinaryOperator as Is;
-    match expr {
-        Expr::SimilarTo { .. } => Some("SIMILAR TO".to_owned()),
-        Expr::BinaryOp { op, .. }
-        | Expr::AnyOp { compare_op: op, .. }
-        | Expr::AllOp { compare_op: op, .. } => {
-            let is_foreign = matches!(
-                op,
-                Is::PGRegexMatch
-                    | Is::PGRegexIMatch
-                    | Is::PGRegexNotMatch
-                    | Is::PGRegexNotIMatch
-                    | Is::PGLikeMatch
-                    | Is::PGILikeMatch
-                    | Is::PGNotLikeMatch
-                    | Is::PGNotILikeMatch
-            );
-            is_foreign.then(|| op.to_string())
-        }
-        _ => None,
-    }
-}
-
 /// Functions that Spark calls without parentheses.
 pub(super) fn bare(ident: &Ident) -> Option<Expr> {
     let name = ident.value.to_ascii_lowercase();
@@ -162,68 +151,6 @@ pub(super) fn number(expr: &mut Expr) {
         }
         _ => {}
     }
-}
-
-/// Refuses a function that does not exist, with the nearest name that does.
-fn known(planner: &Planner<'_>, name: &str, ident: &Ident) -> Result<(), SqlError> {
-    // What the resolver puts in is there; `unnest` is the SQL planner's own.
-    if ident.quote_style.is_some() || name == "unnest" {
-        return Ok(());
-    }
-    let state = planner.session;
-    let there = state.scalar_functions().contains_key(name)
-        || state.aggregate_functions().contains_key(name)
-        || state.window_functions().contains_key(name)
-        || state.higher_order_functions().contains_key(name);
-    if there {
-        return Ok(());
-    }
-    if let Some(hint) = missing(name) {
-        let error = Error::new(&codes::NOT_YET, format!("{name}(…) is not supported yet")).with_hint(hint);
-        return Err(SqlError::spanned(error, ident.span));
-    }
-    let names = state.scalar_functions().keys().chain(state.aggregate_functions().keys());
-    let names = names
-        .chain(state.window_functions().keys())
-        .filter(|name| !name.starts_with("__") && !name.contains('['));
-    let error = unknown_name("function", name, names.map(String::as_str));
-    // Some hundred names are no help; the nearest one is.
-    let nearest = error.hint().split("Known:").next().unwrap_or_default().trim();
-    let hint = format!("{nearest} docs/sql.md lists the functions.");
-    let error = Error::new(&codes::SQL_PLAN, error.message()).with_hint(hint.trim());
-    Err(SqlError::spanned(error, ident.span))
-}
-
-/// What to do without a function of Spark's that is not here; the nearest name would be a wrong one.
-fn missing(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "filter" => "Write array_filter(array, x -> …).",
-        "transform" => "Write array_transform(array, x -> …).",
-        "aggregate" | "reduce" | "forall" | "zip_with" | "map_filter" | "map_zip_with" | "transform_keys"
-        | "transform_values" => {
-            "Of the functions that take a lambda there are array_filter, array_transform and array_any_match."
-        }
-        "to_json" => {
-            "A console or a file of JSON lines writes structs as they are; else build the text with concat."
-        }
-        _ => return None,
-    })
-}
-
-fn refuse_generators(planner: &Planner<'_>, name: &str, ident: &Ident) -> Result<(), SqlError> {
-    let what = match name {
-        "explode" | "explode_outer" | "posexplode" | "posexplode_outer" | "inline" | "inline_outer"
-        | "stack" => "gives several rows for one",
-        // Over a stream it is refused under its own name.
-        "unnest" if !planner.streaming => "gives several rows for one",
-        "window" | "session_window" | "calendar_window" | "window_time" if planner.refuses_state() => {
-            "belongs to windowed aggregation"
-        }
-        _ => return Ok(()),
-    };
-    let code = if planner.streaming { &codes::NOT_STREAMING } else { &codes::NOT_YET };
-    let error = Error::new(code, format!("{name}(…) {what}; it is not supported yet"));
-    Err(SqlError::spanned(error, ident.span))
 }
 
 impl Planner<'_> {
@@ -369,10 +296,20 @@ pub(super) fn cast(to: &str, of: &Expr) -> Expr {
         "boolean" => DataType::Boolean,
         "date" => DataType::Date,
         "timestamp" => DataType::Timestamp(None, TimezoneInfo::None),
+        "timestamp_ntz" => DataType::TimestampNtz(None),
         "binary" => DataType::Binary(None),
         _ => DataType::String(None),
     };
     Expr::Cast { kind: CastKind::Cast, expr: Box::new(of.clone()), data_type, array: false, format: None }
+}
+
+fn try_cast(to: &str, of: &Expr) -> Expr {
+    match cast(to, of) {
+        Expr::Cast { expr, data_type, array, format, .. } => {
+            Expr::Cast { kind: CastKind::TryCast, expr, data_type, array, format }
+        }
+        other => other,
+    }
 }
 
 /// `CASE WHEN condition THEN result END`.

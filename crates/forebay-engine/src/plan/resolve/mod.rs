@@ -14,7 +14,8 @@
 //! What must stay true: after [`Planner::plan`] every name of a column and table in the tree is spelled exactly as
 //! its schema spells it, or an error with its place was returned. [`from`] handles FROM, [`joins`] JOIN, [`select`] one SELECT,
 //! [`expr`] expressions, [`calls`] functions, [`naming`] the names of unnamed columns, [`streaming`] what a stream
-//! cannot do, [`windows`] and [`aggregates`] what a query with state has, [`event_time`] a source's own time, [`record`]
+//! cannot do, [`windows`], [`aggregates`] and [`grouping`] what a query with state has, [`union`] rows of several streams,
+//! [`event_time`] a source's own time, [`record`]
 //! what views hand on of their records if they are asked to, [`bounds`] how much a statement may be.
 
 mod aggregates;
@@ -23,12 +24,15 @@ mod calls;
 mod event_time;
 mod expr;
 mod from;
+mod grouping;
 mod joins;
+mod known;
 mod naming;
 pub(in crate::plan) mod record;
 mod scope;
 mod select;
 mod streaming;
+mod union;
 mod windows;
 
 use std::collections::{BTreeMap, HashMap};
@@ -37,7 +41,9 @@ use std::sync::Arc;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource};
 use datafusion::sql::planner::SqlToRel;
-use datafusion::sql::sqlparser::ast::{Ident, ObjectName, OrderBy, Query, SetExpr, Statement};
+use datafusion::sql::sqlparser::ast::{
+    Expr as AstExpr, Ident, ObjectName, OrderBy, Query, SetExpr, Statement,
+};
 use forebay_core::Error;
 use forebay_core::error::codes;
 use forebay_core::options::unknown_name;
@@ -52,6 +58,7 @@ use super::once::once;
 use super::provider::{PlannedTable, Provider};
 use super::session;
 use super::sql_error::SqlError;
+use super::union::widened;
 use super::verify;
 
 /// Finds tables and views by name.
@@ -115,6 +122,8 @@ pub(crate) struct Planner<'a> {
     hidden: Vec<Vec<&'static str>>,
     /// Those that the SELECT at hand hands on.
     carries_now: Vec<&'static str>,
+    /// The expressions of which the SELECT at hand has grouping sets.
+    groups: Vec<AstExpr>,
     /// The aggregate functions of a query over a stream so far.
     aggregates: usize,
     /// What the query at hand reads so far.
@@ -166,6 +175,7 @@ impl<'a> Planner<'a> {
             weights: Vec::new(),
             hidden: Vec::new(),
             carries_now: Vec::new(),
+            groups: Vec::new(),
             aggregates: 0,
             size: 0,
             columns: 0,
@@ -228,9 +238,10 @@ impl<'a> Planner<'a> {
 
     fn to_plan(&self, query: Box<Query>) -> Result<LogicalPlan, SqlError> {
         let provider = Provider { state: self.session, tables: &self.tables, functions: &self.functions };
-        SqlToRel::new_with_options(&provider, session::parser_options(self.session))
-            .sql_statement_to_plan(Statement::Query(query))
-            .map_err(SqlError::planning)
+        let plan = SqlToRel::new_with_options(&provider, session::parser_options(self.session))
+            .sql_statement_to_plan(Statement::Query(query));
+        let plan = if self.streaming { plan.and_then(widened) } else { plan };
+        plan.map_err(SqlError::planning)
     }
 
     fn add_table(&mut self, table: Arc<dyn TableSource>, weight: Weight) -> usize {
@@ -325,7 +336,10 @@ impl<'a> Planner<'a> {
         match body {
             SetExpr::Select(select) => self.select(select, outer, order_by),
             SetExpr::Query(query) => self.query(query, outer),
-            SetExpr::SetOperation { op, right, .. } if self.streaming => streaming::set_operation(*op, right),
+            SetExpr::SetOperation { op, set_quantifier, left, right } if self.streaming => {
+                let is_once = streaming::set_operation(*op, *set_quantifier, right, self.state)?;
+                self.union(left, right, outer, is_once)
+            }
             SetExpr::SetOperation { left, right, .. } => {
                 self.set_expr(left, outer, None)?;
                 self.set_expr(right, outer, None)

@@ -135,7 +135,11 @@ fn pretty_call(function: &Function) -> String {
         FunctionArguments::Subquery(query) => ("", vec![query.to_string()]),
     };
     match name.as_str() {
-        "first" | "first_value" | "last" | "last_value" | "approx_count_distinct" => args.truncate(1),
+        "any_value" | "first" | "first_value" | "last" | "last_value" | "approx_count_distinct" => {
+            args.truncate(1)
+        }
+        "percentile" if args.len() == 2 => args.push("1".to_owned()),
+        "listagg" | "string_agg" if args.len() == 1 => args.push("NULL".to_owned()),
         "percentile_approx" | "approx_percentile" if args.len() == 2 => args.push("10000".to_owned()),
         _ => {}
     }

@@ -10,7 +10,7 @@ use forebay_core::error::codes;
 
 use super::expr::{Aliases, Names, columns_expr, field_access};
 use super::scope::{Column, Scope, unknown};
-use super::{Planner, naming, quoted, streaming};
+use super::{Planner, grouping, naming, quoted, streaming};
 use crate::plan::sql_error::SqlError;
 use crate::plan::words::type_name;
 
@@ -25,6 +25,7 @@ impl Planner<'_> {
         order_by: Option<&mut OrderBy>,
     ) -> Result<(), SqlError> {
         refuse_odd_clauses(select)?;
+        grouping::plain(&mut select.group_by);
         if self.streaming {
             streaming::select(select, self.state)?;
         }
@@ -38,7 +39,11 @@ impl Planner<'_> {
         let window = window.as_ref();
         let list = std::mem::take(&mut select.projection);
         let names = Names { scope: &scope, aliases: Aliases::None, window };
-        select.projection = self.list(list, &names)?;
+        let groups = grouping::of_sets(&select.group_by);
+        let outer_groups = std::mem::replace(&mut self.groups, groups.clone());
+        let resolved = self.list(list, &names);
+        self.groups = outer_groups;
+        select.projection = resolved?;
         // A group is not one record.
         if remembers {
             self.carries_now.clear();
@@ -56,11 +61,13 @@ impl Planner<'_> {
             }
         }
         for expr in select.having.iter_mut().chain(&mut select.qualify) {
+            grouping::named(expr, &groups);
             self.expr_with(expr, &after)?;
         }
         if let Some(OrderBy { kind: OrderByKind::Expressions(exprs), .. }) = order_by {
             let first = Names { scope: &scope, aliases: Aliases::BeforeColumns(&aliases), window };
             for item in exprs {
+                grouping::named(&mut item.expr, &groups);
                 self.expr_with(&mut item.expr, &first)?;
             }
         }
@@ -76,6 +83,7 @@ impl Planner<'_> {
                 SelectItem::UnnamedExpr(mut expr) => {
                     let name = naming::name_of(&expr);
                     let place = naming::place_of(&expr);
+                    grouping::named(&mut expr, &self.groups);
                     self.expr_with(&mut expr, names)?;
                     let has_it = matches!(&expr, Expr::Identifier(ident) if ident.value == name)
                         || matches!(&expr, Expr::CompoundIdentifier(parts) if parts.last().is_some_and(|p| p.value == name));
@@ -86,6 +94,7 @@ impl Planner<'_> {
                     });
                 }
                 SelectItem::ExprWithAlias { mut expr, alias } => {
+                    grouping::named(&mut expr, &self.groups);
                     self.expr_with(&mut expr, names)?;
                     out.push(SelectItem::ExprWithAlias { expr, alias });
                 }

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     Distinct, DuplicateTreatment, Expr, Function, FunctionArguments, GroupByExpr, Ident, LimitClause, Query,
-    Select, SetExpr, SetOperator, Spanned, Visit, Visitor,
+    Select, SetExpr, SetOperator, SetQuantifier, Spanned, Visit, Visitor,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 use forebay_core::Error;
@@ -34,16 +34,21 @@ fn refuse(refusal: &Refusal, span: Span) -> Result<(), SqlError> {
     Err(SqlError::spanned(refusal.error(), span))
 }
 
-/// ORDER BY and LIMIT: only complete mode has all rows at hand, and only in the end.
+/// ORDER BY: only complete mode has all rows at hand, and only in the end. LIMIT: what remembers nothing cannot count.
 pub(super) fn query(query: &Query, planner: &Planner<'_>) -> Result<(), SqlError> {
     let is_whole = planner.nested == 0 && planner.state == State::Kept(Some(OutputMode::Complete));
     if let Some(order) = query.order_by.as_ref().filter(|_| !is_whole) {
         return refuse(&verify::ORDER_BY, order.span());
     }
-    if let Some(limit) = query.limit_clause.as_ref().filter(|limit| !is_whole || has_offset(limit)) {
-        return refuse(&verify::LIMIT, limit.span());
+    if let Some(limit) = &query.limit_clause {
+        if planner.refuses_state() {
+            return refuse(&verify::LIMIT, limit.span());
+        }
+        if has_offset(limit) {
+            return refuse(&verify::OFFSET, limit.span());
+        }
     }
-    query.fetch.as_ref().map_or(Ok(()), |fetch| refuse(&verify::LIMIT, fetch.span()))
+    query.fetch.as_ref().map_or(Ok(()), |fetch| refuse(&verify::FETCH, fetch.span()))
 }
 
 fn has_offset(limit: &LimitClause) -> bool {
@@ -53,12 +58,24 @@ fn has_offset(limit: &LimitClause) -> bool {
     }
 }
 
-/// UNION and the like; the place is that of the right side.
-pub(super) fn set_operation(op: SetOperator, right: &SetExpr) -> Result<(), SqlError> {
-    match op {
-        SetOperator::Union => refuse(&verify::UNION, right.span()),
+/// UNION and the like; the place is that of the right side. True if of equal rows one counts.
+pub(super) fn set_operation(
+    op: SetOperator,
+    quantifier: SetQuantifier,
+    right: &SetExpr,
+    state: State,
+) -> Result<bool, SqlError> {
+    let possible = match (op, quantifier) {
+        (SetOperator::Union, _) if state == State::Refused => refuse(&verify::UNION, right.span()),
+        (SetOperator::Union, SetQuantifier::All | SetQuantifier::None | SetQuantifier::Distinct) => Ok(()),
+        (SetOperator::Union, _) => {
+            let error = Error::new(&codes::NOT_YET, "UNION BY NAME is not supported")
+                .with_hint("Spark's SQL has none. Name the columns of each part in the same order.");
+            Err(SqlError::spanned(error, right.span()))
+        }
         _ => refuse(&verify::SET_OPERATION, right.span()),
-    }
+    };
+    possible.map(|()| quantifier != SetQuantifier::All)
 }
 
 /// The clauses of a SELECT.
@@ -80,8 +97,10 @@ pub(super) fn select(select: &Select, state: State) -> Result<(), SqlError> {
     {
         return Err(SqlError::spanned(too_many(), select.group_by.span()));
     }
-    if let Some(item) = several_groups(select) {
-        return refuse(&verify::GROUPING_SETS, item);
+    if let GroupByExpr::All(modifiers) | GroupByExpr::Expressions(_, modifiers) = &select.group_by
+        && !modifiers.is_empty()
+    {
+        return refuse(&verify::GROUP_MODIFIER, select.group_by.span());
     }
     Ok(())
 }
@@ -99,16 +118,6 @@ fn is_grouped(select: &Select) -> bool {
         GroupByExpr::All(_) => true,
         GroupByExpr::Expressions(exprs, modifiers) => !exprs.is_empty() || !modifiers.is_empty(),
     }
-}
-
-/// Where one GROUP BY asks for several.
-fn several_groups(select: &Select) -> Option<Span> {
-    let (exprs, modifiers): (&[Expr], _) = match &select.group_by {
-        GroupByExpr::All(modifiers) => (&[], modifiers),
-        GroupByExpr::Expressions(exprs, modifiers) => (exprs, modifiers),
-    };
-    let sets = |expr: &Expr| matches!(expr, Expr::GroupingSets(_) | Expr::Cube(_) | Expr::Rollup(_));
-    (!modifiers.is_empty() || exprs.iter().any(sets)).then(|| select.group_by.span())
 }
 
 /// True if a SELECT makes groups of its rows, so that what comes out is no single record.

@@ -76,7 +76,17 @@ pub(super) fn draw(plan: &StreamPlan) -> String {
             Feed::Input(input) => graph.inputs[*input].rows.clone(),
             Feed::Step(step) => given[*step].clone(),
         };
-        let rows = of(&step.from[0]);
+        let rows = of(&step.from[0][0]);
+        for feeds in &step.from {
+            assert!(feeds.iter().all(|feed| of(feed) == of(&feeds[0])), "all that feed a port are alike");
+        }
+        let fed = |feeds: &Vec<Feed>| {
+            let name = |feed: &Feed| match feed {
+                Feed::Input(input) => format!("i{input}"),
+                Feed::Step(step) => format!("s{step}"),
+            };
+            feeds.iter().map(name).collect::<Vec<_>>().join("+")
+        };
         let (part, gives) = match &step.plan {
             StepPlan::Aggregate(spec) => {
                 assert_eq!(spec.input, rows, "each step takes the rows of the one before it");
@@ -143,8 +153,9 @@ pub(super) fn draw(plan: &StreamPlan) -> String {
                     rows.clone(),
                 )
             }
+            StepPlan::Limit(spec) => (format!("{}({})", spec.name, spec.most), rows.clone()),
             StepPlan::Join(spec) => {
-                assert_eq!((&spec.left.input, &spec.right.input), (&rows, &of(&step.from[1])));
+                assert_eq!((&spec.left.input, &spec.right.input), (&rows, &of(&step.from[1][0])));
                 let side = |side: &JoinSide| {
                     let time = side.event_time.map(|time| format!(" time {}", side.input.field(time).name()));
                     let ends = match side.ends {
@@ -156,14 +167,7 @@ pub(super) fn draw(plan: &StreamPlan) -> String {
                     };
                     format!("({}){}{ends}", all(&side.keys), time.unwrap_or_default())
                 };
-                let from: Vec<String> = step
-                    .from
-                    .iter()
-                    .map(|feed| match feed {
-                        Feed::Input(input) => format!("i{input}"),
-                        Feed::Step(step) => format!("s{step}"),
-                    })
-                    .collect();
+                let from: Vec<String> = step.from.iter().map(fed).collect();
                 let condition = spec.condition.as_ref().map(|condition| format!(" if {condition}"));
                 (
                     format!(
@@ -180,12 +184,16 @@ pub(super) fn draw(plan: &StreamPlan) -> String {
                 )
             }
             StepPlan::Stages(staged) => (stages(&staged.stages), staged.rows.clone()),
+            StepPlan::Union => ("Union".to_owned(), rows.clone()),
             StepPlan::Sort(sort) => {
                 let by: Vec<String> = sort.by.iter().map(ToString::to_string).collect();
                 (format!("Sort({}) {:?}", by.join(", "), sort.limit), sort.rows.clone())
             }
         };
-        parts.push(part);
+        // Which step feeds which is told where it is not the one before.
+        let is_told =
+            !matches!(&step.plan, StepPlan::Join(_)) && step.from.iter().any(|feeds| feeds.len() > 1);
+        parts.push(if is_told { format!("{part} of {}", fed(&step.from[0])) } else { part });
         given.push(gives);
     }
     let rows = given.last().unwrap_or(&graph.inputs[0].rows);

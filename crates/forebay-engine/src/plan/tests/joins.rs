@@ -7,14 +7,18 @@ use super::*;
 
 /// Two streams with watermarks, one whose event time is an expression, one without.
 fn drawn(sql: &str, mode: OutputMode) -> String {
-    match plan_query(&sides(), sql, Some(&Json), mode, None) {
+    drawn_in("UTC", sql, mode)
+}
+
+fn drawn_in(zone: &str, sql: &str, mode: OutputMode) -> String {
+    match plan_query(&sides(zone), sql, Some(&Json), mode, None) {
         Ok(plan) => draw(&plan),
         Err(error) => refused(error),
     }
 }
 
-fn sides() -> Catalog {
-    let mut catalog = Catalog::new();
+fn sides(zone: &str) -> Catalog {
+    let mut catalog = Catalog::in_zone(forebay_core::Zone::read(zone).unwrap());
     let mut add = |name: &str, columns: &str| {
         catalog.add_source(name, SourceColumns::Decoded(ddl::parse(columns).unwrap())).unwrap();
     };
@@ -309,14 +313,7 @@ fn a_window_and_its_time_may_both_be_there() {
 
 #[test]
 fn state_watermarks_are_sparks() {
-    let ends = |on: &str| {
-        let drawn = drawn(&format!("SELECT id, b FROM l JOIN r ON id = rid AND {on}"), Append);
-        let ends = |text: &str| {
-            text.split(" ends ").nth(1).and_then(|it| it.split([' ', '|']).next()).unwrap_or("-").to_owned()
-        };
-        let (left, right) = drawn.split_once(" = (").unwrap_or_default();
-        format!("{} {}", ends(left), ends(right))
-    };
+    let ends = |on: &str| ends_in("UTC", on);
     for (on, expected) in [
         ("rt BETWEEN lt AND lt + INTERVAL 10 SECONDS", "lt-10001 rt-1"),
         ("rt > lt AND rt < lt + INTERVAL 10 SECONDS", "lt-10000 rt+0"),
@@ -333,4 +330,48 @@ fn state_watermarks_are_sparks() {
     ] {
         assert_eq!(ends(on), expected, "{on}");
     }
+}
+
+/// When rows of both sides of a join on this condition are forgotten.
+fn ends_in(zone: &str, on: &str) -> String {
+    let drawn = drawn_in(zone, &format!("SELECT id, b FROM l JOIN r ON id = rid AND {on}"), Append);
+    let ends = |text: &str| {
+        text.split(" ends ").nth(1).and_then(|it| it.split([' ', '|']).next()).unwrap_or("-").to_owned()
+    };
+    let (left, right) = drawn.split_once(" = (").unwrap_or_default();
+    format!("{} {}", ends(left), ends(right))
+}
+
+/// In a zone what is added to a time is the calendar's, and a range is one all the same.
+#[test]
+fn rows_are_forgotten_in_every_zone() {
+    for (zone, on, expected) in [
+        ("Europe/Berlin", "rt BETWEEN lt AND lt + INTERVAL 10 SECONDS", "lt-10001 rt-1"),
+        ("Europe/Berlin", "lt <= rt AND lt >= rt - INTERVAL 1 MINUTE", "lt-60001 rt-1"),
+        ("Europe/Berlin", "rt > lt AND rt < lt + INTERVAL 1 MONTH", "- rt+0"),
+        // A day may have 25 hours.
+        ("Europe/Berlin", "rt BETWEEN lt AND lt + INTERVAL 1 DAY", "lt-93600001 rt-1"),
+        ("Europe/Berlin", "rt < lt + INTERVAL 24 HOURS", "lt-93600000 -"),
+        ("+02:00", "rt BETWEEN lt AND lt + INTERVAL 1 DAY", "lt-86400001 rt-1"),
+    ] {
+        assert_eq!(ends_in(zone, on), expected, "{zone}: {on}");
+    }
+    let outer = "SELECT id, b FROM l LEFT JOIN r ON id = rid AND rt BETWEEN lt AND lt + INTERVAL 1 MINUTE";
+    assert!(drawn_in("Europe/Berlin", outer, Append).contains("join-0 Left "));
+}
+
+/// What a join holds is told by the sides that its condition reads, not by names that both of them have.
+#[test]
+fn a_condition_that_is_turned_round_has_another_meaning() {
+    let meaning = |on: &str| {
+        let sql = format!(
+            "SELECT x.big, y.big AS other FROM l x JOIN l y ON x.id = y.id AND {on} AND y.lt BETWEEN x.lt AND x.lt + INTERVAL 1 MINUTE"
+        );
+        let plan = plan_query(&sides("UTC"), &sql, None, Append, None).unwrap();
+        let operator =
+            plan.graph().steps.iter().find_map(|step| crate::operators::operator(&step.plan).unwrap());
+        operator.unwrap().layouts()[0].values.metadata()[crate::state::MEANING].clone()
+    };
+    assert_eq!(meaning("x.big < y.big"), meaning("x.big < y.big"));
+    assert_ne!(meaning("x.big < y.big"), meaning("y.big < x.big"));
 }

@@ -10,6 +10,7 @@ mod records;
 mod refused;
 mod replay;
 mod rows;
+mod unions;
 
 use std::collections::BTreeMap;
 use std::io::Cursor;

@@ -79,11 +79,18 @@ fn what_no_mode_has_is_refused_at_its_place() {
             Update,
             "FB-4003 ORDER BY over a stream is not supported yet | SQL line 1, column 65",
         ),
-        ("SELECT device_id, count(*) FROM iot GROUP BY device_id LIMIT 3", Update, "FB-4003 LIMIT or OFFSET"),
+        (
+            "SELECT device_id, count(*) FROM iot GROUP BY device_id LIMIT 3",
+            Update,
+            "FB-4007 LIMIT is not possible in output mode update",
+        ),
+        ("SELECT device_id FROM iot LIMIT 3", Update, "FB-4007 LIMIT is not possible in output mode update"),
+        ("SELECT device_id FROM iot LIMIT 3", Complete, "FB-4007 output mode complete needs an aggregation"),
+        ("SELECT device_id FROM iot LIMIT 3 OFFSET 1", Append, "FB-4003 OFFSET over a stream"),
         (
             "SELECT device_id, count(*) FROM iot GROUP BY device_id LIMIT 3 OFFSET 1",
             Complete,
-            "FB-4003 LIMIT or OFFSET",
+            "FB-4003 OFFSET over a stream",
         ),
         (
             "SELECT window, count(*) FROM (SELECT * FROM iot ORDER BY at) GROUP BY window(at, '1 minute')",
@@ -91,19 +98,43 @@ fn what_no_mode_has_is_refused_at_its_place() {
             "FB-4003 ORDER BY",
         ),
         (
-            "SELECT window, count(*) FROM (SELECT * FROM iot LIMIT 3) GROUP BY window(at, '1 minute')",
+            "SELECT window, count(*) FROM (SELECT * FROM iot LIMIT 3 OFFSET 1) GROUP BY window(at, '1 minute')",
             Complete,
-            "FB-4003 LIMIT",
+            "FB-4003 OFFSET",
         ),
+        ("SELECT device_id, count(*) FROM iot GROUP BY ROLLUP(device_id)", Update, ""),
+        ("SELECT device_id, count(*) FROM iot GROUP BY device_id WITH CUBE", Update, ""),
         (
             "SELECT device_id, count(*) FROM iot GROUP BY ROLLUP(device_id)",
-            Update,
-            "FB-4003 GROUPING SETS, CUBE or ROLLUP",
+            Append,
+            "FB-4008 output mode append is not possible for an aggregation without a watermark",
         ),
         (
-            "SELECT device_id, count(*) FROM iot GROUP BY device_id WITH CUBE",
+            "SELECT device_id, count(*) FROM iot GROUP BY device_id WITH TOTALS",
             Update,
-            "FB-4003 GROUPING SETS, CUBE or ROLLUP",
+            "FB-4003 what stands behind this GROUP BY",
+        ),
+        (
+            "SELECT device_id, count(*) FROM iot GROUP BY ROLLUP(window(at, '1 minute'), device_id)",
+            Complete,
+            "FB-1008 the event time is in some of the grouping sets only",
+        ),
+        (
+            "SELECT at, device_id, count(*) FROM iot GROUP BY CUBE(at, device_id)",
+            Update,
+            "FB-1008 the event time is in some of the grouping sets only",
+        ),
+        (
+            "SELECT device_id, big, count(*) FROM iot GROUP BY session_window(at, '1 minute'), ROLLUP(device_id, big)",
+            Append,
+            "FB-1008 GROUPING SETS, CUBE or ROLLUP of sessions",
+        ),
+        ("SELECT percentile(temperature, 1.5) AS p FROM iot", Update, "FB-4002 1.5 in "),
+        ("SELECT percentile(temperature, big) AS p FROM iot", Update, "FB-4002 the percentages of "),
+        (
+            "SELECT percentile_disc(0.9) WITHIN GROUP (ORDER BY big DESC) AS p FROM iot",
+            Update,
+            "FB-1008 percentile_disc from the greatest down is not supported | SQL line 1, column 52",
         ),
         (
             "SELECT a.big, count(*) FROM iot a JOIN iot b ON a.big = b.big GROUP BY a.big",
@@ -128,6 +159,33 @@ fn what_no_mode_has_is_refused_at_its_place() {
             "FB-4002 column `iot.device_id` must stand in GROUP BY",
         ),
     ]);
+}
+
+#[test]
+fn a_limit_counts_the_rows_there_ever_are_but_those_of_a_whole_result() {
+    let windows = format!("{WINDOWED} LIMIT 3");
+    for (sql, mode, parts) in [
+        ("SELECT big FROM iot LIMIT 3", Append, ["iot: (big) | limit-0(3) | big", ""]),
+        (windows.as_str(), Append, ["| aggregate-0", "| limit-1(3) |"]),
+        (
+            "SELECT device_id, count(*) AS n FROM iot GROUP BY device_id ORDER BY n LIMIT 3",
+            Complete,
+            ["| aggregate-0", "| Sort() Some(3) |"],
+        ),
+        (
+            "SELECT device_id, count(*) AS n FROM (SELECT * FROM iot LIMIT 3) GROUP BY device_id",
+            Complete,
+            ["| limit-0(3) |", "| aggregate-1"],
+        ),
+        (
+            "SELECT * FROM (SELECT device_id, count(*) AS n FROM iot GROUP BY device_id LIMIT 3) WHERE n > 1",
+            Complete,
+            ["| aggregate-0", "| Sort() Some(3) |"],
+        ),
+    ] {
+        let got = drawn(sql, mode);
+        assert!(parts.iter().all(|part| got.contains(part)), "{sql}: {got}");
+    }
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Death at every kill point, with everything lost that was not fsynced, and a disk that refuses.
 //!
-//! Only in builds with storage faults; elsewhere these tests have nothing to do. Each runs this very test binary again as a child, which
-//! plays the epoch loop on a folder until it dies: write, outcome, commit. Its journal is a file that survives everything.
+//! Only in builds with storage faults; elsewhere these tests have nothing to do. Each runs this very test binary again
+//! as a child, which plays the epoch loop on a folder until it dies: write, outcome, commit. Its journal is a file that
+//! survives everything.
 
 use std::fs;
 use std::io::Write as _;

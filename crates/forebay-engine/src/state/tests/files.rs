@@ -42,6 +42,7 @@ pub(super) fn run(files: &mut StateFiles, tables: &mut [Table], at: u64, epoch: 
     let changes = both(epoch);
     files.write(number(at), &changes).unwrap();
     tables.iter_mut().zip(&changes).for_each(|(table, changes)| {
+        table.tidy();
         table.apply(changes).unwrap();
     });
     files.committed(number(at), tables).unwrap();
@@ -200,7 +201,8 @@ fn a_snapshot_that_cannot_be_written_costs_nothing_but_room() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Steps: an epoch with attempts that failed before it, and whether the run ends after it, with or without a record that does not count.
+    /// Steps: an epoch with attempts that failed before it, and whether the run ends after it, with or without a record
+    /// that does not count.
     #[test]
     fn any_history_comes_back(steps in proptest::collection::vec((0..3u64, 0..4u8), 1..40)) {
         let dir = tempfile::tempdir().unwrap();

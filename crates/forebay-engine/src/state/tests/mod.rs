@@ -117,6 +117,7 @@ impl Epoch {
             upserts: (!self.upserts.is_empty()).then(|| upserts(&self.upserts)),
             removed: (!self.removed.is_empty()).then(|| key_columns(self.removed.iter())),
             evict_through: self.evict,
+            ..Changes::default()
         }
     }
 

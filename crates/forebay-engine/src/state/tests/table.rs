@@ -31,7 +31,12 @@ proptest! {
     fn a_table_is_its_model(epochs in epochs()) {
         let (mut table, mut model) = (Table::new(layout()).unwrap(), Model::new());
         for (number, epoch) in epochs.iter().enumerate() {
-            let applied = table.apply(&epoch.changes()).unwrap();
+            let mut changes = epoch.changes();
+            if let (0, Some(upserts)) = (number % 2, &changes.upserts) {
+                changes.found = Some(table.find(&table.encode(&upserts.keys).unwrap()));
+            }
+            let applied = table.apply(&changes).unwrap();
+            table.tidy();
             prop_assert_eq!(applied, epoch.apply(&mut model), "epoch {}", number);
             if number % 5 == 4 || model.len() < 200 {
                 assert_same(&table, &model, &format!("after epoch {number}"));
@@ -39,7 +44,7 @@ proptest! {
         }
         assert_same(&table, &model, "at the end");
         // What sparse segments are left of, epochs without a change clear away.
-        (0..30).for_each(|_| { table.apply(&Changes::default()).unwrap(); });
+        (0..30).for_each(|_| table.tidy());
         assert_same(&table, &model, "tidied");
         let rows: usize = table.held.iter().map(|held| held.segment.len()).sum();
         prop_assert!(rows <= 2 * model.len(), "{} of {rows} rows count", model.len());
@@ -52,6 +57,7 @@ fn wide(rows: std::ops::Range<u64>, expires: i64) -> Model {
 
 fn apply(table: &mut Table, epoch: &Epoch) {
     table.apply(&epoch.changes()).unwrap();
+    table.tidy();
 }
 
 #[test]

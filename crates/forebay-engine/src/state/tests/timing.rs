@@ -45,12 +45,14 @@ fn a_million_keys() {
     for first in (0..KEYS).step_by(50_000) {
         let upserts = Some(batch(first..first + 50_000));
         table.apply(&Changes { upserts, ..Changes::default() }).unwrap();
+        table.tidy();
     }
     println!("insert {KEYS}: {:?}; {} MB", began.elapsed(), table.bytes() / 1_000_000);
     let mut small = Table::new(wide_layout()).unwrap();
     small.apply(&Changes { upserts: Some(batch(0..10_000)), ..Changes::default() }).unwrap();
     for (name, table, spread) in [("1M", &mut *table, KEYS), ("10k", &mut small, 10_000)] {
-        let (mut finds, mut reads, mut applies, mut writes) = (vec![], vec![], vec![], vec![]);
+        let (mut finds, mut reads, mut applies) = (vec![], vec![], vec![]);
+        let (mut tidies, mut writes) = (vec![], vec![]);
         for epoch in 0..60u64 {
             // Ten thousand different keys, in no order.
             let devices = (0..10_000u64).map(move |n| (n * 99 + epoch * 31 + n / 7919) * 7919 % spread);
@@ -68,15 +70,22 @@ fn a_million_keys() {
             let began = Instant::now();
             table.apply(&changes).unwrap();
             applies.push(began.elapsed());
+            let began = Instant::now();
+            table.tidy();
+            tidies.push(began.elapsed());
             if name == "1M" {
                 let began = Instant::now();
                 files.write(forebay_core::Epoch(epoch), &[changes]).unwrap();
                 writes.push(began.elapsed());
             }
         }
-        for (what, times) in
-            [("find", &mut finds), ("values", &mut reads), ("apply", &mut applies), ("write", &mut writes)]
-        {
+        for (what, times) in [
+            ("find", &mut finds),
+            ("values", &mut reads),
+            ("apply", &mut applies),
+            ("tidy", &mut tidies),
+            ("write", &mut writes),
+        ] {
             times.sort();
             if let (Some(most), false) = (times.last(), times.is_empty()) {
                 println!("{name} {what} 10k: median {:?}, most {most:?}", times[times.len() / 2]);

@@ -39,7 +39,7 @@ fn an_alert_becomes_a_query_with_the_columns_that_its_sink_reads() {
         (a.key.as_str(), a.query_name().as_str(), a.folder_name().as_str()),
         ("device_id", "alerts/a", "alerts.a")
     );
-    assert_eq!((a.plan.source(), b.plan.source()), ("iot", "iot"));
+    assert_eq!((a.source.as_str(), b.source.as_str()), ("iot", "iot"));
     assert_eq!(
         b.values.iter().map(|it| (it.name.as_str(), it.shown)).collect::<Vec<_>>(),
         [("t", true), ("id", false)]

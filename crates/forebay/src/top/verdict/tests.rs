@@ -104,7 +104,7 @@ fn what_is_worse_is_told_first_and_since_when() {
 
     let lose = |model: &mut Model, tick: &mut Tick| {
         fail(model, tick);
-        tick.ledger.read += 1;
+        tick.ledgers.sum.read += 1;
     };
     let shown = told(lose);
     assert_eq!((shown.headline.as_str(), shown.is_failure), ("The ledger does not balance", true));
@@ -189,7 +189,7 @@ fn what_is_stopped_is_told_whatever_else_is_wrong() {
         tick.problems = vec![Problem { query: Some("lake".into()), ..Problem::default() }].into();
     };
     let changes: [fn(&mut Tick); 5] = [
-        |tick| tick.ledger.read += 1,
+        |tick| tick.ledgers.sum.read += 1,
         is_failing,
         |tick| tick.status = "failing".into(),
         |tick| tick.alerts.open = 1,

@@ -4,7 +4,7 @@
 //!  Forebay  plant                                    ● 14:03:22  http://127.0.0.1:8080
 //!  ✓ All well since 13:50 · 3 devices · 20 events/s · queries keep up
 //!  events/s 20 · behind 0 · to stored p50 9 ms, p99 25 ms · quarantine 3 (1.2 KiB)
-//!  ledger balances   1234 read = 1230 emitted + 4 quarantined
+//!  3 ledgers balance   1234 read = 1230 emitted + 4 quarantined
 //! ── Queries 2 · 1 alert rule ──────────  state, epoch, rows, what each waits for
 //! ── Alerts 1 open ──────  open ones first, the newest on top
 //! ── Devices 3 ──────────  newest values, as many columns as fit
@@ -165,10 +165,14 @@ fn numbers(model: &Model) -> Vec<Line> {
         facts.push(Tone::Dim, &format!("{}{name} ", if facts.width() == 0 { " " } else { "   " }));
         facts.push(tone, &value);
     }
-    let (tone, word) =
-        if tick.ledger.balances() { (Tone::Strong, "balances") } else { (Tone::Bad, "DOES NOT BALANCE") };
-    let ledger = Line::of(Tone::Dim, " ledger ").with(tone, word);
-    let ledger = ledger.with(Tone::Plain, &format!("   {}", standing::sum(&tick.ledger)));
+    // The sum of all: a record that three queries read is in it three times.
+    let (whose, balance, do_not) = match tick.queries.len() {
+        0 | 1 => (" ledger ".to_owned(), "balances", "DOES NOT BALANCE"),
+        several => (format!(" {} ledgers ", count(several as u64)), "balance", "DO NOT BALANCE"),
+    };
+    let (tone, word) = if tick.ledgers.balance() { (Tone::Strong, balance) } else { (Tone::Bad, do_not) };
+    let ledger = Line::of(Tone::Dim, &whose).with(tone, word);
+    let ledger = ledger.with(Tone::Plain, &format!("   {}", standing::sum(&tick.ledgers.sum)));
     vec![facts, ledger]
 }
 

@@ -71,7 +71,7 @@ fn a_plant_on_eighty_columns() {
 \x20Forebay  Plant 7                             ● 12:00:00  http://127.0.0.1:8080
  ▲ 1 critical alert: device_2 has 75.5 °C since 11:57 · 3 devices · 20 events/s…
  events/s 20   behind 0   to stored p50 9 ms, p99 25 ms   quarantine 4 (1.3 KiB)
- ledger balances   1234 read = 1200 emitted + 30 filtered + 4 quarantined
+ 3 ledgers balance   1234 read = 1200 emitted + 30 filtered + 4 quarantined
 ── Queries  2 · 1 alert rule ───────────────────────────────────────────────────
  query            state    epoch  rows   p99  behind  waits for
  lake             waiting    123    20  9 ms       0  its trigger, in 0.4 s
@@ -167,12 +167,12 @@ fn what_fails_is_told_with_its_remedy_and_a_break_is_never_taken_for_well() {
     tick.queries[0].state = "retrying".to_owned();
     tick.queries[0].error =
         Some(read(json!({ "code": "FB-5001", "message": "the sink does not answer", "hint": "" })));
-    tick.ledger.read += 1;
+    tick.ledgers.sum.read += 1;
     model.apply(Message::Tick(Box::new(tick.clone())), NOON);
     let text = shown(&model, (80, 24)).join("\n");
     assert!(text.contains("▲ The ledger does not balance · 1 query has trouble · 1 open alert"), "{text}");
-    assert!(text.contains("ledger DOES NOT BALANCE   1235 read = 1200 emitted"), "{text}");
-    tick.ledger.read -= 1;
+    assert!(text.contains("3 ledgers DO NOT BALANCE   1235 read = 1200 emitted"), "{text}");
+    tick.ledgers.sum.read -= 1;
     model.apply(Message::Tick(Box::new(tick)), NOON);
     let text = shown(&model, (80, 24)).join("\n");
     assert!(

@@ -43,11 +43,7 @@ queries = []
     .createOrReplaceTempView("`iot`")
 )
 
-# line 12: query `newest`
-# query `newest` is not in the job: Spark's Delta sink takes no rows of `outputMode: update`; write them with
-#   MERGE in foreachBatch
-
-# line 17: query `table`
+# line 12: query `table`
 # query `table`: `autoCompact.minNumFiles` has no counterpart in Spark
 queries.append(
     spark.sql("SELECT * FROM iot")

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
+use arrow::datatypes::{DataType, Field, Fields};
 use forebay_core::ddl;
 
 use super::seen::{Kind, Seen};
@@ -133,7 +133,7 @@ impl Typing {
             let zone = if zoned < times { "; where it names no zone, UTC is meant" } else { "" };
             let (name, data_type) = match times {
                 0 => ("DATE", DataType::Date32),
-                _ => ("TIMESTAMP", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))),
+                _ => ("TIMESTAMP", ddl::timestamp()),
             };
             self.note(place, format!("text that reads as {name}{zone}; STRING would keep it as it is"));
             return data_type;

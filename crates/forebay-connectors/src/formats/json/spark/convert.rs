@@ -231,9 +231,11 @@ fn textual(text: &[u8], column: &Column, rules: &Rules) -> Converted {
         Column::Timestamp { zoned, .. } => {
             rules.times.spark_timestamp(text, *zoned).map(Cell::Integer).map_err(|_| Stop::Bad)
         }
-        Column::Date(_) => {
-            rules.times.spark_date(text).map(|days| Cell::Integer(i64::from(days))).map_err(|_| Stop::Bad)
-        }
+        Column::Date(_) => rules
+            .times
+            .spark_date_or_days(text)
+            .map(|days| Cell::Integer(i64::from(days)))
+            .map_err(|_| Stop::Bad),
         _ => Err(Stop::Bad),
     }
 }

@@ -15,12 +15,14 @@ mod pattern;
 mod said;
 
 use forebay_core::Zone;
+use forebay_core::error::{Error, Result, codes};
+use forebay_core::options::Options;
 use forebay_core::zone::ZoneFault;
-pub(super) use pattern::Pattern;
+use pattern::Pattern;
 
 /// Why a text is no time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TimeFault {
+pub(crate) enum TimeFault {
     /// It is written in another way.
     Format,
     /// It is written right, but there is no such day, time or zone, or 64 bits of microseconds do not reach so far.
@@ -38,7 +40,7 @@ impl From<ZoneFault> for TimeFault {
 
 /// How times are read.
 #[derive(Debug, Default)]
-pub(super) struct Times {
+pub(crate) struct Times {
     pub(super) timestamp: Option<Pattern>,
     pub(super) timestamp_ntz: Option<Pattern>,
     pub(super) date: Option<Pattern>,
@@ -47,6 +49,17 @@ pub(super) struct Times {
 }
 
 impl Times {
+    /// As the options say: the three patterns and `timeZone`. Fails with `BAD_VALUE`.
+    pub(crate) fn new(options: &Options) -> Result<Self> {
+        let pattern = |name| options.text(name).map(|text| Pattern::new(name, text)).transpose();
+        Ok(Self {
+            timestamp: pattern("timestampFormat")?,
+            timestamp_ntz: pattern("timestampNTZFormat")?,
+            date: pattern("dateFormat")?,
+            zone: options.text("timeZone").map_or(Ok(Zone::UTC), zone)?,
+        })
+    }
+
     /// The pattern by which a type's texts are read, as it was given.
     pub(super) fn format_of(&self, kind: &str) -> Option<&str> {
         let pattern = match kind {
@@ -79,7 +92,7 @@ impl Times {
     }
 
     /// As [`Self::timestamp`], with what Spark also takes for a timestamp.
-    pub(super) fn spark_timestamp(&self, text: &[u8], zoned: bool) -> Result<i64, TimeFault> {
+    pub(crate) fn spark_timestamp(&self, text: &[u8], zoned: bool) -> Result<i64, TimeFault> {
         let pattern = if zoned { &self.timestamp } else { &self.timestamp_ntz };
         if let Some(pattern) = pattern {
             return pattern.read(text)?.micros(self.zone_of(zoned));
@@ -88,14 +101,19 @@ impl Times {
         iso::timestamp(text, zone, true).or_else(|fault| legacy(text, zone.ok_or(fault)?, fault))
     }
 
-    /// As [`Self::date`], with what Spark also takes for a date: text after the day, a number of days.
-    pub(super) fn spark_date(&self, text: &[u8]) -> Result<i32, TimeFault> {
-        if let Some(pattern) = &self.date {
-            return pattern.read(text)?.days();
+    /// As [`Self::date`], with text after the day, which Spark takes for a date too.
+    pub(crate) fn spark_date(&self, text: &[u8]) -> Result<i32, TimeFault> {
+        match &self.date {
+            Some(pattern) => pattern.read(text)?.days(),
+            None => iso::date(text, true),
         }
-        iso::date(text, true).or_else(|fault| {
+    }
+
+    /// The same, or a number of days: as Spark reads JSON.
+    pub(super) fn spark_date_or_days(&self, text: &[u8]) -> Result<i32, TimeFault> {
+        self.spark_date(text).or_else(|fault| {
             let number = std::str::from_utf8(text).ok().and_then(|text| text.parse::<i32>().ok());
-            number.ok_or(fault)
+            number.filter(|_| self.date.is_none()).ok_or(fault)
         })
     }
 }
@@ -107,4 +125,13 @@ fn legacy(text: &[u8], zone: Zone, fault: TimeFault) -> Result<i64, TimeFault> {
         return Err(fault);
     }
     iso::timestamp(text.replace("GMT", "").as_bytes(), Some(zone), true)
+}
+
+fn zone(name: &str) -> Result<Zone> {
+    Zone::read(name.trim()).map_err(|_| {
+        let message = format!("option `timeZone` is `{name}`, which is no time zone");
+        Error::new(&codes::BAD_VALUE, message).with_hint(
+            "Zones have the names of the IANA database, such as `Europe/Berlin`, or are offsets: `+02:00`.",
+        )
+    })
 }

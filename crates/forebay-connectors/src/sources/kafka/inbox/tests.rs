@@ -85,3 +85,26 @@ fn a_full_neighbour_keeps_no_question_parked() {
     assert!(matches!(inbox.take(&idle, 0), Taken::Nothing));
     assert_eq!(inbox.to_fetch(1).0.len(), 1);
 }
+
+#[test]
+fn little_is_asked_of_a_near_broker_and_all_that_is_allowed_of_a_far_one() {
+    let most = NEAR_BYTES * 4;
+    let inbox = Inbox::new(Bounds { slot: most, total: most });
+    let partition = Partition::new("t", 0);
+    inbox.follow(&[(partition.clone(), Position(0))].into());
+    inbox.lead(&[(partition, Some(1))], None);
+    // Asks, and answers after so long with as many records as there are up to `next`; gives what was enough.
+    let turn = |took: Duration, next: i64, end: i64| {
+        let mut question = inbox.to_fetch(1).0.remove(0);
+        question.asked_at -= took;
+        let (from, batches) = (question.from, vec![0; 10].into());
+        let chunk = Chunk { from, next, batches, aborted: Aborted::default() };
+        inbox.deliver(&question, Ok(Fetched { chunk: Some(chunk), end }));
+        question.enough
+    };
+    assert_eq!(turn(FAR / 2, 1, 100), NEAR_BYTES);
+    // What was held until it came says nothing of the way.
+    assert_eq!(turn(FAR * 20, 100, 100), NEAR_BYTES);
+    assert_eq!(turn(FAR * 2, 101, 200), NEAR_BYTES);
+    assert_eq!(turn(FAR / 2, 102, 200), most);
+}

@@ -43,6 +43,25 @@ fn what_went_is_not_looked_for_again_and_again() {
     assert_eq!(meet.held(), (1, 0));
 }
 
+/// The other side comes once in a long time: it must not look for every row that there ever was.
+#[test]
+fn what_went_unmet_is_not_looked_for() {
+    let mut meet = Meet::new(On::near(Left));
+    for step in 0..200 {
+        let at = 100 + step * 10;
+        let many: Vec<Maybe<'_>> = (0..20).map(|n| row(at, "a", n)).collect();
+        meet.epoch(at - 1, &many, &[]);
+        if step % 9 == 0 {
+            meet.restart();
+        }
+    }
+    let bounds = meet.tables[2].values(&meet.tables[2].all()).unwrap();
+    let [first, next] = [0, 1].map(|at| bounds[at].as_primitive::<arrow::datatypes::Int64Type>().value(0));
+    assert_eq!(next, 4_000);
+    assert!(next - first < 150, "{first} to {next}: {:?} are held", meet.held());
+    assert_eq!(meet.epoch(2_089, &[], &[row(2_095, "a", 1)]).len(), 20);
+}
+
 #[test]
 fn rows_that_came_out_of_a_semi_join_leave_nothing_to_look_through() {
     let mut meet = Meet::new(On { condition: None, ends: [SideEnds::Never; 2], ..On::near(LeftSemi) });

@@ -3,21 +3,21 @@
 //! Of the conditions in ON and, above an inner join, in WHERE, equalities between the two sides become keys. What reads the
 //! stream alone is asked before a row looks for partners, as in Spark: there it is pushed below the join.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::Schema;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchemaRef, NullEquality};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::utils::{conjunction, find_valid_equijoin_key_pair, split_conjunction_owned};
 use datafusion::logical_expr::{Expr, Filter, Join, LogicalPlan, Operator};
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::Column;
 use forebay_core::Error;
 use forebay_core::error::codes;
 
 use super::build::arrow_schema;
+use super::columns::{moved, read};
 use super::lower::{self, Lowered, Stage, simplified};
 use super::session;
 use super::statics::{self, AtRest, Sides};
@@ -97,8 +97,10 @@ pub(super) fn lower(
     let pair = Arc::new(pair.map_err(|error| super::core_error(&codes::SQL_PLAN, error))?);
     let condition = conjunction(conditions);
     let condition = condition.map(|condition| simplified(&condition, &pair, state)).transpose()?;
-    let (condition, condition_columns) = condition.map(narrowed).transpose()?.unzip();
-    let condition_columns: Vec<usize> = condition_columns.unwrap_or_default();
+    // Over the columns alone that it reads.
+    let condition_columns: Vec<usize> = condition.iter().flat_map(read).collect();
+    let place = |column| condition_columns.binary_search(&column).ok();
+    let condition = condition.map(|condition| moved(&condition, place).ok_or_else(misplaced)).transpose()?;
     let condition_fields = condition_columns.iter().filter_map(|column| pair.fields().get(*column).cloned());
     let spec = LookupSpec {
         kind,
@@ -175,29 +177,6 @@ fn tables(plan: &LogicalPlan) -> BTreeSet<String> {
         Ok(TreeNodeRecursion::Continue)
     });
     names
-}
-
-/// A condition over the columns alone that it reads, and which those are.
-fn narrowed(condition: Arc<dyn PhysicalExpr>) -> Result<(Arc<dyn PhysicalExpr>, Vec<usize>), Error> {
-    let mut columns = BTreeMap::new();
-    // The closure cannot fail.
-    let _ = condition.apply(|expr| {
-        if let Some(column) = expr.downcast_ref::<Column>() {
-            columns.insert(column.index(), 0);
-        }
-        Ok(TreeNodeRecursion::Continue)
-    });
-    columns.values_mut().enumerate().for_each(|(at, place)| *place = at);
-    let placed = condition.transform_up(|expr| {
-        let column = expr.downcast_ref::<Column>();
-        let placed = column.and_then(|it| Some(Column::new(it.name(), *columns.get(&it.index())?)));
-        Ok(match placed {
-            Some(column) => Transformed::yes(Arc::new(column) as Arc<dyn PhysicalExpr>),
-            None => Transformed::no(expr),
-        })
-    });
-    let placed = placed.map_err(|error| super::core_error(&codes::SQL_PLAN, error))?;
-    Ok((placed.data, columns.into_keys().collect()))
 }
 
 fn misplaced() -> Error {

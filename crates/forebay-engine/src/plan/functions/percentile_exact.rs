@@ -1,0 +1,370 @@
+//! `percentile(x, percentage[, frequency])`, which `median` and `percentile_cont` are too, and `percentile_disc`: exact, of all
+//! numbers of a group. As in Spark they are DOUBLEs, whatever `x` is.
+//!
+//! Kept are the different numbers of a group and how often each is there: two lists, in the order of the numbers. A group
+//! of a sensor's readings that repeat is small, and how many there may be is bounded as that of `collect_list`.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Float64Builder, Int64Array, Int64Builder, ListBuilder,
+};
+use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Int64Type};
+use datafusion::common::{Result, ScalarValue, plan_err};
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::utils::format_state_name;
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility,
+};
+
+use super::failed;
+use super::percentages::{Percentages, only};
+
+/// The name of the one that lies between two numbers where none is at its place.
+pub(in crate::plan) const PERCENTILE_EXACT: &str = "percentile";
+
+/// The name of the one that is always a number that is there.
+pub(in crate::plan) const PERCENTILE_DISC: &str = "percentile_disc";
+
+/// The least length at which numbers are put together on the way.
+const SETTLES: usize = 64;
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Percentile {
+    is_discrete: bool,
+    signature: Signature,
+}
+
+pub(super) fn all() -> [AggregateUDF; 2] {
+    [false, true].map(|is_discrete| {
+        let signature = Signature::user_defined(Volatility::Immutable);
+        AggregateUDF::from(Percentile { is_discrete, signature })
+    })
+}
+
+impl AggregateUDFImpl for Percentile {
+    fn name(&self) -> &str {
+        if self.is_discrete { PERCENTILE_DISC } else { PERCENTILE_EXACT }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        let is_number = |of: &DataType| of.is_numeric() || *of == DataType::Null;
+        let usage = || plan_err!("{} takes numbers, a percentage and how often each counts", self.name());
+        let [of, percentages, frequency @ ..] = types else { return usage() };
+        let Some(percentages) = Percentages::coerced(percentages) else { return usage() };
+        match frequency {
+            [] if is_number(of) => Ok(vec![DataType::Float64, percentages]),
+            [often] if is_number(of) && (often.is_integer() || *often == DataType::Null) => {
+                Ok(vec![DataType::Float64, percentages, DataType::Int64])
+            }
+            _ => usage(),
+        }
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        match types {
+            [_, percentages, ..] => Ok(Percentages::result(percentages, DataType::Float64)),
+            _ => plan_err!("{} takes numbers and a percentage", self.name()),
+        }
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
+        let list = |name: &str, of: DataType| {
+            FieldRef::new(Field::new(format_state_name(args.name, name), DataType::new_list(of, true), true))
+        };
+        Ok(vec![list("numbers", DataType::Float64), list("counts", DataType::Int64)])
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        Ok(Box::new(All(self.groups(&args)?)))
+    }
+
+    fn groups_accumulator_supported(&self, args: AccumulatorArgs<'_>) -> bool {
+        !args.is_distinct
+    }
+
+    fn create_groups_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn GroupsAccumulator>> {
+        Ok(Box::new(self.groups(&args)?))
+    }
+}
+
+impl Percentile {
+    fn groups(&self, args: &AccumulatorArgs<'_>) -> Result<Groups> {
+        let percentages = Percentages::of(args)?;
+        Ok(Groups { is_discrete: self.is_discrete, percentages, each: Vec::new() })
+    }
+}
+
+/// The numbers of a group and how often each is there. Unless it is settled, a number may be there several times.
+#[derive(Clone, Debug, Default)]
+struct Counted {
+    pairs: Vec<(f64, i64)>,
+    /// So many of them were left when it was last settled.
+    settled: usize,
+}
+
+impl Counted {
+    fn add(&mut self, number: f64, count: i64) {
+        // One NaN, which is above everything.
+        let number = if number.is_nan() { f64::NAN } else { number };
+        self.pairs.push((number, count));
+        if self.pairs.len() > SETTLES.max(2 * self.settled) {
+            self.settle();
+        }
+    }
+
+    /// Puts the numbers in order, each once.
+    fn settle(&mut self) {
+        self.pairs.sort_unstable_by(|(a, _), (b, _)| a.total_cmp(b));
+        self.pairs.dedup_by(|(number, count), (kept, all)| {
+            let is_same = number.to_bits() == kept.to_bits();
+            if is_same {
+                *all = all.saturating_add(*count);
+            }
+            is_same
+        });
+        self.settled = self.pairs.len();
+    }
+
+    /// The number at this place of all, each as often as it is there; it must be settled.
+    fn at(&self, place: i64) -> Option<f64> {
+        let mut before = 0_i64;
+        for (number, count) in &self.pairs {
+            before = before.saturating_add(*count);
+            if place < before {
+                return Some(*number);
+            }
+        }
+        self.pairs.last().map(|(number, _)| *number)
+    }
+
+    fn tell(&self, percentage: f64, is_discrete: bool) -> Option<f64> {
+        let all = self.pairs.iter().fold(0_i64, |all, (_, count)| all.saturating_add(*count));
+        if is_discrete {
+            return self.at(((all as f64 * percentage).ceil() as i64 - 1).max(0));
+        }
+        let place = all.saturating_sub(1) as f64 * percentage;
+        let (lower, higher) = (self.at(place.floor() as i64)?, self.at(place.ceil() as i64)?);
+        if lower == higher || place == place.floor() {
+            return Some(lower);
+        }
+        Some((place.ceil() - place) * lower + (place - place.floor()) * higher)
+    }
+}
+
+/// Those of all groups.
+#[derive(Debug)]
+struct Groups {
+    is_discrete: bool,
+    percentages: Percentages,
+    each: Vec<Counted>,
+}
+
+impl Groups {
+    fn take_rows(
+        &mut self,
+        columns: &[ArrayRef],
+        group_of: impl Fn(usize) -> usize,
+        filter: Option<&BooleanArray>,
+    ) -> Result<()> {
+        let [numbers, _, often @ ..] = columns else { return failed("a percentile is one of numbers") };
+        let Some(numbers) = numbers.as_primitive_opt::<Float64Type>() else {
+            return failed("a percentile is one of numbers");
+        };
+        let often: Option<&Int64Array> =
+            often.first().and_then(|often| often.as_primitive_opt::<Int64Type>());
+        for row in 0..numbers.len() {
+            let counts = filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
+            let count = match often {
+                Some(often) if often.is_null(row) => 0,
+                Some(often) => often.value(row),
+                None => 1,
+            };
+            if !counts || numbers.is_null(row) || count == 0 {
+                continue;
+            }
+            if count < 0 {
+                return failed(format!("a number counts {count} times in a percentile"));
+            }
+            if let Some(counted) = self.each.get_mut(group_of(row)) {
+                counted.add(numbers.value(row), count);
+            }
+        }
+        Ok(())
+    }
+
+    fn take_states(&mut self, states: &[ArrayRef], group_of: impl Fn(usize) -> usize) -> Result<()> {
+        let [numbers, counts] = states else { return failed("numbers and their counts are expected") };
+        let (Some(numbers), Some(counts)) = (numbers.as_list_opt::<i32>(), counts.as_list_opt::<i32>())
+        else {
+            return failed("numbers and their counts are expected");
+        };
+        for row in 0..numbers.len() {
+            if numbers.is_null(row) || counts.is_null(row) {
+                continue;
+            }
+            let (numbers, counts) = (numbers.value(row), counts.value(row));
+            let (Some(numbers), Some(counts), Some(counted)) = (
+                numbers.as_primitive_opt::<Float64Type>(),
+                counts.as_primitive_opt::<Int64Type>(),
+                self.each.get_mut(group_of(row)),
+            ) else {
+                return failed("numbers and their counts are expected");
+            };
+            for (number, count) in numbers.values().iter().zip(counts.values()) {
+                counted.add(*number, *count);
+            }
+        }
+        Ok(())
+    }
+
+    fn results(&self, counted: &mut [Counted]) -> ArrayRef {
+        counted.iter_mut().for_each(Counted::settle);
+        self.percentages
+            .results(counted.iter_mut(), |counted, percentage| counted.tell(percentage, self.is_discrete))
+    }
+}
+
+/// The lists that are kept of these.
+fn states(mut counted: Vec<Counted>) -> [ArrayRef; 2] {
+    let mut numbers = ListBuilder::new(Float64Builder::new());
+    let mut counts = ListBuilder::new(Int64Builder::new());
+    for counted in &mut counted {
+        counted.settle();
+        for (number, count) in &counted.pairs {
+            numbers.values().append_value(*number);
+            counts.values().append_value(*count);
+        }
+        numbers.append(true);
+        counts.append(true);
+    }
+    [Arc::new(numbers.finish()), Arc::new(counts.finish())]
+}
+
+impl GroupsAccumulator for Groups {
+    fn update_batch(
+        &mut self,
+        values: &[ArrayRef],
+        groups: &[usize],
+        filter: Option<&BooleanArray>,
+        total: usize,
+    ) -> Result<()> {
+        self.each.resize(total.max(self.each.len()), Counted::default());
+        self.take_rows(values, |row| groups.get(row).copied().unwrap_or(usize::MAX), filter)
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef], groups: &[usize], total: usize) -> Result<()> {
+        self.each.resize(total.max(self.each.len()), Counted::default());
+        self.take_states(states, |row| groups.get(row).copied().unwrap_or(usize::MAX))
+    }
+
+    fn evaluate(&mut self, emit: EmitTo) -> Result<ArrayRef> {
+        let mut counted = emit.take_needed(&mut self.each);
+        Ok(self.results(&mut counted))
+    }
+
+    fn state(&mut self, emit: EmitTo) -> Result<Vec<ArrayRef>> {
+        Ok(states(emit.take_needed(&mut self.each)).to_vec())
+    }
+
+    fn convert_to_state(&self, values: &[ArrayRef], filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
+        let rows = values.first().map_or(0, |column| column.len());
+        let percentages = self.percentages.clone();
+        let mut each = Self { is_discrete: self.is_discrete, percentages, each: Vec::new() };
+        each.update_batch(values, &(0..rows).collect::<Vec<_>>(), filter, rows)?;
+        each.state(EmitTo::All)
+    }
+
+    fn size(&self) -> usize {
+        let pairs: usize = self.each.iter().map(|counted| counted.pairs.capacity()).sum();
+        size_of_val(self) + self.each.capacity() * size_of::<Counted>() + pairs * size_of::<(f64, i64)>()
+    }
+}
+
+/// One group of everything.
+#[derive(Debug)]
+struct All(Groups);
+
+impl All {
+    fn reach(&mut self) {
+        if self.0.each.is_empty() {
+            self.0.each.push(Counted::default());
+        }
+    }
+}
+
+impl Accumulator for All {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        self.reach();
+        self.0.take_rows(values, |_| 0, None)
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        self.reach();
+        self.0.take_states(states, |_| 0)
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        self.reach();
+        let mut counted = std::mem::take(&mut self.0.each);
+        let results = self.0.results(&mut counted);
+        self.0.each = counted;
+        only(&results)
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        self.reach();
+        states(self.0.each.clone()).iter().map(only).collect()
+    }
+
+    fn size(&self) -> usize {
+        size_of::<Self>() - size_of::<Groups>() + self.0.size()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(numbers: &[f64]) -> Counted {
+        let mut counted = Counted::default();
+        numbers.iter().for_each(|number| counted.add(*number, 1));
+        counted.settle();
+        counted
+    }
+
+    #[test]
+    fn between_two_numbers_lies_the_part_that_is_asked_for() {
+        let counted = of(&[10.0, 0.0, 4.0, 10.0]);
+        let told = |percentage| counted.tell(percentage, false);
+        assert_eq!([0.0, 0.25, 0.5, 0.75, 1.0].map(told), [0.0, 3.0, 7.0, 10.0, 10.0].map(Some));
+        let there = |percentage| counted.tell(percentage, true);
+        assert_eq!([0.0, 0.25, 0.3, 0.5, 0.75, 1.0].map(there), [0.0, 0.0, 4.0, 4.0, 10.0, 10.0].map(Some));
+        assert_eq!(Counted::default().tell(0.5, false), None);
+    }
+
+    #[test]
+    fn a_number_that_repeats_is_kept_once() {
+        let numbers: Vec<f64> = (0..10_000).map(|i| f64::from(i % 7)).collect();
+        let counted = of(&numbers);
+        assert_eq!(counted.pairs.len(), 7);
+        assert!(counted.pairs.capacity() < 256, "{}", counted.pairs.capacity());
+        let (mut merged, [numbers, counts]) = (
+            Groups { is_discrete: false, percentages: one(), each: vec![of(&[6.0, f64::NAN, -f64::NAN])] },
+            states(vec![counted]),
+        );
+        merged.take_states(&[numbers, counts], |_| 0).unwrap();
+        merged.each[0].settle();
+        assert_eq!(merged.each[0].pairs.len(), 8);
+        assert_eq!(merged.each[0].pairs[6], (6.0, 10_000 / 7 + 1));
+        assert!(merged.each[0].at(10_002).unwrap().is_nan());
+    }
+
+    fn one() -> Percentages {
+        Percentages::one(0.5)
+    }
+}

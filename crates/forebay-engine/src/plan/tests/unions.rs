@@ -1,0 +1,220 @@
+//! UNION of streams: what its parts become, what is refused, and what columns it has.
+
+use forebay_core::output_mode::OutputMode::{Append, Complete, Update};
+
+use super::graph::{check, planned_as, refused, streams};
+use super::*;
+
+#[test]
+fn parts_of_a_union_are_inputs() {
+    check(&[
+        (
+            "SELECT device_id AS d FROM iot WHERE temperature > 1 UNION ALL SELECT device_id FROM plain",
+            Append,
+            "i0 iot: (device_id, temperature) Filter(temperature@1 > 1) (d) | i1 plain: (device_id) (d) | d",
+        ),
+        (
+            "SELECT d FROM (SELECT d, t FROM warm UNION ALL SELECT device_id, big FROM iot UNION ALL SELECT upper(device_id), 1 FROM plain) WHERE t > 3",
+            Update,
+            "i0 iot: (device_id, temperature) Filter(temperature@1 > 20) (d, t) (d, t) Filter(t@1 > 3) (d) | i1 iot: (device_id, big) (d, t=CAST(big@1 AS Float64)) Filter(t@1 > 3) (d) | i2 plain: (device_id) (d=upper(device_id@0), t=1) Filter(t@1 > 3) (d) | d",
+        ),
+        (
+            "SELECT window, count(*) AS n FROM (SELECT at, big FROM iot UNION ALL SELECT at, big FROM plain) WHERE big > 1 GROUP BY window(at, '10 seconds')",
+            Append,
+            "i0 iot: (at, big) (at, big) Filter(big@1 > 1) Observe(0) Filter(at@0 IS NOT NULL) (at) | i1 plain: (at, big) (at, big) Filter(big@1 > 1 AND at@0 IS NOT NULL) (at) | aggregate-0() window#0(at@0 10/10/0) [count(1)] ends of i0+i1 | (window, n) | window, n",
+        ),
+        (
+            "SELECT window, count(*) AS n FROM (SELECT * FROM secs UNION ALL SELECT * FROM iot) GROUP BY window(timestamp_seconds(timestamp), '10 seconds')",
+            Append,
+            "i0 secs: (timestamp) (timestamp) Filter(timestamp_seconds(CAST(timestamp@0 AS Int64)) IS NOT NULL) (timestamp, __event_time=timestamp_seconds(CAST(timestamp@0 AS Int64))) Observe(1) (timestamp, __event_time) | i1 iot: (timestamp, at) (timestamp, at) Filter(timestamp_seconds(CAST(timestamp@0 AS Int64)) IS NOT NULL) (timestamp, __event_time=timestamp_seconds(CAST(timestamp@0 AS Int64)), __threaded) Observe(2) (timestamp, __event_time) | aggregate-0() window#0(__event_time@1 10/10/0) [count(1)] ends of i0+i1 | (window, n) | window, n",
+        ),
+        (
+            "SELECT window, count(*) AS n FROM (SELECT * FROM secs UNION ALL SELECT * FROM secs WHERE big > 1) GROUP BY window(_event_time, '10 seconds')",
+            Append,
+            "i0 secs: (timestamp) (_event_time=timestamp_seconds(CAST(timestamp@0 AS Int64))) (_event_time) Observe(0) Filter(_event_time@0 IS NOT NULL) (_event_time) | i1 secs: (timestamp, big) (big, _event_time=timestamp_seconds(CAST(timestamp@0 AS Int64))) Filter(big@0 > 1) (_event_time) Observe(0) Filter(_event_time@0 IS NOT NULL) (_event_time) | aggregate-0() window#0(_event_time@0 10/10/0) [count(1)] ends of i0+i1 | (window, n) | window, n",
+        ),
+        (
+            "SELECT device_id, at FROM iot UNION SELECT device_id, at FROM iot",
+            Append,
+            "i0 iot: (device_id, at) (device_id, at) Observe(1) (device_id, at) | i1 iot: (device_id, at) (device_id, at) Observe(1) (device_id, at) | aggregate-0(device_id@0, at@1) time#1 [] ends of i0+i1 | device_id, at",
+        ),
+        (
+            "SELECT window.start AS s, count(*) AS n FROM iot GROUP BY window(at, '10 seconds') UNION ALL SELECT at, big FROM plain",
+            Append,
+            "i0 iot: (at) Observe(0) Filter(at@0 IS NOT NULL) | i1 plain: (at, big) (s, n) | aggregate-0() window#0(at@0 10/10/0) [count(1)] ends | (s=__field(window(iot.at,Int64(10000000),Int64(10000000),Int64(0))@0, start), n) | Union of s1+i1 | s, n",
+        ),
+        (
+            "SELECT device_id, count(*) AS n FROM (SELECT device_id FROM iot UNION ALL SELECT device_id FROM plain) GROUP BY device_id ORDER BY n LIMIT 3",
+            Complete,
+            "i0 iot: (device_id, at) (device_id, __threaded) (device_id, __threaded) Observe(1) (device_id) | i1 plain: (device_id) (device_id) | aggregate-0(device_id@0) [count(1)] of i0+i1 | (device_id, n) | Sort(n@1 ASC) None | Sort() Some(3) | device_id, n",
+        ),
+        (
+            "SELECT at FROM iot UNION ALL (SELECT at FROM plain LIMIT 3)",
+            Append,
+            "i0 iot: (at) (at) Observe(0) (at) | i1 plain: (at) | limit-0(3) | (at) | Union of i0+s1 | at",
+        ),
+        (
+            "SELECT device_id, at, other FROM (SELECT device_id, at FROM iot UNION ALL SELECT d, ts FROM warm) JOIN (SELECT device_id AS other, at AS then FROM iot) ON device_id = other AND then = at WHERE other > 'b'",
+            Append,
+            "i0 iot: (device_id, at) (device_id, at) Filter(device_id@0 IS NOT NULL) Observe(1) Filter(at@1 IS NOT NULL) (device_id, at) | i1 iot: (device_id, temperature, at) Filter(temperature@1 > 20) (d, ts) (device_id, at) Filter(device_id@0 IS NOT NULL) Observe(1) Filter(at@1 IS NOT NULL) (device_id, at) | i2 iot: (device_id, at) (other, then) Filter(other@0 > b) Filter(other@0 IS NOT NULL) Observe(1) Filter(then@1 IS NOT NULL) | join-0 Inner i0+i1 i2 (device_id@0, at@1) time at ends key 1 = (other@0, then@1) time then ends key 1 (device_id, at, other, then) | (device_id, at, other) | device_id, at, other",
+        ),
+    ]);
+}
+
+#[test]
+fn what_is_no_union_of_streams_is_refused() {
+    check(&[
+        (
+            "SELECT device_id FROM iot INTERSECT SELECT device_id FROM plain",
+            Append,
+            "FB-4003 EXCEPT or INTERSECT over a stream is not supported yet | SQL line 1, column 37 | Spark refuses both",
+        ),
+        (
+            "SELECT device_id FROM iot UNION BY NAME SELECT device_id FROM plain",
+            Append,
+            "FB-1008 UNION BY NAME is not supported | SQL line 1, column 41 | Spark's SQL has none.",
+        ),
+        (
+            "SELECT device_id, big FROM iot UNION ALL SELECT device_id FROM plain",
+            Append,
+            "FB-4002 UNION queries have different number of columns",
+        ),
+        (
+            "SELECT device_id, tags FROM iot UNION ALL SELECT device_id, big FROM plain",
+            Append,
+            "FB-4002 column 2 of part 2 of the UNION is of type BIGINT, before it of type ARRAY<STRING> | - | INCOMPATIBLE_COLUMN_TYPE in Spark",
+        ),
+        (
+            "SELECT 1 AS n UNION ALL SELECT big FROM plain",
+            Append,
+            "FB-4003 UNION of a stream with something that is no stream is not possible | - | Spark refuses it too",
+        ),
+        (
+            "SELECT device_id FROM iot UNION SELECT device_id FROM plain",
+            Append,
+            "FB-4008 output mode append is not possible for DISTINCT without a watermark",
+        ),
+        (
+            "SELECT window, count(*) AS n FROM (SELECT at FROM plain UNION ALL SELECT at FROM iot) GROUP BY window(at, '10 seconds')",
+            Append,
+            "FB-4008 output mode append is not possible for an aggregation without a watermark",
+        ),
+        (
+            "SELECT n, count(*) FROM (SELECT count(*) AS n FROM iot GROUP BY device_id UNION ALL SELECT big FROM plain) GROUP BY n",
+            Update,
+            "FB-4007 an aggregation in output mode update cannot be followed by another operator with state",
+        ),
+        (
+            "SELECT big FROM iot UNION ALL SELECT big FROM plain",
+            Complete,
+            "FB-4007 output mode complete needs an aggregation",
+        ),
+        (
+            "SELECT device_id, count(*) AS n FROM iot GROUP BY device_id UNION ALL (SELECT device_id, big FROM plain ORDER BY big)",
+            Complete,
+            "FB-4003 ORDER BY over a stream",
+        ),
+    ]);
+    let many = format!("SELECT big FROM iot{}", " UNION ALL SELECT big FROM iot".repeat(64));
+    let error = planned_as(&many, Append).map_err(refused).unwrap_err();
+    assert!(error.starts_with("FB-4002 the query reads more than 64 sources"), "{error}");
+}
+
+#[test]
+fn tables_at_rest_are_no_parts() {
+    let mut catalog = streams();
+    catalog.add_table("register", schema()).unwrap();
+    let told = |sql: &str| refused(plan_query(&catalog, sql, None, Append, None).map(|_| ()).unwrap_err());
+    let beside = told("SELECT device_id FROM iot UNION ALL SELECT device_id FROM register");
+    assert!(beside.starts_with("FB-4003 UNION of a stream with something that is no stream"), "{beside}");
+    let joined = told(
+        "SELECT i.big FROM iot i JOIN (SELECT big FROM register UNION ALL SELECT big FROM register) r ON i.big = r.big",
+    );
+    assert!(joined.starts_with("FB-4003 UNION of tables that a stream is joined with"), "{joined}");
+    let alone = told("SELECT big FROM register UNION ALL SELECT big FROM register");
+    assert!(alone.starts_with("FB-4003 the query reads tables at rest and no source"), "{alone}");
+}
+
+#[test]
+fn parts_of_a_union_in_update_mode_may_each_have_groups() {
+    let sql = "SELECT device_id, count(*) AS n FROM iot GROUP BY device_id \
+               UNION ALL SELECT device_id, max(big) FROM plain GROUP BY device_id";
+    let plan = planned_as(sql, Update).unwrap();
+    assert_eq!(plan.row_keys(), Vec::<String>::new(), "both may give a row of the same device");
+    let sql = "SELECT device_id, count(*) AS n FROM \
+               (SELECT device_id FROM iot UNION ALL SELECT device_id FROM plain) GROUP BY device_id";
+    assert_eq!(planned_as(sql, Update).unwrap().row_keys(), ["device_id"]);
+}
+
+/// Each part of a union over the same events, as it comes out.
+fn parts(sql: &str) -> Vec<String> {
+    let plan = planned_as(sql, Append).unwrap();
+    let shown = plan.each_input().map(|input| {
+        assert_eq!(input.schema(), schema());
+        let batch =
+            input.executor(0).process(json_rows(EVENTS.trim(), &schema()), &mut Fates::default()).unwrap();
+        assert_eq!(batch.schema(), plan.output_schema(), "{sql}");
+        csv(&batch).replace('\n', "; ")
+    });
+    shown.collect()
+}
+
+#[test]
+fn every_part_gives_the_columns_of_the_first_in_the_widest_types() {
+    let sql = "SELECT timestamp AS t, price, at, temperature AS x, 1 AS one, NULL AS nothing FROM iot \
+               UNION ALL SELECT big, 2.125, at, timestamp, timestamp AS y, device_id FROM plain WHERE big = 1";
+    assert_eq!(
+        parts(sql),
+        [
+            "t,price,at,x,one,nothing; 1700000000,1.500,2024-02-29T14:20:09.120Z,20.5,1,; -1,-0.050,1969-12-31T23:59:59.999Z,75.0,1,; ,,,,1,",
+            "t,price,at,x,one,nothing; 1,2.125,1969-12-31T23:59:59.999Z,-1.0,-1,b",
+        ]
+    );
+    let types = |sql: &str| {
+        let schema = planned_as(sql, Append).unwrap().output_schema();
+        schema.fields().iter().map(|field| type_name(field.data_type())).collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(types(sql), "BIGINT, DECIMAL(11,3), TIMESTAMP, DOUBLE, INT, STRING");
+    assert_eq!(
+        types(
+            "SELECT device_id AS a, array(timestamp) AS b FROM iot UNION ALL SELECT big, array(big) FROM iot"
+        ),
+        "BIGINT, ARRAY<BIGINT>"
+    );
+}
+
+#[test]
+fn hidden_columns_are_handed_on_where_all_parts_have_them() {
+    let kinds = |sql: &str| match plan_query(&streams().carrying_records(), sql, None, Append, None) {
+        Ok(plan) => plan.graph().inputs.iter().map(|input| input.rows.fields().len()).collect::<Vec<_>>(),
+        Err(error) => panic!("{}", refused(error)),
+    };
+    let of = |parts: &str| {
+        kinds(&format!("SELECT window, count(*) AS n FROM ({parts}) GROUP BY window(at, '1 minute')"))
+    };
+    // The time and the four columns of the record.
+    assert_eq!(of("SELECT at FROM iot UNION ALL SELECT at FROM plain"), [5, 5]);
+    assert_eq!(
+        of("SELECT at FROM iot UNION ALL SELECT ts FROM warm UNION ALL SELECT timestamp FROM raw"),
+        [5, 5, 5]
+    );
+    assert_eq!(
+        of("SELECT at FROM iot UNION ALL SELECT window.end FROM minutes"),
+        [1, 7],
+        "a group has no record; what it needs of its input is another matter"
+    );
+    let once = "SELECT at FROM (SELECT at FROM iot UNION SELECT at FROM plain)";
+    assert_eq!(kinds(once), [1, 1], "equal rows of other records are equal");
+}
+
+#[test]
+fn a_source_has_one_watermark_however_often_it_is_read() {
+    let sql = "SELECT window, count(*) AS n FROM (SELECT at FROM iot UNION ALL SELECT at FROM plain \
+               UNION ALL SELECT at FROM iot WHERE big > 3 UNION ALL SELECT at FROM iot WATERMARK at DELAY OF INTERVAL 5 SECONDS) \
+               GROUP BY window(at, '1 minute')";
+    let plan = planned_as(sql, Append).unwrap();
+    assert_eq!(plan.delays_ms(), [Some(10_000), None, Some(10_000), Some(5_000)]);
+    let observed = plan.observed(&[Some(7), None, Some(9), Some(3)]);
+    assert_eq!(observed.0, [Some(9), None, Some(9), Some(3)], "what a clause says is another watermark");
+    assert_eq!(plan.observed(&[None, None, Some(1), None]).0, [Some(1), None, Some(1), None]);
+}

@@ -1,0 +1,93 @@
+//! What is told of devices: how they stand, their clocks, their history, their alerts.
+
+use serde_json::{Value, json};
+
+use super::words::{count, list, map, number, object, or_null, text, time, to, whole, word, yes_or_no};
+
+pub fn devices() -> Value {
+    let counts = object(&[("live", count()), ("quiet", count()), ("alerting", count())]);
+    object(&[
+        ("total", count()),
+        ("counts", counts),
+        ("clocks", or_null(clocks())),
+        ("devices", list(to("Device"))),
+        ("next", or_null(text())),
+    ])
+}
+
+/// Whose clocks are off: how many, and by how many milliseconds those that are furthest off.
+fn clocks() -> Value {
+    let off = object(&[("key", text()), ("offset", whole())]);
+    object(&[("ahead", count()), ("behind", count()), ("worst", list(off))])
+}
+
+/// How far the event times of a device are from its records' own timestamps, in milliseconds: the median of the last nine,
+/// and the newest; how many records were too far ahead or behind.
+fn clock() -> Value {
+    object(&[
+        ("offset", whole()),
+        ("latest", whole()),
+        ("state", word(&["right", "ahead", "behind"])),
+        ("ahead", count()),
+        ("behind", count()),
+    ])
+}
+
+pub fn device() -> Value {
+    let value = json!({ "type": ["number", "string", "boolean", "null"] });
+    let spark = object(&[("field", text()), ("points", list(or_null(number())))]);
+    object(&[
+        ("source", text()),
+        ("key", text()),
+        ("state", word(&["live", "quiet"])),
+        ("lastSeen", time()),
+        ("rate", number()),
+        ("count", count()),
+        ("clock", or_null(clock())),
+        ("alerts", count()),
+        ("severity", or_null(severity())),
+        ("values", map(value)),
+        ("spark", or_null(spark)),
+    ])
+}
+
+pub fn history() -> Value {
+    let points = || list(or_null(number()));
+    let series = object(&[
+        ("key", or_null(text())),
+        ("min", points()),
+        ("mean", points()),
+        ("max", points()),
+        ("count", list(count())),
+    ]);
+    object(&[
+        ("source", text()),
+        ("field", text()),
+        ("unit", or_null(text())),
+        ("step", count()),
+        ("start", time()),
+        ("series", list(series)),
+    ])
+}
+
+pub fn severity() -> Value {
+    word(&["info", "warning", "critical"])
+}
+
+pub fn alert() -> Value {
+    object(&[
+        ("id", text()),
+        ("rule", text()),
+        ("source", text()),
+        ("key", or_null(text())),
+        ("severity", severity()),
+        ("state", word(&["open", "cleared"])),
+        ("openedAt", time()),
+        ("clearedAt", or_null(time())),
+        ("ruleRemoved", yes_or_no()),
+        ("seenAt", time()),
+        ("message", text()),
+        ("value", json!({ "type": "object" })),
+        ("clearedValue", or_null(json!({ "type": "object" }))),
+    ])
+}

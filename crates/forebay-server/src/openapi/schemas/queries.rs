@@ -1,0 +1,63 @@
+//! What is told of a query: its state, its tables, its ledger.
+
+use forebay_core::Ledger;
+use serde_json::{Value, json};
+
+use super::words::{count, list, object, or_null, text, time, to, word, yes_or_no};
+
+pub fn query() -> Value {
+    object(&[
+        ("name", text()),
+        ("kind", word(&["query", "alert"])),
+        ("id", or_null(text())),
+        ("runId", text()),
+        ("state", word(&["starting", "waiting", "running", "retrying", "stopped", "failed"])),
+        ("since", or_null(time())),
+        ("error", or_null(to("Error"))),
+        ("waitingFor", or_null(text())),
+        ("committedEpoch", or_null(count())),
+        ("lag", or_null(count())),
+        ("latency", or_null(object(&[("p50", count()), ("p99", count())]))),
+        ("watermark", or_null(time())),
+        ("stateBytes", count()),
+        ("remembers", or_null(remembers())),
+        ("tables", list(table_at_rest())),
+        ("ledger", to("Ledger")),
+        ("quarantineBytes", count()),
+        ("lastProgress", or_null(json!({ "type": "object" }))),
+    ])
+}
+
+/// What is told of a table that a query is joined with.
+fn of_table() -> [(&'static str, Value); 4] {
+    [("name", text()), ("version", or_null(text())), ("rows", count()), ("bytes", count())]
+}
+
+/// A table that a query is joined with; the error is why a newer version of it cannot be read.
+fn table_at_rest() -> Value {
+    object(&[&of_table()[..], &[("error", or_null(to("Error")))]].concat())
+}
+
+/// The same of a query, where a newer version of the table cannot be read.
+pub fn broken_table() -> Value {
+    object(&[&of_table()[..], &[("query", text()), ("error", to("Error"))]].concat())
+}
+
+/// What a query with state holds: its keys, when the first and the last of them are done, what came too late or from
+/// too far ahead.
+fn remembers() -> Value {
+    object(&[
+        ("keys", count()),
+        ("limit", count()),
+        ("oldest", or_null(time())),
+        ("newest", or_null(time())),
+        ("late", count()),
+        ("lateBytes", count()),
+        ("ahead", count()),
+    ])
+}
+
+pub fn ledger() -> Value {
+    let counts = Ledger::default().counts().map(|(name, _)| (name, count()));
+    object(&[&counts[..], &[("balances", yes_or_no())]].concat())
+}

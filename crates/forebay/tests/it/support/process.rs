@@ -1,0 +1,117 @@
+//! Processes that end with their test, whatever becomes of it, and those that die where a test says.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use super::eventually;
+
+/// Runs a command that may fail, but must end in time.
+pub fn end_within(patience: Duration, command: &mut Command) -> Output {
+    let mut child = Leashed(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    eventually("the command ends", patience, || child.0.try_wait().unwrap().is_some());
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    child.0.stdout.take().unwrap().read_to_end(&mut stdout).unwrap();
+    child.0.stderr.take().unwrap().read_to_end(&mut stderr).unwrap();
+    Output { status: child.0.wait().unwrap(), stdout, stderr }
+}
+
+/// Has a process of this command die (`kill`, or `lose` with all that is not fsynced) or stand still (`stop`) at a kill
+/// point: `POINT`, or `POINT:HIT` for the time that it comes there.
+pub fn armed<'c>(command: &'c mut Command, at: &str, mode: &str) -> &'c mut Command {
+    command.env("FOREBAY_KILL_AT", at).env("FOREBAY_KILL_MODE", mode)
+}
+
+/// True if a process ended at the point that it was armed with.
+pub fn died_there(status: ExitStatus) -> bool {
+    const SIGABRT: i32 = 6;
+    status.signal() == Some(SIGABRT)
+}
+
+/// A child that does not outlive its test.
+pub struct Leashed(pub Child);
+
+impl Drop for Leashed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A process that is killed when the test ends, with what it says on stderr.
+pub struct Process {
+    pub child: Child,
+    lines: mpsc::Receiver<String>,
+    pub said: Vec<String>,
+}
+
+impl Process {
+    /// Starts it, its stdout thrown away.
+    pub fn spawn(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (sender, lines) = mpsc::channel();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, lines, said: Vec::new() }
+    }
+
+    /// Waits for a line on stderr that holds `part`.
+    pub fn wait_for(&mut self, part: &str, patience: Duration) -> String {
+        let deadline = Instant::now() + patience;
+        loop {
+            if let Some(line) = self.said.iter().find(|line| line.contains(part)) {
+                return line.clone();
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) => self.said.push(line),
+                Err(_) => panic!("no line with `{part}`; it said:\n{}", self.said.join("\n")),
+            }
+        }
+    }
+
+    /// The address after `name=` in the line `ready …`.
+    pub fn address(&mut self, name: &str) -> SocketAddr {
+        let ready = self.wait_for("ready ", Duration::from_secs(30));
+        let found = ready.split_whitespace().find_map(|word| word.strip_prefix(&format!("{name}=")));
+        found.unwrap_or_else(|| panic!("no {name} in `{ready}`")).parse().unwrap()
+    }
+
+    /// Sends a signal by its name.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
+    /// Whether it stands still at a point that the test chose (`FOREBAY_KILL_MODE=stop`).
+    pub fn is_stopped(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        stat.rsplit(')').next().unwrap().trim_start().starts_with('T')
+    }
+
+    /// SIGTERM, then the end; what it printed and whether it ended well.
+    pub fn stop(mut self) -> (bool, String) {
+        self.signal("TERM");
+        let mut printed = String::new();
+        let mut stdout = self.child.stdout.take().unwrap();
+        let _ = stdout.read_to_string(&mut printed);
+        let ended = self.child.wait().unwrap();
+        (ended.success(), printed)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -135,7 +135,7 @@ try:
     terminal.until("it finds the server by itself", lambda text: "Ready, and nothing has been sent yet" in text and "● " in text)
     produce(*(event(f"device_{n}", 40 + n) for n in range(1, 30)), event(HOSTILE, 44))
     terminal.until("devices appear", lambda text: "device_1 " in text and "━━ Devices  30" in text and "temperature °C" in text)
-    terminal.until("the ledger adds up", lambda text: "ledger balances" in text and "alerts/overheat" in text)
+    terminal.until("the ledgers add up", lambda text: "ledgers balance" in text and "alerts/overheat" in text)
     terminal.until("a hostile name is text", lambda text: "[2J" in text and "evil" in text)
     produce(event("device_2", 79.5))
     terminal.until("an alert appears by itself", lambda text: "▲ 1 critical alert: device_2 has 79.5 °C since" in text)

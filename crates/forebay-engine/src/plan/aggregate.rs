@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::logical_expr::expr::{AggregateFunctionParams, NullTreatment};
-use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, GroupingSet, LogicalPlan};
+use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::{AggregateExprBuilder, AggregateFunctionExpr};
 use forebay_core::Error;
@@ -16,7 +16,8 @@ use super::build::{Builder, Given, Rows, arrow_schema, one_time};
 use super::catalog::{COMPUTED, TIME};
 use super::functions::EpochTime;
 use super::functions::window::{self, Call};
-use super::graph::{AggregateSpec, Gap, KeySet, SessionSpec, StepPlan, WindowKey};
+use super::graph::{AggregateSpec, Gap, SessionSpec, StepPlan, WindowKey};
+use super::grouping::{grouped, key_sets};
 use super::lineage::Origin;
 use super::lower::simplified;
 use super::modes::Kind;
@@ -25,9 +26,6 @@ use super::verify;
 
 /// Most group expressions and aggregates of one operator: each is a column of its state.
 const MAX_COLUMNS: usize = 1_000;
-
-/// Most expressions of a CUBE: it has all sets of them, and each row goes into a group of each.
-const MOST_OF_CUBE: usize = 10;
 
 /// The window of a group.
 struct Window {
@@ -241,72 +239,6 @@ impl Builder<'_> {
         }
         Ok((functions, filters))
     }
-}
-
-/// One of GROUPING SETS: which group expressions it has, and its number.
-struct Set {
-    has: Vec<bool>,
-    number: u64,
-}
-
-/// The group expressions, each once, and the sets of them that are asked for.
-fn grouped(group: &[Expr]) -> Result<(Vec<&Expr>, Vec<Set>), SqlError> {
-    let [Expr::GroupingSet(sets)] = group else { return Ok((group.iter().collect(), Vec::new())) };
-    let exprs = sets.distinct_expr();
-    let all = exprs.len();
-    let lists: Vec<Vec<bool>> = match sets {
-        GroupingSet::Rollup(_) => (0..=all).map(|first| (0..all).map(|key| key < first).collect()).collect(),
-        GroupingSet::Cube(_) if all <= MOST_OF_CUBE => {
-            (0..1_usize << all).map(|set| (0..all).map(|key| (set >> key) & 1 == 1).collect()).collect()
-        }
-        GroupingSet::Cube(_) => Vec::new(),
-        GroupingSet::GroupingSets(lists) => {
-            lists.iter().map(|list| exprs.iter().map(|expr| list.contains(expr)).collect()).collect()
-        }
-    };
-    if lists.is_empty() || lists.len() > 1 << MOST_OF_CUBE || all > 60 {
-        let message = format!("a GROUP BY with more than {} grouping sets", 1 << MOST_OF_CUBE);
-        return Err(Error::new(&codes::SQL_PLAN, message).with_hint("Make several queries of it.").into());
-    }
-    // As DataFusion numbers them: a bit for each expression that is left out, the last one's lowest, and above them how
-    // often the same set was there before.
-    let mut seen: Vec<Set> = Vec::with_capacity(lists.len());
-    for has in lists {
-        let left_out = has.iter().fold(0_u64, |bits, has| (bits << 1) | u64::from(!has));
-        let before = seen.iter().filter(|set| set.has == has).count() as u64;
-        seen.push(Set { has, number: (before << all) | left_out });
-    }
-    Ok((exprs, seen))
-}
-
-/// The sets as an operator has them: over its keys, which are the group expressions but the window.
-fn key_sets(
-    sets: Vec<Set>,
-    (window, event_key, is_session): (Option<usize>, Option<usize>, bool),
-    number: Option<&FieldRef>,
-) -> Result<Vec<KeySet>, SqlError> {
-    let refused =
-        |message: &str, hint: &str| Err(Error::new(&codes::NOT_YET, message).with_hint(hint).into());
-    let mut of_keys = Vec::with_capacity(sets.len());
-    for Set { mut has, number: id } in sets {
-        if is_session {
-            return refused(
-                "GROUPING SETS, CUBE or ROLLUP of sessions are not supported yet",
-                "Make one query for each of the groups.",
-            );
-        }
-        let has_window = window.is_none_or(|window| has.remove(window));
-        if !has_window || event_key.is_some_and(|key| has.get(key) == Some(&false)) {
-            return refused(
-                "the event time is in some of the grouping sets only",
-                "Put it before them, into all: GROUP BY window(at, '1 minute'), ROLLUP (hall, device_id).",
-            );
-        }
-        let data_type = number.map_or(DataType::UInt64, |field| field.data_type().clone());
-        let number = ScalarValue::UInt64(Some(id)).cast_to(&data_type).map_err(SqlError::planning)?;
-        of_keys.push(KeySet { has, number });
-    }
-    Ok(of_keys)
 }
 
 fn refuse_many(columns: usize) -> Result<(), Error> {

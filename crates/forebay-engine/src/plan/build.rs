@@ -36,6 +36,8 @@ use super::sort::SortSpec;
 use super::sql_error::SqlError;
 use super::{conditions, observe, statics, union, verify};
 
+mod united;
+
 /// Most operators with state of one query: each is a table of its own, and rows pass them one after the other.
 const MAX_OPERATORS: usize = 32;
 /// Most inputs of one query: each reads its source by itself, and is a part of the checkpoint's identity.
@@ -177,64 +179,6 @@ impl Builder<'_> {
     pub fn behind(&mut self, rows: Rows, plan: StepPlan, origins: Vec<Origin>) -> Given {
         let are_groups = rows.are_groups || matches!(plan, StepPlan::Aggregate(_) | StepPlan::Session(_));
         Given { origins, feed: self.step(plan, vec![rows.feeds]), lineage: rows.lineage, are_groups }
-    }
-
-    /// One feed of the rows of several.
-    fn one(&mut self, feeds: Vec<Feed>) -> Feed {
-        match feeds.as_slice() {
-            [feed] => *feed,
-            _ => self.step(StepPlan::Union, vec![feeds]),
-        }
-    }
-
-    /// Builds everything that gives the rows of a plan.
-    pub fn rows(&mut self, plan: &LogicalPlan) -> Result<Rows, SqlError> {
-        let parts = union::parts(plan).map_err(SqlError::planning)?;
-        if let [part] = parts.as_slice() {
-            return self.part(part);
-        }
-        let schema = Arc::clone(plan.schema());
-        let columns = arrow_schema(&schema);
-        let mut all: Option<Rows> = None;
-        for part in parts {
-            let part = if self.is_joined { conditions::settled(part, self.session)? } else { part };
-            let rows = self.part(&part)?;
-            let feeds = rows.feeds.iter().map(|feed| self.conformed(*feed, &columns)).collect::<Vec<_>>();
-            match &mut all {
-                Some(all) => {
-                    all.feeds.extend(feeds);
-                    all.are_groups |= rows.are_groups;
-                }
-                // What the first part's columns are, those of the union are.
-                None => all = Some(Rows { schema: Arc::clone(&schema), feeds, ..rows }),
-            }
-        }
-        all.ok_or_else(|| Error::new(&codes::INTERNAL, "a union has no parts").into())
-    }
-
-    /// The same rows with these very columns: what the optimizer made of a part may be NULL less often than the union.
-    fn conformed(&mut self, feed: Feed, rows: &SchemaRef) -> Feed {
-        match feed {
-            Feed::Input(number) => {
-                if let Some(input) = self.inputs.get_mut(number) {
-                    conform(&mut input.lowered.stages, rows);
-                    input.rows = Arc::clone(rows);
-                }
-            }
-            Feed::Step(number) => match self.steps.get_mut(number).map(|step| &mut step.plan) {
-                Some(StepPlan::Stages(staged)) => {
-                    let mut stages = staged.stages.to_vec();
-                    conform(&mut stages, rows);
-                    (staged.stages, staged.rows) = (stages.into(), Arc::clone(rows));
-                }
-                _ => {
-                    let mut stages = Vec::new();
-                    conform(&mut stages, rows);
-                    return self.stages(stages, Arc::clone(rows), feed);
-                }
-            },
-        }
-        feed
     }
 
     /// Builds everything that gives the rows of a plan among whose filters and projections is no union.
@@ -448,16 +392,6 @@ impl Builder<'_> {
         let projection = Projection::try_new(list, Arc::clone(input)).map_err(SqlError::planning)?;
         Ok(LogicalPlan::Projection(projection))
     }
-}
-
-/// Lets stages give these columns, of which only how often they are NULL may differ.
-fn conform(stages: &mut Vec<Stage>, rows: &SchemaRef) {
-    if let Some(Stage::Project(last)) = stages.last_mut() {
-        last.schema = Arc::clone(rows);
-        return;
-    }
-    let columns = (0..rows.fields().len()).map(Output::Same).collect();
-    stages.push(Stage::Project(LoweredProjection { columns, schema: Arc::clone(rows) }));
 }
 
 /// A plan down to its first operator with state, in whose place stands a leaf of its columns; and that operator.

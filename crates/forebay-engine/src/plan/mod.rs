@@ -40,6 +40,7 @@ pub(crate) mod deadline;
 mod executor;
 pub(crate) mod functions;
 pub(crate) mod graph;
+mod grouping;
 mod inputs;
 mod join;
 mod lineage;

@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -68,7 +68,9 @@ fn kill_minus_nine_with_a_hundred_thousand_keys_leaves_the_rows_of_an_undisturbe
         forebay(data, &["run", file.to_str().unwrap(), "--no-live"])
     };
     let calm = tempfile::tempdir().unwrap();
+    let began = Instant::now();
     succeed(&mut run(calm.path()));
+    let whole_ms = u64::try_from(began.elapsed().as_millis()).unwrap();
     let (expected, ledger) = outcome(calm.path());
     // The last window stays open.
     assert_eq!(expected.len() as u64, KEYS * (WINDOWS - 1));
@@ -82,10 +84,11 @@ fn kill_minus_nine_with_a_hundred_thousand_keys_leaves_the_rows_of_an_undisturbe
     for round in 0..rounds {
         let data = tempfile::tempdir().unwrap();
         let mut deaths = 0;
-        // A run that is always killed while it reads its state would never end: each may live a little longer.
-        for patience in (0..if soak() { 40 } else { 12 }).map(|n| 300 + 50 * n) {
+        // A run that is always killed while it reads its state would never end: each may live a little longer. The first four
+        // together do not live as long as the undisturbed run.
+        for patience_ms in (0..if soak() { 40 } else { 12 }).map(|n| 30 + whole_ms / 24 * (4 + n)) {
             let mut child = Process::spawn(&mut run(data.path()));
-            std::thread::sleep(Duration::from_millis(random.u64(20..patience)));
+            std::thread::sleep(Duration::from_millis(random.u64(20..patience_ms)));
             if child.child.try_wait().unwrap().is_some() {
                 break;
             }
@@ -93,7 +96,7 @@ fn kill_minus_nine_with_a_hundred_thousand_keys_leaves_the_rows_of_an_undisturbe
             child.child.wait().unwrap();
             deaths += 1;
         }
-        assert!(deaths > 4, "seed {seed}: only {deaths} runs were killed");
+        assert!(deaths > 3, "seed {seed}: only {deaths} runs were killed");
         succeed(&mut run(data.path()));
         let (rows, found) = outcome(data.path());
         assert_eq!(found, ledger, "seed {seed}, round {round}");

@@ -188,8 +188,8 @@ impl ScalarUDFImpl for TimeText {
             }
             Kind::UnixTimestamp => {
                 let micros = self.read(&value, &patterns, rows, true)?;
-                let seconds =
-                    micros.into_iter().map(|micros| micros.map(|micros| micros.div_euclid(1_000_000)));
+                // Before 1970 a part of a second is cut off, where unix_seconds rounds down.
+                let seconds = micros.into_iter().map(|micros| micros.map(|micros| micros / 1_000_000));
                 Arc::new(seconds.collect::<Int64Array>())
             }
         };

@@ -7,10 +7,10 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, ListArray, PrimitiveArray, RecordBatch, StructArray, new_empty_array,
+    Array, ArrayRef, AsArray, Int8Array, ListArray, PrimitiveArray, RecordBatch, StructArray, new_empty_array,
 };
 use arrow::compute::cast;
-use arrow::datatypes::{ArrowPrimitiveType, DataType, FieldRef, Float32Type, Float64Type, Schema};
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, FieldRef, Float32Type, Float64Type, Schema};
 use datafusion::logical_expr::EmitTo;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
@@ -22,6 +22,16 @@ use super::{broken, evaluate, failed};
 /// The key columns of these rows, comparable.
 pub(super) fn evaluate_keys(keys: &[Arc<dyn PhysicalExpr>], batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
     keys.iter().map(|key| evaluate(key, batch).map(|column| normalised(&column, Zeros::Same))).collect()
+}
+
+/// The key of a table whose rows are one: a table has a key column.
+pub(super) fn everything_field() -> FieldRef {
+    Arc::new(Field::new("everything", DataType::Int8, false))
+}
+
+/// That one key.
+pub(super) fn everything() -> ArrayRef {
+    Arc::new(Int8Array::from(vec![0]))
 }
 
 /// Which zeros are one key.

@@ -10,11 +10,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Int8Array, Int64Array, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int64Type};
 use forebay_core::Result;
 use forebay_core::output_mode::OutputMode;
 
+use super::keys::{everything, everything_field};
 use super::{Counts, EpochTimes, Late, Operator, PORTS, Partial, Step, meaning, misplaced};
 use crate::plan::graph::LimitSpec;
 use crate::state::{Changes, Layout, NEVER, Table, Upserts};
@@ -27,10 +28,9 @@ pub(crate) struct Limit {
 
 impl Limit {
     pub fn new(spec: Arc<LimitSpec>) -> Self {
-        let key = Arc::new(Field::new("everything", DataType::Int8, false));
         let rows = Arc::new(Field::new("rows", DataType::Int64, false));
         let values = meaning::values(vec![rows], format!("rows of LIMIT {}", spec.most));
-        Self { spec, layout: Layout::new(vec![key], values) }
+        Self { spec, layout: Layout::new(vec![everything_field()], values) }
     }
 
     /// How many rows came out in the epochs before.
@@ -75,9 +75,8 @@ impl Operator for Limit {
         partials.into_iter().for_each(|batch| lane.take(batch));
         let given = self.spec.most.saturating_sub(lane.left);
         let upserts = (given > before).then(|| {
-            let key: ArrayRef = Arc::new(Int8Array::from(vec![0]));
             let rows: ArrayRef = Arc::new(Int64Array::from(vec![given as i64]));
-            Upserts { keys: vec![key], expires: Int64Array::from(vec![NEVER]), values: vec![rows] }
+            Upserts { keys: vec![everything()], expires: Int64Array::from(vec![NEVER]), values: vec![rows] }
         });
         let changes = Changes { upserts, ..Changes::default() };
         Ok(Step { changes: vec![changes], rows: lane.rows, fates: [lane.counts, Counts::default()] })

@@ -44,11 +44,7 @@ fn is_at_rest(
         return false;
     };
     let mut planner = Planner::new(&session, catalog, json, true).remembering(state);
-    let planned = match deduplicate {
-        Some(deduplicate) => planner.plan_once(query, deduplicate),
-        None => planner.plan(query),
-    };
-    planned.is_ok_and(|plan| statics::is_at_rest(&plan))
+    planner.plan_once(query, deduplicate).is_ok_and(|plan| statics::is_at_rest(&plan))
 }
 
 /// Checks the event time of a source, if it has one.

@@ -219,10 +219,7 @@ fn plan_here(
     let session = session::session(Purpose::Stream, catalog.time_zone, runtime).map_err(internal)?;
     let mut planner =
         Planner::new(&session, catalog, json, true).carrying(catalog.carries_records).remembering(state);
-    let logical = match deduplicate {
-        Some(deduplicate) => planner.plan_once(query, deduplicate)?,
-        None => planner.plan(query)?,
-    };
+    let logical = planner.plan_once(query, deduplicate)?;
     verify::streaming(&logical, state)?;
     let sources = sources(&planner, catalog);
     let mode = match state {

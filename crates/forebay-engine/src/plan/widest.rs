@@ -49,11 +49,13 @@ pub(super) fn widest(one: &DataType, other: &DataType) -> Option<DataType> {
     }
     Some(match (one, other) {
         (Null, wide) | (wide, Null) => wide.clone(),
-        _ if is_text(one) && is_text(other) => flavour(one, other, &DataType::Utf8View, &DataType::Utf8),
+        _ if one.is_string() && other.is_string() => {
+            flavour(one, other, &DataType::Utf8View, &DataType::Utf8)
+        }
         _ if is_binary(one) && is_binary(other) => {
             flavour(one, other, &DataType::BinaryView, &DataType::Binary)
         }
-        (text, wide) | (wide, text) if is_text(text) => beside_text(wide)?,
+        (text, wide) | (wide, text) if text.is_string() => beside_text(wide)?,
         (Decimal128(..), Float32 | Float64) | (Float32 | Float64, Decimal128(..)) => Float64,
         (Decimal128(..), _) | (_, Decimal128(..)) => decimal(digits(one)?, digits(other)?),
         (Float32, Float64) | (Float64, Float32) => Float64,
@@ -85,10 +87,6 @@ pub(super) fn widest(one: &DataType, other: &DataType) -> Option<DataType> {
 fn field(one: &FieldRef, other: &FieldRef) -> Option<FieldRef> {
     let data_type = widest(one.data_type(), other.data_type())?;
     Some(Arc::new(Field::new(one.name(), data_type, one.is_nullable() || other.is_nullable())))
-}
-
-fn is_text(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8)
 }
 
 fn is_binary(data_type: &DataType) -> bool {

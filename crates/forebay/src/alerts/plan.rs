@@ -251,6 +251,5 @@ fn unknown_column(schema: &Schema, name: &str) -> Error {
 }
 
 fn is_key(data_type: &DataType) -> bool {
-    data_type.is_integer()
-        || matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Boolean)
+    data_type.is_integer() || data_type.is_string() || *data_type == DataType::Boolean
 }

@@ -19,15 +19,15 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int8Array, Int64Array, RecordBatch, TimestampMicrosecondArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, TimestampMicrosecondArray};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::common::HashSet;
 use forebay_core::output_mode::OutputMode;
 use forebay_core::{Result, ddl};
 
 use super::accumulators::Aggregates;
 use super::groups::{Groups, take_all};
-use super::keys::Interner;
+use super::keys::{Interner, everything, everything_field};
 use super::{EpochTimes, Operator, PORTS, Partial, Step, meaning, misplaced, out, times_of};
 use crate::plan::graph::AggregateSpec;
 use crate::state::{Changes, Layout, NEVER, Slot, Table, Upserts};
@@ -43,9 +43,6 @@ use self::partial::Lane;
 
 /// The name of the key column that holds where a pane begins.
 const START: &str = "window_start";
-
-/// The name of the key column where there are no keys: a table has one, and the one group is 0 in it.
-const EVERYTHING: &str = "everything";
 
 /// GROUP BY with or without a window.
 pub(crate) struct Aggregation {
@@ -79,7 +76,7 @@ impl Aggregation {
         if panes.is_some() {
             keys.push(Arc::new(Field::new(START, ddl::timestamp(), false)));
         } else if keys.is_empty() {
-            keys.push(Arc::new(Field::new(EVERYTHING, DataType::Int8, false)));
+            keys.push(everything_field());
         }
         let values = aggregates.fields().to_vec();
         let partial = Arc::new(Schema::new([keys.clone(), values.clone()].concat()));
@@ -305,11 +302,6 @@ fn upserts(groups: Groups, expires: Vec<i64>) -> Option<Upserts> {
 /// The key column of these pane starts.
 fn start_column(starts: Vec<i64>) -> ArrayRef {
     Arc::new(TimestampMicrosecondArray::from(starts).with_data_type(ddl::timestamp()))
-}
-
-/// The key of the one group of an aggregation without GROUP BY.
-fn everything() -> ArrayRef {
-    Arc::new(Int8Array::from(vec![0]))
 }
 
 /// Where the panes of these keys begin: their last column.

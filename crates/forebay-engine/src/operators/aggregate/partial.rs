@@ -19,10 +19,10 @@ use forebay_core::Result;
 use forebay_core::event_time::Watermark;
 
 use super::numbers::{LATE, Members, PaneNumbers};
-use super::{Plan, everything, start_column};
+use super::{Plan, start_column};
 use crate::operators::accumulators::Accumulators;
 use crate::operators::groups::take_all;
-use crate::operators::keys::{Interner, evaluate_keys};
+use crate::operators::keys::{Interner, evaluate_keys, everything};
 use crate::operators::{Counts, Late, Partial, broken, evaluate_times, failed, times_of};
 use crate::plan::functions::window;
 use crate::plan::graph::KeySet;

@@ -129,7 +129,7 @@ impl Grows {
 
 /// The bytes of each value: exact for texts, and for other values the average, at least one.
 fn sizes(values: &dyn Array) -> Result<Vec<u64>> {
-    if matches!(values.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) {
+    if values.data_type().is_string() {
         let texts = cast(values, &DataType::Utf8View)?;
         return Ok(texts.as_string_view().iter().map(|text| text.map_or(0, |t| t.len() as u64)).collect());
     }

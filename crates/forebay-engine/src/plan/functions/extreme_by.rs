@@ -13,7 +13,7 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility,
 };
 
-use super::failed;
+use super::{counts, failed};
 use crate::plan::truth;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -123,8 +123,7 @@ impl Groups {
         let compare = make_comparator(by.as_ref(), by.as_ref(), SortOptions::default())?;
         let mut touched = Vec::new();
         for (row, group) in groups.iter().enumerate() {
-            let counts = filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
-            if !counts || by.is_null(row) {
+            if !counts(filter, row) || by.is_null(row) {
                 continue;
             }
             let Some(winner) = self.winners.get_mut(*group) else { continue };

@@ -64,9 +64,7 @@ impl ScalarUDFImpl for MakeTime {
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         let is_number = |of: &DataType| of.is_numeric() || *of == DataType::Null;
-        let is_text = |of: &DataType| {
-            matches!(of, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null)
-        };
+        let is_text = |of: &DataType| of.is_string() || of.is_null();
         let (parts, rest) = types.split_at(types.len().min(6));
         let takes_zone = !self.is_local;
         if parts.len() < 6 || !parts.iter().all(is_number) || rest.len() > usize::from(takes_zone) {

@@ -31,6 +31,7 @@ pub(crate) mod zone;
 
 use std::sync::Arc;
 
+use arrow::array::{Array, BooleanArray};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::ScalarUDF;
@@ -97,6 +98,11 @@ pub(crate) fn register(state: &mut SessionState, now_ms: Option<i64>, zone: Zone
 }
 
 /// An error of the user's data or SQL inside a function.
+/// True if an aggregate's filter lets a row count.
+fn counts(filter: Option<&BooleanArray>, row: usize) -> bool {
+    filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row))
+}
+
 fn failed<T>(message: impl Into<String>) -> Result<T> {
     Err(DataFusionError::Execution(message.into()))
 }

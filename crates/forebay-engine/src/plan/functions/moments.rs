@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
 };
 
 use self::kept::{Kept, Kind, Pairs, Single, put};
-use super::failed;
+use super::{counts, failed};
 
 mod kept;
 
@@ -60,10 +60,7 @@ impl AggregateUDFImpl for Moments {
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         let wanted = if self.kind.is_single() { 1 } else { 2 };
-        let is_number = |of: &DataType| {
-            of.is_numeric()
-                || matches!(of, DataType::Null | DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
-        };
+        let is_number = |of: &DataType| of.is_numeric() || of.is_string() || of.is_null();
         if types.len() != wanted || !types.iter().all(is_number) {
             let what = if wanted == 1 { "one number" } else { "two numbers" };
             return plan_err!("{} takes {what}", self.name);
@@ -112,8 +109,7 @@ fn each_row(
     let Some(numbers) = numbers else { return failed("numbers are expected") };
     let [first, ..] = numbers.as_slice() else { return failed("a number is expected") };
     for row in 0..first.len() {
-        let counts = filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
-        if counts && numbers.iter().all(|numbers| numbers.is_valid(row)) {
+        if counts(filter, row) && numbers.iter().all(|numbers| numbers.is_valid(row)) {
             let second = numbers.get(1).map_or(0.0, |numbers| numbers.value(row));
             take(row, [first.value(row), second]);
         }

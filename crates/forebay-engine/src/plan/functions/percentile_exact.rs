@@ -17,8 +17,8 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility,
 };
 
-use super::failed;
 use super::percentages::{Percentages, only};
+use super::{counts, failed};
 
 /// The name of the one that lies between two numbers where none is at its place.
 pub(in crate::plan) const PERCENTILE_EXACT: &str = "percentile";
@@ -178,13 +178,12 @@ impl Groups {
         let often: Option<&Int64Array> =
             often.first().and_then(|often| often.as_primitive_opt::<Int64Type>());
         for row in 0..numbers.len() {
-            let counts = filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
             let count = match often {
                 Some(often) if often.is_null(row) => 0,
                 Some(often) => often.value(row),
                 None => 1,
             };
-            if !counts || numbers.is_null(row) || count == 0 {
+            if !counts(filter, row) || numbers.is_null(row) || count == 0 {
                 continue;
             }
             if count < 0 {

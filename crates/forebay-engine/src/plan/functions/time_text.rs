@@ -97,8 +97,7 @@ impl ScalarUDFImpl for TimeText {
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         let Some(first) = types.first() else { return plan_err!("{} needs an argument", self.name) };
         let is_time = matches!(first, DataType::Timestamp(..) | DataType::Date32 | DataType::Date64);
-        let is_text =
-            matches!(first, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null);
+        let is_text = first.is_string() || first.is_null();
         let pattern = match self.kind {
             Kind::DateFormat => types.len() == 2,
             Kind::TimestampText => types.len() == 1,

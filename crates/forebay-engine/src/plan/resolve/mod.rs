@@ -219,12 +219,13 @@ impl<'a> Planner<'a> {
         Ok(plan)
     }
 
-    /// The same; of its rows the first of each key counts.
+    /// The same; with `deduplicate` the first of each key counts of its rows.
     pub fn plan_once(
         &mut self,
         mut query: Box<Query>,
-        deduplicate: &Deduplicate,
+        deduplicate: Option<&Deduplicate>,
     ) -> Result<LogicalPlan, SqlError> {
+        let Some(deduplicate) = deduplicate else { return self.plan(query) };
         self.nested += 1;
         self.query(&mut query, None)?;
         self.nested -= 1;

@@ -242,6 +242,12 @@ fn stages(stages: &[Stage]) -> String {
 
 #[track_caller]
 pub(super) fn check(cases: &[(&str, OutputMode, &str)]) {
+    check_drawn(drawn, cases);
+}
+
+/// Compares how queries are drawn; a refusal may go on behind what is expected.
+#[track_caller]
+pub(super) fn check_drawn(drawn: impl Fn(&str, OutputMode) -> String, cases: &[(&str, OutputMode, &str)]) {
     let wrong: Vec<String> = cases
         .iter()
         .filter_map(|(sql, mode, expected)| {

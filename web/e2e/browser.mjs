@@ -8,8 +8,8 @@ export function launch() {
   return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", headless: true, args: ARGS });
 }
 
-/** A page of its own context, with `seen`: what it asked, what it complained about. */
-export async function open(browser, base, { path = "/", width = 1440, height = 1000, dark = false, reduced = false, scale = 1, touch = false, script } = {}) {
+/** A page of its own context, with `seen`: what it asked, what it complained about. `prepare` is called before it asks anything. */
+export async function open(browser, base, { path = "/", width = 1440, height = 1000, dark = false, reduced = false, scale = 1, touch = false, script, prepare } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: dark ? "dark" : "light", reducedMotion: reduced ? "reduce" : "no-preference", deviceScaleFactor: scale, hasTouch: touch, isMobile: touch, timezoneId: "Europe/Berlin", locale: "en-GB", ignoreHTTPSErrors: base.startsWith("https:") });
   const page = await context.newPage();
   const seen = { foreign: [], policy: [], errors: [] };
@@ -29,6 +29,7 @@ export async function open(browser, base, { path = "/", width = 1440, height = 1
     new PerformanceObserver((list) => window.longTasks.push(...list.getEntries().map((entry) => ({ start: entry.startTime, ms: entry.duration })))).observe({ type: "longtask", buffered: true });
   });
   if (script) await page.addInitScript(script);
+  await prepare?.(page);
   await page.goto(base + path, { waitUntil: "load" });
   return { page, context, seen };
 }

@@ -2,10 +2,11 @@
 import { CHARTS } from "./checks/charts.mjs";
 import { FIRST } from "./checks/first.mjs";
 import { LINK } from "./checks/link.mjs";
+import { LOADING } from "./checks/loading.mjs";
 import { NAMES } from "./checks/names.mjs";
 import { PEOPLE } from "./checks/people.mjs";
 import { REACH } from "./checks/reach.mjs";
 import { SQL } from "./checks/sql.mjs";
 import { STATUS } from "./checks/status.mjs";
 
-export const CHECKS = [...FIRST, ...STATUS, ...CHARTS, ...LINK, ...PEOPLE, ...SQL, ...NAMES, ...REACH];
+export const CHECKS = [...FIRST, ...LOADING, ...STATUS, ...CHARTS, ...LINK, ...PEOPLE, ...SQL, ...NAMES, ...REACH];

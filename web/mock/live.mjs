@@ -20,7 +20,7 @@ export function serveLive(world, query, request, response) {
   send("hello", { pipeline: world.schema.pipeline, version: world.version, startedAt: world.plant.started, now, rates: Array.from({ length: 900 }, (_, i) => world.rateAt(now - (900 - i) * 1000)) });
   let slice = sliceOf(world, view, now);
   let known = new Map(world.plant.alerts(now).map((alert) => [alert.id, alert.state]));
-  const sendSlice = (at) => send("devices", { total: slice.total, offset: view.offset, rows: slice.numbers.map((n) => named(world.plant.device(n, at, view.fields, query.get("field")), view.source)) });
+  const sendSlice = (at) => send("devices", { total: slice.total, offset: view.offset, rows: slice.numbers.map((n) => named(world, world.plant.device(n, at, view.fields, query.get("field")), view.source)) });
   sendSlice(now);
   send("tick", world.tick(now, view));
 
@@ -64,8 +64,8 @@ export function serveLive(world, query, request, response) {
   });
 }
 
-/** The device of a source without a key. */
-const named = (device, source) => (source === "mains" ? { ...device, source, key: "" } : device);
+/** A device with its clock; that of a source without a key is the source itself. */
+const named = (world, device, source) => (source === "mains" ? { ...device, source, key: "" } : { ...device, clock: world.clockOf(device.key) });
 
 /** Whether a device says something in this frame. */
 function speaks({ mode, plant }, n, index, turn, at) {

@@ -3,7 +3,7 @@
 //   node mock/serve.mjs [--port 25180] [--mode plant|two|seed|alerting|failing|empty|thousand|hostile|odd|blind] [--dist dist]
 //
 // POST /__mock changes its mind while it runs: {mode}, {overheat: key}, {calm: true}, {disconnect: ms}, {unbalanced: n},
-// {stop: query}, {silent: true}, {refuse: who} (the changed file), {young: ms} (it began so long ago), {clocks: true} (two devices' are off), {tell: true} (alerts tell their reading), {role: viewer|operator|admin|null}, {revoke: true} (every session ends), {reload: title}, {version: text}.
+// {stop: query}, {silent: true}, {refuse: who} (the changed file), {breakTable: name} (it cannot be read), {young: ms} (it began so long ago), {clocks: true} (two devices' are off), {caughtUp: true} (a backlog is read), {tell: true} (alerts tell their reading), {role: viewer|operator|admin|null}, {revoke: true} (every session ends), {reload: title}, {version: text}.
 import { createReadStream, existsSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
@@ -155,6 +155,7 @@ function control(wish, response) {
     world.stopped.clear();
     world.plant.silence(false);
     world.refused = null;
+    world.broken = [];
     world.clocksOff = false;
     world.plant.young(null);
   }
@@ -163,8 +164,10 @@ function control(wish, response) {
   if (wish.silent) world.plant.silence(true);
   if (wish.tell) world.plant.tells = true;
   if (wish.refuse) world.refuse(wish.refuse);
+  if (wish.breakTable) world.breakTable(wish.breakTable);
   if (wish.young) world.plant.young(wish.young);
   if (wish.clocks) world.clocksOff = true;
+  if (wish.caughtUp) world.caughtUp = Date.now();
   if (wish.role !== undefined) role = wish.role;
   if (wish.revoke) {
     generation += 1;

@@ -17,6 +17,7 @@ export class World {
     this.failingSince = mode === "failing" ? Date.now() - 130_000 : null;
     this.stopped = new Map();
     this.refused = null;
+    this.broken = [];
     this.unbalanced = 0;
     this.clocksOff = false;
     this.records = mode === "empty" ? [] : quarantined(this.plant.started, mode === "odd");
@@ -24,6 +25,11 @@ export class World {
 
   refuse(by) {
     this.refused = { by, since: new Date().toISOString(), what: "plant.yaml has 1 problem, so it is not taken", code: "FB-1003", error: "FB-1003 unknown key `formt` (plant.yaml:4:5)", hint: "Did you mean `format`?" };
+  }
+
+  breakTable(name) {
+    const error = { code: "FB-2007", message: "record 2 of a file has `many` where the schema has `n INT`", detail: null, hint: "Mend the file.", place: `data/${name}.csv:3` };
+    this.broken = ["lake", "minutes"].map((query) => ({ name, query, since: new Date().toISOString(), version: "1", rows: 3, bytes: 128, error }));
   }
 
   ledgerOf(query, now) {
@@ -68,7 +74,7 @@ export class World {
     const minute = Math.floor(now / 60_000) * 60_000;
     const keys = this.plant.names.length * (now - minute < 11_000 ? 2 : 1);
     const remembers = { keys, limit: 2 ** 30, oldest: minute + 60_000, newest: minute + 60_000, late: 3, lateBytes: 2_048, ahead: 1 };
-    return { watermark: Math.floor(now / 1000) * 1000 - 11_000, stateBytes: keys * 96 + 4_096, remembers };
+    return { read: 11, watermark: Math.floor(now / 1000) * 1000 - 11_000, stateBytes: keys * 96 + 4_096, remembers };
   }
 
   counts(now) {
@@ -93,19 +99,26 @@ export class World {
       latency: this.mode === "empty" ? null : queries[0].latency,
       status: failing ? "failing" : "ok",
       refusedReload: this.refused,
+      brokenTables: this.broken,
       problems: failing ? [{ query: failing.name, what: "trying again, 14 attempts failed", since: new Date(this.failingSince).toISOString(), code: failing.error.code, error: failing.error.message, hint: failing.error.hint }] : [],
       queries,
       ledger: this.ledger(now).total,
       alerts: { open: open.length, bySeverity },
       quarantine: { open: this.records.length, bytes: this.records.reduce((sum, record) => sum + (record.raw?.length ?? 90), 0) },
       devices: this.counts(now),
-      followers: this.schema.sources.map(({ name }) => ({ source: name, lag: 0, tooOld: 0, behind: false, rate: this.rateAt(t) / this.schema.sources.length, clocks: name === "iot" ? this.clocks() : null })),
+      followers: this.schema.sources.map(({ name }) => ({ source: name, lag: 0, tooOld: 0, behind: false, caughtUp: this.caughtUp, devices: name === "iot" ? this.plant.names.length : 1, rate: this.rateAt(t) / this.schema.sources.length, clocks: name === "iot" ? this.clocks() : null })),
       charts: this.mode === "empty" ? [] : view.fields.filter((name) => ["temperature", "humidity", "vibration", "power", "a.b", "a_b", "huge", "apart", "nothing"].includes(name)).map((name) => ({ source: "iot", field: name, t, series: [null, ...view.keys].flatMap((key) => this.point(key, name, t, 1000)) })),
     };
   }
 
   clocks() {
     return this.clocksOff ? { ahead: 1, behind: 1, worst: [{ key: "device_2", offset: 7_200_000 }, { key: "device_1", offset: -40_000 }] } : { ahead: 0, behind: 0, worst: [] };
+  }
+
+  /** How far a device's clock is off, as `clocks` counts it. */
+  clockOf(key) {
+    const offset = this.clocks().worst.find((one) => one.key === key)?.offset ?? 0;
+    return { offset, latest: offset, state: offset === 0 ? "right" : offset > 0 ? "ahead" : "behind", ahead: 0, behind: 0 };
   }
 
   rateAt(t) {

@@ -2,7 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Guard } from "./parts/guard";
-import { Absent, Failure, Section } from "./parts/notes";
+import { Absent, Failure, Section, Waiting } from "./parts/notes";
 import { wide } from "./state/prefs";
 import { load } from "./state/session";
 import * as store from "./state/store";
@@ -142,18 +142,17 @@ function Loading() {
   }
   return (
     <div class={`plant ${wide.value ? "plant-wide" : ""}`} aria-busy="true">
-      <p class="sr">Loading</p>
       <div class="section">
         <div class="panels">
           {[1, 2].map((n) => (
             <div key={n} class="panel">
-              <div class="skeleton skeleton-chart" />
+              <Waiting what="measurements" like="skeleton-chart" />
             </div>
           ))}
         </div>
       </div>
       <div class="section">
-        <div class="skeleton skeleton-table" />
+        <Waiting what="devices" like="skeleton-table" />
       </div>
     </div>
   );

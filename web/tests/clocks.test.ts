@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { DeviceClock } from "../src/api/types";
-import { clockOff, clocksOff } from "../src/state/clocks";
+import { clockOff, clocksOff, ofQuery } from "../src/state/clocks";
 
 const HOUR = 3_600_000;
 const clock = (offset: number, state: DeviceClock["state"]): DeviceClock => ({ offset, latest: offset, state, ahead: 0, behind: 0 });
@@ -18,6 +18,9 @@ describe("clocks that are off", () => {
     const right = { source: "right", clocks: { ahead: 0, behind: 0, worst: [] } };
     expect(clocksOff([iot])).toMatch(/^3 devices ahead, 1 behind; worst press-17, 2(\.0)? h ahead$/);
     expect(clocksOff([right, slow])).toMatch(/^slow: 1 device behind; worst pump, 20 s behind$/);
+    expect(clocksOff(ofQuery([iot, slow], ["iot"]))).toMatch(/^3 devices ahead, 1 behind/);
+    expect(clocksOff(ofQuery([right, slow], ["right"]))).toBeNull();
+    expect(ofQuery([right, slow], undefined)).toEqual([right, slow]);
     for (const none of [[], [right], [{ source: "timeless", clocks: null }]]) expect(clocksOff(none)).toBeNull();
   });
 });

@@ -46,6 +46,7 @@ export const tick = (more: Partial<Tick> = {}): Tick => ({
   status: "ok",
   problems: [],
   refusedReload: null,
+  brokenTables: [],
   queries: [],
   ledger: ledger(),
   alerts: { open: 0, bySeverity: {} },

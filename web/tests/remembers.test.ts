@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { lateSql, remembered } from "../src/state/remembers";
+import { lateShare, lateSql, lateTables, remembered } from "../src/state/remembers";
 import { NOON } from "./fixtures";
 
 const held = { keys: 1_204, limit: 2 ** 30, oldest: NOON, newest: NOON, late: 0, lateBytes: 0, ahead: 0 };
@@ -23,6 +23,15 @@ describe("what a query remembers", () => {
   it("is ahead of the clock where the devices' clocks are, and nothing where a query has no state", () => {
     expect(remembered({ watermark: NOON + 5_000, stateBytes: 0, remembers: held }, NOON).watermark).toContain("5.0 s ahead");
     expect(Object.values(remembered({ watermark: null, stateBytes: 0, remembers: null }, NOON))).toEqual([null, null, null, null, null]);
+  });
+  it("tells the share of late rows where that is worth a word", () => {
+    const share = (late: number, read: number | null) => lateShare({ remembers: { ...held, late }, read });
+    expect([share(547, 2_000), share(10, 1_000), share(9, 1_000), share(5, null), share(0, 0)]).toEqual(["27 % late", "1 % late", null, null, null]);
+    expect(lateShare({ remembers: null, read: 5 })).toBeNull();
+  });
+  it("has a table of late rows once there are any", () => {
+    const queries = [{ name: "minutes", remembers: { ...held, late: 3 } }, { name: "calm", remembers: held }, { name: "lake", remembers: null }];
+    expect(lateTables(queries)).toEqual(["minutes"]);
   });
   it("has late rows that the console can read, whatever the query's name", () => {
     expect(lateSql("minutes")).toBe("SELECT * FROM late.minutes");

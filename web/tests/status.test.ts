@@ -99,6 +99,34 @@ describe("the first line", () => {
       expect(parts.join()).toMatch(/The changed file is refused/);
     }
   });
+  it("does not add up the devices of several sources", () => {
+    const follower = (source: string, devices?: number) => ({ source, lag: 0, tooOld: 0, behind: false, devices });
+    const first = (...followers: ReturnType<typeof follower>[]) => status(facts({ tick: tick({ followers }) })).parts[0];
+    expect(first(follower("readings", 4), follower("states", 1))).toBe("4 devices of readings, 1 of states");
+    expect(first(follower("iot", 3))).toBe("3 devices");
+    expect(first(follower("iot"), follower("old"))).toBe("3 devices");
+    expect(first(...["a", "b", "c", "d"].map((name) => follower(name, 1)))).toBe("4 sources");
+  });
+  const table = { name: "devices", query: "lake", since: new Date(NOON - 5_000).toISOString(), error: { code: "FB-2007", message: "record 2 of a file has `many`", place: "devices.csv:3", hint: "Mend the file." } };
+  it("tells a table that cannot be read: since when, why, where, what is used; once for all its queries, and whatever is worse", () => {
+    const brokenTables = [table, { ...table, query: "minutes" }];
+    const line = status(facts({ tick: tick({ brokenTables }) }));
+    expect(line).toMatchObject({ level: "warning", code: "FB-2007", hint: "Mend the file." });
+    expect(line.headline).toMatch(/^The table devices cannot be read since \d\d:\d\d:\d\d$/);
+    expect(line.parts).toEqual(["record 2 of a file has `many` (devices.csv:3)", "the version read before is used"]);
+    const several = [...brokenTables, { ...table, name: "sites" }];
+    expect(status(facts({ tick: tick({ brokenTables: several }) })).headline).toBe("2 tables cannot be read");
+    const worse = [
+      status(facts({ tick: tick({ brokenTables, status: "failing" }) })),
+      status(facts({ tick: tick({ brokenTables, refusedReload: file }) })),
+      status(facts({ open: [alert("1")], tick: tick({ brokenTables, alerts: { open: 1, bySeverity: { critical: 1 } } }) })),
+      status(facts({ tick: tick({ brokenTables, queries: [stop("lake", "query")] }) })),
+    ];
+    for (const { headline, parts } of worse) {
+      expect(headline).not.toMatch(/table/);
+      expect(parts.join()).toMatch(/The table devices cannot be read/);
+    }
+  });
   it("says since when nobody sends, with seconds while that is fresh", () => {
     const silent = tick({ devices: { total: 3, live: 0, quiet: 3, alerting: 0 } });
     expect(status(facts({ tick: silent, lastEvent: NOON - 40_000 })).headline).toMatch(/^No device is sending since \d\d:\d\d:\d\d$/);

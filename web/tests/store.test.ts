@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { backoff } from "../src/api/live";
 import { address, problem } from "../src/api/http";
-import { Gathered, loaded, NO_ALERTS, patched, secondLater, transition } from "../src/state/apply";
+import { Gathered, isOfDevice, loaded, NO_ALERTS, patched, secondLater, transition } from "../src/state/apply";
 import { alert, device, NOON } from "./fixtures";
 
 describe("values between two frames", () => {
@@ -72,5 +72,18 @@ describe("the connection", () => {
   it("reads a problem, and a body that is none", () => {
     expect(problem(400, '{"detail":"no","code":"FB-4001","hint":"do"}')).toMatchObject({ message: "no", code: "FB-4001", hint: "do", status: 400 });
     expect(problem(502, "<html>")).toMatchObject({ message: "refused with status 502", code: null });
+  });
+});
+
+describe("an alert", () => {
+  it("is about a device where its key is the field of its own source that names one", () => {
+    const rule = { name: "overheat", on: "plant", key: "d", when: "t > 1", severity: "critical" as const };
+    const keyFields = { hall_1: "device_id", hall_2: "name" };
+    const of = (name: string, key: string | null, more = {}): boolean => isOfDevice(alert("1", { source: name }), { ...rule, ...more }, key);
+    expect(of("hall_1", "device_id", { keyFields })).toBe(true);
+    expect(of("hall_2", "id", { keyFields })).toBe(false);
+    expect(of("hall_2", "name", { keyFields })).toBe(true);
+    expect(of("hall_3", null, { keyFields })).toBe(false);
+    expect(of("hall_3", "device_id")).toBe(true);
   });
 });

@@ -22,6 +22,7 @@ pub mod interval;
 pub use calendar::{Calendar, CalendarWindows};
 pub use interval::Interval;
 
+use self::interval::words;
 use crate::error::{Error, Result, codes};
 
 /// Most windows that one time may belong to. Each is a row of its own in update mode; Spark writes each into its plan,
@@ -61,7 +62,7 @@ impl Sliding {
             |message: String, hint: &str| Err(Error::new(&codes::SQL_PLAN, message).with_hint(hint));
         for (what, value) in [("length", size_us), ("slide", slide_us)] {
             if value <= 0 {
-                let message = format!("the {what} of the window is {value} microseconds");
+                let message = format!("the {what} of the window is {}", words(value));
                 return refused(
                     message,
                     "It must be above zero, as in `window(ts, '10 minutes', '5 minutes')`.",
@@ -69,11 +70,13 @@ impl Sliding {
             }
         }
         if slide_us > size_us {
-            let message = format!("the window slides by {slide_us} microseconds and is only {size_us} long");
+            let (slide, size) = (words(slide_us), words(size_us));
+            let message = format!("the window slides by {slide} and is only {size} long");
             return refused(message, "The slide is at most the length: between windows there are no gaps.");
         }
         if start_us.unsigned_abs() >= slide_us.unsigned_abs() {
-            let message = format!("the window's start time is {start_us} microseconds, its slide {slide_us}");
+            let (start, slide) = (words(start_us), words(slide_us));
+            let message = format!("the window's start time is {start}, its slide {slide}");
             return refused(
                 message,
                 "The start time is shorter than the slide: `window(ts, '1 hour', '1 hour', '15 minutes')`.",

@@ -23,13 +23,15 @@ use forebay_storage::{Door, DoorFile, kill_point};
 use serde::Serialize;
 
 pub mod definition;
+mod examined;
 mod identity;
 #[cfg(test)]
 mod tests;
 
+pub use examined::{Examined, examine};
 pub use identity::Identity;
 
-pub use crate::state::ShownTable;
+pub use crate::state::{Damage, ShownTable};
 
 use crate::epoch::Tail;
 use crate::plan::StreamPlan;
@@ -40,6 +42,9 @@ const JOURNAL_KIND: &str = "forebay-checkpoint-journal";
 
 /// Epochs in a journal before it is rewritten: some 200 KB of lines, read in a millisecond at start.
 pub const COMPACT_AFTER: usize = 500;
+
+/// What is wrong with a journal that is alone.
+const NO_METADATA: &str = "the file is missing, but there is a journal";
 
 /// Epochs that stay in a rewritten journal, for `forebay checkpoint show` (Spark's `minBatchesToRetain`).
 const KEEP: u64 = 100;
@@ -193,20 +198,14 @@ impl Checkpoint {
     }
 }
 
-/// What `forebay checkpoint show` prints: the identity and the entries that are still there. Reads only; works
-/// beside a running query.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
+/// What a sound checkpoint says: the identity and the entries that are still there.
+#[derive(Debug)]
 pub struct Shown {
-    /// The query's identity for its sink.
-    pub id: String,
     /// Who the query is.
-    #[serde(flatten)]
     pub identity: Identity,
     /// The entries, oldest first.
     pub entries: Vec<Entry>,
     /// What its operators remember after the newest committed epoch; empty for a query without state.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub state: Vec<ShownTable>,
 }
 
@@ -217,14 +216,14 @@ impl Shown {
     }
 }
 
-/// Reads a checkpoint without opening it; `CHECKPOINT_NOT_FOUND` if there is none.
+/// Reads a checkpoint without opening it, beside a running query; `CHECKPOINT_NOT_FOUND` if there is none.
 pub fn show(dir: &Path) -> Result<Shown> {
     let metadata_path = dir.join("metadata");
     let Some(metadata) = Metadata::read(&metadata_path)? else {
         return Err(if dir.join("journal").exists() {
-            damaged(&metadata_path, "the file is missing, but there is a journal")
+            damaged(&metadata_path, NO_METADATA)
         } else {
-            Error::new(&codes::CHECKPOINT_NOT_FOUND, "there is no checkpoint").at(dir.display())
+            not_found(dir)
         });
     };
     let journal_path = dir.join("journal");
@@ -233,7 +232,7 @@ pub fn show(dir: &Path) -> Result<Shown> {
     let committed = ends(&entries).commit.map(|commit| commit.epoch);
     let folder = state::folder(dir);
     let state = if folder.exists() { state::show(&folder, committed)? } else { Vec::new() };
-    Ok(Shown { id: metadata.id, identity: metadata.identity, entries, state })
+    Ok(Shown { identity: metadata.identity, entries, state })
 }
 
 /// Refuses a plan that the state of the checkpoint in `dir` does not fit, which reached this epoch: `STATE_CHANGED`.
@@ -318,6 +317,10 @@ fn bad_lines(path: &Path, error: LinesError) -> Error {
         }
         _ => damaged(path, error),
     }
+}
+
+fn not_found(dir: &Path) -> Error {
+    Error::new(&codes::CHECKPOINT_NOT_FOUND, "there is no checkpoint").at(dir.display())
 }
 
 fn damaged(path: &Path, detail: impl std::fmt::Display) -> Error {

@@ -17,7 +17,7 @@ use forebay_core::{Epoch, Error, Result};
 
 use crate::epoch::Tail;
 use crate::plan::StreamPlan;
-use crate::plan::graph::{SideEnds, StepPlan};
+use crate::plan::graph::{Feed, Graph, SideEnds, Step, StepPlan};
 use crate::state::{self, NEVER, Slot, Table};
 
 /// An operator with state, and by what its keys end.
@@ -25,6 +25,8 @@ use crate::state::{self, NEVER, Slot, Table};
 pub struct Holder {
     /// Its name: `aggregate-0`.
     pub name: String,
+    /// What it holds.
+    pub holds: Holds,
     /// By what its keys end.
     pub ends: Ends,
     /// How far its watermark is behind the query's: so long as a join before it holds rows back, in milliseconds.
@@ -33,6 +35,22 @@ pub struct Holder {
     table: String,
     /// True if behind the columns of a key stands a number that tells its rows apart.
     is_numbered: bool,
+}
+
+/// What a holder holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// Groups of rows, or sessions, which come out by the output mode.
+    Groups,
+    /// Keys of `deduplicate`, whose first rows came out at once.
+    Keys,
+    /// Rows of one side of a join.
+    Side {
+        /// Which.
+        is_left: bool,
+        /// The sources whose rows get there.
+        sources: Vec<String>,
+    },
 }
 
 /// By what a key ends.
@@ -82,7 +100,7 @@ impl StreamPlan {
     /// The operators with state, in order.
     pub fn holders(&self) -> Vec<Holder> {
         let mut holders: Vec<Holder> =
-            self.graph().steps.iter().flat_map(|step| holders(&step.plan)).collect();
+            self.graph().steps.iter().flat_map(|step| holders(self.graph(), step)).collect();
         // A query that is planned has a tail.
         if let Ok(Some(tail)) = Tail::new(self.graph()) {
             for ((name, _), behind_ms) in tail.tables.iter().zip(tail.behind_ms()) {
@@ -100,13 +118,14 @@ impl StreamPlan {
 }
 
 /// What a step holds: of a join each side.
-fn holders(step: &StepPlan) -> Vec<Holder> {
-    let one = |name: &String, ends: Ends| {
+fn holders(graph: &Graph, step: &Step) -> Vec<Holder> {
+    let of = |name: &String, holds: Holds, ends: Ends| {
         let (name, number) = (name.clone(), usize::from(ends == Ends::Session));
         let table = format!("{name}.{number}");
-        vec![Holder { name, ends, behind_ms: 0, table, is_numbered: false }]
+        vec![Holder { name, holds, ends, behind_ms: 0, table, is_numbered: false }]
     };
-    match step {
+    let one = |name: &String, ends: Ends| of(name, Holds::Groups, ends);
+    match &step.plan {
         StepPlan::Aggregate(spec) => match (&spec.window, spec.event_key) {
             _ if !spec.watermarked => one(&spec.name, Ends::Never),
             (_, Some(key)) => one(&spec.name, ends_by(&spec.key_fields, key)),
@@ -116,14 +135,18 @@ fn holders(step: &StepPlan) -> Vec<Holder> {
         StepPlan::Session(spec) if spec.watermarked => one(&spec.name, Ends::Session),
         StepPlan::Session(spec) => one(&spec.name, Ends::Never),
         StepPlan::Deduplicate(spec) => match (spec.within_us, spec.event_time) {
-            (Some(within), _) => one(&spec.name, Ends::Within(within)),
-            (None, Some(time)) if spec.keys.contains(&time) => one(&spec.name, Ends::Time),
-            _ => one(&spec.name, Ends::Never),
+            (Some(within), _) => of(&spec.name, Holds::Keys, Ends::Within(within)),
+            (None, Some(time)) if spec.keys.contains(&time) => of(&spec.name, Holds::Keys, Ends::Time),
+            _ => of(&spec.name, Holds::Keys, Ends::Never),
         },
         StepPlan::Join(spec) => {
             let sides = [("left", spec.left.ends), ("right", spec.right.ends)].into_iter().enumerate();
-            let holder = |(number, (side, ends))| Holder {
+            let holder = |(number, (side, ends)): (usize, (&str, SideEnds))| Holder {
                 name: format!("{}, {side}", spec.name),
+                holds: Holds::Side {
+                    is_left: number == 0,
+                    sources: step.from.get(number).map(|feeds| sources(graph, feeds)).unwrap_or_default(),
+                },
                 ends: match ends {
                     SideEnds::Never => Ends::Never,
                     SideEnds::Key(key) => ends_by(&spec.key_fields, key),
@@ -140,12 +163,28 @@ fn holders(step: &StepPlan) -> Vec<Holder> {
     }
 }
 
+/// The sources whose rows come by these feeds, each once.
+fn sources(graph: &Graph, feeds: &[Feed]) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for feed in feeds {
+        let of_feed = match feed {
+            Feed::Input(input) => graph.inputs.get(*input).map(|input| vec![input.source.clone()]),
+            // A step comes after those that feed it, so this ends.
+            Feed::Step(step) => graph.steps.get(*step).map(|step| sources(graph, &step.from.concat())),
+        };
+        found.extend(of_feed.unwrap_or_default());
+    }
+    let mut seen = BTreeSet::new();
+    found.retain(|name| seen.insert(name.clone()));
+    found
+}
+
 impl Holder {
-    /// What it held after the epoch `through` of the checkpoint in `dir`.
+    /// What it held after the epoch `through` of the checkpoint in `dir`, and how many spans more than are asked for.
     ///
     /// # Errors
     /// State that is damaged or of another version, `STORAGE`.
-    pub fn held(&self, dir: &Path, through: Option<Epoch>, asked: Asked<'_>) -> Result<Vec<Span>> {
+    pub fn held(&self, dir: &Path, through: Option<Epoch>, asked: Asked<'_>) -> Result<(Vec<Span>, u64)> {
         let folder = state::folder(dir);
         let tables = if folder.exists() { state::tables(&folder, through)? } else { Vec::new() };
         let table = tables.into_iter().find(|(name, _)| *name == self.table);
@@ -154,6 +193,11 @@ impl Holder {
             Ends::Window(sliding) => windows(sliding, &rows, asked),
             _ => each(&rows, asked),
         })
+    }
+
+    /// Where the query's watermark must come for a span to be done (µs): behind a join it must go so much further.
+    pub fn end_us(&self, span: &Span) -> i64 {
+        span.end_us.saturating_add(self.behind_ms.saturating_mul(1_000))
     }
 
     /// The rows of its table.
@@ -210,49 +254,71 @@ struct Row {
     name: String,
 }
 
-/// Windows with the keys that have a pane in them.
-fn windows(sliding: Sliding, rows: &[Row], asked: Asked<'_>) -> Vec<Span> {
+/// Windows with the keys that have a pane in them, and how many more there are.
+fn windows(sliding: Sliding, rows: &[Row], asked: Asked<'_>) -> (Vec<Span>, u64) {
+    let panes: BTreeSet<i64> = rows.iter().map(|row| row.start_us).collect();
     let mut starts = BTreeSet::new();
-    match asked.at_us {
-        Some(at) => starts.extend(sliding.starts(at)),
+    let count = match asked.at_us {
+        Some(at) => {
+            starts.extend(sliding.starts(at));
+            starts.len() as u64
+        }
         None => {
-            let panes: BTreeSet<i64> = rows.iter().map(|row| row.start_us).collect();
-            for pane in panes {
+            for pane in &panes {
                 if starts.len() >= asked.most {
                     break;
                 }
-                starts.extend(sliding.starts(pane).filter(|start| sliding.end(*start) > asked.past_us));
+                starts.extend(sliding.starts(*pane).filter(|start| sliding.end(*start) > asked.past_us));
             }
+            overlapping(sliding, &panes, asked.past_us)
         }
-    }
+    };
     let of = |start_us: i64| {
         let end_us = sliding.end(start_us);
         let inside = rows.iter().filter(|row| start_us <= row.start_us && row.start_us < end_us);
         Span { start_us, end_us, keys: inside.map(|row| row.name.clone()).collect() }
     };
-    starts.into_iter().take(asked.most).map(of).collect()
+    let spans: Vec<Span> = starts.into_iter().take(asked.most).map(of).collect();
+    let more = count.saturating_sub(spans.len() as u64);
+    (spans, more)
 }
 
-/// Rows that each have their own stretch of time; those of the same together.
-fn each(rows: &[Row], asked: Asked<'_>) -> Vec<Span> {
+/// How many windows that end after `past_us` have one of these panes.
+fn overlapping(sliding: Sliding, panes: &BTreeSet<i64>, past_us: i64) -> u64 {
+    let (size, slide) = (i128::from(sliding.size_us), i128::from(sliding.slide_us));
+    let (mut count, mut counted) = (0, i128::MIN);
+    for pane in panes {
+        let last = i128::from(sliding.last_start(*pane));
+        // A window that ends after a time begins less than its size before it.
+        let after = counted.max(i128::from((*pane).max(past_us)) - size);
+        count += (last - after).max(0).saturating_add(slide - 1) / slide;
+        counted = counted.max(last);
+    }
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+/// Rows that each have their own stretch of time, those of the same together; and how many more stretches there are.
+fn each(rows: &[Row], asked: Asked<'_>) -> (Vec<Span>, u64) {
     let holds = |row: &&Row| match asked.at_us {
         None => row.end_us != NEVER && row.end_us > asked.past_us,
         Some(at) if row.start_us == row.end_us => at == row.end_us,
         Some(at) => row.start_us <= at && at < row.end_us,
     };
-    let mut spans: Vec<Span> = Vec::new();
+    let (mut spans, mut more): (Vec<Span>, u64) = (Vec::new(), 0);
+    let mut newest = None;
     for row in rows.iter().filter(holds) {
         let Row { start_us, end_us, ref name } = *row;
-        let count = spans.len();
-        match spans.last_mut().filter(|span| (span.start_us, span.end_us) == (start_us, end_us)) {
-            Some(span) => {
-                span.keys.insert(name.clone());
-            }
-            None if count == asked.most => break,
-            None => spans.push(Span { start_us, end_us, keys: BTreeSet::from([name.clone()]) }),
+        let is_new = newest.replace((start_us, end_us)) != Some((start_us, end_us));
+        if is_new && spans.len() >= asked.most {
+            more += 1;
+        } else if is_new {
+            spans.push(Span { start_us, end_us, keys: BTreeSet::new() });
+        }
+        if let Some(span) = spans.last_mut().filter(|_| more == 0) {
+            span.keys.insert(name.clone());
         }
     }
-    spans
+    (spans, more)
 }
 
 /// Times as microseconds.
@@ -266,85 +332,4 @@ fn unreadable(error: arrow::error::ArrowError) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use arrow::array::{Array, Int64Array, StringArray, StructArray, TimestampMicrosecondArray};
-    use arrow::datatypes::{Field, Schema};
-
-    use super::*;
-    use crate::state::{Changes, Layout, Upserts};
-
-    fn row(start_us: i64, end_us: i64, name: &str) -> Row {
-        Row { start_us, end_us, name: name.to_owned() }
-    }
-
-    fn told(spans: &[Span]) -> Vec<(i64, i64, String)> {
-        let keys = |span: &Span| span.keys.iter().cloned().collect::<Vec<_>>().join(" ");
-        spans.iter().map(|span| (span.start_us, span.end_us, keys(span))).collect()
-    }
-
-    fn asked(at_us: Option<i64>, most: usize) -> Asked<'static> {
-        Asked { at_us, past_us: -5, key: None, most }
-    }
-
-    #[test]
-    fn the_windows_of_a_time_are_told_whether_rows_are_held_for_them_or_not() {
-        let sliding = Sliding::new(10, 5, 0).unwrap();
-        let rows = [row(0, 10, "a"), row(5, 15, "a"), row(5, 15, "b")];
-        let text = |text: &str| text.to_owned();
-        let at_7 = windows(sliding, &rows, asked(Some(7), 9));
-        assert_eq!(told(&at_7), [(0, 10, text("a b")), (5, 15, text("a b"))]);
-        let at_22 = windows(sliding, &rows, asked(Some(22), 9));
-        assert_eq!(told(&at_22), [(15, 25, text("")), (20, 30, text(""))]);
-        let first = windows(sliding, &rows, asked(None, 2));
-        assert_eq!(told(&first), [(-5, 5, text("a")), (0, 10, text("a b"))], "those that end first");
-        let open = windows(sliding, &rows, Asked { past_us: 5, ..asked(None, 2) });
-        assert_eq!(told(&open), [(0, 10, text("a b")), (5, 15, text("a b"))], "one is over");
-    }
-
-    #[test]
-    fn windows_that_are_a_key_are_told_with_their_start() {
-        let bounds = |name: &str| Field::new(name, DataType::Timestamp(TimeUnit::Microsecond, None), true);
-        let times = |micros: Vec<i64>| Arc::new(TimestampMicrosecondArray::from(micros)) as ArrayRef;
-        let window = StructArray::from(vec![
-            (Arc::new(bounds("start")), times(vec![1, 2])),
-            (Arc::new(bounds("end")), times(vec![5, 6])),
-        ]);
-        let field = Arc::new(Field::new("day", window.data_type().clone(), true));
-        let plain = Arc::new(bounds("at"));
-        assert_eq!(ends_by(&[Arc::clone(&plain), field], 1), Ends::Column(1));
-        assert_eq!(ends_by(&[plain], 0), Ends::Time);
-        assert_eq!(start_of(&(Arc::new(window) as ArrayRef)).unwrap(), Some(vec![1, 2]));
-    }
-
-    #[test]
-    fn sessions_and_times_are_told_where_they_are_held() {
-        let rows = [row(0, 10, "a"), row(0, 10, "b"), row(4, 12, "c"), row(5, NEVER, "d")];
-        let text = |text: &str| text.to_owned();
-        assert_eq!(told(&each(&rows, asked(Some(3), 9))), [(0, 10, text("a b"))]);
-        assert_eq!(told(&each(&rows, asked(None, 9))), [(0, 10, text("a b")), (4, 12, text("c"))]);
-        assert_eq!(told(&each(&rows, asked(None, 1))), [(0, 10, text("a b"))]);
-        let moments = [row(7, 7, "a")];
-        assert_eq!(told(&each(&moments, asked(Some(7), 9))), [(7, 7, text("a"))]);
-        assert!(each(&moments, asked(Some(8), 9)).is_empty());
-    }
-
-    #[test]
-    fn rows_of_a_join_are_told_by_their_key_and_from_when_to_when_they_may_be_met() {
-        let text = |name: &str| Arc::new(Field::new(name, DataType::Utf8, true));
-        let number = Arc::new(Field::new("number", DataType::Int64, false));
-        let layout = Layout::new(vec![text("device"), number], Arc::new(Schema::empty()));
-        let mut table = Table::new(layout).unwrap();
-        let keys: Vec<ArrayRef> =
-            vec![Arc::new(StringArray::from(vec!["a", "a", "b"])), Arc::new(Int64Array::from(vec![0, 1, 0]))];
-        let upserts = Upserts { keys, expires: vec![40, 40, 90].into(), values: Vec::new() };
-        table.apply(&Changes { upserts: Some(upserts), ..Changes::default() }).unwrap();
-        let name = || "join-0".to_owned();
-        let holder =
-            Holder { name: name(), ends: Ends::Unmet(10), behind_ms: 0, table: name(), is_numbered: true };
-        let rows = holder.rows(&table, None).unwrap();
-        let told = told(&each(&rows, asked(None, 9)));
-        assert_eq!(told, [(30, 40, "a".to_owned()), (80, 90, "b".to_owned())]);
-    }
-}
+mod tests;

@@ -227,6 +227,11 @@ pub fn rows(dir: &Path) -> Result<Option<(SchemaRef, impl Iterator<Item = Result
     Ok(Some((schema, batches)))
 }
 
+/// True if rows may have had to make room in this folder: a table that had to is left with more than this.
+pub fn may_lack(dir: &Path) -> Result<bool> {
+    Ok(total(&files(dir)?) > MAX_BYTES / 4)
+}
+
 /// The columns of a file, which are those of its first batch; `None` if it has none, or made room while we looked.
 fn schema_there(path: &Path) -> Result<Option<SchemaRef>> {
     let first = fs::File::open(path).and_then(file::first);

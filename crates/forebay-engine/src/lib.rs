@@ -17,3 +17,4 @@ pub mod quarantine;
 pub mod query;
 mod state;
 pub mod status;
+pub mod taken;

@@ -107,7 +107,7 @@ impl QueryOptions {
         let query_id = checkpoint.query_id();
         let committed = ends.commit.as_ref().map(|commit| commit.epoch);
         checkpoint::bears(&self.checkpoint, committed, &self.plan)?;
-        let tables = Tables::new(&self.plan, &self.tables)?;
+        let tables = Tables::new(&self.plan, &self.tables)?.of(&self.name);
         let memory = Memory::new(&self.plan, self.memory, &self.checkpoint, &door, query_id)?;
         let status = sender.subscribe();
         sender.send_replace(QueryStatus::new(&self.name));

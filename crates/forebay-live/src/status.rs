@@ -9,6 +9,9 @@ pub struct FollowerStatus {
     pub lag: Option<u64>,
     /// It has not been at the source's end for ten seconds: what is shown is not now.
     pub behind: bool,
+    /// When it came to the source's end after it had not been there for a second, or for the first time, ms: seconds that were
+    /// told before have got more.
+    pub caught_up_ms: Option<i64>,
     /// Records read since the history began.
     pub read: u64,
     /// Records older than 24 hours: in no history. Those that are between 15 minutes and 24 hours old count in the wider

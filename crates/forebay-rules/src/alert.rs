@@ -54,10 +54,10 @@ pub enum AlertState {
 }
 
 impl Alert {
-    /// The alert that a row opens; `key` is the key as the state holds it, `previous` the newest of the same rule and key that
+    /// The alert that a row of this source opens; `key` is the key as the state holds it, `previous` the newest of the same rule and key that
     /// is remembered.
     pub(crate) fn open(
-        rule: &Rule,
+        (rule, source): (&Rule, &str),
         key: &str,
         at: i64,
         values: &[Value],
@@ -67,7 +67,7 @@ impl Alert {
         Self {
             id: id(&rule.name, key, at, previous),
             rule: rule.name.clone(),
-            source: rule.source.clone(),
+            source: source.to_owned(),
             key: key::shown(key),
             severity: rule.severity,
             state: AlertState::Open,
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn alerts_of_one_millisecond_have_names_of_their_own() {
-        let open = |at, previous: Option<&Alert>| Alert::open(&rule(0), "d/1", at, &[], 0, previous);
+        let open = |at, previous: Option<&Alert>| Alert::open((&rule(0), "iot"), "d/1", at, &[], 0, previous);
         let first = open(5, None);
         let second = open(5, Some(&first));
         let third = open(5, Some(&second.clear(&rule(0), 5, &[], 0)));
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn an_alert_is_told_with_the_names_that_its_readers_know() {
         let values = [Value::from(71.5), Value::from("hall 3")];
-        let open = Alert::open(&rule(0), "d1", 5, &values, 9, None);
+        let open = Alert::open((&rule(0), "iot"), "d1", 5, &values, 9, None);
         let expected = serde_json::json!({
             "id": "overheat/d1/5", "rule": "overheat", "source": "iot", "key": "d1", "severity": "critical",
             "state": "open", "openedAt": 5, "clearedAt": null, "ruleRemoved": false, "seenAt": 9,

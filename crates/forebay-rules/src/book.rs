@@ -32,8 +32,8 @@ struct Book {
 
 #[derive(Debug, Default)]
 struct Pages {
-    /// The source's field that each rule's key is.
-    fields: HashMap<String, String>,
+    /// The field of each source that each rule's key is.
+    fields: HashMap<String, BTreeMap<String, String>>,
     /// Open alerts by source and key (as the state holds it): one for each rule at most.
     open: HashMap<String, HashMap<String, Vec<Arc<Alert>>>>,
     /// Oldest first, by the time they cleared.
@@ -94,7 +94,7 @@ impl AlertBook {
         let pages = self.0.pages.read();
         let open = pages.open.get(source).into_iter().flatten().flat_map(|(_, alerts)| alerts);
         let mut keys: HashMap<String, OfKey> = HashMap::new();
-        for alert in open.filter(|alert| pages.fields.get(&alert.rule).is_some_and(|of| of == field)) {
+        for alert in open.filter(|alert| pages.field(&alert.rule, source) == Some(field)) {
             let none = OfKey { count: 0, severity: alert.severity };
             let of_key = keys.entry(alert.key.clone().unwrap_or_default()).or_insert(none);
             of_key.count += 1;
@@ -108,18 +108,18 @@ impl AlertBook {
         self.0.changes.subscribe()
     }
 
-    /// What a rule's journal says when it opens, in place of whatever is there of that rule. `field` is the source's field
-    /// that its key is. Tells nobody.
+    /// What a rule's journal says when it opens, in place of whatever is there of that rule. `fields` are those of its
+    /// sources that its key is. Tells nobody.
     pub(crate) fn load<'a>(
         &self,
         rule: &str,
-        field: Option<&str>,
+        fields: &BTreeMap<String, String>,
         open: impl Iterator<Item = &'a Arc<Alert>>,
         cleared: impl Iterator<Item = &'a Arc<Alert>>,
     ) {
         let mut pages = self.0.pages.write();
         pages.forget(rule);
-        pages.fields.extend(field.map(|field| (rule.to_owned(), field.to_owned())));
+        pages.fields.insert(rule.to_owned(), fields.clone());
         open.for_each(|alert| pages.put(alert));
         let mut all: Vec<_> = pages.cleared.drain(..).chain(cleared.cloned()).collect();
         all.sort_by_key(|alert| Reverse(alert.cleared_at));
@@ -145,6 +145,11 @@ impl AlertBook {
 }
 
 impl Pages {
+    /// The field of a source that a rule's key is.
+    fn field(&self, rule: &str, source: &str) -> Option<&str> {
+        self.fields.get(rule)?.get(source).map(String::as_str)
+    }
+
     fn all_open(&self) -> impl Iterator<Item = &Arc<Alert>> {
         self.open.values().flat_map(|keys| keys.values()).flatten()
     }
@@ -190,7 +195,11 @@ mod tests {
     fn alert(name: &str, key: &str, at: i64, severity: Severity) -> Arc<Alert> {
         let mut rule = rule(0);
         (rule.name, rule.severity) = (name.to_owned(), severity);
-        Arc::new(Alert::open(&rule, key, at, &[], 0, None))
+        Arc::new(Alert::open((&rule, "iot"), key, at, &[], 0, None))
+    }
+
+    fn iot(field: &str) -> BTreeMap<String, String> {
+        BTreeMap::from([("iot".to_owned(), field.to_owned())])
     }
 
     fn cleared(alert: &Alert, at: i64) -> Arc<Alert> {
@@ -201,7 +210,7 @@ mod tests {
     fn a_key_shows_its_worst_open_alert() {
         let book = AlertBook::default();
         for rule in ["hot", "dry"] {
-            book.load(rule, Some("device_id"), [].iter(), [].iter());
+            book.load(rule, &iot("device_id"), [].iter(), [].iter());
         }
         let (hot, dry) = (alert("hot", "d1", 5, Severity::Critical), alert("dry", "d1", 6, Severity::Info));
         book.publish(vec![hot.clone(), dry.clone(), alert("hot", "d2", 7, Severity::Critical)]);
@@ -219,9 +228,9 @@ mod tests {
     #[test]
     fn a_value_of_another_column_is_nobodys_device() {
         let book = AlertBook::default();
-        book.load("hot", Some("device_id"), [].iter(), [].iter());
-        book.load("stopped", Some("line"), [].iter(), [].iter());
-        book.load("odd", None, [].iter(), [].iter());
+        book.load("hot", &iot("device_id"), [].iter(), [].iter());
+        book.load("stopped", &iot("line"), [].iter(), [].iter());
+        book.load("odd", &BTreeMap::new(), [].iter(), [].iter());
         for rule in ["hot", "stopped", "odd"] {
             book.publish(vec![alert(rule, "7", 5, Severity::Info)]);
         }
@@ -235,7 +244,7 @@ mod tests {
         let book = AlertBook::default();
         let mut changes = book.changes();
         let old = alert("hot", "d1", 5, Severity::Critical);
-        book.load("hot", None, [old.clone()].iter(), [cleared(&old, 6)].iter());
+        book.load("hot", &BTreeMap::new(), [old.clone()].iter(), [cleared(&old, 6)].iter());
         assert!(changes.try_recv().is_err());
         let new = alert("hot", "d2", 7, Severity::Critical);
         book.publish(vec![new.clone(), cleared(&new, 8)]);
@@ -249,8 +258,13 @@ mod tests {
         let book = AlertBook::default();
         let (hot, dry) = (alert("hot", "d1", 5, Severity::Critical), alert("dry", "d1", 6, Severity::Info));
         for _ in 0..2 {
-            book.load("hot", None, [hot.clone()].iter(), [cleared(&hot, 6), cleared(&hot, 9)].iter());
-            book.load("dry", None, [dry.clone()].iter(), [cleared(&dry, 8)].iter());
+            book.load(
+                "hot",
+                &BTreeMap::new(),
+                [hot.clone()].iter(),
+                [cleared(&hot, 6), cleared(&hot, 9)].iter(),
+            );
+            book.load("dry", &BTreeMap::new(), [dry.clone()].iter(), [cleared(&dry, 8)].iter());
         }
         assert_eq!(book.counts().open, 2);
         let cleared: Vec<_> = book.cleared().iter().map(|alert| alert.cleared_at).collect();

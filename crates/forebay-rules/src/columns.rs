@@ -32,6 +32,8 @@ pub const TIMESTAMP: &str = "timestamp";
 pub const TOPIC: &str = "topic";
 /// The record's partition.
 pub const PARTITION: &str = "partition";
+/// The source that the record is of: where an alert watches several, each row says which.
+pub const SOURCE: &str = "source";
 
 /// The name of the column with the values of `column`.
 pub fn value_column(column: &str) -> String {
@@ -47,6 +49,7 @@ pub(crate) struct Columns {
     timestamp: usize,
     topic: usize,
     partition: usize,
+    source: usize,
     /// In the order of the rule's value columns.
     values: Vec<usize>,
 }
@@ -60,6 +63,7 @@ pub(crate) struct Rows {
     micros: PrimitiveArray<TimestampMicrosecondType>,
     topic: StringArray,
     partition: Int32Array,
+    source: StringArray,
     values: Vec<ArrayRef>,
     /// No row is later, milliseconds since 1970.
     latest: i64,
@@ -90,6 +94,7 @@ impl Columns {
             timestamp: of_type(TIMESTAMP, &ddl::timestamp())?,
             topic: index(TOPIC)?,
             partition: of_type(PARTITION, &DataType::Int32)?,
+            source: index(SOURCE)?,
             values: values.map(|name| index(&value_column(name))).collect::<Result<_>>()?,
         })
     }
@@ -111,6 +116,7 @@ impl Columns {
             micros: column(self.timestamp)?.as_primitive_opt().cloned().ok_or_else(missing)?,
             topic: text(self.topic)?,
             partition: column(self.partition)?.as_primitive_opt().cloned().ok_or_else(missing)?,
+            source: text(self.source)?,
             values: self.values.iter().map(|index| column(*index)).collect::<Result<_>>()?,
             latest,
         })
@@ -128,9 +134,9 @@ impl Rows {
         self.key.value(row)
     }
 
-    /// Where the record of a row was.
-    pub fn partition(&self, row: usize) -> (&str, i32) {
-        (self.topic.value(row), self.partition.value(row))
+    /// Where the record of a row was: source, topic, partition.
+    pub fn partition(&self, row: usize) -> (&str, &str, i32) {
+        (self.source.value(row), self.topic.value(row), self.partition.value(row))
     }
 
     /// What a row says of its key.

@@ -1,6 +1,6 @@
 //! What an epoch changes: the lanes' points in the order of time, through the machine of each key. Pure.
 //!
-//! The order is that of the records' timestamps; rows of the same millisecond come by topic, partition and place in
+//! The order is that of the records' timestamps; rows of the same millisecond come by topic, partition, source and place in
 //! it. So it does not matter which lane had which partition, nor which of them came first.
 
 use std::cmp::Reverse;
@@ -14,8 +14,8 @@ use crate::rule::{Bounds, Rule};
 use crate::state::{Changes, RuleState};
 use crate::track::Point;
 
-/// A point and its place among those of the same time: rank of its partition, place in it.
-type Placed = (Point, (usize, usize));
+/// A point, the source that it is of, and its place among those of the same time: rank of its partition, place in it.
+type Placed = (Point, Arc<str>, (usize, usize));
 
 /// The changes that the lanes' rows make to `state`; `seen_at` is the time of now, kept with each alert. Also how many
 /// points opened nothing because too many keys are active.
@@ -34,7 +34,7 @@ pub(crate) fn decide(
         let (mut now, mut moved) = (before, false);
         let mut open = state.open(&key).cloned();
         let mut newest = state.newest_cleared(&key).cloned();
-        for Point { row, values } in points {
+        for (Point { row, values }, source, _) in points {
             let mut next = now;
             let Some(transition) = next.step(rule.hold_ms, row) else { continue };
             if matches!(now, State::Idle { .. }) {
@@ -47,7 +47,8 @@ pub(crate) fn decide(
             (now, moved) = (next, true);
             match transition {
                 Transition::Opened => {
-                    let alert = Alert::open(rule, &key, row.at, &values, seen_at, newest.as_deref());
+                    let alert =
+                        Alert::open((rule, &source), &key, row.at, &values, seen_at, newest.as_deref());
                     changes.transitions.push(alert.clone());
                     open = Some(Arc::new(alert));
                 }
@@ -76,22 +77,23 @@ pub(crate) fn decide(
 }
 
 /// The points of each key, in the order of time.
-fn by_key(lanes: Vec<LanePart>) -> BTreeMap<Box<str>, Vec<Point>> {
+fn by_key(lanes: Vec<LanePart>) -> BTreeMap<Box<str>, Vec<Placed>> {
     let mut partitions: Vec<_> = lanes.into_iter().flat_map(|lane| lane.partitions).collect();
     // Records that are replayed from the quarantine are a second part of their partition: the smaller one, put last.
     partitions.sort_by(|a, b| {
-        (&a.topic, a.index, Reverse(a.keys.len())).cmp(&(&b.topic, b.index, Reverse(b.keys.len())))
+        let of = (&a.topic, a.index, &a.source, Reverse(a.keys.len()));
+        of.cmp(&(&b.topic, b.index, &b.source, Reverse(b.keys.len())))
     });
     let mut placed: BTreeMap<Box<str>, Vec<Placed>> = BTreeMap::new();
     for (rank, partition) in partitions.into_iter().enumerate() {
         for (key, track) in partition.keys {
             let points = track.into_points().into_iter().enumerate();
-            placed.entry(key).or_default().extend(points.map(|(at, point)| (point, (rank, at))));
+            let points = points.map(|(at, point)| (point, Arc::clone(&partition.source), (rank, at)));
+            placed.entry(key).or_default().extend(points);
         }
     }
-    let in_order = |mut points: Vec<Placed>| {
-        points.sort_by_key(|(point, place)| (point.row.at, *place));
-        points.into_iter().map(|(point, _)| point).collect()
-    };
-    placed.into_iter().map(|(key, points)| (key, in_order(points))).collect()
+    for points in placed.values_mut() {
+        points.sort_by_key(|(point, _, place)| (point.row.at, *place));
+    }
+    placed
 }

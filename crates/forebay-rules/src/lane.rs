@@ -39,6 +39,7 @@ pub(crate) struct LanePart {
 /// The tracks of one partition.
 #[derive(Debug)]
 pub(crate) struct PartitionTracks {
+    pub source: Arc<str>,
     pub topic: String,
     pub index: i32,
     pub keys: HashMap<Box<str>, Track>,
@@ -48,12 +49,12 @@ impl AlertLane {
     fn take(&mut self, rows: &Rows) {
         let mut current = None;
         for index in 0..rows.len() {
-            let (topic, partition) = rows.partition(index);
-            let is_same = |tracks: &PartitionTracks| tracks.index == partition && tracks.topic == topic;
+            let place = rows.partition(index);
             // A batch comes from one partition: this is looked for once.
-            let at = match current.filter(|at| self.part.partitions.get(*at).is_some_and(is_same)) {
+            let is_same = |at: &usize| self.part.partitions.get(*at).is_some_and(|it| it.is(place));
+            let at = match current.filter(is_same) {
                 Some(at) => at,
-                None => self.part.partition(topic, partition),
+                None => self.part.partition(place),
             };
             current = Some(at);
             self.part.rows += 1;
@@ -75,11 +76,20 @@ impl AlertLane {
     }
 }
 
+impl PartitionTracks {
+    /// True if it is this one: source, topic, partition.
+    fn is(&self, (source, topic, index): (&str, &str, i32)) -> bool {
+        self.index == index && self.topic == topic && &*self.source == source
+    }
+}
+
 impl LanePart {
-    fn partition(&mut self, topic: &str, index: i32) -> usize {
-        let found = self.partitions.iter().position(|it| it.index == index && it.topic == topic);
+    fn partition(&mut self, place: (&str, &str, i32)) -> usize {
+        let found = self.partitions.iter().position(|it| it.is(place));
         found.unwrap_or_else(|| {
-            self.partitions.push(PartitionTracks { topic: topic.to_owned(), index, keys: HashMap::new() });
+            let (source, topic, index) = place;
+            let (source, topic) = (source.into(), topic.to_owned());
+            self.partitions.push(PartitionTracks { source, topic, index, keys: HashMap::new() });
             self.partitions.len() - 1
         })
     }

@@ -3,6 +3,7 @@
 //! Nobody looks at such a rule's records, so nothing would ever clear its alerts. They end as cleared when the file is run
 //! without the rule. The folder stays: if the rule comes back it goes on where it was, with nothing open.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use forebay_core::Result;
@@ -41,6 +42,6 @@ pub fn end_removed(
         journal.append(&entry)?;
         state.apply(entry, bounds.cleared);
     }
-    book.load(rule, None, state.all_open(), state.cleared());
+    book.load(rule, &BTreeMap::new(), state.all_open(), state.cleared());
     Ok(ended)
 }

@@ -1,5 +1,7 @@
 //! What an alert's sink knows of its rule, and its bounds.
 
+use std::collections::BTreeMap;
+
 use forebay_core::config::{Message, Severity};
 use serde_json::{Map, Value};
 
@@ -10,12 +12,11 @@ use crate::columns::text_of;
 pub struct Rule {
     /// Its name in the file.
     pub name: String,
-    /// The source whose records it watches, also where it looks at them through a view.
-    pub source: String,
     /// The column whose values are its keys.
     pub key_column: String,
-    /// The source's own field that the key is, dotted; `None` if it is computed.
-    pub key_field: Option<String>,
+    /// Of each source that it watches, itself or through views, the own field that the key is, dotted. Where the key is computed
+    /// the source is not there.
+    pub key_fields: BTreeMap<String, String>,
     /// How bad it is.
     pub severity: Severity,
     /// How long the condition must hold, milliseconds.

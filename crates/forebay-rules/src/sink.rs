@@ -118,7 +118,7 @@ impl Sink for AlertSink {
         let columns = Arc::new(Columns::find(&schema, names)?);
         let Bounds { journal, cleared, .. } = self.bounds;
         let (journal, state) = Journal::open(&self.dir, self.door.clone(), journal, cleared)?;
-        self.book.load(&self.rule.name, self.rule.key_field.as_deref(), state.all_open(), state.cleared());
+        self.book.load(&self.rule.name, &self.rule.key_fields, state.all_open(), state.cleared());
         self.opened = Some(Opened { journal, state: Arc::new(state), columns });
         Ok(())
     }

@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn a_snapshot_says_the_same_as_what_it_was_made_of() {
         let mut state = RuleState::default();
-        let open = |key: &str, at| Alert::open(&rule(0), key, at, &[], 0, None);
+        let open = |key: &str, at| Alert::open((&rule(0), "iot"), key, at, &[], 0, None);
         let transitions = vec![open("a", 1), open("a", 1).clear(&rule(0), 2, &[], 0), open("b", 3)];
         // `a` waits again, after an alert that is remembered.
         let changes = Changes {

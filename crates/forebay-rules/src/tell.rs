@@ -177,7 +177,7 @@ mod tests {
     use crate::tests::rule;
 
     fn flutter() -> Changes {
-        let opened = Alert::open(&rule(0), "d1", 5, &[], 0, None);
+        let opened = Alert::open((&rule(0), "iot"), "d1", 5, &[], 0, None);
         let cleared = opened.clear(&rule(0), 6, &[], 0);
         Changes { transitions: vec![opened, cleared], ..Changes::default() }
     }

@@ -237,6 +237,14 @@ const PANELS: &[Panel] = &[
         width: 8,
         asks: &[("{{source}}", "forebay_history_unsaved_seconds$PIPES")],
     },
+    Panel {
+        title: "Tables that cannot be read",
+        about: "For how long no newer version of a table at rest can be read, by query; the version before is used. It is 0. `/health` says why.",
+        kind: "timeseries",
+        unit: "s",
+        width: 8,
+        asks: &[("{{table}} ({{query}})", "forebay_table_unreadable_seconds$SEL")],
+    },
 ];
 
 /// The dashboard as text, to be imported into Grafana; it asks which Prometheus to read.

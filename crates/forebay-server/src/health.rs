@@ -38,7 +38,7 @@ pub(crate) fn problems(shown: &Shown, statuses: &[QueryStatus]) -> Vec<Value> {
 
 /// Tables at rest of which a newer version cannot be read, by query. No problem of what runs either: it goes on with the last
 /// good version, and a start would be refused.
-fn broken_tables(statuses: &[QueryStatus]) -> Vec<Value> {
+pub(crate) fn broken_tables(statuses: &[QueryStatus]) -> Vec<Value> {
     let broken = statuses.iter().flat_map(|status| {
         let tables = status.tables.iter().filter(|table| table.error.is_some());
         tables.map(|table| {

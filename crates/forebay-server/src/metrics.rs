@@ -29,8 +29,11 @@ use around::Around;
 pub(crate) async fn metrics(ask: Ask) -> Outcome {
     let shown = &ask.state.shown;
     let mut registry = Registry::with_prefix("forebay");
-    registry
-        .register_collector(Box::new(Queries { pipeline: shown.pipeline.clone(), all: shown.statuses() }));
+    registry.register_collector(Box::new(Queries {
+        pipeline: shown.pipeline.clone(),
+        now_ms: shown.clock.now_ms(),
+        all: shown.statuses(),
+    }));
     registry.register_collector(Box::new(Around::of(&ask.state)));
     registry.register_collector(Box::new(Followers::of(shown)));
     let mut text = String::new();
@@ -89,6 +92,7 @@ fn of_pipeline(pipeline: &str, labels: Vec<(&'static str, String)>) -> Vec<(&'st
 #[derive(Debug)]
 struct Queries {
     pipeline: Arc<str>,
+    now_ms: i64,
     all: Vec<QueryStatus>,
 }
 
@@ -125,6 +129,20 @@ impl Queries {
             })
         });
         gauges(encoder, &self.pipeline, "latency_seconds", help, samples)
+    }
+
+    /// For how long a table that a query is joined with cannot be read.
+    fn tables(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let help = "For how long no newer version of a table can be read, and the one before is used; 0 while it can";
+        let samples = self.all.iter().flat_map(|status| {
+            status.tables.iter().map(|table| {
+                let labels = vec![("query", status.name.to_string()), ("table", table.name.clone())];
+                // At least a little, also in the millisecond in which it began.
+                let broken = |since: i64| (self.now_ms - since).max(1) as f64 / 1000.0;
+                (labels, table.broken_since_ms.map_or(0.0, broken))
+            })
+        });
+        gauges(encoder, &self.pipeline, "table_unreadable_seconds", help, samples)
     }
 }
 
@@ -202,17 +220,24 @@ impl Collector for Queries {
         self.each(encoder, "up", "1 while the query runs or waits", true, |status| {
             u64::from(status.state.error().is_none())
         })?;
-        self.latency(encoder)
+        self.latency(encoder)?;
+        self.tables(encoder)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use forebay_engine::lookup::Standing;
+
     use super::*;
 
     fn written(status: QueryStatus) -> String {
         let mut registry = Registry::with_prefix("forebay");
-        registry.register_collector(Box::new(Queries { pipeline: "plant".into(), all: vec![status] }));
+        registry.register_collector(Box::new(Queries {
+            pipeline: "plant".into(),
+            now_ms: 65_000,
+            all: vec![status],
+        }));
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
         text
@@ -236,5 +261,27 @@ mod tests {
         assert!(known.iter().any(|line| line.starts_with("forebay_lag_records{") && line.ends_with(" 61")));
         let latency = "forebay_latency_seconds{pipeline=\"plant\",query=\"lake\",quantile=\"0.99\"} 1.5";
         assert!(known.iter().any(|line| line == latency), "{known:?}");
+    }
+
+    #[test]
+    fn a_table_tells_for_how_long_it_cannot_be_read() {
+        let table = |name: &str, broken_since_ms| Standing {
+            name: name.to_owned(),
+            version: None,
+            rows: 2,
+            bytes: 64,
+            error: None,
+            broken_since_ms,
+        };
+        let mut status = QueryStatus::new("lake");
+        status.tables = vec![table("devices", Some(5_000)), table("sites", None)].into();
+        let text = written(status);
+        for (name, seconds) in [("devices", "60.0"), ("sites", "0.0")] {
+            let line = format!(
+                "forebay_table_unreadable_seconds{{pipeline=\"plant\",query=\"lake\",table=\"{name}\"}} {seconds}"
+            );
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+        assert!(written(QueryStatus::new("lake")).contains("# TYPE forebay_table_unreadable_seconds gauge"));
     }
 }

@@ -95,6 +95,16 @@ pub fn read<'a>(kind: &str, bytes: &'a [u8]) -> Result<Lines<'a>, LinesError> {
     Ok(lines)
 }
 
+/// The texts of all lines that pass their checksums, wherever others do not: for people who look at a damaged file.
+pub fn sound<'a>(kind: &str, bytes: &'a [u8]) -> Vec<&'a str> {
+    let Some(lines) = bytes.strip_prefix(header(kind).as_bytes()) else { return Vec::new() };
+    let good = |line| match check_line(line) {
+        Check::Good(text) => Some(text),
+        Check::GoodWithMore | Check::Bad => None,
+    };
+    lines.split(|byte| *byte == b'\n').filter_map(good).collect()
+}
+
 enum Check<'a> {
     Good(&'a str),
     /// A whole record, but the line goes on: its line break was altered, which no torn write does.
@@ -156,6 +166,16 @@ mod tests {
                 Err(error) => assert!(matches!(error, LinesError::Damaged(_)), "byte {at}: {error}"),
             }
         }
+    }
+
+    #[test]
+    fn the_lines_around_a_damaged_one_can_be_shown() {
+        let mut bytes = sample();
+        let at = bytes.windows(3).position(|window| window == b"\"b\"").unwrap();
+        bytes[at + 1] ^= 1;
+        assert_eq!(read("forebay-test", &bytes), Err(LinesError::Damaged(3)));
+        assert_eq!(sound("forebay-test", &bytes), ["{\"a\":1}", "{\"c\":3}"]);
+        assert!(sound("forebay-other", &bytes).is_empty());
     }
 
     #[test]

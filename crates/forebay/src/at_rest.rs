@@ -1,28 +1,75 @@
 //! The tables at rest of a pipeline, opened: what queries are planned with and joined with.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use forebay_connectors::tables;
-use forebay_core::config::{Draft, Pipeline, Problem, QueryConfig, TableConfig};
+use forebay_core::config::{Draft, Pipeline, Problem, QueryConfig, TableConfig, ViewConfig};
 use forebay_core::error::codes;
 use forebay_core::options::Options;
 use forebay_core::table::StaticTable;
 use forebay_core::{Error, Result};
 use forebay_engine::plan::Catalog;
 
+use crate::alerts;
+use crate::load::Loaded;
+use crate::runnable::Run;
+
 /// The tables that can be read now, and what keeps the others from it, each at its place in the file.
 #[derive(Default)]
 pub struct AtRest {
     pub tables: Vec<Arc<dyn StaticTable>>,
-    pub absent: Vec<Problem>,
+    pub absent: Vec<(String, Problem)>,
+}
+
+/// True if a word of the SQL is this name.
+pub fn names(sql: &str, name: &str) -> bool {
+    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+    sql.split(|c| !is_word(c)).any(|word| word.eq_ignore_ascii_case(name))
+}
+
+/// The tables that a run may read: those whose names stand in the SQL of what it runs, or of a view that is named there.
+/// Before anything is planned it is not known better, and more than these are not opened.
+pub fn read_by(run: Option<Run<'_>>, pipeline: &Pipeline) -> BTreeSet<String> {
+    let tables = pipeline.tables.iter().map(|table| table.name.clone());
+    let Some(run) = run.filter(|run| !run.only.is_empty()) else { return tables.collect() };
+    let queries = pipeline.queries.iter().filter(|query| run.runs(&query.name)).map(|query| &query.sql);
+    let alerts = pipeline.alerts.iter().filter(|alert| run.runs(&alerts::query_name(&alert.name)));
+    let mut texts: Vec<&String> = queries.chain(alerts.map(|alert| &alert.on.text)).collect();
+    let mut views: Vec<&ViewConfig> = pipeline.views.iter().collect();
+    let mut at = 0;
+    while let Some(text) = texts.get(at).copied() {
+        texts.extend(views.extract_if(.., |view| names(text, &view.name)).map(|view| &view.sql));
+        at += 1;
+    }
+    tables.filter(|table| texts.iter().any(|text| names(text, table))).collect()
+}
+
+/// The tables without which a run cannot be: those that its plans read, and all if it runs the whole file. `None` where one of its
+/// queries could not be planned.
+pub fn needed_by(run: Option<Run<'_>>, loaded: &Loaded) -> Option<BTreeSet<String>> {
+    let Loaded { pipeline, plans, alerts: planned, .. } = loaded;
+    let runs = |name: &str| run.is_none_or(|run| run.runs(name));
+    let of_queries = pipeline.queries.iter().zip(plans).filter(|(query, _)| runs(&query.name));
+    let of_queries = of_queries.map(|(_, plan)| plan.as_ref());
+    let plan_of =
+        |name: &str| planned.iter().find(|alert| alert.config.name == name).map(|alert| &alert.plan);
+    let of_alerts = pipeline.alerts.iter().filter(|alert| runs(&alerts::query_name(&alert.name)));
+    let of_alerts = of_alerts.map(|alert| plan_of(&alert.name));
+    let plans = of_queries.chain(of_alerts).collect::<Option<Vec<_>>>()?;
+    Some(match run {
+        Some(run) if !run.only.is_empty() => plans.iter().flat_map(|plan| plan.tables()).collect(),
+        _ => pipeline.tables.iter().map(|table| table.name.clone()).collect(),
+    })
 }
 
 /// Adds the tables of a pipeline to the catalogue. Those whose columns are not known, since they are not there, are unknown
-/// names to SQL; without a data folder none is looked for.
+/// names to SQL; without a data folder none is looked for, and never any but those of `read`.
 pub fn open(
     draft: &mut Draft,
     pipeline: &Pipeline,
+    read: &BTreeSet<String>,
     (file, data): (&str, Option<&Path>),
     catalog: &mut Catalog,
     problems: &mut Vec<Problem>,
@@ -40,7 +87,7 @@ pub fn open(
             draft.unknown.push(config.name.clone());
             continue;
         }
-        let opened = data.map(|data| opened(config, data));
+        let opened = data.filter(|_| read.contains(&config.name)).map(|data| opened(config, data));
         let schema = match &opened {
             Some(Ok(table)) => Some(table.schema()),
             _ => config.schema.as_ref().map(|(schema, _)| Arc::clone(schema)),
@@ -54,7 +101,8 @@ pub fn open(
             Some(Ok(table)) => at_rest.tables.push(table),
             Some(Err(error)) => {
                 let error = hinted(error, config, pipeline);
-                at_rest.absent.push(Problem::at(error, file, config.place, config.name.len()));
+                let problem = Problem::at(error, file, config.place, config.name.len());
+                at_rest.absent.push((config.name.clone(), problem));
             }
             None => {}
         }
@@ -91,6 +139,7 @@ fn hinted(error: Error, config: &TableConfig, pipeline: &Pipeline) -> Error {
             "A query makes its Delta table with its first rows: write the table before it is joined."
                 .to_owned()
         }
+        _ if error.hint() != error.code().remedy => error.hint().to_owned(),
         _ => "Put the file into its place before `forebay run`.".to_owned(),
     };
     let unknown = match config.schema {

@@ -27,6 +27,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::control::{Asks, Orders, conflict};
+use crate::work::named;
 
 /// Puts a query together and opens it, which blocks; called again for every start.
 pub type Open = Arc<dyn Fn(watch::Sender<QueryStatus>) -> Result<OpenQuery> + Send + Sync>;
@@ -43,7 +44,7 @@ impl Ready {
     /// Opens a query; nothing of it runs yet. Blocks.
     pub fn new(name: &str, open: Open) -> Result<Self> {
         let status = watch::Sender::new(QueryStatus::new(name));
-        let first = open(status.clone())?;
+        let first = open(status.clone()).map_err(|error| named(name, &error))?;
         Ok(Self { name: name.to_owned(), open, first, status })
     }
 }

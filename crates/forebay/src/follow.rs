@@ -179,8 +179,8 @@ fn event_times(
 pub fn key_of(loaded: &Loaded, source: &SourceConfig) -> Option<String> {
     let said = loaded.pipeline.dashboard.source(&source.name).and_then(|said| said.key.clone());
     said.or_else(|| {
-        let of_source = loaded.alerts.iter().filter(|alert| alert.source == source.name);
-        let keys: Vec<String> = of_source.filter_map(|alert| alert.key_field.clone()).collect();
+        let keys = loaded.alerts.iter().filter_map(|alert| alert.key_fields.get(&source.name).cloned());
+        let keys: Vec<String> = keys.collect();
         Layout::suggested_key(&source.value.as_ref()?.schema, &keys)
     })
 }

@@ -160,12 +160,7 @@ mod tests {
             identity: identity("DeltaSink[a]"),
             definition: definition("SELECT 1"),
             folder: PathBuf::from("data/checkpoints/p/q"),
-            shown: Ok(Shown {
-                id: "id".to_owned(),
-                identity: identity("DeltaSink[a]"),
-                entries,
-                state: Vec::new(),
-            }),
+            shown: Ok(Shown { identity: identity("DeltaSink[a]"), entries, state: Vec::new() }),
             was: was.map(definition),
             bears: Ok(()),
             fits: Ok(()),

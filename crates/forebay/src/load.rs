@@ -8,18 +8,17 @@ use arrow::datatypes::SchemaRef;
 use forebay_connectors::sinks::{self, SinkContext};
 use forebay_connectors::{formats, sources};
 use forebay_core::clock::{SystemClock, millis};
-use forebay_core::config::{
-    self, DeduplicateConfig, Draft, Lookup, Pipeline, Problem, QueryConfig, SourceConfig,
-};
+use forebay_core::config::{self, Draft, Lookup, Pipeline, Problem, QueryConfig, SourceConfig};
 use forebay_core::error::codes;
 use forebay_core::format::Format;
 use forebay_core::source::Wanted;
 use forebay_core::table::StaticTable;
 use forebay_core::{Error, Result, Zone};
 use forebay_engine::adhoc;
-use forebay_engine::plan::{self, Catalog, Deduplicate, SourceColumns, SourceTime, SqlError, StreamPlan};
+use forebay_engine::plan::{self, Catalog, SourceColumns, SourceTime, SqlError, StreamPlan};
 use forebay_storage::{Door, read_regular};
 
+use self::once::{of_key, once};
 use crate::alerts::{self, PlannedAlert};
 use crate::at_rest::{self, AtRest};
 use crate::json::FromJson;
@@ -27,18 +26,29 @@ use crate::registry::registry;
 use crate::runnable::Run;
 use crate::{tables, talk, work};
 
+mod once;
+
 /// Largest pipeline file: far beyond what people write.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// A valid pipeline with its queries and alerts planned, in the order of the file.
 pub struct Loaded {
     pub pipeline: Pipeline,
-    pub plans: Vec<Arc<StreamPlan>>,
+    /// Of each query. None where it reads a table that is not there and that the run does not need.
+    pub plans: Vec<Option<Arc<StreamPlan>>>,
     pub alerts: Vec<PlannedAlert>,
     /// The tables at rest that can be read.
     pub tables: Vec<Arc<dyn StaticTable>>,
     /// Why the others cannot, where the run does not need them yet.
     pub absent: Vec<Problem>,
+}
+
+impl Loaded {
+    /// The queries that are planned, in the order of the file.
+    pub fn queries(&self) -> impl Iterator<Item = (&QueryConfig, &Arc<StreamPlan>)> {
+        let both = self.pipeline.queries.iter().zip(&self.plans);
+        both.filter_map(|(query, plan)| Some((query, plan.as_ref()?)))
+    }
 }
 
 /// Loads a file; if it is not valid, prints every problem to stderr and returns `None`. With `run`, what keeps it from
@@ -148,22 +158,28 @@ fn load_draft(
     problems.extend(unbuildable(&draft, &pipeline, name));
     problems.extend(run.iter().flat_map(|run| run.folders(&pipeline, name)));
     let mut catalog = Catalog::in_zone(pipeline.time_zone);
-    let at_rest = at_rest::open(&mut draft, &pipeline, (name, data), &mut catalog, &mut problems);
+    let read = at_rest::read_by(run, &pipeline);
+    let at_rest = at_rest::open(&mut draft, &pipeline, &read, (name, data), &mut catalog, &mut problems);
     let names = (catalog, at_rest.tables.as_slice());
     let (plans, alerts) = planned(&mut draft, &pipeline, (text, name), run, names, &mut problems);
     let AtRest { tables, absent } = at_rest;
+    let (mut loaded, mut absent) = (Loaded { pipeline, plans, alerts, tables, absent: Vec::new() }, absent);
     // Where the columns of a table are not known, what reads it could not be planned.
-    let is_whole = plans.len() == pipeline.queries.len() && alerts.len() == pipeline.alerts.len();
-    if problems.is_empty() && !is_whole && absent.is_empty() {
+    let needed = at_rest::needed_by(run, &loaded);
+    if problems.is_empty() && needed.is_none() && absent.is_empty() {
         let what = "a table has no columns before it is there";
         problems.push(Problem::at(Error::new(&codes::TABLE_UNREADABLE, what), name, (1, 1), 1));
     }
-    let is_in_the_way = problems.is_empty() && !is_whole;
-    if is_in_the_way || run.is_some_and(|run| run.needs_tables) {
+    if let Some(needed) = &needed {
+        absent.retain(|(table, _)| needed.contains(table));
+    }
+    let absent: Vec<Problem> = absent.into_iter().map(|(_, problem)| problem).collect();
+    if (problems.is_empty() && needed.is_none()) || run.is_some_and(|run| run.needs_tables) {
         problems.extend(absent.iter().cloned());
     }
     if problems.is_empty() {
-        return Ok(Loaded { pipeline, plans, alerts, tables, absent });
+        loaded.absent = absent;
+        return Ok(loaded);
     }
     problems.sort_by_key(|problem| (problem.line, problem.column));
     problems
@@ -179,7 +195,7 @@ fn planned(
     run: Option<Run<'_>>,
     (mut catalog, at_rest): (Catalog, &[Arc<dyn StaticTable>]),
     problems: &mut Vec<Problem>,
-) -> (Vec<Arc<StreamPlan>>, Vec<PlannedAlert>) {
+) -> (Vec<Option<Arc<StreamPlan>>>, Vec<PlannedAlert>) {
     let in_sql = |error: SqlError, place: (usize, usize), sql: &str| {
         let offset = error.place.map_or(0, |place| offset_of(sql, place));
         Problem::within(error.error, text, name, place, sql, offset, word_at(sql, offset).len())
@@ -211,7 +227,8 @@ fn planned(
         let once = view.deduplicate.as_ref().map(once);
         if let Err(error) = plan::check_view(&catalog, &view.sql, Some(&FromJson), once.as_ref()) {
             if tells(&error, &view.sql, &draft.unknown) {
-                problems.push(in_sql(error, view.place, &view.sql));
+                let of_key = of_key(&error, view.deduplicate.as_ref(), name);
+                problems.push(of_key.unwrap_or_else(|| in_sql(error, view.place, &view.sql)));
             }
             draft.unknown.push(view.name.clone());
         }
@@ -227,17 +244,20 @@ fn planned(
         let planned =
             plan::plan_query(&catalog, &query.sql, Some(&FromJson), query.output_mode, once.as_ref());
         written.push(planned.as_ref().ok().map(StreamPlan::output_schema));
+        plans.push(None);
         match planned {
             Ok(plan) => {
                 problems.extend(untaken(query, &plan, name));
                 problems.extend(run.iter().flat_map(|run| endless(*run, pipeline, query, &plan, name)));
-                plans.push(Arc::new(plan));
+                plans.pop();
+                plans.push(Some(Arc::new(plan)));
             }
             Err(error) if error.error.code() == &codes::OUTPUT_MODE => {
                 problems.push(Problem::at(error.error, name, query.output_mode_place, 1));
             }
             Err(error) if tells(&error, &query.sql, &draft.unknown) => {
-                problems.push(in_sql(error, query.place, &query.sql));
+                let of_key = of_key(&error, query.deduplicate.as_ref(), name);
+                problems.push(of_key.unwrap_or_else(|| in_sql(error, query.place, &query.sql)));
             }
             Err(_) => {}
         }
@@ -308,10 +328,7 @@ fn nowhere() -> SinkContext<'static> {
 
 /// True if an error is the text's own: where the SQL names something that is refused already, only its syntax counts.
 fn tells(error: &SqlError, sql: &str, unknown: &[String]) -> bool {
-    let word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
-    let names = || sql.split(|c| !word(c)).filter(|name| !name.is_empty());
-    error.error.code() == &codes::SQL_SYNTAX
-        || !unknown.iter().any(|unknown| names().any(|name| name.eq_ignore_ascii_case(unknown)))
+    error.error.code() == &codes::SQL_SYNTAX || !unknown.iter().any(|unknown| at_rest::names(sql, unknown))
 }
 
 /// What only the connectors themselves can refuse: options that do not fit together. In a part that has problems
@@ -341,11 +358,6 @@ fn unbuildable(draft: &Draft, pipeline: &Pipeline, name: &str) -> Vec<Problem> {
 }
 
 /// `deduplicate:` as the planner takes it.
-fn once(config: &DeduplicateConfig) -> Deduplicate {
-    let within = config.within.map(|within| i64::try_from(within.as_micros()).unwrap_or(i64::MAX));
-    Deduplicate { keys: config.keys.iter().map(|key| key.text.clone()).collect(), within_us: within }
-}
-
 /// The word of a text at the byte `offset`; empty if none begins there.
 pub fn word_at(text: &str, offset: usize) -> &str {
     let rest = text.get(offset..).unwrap_or_default();

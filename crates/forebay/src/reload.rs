@@ -38,7 +38,7 @@ use crate::load::{self, Loaded};
 use crate::made::{Difference, Made, differences};
 use crate::pipeline::{Running, begun};
 use crate::runnable::Run;
-use crate::work::{Chosen, chosen};
+use crate::work::{Chosen, chosen, named};
 use crate::{alerts, definition, facts, standing, talk};
 
 impl Running {
@@ -151,9 +151,11 @@ impl Running {
     /// The file as it is now; the problems of one that is not sound are told with their lines.
     async fn read(&self, file: &Path) -> Result<Loaded, NotReloaded> {
         let (path, data) = (file.to_path_buf(), self.site.global.data.clone());
-        let trigger = self.site.overrides.trigger;
+        let (trigger, only) = (self.site.overrides.trigger, self.site.overrides.queries.clone());
         // Planning is computing, and queries run meanwhile.
-        let read = move || load::load_file(&path, Some(Run { data: &data, trigger, needs_tables: true }));
+        let read = move || {
+            load::load_file(&path, Some(Run { data: &data, trigger, needs_tables: true, only: &only }))
+        };
         let lost = |e| Error::new(&codes::INTERNAL, "reading the file ended unexpectedly").caused_by(e);
         let problems = match tokio::task::spawn_blocking(read).await.map_err(lost)? {
             Ok(Ok(loaded)) => return Ok(loaded),
@@ -221,6 +223,15 @@ struct Checked {
 /// Whatever is refused, this is true.
 const GOES_ON: &str = "The pipeline goes on as it was. `forebay validate FILE` tells the same.";
 
+/// Where a start takes what a run that goes on cannot.
+const START: &str =
+    "Undo the change, or stop the run and start it again; `forebay plan FILE` says what the start would do.";
+
+/// Where a start would be refused too, whoever stops the run stands still.
+const NO_START: &str = "The pipeline goes on as it was. Do not stop the run for this: a start with this file would be refused too. \
+                        Undo the change, or do what the problem's own hint says; `forebay plan FILE` tells whether a start would \
+                        be taken.";
+
 /// What is wanted, by what is to become of it.
 struct Fates<'a> {
     wanted: &'a [Chosen<'a>],
@@ -261,19 +272,11 @@ fn with_errors(differences: Vec<Difference>, statuses: &[QueryStatus]) -> Vec<Tu
 fn not_safe(file: &Path, problems: Vec<Error>) -> NotReloaded {
     let (count, plural) = (problems.len(), if problems.len() == 1 { "" } else { "s" });
     let message = format!("{} has {count} change{plural} that cannot be made while it runs", file.display());
-    NotReloaded { error: Error::new(&codes::NOT_WHILE_RUNNING, message), problems }
-}
-
-/// An error with the query that it is about.
-fn named(query: &str, error: &Error) -> Error {
-    let mut told = Error::new(error.code(), format!("{query}: {}", error.message())).with_hint(error.hint());
-    if let Some(detail) = error.detail() {
-        told = told.with_detail(detail);
-    }
-    match error.place() {
-        Some(place) => told.at(place),
-        None => told,
-    }
+    let error = Error::new(&codes::NOT_WHILE_RUNNING, message);
+    // What else is wrong is what `run` would end with.
+    let a_start_helps = problems.iter().all(|problem| problem.code() == &codes::NOT_WHILE_RUNNING);
+    let error = error.with_hint(if a_start_helps { START } else { NO_START });
+    NotReloaded { error, problems }
 }
 
 /// Why the file could not even be read.
@@ -304,6 +307,19 @@ fn told(done: &Reloaded) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_is_sent_to_a_start_that_would_be_refused() {
+        let hint = |codes: &[&'static forebay_core::error::Code]| {
+            let problems = codes.iter().map(|code| Error::new(code, "so")).collect();
+            not_safe(Path::new("p.yaml"), problems).error.hint().to_owned()
+        };
+        assert!(hint(&[&codes::NOT_WHILE_RUNNING]).contains("stop the run and start it again"));
+        for reasons in [&[&codes::STATE_CHANGED][..], &[&codes::NOT_WHILE_RUNNING, &codes::SINK_SCHEMA]] {
+            let hint = hint(reasons);
+            assert!(hint.contains("Do not stop the run") && !hint.contains("start it again"), "{hint}");
+        }
+    }
 
     #[test]
     fn what_a_changed_query_fails_with_is_in_the_answer_and_is_said() {

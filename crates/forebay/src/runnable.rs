@@ -24,9 +24,16 @@ pub struct Run<'a> {
     pub trigger: Option<Trigger>,
     /// True if a table at rest that cannot be read keeps it from running; else that is told beside.
     pub needs_tables: bool,
+    /// Only these queries and alerts (`alerts/NAME`); all if empty.
+    pub only: &'a [String],
 }
 
 impl Run<'_> {
+    /// True if the query or alert of this name is to run.
+    pub fn runs(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == name)
+    }
+
     /// Checkpoints and tables that are in the way.
     pub fn folders(&self, pipeline: &Pipeline, file: &str) -> Vec<Problem> {
         let mut problems = Vec::new();

@@ -75,8 +75,7 @@ pub struct File<'a> {
 
 /// The [`File::row_keys`] of a pipeline that was planned.
 pub fn row_keys(loaded: &Loaded) -> BTreeMap<String, Vec<String>> {
-    let queries = loaded.pipeline.queries.iter().zip(&loaded.plans);
-    queries.map(|(query, plan)| (query.name.clone(), plan.row_keys())).collect()
+    loaded.queries().map(|(query, plan)| (query.name.clone(), plan.row_keys())).collect()
 }
 
 impl File<'_> {

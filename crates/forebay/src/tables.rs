@@ -45,7 +45,7 @@ impl TableResolver for Tables {
                     ("kafka.bootstrap.servers".to_owned(), self.kafka.clone()),
                     ("subscribe".to_owned(), name.to_owned()),
                 ]);
-                self.topic(&broker::source_options("kafka", &raw)?, "kafka", None).await.map(Some)
+                self.topic(name, (&broker::source_options("kafka", &raw)?, "kafka"), None).await.map(Some)
             }
             Some(_) => Ok(None),
         }
@@ -74,7 +74,9 @@ impl Tables {
             pipeline.queries.iter().filter(|query| query.format == "delta").map(|query| query.name.clone());
         let views = pipeline.views.iter().map(|view| view.name.clone());
         let at_rest = pipeline.tables.iter().map(|table| table.name.clone());
-        sources.chain(at_rest).chain(tables).chain(views).collect()
+        let has_late = |query: &&QueryConfig| late::folder(&self.data, &pipeline.name, &query.name).is_dir();
+        let late = pipeline.queries.iter().filter(has_late).map(|query| format!("late.{}", query.name));
+        sources.chain(at_rest).chain(tables).chain(views).chain(late).collect()
     }
 
     async fn named(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
@@ -128,11 +130,11 @@ impl Tables {
             );
             return Err(error.with_hint("The table of late rows is there with the first of them."));
         };
-        lanes::table(schema, vec![futures::stream::iter(rows).boxed()])
+        lanes::table(&format!("late.{}", query.name), schema, vec![futures::stream::iter(rows).boxed()])
     }
 
     async fn source(&self, source: &SourceConfig) -> Result<Arc<dyn TableProvider>> {
-        self.topic(&source.options, &source.format, load::format_of(source)?).await
+        self.topic(&source.name, (&source.options, &source.format), load::format_of(source)?).await
     }
 }
 
@@ -142,7 +144,7 @@ fn late_of(name: &str) -> Option<&str> {
     schema.eq_ignore_ascii_case("late").then_some(query)
 }
 
-/// What the statements of a pipeline may read, by columns alone, with the tables at rest that can be read; `written` are
+/// What the statements of a pipeline may read, by columns alone, with the tables at rest whose columns are known; `written` are
 /// those of the queries whose SELECT can be planned, in the order of the file.
 pub fn columns(
     pipeline: &Pipeline,
@@ -151,6 +153,11 @@ pub fn columns(
 ) -> Known {
     let mut known = Known { time_zone: pipeline.time_zone, ..Known::default() };
     known.tables.extend(at_rest.iter().map(|table| (table.name().to_owned(), table.schema())));
+    let unopened = |config: &&TableConfig| at_rest.iter().all(|table| table.name() != config.name);
+    for config in pipeline.tables.iter().filter(unopened) {
+        let schema = config.schema.as_ref().map(|(schema, _)| Arc::clone(schema));
+        known.tables.extend(schema.map(|schema| (config.name.clone(), schema)));
+    }
     for source in &pipeline.sources {
         // What is wrong with a source is told there.
         if let Ok(decoder) = load::format_of(source) {
@@ -203,8 +210,8 @@ impl Tables {
     /// stream leaves them to its quarantine, and counted.
     async fn topic(
         &self,
-        options: &Options,
-        format: &str,
+        name: &str,
+        (options, format): (&Options, &str),
         decoder: Option<Arc<dyn Format>>,
     ) -> Result<Arc<dyn TableProvider>> {
         let mut source: Box<dyn Source> =
@@ -254,7 +261,7 @@ impl Tables {
                 .boxed()
             })
             .collect();
-        lanes::table(schema, rows)
+        lanes::table(name, schema, rows)
     }
 }
 

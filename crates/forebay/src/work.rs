@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use forebay_core::config::{QueryConfig, SourceConfig};
+use forebay_core::config::{Pipeline, QueryConfig, SourceConfig};
 use forebay_core::error::codes;
 use forebay_core::trigger::Trigger;
 use forebay_core::{Error, Result};
 use forebay_engine::plan::StreamPlan;
 
-use crate::alerts::PlannedAlert;
+use crate::alerts::{self, PlannedAlert};
 use crate::commands;
 use crate::load::{self, Loaded};
 
@@ -85,16 +85,18 @@ impl Work<'_> {
     }
 }
 
-/// Everything of the file that is run as a query, with its plan, in the order of the file.
+/// Everything of the file that can be run as a query, with its plan, in the order of the file.
 pub fn all(loaded: &Loaded) -> impl Iterator<Item = (Work<'_>, &Arc<StreamPlan>)> {
-    let queries = loaded.pipeline.queries.iter().zip(&loaded.plans);
-    let queries = queries.map(|(query, plan)| (Work::Query(query), plan));
+    let queries = loaded.queries().map(|(query, plan)| (Work::Query(query), plan));
     queries.chain(loaded.alerts.iter().map(|alert| (Work::Alert(alert), &alert.plan)))
 }
 
 /// The queries and alerts of these names; all if there are none. Fails with `WRONG_USE` if a name is nobody's.
 pub fn chosen<'a>(loaded: &'a Loaded, names: &[String]) -> Result<Vec<Chosen<'a>>> {
-    let known: Vec<String> = all(loaded).map(|(work, _)| work.name()).collect();
+    let Pipeline { queries, alerts: rules, .. } = &loaded.pipeline;
+    let queries = queries.iter().map(|query| query.name.clone());
+    let rules = rules.iter().map(|rule| alerts::query_name(&rule.name));
+    let known: Vec<String> = queries.chain(rules).collect();
     if let Some(name) = names.iter().find(|name| !known.contains(name)) {
         return Err(commands::wrong_name("query", name, known.iter().map(String::as_str)));
     }
@@ -128,4 +130,19 @@ pub fn distinct<'a>(sources: &[&'a SourceConfig]) -> Vec<&'a SourceConfig> {
         }
     }
     each
+}
+
+/// An error with the query that it is about.
+pub fn named(query: &str, error: &Error) -> Error {
+    let told = Error::new(error.code(), format!("{query}: {}", error.message()))
+        .with_hint(error.hint())
+        .with_retry(error.is_retryable());
+    let told = match error.detail() {
+        Some(detail) => told.with_detail(detail),
+        None => told,
+    };
+    match error.place() {
+        Some(place) => told.at(place),
+        None => told,
+    }
 }

@@ -42,6 +42,17 @@ export const LINK = [
     }),
   },
   {
+    name: "what Forebay has read late is on the chart once it is all there",
+    needs: "mock",
+    run: visiting({}, async (page, { base }) => {
+      await page.locator('.line[data-phase="ready"] canvas').first().waitFor({ timeout: 5_000 });
+      await page.waitForTimeout(2_500);
+      const asked = page.waitForRequest((request) => /\/history\?.*field=temperature/.test(request.url()), { timeout: 5_000 });
+      await mock(base, { caughtUp: true });
+      await asked;
+    }),
+  },
+  {
     name: "a page that is older than the Forebay that answers says so, and offers to load itself again",
     needs: "mock",
     run: visiting({}, async (page, { base }) => {

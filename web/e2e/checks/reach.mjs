@@ -2,6 +2,21 @@
 import assert from "node:assert/strict";
 import { accessible, atOnce, fits, ready, says, visit, visiting } from "../visit.mjs";
 
+/** The boxes of each row: its name, what is told of it, and its other cells. Runs in the browser. */
+const boxesOf = (rows) =>
+  rows.map((row) =>
+    [...row.querySelectorAll(".col-name bdi, .tag, td")].map((one) => {
+      const { left, top, right, bottom } = one.getBoundingClientRect();
+      return { words: one.textContent, isNamed: !one.matches("td"), isCut: one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0, left, top, right, bottom };
+    }),
+  );
+
+/** Pairs of boxes that share more than a hair, and boxes whose words are cut. */
+const overlaps = (boxes) => [
+  ...boxes.flatMap((a, i) => boxes.slice(i + 1).filter((b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1).map((b) => `${a.words} / ${b.words}`)),
+  ...boxes.filter((one) => one.isNamed && one.isCut).map((one) => `${one.words} is cut`),
+];
+
 export const REACH = [
   {
     name: "no serious accessibility finding, light and dark, plant, device and SQL",
@@ -76,6 +91,25 @@ export const REACH = [
         for (const [path, until] of Object.entries(views)) await visit(run, { width: 360, height: 780, dark, path, until }, (page) => fits(page, path));
       }
     },
+  },
+  {
+    name: "a device's name, its alert and its clock stand apart and whole, on a phone, at 900 and at 1400 pixels",
+    needs: "mock",
+    run: visiting({ wish: { clocks: true, overheat: "device_2" } }, async (page) => {
+      await says(page, "device_2 overheats");
+      await page.locator('tr[data-severity="critical"] .tag-critical').waitFor();
+      for (const colorScheme of ["light", "dark"]) {
+        await page.emulateMedia({ colorScheme });
+        for (const width of [360, 900, 1400]) {
+          await page.setViewportSize({ width, height: 1000 });
+          const rows = await page.locator('[data-testid="device-row"]').evaluateAll(boxesOf);
+          const named = rows.map((row) => row.filter(({ isNamed }) => isNamed).map(({ words }) => words.replace(/\s/g, " ")));
+          assert.deepEqual(named, [["device_1", "clock 40 s behind"], ["device_2", "critical", "clock 2 h ahead"], ["device_3"]]);
+          for (const row of rows) assert.deepEqual(overlaps(row), [], `at ${width} px`);
+          await fits(page, `${width} px`);
+        }
+      }
+    }),
   },
   {
     name: "the theme is set before the first paint, follows the system, and yields to a choice",

@@ -1,7 +1,7 @@
 // Is all well? if not, where? since when? The first line, and what stands behind it.
 import assert from "node:assert/strict";
 import { mock, open } from "../browser.mjs";
-import { atOnce, headline, ready, says, stopAndStart, visiting } from "../visit.mjs";
+import { accessible, atOnce, fits, headline, ready, says, stopAndStart, visiting } from "../visit.mjs";
 
 export const STATUS = [
   {
@@ -92,6 +92,25 @@ export const STATUS = [
     }),
   },
   {
+    name: "a table that cannot be read is told first and at its queries, with its file and line, until it can",
+    needs: "mock",
+    run: visiting({ wish: { breakTable: "devices" } }, async (page, { base }) => {
+      await says(page, "^The table devices cannot be read since \\d\\d:\\d\\d:\\d\\d$");
+      assert.match(await page.locator(".hero-parts").innerText(), /record 2 of a file has `many`.*\(data\/devices\.csv:3\).*the version read before is used/s);
+      assert.match(await page.locator(".hero-hint").innerText(), /^FB-2007 Mend the file/);
+      assert.deepEqual(await page.locator(".query:has(.query-warning)").evaluateAll((all) => all.map((one) => one.getAttribute("aria-label"))), ["query lake", "query minutes"]);
+      assert.match(await page.locator(".query-warning").first().innerText(), /^\s*The table devices cannot be read since \d\d:\d\d:\d\d: FB-2007 record 2 .*the version read before is used\.\s+Mend the file\.$/s);
+      await accessible(page);
+      await fits(page, "the page");
+      await mock(base, { overheat: "device_2" });
+      await says(page, "device_2 overheats");
+      assert.match(await page.locator(".hero-parts").innerText(), /The table devices cannot be read/);
+      await mock(base, { calm: true });
+      await says(page, "^All well");
+      assert.equal(await page.locator(".query-warning").count(), 0);
+    }),
+  },
+  {
     name: "the ledger is that of one query, never a sum in which a record counts twice, and has the words of its sink",
     needs: "mock",
     run: visiting({}, async (page, { base }) => {
@@ -145,10 +164,14 @@ export const STATUS = [
       await says("state", /^[\d.]+ (B|KiB) of 1(\.0)? GiB$/);
       if (!isMock) return;
       await says("too far ahead", /^1 row$/);
+      assert.equal(await panel.locator("summary .tag").innerText(), "27 % late");
       await says("clocks", /^1 device ahead, 1 behind; worst device_2, 2(\.0)? h ahead$/);
       await fact("came too late").getByText("3 rows").click();
       await page.locator("#answer tbody tr").first().waitFor();
       assert.equal(await page.locator(".editor").inputValue(), "SELECT * FROM late.minutes");
+      assert.match(page.url(), /as=table/);
+      assert.equal(await page.locator("#answer .result-bars, #answer canvas").count(), 0, "late rows are no chart");
+      await page.locator(".tables .chip", { hasText: "late.minutes" }).waitFor();
     }),
   },
 ];

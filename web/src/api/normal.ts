@@ -50,6 +50,7 @@ export function tickOf(raw: Loose<Tick>): Tick {
     status: raw.status ?? "ok",
     problems: raw.problems ?? [],
     refusedReload: raw.refusedReload ?? null,
+    brokenTables: raw.brokenTables ?? [],
     queries: (raw.queries ?? []).map(queryOf),
     ledger: raw.ledger ?? null,
     alerts: { open: raw.alerts?.open ?? 0, bySeverity: raw.alerts?.bySeverity ?? {} },

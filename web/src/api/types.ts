@@ -51,8 +51,8 @@ export interface AlertRule {
   name: string;
   on: string;
   key: string | null;
-  /** The field of its source that the key is, null if it is computed; where the server tells it. */
-  keyField?: string | null;
+  /** The field of each of its sources that the key is, without those of which it is computed; where the server tells it. */
+  keyFields?: Record<string, string>;
   when: string;
   clear?: string | null;
   /** Milliseconds. */
@@ -64,7 +64,8 @@ export interface Schema {
   pipeline: string;
   title?: string | null;
   sources: Source[];
-  queries: { name: string; sql: string; format: string; trigger?: string | null }[];
+  /** `sources`: those that a query reads, where the server tells it. */
+  queries: { name: string; sql: string; format: string; trigger?: string | null; sources?: string[] | null }[];
   tables: string[];
   panels: Panel[];
   alerts: AlertRule[];
@@ -232,6 +233,14 @@ export interface RefusedReload {
   hint: string;
 }
 
+/** A table at rest of which a newer version cannot be read, told of each query that reads it. */
+export interface BrokenTable {
+  name: string;
+  query: string;
+  since: string | number | null;
+  error: { code: string; message: string; place?: string | null; hint: string | null };
+}
+
 /** What a query with state holds: `oldest` and `newest` are when the first and the last of its keys are done. */
 export interface Remembers {
   keys: number;
@@ -252,6 +261,8 @@ export interface QueryView {
   /** Since when it does not run, where it does not. */
   since?: string | number | null;
   epoch: number | null;
+  /** Records that it read, where the server tells it. */
+  read?: number | null;
   /** Null where nobody can know it: of a query that is stopped or failed. */
   lag: number | null;
   rate: number | null;
@@ -289,13 +300,20 @@ export interface Tick {
   status: "ok" | "failing";
   problems: Problem[];
   refusedReload: RefusedReload | null;
+  brokenTables: BrokenTable[];
   queries: QueryView[];
   ledger: Ledger | null;
   alerts: { open: number; bySeverity: Partial<Record<Severity, number>> };
   quarantine: { open: number; bytes: number } | null;
   devices: { total: number } & DeviceCounts;
-  /** `rate`: events per second of this source, where the server tells it. */
-  followers: { source: string; lag: number | null; tooOld: number; behind: boolean; rate?: number | null; clocks?: Clocks | null }[];
+  /**
+   * `rate`, `devices`: events per second and devices of this source, where the server tells it; `caughtUp`: when it last came to the
+   * source's end, having been late.
+   */
+  followers: {
+    source: string; lag: number | null; tooOld: number; behind: boolean;
+    caughtUp?: number | null; rate?: number | null; devices?: number | null; clocks?: Clocks | null;
+  }[];
   charts: TickChart[];
 }
 

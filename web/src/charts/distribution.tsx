@@ -1,7 +1,7 @@
 // How the latest values of a field spread over the devices: a histogram, with the thresholds that the panel names.
 import type { Field, Panel, Source } from "../api/types";
 import { count, fieldDecimals, fixed, many, markWords, withUnit } from "../format/number";
-import { Absent, Quiet } from "../parts/notes";
+import { Absent, Quiet, Waiting } from "../parts/notes";
 import { useRoster } from "../state/roster";
 import { bins, ticks } from "./place";
 import { useSeen } from "./seen";
@@ -19,7 +19,7 @@ export function Distribution({ source, field, panel }: { source: Source; field: 
   const list = bins(values, BINS);
   const first = list[0];
   const last = list[list.length - 1];
-  if (!roster || !first || !last) return <div ref={host} class="distribution">{roster ? <Absent>No device has sent this field yet.</Absent> : <div class="skeleton" />}</div>;
+  if (!roster || !first || !last) return <div ref={host} class="distribution">{roster ? <Absent>No device has sent this field yet.</Absent> : <Waiting what="devices" />}</div>;
   const low = first.from;
   const high = last.to > low ? last.to : low + 1;
   const top = list.reduce((most, bin) => Math.max(most, bin.count), 1);

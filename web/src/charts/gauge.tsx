@@ -3,7 +3,7 @@
 import type { Device, Field, Panel, Source } from "../api/types";
 import { markWords, reading } from "../format/number";
 import { deviceLabel, whole } from "../format/text";
-import { Absent, Quiet } from "../parts/notes";
+import { Absent, Quiet, Waiting } from "../parts/notes";
 import { useRoster } from "../state/roster";
 import { numbers } from "./values";
 import { bounded, ticks } from "./place";
@@ -22,7 +22,7 @@ export function Gauge({ source, field, panel }: { source: Source; field: Field; 
   const words = markWords(marks);
   return (
     <div ref={host} class="gauges">
-      {!roster && <div class="skeleton" />}
+      {!roster && <Waiting what="devices" />}
       {roster && known.length === 0 && <Absent>No device has sent this field yet.</Absent>}
       {known.slice(0, MOST).map(({ device, value }) => (
         <Scale key={device.key} device={device} value={value} field={field} low={low} high={high} warn={panel.warn ?? null} critical={panel.critical ?? null} source={source} />

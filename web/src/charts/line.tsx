@@ -9,7 +9,7 @@ import { closeFeed, openFeed, SPAN, type Feed } from "../state/feed";
 import { theme } from "../state/prefs";
 import { bridge, drawn, endOf, extent, firstKnown, through, windowOf, type Block, type Reading, type Through } from "../state/series";
 import * as store from "../state/store";
-import { Absent, Failure } from "../parts/notes";
+import { Absent, Failure, Waiting } from "../parts/notes";
 import { drawNever, drawSoon } from "./queue";
 import { palette } from "./palette";
 import { useLater } from "./later";
@@ -94,7 +94,7 @@ export function LineChart(props: LineProps) {
   return (
     <div class="line" ref={host} data-phase={phase}>
       <div class="line-canvas" ref={canvas} role="img" aria-label={summary} style={{ height: empty ? "0" : `${height}px` }} />
-      {phase === "loading" && <div class="skeleton line-over" />}
+      {phase === "loading" && <Waiting what={`the history of ${label(field.name)}`} like="line-over" />}
       {phase === "error" && feed?.error && (
         <div class="line-over">
           <Failure error={feed.error} retry={() => void feed.load()} />

@@ -4,7 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 import type { Device, Source } from "../api/types";
 import { many } from "../format/number";
 import { deviceLabel, label } from "../format/text";
-import { Absent, Quiet } from "../parts/notes";
+import { Absent, Quiet, Waiting } from "../parts/notes";
 import { coordinate } from "../state/panels";
 import { theme } from "../state/prefs";
 import { useRoster } from "../state/roster";
@@ -49,7 +49,7 @@ export function DeviceMap({ source }: { source: Source }) {
   };
   return (
     <div ref={host} class="map">
-      {!roster && <div class="skeleton" />}
+      {!roster && <Waiting what="the map" />}
       {spots.length > 0 && <canvas ref={canvas} role="img" onClick={open} aria-label={`${many(spots.length, "device")} on the map, ${alerting} with open alerts`} style={{ height: `${HEIGHT}px` }} />}
       {roster && spots.length === 0 && (
         <Absent>

@@ -3,6 +3,7 @@
 import type { SqlResult } from "../api/types";
 import { decimalsFor, fixed } from "../format/number";
 import { label } from "../format/text";
+import { Waiting } from "../parts/notes";
 import { Bars } from "./bars";
 import { useLater } from "./later";
 import { number, parts } from "./shape";
@@ -36,5 +37,5 @@ export function ResultChart({ result, shape, height = 240 }: { result: SqlResult
 
 function LaterLines(props: { result: SqlResult; x: number; ys: number[]; time: boolean; height: number }) {
   const lines = useLater(() => import("./lines"));
-  return lines ? <lines.Lines {...props} /> : <div class="skeleton" />;
+  return lines ? <lines.Lines {...props} /> : <Waiting what="the chart" />;
 }

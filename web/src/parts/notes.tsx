@@ -17,6 +17,11 @@ export function Absent({ children }: { children: ComponentChildren }) {
   );
 }
 
+/** The place of what is on its way, with its name for those who do not see it. */
+export function Waiting({ what, like = "" }: { what: string; like?: string }) {
+  return <div class={`skeleton ${like}`} role="progressbar" aria-label={`Loading ${what}`} />;
+}
+
 export function Failure({ error, retry }: { error: ApiError; retry?: () => void }) {
   return (
     <div class="failure" role="alert">

@@ -2,7 +2,7 @@
 //
 // Values come up to 30 times a second and are gathered between two frames: of two changes to one field only the newer
 // is ever drawn, and none is lost. Indexes belong to the slice that was sent last, so a new slice empties what waits.
-import type { Alert, Device, Value, ValueRow, Values } from "../api/types";
+import type { Alert, AlertRule, Device, Value, ValueRow, Values } from "../api/types";
 
 export interface Patch {
   lastSeen: number;
@@ -95,4 +95,10 @@ export function loaded(open: Alert[], cleared: Alert[]): AlertBook {
     open: open.filter((alert) => !gone.has(alert.id)).sort((a, b) => b.openedAt - a.openedAt),
     cleared: [...cleared].sort((a, b) => (b.clearedAt ?? 0) - (a.clearedAt ?? 0)).slice(0, REMEMBERED),
   };
+}
+
+/** True if an alert's key is the field of its source that names its devices; an older server says no fields. */
+export function isOfDevice(alert: Alert, rule: AlertRule, deviceField: string | null | undefined): boolean {
+  const field = rule.keyFields?.[alert.source];
+  return rule.keyFields === undefined || (field !== undefined && field === deviceField);
 }

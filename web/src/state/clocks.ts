@@ -20,6 +20,11 @@ export function clocksOff(followers: Pick<Tick["followers"][number], "source" | 
   return told.length === 0 ? null : told.join(" · ");
 }
 
+/** The sources that a query reads; all where it is not known which. */
+export function ofQuery<Follower extends { source: string }>(followers: Follower[], sources: string[] | null | undefined): Follower[] {
+  return sources ? followers.filter(({ source }) => sources.includes(source)) : followers;
+}
+
 function said({ ahead, behind, worst: [worst] }: Clocks): string | null {
   if (!worst) return null;
   const counted = ahead === 0 ? `${many(behind, "device")} behind` : `${many(ahead, "device")} ahead${behind > 0 ? `, ${count(behind)} behind` : ""}`;

@@ -127,6 +127,11 @@ export async function reloadFeeds(): Promise<void> {
   await Promise.all([...feeds].map((feed) => feed.load()));
 }
 
+/** Loads the charts of one source: seconds that were told as empty have been filled since. */
+export function reloadOf(source: string): void {
+  for (const feed of feeds) if (feed.wish.source === source) void feed.load();
+}
+
 /** Loads the charts of all sources but the one whose seconds the stream brings. */
 export function reloadOthers(followed: string): void {
   for (const feed of feeds) if (feed.wish.source !== followed) void feed.load();

@@ -31,5 +31,23 @@ export function remembered(query: Pick<QueryView, "watermark" | "stateBytes" | "
   };
 }
 
-/** The SELECT that shows a query's late rows. */
-export const lateSql = (name: string): string => `SELECT * FROM late.${ident(name)}`;
+/** The least share of late rows that is worth a word while a query's panel is closed. */
+const LATE_SHARE = 0.01;
+
+/** `27 % late`: which share of what a query read came too late; null if next to none did, or it is not known. */
+export function lateShare({ remembers, read }: Pick<QueryView, "remembers" | "read">): string | null {
+  const share = remembers && read ? remembers.late / read : 0;
+  return share < LATE_SHARE ? null : `${count(Math.round(100 * share))} % late`;
+}
+
+/** The table of a query's late rows, as SQL wants it. */
+export const lateTable = (name: string): string => `late.${ident(name)}`;
+
+/** The SELECT that shows them. */
+export const lateSql = (name: string): string => `SELECT * FROM ${lateTable(name)}`;
+
+/** Whether a table is one of late rows. */
+export const isLate = (table: string): boolean => table.startsWith("late.");
+
+/** The queries that have late rows now: the server's list of tables is of its start. */
+export const lateTables = (queries: Pick<QueryView, "name" | "remembers">[]): string[] => queries.filter((query) => (query.remembers?.late ?? 0) > 0).map((query) => query.name);

@@ -8,7 +8,8 @@ import { alertOf, schemaOf, sliceOf, tickOf } from "../api/normal";
 import { LiveLink } from "../api/live";
 import type { Alert, AlertPage, Device, DevicePage, DeviceSlice, Hello, LedgerPage, QuarantinePage, Schema, Tick } from "../api/types";
 import { Gathered, loaded, patched, secondLater, transition } from "./apply";
-import { feedTick, reloadFeeds, reloadOthers } from "./feed";
+import { Caught } from "./caught";
+import { feedTick, reloadFeeds, reloadOf, reloadOthers } from "./feed";
 import { columns, coordinate, natural, OWN_LINE } from "./panels";
 import * as store from "./store";
 import { liveQuery, START } from "./url";
@@ -25,6 +26,7 @@ const BACK_SHOWN_MS = 6_000;
 const RATES_KEPT = 900;
 
 const gathered = new Gathered();
+const caught = new Caught();
 /** Lists are asked for again at most this often while devices come or go. */
 const KNOWN_EVERY_MS = 2_000;
 /** The stream carries the charts of one source; those of others are loaded anew this often. */
@@ -194,6 +196,7 @@ function onTick(data: Tick): void {
     store.now.value = data.now;
     store.rates.value = [...store.rates.value.slice(1 - RATES_KEPT), data.rate];
     feedTick(data.charts);
+    caught.again(data.followers, data.now, performance.now()).forEach(reloadOf);
     for (const row of store.slice.value?.rows ?? []) row.device.value = secondLater(row.device.peek(), data.now);
     const open = untracked(() => store.alerts.value.open.length);
     const differs = data.alerts.open !== open && open < OPEN_LISTED;

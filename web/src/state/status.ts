@@ -4,8 +4,8 @@
 // well"; a ledger that does not add up outranks all, because data may be lost; a failing query outranks an alert,
 // because behind it alerts may be missing; an alert outranks a query that somebody stopped, and that outranks a
 // backlog, because it is the cause of one. What is stopped is said at every level: behind it something is missing. So is
-// a file that was refused: what runs is not what somebody wanted.
-import type { Alert, Problem, QueryView, Severity, Tick } from "../api/types";
+// a file that was refused, and a table that cannot be read: what runs is not what somebody wanted.
+import type { Alert, BrokenTable, Problem, QueryView, Severity, Tick } from "../api/types";
 import { count, many } from "../format/number";
 import { clip, label, visible } from "../format/text";
 import { moment, since, toMillis } from "../format/time";
@@ -118,7 +118,7 @@ function alerting(facts: Facts, tick: Tick, total: number): Status {
   const [first] = byUrgency(facts.open);
   const worst: Severity = first?.severity ?? worstOf(tick.alerts.bySeverity);
   const stopped = stops(facts, tick);
-  const parts = [...stopped, ...refused(facts, tick), ...(tick.followers.length > 0 ? [many(tick.devices.total, "device")] : []), waits(tick, stopped.length > 0)];
+  const parts = [...stopped, ...refused(facts, tick), ...unreadable(facts, tick), ...(tick.followers.length > 0 ? [devices(tick)] : []), waits(tick, stopped.length > 0)];
   const critical = tick.alerts.bySeverity.critical ?? 0;
   if (!first) return { level: worst, headline: many(total, "open alert"), parts, hint: null, code: null, device: null };
   const what = (message: string): string => (message ? clip(visible(message), 120) : `${label(first.rule)} on ${label(first.key ?? "NULL")}`).replace(/[.\s]+$/, "");
@@ -144,15 +144,20 @@ function calm(facts: Facts, tick: Tick): Status {
   }
   const late = tick.followers.find((follower) => follower.behind);
   const [stop] = stops(facts, tick);
-  const parts = follows ? [many(tick.devices.total, "device")] : [];
+  const parts = follows ? [devices(tick)] : [];
   if (stop) {
     const unknown = stopped(facts, tick).some((query) => query.lag === null) ? ", how much is not known" : "";
-    return { level: "warning", headline: stop, parts: [...parts, `what comes meanwhile waits in the log${unknown}`, ...refused(facts, tick)], ...none };
+    return { level: "warning", headline: stop, parts: [...parts, `what comes meanwhile waits in the log${unknown}`, ...refused(facts, tick), ...unreadable(facts, tick)], ...none };
   }
   const { refusedReload: file } = tick;
   if (file) {
     const [headline = ""] = refused(facts, tick);
-    return { level: "warning", headline, parts: [clip(visible(file.error), 240), `read at the wish of ${label(file.by)}`, "all goes on by the file before"], hint: file.hint, code: file.code, device: null };
+    return { level: "warning", headline, parts: [clip(visible(file.error), 240), `read at the wish of ${label(file.by)}`, "all goes on by the file before", ...unreadable(facts, tick)], hint: file.hint, code: file.code, device: null };
+  }
+  const [table] = tick.brokenTables;
+  if (table) {
+    const [headline = ""] = unreadable(facts, tick);
+    return { level: "warning", headline, parts: [whyUnreadable(table), OLD_ROWS], hint: table.error.hint, code: table.error.code, device: null };
   }
   if (lagMatters(tick)) {
     const worst = [...tick.queries].sort((a, b) => (b.lag ?? 0) - (a.lag ?? 0))[0];
@@ -171,6 +176,17 @@ function calm(facts: Facts, tick: Tick): Status {
   parts.push(waits(tick));
   const from = Math.max(facts.startedAt ?? 0, facts.lastCleared ?? 0);
   return { level: "ok", headline: `All well${sinceWords(from > 0 ? from : null, facts.now)}`, parts, ...none };
+}
+
+/** More sources than these are not told one by one. */
+const MOST_SOURCES = 3;
+
+/** How many devices there are: of each source by itself, for one key in two sources may be one device. */
+function devices({ followers, devices: { total } }: Tick): string {
+  const of = followers.flatMap(({ source, devices: there }) => (there == null ? [] : [{ source, there }]));
+  if (followers.length < 2 || of.length < followers.length) return many(total, "device");
+  if (of.length > MOST_SOURCES) return many(of.length, "source");
+  return of.map(({ source, there }, index) => `${index === 0 ? many(there, "device") : count(there)} of ${label(source)}`).join(", ");
 }
 
 /** ` since 14:03`, or nothing where it is not known. */
@@ -203,8 +219,22 @@ function refused(facts: Facts, { refusedReload: file }: Tick): string[] {
   return file ? [`The changed file is refused${sinceWords(toMillis(file.since), facts.now)}`] : [];
 }
 
+/** What is joined with while a table cannot be read. */
+export const OLD_ROWS = "the version read before is used";
+
+/** What is wrong with a table, and in which line of which file. */
+export const whyUnreadable = ({ error }: BrokenTable): string => clip(visible(error.message), 240) + (error.place ? ` (${label(error.place, 120)})` : "");
+
+/** The tables that cannot be read, in one part; each once, however many queries read it; none if all can be read. */
+function unreadable(facts: Facts, { brokenTables }: Tick): string[] {
+  const [first] = brokenTables;
+  if (!first) return [];
+  const names = new Set(brokenTables.map((table) => table.name));
+  return [names.size > 1 ? `${many(names.size, "table")} cannot be read` : `The table ${label(first.name)} cannot be read${sinceWords(toMillis(first.since), facts.now)}`];
+}
+
 /** What is said whatever is worse. */
-const remarks = (facts: Facts, tick: Tick): string[] => [...stops(facts, tick), ...refused(facts, tick)];
+const remarks = (facts: Facts, tick: Tick): string[] => [...stops(facts, tick), ...refused(facts, tick), ...unreadable(facts, tick)];
 
 /** The rule of a query that watches for it. */
 export const ruleName = (query: string): string => query.replace(/^alerts\//, "");

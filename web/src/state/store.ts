@@ -3,7 +3,7 @@ import { computed, signal, untracked, type Signal } from "@preact/signals";
 import type { ApiError } from "../api/http";
 import type { Alert, Device, Field, Hello, LedgerPage, QuarantinePage, Schema, Source, Tick } from "../api/types";
 import { plain } from "../format/number";
-import { NO_ALERTS, type AlertBook } from "./apply";
+import { isOfDevice, NO_ALERTS, type AlertBook } from "./apply";
 import { present } from "./present";
 import { byUrgency, status } from "./status";
 import { highlighted, layout } from "./panels";
@@ -84,8 +84,7 @@ const alertingPairs = computed(() => JSON.parse(alerting.value) as [string, stri
 /** True if what an alert is about is a device of its source, and not a value of another column or of a removed rule. */
 export function isDevice(alert: Alert): boolean {
   const rule = schema.value?.alerts.find((one) => one.name === alert.rule);
-  if (!rule) return false;
-  return rule.keyField === undefined || (rule.keyField !== null && rule.keyField === keyFieldOf(alert.source));
+  return rule !== undefined && isOfDevice(alert, rule, keyFieldOf(alert.source));
 }
 
 /** The devices of a source that its charts single out: few devices all, of many the alerting ones and the open one. */

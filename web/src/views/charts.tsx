@@ -11,7 +11,7 @@ import { tally } from "../charts/values";
 import { many, plain } from "../format/number";
 import { label, whole } from "../format/text";
 import { zone } from "../format/time";
-import { Absent, Quiet, Section } from "../parts/notes";
+import { Absent, Quiet, Section, Waiting } from "../parts/notes";
 import { OWN_LINE, type Laid } from "../state/panels";
 import { useRoster } from "../state/roster";
 import * as store from "../state/store";
@@ -97,7 +97,7 @@ function States({ laid: { source, field, panel } }: { laid: Laid }) {
   const counts = roster && field ? tally(roster.devices, field.name) : [];
   return (
     <div ref={host}>
-      {!roster && <div class="skeleton" />}
+      {!roster && <Waiting what="devices" />}
       {roster && counts.length === 0 && <Absent>No device has sent this field yet.</Absent>}
       {counts.length > 0 && <Bars caption={`Devices by ${panel.title}`} bars={counts.map(({ value, count }) => ({ name: plain(value), value: count, text: many(count, "device") }))} />}
     </div>

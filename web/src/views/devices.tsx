@@ -8,7 +8,7 @@ import { count, fieldDecimals, plain, rate, withUnit } from "../format/number";
 import { deviceLabel, label, whole } from "../format/text";
 import { ago, epochMillis, full, moment } from "../format/time";
 import { ArrowIcon, LevelIcon, StateIcon } from "../parts/icons";
-import { Quiet, Section } from "../parts/notes";
+import { Quiet, Section, Waiting } from "../parts/notes";
 import { clockOff } from "../state/clocks";
 import { columns } from "../state/panels";
 import { MOST_COLUMNS, PAGE, sparkField } from "../state/session";
@@ -45,7 +45,7 @@ export function Devices() {
         <Search />
         <StateSwitch />
       </div>
-      {!slice && <div class="skeleton skeleton-table" />}
+      {!slice && <Waiting what="devices" like="skeleton-table" />}
       {slice && slice.rows.length === 0 && (
         <Quiet>
           {search ? <>No device matches “{label(search)}”.</> : state ? `No device is ${state} now.` : "No device has sent anything yet."}
@@ -167,8 +167,7 @@ function DeviceRow({ row, fields, source }: { row: store.Row; fields: Field[]; s
         <button type="button" class="text-button" onClick={(event) => { event.stopPropagation(); open(); }} title={whole(device.key)}>
           <bdi>{name}</bdi>
         </button>
-        {clockOff(device.clock) && <span class="tag">clock {clockOff(device.clock)}</span>}
-        <span class={`tag ${device.alerts > 0 ? `tag-${device.severity ?? "warning"}` : ""}`}>{device.alerts > 0 && device.severity}</span>
+        <Tags device={device} />
       </th>
       {sparkField() !== "" && (
         <td class="col-spark">
@@ -181,6 +180,17 @@ function DeviceRow({ row, fields, source }: { row: store.Row; fields: Field[]; s
       <td class="num soft col-rate">{rate(device.rate)}</td>
       <Seen at={device.lastSeen} quiet={quiet} />
     </tr>
+  );
+}
+
+/** What is wrong with a device, in words. Its place is there while nothing is: see the sheet. */
+function Tags({ device }: { device: Device }) {
+  const clock = clockOff(device.clock);
+  return (
+    <span class="tags">
+      {device.alerts > 0 && <span class={`tag tag-${device.severity ?? "warning"}`}>{device.severity}</span>}
+      {clock && <span class="tag">clock {clock}</span>}
+    </span>
   );
 }
 

@@ -5,7 +5,7 @@ import { useSeen } from "../charts/seen";
 import { bytes, count, share } from "../format/number";
 import { label } from "../format/text";
 import { LevelIcon } from "../parts/icons";
-import { Quiet, Section } from "../parts/notes";
+import { Quiet, Section, Waiting } from "../parts/notes";
 import { balance, FATES, firstOf, meaning, type Balance } from "../state/balance";
 import { loadLedger } from "../state/session";
 import * as store from "../state/store";
@@ -39,7 +39,7 @@ export function LedgerView() {
   );
   return (
     <Section id="ledger" title="Ledger" tools={choice}>
-      {!ledger && (store.ledger.value ? <Quiet>No query runs.</Quiet> : <div class="skeleton" />)}
+      {!ledger && (store.ledger.value ? <Quiet>No query runs.</Quiet> : <Waiting what="the ledger" />)}
       {ledger && ledger.read === 0 && <Quiet>Nothing has been read yet. Every record will be counted here once, where its fate is decided.</Quiet>}
       {ledger && ledger.read > 0 && <Picture ledger={ledger} query={chosen ?? ""} />}
     </Section>

@@ -8,10 +8,10 @@ import { count, many, rate } from "../format/number";
 import { clip, label, visible, whole } from "../format/text";
 import { since, span, toMillis } from "../format/time";
 import { LevelIcon } from "../parts/icons";
-import { Section } from "../parts/notes";
-import { clocksOff } from "../state/clocks";
-import { lateSql, remembered } from "../state/remembers";
-import { ruleName, type Level } from "../state/status";
+import { Section, Waiting } from "../parts/notes";
+import { clocksOff, ofQuery } from "../state/clocks";
+import { lateShare, lateSql, remembered } from "../state/remembers";
+import { OLD_ROWS, ruleName, whyUnreadable, type Level } from "../state/status";
 import * as store from "../state/store";
 import { Confirm, type Question } from "./confirm";
 
@@ -22,7 +22,7 @@ export function Queries() {
   const rules = all?.filter((query) => query.kind === "alert") ?? [];
   return (
     <Section id="queries" title="Queries" note={all ? many(own.length, "query", "queries") : undefined}>
-      {!all && <div class="skeleton" />}
+      {!all && <Waiting what="queries" />}
       <div class="queries">
         {own.map((query) => (
           <Query key={query.name} query={query} ask={setQuestion} />
@@ -48,11 +48,13 @@ function Query({ query, ask }: { query: QueryView; ask: (question: Question) => 
   const sql = store.schema.value?.queries.find((one) => one.name === query.name);
   const level = levelOf(query);
   const held = remembered(query, store.now.value);
+  const late = lateShare(query);
   const stopped = /stop|fail/i.test(query.state);
   const name = ruleName(query.name);
   // What it did before it stopped is not what it does.
   const runs = !/stop|fail|retry/i.test(query.state) && !query.error;
   const steady = useSteady(query.rate);
+  const broken = store.tick.value?.brokenTables.filter((table) => table.query === query.name) ?? [];
   // While a query moves, its state flickers between two words that say the same: it is well.
   const stoodAt = toMillis(query.since);
   const state = level === "ok" ? "" : query.state;
@@ -74,8 +76,20 @@ function Query({ query, ask }: { query: QueryView; ask: (question: Question) => 
           {query.error.hint && <p class="soft">{query.error.hint}</p>}
         </div>
       )}
+      {broken.map((table) => (
+        <div class="query-warning" key={table.name}>
+          <p>
+            <LevelIcon level="warning" /> The table <bdi>{label(table.name)}</bdi> cannot be read
+            {toMillis(table.since) !== null && ` since ${since(toMillis(table.since) ?? 0, store.now.value)}`}: <code class="code">{table.error.code}</code> {whyUnreadable(table)}; {OLD_ROWS}.
+          </p>
+          {table.error.hint && <p class="soft">{table.error.hint}</p>}
+        </div>
+      ))}
       <details open={level !== "ok"}>
-        <summary class="num">{pace({ ...query, rate: steady }, runs)}</summary>
+        <summary class="num">
+          {pace({ ...query, rate: steady }, runs)}
+          {late && <span class="tag tag-warning">{late}</span>}
+        </summary>
         <dl class="query-facts">
           <Fact name="since" value={stoodAt === null ? null : since(stoodAt, store.now.value)} />
           <Fact name="half stored in" value={!runs || query.latency?.p50 == null ? null : span(query.latency.p50)} />
@@ -85,7 +99,7 @@ function Query({ query, ask }: { query: QueryView; ask: (question: Question) => 
           <Fact name="watermark" value={held.watermark} />
           {held.late !== null && <Late name={query.name} rows={held.late} />}
           <Fact name="too far ahead" value={held.ahead} />
-          {query.remembers && <Fact name="clocks" wide value={clocksOff(store.tick.value?.followers ?? [])} />}
+          {query.remembers && <Fact name="clocks" wide value={clocksOff(ofQuery(store.tick.value?.followers ?? [], sql?.sources))} />}
           <Fact name="waits for" wide value={query.waitingFor ? label(query.waitingFor, 80) : null} />
         </dl>
         {store.mayOperate.value && (
@@ -139,7 +153,7 @@ function Late({ name, rows }: { name: string; rows: string }) {
     <div>
       <dt>came too late</dt>
       <dd class="num">
-        <a class="text-button" href={`#/sql?${new URLSearchParams({ q: sql }).toString()}`} onClick={(event) => { event.preventDefault(); store.go({ view: "sql", sql }); }}>
+        <a class="text-button" href={`#/sql?${new URLSearchParams({ q: sql, as: "table" }).toString()}`} onClick={(event) => { event.preventDefault(); store.go({ view: "sql", sql, shape: "table" }); }}>
           {rows}
         </a>
       </dd>

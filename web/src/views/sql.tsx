@@ -10,8 +10,9 @@ import { count, many } from "../format/number";
 import { ident, clip, label, visible } from "../format/text";
 import { span } from "../format/time";
 import { LinkIcon, PlayIcon } from "../parts/icons";
-import { Failure, Quiet, Section } from "../parts/notes";
+import { Failure, Quiet, Section, Waiting } from "../parts/notes";
 import { forgetSql, remember, sqlHistory } from "../state/prefs";
+import { isLate, lateTable, lateTables } from "../state/remembers";
 import * as store from "../state/store";
 import { LONGEST_LINK, print, type SqlShape } from "../state/url";
 import { Examples } from "./examples";
@@ -105,7 +106,7 @@ export function SqlConsole() {
         {running ? "Running" : answer ? told(answer) : ""}
       </p>
       <div class="sql-answer" aria-busy={running !== null}>
-        {running && <div class="skeleton skeleton-table" />}
+        {running && <Waiting what="the answer" like="skeleton-table" />}
         {answer && !running && <Answer result={answer} shape={shape} />}
         {!answer && !error && !running && <Examples choose={(sql) => { setText(sql); void run(sql); }} />}
       </div>
@@ -171,15 +172,18 @@ function Wrong({ error, sql, goTo }: { error: ApiError; sql: string; goTo: (plac
 }
 
 function Tables({ insert }: { insert: (name: string) => void }) {
-  const tables = store.schema.value?.tables ?? [];
+  const tables = store.schema.value?.tables.filter((name) => !isLate(name)) ?? [];
+  const late = lateTables(store.tick.value?.queries ?? []);
+  const chip = (name: string, reference: string) => (
+    <button type="button" key={name} class="chip" onClick={() => insert(reference)}>
+      {label(name)}
+    </button>
+  );
   return (
     <p class="tables">
       <span class="soft">Tables</span>
-      {tables.map((name) => (
-        <button type="button" key={name} class="chip" onClick={() => insert(ident(name))}>
-          {label(name)}
-        </button>
-      ))}
+      {tables.map((name) => chip(name, ident(name)))}
+      {late.map((query) => chip(`late.${query}`, lateTable(query)))}
     </p>
   );
 }

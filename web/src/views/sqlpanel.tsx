@@ -5,7 +5,7 @@ import type { Panel, SqlResult } from "../api/types";
 import { ResultChart } from "../charts/result";
 import { shapeOf } from "../charts/shape";
 import { useSeen } from "../charts/seen";
-import { Failure, Quiet } from "../parts/notes";
+import { Failure, Quiet, Waiting } from "../parts/notes";
 import * as store from "../state/store";
 import { ResultTable } from "./resulttable";
 
@@ -42,7 +42,7 @@ export function SqlPanel({ panel }: { panel: Panel }) {
   return (
     <div ref={host} class="sql-panel">
       {error && <Failure error={error} />}
-      {!result && !error && <div class="skeleton" />}
+      {!result && !error && <Waiting what="the answer" />}
       {result && result.rows.length === 0 && <Quiet>The query gives no rows now.</Quiet>}
       {result && result.rows.length > 0 && (shape === "table" ? <ResultTable result={result} caption={panel.title} page={8} /> : <ResultChart result={result} shape={shape} height={200} />)}
       <a class="text-button" href={`#/sql?${new URLSearchParams({ q: panel.sql ?? "" }).toString()}`} onClick={(event) => { event.preventDefault(); store.go({ view: "sql", sql: panel.sql ?? "" }); }}>

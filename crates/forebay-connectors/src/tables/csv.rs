@@ -25,12 +25,17 @@ use forebay_core::{Error, Result};
 use regex::Regex;
 
 use super::files::{self, Files, Reads};
+use super::place::Marks;
 use super::rows::{Rows, columns};
-use super::{At, MODE, PATH, mode, unreadable};
+use super::settle::{self, Lacks};
+use super::{At, MODE, PATH, mode, unreadable, unreadable_in};
 use crate::formats::json::{DATE_FORMAT, TIME_ZONE, TIMESTAMP_FORMAT, TIMESTAMP_NTZ_FORMAT, Times};
 
 /// The values of the record behind a file: of letters that separate nothing, since those are ASCII.
 const END: &str = "␃␃␃";
+
+/// How many of them there are: where a file has no header, the first is taken for it.
+const ENDS: usize = 2;
 
 const fn option(
     name: &'static str,
@@ -55,7 +60,7 @@ pub static SPEC: ConnectorSpec = ConnectorSpec {
             "header",
             OptionKind::Bool,
             Some("false"),
-            "True if the first line of each file names the columns.",
+            "True if the first line of each file names the columns. A file without a line is refused then.",
         ),
         option(
             "enforceSchema",
@@ -160,6 +165,8 @@ impl Csv {
 }
 
 impl Reads for Csv {
+    const LACKS: Lacks = settle::lines;
+
     fn at(&self) -> &At {
         &self.rules.at
     }
@@ -180,26 +187,34 @@ impl Rules {
             if self.header && !self.enforce_schema {
                 self.compare_header(path)?;
             }
-            let (mut before, mut has_end) = (0, false);
+            let (mut before, mut found) = (0, 0);
             for texts in self.reader(path, self.header, true)? {
-                let texts =
-                    texts.map_err(|e| unreadable("a file of the table is no CSV", path).caused_by(e))?;
+                let texts = texts.map_err(|e| self.no_csv(path, e))?;
                 let ends = ends(&texts);
-                has_end |= ends.true_count() > 0;
+                found += ends.true_count();
                 let texts = filter_record_batch(&texts, &not(&ends).map_err(broken)?).map_err(broken)?;
                 rows.push(&self.typed(&texts, before, path)?)?;
                 before += texts.num_rows();
             }
-            if !has_end {
+            if found == 0 {
                 let what = if before == 0 { "the header".to_owned() } else { format!("record {before}") };
-                let error = unreadable(format!("{what} of a file has a quote that does not end"), path);
+                let message = format!("{what} of a file has a quote that does not end");
+                let error =
+                    unreadable_in(message, path, self.line_of(path, before + usize::from(self.header)));
                 return Err(error.with_hint("A quote inside of a value stands in quotes, and is doubled."));
+            }
+            // One of the two was taken for the header.
+            if self.header && found < ENDS {
+                let error = unreadable("a file of the table has no header line", path);
+                return Err(error.with_hint(
+                    "With `header: true` an empty table has a line with the names of its columns.",
+                ));
             }
         }
         Ok(rows.finish())
     }
 
-    /// With `end` two records of [`END`] come behind those of the file: the first may be taken for the header.
+    /// With `end` [`ENDS`] records of [`END`] come behind those of the file.
     fn reader(&self, path: &Path, header: bool, end: bool) -> Result<Reader<Text>> {
         let texts = self.schema.fields().iter().map(|field| Field::new(field.name(), DataType::Utf8, true));
         let mut builder = ReaderBuilder::new(Arc::new(Schema::new(texts.collect::<Vec<_>>())))
@@ -214,9 +229,26 @@ impl Rules {
         }
         let sep = char::from(self.sep).to_string();
         let one = vec![END; self.schema.fields().len()].join(&sep);
-        let end = if end { format!("\n{one}\n{one}\n") } else { String::new() };
+        let end = if end { format!("\n{one}").repeat(ENDS) + "\n" } else { String::new() };
         let text = files::open_text(path)?.chain(Cursor::new(end.into_bytes()));
         builder.build(text).map_err(|e| unreadable("a file of the table is no CSV", path).caused_by(e))
+    }
+
+    /// The line in which a record of a file begins; the header is one too.
+    fn line_of(&self, path: &Path, record: usize) -> Option<usize> {
+        let marks = Marks { sep: self.sep, quote: self.quote, escape: self.escape, comment: self.comment };
+        marks.line_of(files::open_text(path).ok()?, record)
+    }
+
+    /// What the reader cannot split. It counts records, the header too, and calls them lines.
+    fn no_csv(&self, path: &Path, error: ArrowError) -> Error {
+        let said = error.to_string();
+        let record = said.split_once(" for line ").and_then(|(_, rest)| {
+            let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+            digits.parse().ok()
+        });
+        let line = record.and_then(|record| self.line_of(path, record));
+        unreadable_in("a file of the table is no CSV", path, line).caused_by(error)
     }
 
     fn compare_header(&self, path: &Path) -> Result<()> {
@@ -260,7 +292,11 @@ impl Rules {
                         .unwrap_or_else(|_| field.name().clone());
                     let message =
                         format!("record {number} of a file has `{text}` where the schema has `{column}`");
-                    return Err(unreadable(message, path));
+                    return Err(unreadable_in(
+                        message,
+                        path,
+                        self.line_of(path, number + usize::from(self.header)),
+                    ));
                 }
                 fits = &fits & &fitting;
             }

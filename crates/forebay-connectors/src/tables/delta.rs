@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use super::files::blocking;
 use super::rows::{Rows, columns};
 use super::{At, PATH, unreadable};
-use crate::sinks::delta::table::Table;
+use crate::sinks::delta::table::{Head, Table};
 
 /// The format's entry in the registry.
 pub static SPEC: ConnectorSpec = ConnectorSpec {
@@ -32,22 +32,39 @@ pub static SPEC: ConnectorSpec = ConnectorSpec {
     example: "tables:\n  devices:\n    format: delta\n    path: devices",
 };
 
+/// Letters of a table's id that tell it from others.
+const ID: usize = 8;
+
 pub(super) struct Delta {
     at: At,
     schema: SchemaRef,
     /// The newest version that was seen: the next is looked for behind it.
-    seen: Arc<Mutex<Option<u64>>>,
+    seen: Arc<Mutex<Head>>,
 }
 
 impl Delta {
     pub async fn open(at: At) -> Result<Self> {
-        let loaded = newest(&at).await?;
-        let (provider, _) = provider(&at, &loaded).await?;
-        Ok(Self { schema: columns(&provider.schema()), at, seen: Arc::default() })
+        let (loaded, head) = newest(&at).await?;
+        let schema = columns(&provider(&at, &loaded).await?.schema());
+        Ok(Self { schema, at, seen: Arc::new(Mutex::new(head)) })
     }
 
     fn table(&self) -> Result<Table> {
         table(&self.at)
+    }
+
+    /// Moves to the newest version; false where what was seen is not there any more: another table may stand here.
+    async fn follow(&self) -> Result<bool> {
+        let (table, seen, path) = (self.table()?, Arc::clone(&self.seen), self.at.path.clone());
+        blocking(move || {
+            let mut head = seen.lock().clone();
+            let change = table.follow(&mut head).map_err(|error| ours(error, &path))?;
+            if !change.reloaded {
+                *seen.lock() = head;
+            }
+            Ok(!change.reloaded)
+        })
+        .await
     }
 }
 
@@ -70,36 +87,23 @@ impl StaticTable for Delta {
     }
 
     async fn version(&self) -> Result<TableVersion> {
-        let (table, seen) = (self.table()?, Arc::clone(&self.seen));
-        blocking(move || {
-            let mut seen = seen.lock();
-            let mut version = match *seen {
-                Some(version) if table.mark(version).is_some() => version,
-                _ => listed(&table)?,
-            };
-            while table.mark(version + 1).is_some() {
-                version += 1;
-            }
-            *seen = Some(version);
-            Ok(TableVersion(version.to_string()))
-        })
-        .await
+        if !self.follow().await? {
+            let (_, head) = newest(&self.at).await?;
+            *self.seen.lock() = head;
+        }
+        Ok(named(&self.seen.lock()))
     }
 
     async fn load(&self, wanted: &Wanted) -> Result<TableRows> {
-        let exact = match wanted {
-            Wanted::Exact(version) => version.0.parse::<u64>().ok(),
+        let told = match wanted {
+            Wanted::Exact(version) => told(&self.table()?, version).await,
             Wanted::Newest => None,
         };
-        let told = match exact {
-            Some(version) => told(&self.table()?, version).await,
-            None => None,
-        };
-        let loaded = match told {
-            Some(loaded) => loaded,
+        let (loaded, head) = match told {
+            Some(told) => told,
             None => newest(&self.at).await?,
         };
-        let (provider, version) = provider(&self.at, &loaded).await?;
+        let provider = provider(&self.at, &loaded).await?;
         let failed = |e| broken(e, &self.at);
         // One after the other, so that the same version gives the same rows in the same order.
         let session = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
@@ -109,7 +113,7 @@ impl StaticTable for Delta {
         while let Some(batch) = stream.next().await {
             rows.push(&batch.map_err(failed)?)?;
         }
-        Ok(TableRows { version: TableVersion(version.to_string()), batches: rows.finish() })
+        Ok(TableRows { version: named(&head), batches: rows.finish() })
     }
 }
 
@@ -117,24 +121,36 @@ fn table(at: &At) -> Result<Table> {
     Table::new(&at.path, Door::new(), Arc::new(SystemClock))
 }
 
-/// A version that the log still tells, if it can be loaded.
-async fn told(table: &Table, version: u64) -> Option<DeltaTable> {
-    match table.reaches_back_to(version) {
-        Ok(true) => table.load_version(version).await.ok(),
-        _ => None,
+/// How a version is called: by its number, and by the table whose it is. A table that is made anew begins to count anew.
+fn named(head: &Head) -> TableVersion {
+    let id: String = head.metadata.id.chars().take(ID).collect();
+    TableVersion(format!("{} {id}", head.version))
+}
+
+/// A version that the log still tells, if it can be loaded and is this table's. One without a table, as Forebay called them
+/// once, is.
+async fn told(table: &Table, version: &TableVersion) -> Option<(DeltaTable, Head)> {
+    let (number, is_named) = match version.0.split_once(' ') {
+        Some((number, _)) => (number, true),
+        None => (version.0.as_str(), false),
+    };
+    let number = number.parse().ok()?;
+    if !table.reaches_back_to(number).ok()? {
+        return None;
     }
+    let loaded = table.load_version(number).await.ok()?;
+    let head = table.head(&loaded).ok()?;
+    (!is_named || named(&head) == *version).then_some((loaded, head))
 }
 
-async fn newest(at: &At) -> Result<DeltaTable> {
+async fn newest(at: &At) -> Result<(DeltaTable, Head)> {
     let loaded = table(at)?.load().await.map_err(|error| ours(error, &at.path))?;
-    let (loaded, _) = loaded.ok_or_else(|| unreadable("there is no Delta table", &at.path))?;
-    Ok(loaded)
+    loaded.ok_or_else(|| unreadable("there is no Delta table", &at.path))
 }
 
-async fn provider(at: &At, loaded: &DeltaTable) -> Result<(Arc<dyn TableProvider>, u64)> {
-    let version = loaded.snapshot().map_err(|e| broken(e, at))?.version();
+async fn provider(at: &At, loaded: &DeltaTable) -> Result<Arc<dyn TableProvider>> {
     let provider = loaded.table_provider().await.map_err(|e| broken(e, at))?;
-    Ok((provider, version))
+    Ok(provider)
 }
 
 /// The error for a table that is there and cannot be read.
@@ -145,18 +161,4 @@ fn broken(error: impl std::error::Error + Send + Sync + 'static, at: &At) -> Err
 /// What the sink's words mean of a table that is only read.
 fn ours(error: Error, path: &Path) -> Error {
     unreadable("the Delta table cannot be read", path).with_detail(error.to_string())
-}
-
-/// The newest version that the log's folder names. Blocks.
-fn listed(table: &Table) -> Result<u64> {
-    let entries = std::fs::read_dir(&table.log).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => unreadable("there is no Delta table", &table.root),
-        _ => unreadable("the table's log cannot be listed", &table.log).caused_by(e),
-    })?;
-    let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let version = |name: String| {
-        let is_commit = name.ends_with(".json") || name.contains(".checkpoint.");
-        name.split('.').next()?.parse::<u64>().ok().filter(|_| is_commit)
-    };
-    names.filter_map(version).max().ok_or_else(|| unreadable("there is no Delta table", &table.root))
 }

@@ -1,6 +1,6 @@
-//! The files of a table, and what tells one state of them from another: length, time and inode of each. That is cheap to
-//! ask; two states that are equal by it hold the same rows, unless somebody turns back a file's time. A format of files
-//! is a [`Reads`], of which [`Table`] makes a table.
+//! The files of a table, and what tells one state of them from another: length, time and inode of each, and on Unix when
+//! the inode changed, a time that nobody sets back. That is cheap to ask, and two states that are equal by it hold the same
+//! rows. A format of files is a [`Reads`], of which [`Table`] makes a table.
 
 use std::fs::{self, File, Metadata};
 use std::io::{Read, Seek};
@@ -17,6 +17,7 @@ use forebay_core::table::{StaticTable, TableRows, TableVersion, Wanted};
 use forebay_core::{Error, Result};
 use sha2::{Digest, Sha256};
 
+use super::settle::{Lacks, RENAME, explained, settled};
 use super::{At, unreadable};
 
 /// Most files of a table: all of them are looked at before every epoch.
@@ -35,7 +36,16 @@ struct One {
     bytes: u64,
     /// Nanoseconds since 1970.
     time: u128,
-    inode: u64,
+    inode: Inode,
+}
+
+/// What tells a file from another in its place, and one that was written over from what it was. Nothing where there are
+/// no inodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Inode {
+    number: u64,
+    /// When it changed last, in seconds since 1970 and nanoseconds.
+    changed: (i64, i64),
 }
 
 impl Files {
@@ -79,6 +89,12 @@ impl Files {
         self.0.iter().map(|one| one.path.as_path())
     }
 
+    /// The files, and when each was changed last, in milliseconds since 1970.
+    pub fn changes(&self) -> impl Iterator<Item = (&Path, i64)> {
+        let ms = |time: u128| i64::try_from(time / 1_000_000).unwrap_or(i64::MAX);
+        self.0.iter().map(move |one| (one.path.as_path(), ms(one.time)))
+    }
+
     /// The newest time, for people, and a sum over all that tells this state from others.
     pub fn version(&self) -> TableVersion {
         let mut sum = Sha256::new();
@@ -86,7 +102,9 @@ impl Files {
             sum.update(path.to_string_lossy().as_bytes());
             sum.update(bytes.to_le_bytes());
             sum.update(time.to_le_bytes());
-            sum.update(inode.to_le_bytes());
+            sum.update(inode.number.to_le_bytes());
+            sum.update(inode.changed.0.to_le_bytes());
+            sum.update(inode.changed.1.to_le_bytes());
         }
         let sum: String = sum.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
         let newest = self.0.iter().map(|one| one.time).max().unwrap_or_default();
@@ -108,13 +126,14 @@ impl One {
 }
 
 #[cfg(unix)]
-fn inode(metadata: &Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::ino(metadata)
+fn inode(metadata: &Metadata) -> Inode {
+    use std::os::unix::fs::MetadataExt;
+    Inode { number: metadata.ino(), changed: (metadata.ctime(), metadata.ctime_nsec()) }
 }
 
 #[cfg(not(unix))]
-fn inode(_: &Metadata) -> u64 {
-    0
+fn inode(_: &Metadata) -> Inode {
+    Inode::default()
 }
 
 /// Reads the files of a table that did not change meanwhile. Blocks.
@@ -123,9 +142,7 @@ fn read<T>(path: &Path, read: impl FnOnce(&Files) -> Result<T>) -> Result<(Table
     let rows = read(&before);
     if Files::now(path)? != before {
         let error = unreadable("the table is being written", path);
-        return Err(
-            error.with_hint("It is read once that is done. Write another file and rename it into its place.")
-        );
+        return Err(error.with_hint(format!("It is read once that is done. {RENAME}")));
     }
     Ok((before.version(), rows?))
 }
@@ -175,6 +192,9 @@ pub(super) trait Reads: Send + Sync + 'static {
     /// The table's columns.
     fn schema(&self) -> &SchemaRef;
 
+    /// What a file lacks that a whole one has.
+    const LACKS: Lacks;
+
     /// The rows of files, one file after the other. Blocks.
     fn rows(&self, files: &Files) -> Result<Vec<RecordBatch>>;
 }
@@ -209,8 +229,11 @@ impl<R: Reads> StaticTable for Table<R> {
 
     async fn load(&self, _: &Wanted) -> Result<TableRows> {
         let reads = Arc::clone(&self.0);
+        let At { path, patience, .. } = reads.at();
+        settled(path, R::LACKS, *patience).await?;
         blocking(move || {
-            let (version, batches) = read(&reads.at().path, |files| reads.rows(files))?;
+            let rows = |files: &Files| reads.rows(files).map_err(|error| explained(error, R::LACKS));
+            let (version, batches) = read(&reads.at().path, rows)?;
             Ok(TableRows { version, batches })
         })
         .await

@@ -13,6 +13,7 @@ use forebay_core::options::{ConnectorKind, ConnectorSpec};
 
 use super::files::{self, Files, Reads};
 use super::rows::{Rows, columns};
+use super::settle::{self, Lacks};
 use super::{At, MODE, PATH, mode, unreadable};
 use crate::formats::json::JsonFormat;
 
@@ -38,6 +39,8 @@ pub(super) struct Json {
 }
 
 impl Reads for Json {
+    const LACKS: Lacks = settle::lines;
+
     fn at(&self) -> &At {
         &self.at
     }

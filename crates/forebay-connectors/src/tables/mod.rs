@@ -15,12 +15,16 @@ use forebay_core::options::{ConnectorSpec, OptionKind, OptionSpec};
 use forebay_core::table::StaticTable;
 use forebay_core::{Error, Result};
 
+use self::settle::Patience;
+
 mod csv;
 mod delta;
 mod files;
 mod json;
 mod parquet;
+mod place;
 mod rows;
+mod settle;
 #[cfg(test)]
 mod tests;
 
@@ -52,12 +56,14 @@ struct At {
     name: String,
     path: PathBuf,
     max_memory: u64,
+    /// How long files are waited for that are being written.
+    patience: Patience,
 }
 
 impl At {
     fn new(config: &TableConfig, data_dir: &Path) -> Self {
         let path = data_dir.join(config.options.text("path").unwrap_or_default());
-        Self { name: config.name.clone(), path, max_memory: config.max_memory }
+        Self { name: config.name.clone(), path, max_memory: config.max_memory, patience: Patience::default() }
     }
 }
 
@@ -75,7 +81,10 @@ pub fn check(config: &TableConfig) -> Result<()> {
 /// Opens a table whose relative path lies under `data_dir`; of its rows nothing is read yet. Fails with `TABLE_UNREADABLE` if
 /// it is not there.
 pub async fn open(config: &TableConfig, data_dir: &Path) -> Result<Arc<dyn StaticTable>> {
-    let at = At::new(config, data_dir);
+    open_at(At::new(config, data_dir), config).await
+}
+
+async fn open_at(at: At, config: &TableConfig) -> Result<Arc<dyn StaticTable>> {
     let table: Arc<dyn StaticTable> = match config.format.as_str() {
         "csv" => Arc::new(files::Table::new(csv::Csv::new(at, config)?)),
         "json" => Arc::new(files::Table::new(json::Json::new(at, config)?)),
@@ -102,4 +111,13 @@ fn unlisted(format: &str) -> Error {
 /// The error for a table that cannot be read.
 fn unreadable(message: impl Into<String>, path: &Path) -> Error {
     Error::new(&codes::TABLE_UNREADABLE, message.into()).at(path.display())
+}
+
+/// The same where the line is known.
+fn unreadable_in(message: impl Into<String>, path: &Path, line: Option<usize>) -> Error {
+    let error = unreadable(message, path);
+    match line {
+        Some(line) => error.at(format_args!("{}:{line}", path.display())),
+        None => error,
+    }
 }

@@ -10,6 +10,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::files::{self, Files, Reads, blocking};
 use super::rows::{Rows, columns};
+use super::settle::{self, Lacks, explained, settled};
 use super::{At, PATH, unreadable};
 
 /// The format's entry in the registry.
@@ -30,18 +31,22 @@ pub(super) struct Parquet {
 
 impl Parquet {
     pub async fn open(at: At) -> Result<Self> {
+        settled(&at.path, Self::LACKS, at.patience).await?;
         blocking(move || {
             let files = Files::now(&at.path)?;
             let Some(first) = files.paths().next() else {
                 return Err(unreadable("the folder holds no file", &at.path));
             };
-            Ok(Self { schema: columns(builder(first)?.schema()), at })
+            let first = builder(first).map_err(|error| explained(error, Self::LACKS))?;
+            Ok(Self { schema: columns(first.schema()), at })
         })
         .await
     }
 }
 
 impl Reads for Parquet {
+    const LACKS: Lacks = settle::parquet;
+
     fn at(&self) -> &At {
         &self.at
     }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -10,6 +11,15 @@ use forebay_core::table::{TableRows, TableVersion, Wanted};
 
 use super::*;
 use crate::{formats, sinks, sources};
+
+mod written;
+
+/// Opens a table that nobody writes.
+async fn open(config: &TableConfig, data_dir: &Path) -> Result<Arc<dyn StaticTable>> {
+    let none = Duration::ZERO;
+    let patience = Patience { still: none, half: none, most: none };
+    open_at(At { patience, ..At::new(config, data_dir) }, config).await
+}
 
 fn table(section: &str) -> TableConfig {
     table_in("UTC", section)
@@ -118,6 +128,24 @@ async fn a_cell_that_does_not_fit_is_told_with_its_place_or_as_spark_has_it() {
 }
 
 #[tokio::test]
+async fn a_record_that_does_not_fit_is_told_with_the_line_of_its_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("d.csv");
+    let section = "format: csv, path: d.csv, schema: \"id STRING, n INT\", options: { header: true }";
+    for (text, line) in [
+        ("id,n\na,1\n\nb,many\n", 4),
+        ("id,n\n\"a\nb\",1\nb,many\n", 4),
+        ("id,n\na,1\n\"b,2\nc,3\n", 3),
+        ("id,n\n\na,1\nb\n", 4),
+        ("id,n\na,1\nb,\"2\n", 3),
+    ] {
+        fs::write(&file, text).unwrap();
+        let told = load(section, dir.path()).await.err().unwrap();
+        assert_eq!(told.place().unwrap(), format!("{}:{line}", file.display()), "{text:?}: {told}");
+    }
+}
+
+#[tokio::test]
 async fn times_without_a_zone_are_read_in_the_pipelines() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("d.csv"), "2024-07-01 12:00:00\n2024-07-01T12:00:00Z\n").unwrap();
@@ -162,9 +190,15 @@ async fn a_quote_that_does_not_end_swallows_no_rows() {
         assert_eq!(refusal(&section("true"), dir.path()).await, told, "{mode}");
         fs::write(&file, "id,site\n\"a\",\"no\nrth\"\nb,\"\"\"south\"").unwrap();
         assert_eq!(rows(&section("true"), dir.path()).await, ["a|no\nrth", "b|\"south"], "{mode}");
-        for empty in ["", "id,site", "\n"] {
+        for (header, empty) in [("true", "id,site"), ("true", "id,site\n\n"), ("false", ""), ("false", "\n")]
+        {
             fs::write(&file, empty).unwrap();
-            assert!(rows(&section("true"), dir.path()).await.is_empty(), "{mode}: {empty:?}");
+            assert!(rows(&section(header), dir.path()).await.is_empty(), "{mode}: {empty:?}");
+        }
+        for no_header in ["", "\n", "\u{feff}"] {
+            fs::write(&file, no_header).unwrap();
+            let told = refusal(&section("true"), dir.path()).await;
+            assert_eq!(told, "a file of the table has no header line", "{mode}: {no_header:?}");
         }
     }
 }
@@ -263,6 +297,24 @@ async fn another_file_is_another_version_and_the_same_is_the_same() {
     assert_ne!(table.version().await.unwrap(), first, "another file of the same length");
     fs::remove_file(&path).unwrap();
     assert_eq!(table.version().await.unwrap_err().code(), &codes::TABLE_UNREADABLE);
+}
+
+/// Whoever sets a file's time back, as copying programs do, does not set back the inode's.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_is_written_over_with_its_old_time_is_another_version() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("d.csv");
+    fs::write(&path, "a\n").unwrap();
+    let before = fs::metadata(&path).unwrap().modified().unwrap();
+    let table = open(&table("format: csv, path: d.csv, schema: \"id STRING\""), dir.path()).await.unwrap();
+    let first = table.version().await.unwrap();
+    // The time of a file may be as coarse as that.
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    fs::write(&path, "b\n").unwrap();
+    fs::File::options().write(true).open(&path).unwrap().set_modified(before).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), before);
+    assert_ne!(table.version().await.unwrap(), first);
 }
 
 #[tokio::test]

@@ -276,7 +276,11 @@ pub static ALERT: Section = Section {
           100,000 keys of an alert wait or are open at a time, and at least 100 cleared alerts of each are kept, \
           10,000 where there are few alerts.",
     keys: &[
-        required("on", "name of a source or view", "Whose records are watched."),
+        required(
+            "on",
+            "name of a source or view",
+            "Whose records are watched; a view may put those of several sources together, with `UNION ALL`.",
+        ),
         required(
             "key",
             "column",

@@ -97,7 +97,10 @@ fn headline(word: &str, error: &Error, paint: Paint) -> String {
 fn advice(error: &Error, margin: &str, paint: Paint) -> String {
     let equals = paint.frame("=");
     let detail = error.detail().map(|detail| format!("{margin}  {equals} detail: {}\n", printable(detail)));
-    format!("{}{margin}  {equals} help: {}\n", detail.unwrap_or_default(), printable(error.hint()))
+    // What is to be copied from a hint stands on lines of its own, below its first.
+    let hint: Vec<String> = error.hint().lines().map(printable).collect();
+    let hint = hint.join(&format!("\n{margin}    "));
+    format!("{}{margin}  {equals} help: {hint}\n", detail.unwrap_or_default())
 }
 
 /// A line as it is shown, and where its mark is.

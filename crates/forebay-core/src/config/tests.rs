@@ -288,6 +288,15 @@ fn a_source_and_a_decoder_share_no_option_name() {
 }
 
 #[test]
+fn lines_of_a_hint_stay_lines() {
+    let error = Error::new(&codes::MISSING_KEY, "there are none")
+        .with_hint("Add to the file:\n  tests:\n    - name: x");
+    let printed = explain(&error, false);
+    let expected = "  = help: Add to the file:\n      tests:\n        - name: x\n";
+    assert!(printed.ends_with(expected), "{printed}");
+}
+
+#[test]
 fn colours_surround_words_and_change_none() {
     let text = "pipelin: x\n";
     let problems = parse_as(text, "c.yaml").err().unwrap();

@@ -39,7 +39,7 @@ codes! {
         "A secret could not be read from the environment or its file.", "Set the variable or create the file; secrets never stand in the pipeline file itself.";
     NOT_WHILE_RUNNING = "FB-1011", User, retry false, "change that needs a restart",
         "The file was read again and holds a change that cannot be made while the pipeline runs; the pipeline goes on as it was.",
-        "Undo the change, or stop the run and start it again; `forebay plan FILE` says what the start would do.";
+        "Read the reasons that are told with it. Where the start alone can make the change, undo it, or stop the run and start it again; `forebay plan FILE` says what the start would do. Where a start would be refused too, leave the run as it is and do what the reason's own hint says.";
 
     SOURCE_UNAVAILABLE = "FB-2001", External, retry true, "source unavailable",
         "The source does not answer.", "Check that the broker runs and that its address is right. A running query keeps trying by itself.";
@@ -58,7 +58,7 @@ codes! {
 
     TABLE_UNREADABLE = "FB-2007", External, retry true, "table unreadable",
         "A table that streams are joined with is not there, cannot be read, is being written, or holds what does not fit its columns. A query that runs goes on with the last version that was good.",
-        "Read the detail. Write a file under another name and rename it into its place, so that nobody sees half of it.";
+        "Mend what the message names; the version read before is used by a query that runs until then. Write a file under another name and rename it into its place, so that nobody sees half of it.";
     TABLE_TOO_LARGE = "FB-2008", User, retry false, "table too large",
         "The rows of a table that streams are joined with take more memory than its `maxMemory`. A query that runs goes on with the last version that fitted.",
         "Raise `tables.NAME.maxMemory`, or keep less in the table: fewer columns, fewer rows.";
@@ -126,7 +126,7 @@ codes! {
         "Restore the whole folder of the checkpoint from a copy. Without one, give the query a new `checkpointLocation`: it begins anew, where the source's starting options say.";
     STATE_CHANGED = "FB-6008", User, retry false, "state of a query that was different",
         "The query was changed in a way that what it remembers does not fit: other keys, aggregates, windows or columns, or another number of such operators. Spark refuses such changes too.",
-        "Undo the change and the query goes on. Filters, columns that are only computed and names of the output may change freely. With a new name or `checkpointLocation` it is a new query, which begins where the source's starting options say.";
+        "Undo the change and the query goes on. Filters, columns that are only computed and names of the output may change, as far as the sink takes them: a Delta table keeps its columns (FB-5002). With a new name or `checkpointLocation` it is a new query, which begins where the source's starting options say.";
 
     LOG_LOCKED = "FB-7001", User, retry false, "log in use",
         "Another process has this log open.", "Stop it, or give another `--data`.";

@@ -1,5 +1,7 @@
 //! Spark's intervals as text: `10 minutes`, `1 hour 30 seconds`, `interval 1.5 seconds`.
 
+use std::fmt;
+
 use crate::error::{Error, Result, codes};
 
 /// A span of time as Spark's `CalendarInterval` has it: months and days have no fixed length, so they are counted apart.
@@ -38,8 +40,8 @@ impl Interval {
     pub fn parse(text: &str) -> Result<Self> {
         parse(text).map_err(|problem| {
             Error::new(&codes::SQL_PLAN, format!("`{}` is not an interval: {problem}", shown(text))).with_hint(
-                "Write a number and its unit, as in `10 minutes` or `1 hour 30 seconds`. Units are year, month, week, \
-                 day, hour, minute, second, millisecond and microsecond.",
+                "Write a number and its unit, as in `10 minutes` or `1 hour 30 seconds`. Units are written out, as in Spark: \
+                 year, month, week, day, hour, minute, second, millisecond and microsecond.",
             )
         })
     }
@@ -77,6 +79,63 @@ impl Interval {
             days: small(self.days)?,
             micros: self.micros.checked_mul(count)?,
         })
+    }
+}
+
+/// A length as [`Interval::parse`] reads it: `20 seconds`, `8 minutes 49.25 seconds`. Days are 24 hours.
+pub fn words(us: i64) -> String {
+    let sign = if us < 0 { "-" } else { "" };
+    let counted = |count: &str, unit: &str| {
+        let plural = if count == "1" { "" } else { "s" };
+        format!("{sign}{count} {unit}{plural}")
+    };
+    let mut rest = us.unsigned_abs();
+    let mut parts = Vec::new();
+    for (size, unit) in [(DAY, "day"), (3_600 * SECOND, "hour"), (60 * SECOND, "minute")] {
+        let size = size.unsigned_abs();
+        if rest >= size {
+            parts.push(counted(&(rest / size).to_string(), unit));
+        }
+        rest %= size;
+    }
+    let (second, milli) = (SECOND.unsigned_abs(), 1_000);
+    match rest {
+        0 if !parts.is_empty() => {}
+        rest if rest == 0 || rest >= second || !parts.is_empty() => {
+            let text = format!("{}.{:06}", rest / second, rest % second);
+            parts.push(counted(text.trim_end_matches('0').trim_end_matches('.'), "second"));
+        }
+        rest if rest.is_multiple_of(milli) => parts.push(counted(&(rest / milli).to_string(), "millisecond")),
+        rest => parts.push(counted(&rest.to_string(), "microsecond")),
+    }
+    parts.join(" ")
+}
+
+impl fmt::Display for Interval {
+    /// As [`Interval::parse`] reads it: `1 hour 30 seconds`; what is nothing is `0 seconds`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = *self;
+        let mut is_first = true;
+        for (name, one) in UNITS.iter().filter(|(name, _)| *name != "week") {
+            let (part, unit) = match one {
+                Self { months: 1.., .. } => (i64::from(rest.months), i64::from(one.months)),
+                Self { days: 1.., .. } => (i64::from(rest.days), i64::from(one.days)),
+                _ => (rest.micros, one.micros),
+            };
+            let count = part / unit;
+            match one {
+                Self { months: 1.., .. } => rest.months %= one.months,
+                Self { days: 1.., .. } => rest.days %= one.days,
+                _ => rest.micros %= one.micros,
+            }
+            if count == 0 {
+                continue;
+            }
+            let (blank, plural) = (if is_first { "" } else { " " }, if count.abs() == 1 { "" } else { "s" });
+            write!(f, "{blank}{count} {name}{plural}")?;
+            is_first = false;
+        }
+        if is_first { f.write_str("0 seconds") } else { Ok(()) }
     }
 }
 

@@ -46,7 +46,10 @@ fn what_spark_refuses_is_refused() {
     assert!(refused(0, 0, 0).contains("length of the window is 0"));
     assert!(refused(-5, -5, 0).contains("length of the window is -5"));
     assert!(refused(5, 0, 0).contains("slide of the window is 0"));
-    assert!(refused(5, 6, 0).contains("slides by 6 microseconds and is only 5"));
+    let too_far = refused(5_000_000, 20_000_000, 0);
+    assert_eq!(too_far, "the window slides by 20 seconds and is only 5 seconds long");
+    let moved = refused(MINUTE, MINUTE, 90_000_000);
+    assert_eq!(moved, "the window's start time is 1 minute 30 seconds, its slide 1 minute");
     for start in [5, -5, i64::MIN, i64::MAX] {
         assert!(refused(5, 5, start).contains("start time"), "{start}");
     }
@@ -74,6 +77,48 @@ fn intervals_read_as_spark_reads_them() {
     is("1.000001 seconds", 0, 0, 1_000_001);
     is("9223372036854775807 microseconds", 0, 0, i64::MAX);
     is("-1 month 30 days", -1, 30, 0);
+}
+
+#[test]
+fn a_length_is_told_in_words_that_are_read_as_the_same_length() {
+    for (us, told) in [
+        (0, "0 seconds"),
+        (7, "7 microseconds"),
+        (1_000, "1 millisecond"),
+        (1_500, "1500 microseconds"),
+        (529_250, "529250 microseconds"),
+        (320_000, "320 milliseconds"),
+        (1_000_000, "1 second"),
+        (13_027_000, "13.027 seconds"),
+        (20_000_000, "20 seconds"),
+        (MINUTE, "1 minute"),
+        (MINUTE + 1, "1 minute 0.000001 seconds"),
+        (529_250_000, "8 minutes 49.25 seconds"),
+        (-5 * MINUTE, "-5 minutes"),
+        (-90 * MINUTE - 1_000_000, "-1 hour -30 minutes -1 second"),
+        (36 * 60 * MINUTE, "1 day 12 hours"),
+        (i64::MAX, "106751991 days 4 hours 54.775807 seconds"),
+        (i64::MIN, "-106751991 days -4 hours -54.775808 seconds"),
+    ] {
+        assert_eq!(interval::words(us), told);
+        assert_eq!(Interval::parse(told).and_then(|read| read.fixed_micros(told)).unwrap(), us, "{told}");
+    }
+}
+
+#[test]
+fn an_interval_is_told_as_it_is_read() {
+    for text in [
+        "10 seconds",
+        "1 hour 30 seconds",
+        "1 year 2 months 9 days",
+        "-1 month 30 days -1 second",
+        "1 minute 30 seconds 1 millisecond 2 microseconds",
+        "0 seconds",
+    ] {
+        assert_eq!(Interval::parse(text).unwrap().to_string(), text);
+    }
+    let least = Interval { months: i32::MIN, days: i32::MIN, micros: i64::MIN };
+    assert_eq!(Interval::parse(&least.to_string()).unwrap(), least);
 }
 
 #[test]

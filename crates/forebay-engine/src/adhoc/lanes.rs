@@ -22,12 +22,14 @@ pub use crate::epoch::lane::with_envelope;
 /// Rows that arrive as batches of one schema.
 pub type Rows = BoxStream<'static, Result<RecordBatch>>;
 
-/// A table of these lanes, read in parallel. Each can be read once, so a statement can use the table once.
-pub fn table(schema: SchemaRef, lanes: Vec<Rows>) -> Result<Arc<dyn TableProvider>> {
+/// A table of these lanes, read in parallel. Each can be read once, so a statement can use the table, which it knows
+/// by `name`, once.
+pub fn table(name: &str, schema: SchemaRef, lanes: Vec<Rows>) -> Result<Arc<dyn TableProvider>> {
     let partitions = lanes
         .into_iter()
         .map(|rows| {
-            Arc::new(Lane { schema: schema.clone(), rows: Mutex::new(Some(rows)) })
+            let name = name.to_owned();
+            Arc::new(Lane { name, schema: schema.clone(), rows: Mutex::new(Some(rows)) })
                 as Arc<dyn PartitionStream>
         })
         .collect();
@@ -43,7 +45,21 @@ pub fn whole(schema: SchemaRef, rows: Vec<RecordBatch>) -> Result<Arc<dyn TableP
     Ok(Arc::new(table))
 }
 
+/// True if a statement can use a table once.
+pub(super) fn can_be_read_once(table: &Arc<dyn TableProvider>) -> bool {
+    table.is::<StreamingTable>()
+}
+
+/// The error for a table that a statement would have to read twice.
+pub(super) fn read_twice(name: &str) -> Error {
+    Error::new(&codes::NOT_YET, format!("`{name}` can be read once in a statement")).with_hint(
+        "Its rows are read as they come and are not held. Name it once, also in views and WITH, or let a query write its rows to \
+         a table and read that.",
+    )
+}
+
 struct Lane {
+    name: String,
     schema: SchemaRef,
     rows: Mutex<Option<Rows>>,
 }
@@ -62,11 +78,7 @@ impl PartitionStream for Lane {
     fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
         let rows: Rows = match self.rows.lock().take() {
             Some(rows) => rows,
-            None => {
-                let error = Error::new(&codes::NOT_YET, "a topic can be read once in a statement")
-                    .with_hint("Use the topic once, or copy it to a table first.");
-                futures::stream::iter([Err(error)]).boxed()
-            }
+            None => futures::stream::iter([Err(read_twice(&self.name))]).boxed(),
         };
         let rows = rows.map(|batch| batch.map_err(|e| DataFusionError::External(Box::new(e))));
         Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), rows))

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::provider_as_source;
 use datafusion::sql::sqlparser::ast::{ObjectName, Statement};
+use datafusion::sql::sqlparser::tokenizer::Span;
 use forebay_core::Result;
+use parking_lot::Mutex;
 
-use super::TableResolver;
 use super::checked::{Known, without_rows};
+use super::{TableResolver, lanes};
 use crate::plan::parse::{self, Paths};
 use crate::plan::resolve::{Found, Lookup};
 use crate::plan::{KAFKA_COLUMN, SqlError};
@@ -22,6 +24,8 @@ pub(super) struct Prepared {
     tables: Vec<(ObjectName, Arc<dyn TableProvider>)>,
     views: Vec<(String, String)>,
     names: Vec<String>,
+    /// Those of the tables that a statement can read once, and that it reads.
+    read: Mutex<BTreeSet<ObjectName>>,
 }
 
 impl Prepared {
@@ -39,7 +43,7 @@ impl Prepared {
                 left.extend(named_in(sql).into_iter().filter(|name| seen.insert(name.clone())));
             }
         }
-        Ok(Self { tables, views, names: resolver.names().await? })
+        Ok(Self { tables, views, names: resolver.names().await?, read: Mutex::default() })
     }
 
     /// The same over columns alone.
@@ -60,7 +64,12 @@ impl Prepared {
             }
         }
         let names = tables.iter().map(|(name, _)| name).chain(views.iter().map(|(name, _)| name));
-        Ok(Self { tables: found, views: views.clone(), names: names.cloned().collect() })
+        Ok(Self {
+            tables: found,
+            views: views.clone(),
+            names: names.cloned().collect(),
+            read: Mutex::default(),
+        })
     }
 
     /// The table of a name.
@@ -113,6 +122,15 @@ impl Lookup for Prepared {
             index,
             deduplicate: None,
         }))
+    }
+
+    fn reading(&self, name: &ObjectName) -> Result<(), SqlError> {
+        let is_once = self.table(name).is_some_and(lanes::can_be_read_once);
+        if !is_once || self.read.lock().insert(name.clone()) {
+            return Ok(());
+        }
+        let place = name.0.first().and_then(|part| part.as_ident()).map(|ident| ident.span);
+        Err(SqlError::spanned(lanes::read_twice(&split(name).1), place.unwrap_or_else(Span::empty)))
     }
 
     fn names(&self) -> Vec<String> {

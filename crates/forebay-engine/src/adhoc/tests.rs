@@ -13,6 +13,8 @@ use futures::TryStreamExt;
 use super::render::{OutputFormat, Renderer};
 use super::*;
 
+mod calendar;
+mod doubles;
 mod functions;
 mod growing;
 mod hostile;
@@ -203,6 +205,12 @@ fn only_reading_and_only_known_tables() {
         (
             "SELECT n, max(temperature) FROM readings",
             "`readings.n` must stand in GROUP BY or inside of an aggregate",
+        ),
+        ("SELECT n, max(temperature) FROM readings", "Put it into GROUP BY too"),
+        ("SELECT percentile_approx(n) FROM readings", "Write percentile_approx(column, 0.9)"),
+        (
+            "SELECT count(*), count(DISTINCT n, device_id) FROM readings",
+            "count(DISTINCT …) of several columns is not supported yet (SQL line 1, column 18) | Count the rows",
         ),
         ("SELECT n + device_id FROM readings", "cannot compute BIGINT + STRING (SQL line 1, column 8)"),
     ] {

@@ -141,3 +141,31 @@ fn a_folder_without_a_checkpoint_is_said_to_be_that() {
         assert_eq!(show(&dir).unwrap_err().code(), &codes::CHECKPOINT_NOT_FOUND);
     }
 }
+
+#[test]
+fn what_is_sound_of_a_damaged_checkpoint_is_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut checkpoint, _) = Checkpoint::open(dir.path(), Door::new(), &identity()).unwrap();
+    for epoch in 0..3 {
+        checkpoint.plan(&plan(epoch)).unwrap();
+        checkpoint.commit(&commit(epoch)).unwrap();
+    }
+    drop(checkpoint);
+    assert!(examine(dir.path()).unwrap().damaged.is_empty());
+    let journal = dir.path().join("journal");
+    let whole = fs::read_to_string(&journal).unwrap();
+    fs::write(&journal, whole.replacen("\"epoch\":1", "\"epoch\":7", 1)).unwrap();
+    fs::write(dir.path().join("metadata"), "no metadata").unwrap();
+
+    let examined = examine(dir.path()).unwrap();
+    let epochs: Vec<u64> = examined.entries.iter().map(|entry| entry.epoch().0).collect();
+    assert_eq!(epochs, [0, 0, 1, 2, 2], "all but the plan of epoch 1");
+    assert!(examined.identity.is_none() && examined.is_refused());
+    let [metadata, lines] = &examined.damaged[..] else { panic!("{:?}", examined.damaged) };
+    assert_eq!((&metadata.file, &lines.file), (&dir.path().join("metadata"), &journal));
+    assert_eq!(lines.why, "line 4 fails its checksum");
+    assert!(lines.next_start.starts_with("is refused (FB-6003). Restore it from a copy."), "{lines:?}");
+    fs::remove_file(journal).unwrap();
+    let missing = examine(dir.path()).unwrap();
+    assert!(missing.entries.is_empty() && missing.damaged.len() == 2, "{:?}", missing.damaged);
+}

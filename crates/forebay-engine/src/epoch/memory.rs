@@ -29,6 +29,7 @@ use tokio::task::JoinHandle;
 use super::tail::{Gathered, Intake, Ran, Tail};
 use crate::late::LateTable;
 use crate::lookup::Held;
+use crate::operators::Operator;
 use crate::plan::StreamPlan;
 use crate::state::{self, Applied, Changes, StateFiles, Table};
 use crate::status::Remembered;
@@ -152,29 +153,36 @@ impl Memory {
                 || self.next_due_us().is_some_and(|due_us| after.has_passed(due_us)))
     }
 
-    /// When the next of what is held is done, by the query's watermark.
+    /// When the next of what is waited for is done, by the query's watermark.
     fn next_due_us(&self) -> Option<i64> {
         let evict_us = self.watermark().micros();
-        let of_operators = self.tail.operators().flat_map(|(operator, range)| {
-            let tables = self.tables.get(range.clone()).unwrap_or_default().iter();
-            let behind = self.behind_ms.get(range.clone()).unwrap_or_default();
-            tables.zip(behind).filter_map(move |(table, behind_ms)| {
-                let behind_us = behind_ms.saturating_mul(1_000);
-                let due_us = operator.next_due(table, evict_us.saturating_sub(behind_us))?;
-                Some(due_us.saturating_add(behind_us))
-            })
-        });
-        of_operators.min()
+        let due = |(operator, table, behind_ms): (&Arc<dyn Operator>, &Table, i64)| {
+            let behind_us = behind_ms.saturating_mul(1_000);
+            let due_us = operator.next_due(table, evict_us.saturating_sub(behind_us))?;
+            Some(due_us.saturating_add(behind_us))
+        };
+        self.waited_for().filter_map(due).min()
     }
 
-    /// When the last of what is held is done, in milliseconds rounded up.
+    /// When the last of what is waited for is done, in milliseconds rounded up.
     fn held_ms(&self) -> Option<i64> {
-        let done = |(table, behind): (&Table, &i64)| {
+        let done = |(_, table, behind_ms): (&Arc<dyn Operator>, &Table, i64)| {
             let newest = table.newest()?;
             let millis = newest.div_euclid(1_000) + i64::from(newest.rem_euclid(1_000) > 0);
-            Some(millis.saturating_add(*behind))
+            Some(millis.saturating_add(behind_ms))
         };
-        self.tables.iter().zip(&self.behind_ms).filter_map(done).max()
+        self.waited_for().filter_map(done).max()
+    }
+
+    /// The tables of which something comes out when it is done, each with its operator and how far its times are behind
+    /// the query's.
+    fn waited_for(&self) -> impl Iterator<Item = (&Arc<dyn Operator>, &Table, i64)> {
+        let operators = self.tail.operators().filter(|(operator, _)| operator.is_waited_for());
+        operators.flat_map(|(operator, range)| {
+            let tables = self.tables.get(range.clone()).unwrap_or_default().iter();
+            let behind = self.behind_ms.get(range.clone()).unwrap_or_default();
+            tables.zip(behind).map(move |(table, behind_ms)| (operator, table, *behind_ms))
+        })
     }
 
     /// The latest event time of an input that an epoch believes, in microseconds.

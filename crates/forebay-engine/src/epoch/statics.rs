@@ -29,7 +29,7 @@ impl Runner {
 
     /// Takes a new version of a table that has been read, and begins to read what is newer.
     pub(super) async fn look_at_tables(&mut self) -> Result<()> {
-        self.tables.look().await?;
+        self.tables.look(self.clock.now_ms()).await?;
         self.tell_tables();
         Ok(())
     }

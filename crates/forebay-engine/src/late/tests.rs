@@ -53,6 +53,19 @@ fn an_epoch_that_is_computed_anew_leaves_its_rows_once() {
 }
 
 #[test]
+fn only_a_table_that_is_large_may_lack_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("late");
+    assert!(!may_lack(&folder).unwrap(), "no folder, no rows");
+    let table = LateTable::open(folder.clone(), Door::new(), "q").unwrap();
+    write(&table, 0, &[1]);
+    assert!(!may_lack(&folder).unwrap());
+    let large = fs::File::create(folder.join("e00000000000000000001-0-q.arrow")).unwrap();
+    large.set_len(MAX_BYTES / 4).unwrap();
+    assert!(may_lack(&folder).unwrap());
+}
+
+#[test]
 fn a_row_is_kept_without_what_the_planner_put_beside_it() {
     let mut catalog = Catalog::new();
     let schema = ddl::parse("device_id STRING, __mine DOUBLE, seconds INT").unwrap();

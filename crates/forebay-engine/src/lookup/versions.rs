@@ -42,10 +42,14 @@ pub struct Standing {
     pub bytes: u64,
     /// Why a newer version cannot be read, if there is one.
     pub error: Option<Error>,
+    /// Since when none can be read, milliseconds since 1970; `None` while one can.
+    pub broken_since_ms: Option<i64>,
 }
 
 /// The tables at rest of one query.
 pub(crate) struct Tables {
+    /// The query, for people; empty for those who only ask once.
+    query: String,
     specs: Vec<Arc<LookupSpec>>,
     tables: Vec<OfQuery>,
     built: Vec<Option<Arc<Built>>>,
@@ -68,6 +72,8 @@ struct Failed {
     version: Option<TableVersion>,
     error: Error,
     at: Instant,
+    /// Since when none could be read, milliseconds since 1970.
+    since_ms: i64,
 }
 
 /// A version that is being read.
@@ -98,7 +104,14 @@ impl Tables {
         });
         let tables = tables.collect::<Result<_>>()?;
         let built = vec![None; specs.len()];
-        Ok(Self { specs, tables, built, held: Arc::default(), reading: None, news: true })
+        let query = String::new();
+        Ok(Self { query, specs, tables, built, held: Arc::default(), reading: None, news: true })
+    }
+
+    /// What is told of them names this query.
+    pub fn of(mut self, query: &str) -> Self {
+        query.clone_into(&mut self.query);
+        self
     }
 
     /// Reads all tables: these versions of those that still have them, of others the newest.
@@ -124,7 +137,7 @@ impl Tables {
     }
 
     /// Before an epoch is planned: takes what has been read, and begins to read what is new.
-    pub async fn look(&mut self) -> Result<()> {
+    pub async fn look(&mut self, now_ms: i64) -> Result<()> {
         if let Some(reading) = &mut self.reading {
             let Some(ended) = (&mut reading.task).now_or_never() else { return Ok(()) };
             let (table, version) = (reading.table, reading.version.clone());
@@ -134,29 +147,29 @@ impl Tables {
             });
             match ended {
                 Ok(fresh) => self.take(fresh)?,
-                Err(error) => self.fail(table, Some(version), error),
+                Err(error) => self.fail(table, Some(version), error, now_ms),
             }
         }
         for at in 0..self.tables.len() {
             if self.reading.is_none() {
-                self.look_at(at).await;
+                self.look_at(at, now_ms).await;
             }
         }
         Ok(())
     }
 
-    async fn look_at(&mut self, at: usize) {
+    async fn look_at(&mut self, at: usize, now_ms: i64) {
         let table = Arc::clone(&self.tables[at].table);
         let is_there = match table.version().await {
             Ok(version) => version,
-            Err(error) => return self.fail(at, None, error),
+            Err(error) => return self.fail(at, None, error, now_ms),
         };
         let it = &mut self.tables[at];
         if it.version.as_ref() == Some(&is_there) {
             it.other = None;
             if it.failed.take().is_some() {
                 self.news = true;
-                tracing::info!(table = table.name(), version = %is_there, "the table can be read again");
+                tracing::info!(query = %self.query, table = table.name(), version = %is_there, "the table can be read again");
             }
             return;
         }
@@ -222,7 +235,7 @@ impl Tables {
         Ok(())
     }
 
-    fn fail(&mut self, at: usize, version: Option<TableVersion>, error: Error) {
+    fn fail(&mut self, at: usize, version: Option<TableVersion>, error: Error, now_ms: i64) {
         let it = &mut self.tables[at];
         let is_known = it
             .failed
@@ -231,9 +244,10 @@ impl Tables {
         if !is_known {
             self.news = true;
             let kept = it.version.as_ref().map(TableVersion::to_string).unwrap_or_default();
-            tracing::warn!(table = it.table.name(), %kept, %error, hint = error.hint(), "the table cannot be read; the last good version stays");
+            tracing::warn!(query = %self.query, table = it.table.name(), %kept, %error, hint = error.hint(), "the table cannot be read; the last good version stays");
         }
-        it.failed = Some(Failed { version, error, at: Instant::now() });
+        let since_ms = it.failed.as_ref().map_or(now_ms, |failed| failed.since_ms);
+        it.failed = Some(Failed { version, error, at: Instant::now(), since_ms });
     }
 
     /// Waits until nothing is being read.
@@ -271,6 +285,7 @@ impl Tables {
                 rows: built.iter().map(|built| built.rows.num_rows() as u64).max().unwrap_or_default(),
                 bytes: built.iter().map(|built| built.bytes()).sum(),
                 error: it.failed.as_ref().map(|failed| failed.error.clone()),
+                broken_since_ms: it.failed.as_ref().map(|failed| failed.since_ms),
             }
         };
         Some(self.tables.iter().map(standing).collect())

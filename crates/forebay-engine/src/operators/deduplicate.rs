@@ -17,7 +17,7 @@ use arrow::array::{
 };
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{filter, filter_record_batch};
-use arrow::datatypes::{DataType, FieldRef, Float32Type, Float64Type, Int32Type, Int64Type, Schema};
+use arrow::datatypes::{DataType, FieldRef, Float32Type, Float64Type, Int32Type, Int64Type};
 use forebay_core::error::codes;
 use forebay_core::event_time::Watermark;
 use forebay_core::output_mode::OutputMode;
@@ -25,7 +25,7 @@ use forebay_core::{Error, Result};
 
 use super::keys::{Interner, Zeros, normalised};
 use super::late::refuse;
-use super::{Counts, EpochTimes, Late, Operator, PORTS, Partial, Step, broken, times_of};
+use super::{Counts, EpochTimes, Late, Operator, PORTS, Partial, Step, broken, meaning, times_of};
 use crate::plan::graph::DeduplicateSpec;
 use crate::state::{Changes, Layout, NEVER, Table, Upserts};
 
@@ -44,7 +44,7 @@ impl Deduplication {
     pub fn new(spec: Arc<DeduplicateSpec>) -> Result<Self> {
         let field = |index: &usize| spec.input.fields().get(*index).cloned().ok_or_else(missing);
         let fields = spec.keys.iter().map(field).collect::<Result<Vec<FieldRef>>>()?;
-        let layout = Layout::new(fields.clone(), Arc::new(Schema::empty()));
+        let layout = Layout::new(fields.clone(), meaning::values(Vec::new(), meaning::deduplicate(&spec)));
         Ok(Self { plan: Arc::new(Plan { spec, fields, layout }) })
     }
 }
@@ -108,6 +108,10 @@ impl Operator for Deduplication {
 
     fn follows_watermark(&self, _: OutputMode) -> bool {
         self.plan.spec.event_time.is_some()
+    }
+
+    fn is_waited_for(&self) -> bool {
+        false
     }
 
     fn passes_rows(&self) -> bool {

@@ -200,6 +200,12 @@ pub(crate) trait Operator: Send + Sync {
         table.oldest()
     }
 
+    /// False if what it holds is only forgotten, and no row comes out when it is done: then nothing waits for that while the
+    /// inputs are silent, and the rows that come next are not late for it.
+    fn is_waited_for(&self) -> bool {
+        true
+    }
+
     /// True if it gives a row before any came: the first epoch runs also if there is nothing to read.
     fn gives_at_once(&self) -> bool {
         false

@@ -101,6 +101,7 @@ impl Builder<'_> {
             (Some(Call::Session(_, gap)), Some(window)) => StepPlan::Session(Arc::new(SessionSpec {
                 name: format!("session-{count}"),
                 input,
+                told: rows.told.clone(),
                 keys,
                 key_fields,
                 ts: simplified(&window.ts, &rows.schema, self.session)?,
@@ -118,6 +119,7 @@ impl Builder<'_> {
             (call, window) => StepPlan::Aggregate(Arc::new(AggregateSpec {
                 name: format!("aggregate-{count}"),
                 input,
+                told: rows.told.clone(),
                 keys,
                 key_fields,
                 sets,
@@ -186,6 +188,7 @@ impl Builder<'_> {
         let step = StepPlan::Aggregate(Arc::new(AggregateSpec {
             name,
             input: arrow_schema(&rows.schema),
+            told: rows.told.clone(),
             keys,
             key_fields: output.fields().iter().cloned().collect(),
             sets: Vec::new(),

@@ -6,37 +6,38 @@
 //! └─ Stages ─┘          └ spec ──┘  └──── the input's stages ─────┘
 //! ```
 //!
-//! A join of two streams has two such branches below it (`join.rs`), a union has one for each part (`union.rs`). Below an operator stands a projection of what the operator reads, so nothing else travels. What must stay true: an
+//! A join of two streams has two such branches below it (`join.rs`), a union has one for each part (`union.rs`, [`united`]). Below an
+//! operator ([`operators`]) stands a projection of what the operator reads, so nothing else travels. What must stay true: an
 //! operator's rows have the columns that its node in the plan has, in their order; so the names above it are found.
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::DFSchemaRef;
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::{
-    Distinct, EmptyRelation, Expr, FetchType, LogicalPlan, Projection, SkipType, SortExpr,
-};
+use datafusion::logical_expr::{Expr, LogicalPlan, Projection, SortExpr};
 use datafusion::physical_expr::PhysicalSortExpr;
 use forebay_core::Error;
 use forebay_core::error::codes;
 use forebay_core::output_mode::OutputMode;
 
 use super::catalog::{SourceColumns, SourceTime};
-use super::graph::{DeduplicateSpec, Feed, LimitSpec, Staged, Step, StepPlan};
+use super::graph::{Feed, Staged, Step, StepPlan};
 use super::lineage::{Lineage, Origin};
 use super::lower::{self, Lowered, Output, Projection as LoweredProjection, Stage, simplified};
 use super::modes::{self, Kind, Stands};
-use super::once::{self, Once};
-use super::provider::StreamTable;
 use super::record::record_columns;
-use super::sort::SortSpec;
 use super::sql_error::SqlError;
-use super::{conditions, observe, statics, union, verify};
+use super::told::{Told, columns};
+use super::{conditions, observe, union};
 
+mod cut;
+mod operators;
 mod united;
+
+use self::cut::{cut, joins_streams};
+pub(super) use self::cut::{is_stream_join, remembers, source_of};
 
 /// Most operators with state of one query: each is a table of its own, and rows pass them one after the other.
 const MAX_OPERATORS: usize = 32;
@@ -121,17 +122,6 @@ pub(super) fn build<'a>(
     Ok(Built { inputs: builder.inputs, steps: builder.steps })
 }
 
-/// True if a plan has an operator with state.
-pub(super) fn remembers(plan: &LogicalPlan) -> bool {
-    match plan {
-        LogicalPlan::Union(union) => union.inputs.iter().any(|input| remembers(input)),
-        _ => match cut(plan) {
-            (_, Some(node @ LogicalPlan::Union(_))) => remembers(node),
-            (_, node) => node.is_some(),
-        },
-    }
-}
-
 pub(super) struct Builder<'a> {
     pub session: &'a SessionState,
     sources: &'a Sources<'a>,
@@ -143,7 +133,7 @@ pub(super) struct Builder<'a> {
     remembers: bool,
     /// True if there are several inputs: then the watermark of each counts, whoever reads it.
     observes_all: bool,
-    inputs: Vec<BuiltInput<'a>>,
+    pub inputs: Vec<BuiltInput<'a>>,
     pub steps: Vec<Step>,
     /// The operators so far, in the order of the rows' way.
     pub kinds: Vec<Stands>,
@@ -154,6 +144,8 @@ pub(super) struct Rows {
     pub schema: DFSchemaRef,
     pub origins: Vec<Origin>,
     pub lineage: Lineage,
+    /// What the columns are, over those of the sources; empty where no operator reads them.
+    pub told: Vec<Told>,
     /// Those that give them, each with the same columns.
     pub feeds: Vec<Feed>,
     /// True if some of them come of an aggregation.
@@ -164,6 +156,8 @@ pub(super) struct Rows {
 pub(super) struct Given {
     pub origins: Vec<Origin>,
     pub lineage: Lineage,
+    /// What its columns are, over those of the sources.
+    pub told: Vec<Told>,
     pub feed: Feed,
     pub are_groups: bool,
 }
@@ -177,8 +171,10 @@ impl Builder<'_> {
 
     /// Adds a step that reads these rows.
     pub fn behind(&mut self, rows: Rows, plan: StepPlan, origins: Vec<Origin>) -> Given {
-        let are_groups = rows.are_groups || matches!(plan, StepPlan::Aggregate(_) | StepPlan::Session(_));
-        Given { origins, feed: self.step(plan, vec![rows.feeds]), lineage: rows.lineage, are_groups }
+        let makes_groups = matches!(plan, StepPlan::Aggregate(_) | StepPlan::Session(_));
+        let told = if makes_groups { columns::grouped(&plan) } else { rows.told };
+        let feed = self.step(plan, vec![rows.feeds]);
+        Given { origins, feed, lineage: rows.lineage, told, are_groups: rows.are_groups || makes_groups }
     }
 
     /// Builds everything that gives the rows of a plan among whose filters and projections is no union.
@@ -186,15 +182,16 @@ impl Builder<'_> {
         match cut(plan) {
             (segment, Some(LogicalPlan::Join(join))) => self.behind_join(segment, join),
             (segment, Some(node)) => {
-                let Given { origins, lineage, feed, are_groups } = self.operator(node)?;
+                let Given { origins, lineage, told, feed, are_groups } = self.operator(node)?;
                 let origins = lineage.columns(&segment, &origins);
+                let told = columns::columns(&segment, &told, self.session);
                 let schema = Arc::clone(segment.schema());
                 if matches!(segment, LogicalPlan::EmptyRelation(_)) {
-                    return Ok(Rows { schema, origins, lineage, feeds: vec![feed], are_groups });
+                    return Ok(Rows { schema, origins, lineage, told, feeds: vec![feed], are_groups });
                 }
                 let lowered = lower::lower(&self.optimized(segment)?, self.session)?;
                 let feed = self.stages(lowered.stages, arrow_schema(&schema), feed);
-                Ok(Rows { schema, origins, lineage, feeds: vec![feed], are_groups })
+                Ok(Rows { schema, origins, lineage, told, feeds: vec![feed], are_groups })
             }
             (segment, None) => self.input(&segment),
         }
@@ -213,6 +210,10 @@ impl Builder<'_> {
         let lineage = self.lineage(segment);
         let mut segment = lineage.settled(segment).map_err(SqlError::planning)?;
         let origins = lineage.columns(&segment, &[]);
+        let told = match self.remembers {
+            true => columns::columns(&segment, &[], self.session),
+            false => Vec::new(),
+        };
         let schema = Arc::clone(segment.schema());
         let rows = arrow_schema(&schema);
         let is_time = |origin: &Origin| self.remembers && matches!(origin, Origin::Time(_));
@@ -237,7 +238,7 @@ impl Builder<'_> {
         let is_timed = event_time.is_some();
         self.inputs.push(BuiltInput { source, lowered, plan: optimized, rows, is_timed });
         let feeds = vec![Feed::Input(self.inputs.len() - 1)];
-        Ok(Rows { schema, origins, lineage, feeds, are_groups: false })
+        Ok(Rows { schema, origins, lineage, told, feeds, are_groups: false })
     }
 
     pub fn optimized(&self, segment: LogicalPlan) -> Result<LogicalPlan, SqlError> {
@@ -276,91 +277,6 @@ impl Builder<'_> {
         self.kinds.push(Stands { kind, is_behind_groups });
     }
 
-    /// Builds an operator and everything below it.
-    fn operator(&mut self, node: &LogicalPlan) -> Result<Given, SqlError> {
-        self.refuse_many()?;
-        match node {
-            LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
-            LogicalPlan::Distinct(Distinct::All(input)) => self.distinct(input),
-            LogicalPlan::Sort(sort) => {
-                let rows = self.whole(&sort.input, &verify::ORDER_BY)?;
-                let by = self.order(&sort.expr, &rows.schema)?;
-                let spec = SortSpec { rows: arrow_schema(&rows.schema), by, limit: sort.fetch };
-                let origins = rows.origins.clone();
-                Ok(self.behind(rows, StepPlan::Sort(Arc::new(spec)), origins))
-            }
-            LogicalPlan::Limit(limit) => {
-                let (Ok(FetchType::Literal(most)), Ok(SkipType::Literal(0))) =
-                    (limit.get_fetch_type(), limit.get_skip_type())
-                else {
-                    return Err(verify::OFFSET.error().into());
-                };
-                let rows = self.rows(&limit.input)?;
-                Ok(self.limit(rows, most))
-            }
-            other => match once::of(other) {
-                Some(once) => self.deduplicate(once),
-                None => {
-                    let message = format!("the query has the operator {}", other.display());
-                    Err(Error::new(&codes::INTERNAL, message).into())
-                }
-            },
-        }
-    }
-
-    /// The first of these rows, at most so many. In complete mode an aggregation gives all there are in each epoch, and the
-    /// first are those of the epoch.
-    fn limit(&mut self, rows: Rows, most: Option<usize>) -> Given {
-        let origins = rows.origins.clone();
-        if rows.are_groups && self.mode == Some(OutputMode::Complete) {
-            let feeds = vec![self.one(rows.feeds)];
-            let spec = SortSpec { rows: arrow_schema(&rows.schema), by: Vec::new(), limit: most };
-            let plan = StepPlan::Sort(Arc::new(spec));
-            return self.behind(Rows { feeds, ..rows }, plan, origins);
-        }
-        let name = format!("limit-{}", self.kinds.len());
-        self.stands(Kind::Limit, rows.are_groups);
-        let spec = LimitSpec { name, most: most.unwrap_or(usize::MAX) };
-        self.behind(rows, StepPlan::Limit(Arc::new(spec)), origins)
-    }
-
-    /// The rows below ORDER BY, which must be all there are.
-    fn whole(&mut self, input: &LogicalPlan, refusal: &verify::Refusal) -> Result<Rows, SqlError> {
-        let rows = self.rows(input)?;
-        if !rows.are_groups {
-            return Err(refusal.error().into());
-        }
-        let feed = self.one(rows.feeds);
-        Ok(Rows { feeds: vec![feed], ..rows })
-    }
-
-    fn deduplicate(&mut self, once: &Once) -> Result<Given, SqlError> {
-        let rows = self.rows(&once.input)?;
-        let name = format!("deduplicate-{}", self.kinds.len());
-        one_time(&name, &rows.origins)?;
-        let is_time = |index: &usize| matches!(rows.origins.get(*index), Some(Origin::Time(_)));
-        let is_window = |index: &usize| matches!(rows.origins.get(*index), Some(Origin::Window(_)));
-        let key = once.keys.iter().copied().find(is_time).or(once.keys.iter().copied().find(is_window));
-        let event_time = key.or_else(|| (0..rows.origins.len()).find(is_time));
-        if once.within_us.is_some() && event_time.is_none() {
-            let hint =
-                "Spark refuses it too. Give the source a `watermark`, and let the SELECT give its column.";
-            let message = "`deduplicate` with `within` is not possible without a watermark";
-            return Err(Error::new(&codes::WATERMARK_MISSING, message).with_hint(hint).into());
-        }
-        self.stands(Kind::Deduplicate { timed: key.is_some() || once.within_us.is_some() }, rows.are_groups);
-        let input = arrow_schema(&rows.schema);
-        let step = StepPlan::Deduplicate(Arc::new(DeduplicateSpec {
-            name,
-            input,
-            keys: once.keys.clone(),
-            event_time,
-            within_us: once.within_us,
-        }));
-        let origins = rows.origins.clone();
-        Ok(self.behind(rows, step, origins))
-    }
-
     /// An expression over a plan, such as the time of a window; its parts that are the event time are its column, if the
     /// plan reads the source.
     pub fn time(&self, expr: &Expr, input: &LogicalPlan) -> Result<Expr, SqlError> {
@@ -368,6 +284,21 @@ impl Builder<'_> {
         let lineage = self.lineage(&segment);
         let columns = lineage.columns(&segment, &[]);
         lineage.with_column(expr, input.schema(), &columns).map_err(SqlError::planning)
+    }
+
+    /// The same of a condition over a plan among whose filters and projections a union may be, whose first part counts. Where it has
+    /// no such column it is read from one of this name, and what that is comes beside.
+    pub fn time_of(
+        &self,
+        condition: Expr,
+        input: &LogicalPlan,
+        name: &str,
+    ) -> Result<(Expr, Option<Expr>), SqlError> {
+        let parts = union::parts(input).map_err(SqlError::planning)?;
+        let Some((segment, None)) = parts.first().map(cut) else { return Ok((condition, None)) };
+        let lineage = self.lineage(&segment);
+        let columns = lineage.columns(&segment, &[]);
+        lineage.read_from(condition, input.schema(), &columns, name).map_err(SqlError::planning)
     }
 
     /// Sort expressions over columns of this schema.
@@ -391,69 +322,6 @@ impl Builder<'_> {
         list.extend(source.map(|source| record_columns(input, source.columns)).unwrap_or_default());
         let projection = Projection::try_new(list, Arc::clone(input)).map_err(SqlError::planning)?;
         Ok(LogicalPlan::Projection(projection))
-    }
-}
-
-/// A plan down to its first operator with state, in whose place stands a leaf of its columns; and that operator.
-fn cut(plan: &LogicalPlan) -> (LogicalPlan, Option<&LogicalPlan>) {
-    match plan {
-        LogicalPlan::Projection(projection) => {
-            let (input, node) = cut(&projection.input);
-            let cut = Projection::try_new_with_schema(
-                projection.expr.clone(),
-                Arc::new(input),
-                Arc::clone(&projection.schema),
-            );
-            (cut.map_or_else(|_| plan.clone(), LogicalPlan::Projection), node)
-        }
-        LogicalPlan::Filter(filter) => {
-            let (input, node) = cut(&filter.input);
-            let mut filter = filter.clone();
-            filter.input = Arc::new(input);
-            (LogicalPlan::Filter(filter), node)
-        }
-        LogicalPlan::SubqueryAlias(alias) => {
-            let (input, node) = cut(&alias.input);
-            let mut alias = alias.clone();
-            alias.input = Arc::new(input);
-            (LogicalPlan::SubqueryAlias(alias), node)
-        }
-        LogicalPlan::TableScan(_) => (plan.clone(), None),
-        LogicalPlan::Join(join) if statics::sides(join).is_some() => {
-            let (stream, node) = statics::stream_of(join).map_or((plan.clone(), None), cut);
-            (LogicalPlan::Join(statics::with_stream(join, stream)), node)
-        }
-        // A join of two streams, an aggregation and the like.
-        operator => {
-            let schema = Arc::clone(operator.schema());
-            (LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: false, schema }), Some(operator))
-        }
-    }
-}
-
-/// True if somewhere in a plan two streams are joined.
-fn joins_streams(plan: &LogicalPlan) -> bool {
-    is_stream_join(plan) || plan.inputs().into_iter().any(joins_streams)
-}
-
-/// True for a join both of whose sides are streams.
-pub(super) fn is_stream_join(plan: &LogicalPlan) -> bool {
-    matches!(plan, LogicalPlan::Join(join) if is_stream(&join.left) && is_stream(&join.right))
-}
-
-fn is_stream(plan: &LogicalPlan) -> bool {
-    match plan {
-        LogicalPlan::TableScan(scan) => (scan.source.as_ref() as &dyn Any).is::<StreamTable>(),
-        other => other.inputs().into_iter().any(is_stream),
-    }
-}
-
-/// The source that a plan without operators reads.
-pub(super) fn source_of<'s, 'a>(plan: &LogicalPlan, sources: &'s Sources<'a>) -> Option<&'s Source<'a>> {
-    match plan {
-        LogicalPlan::TableScan(scan) => sources.get(scan.table_name.table()),
-        LogicalPlan::Join(join) => source_of(statics::stream_of(join)?, sources),
-        other => source_of(other.inputs().into_iter().next()?, sources),
     }
 }
 

@@ -73,6 +73,18 @@ pub enum SourceColumns {
     },
 }
 
+/// What views and subqueries do with [`RECORD_COLUMNS`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Records {
+    /// They have none.
+    #[default]
+    Left,
+    /// They hand them on, out of sight.
+    Carried,
+    /// The same, and the outermost SELECT can name them.
+    Named,
+}
+
 /// The sources, tables and views of a pipeline.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
@@ -82,7 +94,7 @@ pub struct Catalog {
     tables: Vec<(String, SchemaRef)>,
     /// The event time of sources, by their names as they were added.
     times: Vec<(String, SourceTime)>,
-    pub(super) carries_records: bool,
+    pub(super) records: Records,
     pub(super) time_zone: Zone,
 }
 
@@ -105,10 +117,15 @@ impl Catalog {
         Self { time_zone, ..Self::default() }
     }
 
-    /// The same tables, whose views and subqueries also have [`RECORD_COLUMNS`]. A view over a source that has neither
-    /// an envelope nor [`KAFKA_COLUMN`] does not.
+    /// The same tables, whose views and subqueries also have [`RECORD_COLUMNS`], which nobody can name. A view over a
+    /// source that has neither an envelope nor [`KAFKA_COLUMN`] does not.
     pub fn carrying_records(&self) -> Self {
-        Self { carries_records: true, ..self.clone() }
+        Self { records: Records::Carried, ..self.clone() }
+    }
+
+    /// The same; the outermost SELECT can name [`RECORD_COLUMNS`], and `*` gives them there: for SQL of Forebay's own.
+    pub fn naming_records(&self) -> Self {
+        Self { records: Records::Named, ..self.clone() }
     }
 
     /// Adds a source. Fails if the name is taken.

@@ -12,13 +12,13 @@
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DFSchema, JoinType, Result};
+use datafusion::common::{Column, DFSchema, JoinType, Result, ScalarValue};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
-    BinaryExpr, Expr, Filter, Join, LogicalPlan, Operator, Projection, SubqueryAlias,
+    BinaryExpr, Expr, Filter, Join, LogicalPlan, Operator, Projection, SubqueryAlias, lit,
 };
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 
@@ -70,13 +70,20 @@ fn stands_on_join(plan: &LogicalPlan) -> bool {
     }
 }
 
-/// The parts of a condition that must hold all, each as simple as it can be.
+/// The parts of a condition that must hold all, each as simple as it can be. One that can never hold keeps those that say what
+/// is equal: a join goes by them.
 fn parts(condition: Expr, schema: &Arc<DFSchema>, session: &SessionState) -> Result<Vec<Expr>> {
     let context = SimplifyContext::builder()
         .with_schema(Arc::clone(schema))
         .with_config_options(Arc::clone(session.config_options()))
         .build();
-    Ok(split_conjunction_owned(ExprSimplifier::new(context).simplify(condition)?))
+    let simplifier = ExprSimplifier::new(context);
+    let whole = simplifier.simplify(condition.clone())?;
+    if !matches!(whole, Expr::Literal(..)) {
+        return Ok(split_conjunction_owned(whole));
+    }
+    let each = split_conjunction_owned(condition).into_iter().map(|part| simplifier.simplify(part));
+    Ok(each.collect::<Result<Vec<Expr>>>()?.into_iter().flat_map(split_conjunction_owned).collect())
 }
 
 /// What a condition does to a join; `None` if nothing.
@@ -188,6 +195,10 @@ fn split(join: Join, session: &SessionState) -> Result<LogicalPlan> {
     let (mut left, mut right, mut both, mut above) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for part in &all {
         match side(part, &join) {
+            _ if to_left && to_right && is_never(part) => {
+                left.push(lit(false));
+                right.push(lit(false));
+            }
             Side::Left if to_left => left.push(part.clone()),
             Side::Right if to_right => right.push(part.clone()),
             Side::Both if join.join_type == JoinType::Inner && asks_time(part) => above.push(part.clone()),
@@ -353,7 +364,12 @@ pub(super) fn asks_time(expr: &Expr) -> bool {
 }
 
 fn is_true(expr: &Expr) -> bool {
-    matches!(expr, Expr::Literal(datafusion::common::ScalarValue::Boolean(Some(true)), _))
+    matches!(expr, Expr::Literal(ScalarValue::Boolean(Some(true)), _))
+}
+
+/// True for a condition that holds for no row.
+fn is_never(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal(ScalarValue::Boolean(Some(false) | None) | ScalarValue::Null, _))
 }
 
 /// The plan's rows for which these hold, those left out that it has already.

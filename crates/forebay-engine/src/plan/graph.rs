@@ -24,6 +24,7 @@ use forebay_core::window::Sliding;
 use super::executor::Executor;
 use super::lower::Stage;
 pub(crate) use super::sort::SortSpec;
+use super::told::Told;
 
 /// A query's inputs, and what is done with their rows.
 #[derive(Clone, Debug)]
@@ -134,6 +135,8 @@ pub(crate) struct AggregateSpec {
     pub name: String,
     /// The columns of the rows it takes. The hidden columns of its record may end them (see `RECORD_COLUMNS`).
     pub input: SchemaRef,
+    /// What each of [`Self::input`] is, over the columns of the sources.
+    pub told: Vec<Told>,
     /// The group expressions without the window, over [`Self::input`]. Empty without GROUP BY: then there is one group,
     /// and it is there before any row is.
     pub keys: Vec<Arc<dyn PhysicalExpr>>,
@@ -185,6 +188,8 @@ pub(crate) struct SessionSpec {
     pub name: String,
     /// The columns of the rows it takes.
     pub input: SchemaRef,
+    /// What each of [`Self::input`] is, over the columns of the sources.
+    pub told: Vec<Told>,
     /// The group expressions without the session.
     pub keys: Vec<Arc<dyn PhysicalExpr>>,
     /// Their fields.
@@ -221,6 +226,8 @@ pub(crate) struct DeduplicateSpec {
     pub name: String,
     /// The columns of the rows it takes and gives.
     pub input: SchemaRef,
+    /// What each of [`Self::input`] is, over the columns of the sources.
+    pub told: Vec<Told>,
     /// The columns of the key.
     pub keys: Vec<usize>,
     /// The column that is the event time: rows too late by it are refused. A key is forgotten by it if it is one of
@@ -281,6 +288,8 @@ pub(crate) struct JoinSide {
     /// The columns of the rows it takes. The hidden columns of its record may end them; they serve the late table and do not
     /// come out.
     pub input: SchemaRef,
+    /// What each of [`Self::input`] is, over the columns of the sources.
+    pub told: Vec<Told>,
     /// The keys, over [`Self::input`].
     pub keys: Vec<Arc<dyn PhysicalExpr>>,
     /// The column that is the event time, a TIMESTAMP or a window of it: rows late by it are refused.

@@ -3,13 +3,18 @@
 //! A query over one source has one; a join of two streams has one for each side and a union one for each part, also where they are
 //! the same source.
 
-use arrow::datatypes::SchemaRef;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::ScalarValue;
+use datafusion::physical_expr::expressions::Literal;
 use forebay_core::error::codes;
 use forebay_core::source::Wanted;
 use forebay_core::{Error, Result};
 
 use super::executor::Executor;
 use super::graph::Input;
+use super::lower::{Output, Projection, Stage};
 use super::{StreamPlan, lower};
 
 /// One input of a planned query.
@@ -36,6 +41,24 @@ impl StreamPlan {
     /// The names of its sources, in that order: one that is read twice is there twice.
     pub fn inputs(&self) -> Vec<&str> {
         self.each_input().map(PlannedInput::source).collect()
+    }
+
+    /// The same query, without state, whose rows also say of which source they are: a STRING of this name, behind the others.
+    pub fn naming_sources(mut self, column: &str) -> Self {
+        let with_source = |schema: &SchemaRef| {
+            let source = Arc::new(Field::new(column, DataType::Utf8, false));
+            Arc::new(Schema::new(schema.fields().iter().cloned().chain([source]).collect::<Vec<_>>()))
+        };
+        for input in &mut self.graph.inputs {
+            let name = Literal::new(ScalarValue::Utf8(Some(input.source.clone())));
+            let columns = (0..input.rows.fields().len()).map(Output::Same);
+            let columns = columns.chain([Output::Computed(Arc::new(name))]).collect();
+            input.rows = with_source(&input.rows);
+            let named = Stage::Project(Projection { columns, schema: Arc::clone(&input.rows) });
+            input.stages = input.stages.iter().cloned().chain([named]).collect();
+        }
+        self.output_schema = with_source(&self.output_schema);
+        self
     }
 }
 

@@ -5,24 +5,20 @@
 //! └─ Stages ─┘      └ right  ─ …         the sides are built with the columns that are read, and nothing else
 //! ```
 //!
-//! What Spark refuses is refused here ([`refused`]).
+//! [`condition`] takes the condition apart. What Spark refuses is refused here ([`refused`]).
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, TimeUnit};
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DFSchema, DFSchemaRef, ScalarValue};
-use datafusion::functions::core::expr_fn::coalesce;
-use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
-use datafusion::logical_expr::{
-    BinaryExpr, Expr, ExprSchemable, Join, LogicalPlan, LogicalPlanBuilder, Operator, cast,
-};
+use datafusion::common::tree_node::TreeNode;
+use datafusion::common::{Column, DFSchema, DFSchemaRef};
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, ExprSchemable, Join, LogicalPlan, LogicalPlanBuilder, cast};
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::sql::sqlparser::tokenizer::{Location, Span};
 
 use super::build::{Builder, Rows, arrow_schema, one_time};
-use super::conditions::{Side, asks_time, side};
+use super::conditions::asks_time;
 use super::graph::{Feed, JoinKind, JoinSide, JoinSpec, SideEnds, StepPlan};
 use super::lineage::{Lineage, Origin};
 use super::lower::{self, Output, Projection, Stage, simplified};
@@ -30,23 +26,17 @@ use super::modes::Kind;
 use super::provider::StreamTable;
 use super::sql_error::SqlError;
 use super::state_watermark;
+use super::told::{Told, columns};
 
+mod condition;
 mod refused;
 
+pub(super) use self::condition::columns_of;
+use self::condition::{Condition, place_of};
 use self::refused::{kind, no_clock, no_key, refuse_endless};
 
 /// The table that stands for the join while what lies on it is optimized.
 const JOINED: &str = "__joined";
-
-/// The condition of a join, taken apart.
-struct Condition {
-    /// Equal, of the left side and of the right one.
-    keys: Vec<(Expr, Expr)>,
-    /// What else must hold.
-    others: Vec<Expr>,
-    /// Where it is written.
-    place: Span,
-}
 
 /// A join that is built.
 struct Joined {
@@ -55,8 +45,10 @@ struct Joined {
     feeds: Vec<Vec<Feed>>,
     /// The origins of the plan's columns.
     origins: Vec<Origin>,
-    /// Which of the plan's columns it gives.
-    given: Vec<usize>,
+    /// What the columns that it gives are.
+    told: Vec<Told>,
+    /// Which of the plan's columns each of those is that it gives; `None` for one that only its condition reads.
+    given: Vec<Option<usize>>,
     /// True if rows of a side come of an aggregation.
     are_groups: bool,
 }
@@ -71,7 +63,9 @@ struct Built {
 impl Builder<'_> {
     /// Builds a join and what lies on it: `segment`, in which a leaf stands for the join.
     pub fn behind_join(&mut self, segment: LogicalPlan, join: &Join) -> Result<Rows, SqlError> {
-        let is_bare = matches!(segment, LogicalPlan::EmptyRelation(_));
+        let timed = self.timed(join)?;
+        let width = |join: &Join| join.left.schema().fields().len() + join.right.schema().fields().len();
+        let is_bare = matches!(segment, LogicalPlan::EmptyRelation(_)) && width(&timed) == width(join);
         let mut lowered = None;
         let mut used: Vec<usize> = (0..join.schema.fields().len()).collect();
         if !is_bare {
@@ -80,26 +74,28 @@ impl Builder<'_> {
             used.clone_from(&it.used);
             lowered = Some(it.stages);
         }
-        let Joined { spec, feeds, origins, given, are_groups } = self.join(join, &used)?;
+        let Joined { spec, feeds, origins, told, given, are_groups } = self.join(join, &timed, &used)?;
         let output = Arc::clone(&spec.output);
         let feed = self.step(StepPlan::Join(Arc::new(spec)), feeds);
         let lineage = Lineage::of_several();
         let schema = Arc::clone(segment.schema());
         let origins = lineage.columns(&segment, &origins);
+        let told = columns::columns(&segment, &columns::placed(told, &given, &join.schema), self.session);
         let Some(mut stages) = lowered else {
-            return Ok(Rows { schema, origins, lineage, feeds: vec![feed], are_groups });
+            return Ok(Rows { schema, origins, lineage, told, feeds: vec![feed], are_groups });
         };
         let places: Vec<usize> =
-            used.iter().filter_map(|column| given.iter().position(|given| given == column)).collect();
+            used.iter().filter_map(|column| given.iter().position(|given| *given == Some(*column))).collect();
         on_columns(&mut stages, &places, output.fields().len());
         let feed = self.stages(stages, arrow_schema(&schema), feed);
-        Ok(Rows { schema, origins, lineage, feeds: vec![feed], are_groups })
+        Ok(Rows { schema, origins, lineage, told, feeds: vec![feed], are_groups })
     }
 
-    /// A join of which these columns are used.
-    fn join(&mut self, join: &Join, used: &[usize]) -> Result<Joined, SqlError> {
-        let condition = self.condition(join)?;
-        let place = condition.place;
+    /// A join of which these columns are used; `timed` is the same with the event times that its condition asks for behind the
+    /// columns of its sides.
+    fn join(&mut self, join: &Join, timed: &Join, used: &[usize]) -> Result<Joined, SqlError> {
+        let condition = Condition::of(timed)?;
+        let place = place_of(join.filter.as_ref());
         let kind = kind(join.join_type).map_err(|error| SqlError::spanned(error, place))?;
         if condition.keys.is_empty() {
             return Err(SqlError::spanned(no_key(), place));
@@ -109,8 +105,8 @@ impl Builder<'_> {
         if all.clone().any(asks_time) {
             return Err(SqlError::spanned(no_clock(), place));
         }
-        let (left_schema, right_schema) = (join.left.schema(), join.right.schema());
-        let width = left_schema.fields().len();
+        let (left_schema, right_schema) = (timed.left.schema(), timed.right.schema());
+        let (width, right_width) = (join.left.schema().fields().len(), join.right.schema().fields().len());
         let (mut of_left, mut of_right) = (BTreeSet::new(), BTreeSet::new());
         for column in used {
             let _ = if *column < width { of_left.insert(*column) } else { of_right.insert(column - width) };
@@ -119,8 +115,8 @@ impl Builder<'_> {
             columns_of(expr, left_schema, &mut of_left);
             columns_of(expr, right_schema, &mut of_right);
         }
-        let left = self.side(&join.left, of_left)?;
-        let right = self.side(&join.right, of_right)?;
+        let left = self.side(&timed.left, of_left)?;
+        let right = self.side(&timed.right, of_right)?;
         self.refuse_many()?;
         let name = format!("join-{}", self.kinds.len());
         let are_groups = left.rows.are_groups || right.rows.are_groups;
@@ -129,7 +125,8 @@ impl Builder<'_> {
         one_time(&name, right.origins()).map_err(|error| SqlError::spanned(error, place))?;
         let key = event_key(&condition.keys, &left, &right);
         let ends = (left.ends(key, &right, &condition.others), right.ends(key, &left, &condition.others));
-        refuse_endless(kind, ends).map_err(|error| SqlError::spanned(error, place))?;
+        let feeds = [left.rows.feeds.as_slice(), &right.rows.feeds].concat();
+        refuse_endless(kind, ends, &self.untimed(feeds)).map_err(|error| SqlError::spanned(error, place))?;
         let (mut left_keys, mut right_keys, mut key_fields) = (Vec::new(), Vec::new(), Vec::new());
         for (number, (of_left, of_right)) in condition.keys.iter().enumerate() {
             let data_type = of_left.get_type(&left.rows.schema).map_err(SqlError::planning)?;
@@ -153,21 +150,26 @@ impl Builder<'_> {
             }
         });
         let output = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        let mut given = left.columns.clone();
-        if kind != JoinKind::LeftSemi {
-            given.extend(right.columns.iter().map(|column| column + width));
-        }
+        let of_left = left.columns.iter().map(|column| (*column < width).then_some(*column));
+        let of_right = right.columns.iter().map(|column| (*column < right_width).then(|| column + width));
+        let is_pair = kind != JoinKind::LeftSemi;
+        let given: Vec<Option<usize>> = of_left.chain(of_right.filter(|_| is_pair)).collect();
         let of_both = left.origins().iter().chain(right.origins());
         let mut origins = vec![Origin::Other; join.schema.fields().len()];
         for (column, origin) in given.iter().zip(of_both) {
-            if let Some(place) = origins.get_mut(*column) {
+            if let Some(place) = column.and_then(|column| origins.get_mut(column)) {
                 *place = origin.clone().kept();
             }
         }
+        let told = match kind {
+            JoinKind::LeftSemi => left.told().to_vec(),
+            _ => columns::paired(left.told(), right.told()),
+        };
         let feeds = vec![left.rows.feeds.clone(), right.rows.feeds.clone()];
         let side = |built: Built, keys, ends| JoinSide {
             event_time: built.event_time(),
             input: arrow_schema(&built.rows.schema),
+            told: built.rows.told,
             keys,
             ends,
         };
@@ -181,44 +183,25 @@ impl Builder<'_> {
             condition: others,
             output,
         };
-        Ok(Joined { spec, feeds, origins, given, are_groups })
+        Ok(Joined { spec, feeds, origins, told, given, are_groups })
     }
 
-    /// The condition of a join. Where it has the event time's expression it reads its column.
-    fn condition(&self, join: &Join) -> Result<Condition, SqlError> {
-        let mut condition =
-            Condition { keys: Vec::new(), others: Vec::new(), place: place_of(join.filter.as_ref()) };
-        for part in join.filter.clone().map(split_conjunction_owned).unwrap_or_default() {
-            let part = self.time(&self.time(&part, &join.left)?, &join.right)?;
-            let Expr::BinaryExpr(BinaryExpr { left, op, right }) = &part else {
-                condition.others.push(part);
-                continue;
-            };
-            let (one, other) = match (side(left, join), side(right, join)) {
-                (Side::Left, Side::Right) => (left, right),
-                (Side::Right, Side::Left) => (right, left),
-                _ => {
-                    condition.others.push(part);
-                    continue;
+    /// The sources without a watermark among those that come to these feeds.
+    fn untimed(&self, mut feeds: Vec<Feed>) -> BTreeSet<&str> {
+        let mut untimed = BTreeSet::new();
+        while let Some(feed) = feeds.pop() {
+            match feed {
+                Feed::Input(input) => {
+                    let source = self.inputs.get(input).map(|input| input.source);
+                    untimed.extend(source.filter(|source| source.time.is_none()).map(|source| source.name));
                 }
-            };
-            match op {
-                Operator::Eq => condition.keys.push((Expr::clone(one), Expr::clone(other))),
-                // NULL is equal to NULL: as Spark has it, a key with another value in its place, and whether it is NULL.
-                Operator::IsNotDistinctFrom => {
-                    let stands_in = |expr: &Expr, schema: &DFSchemaRef| {
-                        let value = ScalarValue::new_default(&expr.get_type(schema)?)?;
-                        Ok(coalesce(vec![expr.clone(), Expr::Literal(value, None)]))
-                    };
-                    let (left, right) = (join.left.schema(), join.right.schema());
-                    let pair = stands_in(one, left).and_then(|one| Ok((one, stands_in(other, right)?)));
-                    condition.keys.push(pair.map_err(SqlError::planning)?);
-                    condition.keys.push((one.clone().is_null(), other.clone().is_null()));
+                Feed::Step(step) => {
+                    feeds
+                        .extend(self.steps.get(step).into_iter().flat_map(|step| step.from.iter().flatten()));
                 }
-                _ => condition.others.push(part),
             }
         }
-        Ok(condition)
+        untimed
     }
 
     /// Builds one side with these of its columns.
@@ -245,6 +228,11 @@ impl Built {
     /// The origins of the columns that are no hidden ones of the record.
     fn origins(&self) -> &[Origin] {
         self.rows.origins.get(..self.columns.len()).unwrap_or_default()
+    }
+
+    /// What the same columns are.
+    fn told(&self) -> &[Told] {
+        self.rows.told.get(..self.columns.len()).unwrap_or_default()
     }
 
     fn index(&self, column: &Column) -> Option<usize> {
@@ -343,32 +331,6 @@ fn on_columns(stages: &mut Vec<Stage>, places: &[usize], width: usize) {
         }
     }
     stages.remove(0);
-}
-
-fn columns_of(expr: &Expr, schema: &DFSchema, columns: &mut BTreeSet<usize>) {
-    // The closure cannot fail.
-    let _ = expr.apply(|expr| {
-        if let Expr::Column(column) = expr {
-            columns.extend(schema.maybe_index_of_column(column));
-        }
-        Ok(TreeNodeRecursion::Continue)
-    });
-}
-
-/// Where the first column of some expressions is written.
-fn place_of<'e>(exprs: impl IntoIterator<Item = &'e Expr>) -> Span {
-    let mut places = Vec::new();
-    for expr in exprs {
-        // The closure cannot fail.
-        let _ = expr.apply(|expr| {
-            if let Expr::Column(column) = expr {
-                places.extend(column.spans.first().map(|span| (span.start.line, span.start.column)));
-            }
-            Ok(TreeNodeRecursion::Continue)
-        });
-    }
-    let start = places.into_iter().min().map(|(line, column)| Location { line, column });
-    start.map_or(Span::empty(), |start| Span { start, end: start })
 }
 
 fn nullable(field: &FieldRef) -> FieldRef {

@@ -177,18 +177,44 @@ impl Lineage {
 
     /// An expression whose parts that are the event time are its column, if there is one.
     pub fn with_column(&self, expr: &Expr, schema: &DFSchema, columns: &[Origin]) -> Result<Expr> {
-        let Some(index) = columns.iter().position(|it| matches!(it, Origin::Time(_))) else {
-            return Ok(expr.clone());
-        };
-        let column = Expr::from(schema.qualified_field(index));
-        let put = expr.clone().transform_down(|expr| {
+        match time_among(schema, columns) {
+            Some(column) => Ok(self.put_in(expr.clone(), schema, columns, &column)?.0),
+            None => Ok(expr.clone()),
+        }
+    }
+
+    /// The same, of a new column of this name if there is none; and if it is read, the expression that it is.
+    pub fn read_from(
+        &self,
+        expr: Expr,
+        schema: &DFSchema,
+        columns: &[Origin],
+        name: &str,
+    ) -> Result<(Expr, Option<Expr>)> {
+        if let Some(column) = time_among(schema, columns) {
+            return Ok((self.put_in(expr, schema, columns, &column)?.0, None));
+        }
+        self.put_in(expr, schema, columns, &Expr::Column(Column::new_unqualified(name)))
+    }
+
+    /// An expression with a column in place of its parts that are the event time, and what the first of these was.
+    fn put_in(
+        &self,
+        expr: Expr,
+        schema: &DFSchema,
+        columns: &[Origin],
+        column: &Expr,
+    ) -> Result<(Expr, Option<Expr>)> {
+        let mut first = None;
+        let put = expr.transform_down(|expr| {
             let is_computed = !matches!(expr, Expr::Column(_) | Expr::Alias(_) | Expr::Literal(..));
             if is_computed && matches!(self.expr(&expr, schema, columns), Origin::Time(_)) {
+                first.get_or_insert(expr);
                 return Ok(Transformed::new(column.clone(), true, TreeNodeRecursion::Jump));
             }
             Ok(Transformed::no(expr))
-        });
-        put.map(|put| put.data)
+        })?;
+        Ok((put.data, first))
     }
 
     /// The origins of a plan's columns; `leaf` are those of the operator that it stands on, if that is no source.
@@ -278,6 +304,12 @@ impl Lineage {
             _ => Origin::Other,
         }
     }
+}
+
+/// The column that is the event time.
+fn time_among(schema: &DFSchema, columns: &[Origin]) -> Option<Expr> {
+    let index = columns.iter().position(|it| matches!(it, Origin::Time(_)))?;
+    Some(Expr::from(schema.qualified_field(index)))
 }
 
 /// The expression of the hidden column of the source that a plan reads.

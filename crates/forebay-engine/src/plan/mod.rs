@@ -11,9 +11,9 @@
 //! A query is planned once; [`PlannedInput::executor`] then makes a cheap worker for each lane of each epoch, and
 //! [`graph`] says what follows behind the lanes. What must stay true: a plan gives, for the same batch and the same epoch
 //! time, the same rows. Where to read next: [`resolve`] for names, [`semantics`] for where Spark means something else than
-//! DataFusion, [`zone`] for the session's time zone, [`union`] for rows of several sources, [`verify`] and [`modes`] for what is refused, [`words`] for how
+//! DataFusion, [`doubles`] for numbers of two types, [`zone`] for the session's time zone, [`union`] for rows of several sources, [`verify`] and [`modes`] for what is refused, [`words`] for how
 //! DataFusion's refusals are told, [`lineage`] for event time, [`conditions`], [`join`] and [`state_watermark`] for joins
-//! of streams, [`statics`] and [`lookups`] for those with tables at rest, [`executor`] for the hot path.
+//! of streams, [`told`] for what state means, [`statics`] and [`lookups`] for those with tables at rest, [`executor`] for the hot path.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -37,6 +37,7 @@ mod checks;
 pub(crate) mod columns;
 mod conditions;
 pub(crate) mod deadline;
+mod doubles;
 mod executor;
 pub(crate) mod functions;
 pub(crate) mod graph;
@@ -64,6 +65,7 @@ mod state_watermark;
 pub(crate) mod statics;
 #[cfg(test)]
 mod tests;
+pub(crate) mod told;
 mod union;
 mod verify;
 mod watermark;
@@ -144,6 +146,18 @@ impl StreamPlan {
         !self.graph.steps.is_empty()
     }
 
+    /// True if a row may come too late for one of its operators.
+    pub fn can_be_late(&self) -> bool {
+        let ends = self.graph.mode != OutputMode::Complete;
+        self.graph.steps.iter().any(|step| match &step.plan {
+            StepPlan::Aggregate(spec) => spec.watermarked && ends,
+            StepPlan::Session(spec) => spec.watermarked,
+            StepPlan::Deduplicate(spec) => spec.event_time.is_some(),
+            StepPlan::Join(spec) => [&spec.left, &spec.right].iter().any(|side| side.event_time.is_some()),
+            StepPlan::Limit(_) | StepPlan::Stages(_) | StepPlan::Union | StepPlan::Sort(_) => false,
+        })
+    }
+
     /// Its joins with tables at rest.
     pub(crate) fn lookups(&self) -> Vec<Arc<LookupSpec>> {
         let inputs = self.graph.inputs.iter().flat_map(|input| input.stages.iter());
@@ -169,7 +183,7 @@ impl StreamPlan {
     }
 }
 
-/// Plans a streaming query without state: one SELECT over one source, each row by itself.
+/// Plans a streaming query without state: one SELECT over one source, or over several as one with UNION ALL, each row by itself.
 ///
 /// `json` makes the decoders of `from_json`; without it the function is not available. Errors: `SQL_SYNTAX`,
 /// `SQL_PLAN`, `NOT_STREAMING`, `NOT_YET`, with their place in `sql` where it is known.
@@ -218,7 +232,7 @@ fn plan_here(
     let runtime = Arc::new(RuntimeEnv::default());
     let session = session::session(Purpose::Stream, catalog.time_zone, runtime).map_err(internal)?;
     let mut planner =
-        Planner::new(&session, catalog, json, true).carrying(catalog.carries_records).remembering(state);
+        Planner::new(&session, catalog, json, true).carrying(catalog.records).remembering(state);
     let logical = planner.plan_once(query, deduplicate)?;
     verify::streaming(&logical, state)?;
     let sources = sources(&planner, catalog);
@@ -251,7 +265,7 @@ fn plan_here(
         field.map_or(Ok(()), |field| refuse_no_time(field.data_type(), &time.column))?;
     }
     let output_schema = build::arrow_schema(analyzed.schema());
-    let built = build::build(analyzed, &session, &sources, catalog.carries_records, mode)?;
+    let built = build::build(analyzed, &session, &sources, catalog.records != catalog::Records::Left, mode)?;
     let firsts = built.watermarks();
     let inputs = built.inputs.into_iter().zip(firsts).map(|(input, first)| {
         let BuiltInput { source, lowered, plan, rows, is_timed } = input;

@@ -7,21 +7,25 @@ use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 
 use super::StreamPlan;
 use super::functions::FIELD;
+use super::graph::Input;
 use super::lower::{Output, Stage};
 
 impl StreamPlan {
-    /// The source's column that an output column is, from the column down to the field of a struct; `None` if it is
-    /// computed, if it is a table's, or if there are several sources.
-    pub fn origin(&self, output: &str) -> Option<Vec<String>> {
-        // Behind an operator with state nothing is a column of the source any more, and of several sources it is none.
-        if self.remembers() || self.graph.inputs.len() > 1 {
-            return None;
-        }
-        let [input] = self.graph.inputs.as_slice() else { return None };
-        let mut index = self.output_schema.index_of(output).ok()?;
+    /// The column of each input's source that an output column is, from the column down to the field of a struct; `None` if it
+    /// is computed there, or if it is a table's.
+    pub fn origins(&self, output: &str) -> Vec<Option<Vec<String>>> {
+        // Behind an operator with state nothing is a column of a source any more.
+        let of = |input: &Input| if self.remembers() { None } else { input.origin(output) };
+        self.graph.inputs.iter().map(of).collect()
+    }
+}
+
+impl Input {
+    fn origin(&self, output: &str) -> Option<Vec<String>> {
+        let mut index = self.rows.index_of(output).ok()?;
         // The innermost field first.
         let mut path = Vec::new();
-        for stage in input.stages.iter().rev() {
+        for stage in self.stages.iter().rev() {
             index = match stage {
                 Stage::Project(projection) => match projection.columns.get(index)? {
                     Output::Same(index) => *index,
@@ -31,7 +35,7 @@ impl StreamPlan {
                 Stage::Filter(_) | Stage::Observe(_) => index,
             };
         }
-        path.push(input.input_schema.fields().get(index)?.name().clone());
+        path.push(self.input_schema.fields().get(index)?.name().clone());
         path.reverse();
         Some(path)
     }

@@ -174,12 +174,25 @@ fn syntax_error(error: ParserError, reached: Span) -> SqlError {
         }
         None => (text, None),
     };
-    SqlError::new(Error::new(&codes::SQL_SYNTAX, lower_first(&text)), place)
+    let error = Error::new(&codes::SQL_SYNTAX, lower_first(&text));
+    let error = if text.starts_with("INTERVAL requires a unit") { error.with_hint(INTERVAL) } else { error };
+    SqlError::new(error, place)
 }
 
+/// How an INTERVAL is written.
+const INTERVAL: &str = "Write a number and its unit, as in INTERVAL 5 SECONDS. Units are YEAR, MONTH, WEEK, DAY, HOUR, MINUTE, \
+                        SECOND, MILLISECOND and MICROSECOND, each also with an S.";
+
+/// A sentence as part of a line. What begins with a word in capitals keeps them.
 fn lower_first(text: &str) -> String {
-    let mut chars = text.trim_end_matches('.').chars();
-    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
+    let text = text.trim_end_matches('.');
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) if !text[first.len_utf8()..].starts_with(char::is_uppercase) => {
+            first.to_lowercase().chain(chars).collect()
+        }
+        _ => text.to_owned(),
+    }
 }
 
 /// How much deeper an expression is than those inside of it. What becomes a function's call counts as four operators:

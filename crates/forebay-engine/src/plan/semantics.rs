@@ -5,7 +5,7 @@
 //! streams and on tables alike; what is not here is DataFusion's meaning, and `docs/sql.md` names the differences that
 //! are left.
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Decimal128Type, DecimalType, FieldRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue, plan_err};
@@ -121,8 +121,9 @@ fn comparison(op: &BinaryOperator) -> Option<&'static str> {
     })
 }
 
-/// Refuses a DATE beside a number, which DataFusion would take for days since 1970, and maps, which it compares entry by entry.
-fn comparable(
+/// Refuses a DATE beside a number, which DataFusion would take for days since 1970, maps, which it compares entry by entry, and
+/// structs whose fields have other names, of which it would make NULLs.
+pub(super) fn comparable(
     (left, left_type): (&Expr, &DataType),
     sign: &str,
     (right, right_type): (&Expr, &DataType),
@@ -134,12 +135,42 @@ fn comparable(
          or take a number from it: year(made), datediff(made, DATE '1970-01-01')."
     } else if holds_map(left_type) || holds_map(right_type) {
         "DATATYPE_MISMATCH in Spark: the entries of a MAP have no order. Compare the value of a key: tags.hall = 'a'."
+    } else if unlike(left_type, right_type) {
+        ALIKE
     } else {
         return Ok(());
     };
     let (left, right) = (told(left, left_type), told(right, right_type));
     let error = Error::new(&codes::SQL_PLAN, format!("cannot compare {left} {sign} {right}")).with_hint(hint);
     Err(DataFusionError::External(Box::new(error)))
+}
+
+/// What to do about structs whose fields have other names.
+const ALIKE: &str = "DATATYPE_MISMATCH in Spark: the fields of both must have the same names in the same order. Name them alike: \
+     named_struct('id', id, 'n', n + 1), or with AS in the query below.";
+
+/// True of structs whose fields are not the same by name and order, inside of others and of arrays too.
+pub(super) fn unlike(left: &DataType, right: &DataType) -> bool {
+    match (left, right) {
+        (DataType::Struct(left), DataType::Struct(right)) => {
+            let differ = |(left, right): (&FieldRef, &FieldRef)| {
+                left.name() != right.name() || unlike(left.data_type(), right.data_type())
+            };
+            left.len() != right.len() || left.iter().zip(right).any(differ)
+        }
+        (DataType::List(left), DataType::List(right)) => unlike(left.data_type(), right.data_type()),
+        _ => false,
+    }
+}
+
+/// Refuses results of one expression that are structs with other fields, which DataFusion would make NULL.
+fn one_type<'e>(what: &str, results: impl Iterator<Item = &'e Expr>, schema: &DFSchema) -> Result<()> {
+    let mut types = results.filter_map(|result| result.get_type(schema).ok());
+    let is_struct = |data_type: &DataType| matches!(data_type, DataType::Struct(_) | DataType::List(_));
+    let Some(first) = types.find(is_struct) else { return Ok(()) };
+    let Some(other) = types.find(|other| unlike(&first, other)) else { return Ok(()) };
+    let message = format!("`{what}` cannot give {} and {}", type_name(&first), type_name(&other));
+    Err(DataFusionError::External(Box::new(Error::new(&codes::SQL_PLAN, message).with_hint(ALIKE))))
 }
 
 fn holds_map(data_type: &DataType) -> bool {
@@ -161,7 +192,8 @@ fn told(expr: &Expr, data_type: &DataType) -> String {
     }
 }
 
-/// [`comparable`] for what is no operator in SQL: BETWEEN, IN, IS DISTINCT FROM, CASE with a value.
+/// [`comparable`] for what is no operator in SQL: BETWEEN, IN, IS DISTINCT FROM, `nullif`, CASE with a value; and what
+/// results of one type are.
 fn check_comparison(expr: &Expr, schema: &DFSchema) -> Result<()> {
     let check = |left: &Expr, sign: &str, right: &Expr| match (left.get_type(schema), right.get_type(schema))
     {
@@ -186,15 +218,24 @@ fn check_comparison(expr: &Expr, schema: &DFSchema) -> Result<()> {
             let anything = lit(ScalarValue::Null);
             comparable((&within.expr, &left_type), "IN", (&anything, column.data_type()))
         }
-        Expr::Case(case) => match &case.expr {
-            Some(value) => case.when_then_expr.iter().try_for_each(|(when, _)| check(value, "=", when)),
-            None => Ok(()),
+        Expr::Case(case) => {
+            let thens = case.when_then_expr.iter().map(|(_, then)| then.as_ref());
+            one_type("CASE", thens.chain(case.else_expr.as_deref()), schema)?;
+            match &case.expr {
+                Some(value) => case.when_then_expr.iter().try_for_each(|(when, _)| check(value, "=", when)),
+                None => Ok(()),
+            }
+        }
+        Expr::ScalarFunction(call) => match (call.func.name(), call.args.as_slice()) {
+            ("nullif", [value, other]) => check(value, "=", other),
+            (name @ ("greatest" | "least"), args) => one_type(name, args.iter(), schema),
+            _ => Ok(()),
         },
         _ => Ok(()),
     }
 }
 
-fn binary(left: Expr, op: Operator, right: Expr) -> Expr {
+pub(super) fn binary(left: Expr, op: Operator, right: Expr) -> Expr {
     Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))
 }
 
@@ -210,19 +251,27 @@ fn fit_literal(expr: Expr, other: &DataType) -> Expr {
                 Err(_) => expr,
             }
         }
-        Expr::Literal(number @ (ScalarValue::Decimal128(Some(_), ..) | ScalarValue::Int64(Some(_))), _)
-            if other.is_floating() =>
-        {
-            match number.cast_to(&DataType::Float64) {
-                Ok(number) => Expr::Literal(number, None),
-                Err(_) => expr,
-            }
+        Expr::Literal(number, _) if other.is_floating() => {
+            as_double(number).map_or(expr, |number| Expr::Literal(number, None))
         }
         _ => expr,
     }
 }
 
-fn is_number(data_type: &DataType) -> bool {
+/// The DOUBLE that is next to a number that is written down.
+pub(super) fn as_double(number: &ScalarValue) -> Option<ScalarValue> {
+    match number {
+        // Of more digits than a DOUBLE has a cast may give its neighbour.
+        ScalarValue::Decimal128(Some(value), precision, scale) => {
+            let text = Decimal128Type::format_decimal(*value, *precision, *scale);
+            Some(ScalarValue::Float64(Some(text.parse().ok()?)))
+        }
+        ScalarValue::Int64(Some(_)) => number.cast_to(&DataType::Float64).ok(),
+        _ => None,
+    }
+}
+
+pub(super) fn is_number(data_type: &DataType) -> bool {
     data_type.is_numeric() || data_type == &DataType::Null
 }
 

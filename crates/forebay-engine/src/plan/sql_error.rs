@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::tokenizer::Span;
 use forebay_core::Error;
 use forebay_core::error::{Code, codes};
 
-use super::words::{place_of, words};
+use super::words::{hint_of, place_of, words};
 
 /// What is wrong with a SQL text, and where.
 #[derive(Clone, Debug)]
@@ -50,7 +50,9 @@ impl SqlError {
     pub(crate) fn from_datafusion(code: &'static Code, error: DataFusionError) -> Self {
         let span = error.diagnostic().and_then(|diagnostic| diagnostic.span);
         let place = span.map(|span| (span.start.line as usize, span.start.column as usize));
-        Self::new(Error::new(code, words(&error)), place)
+        let error = Error::new(code, words(&error));
+        let hint = hint_of(error.message());
+        Self::new(hint.into_iter().fold(error, Error::with_hint), place)
     }
 
     /// With the place of what the message names in its SQL text, if the planner did not know it.

@@ -1,6 +1,6 @@
-//! Is this plan a stream? Projections and filters over one source are, its joins with tables at rest, and unions of streams and
-//! operators with state between them, joins of two streams among them, where the query may have state. Running anything else once per epoch
-//! would give answers that look right and are not.
+//! Is this plan a stream? Projections and filters over one source are, its joins with tables at rest and unions of streams; and
+//! operators with state between them, joins of two streams among them, where the query may have state. Running anything else once
+//! per epoch would give answers that look right and are not.
 //!
 //! [`streaming`] is the gate: it looks at the plan, whatever text that came from. The resolver refuses the same things
 //! earlier, under the words that ask for them (`resolve/streaming.rs`), with the [`Refusal`]s of this module.
@@ -37,7 +37,7 @@ fn chains(plan: &LogicalPlan, state: State) -> Result<(), Error> {
         LogicalPlan::TableScan(_) => return Ok(()),
         LogicalPlan::Aggregate(aggregate) if keeps => vec![aggregate.input.as_ref()],
         LogicalPlan::Distinct(Distinct::All(input)) if keeps => vec![input.as_ref()],
-        LogicalPlan::Union(union) if keeps => {
+        LogicalPlan::Union(union) => {
             if union.inputs.iter().any(|input| !statics::reads_stream(input)) {
                 return Err(statics::beside_stream());
             }
@@ -140,9 +140,9 @@ pub(super) const SET_OPERATION: Refusal = Refusal {
            rows that are in both, LEFT JOIN … WHERE the other side IS NULL those that are not.",
 };
 pub(super) const UNION: Refusal = Refusal {
-    what: "UNION",
-    hint: "What reads here reads one source, as an alert does: make one for each part, or let one source read the topics of \
-           all, `subscribe: a,b`.",
+    what: "UNION without ALL",
+    hint: "Of equal rows it gives one, so it would have to remember all; what reads here, as an alert does, remembers none. Write \
+           UNION ALL.",
 };
 pub(super) const UNNEST: Refusal = Refusal { what: "UNNEST or explode", hint: TABLE };
 pub(super) const SUBQUERY: Refusal = Refusal {
@@ -181,7 +181,6 @@ fn refusal(plan: &LogicalPlan) -> Error {
         LogicalPlan::Limit(_) => LIMIT,
         LogicalPlan::Window(_) => WINDOW,
         LogicalPlan::Join(_) => JOIN,
-        LogicalPlan::Union(_) => UNION,
         LogicalPlan::Unnest(_) => UNNEST,
         LogicalPlan::RecursiveQuery(_) => Refusal { what: "WITH RECURSIVE", hint: TABLE },
         LogicalPlan::EmptyRelation(_) | LogicalPlan::Values(_) => {

@@ -1,4 +1,5 @@
-//! The type that takes the values of two: Spark's in its ANSI mode, for the columns of a UNION.
+//! The type that takes the values of two: Spark's in its ANSI mode, for the columns of a UNION, and wherever a FLOAT or DOUBLE
+//! meets another number ([`super::doubles`]).
 //!
 //! Numbers go up `TINYINT, SMALLINT, INT, BIGINT, FLOAT, DOUBLE`, where a whole number beside a FLOAT is a DOUBLE; decimals keep
 //! all digits of both sides; a text beside anything else becomes that (a BIGINT or DOUBLE beside numbers); a DATE beside a

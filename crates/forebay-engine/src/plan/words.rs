@@ -188,6 +188,23 @@ fn closing(text: &str) -> Option<usize> {
     None
 }
 
+/// What helps, where it is not what helps with most of SQL.
+pub(super) fn hint_of(message: &str) -> Option<&'static str> {
+    if message.ends_with("must stand in GROUP BY or inside of an aggregate function") {
+        return Some(
+            "Put it into GROUP BY too, or say which of a group's values is meant: max(…), first(…), any_value(…).",
+        );
+    }
+    let takes = message.strip_suffix(" takes numbers and a percentage")?;
+    Some(match takes {
+        "percentile_approx" => "Write percentile_approx(column, 0.9), or with array(0.5, 0.9) for several.",
+        "percentile" => "Write percentile(column, 0.9), or with array(0.5, 0.9) for several.",
+        _ => {
+            "Write it with the percentage, a number from 0 to 1: percentile_cont(0.9) WITHIN GROUP (ORDER BY column)."
+        }
+    })
+}
+
 /// Line and column (from 1) of what a message names in a SQL text: a text in quotes, a column, a function.
 pub(super) fn place_of(sql: &str, message: &str) -> Option<(usize, usize)> {
     // What a condition names may stand in the SELECT list as well.

@@ -45,5 +45,5 @@ pub(super) fn damaged(path: &Path, detail: impl std::fmt::Display) -> Error {
 pub(super) fn other_state(difference: impl std::fmt::Display) -> Error {
     Error::new(CHANGED, "the query would keep another state than its checkpoint has")
         .with_detail(difference)
-        .with_hint("Undo the change and the query goes on; filters, columns that are only computed and names of the output may change. With a new name or `checkpointLocation` it is a new query with empty state, which begins where the source's starting options say: rows can come twice into a sink that has them, or be left out.")
+        .with_hint("Undo the change and the query goes on; filters, columns that are only computed and names of the output may change (a Delta table keeps its columns, though: FB-5002). With a new name or `checkpointLocation` it is a new query with empty state, which begins where the source's starting options say: rows can come twice into a sink that has them, or be left out.")
 }

@@ -29,7 +29,7 @@ use forebay_storage::{Door, DoorFile, kill_point};
 use super::error::{bug, damaged, failed};
 use super::folder::{Listing, changes_path, list};
 use super::layout::Named;
-use super::load::{Loaded, load};
+use super::load::{Loaded, Passed, load};
 use super::table::{Frozen, Table};
 use super::{Changes, record, snapshot};
 
@@ -104,14 +104,13 @@ impl StateFiles {
         kill_point("state.restore.before");
         let next = through.map_or(0, |epoch| epoch.0 + 1);
         let listing = list(dir)?;
-        if let Some((base, path)) = listing.snapshots.range(next + 1..).next() {
-            // A snapshot begins only after the commit of the epoch before it.
-            let why = format!(
-                "it holds {base} epochs, the checkpoint's journal {next}: one of them is an older copy"
-            );
-            return Err(damaged(path, why));
+        is_of_journal(&listing, next)?;
+        let mut passed = Vec::new();
+        let loaded = load(dir, &listing, tables, next, &mut passed);
+        for Passed { path, why } in &passed {
+            tracing::warn!(path = %path.display(), %why, "a file of the query's state is damaged; trying what came before it");
         }
-        let loaded = load(dir, &listing, tables, next)?;
+        let loaded = loaded?;
         kill_point("state.restore.read");
         cut(&door, dir, &listing, &loaded, next)?;
         kill_point("state.restore.after");
@@ -258,6 +257,15 @@ impl Drop for StateFiles {
     fn drop(&mut self) {
         self.settle();
     }
+}
+
+/// Refuses state that is ahead of a journal whose next epoch is this: a snapshot begins only after the commit of the epoch
+/// before it.
+pub(super) fn is_of_journal(listing: &Listing, next: u64) -> Result<()> {
+    let Some((base, path)) = listing.snapshots.range(next + 1..).next() else { return Ok(()) };
+    let why =
+        format!("it holds {base} epochs, the checkpoint's journal {next}: one of them is an older copy");
+    Err(damaged(path, why))
 }
 
 /// Removes what does not count: half-written files, damaged snapshots, records of epochs from `next` on.

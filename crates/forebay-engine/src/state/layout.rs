@@ -12,6 +12,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use forebay_core::Result;
 
 use super::batch;
+use super::differs;
 use super::error::other_state;
 use super::frame::{Cursor, push_sized};
 use super::{Layout, MEANING};
@@ -74,21 +75,33 @@ pub(super) fn same(kept: &[Named], wanted: &[Named], path: &Path) -> Result<Vec<
     for (name, layout) in kept {
         match wanted.iter().position(|(wanted, _)| wanted == name) {
             Some(number) => {
-                differences.extend(difference(name, layout, &wanted[number].1));
+                differences.extend(difference(differs::operator(name), layout, &wanted[number].1));
                 numbers.push(number);
             }
-            None => differences.push(format!("`{name}` is gone")),
+            None => differences.push(format!("`{}` is gone", differs::operator(name))),
         }
     }
     let new = wanted.iter().filter(|(name, _)| !kept.iter().any(|(kept, _)| kept == name));
-    differences.extend(new.map(|(name, _)| format!("`{name}` is new")));
+    differences.extend(new.map(|(name, _)| format!("`{}` is new", differs::operator(name))));
     if differences.is_empty() {
         return Ok(numbers);
     }
-    Err(other_state(differences.join("; ")).at(path.display()))
+    // The tables of one operator differ by the same.
+    let mut told: Vec<String> = Vec::new();
+    for difference in differences {
+        if !told.contains(&difference) {
+            told.push(difference);
+        }
+    }
+    Err(other_state(told.join("; ")).at(path.display()))
 }
 
+/// What differs in a table of the operator `name`: what it means, if that says it.
 fn difference(name: &str, kept: &Layout, wanted: &Layout) -> Option<String> {
+    let meaning = |of: &Layout| of.values.metadata().get(MEANING).cloned();
+    if let Some((was, is)) = meaning(kept).zip(meaning(wanted)).filter(|(was, is)| was != is) {
+        return Some(format!("`{name}`: {}", differs::told(&was, &is)));
+    }
     let is_same = |a: &FieldRef, b: &FieldRef| a.data_type().equals_datatype(b.data_type());
     let keys_are_same = kept.keys.len() == wanted.keys.len()
         && kept.keys.iter().zip(&wanted.keys).all(|(a, b)| a.name() == b.name() && is_same(a, b));
@@ -98,12 +111,7 @@ fn difference(name: &str, kept: &Layout, wanted: &Layout) -> Option<String> {
     let (a, b) = (kept.values.fields(), wanted.values.fields());
     let values_are_same = a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same(a, b));
     let told = || format!("what `{name}` keeps of a key was ({}), is ({})", values(kept), values(wanted));
-    if !values_are_same {
-        return Some(told());
-    }
-    let meaning = |of: &Layout| of.values.metadata().get(MEANING).cloned();
-    let (was, is) = meaning(kept).zip(meaning(wanted))?;
-    (was != is).then(|| format!("`{name}` was {was}; is {is}"))
+    (!values_are_same).then(told)
 }
 
 fn keys(layout: &Layout) -> String {

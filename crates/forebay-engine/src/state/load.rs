@@ -15,6 +15,13 @@ use super::layout::{self, Named};
 use super::record::{self, CHANGES_MAGIC, SNAPSHOT_MAGIC};
 use super::table::Table;
 
+/// A file that is not what was written, so that what came before it was tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Passed {
+    pub path: PathBuf,
+    pub why: String,
+}
+
 /// What was read.
 #[derive(Debug)]
 pub(super) struct Loaded {
@@ -30,25 +37,30 @@ pub(super) struct Loaded {
     pub cut: Option<(PathBuf, u64)>,
 }
 
-/// The state before epoch `next`.
-pub(super) fn load(dir: &Path, listing: &Listing, wanted: &[Named], next: u64) -> Result<Loaded> {
+/// The state before epoch `next`; damaged files go to `passed`, each once, the first that was met first.
+pub(super) fn load(
+    dir: &Path,
+    listing: &Listing,
+    wanted: &[Named],
+    next: u64,
+    passed: &mut Vec<Passed>,
+) -> Result<Loaded> {
     if next == 0 {
         return empty(wanted);
     }
     let whole = listing.changes.contains_key(&0).then_some(0);
-    let mut damage = None;
     for base in listing.snapshots.range(..=next).rev().map(|(base, _)| *base).chain(whole) {
         match from(listing, wanted, base, next) {
             Ok(loaded) => return Ok(loaded),
             Err(Broken::Refused(error)) => return Err(error),
-            Err(Broken::Damaged(path, why)) => {
-                tracing::warn!(path = %path.display(), %why, "a file of the query's state is damaged; trying what came before it");
-                damage.get_or_insert((path, why));
+            Err(Broken::Damaged(path, why)) if passed.iter().all(|known| known.path != path) => {
+                passed.push(Passed { path, why });
             }
+            Err(Broken::Damaged(..)) => {}
         }
     }
-    Err(match damage {
-        Some((path, why)) => damaged(&path, why),
+    Err(match passed.first() {
+        Some(Passed { path, why }) => damaged(path, why),
         None if listing.snapshots.is_empty() && listing.changes.is_empty() => {
             never_kept(next, wanted).at(dir.display())
         }

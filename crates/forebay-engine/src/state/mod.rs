@@ -21,6 +21,7 @@ use arrow::datatypes::{FieldRef, SchemaRef};
 
 mod batch;
 mod columns;
+mod differs;
 mod error;
 pub(crate) mod files;
 mod folder;
@@ -38,8 +39,8 @@ mod tests;
 mod tidy;
 
 pub(crate) use files::StateFiles;
-pub use show::ShownTable;
-pub(crate) use show::{bears, show, tables};
+pub use show::{Damage, ShownTable};
+pub(crate) use show::{bears, examine, show, tables};
 pub(crate) use table::{Applied, Table};
 
 /// Where the state of a query lies in the folder of its checkpoint.

@@ -57,6 +57,9 @@ const LONGEST_REST: Duration = Duration::from_secs(1);
 /// Not at the source's end for so long, ms: behind.
 const BEHIND_MS: i64 = 10_000;
 
+/// Not at the source's end for so long, ms: what was told of the last second may lack most of it.
+const LATE_MS: i64 = 1_000;
+
 /// How the event times of a source's rows are known, and how far off they may be.
 pub struct EventTimes {
     /// The event times of the rows of a batch; `None` where they cannot be computed.
@@ -136,6 +139,7 @@ impl Follow {
             has_started: false,
             ends: None,
             at_end_ms: live.now_ms(),
+            late_since_ms: None,
             failures: 0,
             upkeep: Upkeep::new(Arc::clone(&place), live.now_ms()),
             stop: stop.clone(),
@@ -182,6 +186,8 @@ struct Runner {
     ends: Option<Positions>,
     /// When everything that was there had been read.
     at_end_ms: i64,
+    /// Since when there is more than has been read; none while there is not.
+    late_since_ms: Option<i64>,
     /// Failures in a row.
     failures: u32,
     upkeep: Upkeep,
@@ -261,6 +267,7 @@ impl Runner {
             tracing::warn!(source = %self.live.name(), %error, hint = error.hint(), "following failed; it is tried until it works");
         }
         let now_ms = self.live.now_ms();
+        self.late_since_ms.get_or_insert(now_ms);
         let mut status = self.live.status.lock();
         let since = status.error.take().map_or(now_ms, |(_, since)| since);
         status.error = Some((error, since));

@@ -6,7 +6,7 @@ use forebay_core::limits::share_out;
 use forebay_core::source::Envelope;
 use futures::StreamExt;
 
-use super::Runner;
+use super::{LATE_MS, Runner};
 
 /// Records of one round: some tens of milliseconds of work, after which others are looked after.
 const ROUND: u64 = 20_000;
@@ -14,6 +14,7 @@ const ROUND: u64 = 20_000;
 impl Runner {
     /// Reads what is there, at most some ten thousand records; how many it read.
     pub(super) async fn round(&mut self) -> Result<u64> {
+        let began_ms = self.live.now_ms();
         if !self.has_started {
             self.standing.positions = self.source.start(false).await?;
             self.standing.topics = self.source.topics();
@@ -43,11 +44,23 @@ impl Runner {
             }
         }
         if reads_all {
-            self.at_end_ms = self.live.now_ms();
+            self.is_at_end(began_ms);
+        } else {
+            self.late_since_ms.get_or_insert(began_ms);
         }
         let read = self.standing.read - before;
         self.live.meter.lock().count(read, self.live.now_ms());
         Ok(read)
+    }
+
+    /// Everything that was there when the round began has been read.
+    fn is_at_end(&mut self, began_ms: i64) {
+        self.at_end_ms = self.live.now_ms();
+        let since_ms = self.late_since_ms.take().unwrap_or(began_ms);
+        let mut status = self.live.status.lock();
+        if status.caught_up_ms.is_none() || self.at_end_ms - since_ms > LATE_MS {
+            status.caught_up_ms = Some(self.at_end_ms);
+        }
     }
 
     /// Takes an envelope: its rows, and the position behind it.

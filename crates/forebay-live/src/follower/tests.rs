@@ -9,6 +9,8 @@ use arrow::array::AsArray;
 use arrow::datatypes::Float64Type;
 use forebay_core::clock::ManualClock;
 
+mod late;
+
 /// A topic, where what is known of it is kept, and the time.
 struct Plant {
     dir: tempfile::TempDir,

@@ -35,6 +35,28 @@ async fn alerts_open_and_clear_and_outlive_the_process() {
 }
 
 #[tokio::test]
+async fn an_alert_of_several_sources_knows_whose_record_opened_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut sink, book) = opened(dir.path(), 0, Bounds::default()).await;
+    let (one, other) =
+        (batch_of("iot", 0, &[("a", 1, COLD), ("b", 5, HOT)]), batch_of("hall", 0, &[("a", 2, HOT)]));
+    // One lane takes both, as a run with one core.
+    write(&mut sink, 0, vec![vec![one, other]]).await.unwrap();
+    let sources = |book: &AlertBook| -> Vec<(String, String)> {
+        let told = |alert: Arc<Alert>| (alert.key.clone().unwrap(), alert.source.clone());
+        book.open().into_iter().chain(book.cleared()).map(told).collect()
+    };
+    let told = |key: &str, source: &str| (key.to_owned(), source.to_owned());
+    assert_eq!(sources(&book), [told("b", "iot"), told("a", "hall")]);
+    assert_eq!(book.keys("iot", "device_id").into_keys().collect::<Vec<_>>(), ["b"]);
+    assert_eq!(book.keys("hall", "device_id").len(), 0, "there the key is no field");
+    // A record of the other source clears it; the alert stays the one that it was.
+    write(&mut sink, 1, vec![vec![batch_of("iot", 0, &[("a", 3, COLD)])]]).await.unwrap();
+    assert_eq!(alerts(&book), [alert("a", 2, Some(3)), alert("b", 5, None)]);
+    assert_eq!(sources(&book), [told("b", "iot"), told("a", "hall")]);
+}
+
+#[tokio::test]
 async fn an_epoch_that_comes_again_is_recognised() {
     let dir = tempfile::tempdir().unwrap();
     let rows = || vec![vec![batch(0, &[("a", 1, HOT), ("a", 2, COLD), ("a", 3, HOT)])]];

@@ -3,6 +3,7 @@
 mod deaths;
 mod epochs;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use forebay_core::sink::{Begun, EpochId, Sink, Written};
 use forebay_core::{Epoch, Result};
 use forebay_storage::Door;
 
-use crate::columns::{CLEAR, KEY, PARTITION, TIMESTAMP, TOPIC, WHEN, value_column};
+use crate::columns::{CLEAR, KEY, PARTITION, SOURCE, TIMESTAMP, TOPIC, WHEN, value_column};
 use crate::{Alert, AlertBook, AlertSink, AlertState, Bounds, Rule, ValueColumn};
 
 /// A rule with two value columns, of which one is shown.
@@ -24,9 +25,8 @@ pub(crate) fn rule(hold_ms: i64) -> Rule {
     let column = |name: &str, shown| ValueColumn { name: name.to_owned(), shown };
     Rule {
         name: "overheat".to_owned(),
-        source: "iot".to_owned(),
         key_column: "device_id".to_owned(),
-        key_field: Some("device_id".to_owned()),
+        key_fields: BTreeMap::from([("iot".to_owned(), "device_id".to_owned())]),
         severity: Severity::Critical,
         hold_ms,
         message: None,
@@ -45,6 +45,7 @@ fn schema() -> SchemaRef {
         Field::new(PARTITION, DataType::Int32, false),
         Field::new(value_column("temperature"), DataType::Float64, true),
         Field::new(value_column("place"), DataType::Utf8, true),
+        Field::new(SOURCE, DataType::Utf8, false),
     ]))
 }
 
@@ -53,6 +54,11 @@ type Reading<'a> = (&'a str, i64, Option<f64>);
 
 /// Readings of one partition.
 fn batch(partition: i32, readings: &[Reading<'_>]) -> RecordBatch {
+    batch_of("iot", partition, readings)
+}
+
+/// The same of this source.
+fn batch_of(source: &str, partition: i32, readings: &[Reading<'_>]) -> RecordBatch {
     let of = |condition: fn(f64) -> bool| -> BooleanArray {
         readings.iter().map(|(_, _, temperature)| temperature.map(condition)).collect()
     };
@@ -69,6 +75,7 @@ fn batch(partition: i32, readings: &[Reading<'_>]) -> RecordBatch {
             Arc::new(Int32Array::from(vec![partition; rows])),
             Arc::new(readings.iter().map(|(_, _, temperature)| *temperature).collect::<Float64Array>()),
             Arc::new(StringArray::from(vec!["hall 3"; rows])),
+            Arc::new(StringArray::from(vec![source; rows])),
         ],
     )
     .unwrap()

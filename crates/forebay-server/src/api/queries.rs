@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use forebay_core::Error;
+use forebay_core::progress::iso_millis;
 use forebay_engine::lookup::Standing;
 use forebay_engine::status::{QueryStatus, State};
 use serde_json::{Value, json};
@@ -123,7 +124,7 @@ pub(crate) fn remembers(status: &QueryStatus) -> Value {
     })
 }
 
-/// A table at rest that it is joined with; its error is of a newer version, which is not taken.
+/// A table at rest that it is joined with; its error is of a newer version, which is not taken, `since` then.
 pub(crate) fn table(table: &Standing) -> Value {
     json!({
         "name": table.name,
@@ -131,6 +132,7 @@ pub(crate) fn table(table: &Standing) -> Value {
         "rows": table.rows,
         "bytes": table.bytes,
         "error": table.error.as_ref().map_or(Value::Null, error_value),
+        "since": table.broken_since_ms.map(iso_millis),
     })
 }
 

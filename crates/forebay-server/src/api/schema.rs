@@ -18,12 +18,15 @@ fn body(shown: &Shown) -> Value {
     let about = &shown.about;
     let sources: Vec<Value> = shown.devices.sources().iter().map(|it| source(&**it, about)).collect();
     let queries = about.queries.iter().map(|query| {
-        json!({ "name": query.name, "sql": query.sql, "format": query.format, "trigger": query.trigger })
+        json!({
+            "name": query.name, "sql": query.sql, "format": query.format, "trigger": query.trigger,
+            "sources": query.sources,
+        })
     });
     let alerts = about.alerts.iter().map(|alert| {
         json!({
-            "name": alert.name, "on": alert.on, "key": alert.key, "keyField": alert.key_field, "when": alert.when,
-            "clear": alert.clear, "for": alert.for_ms, "severity": alert.severity,
+            "name": alert.name, "on": alert.on, "key": alert.key, "keyFields": alert.key_fields,
+            "when": alert.when, "clear": alert.clear, "for": alert.for_ms, "severity": alert.severity,
         })
     });
     json!({

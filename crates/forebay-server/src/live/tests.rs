@@ -75,7 +75,9 @@ async fn a_reader_gets_the_rows_and_then_only_what_changes() {
     assert_eq!(name, "tick");
     assert_eq!(tick["charts"][0]["series"].as_array().unwrap().len(), 3);
     assert_eq!((&tick["latency"]["p99"], &tick["followers"][0]["tooOld"]), (&40.into(), &1.into()));
-    assert_eq!(tick["followers"][0]["rate"], 2.0);
+    assert_eq!((&tick["followers"][0]["rate"], &tick["followers"][0]["caughtUp"]), (&2.0.into(), &7.into()));
+    assert_eq!((&tick["followers"][0]["rate"], &tick["followers"][0]["devices"]), (&2.0.into(), &3.into()));
+    assert_eq!((&tick["queries"][0]["read"], &tick["brokenTables"]), (&0.into(), &serde_json::json!([])));
     assert_eq!(tick["followers"][0]["clocks"]["ahead"], 3);
     assert_eq!((&tick["queries"][1]["kind"], &tick["lag"]), (&"alert".into(), &3.into()));
     asked.plant.says(1, 33.5);

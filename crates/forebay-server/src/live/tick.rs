@@ -102,7 +102,8 @@ impl Tick {
             let it = source.follower();
             json!({
                 "source": source.name(), "rate": source.rate(), "lag": it.lag, "tooOld": it.too_old,
-                "behind": it.behind, "clocks": source.clocks(),
+                "behind": it.behind, "caughtUp": it.caught_up_ms, "clocks": source.clocks(),
+                "devices": source.counts().total,
             })
         });
         let (mut all, mut live, mut quiet, mut alerting) = (0, 0, 0, 0);
@@ -121,6 +122,7 @@ impl Tick {
             "status": health::word(&problems),
             "problems": problems,
             "refusedReload": reload::refused(shown),
+            "brokenTables": health::broken_tables(statuses),
             "queries": statuses.iter().map(|status| query(status, rate(status, last, second), now_ms)).collect::<Vec<_>>(),
             "ledger": ledger::total(statuses),
             "alerts": { "open": open.total(), "bySeverity": open },
@@ -166,6 +168,7 @@ fn query(status: &QueryStatus, rate: f64, now_ms: i64) -> Value {
         "since": queries::since(status),
         "epoch": status.committed.map(|epoch| epoch.0),
         "lag": queries::lag(status),
+        "read": status.ledger.read,
         "rate": rate,
         "latency": queries::latency(status),
         "error": error,

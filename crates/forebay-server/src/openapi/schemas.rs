@@ -149,12 +149,18 @@ fn schema() -> Value {
         ("key", or_null(text())),
         ("fields", list(to("Field"))),
     ]);
-    let query = object(&[("name", text()), ("sql", text()), ("format", text()), ("trigger", text())]);
+    let query = object(&[
+        ("name", text()),
+        ("sql", text()),
+        ("format", text()),
+        ("trigger", text()),
+        ("sources", list(text())),
+    ]);
     let alert = object(&[
         ("name", text()),
         ("on", text()),
         ("key", text()),
-        ("keyField", or_null(text())),
+        ("keyFields", map(text())),
         ("when", text()),
         ("clear", text()),
         ("for", json!({ "type": "integer", "minimum": 0, "description": "milliseconds" })),

@@ -4,6 +4,7 @@
 //! alerts' state ([`alerts`]); tests implement them in memory. What must stay true: nothing here waits for a query, so
 //! no reader can hold one up; whatever may be slow (files, SQL) says so and is asked outside of the runtime's workers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -94,6 +95,8 @@ pub struct AboutQuery {
     pub format: String,
     /// Its trigger, as the file would say it.
     pub trigger: String,
+    /// The sources that it reads, also through views.
+    pub sources: Vec<String>,
 }
 
 /// `alerts: NAME:`
@@ -105,8 +108,8 @@ pub struct AboutAlert {
     pub on: String,
     /// The column that names what is alerted.
     pub key: String,
-    /// The source's own field that this is, dotted; `None` if it is computed.
-    pub key_field: Option<String>,
+    /// The own field of each source that this is, dotted; one of which it is computed is not there.
+    pub key_fields: BTreeMap<String, String>,
     /// The condition that opens it.
     pub when: String,
     /// The condition that clears it.

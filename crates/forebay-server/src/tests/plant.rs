@@ -1,6 +1,6 @@
 //! A plant in memory: three devices, one of them with a hostile name, and everything else that is shown.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -70,12 +70,13 @@ impl Plant {
             sql: "SELECT * FROM iot".into(),
             format: "delta".into(),
             trigger: "default".into(),
+            sources: vec!["iot".into()],
         };
         let alert = AboutAlert {
             name: "hot".into(),
             on: "iot".into(),
             key: "device_id".into(),
-            key_field: Some("device_id".into()),
+            key_fields: BTreeMap::from([("iot".into(), "device_id".into())]),
             when: "temperature > 70".into(),
             clear: "temperature < 65".into(),
             for_ms: 10_000,

@@ -9,6 +9,7 @@ use super::Asked;
 use super::plant::HOSTILE;
 use forebay_core::Error;
 use forebay_core::error::codes;
+use forebay_engine::lookup::Standing;
 use forebay_engine::status::State;
 
 use crate::shown::RefusedFile;
@@ -217,6 +218,41 @@ async fn a_file_that_was_refused_is_shown_until_one_is_taken_and_makes_nothing_f
     assert!(asked.get("/metrics").await.text.contains(&format!("{metric} 1")));
     asked.plant.refused.send_replace(None);
     assert!(asked.get("/metrics").await.text.contains(&format!("{metric} 0")));
+}
+
+#[tokio::test]
+async fn a_table_that_cannot_be_read_is_shown_with_its_query_and_makes_nothing_fail() {
+    let asked = Asked::new();
+    assert_eq!(asked.get("/health").await.json()["brokenTables"], json!([]));
+    let standing = |error: Option<Error>| Standing {
+        name: "devices".to_owned(),
+        version: None,
+        rows: 2,
+        bytes: 64,
+        broken_since_ms: error.as_ref().map(|_| 1_481_741_124_873),
+        error,
+    };
+    let error = Error::new(&codes::TABLE_UNREADABLE, "record 2 of a file does not fit").at("devices.csv:3");
+    let tell = |error| {
+        asked.plant.queries[0].send_modify(|status| status.tables = vec![standing(error)].into());
+    };
+    tell(Some(error));
+    let health = asked.get("/health").await;
+    assert_eq!((health.status.as_u16(), &health.json()["status"]), (200, &json!("ok")), "what runs is well");
+    let told = &health.json()["brokenTables"][0];
+    assert_eq!(
+        (&told["name"], &told["query"], &told["since"], &told["error"]["place"]),
+        (&json!("devices"), &json!("lake"), &json!("2016-12-14T18:45:24.873Z"), &json!("devices.csv:3")),
+    );
+    assert!(told["error"]["hint"].as_str().unwrap().contains("the version read before is used"), "{told}");
+    let of_query = &asked.get("/api/v1/queries/lake").await.json()["tables"][0];
+    assert_eq!((&of_query["since"], &of_query["error"]), (&told["since"], &told["error"]));
+    let metric = "forebay_table_unreadable_seconds{pipeline=\"plant\",query=\"lake\",table=\"devices\"}";
+    let metrics = asked.get("/metrics").await.text;
+    assert!(metrics.contains(metric) && !metrics.contains(&format!("{metric} 0.0")), "{metrics}");
+    tell(None);
+    assert_eq!(asked.get("/health").await.json()["brokenTables"], json!([]));
+    assert!(asked.get("/metrics").await.text.contains(&format!("{metric} 0.0")));
 }
 
 #[tokio::test]

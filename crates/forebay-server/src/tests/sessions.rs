@@ -104,6 +104,7 @@ async fn a_cookie_is_strict_and_says_who_asks_until_it_is_given_back() {
     }
     let schema = Asked::new().get("/api/v1/schema").await.json();
     assert_eq!(schema["session"], json!(null), "nobody is asked");
+    assert_eq!(schema["queries"][0]["sources"], json!(["iot"]));
     let nobody = Asked::new().ask("POST", "/api/v1/session", &[OWN, MEANT, JSON], "{\"token\":\"x\"}").await;
     assert_eq!((nobody.status.as_u16(), &nobody.json()["code"]), (409, &json!("FB-8005")));
 }

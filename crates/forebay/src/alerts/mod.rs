@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! { on: iot, key: device_id, when: temperature > 70 }
-//!      ─▶ SELECT device_id, (temperature > 70), time and partition of the record, temperature FROM iot
+//!      ─▶ SELECT device_id, (temperature > 70), time and partition of the record, temperature FROM iot; and which source it is
 //!      ─▶ a query `alerts/NAME` whose sink is forebay-rules' AlertSink
 //! ```
 //!
@@ -10,6 +10,7 @@
 //! which columns a text names; [`removed`] ends what rules have open that the file does not have any more. What must
 //! stay true: an alert runs under the same loop as every query, so that nothing here has to know about epochs.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -37,14 +38,14 @@ const LEAST_CLEARED: usize = 100;
 pub struct PlannedAlert {
     pub config: AlertConfig,
     pub plan: Arc<StreamPlan>,
-    /// The source that it watches, by itself or through views.
-    pub source: String,
+    /// The sources that it watches, by itself or through views.
+    pub sources: Vec<String>,
     /// The columns that are kept with it.
     pub values: Vec<ValueColumn>,
     /// The key column as its schema spells it.
     pub key: String,
-    /// The field of its source that the key is; `None` if it is computed.
-    pub key_field: Option<String>,
+    /// The field of each of them that the key is; one of which it is computed is not there.
+    pub key_fields: BTreeMap<String, String>,
 }
 
 impl PlannedAlert {
@@ -75,9 +76,8 @@ impl PlannedAlert {
         let AlertConfig { name, hold, severity, message, .. } = &self.config;
         let rule = Rule {
             name: name.clone(),
-            source: self.source.clone(),
             key_column: self.key.clone(),
-            key_field: self.key_field.clone(),
+            key_fields: self.key_fields.clone(),
             severity: *severity,
             hold_ms: millis(*hold),
             message: message.as_ref().map(|(message, _)| message.clone()),

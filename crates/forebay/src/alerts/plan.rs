@@ -4,9 +4,10 @@
 //! place in the condition and everything that is wrong is told at once. What must stay true: a piece of the file
 //! stays one piece of the SELECT; one that would become several columns is refused.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use forebay_connectors::sources;
 use forebay_core::Error;
 use forebay_core::config::{AlertConfig, Draft, Pipeline, Placed, Problem, SourceConfig};
@@ -44,13 +45,14 @@ pub fn planned(
         let planned = planner.plan(pipeline);
         problems.append(&mut planner.found);
         let Some(alert) = planned else { continue };
-        problems.extend(run.and_then(|run| endless(run, pipeline, &alert.source, file.name)));
+        let sources = alert.sources.iter();
+        problems.extend(sources.filter_map(|source| endless(run?, pipeline, source, file.name)));
         alerts.push(alert);
     }
     alerts
 }
 
-/// Where the alert's source should end although the alert does not.
+/// Where a source of the alert should end although the alert does not.
 fn endless(run: Run<'_>, pipeline: &Pipeline, source: &str, name: &str) -> Option<Problem> {
     let source = pipeline.sources.iter().find(|it| it.name == source)?;
     let trigger = run.trigger.unwrap_or(Trigger::Default);
@@ -70,16 +72,13 @@ impl Planner<'_> {
     fn plan(&mut self, pipeline: &Pipeline) -> Option<PlannedAlert> {
         let on = self.alert.on.text.trim();
         let alert = self.alert;
+        let table = format!("`{on}`");
+        let schema = self.columns(&table);
         let conditions = [Some(("when", &alert.when)), alert.clear.as_ref().map(|clear| ("clear", clear))];
         for (name, condition) in conditions.into_iter().flatten() {
-            self.check(name, condition);
+            self.check(name, condition, schema.is_some());
         }
-        // What is wrong with the table itself is told there.
-        if !self.is_known() {
-            return None;
-        }
-        let table = format!("`{on}`");
-        let schema = self.sql(self.catalog, &format!("SELECT * FROM {table}")).ok()?.output_schema();
+        let schema = schema?;
         let key = self.key(&schema);
         let mut config = alert.clone();
         let told = self.message(&schema).ok()?;
@@ -112,23 +111,21 @@ impl Planner<'_> {
         let values = values.collect();
         // Alone it can be planned, so it is the record that is missing, or the whole is too large.
         if self
-            .sql(&self.catalog.carrying_records(), &format!("SELECT {} FROM {table}", record.join(", ")))
+            .sql(&self.catalog.naming_records(), &format!("SELECT {} FROM {table}", record.join(", ")))
             .is_err()
         {
             self.tell(no_record(on, source), &alert.on, 0, on.len());
             return None;
         }
         let sql = format!("SELECT {} FROM {table}", list.join(",\n"));
-        let planned = self.sql(&self.catalog.carrying_records(), &sql).map_err(|error| error.error);
-        let planned = planned.and_then(|plan| Ok((plan.only_input()?.source().to_owned(), plan)));
-        match planned {
-            Ok((source, plan)) => {
-                let key_field = key_field(&plan, pipeline.sources.iter().find(|it| it.name == source));
-                let (plan, key) = (Arc::new(plan), key.name);
-                Some(PlannedAlert { config, plan, source, values, key, key_field })
+        match self.sql(&self.catalog.naming_records(), &sql) {
+            Ok(plan) => {
+                let (sources, key_fields) = (distinct(plan.inputs()), key_fields(&plan, &pipeline.sources));
+                let (plan, key) = (Arc::new(plan.naming_sources(named_so::SOURCE)), key.name);
+                Some(PlannedAlert { config, plan, sources, values, key, key_fields })
             }
             Err(error) => {
-                self.tell(error, &alert.when, 0, alert.when.text.len());
+                self.tell(error.error, &alert.when, 0, alert.when.text.len());
                 None
             }
         }
@@ -144,14 +141,29 @@ impl Planner<'_> {
         self.catalog.names().into_iter().any(is_on) && !self.draft.unknown.iter().any(|name| is_on(name))
     }
 
-    /// Plans a condition alone and tells what is wrong with it.
-    fn check(&mut self, name: &str, condition: &Placed) {
+    /// The columns of the table; `None` if it is told there what is wrong with it, or told now that no alert can watch it.
+    fn columns(&mut self, table: &str) -> Option<SchemaRef> {
+        if !self.is_known() {
+            return None;
+        }
+        match self.sql(self.catalog, &format!("SELECT * FROM {table}")) {
+            Ok(plan) => Some(plan.output_schema()),
+            Err(error) => {
+                let on = &self.alert.on;
+                self.tell(error.error, on, 0, on.text.trim_end().len());
+                None
+            }
+        }
+    }
+
+    /// Plans a condition alone and tells what is wrong with it; over a table that is not there to be read only its syntax.
+    fn check(&mut self, name: &str, condition: &Placed, is_there: bool) {
         let on = self.alert.on.text.trim();
         let text = &condition.text;
         let plan = match self.sql(self.catalog, &format!("SELECT (\n{text}\n) AS `{name}` FROM `{on}`")) {
             Ok(plan) => plan,
             Err(error) => {
-                if self.is_known() || error.error.code() == &codes::SQL_SYNTAX {
+                if is_there || error.error.code() == &codes::SQL_SYNTAX {
                     // The condition begins in the second line of the SQL; what is missing at its end is told there.
                     let place = error.place.map(|(line, column)| (line.saturating_sub(1), column));
                     let lines = text.split('\n').count();
@@ -218,12 +230,39 @@ impl Planner<'_> {
     }
 }
 
-/// The field of its source that an alert's key is, as people see it; `None` if the key is computed, or the source decodes
-/// nothing.
-fn key_field(plan: &StreamPlan, source: Option<&SourceConfig>) -> Option<String> {
-    let name = plan.origin(named_so::KEY)?.join(".");
-    let leaves = fields::leaves(&source?.value.as_ref()?.schema);
-    leaves.into_iter().map(|leaf| leaf.name).find(|leaf| leaf.eq_ignore_ascii_case(&name))
+/// The names of the sources that are read, each once.
+fn distinct(names: Vec<&str>) -> Vec<String> {
+    let mut each: Vec<String> = Vec::new();
+    for name in names {
+        if !each.iter().any(|known| known == name) {
+            each.push(name.to_owned());
+        }
+    }
+    each
+}
+
+/// The field of each source that an alert's key is, as people see it. A source is left out if the key is computed there, or is
+/// not the same field wherever it is read, or if it decodes nothing.
+fn key_fields(plan: &StreamPlan, sources: &[SourceConfig]) -> BTreeMap<String, String> {
+    let origins = plan.origins(named_so::KEY);
+    let mut found: BTreeMap<&str, Vec<Option<String>>> = BTreeMap::new();
+    for (name, origin) in plan.inputs().into_iter().zip(origins) {
+        let source = sources.iter().find(|it| it.name == name);
+        let field = origin.and_then(|origin| field_of(source?, &origin.join(".")));
+        found.entry(name).or_default().push(field);
+    }
+    let one = |(name, fields): (&str, Vec<Option<String>>)| {
+        let first = fields.first()?.clone()?;
+        let is_same = fields.iter().all(|field| field.as_ref() == Some(&first));
+        is_same.then(|| (name.to_owned(), first))
+    };
+    found.into_iter().filter_map(one).collect()
+}
+
+/// A field of what a source decodes, as people see it.
+fn field_of(source: &SourceConfig, name: &str) -> Option<String> {
+    let leaves = fields::leaves(&source.value.as_ref()?.schema);
+    leaves.into_iter().map(|leaf| leaf.name).find(|leaf| leaf.eq_ignore_ascii_case(name))
 }
 
 /// How time, topic and partition of a record are named where an alert watches a source, or a view.

@@ -26,7 +26,7 @@ use crate::talk;
 pub async fn end_removed(site: &Site, loaded: &Loaded, rules: Option<Vec<String>>) {
     let Site { global, door, clock, alerts: book, .. } = site;
     let folder = global.data.join("checkpoints").join(&loaded.pipeline.name);
-    let here: Vec<String> = loaded.alerts.iter().map(|alert| alert.config.name.clone()).collect();
+    let here: Vec<String> = loaded.pipeline.alerts.iter().map(|alert| alert.name.clone()).collect();
     let (door, clock, book) = (door.clone(), Arc::clone(clock), book.clone());
     let ended = tokio::task::spawn_blocking(move || {
         let rules = rules.unwrap_or_else(|| removed(&folder, &here));

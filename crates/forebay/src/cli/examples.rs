@@ -115,7 +115,9 @@ pub(super) const CHECKPOINT: &str = "Examples:
   forebay checkpoint show plant.yaml minutes -n 30     one query, and more of its past
   forebay checkpoint show forebay-data/checkpoints/plant/minutes --json
 `state` is what an operator holds, `watermark` how far event time has come, `plan` what an epoch reads, `outcome` and
-`commit` what became of its records. An epoch with a plan and no commit is under way, or is repeated at the next start.";
+`commit` what became of its records. An epoch with a plan and no commit is under way, or is repeated at the next start.
+`damaged` is a file that is not what was written, with what the next start does about it; all the rest is shown.
+Exit status: 0; 1 if there is no checkpoint, or if the next start of a query would refuse its own.";
 
 pub(super) const INFER: &str = "Examples:
   forebay schema infer iot_topic                           of the embedded log, or of --bootstrap

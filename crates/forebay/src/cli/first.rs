@@ -87,7 +87,7 @@ pub struct WhyWindowArgs {
     /// Only of this key: what stands in one of the columns behind GROUP BY, or in all, with commas
     #[arg(long, value_name = "KEY")]
     pub key: Option<String>,
-    /// Tell at most this many windows
+    /// Tell at most this many windows, those that end first; of a join rows of both sides together
     #[arg(short = 'n', long = "windows", default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub windows: u32,
 }

@@ -7,7 +7,7 @@ use forebay_core::checkpoint::Entry;
 use forebay_core::error::codes;
 use forebay_core::progress::iso_millis;
 use forebay_core::{Error, Ledger};
-use forebay_engine::checkpoint::{self, Shown};
+use forebay_engine::checkpoint::{self, Examined};
 
 use crate::cli::Global;
 use crate::commands::{denied, wrong_name};
@@ -21,15 +21,15 @@ pub fn show(
     entries: usize,
 ) -> anyhow::Result<ExitCode> {
     let Some(dirs) = folders(global, path, query)? else { return Ok(ExitCode::FAILURE) };
-    let (mut printed, mut missing) = (0, None);
+    let (mut printed, mut missing, mut refused) = (0, None, false);
     for dir in dirs {
         for file in [dir.join("metadata"), dir.join("journal")] {
             if let Err(error) = std::fs::File::open(&file).map_err(|e| denied(&file, &e)) {
                 error.map_or(Ok(()), Err)?;
             }
         }
-        let mut shown = match checkpoint::show(&dir) {
-            Ok(shown) => shown,
+        let mut examined = match checkpoint::examine(&dir) {
+            Ok(examined) => examined,
             // Of several queries some may not have run yet: the others are shown.
             Err(error) if error.code() == &codes::CHECKPOINT_NOT_FOUND => {
                 missing.get_or_insert(error);
@@ -37,20 +37,20 @@ pub fn show(
             }
             Err(error) => return Err(error.into()),
         };
-        let first = shown.entries.len().saturating_sub(entries);
-        shown.entries.drain(..first);
-        let text = if json { serde_json::to_string_pretty(&shown)? + "\n" } else { describe(&dir, &shown) };
+        let first = examined.entries.len().saturating_sub(entries);
+        examined.entries.drain(..first);
+        let text =
+            if json { serde_json::to_string_pretty(&examined)? + "\n" } else { describe(&dir, &examined) };
         talk::print(&text)?;
         printed += 1;
+        refused |= examined.is_refused();
     }
     match missing {
-        Some(error) if printed == 0 => Err(error.into()),
-        Some(error) => {
-            talk::say(&format!("not shown: {error}"));
-            Ok(ExitCode::SUCCESS)
-        }
-        None => Ok(ExitCode::SUCCESS),
+        Some(error) if printed == 0 => return Err(error.into()),
+        Some(error) => talk::say(&format!("not shown: {error}")),
+        None => {}
     }
+    Ok(if refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// The folders that are meant: `path` itself, or the checkpoints of a pipeline file's queries and alerts.
@@ -80,18 +80,24 @@ fn folders(global: &Global, path: &Path, query: Option<&str>) -> anyhow::Result<
     Ok(Some(chosen.map(|(_, folder)| folder).collect()))
 }
 
-fn describe(dir: &Path, shown: &Shown) -> String {
-    let identity = &shown.identity;
-    let mut text = format!(
-        "checkpoint {}\n  query    {} of pipeline {}\n  id       {}\n  source   {}\n  sink     {}\n",
-        dir.display(),
-        identity.query,
-        identity.pipeline,
-        shown.id,
-        identity.source,
-        identity.sink
-    );
-    for table in &shown.state {
+fn describe(dir: &Path, examined: &Examined) -> String {
+    let mut text = format!("checkpoint {}\n", dir.display());
+    if let Some(identity) = &examined.identity {
+        text.push_str(&format!(
+            "  query    {} of pipeline {}\n  id       {}\n  source   {}\n  sink     {}\n",
+            identity.query,
+            identity.pipeline,
+            examined.id.as_deref().unwrap_or_default(),
+            identity.source,
+            identity.sink
+        ));
+    }
+    for damage in &examined.damaged {
+        let (file, why) = (damage.file.display(), &damage.why);
+        let next_start = &damage.next_start;
+        text.push_str(&format!("  damaged  {file}: {why}\n           the next start {next_start}\n"));
+    }
+    for table in &examined.state {
         let keys = table.keys;
         let oldest = table
             .oldest_expiry
@@ -99,44 +105,46 @@ fn describe(dir: &Path, shown: &Shown) -> String {
         let oldest = oldest.unwrap_or_default();
         text.push_str(&format!("  state    {}: {keys} key(s), {} bytes{oldest}\n", table.name, table.bytes));
     }
-    let watermark = shown.ends().plan.and_then(|plan| plan.times).map(|times| times.evict);
+    let watermark = examined.ends().plan.and_then(|plan| plan.times).map(|times| times.evict);
     if let Some(watermark) = watermark {
         text.push_str(&format!("  watermark {watermark}\n"));
     }
-    for entry in &shown.entries {
-        match entry {
-            Entry::Start(start) => {
-                let places = start.ranges.iter().map(|range| format!("{} {}", range.partition, range.from));
-                let places = places.collect::<Vec<_>>().join("  ");
-                text.push_str(&format!("  start           the query begins at {places}\n"));
+    examined.entries.iter().for_each(|entry| describe_entry(entry, &mut text));
+    text
+}
+
+fn describe_entry(entry: &Entry, text: &mut String) {
+    match entry {
+        Entry::Start(start) => {
+            let places = start.ranges.iter().map(|range| format!("{} {}", range.partition, range.from));
+            let places = places.collect::<Vec<_>>().join("  ");
+            text.push_str(&format!("  start           the query begins at {places}\n"));
+        }
+        Entry::Plan(plan) => {
+            let ranges: Vec<String> = plan
+                .ranges
+                .iter()
+                .map(|range| format!("{} [{}, {})", range.partition, range.from, range.to))
+                .collect();
+            let ranges = if ranges.is_empty() { "nothing".to_owned() } else { ranges.join("  ") };
+            text.push_str(&format!("  plan    {:>6}  this epoch reads {ranges}", plan.epoch.0));
+            if !plan.replay.is_empty() {
+                text.push_str(&format!("  and {} quarantined records again", plan.replay.len()));
             }
-            Entry::Plan(plan) => {
-                let ranges: Vec<String> = plan
-                    .ranges
-                    .iter()
-                    .map(|range| format!("{} [{}, {})", range.partition, range.from, range.to))
-                    .collect();
-                let ranges = if ranges.is_empty() { "nothing".to_owned() } else { ranges.join("  ") };
-                text.push_str(&format!("  plan    {:>6}  this epoch reads {ranges}", plan.epoch.0));
-                if !plan.replay.is_empty() {
-                    text.push_str(&format!("  and {} quarantined records again", plan.replay.len()));
-                }
-                for (table, version) in &plan.tables {
-                    text.push_str(&format!(", joined with `{table}` version {version}"));
-                }
-                text.push('\n');
+            for (table, version) in &plan.tables {
+                text.push_str(&format!(", joined with `{table}` version {version}"));
             }
-            Entry::Outcome(outcome) => {
-                let balance = balance(&outcome.ledger);
-                text.push_str(&format!("  outcome {:>6}  this epoch: {balance}\n", outcome.epoch.0));
-            }
-            Entry::Commit(commit) => {
-                let balance = balance(&commit.ledger);
-                text.push_str(&format!("  commit  {:>6}  all epochs so far: {balance}\n", commit.epoch.0));
-            }
+            text.push('\n');
+        }
+        Entry::Outcome(outcome) => {
+            let balance = balance(&outcome.ledger);
+            text.push_str(&format!("  outcome {:>6}  this epoch: {balance}\n", outcome.epoch.0));
+        }
+        Entry::Commit(commit) => {
+            let balance = balance(&commit.ledger);
+            text.push_str(&format!("  commit  {:>6}  all epochs so far: {balance}\n", commit.epoch.0));
         }
     }
-    text
 }
 
 fn balance(ledger: &Ledger) -> String {

@@ -103,9 +103,11 @@ pub async fn run(global: &Global, args: &DemoArgs) -> anyhow::Result<ExitCode> {
     let (name, text) = file(&args.name)?;
     let text = text.replace(EXAMPLE_ADDRESS, &global.kafka().to_string());
     let global = Global { data: global.data.join("demo").join(name), ..global.clone() };
-    let Ok(loaded) =
-        load::load(&text, name, Some(Run { data: &global.data, trigger: Some(SCREEN), needs_tables: true }))
-    else {
+    let Ok(loaded) = load::load(
+        &text,
+        name,
+        Some(Run { data: &global.data, trigger: Some(SCREEN), needs_tables: true, only: &[] }),
+    ) else {
         bail!("the example file is not valid; please report it")
     };
     // A Kafka that listens there is somebody's own: the demo does not write into it.

@@ -136,7 +136,7 @@ async fn copy_of(global: &Global, from: &str, options: &[(String, String)]) -> a
 
 /// The draft as far as it can be run: a table is left out that cannot have the columns.
 fn checked(global: &Global, mut draft: Draft) -> anyhow::Result<Draft> {
-    let run = Run { data: &global.data, trigger: None, needs_tables: false };
+    let run = Run { data: &global.data, trigger: None, needs_tables: false, only: &[] };
     let problems = |draft: &Draft| load::load(&draft.text("it", true), "it", Some(run)).err();
     let Some(found) = problems(&draft) else { return Ok(draft) };
     draft.no_table = found.first().map(|problem| problem.error.message().to_owned());

@@ -21,7 +21,7 @@ use crate::work::{self, Chosen, Work};
 use crate::{alerts, definition as current, facts, load, talk};
 
 pub async fn run(global: &Global, args: &PlanArgs) -> anyhow::Result<ExitCode> {
-    let run = Run { data: &global.data, trigger: None, needs_tables: false };
+    let run = Run { data: &global.data, trigger: None, needs_tables: false, only: &[] };
     let Some(loaded) = load::load_or_explain(&args.file, Some(run))? else { return Ok(ExitCode::FAILURE) };
     let plan = Plan::of(&global.data, &loaded).await?;
     talk::print(&match args.format {

@@ -12,7 +12,7 @@ use crate::runnable::Run;
 pub async fn run(global: &Global, args: &RunArgs) -> anyhow::Result<ExitCode> {
     // Before anything is read: what changes from here on is noticed.
     let (hangups, watched) = (Hangups::catch(), args.watch.then(|| Watched::new(&args.file)));
-    let run = Run { data: &global.data, trigger: args.trigger, needs_tables: true };
+    let run = Run { data: &global.data, trigger: args.trigger, needs_tables: true, only: &args.queries };
     let Some(loaded) = load::load_or_explain(&args.file, Some(run))? else { return Ok(ExitCode::FAILURE) };
     let overrides = Overrides {
         queries: args.queries.clone(),

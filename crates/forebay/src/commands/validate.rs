@@ -10,7 +10,7 @@ use crate::runnable::Run;
 use crate::{talk, testing};
 
 pub fn run(global: &Global, args: &FileArgs) -> anyhow::Result<ExitCode> {
-    let run = Run { data: &global.data, trigger: None, needs_tables: false };
+    let run = Run { data: &global.data, trigger: None, needs_tables: false, only: &[] };
     let loaded = testing::load_or_explain(&args.file, None, (Some(run), &global.data))?;
     let Some((loaded, _)) = loaded else { return Ok(ExitCode::FAILURE) };
     let pipeline = &loaded.pipeline;
@@ -31,14 +31,15 @@ pub fn run(global: &Global, args: &FileArgs) -> anyhow::Result<ExitCode> {
         let path = global.data.join(table.options.text("path").unwrap_or_default());
         talk::say(&format!("  table {}: {} {}", table.name, table.format, resolved(&path).display()));
     }
-    for (query, plan) in pipeline.queries.iter().zip(&loaded.plans) {
-        let mut sources = plan.inputs();
-        sources.dedup();
-        talk::say(&format!("  {}: {} -> {}", query.name, sources.join(", "), target(&global.data, query)));
+    for (query, plan) in loaded.queries() {
+        let mut read: Vec<String> = plan.inputs().into_iter().map(str::to_owned).collect();
+        read.dedup();
+        read.extend(plan.tables());
+        talk::say(&format!("  {}: {} -> {}", query.name, read.join(", "), target(&global.data, query)));
     }
     for alert in &loaded.alerts {
-        let (name, source, key) = (alert.query_name(), &alert.source, &alert.key);
-        talk::say(&format!("  {name}: {source} -> {} alert for each {key}", alert.config.severity.word()));
+        let (name, sources, key) = (alert.query_name(), alert.sources.join(", "), &alert.key);
+        talk::say(&format!("  {name}: {sources} -> {} alert for each {key}", alert.config.severity.word()));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,33 +2,22 @@
 //! come out ([`crate::why::window`]).
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use forebay_core::checkpoint::{Entry, RecordId};
-use forebay_core::clock::{Clock, SystemClock, millis};
-use forebay_core::config::{Pipeline, QueryConfig, SourceConfig};
+use forebay_core::clock::millis;
+use forebay_core::config::{Pipeline, SourceConfig};
 use forebay_core::error::codes;
-use forebay_core::format::BadRecordMode;
-use forebay_core::table::StaticTable;
 use forebay_core::{Error, Result};
-use forebay_engine::checkpoint::definition;
-use forebay_engine::lookup::{self, Held};
-use forebay_engine::plan::{PlannedInput, Refusal, StreamPlan};
-use forebay_engine::quarantine::{self, Quarantine};
-use forebay_storage::Door;
 use futures::future::try_join_all;
 
 use crate::cli::{Global, WhyCommand, WhyRowArgs};
 use crate::commands::wrong_name;
-use crate::definition as current;
 use crate::hosting::own_address;
 use crate::why::alert::Watcher;
 use crate::why::find::{self, Fault, Found, Wish};
-use crate::why::journey::{Journey, entries, journey};
+use crate::why::reader::Reader;
 use crate::why::window;
-use crate::work::{Work, reads, sources_of};
+use crate::work::reads;
 use crate::{follow, load, talk};
 
 /// Bytes of a record that are shown.
@@ -61,10 +50,9 @@ async fn row(global: &Global, args: WhyRowArgs) -> anyhow::Result<ExitCode> {
         ));
         return Ok(ExitCode::FAILURE);
     }
-    let readers = file.queries.iter().zip(&loaded.plans);
-    let readers = readers
-        .filter(|(_, plan)| reads(plan, source))
-        .map(|(query, plan)| Reader::open(&global.data, (file, &loaded.tables), query, plan));
+    let readers = loaded.queries().filter(|(_, plan)| reads(plan, source)).map(|(query, plan)| {
+        Reader::open(&global.data, (file, &loaded.tables), (query, plan), (source, &found))
+    });
     let readers: Vec<Reader<'_>> = try_join_all(readers).await?;
     let watchers = loaded.alerts.iter();
     let watchers = watchers
@@ -74,10 +62,10 @@ async fn row(global: &Global, args: WhyRowArgs) -> anyhow::Result<ExitCode> {
     for record in &found {
         let mut out = described(record);
         for reader in &readers {
-            out.push_str(&reader.told(source, record)?);
+            out.push_str(&reader.told(record)?);
         }
         for watcher in &watchers {
-            out.push_str(&format!("  {}: {}\n", watcher.name, watcher.fate(record)?));
+            out.push_str(&watcher.told(source, record)?);
         }
         if readers.is_empty() && watchers.is_empty() {
             out.push_str("  no query reads this source\n");
@@ -131,129 +119,6 @@ fn chosen<'a>(file: &'a Pipeline, name: Option<&str>) -> Result<&'a SourceConfig
         (None, _) => Err(Error::new(&codes::WRONG_USE, "the file has several sources")
             .with_hint(format!("Name one of them: `--source` {}.", names().collect::<Vec<_>>().join(", ")))),
     }
-}
-
-/// A query that reads the source, and what its checkpoint and quarantine say.
-struct Reader<'a> {
-    name: &'a str,
-    plan: &'a StreamPlan,
-    entries: Vec<Entry>,
-    /// Records in its quarantine, with the input that read them and their timestamps.
-    set_aside: Vec<(RecordId, u16, i64)>,
-    /// What is in its tables now.
-    held: Arc<Held>,
-    /// False if the query is known to have run with another SQL or schema, or if that is not known.
-    is_what_ran: bool,
-}
-
-impl<'a> Reader<'a> {
-    async fn open(
-        data: &Path,
-        (file, tables): (&Pipeline, &[Arc<dyn StaticTable>]),
-        query: &'a QueryConfig,
-        plan: &'a StreamPlan,
-    ) -> Result<Self> {
-        let folder = load::checkpoint_folder(data, &file.name, query);
-        let aside = quarantine::folder(data, &file.name, &query.name);
-        let mut set_aside = Vec::new();
-        if aside.exists() {
-            let quarantine = Quarantine::open(aside, Door::new(), file.quarantine.clone())?;
-            let open = quarantine.open_entries()?.into_iter();
-            set_aside.extend(open.map(|entry| (entry.id, entry.input, entry.timestamp)));
-        }
-        let held = lookup::newest(plan, tables).await?;
-        let ran = definition::recall(&folder).unwrap_or_default();
-        let sources = sources_of(&file.sources, plan)?;
-        let is_what_ran = ran == Some(current::of(file, Work::Query(query), &sources, plan));
-        Ok(Self { name: &query.name, plan, entries: entries(&folder)?, set_aside, held, is_what_ran })
-    }
-
-    /// What became of a record in this query: once for each input that reads its source, as both sides of a join may.
-    fn told(&self, source: &SourceConfig, record: &Found) -> Result<String> {
-        let inputs = (0u16..).zip(self.plan.each_input());
-        let own: Vec<_> = inputs.filter(|(_, it)| it.source().eq_ignore_ascii_case(&source.name)).collect();
-        let mut out = String::new();
-        for (number, input) in &own {
-            let which = if own.len() > 1 { format!(" (input {number})") } else { String::new() };
-            let fate = self.fate(source, record, *number, *input)?;
-            out.push_str(&format!("  {}{which}: {fate}\n", self.name));
-        }
-        Ok(out)
-    }
-
-    fn fate(
-        &self,
-        source: &SourceConfig,
-        record: &Found,
-        number: u16,
-        input: PlannedInput<'_>,
-    ) -> Result<String> {
-        let journey = journey(&self.entries, &record.partition.of_input(number), record.offset);
-        let (way, time) = (journey.words(!self.entries.is_empty()), journey.time());
-        if journey == Journey::BeforeStart {
-            return Ok(way);
-        }
-        let fate = match &record.decoded {
-            Err(fault) => self.aside(source, record, number, fault),
-            // Whether a condition on the time held is known only with the time of its epoch.
-            Ok(_) if self.plan.uses_epoch_time() && time.is_none() => {
-                "the SELECT asks for the time of its epoch, which is not known".to_owned()
-            }
-            Ok(row) => {
-                let row = record.input(row, &input.schema())?;
-                let executor = input.executor(time.unwrap_or_else(|| SystemClock.now_ms()));
-                match executor.holding(Arc::clone(&self.held)).refusal(row) {
-                    Ok(None) if self.plan.remembers() => "passes on to what the query remembers".to_owned(),
-                    Ok(None) => "comes out as a row".to_owned(),
-                    Ok(Some(Refusal::Alone(tables))) => format!("finds no partner in {tables} as it is now"),
-                    Ok(Some(Refusal::Met(tables))) => format!("finds a partner in {tables} as it is now"),
-                    Ok(Some(Refusal::Condition(condition))) => {
-                        format!("filtered: `{condition}` does not hold")
-                    }
-                    Err(error) => format!("fails: {error}"),
-                }
-            }
-        };
-        let joined = joined(&self.entries, journey);
-        let doubt = if self.is_what_ran || self.entries.is_empty() {
-            ""
-        } else {
-            " (with SQL and schema as they are now; it ran with others, or that is not known)"
-        };
-        Ok(format!("{way}{joined}; {fate}{doubt}"))
-    }
-
-    /// What becomes of a record that does not decode.
-    fn aside(&self, source: &SourceConfig, record: &Found, number: u16, fault: &Fault) -> String {
-        let mode = source.value.as_ref().map(|value| value.mode);
-        let id = RecordId {
-            topic: record.partition.topic.to_string(),
-            partition: record.partition.index,
-            offset: record.offset,
-        };
-        let is_it = |(known, input, at): &(RecordId, u16, i64)| {
-            (known, *input, *at) == (&id, number, record.timestamp)
-        };
-        let is_aside = self.set_aside.iter().any(is_it);
-        match (fault, mode) {
-            (Fault::Dropped, _) => "dropped: it does not decode (DROPMALFORMED)".to_owned(),
-            (Fault::Bad(_), Some(BadRecordMode::Quarantine)) if is_aside => {
-                format!("in the quarantine: `forebay quarantine show {id}`")
-            }
-            (Fault::Bad(_), _) => "not among the open records of its quarantine".to_owned(),
-        }
-    }
-}
-
-/// Which versions of tables the epoch that read a record was joined with.
-fn joined(entries: &[Entry], journey: Journey) -> String {
-    let Journey::Read { epoch, .. } = journey else { return String::new() };
-    let plan = entries.iter().rev().find_map(|entry| match entry {
-        Entry::Plan(plan) if plan.epoch == epoch => Some(plan),
-        _ => None,
-    });
-    let tables = plan.iter().flat_map(|plan| &plan.tables);
-    tables.map(|(name, version)| format!(", joined with `{name}` version {version}")).collect()
 }
 
 /// A record and whether it decodes.

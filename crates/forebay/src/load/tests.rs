@@ -7,9 +7,10 @@ use super::*;
 
 mod alerts;
 mod panels;
+mod tables;
 
 fn run() -> Option<Run<'static>> {
-    Some(Run { data: Path::new("forebay-data"), trigger: None, needs_tables: false })
+    Some(Run { data: Path::new("forebay-data"), trigger: None, needs_tables: false, only: &[] })
 }
 
 fn refused(text: &str) -> String {
@@ -148,6 +149,24 @@ fn what_is_wrong_in_a_view_stands_under_its_words() {
     let told = refused(&file("", queries).replace("queries:\n", views));
     assert!(told.contains("--> p.yaml:11:7\n") && told.contains(" ^^^^^^^^^\n"), "{told}");
     assert!(told.ends_with("1 problem in p.yaml\n"), "{told}");
+}
+
+#[test]
+fn a_key_of_deduplicate_that_is_no_column_is_marked_itself() {
+    let queries = "  a: { sql: SELECT * FROM iot, format: console, deduplicate: { keys: [device_id, temprature], within: 1 minute } }\n";
+    let timed = "DOUBLE, at TIMESTAMP\n    watermark: { column: at, delay: 1 minute }\nqueries:\n";
+    let told = refused(&file("", queries).replace("DOUBLE\nqueries:\n", timed));
+    assert!(told.contains("unknown column `temprature`"), "{told}");
+    assert!(told.contains("Did you mean `temperature`?"), "{told}");
+    assert!(told.contains("--> p.yaml:10:82\n") && told.contains(" ^^^^^^^^^^\n"), "{told}");
+}
+
+#[test]
+fn a_table_without_keys_refuses_updates_and_names_no_folder_that_is_not_its_own() {
+    let queries = "  a: { sql: \"SELECT count(*) AS n FROM iot GROUP BY device_id\", format: delta, outputMode: update, options: { path: t } }\n";
+    let told = refused(&file("", queries));
+    assert!(told.contains("a Delta table cannot take rows in output mode update"), "{told}");
+    assert!(!told.contains("DeltaSink"), "{told}");
 }
 
 #[test]
@@ -296,4 +315,21 @@ fn the_files_and_commands_of_the_page_on_event_time_are_right() {
         });
         crate::cli::Cli::try_parse_from(parts).unwrap_or_else(|e| panic!("{line}: {e}"));
     }
+}
+
+#[test]
+fn delta_replaces_the_rows_of_grouping_sets_where_they_say_of_which_set_they_are() {
+    let told = |select: &str| {
+        refused(&file(
+            "",
+            &format!(
+                "  a:\n    sql: SELECT {select} FROM iot GROUP BY ROLLUP(device_id)\n    format: delta\n    \
+                 outputMode: update\n    options: {{ path: lake }}\n"
+            ),
+        ))
+    };
+    assert_eq!(told("device_id, grouping(device_id) AS g, count(*) AS n"), "0 problems in p.yaml\n");
+    assert_eq!(told("device_id, grouping_id() AS g, count(*) AS n"), "0 problems in p.yaml\n");
+    let without = told("device_id, count(*) AS n");
+    assert!(without.contains("FB-4007") && without.contains("also `grouping_id()`"), "{without}");
 }

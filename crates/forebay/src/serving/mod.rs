@@ -1,9 +1,11 @@
 //! What the HTTP server is given to show: handles on the queries, on the quarantine's files, on the tables.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use forebay_core::clock::Clock;
 use forebay_core::trigger::Trigger;
+use forebay_engine::plan::StreamPlan;
 use forebay_engine::quarantine;
 use forebay_engine::status::QueryStatus;
 use forebay_live::{Live, panels};
@@ -47,11 +49,16 @@ pub struct Runs<'a> {
 pub fn shown(global: &Global, loaded: &Loaded, runs: Runs<'_>) -> Shown {
     let pipeline = &loaded.pipeline;
     let Runs { statements, live, clock, .. } = runs;
-    let queries = pipeline.queries.iter().map(|query| AboutQuery {
+    let sources = |plan: &StreamPlan| {
+        let named: BTreeSet<&str> = plan.inputs().into_iter().collect();
+        named.into_iter().map(str::to_owned).collect()
+    };
+    let queries = pipeline.queries.iter().zip(&loaded.plans).map(|(query, plan)| AboutQuery {
         name: query.name.clone(),
         sql: query.sql.clone(),
         format: query.format.clone(),
         trigger: words(query.trigger),
+        sources: plan.as_deref().map(sources).unwrap_or_default(),
     });
     let bootstraps = pipeline
         .sources
@@ -91,7 +98,7 @@ fn about_alert(planned: &PlannedAlert) -> AboutAlert {
         name: alert.name.clone(),
         on: alert.on.text.clone(),
         key: alert.key.text.clone(),
-        key_field: planned.key_field.clone(),
+        key_fields: planned.key_fields.clone(),
         when: when.clone(),
         clear: alert.clear.as_ref().map_or_else(|| format!("NOT ({when})"), |clear| clear.text.clone()),
         for_ms: u64::try_from(alert.hold.as_millis()).unwrap_or(u64::MAX),

@@ -163,6 +163,8 @@ mod tests {
     use std::path::Path;
 
     use forebay_core::clock::SystemClock;
+    use forebay_engine::late;
+    use forebay_storage::Door;
 
     use super::*;
     use crate::load;
@@ -204,6 +206,9 @@ queries:
         let data = tempfile::tempdir().unwrap();
         let statements = statements(data.path());
         assert_eq!(statements.names(), ["iot", "lake", "numbers", "once", "above"]);
+        // Its folder is made with the first late row.
+        Door::new().create_dir_all(&late::folder(data.path(), "p", "lake")).unwrap();
+        assert_eq!(statements.names().last().unwrap(), "late.lake");
         for sql in [
             "SELECT * FROM delta.`/etc`",
             "SELECT * FROM parquet./etc/passwd",

@@ -104,8 +104,7 @@ fn check_one(test: &TestConfig, file: &str, loaded: &Loaded, problems: &mut Vec<
 fn of_query(reader: &mut Reader<'_>, expected: &ExpectQuery, loaded: &Loaded, claims: &mut Vec<Claim>) {
     let name = &expected.name;
     let queries = &loaded.pipeline.queries;
-    let found =
-        queries.iter().zip(&loaded.plans).find(|(query, _)| query.name.eq_ignore_ascii_case(&name.text));
+    let found = loaded.queries().find(|(query, _)| query.name.eq_ignore_ascii_case(&name.text));
     let Some((query, plan)) = found else {
         let mut error = unknown_name("query", &name.text, queries.iter().map(|query| query.name.as_str()));
         if loaded.alerts.iter().any(|alert| alert.config.name.eq_ignore_ascii_case(&name.text)) {
@@ -114,6 +113,9 @@ fn of_query(reader: &mut Reader<'_>, expected: &ExpectQuery, loaded: &Loaded, cl
         reader.problems.push(Problem::at(error, reader.file, name.place, name.text.chars().count()));
         return;
     };
+    if !plan.can_be_late() {
+        never_late(reader, expected, &query.name);
+    }
     let (columns, whose) = (plan.output_schema(), format!("query `{}`", query.name));
     let quarantine = quarantine_columns();
     let mut claim = |what: What, rows: &Option<TestRows>, read: &mut dyn FnMut(&Written) -> Cell| {
@@ -138,6 +140,19 @@ fn of_query(reader: &mut Reader<'_>, expected: &ExpectQuery, loaded: &Loaded, cl
             expected.ledger.iter().map(|(name, count)| (name.text.clone(), Cell::Int((*count).into())));
         let rows = vec![(first.place.0, Cell::Fields(counts.collect()))];
         claims.push(Claim { of: query.name.clone(), what: What::Ledger, place: first.place, rows });
+    }
+}
+
+/// Refuses to expect no late rows of a query that can have none: that can never fail.
+fn never_late(reader: &mut Reader<'_>, expected: &ExpectQuery, query: &str) {
+    let no_rows = expected.late.iter().filter(|late| late.rows.is_empty()).map(|late| late.place);
+    let no_count = expected.ledger.iter().filter(|(name, count)| name.text == "late" && *count == 0);
+    for place in no_rows.chain(no_count.map(|(name, _)| name.place)) {
+        let message = format!("no row can be late for `{query}`, so that none is can never fail");
+        let error = Error::new(&codes::BAD_VALUE, message).with_hint(
+            "Leave `late` out: rows are late for windows, sessions, `deduplicate` and joins by event time.",
+        );
+        reader.problems.push(Problem::at(error, reader.file, place, "late".len()));
     }
 }
 

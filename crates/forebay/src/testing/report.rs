@@ -27,6 +27,9 @@ pub fn text(test: &Test, outcome: &Outcome, color: bool) -> String {
         (false, true) => "\u{1b}[1;31mFAIL\u{1b}[0m".to_owned(),
     };
     let mut out = format!("{mark}  {}  ({})\n", one_line(&test.name), took(outcome.took));
+    for note in &outcome.notes {
+        let _ = writeln!(out, "      note: {}", one_line(note));
+    }
     for failure in &outcome.failures {
         let _ = write!(out, "\n{}", indented(&failure_text(test, failure, color)));
     }
@@ -59,6 +62,7 @@ pub fn json(outcomes: &[(&Test, Outcome)]) -> String {
                 "ok": failures.is_empty(),
                 "tookMs": millis(outcome.took),
                 "failures": failures,
+                "notes": outcome.notes,
             })
         })
         .collect();
@@ -88,7 +92,7 @@ pub fn junit(pipeline: &str, outcomes: &[(&Test, Outcome)]) -> String {
             test.line,
             seconds(outcome.took)
         );
-        if outcome.failures.is_empty() {
+        if outcome.failures.is_empty() && outcome.notes.is_empty() {
             out.push_str("/>\n");
             continue;
         }
@@ -97,6 +101,9 @@ pub fn junit(pipeline: &str, outcomes: &[(&Test, Outcome)]) -> String {
             let text = failure_text(test, failure, false);
             let first = text.lines().next().unwrap_or_default();
             let _ = writeln!(out, "      <failure message=\"{}\">{}</failure>", xml(first), xml(&text));
+        }
+        if !outcome.notes.is_empty() {
+            let _ = writeln!(out, "      <system-out>{}</system-out>", xml(&outcome.notes.join("\n")));
         }
         out.push_str("    </testcase>\n");
     }

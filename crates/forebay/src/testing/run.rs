@@ -40,6 +40,8 @@ use crate::work::{self, Chosen, Work};
 pub struct Outcome {
     pub took: Duration,
     pub failures: Vec<Failure>,
+    /// What else whoever reads it should know.
+    pub notes: Vec<String>,
 }
 
 /// Something that is not as expected.
@@ -97,7 +99,7 @@ pub async fn run(test: &Test, loaded: &Loaded) -> Result<Outcome> {
             failures.extend(why.map(|why| Failure { place, at_ms, of, why }));
         }
     }
-    Ok(Outcome { took: started.elapsed(), failures })
+    Ok(Outcome { took: started.elapsed(), failures, notes: world.notes() })
 }
 
 /// All there is in one test.
@@ -180,7 +182,7 @@ impl<'a> World<'a> {
         // Wherever the file has its own.
         let checkpoint = data.join("checkpoints").join(&folder);
         let sink: Box<dyn Sink> = match work {
-            Work::Query(query) => Box::new(table.sink(query.output_mode, plan.row_keys())),
+            Work::Query(query) => Box::new(table.sink(query.output_mode, plan.group_keys())),
             Work::Alert(alert) => {
                 let (count, book) = (self.loaded.alerts.len(), self.alerts.clone());
                 Box::new(alert.sink(count, &checkpoint, door.clone(), Arc::clone(&clock), book))
@@ -216,6 +218,23 @@ impl<'a> World<'a> {
         let pipeline = &self.loaded.pipeline;
         let dir = quarantine::folder(self.data.path(), &pipeline.name, folder);
         Quarantine::open(dir, self.door.clone(), pipeline.quarantine.clone())
+    }
+
+    /// The queries whose rows are expected in update mode and are all that came, not the newest of each group.
+    fn notes(&self) -> Vec<String> {
+        let claims = || self.test.steps.iter().flat_map(|step| &step.claims);
+        let has_rows = |name: &str| {
+            claims().any(|claim| claim.of == name && matches!(claim.what, What::Rows | What::Contains))
+        };
+        let keyless = self.running.iter().filter(|running| running.it.plan.repeats_without_keys());
+        let names = keyless.map(|running| running.it.work.name()).filter(|name| has_rows(name));
+        let note = |name| {
+            format!(
+                "`{name}` has no key in its output, so its rows are all that came, not the newest of each group: put each \
+                 column of GROUP BY into the SELECT, with ROLLUP, CUBE or GROUPING SETS also `grouping_id()`"
+            )
+        };
+        names.map(note).collect()
     }
 
     /// What is there of what a claim is about.

@@ -8,7 +8,9 @@ use super::*;
 use crate::load;
 
 mod at_rest;
+mod keys;
 mod time;
+mod united;
 
 /// A pipeline in whose place of `TESTS` the tests are put.
 const FILE: &str = "pipeline: p\n\
@@ -255,6 +257,22 @@ fn everything_that_is_wrong_with_a_test_is_told_at_once() {
         assert!(told.iter().any(is_there), "`{place} {part}` is missing in {told:#?}");
     }
     assert_eq!(told.len(), 22, "{told:#?}");
+}
+
+#[test]
+fn that_no_row_is_late_cannot_be_expected_where_none_can_be() {
+    let told = wrong(
+        "  - name: never late\n    expect:\n      queries:\n        \
+           all: { rows: [], late: [], ledger: { read: 0, late: 0 } }\n        \
+           now: { late: [] }\n        \
+           minutes: { late: [], ledger: { late: 0 } }\n",
+    );
+    for (place, query) in [("3:", "all"), ("4:", "now")] {
+        let message = format!("FB-1005 no row can be late for `{query}`, so that none is can never fail");
+        let is_there = |told: &String| told.starts_with(place) && told.contains(&message);
+        assert!(told.iter().any(is_there), "`{place} {message}` is missing in {told:#?}");
+    }
+    assert_eq!(told.len(), 3, "{told:#?}");
 }
 
 #[test]

@@ -151,16 +151,17 @@ impl Table {
         lock(&self.0).clone()
     }
 
-    /// What fills it, in this mode; `keys` are the columns by which update mode knows a row.
-    pub fn sink(&self, mode: OutputMode, keys: Vec<String>) -> TableSink {
+    /// What fills it, in this mode; `keys` are the columns by which update mode knows a row, none if there is but one.
+    /// Without keys it holds all rows that came.
+    pub fn sink(&self, mode: OutputMode, keys: Option<Vec<String>>) -> TableSink {
         TableSink { table: self.clone(), mode, keys }
     }
 
-    fn take(&self, rows: Vec<Cell>, mode: OutputMode, keys: &[String]) {
+    fn take(&self, rows: Vec<Cell>, mode: OutputMode, keys: Option<&[String]>) {
         let mut table = lock(&self.0);
-        match mode {
-            OutputMode::Complete => *table = rows,
-            OutputMode::Update if !keys.is_empty() => {
+        match (mode, keys) {
+            (OutputMode::Complete, _) => *table = rows,
+            (OutputMode::Update, Some(keys)) => {
                 for row in rows {
                     let is_same = |other: &Cell| {
                         keys.iter().all(|key| match (row.field(key), other.field(key)) {
@@ -174,7 +175,7 @@ impl Table {
                     }
                 }
             }
-            OutputMode::Update | OutputMode::Append => table.extend(rows),
+            (OutputMode::Update | OutputMode::Append, _) => table.extend(rows),
         }
     }
 }
@@ -183,7 +184,7 @@ impl Table {
 pub struct TableSink {
     table: Table,
     mode: OutputMode,
-    keys: Vec<String>,
+    keys: Option<Vec<String>>,
 }
 
 #[async_trait]
@@ -214,7 +215,7 @@ impl Sink for TableSink {
             );
         }
         let written = Written { rows: rows.len() as u64, bytes: 0, files: 0 };
-        self.table.take(rows, self.mode, &self.keys);
+        self.table.take(rows, self.mode, self.keys.as_deref());
         Ok(written)
     }
 
@@ -253,10 +254,11 @@ mod tests {
         };
         let keys = ["k".to_owned()];
         for (mode, keys, expected) in [
-            (OutputMode::Append, &[][..], vec![row("a", 1), row("b", 1), row("a", 2)]),
-            (OutputMode::Update, &keys[..], vec![row("a", 2), row("b", 1)]),
-            (OutputMode::Update, &[][..], vec![row("a", 1), row("b", 1), row("a", 2)]),
-            (OutputMode::Complete, &keys[..], vec![row("a", 2)]),
+            (OutputMode::Append, Some(&[][..]), vec![row("a", 1), row("b", 1), row("a", 2)]),
+            (OutputMode::Update, Some(&keys[..]), vec![row("a", 2), row("b", 1)]),
+            (OutputMode::Update, Some(&[][..]), vec![row("a", 2)]),
+            (OutputMode::Update, None, vec![row("a", 1), row("b", 1), row("a", 2)]),
+            (OutputMode::Complete, Some(&keys[..]), vec![row("a", 2)]),
         ] {
             let table = Table::default();
             table.take(vec![row("a", 1), row("b", 1)], mode, keys);

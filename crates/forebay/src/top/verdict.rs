@@ -1,18 +1,25 @@
 //! The first line: is all well? if not, where? since when? Decided from what is known, in the order of urgency that
 //! the page has too, and in its words (web/src/state/status.ts): who knows nothing must not say "all well"; a ledger
 //! that does not add up outranks all, because data may be lost; behind a failing query alerts may be missing; an alert
-//! outranks a query that somebody stopped, that a changed file which was refused, and that a backlog. What is stopped is
+//! outranks a query that somebody stopped, that a changed file which was refused, that a table
+//! which cannot be read, and that a backlog. What is stopped is
 //! said at every level: behind it something is missing.
+
+use std::collections::BTreeSet;
 
 use forebay_core::config::Severity;
 
+use super::bounds::Plain;
 use super::line::Tone;
 use super::model::{Link, Model};
 use super::text::{Zone, clock, count, counted, many, millis, moment, rate, span};
-use super::words::{Follower, Problem, Query, Tick};
+use super::words::{BrokenTable, Follower, Problem, Query, Tick};
 
 /// A backlog below this many seconds of the present rate, or this many records, is not worth a word.
 const LAG: (f64, u64) = (5.0, 100);
+
+/// More sources than these are not told one by one.
+const MOST_SOURCES: usize = 3;
 
 /// How it stands, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,20 +94,21 @@ pub fn verdict(model: &Model, zone: Zone) -> Verdict {
 }
 
 fn failing(model: &Model, tick: &Tick, first: &Problem, open: u64, zone: Zone) -> Verdict {
-    let headline = format!("{}{}", subject(first), since(first, tick, zone));
+    let headline = format!("{}{}", subject(first), since(&first.since, tick, zone));
     let what = first.error.as_ref().unwrap_or(&first.what);
     let code = first.code.as_ref().map(|code| format!("{code} ")).unwrap_or_default();
     let mut parts = vec![format!("{code}{what}")];
     let more = tick.problems.len() as u64 - 1;
     parts.extend((more > 0).then(|| counted(more, "more query has trouble", "more queries have trouble")));
     parts.extend(stops(model, tick));
+    parts.extend(tables(tick, zone));
     parts.extend(alerts(open));
     Verdict { hint: first.hint.clone(), is_failure: true, ..said(Tone::Bad, headline, parts) }
 }
 
 /// ` since 14:03`, or nothing where that is not known.
-fn since(problem: &Problem, tick: &Tick, zone: Zone) -> String {
-    millis(&problem.since.0).map_or_else(String::new, |at| format!(" since {}", moment(at, tick.now, zone)))
+fn since(since: &Plain, tick: &Tick, zone: Zone) -> String {
+    millis(&since.0).map_or_else(String::new, |at| format!(" since {}", moment(at, tick.now, zone)))
 }
 
 fn subject(problem: &Problem) -> String {
@@ -114,6 +122,7 @@ fn subject(problem: &Problem) -> String {
 fn alerting(model: &Model, tick: &Tick, total: u64, zone: Zone) -> Verdict {
     let mut parts: Vec<String> = stops(model, tick).into_iter().collect();
     let stopped = !parts.is_empty();
+    parts.extend(tables(tick, zone));
     parts.extend(sending(tick));
     parts.push(waits(tick, stopped));
     // The worst, and of those the one that is open for longest.
@@ -156,10 +165,13 @@ fn calm(model: &Model, tick: &Tick, zone: Zone) -> Verdict {
         return said(Tone::Warn, headline, parts);
     }
     if let Some(file) = &tick.refused_reload {
-        let headline = format!("The changed file is refused{}", since(file, tick, zone));
+        let headline = format!("The changed file is refused{}", since(&file.since, tick, zone));
         let why = file.error.clone().unwrap_or_else(|| file.what.clone());
         let parts = vec![why, "all goes on by the file before".to_owned()];
         return Verdict { hint: file.hint.clone(), ..said(Tone::Warn, headline, parts) };
+    }
+    if let Some(table) = tick.broken_tables.first() {
+        return unreadable(tick, table, zone);
     }
     if lag_matters(tick) {
         let worst = tick.queries.iter().filter(|query| query.lag > Some(0)).max_by_key(|query| query.lag);
@@ -189,6 +201,26 @@ fn calm(model: &Model, tick: &Tick, zone: Zone) -> Verdict {
     said(Tone::Good, well, parts)
 }
 
+/// A table at rest of which a newer version cannot be read: the epochs go on with the one before.
+fn unreadable(tick: &Tick, table: &BrokenTable, zone: Zone) -> Verdict {
+    let Problem { code, message, place, hint, .. } = &table.error;
+    let why = [code, message].into_iter().flatten().cloned().collect::<Vec<_>>().join(" ");
+    let place = place.as_ref().map(|place| format!(" ({place})")).unwrap_or_default();
+    let parts = vec![format!("{why}{place}"), "the version read before is used".to_owned()];
+    let headline = tables(tick, zone).unwrap_or_default();
+    Verdict { hint: hint.clone(), ..said(Tone::Warn, headline, parts) }
+}
+
+/// The tables that cannot be read, in one part; none if all can. A table is told once, however many queries read it.
+fn tables(tick: &Tick, zone: Zone) -> Option<String> {
+    let first = tick.broken_tables.first()?;
+    let names: BTreeSet<&str> = tick.broken_tables.iter().map(|table| table.name.as_str()).collect();
+    if names.len() > 1 {
+        return Some(format!("{} cannot be read", many(names.len() as u64, "table")));
+    }
+    Some(format!("The table {} cannot be read{}", first.name, since(&first.since, tick, zone)))
+}
+
 /// Devices of a source whose clocks are off, and which is furthest off; none while all are right.
 fn clocks(follower: &Follower) -> Option<String> {
     let clocks = follower.clocks.as_ref()?;
@@ -210,7 +242,22 @@ fn sending(tick: &Tick) -> Vec<String> {
     if tick.followers.is_empty() {
         return Vec::new();
     }
-    vec![many(tick.devices.total, "device"), format!("{} events/s", rate(tick.rate))]
+    vec![devices(tick), format!("{} events/s", rate(tick.rate))]
+}
+
+/// How many devices there are: of each source by itself, for one key in two sources may be one device.
+fn devices(tick: &Tick) -> String {
+    let of = |follower: &Follower| Some((follower.source.clone(), follower.devices?));
+    match tick.followers.iter().map(of).collect::<Option<Vec<_>>>() {
+        Some(all) if all.len() > MOST_SOURCES => many(all.len() as u64, "source"),
+        Some(all) if all.len() > 1 => {
+            let (first, others) = (&all[0], &all[1..]);
+            let first = format!("{} of {}", many(first.1, "device"), first.0);
+            let others = others.iter().map(|(source, devices)| format!("{} of {source}", count(*devices)));
+            std::iter::once(first).chain(others).collect::<Vec<_>>().join(", ")
+        }
+        _ => many(tick.devices.total, "device"),
+    }
 }
 
 /// Queries and alert rules that somebody stopped.

@@ -119,6 +119,9 @@ pub struct Tick {
     /// The pipeline's file, if it was refused when it was read last.
     #[serde(rename = "refusedReload")]
     pub refused_reload: Option<Problem>,
+    /// Tables at rest of which a newer version cannot be read, once for each query that reads them.
+    #[serde(rename = "brokenTables")]
+    pub broken_tables: Few<BrokenTable, COUNTED>,
     pub queries: Few<Query, EACH>,
     #[serde(rename = "ledger")]
     pub ledgers: Ledgers,
@@ -182,7 +185,18 @@ pub struct Problem {
     pub error: Option<String>,
     /// In the error of a query: what its problem calls `error`.
     pub message: Option<String>,
+    /// In the error of a table: which file, and which line of it.
+    pub place: Option<String>,
     pub hint: Option<String>,
+}
+
+/// A table at rest of which a newer version cannot be read.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct BrokenTable {
+    pub name: String,
+    pub since: Plain,
+    pub error: Problem,
 }
 
 /// A query or an alert's rule.
@@ -196,9 +210,20 @@ pub struct Query {
     pub lag: Option<u64>,
     pub rate: f64,
     pub latency: Option<Latency>,
+    pub state_bytes: u64,
+    /// None of a query without state.
+    pub remembers: Option<Remembers>,
     pub error: Option<Problem>,
     pub waiting_for: Option<String>,
     pub epochs: Few<Epoch, COUNTED>,
+}
+
+/// What a query with state tells beside its size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Remembers {
+    /// Rows that came too late.
+    pub late: u64,
 }
 
 /// An epoch that was committed.
@@ -238,6 +263,8 @@ pub struct Follower {
     pub source: String,
     pub lag: Option<u64>,
     pub behind: bool,
+    /// How many devices the source has.
+    pub devices: Option<u64>,
     pub clocks: Option<Clocks>,
 }
 
@@ -341,42 +368,4 @@ pub struct Refusal {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read<T: serde::de::DeserializeOwned>(text: &str) -> T {
-        serde_json::from_str(text).unwrap()
-    }
-
-    #[test]
-    fn an_alert_is_about_what_its_key_is() {
-        for (alert, about, words) in [
-            (r#"{"rule": "hot", "key": null, "message": ""}"#, "NULL", "hot on NULL"),
-            (r#"{"rule": "hot", "key": ""}"#, "(empty name)", "hot on (empty name)"),
-            (r#"{"rule": "hot", "key": "d1", "message": "d1 burns"}"#, "d1", "d1 burns"),
-        ] {
-            let alert: Alert = read(alert);
-            assert_eq!((alert.about(), alert.words().as_str()), (about, words));
-        }
-    }
-
-    #[test]
-    fn what_one_query_has_too_few_is_not_made_up_for_by_what_another_has_too_many() {
-        for (text, balance) in [
-            (r#"{"read": 3, "emitted": 3, "balances": true}"#, true),
-            (r#"{"read": 3, "emitted": 3}"#, true),
-            (r#"{"read": 3, "emitted": 3, "balances": false}"#, false),
-            (r#"{"read": 3, "emitted": 2, "balances": true}"#, false),
-        ] {
-            assert_eq!(read::<Ledgers>(text).balance(), balance, "{text}");
-        }
-    }
-
-    #[test]
-    fn some_queries_end_by_themselves() {
-        let schema: Schema = read(
-            r#"{"queries": [{"name": "all", "trigger": "availableNow"}, {"name": "lake", "trigger": "1 second"}, {"name": "hot", "trigger": null}]}"#,
-        );
-        assert_eq!(["all", "lake", "hot", "gone"].map(|name| schema.ends(name)), [true, false, false, false]);
-    }
-}
+mod tests;

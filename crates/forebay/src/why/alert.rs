@@ -6,9 +6,10 @@ use std::sync::Arc;
 use forebay_core::Result;
 use forebay_core::checkpoint::Entry;
 use forebay_core::clock::{Clock, SystemClock};
+use forebay_core::config::SourceConfig;
 use forebay_core::table::StaticTable;
 use forebay_engine::lookup::{self, Held};
-use forebay_engine::plan::{Fates, Refusal};
+use forebay_engine::plan::{Fates, PlannedInput, Refusal};
 use forebay_rules::{AlertState, Deed, Recalled, Seen};
 
 use super::find::Found;
@@ -19,7 +20,7 @@ use crate::talk;
 /// An alert that reads the source, and what its checkpoint and journal say.
 pub struct Watcher<'a> {
     /// The name of its query.
-    pub name: String,
+    name: String,
     alert: &'a PlannedAlert,
     entries: Vec<Entry>,
     recalled: Recalled,
@@ -40,9 +41,20 @@ impl<'a> Watcher<'a> {
         Ok(Self { name: alert.query_name(), alert, entries: entries(&folder)?, recalled, held })
     }
 
-    /// What the alert made of a record.
-    pub fn fate(&self, record: &Found) -> Result<String> {
-        let journey = journey(&self.entries, &record.partition, record.offset);
+    /// What the alert made of a record of this source, a line for each time that it reads it.
+    pub fn told(&self, source: &SourceConfig, record: &Found) -> Result<String> {
+        let inputs = (0u16..).zip(self.alert.plan.each_input());
+        let own: Vec<_> = inputs.filter(|(_, it)| it.source().eq_ignore_ascii_case(&source.name)).collect();
+        let mut out = String::new();
+        for (number, input) in &own {
+            let which = if own.len() > 1 { format!(" (input {number})") } else { String::new() };
+            out.push_str(&format!("  {}{which}: {}\n", self.name, self.fate(record, *number, *input)?));
+        }
+        Ok(out)
+    }
+
+    fn fate(&self, record: &Found, number: u16, input: PlannedInput<'_>) -> Result<String> {
+        let journey = journey(&self.entries, &record.partition.of_input(number), record.offset);
         let way = journey.words(!self.entries.is_empty());
         if journey == Journey::BeforeStart {
             return Ok(way);
@@ -54,7 +66,6 @@ impl<'a> Watcher<'a> {
             }
             Ok(row) => {
                 let epoch_ms = journey.time().unwrap_or_else(|| SystemClock.now_ms());
-                let input = self.alert.plan.only_input()?;
                 let row = record.input(row, &input.schema())?;
                 let mut executor = input.executor(epoch_ms).holding(Arc::clone(&self.held));
                 match executor.refusal(row.clone()) {

@@ -30,12 +30,10 @@ use forebay_engine::plan::StreamPlan;
 
 use crate::cli::{Global, WhyWindowArgs};
 use crate::commands::wrong_name;
-use crate::definition::words;
 use crate::work::{Work, sources_of};
 use crate::{load, site, talk};
 
-/// Keys of a window that are named.
-const NAMED: usize = 8;
+mod words;
 
 /// How often a checkpoint is read anew whose files go while it is read.
 const ATTEMPTS: usize = 3;
@@ -44,8 +42,7 @@ pub fn run(global: &Global, args: &WhyWindowArgs) -> anyhow::Result<ExitCode> {
     let Some(loaded) = load::load_beside(&args.file, &global.data)? else { return Ok(ExitCode::FAILURE) };
     let file = &loaded.pipeline;
     let names = || file.queries.iter().map(|query| query.name.as_str());
-    let mut both = file.queries.iter().zip(&loaded.plans);
-    let Some((query, plan)) = both.find(|(query, _)| query.name == args.query) else {
+    let Some((query, plan)) = loaded.queries().find(|(query, _)| query.name == args.query) else {
         return Err(wrong_name("query", &args.query, names()).into());
     };
     let holders = plan.holders();
@@ -85,6 +82,23 @@ struct Past {
     time: KnownTime,
 }
 
+/// A source with a watermark.
+struct Source<'a> {
+    name: &'a str,
+    rule: Rule,
+    /// Its latest event time.
+    highest_ms: Option<i64>,
+    /// If it is idle: when its latest event time came, or the first epoch was.
+    quiet_since_ms: Option<i64>,
+}
+
+impl Source<'_> {
+    /// Its own watermark.
+    fn watermark_ms(&self) -> Option<i64> {
+        self.highest_ms.map(|highest| highest.saturating_sub(self.rule.delay_ms))
+    }
+}
+
 impl Story<'_> {
     /// Everything, read again if the query removes files meanwhile.
     fn told(&self, folder: &Path, holders: &[Holder], args: &WhyWindowArgs) -> Result<String> {
@@ -103,35 +117,41 @@ impl Story<'_> {
     fn read(&self, folder: &Path, holders: &[Holder], args: &WhyWindowArgs) -> Result<String> {
         let past = Past::read(folder)?;
         let tracker = past.tracker(&self.rules, self.query.watermark_policy);
-        let mut out = self.heading(&past, &tracker);
+        let mut out = self.heading(holders, &past, &tracker);
         let asked = Asked {
             at_us: args.at.map(|ms| ms.saturating_mul(1_000)),
             past_us: tracker.times().evict.micros(),
             key: args.key.as_deref(),
             most: args.windows as usize,
         };
+        let (mut told, mut more) = (Vec::new(), 0);
         for holder in holders {
             let past_us = asked.past_us.saturating_sub(holder.behind_ms.saturating_mul(1_000));
-            let spans = holder.held(folder, past.committed, Asked { past_us, ..asked })?;
+            let (spans, others) = holder.held(folder, past.committed, Asked { past_us, ..asked })?;
             if spans.is_empty() {
-                out.push_str(&nothing(holder, args));
+                out.push_str(&words::nothing(holder, args));
             }
-            for span in &spans {
-                out.push_str(&self.span(holder, span, &past, &tracker)?);
-            }
+            more += others;
+            told.extend(spans.into_iter().map(|span| (holder, span)));
+        }
+        // Of all of them those that end first.
+        told.sort_by_key(|(holder, span)| holder.end_us(span));
+        more += told.len().saturating_sub(asked.most) as u64;
+        told.truncate(asked.most);
+        let are_several = holders.len() > 1;
+        for (holder, span) in &told {
+            out.push_str(&words::title(holder, span, are_several));
+            out.push_str(&self.span(holder, span, &past, &tracker)?);
+        }
+        if more > 0 {
+            let _ = writeln!(out, "… and {more} more; `-n` tells of more");
         }
         Ok(out)
     }
 
-    /// What the query does with windows, and how far its watermark has come.
-    fn heading(&self, past: &Past, tracker: &Tracker) -> String {
-        let mode = match self.plan.output_mode() {
-            OutputMode::Append => "append: a window comes out once, when the watermark has reached its end",
-            OutputMode::Update => {
-                "update: a window comes out with every epoch that changes it; the watermark only ends it"
-            }
-            OutputMode::Complete => "complete: all windows come out with every epoch, and none ends",
-        };
+    /// What comes out when, and how far the watermark has come.
+    fn heading(&self, holders: &[Holder], past: &Past, tracker: &Tracker) -> String {
+        let mode = words::mode(self.plan.output_mode(), holders);
         let mut out = format!("query `{}`, mode {mode}\n", self.query.name);
         let after = match past.committed {
             Some(epoch) => format!("after epoch {epoch}"),
@@ -143,46 +163,50 @@ impl Story<'_> {
             Watermark(0) => writeln!(out, "  watermark  none yet ({after})"),
             watermark => writeln!(out, "  watermark  {watermark} ({after})"),
         };
-        for (name, rule, highest) in self.inputs(past) {
-            let delay = words(std::time::Duration::from_millis(rule.delay_ms.unsigned_abs()));
-            let _ = match highest {
-                Some(ms) => writeln!(
-                    out,
-                    "    {name}: its latest event time is {}, less the delay of {delay}: {}",
-                    iso_millis(ms),
-                    iso_millis(ms.saturating_sub(rule.delay_ms))
-                ),
-                None => writeln!(out, "    {name}: has shown no event time yet"),
-            };
+        let sources = self.sources(past, tracker);
+        sources.iter().for_each(|source| out.push_str(&words::source(source)));
+        let shown = self.shown(tracker);
+        if shown > watermark {
+            let _ = writeln!(out, "    the next epoch moves the watermark on, to {shown}");
         }
+        out.push_str(words::ahead(watermark, &sources, self.query.watermark_policy));
         out
     }
 
+    /// What the next epoch moves the watermark to at least, by what its sources have shown.
+    fn shown(&self, tracker: &Tracker) -> Watermark {
+        let all_speak = vec![true; self.rules.len()];
+        tracker.next(self.now_ms, &all_speak, None).min(tracker.next(self.now_ms, &[], None))
+    }
+
     /// The sources with a watermark, and how far each has come.
-    fn inputs(&self, past: &Past) -> Vec<(&str, Rule, Option<i64>)> {
+    fn sources(&self, past: &Past, tracker: &Tracker) -> Vec<Source<'_>> {
+        let idle = tracker.idle(self.now_ms);
         let with_rule = self.plan.inputs().into_iter().zip(&self.rules).enumerate();
-        let known = |at: usize| past.time.observed.0.get(at).copied().flatten();
-        with_rule.filter_map(|(at, (name, rule))| Some((name, (*rule)?, known(at)))).collect()
+        let source = |(at, (name, rule)): (usize, (_, &Option<Rule>))| {
+            let quiet_since_ms = past.time.quiet_since_ms.get(at).copied();
+            Some(Source {
+                name,
+                rule: (*rule)?,
+                highest_ms: past.time.observed.0.get(at).copied().flatten(),
+                quiet_since_ms: quiet_since_ms.filter(|_| idle.contains(&at)),
+            })
+        };
+        with_rule.filter_map(source).collect()
     }
 
     /// One window: what is held for it, and what it waits for.
     fn span(&self, holder: &Holder, span: &Span, past: &Past, tracker: &Tracker) -> Result<String> {
-        let (what, start, end) = (noun(holder.ends), shown(span.start_us), shown(span.end_us));
-        let mut out = match holder.ends {
-            Ends::Time => format!("{what} {end}\n"),
-            _ => format!("{what} {start} to {end}\n"),
-        };
-        // Behind a join the query's watermark must go so much further.
-        let behind_us = holder.behind_ms.saturating_mul(1_000);
-        let end_us = span.end_us.saturating_add(behind_us);
+        let mut out = String::new();
+        let end_us = holder.end_us(span);
         let due = Watermark(ceil_ms(end_us));
         let mode = self.plan.output_mode();
         if mode == OutputMode::Complete {
-            out.push_str(&held(span));
+            out.push_str(&words::held(span));
         } else if tracker.times().evict.has_passed(end_us) {
             let _ = writeln!(out, "  over: {}", past.closed(end_us));
         } else {
-            out.push_str(&held(span));
+            out.push_str(&words::held(span));
             out.push_str(&self.waits(due, past, tracker));
         }
         if let Ends::Window(_) | Ends::Column(_) = holder.ends {
@@ -200,32 +224,33 @@ impl Story<'_> {
 
     /// What must come for the watermark to reach this.
     fn waits(&self, due: Watermark, past: &Past, tracker: &Tracker) -> String {
-        let short = due.0.saturating_sub(tracker.times().evict.0);
-        let mut out = match tracker.times().evict {
-            Watermark(0) => String::new(),
-            _ => format!("  the watermark is {} before its end\n", span_words(short)),
+        let far = match tracker.times().evict {
+            Watermark(0) => "there is no watermark yet".to_owned(),
+            watermark => {
+                format!("the watermark is {} before its end", words::span(due.0.saturating_sub(watermark.0)))
+            }
         };
-        if tracker.next(self.now_ms, &[], Some(due.0)) >= due {
-            out.push_str("  the next epoch ends it\n");
-            return out;
+        if self.shown(tracker) >= due {
+            return format!("  {far}; what its sources have shown is beyond it, so the next epoch ends it\n");
         }
-        let all = self.inputs(past);
-        let is_behind = |(_, rule, highest): &&(&str, Rule, Option<i64>)| {
-            highest.is_none_or(|highest| highest.saturating_sub(rule.delay_ms) < due.0)
-        };
+        if tracker.next(self.now_ms, &[], Some(due.0)) >= due {
+            let idle = "idle sources hold it back no more, so the next epoch ends it if nothing comes before";
+            return format!("  {far}; {idle}\n");
+        }
+        let mut out = format!("  {far}\n");
+        let all = self.sources(past, tracker);
+        let is_behind = |source: &&Source<'_>| source.watermark_ms().is_none_or(|ms| ms < due.0);
         let each =
             if self.query.watermark_policy == WatermarkPolicy::Max { "any of these is enough: " } else { "" };
-        for (name, rule, highest) in all.iter().filter(is_behind) {
-            let needed = due.0.saturating_add(rule.delay_ms);
-            let more = match highest {
-                Some(highest) => {
-                    format!(", {} later than it has", span_words(needed.saturating_sub(*highest)))
-                }
-                None => String::new(),
-            };
+        for source in all.iter().filter(is_behind) {
+            let needed = due.0.saturating_add(source.rule.delay_ms);
+            let more = source.highest_ms.map_or_else(String::new, |highest| {
+                format!(", {} later than it has", words::span(needed.saturating_sub(highest)))
+            });
             let _ = writeln!(
                 out,
-                "  {each}`{name}` must show an event time of {} or later{more}",
+                "  {each}`{}` must show an event time of {} or later{more}",
+                source.name,
                 iso_millis(needed)
             );
         }
@@ -275,35 +300,6 @@ impl Past {
     }
 }
 
-/// Of a holder with nothing to tell.
-fn nothing(holder: &Holder, args: &WhyWindowArgs) -> String {
-    let of = args.key.as_ref().map_or_else(String::new, |key| format!(" of key `{key}`"));
-    match (holder.ends, args.at) {
-        (Ends::Never, _) => format!("`{}` ends nothing by time: what it holds stays\n", holder.name),
-        (_, None) => format!("`{}` holds nothing{of} that is open\n", holder.name),
-        (_, Some(_)) => {
-            format!("`{}` holds nothing{of} for that time: no row came, or what came is over\n", holder.name)
-        }
-    }
-}
-
-/// The keys that are held for it.
-fn held(span: &Span) -> String {
-    let count = span.keys.len();
-    if count == 0 {
-        return "  open: nothing is held for it, so nothing would come out\n".to_owned();
-    }
-    let mut named: Vec<&str> =
-        span.keys.iter().map(String::as_str).filter(|key| !key.is_empty()).take(NAMED).collect();
-    if named.is_empty() {
-        return "  open: rows are held for it\n".to_owned();
-    }
-    if count > named.len() {
-        named.push("…");
-    }
-    format!("  open: {count} key(s) held for it: {}\n", talk::one_line(&named.join("; ")))
-}
-
 /// Rows that came too late for a window.
 fn missed(folder: &Path, span: &Span) -> Result<u64> {
     let Some((_, batches)) = late::rows(folder)? else { return Ok(0) };
@@ -325,27 +321,7 @@ fn missed_in(batch: &RecordBatch, span: &Span) -> Option<u64> {
     Some((0..window.len()).filter(is_it).count() as u64)
 }
 
-fn noun(ends: Ends) -> &'static str {
-    match ends {
-        Ends::Window(_) | Ends::Column(_) => "window",
-        Ends::Session => "session",
-        Ends::Time => "event time",
-        Ends::Within(_) => "known key, from",
-        Ends::Unmet(_) => "row that may yet meet another, from",
-        Ends::Never => "key",
-    }
-}
-
-/// Microseconds as people read them.
-fn shown(us: i64) -> String {
-    iso_millis(us.div_euclid(1_000))
-}
-
 /// The first millisecond at which the watermark has reached this.
 fn ceil_ms(us: i64) -> i64 {
     us.div_euclid(1_000).saturating_add(i64::from(us.rem_euclid(1_000) > 0))
-}
-
-fn span_words(ms: i64) -> String {
-    words(std::time::Duration::from_millis(ms.max(0).unsigned_abs()))
 }

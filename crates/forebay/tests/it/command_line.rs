@@ -169,6 +169,22 @@ fn a_valid_file_shows_the_folders_that_its_paths_mean() {
 }
 
 #[test]
+fn a_valid_file_shows_the_tables_that_a_query_joins() {
+    let data = tempfile::tempdir().unwrap();
+    std::fs::write(data.path().join("devices.csv"), "device_id,hall\nd1,north\n").unwrap();
+    let file = data.path().join("joined.yaml");
+    let text = "pipeline: joined\n\
+                sources:\n  readings:\n    format: kafka\n    options: { kafka.bootstrap.servers: \"localhost:9092\", subscribe: t }\n\
+                \x20   value: json\n    schema: device_id STRING, temperature DOUBLE\n\
+                tables:\n  devices: { format: csv, path: devices.csv, schema: \"device_id STRING, hall STRING\", options: { header: true } }\n\
+                views:\n  placed: SELECT r.device_id, d.hall FROM readings r LEFT JOIN devices d ON r.device_id = d.device_id\n\
+                queries:\n  hot:\n    sql: SELECT * FROM placed\n    format: console\n";
+    std::fs::write(&file, text).unwrap();
+    let said = text_of(&succeed(&mut forebay(data.path(), &["validate", file.to_str().unwrap()])));
+    assert!(said.contains("  hot: readings, devices -> console"), "{said}");
+}
+
+#[test]
 fn a_topic_can_be_followed_as_csv() {
     let data = tempfile::tempdir().unwrap();
     let log = LogServer::start();

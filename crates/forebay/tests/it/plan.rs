@@ -184,9 +184,9 @@ fn a_plan_tells_which_changes_the_state_of_a_query_bears() {
         );
     }
     for (from, to, told) in [
-        ("count(*)", "max(seq)", "count("),
-        ("GROUP BY device", "GROUP BY device, hash", "the key of `aggregate-0.0` was (device"),
-        (", count(*) AS n FROM events GROUP BY device", " FROM events", "`aggregate-0.0` is gone"),
+        ("count(*)", "max(seq)", "`aggregate-0`: count(1) → max("),
+        ("GROUP BY device", "GROUP BY device, hash", "`aggregate-0`: hash is new"),
+        (", count(*) AS n FROM events GROUP BY device", " FROM events", "`aggregate-0` is gone"),
     ] {
         let (query, text) = change(from, to);
         assert_eq!(
@@ -197,6 +197,7 @@ fn a_plan_tells_which_changes_the_state_of_a_query_bears() {
         let refused = run(&text);
         let words = said(&refused);
         assert!(!refused.status.success() && words.contains("FB-6008") && words.contains(told), "{words}");
+        assert!(words.contains("counts: the query would keep another state"), "{words}");
     }
     // What was told holds: each goes on with what was counted, and none begins anew.
     let counted = |text: &str, column: &str| {

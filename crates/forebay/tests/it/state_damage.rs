@@ -87,6 +87,28 @@ fn damage(path: &Path) {
     std::fs::write(path, bytes).unwrap();
 }
 
+/// What `checkpoint show` says of a file with another query beside, whose checkpoint is as sound as the first one's was.
+fn showing(data: &Path, status: i32, told: &[&str]) {
+    let file = pipeline(data, "127.0.0.1:9".parse().unwrap());
+    let second = std::fs::read_to_string(&file).unwrap();
+    let query = second.split_once("queries:\n").unwrap().1.replace("each", "other");
+    std::fs::write(&file, second + &query).unwrap();
+    let checkpoints = data.join("checkpoints/long");
+    let other = checkpoints.join("other");
+    succeed(Command::new("cp").arg("-r").arg(checkpoints.join("each")).arg(&other));
+    std::fs::remove_dir_all(other.join("state")).unwrap();
+    let output = forebay(data, &["checkpoint", "show", file.to_str().unwrap()]).output().unwrap();
+    std::fs::remove_dir_all(other).unwrap();
+    let said = all(&output);
+    assert_eq!(output.status.code(), Some(status), "{said}");
+    for part in
+        told.iter().chain(&["  damaged  ", "query    each of pipeline long", "  watermark ", "  commit "])
+    {
+        assert!(said.contains(part), "`{part}` is missing in\n{said}");
+    }
+    assert_eq!(said.matches("\ncheckpoint ").count() + 1, 2, "the other query is shown too\n{said}");
+}
+
 fn all(output: &Output) -> String {
     text(&output.stdout) + &text(&output.stderr)
 }
@@ -125,6 +147,12 @@ fn death_in_a_snapshot_and_damage_to_it_change_no_row() {
     for kind in ["snapshot-", "changes-"] {
         files(lost.path(), kind).iter().for_each(|path| damage(path));
     }
+    showing(
+        hurt.path(),
+        0,
+        &["snapshot-", "fails its checksum", "the next start passes it over and takes snapshot-"],
+    );
+    showing(lost.path(), 1, &["snapshot-", "fails its checksum", "the next start is refused (FB-6007)"]);
     // A record behind the last window's end.
     let end = 1_700_100_000_000 + PERIOD_MS * (WINDOWS + 1);
     log.produce("long", &[format!(r#"{{"key": "end", "seq": 0, "at": {end}}}"#)]);

@@ -138,6 +138,9 @@ fn a_register_changes_breaks_and_is_mended_while_it_is_joined() {
     assert_eq!((status, &health["status"]), (200, &"ok".into()), "what runs is well: {health}");
     let told = &health["brokenTables"][0];
     assert_eq!((&told["name"], &told["version"]), (&"devices".into(), &second["version"]), "{health}");
+    assert!(told["error"]["place"].as_str().unwrap().ends_with("devices.csv:2"), "its line: {told}");
+    let (since, metrics) = (&told["since"], get(http, "/metrics").1);
+    assert!(since.is_string() && metrics.contains("query=\"out\",table=\"devices\"} "), "{told}\n{metrics}");
     log.produce("events", &[event("b", 4)]);
     eventually("the last good register holds", PATIENCE, || sites(&data).last().unwrap() == "4 two");
 

@@ -89,18 +89,20 @@ fn a_query_over_two_sources_is_told_for_each_of_them() {
         let args = ["why", "row", "--pipeline", path, "--source", source, "--key", "k1", "--at", &now];
         shown(&[&args[..], &["--within", "1 hour"]].concat())
     };
-    let passes = "read by epoch 0 (committed); passes on to what the query remembers\n";
+    let goes = |side| {
+        format!("read by epoch 0 (committed); passes the filters; goes to the {side} side of the join\n")
+    };
     let told = why("l");
     for part in [
-        &format!("both: {passes}"),
-        &format!("twin (input 0): {passes}"),
-        &format!("twin (input 1): {passes}"),
+        &format!("both: {}", goes("left")),
+        &format!("twin (input 0): {}", goes("left")),
+        &format!("twin (input 1): {}", goes("right")),
         "in the quarantine: `forebay quarantine show l_topic/0/2`",
     ] {
         assert!(told.contains(part), "`{part}` is missing in\n{told}");
     }
     let told = why("r");
-    assert!(told.contains(&format!("both: {passes}")) && !told.contains("twin"), "{told}");
+    assert!(told.contains(&format!("both: {}", goes("right"))) && !told.contains("twin"), "{told}");
 
     // What was said to be refused is refused.
     let written = std::fs::read_to_string(&file).unwrap();
@@ -163,7 +165,7 @@ fn a_union_reads_each_of_its_parts_and_counts_every_record() {
     for part in [
         "all (input 0): read by epoch 0 (committed); filtered: `a < 9` does not hold\n",
         "all (input 2): read by epoch 0 (committed); comes out as a row\n",
-        "counts: read by epoch 0 (committed); passes on to what the query remembers\n",
+        "counts: read by epoch 0 (committed); passes the filters; counts in its group\n",
     ] {
         assert!(told.contains(part), "`{part}` is missing in\n{told}");
     }

@@ -147,12 +147,11 @@ impl Sink for DeltaSink {
 
     fn output(&mut self, mode: OutputMode, keys: &[String]) -> Result<()> {
         if mode == OutputMode::Update && keys.is_empty() {
-            let message =
-                format!("{} cannot take rows in output mode update: they have no keys", self.description());
+            let message = "a Delta table cannot take rows in output mode update: they have no keys";
             return Err(Error::new(&codes::OUTPUT_MODE, message).with_hint(
                 "A row takes the place of the one with the same values of GROUP BY, so put each column of GROUP BY into the \
-                 SELECT. Or use `outputMode: complete`, which writes the whole result, or `append`, which writes what is \
-                 final.",
+                 SELECT as it is; with ROLLUP, CUBE or GROUPING SETS also `grouping_id()`, which tells a total from a group of \
+                 NULL. Or use `outputMode: complete`, which writes the whole result, or `append`, which writes what is final.",
             ));
         }
         self.config.output = Output { mode, keys: keys.to_vec() };

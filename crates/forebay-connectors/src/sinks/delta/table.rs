@@ -136,14 +136,19 @@ impl Table {
             Err(DeltaTableError::NotATable(_)) if self.is_empty_log()? => return Ok(None),
             Err(e) => return Err(fault::delta(&self.root, e)),
         };
-        let snapshot = table.snapshot().map_err(|e| fault::delta(&self.root, e))?;
-        let head = Head {
+        let head = self.head(&table)?;
+        Ok(Some((table, head)))
+    }
+
+    /// What is known of a version that was loaded.
+    pub fn head(&self, loaded: &DeltaTable) -> Result<Head> {
+        let snapshot = loaded.snapshot().map_err(|e| fault::delta(&self.root, e))?;
+        Ok(Head {
             version: snapshot.version(),
             mark: self.mark(snapshot.version()),
             protocol: mirror(snapshot.protocol())?,
             metadata: mirror(snapshot.metadata())?,
-        };
-        Ok(Some((table, head)))
+        })
     }
 
     fn builder(&self) -> Result<DeltaTableBuilder> {

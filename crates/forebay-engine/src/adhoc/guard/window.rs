@@ -22,7 +22,7 @@ use super::super::budget::growth::{size_of, varies};
 use crate::plan::session::BATCH_ROWS;
 
 /// Aggregates that give one value without looking again at what they saw.
-const AT_ONCE: [&str; 31] = [
+const AT_ONCE: [&str; 32] = [
     "any_value",
     "avg",
     "bit_and",
@@ -51,6 +51,7 @@ const AT_ONCE: [&str; 31] = [
     "stddev",
     "stddev_pop",
     "sum",
+    "try_avg",
     "try_sum",
     "var",
     "var_pop",

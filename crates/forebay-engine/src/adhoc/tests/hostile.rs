@@ -270,12 +270,50 @@ impl TableResolver for Broken {
         if self.in_planning {
             return Ok(Some(Arc::new(PanicsOnScan(schema))));
         }
-        Ok(Some(lanes::table(schema, vec![rows(), rows()])?))
+        Ok(Some(lanes::table("lanes", schema, vec![rows(), rows()])?))
     }
 
     async fn names(&self) -> Result<Vec<String>> {
         Ok(vec!["t".to_owned()])
     }
+}
+
+/// A table that can be read once, with one row.
+struct Once;
+
+#[async_trait]
+impl TableResolver for Once {
+    async fn resolve(&self, _: Option<&str>, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
+        let row =
+            RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(Int64Array::from(vec![1]))]).unwrap();
+        let rows = futures::stream::iter([Ok(row)]).boxed();
+        Ok((name == "late.minutes").then(|| lanes::table(name, schema, vec![rows])).transpose()?)
+    }
+
+    async fn names(&self) -> Result<Vec<String>> {
+        Ok(vec!["late.minutes".to_owned()])
+    }
+}
+
+#[test]
+fn what_can_be_read_once_is_named_where_it_is_read_again() {
+    let ask = |sql: &str| {
+        block(async {
+            let limits = Limits::default();
+            let answer = run(&Once, None, sql, Takes::All, limits, 0).await.map_err(Error::from)?;
+            answer.batches.try_collect::<Vec<_>>().await
+        })
+    };
+    ask("SELECT n FROM late.minutes").unwrap();
+    ask("WITH minutes AS (SELECT n FROM late.minutes) SELECT n FROM minutes").unwrap();
+    let error = ask("SELECT a.n FROM late.minutes a JOIN late.minutes b ON a.n = b.n").unwrap_err();
+    assert_eq!(error.message(), "`late.minutes` can be read once in a statement");
+    assert_eq!(error.place(), Some("SQL line 1, column 37"));
+    // One that stands in WITH is read where that is.
+    let error =
+        ask("WITH m AS (SELECT n FROM late.minutes) SELECT a.n FROM m a JOIN m b ON a.n = b.n").unwrap_err();
+    assert!(error.to_string().contains("`late.minutes` can be read once in a statement"), "{error}");
 }
 
 #[derive(Debug)]

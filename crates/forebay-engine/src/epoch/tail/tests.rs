@@ -10,7 +10,8 @@ use crate::plan::graph::{AggregateSpec, DeduplicateSpec, JoinKind, Step as Plann
 /// Deduplicates by this column of these.
 fn once(name: &str, input: arrow::datatypes::SchemaRef, key: usize) -> StepPlan {
     let name = name.to_owned();
-    let spec = DeduplicateSpec { name, input, keys: vec![key], event_time: Some(0), within_us: None };
+    let (told, keys) = (Vec::new(), vec![key]);
+    let spec = DeduplicateSpec { name, input, told, keys, event_time: Some(0), within_us: None };
     StepPlan::Deduplicate(Arc::new(spec))
 }
 
@@ -123,6 +124,7 @@ fn distinct(input: arrow::datatypes::SchemaRef) -> StepPlan {
         key_fields: input.fields().iter().cloned().collect(),
         output: Arc::clone(&input),
         input,
+        told: Vec::new(),
         sets: Vec::new(),
         window: None,
         event_key: Some(0),

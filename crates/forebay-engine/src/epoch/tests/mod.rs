@@ -28,12 +28,15 @@ fn values(counts: &[usize], first: usize) -> Vec<Vec<String>> {
     counts.iter().map(&mut partition).collect()
 }
 
-/// The ledger of the newest commit, and what is open in the quarantine: input, partition and offset.
+/// The rows, the ledger of the newest commit, and what is open in the quarantine: input, partition and offset. Of two inputs the one
+/// whose epoch came first has its records first, so these are put in order.
 fn outcome(world: &World) -> (Vec<i64>, Ledger, Vec<(u16, i32, i64)>) {
     let ledger = checkpoint::show(&world.checkpoint()).unwrap().ends().commit.unwrap().ledger;
     let open = world.quarantine().open_entries().unwrap();
-    let aside = open.iter().map(|entry| (entry.input, entry.id.partition, entry.id.offset));
-    (world.table.rows(), ledger, aside.collect())
+    let mut aside: Vec<_> =
+        open.iter().map(|entry| (entry.input, entry.id.partition, entry.id.offset)).collect();
+    aside.sort_unstable();
+    (world.table.rows(), ledger, aside)
 }
 
 fn runtime() -> tokio::runtime::Runtime {

@@ -165,8 +165,8 @@ fn a_column_behind_a_join_comes_from_the_stream_or_from_a_table() {
     ] {
         for tables in ["devices d JOIN iot i ON d.id = i.id", "iot i LEFT JOIN devices d ON d.id = i.id"] {
             let sql = format!("SELECT {list} FROM {tables}");
-            let origin = planned(&sql).unwrap().origin("key");
-            assert_eq!(origin, expected.map(|name| vec![name.to_owned()]), "{sql}");
+            let origins = planned(&sql).unwrap().origins("key");
+            assert_eq!(origins, [expected.map(|name| vec![name.to_owned()])], "{sql}");
         }
     }
 }
@@ -242,11 +242,13 @@ fn what_only_a_stream_has_is_refused_of_a_table() {
 
 #[test]
 fn a_column_of_the_table_is_none_of_the_source() {
-    let n = Some(vec!["n".to_owned()]);
+    let n = vec![Some(vec!["n".to_owned()])];
     for from in ["iot JOIN devices ON iot.id = devices.id", "devices JOIN iot ON iot.id = devices.id"] {
         let plan = planned(&format!("SELECT site, low, n, x FROM {from}")).unwrap();
-        assert_eq!(["site", "low", "n"].map(|name| plan.origin(name)), [None, None, n.clone()], "{from}");
+        let none = vec![None];
+        let found = ["site", "low", "n"].map(|name| plan.origins(name));
+        assert_eq!(found, [none.clone(), none, n.clone()], "{from}");
     }
     let plan = planned("SELECT x, n FROM iot LEFT SEMI JOIN devices ON iot.id = devices.id").unwrap();
-    assert_eq!(plan.origin("n"), n);
+    assert_eq!(plan.origins("n"), n);
 }

@@ -14,6 +14,7 @@ struct World {
     register: Arc<Register>,
     plan: StreamPlan,
     tables: Tables,
+    now_ms: i64,
 }
 
 impl World {
@@ -22,13 +23,14 @@ impl World {
         let plan = planned("SELECT n, site FROM iot JOIN devices USING (id)").unwrap();
         let mut tables = Tables::new(&plan, &[Arc::clone(&register) as _]).unwrap();
         tables.read(&BTreeMap::new()).await.unwrap();
-        Self { register, plan, tables }
+        Self { register, plan, tables, now_ms: 0 }
     }
 
     /// Looks until nothing is being read.
     async fn look(&mut self) {
         for _ in 0..2 {
-            self.tables.look().await.unwrap();
+            self.now_ms += 1;
+            self.tables.look(self.now_ms).await.unwrap();
             self.tables.settle().await;
         }
     }
@@ -52,15 +54,31 @@ impl World {
 }
 
 #[tokio::test]
+async fn a_table_is_broken_since_the_first_version_that_could_not_be_read() {
+    let mut world = World::new().await;
+    let since = |world: &mut World| world.tables.news().map(|told| told[0].broken_since_ms);
+    assert_eq!(since(&mut world), Some(None));
+    for (now_ms, message) in [(100, "half of it"), (200, "another half")] {
+        world.now_ms = now_ms;
+        world.register.set(Err(Error::new(&codes::TABLE_UNREADABLE, message)));
+        world.look().await;
+        assert_eq!(since(&mut world), Some(Some(101)), "{message}");
+    }
+    world.register.set(Ok((2, B)));
+    world.look().await;
+    assert_eq!(since(&mut world), Some(None));
+}
+
+#[tokio::test]
 async fn a_new_version_is_read_beside_the_epochs_and_taken_before_the_next() {
     let mut world = World::new().await;
     let one = ("1".to_owned(), "1 one".to_owned(), None);
     assert_eq!(world.stands(), one);
     world.register.set(Ok((2, B)));
-    world.tables.look().await.unwrap();
+    world.tables.look(0).await.unwrap();
     assert_eq!(world.stands(), one, "it is being read");
     world.tables.settle().await;
-    world.tables.look().await.unwrap();
+    world.tables.look(0).await.unwrap();
     assert_eq!(world.stands(), ("2".to_owned(), "1 two".to_owned(), None));
 }
 
@@ -97,7 +115,7 @@ async fn tables_that_are_read_together_are_taken_together() {
     devices.set(Ok((2, A)));
     sites.set(Ok((2, &city("Ulm"))));
     for _ in 0..3 {
-        tables.look().await.unwrap();
+        tables.look(0).await.unwrap();
         tables.settle().await;
     }
     assert!(tables.versions().values().all(|version| version.0 == "2"));

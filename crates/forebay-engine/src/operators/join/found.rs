@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, UInt32Array};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::concat_batches;
-use arrow::datatypes::Int64Type;
+use arrow::datatypes::{DataType, Int64Type};
 use forebay_core::Result;
 
 use super::pairs::{Rows, Which};
@@ -18,10 +18,55 @@ use crate::state::{Slot, Table};
 /// How many numbers are looked up at once.
 const LOOKED_UP: usize = 1 << 14;
 
+/// Bytes of keys after which no more are: each number is looked up with a copy of its key, which may be as long as a record.
+const LOOKED_UP_BYTES: usize = 16 << 20;
+
 /// The keys of an epoch's rows, each once.
 pub(super) struct Keys {
     pub columns: Vec<ArrayRef>,
     pub len: usize,
+}
+
+impl Keys {
+    /// Bytes of a key; of what is no text or bytes, an even share.
+    fn bytes(&self, key: usize) -> usize {
+        let of = |column: &ArrayRef| match column.data_type() {
+            DataType::Utf8 => column.as_string::<i32>().value_length(key) as usize,
+            DataType::Binary => column.as_binary::<i32>().value_length(key) as usize,
+            // The length stands in a view's first four bytes.
+            DataType::Utf8View => column.as_string_view().views()[key] as u32 as usize,
+            DataType::BinaryView => column.as_binary_view().views()[key] as u32 as usize,
+            _ => column.get_array_memory_size() / self.len.max(1),
+        };
+        self.columns.iter().map(of).sum()
+    }
+}
+
+/// Numbers of rows that are looked up together, with the places of their keys.
+#[derive(Default)]
+struct Asked {
+    places: Vec<u32>,
+    numbers: Vec<i64>,
+    bytes: usize,
+}
+
+impl Asked {
+    /// Takes the first of these numbers of a key that takes `each` bytes, as many as there is room for, one at least; where
+    /// the others begin.
+    fn take(&mut self, key: usize, numbers: Range<i64>, each: usize) -> i64 {
+        let of_bytes = LOOKED_UP_BYTES.saturating_sub(self.bytes) / each.max(1);
+        let room = of_bytes.min(LOOKED_UP - self.places.len()).max(1);
+        let end = numbers.end.min(numbers.start + room as i64);
+        let taken = numbers.start..end;
+        self.bytes += each * taken.clone().count();
+        self.places.extend(taken.clone().map(|_| key as u32));
+        self.numbers.extend(taken);
+        end
+    }
+
+    fn is_full(&self) -> bool {
+        self.places.len() >= LOOKED_UP || self.bytes >= LOOKED_UP_BYTES
+    }
 }
 
 /// Rows that came, of all lanes.
@@ -168,21 +213,18 @@ impl Held {
             met: Vec::new(),
             heads,
         };
-        let (mut places, mut numbers) = (Vec::new(), Vec::new());
+        let mut asked = Asked::default();
         for key in (0..keys.len).filter(|key| held.looked_up[*key]).collect::<Vec<_>>() {
-            let head = held.heads[key];
+            let (head, each) = (held.heads[key], keys.bytes(key));
             let mut number = head.first;
             while number < head.next {
-                let end = head.next.min(number + (LOOKED_UP - places.len()) as i64);
-                places.extend((number..end).map(|_| key as u32));
-                numbers.extend(number..end);
-                number = end;
-                if places.len() == LOOKED_UP {
-                    held.look_up(rows, keys, std::mem::take(&mut places), std::mem::take(&mut numbers))?;
+                number = asked.take(key, number..head.next, each);
+                if asked.is_full() {
+                    held.look_up(rows, keys, std::mem::take(&mut asked))?;
                 }
             }
         }
-        held.look_up(rows, keys, places, numbers)?;
+        held.look_up(rows, keys, asked)?;
         for key in 0..keys.len {
             held.starts[key + 1] += held.starts[key];
         }
@@ -195,7 +237,8 @@ impl Held {
         self.starts[key] as usize..self.starts[key + 1] as usize
     }
 
-    fn look_up(&mut self, rows: &Table, keys: &Keys, places: Vec<u32>, numbers: Vec<i64>) -> Result<()> {
+    fn look_up(&mut self, rows: &Table, keys: &Keys, asked: Asked) -> Result<()> {
+        let Asked { places, numbers, .. } = asked;
         if places.is_empty() {
             return Ok(());
         }
@@ -238,4 +281,44 @@ fn find_heads(heads: &Table, keys: &Keys) -> Result<Vec<Head>> {
         };
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{StringArray, StringViewArray};
+
+    use super::*;
+
+    #[test]
+    fn look_ups_are_bounded_in_rows_and_in_bytes() {
+        for (each, expected) in [(0, LOOKED_UP), (8, LOOKED_UP), (1 << 20, 16), (3 << 20, 6), (64 << 20, 1)] {
+            let (mut asked, mut number) = (Asked::default(), 5);
+            while !asked.is_full() {
+                let end = asked.take(3, number..1 << 20, each);
+                assert!(end > number, "it would not end");
+                number = end;
+            }
+            assert_eq!(asked.places.len(), expected, "keys of {each} bytes");
+            assert_eq!((asked.numbers[0], asked.numbers.len(), number), (5, expected, 5 + expected as i64));
+        }
+    }
+
+    #[test]
+    fn a_long_key_counts_by_its_own_bytes() {
+        let texts = ["x".to_owned(), "y".repeat(1 << 20)];
+        let columns: [ArrayRef; 2] = [
+            Arc::new(StringArray::from_iter_values(&texts)),
+            Arc::new(StringViewArray::from_iter_values(&texts)),
+        ];
+        for column in columns {
+            let keys = Keys { columns: vec![column, Arc::new(Int64Array::from(vec![1, 2]))], len: 2 };
+            let (short, long) = (keys.bytes(0), keys.bytes(1));
+            assert!(
+                (1..1_000).contains(&short) && ((1 << 20)..(1 << 20) + 1_000).contains(&long),
+                "{short} {long}"
+            );
+        }
+    }
 }

@@ -12,6 +12,7 @@ fn operator(keys: &[&str], event_time: bool, within: Option<i64>) -> Arc<dyn Ope
         name: "deduplicate-0".to_owned(),
         keys: keys.iter().map(|key| schema.index_of(key).unwrap()).collect(),
         input: schema,
+        told: Vec::new(),
         event_time: event_time.then_some(0),
         within_us: within.map(|ms| ms * 1_000),
     };

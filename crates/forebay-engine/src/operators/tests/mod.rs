@@ -8,6 +8,7 @@ pub(crate) mod join;
 mod kinds;
 mod limit;
 mod model;
+mod numbers;
 mod session;
 mod speed;
 mod sql;
@@ -138,6 +139,7 @@ impl Grouping {
         let spec = AggregateSpec {
             name: "aggregate-0".to_owned(),
             input: schema,
+            told: Vec::new(),
             keys: self.keys.iter().map(|key| column(key)).collect(),
             key_fields,
             sets: Vec::new(),

@@ -19,6 +19,7 @@ fn sessions(gap: Option<i64>) -> Arc<dyn Operator> {
     let spec = SessionSpec {
         name: "session-0".to_owned(),
         input: schema,
+        told: Vec::new(),
         keys: vec![column("device")],
         key_fields,
         ts: column("ts"),

@@ -8,11 +8,11 @@ use crate::plan::graph::StepPlan;
 use crate::plan::{Catalog, Fates, SourceColumns, SourceTime, plan_query};
 
 /// What each of these epochs gives, and what the one without data behind the last gives. The watermark is 5 ms behind.
-fn run(sql: &str, mode: OutputMode, epochs: &[&[Row<'_>]]) -> Vec<Vec<String>> {
+pub(super) fn run(sql: &str, mode: OutputMode, epochs: &[&[Row<'_>]]) -> Vec<Vec<String>> {
     run_in(Zone::UTC, sql, mode, epochs)
 }
 
-fn catalog_in(zone: Zone) -> Catalog {
+pub(super) fn catalog_in(zone: Zone) -> Catalog {
     let mut catalog = Catalog::in_zone(zone);
     catalog.add_source("iot", SourceColumns::Decoded(schema())).unwrap();
     catalog.set_watermark("iot", SourceTime { column: "ts".to_owned(), delay_ms: 5 });
@@ -273,6 +273,8 @@ fn what_is_kept_of_a_group_gives_over_epochs_what_all_rows_give_at_once() {
         "percentile_cont(0.4) WITHIN GROUP (ORDER BY n)",
         "percentile_cont(0.4) WITHIN GROUP (ORDER BY n DESC)",
         "percentile_disc(0.4) WITHIN GROUP (ORDER BY x)",
+        "percentile_disc(array(0.1, 0.9)) WITHIN GROUP (ORDER BY x DESC)",
+        "percentile_cont(array(0.1, 0.9)) WITHIN GROUP (ORDER BY x DESC)",
         "percentile_approx(n, 1.0)",
         "percentile_approx(x, array(0.0, 1.0))",
         "round(corr(n, unix_micros(ts)), 6)",
@@ -317,6 +319,11 @@ fn exact_percentiles_are_doubles_between_two_numbers() {
     let epochs: [&[Row<'_>]; 2] = [&[(1, "a", 4), (2, "a", 1)], &[(3, "a", 10)]];
     let given = run(sql, Update, &epochs);
     assert_eq!(given[..2], [["2.5 [1.75, 4.0] 1.0 NULL [1, 4]"], ["4.0 [2.5, 10.0] 4.0 NULL [1, 10]"]]);
+    let sql = "SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY n DESC) AS a, \
+               percentile_disc(array(0.0, 1.0)) WITHIN GROUP (ORDER BY n DESC) AS b, \
+               percentile_cont(array(0.1, 0.5)) WITHIN GROUP (ORDER BY n DESC) AS c FROM iot";
+    let given = run(sql, Update, &epochs);
+    assert_eq!(given[..2], [["4.0 [4.0, 1.0] [3.7, 2.5]"], ["4.0 [10.0, 1.0] [8.8, 4.0]"]]);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use super::{Builder, Rows, arrow_schema};
 use crate::plan::graph::{Feed, StepPlan};
 use crate::plan::lower::{Output, Projection, Stage};
 use crate::plan::sql_error::SqlError;
+use crate::plan::told::columns;
 use crate::plan::{conditions, union};
 
 impl Builder<'_> {
@@ -30,10 +31,11 @@ impl Builder<'_> {
         }
         let schema = Arc::clone(plan.schema());
         let columns = arrow_schema(&schema);
-        let mut all: Option<Rows> = None;
+        let (mut all, mut told): (Option<Rows>, Vec<_>) = (None, Vec::new());
         for part in parts {
             let part = if self.is_joined { conditions::settled(part, self.session)? } else { part };
-            let rows = self.part(&part)?;
+            let mut rows = self.part(&part)?;
+            told.push(std::mem::take(&mut rows.told));
             let feeds = rows.feeds.iter().map(|feed| self.conformed(*feed, &columns)).collect::<Vec<_>>();
             match &mut all {
                 Some(all) => {
@@ -44,6 +46,7 @@ impl Builder<'_> {
                 None => all = Some(Rows { schema: Arc::clone(&schema), feeds, ..rows }),
             }
         }
+        let all = all.map(|all| Rows { told: columns::united(&told), ..all });
         all.ok_or_else(|| Error::new(&codes::INTERNAL, "a union has no parts").into())
     }
 

@@ -3,8 +3,7 @@
 
 use std::cmp::Ordering;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, make_comparator};
-use arrow::compute::{SortOptions, nullif};
+use arrow::array::{ArrayRef, BooleanArray};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -13,35 +12,30 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility,
 };
 
-use super::{counts, failed};
-use crate::plan::truth;
+use super::best::{Best, Keeps, states};
+use super::failed;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct ExtremeBy {
-    name: &'static str,
-    /// The ordering of a later row to an earlier one whose place it does not take.
-    stays: Ordering,
+    is_max: bool,
     signature: Signature,
 }
 
 pub(super) fn all() -> [AggregateUDF; 2] {
-    [("max_by", Ordering::Less), ("min_by", Ordering::Greater)].map(|(name, stays)| {
-        AggregateUDF::from(ExtremeBy { name, stays, signature: Signature::any(2, Volatility::Immutable) })
+    [true, false].map(|is_max| {
+        AggregateUDF::from(ExtremeBy { is_max, signature: Signature::any(2, Volatility::Immutable) })
     })
 }
 
 impl ExtremeBy {
     fn groups(&self, args: &AccumulatorArgs<'_>) -> Result<Groups> {
-        let [_, by] = args.expr_fields else { return plan_err!("{} takes two values", self.name) };
+        let [_, by] = args.expr_fields else { return plan_err!("{} takes two values", self.name()) };
+        // The later of equals takes the place.
+        let wins = if self.is_max { Ordering::is_ge } else { Ordering::is_le };
         Ok(Groups {
-            stays: self.stays,
-            none: (
-                ScalarValue::try_from(args.return_field.data_type())?,
-                ScalarValue::try_from(by.data_type())?,
-            ),
+            none: ScalarValue::try_from(args.return_field.data_type())?,
             values: Vec::new(),
-            by: Vec::new(),
-            winners: Vec::new(),
+            by: Best::new(by.data_type(), Keeps::Place, wins)?,
             bytes: 0,
         })
     }
@@ -49,7 +43,7 @@ impl ExtremeBy {
 
 impl AggregateUDFImpl for ExtremeBy {
     fn name(&self) -> &str {
-        self.name
+        if self.is_max { "max_by" } else { "min_by" }
     }
 
     fn signature(&self) -> &Signature {
@@ -59,12 +53,12 @@ impl AggregateUDFImpl for ExtremeBy {
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         match types {
             [of, _] => Ok(of.clone()),
-            _ => plan_err!("{} takes two values", self.name),
+            _ => plan_err!("{} takes two values", self.name()),
         }
     }
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
-        let [_, by] = args.input_fields else { return plan_err!("{} takes two values", self.name) };
+        let [_, by] = args.input_fields else { return plan_err!("{} takes two values", self.name()) };
         let field = |name: &str, data_type: &DataType| {
             FieldRef::new(Field::new(format_state_name(args.name, name), data_type.clone(), true))
         };
@@ -92,25 +86,14 @@ impl AggregateUDFImpl for ExtremeBy {
 /// What each group has: both values of its row, NULLs before there is one.
 #[derive(Debug)]
 struct Groups {
-    stays: Ordering,
-    none: (ScalarValue, ScalarValue),
+    none: ScalarValue,
     values: Vec<ScalarValue>,
-    by: Vec<ScalarValue>,
-    /// The best row of a batch for each group, counted from 1; 0 between batches.
-    winners: Vec<u32>,
+    by: Best,
     /// What the values take beside themselves.
     bytes: usize,
 }
 
 impl Groups {
-    fn reach(&mut self, total: usize) {
-        if self.values.len() < total {
-            self.values.resize(total, self.none.0.clone());
-            self.by.resize(total, self.none.1.clone());
-            self.winners.resize(total, 0);
-        }
-    }
-
     fn take_rows(
         &mut self,
         columns: &[ArrayRef],
@@ -119,47 +102,25 @@ impl Groups {
         total: usize,
     ) -> Result<()> {
         let [values, by] = columns else { return failed("two columns are expected") };
-        self.reach(total);
-        let compare = make_comparator(by.as_ref(), by.as_ref(), SortOptions::default())?;
-        let mut touched = Vec::new();
-        for (row, group) in groups.iter().enumerate() {
-            if !counts(filter, row) || by.is_null(row) {
-                continue;
-            }
-            let Some(winner) = self.winners.get_mut(*group) else { continue };
-            if *winner == 0 {
-                touched.push(*group);
-            } else if compare(row, *winner as usize - 1) == self.stays {
-                continue;
-            }
-            *winner = row as u32 + 1;
+        if self.values.len() < total {
+            self.values.resize(total, self.none.clone());
         }
-        for group in touched {
-            let (Some(winner), Some(best), Some(value)) =
-                (self.winners.get_mut(group), self.by.get_mut(group), self.values.get_mut(group))
-            else {
-                continue;
-            };
-            let row = std::mem::take(winner) as usize - 1;
-            let new = ScalarValue::try_from_array(by, row)?;
-            if !best.is_null() && new.partial_cmp(best) == Some(self.stays) {
-                continue;
-            }
-            let before = best.size() + value.size();
-            (*best, *value) = (new, ScalarValue::try_from_array(values, row)?);
-            self.bytes = (self.bytes + best.size() + value.size()).saturating_sub(before);
+        for (group, row) in self.by.take_rows(by, groups, filter, total)? {
+            let Some(value) = self.values.get_mut(group) else { continue };
+            let before = value.size();
+            *value = ScalarValue::try_from_array(values, row)?;
+            self.bytes = (self.bytes + value.size()).saturating_sub(before);
         }
         Ok(())
     }
 
     /// Values and what they were chosen by.
     fn emit(&mut self, emit: EmitTo) -> Result<[ArrayRef; 2]> {
-        let (values, by) = (emit.take_needed(&mut self.values), emit.take_needed(&mut self.by));
-        self.winners.truncate(self.values.len());
+        let values = emit.take_needed(&mut self.values);
         if self.values.is_empty() {
             self.bytes = 0;
         }
-        Ok([ScalarValue::iter_to_array(values)?, ScalarValue::iter_to_array(by)?])
+        Ok([ScalarValue::iter_to_array(values)?, self.by.emit(emit)?])
     }
 }
 
@@ -189,29 +150,19 @@ impl GroupsAccumulator for Groups {
 
     fn convert_to_state(&self, values: &[ArrayRef], filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
         let [values, by] = values else { return failed("two columns are expected") };
-        let by = match filter {
-            // A row that does not count has no `y`.
-            Some(filter) => nullif(by, &BooleanArray::new(!&truth(filter), None))?,
-            None => ArrayRef::clone(by),
-        };
-        Ok(vec![ArrayRef::clone(values), by])
+        // A row that does not count has no `y`.
+        Ok(vec![ArrayRef::clone(values), states(by, filter)?])
     }
 
     fn size(&self) -> usize {
-        let each = 2 * size_of::<ScalarValue>() + size_of::<u32>();
-        size_of_val(self) + self.values.capacity() * each + self.bytes
+        let own = size_of_val(self) - size_of_val(&self.by);
+        own + self.by.size() + self.values.capacity() * size_of::<ScalarValue>() + self.bytes
     }
 }
 
 /// One group of everything.
 #[derive(Debug)]
 struct Single(Groups);
-
-impl Single {
-    fn only(of: &[ScalarValue], none: &ScalarValue) -> ScalarValue {
-        of.first().unwrap_or(none).clone()
-    }
-}
 
 impl Accumulator for Single {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
@@ -224,11 +175,11 @@ impl Accumulator for Single {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        Ok(Self::only(&self.0.values, &self.0.none.0))
+        Ok(self.0.values.first().unwrap_or(&self.0.none).clone())
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        Ok(vec![self.evaluate()?, Self::only(&self.0.by, &self.0.none.1)])
+        Ok(vec![self.evaluate()?, self.0.by.first()?])
     }
 
     fn size(&self) -> usize {
@@ -240,15 +191,14 @@ impl Accumulator for Single {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{Int64Array, StringArray};
+    use arrow::array::{Array, Int64Array, StringArray};
 
     use super::*;
 
     #[test]
     fn a_row_that_a_filter_refuses_does_not_count_whether_the_filter_knows_null_or_not() {
-        let none = (ScalarValue::Utf8(None), ScalarValue::Int64(None));
-        let (values, by, winners) = (Vec::new(), Vec::new(), Vec::new());
-        let groups = Groups { stays: Ordering::Less, none, values, by, winners, bytes: 0 };
+        let by = Best::new(&DataType::Int64, Keeps::Place, Ordering::is_ge).unwrap();
+        let groups = Groups { none: ScalarValue::Utf8(None), values: Vec::new(), by, bytes: 0 };
         let columns: [ArrayRef; 2] =
             [Arc::new(StringArray::from(vec!["a", "b"])), Arc::new(Int64Array::from(vec![1, 2]))];
         for second in [Some(false), None] {

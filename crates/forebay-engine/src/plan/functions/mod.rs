@@ -4,8 +4,11 @@
 //! replay. `docs/sql.md` lists what is there; a test compares that list with the session.
 
 mod arithmetic;
+mod best;
 mod bounded;
+mod calendar;
 mod countable;
+mod counted;
 mod epoch_time;
 mod extreme_by;
 mod field;
@@ -16,12 +19,14 @@ mod make_time;
 mod means;
 mod mode;
 mod moments;
+mod nested;
 mod numbers;
 mod pattern;
 mod percentages;
 mod percentile;
 mod percentile_exact;
 mod round;
+mod sampled;
 mod seconds;
 mod sums;
 mod text;
@@ -43,8 +48,11 @@ pub(crate) use field::field;
 pub(crate) use from_json::from_json;
 pub(crate) use like::Like;
 pub(in crate::plan) use mode::MODE;
+pub(crate) use numbers::TRY_AVG;
 pub(in crate::plan) use percentile::PERCENTILE;
-pub(in crate::plan) use percentile_exact::{PERCENTILE_DISC, PERCENTILE_EXACT};
+pub(in crate::plan) use percentile_exact::{
+    PERCENTILE_DISC, PERCENTILE_DISC_DOWN, PERCENTILE_DOWN, PERCENTILE_EXACT,
+};
 pub(crate) use seconds::{seconds_of, timestamp_seconds};
 pub(crate) use text::binary_to_text;
 pub(crate) use time_text::timestamp_to_text;
@@ -85,6 +93,7 @@ pub(crate) fn register(state: &mut SessionState, now_ms: Option<i64>, zone: Zone
     all.extend(seconds::all());
     all.extend(time_text::all(zone));
     all.extend(make_time::all(zone));
+    all.extend(calendar::all(zone));
     all.extend(window::all());
     for function in all {
         state.register_udf(Arc::new(function))?;
@@ -97,12 +106,12 @@ pub(crate) fn register(state: &mut SessionState, now_ms: Option<i64>, zone: Zone
     Ok(())
 }
 
-/// An error of the user's data or SQL inside a function.
 /// True if an aggregate's filter lets a row count.
 fn counts(filter: Option<&BooleanArray>, row: usize) -> bool {
     filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row))
 }
 
+/// An error of the user's data or SQL inside a function.
 fn failed<T>(message: impl Into<String>) -> Result<T> {
     Err(DataFusionError::Execution(message.into()))
 }

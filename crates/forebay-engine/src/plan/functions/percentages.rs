@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Float64Builder, ListBuilder};
-use arrow::datatypes::{DataType, Float64Type};
+use arrow::array::{Array, ArrayRef, AsArray, ListBuilder, PrimitiveArray, PrimitiveBuilder};
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Float64Type};
 use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::function::AccumulatorArgs;
 use datafusion::physical_expr::expressions::Literal;
@@ -74,13 +74,24 @@ impl Percentages {
         groups: impl Iterator<Item = &'g mut G>,
         tell: impl Fn(&mut G, f64) -> Option<f64>,
     ) -> ArrayRef {
+        self.results_of::<Float64Type, G>(&DataType::Float64, groups, tell)
+    }
+
+    /// The same, of another type of numbers.
+    pub fn results_of<'g, T: ArrowPrimitiveType, G: 'g>(
+        &self,
+        of: &DataType,
+        groups: impl Iterator<Item = &'g mut G>,
+        tell: impl Fn(&mut G, f64) -> Option<T::Native>,
+    ) -> ArrayRef {
         if !self.is_array {
             let percentage = self.each.first().copied().unwrap_or_default();
-            return Arc::new(groups.map(|group| tell(group, percentage)).collect::<Float64Array>());
+            let results: PrimitiveArray<T> = groups.map(|group| tell(group, percentage)).collect();
+            return Arc::new(results.with_data_type(of.clone()));
         }
-        let mut lists = ListBuilder::new(Float64Builder::new());
+        let mut lists = ListBuilder::new(PrimitiveBuilder::<T>::new().with_data_type(of.clone()));
         for group in groups {
-            let told: Option<Vec<f64>> = self.each.iter().map(|each| tell(group, *each)).collect();
+            let told: Option<Vec<T::Native>> = self.each.iter().map(|each| tell(group, *each)).collect();
             match told {
                 Some(told) => {
                     lists.values().append_slice(&told);

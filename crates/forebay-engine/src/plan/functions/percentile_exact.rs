@@ -17,6 +17,7 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility,
 };
 
+use super::counted::{Counted, Way};
 use super::percentages::{Percentages, only};
 use super::{counts, failed};
 
@@ -26,25 +27,31 @@ pub(in crate::plan) const PERCENTILE_EXACT: &str = "percentile";
 /// The name of the one that is always a number that is there.
 pub(in crate::plan) const PERCENTILE_DISC: &str = "percentile_disc";
 
-/// The least length at which numbers are put together on the way.
-const SETTLES: usize = 64;
+/// The same two, counted from the greatest down.
+pub(in crate::plan) const PERCENTILE_DOWN: &str = "__percentile_down";
+pub(in crate::plan) const PERCENTILE_DISC_DOWN: &str = "__percentile_disc_down";
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Percentile {
-    is_discrete: bool,
+    way: Way,
     signature: Signature,
 }
 
-pub(super) fn all() -> [AggregateUDF; 2] {
-    [false, true].map(|is_discrete| {
+pub(super) fn all() -> [AggregateUDF; 4] {
+    [(false, false), (true, false), (false, true), (true, true)].map(|(is_discrete, is_down)| {
         let signature = Signature::user_defined(Volatility::Immutable);
-        AggregateUDF::from(Percentile { is_discrete, signature })
+        AggregateUDF::from(Percentile { way: Way { is_discrete, is_down }, signature })
     })
 }
 
 impl AggregateUDFImpl for Percentile {
     fn name(&self) -> &str {
-        if self.is_discrete { PERCENTILE_DISC } else { PERCENTILE_EXACT }
+        match (self.way.is_discrete, self.way.is_down) {
+            (false, false) => PERCENTILE_EXACT,
+            (true, false) => PERCENTILE_DISC,
+            (false, true) => PERCENTILE_DOWN,
+            (true, true) => PERCENTILE_DISC_DOWN,
+        }
     }
 
     fn signature(&self) -> &Signature {
@@ -95,71 +102,14 @@ impl AggregateUDFImpl for Percentile {
 impl Percentile {
     fn groups(&self, args: &AccumulatorArgs<'_>) -> Result<Groups> {
         let percentages = Percentages::of(args)?;
-        Ok(Groups { is_discrete: self.is_discrete, percentages, each: Vec::new() })
-    }
-}
-
-/// The numbers of a group and how often each is there. Unless it is settled, a number may be there several times.
-#[derive(Clone, Debug, Default)]
-struct Counted {
-    pairs: Vec<(f64, i64)>,
-    /// So many of them were left when it was last settled.
-    settled: usize,
-}
-
-impl Counted {
-    fn add(&mut self, number: f64, count: i64) {
-        // One NaN, which is above everything.
-        let number = if number.is_nan() { f64::NAN } else { number };
-        self.pairs.push((number, count));
-        if self.pairs.len() > SETTLES.max(2 * self.settled) {
-            self.settle();
-        }
-    }
-
-    /// Puts the numbers in order, each once.
-    fn settle(&mut self) {
-        self.pairs.sort_unstable_by(|(a, _), (b, _)| a.total_cmp(b));
-        self.pairs.dedup_by(|(number, count), (kept, all)| {
-            let is_same = number.to_bits() == kept.to_bits();
-            if is_same {
-                *all = all.saturating_add(*count);
-            }
-            is_same
-        });
-        self.settled = self.pairs.len();
-    }
-
-    /// The number at this place of all, each as often as it is there; it must be settled.
-    fn at(&self, place: i64) -> Option<f64> {
-        let mut before = 0_i64;
-        for (number, count) in &self.pairs {
-            before = before.saturating_add(*count);
-            if place < before {
-                return Some(*number);
-            }
-        }
-        self.pairs.last().map(|(number, _)| *number)
-    }
-
-    fn tell(&self, percentage: f64, is_discrete: bool) -> Option<f64> {
-        let all = self.pairs.iter().fold(0_i64, |all, (_, count)| all.saturating_add(*count));
-        if is_discrete {
-            return self.at(((all as f64 * percentage).ceil() as i64 - 1).max(0));
-        }
-        let place = all.saturating_sub(1) as f64 * percentage;
-        let (lower, higher) = (self.at(place.floor() as i64)?, self.at(place.ceil() as i64)?);
-        if lower == higher || place == place.floor() {
-            return Some(lower);
-        }
-        Some((place.ceil() - place) * lower + (place - place.floor()) * higher)
+        Ok(Groups { way: self.way, percentages, each: Vec::new() })
     }
 }
 
 /// Those of all groups.
 #[derive(Debug)]
 struct Groups {
-    is_discrete: bool,
+    way: Way,
     percentages: Percentages,
     each: Vec<Counted>,
 }
@@ -223,8 +173,7 @@ impl Groups {
 
     fn results(&self, counted: &mut [Counted]) -> ArrayRef {
         counted.iter_mut().for_each(Counted::settle);
-        self.percentages
-            .results(counted.iter_mut(), |counted, percentage| counted.tell(percentage, self.is_discrete))
+        self.percentages.results(counted.iter_mut(), |counted, percentage| counted.tell(percentage, self.way))
     }
 }
 
@@ -273,7 +222,7 @@ impl GroupsAccumulator for Groups {
     fn convert_to_state(&self, values: &[ArrayRef], filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
         let rows = values.first().map_or(0, |column| column.len());
         let percentages = self.percentages.clone();
-        let mut each = Self { is_discrete: self.is_discrete, percentages, each: Vec::new() };
+        let mut each = Self { way: self.way, percentages, each: Vec::new() };
         each.update_batch(values, &(0..rows).collect::<Vec<_>>(), filter, rows)?;
         each.state(EmitTo::All)
     }
@@ -329,31 +278,18 @@ impl Accumulator for All {
 mod tests {
     use super::*;
 
-    fn of(numbers: &[f64]) -> Counted {
-        let mut counted = Counted::default();
-        numbers.iter().for_each(|number| counted.add(*number, 1));
-        counted.settle();
-        counted
-    }
-
-    #[test]
-    fn between_two_numbers_lies_the_part_that_is_asked_for() {
-        let counted = of(&[10.0, 0.0, 4.0, 10.0]);
-        let told = |percentage| counted.tell(percentage, false);
-        assert_eq!([0.0, 0.25, 0.5, 0.75, 1.0].map(told), [0.0, 3.0, 7.0, 10.0, 10.0].map(Some));
-        let there = |percentage| counted.tell(percentage, true);
-        assert_eq!([0.0, 0.25, 0.3, 0.5, 0.75, 1.0].map(there), [0.0, 0.0, 4.0, 4.0, 10.0, 10.0].map(Some));
-        assert_eq!(Counted::default().tell(0.5, false), None);
-    }
-
     #[test]
     fn a_number_that_repeats_is_kept_once() {
         let numbers: Vec<f64> = (0..10_000).map(|i| f64::from(i % 7)).collect();
-        let counted = of(&numbers);
+        let counted = Counted::of(&numbers);
         assert_eq!(counted.pairs.len(), 7);
         assert!(counted.pairs.capacity() < 256, "{}", counted.pairs.capacity());
         let (mut merged, [numbers, counts]) = (
-            Groups { is_discrete: false, percentages: one(), each: vec![of(&[6.0, f64::NAN, -f64::NAN])] },
+            Groups {
+                way: Way { is_discrete: false, is_down: false },
+                percentages: one(),
+                each: vec![Counted::of(&[6.0, f64::NAN, -f64::NAN])],
+            },
             states(vec![counted]),
         );
         merged.take_states(&[numbers, counts], |_| 0).unwrap();

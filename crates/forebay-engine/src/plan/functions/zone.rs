@@ -25,7 +25,7 @@ use forebay_core::zone::Offsets;
 use super::failed;
 use super::seconds::timestamp_type;
 
-const DAY_US: i64 = 86_400_000_000;
+pub(super) const DAY_US: i64 = 86_400_000_000;
 
 /// A function's name as the session knows it, and as it is told: with its zone, if that is not UTC. So the text of what
 /// was planned, and with it the meaning of a query's state, tells zones apart.
@@ -179,7 +179,7 @@ impl ScalarUDFImpl for InZone {
 }
 
 /// A constant stays one.
-fn given(column: ArrayRef, constant: bool) -> Result<ColumnarValue> {
+pub(super) fn given(column: ArrayRef, constant: bool) -> Result<ColumnarValue> {
     if constant {
         let value = datafusion::common::ScalarValue::try_from_array(&column, 0)?;
         return Ok(ColumnarValue::Scalar(value));
@@ -187,14 +187,14 @@ fn given(column: ArrayRef, constant: bool) -> Result<ColumnarValue> {
     Ok(ColumnarValue::Array(column))
 }
 
-fn times(column: &ArrayRef) -> Result<&TimestampMicrosecondArray> {
+pub(super) fn times(column: &ArrayRef) -> Result<&TimestampMicrosecondArray> {
     match column.as_primitive_opt::<TimestampMicrosecondType>() {
         Some(times) => Ok(times),
         None => failed("a time is expected"),
     }
 }
 
-fn beyond<T>() -> Result<T> {
+pub(super) fn beyond<T>() -> Result<T> {
     failed("the time lies beyond the calendar")
 }
 
@@ -278,32 +278,31 @@ impl InZone {
                 }
                 _ => (days, micros),
             };
-            match self.shift(times.value(row), sign * months, days.saturating_mul(sign), micros * sign) {
+            match shift(self.zone, times.value(row), sign * months, days.saturating_mul(sign), micros * sign)
+            {
                 Some(shifted) => out.append_value(shifted),
                 None => return beyond(),
             }
         }
         Ok(out.finish())
     }
+}
 
-    /// One time, by months, days and microseconds, one after the other.
-    fn shift(&self, at: i64, months: i64, days: i64, micros: i64) -> Option<i64> {
-        let mut at = at;
-        if months != 0 {
-            let clocks = DateTime::<Utc>::from_timestamp_micros(self.zone.local(at))?.naive_utc();
-            at = self.resolved(at, add_months(clocks, months)?.and_utc().timestamp_micros());
-        }
-        if days != 0 {
-            let local = self.zone.local(at).checked_add(days.checked_mul(DAY_US)?)?;
-            at = self.resolved(at, local);
-        }
-        at.checked_add(micros)
+/// One time, by months, days and microseconds, one after the other; `None` beyond the calendar.
+pub(super) fn shift(zone: Zone, at: i64, months: i64, days: i64, micros: i64) -> Option<i64> {
+    // The instant at which clocks show this; of two the one with the offset of another instant.
+    let resolved =
+        |near: i64, local: i64| zone.instant_near(local, Some(zone.offset_at(near.div_euclid(1_000_000))));
+    let mut at = at;
+    if months != 0 {
+        let clocks = DateTime::<Utc>::from_timestamp_micros(zone.local(at))?.naive_utc();
+        at = resolved(at, add_months(clocks, months)?.and_utc().timestamp_micros());
     }
-
-    /// The instant at which clocks show this; of two the one with the offset of another instant.
-    fn resolved(&self, near: i64, local: i64) -> i64 {
-        self.zone.instant_near(local, Some(self.zone.offset_at(near.div_euclid(1_000_000))))
+    if days != 0 {
+        let local = zone.local(at).checked_add(days.checked_mul(DAY_US)?)?;
+        at = resolved(at, local);
     }
+    at.checked_add(micros)
 }
 
 /// The day, counted since 1970, with which the year, quarter, month or week of a local time begins.

@@ -1,5 +1,7 @@
 //! Joins of streams that Spark refuses, with its reasons: `UnsupportedOperationChecker` of 4.0.
 
+use std::collections::BTreeSet;
+
 use datafusion::common::JoinType;
 use forebay_core::Error;
 use forebay_core::error::{Code, codes};
@@ -31,8 +33,13 @@ pub(super) fn kind(kind: JoinType) -> Result<JoinKind, Error> {
     })
 }
 
-/// Refuses a join whose rows without a partner would never be known to stay alone.
-pub(super) fn refuse_endless(kind: JoinKind, (left, right): (SideEnds, SideEnds)) -> Result<(), Error> {
+/// Refuses a join whose rows without a partner would never be known to stay alone; `untimed` are those of its sources that have
+/// no watermark.
+pub(super) fn refuse_endless(
+    kind: JoinKind,
+    (left, right): (SideEnds, SideEnds),
+    untimed: &BTreeSet<&str>,
+) -> Result<(), Error> {
     let ends = |side: SideEnds| side != SideEnds::Never;
     let (is_known, what, range) = match kind {
         JoinKind::Inner => return Ok(()),
@@ -46,14 +53,31 @@ pub(super) fn refuse_endless(kind: JoinKind, (left, right): (SideEnds, SideEnds)
     if is_known {
         return Ok(());
     }
-    Err(refusal(
-        &codes::WATERMARK_MISSING,
-        &format!("{what} of two streams is not possible without a watermark that ends it"),
-        &format!(
-            "Only a watermark says that a row will meet no other. Give the source a `watermark`, and let ON compare its \
-             time: as one of the keys (r.time = l.time, or their windows), or within a range such as {range}."
+    let compare =
+        format!("as one of the keys (r.time = l.time, or their windows), or within a range such as {range}");
+    let names: Vec<String> = untimed.iter().map(|name| format!("`{name}`")).collect();
+    let (missing, hint) = match names.as_slice() {
+        [] => (
+            "a range of time that ends it",
+            format!(
+                "The sources have a watermark, but ON does not say how far apart in time two rows may be, so that one would wait \
+                 for ever. Let it compare the event times: {compare}."
+            ),
         ),
-    ))
+        [name] => (A_WATERMARK, watermark(&format!("the source {name}"), &compare)),
+        names => (A_WATERMARK, watermark(&format!("the sources {}", names.join(" and ")), &compare)),
+    };
+    let message = format!("{what} of two streams is not possible without {missing}");
+    Err(refusal(&codes::WATERMARK_MISSING, &message, &hint))
+}
+
+const A_WATERMARK: &str = "a watermark that ends it";
+
+fn watermark(sources: &str, compare: &str) -> String {
+    format!(
+        "Only a watermark says that a row will meet no other. Give {sources} a `watermark`, and let ON compare the event times: \
+         {compare}."
+    )
 }
 
 pub(super) fn no_key() -> Error {

@@ -1,8 +1,9 @@
 //! Spark's aggregate functions where DataFusion spells them otherwise, as rewrites of the call.
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArguments, Ident, NullTreatment, ObjectName, ObjectNamePart, OrderByExpr, Spanned, Value,
+    BinaryOperator, CastKind, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentClause, FunctionArguments, Ident, NullTreatment, ObjectName, ObjectNamePart, OrderByExpr,
+    Value,
 };
 use forebay_core::Error;
 use forebay_core::error::codes;
@@ -10,13 +11,14 @@ use forebay_core::options::unknown_name;
 
 use super::expr::{call, null};
 use super::{calls, quoted};
-use crate::plan::functions::{COUNTABLE, MODE, PERCENTILE, PERCENTILE_DISC, PERCENTILE_EXACT};
+use crate::plan::functions::{
+    COUNTABLE, MODE, PERCENTILE, PERCENTILE_DISC, PERCENTILE_DISC_DOWN, PERCENTILE_DOWN, PERCENTILE_EXACT,
+};
 use crate::plan::sql_error::SqlError;
 
 /// Spark's aggregate functions that DataFusion does not have under these names.
-pub(super) const SPARKS_AGGREGATES: [&str; 13] = [
+pub(super) const SPARKS_AGGREGATES: [&str; 12] = [
     "listagg",
-    "try_avg",
     "std",
     "variance",
     "any",
@@ -35,6 +37,12 @@ pub(super) fn rewrite(function: &Function, name: &str, ident: &Ident) -> Result<
     if ident.quote_style.is_some() || function.over.is_some() {
         return Ok(None);
     }
+    if name == "count" && counts_pairs(function) {
+        let error = Error::new(&codes::NOT_YET, "count(DISTINCT …) of several columns is not supported yet").with_hint(
+            "Count the rows of a subquery: SELECT count(*) FROM (SELECT DISTINCT a, b FROM … WHERE a IS NOT NULL AND b IS NOT NULL).",
+        );
+        return Err(SqlError::spanned(error, ident.span));
+    }
     let Some(args) = calls::positional(function) else { return Ok(None) };
     if !function.within_group.is_empty() {
         return within(function, name, args, ident);
@@ -42,8 +50,6 @@ pub(super) fn rewrite(function: &Function, name: &str, ident: &Ident) -> Result<
     let same = |to: &str, args: Vec<Expr>| Some(Expr::Function(renamed(function, to, args, ident)));
     Ok(match (name, args.as_slice()) {
         ("std", _) => same("stddev", args),
-        // Of whole numbers and DOUBLEs there is no average that does not fit.
-        ("try_avg", [_]) => same("avg", args),
         ("median", [of]) => same(PERCENTILE_EXACT, vec![of.clone(), number("0.5")]),
         // It is always the least of several.
         ("mode", [of, Expr::Value(_)]) => same(MODE, vec![of.clone()]),
@@ -66,6 +72,12 @@ pub(super) fn rewrite(function: &Function, name: &str, ident: &Ident) -> Result<
         }
         _ => None,
     })
+}
+
+/// True for `count(DISTINCT a, b)`.
+fn counts_pairs(function: &Function) -> bool {
+    matches!(&function.args, FunctionArguments::List(list)
+        if list.args.len() > 1 && matches!(list.duplicate_treatment, Some(DuplicateTreatment::Distinct)))
 }
 
 /// `first(x)`, `first(x, true)`: the flag says that NULLs do not count.
@@ -115,12 +127,8 @@ fn within(function: &Function, name: &str, args: Vec<Expr>, ident: &Ident) -> Re
             let (left, right) = (Box::new(number("1.0")), Box::new(percentage.clone()));
             one_way(PERCENTILE_EXACT, Expr::BinaryOp { left, op: BinaryOperator::Minus, right })
         }
-        ("percentile_cont" | "percentile_disc", [_]) => {
-            let error =
-                Error::new(&codes::NOT_YET, format!("{name} from the greatest down is not supported"))
-                    .with_hint("Leave DESC out, and ask for what is left of 1: 0.1 in place of 0.9.");
-            Err(SqlError::spanned(error, by.expr.span()))
-        }
+        ("percentile_cont", [percentages]) => one_way(PERCENTILE_DOWN, percentages.clone()),
+        ("percentile_disc", [percentage]) => one_way(PERCENTILE_DISC_DOWN, percentage.clone()),
         _ => Ok(None),
     }
 }

@@ -89,11 +89,19 @@ pub(super) fn rewrite(planner: &mut Planner<'_>, expr: &mut Expr) -> Result<(), 
         ("date_from_unix_date", [days]) => {
             call("date_add", vec![cast("date", &string("1970-01-01")), cast("int", days)], &ident)
         }
+        ("convert_timezone", [to, of]) => {
+            let here = string(&session::zone(planner.session).to_string());
+            call(&name, vec![here, to.clone(), of.clone()], &ident)
+        }
         ("current_timezone", []) => string(&session::zone(planner.session).to_string()),
         ("grouping", [_]) => cast("tinyint", &call(&name, args, &ident)),
         ("grouping_id", [_, ..]) => cast("bigint", &call("grouping", args, &ident)),
         ("isnull", [of]) => Expr::IsNull(Box::new(of.clone())),
         ("isnotnull", [of]) => Expr::IsNotNull(Box::new(of.clone())),
+        ("nvl2", [of, there, missing]) => {
+            let is_there = Expr::IsNotNull(Box::new(of.clone()));
+            call("if", vec![is_there, there.clone(), missing.clone()], &ident)
+        }
         ("struct", _) => named_struct(args, &ident),
         ("unix_timestamp" | "to_unix_timestamp", []) => {
             call("unix_timestamp", vec![call("current_timestamp", Vec::new(), &ident)], &ident)

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::scope::{Path, Scope, nested_field, unknown};
-use super::{Planner, calls, quoted, streaming, windows};
+use super::{Planner, calls, quoted, streaming, units, windows};
 use crate::plan::functions::FIELD;
 use crate::plan::parse;
 use crate::plan::sql_error::SqlError;
@@ -112,6 +112,7 @@ impl VisitorMut for Resolver<'_, '_, '_> {
                 Ok(())
             }
             Expr::CompoundFieldAccess { .. } => self.access(expr),
+            Expr::Function(function) => units::read(function),
             _ => Ok(()),
         };
         done.map_or_else(|error| ControlFlow::Break(Box::new(error)), ControlFlow::Continue)
@@ -188,7 +189,7 @@ impl Resolver<'_, '_, '_> {
         let mut known = self.names.scope.known();
         // A qualifier that is right narrows the guess to its relation.
         if let ([_], Some(relation)) = (rest, self.names.scope.relation(&first.value)) {
-            known = relation.columns.iter().map(|column| column.name.as_str()).collect();
+            known = relation.known().collect();
         }
         let wrong = match rest {
             [column, ..] if self.names.scope.relation(&first.value).is_some() => column,

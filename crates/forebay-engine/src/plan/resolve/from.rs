@@ -113,7 +113,7 @@ impl Planner<'_> {
         };
         self.count_read(index)?;
         let is_at_rest = self.tables.get(index).is_some_and(|table| source_is_at_rest(table.as_ref()));
-        let relation = relation(&alias, self.columns(index, &self.carried(index)), is_at_rest)?;
+        let relation = relation(&alias, self.columns_in_from(index), is_at_rest)?;
         if taken.iter().any(|other| other.eq_ignore_ascii_case(&relation.qualifier)) {
             let error =
                 Error::new(&codes::SQL_PLAN, format!("FROM has two tables named `{}`", relation.qualifier))
@@ -159,6 +159,7 @@ impl Planner<'_> {
         }
         match found {
             Some(Found::Table { source, hidden, event_time }) => {
+                self.lookup.reading(name)?;
                 let mut index = self.add_table(source, SOURCE);
                 self.reads.push(Read { name: name.to_string(), table: index, watermark: clause.clone() });
                 self.hide(index, hidden.to_vec());

@@ -5,7 +5,7 @@ use forebay_core::Error;
 use forebay_core::error::codes;
 use forebay_core::options::unknown_name;
 
-use super::Planner;
+use super::{Planner, sparks};
 use crate::plan::sql_error::SqlError;
 
 /// Refuses a function that does not exist, with the nearest name that does.
@@ -24,6 +24,11 @@ pub(super) fn known(planner: &Planner<'_>, name: &str, ident: &Ident) -> Result<
     }
     if let Some(hint) = missing(name) {
         let error = Error::new(&codes::NOT_YET, format!("{name}(…) is not supported yet")).with_hint(hint);
+        return Err(SqlError::spanned(error, ident.span));
+    }
+    if sparks::has(name) {
+        let error = Error::new(&codes::NOT_YET, format!("{name}(…) is not supported yet"))
+            .with_hint("Spark has it, Forebay has not. docs/sql.md lists the functions that are here.");
         return Err(SqlError::spanned(error, ident.span));
     }
     let names = state.scalar_functions().keys().chain(state.aggregate_functions().keys());

@@ -12,7 +12,7 @@
 //! ```
 //!
 //! What must stay true: after [`Planner::plan`] every name of a column and table in the tree is spelled exactly as
-//! its schema spells it, or an error with its place was returned. [`from`] handles FROM, [`joins`] JOIN, [`select`] one SELECT,
+//! its schema spells it, or an error with its place was returned. [`query`] is what stands around SELECTs, [`from`] handles FROM, [`joins`] JOIN, [`select`] one SELECT,
 //! [`expr`] expressions, [`calls`] functions, [`naming`] the names of unnamed columns, [`streaming`] what a stream
 //! cannot do, [`windows`], [`aggregates`] and [`grouping`] what a query with state has, [`union`] rows of several streams,
 //! [`event_time`] a source's own time, [`record`]
@@ -28,11 +28,14 @@ mod grouping;
 mod joins;
 mod known;
 mod naming;
+mod query;
 pub(in crate::plan) mod record;
 mod scope;
 mod select;
+mod sparks;
 mod streaming;
 mod union;
+mod units;
 mod windows;
 
 use std::collections::{BTreeMap, HashMap};
@@ -41,19 +44,18 @@ use std::sync::Arc;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource};
 use datafusion::sql::planner::SqlToRel;
-use datafusion::sql::sqlparser::ast::{
-    Expr as AstExpr, Ident, ObjectName, OrderBy, Query, SetExpr, Statement,
-};
+use datafusion::sql::sqlparser::ast::{Expr as AstExpr, Ident, ObjectName, Query, Statement};
 use forebay_core::Error;
 use forebay_core::error::codes;
 use forebay_core::options::unknown_name;
 use forebay_core::output_mode::OutputMode;
 
 use self::bounds::{MAX_FIELDS, MAX_FIELDS_ASIDE, SOURCE, Weight};
-use self::scope::{Column, Scope, Tables};
+use self::scope::Column;
 use super::JsonDecoderFactory;
-use super::catalog::{Deduplicate, SourceTime};
+use super::catalog::{Deduplicate, Records, SourceTime};
 use super::deadline::Deadline;
+use super::doubles::coerced;
 use super::once::once;
 use super::provider::{PlannedTable, Provider};
 use super::session;
@@ -65,6 +67,12 @@ use super::verify;
 pub(crate) trait Lookup {
     /// What a name in FROM stands for; `views_before` is the number of views that may be seen from here.
     fn find(&self, name: &ObjectName, views_before: usize) -> Result<Option<Found>, SqlError>;
+
+    /// Told of each table that is read. Refuses one that cannot be read again.
+    fn reading(&self, name: &ObjectName) -> Result<(), SqlError> {
+        let _ = name;
+        Ok(())
+    }
 
     /// Names to suggest.
     fn names(&self) -> Vec<String>;
@@ -110,8 +118,8 @@ pub(crate) struct Planner<'a> {
     streaming: bool,
     /// What a query over a stream may remember.
     state: State,
-    /// True if views and subqueries hand on the record's columns.
-    carries: bool,
+    /// What views and subqueries do with the record's columns.
+    carries: Records,
     /// How many queries that are put aside the planner stands in.
     nested: usize,
     /// How many of them are views.
@@ -122,6 +130,8 @@ pub(crate) struct Planner<'a> {
     hidden: Vec<Vec<&'static str>>,
     /// Those that the SELECT at hand hands on.
     carries_now: Vec<&'static str>,
+    /// True in the later parts of a union, whose columns have the names of the first one's.
+    is_later: bool,
     /// The expressions of which the SELECT at hand has grouping sets.
     groups: Vec<AstExpr>,
     /// The aggregate functions of a query over a stream so far.
@@ -168,13 +178,14 @@ impl<'a> Planner<'a> {
             json,
             streaming,
             state: State::Refused,
-            carries: false,
+            carries: Records::Left,
             nested: 0,
             stacked: 0,
             tables: Vec::new(),
             weights: Vec::new(),
             hidden: Vec::new(),
             carries_now: Vec::new(),
+            is_later: false,
             groups: Vec::new(),
             aggregates: 0,
             size: 0,
@@ -190,8 +201,8 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// The same; with `carries`, views and subqueries hand on the record's columns.
-    pub fn carrying(self, carries: bool) -> Self {
+    /// The same; views and subqueries hand on the record's columns.
+    pub fn carrying(self, carries: Records) -> Self {
         Self { carries, ..self }
     }
 
@@ -230,7 +241,9 @@ impl<'a> Planner<'a> {
         self.query(&mut query, None)?;
         self.nested -= 1;
         self.weigh()?;
-        let plan = once(self.to_plan(query)?, deduplicate, &self.carries_now)?;
+        let plan = self.to_plan(query)?;
+        self.bounded(&plan, MAX_FIELDS)?;
+        let plan = once(plan, deduplicate, &self.carries_now)?;
         let shown =
             plan.schema().iter().filter(|(_, field)| !self.carries_now.contains(&field.name().as_str()));
         let shown: Vec<Expr> = shown.map(Expr::from).collect();
@@ -240,7 +253,8 @@ impl<'a> Planner<'a> {
     fn to_plan(&self, query: Box<Query>) -> Result<LogicalPlan, SqlError> {
         let provider = Provider { state: self.session, tables: &self.tables, functions: &self.functions };
         let plan = SqlToRel::new_with_options(&provider, session::parser_options(self.session))
-            .sql_statement_to_plan(Statement::Query(query));
+            .sql_statement_to_plan(Statement::Query(query))
+            .and_then(coerced);
         let plan = if self.streaming { plan.and_then(widened) } else { plan };
         plan.map_err(SqlError::planning)
     }
@@ -271,9 +285,11 @@ impl<'a> Planner<'a> {
     ) -> Result<usize, SqlError> {
         let outer = (self.size, self.below, self.depth, self.columns);
         (self.size, self.below, self.depth, self.columns) = (0, 0, 0, 0);
+        let is_later = std::mem::replace(&mut self.is_later, false);
         self.nested += 1;
         self.query(&mut query, None)?;
         self.nested -= 1;
+        self.is_later = is_later;
         let weight = self.weigh()?;
         let mut plan = self.to_plan(query)?;
         if self.streaming && self.stacked > 0 {
@@ -290,75 +306,6 @@ impl<'a> Planner<'a> {
         let index = self.add_table(Arc::new(PlannedTable::new(plan)), weight);
         self.hide(index, hidden);
         Ok(index)
-    }
-
-    /// Resolves a query in place.
-    fn query(&mut self, query: &mut Query, outer: Option<&Scope<'_>>) -> Result<(), SqlError> {
-        let odd = [
-            (!query.locks.is_empty(), "FOR UPDATE"),
-            (query.for_clause.is_some(), "FOR XML/JSON"),
-            (query.settings.is_some(), "SETTINGS"),
-            (query.format_clause.is_some(), "FORMAT"),
-            (!query.pipe_operators.is_empty(), "|>"),
-        ];
-        if let Some((_, what)) = odd.iter().find(|(there, _)| *there) {
-            return Err(Error::new(&codes::NOT_YET, format!("{what} is not supported")).into());
-        }
-        if let Some(deadline) = self.deadline {
-            deadline.check()?;
-        }
-        if self.streaming {
-            streaming::query(query, self)?;
-        }
-        let outer_ctes = self.ctes.len();
-        if let Some(with) = query.with.take() {
-            if with.recursive {
-                return Err(Error::new(&codes::NOT_YET, "WITH RECURSIVE is not supported").into());
-            }
-            for cte in with.cte_tables {
-                let index = self.aside(cte.query)?;
-                let columns = cte.alias.columns.into_iter().map(|column| column.name).collect();
-                self.ctes.push((cte.alias.name.value, index, columns));
-            }
-        }
-        let mut order_by = query.order_by.take();
-        let resolved = self.set_expr(&mut query.body, outer, order_by.as_mut());
-        query.order_by = order_by;
-        self.ctes.truncate(outer_ctes);
-        resolved
-    }
-
-    fn set_expr(
-        &mut self,
-        body: &mut SetExpr,
-        outer: Option<&Scope<'_>>,
-        order_by: Option<&mut OrderBy>,
-    ) -> Result<(), SqlError> {
-        match body {
-            SetExpr::Select(select) => self.select(select, outer, order_by),
-            SetExpr::Query(query) => self.query(query, outer),
-            SetExpr::SetOperation { op, set_quantifier, left, right } if self.streaming => {
-                let is_once = streaming::set_operation(*op, *set_quantifier, right, self.state)?;
-                self.union(left, right, outer, is_once)
-            }
-            SetExpr::SetOperation { left, right, .. } => {
-                self.set_expr(left, outer, None)?;
-                self.set_expr(right, outer, None)
-            }
-            SetExpr::Values(values) => {
-                let scope = Scope { tables: Tables::default(), parent: outer };
-                for expr in values.rows.iter_mut().flat_map(|row| row.content.iter_mut()) {
-                    self.expr(expr, &scope)?;
-                }
-                Ok(())
-            }
-            SetExpr::Table(_) => Err(Error::new(&codes::NOT_YET, "TABLE is not supported here")
-                .with_hint("Write SELECT * FROM the table.")
-                .into()),
-            SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
-                Err(Error::new(&codes::SQL_PLAN, "a query cannot write").with_hint("Write a SELECT.").into())
-            }
-        }
     }
 
     /// The columns of a table that was put aside.

@@ -1,10 +1,47 @@
 //! The names of columns that have none, as Spark gives them: the column itself, the last field of a path, the column
 //! under a cast, else the expression written out (`(a + 1)`, `upper(b)`, `count(1)`).
 
+use std::collections::HashSet;
+
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, CastKind, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Spanned,
-    Subscript, UnaryOperator, Value,
+    AccessExpr, CastKind, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, SelectItem,
+    Spanned, Subscript, UnaryOperator, Value,
 };
+
+use super::{quoted, units};
+
+/// The name of the column that an item of a resolved SELECT list gives; of a star none.
+pub(super) fn given(item: &SelectItem) -> Option<String> {
+    match item {
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => {
+            parts.last().map(|part| part.value.clone())
+        }
+        SelectItem::UnnamedExpr(Expr::Identifier(ident)) => Some(ident.value.clone()),
+        SelectItem::ExprWithAlias { alias, .. } => Some(alias.value.clone()),
+        _ => None,
+    }
+}
+
+/// Gives every column whose name another one before it has a name of its own, where no one asks for it.
+pub(super) fn tell_apart(items: &mut [SelectItem]) {
+    let mut known = HashSet::new();
+    for (index, item) in items.iter_mut().enumerate() {
+        let Some(name) = given(item) else { continue };
+        if known.insert(name.to_ascii_lowercase()) {
+            continue;
+        }
+        let mut own = format!("{name} #{index}");
+        while !known.insert(own.to_ascii_lowercase()) {
+            own.push('#');
+        }
+        let (expr, like) = match item {
+            SelectItem::UnnamedExpr(expr) => (expr.clone(), place_of(expr)),
+            SelectItem::ExprWithAlias { expr, alias } => (expr.clone(), alias.clone()),
+            _ => continue,
+        };
+        *item = SelectItem::ExprWithAlias { expr, alias: quoted(own, &like) };
+    }
+}
 
 /// The name of a SELECT item without an alias.
 pub(super) fn name_of(expr: &Expr) -> String {
@@ -113,7 +150,8 @@ fn pretty(expr: &Expr) -> String {
 }
 
 fn pretty_call(function: &Function) -> String {
-    let name = function.name.to_string().to_ascii_lowercase();
+    let name = units::name_of(function).map(str::to_owned);
+    let name = name.unwrap_or_else(|| function.name.to_string().to_ascii_lowercase());
     // What Spark makes of a window is a column of that name.
     if name == "window" || name == "session_window" {
         return name;

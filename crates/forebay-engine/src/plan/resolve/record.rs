@@ -1,16 +1,17 @@
 //! What a subquery or view hands on of its records: time, topic and partition, beside the columns that it selects.
 //!
 //! Only in a catalogue that asks for it ([`Catalog::carrying_records`](crate::plan::Catalog::carrying_records)). Every
-//! SELECT below the outermost one gets three more columns, [`RECORD_COLUMNS`], which `*` leaves out; so whoever reads
-//! a view by name can also name when its records were, whatever lies between view and source. What must stay true: a
-//! SELECT without one source, view or subquery in FROM gets none of them, and so has no record.
+//! SELECT below the outermost one gets three more columns, [`RECORD_COLUMNS`], which `*` leaves out and nobody can name;
+//! only SQL of Forebay's own that reads a view ([`Catalog::naming_records`](crate::plan::Catalog::naming_records)) says
+//! by them when its records were, whatever lies between view and source. What must stay true: a SELECT without one
+//! source, view or subquery in FROM gets none of them, and so has no record.
 
 use datafusion::sql::sqlparser::ast::{Expr, Ident, SelectItem, TableAlias, TableAliasColumnDef};
 
 use super::expr::field_access;
-use super::scope::{Relation, Scope};
+use super::scope::{Column, Relation, Scope};
 use super::{Planner, State, quoted};
-use crate::plan::catalog::{EVENT_TIME_COLUMN, KAFKA_COLUMN, OFFSET_COLUMN, RECORD_COLUMNS};
+use crate::plan::catalog::{EVENT_TIME_COLUMN, KAFKA_COLUMN, OFFSET_COLUMN, RECORD_COLUMNS, Records};
 
 /// What is handed on, and where it is in the source's envelope. Only a query with state needs the last.
 pub(in crate::plan) const IN_ENVELOPE: [(&str, &str); 4] = [
@@ -44,7 +45,7 @@ impl Planner<'_> {
             carried.push((EVENT_TIME_COLUMN, column(EVENT_TIME_COLUMN)));
         }
         // What a join of streams gives is no single record.
-        if self.carries && scope.tables.streams == 1 {
+        if self.carries != Records::Left && scope.tables.streams == 1 {
             let count = if self.state == State::Refused { RECORD_COLUMNS.len() } else { IN_ENVELOPE.len() };
             for (name, plain) in IN_ENVELOPE.into_iter().take(count) {
                 let expr = if has(relation, name, true) {
@@ -65,10 +66,24 @@ impl Planner<'_> {
         }
     }
 
+    /// The columns of a table in FROM, and which of them `*` leaves out.
+    pub(super) fn columns_in_from(&self, index: usize) -> Vec<Column> {
+        let mut hidden = self.carried(index);
+        if self.carries == Records::Named && self.nested == 0 {
+            hidden.retain(|name| !RECORD_COLUMNS.contains(name));
+        }
+        self.columns(index, &hidden)
+    }
+
     /// The columns of a table that `*` leaves out.
     pub(super) fn carried(&self, index: usize) -> Vec<&'static str> {
         self.hidden.get(index).cloned().unwrap_or_default()
     }
+}
+
+/// True if this is the name of a column that is handed on.
+pub(super) fn is_handed_on(name: &str) -> bool {
+    IN_ENVELOPE.iter().any(|(handed_on, _)| *handed_on == name)
 }
 
 /// True if a SELECT list gives a column of this name.

@@ -3,11 +3,12 @@
 //! Spark compares names without regard to case; DataFusion compares them exactly. Everything that finds a name here
 //! answers with the spelling that the schema has, and that spelling is what DataFusion reads.
 
-use arrow::datatypes::{DataType, Fields};
+use arrow::datatypes::DataType;
 use datafusion::sql::sqlparser::ast::Ident;
 use forebay_core::Error;
 use forebay_core::error::codes;
 
+use super::record::is_handed_on;
 use crate::plan::sql_error::SqlError;
 use crate::plan::words::type_name;
 
@@ -20,6 +21,13 @@ pub(crate) struct Column {
     pub hidden: bool,
 }
 
+impl Column {
+    /// False if it was put there by the planner for itself.
+    pub fn can_be_named(&self) -> bool {
+        !self.hidden || !is_handed_on(&self.name)
+    }
+}
+
 /// One item of a FROM clause.
 #[derive(Clone, Debug)]
 pub(crate) struct Relation {
@@ -28,6 +36,14 @@ pub(crate) struct Relation {
     pub columns: Vec<Column>,
     /// True if it reads tables at rest and nothing else.
     pub is_at_rest: bool,
+}
+
+impl Relation {
+    /// The names of its columns, for hints.
+    pub fn known(&self) -> impl Iterator<Item = &str> {
+        let columns = self.columns.iter().map(|column| column.name.as_str());
+        columns.filter(|name| !is_handed_on(name))
+    }
 }
 
 /// A column that `*` gives, and that its bare name means.
@@ -54,7 +70,7 @@ pub(crate) struct Tables {
 impl Tables {
     /// One relation.
     pub fn one(relation: Relation) -> Self {
-        let given = relation.columns.iter().map(|column| Given {
+        let given = relation.columns.iter().filter(|column| column.can_be_named()).map(|column| Given {
             name: column.name.clone(),
             data_type: column.data_type.clone(),
             hidden: column.hidden,
@@ -130,7 +146,8 @@ impl Scope<'_> {
     pub fn path(&self, parts: &[Ident]) -> Result<Option<Path>, SqlError> {
         if let [qualifier, column, fields @ ..] = parts
             && let Some(relation) = self.relation(&qualifier.value)
-            && let Some(found) = pick(&relation.columns, column, |c| &c.name)?
+            && let Some(found) =
+                pick(relation.columns.iter().filter(|c| c.can_be_named()), column, |c| &c.name)?
         {
             return finish(vec![(relation.qualifier.clone(), found.name.clone())], &found.data_type, fields)
                 .map(Some);
@@ -145,11 +162,7 @@ impl Scope<'_> {
 
     /// Every name that could have been meant, for hints.
     pub fn known(&self) -> Vec<&str> {
-        let here = self
-            .tables
-            .relations
-            .iter()
-            .flat_map(|relation| relation.columns.iter().map(|c| c.name.as_str()));
+        let here = self.tables.relations.iter().flat_map(|relation| relation.known());
         here.chain(self.parent.into_iter().flat_map(Scope::known)).collect()
     }
 }
@@ -167,7 +180,7 @@ fn finish(of: Vec<(String, String)>, data_type: &DataType, rest: &[Ident]) -> Re
 /// The field of a struct type (or the key of a map) that a name means: its exact name and its type.
 pub(crate) fn nested_field(data_type: &DataType, part: &Ident) -> Result<(String, DataType), SqlError> {
     match data_type {
-        DataType::Struct(fields) => match pick(fields_slice(fields), part, |f| f.name())? {
+        DataType::Struct(fields) => match pick(fields.iter(), part, |f| f.name())? {
             Some(field) => Ok((field.name().clone(), field.data_type().clone())),
             None => {
                 let known: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
@@ -184,26 +197,21 @@ pub(crate) fn nested_field(data_type: &DataType, part: &Ident) -> Result<(String
     }
 }
 
-fn fields_slice(fields: &Fields) -> &[arrow::datatypes::FieldRef] {
-    fields
-}
-
 /// The one item of this name without regard to case; of several that differ by case only, the exact one.
-fn pick<'a, T>(items: &'a [T], name: &Ident, of: impl Fn(&T) -> &String) -> Result<Option<&'a T>, SqlError> {
-    let mut fitting = items.iter().filter(|item| of(item).eq_ignore_ascii_case(&name.value));
-    let Some(first) = fitting.next() else { return Ok(None) };
-    if fitting.next().is_none() {
-        return Ok(Some(first));
+fn pick<'a, T>(
+    items: impl Iterator<Item = &'a T>,
+    name: &Ident,
+    of: impl Fn(&T) -> &String,
+) -> Result<Option<&'a T>, SqlError> {
+    let fitting: Vec<&T> = items.filter(|item| of(item).eq_ignore_ascii_case(&name.value)).collect();
+    if let [] | [_] = fitting.as_slice() {
+        return Ok(fitting.first().copied());
     }
-    let mut exact = items.iter().filter(|item| *of(item) == name.value);
+    let mut exact = fitting.iter().filter(|item| *of(item) == name.value);
     match (exact.next(), exact.next()) {
         (Some(one), None) => Ok(Some(one)),
         _ => {
-            let names: Vec<String> = items
-                .iter()
-                .filter(|item| of(item).eq_ignore_ascii_case(&name.value))
-                .map(|item| of(item).clone())
-                .collect();
+            let names: Vec<String> = fitting.iter().map(|item| of(item).clone()).collect();
             Err(ambiguous(name, &names))
         }
     }

@@ -44,6 +44,9 @@ impl Planner<'_> {
         let resolved = self.list(list, &names);
         self.groups = outer_groups;
         select.projection = resolved?;
+        if self.is_later {
+            naming::tell_apart(&mut select.projection);
+        }
         // A group is not one record.
         if remembers {
             self.carries_now.clear();
@@ -138,7 +141,8 @@ impl Planner<'_> {
                     relation.columns.iter().map(of)
                 },
             ));
-        if is_plain && except.is_empty() {
+        // In a later part of a union each column may get another name.
+        if is_plain && except.is_empty() && !self.is_later {
             out.push(SelectItem::Wildcard(options));
             return Ok(());
         }
@@ -169,7 +173,7 @@ impl Planner<'_> {
         if let [qualifier] = parts.as_slice()
             && let Some(relation) = scope.relation(&qualifier.value)
         {
-            check_except(&except, relation.columns.iter().map(|column| column.name.as_str()))?;
+            check_except(&except, relation.known())?;
             for column in
                 relation.columns.iter().filter(|column| !column.hidden && !excepted(&except, &column.name))
             {
@@ -258,16 +262,7 @@ fn refuse_odd_clauses(select: &Select) -> Result<(), SqlError> {
 }
 
 fn refuse_duplicates(items: &[SelectItem]) -> Result<(), SqlError> {
-    let names: Vec<String> = items
-        .iter()
-        .filter_map(|item| match item {
-            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => {
-                parts.last().map(|part| part.value.clone())
-            }
-            SelectItem::UnnamedExpr(Expr::Identifier(ident)) => Some(ident.value.clone()),
-            item => alias_of(item),
-        })
-        .collect();
+    let names: Vec<String> = items.iter().filter_map(naming::given).collect();
     for (index, name) in names.iter().enumerate() {
         if names.iter().take(index).any(|earlier| earlier.eq_ignore_ascii_case(name)) {
             let place = items.get(index).and_then(|item| match item {

@@ -58,7 +58,7 @@ fn has_offset(limit: &LimitClause) -> bool {
     }
 }
 
-/// UNION and the like; the place is that of the right side. True if of equal rows one counts.
+/// UNION and the like; the place is that of the right side. True if of equal rows one counts, which takes state.
 pub(super) fn set_operation(
     op: SetOperator,
     quantifier: SetQuantifier,
@@ -66,8 +66,11 @@ pub(super) fn set_operation(
     state: State,
 ) -> Result<bool, SqlError> {
     let possible = match (op, quantifier) {
-        (SetOperator::Union, _) if state == State::Refused => refuse(&verify::UNION, right.span()),
-        (SetOperator::Union, SetQuantifier::All | SetQuantifier::None | SetQuantifier::Distinct) => Ok(()),
+        (SetOperator::Union, SetQuantifier::All) => Ok(()),
+        (SetOperator::Union, SetQuantifier::None | SetQuantifier::Distinct) if state == State::Refused => {
+            refuse(&verify::UNION, right.span())
+        }
+        (SetOperator::Union, SetQuantifier::None | SetQuantifier::Distinct) => Ok(()),
         (SetOperator::Union, _) => {
             let error = Error::new(&codes::NOT_YET, "UNION BY NAME is not supported")
                 .with_hint("Spark's SQL has none. Name the columns of each part in the same order.");

@@ -1,5 +1,7 @@
 //! UNION of streams: both parts are resolved, and hand on of their records what both have.
 //!
+//! Of the later parts only the place of a column counts, so what they call it need not be told apart.
+//!
 //! What a SELECT hands on stands at the end of its list ([`super::record`]), so parts that hand on the same are as wide as each
 //! other. Where they do not, or where equal rows are to count once, the rest is taken off again.
 
@@ -20,13 +22,24 @@ impl Planner<'_> {
     ) -> Result<(), SqlError> {
         self.set_expr(left, outer, None)?;
         let of_left = std::mem::take(&mut self.carries_now);
-        self.set_expr(right, outer, None)?;
+        self.later(|planner| planner.set_expr(right, outer, None))?;
         let of_right = std::mem::take(&mut self.carries_now);
         let is_kept = |name: &&str| !is_once && of_left.contains(name) && of_right.contains(name);
         keep(left, of_left.len(), &is_kept);
         keep(right, of_right.len(), &is_kept);
         self.carries_now = of_left.iter().copied().filter(|name| is_kept(name)).collect();
         Ok(())
+    }
+
+    /// Resolves a later part.
+    pub(super) fn later(
+        &mut self,
+        resolve: impl FnOnce(&mut Self) -> Result<(), SqlError>,
+    ) -> Result<(), SqlError> {
+        let outer = std::mem::replace(&mut self.is_later, true);
+        let resolved = resolve(self);
+        self.is_later = outer;
+        resolved
     }
 }
 

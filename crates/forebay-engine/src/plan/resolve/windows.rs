@@ -10,8 +10,9 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Ident, Select, SelectItem, UnaryOperator, Value, Visit, Visitor,
 };
+use datafusion::sql::sqlparser::tokenizer::Span;
 use forebay_core::error::codes;
-use forebay_core::window::{Calendar, Interval, Sliding};
+use forebay_core::window::{Calendar, Interval, Sliding, interval};
 use forebay_core::{Error, Zone};
 
 use super::expr::{call, field_access};
@@ -161,9 +162,10 @@ pub(super) fn call_of(
             return Err(wrong(Error::new(&codes::NOT_YET, message)));
         }
         if let Some(text) = duration(&gap) {
-            let micros = Interval::parse(&text).and_then(|gap| gap.fixed_micros(&text)).map_err(wrong)?;
+            let there = |error: Error| at_duration(error, &gap, ident);
+            let micros = Interval::parse(&text).and_then(|gap| gap.fixed_micros(&text)).map_err(there)?;
             if micros <= 0 {
-                let message = format!("the gap of the session is {micros} microseconds");
+                let message = format!("the gap of the session is {}", interval::words(micros));
                 return Err(wrong(Error::new(&codes::SQL_PLAN, message).with_hint("It must be above zero.")));
             }
             return Ok(call(name, vec![ts, number(micros)], ident));
@@ -189,7 +191,12 @@ pub(super) fn call_of(
     }
     let hint = "Write window(ts, '10 minutes'), or with a slide and a start: window(ts, '1 hour', '5 minutes', '2 minutes').";
     let [ts, texts @ ..] = args.as_slice() else { return Err(usage(hint)) };
+    let given = texts;
     let texts: Vec<String> = texts.iter().map(duration).collect::<Option<_>>().ok_or_else(|| usage(hint))?;
+    for (text, expr) in texts.iter().zip(given) {
+        let length = Interval::parse(text).and_then(|interval| interval.fixed_micros(text));
+        length.map_err(|error| at_duration(error, expr, ident))?;
+    }
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let sliding = match texts.as_slice() {
         [size] => Sliding::parse(size, None, None),
@@ -204,6 +211,12 @@ pub(super) fn call_of(
     }
     let micros = [sliding.size_us, sliding.slide_us, sliding.start_us].map(number);
     Ok(call(WINDOW, std::iter::once(ts.clone()).chain(micros).collect(), ident))
+}
+
+/// An error in a duration, where it stands; else where its call does.
+fn at_duration(error: Error, duration: &Expr, call: &Ident) -> SqlError {
+    let span = naming::place_of(duration).span;
+    SqlError::spanned(error, if span == Span::empty() { call.span } else { span })
 }
 
 fn number(micros: i64) -> Expr {

@@ -2,7 +2,7 @@
 
 use forebay_core::output_mode::OutputMode::{Append, Update};
 
-use super::graph::{check, planned_as, streams};
+use super::drawing::{check, planned_as, streams};
 use super::*;
 
 #[test]

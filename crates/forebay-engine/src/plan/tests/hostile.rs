@@ -1,6 +1,7 @@
 //! SQL that nobody writes by hand: it is refused, within bounded time and stack, and nothing panics.
 
 use super::*;
+use crate::plan::resolve::Planner;
 
 #[test]
 fn nesting_and_length_are_bounded() {
@@ -68,6 +69,23 @@ fn nesting_and_length_are_bounded() {
     ] {
         let text = outcome(&sql);
         assert!(text.contains(expected), "{text}");
+    }
+}
+
+#[test]
+fn what_counts_once_is_bounded_as_all_else_is() {
+    let runtime = Arc::new(RuntimeEnv::default());
+    let batch = Purpose::Batch { now_ms: 0, deadline: None };
+    let session = session::session(batch, forebay_core::Zone::UTC, runtime).unwrap();
+    let columns = (0..900).map(|n| format!("s AS c{n}")).collect::<Vec<_>>().join(", ");
+    let fields = (0..30).map(|n| format!("'f{n}', big")).collect::<Vec<_>>().join(", ");
+    let sql = format!("SELECT {columns} FROM (SELECT named_struct({fields}) AS s FROM iot)");
+    let catalog = catalog();
+    for once in [None, Some(Deduplicate { keys: Vec::new(), within_us: None })] {
+        let Statement::Query(query) = parse::one_statement(&sql, parse::Paths::No).unwrap() else { panic!() };
+        let planned = Planner::new(&session, &catalog, None, false).plan_once(query, once.as_ref());
+        let error = planned.unwrap_err().to_string();
+        assert!(error.contains("more than 20000 fields"), "{once:?}: {error}");
     }
 }
 
@@ -277,7 +295,7 @@ fn state_has_bounds() {
         ("windows", format!("SELECT count(*) FROM iot GROUP BY {}", many("window(at, '1 minute')", 5_000))),
         ("operators", chained),
     ] {
-        let catalog = super::graph::streams();
+        let catalog = super::drawing::streams();
         let mode = forebay_core::output_mode::OutputMode::Append;
         let started = std::time::Instant::now();
         let error = plan_query(&catalog, &sql, None, mode, None).unwrap_err();

@@ -2,7 +2,7 @@
 
 use forebay_core::output_mode::OutputMode::{Append, Complete, Update};
 
-use super::graph::{check_drawn, draw, refused};
+use super::drawing::{check_drawn, draw, refused};
 use super::*;
 
 /// Two streams with watermarks, one whose event time is an expression, one without.
@@ -204,7 +204,7 @@ fn what_spark_refuses_is_refused() {
         (
             "SELECT id, b FROM l LEFT JOIN r ON id = rid",
             Append,
-            "FB-4008 a LEFT JOIN of two streams is not possible without a watermark that ends it | SQL line 1, column 36",
+            "FB-4008 a LEFT JOIN of two streams is not possible without a range of time that ends it | SQL line 1, column 36 | The sources have a watermark, but",
         ),
         ("SELECT id, b FROM l LEFT JOIN r ON id = rid AND rt > lt", Append, "FB-4008 a LEFT JOIN"),
         (
@@ -245,7 +245,7 @@ fn what_spark_refuses_is_refused() {
         (
             "SELECT * FROM endless",
             Append,
-            "FB-4008 a LEFT JOIN of two streams is not possible without a watermark that ends it | - |",
+            "FB-4008 a LEFT JOIN of two streams is not possible without a range of time that ends it | - |",
         ),
         (
             "SELECT x.id FROM (SELECT l.id, lt, rt FROM l JOIN r ON id = rid) x JOIN s ON x.id = s.id",
@@ -263,6 +263,29 @@ fn what_spark_refuses_is_refused() {
             "FB-4003 the event times of two streams reach the operator aggregate-1",
         ),
         ("SELECT id, b FROM l LEFT JOIN r ON id = rid AND rt < lt AND lt > now() - rt", Append, "FB-4002"),
+    ]);
+}
+
+/// Spark takes such an inner join, and of an outer one says that it has no equality.
+#[test]
+fn a_condition_that_never_holds_keeps_its_equalities() {
+    for never in ["1 = 0", "NULL", "1 > 2", "false AND a = b", "a = 'x' AND a <> a AND false"] {
+        for join in [format!("JOIN r ON id = rid AND {never}"), format!("JOIN r ON id = rid WHERE {never}")] {
+            let drawn = drawn(&format!("SELECT id, b FROM l {join}"), Append);
+            assert!(drawn.contains("join-0 Inner i0 i1 (id@0"), "{join}: {drawn}");
+            assert_eq!(drawn.matches(" Filter(false").count(), 2, "no row is held: {join}: {drawn}");
+        }
+    }
+    let range = "rt BETWEEN lt AND lt + INTERVAL 10 SECONDS";
+    let drawn = drawn(&format!("SELECT id, b FROM l LEFT JOIN r ON id = rid AND {range} AND 1 = 0"), Append);
+    assert!(drawn.contains("join-0 Left i0 i1 (id@0) time lt ends lt-10001 = (rid@0)"), "{drawn}");
+    compare(&[
+        (
+            "SELECT id, b FROM l LEFT JOIN r ON id = rid AND false",
+            Append,
+            "FB-4008 a LEFT JOIN of two streams is not possible without a range of time that ends it",
+        ),
+        ("SELECT id, b FROM l JOIN r ON 1 = 0", Append, "FB-4003 a join of two streams without equality"),
     ]);
 }
 
@@ -352,7 +375,27 @@ fn rows_are_forgotten_in_every_zone() {
     assert!(drawn_in("Europe/Berlin", outer, Append).contains("join-0 Left "));
 }
 
+#[test]
+fn structs_that_are_keys_have_the_same_fields() {
+    for on in ["struct(id) = struct(rid)", "id = rid AND struct(a, id) <=> struct(a, id + 0)"] {
+        let text = drawn(&format!("SELECT id, b FROM l JOIN r ON {on}"), Append);
+        assert!(
+            text.starts_with("FB-4002 cannot compare STRUCT<") && text.contains("named_struct("),
+            "{text}"
+        );
+    }
+}
+
 /// What a join holds is told by the sides that its condition reads, not by names that both of them have.
+#[test]
+fn the_source_that_needs_a_watermark_is_named() {
+    let refused = drawn("SELECT l.id FROM plain p LEFT JOIN l ON l.id = p.id", Append);
+    assert!(refused.contains("without a watermark that ends it"), "{refused}");
+    assert!(refused.contains("Give the source `plain` a `watermark`"), "{refused}");
+    let both = drawn("SELECT l.id FROM plain l LEFT JOIN plain p ON l.id = p.id", Append);
+    assert!(both.contains("Give the source `plain` a `watermark`"), "{both}");
+}
+
 #[test]
 fn a_condition_that_is_turned_round_has_another_meaning() {
     let meaning = |on: &str| {

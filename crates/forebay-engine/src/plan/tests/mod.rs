@@ -1,6 +1,8 @@
 //! Tests as tables: SQL and the rows or the refusal that it gives. Only this file touches the planner's API.
 
 mod documented;
+mod doubles;
+mod drawing;
 mod event_time;
 mod graph;
 mod hostile;
@@ -9,6 +11,7 @@ mod modes;
 mod records;
 mod refused;
 mod replay;
+mod resumed;
 mod rows;
 mod unions;
 

@@ -30,7 +30,11 @@ fn every_operator_that_is_not_streaming_is_named() {
             "FB-4003",
             "a join over a stream",
         ),
-        ("SELECT device_id FROM iot UNION ALL SELECT device_id FROM iot", "FB-4003", "UNION over a stream"),
+        (
+            "SELECT device_id FROM iot UNION SELECT device_id FROM iot",
+            "FB-4003",
+            "UNION without ALL over a stream",
+        ),
         (
             "SELECT device_id FROM iot WHERE device_id IN (SELECT device_id FROM hot)",
             "FB-4003",
@@ -91,8 +95,8 @@ fn what_a_stream_cannot_do_is_refused_under_the_words_that_ask_for_it() {
             "FB-4003 a join over a stream is not supported yet | SQL line 1, column 30",
         ),
         (
-            "SELECT big FROM iot UNION ALL SELECT big FROM iot",
-            "FB-4003 UNION over a stream is not supported yet | SQL line 1, column 31",
+            "SELECT big FROM iot UNION SELECT big FROM iot",
+            "FB-4003 UNION without ALL over a stream is not supported yet | SQL line 1, column 27",
         ),
         (
             "SELECT big FROM iot EXCEPT SELECT big FROM iot",
@@ -172,6 +176,51 @@ fn maps_are_not_compared() {
         let text = outcome(&format!("SELECT big FROM iot WHERE {condition}"));
         assert!(text.starts_with("FB-4002 cannot compare "), "{condition}: {text}");
     }
+}
+
+#[test]
+fn structs_with_other_fields_are_not_compared() {
+    for condition in [
+        "struct(device_id, timestamp) = struct(device_id, timestamp + 0)",
+        "struct(device_id, timestamp) <=> struct(device_id, timestamp + 0)",
+        "struct(device_id, timestamp) < struct(device_id)",
+        "struct(device_id, timestamp) IN (struct(device_id, 5))",
+        "struct(device_id) BETWEEN struct('a') AND struct('b')",
+        "struct(device_id) IS DISTINCT FROM struct('a')",
+        "CASE struct(device_id) WHEN struct('a') THEN true END",
+        "nullif(struct(device_id), struct('a')) IS NULL",
+        "named_struct('a', 1, 'b', 2) = named_struct('b', 2, 'a', 1)",
+        "named_struct('a', big) = named_struct('A', big)",
+        "struct(place) = named_struct('place', struct(big))",
+        "array(struct(device_id)) = array(struct('a'))",
+    ] {
+        let text = outcome(&format!("SELECT big FROM iot WHERE {condition}"));
+        assert!(text.starts_with("FB-4002 cannot compare "), "{condition}: {text}");
+        assert!(text.contains("named_struct("), "{condition}: {text}");
+    }
+    let text = outcome("SELECT big FROM iot WHERE struct(big) = struct(big + 0)");
+    assert!(
+        text.starts_with(
+            "FB-4002 cannot compare STRUCT<big: BIGINT> = STRUCT<col1: BIGINT> | SQL line 1, column 39 | "
+        ),
+        "{text}"
+    );
+    for (item, what) in [
+        ("CASE WHEN big > 1 THEN struct(tags, big) ELSE struct(tags, big + 0) END", "CASE"),
+        ("greatest(struct(tags, big), struct(tags, big + 0))", "greatest"),
+    ] {
+        let text = outcome(&format!("SELECT {item} AS x FROM iot"));
+        let expected = format!(
+            "FB-4002 `{what}` cannot give STRUCT<tags: ARRAY<STRING>, big: BIGINT> and STRUCT<tags: ARRAY<STRING>, col2: BIGINT> | SQL line 1, column 8"
+        );
+        assert!(text.starts_with(&expected), "{text}");
+    }
+    assert_eq!(
+        outcome(
+            "SELECT device_id FROM iot WHERE struct(device_id, big) = struct(device_id, big) AND big > 1"
+        ),
+        "device_id; a"
+    );
 }
 
 #[test]
@@ -314,6 +363,14 @@ fn wrong_names_are_placed_and_the_nearest_is_offered() {
             "FB-4002 unknown function `uper` | SQL line 1, column 8 | Did you mean `upper`? docs/sql.md lists",
         ),
         ("SELECT range(1, 9) FROM iot", "FB-4002 unknown function `range`"),
+        (
+            "SELECT format_number(temperature, 2) FROM iot",
+            "FB-1008 format_number(…) is not supported yet | SQL line 1, column 8 | Spark has it",
+        ),
+        (
+            "SELECT at - INTERVAL 5 SECNDS FROM iot",
+            "FB-4001 INTERVAL requires a unit after the literal value | SQL line 1, column 24 | Write a number and its unit",
+        ),
         (
             "SELECT CAST(device_id AS STRNG) FROM iot",
             "FB-4002 unknown type `STRNG` | SQL line 1, column 26 | Did you mean `STRING`?",

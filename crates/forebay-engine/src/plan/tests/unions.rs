@@ -2,7 +2,7 @@
 
 use forebay_core::output_mode::OutputMode::{Append, Complete, Update};
 
-use super::graph::{check, planned_as, refused, streams};
+use super::drawing::{check, draw, drawn, planned_as, refused, streams};
 use super::*;
 
 #[test]
@@ -217,4 +217,108 @@ fn a_source_has_one_watermark_however_often_it_is_read() {
     let observed = plan.observed(&[Some(7), None, Some(9), Some(3)]);
     assert_eq!(observed.0, [Some(9), None, Some(9), Some(3)], "what a clause says is another watermark");
     assert_eq!(plan.observed(&[None, None, Some(1), None]).0, [Some(1), None, Some(1), None]);
+}
+
+/// As over one source: whether the parts hand on their event time, or the condition has the first part's written out.
+#[test]
+fn a_join_knows_the_event_time_of_a_union_that_is_an_expression() {
+    const SECS: &str = "timestamp_seconds(timestamp)";
+    for (parts, time, ends) in [
+        ("SELECT * FROM secs UNION ALL SELECT * FROM secs", "timestamp_seconds(u.timestamp)", "_event_time"),
+        (
+            "SELECT * FROM secs UNION ALL SELECT * FROM iot",
+            "timestamp_seconds(u.timestamp)",
+            "__computed_left_time",
+        ),
+        (
+            &format!("SELECT device_id, {SECS} AS ts FROM secs UNION ALL SELECT device_id, {SECS} FROM secs"),
+            "u.ts",
+            "ts",
+        ),
+        (&format!("SELECT device_id, {SECS} AS ts FROM secs UNION ALL SELECT d, ts FROM warm"), "u.ts", "ts"),
+    ] {
+        for join in ["LEFT JOIN", "LEFT SEMI JOIN"] {
+            let sql = format!(
+                "SELECT u.device_id FROM ({parts}) u {join} iot o ON u.device_id = o.device_id AND \
+                 o.at BETWEEN {time} AND {time} + INTERVAL 1 MINUTE"
+            );
+            let drawn = drawn(&sql, Append);
+            assert!(drawn.contains(&format!("time {ends} ends {ends}-60001")), "{sql}: {drawn}");
+            assert!(drawn.ends_with("| (device_id) | device_id"), "{sql}: {drawn}");
+        }
+        let sql = format!("SELECT u.device_id FROM ({parts}) u JOIN iot o ON {time} = o.at");
+        assert!(drawn(&sql, Append).contains("ends key 0"), "{sql}: {}", drawn(&sql, Append));
+    }
+    // Of which part it is counts: here the time of the first part is another column.
+    let sql = "SELECT u.device_id FROM (SELECT * FROM iot UNION ALL SELECT * FROM secs) u LEFT JOIN iot o \
+               ON u.device_id = o.device_id AND timestamp_seconds(u.timestamp) = o.at";
+    assert!(
+        drawn(sql, Append).contains("ends key 1"),
+        "the other side's time ends both: {}",
+        drawn(sql, Append)
+    );
+    let sql = sql.replace("LEFT JOIN iot o", "LEFT JOIN plain o");
+    assert!(drawn(&sql, Append).starts_with("FB-4008 a LEFT JOIN"), "{}", drawn(&sql, Append));
+}
+
+/// Spark takes the names of the first part; how another part calls its columns counts only there.
+#[test]
+fn columns_of_later_parts_need_no_names_of_their_own() {
+    let first = "SELECT device_id, timestamp AS t, big FROM iot";
+    for (part, rows) in [
+        ("SELECT device_id, 1, 1 FROM plain WHERE big = 1", "b,1,1"),
+        ("SELECT device_id, timestamp AS x, timestamp AS X FROM plain WHERE big = 1", "b,-1,-1"),
+        ("(SELECT device_id, 1, 1 FROM plain WHERE big = 1)", "b,1,1"),
+        ("SELECT * FROM (SELECT device_id, timestamp, big FROM plain WHERE big = 1)", "b,-1,1"),
+        ("SELECT device_id, timestamp AS device_id, big FROM plain WHERE big = 1", "b,-1,1"),
+    ] {
+        let sql = format!("{first} UNION ALL {part}");
+        assert_eq!(parts(&sql)[1], format!("device_id,t,big; {rows}"), "{sql}");
+    }
+    let three = format!(
+        "{first} UNION ALL SELECT device_id, 2, 2 FROM iot UNION ALL SELECT device_id, 3, 3 FROM plain"
+    );
+    assert_eq!(parts(&three).iter().map(|part| part.lines().count()).collect::<Vec<_>>(), [1, 1, 1]);
+    let all =
+        "SELECT temperature AS a, temperature AS b FROM iot UNION ALL SELECT t, * FROM (SELECT t FROM warm)";
+    assert_eq!(planned_as(all, Append).unwrap().output_schema().fields().len(), 2);
+    let told =
+        planned_as("SELECT device_id, 1, 1 FROM iot UNION ALL SELECT device_id, 1, 2 FROM iot", Append);
+    let told = told.map(|_| ()).map_err(refused).unwrap_err();
+    assert!(
+        told.starts_with("FB-4002 the SELECT gives two columns named `1`"),
+        "of the first part they count: {told}"
+    );
+    let inside = "SELECT device_id FROM iot UNION ALL SELECT x FROM (SELECT device_id AS x, 1, 1 FROM iot)";
+    let told = planned_as(inside, Append).map(|_| ()).map_err(refused).unwrap_err();
+    assert!(told.starts_with("FB-4002 the SELECT gives two columns"), "and those of a subquery: {told}");
+}
+
+/// An alert, which remembers nothing, takes the rows of all parts as those of one.
+#[test]
+fn without_state_parts_are_inputs_too() {
+    let sql = "SELECT device_id, at FROM iot UNION ALL SELECT d, ts FROM warm";
+    let plan = plan(&streams().carrying_records(), sql, None).unwrap();
+    assert_eq!(
+        draw(&plan),
+        "i0 iot: (device_id, at) (device_id, at) | i1 iot: (device_id, temperature, at) Filter(temperature@1 > 20) (d, ts) (device_id, at) | device_id, at"
+    );
+    assert_eq!(plan.origins("device_id"), vec![Some(vec!["device_id".to_owned()]); 2]);
+    assert_eq!(plan.delays_ms(), [None, None]);
+    let named = plan.naming_sources("source");
+    assert!(
+        draw(&named).ends_with(" (device_id, at, source=iot) | device_id, at, source"),
+        "{}",
+        draw(&named)
+    );
+    let input = named.each_input().next().unwrap();
+    let rows = input.executor(0).process(json_rows(EVENTS.trim(), &schema()), &mut Fates::default()).unwrap();
+    assert_eq!(rows.schema(), named.output_schema());
+    assert!(
+        csv(&rows).starts_with("device_id,at,source\na,2024-02-29T14:20:09.120Z,iot\n"),
+        "{}",
+        csv(&rows)
+    );
+    assert_eq!(named.origins("device_id"), vec![Some(vec!["device_id".to_owned()]); 2]);
+    assert_eq!(named.origins("source"), [None, None]);
 }

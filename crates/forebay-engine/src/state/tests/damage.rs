@@ -7,7 +7,8 @@ use forebay_core::error::codes;
 
 use super::super::error::DAMAGED;
 use super::super::folder::list;
-use super::files::{assert_both, filled, open};
+use super::super::show::{Damage, examine, show};
+use super::files::{assert_both, filled, number, open};
 use super::*;
 
 const EPOCHS: u64 = 23;
@@ -153,4 +154,60 @@ fn a_newer_version_is_not_damage() {
     .unwrap();
     fs::write(path, bytes).unwrap();
     assert_eq!(open(dir.path(), 1).unwrap_err().code(), &codes::CHECKPOINT_VERSION);
+}
+
+/// What is shown of a copy whose file `path` has a bit turned in its middle.
+fn examined_with(dir: &Path, path: &Path) -> (Vec<usize>, Vec<Damage>) {
+    let dir = copy(dir);
+    let path = dir.path().join(path.file_name().unwrap());
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let (tables, damaged) = examine(dir.path(), Some(number(EPOCHS - 1)));
+    assert!(damaged.iter().all(|it| it.file == path && it.why.contains("(at byte ")), "{damaged:?}");
+    (tables.iter().map(|table| table.keys).collect(), damaged)
+}
+
+#[test]
+fn damage_is_shown_with_what_the_next_start_does() {
+    let (dir, _, needed) = folder();
+    let keys = vec![busy_model(EPOCHS).len(); 2];
+    let listing = list(dir.path()).unwrap();
+    let (_, newest) = listing.snapshots.last_key_value().unwrap();
+    let (_, before) = listing.snapshots.first_key_value().unwrap();
+    let (tables, damaged) = examined_with(dir.path(), newest);
+    assert_eq!(tables, keys, "the state is there without it");
+    let [damage] = &damaged[..] else { panic!("{damaged:?}") };
+    let name = before.file_name().unwrap().to_str().unwrap();
+    let told = format!("passes it over and takes {name} and the changes after it, which give the same state");
+    assert_eq!((&damage.next_start, damage.is_refused), (&told, false));
+
+    let (tables, damaged) = examined_with(dir.path(), &needed[0]);
+    assert_eq!(tables, [] as [usize; 0]);
+    let [damage] = &damaged[..] else { panic!("{damaged:?}") };
+    assert!(damage.is_refused && damage.next_start.starts_with("is refused (FB-6007). "), "{damage:?}");
+    assert_eq!(examine(dir.path(), Some(number(EPOCHS - 1))).1, [], "nothing is damaged");
+}
+
+#[test]
+fn state_without_a_readable_header_is_not_taken_for_none() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path(), 2);
+    for path in list(dir.path()).unwrap().snapshots.values().chain(list(dir.path()).unwrap().changes.values())
+    {
+        fs::write(path, b"forebay-state-").unwrap();
+    }
+    assert_eq!(show(dir.path(), Some(number(1))).unwrap_err().code(), DAMAGED);
+    let (_, damaged) = examine(dir.path(), Some(number(1)));
+    assert!(!damaged.is_empty() && damaged.iter().all(|it| it.is_refused), "{damaged:?}");
+    assert_eq!(show(dir.path(), None).unwrap(), [], "before the first epoch nothing counts");
+}
+
+#[test]
+fn a_journal_older_than_its_state_is_shown_to_be_that() {
+    let (dir, ..) = folder();
+    let (_, damaged) = examine(dir.path(), Some(number(0)));
+    let [damage] = &damaged[..] else { panic!("{damaged:?}") };
+    assert!(damage.is_refused && damage.why.contains("older copy"), "{damage:?}");
 }

@@ -76,7 +76,7 @@ fn other_computations_over_the_same_columns_are_refused() {
     let through = Some(Epoch(0));
     bears(dir.path(), through, &meaning("sum(a)")).unwrap();
     let error = bears(dir.path(), through, &meaning("sum(b)")).unwrap_err();
-    assert_eq!((error.code(), error.detail()), (CHANGED, Some("`first` was sum(a); is sum(b)")));
+    assert_eq!((error.code(), error.detail()), (CHANGED, Some("`first`: sum(a) → sum(b)")));
     let error = bears(dir.path(), through, &[]).unwrap_err();
     assert_eq!(error.detail(), Some("`first` is gone"));
     bears(&dir.path().join("none"), through, &[]).unwrap();

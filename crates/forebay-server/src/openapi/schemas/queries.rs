@@ -33,14 +33,18 @@ fn of_table() -> [(&'static str, Value); 4] {
     [("name", text()), ("version", or_null(text())), ("rows", count()), ("bytes", count())]
 }
 
-/// A table that a query is joined with; the error is why a newer version of it cannot be read.
+/// A table that a query is joined with; the error is why a newer version of it cannot be read, and since when none can.
 fn table_at_rest() -> Value {
-    object(&[&of_table()[..], &[("error", or_null(to("Error")))]].concat())
+    object(&[&of_table()[..], &[("error", or_null(to("Error"))), ("since", or_null(iso()))]].concat())
 }
 
 /// The same of a query, where a newer version of the table cannot be read.
 pub fn broken_table() -> Value {
-    object(&[&of_table()[..], &[("query", text()), ("error", to("Error"))]].concat())
+    object(&[&of_table()[..], &[("query", text()), ("error", to("Error")), ("since", iso())]].concat())
+}
+
+fn iso() -> Value {
+    json!({ "type": "string", "description": "ISO 8601 in UTC" })
 }
 
 /// What a query with state holds: its keys, when the first and the last of them are done, what came too late or from

@@ -136,7 +136,7 @@ impl Followed for Iot {
     }
 
     fn follower(&self) -> FollowerStatus {
-        FollowerStatus { lag: Some(0), too_old: 1, ..FollowerStatus::default() }
+        FollowerStatus { lag: Some(0), too_old: 1, caught_up_ms: Some(7), ..FollowerStatus::default() }
     }
 }
 

@@ -30,16 +30,19 @@ fn an_alert_becomes_a_query_with_the_columns_that_its_sink_reads() {
          \x20 b: { on: Hot, key: id, when: t > 75 OR t IS NULL, clear: t < 65, message: \"{ID}: {T}\" }\n",
     );
     let [a, b] = &alerts[..] else { panic!("two alerts") };
-    assert_eq!(columns(a), ["key", "when", "timestamp", "topic", "partition", "value of temperature"]);
+    assert_eq!(
+        columns(a),
+        ["key", "when", "timestamp", "topic", "partition", "value of temperature", "source"]
+    );
     assert_eq!(
         columns(b),
-        ["key", "when", "clear", "timestamp", "topic", "partition", "value of t", "value of id"]
+        ["key", "when", "clear", "timestamp", "topic", "partition", "value of t", "value of id", "source"]
     );
     assert_eq!(
         (a.key.as_str(), a.query_name().as_str(), a.folder_name().as_str()),
         ("device_id", "alerts/a", "alerts.a")
     );
-    assert_eq!((a.source.as_str(), b.source.as_str()), ("iot", "iot"));
+    assert_eq!((a.sources.clone(), b.sources.clone()), (vec!["iot".to_owned()], vec!["iot".to_owned()]));
     assert_eq!(
         b.values.iter().map(|it| (it.name.as_str(), it.shown)).collect::<Vec<_>>(),
         [("t", true), ("id", false)]
@@ -69,7 +72,8 @@ fn the_field_that_an_alerts_key_is_is_known_also_through_views() {
         Ok(loaded) => loaded,
         Err(problems) => panic!("{}", config::render(&problems, text, "p.yaml", false)),
     };
-    let fields: Vec<_> = loaded.alerts.iter().map(|alert| alert.key_field.as_deref()).collect();
+    let fields: Vec<_> =
+        loaded.alerts.iter().map(|alert| alert.key_fields.get("iot").map(String::as_str)).collect();
     let (machine, hall) = (Some("Machine"), Some("site.hall"));
     assert_eq!(fields, [machine, machine, None, hall, hall, Some("a.b")]);
     let values: Vec<&str> = loaded.alerts[5].values.iter().map(|value| value.name.as_str()).collect();
@@ -89,8 +93,60 @@ fn an_alert_may_watch_records_that_nobody_decodes() {
                 alerts:\n  a: { on: raw, key: topic, when: CAST(value AS STRING) LIKE '%hot%' }\n\
                 \x20 b: { on: texts, key: of, when: v LIKE '%hot%' }\n";
     let alerts = load(text, "p.yaml", run()).ok().unwrap().alerts;
-    assert_eq!(columns(&alerts[0])[2..], ["timestamp", "topic", "partition", "value of value"]);
-    assert_eq!(columns(&alerts[1])[2..], ["timestamp", "topic", "partition", "value of v"]);
+    assert_eq!(columns(&alerts[0])[2..], ["timestamp", "topic", "partition", "value of value", "source"]);
+    assert_eq!(columns(&alerts[1])[2..], ["timestamp", "topic", "partition", "value of v", "source"]);
+}
+
+/// Two halls whose devices are in one view, one of them twice; and what is made of their devices.
+const HALLS: &str = "pipeline: p\nsources:\n  hall_1:\n    format: kafka\n    options: { kafka.bootstrap.servers: \"localhost:9092\", subscribe: a }\n\
+    \x20   value: json\n    schema: device_id STRING, temperature DOUBLE\n\
+    \x20 hall_2:\n    format: kafka\n    options: { kafka.bootstrap.servers: \"localhost:9092\", subscribe: b }\n\
+    \x20   value: json\n    schema: id STRING, celsius FLOAT\n\
+    views:\n  plant: SELECT device_id, temperature FROM hall_1 UNION ALL SELECT id, celsius FROM hall_2\n\
+    \x20 twice: SELECT device_id AS d, temperature AS t FROM plant UNION ALL SELECT upper(id), celsius FROM hall_2 WHERE celsius > 9\n\
+    \x20 once: SELECT device_id FROM hall_1 UNION SELECT id FROM hall_2\n\
+    queries:\n  q: { sql: SELECT * FROM plant, format: console }\nalerts:\n";
+
+#[test]
+fn an_alert_may_watch_several_sources_as_one() {
+    let text = HALLS.to_owned()
+        + "  a: { on: plant, key: device_id, when: temperature > 70 }\n\
+           \x20 b: { on: twice, key: d, when: t > 70, clear: t < 60, message: \"{d}: {t}\" }\n";
+    let alerts = match load(&text, "p.yaml", run()) {
+        Ok(loaded) => loaded.alerts,
+        Err(problems) => panic!("{}", config::render(&problems, &text, "p.yaml", false)),
+    };
+    let [a, b] = &alerts[..] else { panic!("two alerts") };
+    let fields = |alert: &PlannedAlert| -> Vec<String> {
+        alert.key_fields.iter().map(|(source, field)| format!("{source}.{field}")).collect()
+    };
+    assert_eq!(a.plan.inputs(), ["hall_1", "hall_2"]);
+    assert_eq!(
+        (a.sources.join(" "), fields(a).join(" ")),
+        ("hall_1 hall_2".into(), "hall_1.device_id hall_2.id".into())
+    );
+    assert_eq!(b.plan.inputs(), ["hall_1", "hall_2", "hall_2"]);
+    assert_eq!(
+        (b.sources.join(" "), fields(b).join(" ")),
+        ("hall_1 hall_2".into(), "hall_1.device_id".into())
+    );
+    assert_eq!(
+        columns(a),
+        ["key", "when", "timestamp", "topic", "partition", "value of temperature", "source"]
+    );
+}
+
+#[test]
+fn what_no_alert_can_watch_is_refused_where_it_is_named() {
+    let text = HALLS.to_owned()
+        + "  a: { on: once, key: device_id, when: device_id > 'x', clear: device_id < }\n\
+           \x20 b: { on: plant, key: device_id, when: temperature > 70 }\n";
+    let told = refused(&text);
+    let at = told.find("[FB-4003]: UNION without ALL over a stream").unwrap_or_else(|| panic!("{told}"));
+    assert!(told[at..].lines().nth(1).unwrap().ends_with("p.yaml:20:12"), "{told}");
+    assert!(told.contains("Write UNION ALL"), "{told}");
+    assert!(told.contains("FB-4001"), "what is wrong in a condition is told all the same: {told}");
+    assert!(told.ends_with("2 problems in p.yaml\n"), "{told}");
 }
 
 #[test]

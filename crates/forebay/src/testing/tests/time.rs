@@ -38,6 +38,10 @@ fn pipeline(idle: &str, tests: &str) -> String {
             "met",
             "SELECT l.id, r.v FROM l JOIN r ON l.id = r.id AND r._event_time BETWEEN l._event_time AND l._event_time + INTERVAL 1 MINUTE",
         ),
+        query(
+            "first",
+            "SELECT window.start AS minute, COUNT(*) AS n FROM (SELECT id, _event_time AS at FROM l LIMIT 3) GROUP BY window(at, '1 minute')",
+        ),
         format!("tests:\n{tests}"),
     ]
     .concat()
@@ -89,6 +93,19 @@ async fn a_late_row_tells_how_late_it_was_what_it_missed_and_where_it_lies() {
     .await;
 }
 
+/// What comes out of an operator with state is no record any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_late_behind_another_operator_lies_nowhere() {
+    holds(
+        "",
+        "  - name: behind LIMIT\n    at: 00:01:40\n    \
+         given: { l: [ { id: good, v: 1, ts: 100 } ] }\n    \
+         steps: [ { given: { l: [ { id: tardy, v: 2, ts: 5 } ] } } ]\n    \
+         expect: { queries: { first: { late: [ { _late: { late_by_ms: 85000, topic: null, partition: null, offset: null } } ] } } }\n",
+    )
+    .await;
+}
+
 /// Each query has what came of epoch 0, and of the watermark that this moved, epoch 1. Silence ends a window with epoch 2, and
 /// then there is none until something ends again, or comes.
 #[tokio::test(flavor = "multi_thread")]
@@ -115,6 +132,23 @@ async fn while_a_source_is_silent_an_epoch_runs_only_where_something_ends() {
            - { at: 00:02:40, expect: { queries: { sliding: { rows: [ { until: 00:02:00 }, { until: 00:02:20 } ] } } } }\n      \
            - at: 00:02:50\n        \
              expect: { queries: { sliding: { rows: [ { until: 00:02:00 }, { until: 00:02:20 }, { until: 00:02:40 } ] } } }\n",
+    )
+    .await;
+}
+
+/// A key that may be forgotten gives no row, so nobody waits for the time when it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_end_while_a_source_is_silent_make_no_row_late() {
+    holds(
+        ", idleTimeout: 30 seconds",
+        "  - name: a row of half a minute ago comes after a pause\n    at: 00:01:40\n    \
+         given: { l: [ { id: first, v: 1, ts: 101 } ] }\n    \
+         steps:\n      \
+           - { at: 00:02:52, expect: { queries: { minutes: { rows: [ { minute: 00:01:00, id: first, n: 1 } ] } } } }\n      \
+           - { at: 00:03:00, given: { l: [ { id: held_up, v: 2, ts: 150 }, { id: first, v: 3, ts: 151 } ] } }\n    \
+         expect:\n      queries:\n        \
+           once: { rows: [ { id: first, v: 1 }, { id: held_up, v: 2 } ], late: [], ledger: { read: 3, deduplicated: 1 } }\n        \
+           minutes: { late: [] }\n",
     )
     .await;
 }

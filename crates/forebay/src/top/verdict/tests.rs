@@ -3,7 +3,7 @@
 use super::super::bounds::Plain;
 use super::super::stream::Message;
 use super::super::text::utc;
-use super::super::words::{Alert, Clocks, Counts, Follower, Hello, OffClock, Planned, Schema};
+use super::super::words::{Alert, BrokenTable, Clocks, Counts, Follower, Hello, OffClock, Planned, Schema};
 use super::*;
 use forebay_core::Error;
 use forebay_core::error::codes;
@@ -128,7 +128,7 @@ fn who_knows_nothing_says_so() {
     assert_eq!(shown.headline, "Ready, and nothing has been sent yet");
     let shown = told(|_, tick| tick.devices = Counts { total: 3, live: 0, quiet: 3 });
     assert_eq!((shown.tone, shown.headline.as_str()), (Tone::Warn, "No device is sending"));
-    let late = Follower { source: "iot".into(), lag: Some(5_000), behind: true, clocks: None };
+    let late = Follower { source: "iot".into(), lag: Some(5_000), behind: true, ..Follower::default() };
     let shown = told(|_, tick| tick.followers.push(late));
     assert_eq!(shown.headline, "What is shown here is 5,000 records behind");
     let shown = told(|_, tick| tick.lag = None);
@@ -220,6 +220,52 @@ fn a_file_that_was_refused_is_told_where_nothing_is_worse() {
     assert_eq!(shown.parts, ["FB-1003 unknown key", "all goes on by the file before"]);
     assert_eq!(shown.hint.as_deref(), Some("Did you mean `format`?"));
     assert!(!shown.is_failure, "what runs is well");
+}
+
+#[test]
+fn devices_of_several_sources_are_not_added_up() {
+    let follower = |source: &str, devices| Follower { source: source.into(), devices, ..Follower::default() };
+    let shown = told(|_, tick| {
+        tick.followers = vec![follower("readings", Some(4)), follower("states", Some(1))].into();
+    });
+    assert_eq!(shown.parts[0], "4 devices of readings, 1 of states");
+    let shown = told(|_, tick| tick.followers = vec![follower("iot", Some(3))].into());
+    assert_eq!(shown.parts[0], "3 devices");
+    let shown = told(|_, tick| {
+        tick.followers = (0..9).map(|n| follower(&format!("s{n}"), Some(n))).collect::<Vec<_>>().into();
+    });
+    assert_eq!(shown.parts[0], "9 sources");
+}
+
+#[test]
+fn a_table_that_cannot_be_read_is_told_once_and_with_its_file() {
+    let table = |name: &str| BrokenTable {
+        name: name.into(),
+        since: Plain(NOON.into()),
+        error: Problem {
+            code: Some("FB-2007".into()),
+            message: Some("record 2 of a file has `many`".into()),
+            place: Some("devices.csv:3".into()),
+            hint: Some("Mend the file.".into()),
+            ..Problem::default()
+        },
+    };
+    let of_two_queries = || vec![table("devices"), table("devices")].into();
+    let shown = told(|_, tick| tick.broken_tables = of_two_queries());
+    assert_eq!(
+        (shown.tone, shown.headline.as_str()),
+        (Tone::Warn, "The table devices cannot be read since 12:00")
+    );
+    let why = "FB-2007 record 2 of a file has `many` (devices.csv:3)";
+    assert_eq!(shown.parts, [why, "the version read before is used"]);
+    assert_eq!((shown.hint.as_deref(), shown.is_failure), (Some("Mend the file."), false));
+    let shown = told(|_, tick| tick.broken_tables = vec![table("devices"), table("sites")].into());
+    assert_eq!(shown.headline, "2 tables cannot be read");
+    let shown = told(|_, tick| {
+        tick.broken_tables = of_two_queries();
+        tick.alerts.open = 1;
+    });
+    assert_eq!(shown.parts[0], "The table devices cannot be read since 12:00");
 }
 
 #[test]

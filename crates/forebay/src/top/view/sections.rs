@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::super::asked::shown;
 use super::super::line::{Line, Tone};
 use super::super::model::{Model, Section};
-use super::super::text::{NOTHING, Zone, ago, count, decimals, many, moment, rate, span, value};
+use super::super::text::{NOTHING, Zone, ago, bytes, count, decimals, many, moment, rate, span, value};
 use super::super::verdict::of_severity;
 use super::super::words::{Alert, Device, Field, Query, Tick};
 use super::table::{Cell, Column, table};
@@ -59,7 +59,7 @@ fn queries_title(model: &Model) -> String {
 fn queries(model: &Model, seen: Range<usize>, width: usize) -> Vec<Line> {
     let empty = Tick::default();
     let tick = model.tick.as_ref().unwrap_or(&empty);
-    let columns = [
+    let mut columns = vec![
         Column::left("query", 0),
         Column::left("state", 0),
         Column::right("epoch", 2),
@@ -69,11 +69,17 @@ fn queries(model: &Model, seen: Range<usize>, width: usize) -> Vec<Line> {
         Column::left("waits for", 0),
     ];
     let seen = tick.queries.get(seen).unwrap_or_default();
-    let rows: Vec<Vec<Cell>> = seen.iter().map(|query| query_row(query).to_vec()).collect();
+    let has_state = tick.queries.iter().any(|query| query.remembers.is_some());
+    if has_state {
+        let before_last = columns.len() - 1;
+        columns.splice(before_last..before_last, [Column::right("late", 6), Column::right("held", 7)]);
+    }
+    let rows: Vec<Vec<Cell>> = seen.iter().map(|query| query_row(query, has_state)).collect();
     rows_or("no word of them yet", &columns, &rows, width)
 }
 
-fn query_row(query: &Query) -> [Cell; 7] {
+/// `has_state`: whether any query has, so that there are columns for what came too late and for what is held.
+fn query_row(query: &Query, has_state: bool) -> Vec<Cell> {
     let number = |number: Option<u64>| (Tone::Plain, number.map_or_else(|| NOTHING.to_owned(), count));
     let tone = match query.state.as_str() {
         "failed" | "retrying" => Tone::Bad,
@@ -90,15 +96,22 @@ fn query_row(query: &Query) -> [Cell; 7] {
         (None, None) => (Tone::Plain, NOTHING.to_owned()),
     };
     let p99 = query.latency.map_or_else(|| NOTHING.to_owned(), |latency| span(latency.p99));
-    [
+    let mut cells = vec![
         (tone, query.name.clone()),
         (tone, query.state.clone()),
         number(query.epoch),
         number(query.epochs.last().map(|epoch| epoch.rows)),
         (Tone::Plain, p99),
         number(query.lag),
-        waits,
-    ]
+    ];
+    if has_state {
+        let late = query.remembers.map(|it| it.late);
+        let held = query.remembers.map_or_else(|| NOTHING.to_owned(), |_| bytes(query.state_bytes));
+        cells.push((if late > Some(0) { Tone::Warn } else { Tone::Plain }, number(late).1));
+        cells.push((Tone::Plain, held));
+    }
+    cells.push(waits);
+    cells
 }
 
 fn alerts_title(model: &Model) -> String {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::keys::Key;
 use super::super::stream::Message;
 use super::super::text::utc;
-use super::super::words::{Schema, Slice};
+use super::super::words::{Remembers, Schema, Slice};
 use super::*;
 
 const NOON: i64 = 1_795_262_400_000;
@@ -93,6 +93,21 @@ fn a_plant_on_eighty_columns() {
 
   q  quit  tab  section  ↑↓ PgUp PgDn  scroll  /  search";
     assert_eq!(shown.join("\n"), expected, "\n{}", shown.join("\n"));
+}
+
+#[test]
+fn what_came_too_late_and_what_is_held_stand_where_there_is_room() {
+    let mut model = plant();
+    let tick = model.tick.as_mut().unwrap();
+    (tick.queries[0].remembers, tick.queries[0].state_bytes) = (Some(Remembers { late: 547 }), 12_288);
+    let wide = shown(&model, (100, 24));
+    assert!(wide[5].contains("behind  late      held  waits for"), "{}", wide[5]);
+    assert!(
+        wide[6].contains("  547  12.0 KiB  its trigger") && wide[7].contains("   –         –  new"),
+        "{wide:#?}"
+    );
+    let narrow = shown(&model, (76, 24));
+    assert!(narrow[5].contains("late") && !narrow[5].contains("held"), "{}", narrow[5]);
 }
 
 #[test]

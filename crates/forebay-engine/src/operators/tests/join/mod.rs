@@ -82,6 +82,7 @@ impl On {
     pub(crate) fn spec(self) -> JoinSpec {
         let [left, right] = self.ends.map(|ends| JoinSide {
             input: schema(),
+            told: Vec::new(),
             keys: self.keys.iter().map(|key| column(key)).collect(),
             event_time: Some(0),
             ends,

@@ -110,9 +110,13 @@ fn half_written(file: &Path, lacks: &str) -> Error {
         .with_hint(RENAME)
 }
 
-/// An error of a file that looks half-written says so.
+/// An error of a file, or of a line of it, that looks half-written says so.
 pub(super) fn explained(error: Error, lacks: Lacks) -> Error {
-    match error.place().map(Path::new).and_then(lacks) {
+    let without_line = |place: &str| match place.rsplit_once(':') {
+        Some((file, line)) if line.bytes().all(|byte| byte.is_ascii_digit()) => file.to_owned(),
+        _ => place.to_owned(),
+    };
+    match error.place().and_then(|place| lacks(Path::new(&without_line(place)))) {
         Some(lacks) => error.with_hint(format!("The file {lacks}: it may be half-written. {RENAME}")),
         None => error,
     }

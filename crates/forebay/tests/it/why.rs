@@ -217,7 +217,7 @@ fn why_row_tells_late_rows_and_rows_that_came_before() {
         [
             "5,",
             "minutes: not read yet; passes the filters; counts in its group, unless it comes too late\n",
-            "once: not read yet; passes the filters; `deduplicate` drops it: iot-0 offset 1 has the same key\n",
+            "once: not read yet; passes the filters; `deduplicate` drops it: iot-0 offset 1 has the same key, unless it comes too late",
         ],
     ]) {
         tells(record, &parts);

@@ -52,17 +52,6 @@ impl StreamPlan {
             StepPlan::Union | StepPlan::Stages(_) | StepPlan::Sort(_) => Taker::Other,
         }
     }
-
-    /// True if an operator of it puts rows aside that come too late.
-    pub fn refuses_late(&self) -> bool {
-        self.graph().steps.iter().any(|step| match &step.plan {
-            StepPlan::Aggregate(spec) => spec.watermarked,
-            StepPlan::Session(spec) => spec.watermarked,
-            StepPlan::Deduplicate(spec) => spec.event_time.is_some(),
-            StepPlan::Join(spec) => [&spec.left, &spec.right].iter().any(|side| side.event_time.is_some()),
-            StepPlan::Limit(_) | StepPlan::Stages(_) | StepPlan::Union | StepPlan::Sort(_) => false,
-        })
-    }
 }
 
 /// The step that takes these rows, and by which of its ports.
@@ -92,7 +81,7 @@ mod tests {
     #[test]
     fn each_input_tells_what_takes_its_rows() {
         let joined = "SELECT a.id FROM b JOIN a ON a.id = b.id AND a.at = b.at";
-        for (sql, takers, refuses_late) in [
+        for (sql, takers, can_be_late) in [
             ("SELECT id FROM a WHERE v > 1", vec![Taker::Nobody], false),
             ("SELECT id FROM a UNION ALL SELECT id FROM b", vec![Taker::Nobody; 2], false),
             ("SELECT count(*) FROM a GROUP BY window(at, '1 minute')", vec![Taker::Groups], true),
@@ -106,7 +95,7 @@ mod tests {
         ] {
             let plan = plan(sql, None);
             let told: Vec<Taker> = (0..).take(plan.inputs().len()).map(|input| plan.taker(input)).collect();
-            assert_eq!((told, plan.refuses_late()), (takers, refuses_late), "{sql}");
+            assert_eq!((told, plan.can_be_late()), (takers, can_be_late), "{sql}");
         }
     }
 
@@ -119,6 +108,6 @@ mod tests {
         let within = Deduplicate { keys: keys(&["id"]), within_us: Some(5) };
         let plan = plan("SELECT at, id FROM a", Some(&within));
         assert_eq!(plan.taker(0), Taker::Once(Once { keys: vec![1], within_us: Some(5) }));
-        assert!(plan.refuses_late());
+        assert!(plan.can_be_late());
     }
 }

@@ -3,6 +3,7 @@
 //! A query over one source has one; a join of two streams has one for each side and a union one for each part, also where they are
 //! the same source.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -41,6 +42,12 @@ impl StreamPlan {
     /// The names of its sources, in that order: one that is read twice is there twice.
     pub fn inputs(&self) -> Vec<&str> {
         self.each_input().map(PlannedInput::source).collect()
+    }
+
+    /// The sources that it reads, each once, in the order of their first inputs.
+    pub fn sources(&self) -> Vec<&str> {
+        let mut seen = BTreeSet::new();
+        self.inputs().into_iter().filter(|name| seen.insert(*name)).collect()
     }
 
     /// The same query, without state, whose rows also say of which source they are: a STRING of this name, behind the others.

@@ -120,7 +120,8 @@ impl Planner<'_> {
         let sql = format!("SELECT {} FROM {table}", list.join(",\n"));
         match self.sql(&self.catalog.naming_records(), &sql) {
             Ok(plan) => {
-                let (sources, key_fields) = (distinct(plan.inputs()), key_fields(&plan, &pipeline.sources));
+                let sources = plan.sources().into_iter().map(str::to_owned).collect();
+                let key_fields = key_fields(&plan, &pipeline.sources);
                 let (plan, key) = (Arc::new(plan.naming_sources(named_so::SOURCE)), key.name);
                 Some(PlannedAlert { config, plan, sources, values, key, key_fields })
             }
@@ -228,17 +229,6 @@ impl Planner<'_> {
         let problem = Problem::within(error, text, name, within.place, &within.text, offset, length);
         self.found.push(problem);
     }
-}
-
-/// The names of the sources that are read, each once.
-fn distinct(names: Vec<&str>) -> Vec<String> {
-    let mut each: Vec<String> = Vec::new();
-    for name in names {
-        if !each.iter().any(|known| known == name) {
-            each.push(name.to_owned());
-        }
-    }
-    each
 }
 
 /// The field of each source that an alert's key is, as people see it. A source is left out if the key is computed there, or is

@@ -1,6 +1,5 @@
 //! What the HTTP server is given to show: handles on the queries, on the quarantine's files, on the tables.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use forebay_core::clock::Clock;
@@ -49,10 +48,7 @@ pub struct Runs<'a> {
 pub fn shown(global: &Global, loaded: &Loaded, runs: Runs<'_>) -> Shown {
     let pipeline = &loaded.pipeline;
     let Runs { statements, live, clock, .. } = runs;
-    let sources = |plan: &StreamPlan| {
-        let named: BTreeSet<&str> = plan.inputs().into_iter().collect();
-        named.into_iter().map(str::to_owned).collect()
-    };
+    let sources = |plan: &StreamPlan| plan.sources().into_iter().map(str::to_owned).collect();
     let queries = pipeline.queries.iter().zip(&loaded.plans).map(|(query, plan)| AboutQuery {
         name: query.name.clone(),
         sql: query.sql.clone(),

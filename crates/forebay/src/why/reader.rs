@@ -188,7 +188,7 @@ impl<'a> Reader<'a> {
             Taker::First(most) => format!("comes out if it is among the first {most} rows"),
             Taker::Other => "goes on to what the query remembers".to_owned(),
         };
-        let unless = match (self.plan.refuses_late(), is_over(journey), self.missed.may_lack) {
+        let unless = match (self.plan.can_be_late(), is_over(journey), self.missed.may_lack) {
             (false, ..) | (true, true, false) => "",
             (true, false, _) => ", unless it comes too late",
             (true, true, true) => ", unless it came too late and had to make room in the late table",

@@ -96,18 +96,35 @@ def epochs(found):
         "", "### Large state", "",
         f"Counts, averages and maxima by key in a window of a day, which no epoch closes; {found['epochs']} epochs of "
         f"{found['few']:,} messages, each of another key, after all {found['many']:,} keys were there; beside it as many messages of "
-        f"{found['few']:,} keys in all. Planning, computing and committing, by the progress reports; snapshots are written meanwhile. "
-        "Milliseconds of one epoch:", "",
+        f"{found['few']:,} keys in all. Snapshots are written meanwhile. Milliseconds from one epoch's report to the next's:", "",
     ]
-    titles = (("keys-few", found["few"]), ("keys-many", found["many"]))
-    parts = (("walCommit", "plan"), ("addBatch", "compute and write"), ("commitOffsets", "commit"))
-    header = ["keys", "rounds", "mean", "p50", "p99", "longest", *(f"{title} (mean)" for _, title in parts), "state, MB"]
-    return out + rows(header, [
-        [f"{keys:,}", len(found["times"][name]), spread(of(found["times"][name], "mean"), "{:.1f}"),
-         *(f"{median(of(found['times'][name], key)):.0f}" for key in ("p50", "p99", "most")),
-         *(f"{median(of(found['times'][name], part)):.1f}" for part, _ in parts), f"{found['bytes'][name] / 1e6:.1f}"]
-        for name, keys in titles
+    times = {name: found["times"][name] for name in ("keys-few", "keys-many")}
+    header = ["keys", "rounds", "mean", "p50", "p99", "longest", "state, MB"]
+    out += rows(header, [
+        [f"{found[name.removeprefix('keys-')]:,}", len(runs), spread(of(runs, "mean"), "{:.1f}"),
+         *(f"{median(of(runs, key)):.0f}" for key in ("p50", "p99", "most")), f"{found['bytes'][name] / 1e6:.1f}"]
+        for name, runs in times.items()
     ])
+    out += ["", "Where the difference comes from (means, milliseconds):", ""]
+    return out + rows(["part", *(f"{found[name.removeprefix('keys-')]:,} keys" for name in times), "difference"], [
+        [title, *(f"{value:.2f}" for value in values), f"{values[1] - values[0]:.2f}"]
+        for title, values in profile(times)
+    ])
+
+
+def profile(times):
+    """The parts of an epoch, each with its milliseconds for few and for many keys."""
+    def part(name):
+        return [median(of(runs, name)) for runs in times.values()]
+
+    state = {
+        "waiting for the compaction that runs beside it": part("compactionWaitUs"),
+        "operators: looking keys up, reading and computing their values": part("operatorsUs"),
+        "changes of the state, made durable": part("changelogUs"),
+        "changes of the state, in memory": part("updatesUs"),
+    }
+    rest = [whole - sum(parts) for whole, *parts in zip(part("mean"), *state.values())]
+    return [("all else: planning, reading, decoding, grouping, committing, reporting", rest), *state.items()]
 
 
 def recovery(found):

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+from datetime import datetime
 
 import measure
 
@@ -143,10 +144,12 @@ class Bench:
         return cost | {"table": table, "epochs": self.epochs(table)}
 
     def progress(self, name):
-        """The progress reports in the log of a run with `TOLD`, one for each epoch."""
+        """The progress reports in the log of a run with `TOLD`, one for each epoch; `told` is when, in seconds since 1970."""
         with open(self.log(name)) as log:
-            told = [json.loads(line)["fields"] for line in log if '"epoch committed"' in line]
-        return [json.loads(one["progress"]) for one in told]
+            lines = [json.loads(line) for line in log if '"epoch committed"' in line]
+        return [
+            json.loads(line["fields"]["progress"]) | {"told": datetime.fromisoformat(line["timestamp"]).timestamp()} for line in lines
+        ]
 
     def durations(self, topic, shape):
         """One more run, not measured: the sums of Forebay's own `durationMs` over its epochs, in milliseconds."""

@@ -14,6 +14,7 @@
 //!
 //! What must stay true: between two epochs the tables hold exactly what the changes up to the newest commit say.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -70,6 +71,8 @@ pub(crate) struct Memory {
     future_skew: Vec<Option<Duration>>,
     /// The changes of the epoch that is being written; they are durable.
     pending: Vec<Changes>,
+    /// What the epoch at hand took so far.
+    spent: Spent,
     /// What the newest epoch did, for its report.
     did: Did,
 }
@@ -80,8 +83,35 @@ struct Did {
     /// To the rows of each table.
     applied: Vec<Applied>,
     late: u64,
+    /// What its parts took.
+    spent: Spent,
+}
+
+/// What the parts of an epoch took that have to do with state.
+#[derive(Clone, Copy, Debug, Default)]
+struct Spent {
+    /// Until the tables were compacted, when the lanes were done.
+    settling: Duration,
+    /// The operators: what they looked up and computed.
+    operating: Duration,
+    /// The changes, until they were durable.
     keeping: Duration,
+    /// The changes, until the tables had them.
     applying: Duration,
+}
+
+impl Spent {
+    /// In microseconds. All operators together take so long.
+    fn metrics(&self) -> BTreeMap<String, i64> {
+        let parts = [
+            ("compactionWaitUs", self.settling),
+            ("operatorsUs", self.operating),
+            ("changelogUs", self.keeping),
+            ("updatesUs", self.applying),
+        ];
+        let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+        parts.map(|(name, time)| (name.to_owned(), micros(time))).into()
+    }
 }
 
 impl Memory {
@@ -109,6 +139,7 @@ impl Memory {
             limit: options.state_limit,
             future_skew: options.future_skew,
             pending: Vec::new(),
+            spent: Spent::default(),
             did: Did::default(),
         }))
     }
@@ -227,14 +258,18 @@ impl Memory {
 
     /// Runs the operators over what the lanes gathered; changes nothing.
     pub async fn run(&mut self, plan: &Plan, lanes: Vec<Gathered>, held: Arc<Held>) -> Result<Ran> {
+        let began = Instant::now();
         self.settle().await?;
+        let settled = Instant::now();
         let (tail, tables, late) = (Arc::clone(&self.tail), Arc::clone(&self.tables), self.late.clone());
         let (epoch, lane) = (plan.epoch, lanes.len());
         let at = (plan.times.unwrap_or_default(), plan.planned_at_ms);
         let run = move || tail.run(&tables, lanes, at, |number| late.lane(epoch, lane + number), &held);
-        tokio::task::spawn_blocking(run).await.map_err(|e| {
+        let ran = tokio::task::spawn_blocking(run).await.map_err(|e| {
             Error::new(&codes::INTERNAL, "the operators of the epoch ended unexpectedly").caused_by(e)
-        })?
+        })?;
+        (self.spent.settling, self.spent.operating) = (settled - began, settled.elapsed());
+        ran
     }
 
     /// Makes durable what an epoch changes. From now on the sink may have the epoch.
@@ -253,12 +288,8 @@ impl Memory {
         let started = Instant::now();
         files.write(plan.epoch, &self.pending)?;
         kill_point("epoch.state.after");
-        self.did = Did {
-            applied: Vec::new(),
-            late: ran.ledger.late,
-            keeping: started.elapsed(),
-            applying: Duration::ZERO,
-        };
+        self.spent.keeping = started.elapsed();
+        self.did = Did { late: ran.ledger.late, ..Did::default() };
         Ok(())
     }
 
@@ -281,7 +312,8 @@ impl Memory {
                 self.did.applied.push(table.apply(changes)?);
             }
         }
-        self.did.applying = started.elapsed();
+        self.spent.applying = started.elapsed();
+        self.did.spent = std::mem::take(&mut self.spent);
         self.tracker.observe(plan.times.unwrap_or_default(), observed, plan.planned_at_ms);
         match &mut self.files {
             Some(files) => files.committed(plan.epoch, &self.tables),
@@ -310,7 +342,8 @@ impl Memory {
         }
     }
 
-    /// What each operator holds, and what the newest epoch did to it. Late rows are counted at the first.
+    /// What each operator holds, and what the newest epoch did to it. Late rows, and what is not told by operator, are
+    /// counted at the first.
     pub fn operators(&self) -> Vec<StateOperatorProgress> {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let operators = self.tail.operators().enumerate().map(|(index, (operator, range))| {
@@ -322,13 +355,14 @@ impl Memory {
                 operator_name: operator.spark_name().to_owned(),
                 num_rows_total: tables.iter().take(counted).map(|table| table.len() as u64).sum(),
                 num_rows_updated: applied.clone().map(|applied| applied.added + applied.replaced).sum(),
-                all_updates_time_ms: millis(self.did.applying),
+                all_updates_time_ms: millis(self.did.spent.applying),
                 num_rows_removed: applied.map(|applied| applied.removed).sum(),
-                commit_time_ms: millis(self.did.keeping),
+                commit_time_ms: millis(self.did.spent.keeping),
                 memory_used_bytes: tables.iter().map(|table| table.bytes() as u64).sum(),
                 num_rows_dropped_by_watermark: if index == 0 { self.did.late } else { 0 },
                 num_shuffle_partitions: 1,
                 num_state_store_instances: range.len() as u64,
+                custom_metrics: if index == 0 { self.did.spent.metrics() } else { BTreeMap::new() },
                 ..StateOperatorProgress::default()
             }
         });

@@ -5,7 +5,8 @@
 //! the next ones do the rest, so that none waits for all. Nobody waits for the moves but who looks at the table next:
 //! they are made while an epoch's records are read. Small segments are merged as a binary counter does it: the smallest
 //! ones up to the first that is larger than all before it together, so that each move at least doubles the segment that
-//! a row lies in. An epoch of ten rows costs ten rows some moves.
+//! a row lies in. An epoch of ten rows costs ten rows some moves. Of these, too, many can become small at once: one epoch
+//! merges some of them.
 
 use super::Slot;
 use super::error::bug;
@@ -54,7 +55,7 @@ impl Table {
             is_affordable
         });
         let mut chosen: Vec<u16> = affordable.map(|(_, id)| *id).collect();
-        chosen.extend(to_merge(&mut small));
+        chosen.extend(to_merge(&mut small, (changed * MOVES).max(4 * SMALL)));
         for group in self.groups(&chosen) {
             self.merge(group)?;
         }
@@ -104,12 +105,14 @@ impl Table {
     }
 }
 
-/// The smallest segments, up to the first that is larger than all before it together.
-fn to_merge(small: &mut [(usize, u16)]) -> impl Iterator<Item = u16> + '_ {
+/// The smallest segments, up to the first that is larger than all before it together, and as long as they are `most` rows.
+/// Many become small at once where an epoch touches all of them evenly. What is left for later epochs loses nothing: as
+/// `most` is several small segments, what is merged up to there is small no more.
+fn to_merge(small: &mut [(usize, u16)], most: usize) -> impl Iterator<Item = u16> + '_ {
     small.sort_unstable();
     let (mut sum, mut count) = (0, 0);
     for (rows, _) in small.iter() {
-        if count > 0 && *rows > sum {
+        if count > 0 && (*rows > sum || sum + rows > most) {
             break;
         }
         sum += rows;

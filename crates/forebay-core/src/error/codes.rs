@@ -125,7 +125,7 @@ codes! {
         "The state of a query fails its checksums: neither its newest snapshot nor the one before it can be read up to the last committed epoch. One damaged snapshot alone is passed over.",
         "Restore the whole folder of the checkpoint from a copy. Without one, give the query a new `checkpointLocation`: it begins anew, where the source's starting options say.";
     STATE_CHANGED = "FB-6008", User, retry false, "state of a query that was different",
-        "The query was changed in a way that what it remembers does not fit: other keys, aggregates, windows or columns, or another number of such operators. Spark refuses such changes too.",
+        "The query was changed in a way that what it remembers does not fit: other keys, aggregates, windows or columns, or another number of such operators. Spark refuses some such changes, and goes on after others with numbers that mean something else.",
         "Undo the change and the query goes on. Filters, columns that are only computed and names of the output may change, as far as the sink takes them: a Delta table keeps its columns (FB-5002). With a new name or `checkpointLocation` it is a new query, which begins where the source's starting options say.";
 
     LOG_LOCKED = "FB-7001", User, retry false, "log in use",

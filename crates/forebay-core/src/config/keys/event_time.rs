@@ -22,7 +22,7 @@ pub static WATERMARK: Section = Section {
             "duration or `none`",
             Some("5 minutes"),
             "An event time further ahead of the clock than this does not move the watermark: one device with a fast clock \
-             must not make all others late. Its row is processed, marked and counted. Spark has `none`.",
+             must not make all others late. Its row is processed like any other, and counted for the query and for the device. Spark has `none`.",
         ),
         key(
             "idleTimeout",

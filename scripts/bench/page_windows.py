@@ -9,7 +9,8 @@ NAMES = (("forebay", "Forebay"), ("spark", "Spark"), ("flink", "Flink"))
 
 def checkpoint_ratios(found):
     """What a checkpoint leaves of the speed: by runs whose checkpoint lies in memory, and by the epochs' own account."""
-    runs = median(of(found["memory"], "wall")) / median(of(found["disk"], "wall"))
+    pairs = zip(of(found["memory"], "wall"), of(found["disk"], "wall"))
+    runs = median([memory / disk for memory, disk in pairs])
     account = median([1 - (one["plan"] + one["state"] + one["commit"]) / one["all"] for one in found["parts"]])
     return runs, account
 
@@ -74,7 +75,7 @@ def checkpointing(found):
         f"The same windows in epochs of {found['most']:,} events. A query without a checkpoint does not exist, so \"without\" is told in "
         "two ways: with the checkpoint in memory (`/dev/shm`), which leaves out the disk; and by the epochs' own account, which "
         "leaves out the time in which plan, state and commit were made durable, the work of writing them included. Table and "
-        "data are on the disk both times.", "",
+        "data are on the disk both times. The ratio of the runs is the median of those of the rounds, as either comes first in turn.", "",
     ]
     out += rows(["checkpoint", "rounds", "wall, s", "CPU, s"], [
         [title, len(found[name]), *(spread(of(found[name], key), form) for key, form in (("wall", "{:.2f}"), ("cpu", "{:.1f}")))]
@@ -85,7 +86,7 @@ def checkpointing(found):
         each[name] = median([one[name] / one["epochs"] for one in parts])
     return out + [
         "", f"An epoch took {each['all']:.0f} ms: its plan {each['plan']:.1f}, the changes of its state {each['state']:.1f}, its commit "
-        f"{each['commit']:.1f} ms. So the speed with a checkpoint is {runs:.3f} of that without by the runs, {account:.3f} by the "
+        f"{each['commit']:.1f} ms, each counted up to a whole one. So the speed with a checkpoint is {runs:.3f} of that without by the runs, {account:.3f} by the "
         "account (which counts the outcome's line in the journal as computing). Each epoch waits for the same few fsyncs: smaller ones "
         "pay a larger share.",
     ]

@@ -9,8 +9,9 @@
 //! ```
 //!
 //! So windows of 60 slides cost some ten merges each and not 60. Where few windows are asked for, a level has only the
-//! places that they reach, and the merges are no more than the slides that they hold. All keys take each step together,
-//! in columns. What must stay true: what is merged is merged in the order of time.
+//! places that they reach, and the merges are no more than the slides that they hold. Many keys take each step together,
+//! in columns, but only as many as a processor's cache holds with all their levels. What must stay true: what is merged is
+//! merged in the order of time.
 
 use arrow::array::ArrayRef;
 use forebay_core::Result;
@@ -18,6 +19,12 @@ use forebay_core::Result;
 use super::Plan;
 use super::panes::Panes;
 use crate::operators::groups::{Groups, take_all};
+
+/// Panes whose keys are put together at once, at the least: a level of them takes some hundred kilobytes.
+const PART: usize = 8192;
+
+/// A pane: number of the key, slide, whether it is a body, and its row. In this order they are merged.
+type Pane = (u32, i64, bool, u32);
 
 /// States at places of a line: the number of a key, and a slide of it, counted from the first window that is asked for.
 /// Places are in order.
@@ -31,6 +38,7 @@ struct Line {
 pub(super) struct Windows {
     /// Number of the key and start of each, in this order.
     pub places: Vec<(u32, i64)>,
+    /// No columns where there are no windows.
     pub states: Vec<ArrayRef>,
 }
 
@@ -47,7 +55,7 @@ pub(super) fn windows(
     let slide_us = panes.sliding.slide_us;
     let count = slides_between(first, last, slide_us).saturating_add(1);
     let most = panes.whole.saturating_add(count);
-    let mut sorted: Vec<(u32, i64, bool, u32)> = rows
+    let mut sorted: Vec<Pane> = rows
         .zip(0_u32..)
         .map(|((key, pane), row)| {
             (key, slides_between(first, panes.slide(pane), slide_us), !panes.is_head(pane), row)
@@ -55,28 +63,22 @@ pub(super) fn windows(
         .filter(|(_, slide, ..)| (0..most).contains(slide))
         .collect();
     sorted.sort_unstable();
-    let mut ended = match panes.has_heads() {
-        true => heads(&sorted, states, panes.whole)?,
-        false => Line::default(),
-    };
-    let mut level = slides(plan, &sorted, states)?;
-    drop(sorted);
-    let mut step = 1;
-    while step <= panes.whole {
-        if panes.whole & step != 0 {
-            // What is longer than this step stands before it, what is shorter was put together already.
-            let offset = panes.whole & !(2 * step - 1);
-            let until = offset.saturating_add(count);
-            ended = plan.join(&level, &ended, step, |slide| (offset..until).contains(&slide))?;
-        }
-        if panes.whole >= 2 * step {
-            level = plan.join(&level, &level, step, |slide| slide & (2 * step - 1) < count)?;
-        }
-        step *= 2;
-    }
+    let (mut places, mut parts) = (Vec::new(), Vec::new());
     let start = |slide: i64| first.saturating_add(slide.saturating_mul(slide_us));
-    let places = ended.places.into_iter().map(|(key, slide)| (key, start(slide))).collect();
-    Ok(Windows { places, states: ended.states })
+    let mut rest = &sorted[..];
+    while let Some((part, others)) = next_part(rest) {
+        rest = others;
+        let ended = plan.ended_at(panes, part, states, count)?;
+        parts.push(Groups { keys: Vec::new(), states: ended.states, len: ended.places.len() });
+        places.extend(ended.places.into_iter().map(|(key, slide)| (key, start(slide))));
+    }
+    Ok(Windows { places, states: Groups::all(parts)?.states })
+}
+
+/// The panes of the first keys, with all of each, and the others.
+fn next_part(sorted: &[Pane]) -> Option<(&[Pane], &[Pane])> {
+    let (last, ..) = sorted.get(PART.min(sorted.len()).checked_sub(1)?)?;
+    Some(sorted.split_at(sorted.partition_point(|(key, ..)| key <= last)))
 }
 
 /// How many slides there are from one start to another.
@@ -86,14 +88,14 @@ fn slides_between(from: i64, to: i64, slide_us: i64) -> i64 {
 }
 
 /// The heads in which windows end: those from the slide `whole` on.
-fn heads(sorted: &[(u32, i64, bool, u32)], states: &[ArrayRef], whole: i64) -> Result<Line> {
+fn heads(sorted: &[Pane], states: &[ArrayRef], whole: i64) -> Result<Line> {
     let heads = sorted.iter().filter(|(_, slide, is_body, _)| !is_body && *slide >= whole);
     let (places, rows): (Vec<_>, Vec<u32>) = heads.map(|(key, slide, _, row)| ((*key, *slide), *row)).unzip();
     Ok(Line { places, states: take_all(states, &rows.into())? })
 }
 
 /// Level 0: head and body of each slide as one.
-fn slides(plan: &Plan, sorted: &[(u32, i64, bool, u32)], states: &[ArrayRef]) -> Result<Line> {
+fn slides(plan: &Plan, sorted: &[Pane], states: &[ArrayRef]) -> Result<Line> {
     let mut places: Vec<(u32, i64)> = Vec::with_capacity(sorted.len());
     let mut groups = Vec::with_capacity(sorted.len());
     for (key, slide, ..) in sorted {
@@ -114,6 +116,29 @@ fn slides(plan: &Plan, sorted: &[(u32, i64, bool, u32)], states: &[ArrayRef]) ->
 }
 
 impl Plan {
+    /// The windows of some keys that begin at the first `count` slides.
+    fn ended_at(&self, panes: Panes, sorted: &[Pane], states: &[ArrayRef], count: i64) -> Result<Line> {
+        let mut ended = match panes.has_heads() {
+            true => heads(sorted, states, panes.whole)?,
+            false => Line::default(),
+        };
+        let mut level = slides(self, sorted, states)?;
+        let mut step = 1;
+        while step <= panes.whole {
+            if panes.whole & step != 0 {
+                // What is longer than this step stands before it, what is shorter was put together already.
+                let offset = panes.whole & !(2 * step - 1);
+                let until = offset.saturating_add(count);
+                ended = self.join(&level, &ended, step, |slide| (offset..until).contains(&slide))?;
+            }
+            if panes.whole >= 2 * step {
+                level = self.join(&level, &level, step, |slide| slide & (2 * step - 1) < count)?;
+            }
+            step *= 2;
+        }
+        Ok(ended)
+    }
+
     /// What stands at a slide of `left`, and behind it what stands `shift` slides later in `right`: at those slides that
     /// are to be kept.
     fn join(&self, left: &Line, right: &Line, shift: i64, keep: impl Fn(i64) -> bool) -> Result<Line> {

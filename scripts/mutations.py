@@ -79,6 +79,8 @@ MUTATIONS = {
     "state: a snapshot": (ENGINE + "state/snapshot.rs", "    file.sync().map_err(|e| failed(staged, \"fsync\", e))?;\n    Ok(file.len())", "    Ok(file.len())", LIB + ["state::tests::deaths"]),
     "state: a snapshot's name": (ENGINE + "state/snapshot.rs", "    door.sync_dir(dir).map_err(|e| failed(dir, \"fsync\", e))?;\n", "", LIB + ["state::tests::deaths"]),
     "state: checksums": (ENGINE + "state/frame.rs", "!is_whole || checksum(len, &self.body) != u32::from_le_bytes([c0, c1, c2, c3])", "!is_whole", LIB + ["state::tests::damage"]),
+    "late rows: an epoch's": (ENGINE + "late.rs", "        file.sync().map_err(|e| failed(&self.path, e))?;\n        self.table.sync_dir()", "        let _ = file;\n        self.table.sync_dir()", IT + ["state_crash"]),
+    "late rows: folder": (ENGINE + "late.rs", "        file.sync().map_err(|e| failed(&self.path, e))?;\n        self.table.sync_dir()", "        file.sync().map_err(|e| failed(&self.path, e))", IT + ["state_crash"]),
     "checkpoint: topic ids": (ENGINE + "epoch.rs", "        self.inputs.resume(&recovered.topics());\n", "        let _ = recovered.topics();\n", IT + ["topics::a_topic_made_anew_in"]),
     "source: planned of another topic": (SOURCE + "source.rs", "let (ranges, gone) = self.topics.part(ranges);", "let (ranges, gone) = (ranges.to_vec(), None);", IT + ["kafka::the_source_on_the_embedded_log_in_place"]),
     "source: ids move with positions": (SOURCE + "source.rs", "        self.topics.take(&self.settings.subscription, found);\n", "        self.topics.take(&self.settings.subscription, found);\n        self.topics.settle();\n", IT + ["kafka::the_source_on_the_embedded_log_in_place"]),

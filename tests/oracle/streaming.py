@@ -141,8 +141,9 @@ class Asked:
 
     def fail(self, error):
         condition = getattr(error, "getCondition", lambda: None)() or type(error).__name__
-        kind = "refused" if len(self.answer["rows"]) == 1 else "failed"
-        self.answer = {"columns": None, "rows": [], kind: condition}
+        # What came before it stays.
+        before = self.answer["rows"][:-1]
+        self.answer = {"columns": self.answer["columns"] if before else None, "rows": before, "failed" if before else "refused": condition}
         causes = re.findall(r"Caused by: (.*)", str(error))
         self.answer["said"] = (str(error).split("\n") + causes)[-1 if causes else 0][:300]
 

@@ -19,10 +19,11 @@ A file of `streaming/cases` is a list of cases, `defaults` before it:
     live       asked again of a real Spark in `make test`
     needs      what Forebay does not have yet: the case is stored and not compared
     differs    where Forebay means to do otherwise: the steps' rows there, with the reason beside it (`why`)
+    told       what Forebay says where Spark refuses too: code and words. Needed where the code is also that of a slip of the pen
 
 What Spark answers stands in `streaming/answers.json`, a case a line: the pipeline and the records as they are run, and
 `rows`, for each step the rows that came, each a list of texts as the console prints them (Spark's `show`). A query that
-Spark refuses has `refused`, the name of its error.
+Spark refuses has `refused`, the name of its error; one that ends in a later step has `failed`, and the rows of the steps before.
 """
 
 import datetime
@@ -50,7 +51,7 @@ ANSWERS = HERE / "answers.json"
 BOOTSTRAP = "BOOTSTRAP"
 BASE = datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone.utc)
 KNOWN = {"name", "about", "schema", "watermark", "sources", "tables", "views", "sql", "mode", "deduplicate", "multipleWatermarkPolicy",
-         "timeZone", "maxOffsetsPerTrigger", "steps", "partitions", "tolerance", "live", "needs", "differs"}
+         "timeZone", "maxOffsetsPerTrigger", "steps", "partitions", "tolerance", "live", "needs", "differs", "told"}
 
 
 def fields(schema):
@@ -181,7 +182,7 @@ def resolved(case):
         run["files"] = [files(case, step) for step in case["steps"]]
         if any(is_delta(table) for table in case["tables"].values()):
             run["deltas"] = [deltas(case, step) for step in case["steps"]]
-    for key in ("tolerance", "live", "needs", "differs"):
+    for key in ("tolerance", "live", "needs", "differs", "told"):
         if key in case:
             run[key] = case[key]
     return run

@@ -9,6 +9,7 @@ import "./styles/base.css";
 import "./styles/head.css";
 import "./styles/panels.css";
 import "./styles/lists.css";
+import "./styles/tables.css";
 import "./styles/windows.css";
 import "./styles/first.css";
 import "./styles/sql.css";

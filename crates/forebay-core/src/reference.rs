@@ -26,8 +26,8 @@ pub fn configuration_markdown(registry: &Registry<'_>) -> String {
         "# Configuration\n\n\
          A pipeline is one YAML file. `forebay validate FILE` reports everything that is wrong with it at once. \
          Unknown keys and options are errors: nothing is silently ignored.\n\n\
-         * **Durations** read `500 ms`, `10 seconds`, `1 hour 30 minutes`. **Sizes** read `1024`, `64MiB`, `1 GB` \
-         (KB, MB, GB count by 1000; KiB, MiB, GiB by 1024).\n\
+         * **Durations** read `500 ms`, `10 seconds`, `1 hour 30 minutes`; in SQL their units are written out, as in Spark. \
+         **Sizes** read `1024`, `64MiB`, `1 GB` (KB, MB, GB count by 1000; KiB, MiB, GiB by 1024).\n\
          * **Names** have letters, digits, `_` and `-`, begin with a letter or `_`, and are at most 64 long. Upper \
          and lower case do not make them different.\n\
          * **Options** keep Spark's names, in upper or lower case. Numbers and booleans need no quotes; a text that \

@@ -17,7 +17,7 @@ use forebay_core::{Epoch, Error, Result};
 
 use crate::epoch::Tail;
 use crate::plan::StreamPlan;
-use crate::plan::graph::{Feed, Graph, SideEnds, Step, StepPlan};
+use crate::plan::graph::{Graph, SideEnds, Step, StepPlan};
 use crate::state::{self, NEVER, Slot, Table};
 
 /// An operator with state, and by what its keys end.
@@ -145,7 +145,7 @@ fn holders(graph: &Graph, step: &Step) -> Vec<Holder> {
                 name: format!("{}, {side}", spec.name),
                 holds: Holds::Side {
                     is_left: number == 0,
-                    sources: step.from.get(number).map(|feeds| sources(graph, feeds)).unwrap_or_default(),
+                    sources: step.from.get(number).map(|feeds| graph.sources(feeds)).unwrap_or_default(),
                 },
                 ends: match ends {
                     SideEnds::Never => Ends::Never,
@@ -161,22 +161,6 @@ fn holders(graph: &Graph, step: &Step) -> Vec<Holder> {
         // A number is no row that could end.
         StepPlan::Limit(_) | StepPlan::Stages(_) | StepPlan::Union | StepPlan::Sort(_) => Vec::new(),
     }
-}
-
-/// The sources whose rows come by these feeds, each once.
-fn sources(graph: &Graph, feeds: &[Feed]) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    for feed in feeds {
-        let of_feed = match feed {
-            Feed::Input(input) => graph.inputs.get(*input).map(|input| vec![input.source.clone()]),
-            // A step comes after those that feed it, so this ends.
-            Feed::Step(step) => graph.steps.get(*step).map(|step| sources(graph, &step.from.concat())),
-        };
-        found.extend(of_feed.unwrap_or_default());
-    }
-    let mut seen = BTreeSet::new();
-    found.retain(|name| seen.insert(name.clone()));
-    found
 }
 
 impl Holder {

@@ -33,8 +33,9 @@ pub fn kill_point(name: &'static str) {
     let _ = name;
 }
 
-/// Every kill point that an epoch and the log's appends pass, in their order: the crash tests walk this list. Those of a
-/// reload are named by its own tests.
+/// Every kill point that an epoch and the log's appends pass, in their order: the crash tests walk this list. What an epoch's
+/// state passes between `epoch.state.before` and `epoch.state.after` is in [`STATE_KILL_POINTS`]; those of a reload are named
+/// by its own tests.
 ///
 /// A point belongs in this list and at exactly one place in the code.
 pub const KILL_POINTS: &[&str] = &[
@@ -43,11 +44,14 @@ pub const KILL_POINTS: &[&str] = &[
     "epoch.plan.before",
     "epoch.plan.after",
     "epoch.read.first_batch",
+    "quarantine.write.after",
+    "late.sync.before",
+    "sink.delta.file.half",
     "epoch.read.after",
+    "epoch.state.before",
+    "epoch.state.after",
     "epoch.outcome.before",
     "epoch.outcome.after",
-    "quarantine.write.after",
-    "sink.delta.file.half",
     "sink.delta.files.after",
     "sink.delta.commit.before",
     "sink.delta.commit.after",

@@ -24,6 +24,7 @@ use crate::load::Loaded;
 mod clause;
 mod python;
 mod query;
+mod select;
 mod source;
 mod sql;
 pub mod submit;

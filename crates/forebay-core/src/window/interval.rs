@@ -15,8 +15,11 @@ pub struct Interval {
     pub micros: i64,
 }
 
-const SECOND: i64 = 1_000_000;
-const DAY: i64 = 86_400 * SECOND;
+const MILLISECOND: i64 = 1_000;
+const SECOND: i64 = 1_000 * MILLISECOND;
+const MINUTE: i64 = 60 * SECOND;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
 
 /// What one of a unit is, by its name without an `s` at its end.
 const UNITS: [(&str, Interval); 9] = [
@@ -24,10 +27,10 @@ const UNITS: [(&str, Interval); 9] = [
     ("month", Interval { months: 1, days: 0, micros: 0 }),
     ("week", Interval { months: 0, days: 7, micros: 0 }),
     ("day", Interval { months: 0, days: 1, micros: 0 }),
-    ("hour", Interval { months: 0, days: 0, micros: 3_600 * SECOND }),
-    ("minute", Interval { months: 0, days: 0, micros: 60 * SECOND }),
+    ("hour", Interval { months: 0, days: 0, micros: HOUR }),
+    ("minute", Interval { months: 0, days: 0, micros: MINUTE }),
     ("second", Interval { months: 0, days: 0, micros: SECOND }),
-    ("millisecond", Interval { months: 0, days: 0, micros: 1_000 }),
+    ("millisecond", Interval { months: 0, days: 0, micros: MILLISECOND }),
     ("microsecond", Interval { months: 0, days: 0, micros: 1 }),
 ];
 
@@ -82,61 +85,50 @@ impl Interval {
     }
 }
 
-/// A length as [`Interval::parse`] reads it: `20 seconds`, `8 minutes 49.25 seconds`. Days are 24 hours.
+/// A length as [`Interval::parse`] reads it: `20 seconds`, `1 day 12 hours`. Days are 24 hours.
 pub fn words(us: i64) -> String {
-    let sign = if us < 0 { "-" } else { "" };
-    let counted = |count: &str, unit: &str| {
-        let plural = if count == "1" { "" } else { "s" };
-        format!("{sign}{count} {unit}{plural}")
-    };
-    let mut rest = us.unsigned_abs();
-    let mut parts = Vec::new();
-    for (size, unit) in [(DAY, "day"), (3_600 * SECOND, "hour"), (60 * SECOND, "minute")] {
-        let size = size.unsigned_abs();
-        if rest >= size {
-            parts.push(counted(&(rest / size).to_string(), unit));
-        }
-        rest %= size;
-    }
-    let (second, milli) = (SECOND.unsigned_abs(), 1_000);
-    match rest {
-        0 if !parts.is_empty() => {}
-        rest if rest == 0 || rest >= second || !parts.is_empty() => {
-            let text = format!("{}.{:06}", rest / second, rest % second);
-            parts.push(counted(text.trim_end_matches('0').trim_end_matches('.'), "second"));
-        }
-        rest if rest.is_multiple_of(milli) => parts.push(counted(&(rest / milli).to_string(), "millisecond")),
-        rest => parts.push(counted(&rest.to_string(), "microsecond")),
-    }
-    parts.join(" ")
+    // 64 bits hold less than 107 million days.
+    let days = i32::try_from(us / DAY).unwrap_or_default();
+    Interval { months: 0, days, micros: us % DAY }.to_string()
 }
 
 impl fmt::Display for Interval {
-    /// As [`Interval::parse`] reads it: `1 hour 30 seconds`; what is nothing is `0 seconds`.
+    /// As [`Interval::parse`] reads it: `1 hour 30 seconds`, `8 minutes 49.25 seconds`; what is nothing is `0 seconds`. Hours
+    /// do not become days, which may be longer or shorter.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rest = *self;
-        let mut is_first = true;
-        for (name, one) in UNITS.iter().filter(|(name, _)| *name != "week") {
-            let (part, unit) = match one {
-                Self { months: 1.., .. } => (i64::from(rest.months), i64::from(one.months)),
-                Self { days: 1.., .. } => (i64::from(rest.days), i64::from(one.days)),
-                _ => (rest.micros, one.micros),
-            };
-            let count = part / unit;
-            match one {
-                Self { months: 1.., .. } => rest.months %= one.months,
-                Self { days: 1.., .. } => rest.days %= one.days,
-                _ => rest.micros %= one.micros,
-            }
-            if count == 0 {
-                continue;
-            }
-            let (blank, plural) = (if is_first { "" } else { " " }, if count.abs() == 1 { "" } else { "s" });
-            write!(f, "{blank}{count} {name}{plural}")?;
-            is_first = false;
+        let whole = [
+            (i64::from(self.months / 12), "year"),
+            (i64::from(self.months % 12), "month"),
+            (i64::from(self.days), "day"),
+            (self.micros / HOUR, "hour"),
+            (self.micros % HOUR / MINUTE, "minute"),
+        ];
+        let there = whole.into_iter().filter(|(count, _)| *count != 0);
+        let mut parts: Vec<String> = there.map(|(count, unit)| counted(&count.to_string(), unit)).collect();
+        let rest = self.micros % MINUTE;
+        if rest != 0 || parts.is_empty() {
+            parts.push(below_a_minute(rest, parts.is_empty()));
         }
-        if is_first { f.write_str("0 seconds") } else { Ok(()) }
+        f.write_str(&parts.join(" "))
     }
+}
+
+/// Seconds with their fraction; what is less than one and stands alone is counted in shorter units.
+fn below_a_minute(micros: i64, is_alone: bool) -> String {
+    if is_alone && micros != 0 && micros.abs() < SECOND {
+        return match micros % MILLISECOND {
+            0 => counted(&(micros / MILLISECOND).to_string(), "millisecond"),
+            _ => counted(&micros.to_string(), "microsecond"),
+        };
+    }
+    let sign = if micros < 0 { "-" } else { "" };
+    let text = format!("{sign}{}.{:06}", micros.abs() / SECOND, micros.abs() % SECOND);
+    counted(text.trim_end_matches('0').trim_end_matches('.'), "second")
+}
+
+fn counted(count: &str, unit: &str) -> String {
+    let plural = if matches!(count, "1" | "-1") { "" } else { "s" };
+    format!("{count} {unit}{plural}")
 }
 
 /// A text as it may stand in a message.

@@ -112,7 +112,11 @@ fn an_interval_is_told_as_it_is_read() {
         "1 hour 30 seconds",
         "1 year 2 months 9 days",
         "-1 month 30 days -1 second",
-        "1 minute 30 seconds 1 millisecond 2 microseconds",
+        "1 minute 30.001002 seconds",
+        "36 hours",
+        "1 day 36 hours 0.5 seconds",
+        "1500 microseconds",
+        "-320 milliseconds",
         "0 seconds",
     ] {
         assert_eq!(Interval::parse(text).unwrap().to_string(), text);

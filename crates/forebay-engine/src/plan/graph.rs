@@ -11,6 +11,7 @@
 //! query runs, and two plannings of the same text give the same steps, names and layouts. Each input and each step but the
 //! last feeds one step, which comes after it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{FieldRef, SchemaRef};
@@ -35,6 +36,24 @@ pub(crate) struct Graph {
     pub steps: Vec<Step>,
     /// What an epoch gives to the sink.
     pub mode: OutputMode,
+}
+
+impl Graph {
+    /// The sources whose rows come by these feeds, each once, in the order of the feeds.
+    pub fn sources(&self, feeds: &[Feed]) -> Vec<String> {
+        let mut found: Vec<String> = Vec::new();
+        for feed in feeds {
+            let of_feed = match feed {
+                Feed::Input(input) => self.inputs.get(*input).map(|input| vec![input.source.clone()]),
+                // A step comes after those that feed it, so this ends.
+                Feed::Step(step) => self.steps.get(*step).map(|step| self.sources(&step.from.concat())),
+            };
+            found.extend(of_feed.unwrap_or_default());
+        }
+        let mut seen = BTreeSet::new();
+        found.retain(|name| seen.insert(name.clone()));
+        found
+    }
 }
 
 /// A step, and where its rows come from.

@@ -3,7 +3,6 @@
 //! A query over one source has one; a join of two streams has one for each side and a union one for each part, also where they are
 //! the same source.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -14,7 +13,7 @@ use forebay_core::source::Wanted;
 use forebay_core::{Error, Result};
 
 use super::executor::Executor;
-use super::graph::Input;
+use super::graph::{Feed, Input};
 use super::lower::{Output, Projection, Stage};
 use super::{StreamPlan, lower};
 
@@ -45,9 +44,10 @@ impl StreamPlan {
     }
 
     /// The sources that it reads, each once, in the order of their first inputs.
-    pub fn sources(&self) -> Vec<&str> {
-        let mut seen = BTreeSet::new();
-        self.inputs().into_iter().filter(|name| seen.insert(*name)).collect()
+    pub fn sources(&self) -> Vec<String> {
+        let graph = self.graph();
+        let all: Vec<Feed> = (0..graph.inputs.len()).map(Feed::Input).collect();
+        graph.sources(&all)
     }
 
     /// The same query, without state, whose rows also say of which source they are: a STRING of this name, behind the others.

@@ -146,7 +146,8 @@ impl StreamPlan {
         !self.graph.steps.is_empty()
     }
 
-    /// True if a row may come too late for one of its operators.
+    /// True if a row may come too late for one of its operators. In complete mode none does for groups, which never end; sessions
+    /// and `deduplicate` refuse late rows there too, as in Spark.
     pub fn can_be_late(&self) -> bool {
         let ends = self.graph.mode != OutputMode::Complete;
         self.graph.steps.iter().any(|step| match &step.plan {

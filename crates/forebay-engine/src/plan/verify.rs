@@ -137,7 +137,8 @@ pub(super) const DEDUPLICATE: Refusal = Refusal { what: "`deduplicate`", hint: T
 pub(super) const SET_OPERATION: Refusal = Refusal {
     what: "EXCEPT or INTERSECT",
     hint: "Spark refuses both between two streams: what the other will never give is not known. Join them: LEFT SEMI JOIN keeps \
-           rows that are in both, LEFT JOIN … WHERE the other side IS NULL those that are not.",
+           rows that are in both, LEFT JOIN … WHERE the other side IS NULL those that are not; with a table at rest LEFT ANTI \
+           JOIN keeps those.",
 };
 pub(super) const UNION: Refusal = Refusal {
     what: "UNION without ALL",

@@ -7,7 +7,7 @@
 //! sum(a) by device, window(at, 10000000 µs, …)  ─▶  parts  ─▶  window(at, '10 seconds') → window(at, '30 seconds')
 //! ```
 
-use forebay_core::window::Interval;
+use forebay_core::window::interval::{Interval, words};
 
 /// The operator of a table: `join-0` of `join-0.3`.
 pub(super) fn operator(table: &str) -> &str {
@@ -143,12 +143,12 @@ fn windows(text: &str) -> String {
         let mut lengths = inner.rsplitn(4, ", ");
         let mut length = || lengths.next()?.trim_end_matches(" µs").parse::<i64>().ok();
         let (start, slide, size) = (length()?, length()?, length()?);
-        let words = |micros: i64| format!("'{}'", Interval { micros, ..Interval::default() });
         let given = match (size, slide, start) {
-            (size, slide, 0) if size == slide => vec![words(size)],
-            (size, slide, 0) => vec![words(size), words(slide)],
-            (size, slide, start) => vec![words(size), words(slide), words(start)],
+            (size, slide, 0) if size == slide => vec![size],
+            (size, slide, 0) => vec![size, slide],
+            (size, slide, start) => vec![size, slide, start],
         };
+        let given: Vec<String> = given.into_iter().map(|micros| format!("'{}'", words(micros))).collect();
         Some(format!("window({}, {})", lengths.next()?, given.join(", ")))
     };
     shown().unwrap_or_else(|| text.to_owned())
@@ -178,6 +178,11 @@ mod tests {
                 counts("10000000 µs, 10000000 µs, 0 µs"),
                 counts("30000000 µs, 5000000 µs, 0 µs"),
                 "window(at, '10 seconds') → window(at, '30 seconds', '5 seconds')",
+            ),
+            (
+                counts("1500000 µs, 1500000 µs, 0 µs"),
+                counts("129600000000 µs, 129600000000 µs, 0 µs"),
+                "window(at, '1.5 seconds') → window(at, '1 day 12 hours')",
             ),
             (
                 side(5_000, "Left"),

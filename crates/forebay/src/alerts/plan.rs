@@ -120,8 +120,7 @@ impl Planner<'_> {
         let sql = format!("SELECT {} FROM {table}", list.join(",\n"));
         match self.sql(&self.catalog.naming_records(), &sql) {
             Ok(plan) => {
-                let sources = plan.sources().into_iter().map(str::to_owned).collect();
-                let key_fields = key_fields(&plan, &pipeline.sources);
+                let (sources, key_fields) = (plan.sources(), key_fields(&plan, &pipeline.sources));
                 let (plan, key) = (Arc::new(plan.naming_sources(named_so::SOURCE)), key.name);
                 Some(PlannedAlert { config, plan, sources, values, key, key_fields })
             }

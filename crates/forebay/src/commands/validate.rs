@@ -32,7 +32,7 @@ pub fn run(global: &Global, args: &FileArgs) -> anyhow::Result<ExitCode> {
         talk::say(&format!("  table {}: {} {}", table.name, table.format, resolved(&path).display()));
     }
     for (query, plan) in loaded.queries() {
-        let mut read: Vec<String> = plan.sources().into_iter().map(str::to_owned).collect();
+        let mut read = plan.sources();
         read.extend(plan.tables());
         talk::say(&format!("  {}: {} -> {}", query.name, read.join(", "), target(&global.data, query)));
     }

@@ -48,13 +48,12 @@ pub struct Runs<'a> {
 pub fn shown(global: &Global, loaded: &Loaded, runs: Runs<'_>) -> Shown {
     let pipeline = &loaded.pipeline;
     let Runs { statements, live, clock, .. } = runs;
-    let sources = |plan: &StreamPlan| plan.sources().into_iter().map(str::to_owned).collect();
     let queries = pipeline.queries.iter().zip(&loaded.plans).map(|(query, plan)| AboutQuery {
         name: query.name.clone(),
         sql: query.sql.clone(),
         format: query.format.clone(),
         trigger: words(query.trigger),
-        sources: plan.as_deref().map(sources).unwrap_or_default(),
+        sources: plan.as_deref().map(StreamPlan::sources).unwrap_or_default(),
     });
     let bootstraps = pipeline
         .sources

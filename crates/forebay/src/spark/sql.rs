@@ -5,11 +5,13 @@
 //! So `*` leaves them out by `EXCEPT`, a view that others read carries them on, and the expression of the event time gives
 //! way to the column that has the watermark: Spark does not see that both are the same. Each part of a UNION is a SELECT by itself.
 //!
-//! This works on tokens, not on a plan. What must stay true: a SELECT that is not understood is left as it is.
+//! This works on tokens, not on a plan: [`select`](super::select) finds the parts of a SELECT among them. What must stay true: a SELECT
+//! that is not understood is left as it is.
 
 use std::collections::HashMap;
 use std::ops::Range;
 
+use super::select::{Select, closing, parts, select};
 use super::tokens::{Kind, Token, edited, tokens};
 
 /// The column that holds an event time that is an expression.
@@ -28,64 +30,7 @@ pub(super) fn mentions(sql: &str, name: &str) -> bool {
     tokens(sql).iter().any(|token| token.kind == Kind::Word && token.name() == name)
 }
 
-/// The places of one SELECT among its tokens: `SELECT list FROM relation …`.
-struct Select {
-    list: Range<usize>,
-    /// The first token behind `FROM`.
-    relation: usize,
-    /// One relation, and no more than projections and filters over it.
-    is_plain: bool,
-}
-
-fn select(tokens: &[Token<'_>], range: Range<usize>) -> Option<Select> {
-    const NOT_PLAIN: &[&str] =
-        &["group", "having", "join", "union", "intersect", "distinct", "lateral", "with"];
-    let mut depth = 0usize;
-    let mut outer = Vec::new();
-    for index in range.clone() {
-        match tokens[index].text {
-            ")" => depth = depth.saturating_sub(1),
-            _ if depth == 0 => outer.push(index),
-            _ => {}
-        }
-        depth += usize::from(tokens[index].text == "(");
-    }
-    let find = |word: &str| outer.iter().copied().find(|index| tokens[*index].is(word));
-    let (first, from) = (find("select")?, find("from")?);
-    let relation = from + 1;
-    let has_comma = {
-        let end = find("where").unwrap_or(range.end);
-        outer.iter().any(|index| (relation..end).contains(index) && tokens[*index].text == ",")
-    };
-    let is_plain = first == range.start
-        && relation < range.end
-        && !has_comma
-        && !outer.iter().any(|index| NOT_PLAIN.iter().any(|word| tokens[*index].is(word)));
-    Some(Select { list: first + 1..from, relation, is_plain })
-}
-
 impl Select {
-    /// The stars that stand for all columns, as indices of tokens.
-    fn stars(&self, tokens: &[Token<'_>]) -> Vec<usize> {
-        let mut depth = 0usize;
-        let mut stars = Vec::new();
-        for index in self.list.clone() {
-            match tokens[index].text {
-                "(" => depth += 1,
-                ")" => depth = depth.saturating_sub(1),
-                "*" if depth == 0
-                    && (index == self.list.start
-                        || matches!(tokens[index - 1].text, "," | ".")
-                        || tokens[index - 1].is("distinct")) =>
-                {
-                    stars.push(index);
-                }
-                _ => {}
-            }
-        }
-        stars
-    }
-
     /// The hidden columns of what this SELECT reads; `None` if that is not understood.
     fn hidden(&self, tokens: &[Token<'_>], known: &Hidden) -> Option<Vec<&'static str>> {
         if !self.is_plain {
@@ -109,56 +54,6 @@ impl Select {
 fn same<T: PartialEq>(mut all: impl Iterator<Item = Option<T>>) -> Option<T> {
     let first = all.next()??;
     all.all(|other| other.as_ref() == Some(&first)).then_some(first)
-}
-
-/// The SELECTs of a UNION; one of any other statement.
-fn parts(tokens: &[Token<'_>], range: Range<usize>) -> Vec<Range<usize>> {
-    let range = bare(tokens, range);
-    let (mut depth, mut start, mut found) = (0usize, range.start, Vec::new());
-    for index in range.clone() {
-        match tokens[index].text {
-            "(" => depth += 1,
-            ")" => depth = depth.saturating_sub(1),
-            _ if depth == 0 && tokens[index].is("union") => {
-                found.push(start..index);
-                let is_quantified = tokens.get(index + 1).is_some_and(|it| it.is("all") || it.is("distinct"));
-                start = index + 1 + usize::from(is_quantified);
-            }
-            _ => {}
-        }
-    }
-    if found.is_empty() {
-        return vec![range];
-    }
-    found.push(start.min(range.end)..range.end);
-    found.into_iter().flat_map(|part| parts(tokens, part)).collect()
-}
-
-/// A range without the parentheses around all of it.
-fn bare(tokens: &[Token<'_>], mut range: Range<usize>) -> Range<usize> {
-    while range.len() > 2
-        && tokens[range.start].text == "("
-        && closing(tokens, range.start) == Some(range.end - 1)
-    {
-        range = range.start + 1..range.end - 1;
-    }
-    range
-}
-
-/// The parenthesis that closes the one at `open`.
-fn closing(tokens: &[Token<'_>], open: usize) -> Option<usize> {
-    let mut depth = 0usize;
-    for (index, token) in tokens.iter().enumerate().skip(open) {
-        match token.text {
-            "(" => depth += 1,
-            ")" => depth = depth.checked_sub(1)?,
-            _ => {}
-        }
-        if depth == 0 {
-            return Some(index);
-        }
-    }
-    None
 }
 
 /// True if a SELECT reads, anywhere in it, a relation with this hidden column.

@@ -17,24 +17,6 @@ const BAD: u64 = EVENTS / 100;
 
 const PER_EPOCH: u64 = 700;
 
-/// Kill points of one epoch of a query that writes Delta, in their order.
-const EPOCH_POINTS: &[&str] = &[
-    "epoch.plan.before",
-    "epoch.plan.after",
-    "sink.delta.file.half",
-    "epoch.read.first_batch",
-    "quarantine.write.after",
-    "epoch.read.after",
-    "epoch.outcome.before",
-    "epoch.outcome.after",
-    "sink.delta.files.after",
-    "sink.delta.commit.before",
-    "sink.delta.commit.after",
-    "epoch.write.after",
-    "epoch.commit.before",
-    "epoch.commit.after",
-];
-
 /// Starts the pipeline with a kill point armed.
 fn run_armed(data: &Path, file: &Path, point: &str, hit: u32, mode: &str, more: &[(&str, &str)]) -> Output {
     let mut command = forebay(data, &["run", file.to_str().unwrap()]);
@@ -92,7 +74,9 @@ fn every_kill_point_leaves_every_row_once() {
     make_topic(log.address, "events", 3);
     log.produce("events", &events());
     let hits: &[u32] = if soak() { &[1, 2, 3] } else { &[2] };
-    for point in EPOCH_POINTS {
+    let points = epoch_points(&["sink.delta.file", "sink.delta.commit."]);
+    assert_eq!(points.len(), 14, "{points:?}");
+    for point in points {
         for mode in ["kill", "lose"] {
             for hit in hits {
                 let data = tempfile::tempdir().unwrap();

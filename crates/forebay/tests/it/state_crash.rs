@@ -4,7 +4,7 @@
 //! fsynced. Epochs are planned by number of records, so an undisturbed run has the same epochs, the same late rows and
 //! the same windows in each of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -18,28 +18,25 @@ const PER_EPOCH: u64 = 600;
 /// Of the topic that is joined with them.
 const CHECKS: u64 = 2_000;
 
-/// Kill points of one epoch of a query with state, in their order.
-const POINTS: &[&str] = &[
-    "epoch.plan.before",
-    "epoch.plan.after",
-    "epoch.read.first_batch",
-    "late.sync.before",
-    "sink.delta.file.half",
-    "epoch.read.after",
-    "epoch.state.before",
-    "state.changes.before",
-    "state.changes.written",
-    "state.changes.after",
-    "epoch.state.after",
-    "epoch.outcome.before",
-    "epoch.outcome.after",
-    "sink.delta.files.after",
-    "sink.delta.commit.before",
-    "sink.delta.commit.after",
-    "epoch.write.after",
-    "epoch.commit.before",
-    "epoch.commit.after",
-];
+/// The hit that takes an epoch with late rows of its own, which is the fourth: only there is it seen whether they are durable
+/// in time.
+const HIT: u32 = 4;
+
+/// Kill points of one epoch of a query with state that writes Delta; those of its changes come last.
+fn points() -> Vec<&'static str> {
+    let points = kill_points(&[
+        "epoch.",
+        "quarantine.write.",
+        "late.",
+        "sink.delta.file",
+        "sink.delta.commit.",
+        "state.changes.before",
+        "state.changes.written",
+        "state.changes.after",
+    ]);
+    assert_eq!(points.len(), 20, "{points:?}");
+    points
+}
 
 /// Kill points of reading the state back.
 const RESTORE: &[&str] = &["state.restore.before", "state.restore.read", "state.restore.after"];
@@ -132,15 +129,47 @@ queries:
 
 const QUERIES: [&str; 5] = ["sliding", "sessions", "once", "joined", "fastest"];
 
-/// What a run came to: the rows of each table, sorted, and the ledger of each query.
-fn outcome(data: &Path) -> BTreeMap<&'static str, (Vec<String>, Value)> {
-    let of = |query: &'static str| {
-        let rows = table_rows(data, &data.join(query));
+/// What a run of one query came to.
+struct Outcome {
+    /// The rows of its table, sorted.
+    rows: Vec<String>,
+    /// Those of `late.QUERY`, sorted, each with what is told of it.
+    late: Vec<String>,
+    /// The epochs that these are of.
+    late_epochs: BTreeSet<u64>,
+    ledger: Value,
+}
+
+fn outcome(data: &Path, query: &str) -> Outcome {
+    let sorted = |rows: &[Value]| {
         let mut rows: Vec<String> = rows.iter().map(Value::to_string).collect();
         rows.sort();
-        (query, (rows, last_commit(data, "state", query)["ledger"].clone()))
+        rows
     };
-    QUERIES.into_iter().map(of).collect()
+    let late = query_of(data, &data.join("state.yaml"), &format!("SELECT * FROM late.{query}"));
+    Outcome {
+        rows: sorted(&table_rows(data, &data.join(query))),
+        late_epochs: late.iter().map(|row| row["_late"]["epoch"].as_u64().unwrap()).collect(),
+        late: sorted(&late),
+        ledger: last_commit(data, "state", query)["ledger"].clone(),
+    }
+}
+
+/// The same for each query of a pipeline that nothing disturbs.
+fn undisturbed(log: &LogServer) -> BTreeMap<&'static str, Outcome> {
+    let calm = tempfile::tempdir().unwrap();
+    finish(calm.path(), &pipeline(calm.path(), log.address), None);
+    QUERIES.into_iter().map(|query| (query, outcome(calm.path(), query))).collect()
+}
+
+/// A log with the topics.
+fn filled() -> LogServer {
+    let log = LogServer::start();
+    make_topic(log.address, "events", 3);
+    log.produce("events", &events());
+    make_topic(log.address, "checks", 2);
+    log.produce("checks", &checks());
+    log
 }
 
 fn finish(data: &Path, file: &Path, query: Option<&str>) {
@@ -150,9 +179,9 @@ fn finish(data: &Path, file: &Path, query: Option<&str>) {
 }
 
 /// Runs one query with a kill point armed; true if it died there.
-fn killed(data: &Path, file: &Path, query: &str, at: &str, mode: &str) -> bool {
+fn killed(data: &Path, file: &Path, query: &str, at: &str, mode: &str, more: &[(&str, &str)]) -> bool {
     let mut command = forebay(data, &["run", file.to_str().unwrap(), "--query", query]);
-    let output = armed(&mut command, at, mode).output().unwrap();
+    let output = armed(&mut command, at, mode).envs(more.iter().copied()).output().unwrap();
     let died = died_there(output.status);
     assert!(died || output.status.success(), "{at}: {}", text(&output.stderr));
     died
@@ -160,33 +189,28 @@ fn killed(data: &Path, file: &Path, query: &str, at: &str, mode: &str) -> bool {
 
 #[test]
 fn every_kill_point_gives_the_rows_of_an_undisturbed_run() {
-    let log = LogServer::start();
-    make_topic(log.address, "events", 3);
-    log.produce("events", &events());
-    make_topic(log.address, "checks", 2);
-    log.produce("checks", &checks());
-    let calm = tempfile::tempdir().unwrap();
-    finish(calm.path(), &pipeline(calm.path(), log.address), None);
-    let expected = outcome(calm.path());
+    let log = filled();
+    let expected = undisturbed(&log);
     for query in QUERIES {
-        let (rows, ledger) = &expected[query];
+        let Outcome { rows, late, late_epochs, ledger } = &expected[query];
         assert!(rows.len() > 100, "{query} gave {} rows", rows.len());
         let read = if ["joined", "fastest"].contains(&query) { EVENTS + CHECKS } else { EVENTS };
         assert_eq!(ledger["read"], read, "{query}: {ledger}");
-        assert!(ledger["late"].as_u64().unwrap() > 20, "{query} had no late rows: {ledger}");
+        assert!(late.len() > 20, "{query} had no late rows: {ledger}");
+        assert_eq!(ledger["late"], late.len(), "{query}: what was counted is in the table");
+        assert!(late_epochs.contains(&u64::from(HIT - 1)), "{query}: late rows in {late_epochs:?} alone");
     }
-    let late = |query: &str| expected[query].1["late"].as_u64();
+    let late = |query: &str| expected[query].late.len();
     assert!(late("fastest") > late("joined"), "the readings are ahead of the checks");
     let check = |data: &Path, query: &'static str, context: &str| {
         finish(data, &data.join("state.yaml"), Some(query));
-        let rows = table_rows(data, &data.join(query));
-        let mut rows: Vec<String> = rows.iter().map(Value::to_string).collect();
-        rows.sort();
-        assert_eq!(rows, expected[query].0, "{context}: rows");
-        assert_eq!(last_commit(data, "state", query)["ledger"], expected[query].1, "{context}: ledger");
+        let Outcome { rows, late, ledger, .. } = outcome(data, query);
+        assert_eq!(rows, expected[query].rows, "{context}: rows");
+        assert_eq!(late, expected[query].late, "{context}: late rows");
+        assert_eq!(ledger, expected[query].ledger, "{context}: ledger");
     };
-    let hits: &[u32] = if soak() { &[1, 2, 3, 4] } else { &[2] };
-    for (number, point) in POINTS.iter().enumerate() {
+    let hits: &[u32] = if soak() { &[1, 2, 3, HIT] } else { &[HIT] };
+    for (number, point) in points().into_iter().enumerate() {
         for mode in ["kill", "lose"] {
             for hit in hits {
                 for (index, query) in QUERIES.into_iter().enumerate() {
@@ -197,7 +221,7 @@ fn every_kill_point_gives_the_rows_of_an_undisturbed_run() {
                     let data = tempfile::tempdir().unwrap();
                     let file = pipeline(data.path(), log.address);
                     let context = format!("{query} {point}:{hit} {mode}");
-                    let died = killed(data.path(), &file, query, &format!("{point}:{hit}"), mode);
+                    let died = killed(data.path(), &file, query, &format!("{point}:{hit}"), mode, &[]);
                     assert!(died, "{context}: the point was not reached");
                     check(data.path(), query, &context);
                 }
@@ -207,10 +231,38 @@ fn every_kill_point_gives_the_rows_of_an_undisturbed_run() {
     for query in QUERIES {
         let data = tempfile::tempdir().unwrap();
         let file = pipeline(data.path(), log.address);
-        assert!(killed(data.path(), &file, query, "epoch.write.after:3", "lose"));
+        assert!(killed(data.path(), &file, query, &format!("epoch.write.after:{HIT}"), "lose", &[]));
         for point in RESTORE {
-            assert!(killed(data.path(), &file, query, &format!("{point}:1"), "lose"), "{query}: {point}");
+            assert!(
+                killed(data.path(), &file, query, &format!("{point}:1"), "lose", &[]),
+                "{query}: {point}"
+            );
         }
         check(data.path(), query, &format!("{query}, three deaths in reading its state"));
+    }
+}
+
+/// The proof that the test above could fail: without one of the two fsyncs of the late rows, those of the epochs that are
+/// committed are gone, and nothing else is.
+#[test]
+fn a_missing_fsync_of_late_rows_would_be_noticed() {
+    let log = filled();
+    let expected = undisturbed(&log);
+    let expected = &expected["sliding"];
+    for (skipped, is_noticed) in
+        [("nothing of this name", false), (".arrow$", true), ("late/state/sliding$", true)]
+    {
+        let data = tempfile::tempdir().unwrap();
+        let file = pipeline(data.path(), log.address);
+        let environment = [("FOREBAY_SKIP_SYNC", skipped)];
+        let at = format!("epoch.commit.after:{HIT}");
+        assert!(killed(data.path(), &file, "sliding", &at, "lose", &environment), "{skipped}: not reached");
+        finish(data.path(), &file, Some("sliding"));
+        let found = outcome(data.path(), "sliding");
+        assert_eq!((&found.rows, &found.ledger), (&expected.rows, &expected.ledger), "{skipped}");
+        let lost: Vec<u64> = expected.late_epochs.difference(&found.late_epochs).copied().collect();
+        let noticed = if is_noticed { vec![u64::from(HIT - 1)] } else { Vec::new() };
+        assert_eq!(lost, noticed, "without the fsync of `{skipped}`");
+        assert_eq!(found.late == expected.late, !is_noticed, "without the fsync of `{skipped}`");
     }
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 pub use self::http::{get, get_with_host, post};
-pub use self::process::{Leashed, Process, armed, died_there, end_within};
+pub use self::process::{Leashed, Process, armed, died_there, end_within, epoch_points, kill_points};
 pub use self::proof::{PROOF_SCHEMA, Verdict, assert_exactly_once, compare, proof, proof_events};
 
 /// The binary under test.
@@ -141,6 +141,13 @@ pub fn make_topic(address: SocketAddr, topic: &str, partitions: i32) {
 /// The rows of a SELECT, through `forebay query`.
 pub fn query(data: &Path, sql: &str) -> Vec<Value> {
     let output = succeed(&mut forebay(data, &["query", "--format", "json", sql]));
+    text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The same, by the names of a pipeline file.
+pub fn query_of(data: &Path, pipeline: &Path, sql: &str) -> Vec<Value> {
+    let args = ["query", "--pipeline", pipeline.to_str().unwrap(), "--format", "json", sql];
+    let output = succeed(&mut forebay(data, &args));
     text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 

@@ -1,5 +1,5 @@
 //! Streams and tables at rest, with the whole program: a register that changes while it runs, one that breaks, one of Delta
-//! under an epoch that is repeated.
+//! that another process writes to, or under an epoch that is repeated.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -189,6 +189,39 @@ fn register(data: &Path, folder: &Path, log: SocketAddr, devices: &[(&str, &str)
         devices.iter().map(|(id, site)| format!("{{\"id\": \"{id}\", \"site\": \"{site}\"}}")).collect();
     produce(log, "devices", &lines);
     succeed(&mut run(data, &file.display().to_string()));
+}
+
+#[test]
+fn a_delta_register_grows_by_another_process_while_it_is_joined() {
+    let log = LogServer::start();
+    make_topic(log.address, "events", 1);
+    make_topic(log.address, "devices", 1);
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let table = "{ format: delta, path: devices }";
+    let file = joining(folder.path(), log.address, table, "{ processingTime: 10 milliseconds }");
+    register(&data, folder.path(), log.address, &[("a", "one")]);
+    let mut process = Process::spawn(&mut run(&data, &file));
+    let http = process.address("http");
+    log.produce("events", &[event("a", 0), event("b", 1)]);
+    eventually("the first rows", PATIENCE, || sites(&data) == ["0 one", "1 -"]);
+    let first = table_of(http, "out");
+    assert_eq!((&first["rows"], &first["error"]), (&1.into(), &Value::Null), "{first}");
+
+    register(&data, folder.path(), log.address, &[("b", "two"), ("a", "again")]);
+    eventually("the new version", PATIENCE, || table_of(http, "out")["version"] != first["version"]);
+    let second = table_of(http, "out");
+    assert_eq!((&second["rows"], &second["error"]), (&3.into(), &Value::Null), "{second}");
+    log.produce("events", &[event("a", 2), event("b", 3)]);
+    eventually("rows of the new version", PATIENCE, || {
+        sites(&data) == ["0 one", "1 -", "2 again", "2 one", "3 two"]
+    });
+    let (_, progress) = get(http, "/api/v1/queries/out/progress");
+    let progress: Value = serde_json::from_str(&progress).unwrap();
+    let last = progress.as_array().unwrap().last().unwrap();
+    assert_eq!(last["forebay"]["tables"]["devices"], second["version"], "{last}");
+    assert!(process.stop().0);
+    commit_balances(&data, "out");
 }
 
 #[test]

@@ -124,7 +124,10 @@ fn why_window_tells_what_is_held_and_what_must_come() {
         text(&succeed(&mut forebay(data.path(), &args)).stdout)
     };
     let at = |seconds: i64| (START + seconds).to_string();
+    let now = || SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis() as i64;
+    let before = now();
     run(&[("a", 5), ("b", 20), ("a", 65)]);
+    let came = before..=now();
     let open = why(&[&at(30)]);
     tells(
         &open,
@@ -135,9 +138,12 @@ fn why_window_tells_what_is_held_and_what_must_come() {
             "window 2026-09-21T14:14:00.000Z to 2026-09-21T14:15:00.000Z\n  open: 2 key(s) held for it: a; b\n",
             "the watermark is 5 seconds before its end",
             "`iot` must show an event time of 2026-09-21T14:15:10.000Z or later, 5 seconds later than it has",
-            "if nothing more comes, it ends at ",
         ],
     );
+    let (_, ends) = open.split_once("if nothing more comes, it ends at ").unwrap();
+    let (ends, _) = ends.split_once(" (`idleTimeout`)\n").unwrap();
+    let ends = chrono::DateTime::parse_from_rfc3339(ends).unwrap().timestamp_millis();
+    assert!(came.contains(&(ends - 3_600_000)), "an hour after the records came, {came:?}:\n{open}");
     tells(
         &why(&[]),
         &["14:15:00.000Z\n  open: 2 key(s)", "14:16:00.000Z\n  open: 1 key(s) held for it: a\n"],

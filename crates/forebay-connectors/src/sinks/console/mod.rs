@@ -2,7 +2,8 @@
 //!
 //! For looking, not for keeping: after a crash an epoch may be printed again, so it promises *at least once* and
 //! says so. Differences from Spark: an epoch without rows prints nothing (Spark prints an empty table each time),
-//! and control characters inside values are shown as escapes, so that no device can draw on the operator's terminal.
+//! the fields of a struct stand with their names (Spark leaves these out), and control characters inside values are
+//! shown as escapes, so that no device can draw on the operator's terminal.
 //! What must stay true: an epoch is one write, so that two queries on one screen never mix their lines, and memory
 //! holds the shown rows only, however large the epoch.
 
@@ -19,6 +20,7 @@ use forebay_core::sink::{Begun, EpochId, Guarantee, LaneWriter, Part, Sink, Writ
 use forebay_core::{Error, Result, Zone};
 
 mod table;
+mod values;
 
 /// The console sink in the registry.
 pub static SPEC: ConnectorSpec = ConnectorSpec {

@@ -14,17 +14,15 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::compute::cast;
-use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Field, FieldRef, Fields, Float32Type, Float64Type, Schema,
-};
+use arrow::datatypes::{DataType, FieldRef, Fields, Schema};
 use arrow::error::ArrowError;
-use arrow::util::display::{
-    ArrayFormatter, ArrayFormatterFactory, DisplayIndex, FormatOptions, FormatResult,
-};
+use arrow::util::display::ArrayFormatter;
 use forebay_core::error::codes;
 use forebay_core::{Error, Result, Zone};
+
+use super::values;
 
 const RULE: &str = "-------------------------------------------";
 /// Spark's narrowest column.
@@ -116,92 +114,16 @@ fn zoned(field: &FieldRef, zone: &Arc<str>) -> FieldRef {
     Arc::new(field.as_ref().clone().with_data_type(data_type))
 }
 
-fn append<'b>(
-    lines: &mut Vec<Vec<String>>,
-    batch: &'b RecordBatch,
-    width: Option<usize>,
-) -> Result<(), ArrowError> {
-    let options = FormatOptions::default()
-        .with_null("NULL")
-        .with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"))
-        .with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S%.f"))
-        .with_formatter_factory(Some(&Floats));
-    let formatter = |column: &'b ArrayRef| match Floats.create_array_formatter(column, &options, None)? {
-        Some(formatter) => Ok(formatter),
-        None => ArrayFormatter::try_new(column, &options),
-    };
-    let columns = batch.columns().iter().map(formatter).collect::<Result<Vec<_>, ArrowError>>()?;
+fn append(lines: &mut Vec<Vec<String>>, batch: &RecordBatch, width: Option<usize>) -> Result<(), ArrowError> {
+    let columns = batch.columns().iter().map(|column| values::formatter(column.as_ref()));
+    let columns = columns.collect::<Result<Vec<_>, ArrowError>>()?;
     for row in 0..batch.num_rows() {
-        let cell = |(formatter, column): (&ArrayFormatter<'_>, &dyn Array)| {
-            let text = formatter.value(row).try_to_string()?;
-            let text = match column.data_type() {
-                DataType::Timestamp(..) => trimmed_seconds(&text),
-                _ => text,
-            };
-            Ok(shown(&text, width))
+        let cell = |formatter: &ArrayFormatter<'_>| {
+            formatter.value(row).try_to_string().map(|text| shown(&text, width))
         };
-        let line = columns.iter().zip(batch.columns().iter().map(|column| column.as_ref())).map(cell);
-        lines.push(line.collect::<Result<_, ArrowError>>()?);
+        lines.push(columns.iter().map(cell).collect::<Result<_, ArrowError>>()?);
     }
     Ok(())
-}
-
-/// Infinity as Spark and Java write it, also inside of structs and lists.
-#[derive(Debug)]
-struct Floats;
-
-/// A column of floating point numbers.
-struct Float<'a> {
-    /// The infinity that stands in a row.
-    infinity: Box<dyn Fn(usize) -> Option<&'static str> + 'a>,
-    finite: ArrayFormatter<'a>,
-}
-
-impl ArrayFormatterFactory for Floats {
-    fn create_array_formatter<'f>(
-        &self,
-        array: &'f dyn Array,
-        options: &FormatOptions<'f>,
-        _: Option<&'f Field>,
-    ) -> Result<Option<ArrayFormatter<'f>>, ArrowError> {
-        fn of<'a, T: ArrowPrimitiveType>(
-            array: &'a dyn Array,
-        ) -> Box<dyn Fn(usize) -> Option<&'static str> + 'a>
-        where
-            T::Native: Into<f64>,
-        {
-            let numbers = array.as_primitive::<T>();
-            Box::new(move |row| {
-                let number: f64 = if numbers.is_null(row) { 0.0 } else { numbers.value(row).into() };
-                number.is_infinite().then_some(if number > 0.0 { "Infinity" } else { "-Infinity" })
-            })
-        }
-        let infinity = match array.data_type() {
-            DataType::Float64 => of::<Float64Type>(array),
-            DataType::Float32 => of::<Float32Type>(array),
-            _ => return Ok(None),
-        };
-        let finite = ArrayFormatter::try_new(array, options)?;
-        Ok(Some(ArrayFormatter::new(Box::new(Float { infinity, finite }), options.safe())))
-    }
-}
-
-impl DisplayIndex for Float<'_> {
-    fn write(&self, row: usize, out: &mut dyn Write) -> FormatResult {
-        match (self.infinity)(row) {
-            Some(word) => Ok(out.write_str(word)?),
-            None => Ok(self.finite.value(row).write(out)?),
-        }
-    }
-}
-
-/// Spark shows `20.5`, not `20.500`.
-fn trimmed_seconds(text: &str) -> String {
-    if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    } else {
-        text.to_owned()
-    }
 }
 
 /// A value on one line, cut to `width` characters.

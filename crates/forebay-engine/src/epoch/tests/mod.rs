@@ -8,14 +8,15 @@ mod world;
 
 use std::sync::atomic::Ordering;
 
+use arrow::util::display::{ArrayFormatter, FormatOptions};
 use forebay_core::checkpoint::Entry;
 use forebay_core::error::codes;
 use forebay_core::{Ledger, PositionRange, TopicIds};
 use proptest::prelude::*;
 
 use self::fakes::{Deaths, at};
-use self::world::World;
-use crate::checkpoint;
+use self::world::{Shape, World};
+use crate::{checkpoint, late};
 
 /// Partitions with so many values each; every eleventh cannot be decoded.
 fn values(counts: &[usize], first: usize) -> Vec<Vec<String>> {
@@ -28,19 +29,80 @@ fn values(counts: &[usize], first: usize) -> Vec<Vec<String>> {
     counts.iter().map(&mut partition).collect()
 }
 
-/// The rows, the ledger of the newest commit, and what is open in the quarantine: input, partition and offset. Of two inputs the one
-/// whose epoch came first has its records first, so these are put in order.
-fn outcome(world: &World) -> (Vec<i64>, Ledger, Vec<(u16, i32, i64)>) {
+/// What came of a query.
+#[derive(Debug, PartialEq)]
+struct Outcome {
+    rows: Vec<i64>,
+    /// Of the newest commit.
+    ledger: Ledger,
+    /// What is open in the quarantine: input, partition and offset. Of two inputs the one whose epoch came first has its records
+    /// first, so these are put in order.
+    aside: Vec<(u16, i32, i64)>,
+    /// The late rows as text, sorted.
+    late: Vec<String>,
+}
+
+fn outcome(world: &World) -> Outcome {
     let ledger = checkpoint::show(&world.checkpoint()).unwrap().ends().commit.unwrap().ledger;
     let open = world.quarantine().open_entries().unwrap();
     let mut aside: Vec<_> =
         open.iter().map(|entry| (entry.input, entry.id.partition, entry.id.offset)).collect();
     aside.sort_unstable();
-    (world.table.rows(), ledger, aside)
+    let mut late = Vec::new();
+    if let Some((_, batches)) = late::rows(&world.late()).unwrap() {
+        let options = FormatOptions::default();
+        for batch in batches.map(Result::unwrap) {
+            let cells: Vec<_> =
+                batch.columns().iter().map(|it| ArrayFormatter::try_new(it, &options).unwrap()).collect();
+            let line =
+                |row| cells.iter().map(|cell| cell.value(row).to_string()).collect::<Vec<_>>().join(" ");
+            late.extend((0..batch.num_rows()).map(line));
+        }
+    }
+    late.sort_unstable();
+    Outcome { rows: world.table.rows(), ledger, aside, late }
 }
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// Runs a query until it has read all there is; one with windows again, until what came then has ended them. It goes on
+/// after a death; true if there was one.
+fn run_through(world: &World, deaths: &Deaths) -> bool {
+    let has_windows = matches!(world.shape, Shape::Windows(_));
+    let mut died = false;
+    for is_end in [false].into_iter().chain(has_windows.then_some(true)) {
+        if is_end {
+            world.far_ahead();
+        }
+        if runtime().block_on(world.run(deaths)).is_err() {
+            runtime().block_on(world.run(&Deaths::default())).unwrap();
+            died = true;
+        }
+    }
+    died
+}
+
+/// Deaths at each call, one by one: what comes of them is what comes of none.
+fn holds_whatever_dies(world: &dyn Fn() -> World, expected: &Outcome) {
+    for calls in 1.. {
+        let world = world();
+        let died = run_through(&world, &Deaths::after(calls));
+        assert_eq!(&outcome(&world), expected, "death at call {calls}");
+        if !died {
+            break;
+        }
+    }
+}
+
+/// What comes of a query that nothing disturbs.
+fn calm(world: &World) -> Outcome {
+    run_through(world, &Deaths::default());
+    let outcome = outcome(world);
+    assert!(outcome.ledger.balances());
+    assert_eq!(outcome.ledger.late, outcome.late.len() as u64);
+    outcome
 }
 
 proptest! {
@@ -51,26 +113,27 @@ proptest! {
         left in prop::collection::vec(0usize..14, 1..3),
         right in prop::collection::vec(0usize..14, 1..3),
         max in prop::collection::vec(prop::option::of(1u64..12), 2),
-        joined in any::<bool>(),
+        // A delay of more than all there is: nothing is late, in whichever epochs it comes.
+        shape in prop_oneof![Just(Shape::Beside), Just(Shape::Joined), Just(Shape::Windows(100_000))],
     ) {
         let (left, right) = (values(&left, 0), values(&right, 40));
-        let world = |max| World { joined, ..World::new(&left, &right, max) };
-        let calm = world([None, None]);
-        runtime().block_on(calm.run(&Deaths::default())).unwrap();
-        let nothing = checkpoint::show(&calm.checkpoint()).unwrap().ends().commit.is_none();
-        prop_assume!(!nothing);
-        let expected = outcome(&calm);
-        prop_assert!(expected.1.balances());
-        for calls in 1.. {
-            let world = world([max[0], max[1]]);
-            let died = runtime().block_on(world.run(&Deaths::after(calls))).is_err();
-            runtime().block_on(world.run(&Deaths::default())).unwrap();
-            prop_assert_eq!(&outcome(&world), &expected, "death at call {}", calls);
-            if !died {
-                break;
-            }
-        }
+        let world = |max| World { shape, ..World::new(&left, &right, max) };
+        prop_assume!(left.iter().chain(&right).any(|values| !values.is_empty()));
+        let expected = calm(&world([None, None]));
+        prop_assert!(expected.late.is_empty());
+        holds_whatever_dies(&|| world([max[0], max[1]]), &expected);
     }
+}
+
+/// What is late depends on the epochs, so they are the same here.
+#[test]
+fn any_death_gives_the_same_late_rows() {
+    // The second partition of the left source is ahead of the first; the right one holds nobody back.
+    let (left, right) = (values(&[8, 8], 0), values(&[3], 40));
+    let world = || World { shape: Shape::Windows(0), ..World::new(&left, &right, [Some(4), None]) };
+    let expected = calm(&world());
+    assert!(expected.late.len() > 1 && expected.rows.len() > 2, "{expected:?}");
+    holds_whatever_dies(&world, &expected);
 }
 
 /// The ranges of each plan in the journal: input, partition, from and to; empty ones are left out.
@@ -137,8 +200,8 @@ async fn a_record_is_replayed_by_the_input_that_read_it() {
     world.quarantine().request(&[open[1].quarantined_id()]).unwrap();
     world.run(&Deaths::default()).await.unwrap();
     assert_eq!(world.table.rows(), [1, 1_001, 1_002]);
-    let (_, ledger, left) = outcome(&world);
-    assert_eq!((ledger.replayed, left), (1, vec![(0, 0, 1)]), "that of the other input stays");
+    let Outcome { ledger, aside, .. } = outcome(&world);
+    assert_eq!((ledger.replayed, aside), (1, vec![(0, 0, 1)]), "that of the other input stays");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use forebay_core::Result;
 use forebay_core::clock::ManualClock;
 use forebay_core::config::QuarantineConfig;
-use forebay_core::event_time::WatermarkPolicy;
+use forebay_core::event_time::{Rule, WatermarkPolicy};
 use forebay_core::format::Format;
 use forebay_core::limits::Limits;
 use forebay_core::output_mode::OutputMode;
@@ -16,7 +16,7 @@ use forebay_storage::Door;
 
 use super::fakes::{Deaths, FakeSink, FakeSource, Numbers, Table, Topic};
 use crate::epoch::MemoryOptions;
-use crate::plan::{Catalog, SourceColumns, StreamPlan, plan, plan_query};
+use crate::plan::{Catalog, SourceColumns, SourceTime, StreamPlan, plan, plan_query};
 use crate::quarantine::{self, Quarantine};
 use crate::query::{QueryInput, QueryOptions};
 
@@ -29,8 +29,19 @@ pub struct World {
     pub mended: Arc<AtomicBool>,
     /// `maxOffsetsPerTrigger` of each.
     pub max: [Option<u64>; 2],
-    /// The rows are pairs of both.
-    pub joined: bool,
+    pub shape: Shape,
+}
+
+/// What the rows are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Each number.
+    Beside,
+    /// Pairs of both.
+    Joined,
+    /// Windows over both, with watermarks that are so many milliseconds behind: each gives one number, of when it begins and
+    /// what is in it.
+    Windows(i64),
 }
 
 impl World {
@@ -42,29 +53,48 @@ impl World {
             dir: tempfile::tempdir().unwrap(),
             mended: Arc::default(),
             max,
-            joined: false,
+            shape: Shape::Beside,
         }
     }
 
-    /// The plan over these sources: each a query of its own, or a join of them.
+    /// The plan over these sources: each a query of its own, or one over both.
     fn plan(&self, names: &[&str]) -> Arc<StreamPlan> {
         let mut catalog = Catalog::new();
         let columns = Numbers { adds: 0, mended: Arc::default() }.schema();
         for name in ["l", "r"] {
             catalog.add_source(name, SourceColumns::Decoded(Arc::clone(&columns))).unwrap();
         }
-        if self.joined {
-            let sql = "SELECT l.n * 10000 + r.n AS n FROM l JOIN r ON l.n % 7 = r.n % 7 AND l.n % 7 <> 3";
-            return Arc::new(plan_query(&catalog, sql, None, OutputMode::Append, None).unwrap());
-        }
-        let one =
-            |name: &&str| plan(&catalog, &format!("SELECT n FROM {name} WHERE n % 7 <> 3"), None).unwrap();
-        Arc::new(names.iter().map(one).reduce(StreamPlan::beside).unwrap())
+        let sql = match self.shape {
+            Shape::Beside => {
+                let one = |name: &&str| {
+                    plan(&catalog, &format!("SELECT n FROM {name} WHERE n % 7 <> 3"), None).unwrap()
+                };
+                return Arc::new(names.iter().map(one).reduce(StreamPlan::beside).unwrap());
+            }
+            Shape::Joined => {
+                "SELECT l.n * 10000 + r.n AS n FROM l JOIN r ON l.n % 7 = r.n % 7 AND l.n % 7 <> 3"
+            }
+            Shape::Windows(delay_ms) => {
+                for name in ["l", "r"] {
+                    let column = "timestamp_seconds(n)".to_owned();
+                    catalog.set_watermark(name, SourceTime { column, delay_ms });
+                }
+                "SELECT unix_seconds(window.start) * 1000000 + sum(n % 1000) * 100 + count(*) AS n \
+                 FROM (SELECT n, _event_time AS at FROM l UNION ALL SELECT n, _event_time AS at FROM r) \
+                 WHERE n % 7 <> 3 GROUP BY window(at, '5 seconds')"
+            }
+        };
+        let catalog = catalog.carrying_records();
+        Arc::new(plan_query(&catalog, sql, None, OutputMode::Append, None).unwrap())
     }
 
     pub fn quarantine(&self) -> Quarantine {
         let folder = quarantine::folder(self.dir.path(), "p", "q");
         Quarantine::open(folder, Door::new(), QuarantineConfig::default()).unwrap()
+    }
+
+    pub fn late(&self) -> PathBuf {
+        self.dir.path().join("late")
     }
 
     pub fn checkpoint(&self) -> PathBuf {
@@ -84,6 +114,10 @@ impl World {
                 limits: Limits { max, ..Limits::default() },
             }
         };
+        let rule = match self.shape {
+            Shape::Windows(delay_ms) => Some(Rule { delay_ms, idle_ms: None }),
+            _ => None,
+        };
         QueryOptions {
             pipeline: "p".to_owned(),
             name: "q".to_owned(),
@@ -97,14 +131,21 @@ impl World {
             quarantine: self.quarantine(),
             tables: Vec::new(),
             memory: MemoryOptions {
-                rules: vec![None; names.len()],
+                rules: vec![rule; names.len()],
                 policy: WatermarkPolicy::default(),
                 future_skew: vec![None; names.len()],
                 state_limit: u64::MAX,
-                late: self.dir.path().join("late"),
+                late: self.late(),
             },
             door: Door::new(),
             clock: ManualClock::at(5_000),
+        }
+    }
+
+    /// A record in each topic that is far ahead of all that are there.
+    pub fn far_ahead(&self) {
+        for topic in [&self.left, &self.right] {
+            topic.partitions.lock()[0].push("100000".to_owned());
         }
     }
 

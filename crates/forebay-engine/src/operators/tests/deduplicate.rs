@@ -6,7 +6,7 @@ use super::*;
 use crate::operators::deduplicate::Deduplication;
 use crate::plan::graph::DeduplicateSpec;
 
-fn operator(keys: &[&str], event_time: bool, within: Option<i64>) -> Arc<dyn Operator> {
+pub(super) fn operator(keys: &[&str], event_time: bool, within: Option<i64>) -> Arc<dyn Operator> {
     let schema = schema();
     let spec = DeduplicateSpec {
         name: "deduplicate-0".to_owned(),

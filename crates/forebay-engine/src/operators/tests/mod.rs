@@ -12,6 +12,7 @@ mod numbers;
 mod session;
 mod speed;
 mod sql;
+mod written;
 
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ use forebay_core::output_mode::OutputMode;
 use forebay_core::window::Sliding;
 
 use super::aggregate::Aggregation;
-use super::{Counts, EpochTimes, Late, LateRows, Operator};
+use super::{Counts, EpochTimes, Late, LateRows, Operator, Step};
 use crate::plan::graph::{AggregateSpec, WindowKey};
 use crate::state::Table;
 
@@ -185,6 +186,11 @@ impl World {
 
     /// An epoch of these batches in these lanes.
     pub fn lanes(&mut self, lanes: Vec<Vec<RecordBatch>>) -> Vec<RecordBatch> {
+        self.step(lanes).rows
+    }
+
+    /// The same, with what it changed.
+    pub(crate) fn step(&mut self, lanes: Vec<Vec<RecordBatch>>) -> Step {
         let times =
             EpochTimes { late: self.times.evict, evict: Watermark(self.watermark), mode: self.times.mode };
         self.times = times;
@@ -211,7 +217,7 @@ impl World {
         for (table, changes) in self.tables.iter_mut().zip(&step.changes) {
             table.apply(changes).unwrap();
         }
-        step.rows
+        step
     }
 
     /// Spark's batch without data, which follows when the watermark has moved.

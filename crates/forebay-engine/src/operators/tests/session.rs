@@ -9,7 +9,7 @@ use crate::operators::session::Sessions;
 use crate::plan::graph::{Gap, SessionSpec};
 
 /// By device; the gap in milliseconds, or column `n` as a gap of microseconds.
-fn sessions(gap: Option<i64>) -> Arc<dyn Operator> {
+pub(super) fn sessions(gap: Option<i64>) -> Arc<dyn Operator> {
     let schema = schema();
     let key_fields: Vec<FieldRef> = vec![Arc::new(schema.field_with_name("device").unwrap().clone())];
     let mut fields = vec![window_field("session_window")];

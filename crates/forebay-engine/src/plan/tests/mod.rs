@@ -13,6 +13,7 @@ mod refused;
 mod replay;
 mod resumed;
 mod rows;
+mod state_watermarks;
 mod unions;
 
 use std::collections::BTreeMap;

@@ -295,6 +295,26 @@ fn a_query_counts_rows_once() {
     assert!(got.starts_with("FB-4003 `deduplicate` over a stream"), "{got}");
 }
 
+/// In complete mode no window ends, so its rows are never late; those of sessions are, as in Spark (case `session-complete`).
+#[test]
+fn a_row_can_be_late_where_an_operator_refuses_it() {
+    let of_first = "SELECT device_id, count(*) FROM first_only GROUP BY device_id";
+    let unwatched = SESSIONS.replace("iot", "plain");
+    for (sql, mode, expected) in [
+        (WINDOWED, Append, true),
+        (WINDOWED, Update, true),
+        (WINDOWED, Complete, false),
+        (SESSIONS, Append, true),
+        (SESSIONS, Complete, true),
+        (unwatched.as_str(), Complete, false),
+        (UNTIMED, Update, false),
+        (of_first, Complete, true),
+        ("SELECT device_id FROM iot", Append, false),
+    ] {
+        assert_eq!(planned_as(sql, mode).unwrap().can_be_late(), expected, "{mode}: {sql}");
+    }
+}
+
 #[test]
 fn late_rows_keep_their_position() {
     let catalog = streams().carrying_records();

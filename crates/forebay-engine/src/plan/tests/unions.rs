@@ -133,6 +133,14 @@ fn tables_at_rest_are_no_parts() {
     assert!(joined.starts_with("FB-4003 UNION of tables that a stream is joined with"), "{joined}");
     let alone = told("SELECT big FROM register UNION ALL SELECT big FROM register");
     assert!(alone.starts_with("FB-4003 the query reads tables at rest and no source"), "{alone}");
+    let without = told("SELECT device_id FROM iot EXCEPT SELECT device_id FROM register");
+    assert!(
+        without.starts_with("FB-4003 EXCEPT or INTERSECT over a stream is not supported yet"),
+        "{without}"
+    );
+    assert!(without.contains("with a table at rest LEFT ANTI JOIN"), "{without}");
+    let instead = "SELECT i.device_id FROM iot i LEFT ANTI JOIN register r ON i.device_id = r.device_id";
+    assert!(plan_query(&catalog, instead, None, Append, None).is_ok());
 }
 
 #[test]
@@ -292,6 +300,20 @@ fn columns_of_later_parts_need_no_names_of_their_own() {
     let inside = "SELECT device_id FROM iot UNION ALL SELECT x FROM (SELECT device_id AS x, 1, 1 FROM iot)";
     let told = planned_as(inside, Append).map(|_| ()).map_err(refused).unwrap_err();
     assert!(told.starts_with("FB-4002 the SELECT gives two columns"), "and those of a subquery: {told}");
+}
+
+/// Of a query, and of a side of its join.
+#[test]
+fn a_source_that_is_read_twice_is_one_source() {
+    let sides = "(SELECT device_id FROM secs UNION ALL SELECT device_id FROM iot UNION ALL SELECT device_id FROM secs) a \
+                 JOIN (SELECT device_id, at FROM iot) b ON a.device_id = b.device_id";
+    let plan = planned_as(&format!("SELECT b.at FROM {sides}"), Append).unwrap();
+    assert_eq!(plan.inputs(), ["secs", "iot", "secs", "iot"]);
+    assert_eq!(plan.sources(), ["secs", "iot"]);
+    let graph = plan.graph();
+    let joined = graph.steps.iter().find(|step| matches!(step.plan, StepPlan::Join(_))).unwrap();
+    let of_sides: Vec<Vec<String>> = joined.from.iter().map(|feeds| graph.sources(feeds)).collect();
+    assert_eq!(of_sides, [vec!["secs", "iot"], vec!["iot"]]);
 }
 
 /// An alert, which remembers nothing, takes the rows of all parts as those of one.

@@ -49,7 +49,12 @@ fn pipeline(idle: &str, tests: &str) -> String {
 
 /// Runs the tests of such a pipeline; all must hold.
 async fn holds(idle: &str, tests: &str) {
-    let loaded = load::load(&pipeline(idle, tests), "p.yaml", None);
+    hold(&pipeline(idle, tests)).await;
+}
+
+/// Runs the tests of a file; all must hold.
+async fn hold(file: &str) {
+    let loaded = load::load(file, "p.yaml", None);
     let loaded = loaded.unwrap_or_else(|problems| panic!("{problems:?}"));
     let mut problems = Vec::new();
     let tests = check(&loaded.pipeline.tests, "p.yaml", &loaded, &mut problems);
@@ -151,4 +156,35 @@ async fn keys_that_end_while_a_source_is_silent_make_no_row_late() {
            minutes: { late: [] }\n",
     )
     .await;
+}
+
+/// The query of `docs/event-time.md`: its mark is on the row that is too far ahead for the watermark, and on no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_marks_the_rows_that_are_too_far_ahead() {
+    let docs = include_str!("../../../../../docs/event-time.md");
+    let marking = docs.lines().find(|line| line.contains(" AS is_ahead FROM iot")).unwrap().trim();
+    let test = |name: &str, timestamp: i64, is_ahead: bool, told: &str| {
+        format!(
+            "  - name: {name}\n    at: 00:01:40\n    \
+             given: {{ iot: [ {{ device_id: good, timestamp: 5 }}, {{ device_id: fast, timestamp: {timestamp} }} ] }}\n    \
+             expect:\n      queries:\n        \
+               marked: {{ rows: [ {{ device_id: good, is_ahead: false }}, {{ device_id: fast, is_ahead: {is_ahead} }} ] }}\n        \
+               minutes: {{ rows: [{told}], ledger: {{ aggregated: 2 }} }}\n"
+        )
+    };
+    let file = [
+        "pipeline: p\nsources:\n  iot:\n    format: kafka\n    \
+         options: { subscribe: iot_topic, kafka.bootstrap.servers: \"nobody.invalid:1\" }\n    \
+         value: json\n    schema: device_id STRING, timestamp INT\n    \
+         watermark: { column: timestamp_seconds(timestamp), delay: 10 seconds }\nqueries:\n  \
+         minutes:\n    format: console\n    \
+         sql: SELECT window.start AS minute, COUNT(*) AS n FROM iot GROUP BY window(timestamp_seconds(timestamp), '1 minute')\n  \
+         marked:\n    format: console\n    "
+            .to_owned(),
+        format!("{marking}\ntests:\n"),
+        // The clock shows 100 s, the limit is 300 s later: the watermark is 390 s, and the first minute is over.
+        test("at the limit", 400, false, " { minute: 00:00:00, n: 1 } "),
+        test("a second beyond", 401, true, ""),
+    ];
+    hold(&file.concat()).await;
 }

@@ -7,6 +7,8 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use forebay_storage::{KILL_POINTS, STATE_KILL_POINTS};
+
 use super::eventually;
 
 /// Runs a command that may fail, but must end in time.
@@ -23,6 +25,19 @@ pub fn end_within(patience: Duration, command: &mut Command) -> Output {
 /// point: `POINT`, or `POINT:HIT` for the time that it comes there.
 pub fn armed<'c>(command: &'c mut Command, at: &str, mode: &str) -> &'c mut Command {
     command.env("FOREBAY_KILL_AT", at).env("FOREBAY_KILL_MODE", mode)
+}
+
+/// The kill points whose names begin in one of these ways, in the order of their lists: a point that is new is walked too.
+pub fn kill_points(beginnings: &[&str]) -> Vec<&'static str> {
+    let all = KILL_POINTS.iter().chain(STATE_KILL_POINTS).copied();
+    all.filter(|point| beginnings.iter().any(|beginning| point.starts_with(beginning))).collect()
+}
+
+/// Those of one epoch of a query without state, with those of its sink.
+pub fn epoch_points(of_sink: &[&str]) -> Vec<&'static str> {
+    let mut points = kill_points(&[&["epoch.", "quarantine.write."], of_sink].concat());
+    points.retain(|point| !point.starts_with("epoch.state."));
+    points
 }
 
 /// True if a process ended at the point that it was armed with.

@@ -1,5 +1,6 @@
 //! Promises of the inbox.
 
+use super::fetching::FAR;
 use super::*;
 use forebay_core::Position;
 

@@ -118,6 +118,14 @@ fn batches(rows: &[Maybe<'_>], lanes: usize) -> Vec<RecordBatch> {
     rows.chunks(rows.len().div_ceil(lanes).max(1)).map(maybe).collect()
 }
 
+/// Rows of one side in three lanes, each at its place: a rank, and the number of a lane.
+fn scattered(rows: &[Kept], places: &[(u16, usize)]) -> Vec<RecordBatch> {
+    let mut placed: Vec<_> = rows.iter().zip(places.iter().cycle()).collect();
+    placed.sort_by_key(|(_, (rank, _))| *rank);
+    let of = |lane: usize| placed.iter().filter(move |(_, (_, own))| *own == lane).map(|(row, _)| **row);
+    (0..3).map(|lane| maybe(&of(lane).collect::<Vec<_>>())).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
@@ -147,11 +155,12 @@ proptest! {
         }
     }
 
-    /// Rows come by their times, so that none is late: then the epochs that they come in do not matter.
+    /// Rows come by their times, so that none is late: then the epochs that they come in do not matter, nor which lane has
+    /// which of an epoch's rows, and in what order.
     #[test]
-    fn any_split_into_epochs_gives_the_same_rows(
+    fn any_split_into_epochs_and_any_interleaving_give_the_same_rows(
         mut all in prop::collection::vec((rows(2), rows(2)), 1..25), kind in kinds(),
-        cuts in prop::collection::vec(0_usize..25, 0..9),
+        cuts in prop::collection::vec(0_usize..25, 0..9), places in prop::collection::vec((any::<u16>(), 0_usize..3), 50),
     ) {
         let time = |(left, right): &(Vec<Kept>, Vec<Kept>)| left.first().or(right.first()).and_then(|row| row.0);
         for (left, right) in &mut all {
@@ -178,7 +187,8 @@ proptest! {
         for bound in bounds.windows(2) {
             let steps = &all[bound[0]..bound[1]];
             let (left, right) = of(steps);
-            given.extend(meet.epoch(watermark, &left, &right));
+            let (lefts, rights) = places.split_at(places.len() / 2);
+            given.extend(told(&meet.lanes(watermark, [scattered(&left, lefts), scattered(&right, rights)])));
             next = steps.iter().filter_map(time).fold(next, i64::max);
             meet.restart();
             given.extend(meet.epoch(watermark.max(next - 1), &[], &[]));

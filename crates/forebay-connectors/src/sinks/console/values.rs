@@ -141,8 +141,8 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{
-        ArrayRef, Float64Array, Float64Builder, ListArray, MapBuilder, StringArray, StringBuilder, StructArray,
-        TimestampMicrosecondArray,
+        ArrayRef, Float64Array, Float64Builder, ListArray, MapBuilder, StringArray, StringBuilder,
+        StructArray, TimestampMicrosecondArray,
     };
     use arrow::buffer::OffsetBuffer;
 

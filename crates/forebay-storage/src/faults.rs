@@ -160,7 +160,12 @@ pub(crate) fn kill_point(name: &'static str) {
             let _ = std::process::Command::new("kill").args(["-s", "STOP", &id]).status();
             return;
         }
-        Ok("lose") => lose(&mut memory()),
+        Ok("lose") => {
+            // Held to the end: another thread whose fsync was under way must not go on with what has just been taken back.
+            let mut memory = memory();
+            lose(&mut memory);
+            std::process::abort();
+        }
         _ => {}
     }
     std::process::abort();

@@ -76,7 +76,7 @@ export const LINK = [
       const missing = (answer, from) => {
         const { start, step, series: [all] } = answer;
         const last = start + step * all.mean.length - 3_000;
-        if (last < killed + 4_000) return ["of before the restart"];
+        if (last < killed + 2_500) return ["of before the restart"];
         return all.mean.flatMap((value, index) => (value === null && start + index * step >= from && start + index * step < last ? [new Date(start + index * step).toISOString()] : []));
       };
       await page.locator('[data-testid="device-row"]').nth(2).waitFor();
@@ -87,7 +87,7 @@ export const LINK = [
       restart.say("kill");
       await page.locator(".banner-lost").waitFor({ timeout: 20_000 });
       // Devices go on meanwhile: what they send now must be there afterwards.
-      await page.waitForTimeout(4_000);
+      await page.waitForTimeout(6_000);
       restart.say("start");
       await page.locator(".banner-back").waitFor({ timeout: 60_000 });
       const end = Date.now() + 20_000;

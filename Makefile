@@ -16,13 +16,13 @@ build: ## the release binary, with progress
 demo: build ## a plant, live: devices, log, query, alerts on the screen, a Delta table
 	@$(BIN) demo
 
-test: ## installs the real components (Kafka, Spark, Delta, clients) and runs all tests
+test: ## installs the real components (Kafka, PostgreSQL, Spark, Delta, clients) and runs all tests
 	@scripts/test.sh
 
 check: ## format, lints, licences and advisories, docs in step with the code
 	@scripts/check.sh
 
-bench: build ## Forebay, Spark and Flink on the same Kafka topic; writes docs/benchmarks.md
+bench: build ## Forebay beside Spark, Flink and PostgreSQL's COPY on the same topics; writes docs/benchmarks.md
 	@scripts/bench/run.sh
 
 soak: ## the long forms of the tests: every kill point many times, long loads

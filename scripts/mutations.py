@@ -28,6 +28,8 @@ STORAGE = "crates/forebay-storage/src/door.rs"
 LOG = "crates/forebay-log/src/storage/"
 DELTA = "crates/forebay-connectors/src/sinks/delta/"
 SOURCE = "crates/forebay-connectors/src/sources/kafka/"
+KAFKA_SINK = "crates/forebay-connectors/src/sinks/kafka/"
+POSTGRES = "crates/forebay-connectors/src/sinks/postgres/"
 ENGINE = "crates/forebay-engine/src/"
 RULES = "crates/forebay-rules/src/"
 LIVE = "crates/forebay-live/src/"
@@ -59,6 +61,10 @@ MUTATIONS = {
     "log: committed offsets": (LOG + "groups.rs", "        if let Err(e) = file.sync() {\n            return Err(self.core.fail(\"sync\", file.path(), &e));\n        }\n", "", LIB + ["storage::tests::durable"]),
     "log: committed offsets at a start": (LOG + "groups.rs", "        file.sync().map_err(io)?;\n", "", LIB + ["storage::tests::durable"]),
     "log: ids of producers": (LOG + "ids.rs", "            sealed::write(&self.door, &self.path, KIND, &reserved.to_be_bytes())?;\n", "", LIB + ["storage::tests::durable"]),
+    "log: a transaction's decision": (LOG + "../server/txn/mod.rs", "        self.remember(at, id, decided, offsets).await?;\n", "        let _ = offsets;\n        self.known.lock().put(id, decided);\n", LIB + ["server::tests::crashes"]),
+    "log: who may write in a transaction": (LOG + "producers.rs", "            self.transactions.check(header)?;\n", "", LIB + ["storage::tests::transactions", "server::tests::transactions"]),
+    "log: aborted transactions at a start": (LOG + "recovery.rs", "aborted.extend(producers.end(&batch.header, marker).1)", "drop(producers.end(&batch.header, marker))", LIB + ["storage::tests::transactions"]),
+    "log: readers stop at what is open": (LOG + "partition.rs", "let below = ends.end(isolation);", "let below = ends.latest;", LIB + ["storage::tests::transactions"]),
     "log: a topic's end": (LOG + "topic.rs", "core.door.sync_dir(dir).map_err(|e| core.fail(\"sync\", dir, &e))", "Ok(())", LIB + ["storage::tests::durable"]),
     "log: producers before retention": (LOG + "retention.rs", "        checkpoint(core, partition, &mut writer);\n", "", LIB + ["storage::tests::durable"]),
     "log: start before retention": (LOG + "retention.rs", "    match sealed::write(&core.door, &partition.start_path(), START, &start.to_be_bytes()) {", "    match Ok::<(), LogError>(()) {", LIB + ["storage::tests::retention"]),
@@ -91,6 +97,18 @@ MUTATIONS = {
     "quarantine: others' requests": (ENGINE + "quarantine/requests.rs", "|id| *id.query_id != *self.query_id", "|id| *id.query_id != *self.query_id && false", LIB + ["quarantine::"]),
     "source: topics confirmed": (ENGINE + "epoch/attempt.rs", "        self.inputs.confirm(&plan.ranges).await?;\n", "", IT + ["topics::a_topic_made_anew_in_the_middle"]),
     "checkpoint: sink behind": ("crates/forebay-core/src/checkpoint.rs", "in_sink < written", "in_sink < written && false", LIB + ["checkpoint::"]),
+    "postgres: epoch recognised": (POSTGRES + "mod.rs", "if newest >= Some(number) {", "if newest >= Some(number) && false {", IT + ["postgres::kills"]),
+    "postgres: the epoch's row is locked": (POSTGRES + "mod.rs", "WHERE query_id = {query} FOR UPDATE", "WHERE query_id = {query}", IT + ["postgres::"]),
+    "postgres: a row is refused for its own sake": (POSTGRES + "fault.rs", 'Some("22" | "23" | "44" | "P0")', 'Some("22" | "23" | "44" | "P0" | "42" | "25")', IT + ["postgres::"]),
+    "postgres: late constraints": (POSTGRES + "load.rs", '        self.session.run("write rows", "SET CONSTRAINTS ALL IMMEDIATE").await?;\n', "", IT + ["postgres::refused"]),
+    "postgres: the last row of a key wins": (POSTGRES + "statements.rs", "ORDER BY {keys}, ctid DESC{conflict}", "ORDER BY {keys}, ctid{conflict}", IT + ["postgres::upsert"]),
+    "quarantine: rows that a sink refused": (ENGINE + "epoch/attempt.rs", "        self.set_aside(plan, lanes, &refused)?;\n", "        let _ = (lanes, &refused);\n", IT + ["postgres::refused"]),
+    "kafka sink: epoch recognised": (KAFKA_SINK + "mod.rs", "? >= Some(id.epoch) {", "? >= Some(id.epoch) && false {", IT + ["kafka_sink"]),
+    "kafka sink: epoch in the transaction": (KAFKA_SINK + "writer.rs", "        transaction.mark(&self.mark_at(), offset, &mark::text(&id.query_name, &self.me)).await?;\n", "", IT + ["kafka_sink"]),
+    "kafka sink: a new author after an abort": (KAFKA_SINK + "mod.rs", "        self.writer.leave();\n        match", "        match", IT + ["kafka_sink"]),
+    "kafka sink: who was replaced": (KAFKA_SINK + "writer.rs", "            self.still_we(&calls).await?;\n", "            let _ = Self::still_we;\n", IT + ["kafka_sink"]),
+    "kafka sink: a group that knows nothing": (KAFKA_SINK + "mark.rs", "let Some(known) = resumed.tried.max(resumed.written) else", "let Some(known) = resumed.tried.max(resumed.written).filter(|_| false) else", LIB + ["sinks::kafka"]),
+    "kafka sink: batches of a transaction": ("crates/forebay-connectors/src/kafka/producer/sender.rs", "if transactional { builder.transactional() } else { builder }", "builder", IT + ["kafka_sink"]),
     "alerts: journal": (RULES + "journal.rs", "        file.sync().map_err(|e| failed(path, \"fsync\", e))?;\n        Ok(line.len() as u64)", "        Ok(line.len() as u64)", LIB + ["tests::deaths"]),
     "alerts: folder of a new journal": (RULES + "journal.rs", "        self.door\n            .sync_dir(self.path.parent().unwrap_or(Path::new(\".\")))\n            .map_err(|e| failed(&self.path, \"fsync\", e))?;\n", "", LIB + ["tests::deaths"]),
     "alerts: epoch recognised": (RULES + "sink.rs", "if opened.state.last_epoch(&id.query_id) >= Some(id.epoch) {", "if opened.state.last_epoch(&id.query_id) >= Some(id.epoch) && false {", LIB + ["tests::epochs", "tests::deaths"]),

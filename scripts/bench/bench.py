@@ -12,6 +12,7 @@ import time
 import live
 import measure
 import page
+import postgres
 import windows
 from work import Bench, say
 
@@ -114,13 +115,13 @@ def versions(engine):
 
     java = ask("java", "-version").stderr.splitlines()
     kcat = [line for line in ask("kcat", "-V").stdout.splitlines() if "librdkafka" in line]
-    names = "$kafka_version $spark_version $delta_version $flink_version"
+    names = "$kafka_version $spark_version $delta_version $flink_version $postgres_version $pgjdbc_version"
     pinned = ask("bash", "-c", f". scripts/services/common.sh; echo {names}").stdout.split()
     return {
         "Forebay": ask(engine, "--version").stdout.split()[-1]
         + time.strftime(", built %Y-%m-%d %H:%M UTC", time.gmtime(os.stat(engine).st_mtime)),
         "Apache Kafka": pinned[0], "Spark": pinned[1],
-        "Delta Lake (Spark's)": pinned[2], "Flink": pinned[3], "Java": java[0].split('"')[1] if java else "unknown",
+        "Delta Lake (Spark's)": pinned[2], "Flink": pinned[3], "PostgreSQL": pinned[4], "pgjdbc (Spark's)": pinned[5], "Java": java[0].split('"')[1] if java else "unknown",
         "kcat": kcat[0].split("(")[0].replace("Version", "").strip() if kcat else "unknown",
         "librdkafka (kcat's)": kcat[0].split("librdkafka")[1].split()[0] if kcat else "unknown",
     }
@@ -150,9 +151,9 @@ def line(bench, facts, args):
 def main():
     parser = argparse.ArgumentParser()
     for name, kind in (("engine", str), ("reader", str), ("dir", str), ("port", int), ("events", int), ("nested", int),
-                       ("rounds", int), ("spark-rounds", int), ("log-records", int), ("out", str)):
+                       ("rounds", int), ("spark-rounds", int), ("log-records", int), ("rows", int), ("out", str)):
         parser.add_argument(f"--{name}", type=kind, required=True)
-    parser.add_argument("--only", choices=("", "line", "windows"), default="", help="one part of it")
+    parser.add_argument("--only", choices=("", "line", "windows", "postgres"), default="", help="one part of it")
     parser.add_argument("--trial", action="store_true", help="allow a build with test hooks: to try this script")
     args = parser.parse_args()
     began = time.monotonic()
@@ -163,10 +164,13 @@ def main():
         "machine": machine(), "versions": versions(args.engine), "load": [os.getloadavg()[0]],
     }
     plant = f"{args.events // 300_000 + 1 + windows.PAUSE} s"
-    timed(f"filling plant with {args.events} events", lambda: windows.fill(bench, args.events), plant)
-    if args.only != "windows":
+    if args.only != "postgres":
+        timed(f"filling plant with {args.events} events", lambda: windows.fill(bench, args.events), plant)
+    if args.only in ("", "line"):
         line(bench, facts, args)
-    if args.only != "line":
+    if args.only in ("", "postgres"):
+        facts["postgres"] = timed("PostgreSQL", lambda: postgres.all_of_it(bench, facts, args.rows), "20 minutes")
+    if args.only in ("", "windows"):
         facts["windows"] = timed("windows", lambda: windows.all_of_it(bench, facts), "a quarter of an hour")
     facts["took"] = time.monotonic() - began
     with open(f"{args.dir}/facts.json", "w") as file:

@@ -2,6 +2,7 @@
 
 from statistics import median
 
+import page_postgres
 import page_windows
 from tables import Floors, of, rows, spread
 
@@ -131,14 +132,16 @@ def render(facts):
         line_floors(facts, floors)
     if "windows" in facts:
         page_windows.floors(facts, floors)
+    if "postgres" in facts:
+        page_postgres.floors(facts, floors)
     judged = floors.found
     missed = [name for name, _, _, met in judged if not met]
     out = [
         "<!-- Written by scripts/bench/run.sh (make bench). Do not edit: every figure here was measured by it. -->",
         "# Benchmarks",
         "",
-        "Forebay beside Spark Structured Streaming and Flink SQL on the same Apache Kafka topic, its log beside Apache Kafka, all",
-        "on one machine and with default settings. `make bench` repeats all of it and writes this page.",
+        "Forebay beside Spark Structured Streaming and Flink SQL on the same Apache Kafka topic, its log beside Apache Kafka, its way into",
+        "PostgreSQL beside Spark's and COPY, all on one machine and with default settings. `make bench` repeats all of it and writes this page.",
         "",
         "## Against the floors",
         "",
@@ -158,6 +161,8 @@ def render(facts):
         out += line(facts)
     if "windows" in facts:
         out += page_windows.section(facts)
+    if "postgres" in facts:
+        out += page_postgres.section(facts)
     if "runs" in facts:
         out += time_goes(facts)
     return "\n".join(out) + "\n"

@@ -1,35 +1,38 @@
 #!/usr/bin/env bash
-# Measures Forebay beside Spark, Flink and Apache Kafka on this machine, and its live page, and writes docs/benchmarks.md.
+# Measures Forebay beside Spark, Flink, Apache Kafka and PostgreSQL's COPY on this machine, and its live page, and writes
+# docs/benchmarks.md.
 #
 #   make bench                     (builds first)
 #   scripts/bench/run.sh           (takes ${CARGO_TARGET_DIR:-target}/release/forebay as it is)
 #
-#   FOREBAY_BENCH_ONLY           `line` (all but windows) or `windows`: one part, which is printed and written nowhere unless
-#                                FOREBAY_BENCH_OUT is given (both parts)
+#   FOREBAY_BENCH_ONLY           `line` (Delta, logs, the page), `windows` or `postgres`: one part, which is printed and written
+#                                nowhere unless FOREBAY_BENCH_OUT is given (all parts)
 #   FOREBAY_BENCH_EVENTS         events of the plant's topic (20000000); the topics of keys and hours follow from it
 #   FOREBAY_BENCH_NESTED         events of the nested topic (a quarter of them)
 #   FOREBAY_BENCH_ROUNDS         runs of each engine on each topic (3)
 #   FOREBAY_BENCH_SPARK_ROUNDS   of Spark and Flink alone (the same)
 #   FOREBAY_BENCH_LOG_RECORDS    records written to and read from each log (2000000)
+#   FOREBAY_BENCH_ROWS           rows that are written to PostgreSQL, about (5000000)
 #   FOREBAY_BENCH_ENGINE         another forebay than the one just built
 #   FOREBAY_BENCH_DIR            working folder (a temporary one, removed at the end)
-#   FOREBAY_BENCH_PORT           first of five free ports (29092)
+#   FOREBAY_BENCH_PORT           first of six free ports (29092)
 #   FOREBAY_BENCH_OUT            where the page goes (docs/benchmarks.md)
 #
-# With the defaults it takes about three quarters of an hour on two cores and 4 GB of disk. Ctrl-C stops all that it started.
+# With the defaults it takes about an hour on two cores and 8 GB of disk. Ctrl-C stops all that it started.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . scripts/services/common.sh
 
 only="${FOREBAY_BENCH_ONLY:-}" components=(kafka clients kcat spark)
-[ "$only" = windows ] || components+=(chromium)
-[ "$only" = line ] || components+=(flink)
+[[ "$only" = @(|line) ]] && components+=(chromium)
+[[ "$only" = @(|windows) ]] && components+=(flink)
+[[ "$only" = @(|postgres) ]] && components+=(postgres psql pgjdbc)
 scripts/services/install.sh "${components[@]}"
 target="${CARGO_TARGET_DIR:-target}"
 engine="${FOREBAY_BENCH_ENGINE:-$target/release/forebay}"
 [ -x "$engine" ] || die "there is no $engine: run make build first"
 reader="${FOREBAY_BENCH_READER:-$target/release/examples/read_topic}"
-if [ -z "${FOREBAY_BENCH_READER:-}" ] && [ "$only" != windows ]; then
+if [ -z "${FOREBAY_BENCH_READER:-}" ] && [[ "$only" = @(|line) ]]; then
   say "building the program that only reads (a minute at most after make build)"
   cargo build --release --locked -p forebay -p forebay-connectors --example read_topic
 fi
@@ -47,6 +50,7 @@ finish() {
   trap '' INT TERM # a second Ctrl-C must not leave a broker behind
   [ -z "${bench:-}" ] || { kill -TERM "$bench" 2>/dev/null && wait "$bench" 2>/dev/null; } || true
   scripts/services/kafka.sh stop --port "$port" >&2 || true
+  scripts/services/postgres.sh stop --port "$((port + 5))" >&2 || true
   [ $own_dir = no ] || rm -rf "$FOREBAY_BENCH_DIR"
 }
 trap finish EXIT
@@ -54,11 +58,18 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 scripts/services/kafka.sh start --port "$port" --dir "$FOREBAY_BENCH_DIR/kafka" >/dev/null
+if [[ "$only" = @(|postgres) ]]; then
+  # The server is nobody where this is root, and must come into the folder. Its memory and log are those of a server of this
+  # size, so that it does not write all pages anew in mid-run.
+  chmod o+x "$FOREBAY_BENCH_DIR"
+  scripts/services/postgres.sh start --port "$((port + 5))" --dir "$FOREBAY_BENCH_DIR/postgres" \
+    --set shared_buffers=512MB --set max_wal_size=8GB --set checkpoint_timeout=30min >/dev/null
+fi
 # In the background, so that the traps run at once; a signal for us is passed on by `finish`.
 python3 scripts/bench/bench.py --engine "$engine" --reader "$reader" --dir "$FOREBAY_BENCH_DIR" --port "$port" \
   --events "${FOREBAY_BENCH_EVENTS:-20000000}" --nested "${FOREBAY_BENCH_NESTED:-0}" \
   --rounds "${FOREBAY_BENCH_ROUNDS:-3}" --spark-rounds "${FOREBAY_BENCH_SPARK_ROUNDS:-0}" \
-  --log-records "${FOREBAY_BENCH_LOG_RECORDS:-2000000}" --only "$only" --out "${FOREBAY_BENCH_OUT-$out}" "$@" &
+  --log-records "${FOREBAY_BENCH_LOG_RECORDS:-2000000}" --rows "${FOREBAY_BENCH_ROWS:-5000000}" --only "$only" --out "${FOREBAY_BENCH_OUT-$out}" "$@" &
 bench=$!
 wait "$bench"
 bench=

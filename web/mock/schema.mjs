@@ -9,6 +9,7 @@ const minutes = "SELECT window.start AS minute, device_id, AVG(temperature) AS a
 
 export function schemaOf(mode) {
   if (mode === "two") return two;
+  if (mode === "fleet") return fleet;
   if (mode === "odd") return odd;
   // As with --no-live: the pipeline runs, and no source is followed for the page.
   if (mode === "blind") return { ...small, sources: [], panels: [] };
@@ -94,6 +95,44 @@ const two = {
   ...small,
   sources: [...small.sources, mains],
   panels: [...small.panels, { id: "mains", title: "power", chart: "line", source: "mains", field: "power", unit: "kW" }],
+};
+
+// One event tells of several devices, and a view makes a row of each: its rows are followed, by labels.
+const exploded = "SELECT customerId, d.deviceId, d.temperature, d.pressure, d.humidity, d.status, eventTime\nFROM device_stream LATERAL VIEW explode(data.devices) t AS d";
+const fleet = {
+  ...small,
+  pipeline: "devices",
+  sources: [
+    {
+      name: "devices",
+      reads: "device_stream",
+      topic: "device_stream",
+      key: "deviceId",
+      labels: ["customerId", "status"],
+      bootstrap: "localhost:9092",
+      fields: [
+        field("customerId", "STRING", "text", "status"),
+        field("deviceId", "STRING", "text", "key"),
+        field("temperature", "DOUBLE", "number", "value", "°C"),
+        field("pressure", "DOUBLE", "number", "value", "hPa"),
+        field("humidity", "DOUBLE", "number", "value", "%"),
+        field("status", "STRING", "text", "status"),
+        field("eventTime", "TIMESTAMP", "time", "time"),
+      ],
+    },
+  ],
+  queries: [
+    { name: "lake", sql: exploded, format: "delta", trigger: "1 second", sources: ["device_stream"] },
+    { name: "hot", sql: "SELECT * FROM devices WHERE status = 'ERROR'", format: "console", trigger: null, sources: ["device_stream"] },
+    { name: "minutes", sql: "SELECT window, status, count(*) AS n FROM devices GROUP BY window(eventTime, '1 minute'), status", format: "delta", trigger: "1 second", sources: ["device_stream"] },
+  ],
+  tables: ["device_stream", "devices", "lake", "minutes"],
+  panels: [
+    { id: "p1", title: "temperature", chart: "line", source: "devices", field: "temperature", unit: "°C" },
+    { id: "p2", title: "pressure", chart: "line", source: "devices", field: "pressure", unit: "hPa" },
+    { id: "p3", title: "humidity", chart: "line", source: "devices", field: "humidity", unit: "%" },
+  ],
+  alerts: [],
 };
 
 const long = "L".repeat(5_000);

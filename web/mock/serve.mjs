@@ -1,6 +1,6 @@
 // A server that speaks the page's contract with invented data, so that the page can be developed and tested alone.
 //
-//   node mock/serve.mjs [--port 25180] [--mode plant|two|seed|alerting|failing|empty|thousand|hostile|odd|blind] [--dist dist]
+//   node mock/serve.mjs [--port 25180] [--mode plant|two|fleet|seed|alerting|failing|empty|thousand|hostile|odd|blind] [--dist dist]
 //
 // POST /__mock changes its mind while it runs: {mode}, {overheat: key}, {calm: true}, {disconnect: ms}, {unbalanced: n},
 // {stop: query}, {silent: true}, {refuse: who} (the changed file), {breakTable: name} (it cannot be read), {young: ms} (it began so long ago), {clocks: true} (two devices' are off), {caughtUp: true} (a backlog is read), {tell: true} (alerts tell their reading), {role: viewer|operator|admin|null}, {revoke: true} (every session ends), {reload: title}, {version: text}.
@@ -8,7 +8,7 @@ import { createReadStream, existsSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
-import { serveLive, dropAll } from "./live.mjs";
+import { serveLive, dropAll, named, sliceOf } from "./live.mjs";
 import { World } from "./state.mjs";
 
 const option = (name, otherwise) => {
@@ -56,8 +56,10 @@ function serve(request, response) {
 
 /** What each path takes; like the real server, the mock refuses what it does not know. */
 const TAKES = {
-  "/live": ["source", "search", "state", "sort", "offset", "limit", "fields", "keys", "key", "field"],
-  "/devices": ["source", "search", "state", "sort", "limit", "cursor", "fields"],
+  "/live": ["source", "search", "state", "where", "sort", "offset", "limit", "fields", "keys", "key", "field"],
+  "/labels": ["source", "search", "state", "where"],
+  "/shares": ["source", "field", "range", "where", "points"],
+  "/devices": ["source", "search", "state", "where", "sort", "limit", "cursor", "fields"],
   "/device": ["source", "key"],
   "/history": ["source", "field", "range", "key", "points"],
   "/alerts": ["state", "source", "key", "limit", "cursor"],
@@ -89,16 +91,22 @@ function answer(path, query, request, response) {
       return json(response, 200, world.ledger(now));
     case "/devices": {
       const fields = fieldsOf(world.schema);
-      const { some, next } = page(world.plant.names.map((_, n) => n));
-      return json(response, 200, { total: world.plant.names.length, counts: world.counts(now), devices: some.map((n) => world.plant.device(n, now, fields, null)), next });
+      const view = { source: query.get("source"), search: (query.get("search") ?? "").toLowerCase(), state: query.get("state") ?? "", where: query.getAll("where"), sort: query.get("sort") ?? "key", offset: 0, limit: Infinity };
+      const { total, numbers } = sliceOf(world, view, now);
+      const { some, next } = page(numbers);
+      return json(response, 200, { total, counts: world.counts(now), devices: some.map((n) => named(world, world.plant.device(n, now, fields, null), view.source)), next });
     }
     case "/device": {
       const n = query.get("source") === "mains" ? 0 : world.plant.numberOf(query.get("key") ?? "");
       if (n < 0) return json(response, 404, { title: "not found", detail: "no device has this key", code: "FB-8001" });
       return json(response, 200, world.plant.device(n, now, fieldsOf(world.schema), "temperature"));
     }
+    case "/labels":
+      return json(response, 200, world.labels(now, { state: query.get("state") ?? "", search: (query.get("search") ?? "").toLowerCase(), where: query.getAll("where") }));
+    case "/shares":
+      return json(response, 200, world.shares(query.get("field") ?? "", query.get("range") ?? "15m", query.getAll("where"), Number(query.get("points") ?? 180), now));
     case "/history":
-      return json(response, 200, world.history(query.get("field") ?? "", query.get("range") ?? "15m", query.getAll("key"), now));
+      return json(response, 200, world.history(query.get("field") ?? "", query.get("range") ?? "15m", query.getAll("key"), now, query.has("points") ? Number(query.get("points")) : undefined));
     case "/alerts": {
       const state = query.get("state") ?? "all";
       const all = world.plant.alerts(now);

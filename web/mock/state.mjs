@@ -106,17 +106,70 @@ export class World {
       alerts: { open: open.length, bySeverity },
       quarantine: { open: this.records.length, bytes: this.records.reduce((sum, record) => sum + (record.raw?.length ?? 90), 0) },
       devices: this.counts(now),
-      followers: this.schema.sources.map(({ name }) => ({ source: name, lag: 0, tooOld: 0, behind: false, caughtUp: this.caughtUp, devices: name === "iot" ? this.plant.names.length : 1, rate: this.rateAt(t) / this.schema.sources.length, clocks: name === "iot" ? this.clocks() : null })),
-      charts: this.mode === "empty" ? [] : view.fields.filter((name) => ["temperature", "humidity", "vibration", "power", "a.b", "a_b", "huge", "apart", "nothing"].includes(name)).map((name) => ({ source: "iot", field: name, t, series: [null, ...view.keys].flatMap((key) => this.point(key, name, t, 1000)) })),
+      labels: this.labels(now, view),
+      followers: this.schema.sources.map(({ name, reads }) => ({ source: name, reads: reads ?? name, lag: 0, tooOld: 0, behind: false, caughtUp: this.caughtUp, devices: name === this.plant.source ? this.plant.names.length : 1, rate: this.rateAt(t) / this.schema.sources.length, clocks: name === this.plant.source ? this.clocks() : null })),
+      charts: this.mode === "empty" ? [] : view.fields.filter((name) => ["temperature", "humidity", "pressure", "vibration", "power", "a.b", "a_b", "huge", "apart", "nothing"].includes(name)).map((name) => ({ source: this.plant.source, field: name, t, series: [null, ...view.keys].flatMap((key) => this.point(key, name, t, 1000)) })),
     };
   }
 
+  /** How the devices that fit are spread; null of a source without labels. */
+  labels(now, view) {
+    const source = this.schema.sources[0];
+    if (!source?.labels?.length) return null;
+    const { plant } = this;
+    const all = plant.names.map((_, n) => n).filter((n) => this.isIn(n, view.state) && plant.names[n].toLowerCase().includes(view.search ?? ""));
+    const fit = all.filter((n) => plant.fits(n, view.where, now));
+    const labels = source.labels.map((field) => {
+      const counts = new Map();
+      for (const n of all.filter((one) => plant.fits(one, view.where, now, field))) {
+        const value = plant.value(n, field, plant.lastSeen(n, now));
+        counts.set(value, (counts.get(value) ?? 0) + 1);
+      }
+      const values = [...counts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([value, devices]) => ({ value, devices }));
+      return { field, values, others: 0 };
+    });
+    return { source: source.name, total: fit.length, quiet: fit.filter((n) => plant.quietFrom.has(n)).length, late: fit.filter((n) => plant.lateBy(n) > 0).length, labels };
+  }
+
+  /** Whether a device is in a state. */
+  isIn(n, state) {
+    const quiet = this.plant.quietFrom.has(n);
+    return !state || state === "any" || (state === "quiet" ? quiet : state === "live" ? !quiet : state === "late" ? this.plant.lateBy(n) > 0 : true);
+  }
+
+  /** How many readings had each value of a label. */
+  shares(field, range, where, points, now) {
+    const [span, least] = KEEP[range] ?? KEEP["15m"];
+    const step = least * Math.ceil(span / least / Math.max(1, points));
+    const length = Math.ceil(span / step);
+    const start = Math.floor(now / least) * least + least - length * step;
+    const { plant } = this;
+    const counts = new Map();
+    for (let i = 0; i < length; i += 1) {
+      const at = start + i * step + step / 2;
+      for (let n = 0; n < plant.names.length; n += 1) {
+        if (at < plant.first || at > now || (plant.quietFrom.get(n) ?? Infinity) < at) continue;
+        if (!where.every((text) => `${text.slice(0, text.indexOf(":"))}:${plant.value(n, text.slice(0, text.indexOf(":")), at) ?? ""}` === text)) continue;
+        const value = plant.value(n, field, at);
+        if (!counts.has(value)) counts.set(value, new Array(length).fill(0));
+        counts.get(value)[i] += Math.max(1, Math.round(step / 1_000));
+      }
+    }
+    const series = [...counts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([value, count]) => ({ value, count }));
+    return { source: this.schema.sources[0].name, field, step, start, series, others: new Array(length).fill(0) };
+  }
+
   clocks() {
+    if (this.mode === "fleet") return { ahead: 0, behind: 1, worst: [{ key: this.plant.names[11], offset: -this.plant.lateBy(11) }] };
     return this.clocksOff ? { ahead: 1, behind: 1, worst: [{ key: "device_2", offset: 7_200_000 }, { key: "device_1", offset: -40_000 }] } : { ahead: 0, behind: 0, worst: [] };
   }
 
   /** How far a device's clock is off, as `clocks` counts it. */
   clockOf(key) {
+    if (this.mode === "fleet") {
+      const late = this.plant.lateBy(this.plant.numberOf(key));
+      return { offset: -late || -400, latest: -late || -400, state: late > 0 ? "behind" : "right", ahead: 0, behind: late > 0 ? 812 : 0 };
+    }
     const offset = this.clocks().worst.find((one) => one.key === key)?.offset ?? 0;
     return { offset, latest: offset, state: offset === 0 ? "right" : offset > 0 ? "ahead" : "behind", ahead: 0, behind: 0 };
   }
@@ -149,8 +202,9 @@ export class World {
     return n === 0 ? [{ key, min: null, mean: null, max: null }] : [{ key, min, mean: (sum / n) * 100, max }];
   }
 
-  history(name, range, keys, now) {
-    const [span, step] = KEEP[range] ?? KEEP["15m"];
+  history(name, range, keys, now, points = 2_000) {
+    const [span, least] = KEEP[range] ?? KEEP["15m"];
+    const step = least * Math.ceil(span / least / Math.max(1, points));
     const end = Math.floor(now / step) * step;
     const start = end - span;
     const length = this.mode === "empty" ? 0 : Math.floor((end - start) / step);
@@ -158,7 +212,7 @@ export class World {
       const points = Array.from({ length }, (_, i) => this.point(key, name, start + i * step, step)[0] ?? { min: null, mean: null, max: null });
       return { key, min: points.map((p) => p.min), mean: points.map((p) => p.mean), max: points.map((p) => p.max) };
     });
-    return { source: "iot", field: name, unit: null, step, start, series };
+    return { source: this.plant.source, field: name, unit: null, step, start, series };
   }
 
   sql(text) {

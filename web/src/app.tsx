@@ -12,6 +12,7 @@ import { Charts } from "./views/charts";
 import { DeviceDrawer } from "./views/device";
 import { Devices } from "./views/devices";
 import { Empty } from "./views/empty";
+import { Fleet } from "./views/fleet";
 import { Help, listenForShortcuts } from "./views/help";
 import { LedgerView } from "./views/ledger";
 import { Quarantine } from "./views/quarantine";
@@ -85,6 +86,7 @@ function PlantView() {
     );
   const alerts = part("Alerts", 0, <Alerts />);
   const charts = part("Measurements", 0, blind ? <Blind /> : <Charts />);
+  const fleet = !blind && part("Fleet", 0, <Fleet />);
   const devices = !blind && part("Devices", 1, <Devices />);
   const ledger = part("Ledger", 2, <LedgerView />);
   const queries = part("Queries", 3, <Queries />);
@@ -93,13 +95,13 @@ function PlantView() {
   if (wide.value) {
     return (
       <div class={`plant plant-wide ${stale}`}>
-        <div class="column">{[charts, devices, quarantine]}</div>
+        <div class="column">{[fleet, charts, devices, quarantine]}</div>
         <div class="column">{meaning}</div>
       </div>
     );
   }
   const first = unbalanced || failing ? meaning : [alerts];
-  const parts = [...first, charts, devices, ...meaning.filter((one) => !first.includes(one)), quarantine];
+  const parts = [...first, fleet, charts, devices, ...meaning.filter((one) => !first.includes(one)), quarantine];
   return <div class={`plant ${stale}`}>{parts}</div>;
 }
 

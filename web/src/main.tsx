@@ -8,6 +8,7 @@ import "./styles/tokens.css";
 import "./styles/base.css";
 import "./styles/head.css";
 import "./styles/panels.css";
+import "./styles/fleet.css";
 import "./styles/lists.css";
 import "./styles/tables.css";
 import "./styles/windows.css";

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { backoff } from "../src/api/live";
 import { address, problem } from "../src/api/http";
-import { Gathered, isOfDevice, loaded, NO_ALERTS, patched, secondLater, transition } from "../src/state/apply";
-import { alert, device, NOON } from "./fixtures";
+import { deviceSource, Gathered, isOfDevice, loaded, NO_ALERTS, patched, secondLater, transition } from "../src/state/apply";
+import { alert, device, NOON, source } from "./fixtures";
 
 describe("values between two frames", () => {
   it("are merged: the newest of each field, none lost", () => {
@@ -85,5 +85,12 @@ describe("an alert", () => {
     expect(of("hall_2", "name", { keyFields })).toBe(true);
     expect(of("hall_3", null, { keyFields })).toBe(false);
     expect(of("hall_3", "device_id")).toBe(true);
+  });
+  it("is about the devices of a view that is followed, where its rule watches that", () => {
+    const rule = { name: "overheat", on: "Devices", key: "deviceId", when: "", severity: "critical" as const };
+    const about = alert("1", { source: "device_stream" });
+    expect(deviceSource(about, rule, [source({ name: "devices", reads: "device_stream" })])).toBe("devices");
+    expect(deviceSource(about, rule, [source({ name: "devices", reads: "devices" })])).toBe("device_stream");
+    expect(deviceSource(about, undefined, [source({ name: "devices", reads: "device_stream" })])).toBe("device_stream");
   });
 });

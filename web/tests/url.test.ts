@@ -7,6 +7,7 @@ describe("the address", () => {
       START,
       { ...START, range: "6h", search: "press", state: "alerting", sort: "-temperature", page: 3 },
       { ...START, device: "" },
+      { ...START, state: "late", where: ["customerId:CI00103", "status:", "a:b:c&d=é"] },
       { ...START, device: `<img src=x onerror="a&b=c#d">, 🏭\n` },
       { ...START, view: "sql", sql: "SELECT *\nFROM `a b` WHERE x > 70 -- ok", shape: "bar" },
     ];
@@ -26,9 +27,12 @@ describe("the address", () => {
 });
 
 describe("the stream's query", () => {
-  const view = { source: "iot", search: "", state: "", sort: "key", offset: 0, limit: 25, fields: ["temperature", "humidity"], keys: ["a", "b"], field: "temperature" };
+  const view = { source: "iot", search: "", state: "", where: [], sort: "key", offset: 0, limit: 25, fields: ["temperature", "humidity"], keys: ["a", "b"], field: "temperature" };
   it("says what the person sees", () => {
     expect(liveQuery(view)).toBe("source=iot&sort=key&offset=0&limit=25&fields=temperature%2Chumidity&keys=a%2Cb&field=temperature");
+  });
+  it("carries what is chosen of labels", () => {
+    expect(liveQuery({ ...view, where: ["status:ERROR", "customerId:a,b"] })).toContain("where=status%3AERROR&where=customerId%3Aa%2Cb");
   });
   it("cuts no name in two", () => {
     const sent = new URLSearchParams(liveQuery({ ...view, keys: ["a,b", "c", "d"] }));

@@ -10,3 +10,4 @@ pub mod kafka;
 pub mod sinks;
 pub mod sources;
 pub mod tables;
+mod tls;

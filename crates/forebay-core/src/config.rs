@@ -52,7 +52,9 @@ mod written;
 mod yaml;
 
 pub use alert::{Message, Severity};
-pub use dashboard::{Chart, DashboardConfig, DashboardSource, PanelConfig};
+pub use dashboard::{
+    Chart, DashboardConfig, DashboardSource, DashboardView, MOST_LABELS, PanelConfig, no_label,
+};
 pub use key_lines::KeyLines;
 pub use parse::{draft, parse};
 pub use places::OptionPlaces;

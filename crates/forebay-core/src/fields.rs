@@ -38,6 +38,11 @@ impl Leaf {
         }
     }
 
+    /// True if its values can tell devices apart: texts, whole numbers, truths.
+    pub fn can_be_label(&self) -> bool {
+        self.kind() == Kind::Bool || self.can_be_key()
+    }
+
     /// True if its values can name a device: texts and whole numbers.
     pub fn can_be_key(&self) -> bool {
         self.kind() == Kind::Text || plain(self.field.data_type()).is_integer()

@@ -1,7 +1,7 @@
 //! What a query writes to: one epoch at a time, told by number, exactly once where the system allows it.
 //!
-//! The engine calls [`Sink::begin`], hands each lane's batches to a [`LaneWriter`], and then calls
-//! [`Sink::commit`], which makes the whole epoch visible at once. After a crash it comes again with the same epoch
+//! The engine calls [`Sink::begin`], hands each lane's batches to a [`LaneWriter`], asks [`Sink::prepare`] for rows that the
+//! system behind refuses for good, and then calls [`Sink::commit`], which makes the whole epoch visible at once. After a crash it comes again with the same epoch
 //! number and the same rows; a sink that promises exactly-once must then recognise the number and say so. What must
 //! stay true: nothing of an epoch is visible before `commit`, and everything is durable after it.
 
@@ -103,6 +103,13 @@ pub trait Sink: Send {
         None
     }
 
+    /// Told once, before [`Sink::open`], what the checkpoint knows: the newest epoch that it counts as written, and the
+    /// newest that the sink may hold, because an attempt came as far as its commit. For sinks whose record of epochs can
+    /// vanish by itself: none was ever written, or it is no longer known which.
+    fn resumes(&mut self, written: Option<Epoch>, tried: Option<Epoch>) {
+        let _ = (written, tried);
+    }
+
     /// Prepares for rows of this schema (creates the table, checks that it fits). Called once, before any epoch.
     async fn open(&mut self, schema: SchemaRef) -> Result<()>;
 
@@ -115,6 +122,13 @@ pub trait Sink: Send {
 
     /// Starts an epoch with one writer per lane, or says that the epoch is already there.
     async fn begin(&mut self, id: &EpochId, lanes: usize) -> Result<Begun>;
+
+    /// Brings the epoch to where only its commit is missing, once all lanes are done: the rows that the system behind refuses
+    /// for good, in order. They are durable in the quarantine before [`Sink::commit`] is called, which writes the others.
+    async fn prepare(&mut self, id: &EpochId) -> Result<Vec<Refused>> {
+        let _ = id;
+        Ok(Vec::new())
+    }
 
     /// Makes all parts of the epoch durable and visible at once. `parts` come in the order of the lanes; an epoch
     /// without rows may be skipped.
@@ -173,6 +187,19 @@ pub trait LaneWriter: Send {
 
     /// Ends the lane. What it returns is durable, though not visible.
     async fn finish(self: Box<Self>) -> Result<Part>;
+}
+
+/// A row that the system behind a sink refuses, now and whenever it came again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// A stable code: the system's name and its own code, `postgres.23505`.
+    pub code: String,
+    /// The column or constraint, `$` for the whole row.
+    pub path: String,
+    /// The system's own words.
+    pub why: String,
+    /// The row as a JSON object.
+    pub row: Vec<u8>,
 }
 
 /// What a commit wrote.

@@ -43,7 +43,7 @@ use forebay_core::clock::Clock;
 use forebay_core::event_time::Survey;
 use forebay_core::format::Format;
 use forebay_core::latency::{Ages, Sliding};
-use forebay_core::sink::{EpochId, Sink, with_remedy};
+use forebay_core::sink::{EpochId, Guarantee, Sink, with_remedy};
 use forebay_core::source::Available;
 use forebay_core::trigger::Trigger;
 use forebay_core::{Epoch, Ledger, PositionRange, Positions, Result};
@@ -110,7 +110,12 @@ impl Runner {
         ended
     }
 
-    async fn recover_and_follow(&mut self, recovered: Ends) -> Result<()> {
+    async fn recover_and_follow(&mut self, mut recovered: Ends) -> Result<()> {
+        let written = recovered.commit.as_ref().map(|commit| commit.epoch);
+        let tried = recovered.outcome.as_ref().map(|outcome| outcome.epoch);
+        self.sink.resumes(written, tried);
+        // A sink that keeps no record of epochs lacks none; the outcome is of a time when it kept one.
+        recovered.outcome = recovered.outcome.filter(|_| self.sink.guarantee() == Guarantee::ExactlyOnce);
         let Some(in_sink) = self.open_sink().await? else { return Ok(()) };
         self.inputs.resume(&recovered.topics());
         let recovery = decide(recovered.plan, recovered.outcome, recovered.commit, in_sink)

@@ -8,6 +8,7 @@
 pub mod adhoc;
 pub mod checkpoint;
 pub mod epoch;
+mod generate;
 pub mod held;
 pub mod late;
 pub mod lookup;
@@ -17,4 +18,5 @@ pub mod quarantine;
 pub mod query;
 mod state;
 pub mod status;
+mod tags;
 pub mod taken;

@@ -66,6 +66,28 @@ pub struct Point {
     pub max: Option<f64>,
 }
 
+/// How often each value of a label came: `start + i * step` (ms) begins bucket `i`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shares {
+    /// Begin of the first bucket, ms.
+    pub start: i64,
+    /// Width of a bucket, ms.
+    pub step: i64,
+    /// One for each value that came, by name; the twelve commonest.
+    pub shares: Vec<Share>,
+    /// Rows with any other value.
+    pub others: Vec<u64>,
+}
+
+/// A value of a label over time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Share {
+    /// The value as a text; `None`: rows without one.
+    pub value: Option<String>,
+    /// Rows in each bucket.
+    pub count: Vec<u64>,
+}
+
 impl History {
     /// The answer that buckets hold, for these keys in their order; without keys it is one series of all devices.
     pub(crate) fn of(buckets: &Buckets, keys: Vec<String>) -> Self {

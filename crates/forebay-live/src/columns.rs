@@ -25,7 +25,7 @@ pub(crate) enum Column {
     Number(Float64Array, Option<NullBuffer>),
     /// Milliseconds since 1970.
     Time(Vec<i64>, Option<NullBuffer>),
-    /// Whole numbers as they are, for keys: beyond 2^53 an `f64` would merge two of them.
+    /// Whole numbers as they are, for keys and labels: beyond 2^53 an `f64` would merge two of them.
     Whole(Int64Array, Option<NullBuffer>),
     Bool(BooleanArray, Option<NullBuffer>),
     Text(StringArray, Option<NullBuffer>),
@@ -36,7 +36,14 @@ impl Columns {
     pub fn bind(layout: &Layout, rows: &RecordBatch) -> Self {
         let bind = |(index, field): (usize, &Field)| {
             reach(rows, &field.path)
-                .and_then(|(array, nulls)| Column::of(&array, nulls, field.kind, layout.key == Some(index)))
+                .and_then(|(array, nulls)| {
+                    Column::of(
+                        &array,
+                        nulls,
+                        field.kind,
+                        layout.key == Some(index) || layout.labels.contains(&index),
+                    )
+                })
                 .unwrap_or(Column::Missing)
         };
         Self { columns: layout.fields.iter().enumerate().map(bind).collect() }
@@ -64,9 +71,9 @@ impl Columns {
 }
 
 impl Column {
-    fn of(array: &ArrayRef, nulls: Option<NullBuffer>, kind: Kind, is_key: bool) -> Option<Self> {
+    fn of(array: &ArrayRef, nulls: Option<NullBuffer>, kind: Kind, names: bool) -> Option<Self> {
         let wanted = match kind {
-            Kind::Number if is_key => Some(DataType::Int64),
+            Kind::Number if names => Some(DataType::Int64),
             Kind::Number => Some(DataType::Float64),
             Kind::Text => Some(DataType::Utf8),
             Kind::Bool | Kind::Time => None,
@@ -78,7 +85,7 @@ impl Column {
         // What does not fit into the wider type became null.
         let nulls = NullBuffer::union(nulls.as_ref(), plain.logical_nulls().as_ref());
         Some(match kind {
-            Kind::Number if is_key => Self::Whole(plain.as_primitive::<Int64Type>().clone(), nulls),
+            Kind::Number if names => Self::Whole(plain.as_primitive::<Int64Type>().clone(), nulls),
             Kind::Number => Self::Number(plain.as_primitive::<Float64Type>().clone(), nulls),
             Kind::Text => Self::Text(plain.as_string::<i32>().clone(), nulls),
             Kind::Bool => Self::Bool(plain.as_boolean_opt()?.clone(), nulls),

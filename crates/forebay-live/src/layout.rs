@@ -10,6 +10,7 @@
 //! that history and devices of an earlier run belong to the same fields ([`Layout::fingerprint`]).
 
 use arrow::datatypes::Schema;
+use forebay_core::config::MOST_LABELS;
 use forebay_core::ddl;
 use forebay_core::fields::{self, Leaf};
 use serde::Serialize;
@@ -33,7 +34,9 @@ pub struct Layout {
     pub key: Option<usize>,
     /// The field for sparklines when nobody names one: the first number of role `value`.
     pub spark: Option<usize>,
-    /// The fields that have a history: numbers that are neither key nor time.
+    /// The fields by whose values devices are told apart and rows are counted over time.
+    pub labels: Vec<usize>,
+    /// The fields that have a history: numbers that are neither key nor time nor label.
     pub(crate) measured: Vec<usize>,
 }
 
@@ -129,8 +132,29 @@ impl Layout {
             key,
             spark: with_role(Role::Value),
             measured: measured.map(|(index, _)| index).collect(),
+            labels: Vec::new(),
             fields,
         }
+    }
+
+    /// The same with these fields as labels; names that are none of its fields, or of fields that cannot be one, are left out.
+    pub fn with_labels(mut self, names: &[String]) -> Self {
+        for name in names.iter().take(MOST_LABELS) {
+            let Some(index) = self.field(name).filter(|index| self.fields[*index].kind != Kind::Time) else {
+                continue;
+            };
+            if self.labels.contains(&index) {
+                continue;
+            }
+            self.labels.push(index);
+            let field = &mut self.fields[index];
+            if field.role != Role::Key {
+                (field.role, field.unit) = (Role::Status, None);
+            }
+        }
+        self.measured.retain(|index| !self.labels.contains(index));
+        self.spark = self.fields.iter().position(|field| field.role == Role::Value);
+        self
     }
 
     /// The name of the field that names the device.
@@ -164,6 +188,8 @@ impl Layout {
             take(field.kind.as_str().as_bytes());
             take(&[u8::from(self.key == Some(index)), u8::from(field.is_measured())]);
         }
+        // Without labels the number is what it was before there were any.
+        self.labels.iter().for_each(|label| take(format!("label {label}").as_bytes()));
         hash
     }
 }

@@ -23,9 +23,11 @@ mod codec;
 mod columns;
 mod device;
 mod devices;
+mod facets;
 mod follower;
 mod guess;
 mod history;
+mod intake;
 pub mod layout;
 mod meter;
 mod order;
@@ -33,6 +35,7 @@ mod panels;
 mod snapshot;
 mod source;
 mod status;
+mod tally;
 #[cfg(test)]
 mod testing;
 mod value;
@@ -40,14 +43,17 @@ mod view;
 
 use std::sync::Arc;
 
-pub use answer::{History, HistoryAsk, LastSecond, Point, Series};
+pub use answer::{History, HistoryAsk, LastSecond, Point, Series, Share, Shares};
 pub use device::{ClockBounds, ClockState, Clocks, Counts, Device, DeviceClock, DeviceState, OffClock};
-pub use follower::{EventTimes, Follow, Follower, HISTORY_MS};
+pub use facets::{Facet, FacetValue, Facets};
+pub use follower::{EventTimes, Follow, Follower, HISTORY_MS, Make, ViewOf};
 pub use history::Range;
+pub use intake::ViewRows;
 pub use layout::{Field, Kind, Layout, Role};
 pub use panels::{Panel, panels};
 pub use source::SourceLive;
 pub use status::FollowerStatus;
+pub use tally::SharesAsk;
 pub use value::Value;
 pub use view::{Ask, Change, Changes, Slice, Sort, View};
 
@@ -76,7 +82,7 @@ impl Live {
     /// Messages of each full second of the last 15 minutes, of all sources together, the newest last; from the first
     /// second in which there were any.
     pub fn rates(&self) -> Vec<u64> {
-        let each: Vec<Vec<u64>> = self.sources.iter().map(|source| source.rates()).collect();
+        let each: Vec<Vec<u64>> = self.readers().map(|source| source.rates()).collect();
         let longest = each.iter().map(Vec::len).max().unwrap_or_default();
         let of = |rates: &Vec<u64>, age: usize| rates.len().checked_sub(age).map_or(0, |index| rates[index]);
         (1..=longest).rev().map(|age| each.iter().map(|rates| of(rates, age)).sum()).collect()
@@ -85,7 +91,16 @@ impl Live {
     /// Records that all followers together read in the last full second.
     pub fn rate(&self) -> f64 {
         // A sum of nothing is -0.0.
-        self.sources.iter().map(|source| source.rate()).sum::<f64>() + 0.0
+        self.readers().map(|source| source.rate()).sum::<f64>() + 0.0
+    }
+
+    /// Of those that read the same source the first: its records count once.
+    fn readers(&self) -> impl Iterator<Item = &Arc<SourceLive>> {
+        let is_first = |index: usize| {
+            let reads = self.sources[index].reads();
+            !self.sources[..index].iter().any(|before| before.reads() == reads)
+        };
+        self.sources.iter().enumerate().filter(move |(index, _)| is_first(*index)).map(|(_, source)| source)
     }
 
     /// The devices of all sources by state.

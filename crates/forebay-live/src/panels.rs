@@ -135,7 +135,10 @@ fn made_for(source: &str, layout: &Layout) -> Vec<Panel> {
     if with(Role::Lat).next().is_some() && with(Role::Lon).next().is_some() {
         panels.push(plain(Chart::Map, source, None));
     }
-    panels.extend(with(Role::Status).map(|field| plain(Chart::Bar, &field.name, Some(field))));
+    // Labels are shown by themselves, now and over time.
+    let is_label = |field: &&crate::Field| layout.labels.iter().any(|label| layout.fields[*label] == **field);
+    let states = with(Role::Status).filter(|field| !is_label(field));
+    panels.extend(states.map(|field| plain(Chart::Bar, &field.name, Some(field))));
     panels.push(plain(Chart::Table, source, None));
     panels
 }
@@ -167,6 +170,7 @@ mod tests {
             title: None,
             source: None,
             field: None,
+            place: (1, 1),
             sql: None,
             drawn_as: None,
             every: None,
@@ -191,6 +195,10 @@ mod tests {
         assert_eq!(ids[..2], ["line-iot-t", "line-iot-a"]);
         assert_eq!(ids[8..], ["map-iot", "bar-iot-state", "table-iot"], "eight lines at most");
         assert_eq!(panels[0].unit.as_deref(), Some("K"));
+        let schema = ddl::parse("device_id STRING, t DOUBLE, state STRING, mode STRING").unwrap();
+        let layout = Layout::new(&schema, None, &[]).with_labels(&["state".to_owned()]);
+        let ids: Vec<String> = made_for("iot", &layout).into_iter().map(|panel| panel.id).collect();
+        assert_eq!(ids, ["line-iot-t", "bar-iot-mode", "table-iot"], "a label needs no bars");
     }
 
     #[test]

@@ -3,9 +3,10 @@
 //! ```text
 //! DATA/live/PIPELINE/SOURCE/snapshot          "forebay-live v4\n", fingerprint of the layout,
 //!                                             positions, ids of the topics, counters, devices, seconds, open frames,
-//!                                             names and lengths of the files of frames; checksum
+//!                                             names and lengths of the files of frames; with labels, groups and their
+//!                                             counts; checksum
 //!                           10s-*.frames      closed frames (history/segment.rs)
-//!                           60s-*.frames
+//!                           60s-*.frames, labels-1s-*.frames …
 //! ```
 //!
 //! | dies | on restart |
@@ -32,6 +33,7 @@ use crate::history::coarse::Place;
 use crate::history::segment::MAGIC;
 use crate::layout::Layout;
 use crate::source::SourceLive;
+use crate::tally::Tally;
 
 /// Where a follower is in its source, and what it counted on the way.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,6 +49,8 @@ pub(crate) struct Restored {
     pub standing: Standing,
     pub devices: Devices,
     pub history: Timeline,
+    /// Of a source with labels.
+    pub tally: Option<Tally>,
 }
 
 /// A snapshot that has no name yet.
@@ -68,7 +72,8 @@ fn name(folder: &Path) -> PathBuf {
 /// # Errors
 /// What the disk says. It is final: what reached the disk is unknown, so no snapshot may be made any more.
 pub(crate) fn sync(place: &Place, source: &SourceLive) -> io::Result<()> {
-    let files = source.history.write().take_unsynced();
+    let mut files = source.history.write().take_unsynced();
+    files.extend(source.tally.write().iter_mut().flat_map(|tally| tally.timeline.take_unsynced()));
     files.iter().try_for_each(|file| file.lock().sync())?;
     if files.is_empty() { Ok(()) } else { place.door.sync_dir(&place.folder) }
 }
@@ -84,8 +89,12 @@ pub(crate) fn stage(place: &Place, source: &SourceLive, standing: &Standing) -> 
     write_standing(&mut encoder, standing);
     source.devices.read().write(&mut encoder)?;
     source.history.read().write(&mut encoder)?;
+    if let Some(tally) = &*source.tally.read() {
+        tally.write(&mut encoder)?;
+    }
     let (file, bytes) = encoder.finish()?;
-    let dropped = source.history.write().take_dropped();
+    let mut dropped = source.history.write().take_dropped();
+    dropped.extend(source.tally.write().iter_mut().flat_map(|tally| tally.timeline.take_dropped()));
     Ok(Staged { path, dropped, file, bytes })
 }
 
@@ -129,12 +138,16 @@ pub(crate) fn load(
     }
     let standing = read_standing(&mut decoder).ok_or_else(|| unusable("its positions are not sound"))?;
     let devices = devices.read(&mut decoder, 1).ok_or_else(|| unusable("its devices are not sound"))?;
-    let history = Timeline::read(&mut decoder, layout.measured.len(), budget, place, now_ms)?;
+    let history = Timeline::new(layout.measured.len(), budget, place).read(&mut decoder, now_ms)?;
+    // A layout with other labels has another fingerprint.
+    let tally =
+        Tally::new(&layout.labels, place).map(|tally| tally.read(&mut decoder, now_ms)).transpose()?;
     if !decoder.is_empty() {
         return Err(unusable("it holds more than it should"));
     }
     history.remove_strangers()?;
-    Ok(Some(Restored { standing, devices, history }))
+    tally.iter().try_for_each(|tally| tally.timeline.remove_strangers())?;
+    Ok(Some(Restored { standing, devices, history, tally }))
 }
 
 /// Sets aside what cannot be used, so that a new history begins with nothing and a person can still look at the old one: in

@@ -3,6 +3,7 @@
 //! ```text
 //! follower ─▶ devices (RwLock) ─┐            ┌─▶ views, one device, counts
 //!          ─▶ history (RwLock) ─┼─ version ──┼─▶ questions of the history (files are read without the lock)
+//!          ─▶ tally   (RwLock) ─┤            ├─▶ questions of the labels, likewise
 //!          ─▶ status  (Mutex)  ─┘            └─▶ ticks
 //! ```
 //!
@@ -12,26 +13,21 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, RecordBatch, TimestampMicrosecondArray};
 use forebay_core::clock::Clock;
 use forebay_core::error::codes;
-use forebay_core::source::{Envelope, happened_at};
 use forebay_core::{Error, Result};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
-use crate::answer::{History, HistoryAsk, LastSecond, Point};
-use crate::columns::Columns;
+use crate::answer::{History, HistoryAsk, LastSecond, Point, Shares};
 use crate::device::{Clocks, Counts, Device, DeviceState};
-use crate::devices::{Devices, Origin, Row};
+use crate::devices::{Devices, Row};
 use crate::history::{Timeline, Who};
 use crate::layout::Layout;
 use crate::meter::Meter;
 use crate::order::Order;
 use crate::status::FollowerStatus;
-
-/// Rows that are taken under one lock: about a millisecond.
-const ROWS_AT_ONCE: usize = 2_048;
+use crate::tally::{SharesAsk, Tally};
 
 /// Counts of devices are worked out at most so often, ms.
 const COUNTS_AGE_MS: i64 = 250;
@@ -52,11 +48,15 @@ type Counted = (i64, Counts, Option<Clocks>);
 #[derive(Debug)]
 pub struct SourceLive {
     name: String,
+    /// The source in the file whose records it reads.
+    reads: String,
     topic: String,
     layout: Arc<Layout>,
     clock: Arc<dyn Clock>,
     pub(crate) devices: RwLock<Devices>,
     pub(crate) history: RwLock<Timeline>,
+    /// Of a source with labels.
+    pub(crate) tally: RwLock<Option<Tally>>,
     version: watch::Sender<u64>,
     pub(crate) status: Mutex<FollowerStatus>,
     pub(crate) meter: Mutex<Meter>,
@@ -72,14 +72,17 @@ impl SourceLive {
         clock: Arc<dyn Clock>,
         devices: Devices,
         history: Timeline,
+        tally: Option<Tally>,
     ) -> Self {
         Self {
+            reads: name.clone(),
             name,
             topic,
             layout,
             clock,
             devices: RwLock::new(devices),
             history: RwLock::new(history),
+            tally: RwLock::new(tally),
             version: watch::Sender::new(1),
             status: Mutex::default(),
             meter: Mutex::default(),
@@ -91,6 +94,16 @@ impl SourceLive {
     /// Its name in the file.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The same, of the records of this source: the rows are those of a view over it.
+    pub(crate) fn over(self, source: String) -> Self {
+        Self { reads: source, ..self }
+    }
+
+    /// The source in the file whose records it reads: its own name, but for a view.
+    pub fn reads(&self) -> &str {
+        &self.reads
     }
 
     /// What it subscribes to, as the file says it.
@@ -106,47 +119,6 @@ impl SourceLive {
     /// Tells whenever something changed. Versions only grow; 0 is before everything.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.version.subscribe()
-    }
-
-    /// Takes the rows of an envelope. `kept` says for each row which record it is; `None`: every record gave its row.
-    /// `times` are their event times.
-    pub(crate) fn take(
-        &self,
-        envelope: &Envelope,
-        rows: &RecordBatch,
-        kept: Option<&[u32]>,
-        times: Option<&TimestampMicrosecondArray>,
-    ) {
-        let columns = Columns::bind(&self.layout, rows);
-        let (now_ms, version) = (self.now_ms(), self.version() + 1);
-        let origin = |row: usize| {
-            let record = kept.map_or(row, |kept| kept[row] as usize);
-            let event =
-                times.filter(|times| times.is_valid(row)).map(|times| times.value(row).div_euclid(1_000));
-            let at = happened_at(envelope.timestamps[record], now_ms);
-            Origin { at, offset: envelope.offsets[record], event }
-        };
-        let mut ids = Vec::with_capacity(ROWS_AT_ONCE.min(rows.num_rows()));
-        let mut values = Vec::with_capacity(self.layout.measured.len());
-        for first in (0..rows.num_rows()).step_by(ROWS_AT_ONCE) {
-            let chunk = first..(first + ROWS_AT_ONCE).min(rows.num_rows());
-            ids.clear();
-            {
-                let mut devices = self.devices.write();
-                let key = self.layout.key;
-                ids.extend(chunk.clone().map(|row| devices.take(&columns, key, row, origin(row), version)));
-            }
-            let mut history = self.history.write();
-            for (row, id) in chunk.zip(&ids) {
-                values.clear();
-                let measured = self.layout.measured.iter().enumerate();
-                values.extend(
-                    measured.filter_map(|(measure, field)| Some((measure, columns.of(*field).number(row)?))),
-                );
-                history.add(origin(row).at, *id, &values, now_ms);
-            }
-        }
-        self.changed();
     }
 
     /// Tells readers that something changed.
@@ -271,6 +243,28 @@ impl SourceLive {
             Error::new(&codes::INTERNAL, "reading the history ended unexpectedly").caused_by(e)
         })?;
         Ok(History::of(&buckets, ask.keys))
+    }
+
+    /// How often each value of a label came. Files are read on a thread where that may block.
+    ///
+    /// # Errors
+    /// `BAD_VALUE` if it asks of a field that is no label.
+    pub async fn shares(&self, ask: &SharesAsk) -> Result<Shares> {
+        let asked = self.tally.read().as_ref().and_then(|tally| tally.gather(ask, self.now_ms()));
+        let Some(asked) = asked else {
+            let labels =
+                self.layout.labels.iter().map(|label| format!("`{}`", self.layout.fields[*label].name));
+            let labels: Vec<String> = labels.collect();
+            let hint = match labels.is_empty() {
+                true => "It has none: name fields under `labels` in `dashboard`.".to_owned(),
+                false => format!("Its labels: {}.", labels.join(", ")),
+            };
+            let message = format!("only labels of `{}` are counted over time", self.name);
+            return Err(Error::new(&codes::BAD_VALUE, message).with_hint(hint));
+        };
+        tokio::task::spawn_blocking(|| asked.read())
+            .await
+            .map_err(|e| Error::new(&codes::INTERNAL, "reading the history ended unexpectedly").caused_by(e))
     }
 
     fn whose<'k>(&self, keys: impl Iterator<Item = &'k str>) -> Vec<Who> {

@@ -84,7 +84,7 @@ pub fn live(clock: Arc<dyn Clock>, place: &Place, most_devices: usize) -> Arc<So
     let layout = Arc::new(Layout::new(&schema(), None, &[]));
     let devices = Devices::new(&layout, most_devices, None);
     let history = Timeline::new(layout.measured.len(), 1 << 30, place);
-    Arc::new(SourceLive::new("s".to_owned(), "t".to_owned(), layout, clock, devices, history))
+    Arc::new(SourceLive::new("s".to_owned(), "t".to_owned(), layout, clock, devices, history, None))
 }
 
 /// Gives events to a source as its follower does.

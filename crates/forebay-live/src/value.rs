@@ -1,6 +1,11 @@
 //! A value as people see it.
 
+use std::hash::{Hash, Hasher};
+use std::io::Write;
+
 use serde::{Serialize, Serializer};
+
+use crate::codec::{Decoder, Encoder};
 
 /// Longest text that is kept of a value, in bytes: a cell shows no more. Keys: [`forebay_core::key`].
 pub(crate) const LONGEST_TEXT: usize = 256;
@@ -30,6 +35,70 @@ impl Value {
                 held.push_str(text);
             }
             other => *other = Self::Text(text.to_owned()),
+        }
+    }
+}
+
+impl Value {
+    /// True if a person who writes this text means the value. Of a long one, as it is kept.
+    pub(crate) fn is(&self, text: &str) -> bool {
+        match self {
+            Self::Null => text.is_empty(),
+            Self::Number(number) => text.parse::<f64>().is_ok_and(|wanted| wanted == *number),
+            Self::Bool(yes) => text.eq_ignore_ascii_case(if *yes { "true" } else { "false" }),
+            Self::Text(held) => held == cut(text),
+        }
+    }
+
+    /// It as a text; `None` where there is nothing.
+    pub(crate) fn words(&self) -> Option<String> {
+        match self {
+            Self::Null => None,
+            Self::Number(number) => Some(number.to_string()),
+            Self::Bool(yes) => Some(yes.to_string()),
+            Self::Text(text) => Some(text.clone()),
+        }
+    }
+
+    pub(crate) fn write<W: Write>(&self, encoder: &mut Encoder<W>) {
+        match self {
+            Self::Null => encoder.u8(0),
+            Self::Number(number) => {
+                encoder.u8(1);
+                encoder.f64(*number);
+            }
+            Self::Bool(yes) => encoder.u8(2 + u8::from(*yes)),
+            Self::Text(text) => {
+                encoder.u8(4);
+                encoder.text(text);
+            }
+        }
+    }
+
+    /// Reads what [`write`](Self::write) wrote.
+    pub(crate) fn read(decoder: &mut Decoder<'_>) -> Option<Self> {
+        Some(match decoder.u8()? {
+            0 => Self::Null,
+            1 => Self::Number(decoder.f64()?),
+            2 => Self::Bool(false),
+            3 => Self::Bool(true),
+            4 => Self::Text(decoder.text()?.to_owned()),
+            _ => return None,
+        })
+    }
+}
+
+impl Eq for Value {}
+
+/// Numbers by their bits: they are finite, and a zero with a sign is another zero only to a hash that would differ.
+impl Hash for Value {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        std::mem::discriminant(self).hash(state);
+        match self {
+            Self::Null => {}
+            Self::Number(number) => (number + 0.0).to_bits().hash(state),
+            Self::Bool(yes) => yes.hash(state),
+            Self::Text(text) => text.hash(state),
         }
     }
 }

@@ -115,11 +115,14 @@ pub enum LogError {
         got: i16,
     },
 
-    /// Transactional batches are refused until there are transactions.
-    #[error(
-        "transactions are not offered by the embedded log; use an idempotent producer without `transactional.id`"
-    )]
-    TransactionsNotOffered,
+    /// A batch does not belong to the transaction that its producer has open, or there is none.
+    #[error("producer {producer_id} cannot write this: {why}")]
+    InvalidTransaction {
+        /// The producer.
+        producer_id: i64,
+        /// What is wrong.
+        why: &'static str,
+    },
 
     /// The disk is full. Nothing of the append was kept; it works again when there is room.
     #[error("no space left for {0}")]

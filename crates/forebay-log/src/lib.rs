@@ -5,7 +5,7 @@
 //! ```text
 //!  records   bytes ⇄ record batches (v2): the one walker that the server, the in-process reader
 //!            and the Kafka source share
-//!  storage   topics, partitions, segments, producers, groups: durable, without a network
+//!  storage   topics, partitions, segments, producers, transactions, groups: durable, without a network
 //!  server    the Kafka protocol before it
 //! ```
 //!

@@ -26,10 +26,16 @@ const SOURCE: Parameter =
     text("source", "The source, by its name in the file; the first of the file if none is given.");
 const SEARCH: Parameter = text("search", "Part of the key or of a text value, upper and lower case alike.");
 const STATE: Parameter =
-    one_of("state", &["any", "live", "quiet", "alerting"], "Only devices in this state.");
+    one_of("state", &["any", "live", "quiet", "late", "alerting"], "Only devices in this state.");
 const SORT: Parameter = text(
     "sort",
     "`key`, `lastSeen`, `clock` (how far ahead) or a field; with `-` before it from the greatest to the smallest.",
+);
+const WHERE: Parameter = texts(
+    "where",
+    1_000,
+    MOST_CHOICES,
+    "Only what said this last, as `FIELD:VALUE`: `status:ERROR`, or `status:` for what never said one. Several values of one field mean any of them, several fields all of them.",
 );
 const CURSOR: Parameter = cursor("cursor", "Where to go on: `next` of the answer before.");
 const LIMIT: Parameter = integer("limit", 1, 1_000, 50, "Most items of an answer.");
@@ -43,6 +49,8 @@ const FIELDS: Parameter = texts(
 const QUERY: Parameter = text("query", "Only what this query could not decode.");
 const CODE: Parameter = text("code", "Only records with this code, such as `json.syntax`.");
 
+/// Most values that a question chooses.
+const MOST_CHOICES: usize = 20;
 /// Most keys that a picture shows beside all devices: more lines are none.
 pub(crate) const MOST_KEYS: usize = 50;
 /// Most rows of an answer to SQL.
@@ -161,10 +169,10 @@ pub(crate) static ROUTES: &[Route] = &[
         |ask| Box::pin(api::queries::start(ask)),
     ),
     Route {
-        parameters: &[SOURCE, SEARCH, STATE, SORT, LIMIT, CURSOR, FIELDS],
+        parameters: &[SOURCE, SEARCH, STATE, WHERE, SORT, LIMIT, CURSOR, FIELDS],
         ..get(
             "/api/v1/devices",
-            "the devices of a source with their newest values",
+            "the devices of a source, or of a view that is followed, with their newest values",
             Answer::Json("Devices"),
             |ask| Box::pin(api::devices::list(ask)),
         )
@@ -186,6 +194,35 @@ pub(crate) static ROUTES: &[Route] = &[
             "what a field was: of each key, or of all devices together",
             Answer::Json("History"),
             |ask| Box::pin(api::history::history(ask)),
+        )
+    },
+    Route {
+        parameters: &[SOURCE, SEARCH, STATE, WHERE],
+        ..get(
+            "/api/v1/labels",
+            "how many devices said each value of a label last",
+            Answer::Json("Labels"),
+            |ask| Box::pin(api::labels::list(ask)),
+        )
+    },
+    Route {
+        parameters: &[
+            SOURCE,
+            required("field", NAME, "The name of a label."),
+            one_of("range", &Range::WORDS, "How far back."),
+            texts(
+                "where",
+                1_000,
+                MOST_CHOICES,
+                "Only rows with this value of a label, as `FIELD:VALUE`; `FIELD:` means rows without one.",
+            ),
+            integer("points", 1, 300, 180, "Most steps."),
+        ],
+        ..get(
+            "/api/v1/shares",
+            "how many rows had each value of a label, over time",
+            Answer::Json("Shares"),
+            |ask| Box::pin(api::labels::shares(ask)),
         )
     },
     Route {
@@ -264,6 +301,7 @@ pub(crate) static ROUTES: &[Route] = &[
             SOURCE,
             SEARCH,
             STATE,
+            WHERE,
             SORT,
             integer("offset", 0, 1_000_000, 0, "The first device that is seen."),
             integer("limit", 1, 200, 30, "How many devices are seen."),

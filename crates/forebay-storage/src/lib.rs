@@ -44,6 +44,8 @@ pub const KILL_POINTS: &[&str] = &[
     "epoch.plan.before",
     "epoch.plan.after",
     "epoch.read.first_batch",
+    "sink.kafka.begin.after",
+    "sink.kafka.batch.after",
     "quarantine.write.after",
     "late.sync.before",
     "sink.delta.file.half",
@@ -55,6 +57,9 @@ pub const KILL_POINTS: &[&str] = &[
     "sink.delta.files.after",
     "sink.delta.commit.before",
     "sink.delta.commit.after",
+    "sink.kafka.rows.after",
+    "sink.kafka.epoch.after",
+    "sink.kafka.commit.after",
     "sink.alert.commit.before",
     "sink.alert.commit.after",
     "quarantine.resolve.after",
@@ -67,6 +72,8 @@ pub const KILL_POINTS: &[&str] = &[
     "sink.delta.optimize.after",
     "sink.alert.compact.before",
     "sink.alert.compact.after",
+    "sink.kafka.fence.after",
+    "sink.kafka.claim.after",
 ];
 
 /// Every kill point that the state of stateful operators passes, in the order of an epoch, a snapshot and a restart.
@@ -86,8 +93,31 @@ pub const STATE_KILL_POINTS: &[&str] = &[
     "state.restore.after",
 ];
 
+/// Every kill point that a transaction in the embedded log passes, in its order; those of an append, which it passes
+/// as well, are in [`KILL_POINTS`].
+pub const TRANSACTION_KILL_POINTS: &[&str] = &[
+    "log.groups.written",
+    "log.groups.synced",
+    "log.txn.added",
+    "log.txn.offsets",
+    "log.txn.decided",
+    "log.txn.marked",
+];
+
 /// The kill points that an epoch of the Delta sink in update mode passes besides.
 pub const REWRITE_KILL_POINTS: &[&str] = &["sink.delta.rewrite.before", "sink.delta.rewrite.after"];
+
+/// The kill points that an epoch of the PostgreSQL sink passes.
+pub const POSTGRES_KILL_POINTS: &[&str] = &[
+    "sink.postgres.begin.after",
+    "sink.postgres.copy.first",
+    "sink.postgres.copy.after",
+    "sink.postgres.merge.after",
+    "quarantine.refused.after",
+    "sink.postgres.epoch.after",
+    "sink.postgres.commit.before",
+    "sink.postgres.commit.after",
+];
 
 /// True in builds that carry kill points and storage faults. Such a build says so when it starts.
 pub const FAULTS_BUILT_IN: bool = cfg!(feature = "faults");

@@ -11,6 +11,7 @@ use forebay_core::trigger::Trigger;
 mod access;
 mod examples;
 mod first;
+mod produce;
 mod spark;
 mod testing;
 mod topics;
@@ -22,9 +23,10 @@ pub use first::{
     WhyRowArgs, WhyWindowArgs,
 };
 
+pub use produce::ProduceArgs;
 pub use spark::SparkArgs;
 pub use testing::{TestArgs, TestFormat};
-pub use topics::{BrokerArgs, LogCommand, Motion, ProduceArgs, Shape, SimulateArgs};
+pub use topics::{BrokerArgs, LogCommand, Motion, Shape, SimulateArgs};
 
 use values::{duration, http_address, kafka_address, log_level, rate, size, trigger};
 
@@ -108,10 +110,10 @@ pub enum Command {
     /// Ask SQL over topics, Delta tables and the tables of a pipeline
     #[command(after_help = examples::QUERY)]
     Query(QueryArgs),
-    /// Write lines from stdin (or a file) to a topic
+    /// Write events from stdin (or a file) to a topic: a record for each line, or one in all
     #[command(after_help = examples::PRODUCE)]
     Produce(ProduceArgs),
-    /// Write the events of simulated devices to a topic, with faults if you like
+    /// Write the events of simulated devices, or samples from files, to a topic, with faults if you like
     #[command(after_help = examples::SIMULATE)]
     Simulate(SimulateArgs),
     /// Look at the records that could not be decoded; replay or drop them

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use forebay_core::config::{
-    DashboardConfig, DashboardSource, DeduplicateConfig, Pipeline, QueryConfig, SourceConfig, TableConfig,
-    ValueConfig, ViewConfig,
+    DashboardConfig, DashboardSource, DashboardView, DeduplicateConfig, Pipeline, QueryConfig, SourceConfig,
+    TableConfig, ValueConfig, ViewConfig,
 };
 use forebay_core::error::codes;
 use forebay_core::{Error, ddl};
@@ -130,13 +130,22 @@ pub fn of_page(dashboard: &DashboardConfig) -> Definition {
     let title = dashboard.title.iter().map(|title| ("title".to_owned(), title.clone()));
     let of_source = |source: &DashboardSource| (format!("source {}", source.name), format!("{source:?}"));
     let mut parts: Vec<(String, String)> = title.chain(dashboard.sources.iter().map(of_source)).collect();
+    parts.extend(dashboard.views.iter().map(of_view));
     if !dashboard.panels.is_empty() {
         let mut panels = dashboard.panels.clone();
         // Where a SELECT stands in the file is no change of the page.
         panels.iter_mut().filter_map(|panel| panel.sql.as_mut()).for_each(|(_, place)| *place = (0, 0));
+        panels.iter_mut().for_each(|panel| panel.place = (0, 0));
         parts.push(("panels".to_owned(), format!("{panels:?}")));
     }
     Definition { parts, ..Definition::default() }
+}
+
+/// What the file says of a view that is followed, wherever it stands.
+fn of_view(view: &DashboardView) -> (String, String) {
+    let labels: Vec<&str> = view.labels.iter().map(|label| label.text.as_str()).collect();
+    let time = view.time.as_ref().map(|time| time.text.as_str());
+    (format!("view {}", view.name), format!("{:?} {time:?} {labels:?} {:?}", view.key.text, view.quiet_after))
 }
 
 /// The folder in which what the page shows is kept: that of the pipeline's checkpoints.

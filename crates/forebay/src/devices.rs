@@ -1,15 +1,26 @@
-//! Simulated devices: the events of the plant, and a nested form of them, with faults on request.
+//! Simulated devices: the events of the plant, a nested form of them, and events of several devices of a customer, made,
+//! described by files or played from them; all with faults on request.
 //!
 //! The plant's events have the fields and ranges of a small manufacturing plant (temperature 20 to 80, humidity 30 to
 //! 90, both with two decimals, seconds since 1970). Values are independent of each other, or [`wander`] as those of
 //! machines do. Everything random comes from one seed, so a run can be repeated; only the time stamps come from the
 //! clock.
 
+mod customers;
+mod decimal;
+mod described;
+mod samples;
+mod stamp;
 mod wander;
 
 use std::io::Write as _;
 
+use forebay_core::error::codes;
+use forebay_core::{Error, Result};
+
 use crate::cli::{Motion, Shape, SimulateArgs};
+use customers::{Customers, Moment};
+use samples::Lines;
 use wander::Wander;
 
 /// What was sent, for the summary: of one message, or of all.
@@ -44,13 +55,14 @@ impl Sent {
     }
 }
 
-/// Makes events.
+/// Makes events, or plays them.
 pub struct Devices {
     random: fastrand::Rng,
-    shape: Shape,
-    count: u32,
-    /// Where the devices are, if their values follow from those before.
-    wander: Option<Wander>,
+    making: Making,
+    /// Events that come late, from a file.
+    late_lines: Option<Lines>,
+    /// The customer of the event that was made last, if it has one.
+    customer: Vec<u8>,
     late: f64,
     corrupt: f64,
     duplicate: f64,
@@ -58,58 +70,162 @@ pub struct Devices {
     sequence: u64,
 }
 
+/// Where events come from.
+enum Making {
+    /// Of one device each; where these are, if their values follow from those before.
+    One { shape: Shape, count: u32, wander: Option<Wander> },
+    /// Of several devices of a customer.
+    Several(Customers),
+    /// From a file; by how much their times are moved, in microseconds, or that it is not known yet.
+    Played { lines: Lines, moved: Option<i64> },
+}
+
+/// The share of late events where a file of them is given and no share.
+const SOME_LATE: f64 = 0.05;
+
 impl Devices {
-    /// Devices as asked for on the command line, their random numbers from `seed`.
-    pub fn new(args: &SimulateArgs, seed: u64) -> Self {
+    /// Devices as asked for on the command line, their random numbers from `seed`. Reads the files that it names.
+    ///
+    /// # Errors
+    /// `WRONG_USE` for another shape than that of the files; as [`described::read`] and [`Lines::read`].
+    pub fn new(args: &SimulateArgs, seed: u64) -> Result<Self> {
         let mut random = fastrand::Rng::with_seed(seed);
-        let wander = match args.values {
-            Motion::Uniform => None,
-            Motion::Wander => Some(Wander::new(args.devices, args.rate, &mut random)),
+        let has_files = args.device_files.is_some() || args.samples.is_some() || args.late_samples.is_some();
+        let shape = args.shape.unwrap_or(if has_files { Shape::Devices } else { Shape::Plant });
+        if has_files && shape != Shape::Devices {
+            let told = "files of devices and samples are of the shape `devices`";
+            return Err(Error::new(&codes::WRONG_USE, told)
+                .with_hint("Leave out `--shape`; `forebay produce --file FILE` sends lines of any kind."));
+        }
+        let making = match (&args.samples, &args.device_files) {
+            (Some(file), _) => {
+                Making::Played { lines: Lines::read(file)?, moved: (!args.shift).then_some(0) }
+            }
+            (None, Some(folder)) => Making::Several(Customers::Described(described::read(folder)?)),
+            (None, None) if shape == Shape::Devices => Making::Several(Customers::made(args, &mut random)),
+            (None, None) => {
+                let wander = match args.values {
+                    Motion::Uniform => None,
+                    Motion::Wander => Some(Wander::new(args.devices, args.rate, &mut random)),
+                };
+                Making::One { shape, count: args.devices, wander }
+            }
         };
-        Self {
+        let late_lines = args.late_samples.as_deref().map(Lines::read).transpose()?;
+        Ok(Self {
             random,
-            shape: args.shape,
-            count: args.devices,
-            wander,
-            late: args.late,
+            making,
+            late: args.late.unwrap_or(if late_lines.is_some() { SOME_LATE } else { 0.0 }),
+            late_lines,
+            customer: Vec::new(),
             corrupt: args.corrupt,
             duplicate: args.duplicate,
             fast_clock: args.fast_clock,
             sequence: 0,
+        })
+    }
+
+    /// What is done, for the first line: `simulating 3 device(s)`.
+    pub fn about(&self) -> String {
+        let late = |before: &str| match &self.late_lines {
+            Some(late) => format!("{before}{} late one(s)", late.len()),
+            None => String::new(),
+        };
+        match &self.making {
+            Making::One { count, .. } | Making::Several(Customers::Made { devices: count, .. }) => {
+                format!("simulating {count} device(s){}", late(" with "))
+            }
+            Making::Several(Customers::Described(customers)) => {
+                let count: usize = customers.iter().map(|customer| customer.devices.len()).sum();
+                let files = customers.len();
+                format!("simulating {count} device(s) of {files} file(s){}", late(" with "))
+            }
+            Making::Played { lines, .. } => format!("playing {} sample(s){}", lines.len(), late(" and ")),
         }
     }
 
     /// The next event, written over `value`; returns what it counts for once it is sent, and what its repeat counts
-    /// for if it is to be sent twice.
-    pub fn next(&mut self, now_ms: i64, value: &mut Vec<u8>) -> (Sent, Option<Sent>) {
+    /// for if it is to be sent twice. `None` once all is played.
+    pub fn next(&mut self, now_ms: i64, value: &mut Vec<u8>) -> Option<(Sent, Option<Sent>)> {
         let mut sent = Sent { events: 1, messages: 1, ..Sent::default() };
-        let device = self.random.u32(1..=self.count);
-        let (temperature, humidity) = match &mut self.wander {
-            None => (self.random.u32(2_000..=8_000), self.random.u32(3_000..=9_000)),
-            Some(wander) => wander.next(device, &mut self.random),
-        };
-        let mut seconds = now_ms.div_euclid(1000);
-        if self.happens(self.late) {
-            seconds -= self.random.i64(60..=3_600);
-            sent.late = 1;
-        } else if self.happens(self.fast_clock) {
-            seconds += 3_600;
-            sent.fast = 1;
-        }
         value.clear();
-        match self.shape {
-            Shape::Plant => plant(value, device, temperature, humidity, seconds),
-            Shape::Nested => self.nested(value, device, temperature, humidity, seconds, now_ms),
-        }
+        self.customer.clear();
+        let is_hot = match &mut self.making {
+            Making::One { .. } => self.of_one(now_ms, value, &mut sent),
+            Making::Several(_) => self.of_several(now_ms, value, &mut sent),
+            Making::Played { lines, moved } => {
+                // The late ones keep their distance from the samples.
+                let moved = *moved.get_or_insert_with(|| now_ms.saturating_mul(1_000) - lines.first());
+                if !lines.next(moved, value, &mut self.customer) {
+                    let late = self.late_lines.as_mut();
+                    if !late.is_some_and(|late| late.next(moved, value, &mut self.customer)) {
+                        return None;
+                    }
+                    sent.late = 1;
+                }
+                false
+            }
+        };
         self.sequence += 1;
         if self.happens(self.corrupt) {
             self.damage(value);
             sent.corrupt = 1;
-        } else if temperature > 7_000 {
+        } else if is_hot {
             sent.hot = 1;
         }
         let repeat = Sent { events: 0, late: 0, fast: 0, duplicates: 1, ..sent };
-        (sent, self.happens(self.duplicate).then_some(repeat))
+        Some((sent, self.happens(self.duplicate).then_some(repeat)))
+    }
+
+    /// The key of the event that was made last: its customer, whose events so keep their order.
+    pub fn key(&self) -> Option<&[u8]> {
+        (!self.customer.is_empty()).then_some(&self.customer)
+    }
+
+    /// An event of one device; true if it is above 70 degrees.
+    fn of_one(&mut self, now_ms: i64, value: &mut Vec<u8>, sent: &mut Sent) -> bool {
+        let Making::One { shape, count, wander } = &mut self.making else { return false };
+        let shape = *shape;
+        let device = self.random.u32(1..=*count);
+        let (temperature, humidity) = match wander {
+            None => (self.random.u32(2_000..=8_000), self.random.u32(3_000..=9_000)),
+            Some(wander) => wander.next(device, &mut self.random),
+        };
+        let seconds = self.seconds(now_ms, sent);
+        match shape {
+            Shape::Nested => self.nested(value, device, temperature, humidity, seconds, now_ms),
+            Shape::Plant | Shape::Devices => plant(value, device, temperature, humidity, seconds),
+        }
+        temperature > 7_000
+    }
+
+    /// An event of several devices, or the next of the file of late ones; true if a device is above 70 degrees.
+    fn of_several(&mut self, now_ms: i64, value: &mut Vec<u8>, sent: &mut Sent) -> bool {
+        if self.late_lines.is_some() && self.happens(self.late) {
+            let late = self.late_lines.as_mut();
+            if late.is_some_and(|late| late.next(0, value, &mut self.customer)) {
+                sent.late = 1;
+                return false;
+            }
+        }
+        let seconds = self.seconds(now_ms, sent);
+        let Making::Several(customers) = &mut self.making else { return false };
+        let moment = Moment { seconds, millis: now_ms.rem_euclid(1000), number: self.sequence };
+        customers.event(moment, value, &mut self.customer, &mut self.random)
+    }
+
+    /// The time as a device's clock has it, or had it when it measured what it sends now.
+    fn seconds(&mut self, now_ms: i64, sent: &mut Sent) -> i64 {
+        let seconds = now_ms.div_euclid(1000);
+        if self.late_lines.is_none() && self.happens(self.late) {
+            sent.late = 1;
+            seconds - self.random.i64(60..=3_600)
+        } else if self.happens(self.fast_clock) {
+            sent.fast = 1;
+            seconds + 3_600
+        } else {
+            seconds
+        }
     }
 
     fn happens(&mut self, share: f64) -> bool {
@@ -185,73 +301,4 @@ impl std::fmt::Display for Hundredths {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_repeat_counts_as_a_message_of_its_own() {
-        use clap::Parser;
-        let line = "forebay simulate --duplicate 1 --corrupt 0.5 --late 0.5 --fast-clock 1";
-        let crate::cli::Command::Simulate(args) =
-            crate::cli::Cli::try_parse_from(line.split(' ')).unwrap().command
-        else {
-            panic!("another command")
-        };
-        let (mut devices, mut value, mut total) = (Devices::new(&args, 7), Vec::new(), Sent::default());
-        for _ in 0..100 {
-            let (event, repeat) = devices.next(0, &mut value);
-            let repeat = repeat.unwrap();
-            assert_eq!((event.events, event.messages, event.duplicates), (1, 1, 0));
-            assert_eq!((repeat.events, repeat.messages, repeat.duplicates), (0, 1, 1));
-            assert_eq!((event.corrupt, event.hot), (repeat.corrupt, repeat.hot), "both decode, or neither");
-            assert_eq!((event.late + event.fast, repeat.late + repeat.fast), (1, 0), "an event is late once");
-            total.add(&event);
-            total.add(&repeat);
-        }
-        assert_eq!(
-            (total.events, total.messages, total.duplicates, total.late + total.fast),
-            (100, 200, 100, 100)
-        );
-    }
-
-    fn events(line: &str, count: usize) -> Vec<String> {
-        use clap::Parser;
-        let crate::cli::Command::Simulate(args) =
-            crate::cli::Cli::try_parse_from(line.split(' ')).unwrap().command
-        else {
-            panic!("another command")
-        };
-        let (mut devices, mut value) = (Devices::new(&args, args.seed.unwrap()), Vec::new());
-        let mut next = || {
-            devices.next(1_732_150_000_000, &mut value);
-            String::from_utf8(value.clone()).unwrap()
-        };
-        (0..count).map(|_| next()).collect()
-    }
-
-    #[test]
-    fn a_seed_gives_the_same_events_in_every_version() {
-        let uniform = events("forebay simulate --seed 7", 1_000);
-        assert_eq!(uniform[..2], UNIFORM_7);
-        assert_eq!(uniform, events("forebay simulate --seed 7 --values uniform", 1_000));
-        let wander = events("forebay simulate --seed 7 --values wander", 1_000);
-        assert_eq!(wander, events("forebay simulate --seed 7 --values wander", 1_000));
-        assert_ne!(wander, events("forebay simulate --seed 8 --values wander", 1_000));
-    }
-
-    const UNIFORM_7: [&str; 2] = [
-        r#"{"device_id": "device_2", "temperature": 36.2, "humidity": 54.17, "timestamp": 1732150000}"#,
-        r#"{"device_id": "device_2", "temperature": 78.55, "humidity": 43.33, "timestamp": 1732150000}"#,
-    ];
-
-    #[test]
-    fn an_event_reads_as_python_writes_it() {
-        let mut out = Vec::new();
-        plant(&mut out, 2, 5_512, 6_170, 1_732_150_000);
-        let text =
-            r#"{"device_id": "device_2", "temperature": 55.12, "humidity": 61.7, "timestamp": 1732150000}"#;
-        assert_eq!(out, text.as_bytes());
-        assert_eq!(Hundredths(2_000).to_string(), "20.0");
-        assert_eq!(Hundredths(2_005).to_string(), "20.05");
-    }
-}
+mod tests;

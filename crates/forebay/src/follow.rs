@@ -1,8 +1,11 @@
-//! Followers: for each decoded source that is read, the task that keeps what a person sees of it.
+//! Followers: for each decoded source that is read, and each view that the page names, the task that keeps what a person sees
+//! of it. A source below such a view is followed by itself only if the page names it too: its records are shown once.
 //!
 //! A run whose queries all end by themselves has none: nobody looks at it, and it should end when its queries do. Nor
 //! has one that was told `--no-live`. What must stay true: no change of the file interrupts a follower that it is not
 //! about, and one that it is about goes on from where it was.
+
+mod view;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,8 +26,9 @@ use forebay_log::storage::Log;
 use forebay_storage::Door;
 use futures::future::join_all;
 
+use self::view::view_of;
 use crate::json::FromJson;
-use crate::load::Loaded;
+use crate::load::{Loaded, Watched};
 
 /// Bytes that the seconds in memory may take, of all sources together: 4,000 devices with four fields each.
 const MEMORY: usize = 256 << 20;
@@ -53,6 +57,15 @@ struct Followed {
     layout: Layout,
     quiet_after: Option<Duration>,
     watermark: Option<WatermarkConfig>,
+    /// If its rows are those of a view.
+    view: Option<ViewSaid>,
+}
+
+/// How the rows of a view are made, and which column is their event time.
+#[derive(Debug, PartialEq)]
+struct ViewSaid {
+    made_of: Vec<(String, String)>,
+    time: Option<String>,
 }
 
 /// The running followers, in the order of the file.
@@ -67,18 +80,38 @@ pub fn prepare<'s>(
     log_of: impl Fn(&SourceConfig) -> Option<Log>,
 ) -> Result<Vec<Wished>> {
     let decoded: Vec<_> = sources.filter_map(|source| Some((source, source.value.as_ref()?))).collect();
-    let memory = MEMORY / decoded.len().max(1);
-    let wished = decoded.into_iter().map(|(source, value)| {
+    let (watched, dashboard) = (&shared.loaded.watched, &shared.loaded.pipeline.dashboard);
+    let is_shown = |source: &SourceConfig| {
+        !watched.iter().any(|view| view.source == source.name) || dashboard.names_source(&source.name)
+    };
+    let of_sources =
+        decoded.iter().filter(|(source, _)| is_shown(source)).map(|(source, value)| (*source, *value, None));
+    let of_views = watched.iter().filter_map(|view| {
+        let (source, value) = decoded.iter().find(|(source, _)| source.name == view.source)?;
+        Some((*source, *value, Some(view)))
+    });
+    let all: Vec<_> = of_sources.chain(of_views).collect();
+    let memory = MEMORY / all.len().max(1);
+    let wished = all.into_iter().map(|(source, value, view)| {
         let follow = follow(shared, source, value, log_of(source), memory)?;
+        let follow = match view {
+            Some(view) => through(shared, view, source, log_of(source), follow)?,
+            None => follow,
+        };
+        let schema = follow.view.as_ref().map_or_else(|| follow.format.schema(), |view| view.schema.clone());
         let named: Vec<&str> = follow.named.iter().map(String::as_str).collect();
         let of = Followed {
-            name: source.name.clone(),
+            name: follow.name.clone(),
             source: (source.format.clone(), source.options.clone()),
             decoder: (value.format.clone(), value.options.clone(), value.mode),
             schema: Arc::clone(&value.schema),
-            layout: Layout::new(&follow.format.schema(), follow.key.as_deref(), &named),
+            layout: Layout::new(&schema, follow.key.as_deref(), &named).with_labels(&follow.labels),
             quiet_after: follow.quiet_after,
             watermark: source.watermark.clone(),
+            view: view.map(|view| ViewSaid {
+                made_of: view.made_of.clone(),
+                time: view.config.time.as_ref().map(|time| time.text.clone()),
+            }),
         };
         Ok(Wished { of, follow })
     });
@@ -139,11 +172,37 @@ fn follow(
         key: key_of(shared.loaded, source),
         named: named(dashboard, &source.name),
         event_times,
+        view: None,
+        labels: said.map(|said| said.labels.clone()).unwrap_or_default(),
         quiet_after: said.and_then(|said| said.quiet_after),
         memory,
         data_dir: shared.data.to_path_buf(),
         door: shared.door.clone(),
         clock: Arc::clone(shared.clock),
+    })
+}
+
+/// The same follower, of the rows that a view makes of the source's records.
+fn through(
+    shared: &Shared<'_>,
+    view: &Watched,
+    source: &SourceConfig,
+    log: Option<Log>,
+    follow: Follow,
+) -> Result<Follow> {
+    let options = from_a_day_ago(source, shared.clock.now_ms())?;
+    let config = &view.config;
+    Ok(Follow {
+        name: config.name.clone(),
+        // What the view reads of a record.
+        source: sources::build(&source.format, &options, view.plan.only_input()?.wanted(), log)?,
+        key: Some(config.key.text.clone()),
+        named: named(&shared.loaded.pipeline.dashboard, &config.name),
+        event_times: None,
+        view: Some(view_of(view, source, shared.clock)),
+        labels: config.labels.iter().map(|label| label.text.clone()).collect(),
+        quiet_after: config.quiet_after,
+        ..follow
     })
 }
 
@@ -247,6 +306,28 @@ mod tests {
         let told: Vec<Option<i64>> = (found.of)(rows).unwrap().iter().collect();
         assert_eq!(told, [Some(7_000_000), None]);
         assert!(times("_kafka.timestamp").is_none(), "that is no device's clock");
+    }
+
+    #[test]
+    fn a_source_below_a_followed_view_is_followed_by_itself_only_where_the_page_names_it() {
+        let text = |more: &str| {
+            format!(
+                "pipeline: p\nsources: {{s: {{format: kafka, options: {{subscribe: iot, kafka.bootstrap.servers: \"a:1\"}}, value: json, schema: id STRING}}}}\n\
+                 views: {{v: SELECT upper(id) AS device FROM s, other: SELECT * FROM s}}\nqueries: {{q: {{sql: SELECT * FROM v, format: console}}}}\n\
+                 dashboard: {{views: {{v: {{key: device}}}}{more}}}\n"
+            )
+        };
+        let followed = |more: &str| -> Vec<String> {
+            let loaded = crate::load::load(&text(more), "p.yaml", None).ok().unwrap();
+            let (door, clock): (Door, Arc<dyn Clock>) =
+                (Door::new(), forebay_core::clock::ManualClock::at(5_000));
+            let shared = Shared { loaded: &loaded, data: Path::new("."), door: &door, clock: &clock };
+            let wished = prepare(&shared, loaded.pipeline.sources.iter(), |_| None).unwrap();
+            wished.iter().map(|wished| wished.of.name.clone()).collect()
+        };
+        assert_eq!(followed(""), ["v"]);
+        assert_eq!(followed(", sources: {s: {key: id}}"), ["s", "v"]);
+        assert_eq!(followed(", panels: [{source: s, chart: table}]"), ["s", "v"]);
     }
 
     #[test]

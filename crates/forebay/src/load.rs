@@ -27,6 +27,9 @@ use crate::runnable::Run;
 use crate::{tables, talk, work};
 
 mod once;
+mod watched;
+
+pub use self::watched::Watched;
 
 /// Largest pipeline file: far beyond what people write.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -37,6 +40,8 @@ pub struct Loaded {
     /// Of each query. None where it reads a table that is not there and that the run does not need.
     pub plans: Vec<Option<Arc<StreamPlan>>>,
     pub alerts: Vec<PlannedAlert>,
+    /// The views that the page follows, in the order of `dashboard`.
+    pub watched: Vec<Watched>,
     /// The tables at rest that can be read.
     pub tables: Vec<Arc<dyn StaticTable>>,
     /// Why the others cannot, where the run does not need them yet.
@@ -161,9 +166,10 @@ fn load_draft(
     let read = at_rest::read_by(run, &pipeline);
     let at_rest = at_rest::open(&mut draft, &pipeline, &read, (name, data), &mut catalog, &mut problems);
     let names = (catalog, at_rest.tables.as_slice());
-    let (plans, alerts) = planned(&mut draft, &pipeline, (text, name), run, names, &mut problems);
+    let (plans, alerts, watched) = planned(&mut draft, &pipeline, (text, name), run, names, &mut problems);
     let AtRest { tables, absent } = at_rest;
-    let (mut loaded, mut absent) = (Loaded { pipeline, plans, alerts, tables, absent: Vec::new() }, absent);
+    let loaded = Loaded { pipeline, plans, alerts, watched, tables, absent: Vec::new() };
+    let (mut loaded, mut absent) = (loaded, absent);
     // Where the columns of a table are not known, what reads it could not be planned.
     let needed = at_rest::needed_by(run, &loaded);
     if problems.is_empty() && needed.is_none() && absent.is_empty() {
@@ -195,7 +201,7 @@ fn planned(
     run: Option<Run<'_>>,
     (mut catalog, at_rest): (Catalog, &[Arc<dyn StaticTable>]),
     problems: &mut Vec<Problem>,
-) -> (Vec<Option<Arc<StreamPlan>>>, Vec<PlannedAlert>) {
+) -> (Vec<Option<Arc<StreamPlan>>>, Vec<PlannedAlert>, Vec<Watched>) {
     let in_sql = |error: SqlError, place: (usize, usize), sql: &str| {
         let offset = error.place.map_or(0, |place| offset_of(sql, place));
         Problem::within(error.error, text, name, place, sql, offset, word_at(sql, offset).len())
@@ -266,7 +272,8 @@ fn planned(
         problems.push(in_sql(error, place, sql));
     }
     let file = alerts::File { text, name };
-    (plans, alerts::planned(&catalog, draft, pipeline, &file, run, problems))
+    let watched = watched::planned(&catalog, draft, pipeline, name, problems);
+    (plans, alerts::planned(&catalog, draft, pipeline, &file, run, problems), watched)
 }
 
 /// What is wrong in the SQL of the page's panels, with the place and the text of each. Their tables may not be there
@@ -392,4 +399,4 @@ pub fn checkpoint_folder(data: &Path, pipeline: &str, query: &QueryConfig) -> Pa
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

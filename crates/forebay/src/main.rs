@@ -16,6 +16,7 @@ mod definition;
 mod devices;
 mod embedded;
 mod facts;
+mod flaw;
 mod fleet;
 mod follow;
 mod foresight;

@@ -73,7 +73,7 @@ pub async fn of_topic(
         ("startingOffsets".to_owned(), "earliest".to_owned()),
         ("failOnDataLoss".to_owned(), "false".to_owned()),
     ]);
-    raw.extend(args.options.iter().cloned());
+    raw.extend(broker::given(args)?);
     let options = broker::source_options("kafka", &raw)?;
     let mut source = sources::build("kafka", &options, Wanted::default(), None)?;
     let start = talk::patiently(&broker::bootstrap(global, args), source.start(true)).await;

@@ -22,6 +22,7 @@ use forebay_core::config::{KeyLines, Pipeline};
 use crate::load::Loaded;
 
 mod clause;
+mod postgres;
 mod python;
 mod query;
 mod select;
@@ -40,6 +41,7 @@ pub const SPARK: &str = "4.0.0";
 /// The packages that a Spark installation does not bring.
 const KAFKA_PACKAGE: &str = "org.apache.spark:spark-sql-kafka-0-10_2.13:4.0.0";
 const DELTA_PACKAGE: &str = "io.delta:delta-spark_2.13:4.0.0";
+const POSTGRES_PACKAGE: &str = "org.postgresql:postgresql:42.7.4";
 
 /// A job and what is to be known of it.
 pub struct Job {
@@ -109,7 +111,9 @@ impl File<'_> {
         let is_kafka = self.pipeline.sources.iter().any(|it| it.format == "kafka");
         let is_delta = self.pipeline.queries.iter().any(|it| it.format == "delta")
             || self.pipeline.tables.iter().any(|it| it.format == "delta");
-        let packages = [(is_kafka, KAFKA_PACKAGE), (is_delta, DELTA_PACKAGE)];
+        let is_postgres = body.contains(".foreachBatch(into_jdbc(");
+        let packages =
+            [(is_kafka, KAFKA_PACKAGE), (is_delta, DELTA_PACKAGE), (is_postgres, POSTGRES_PACKAGE)];
         let packages: Vec<_> =
             packages.into_iter().filter_map(|(is, package)| is.then_some(package)).collect();
         let text = self.head(&body, &packages, is_delta) + &body + TAIL;
@@ -166,6 +170,9 @@ impl File<'_> {
         }
         if body.contains(".foreachBatch(merged(") {
             out.push_str(MERGED);
+        }
+        if body.contains(".foreachBatch(into_jdbc(") {
+            out.push_str(postgres::INTO_JDBC);
         }
         out.push_str("queries = []\n");
         out

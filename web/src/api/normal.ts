@@ -9,7 +9,7 @@ export function schemaOf(raw: Loose<Schema>): Schema {
   return {
     pipeline: raw.pipeline ?? "",
     title: raw.title ?? null,
-    sources: (raw.sources ?? []).map((source) => ({ ...source, key: source.key ?? null, fields: (source.fields ?? []).map((field) => inUnit(field, source.name, panels)) })),
+    sources: (raw.sources ?? []).map((source) => ({ ...source, key: source.key ?? null, labels: source.labels ?? [], fields: (source.fields ?? []).map((field) => inUnit(field, source.name, panels)) })),
     queries: raw.queries ?? [],
     tables: raw.tables ?? [],
     panels,
@@ -57,6 +57,7 @@ export function tickOf(raw: Loose<Tick>): Tick {
     quarantine: raw.quarantine ?? null,
     devices: { total: 0, live: 0, quiet: 0, alerting: 0, ...raw.devices },
     followers: raw.followers ?? [],
+    labels: raw.labels ?? null,
     charts: raw.charts ?? [],
   };
 }

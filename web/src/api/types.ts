@@ -20,6 +20,10 @@ export interface Source {
   name: string;
   topic: string;
   key: string | null;
+  /** The source in the file whose records it shows: its own name, but for a view. */
+  reads?: string | null;
+  /** Fields by whose values devices are told apart. */
+  labels?: string[] | null;
   fields: Field[];
   /** Where producers send to (`host:port`), so that the empty page can show a command that works. */
   bootstrap?: string | null;
@@ -126,6 +130,33 @@ export interface History {
   step: number;
   start: number;
   series: { key: string | null; min: (number | null)[]; mean: (number | null)[]; max: (number | null)[] }[];
+}
+
+/** How many devices said a value of a label last; null: they never said one. */
+export interface Facet {
+  field: string;
+  values: { value: string | null; devices: number }[];
+  /** Devices with rarer values. */
+  others: number;
+}
+
+/** The devices that fit, by their labels. `late`: their event times are behind what the watermark waits for. */
+export interface Labels {
+  source: string | null;
+  total: number;
+  quiet: number;
+  late: number;
+  labels: Facet[];
+}
+
+/** How many rows had each value of a label, in steps of `step` ms from `start` on. */
+export interface Shares {
+  source: string;
+  field: string;
+  step: number;
+  start: number;
+  series: { value: string | null; count: number[] }[];
+  others: number[];
 }
 
 export interface Alert {
@@ -311,9 +342,11 @@ export interface Tick {
    * source's end, having been late.
    */
   followers: {
-    source: string; lag: number | null; tooOld: number; behind: boolean;
+    source: string; reads?: string | null; lag: number | null; tooOld: number; behind: boolean;
     caughtUp?: number | null; rate?: number | null; devices?: number | null; clocks?: Clocks | null;
   }[];
+  /** How the devices in view are spread, of a source with labels. */
+  labels?: Labels | null;
   charts: TickChart[];
 }
 

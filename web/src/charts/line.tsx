@@ -167,7 +167,7 @@ function bridgeOf(block: Block, key: string | null): number {
 function alertSpans(source: string, field: string, keys: string[]): AlertSpan[] {
   const { open, cleared } = store.alerts.peek();
   return [...cleared, ...open]
-    .filter((alert) => alert.source === source && field in alert.value && keys.includes(alert.key ?? "") && store.isDevice(alert))
+    .filter((alert) => store.sourceOf(alert) === source && field in alert.value && keys.includes(alert.key ?? "") && store.isDevice(alert))
     .map((alert) => ({ from: alert.openedAt, to: alert.clearedAt, severity: alert.severity }));
 }
 

@@ -2,7 +2,7 @@
 //
 // Values come up to 30 times a second and are gathered between two frames: of two changes to one field only the newer
 // is ever drawn, and none is lost. Indexes belong to the slice that was sent last, so a new slice empties what waits.
-import type { Alert, AlertRule, Device, Value, ValueRow, Values } from "../api/types";
+import type { Alert, AlertRule, Device, Source, Value, ValueRow, Values } from "../api/types";
 
 export interface Patch {
   lastSeen: number;
@@ -95,6 +95,12 @@ export function loaded(open: Alert[], cleared: Alert[]): AlertBook {
     open: open.filter((alert) => !gone.has(alert.id)).sort((a, b) => b.openedAt - a.openedAt),
     cleared: [...cleared].sort((a, b) => (b.clearedAt ?? 0) - (a.clearedAt ?? 0)).slice(0, REMEMBERED),
   };
+}
+
+/** Whose device an alert is about: that of the view which its rule watches, where the view is followed; else that of its record's source. */
+export function deviceSource(alert: Alert, rule: AlertRule | undefined, sources: Source[]): string {
+  const view = sources.find((one) => one.reads && one.reads !== one.name && one.name.toLowerCase() === rule?.on.toLowerCase());
+  return view ? view.name : alert.source;
 }
 
 /** True if an alert's key is the field of its source that names its devices; an older server says no fields. */

@@ -11,7 +11,7 @@ export const FATES: { fate: Fate; word: string; means: string }[] = [
   { fate: "emitted", word: "emitted", means: SINK },
   { fate: "aggregated", word: "aggregated", means: "into an aggregate" },
   { fate: "filtered", word: "filtered", means: "by a condition" },
-  { fate: "unmatched", word: "unmatched", means: "no partner" },
+  { fate: "unmatched", word: "unmatched", means: "no partner, no element" },
   { fate: "deduplicated", word: "deduplicated", means: "seen before" },
   { fate: "dropped", word: "dropped", means: "malformed" },
   { fate: "late", word: "late", means: "after the watermark" },

@@ -21,8 +21,8 @@ export function clocksOff(followers: Pick<Tick["followers"][number], "source" | 
 }
 
 /** The sources that a query reads; all where it is not known which. */
-export function ofQuery<Follower extends { source: string }>(followers: Follower[], sources: string[] | null | undefined): Follower[] {
-  return sources ? followers.filter(({ source }) => sources.includes(source)) : followers;
+export function ofQuery<Follower extends { source: string; reads?: string | null }>(followers: Follower[], sources: string[] | null | undefined): Follower[] {
+  return sources ? followers.filter(({ source, reads }) => sources.includes(reads ?? source)) : followers;
 }
 
 function said({ ahead, behind, worst: [worst] }: Clocks): string | null {

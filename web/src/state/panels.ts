@@ -74,7 +74,8 @@ export function defaults(schema: Schema): Panel[] {
       unit: field.unit ?? null,
     });
     const lines = source.fields.filter((field) => field.kind === "number" && field.role === "value").slice(0, MOST_LINES);
-    const states = source.fields.filter((field) => field.role === "status");
+    // Labels are shown by themselves, now and over time.
+    const states = source.fields.filter((field) => field.role === "status" && !source.labels?.includes(field.name));
     const map: Panel[] =
       coordinate(source, "lat") && coordinate(source, "lon")
         ? [{ id: `${source.name}.map`, title: "Where they are", chart: "map", source: source.name }]

@@ -140,6 +140,7 @@ function view(): Parameters<typeof liveQuery>[0] {
     source: source?.name ?? "",
     search,
     state,
+    where: store.where.value,
     sort,
     offset: page * PAGE,
     limit: PAGE,
@@ -171,7 +172,7 @@ export async function enter(): Promise<void> {
 function onRefused(error: ApiError): void {
   if (error.status === 401) return askWho();
   store.notice.value = `${error.message}${error.hint ? `. ${error.hint}` : ""}`;
-  store.go({ source: "", search: "", state: "", sort: START.sort, page: 0 }, true);
+  store.go({ source: "", search: "", state: "", where: [], sort: START.sort, page: 0 }, true);
 }
 
 function onHello(data: Hello, again: boolean): void {

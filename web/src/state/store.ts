@@ -1,9 +1,10 @@
 // What the page knows, as signals, and nothing else: who writes them is `session.ts`.
 import { computed, signal, untracked, type Signal } from "@preact/signals";
 import type { ApiError } from "../api/http";
-import type { Alert, Device, Field, Hello, LedgerPage, QuarantinePage, Schema, Source, Tick } from "../api/types";
+import type { Alert, Device, Field, Hello, Labels, LedgerPage, QuarantinePage, Schema, Source, Tick } from "../api/types";
 import { plain } from "../format/number";
-import { isOfDevice, NO_ALERTS, type AlertBook } from "./apply";
+import { deviceSource, isOfDevice, NO_ALERTS, type AlertBook } from "./apply";
+import { understood } from "./fleet";
 import { present } from "./present";
 import { byUrgency, status } from "./status";
 import { highlighted, layout } from "./panels";
@@ -68,6 +69,11 @@ export const source = computed<Source | null>(() => {
   const all = schema.value?.sources ?? [];
   return all.find((one) => one.name === place.value.source) ?? all[0] ?? null;
 });
+/** What is chosen of the labels that the source has. */
+const choices = computed(() => JSON.stringify(understood(place.value.where, source.value)));
+export const where = computed(() => JSON.parse(choices.value) as string[]);
+/** How the devices in view are spread; null until it is known. */
+export const labels = computed<Labels | null>(() => (tick.value?.labels?.source === source.value?.name ? (tick.value?.labels ?? null) : null));
 export const panels = computed(() => (schema.value ? layout(schema.value) : []));
 /** Devices of all sources. */
 export const total = computed(() => tick.value?.devices.total ?? Object.values(known.value).reduce((sum, one) => sum + one.total, 0));
@@ -78,13 +84,20 @@ export function totalOf(name: string): number {
   return only ? total.value : (known.value[name]?.total ?? 0);
 }
 
-const alerting = computed(() => JSON.stringify(byUrgency(alerts.value.open.filter(isDevice)).map((alert) => [alert.source, alert.key ?? ""])));
+const alerting = computed(() => JSON.stringify(byUrgency(alerts.value.open.filter(isDevice)).map((alert) => [sourceOf(alert), alert.key ?? ""])));
 const alertingPairs = computed(() => JSON.parse(alerting.value) as [string, string][]);
+
+/** The source, or the followed view, whose device an alert is about. */
+export function sourceOf(alert: Alert): string {
+  const rule = schema.value?.alerts.find((one) => one.name === alert.rule);
+  return deviceSource(alert, rule, schema.value?.sources ?? []);
+}
 
 /** True if what an alert is about is a device of its source, and not a value of another column or of a removed rule. */
 export function isDevice(alert: Alert): boolean {
   const rule = schema.value?.alerts.find((one) => one.name === alert.rule);
-  return rule !== undefined && isOfDevice(alert, rule, keyFieldOf(alert.source));
+  const of = sourceOf(alert);
+  return rule !== undefined && isOfDevice({ ...alert, source: of }, rule, keyFieldOf(of));
 }
 
 /** The devices of a source that its charts single out: few devices all, of many the alerting ones and the open one. */
@@ -123,8 +136,8 @@ export function valueNow(sourceName: string, key: string | null, field: string):
 function wordsOf(alert: Alert): string {
   if (!isDevice(alert)) return alert.message;
   return present(alert, (field) => {
-    const value = untracked(() => valueNow(alert.source, alert.key, field));
-    return value === null ? null : plain(value, fieldOf(alert.source, field));
+    const value = untracked(() => valueNow(sourceOf(alert), alert.key, field));
+    return value === null ? null : plain(value, fieldOf(sourceOf(alert), field));
   });
 }
 

@@ -3,7 +3,7 @@
 import type { Range } from "../api/types";
 
 export type View = "plant" | "sql";
-export type StateFilter = "" | "live" | "quiet" | "alerting";
+export type StateFilter = "" | "live" | "quiet" | "late" | "alerting";
 export type SqlShape = "auto" | "table" | "line" | "bar";
 
 export interface Place {
@@ -12,6 +12,8 @@ export interface Place {
   source: string;
   search: string;
   state: StateFilter;
+  /** What is chosen of labels, each as `FIELD:VALUE`. */
+  where: string[];
   sort: string;
   page: number;
   /** The device whose drawer is open; null if none (an empty string is a device's name, too). */
@@ -26,6 +28,7 @@ export const START: Place = {
   source: "",
   search: "",
   state: "",
+  where: [],
   sort: "key",
   page: 0,
   device: null,
@@ -34,11 +37,15 @@ export const START: Place = {
 };
 
 const RANGES: Range[] = ["15m", "6h", "24h"];
-const STATES: StateFilter[] = ["", "live", "quiet", "alerting"];
+const STATES: StateFilter[] = ["", "live", "quiet", "late", "alerting"];
 const SHAPES: SqlShape[] = ["auto", "table", "line", "bar"];
 
 /** Longest address that is worth sharing; more than that stays out of the link. */
 export const LONGEST_LINK = 8_000;
+
+/** Choices of labels that the server takes, and how long each may be. */
+const MOST_CHOICES = 20;
+const LONGEST_CHOICE = 1_000;
 
 export function parse(hash: string): Place {
   const text = hash.replace(/^#\/?/, "");
@@ -56,6 +63,7 @@ export function parse(hash: string): Place {
     source: params.get("source") ?? "",
     search: params.get("search") ?? "",
     state: oneOf("state", STATES, ""),
+    where: params.getAll("where").filter((text) => text.length <= LONGEST_CHOICE).slice(0, MOST_CHOICES),
     sort: params.get("sort") || START.sort,
     page: Number.isInteger(page) && page > 0 && page < 1e6 ? page : 0,
     device: params.get("device"),
@@ -73,6 +81,7 @@ export function print(place: Place): string {
   put("source", place.source, "");
   put("search", place.search, "");
   put("state", place.state, "");
+  for (const choice of place.where) params.append("where", choice);
   put("sort", place.sort, START.sort);
   put("page", String(place.page), "0");
   if (place.device !== null) params.set("device", place.device);
@@ -87,6 +96,7 @@ export interface LiveView {
   source: string;
   search: string;
   state: string;
+  where: string[];
   sort: string;
   offset: number;
   limit: number;
@@ -115,6 +125,7 @@ export function liveQuery(view: LiveView): string {
   put("source", view.source);
   put("search", view.search.slice(0, LONGEST_SEARCH));
   put("state", view.state);
+  for (const choice of view.where) params.append("where", choice);
   put("sort", view.sort);
   params.set("offset", String(view.offset));
   params.set("limit", String(view.limit));

@@ -74,20 +74,21 @@ function told(source: string, name: string, value: Value): string {
 
 export function Item({ alert, device = true }: { alert: Alert; device?: boolean }) {
   const now = store.now.value;
-  const name = alert.key === null ? "NULL" : deviceLabel(alert.key, alert.source, store.keyFieldOf(alert.source));
+  const source = store.sourceOf(alert);
+  const name = alert.key === null ? "NULL" : deviceLabel(alert.key, source, store.keyFieldOf(source));
   const open = alert.state === "open";
   const until = alert.clearedAt ?? now;
   const words = alert.message ? clip(visible(alert.message), 140) : label(alert.rule);
-  const show = (): void => store.go({ device: alert.key ?? "", source: alert.source });
+  const show = (): void => store.go({ device: alert.key ?? "", source });
   const leads = device && store.isDevice(alert);
   // A message that names its device is the way to it.
   const named = leads && alert.key !== null && alert.key !== "" && words.includes(alert.key);
   const values = Object.entries(alert.value)
     .slice(0, 3)
     .map(([field, value]) => {
-      const then = told(alert.source, field, value);
-      const current = open && store.isDevice(alert) ? store.valueNow(alert.source, alert.key, field) : null;
-      return { field, then, now: current === null ? null : told(alert.source, field, current) };
+      const then = told(source, field, value);
+      const current = open && store.isDevice(alert) ? store.valueNow(source, alert.key, field) : null;
+      return { field, then, now: current === null ? null : told(source, field, current) };
     });
   // The message is of the opening: where it tells a number and that is another one now, it says so.
   const old = values.some((value) => value.now !== null && value.now !== value.then) && /\d/.test(words.replace(alert.key ?? "", ""));

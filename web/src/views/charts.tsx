@@ -40,12 +40,12 @@ export function RangeSwitch() {
 /** Records that came too late for any chart. Its own signal, because the rest of a tick does not concern the charts. */
 const tooOld = computed(() => (store.tick.value?.followers ?? []).reduce((sum, one) => sum + one.tooOld, 0));
 
-const noteOf = (late: number): string => `times in ${zone(store.now.peek())}${late > 0 ? ` · ${many(late, "record")} came too late to be drawn` : ""}`;
+const noteOf = (late: number, narrowed: boolean): string => `${narrowed ? "all devices · " : ""}times in ${zone(store.now.peek())}${late > 0 ? ` · ${many(late, "record")} came too late to be drawn` : ""}`;
 
 export function Charts() {
   const panels = store.panels.value;
   return (
-    <Section id="charts" title="Measurements" note={noteOf(tooOld.value)} tools={<RangeSwitch />}>
+    <Section id="charts" title="Measurements" note={noteOf(tooOld.value, store.where.value.length > 0)} tools={<RangeSwitch />}>
       {panels.length === 0 && <Quiet>This pipeline's schema has no number to draw. The devices and their values are in the table below.</Quiet>}
       <div class="panels">
         {panels.map((laid) => (

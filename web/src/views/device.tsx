@@ -159,7 +159,7 @@ function Alerts({ source, name, state }: { source: string; name: string; state: 
   const { open, cleared } = store.alerts.value;
   const known = new Map<Alert["id"], Alert>();
   for (const alert of [...open, ...cleared, ...older]) {
-    if (alert.source === source && (alert.key ?? "") === name && store.isDevice(alert) && !known.has(alert.id)) known.set(alert.id, alert);
+    if (store.sourceOf(alert) === source && (alert.key ?? "") === name && store.isDevice(alert) && !known.has(alert.id)) known.set(alert.id, alert);
   }
   const list = [...known.values()].filter((alert) => alert.state === state).sort((a, b) => b.openedAt - a.openedAt).slice(0, SHOWN);
   if (list.length === 0) return null;

@@ -32,6 +32,8 @@ const FILTERS: { state: StateFilter; word: string }[] = [
   { state: "live", word: "Live" },
   { state: "quiet", word: "Quiet" },
 ];
+/** Only where devices have a clock that can be looked after. */
+const LATE: (typeof FILTERS)[number] = { state: "late", word: "Late" };
 
 export function Devices() {
   const source = store.source.value;
@@ -40,7 +42,7 @@ export function Devices() {
   const fields = useMemo(() => (source ? columns(source, MOST_COLUMNS) : []), [source]);
   if (!source) return null;
   return (
-    <Section id="devices" title="Devices" note={<Pace source={source.name} />} tools={<Sources />}>
+    <Section id="devices" title="Devices" note={<Note source={source.name} />} tools={<Sources />}>
       <div class="filters">
         <Search />
         <StateSwitch />
@@ -48,7 +50,7 @@ export function Devices() {
       {!slice && <Waiting what="devices" like="skeleton-table" />}
       {slice && slice.rows.length === 0 && (
         <Quiet>
-          {search ? <>No device matches “{label(search)}”.</> : state ? `No device is ${state} now.` : "No device has sent anything yet."}
+          {search ? <>No device matches “{label(search)}”.</> : state ? `No device is ${state} now.` : store.where.value.length > 0 ? "No device is as chosen." : "No device has sent anything yet."}
         </Quiet>
       )}
       {slice && slice.rows.length > 0 && (
@@ -85,6 +87,12 @@ export function Devices() {
   );
 }
 
+/** Whether the table is narrowed by the fleet's choices, and how fast its source sends. */
+function Note({ source }: { source: string }) {
+  const choices = store.where.value;
+  return choices.length > 0 ? <span>only {choices.map((text) => label(text.replace(":", " "), 40)).join(", ")}</span> : <Pace source={source} />;
+}
+
 /** How fast one of several sources sends; of a single one the status line tells it. */
 function Pace({ source }: { source: string }) {
   const followers = store.tick.value?.followers ?? [];
@@ -98,10 +106,12 @@ function StateSwitch() {
   const counts = store.tick.value?.devices;
   // Ticks count the devices of all sources together.
   const single = store.schema.value?.sources.length === 1;
-  const shown: Record<StateFilter, number | undefined> = { "": counts?.total, alerting: counts?.alerting, live: counts?.live, quiet: counts?.quiet };
+  const clocks = store.tick.value?.followers.find((one) => one.source === store.source.value?.name)?.clocks;
+  const shown: Record<StateFilter, number | undefined> = { "": counts?.total, alerting: counts?.alerting, live: counts?.live, quiet: counts?.quiet, late: clocks?.behind };
+  const filters = clocks || state === "late" ? [...FILTERS, LATE] : FILTERS;
   return (
     <div class="switch" role="group" aria-label="State">
-      {FILTERS.map((one) => (
+      {filters.map((one) => (
         <button type="button" key={one.state} aria-pressed={state === one.state} onClick={() => store.go({ state: one.state, page: 0 }, true)}>
           {one.word}
           {single && <span class="switch-count num">{count(shown[one.state])}</span>}
@@ -115,7 +125,7 @@ function Sources() {
   const all = store.schema.value?.sources ?? [];
   if (all.length < 2) return null;
   return (
-    <select aria-label="Source" value={store.source.value?.name ?? ""} onChange={(event) => store.go({ source: event.currentTarget.value, page: 0, sort: "key" }, true)}>
+    <select aria-label="Source" value={store.source.value?.name ?? ""} onChange={(event) => store.go({ source: event.currentTarget.value, page: 0, sort: "key", where: [] }, true)}>
       {all.map((one) => (
         <option key={one.name} value={one.name}>
           {label(one.name)}

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use forebay_core::Result;
-use kafka_protocol::error::ParseResponseErrorCode;
+use forebay_core::{Partition, Result};
+use kafka_protocol::error::{ParseResponseErrorCode, ResponseError};
 use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use kafka_protocol::messages::{CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest};
 use kafka_protocol::protocol::StrBytes;
 
 use super::client::Client;
-use super::error::{refused, unavailable};
+use super::error::{is_stale_leader, refused, unavailable};
 use super::metadata::{Topics, topic_name};
 
 /// Time that a cluster gets to spread the news about a topic.
@@ -100,6 +100,37 @@ impl Client {
 }
 
 impl Client {
+    /// The partitions of a topic, all of which can be written to; one that is missing is created where the cluster allows it.
+    ///
+    /// # Errors
+    /// `SOURCE_UNAVAILABLE` while it is not there or has no leader, `SOURCE_REFUSED` if it can never be had.
+    pub async fn usable_or_created(&self, name: &str) -> Result<Vec<Partition>> {
+        let wanted = &Topics::Named(vec![name.to_owned()]);
+        self.retrying(move || self.look_or_create(name, wanted)).await
+    }
+
+    async fn look_or_create(&self, name: &str, wanted: &Topics) -> Result<Vec<Partition>> {
+        let metadata = self.metadata_or_create(wanted).await?;
+        let topic =
+            metadata.topics.get(name).ok_or_else(|| unavailable("the cluster", "no word about the topic"))?;
+        if let Some(error) = topic.error {
+            let refusal = refused(error, &format_args!("topic `{name}`"));
+            if error == ResponseError::UnknownTopicOrPartition {
+                // One that is being created is unknown for a moment.
+                return Err(refusal.with_retry(true).with_hint(format!(
+                    "The topic `{name}` is not there, and the cluster does not create it by itself: create it with Kafka's own tools."
+                )));
+            }
+            return Err(refusal.with_retry(is_stale_leader(error) || error.is_retriable()));
+        }
+        if topic.partitions.is_empty()
+            || topic.partitions.values().any(|partition| partition.leader.is_none())
+        {
+            return Err(unavailable("the cluster", format!("topic `{name}` has no leader yet")));
+        }
+        Ok(metadata.partitions().collect())
+    }
+
     /// A cluster answers before all its brokers have heard the news: waits until each partition has a leader.
     async fn until_usable(&self, name: &str, partitions: usize) -> Result<()> {
         let wanted = &Topics::Named(vec![name.to_owned()]);

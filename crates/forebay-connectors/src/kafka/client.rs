@@ -32,6 +32,22 @@ struct Inner {
     connections: SyncMutex<HashMap<String, Arc<Place>>>,
 }
 
+/// What a coordinator is asked for; the numbers are Kafka's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Coordinator {
+    Group = 0,
+    Transaction = 1,
+}
+
+impl Coordinator {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Group => "group",
+            Self::Transaction => "transactional id",
+        }
+    }
+}
+
 /// Where the connection to one address is, or will be: whoever finds none opens it while the others wait.
 type Place = Mutex<Option<Arc<Connection>>>;
 
@@ -54,7 +70,7 @@ impl Client {
 
     /// A client that connects when it is first used.
     pub fn new(config: ClientConfig) -> Result<Self> {
-        let tls = config.tls.as_ref().map(super::connection::tls::TlsFiles::connector).transpose()?;
+        let tls = config.tls.as_ref().map(crate::tls::TlsFiles::connector).transpose()?;
         let known = SyncMutex::new(ClusterMetadata::default());
         let inner = Inner { config, tls, known, connections: SyncMutex::new(HashMap::new()) };
         Ok(Self { inner: Arc::new(inner) })
@@ -157,13 +173,13 @@ impl Client {
         }
     }
 
-    /// The broker that keeps a group's offsets.
-    pub(super) async fn coordinator(&self, group: &str) -> Result<Arc<Connection>> {
+    /// The broker that keeps a group's offsets, or the state of a transactional id.
+    pub(super) async fn coordinator(&self, of: Coordinator, name: &str) -> Result<Arc<Connection>> {
         let request = FindCoordinatorRequest::default()
-            .with_key(StrBytes::from_string(group.to_owned()))
-            .with_key_type(0);
+            .with_key(StrBytes::from_string(name.to_owned()))
+            .with_key_type(of as i8);
         let answer = self.any().await?.call(&request).await?;
-        check(answer.error_code, &format_args!("to name the coordinator of group `{group}`"))?;
+        check(answer.error_code, &format_args!("to name the coordinator of {} `{name}`", of.words()))?;
         self.connection(&format!("{}:{}", answer.host, answer.port)).await
     }
 

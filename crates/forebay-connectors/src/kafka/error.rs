@@ -43,6 +43,7 @@ pub fn refused(error: ResponseError, what: &dyn std::fmt::Display) -> Error {
         E::TopicAuthorizationFailed
         | E::GroupAuthorizationFailed
         | E::ClusterAuthorizationFailed
+        | E::TransactionalIdAuthorizationFailed
         | E::SaslAuthenticationFailed
         | E::UnsupportedSaslMechanism
         | E::IllegalSaslState => &codes::SOURCE_AUTH,

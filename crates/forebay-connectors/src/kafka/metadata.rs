@@ -44,6 +44,12 @@ impl Topics {
     }
 }
 
+/// Kafka's rule for names of topics: no broker can have another.
+pub fn legal_topic(name: &str) -> bool {
+    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+    plain && !matches!(name, "" | "." | "..") && name.len() <= 249
+}
+
 /// A topic's name as the wire types hold it.
 pub(super) fn topic_name(name: &str) -> TopicName {
     TopicName(StrBytes::from_string(name.to_owned()))

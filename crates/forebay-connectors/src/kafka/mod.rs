@@ -7,7 +7,8 @@
 //!   options.rs   kafka.* options, as Java users write them  →  ClientConfig
 //!   connection/  one socket: TLS, SASL, versions, pipelined calls answered in order
 //!   client.rs    brokers, metadata, retries; what can be asked of a cluster
-//!   producer/    batches per partition, in order, each written once (idempotence)
+//!   producer/    batches per partition, in order, each written once (idempotence), alone or in a transaction
+//!   transactions.rs  what a transaction's coordinator is asked
 //! ```
 //!
 //! **What must stay true:** a connection that was asked to be encrypted and authenticated is so before the first
@@ -27,14 +28,18 @@ mod producer;
 mod properties;
 mod retry;
 mod security;
+mod transactions;
 mod write;
 
 pub use admin::NewTopic;
 pub use client::Client;
 pub use connection::Connection;
 pub use error::{refused, unavailable};
-pub use metadata::{ClusterMetadata, PartitionMetadata, TopicMetadata, Topics};
+pub use metadata::{ClusterMetadata, PartitionMetadata, TopicMetadata, Topics, legal_topic};
 pub use offsets::{At, Found};
-pub use options::{ClientConfig, Isolation, Secret};
-pub use producer::{Delivery, NewRecord, Producer, ProducerConfig, Written, partition_for_key};
+pub use options::{ClientConfig, Isolation};
+pub use producer::{Delivery, NewRecord, Producer, ProducerConfig, Transaction, Written, partition_for_key};
 pub use retry::Backoff;
+pub use transactions::{Author, Marked, Transactions};
+
+pub use crate::tls::Secret;

@@ -13,7 +13,7 @@ use kafka_protocol::messages::offset_commit_request::{
 use kafka_protocol::messages::{BrokerId, GroupId, ListOffsetsRequest, OffsetCommitRequest};
 use kafka_protocol::protocol::StrBytes;
 
-use super::client::Client;
+use super::client::{Client, Coordinator};
 use super::error::{check, is_stale_leader, refused, unavailable};
 use super::metadata::{Topics, topic_name};
 
@@ -154,7 +154,7 @@ impl Client {
             .with_group_id(GroupId(StrBytes::from_string(group.to_owned())))
             .with_generation_id_or_member_epoch(-1)
             .with_topics(topics);
-        let answer = self.coordinator(group).await?.call(&request).await?;
+        let answer = self.coordinator(Coordinator::Group, group).await?.call(&request).await?;
         let codes = answer.topics.iter().flat_map(|topic| &topic.partitions).map(|p| p.error_code);
         for code in codes {
             check(code, &format_args!("the offsets of group `{group}`"))?;

@@ -2,10 +2,9 @@
 //!
 //! Every property a Java client has is known here: it is used, or it has no meaning in this client and is reported
 //! as a warning, or it would contradict what Forebay promises and is refused in plain words. Anything else is a
-//! typing error and says what was meant. Secrets live in [`Secret`], which never prints.
+//! typing error and says what was meant. Secrets live in [`Secret`](crate::tls::Secret), which never prints.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use forebay_core::Error;
@@ -13,31 +12,9 @@ use forebay_core::error::codes;
 use forebay_core::options::unknown_name;
 
 use super::connection::sasl::Credentials;
-use super::connection::tls::TlsFiles;
 use super::properties::{PRODUCER, REFUSED, USED, WITHOUT_MEANING};
 use super::security::security;
-
-/// A text that never prints.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Hides `text`.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text itself: for the handshake alone.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
+use crate::tls::TlsFiles;
 
 /// Which records of transactions are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

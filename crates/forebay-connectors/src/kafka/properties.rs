@@ -51,6 +51,7 @@ pub(super) const PRODUCER: &[&str] = &[
     "delivery.timeout.ms",
     "buffer.memory",
     "max.request.size",
+    "transaction.timeout.ms",
 ];
 
 /// Properties of Java clients and librdkafka that change nothing here.
@@ -119,7 +120,10 @@ pub(super) const REFUSED: &[(&str, &str)] = &[
     ("key.serializer", "Keys are written as bytes."),
     ("value.serializer", "Values are written as bytes."),
     ("interceptor.classes", "Java classes cannot run here."),
-    ("transactional.id", "Transactions are not offered yet."),
+    (
+        "transactional.id",
+        "A sink makes it of the query's id, so that each query has its own; `transactionalIdPrefix` chooses how it begins.",
+    ),
     ("ssl.key.password", "Encrypted private keys are not read; decrypt the key and protect the file."),
     ("ssl.keystore.password", "Use PEM files; `openssl pkcs12 -in keystore.p12 -nodes` writes them."),
     ("ssl.truststore.password", "Use a PEM file; `keytool -exportcert -rfc` writes it."),

@@ -6,9 +6,9 @@ use forebay_core::Error;
 use forebay_core::error::codes;
 
 use super::connection::sasl::{Credentials, Mechanism};
-use super::connection::tls::TlsFiles;
 use super::jaas;
-use super::options::{Given, Secret, bad};
+use super::options::{Given, bad};
+use crate::tls::{Secret, TlsFiles};
 
 pub(super) fn security(given: &Given<'_>) -> Result<(Option<TlsFiles>, Option<Credentials>), Error> {
     let protocol = given.text("security.protocol").unwrap_or("PLAINTEXT").to_ascii_uppercase();
@@ -61,6 +61,8 @@ fn tls_files(given: &Given<'_>) -> Result<TlsFiles, Error> {
         certificate_pem: text("ssl.keystore.certificate.chain"),
         key_file: file(&["ssl.key.location", "ssl.keystore.location"]),
         key_pem: given.text("ssl.keystore.key").map(Secret::new),
+        names: "The options `kafka.ssl.*` name PEM files: certificate authorities (`kafka.ssl.truststore.location`), and for mTLS a \
+                chain and its key (`kafka.ssl.key.location`), or both in one file.",
     };
     Ok(files)
 }

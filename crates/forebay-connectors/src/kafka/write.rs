@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use forebay_core::{Partition, Result};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use kafka_protocol::messages::{InitProducerIdRequest, ProduceRequest, ProducerId};
+use kafka_protocol::messages::{InitProducerIdRequest, ProduceRequest, ProducerId, TransactionalId};
+use kafka_protocol::protocol::StrBytes;
 
 use super::client::Client;
 use super::error::{check, unavailable};
@@ -34,8 +35,14 @@ impl Client {
         self.retrying(ask).await
     }
 
-    /// Sends one batch to the partition's leader and waits until all in-sync replicas have it, once.
-    pub(super) async fn produce(&self, partition: &Partition, batch: Bytes) -> Result<Answer> {
+    /// Sends one batch to the partition's leader and waits until all in-sync replicas have it, once. `transaction` is the
+    /// transactional id of a batch that is part of a transaction.
+    pub(super) async fn produce(
+        &self,
+        partition: &Partition,
+        batch: Bytes,
+        transaction: Option<&str>,
+    ) -> Result<Answer> {
         let Some(leader) = self.leader(partition) else {
             return Err(unavailable("the cluster", format!("partition {partition} has no leader")));
         };
@@ -44,8 +51,9 @@ impl Client {
         let topic = TopicProduceData::default()
             .with_name(topic_name(&partition.topic))
             .with_partition_data(vec![data]);
+        let id = transaction.map(|id| TransactionalId(StrBytes::from_string(id.to_owned())));
         let request = ProduceRequest::default()
-            .with_transactional_id(None)
+            .with_transactional_id(id)
             .with_acks(-1)
             .with_timeout_ms(i32::try_from(self.config().request_timeout.as_millis()).unwrap_or(i32::MAX))
             .with_topic_data(vec![topic]);

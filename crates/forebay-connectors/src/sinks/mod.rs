@@ -16,6 +16,8 @@ use forebay_storage::Door;
 
 pub mod console;
 pub mod delta;
+pub mod kafka;
+pub mod postgres;
 
 #[cfg(test)]
 mod conformance;
@@ -23,7 +25,7 @@ mod conformance;
 mod scratch;
 
 /// Every sink, in the order of the reference.
-pub static SPECS: &[&ConnectorSpec] = &[&delta::SPEC, &console::SPEC];
+pub static SPECS: &[&ConnectorSpec] = &[&delta::SPEC, &postgres::SPEC, &kafka::SPEC, &console::SPEC];
 
 /// What a sink gets from the process it runs in.
 #[derive(Clone)]
@@ -51,6 +53,8 @@ pub fn build(format: &str, options: &Options, context: &SinkContext<'_>) -> Resu
     let SinkContext { data_dir, door, clock, time_zone } = context.clone();
     match spec(format)?.name {
         "delta" => Ok(Box::new(delta::DeltaSink::with_clock(options, data_dir, door, clock)?)),
+        "postgres" => Ok(Box::new(postgres::PostgresSink::new(options, time_zone)?)),
+        "kafka" => Ok(Box::new(kafka::KafkaSink::new(options, clock)?)),
         "console" => {
             let console = console::ConsoleSink::new(options, Box::new(std::io::stdout()))?;
             Ok(Box::new(console.in_zone(time_zone)))

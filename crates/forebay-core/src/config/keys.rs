@@ -12,7 +12,7 @@ mod testing;
 mod tokens;
 
 pub use event_time::{QUERY_DEDUPLICATE, VIEW_DEDUPLICATE, WATERMARK};
-pub use page::{DASHBOARD, DASHBOARD_SOURCE, PANEL};
+pub use page::{DASHBOARD, DASHBOARD_SOURCE, DASHBOARD_VIEW, PANEL};
 pub use tables::TABLE;
 pub use testing::{EXPECT, EXPECT_QUERY, STEP, TEST};
 pub use tokens::{AUTH, TOKEN};
@@ -60,6 +60,7 @@ pub static ALL: &[&Section] = &[
     &QUARANTINE,
     &DASHBOARD,
     &DASHBOARD_SOURCE,
+    &DASHBOARD_VIEW,
     &PANEL,
     &TEST,
     &STEP,

@@ -103,7 +103,6 @@ impl Reading<'_> {
         self.tables = tables.flatten().map(|entry| entry.key.clone()).collect();
         let mut names = Names::default();
         let mut sources = self.each(&file, "source", "sources", &mut names, source::read);
-        let dashboard = file.get("dashboard").map(|entry| dashboard::read(entry, &sources, self));
         let (time_zone, time_zone_place) = event_time::time_zone(&file, self);
         let mut tables = self.each(&file, "table", "tables", &mut names, table::read);
         let values = sources.iter_mut().filter_map(|source| source.value.as_mut());
@@ -121,6 +120,7 @@ impl Reading<'_> {
             );
         }
         let views = self.each(&file, "view", "views", &mut names, view);
+        let dashboard = file.get("dashboard").map(|entry| dashboard::read(entry, &sources, &views, self));
         let mut queries = self.each(&file, "query", "queries", &mut Names::default(), query::read);
         queries.iter_mut().for_each(|query| query.time_zone = time_zone);
         let pipeline = Pipeline {

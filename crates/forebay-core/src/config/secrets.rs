@@ -141,7 +141,10 @@ pub(super) fn secret_spans(lines: &Lines<'_>) -> Vec<Span> {
                     after_secret_key = looks_secret(key);
                     continue;
                 }
-                let is_odd = matches!(&event, Event::Scalar(text, ..) if holds_odd_reference(text));
+                let is_odd = matches!(
+                    &event,
+                    Event::Scalar(text, ..) if holds_odd_reference(text) || may_hold_password(text)
+                );
                 if std::mem::take(&mut after_secret_key) || is_odd {
                     spans.push(span);
                 }
@@ -160,6 +163,12 @@ pub(super) fn secret_spans(lines: &Lines<'_>) -> Vec<Span> {
 fn holds_odd_reference(text: &str) -> bool {
     let references = text.split("${").skip(1).map(|piece| piece.split('}').next().unwrap_or_default());
     references.into_iter().any(|reference| !reference.starts_with("file:") && !is_name(reference))
+}
+
+/// True for the URL of a database: somebody may have written a password into it, wherever that stands in such URLs.
+fn may_hold_password(text: &str) -> bool {
+    let text = text.trim_start();
+    text.starts_with("jdbc:") || text.starts_with("postgres:") || text.starts_with("postgresql:")
 }
 
 fn is_name(reference: &str) -> bool {

@@ -106,6 +106,18 @@ codes! {
         "Another engine committed a change to files that a compaction had replaced already, and did not notice: their rows are in the table twice, or rows that it deleted or changed are still there. Forebay goes on, and tells it once for each such version.",
         "See \"One optimiser for each table\" in docs/delivery-guarantees.md.";
 
+    SINK_ROWS_REFUSED = "FB-5007", External, retry true, "rows refused",
+        "The system behind the sink refused a row of an epoch, and with it the whole epoch.", "Nothing needs to be done: the epoch is written again piece by piece, and the rows that are refused go to the quarantine with the system's words (`forebay quarantine ls`).";
+    SINK_REFUSED = "FB-5008", External, retry false, "refused by the sink",
+        "The sink refused a row or a request, and will refuse it again. Nothing of the epoch is in it.",
+        "Read the sink's own words in the detail, mend what they say, then start again: the query goes on with the same epoch.";
+    TRANSACTION_LOST = "FB-5009", External, retry true, "transaction lost",
+        "The broker ended the transaction of an epoch before it was committed: it was open for longer than `kafka.transaction.timeout.ms`, the broker lost track of it, or a newer process took over. Nothing of it is visible.",
+        "Forebay writes the epoch again, or says who took over. If it comes back each time, the epoch takes too long: raise `kafka.transaction.timeout.ms` (brokers allow 15 minutes by default, `transaction.max.timeout.ms`), or give the source `maxOffsetsPerTrigger`.";
+    SINK_FENCED = "FB-5010", External, retry false, "another process took over",
+        "Another process opened the sink of this query after this one did. The broker takes nothing more from the older of the two, so no row is doubled.",
+        "One of the two is too many: it runs on a copy of the checkpoint, or this one stood still while another was started in its place. Stop the wrong one; if that was the other, start this one again.";
+
     CHECKPOINT_LOCKED = "FB-6001", User, retry false, "checkpoint in use",
         "Another process runs on this checkpoint.", "Stop the other process. If it runs another query, each of the two needs a `checkpointLocation` of its own.";
     CHECKPOINT_OTHER_QUERY = "FB-6002", User, retry false, "checkpoint of another query",

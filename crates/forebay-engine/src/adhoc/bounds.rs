@@ -19,6 +19,7 @@ use forebay_core::error::codes;
 
 use super::budget::growth::varies;
 use super::budget::{Budget, failure, metered, work};
+use crate::plan::kept_names::rewritten;
 use crate::plan::session::BATCH_ROWS;
 
 /// Farthest that a window's frame reaches, and `lag` and `lead`: so many rows are held.
@@ -34,10 +35,11 @@ const MAX_IN_LAMBDA: u64 = 64;
 pub(super) fn metered(plan: LogicalPlan, budget: &Arc<Budget>) -> Result<LogicalPlan> {
     let metered = plan.transform_down_with_subqueries(|node| {
         let schema = seen_by(&node);
-        node.map_expressions(|expr| {
-            expr.apply(|expr| refuse(expr, &schema).map(|()| TreeNodeRecursion::Continue))?;
-            expr.transform_up(|expr| Ok(metered::metered(expr, &schema, budget)))
-        })
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| refuse(expr, &schema).map(|()| TreeNodeRecursion::Continue))
+        })?;
+        // A function is called after all of its FILTER and of its order, also of what is only put around them.
+        rewritten(node, |expr| expr.transform_up(|expr| Ok(metered::metered(expr, &schema, budget))))
     });
     metered.map(|transformed| transformed.data)
 }

@@ -18,6 +18,7 @@ mod doubles;
 mod functions;
 mod growing;
 mod hostile;
+mod named;
 mod patterns;
 mod written;
 mod zones;

@@ -11,7 +11,7 @@ use forebay_core::checkpoint::{Outcome, Plan, unknown_outcome};
 use forebay_core::error::codes;
 use forebay_core::event_time::{Observed, Survey};
 use forebay_core::latency::Ages;
-use forebay_core::sink::{Begun, EpochId, Guarantee, LaneWriter, Part, Written};
+use forebay_core::sink::{Begun, EpochId, Guarantee, LaneWriter, Part, Refused, Written};
 use forebay_core::{Error, Ledger, PositionRange, Result, source};
 use forebay_storage::kill_point;
 use futures::future::try_join_all;
@@ -23,7 +23,7 @@ use super::lane::{Lane, LaneDone, LaneEnd, Outlet};
 use super::pace::Backoff;
 use super::tail::{Gathered, Ran};
 use crate::plan::PlannedInput;
-use crate::quarantine::Resolved;
+use crate::quarantine::{Entry, Resolved};
 
 impl Runner {
     /// Attempts until one succeeds; `None` if a stop came. `outcome` is that of an attempt before a restart.
@@ -87,6 +87,7 @@ impl Runner {
         if let Some(memory) = &mut self.memory {
             memory.begin(plan.epoch).await?;
         }
+        let lanes = streams.len();
         let done = self.run_lanes(plan, streams, writers).await?;
         let Done { ledger, ages, observed, parts, ran, seen, reads, .. } = self.run_tail(plan, done).await?;
         self.seen = Survey::default();
@@ -101,6 +102,8 @@ impl Runner {
         if let (Some(memory), Some(ran)) = (&mut self.memory, ran) {
             memory.keep(plan, ran)?;
         }
+        let refused = self.sink.prepare(id).await?;
+        self.set_aside(plan, lanes, &refused)?;
         let reads = if self.inputs.len() > 1 { reads } else { Vec::new() };
         let outcome = Outcome { epoch: plan.epoch, ledger, observed, reads };
         if self.sink.guarantee() == Guarantee::ExactlyOnce {
@@ -108,6 +111,21 @@ impl Runner {
             *known = Some(outcome.clone());
         }
         Ok((outcome, self.sink.commit(id, parts).await?))
+    }
+
+    /// Puts rows that the sink refused into the quarantine, behind what `lanes` lanes set aside. Durable on return.
+    fn set_aside(&self, plan: &Plan, lanes: usize, rows: &[Refused]) -> Result<()> {
+        let Some(first) = rows.first() else { return Ok(()) };
+        let sink = self.sink.description();
+        let mut quarantine = self.quarantine.writer(plan.epoch, lanes);
+        for (number, row) in rows.iter().enumerate() {
+            quarantine.push(&Entry::refused(&self.name, &sink, plan, number, row))?;
+        }
+        quarantine.finish()?;
+        let (count, code, why) = (rows.len(), &first.code, &first.why);
+        tracing::warn!(query = %self.name, epoch = %plan.epoch, count, %code, %why, "rows were refused by the sink and are in the quarantine");
+        kill_point("quarantine.refused.after");
+        Ok(())
     }
 
     async fn abort(&mut self, id: &EpochId, error: Error) -> Error {

@@ -26,6 +26,7 @@ pub(super) fn entry(envelope: &Envelope, bad: &BadRecord, source: &str, plan: &P
             offset: envelope.offsets[index],
         },
         input: envelope.partition.input,
+        refused_by: None,
         source: Some(source.to_owned()),
         timestamp: envelope.timestamps[index],
         timestamp_type: envelope.timestamp_type,

@@ -12,7 +12,7 @@
 //! hold back those behind it.
 //!
 //! A record keeps its identity as long as rows come out as they went in (de-duplication, filters); the first operator
-//! that melts rows together decides its fate: aggregated. Where a join with a table made several rows of a record, the
+//! that melts rows together decides its fate: aggregated. Where a join with a table or a generator made several rows of a record, the
 //! first operator behind it ends its identity too: unless its first row is refused there, the record counts as aggregated. So it is
 //! where a union brings records together with rows that are none.
 //! What must stay true: a record that went in has one fate when its epoch is done, whatever lies in between.
@@ -226,19 +226,23 @@ impl Tail {
                 Does::Stages(stages) => {
                     let Given { batches, mut are_records } = only(&mut given, step)?;
                     let mut executor = stages.executor(epoch_ms).holding(Arc::clone(held));
-                    let mut fates = Fates::default();
-                    let process = |batch| executor.process(batch, &mut fates);
-                    let batches = batches.into_iter().map(process).collect::<Result<_>>()?;
+                    let (mut fates, mut out) = (Fates::default(), Vec::new());
+                    for batch in batches {
+                        executor.take(batch);
+                        while let Some(rows) = executor.next(&mut fates)? {
+                            out.push(rows.batch);
+                        }
+                    }
                     if are_records {
                         ran.ledger.filtered += fates.filtered;
                         ran.ledger.unmatched += fates.unmatched;
                     }
-                    if are_records && stages.looks_up() {
+                    if are_records && stages.multiplies() {
                         // From here on a record may be several rows.
                         ran.ends(fates.emitted, is_last);
                         are_records = false;
                     }
-                    Given { batches, are_records }
+                    Given { batches: out, are_records }
                 }
                 Does::Sort(spec) => {
                     let Given { batches, are_records } = only(&mut given, step)?;

@@ -27,7 +27,7 @@ mod tests;
 pub(crate) mod versions;
 
 pub(crate) use self::build::{Built, encodable};
-pub(crate) use self::probe::{Tags, candidates, gone, pieces, probe, records, repeats};
+pub(crate) use self::probe::{candidates, pieces, probe};
 pub use self::versions::{Standing, newest};
 
 /// What becomes of a row of the stream.

@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions, UInt32Array};
-use arrow::buffer::BooleanBuffer;
 use arrow::compute::take;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::ColumnarValue;
@@ -14,29 +13,10 @@ use forebay_core::{Error, Result};
 use super::build::{broken, evaluate};
 use super::{Built, Kind, Lookup};
 use crate::plan::{core_error, truth};
+use crate::tags::{Tags, of_rows, without};
 
 /// Most pairs that are looked at together, and most that a piece of a batch may have, unless a single record has more.
 pub(super) const PAIRS: usize = 65_536;
-
-/// Of which record each row is: rows of one record stand beside each other and have the same number. `None`: each row is a
-/// record of its own.
-pub(crate) type Tags = Option<Vec<u32>>;
-
-/// How many records these rows are of.
-pub(crate) fn records(tags: &Tags, rows: usize) -> u64 {
-    match tags {
-        None => rows as u64,
-        Some(tags) => tags.chunk_by(|a, b| a == b).count() as u64,
-    }
-}
-
-/// Which rows are not the first of their record; `None` if all are.
-pub(crate) fn repeats(tags: &Tags) -> Option<BooleanBuffer> {
-    let tags = tags.as_ref()?;
-    let repeats = |row: usize| row > 0 && tags.get(row - 1) == tags.get(row);
-    let repeats = BooleanBuffer::collect_bool(tags.len(), repeats);
-    (repeats.count_set_bits() > 0).then_some(repeats)
-}
 
 /// What a lookup made of a batch.
 pub(crate) struct Probed {
@@ -195,11 +175,7 @@ fn paired(lookup: &Lookup, built: &Built, batch: &RecordBatch, tags: &Tags, pair
         _ => (pairs.stream, UInt32Array::from(pairs.table)),
     };
     let is_each = stream.len() == batch.num_rows() && stream.iter().zip(0u32..).all(|(row, at)| *row == at);
-    let out_tags = match tags {
-        Some(tags) => Some(stream.iter().map(|row| tags[*row as usize]).collect()),
-        None if stream.windows(2).any(|pair| pair[0] == pair[1]) => Some(stream.clone()),
-        None => None,
-    };
+    let out_tags = of_rows(tags, &stream);
     let rows = stream.len();
     let stream = UInt32Array::from(stream);
     let of_stream = batch.columns().iter().map(|column| match is_each {
@@ -236,24 +212,6 @@ fn completed(pairs: Pairs, rows: usize) -> (Vec<u32>, UInt32Array) {
         }
     }
     (stream, table.into())
-}
-
-/// How many records have none of these rows, which stand in their order.
-fn without(tags: &Tags, rows: usize, kept: &[u32]) -> u64 {
-    let mut is_kept = vec![false; rows];
-    kept.iter().for_each(|row| is_kept[*row as usize] = true);
-    gone(tags, &BooleanBuffer::from(is_kept))
-}
-
-/// How many records have no row that is kept.
-pub(crate) fn gone(tags: &Tags, kept: &BooleanBuffer) -> u64 {
-    let Some(tags) = tags else { return (!kept).count_set_bits() as u64 };
-    let (mut gone, mut row) = (0, 0);
-    for record in tags.chunk_by(|a, b| a == b) {
-        gone += u64::from(!(row..row + record.len()).any(|row| kept.value(row)));
-        row += record.len();
-    }
-    gone
 }
 
 fn misplaced() -> Error {

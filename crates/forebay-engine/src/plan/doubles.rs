@@ -18,11 +18,11 @@ use datafusion::logical_expr::{
     Between, BinaryExpr, Case, Expr, ExprSchemable, Join, LogicalPlan, Operator, Projection, Union, cast,
     not, when,
 };
-use datafusion::optimizer::utils::NamePreserver;
 use forebay_core::Error;
 use forebay_core::error::codes;
 
 use super::functions;
+use super::kept_names::rewritten;
 use super::semantics::{as_double, binary, comparable, is_number, unlike};
 use super::widest::widest;
 
@@ -47,17 +47,7 @@ fn recomputed(node: LogicalPlan) -> Result<LogicalPlan> {
 
 fn node_coerced(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let schema = merge_schema(&node.inputs());
-    let names = NamePreserver::new(&node);
-    let named = |expr: Expr| -> Result<Transformed<Expr>> {
-        let name = names.save(&expr);
-        let expr = expr.transform_up(|expr| expr_coerced(expr, &schema))?;
-        Ok(if expr.transformed { expr.update_data(|expr| name.restore(expr)) } else { expr })
-    };
-    let node = node.map_expressions(|expr| match expr {
-        // The columns are those that it is made of.
-        sets @ Expr::GroupingSet(_) => sets.map_children(&named),
-        other => named(other),
-    })?;
+    let node = rewritten(node, |expr| expr.transform_up(|expr| expr_coerced(expr, &schema)))?;
     node.transform_data(|node| match node {
         LogicalPlan::Join(join) => joined(join),
         LogicalPlan::Union(union) => united(union),

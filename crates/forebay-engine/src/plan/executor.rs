@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Where the query has a watermark, one stage looks at the event times on their way ([`Executor::survey`]). A join with tables
-//! at rest ([`crate::lookup`]) makes none, one or several rows of a record; then a record has the fate of the last of its rows,
-//! and its batch goes on in pieces.
+//! at rest ([`crate::lookup`]) and a generator ([`crate::generate`]) make none, one or several rows of a record; then a record has
+//! the fate of the last of its rows, and its batch goes on in pieces (`executor/pieces.rs`).
 //!
 //! What must stay true: nothing here looks at a clock or a generator of random numbers, so the same batch in the
 //! same epoch gives the same rows at every replay; and a row that does not come out was counted by the filter that
@@ -28,9 +28,13 @@ use forebay_core::error::codes;
 use forebay_core::event_time::{Survey, survey};
 use forebay_core::{Error, Result};
 
+use self::pieces::{Piece, Pieces};
 use super::lower::{Output, Projection, Stage, epoch_time};
-use crate::lookup::{Held, Kind, Lookup, Tags, candidates, gone, pieces, probe, records, repeats};
+use crate::generate::Filled;
+use crate::lookup::{Held, Kind, Lookup, candidates, pieces, probe};
+use crate::tags::{Tags, gone, records, repeats};
 
+mod pieces;
 mod why;
 
 pub use why::Refusal;
@@ -40,10 +44,18 @@ pub use why::Refusal;
 pub struct Fates {
     /// Records of which a condition refused the last row.
     pub filtered: u64,
-    /// Records that found no partner in a table.
+    /// Records that found no partner in a table, or had no element to explode.
     pub unmatched: u64,
     /// Records of which rows came out.
     pub emitted: u64,
+}
+
+impl Fates {
+    fn add(&mut self, other: &Self) {
+        self.filtered += other.filtered;
+        self.unmatched += other.unmatched;
+        self.emitted += other.emitted;
+    }
 }
 
 /// Rows that came out.
@@ -62,15 +74,6 @@ impl From<RecordBatch> for Rows {
     }
 }
 
-/// A piece of a batch on its way.
-#[derive(Clone, Debug)]
-struct Piece {
-    /// The stage that it comes to.
-    stage: usize,
-    batch: RecordBatch,
-    tags: Tags,
-}
-
 /// Computes one lane of one epoch. Cheap to make.
 #[derive(Clone, Debug)]
 pub struct Executor {
@@ -82,8 +85,8 @@ pub struct Executor {
     survey: Survey,
     /// What joins with tables look up.
     held: Arc<Held>,
-    /// The pieces of the batch at hand, the next one last.
-    pieces: Vec<Piece>,
+    /// Those of the batch at hand.
+    pieces: Pieces,
 }
 
 impl Executor {
@@ -99,7 +102,7 @@ impl Executor {
             believed_us: i64::MAX,
             survey: Survey::default(),
             held: Arc::default(),
-            pieces: Vec::new(),
+            pieces: Pieces::default(),
         }
     }
 
@@ -138,17 +141,23 @@ impl Executor {
 
     /// The same, piece by piece: takes a batch, whose rows [`Self::next`] then gives. What was left of another is dropped.
     pub fn take(&mut self, batch: RecordBatch) {
-        self.pieces.clear();
-        self.pieces.push(Piece { stage: 0, batch, tags: None });
+        self.pieces.begin(batch);
     }
 
     /// The next rows of the batch that was taken; `None` if there are no more.
     pub fn next(&mut self, fates: &mut Fates) -> Result<Option<Rows>> {
         let stages = Arc::clone(self.stages.as_ref().map_err(Clone::clone)?);
-        while let Some(piece) = self.pieces.pop() {
-            let Some((batch, tags)) = self.through(&stages, piece, fates)? else { continue };
-            fates.emitted += records(&tags, batch.num_rows());
-            return Ok(Some(Rows { batch, repeats: repeats(&tags) }));
+        while let Some(piece) = self.pieces.next() {
+            let (part, mut of_piece) = (piece.part, Fates::default());
+            let through = self.through(&stages, piece, &mut of_piece)?;
+            of_piece.emitted = through.as_ref().map_or(0, |(batch, tags)| records(tags, batch.num_rows()));
+            let is_out = self.pieces.count(part, &of_piece, fates);
+            let Some((batch, tags)) = through else { continue };
+            let of_record = match is_out {
+                true => Some(BooleanBuffer::new_set(batch.num_rows())),
+                false => repeats(&tags),
+            };
+            return Ok(Some(Rows { batch, repeats: of_record }));
         }
         Ok(None)
     }
@@ -157,7 +166,7 @@ impl Executor {
     fn through(
         &mut self,
         stages: &[Stage],
-        Piece { stage: first, mut batch, mut tags }: Piece,
+        Piece { stage: first, mut batch, mut tags, part, mut fits, mut elements }: Piece,
         fates: &mut Fates,
     ) -> Result<Option<(RecordBatch, Tags)>> {
         for (number, stage) in stages.iter().enumerate().skip(first) {
@@ -170,8 +179,12 @@ impl Executor {
                     let kept = holds(condition, &batch).map_err(|error| error.at("the condition"))?;
                     let Some(kept) = kept.kept(rows) else { continue };
                     fates.filtered += gone(&tags, &kept);
-                    tags = tags.map(|tags| kept.set_indices().map(|row| tags[row]).collect());
-                    batch = only(batch, kept)?;
+                    (batch, tags) = only(batch, tags, kept)?;
+                }
+                Stage::Filled(filled) => {
+                    let Some(kept) = filled.kept(&batch)? else { continue };
+                    fates.unmatched += gone(&tags, &kept);
+                    (batch, tags) = only(batch, tags, kept)?;
                 }
                 Stage::Project(projection) => batch = project(projection, &batch)?,
                 Stage::Observe(column) => {
@@ -183,7 +196,7 @@ impl Executor {
                     let candidates = candidates(lookup, built, &batch)?;
                     let cuts = pieces(&candidates, &tags);
                     if !cuts.is_empty() {
-                        self.cut(number, &cuts, &batch, &tags);
+                        self.pieces.cut(number, &cuts, &batch, &tags, part);
                         return Ok(None);
                     }
                     let probed = probe(lookup, built, &batch, &tags, candidates)?;
@@ -193,19 +206,22 @@ impl Executor {
                     }
                     (batch, tags) = (probed.batch, probed.tags);
                 }
+                Stage::Generate(generation) => {
+                    if !std::mem::take(&mut fits) {
+                        let slices = generation.slices(&batch, &tags, part)?;
+                        if !slices.is_empty() {
+                            self.pieces.slice(number, slices, &batch, &tags);
+                            return Ok(None);
+                        }
+                    }
+                    let made = generation.rows(&batch, &tags, elements.take())?;
+                    self.pieces.made(part, made.batch.num_rows(), &generation.written)?;
+                    fates.unmatched += made.refused;
+                    (batch, tags) = (made.batch, made.tags);
+                }
             }
         }
         Ok((batch.num_rows() > 0).then_some((batch, tags)))
-    }
-
-    /// Cuts a batch into pieces that come to a stage one after the other.
-    fn cut(&mut self, stage: usize, cuts: &[usize], batch: &RecordBatch, tags: &Tags) {
-        let mut end = batch.num_rows();
-        for start in cuts.iter().rev().copied().chain([0]) {
-            let tags = tags.as_ref().map(|tags| tags[start..end].to_vec());
-            self.pieces.push(Piece { stage, batch: batch.slice(start, end - start), tags });
-            end = start;
-        }
     }
 }
 
@@ -258,11 +274,13 @@ pub(crate) fn truth(mask: &BooleanArray) -> BooleanBuffer {
 }
 
 /// The rows that are kept.
-fn only(batch: RecordBatch, kept: BooleanBuffer) -> Result<RecordBatch> {
+fn only(batch: RecordBatch, tags: Tags, kept: BooleanBuffer) -> Result<(RecordBatch, Tags)> {
     if kept.count_set_bits() == 0 {
-        return Ok(batch.slice(0, 0));
+        return Ok((batch.slice(0, 0), None));
     }
-    filter_record_batch(&batch, &BooleanArray::new(kept, None)).map_err(|error| failed(error.into()))
+    let tags = tags.map(|tags| kept.set_indices().map(|row| tags[row]).collect());
+    let batch = filter_record_batch(&batch, &BooleanArray::new(kept, None));
+    batch.map(|batch| (batch, tags)).map_err(|error| failed(error.into()))
 }
 
 fn project(projection: &Projection, batch: &RecordBatch) -> Result<RecordBatch> {
@@ -305,7 +323,8 @@ fn at_time(stage: &Stage, epoch_time_ms: i64) -> Result<Stage> {
             .map_err(|error| super::core_error(&codes::INTERNAL, error))
     };
     Ok(match stage {
-        Stage::Observe(column) => Stage::Observe(*column),
+        Stage::Observe(_) | Stage::Generate(_) => stage.clone(),
+        Stage::Filled(filled) => Stage::Filled(Filled { array: set(&filled.array)?, ..filled.clone() }),
         Stage::Lookup(lookup) => Stage::Lookup(Lookup {
             spec: Arc::clone(&lookup.spec),
             keys: lookup.keys.iter().map(set).collect::<Result<_>>()?,

@@ -141,9 +141,9 @@ impl Staged {
         Executor::new(&self.stages, &self.rows, self.uses_epoch_time.then_some(epoch_time_ms))
     }
 
-    /// True if a table at rest is looked up, so that a row may become several.
-    pub fn looks_up(&self) -> bool {
-        self.stages.iter().any(|stage| matches!(stage, Stage::Lookup(_)))
+    /// True if a row may become several: a table at rest is looked up, or an array taken apart.
+    pub fn multiplies(&self) -> bool {
+        self.stages.iter().any(|stage| matches!(stage, Stage::Lookup(_) | Stage::Generate(_)))
     }
 }
 

@@ -16,6 +16,7 @@ use datafusion::logical_expr::{
 use super::catalog::EVENT_TIME_COLUMN;
 use super::functions::FIELD;
 use super::functions::window::{self, Call};
+use super::generator::{self, Generate};
 use super::statics;
 
 /// What a column is, as far as time goes.
@@ -105,7 +106,10 @@ impl Lineage {
                 match (at, other) {
                     (Some(at), _) => Some((other.clone(), at)),
                     (None, LogicalPlan::Join(join)) => self.threaded_below(join)?,
-                    (None, _) => None,
+                    (None, other) => match generator::of(other) {
+                        Some(generate) => self.threaded_through(generate)?,
+                        None => None,
+                    },
                 }
             }
         })
@@ -121,6 +125,15 @@ impl Lineage {
         join.schema = Arc::new(build_join_schema(join.left.schema(), join.right.schema(), &join.join_type)?);
         let at = list.len() - 1;
         Ok(Some((LogicalPlan::Projection(Projection::try_new(list, Arc::new(LogicalPlan::Join(join)))?), at)))
+    }
+
+    /// The same of a generator.
+    fn threaded_through(&self, generate: &Generate) -> Result<Option<(LogicalPlan, usize)>> {
+        let Some((input, at)) = self.threaded(&generate.input)? else { return Ok(None) };
+        let mut list: Vec<Expr> = generate.schema.iter().map(Expr::from).collect();
+        list.push(Expr::from(input.schema().qualified_field(at)));
+        let (plan, at) = (generate.on(input)?, list.len() - 1);
+        Ok(Some((LogicalPlan::Projection(Projection::try_new(list, Arc::new(plan))?), at)))
     }
 
     /// The plan of an input in which the event time, where it is an expression, is read from its column: so it is
@@ -171,7 +184,14 @@ impl Lineage {
                 let origins = self.columns(&plan, &[]);
                 (plan, origins)
             }
-            other => (other.clone(), self.columns(other, &[])),
+            other => {
+                let plan = match generator::of(other) {
+                    Some(generate) => generate.on(self.settle(&generate.input)?.0)?,
+                    None => other.clone(),
+                };
+                let origins = self.columns(&plan, &[]);
+                (plan, origins)
+            }
         })
     }
 
@@ -240,7 +260,10 @@ impl Lineage {
                 }
                 None => leaf.to_vec(),
             },
-            _ => leaf.to_vec(),
+            other => match generator::of(other) {
+                Some(generate) => generate.passed(&self.columns(&generate.input, leaf), &Origin::Other),
+                None => leaf.to_vec(),
+            },
         }
     }
 

@@ -19,7 +19,8 @@ use forebay_core::source::Wanted;
 
 use super::catalog::KAFKA_COLUMN;
 use super::functions::{EpochTime, FIELD};
-use super::lookups;
+use super::{generator, lookups};
+use crate::generate::{Filled, Generation};
 use crate::lookup::Lookup;
 
 /// Deepest expression that is evaluated: views on views multiply what each of them allows.
@@ -36,6 +37,10 @@ pub(crate) enum Stage {
     Observe(usize),
     /// Joins with tables at rest.
     Lookup(Lookup),
+    /// Makes a row of each element of an array.
+    Generate(Generation),
+    /// Keeps the rows that have an element for it.
+    Filled(Filled),
 }
 
 /// Some columns out of others.
@@ -61,7 +66,7 @@ pub(super) struct Lowered {
     pub used: Vec<usize>,
 }
 
-/// Lowers a chain of projections and filters over `source`, whose columns are `full`.
+/// Lowers a chain of projections, filters, generators and joins with tables at rest over a source or an operator.
 pub(super) fn lower(plan: &LogicalPlan, state: &SessionState) -> Result<Lowered, Error> {
     match plan {
         LogicalPlan::SubqueryAlias(alias) => lower(&alias.input, state),
@@ -106,10 +111,17 @@ pub(super) fn lower(plan: &LogicalPlan, state: &SessionState) -> Result<Lowered,
             lowered.stages.push(Stage::Project(Projection { columns, schema }));
             Ok(lowered)
         }
-        other => Err(Error::new(
-            &codes::INTERNAL,
-            format!("the optimizer turned the query into {}", other.display()),
-        )),
+        other => match generator::of(other) {
+            Some(generate) => {
+                let mut lowered = lower(&generate.input, state)?;
+                lowered.stages.push(Stage::Generate(generate.stage()));
+                Ok(lowered)
+            }
+            None => Err(Error::new(
+                &codes::INTERNAL,
+                format!("the optimizer turned the query into {}", other.display()),
+            )),
+        },
     }
 }
 
@@ -194,9 +206,10 @@ pub(super) fn epoch_time(expr: &Arc<dyn PhysicalExpr>) -> Option<&EpochTime> {
 
 pub(super) fn expressions(stage: &Stage) -> Vec<&Arc<dyn PhysicalExpr>> {
     match stage {
-        Stage::Observe(_) => Vec::new(),
+        Stage::Observe(_) | Stage::Generate(_) => Vec::new(),
         Stage::Lookup(lookup) => lookup.keys.iter().chain(&lookup.condition).collect(),
         Stage::Filter(condition) => vec![condition],
+        Stage::Filled(filled) => vec![&filled.array],
         Stage::Project(projection) => projection
             .columns
             .iter()

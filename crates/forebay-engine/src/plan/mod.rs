@@ -11,7 +11,7 @@
 //! A query is planned once; [`PlannedInput::executor`] then makes a cheap worker for each lane of each epoch, and
 //! [`graph`] says what follows behind the lanes. What must stay true: a plan gives, for the same batch and the same epoch
 //! time, the same rows. Where to read next: [`resolve`] for names, [`semantics`] for where Spark means something else than
-//! DataFusion, [`doubles`] for numbers of two types, [`zone`] for the session's time zone, [`union`] for rows of several sources, [`verify`] and [`modes`] for what is refused, [`words`] for how
+//! DataFusion, [`generator`] for rows made of arrays, [`doubles`] for numbers of two types, [`zone`] for the session's time zone, [`union`] for rows of several sources, [`verify`] and [`modes`] for what is refused, [`words`] for how
 //! DataFusion's refusals are told, [`lineage`] for event time, [`conditions`], [`join`] and [`state_watermark`] for joins
 //! of streams, [`told`] for what state means, [`statics`] and [`lookups`] for those with tables at rest, [`executor`] for the hot path.
 
@@ -40,10 +40,13 @@ pub(crate) mod deadline;
 mod doubles;
 mod executor;
 pub(crate) mod functions;
+mod generator;
 pub(crate) mod graph;
 mod grouping;
 mod inputs;
 mod join;
+pub(crate) mod kept_names;
+mod lateral;
 mod lineage;
 mod lookups;
 mod lower;

@@ -12,7 +12,7 @@ use super::lower::{Output, Stage};
 
 impl StreamPlan {
     /// The column of each input's source that an output column is, from the column down to the field of a struct; `None` if it
-    /// is computed there, or if it is a table's.
+    /// is computed there or made of an array's elements, or if it is a table's.
     pub fn origins(&self, output: &str) -> Vec<Option<Vec<String>>> {
         // Behind an operator with state nothing is a column of a source any more.
         let of = |input: &Input| if self.remembers() { None } else { input.origin(output) };
@@ -32,7 +32,8 @@ impl Input {
                     Output::Computed(expr) => column_of(expr, &mut path)?,
                 },
                 Stage::Lookup(lookup) => lookup.spec.stream_column(index)?,
-                Stage::Filter(_) | Stage::Observe(_) => index,
+                Stage::Generate(generation) => generation.below(index)?,
+                Stage::Filter(_) | Stage::Filled(_) | Stage::Observe(_) => index,
             };
         }
         path.push(self.input_schema.fields().get(index)?.name().clone());

@@ -19,6 +19,7 @@ use forebay_core::Error;
 use forebay_core::error::codes;
 use futures::FutureExt;
 
+use super::lateral;
 use super::scan::{self, MAX_NESTING};
 use super::sql_error::SqlError;
 use super::watermark;
@@ -122,7 +123,7 @@ fn parse_here(sql: &str, paths: Paths) -> Result<Statement, SqlError> {
     if paths == Paths::Yes {
         tokens = quote_paths(tokens);
     }
-    tokens = watermark::rewrite(tokens);
+    tokens = lateral::rewrite(watermark::rewrite(tokens));
     scan::bound(&tokens)?;
     let mut parser =
         Parser::new(&dialect).with_recursion_limit(MAX_NESTING).with_tokens_with_locations(tokens);
@@ -282,7 +283,7 @@ fn ends_path(token: &Token) -> bool {
 }
 
 /// sqlparser's Spark dialect with what Spark 4 has beside it: backslash escapes in strings, `<=>`, `div` that binds
-/// like `*`, and `VERSION AS OF`.
+/// like `*`, `VERSION AS OF`, and `AS (k, v)`.
 #[derive(Debug, Default)]
 struct SparkDialect(SparkSqlDialect);
 
@@ -367,6 +368,10 @@ impl Dialect for SparkDialect {
     }
 
     fn supports_table_versioning(&self) -> bool {
+        true
+    }
+
+    fn supports_select_item_multi_column_alias(&self) -> bool {
         true
     }
 

@@ -9,7 +9,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 
 use super::catalog::{KAFKA_COLUMN, SourceColumns};
 use super::resolve::record::IN_ENVELOPE;
-use super::{functions, statics, union};
+use super::{functions, generator, statics, union};
 
 /// What each row says of its record, over the columns of `input` that come from the stream.
 pub(super) fn record_columns(input: &LogicalPlan, columns: &SourceColumns) -> Vec<Expr> {
@@ -65,6 +65,10 @@ fn of_stream(plan: &LogicalPlan) -> Vec<bool> {
             }
             None => vec![false; join.schema.fields().len()],
         },
-        other => vec![true; other.schema().fields().len()],
+        other => match generator::of(other) {
+            // What is made of elements says nothing of the record, whatever it is called.
+            Some(generate) => generate.passed(&of_stream(&generate.input), &false),
+            None => vec![true; other.schema().fields().len()],
+        },
     }
 }

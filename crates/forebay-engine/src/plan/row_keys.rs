@@ -57,6 +57,7 @@ impl StreamPlan {
                 Stage::Lookup(lookup) if matches!(lookup.spec.kind, Kind::Inner | Kind::Outer) => {
                     return None;
                 }
+                Stage::Generate(_) => return None,
                 _ => continue,
             };
             columns = projection.columns.iter().map(|column| says(column, &columns)).collect();

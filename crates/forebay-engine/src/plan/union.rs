@@ -18,9 +18,9 @@ use datafusion::logical_expr::{Expr, LogicalPlan, Projection, Union, cast};
 use forebay_core::Error;
 use forebay_core::error::codes;
 
-use super::statics;
 use super::type_name;
 use super::widest::{Told, widest};
+use super::{generator, statics};
 
 /// The plans of which a plan down to its operators is the union: itself, where no union is among its filters and projections.
 pub(super) fn parts(plan: &LogicalPlan) -> Result<Vec<LogicalPlan>> {
@@ -59,7 +59,7 @@ fn below(plan: &LogicalPlan) -> Option<&LogicalPlan> {
         LogicalPlan::Filter(filter) => Some(&filter.input),
         LogicalPlan::SubqueryAlias(alias) => Some(&alias.input),
         LogicalPlan::Join(join) => statics::stream_of(join),
-        _ => None,
+        other => generator::of(other).map(|generate| &generate.input),
     }
 }
 
@@ -81,7 +81,10 @@ fn on(plan: &LogicalPlan, input: LogicalPlan) -> Result<LogicalPlan> {
             LogicalPlan::SubqueryAlias(alias)
         }
         LogicalPlan::Join(join) => LogicalPlan::Join(statics::with_stream(join, input)),
-        other => other.clone(),
+        other => match generator::of(other) {
+            Some(generate) => generate.on(input)?,
+            None => other.clone(),
+        },
     })
 }
 

@@ -1,4 +1,4 @@
-//! Is this plan a stream? Projections and filters over one source are, its joins with tables at rest and unions of streams; and
+//! Is this plan a stream? Projections, filters and generators over one source are, its joins with tables at rest and unions of streams; and
 //! operators with state between them, joins of two streams among them, where the query may have state. Running anything else once
 //! per epoch would give answers that look right and are not.
 //!
@@ -14,6 +14,7 @@ use forebay_core::output_mode::OutputMode;
 
 use super::functions::EpochTime;
 use super::functions::window::{self, Call};
+use super::generator;
 use super::once;
 use super::resolve::State;
 use super::statics;
@@ -50,8 +51,9 @@ fn chains(plan: &LogicalPlan, state: State) -> Result<(), Error> {
         },
         LogicalPlan::Sort(sort) if is_whole => vec![sort.input.as_ref()],
         LogicalPlan::Limit(limit) if keeps => vec![limit.input.as_ref()],
-        other => match once::of(other) {
-            Some(once) if keeps => vec![&once.input],
+        other => match (once::of(other), generator::of(other)) {
+            (Some(once), _) if keeps => vec![&once.input],
+            (_, Some(generate)) => vec![&generate.input],
             _ => return Err(refusal(other)),
         },
     };
@@ -145,7 +147,7 @@ pub(super) const UNION: Refusal = Refusal {
     hint: "Of equal rows it gives one, so it would have to remember all; what reads here, as an alert does, remembers none. Write \
            UNION ALL.",
 };
-pub(super) const UNNEST: Refusal = Refusal { what: "UNNEST or explode", hint: TABLE };
+pub(super) const UNNEST: Refusal = Refusal { what: "UNNEST", hint: "Write explode(…), as in Spark." };
 pub(super) const SUBQUERY: Refusal = Refusal {
     what: "a subquery in an expression",
     hint: "Subqueries are possible in FROM; for IN, list the values.",

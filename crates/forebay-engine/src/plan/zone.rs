@@ -17,13 +17,13 @@ use datafusion::logical_expr::{
     try_cast,
 };
 use datafusion::optimizer::AnalyzerRule;
-use datafusion::optimizer::utils::NamePreserver;
 use forebay_core::ddl::timestamp;
 use forebay_core::error::codes;
 use forebay_core::{Error, Zone};
 
 use super::functions::timestamp_to_text;
 use super::functions::zone::{instant, local, local_type, shifted, truncated};
+use super::kept_names::rewritten;
 
 /// Functions of what clocks show: of an instant they see that.
 pub(super) const OF_CLOCKS: [&str; 8] =
@@ -66,12 +66,7 @@ impl InZone {
             schema
                 .merge(&DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?);
         }
-        let names = NamePreserver::new(&node);
-        let zoned = node.map_expressions(|expr| {
-            let name = names.save(&expr);
-            let zoned = expr.transform_up(|expr| self.expr(expr, &schema))?;
-            Ok(zoned.update_data(|expr| name.restore(expr)))
-        })?;
+        let zoned = rewritten(node, |expr| expr.transform_up(|expr| self.expr(expr, &schema)))?;
         if zoned.transformed { zoned.map_data(LogicalPlan::recompute_schema) } else { Ok(zoned) }
     }
 

@@ -3,10 +3,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use forebay_core::Epoch;
-use forebay_core::checkpoint::{QuarantinedId, RecordId, is_first};
+use forebay_core::checkpoint::{Plan, QuarantinedId, RecordId, is_first};
+use forebay_core::sink::Refused;
 use serde::{Deserialize, Serialize};
 
-/// One record that could not be decoded.
+/// One record that could not be decoded, or one row that could not be written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
@@ -19,6 +20,10 @@ pub struct Entry {
     /// The name of the source; `None` in entries of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// The sink that refused it, if it is a row rather than a record: `raw` is then the row as JSON, and `id` names the query
+    /// with the epoch, 0, and the row's place among those refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_by: Option<String>,
     /// The record's timestamp, milliseconds since 1970.
     pub timestamp: i64,
     /// Kafka's timestamp type: 0 create time, 1 log append time.
@@ -47,6 +52,28 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// A row that a sink refused.
+    pub fn refused(query: &str, sink: &str, plan: &Plan, number: usize, row: &Refused) -> Self {
+        let offset = i64::try_from(number).unwrap_or(i64::MAX);
+        Self {
+            id: RecordId { topic: format!("{query}@{}", plan.epoch), partition: 0, offset },
+            input: 0,
+            source: None,
+            refused_by: Some(sink.to_owned()),
+            timestamp: plan.planned_at_ms,
+            timestamp_type: 0,
+            code: row.code.clone(),
+            path: row.path.clone(),
+            why: row.why.clone(),
+            at: plan.planned_at_ms,
+            epoch: plan.epoch,
+            query_id: String::new(),
+            key: None,
+            headers: Vec::new(),
+            raw: Some(encode(&row.row)),
+        }
+    }
+
     /// The entry's identity: a record may be set aside several times.
     pub fn quarantined_id(&self) -> QuarantinedId {
         QuarantinedId {

@@ -10,6 +10,7 @@ fn entry(epoch: u64, offset: i64) -> Entry {
     Entry {
         id: RecordId { topic: "t".into(), partition: 0, offset },
         input: 0,
+        refused_by: None,
         source: None,
         timestamp: 1,
         timestamp_type: 0,

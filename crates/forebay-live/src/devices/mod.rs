@@ -222,6 +222,11 @@ impl Devices {
         now_ms - row.last.0 > patience
     }
 
+    /// True if the device's event times are older than its source's watermark waits for.
+    pub fn is_late(&self, row: &Row) -> bool {
+        self.clock(row).is_some_and(|clock| clock.state == ClockState::Behind)
+    }
+
     /// How far a device's clock is off.
     pub fn clock(&self, row: &Row) -> Option<DeviceClock> {
         row.offsets.shown(self.clocks?)

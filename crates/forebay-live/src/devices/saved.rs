@@ -27,7 +27,7 @@ impl Devices {
             [seen, ahead, behind].into_iter().for_each(|count| encoder.u64(count));
             row.offsets.kept().iter().for_each(|offset| encoder.i64(*offset));
             for value in self.values(place) {
-                write_value(encoder, value);
+                value.write(encoder);
             }
             encoder.spill()?;
         }
@@ -60,7 +60,7 @@ impl Devices {
                 row.offsets = offsets;
             }
             for _ in 0..self.fields {
-                self.values.push(read_value(decoder)?);
+                self.values.push(Value::read(decoder)?);
             }
             if row.id >= self.next_id || self.by_key.insert(row.key.clone(), place as u32).is_some() {
                 return None;
@@ -70,30 +70,4 @@ impl Devices {
         self.membership = 1;
         Some(self)
     }
-}
-
-fn write_value<W: Write>(encoder: &mut Encoder<W>, value: &Value) {
-    match value {
-        Value::Null => encoder.u8(0),
-        Value::Number(number) => {
-            encoder.u8(1);
-            encoder.f64(*number);
-        }
-        Value::Bool(yes) => encoder.u8(2 + u8::from(*yes)),
-        Value::Text(text) => {
-            encoder.u8(4);
-            encoder.text(text);
-        }
-    }
-}
-
-fn read_value(decoder: &mut Decoder<'_>) -> Option<Value> {
-    Some(match decoder.u8()? {
-        0 => Value::Null,
-        1 => Value::Number(decoder.f64()?),
-        2 => Value::Bool(false),
-        3 => Value::Bool(true),
-        4 => Value::Text(decoder.text()?.to_owned()),
-        _ => return None,
-    })
 }

@@ -24,10 +24,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::{RecordBatch, TimestampMicrosecondArray};
+use arrow::datatypes::SchemaRef;
 use forebay_core::clock::{Clock, millis};
-use forebay_core::format::{Decoder, Format};
-use forebay_core::source::Source;
-use forebay_core::{Error, Positions};
+use forebay_core::format::{Decoded, Decoder, Format};
+use forebay_core::source::{Envelope, Source};
+use forebay_core::{Error, Positions, Result};
 use forebay_storage::Door;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -38,9 +39,11 @@ use crate::device::ClockBounds;
 use crate::devices::Devices;
 use crate::history::coarse::Place;
 use crate::history::{MINUTES_KEPT_MS, Timeline};
+use crate::intake::ViewRows;
 use crate::layout::Layout;
 use crate::snapshot::Standing;
 use crate::source::SourceLive;
+use crate::tally::Tally;
 
 /// How far back a history reaches: where a follower begins that has none.
 pub const HISTORY_MS: i64 = MINUTES_KEPT_MS;
@@ -68,6 +71,22 @@ pub struct EventTimes {
     pub bounds: ClockBounds,
 }
 
+/// What a view makes of records: of an envelope and what decoded of it rows, piece by piece, handed to the last argument. It
+/// fails where a row cannot be computed; what was handed over before stays.
+pub type Make = dyn FnMut(&Envelope, Decoded, &mut dyn FnMut(ViewRows)) -> Result<()> + Send;
+
+/// A view whose rows are followed, in place of the source's own.
+pub struct ViewOf {
+    /// The source in the file that it reads.
+    pub source: String,
+    /// The columns of its rows.
+    pub schema: SchemaRef,
+    /// How far off its event times may be, if it has them.
+    pub bounds: Option<ClockBounds>,
+    /// Makes them.
+    pub make: Box<Make>,
+}
+
 /// What a follower needs.
 pub struct Follow {
     /// The pipeline's name: names a folder.
@@ -86,6 +105,10 @@ pub struct Follow {
     pub named: Vec<String>,
     /// The event time, if the source has one: then clocks are looked after.
     pub event_times: Option<EventTimes>,
+    /// The view whose rows are followed; then `event_times` are those of its rows.
+    pub view: Option<ViewOf>,
+    /// The dotted names of the fields that are labels.
+    pub labels: Vec<String>,
     /// After how long a device is quiet; `None`: by its usual gap.
     pub quiet_after: Option<Duration>,
     /// Most bytes of seconds in memory.
@@ -109,32 +132,35 @@ pub struct Follower {
 impl Follow {
     /// Starts it, on the runtime of the caller. What an earlier run has left is loaded by the task itself.
     pub fn start(self) -> Follower {
-        let schema = self.format.schema();
+        let schema = self.view.as_ref().map_or_else(|| self.format.schema(), |view| view.schema.clone());
         let named: Vec<&str> = self.named.iter().map(String::as_str).collect();
-        let layout = Arc::new(Layout::new(&schema, self.key.as_deref(), &named));
+        let layout = Arc::new(Layout::new(&schema, self.key.as_deref(), &named).with_labels(&self.labels));
         let place = Arc::new(Place {
             folder: self.data_dir.join("live").join(&self.pipeline).join(&self.name),
             fingerprint: layout.fingerprint(),
             door: self.door.clone(),
         });
         let quiet_after = self.quiet_after.map(millis);
-        let clocks = self.event_times.as_ref().map(|times| times.bounds);
+        let clocks = match &self.view {
+            Some(view) => view.bounds,
+            None => self.event_times.as_ref().map(|times| times.bounds),
+        };
         let devices = Devices::new(&layout, MOST_DEVICES, quiet_after).with_clocks(clocks);
         let history = Timeline::new(layout.measured.len(), self.memory, &place);
-        let live = Arc::new(SourceLive::new(
-            self.name,
-            self.topic,
-            Arc::clone(&layout),
-            self.clock,
-            devices,
-            history,
-        ));
+        let tally = Tally::new(&layout.labels, &place);
+        let (name, topic) = (self.name, self.topic);
+        let live = SourceLive::new(name, topic, Arc::clone(&layout), self.clock, devices, history, tally);
+        let live = Arc::new(match &self.view {
+            Some(view) => live.over(view.source.clone()),
+            None => live,
+        });
         let stop = CancellationToken::new();
         let runner = Runner {
             live: Arc::clone(&live),
             source: self.source,
             decoder: self.format.decoder(),
             event_times: self.event_times,
+            make: self.view.map(|view| view.make),
             standing: Standing::default(),
             has_started: false,
             ends: None,
@@ -179,6 +205,8 @@ struct Runner {
     source: Box<dyn Source>,
     decoder: Box<dyn Decoder>,
     event_times: Option<EventTimes>,
+    /// Makes the rows of a view.
+    make: Option<Box<Make>>,
     standing: Standing,
     /// The source knows where it begins, or goes on.
     has_started: bool,

@@ -49,6 +49,7 @@ impl Runner {
                 Ok(Some(restored)) => {
                     *self.live.devices.write() = restored.devices;
                     *self.live.history.write() = restored.history;
+                    *self.live.tally.write() = restored.tally;
                     self.standing = restored.standing;
                     self.source.resume(&self.standing.topics);
                     self.has_started = true;
@@ -70,6 +71,7 @@ impl Runner {
     /// Leaves the files alone in this run.
     fn leave(&mut self, error: io::Error) {
         self.live.history.write().stay_in_memory();
+        self.live.tally.write().iter_mut().for_each(|tally| tally.timeline.stay_in_memory());
         let message =
             "the live history of earlier runs cannot be read, so this run keeps its own in memory only";
         let error = Error::new(&codes::STORAGE, message)

@@ -2,6 +2,7 @@
 
 use arrow::array::RecordBatch;
 use forebay_core::Result;
+use forebay_core::format::Decoded;
 use forebay_core::limits::share_out;
 use forebay_core::source::Envelope;
 use futures::StreamExt;
@@ -68,12 +69,46 @@ impl Runner {
         match self.decoder.decode(&envelope.values) {
             Ok(decoded) => {
                 self.standing.skipped += decoded.bad.len() as u64 + decoded.dropped;
-                self.take_rows(envelope, decoded.rows, decoded.kept.as_deref());
+                self.take_decoded(envelope, decoded);
             }
             Err(_) => self.take_each(envelope),
         }
         self.standing.read += envelope.len() as u64;
         self.standing.positions.insert(envelope.partition.clone(), envelope.next);
+    }
+
+    fn take_decoded(&mut self, envelope: &Envelope, decoded: Decoded) {
+        if self.make.is_some() {
+            return self.take_made(envelope, decoded);
+        }
+        self.take_rows(envelope, decoded.rows, decoded.kept.as_deref());
+    }
+
+    /// Takes the rows that the view makes. Where one of them cannot be computed its record is skipped, as far as the rows of
+    /// others were not taken yet: none is taken twice.
+    fn take_made(&mut self, envelope: &Envelope, decoded: Decoded) {
+        let (Some(make), live) = (&mut self.make, &self.live) else { return };
+        let records = decoded.rows.num_rows();
+        let mut taken = false;
+        let made = make(envelope, decoded.clone(), &mut |rows| {
+            taken = true;
+            live.take_view(envelope, &rows);
+        });
+        if made.is_ok() {
+            return;
+        }
+        if taken || records < 2 {
+            self.standing.skipped += 1;
+            return;
+        }
+        for record in 0..records {
+            let index = decoded.kept.as_ref().map_or(record as u32, |kept| kept[record]);
+            let rows = decoded.rows.slice(record, 1);
+            let alone = Decoded { rows, kept: Some(vec![index]), bad: Vec::new(), dropped: 0 };
+            if make(envelope, alone, &mut |rows| live.take_view(envelope, &rows)).is_err() {
+                self.standing.skipped += 1;
+            }
+        }
     }
 
     fn take_rows(&mut self, envelope: &Envelope, rows: RecordBatch, kept: Option<&[u32]>) {
@@ -87,7 +122,7 @@ impl Runner {
         for record in 0..envelope.len() {
             match self.decoder.decode(&envelope.values.slice(record, 1)) {
                 Ok(decoded) if decoded.rows.num_rows() == 1 => {
-                    self.take_rows(envelope, decoded.rows, Some(&[record as u32]));
+                    self.take_decoded(envelope, Decoded { kept: Some(vec![record as u32]), ..decoded });
                 }
                 _ => self.standing.skipped += 1,
             }

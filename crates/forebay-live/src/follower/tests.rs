@@ -10,6 +10,7 @@ use arrow::datatypes::Float64Type;
 use forebay_core::clock::ManualClock;
 
 mod late;
+mod view;
 
 /// A topic, where what is known of it is kept, and the time.
 struct Plant {
@@ -35,6 +36,8 @@ impl Plant {
             key: None,
             named: Vec::new(),
             event_times: None,
+            view: None,
+            labels: Vec::new(),
             quiet_after: None,
             memory: 64 << 20,
             data_dir: self.dir.path().to_path_buf(),

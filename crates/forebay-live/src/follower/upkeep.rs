@@ -70,7 +70,10 @@ impl Upkeep {
         }
         self.tidied_ms = now_ms;
         let source = Arc::clone(live);
-        let tidied = spawn_blocking(move || source.history.write().tidy(now_ms));
+        let tidied = spawn_blocking(move || {
+            let tallied = source.tally.write().as_mut().map_or(Ok(()), |tally| tally.timeline.tidy(now_ms));
+            source.history.write().tidy(now_ms).and(tallied)
+        });
         report(live, "the history's files cannot be written", tidied.await.map_err(io::Error::other));
         let is_published = self.publishing.as_ref().is_none_or(JoinHandle::is_finished);
         if !is_published {

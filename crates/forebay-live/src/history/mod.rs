@@ -86,28 +86,42 @@ pub(crate) enum Who {
 impl Timeline {
     /// An empty one for this many number fields; `budget` bounds the bytes of the seconds.
     pub fn new(width: usize, budget: usize, place: &Place) -> Self {
+        Self::named(width, budget, ["1s", "10s", "60s"], place)
+    }
+
+    /// An empty one for the counts of labels: its files have names of their own.
+    pub fn of_labels(budget: usize, place: &Place) -> Self {
+        Self::named(1, budget, ["labels-1s", "labels-10s", "labels-60s"], place)
+    }
+
+    fn named(width: usize, budget: usize, [ones, tens, minutes]: [&'static str; 3], place: &Place) -> Self {
         Self {
             width,
             seconds: BTreeMap::new(),
             early: i64::MIN,
             budget,
             messages: BTreeMap::new(),
-            ones: Coarse::new("1s", 1_000, WINDOW_MS, place),
-            tens: Coarse::new("10s", 10_000, TENS_KEPT_MS, place),
-            minutes: Coarse::new("60s", 60_000, MINUTES_KEPT_MS, place),
+            ones: Coarse::new(ones, 1_000, WINDOW_MS, place),
+            tens: Coarse::new(tens, 10_000, TENS_KEPT_MS, place),
+            minutes: Coarse::new(minutes, 60_000, MINUTES_KEPT_MS, place),
             too_old: 0,
         }
     }
 
-    /// Adds a message of a device: (number field, value) of those that it held, all finite. `at` is the record's time,
-    /// not later than now.
-    pub fn add(&mut self, at: i64, id: u32, values: &[(usize, f64)], now_ms: i64) {
+    /// Counts a message. `at` is its time, not later than now.
+    pub fn message(&mut self, at: i64, now_ms: i64) {
         if at < now_ms - MINUTES_KEPT_MS {
             self.too_old += 1;
-            return;
-        }
-        if at >= now_ms - WINDOW_MS {
+        } else if at >= now_ms - WINDOW_MS {
             *self.messages.entry(at.div_euclid(1000)).or_default() += 1;
+        }
+    }
+
+    /// Adds what a message says of a device: (number field, value) of those that it held, all finite. `at` is the record's
+    /// time, not later than now.
+    pub fn add(&mut self, at: i64, id: u32, values: &[(usize, f64)], now_ms: i64) {
+        if at < now_ms - MINUTES_KEPT_MS {
+            return;
         }
         if at >= self.floor(now_ms) {
             let width = self.width;
@@ -219,7 +233,22 @@ impl Timeline {
         whose: Vec<Who>,
         now_ms: i64,
     ) -> Gathered {
-        let mut buckets = Buckets::new(range, now_ms, points, whose.len());
+        let lines = whose.len();
+        let whose = whose.into_iter().enumerate().map(|(line, who)| (who, line)).collect();
+        self.gather_into(field, range, points, whose, lines, now_ms)
+    }
+
+    /// The same, where each is added to the line beside it, of so many.
+    pub fn gather_into(
+        &self,
+        field: usize,
+        range: Range,
+        points: usize,
+        whose: Vec<(Who, usize)>,
+        lines: usize,
+        now_ms: i64,
+    ) -> Gathered {
+        let mut buckets = Buckets::new(range, now_ms, points, lines);
         let from = buckets.start.div_euclid(1000);
         for (second, frame) in self.seconds.range(from..) {
             take(&mut buckets, second * 1000, frame, &whose, field);
@@ -246,7 +275,8 @@ impl Timeline {
 #[derive(Debug)]
 pub(crate) struct Gathered {
     buckets: Buckets,
-    whose: Vec<Who>,
+    /// Each with the line that it is added to.
+    whose: Vec<(Who, usize)>,
     field: usize,
     width: usize,
     files: Vec<(Arc<File>, Vec<Entry>)>,
@@ -257,8 +287,8 @@ impl Gathered {
     pub fn read(mut self) -> Buckets {
         let mut unread = None;
         let series = |wanted: fn(&Who) -> Option<u32>| {
-            let each = self.whose.iter().enumerate();
-            each.filter_map(|(index, who)| Some((wanted(who)?, index))).collect::<Vec<(u32, usize)>>()
+            let each = self.whose.iter();
+            each.filter_map(|(who, line)| Some((wanted(who)?, *line))).collect::<Vec<(u32, usize)>>()
         };
         let merged = series(|who| (*who == Who::All).then_some(0));
         let devices = series(|who| match who {
@@ -311,13 +341,13 @@ fn of(frame: &Frame, who: Who, field: usize) -> Option<Stat> {
     }
 }
 
-fn take(buckets: &mut Buckets, start: i64, frame: &Frame, whose: &[Who], field: usize) {
+fn take(buckets: &mut Buckets, start: i64, frame: &Frame, whose: &[(Who, usize)], field: usize) {
     if !buckets.covers(start) {
         return;
     }
-    for (index, who) in whose.iter().enumerate() {
+    for (who, line) in whose {
         if let Some(stat) = of(frame, *who, field) {
-            buckets.add(index, start, &stat);
+            buckets.add(*line, start, &stat);
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::io::{self, Write};
 
 use super::Timeline;
-use super::coarse::{Coarse, Place};
+use super::coarse::Coarse;
 use super::frame::{Frame, Parts};
 use super::segment::{Entry, read_stat, write_stat};
 use crate::codec::{Decoder, Encoder};
@@ -45,18 +45,13 @@ impl Timeline {
         encoder.spill()
     }
 
-    /// Reads it back and cuts the files to their recorded lengths.
+    /// Reads it back into an empty one and cuts the files to their recorded lengths.
     ///
     /// # Errors
     /// `InvalidData` where the bytes are not what [`write`](Self::write) wrote, and what the disk says of the files.
-    pub fn read(
-        decoder: &mut Decoder<'_>,
-        width: usize,
-        budget: usize,
-        place: &Place,
-        now_ms: i64,
-    ) -> io::Result<Self> {
-        let mut history = Self::new(width, budget, place);
+    pub fn read(self, decoder: &mut Decoder<'_>, now_ms: i64) -> io::Result<Self> {
+        let mut history = self;
+        let width = history.width;
         let malformed = || io::Error::new(io::ErrorKind::InvalidData, "the snapshot's history is not sound");
         let mut head = || {
             history.too_old = decoder.u64()?;

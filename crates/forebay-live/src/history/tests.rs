@@ -41,7 +41,7 @@ fn saved(history: &mut Timeline) -> Vec<u8> {
 
 fn restored(bytes: &[u8], folder: &Path, now: i64) -> Timeline {
     let mut decoder = Decoder::new(checked(bytes).unwrap());
-    let history = Timeline::read(&mut decoder, 2, 1 << 30, &place(folder), now).unwrap();
+    let history = Timeline::new(2, 1 << 30, &place(folder)).read(&mut decoder, now).unwrap();
     history.remove_strangers().unwrap();
     history
 }
@@ -54,7 +54,7 @@ fn the_messages_of_the_last_quarter_of_an_hour_are_told_second_by_second() {
     assert!(history.messages(start).is_empty());
     for (second, messages) in [(-3, 2), (-1, 1), (0, 5)] {
         for _ in 0..messages {
-            history.add(start + second * 1000, 1, &[], start);
+            history.message(start + second * 1000, start);
         }
     }
     assert_eq!(history.messages(start - 1000), [2, 0, 1]);
@@ -87,8 +87,10 @@ fn older_messages_count_in_the_wider_frames_and_those_of_before_yesterday_nowher
     let dir = tempfile::tempdir().unwrap();
     let mut history = timeline(dir.path());
     for hours in [1, 5, 7, 23, 25, 1000] {
+        history.message(NOW - hours * 60 * MINUTE, NOW);
         history.add(NOW - hours * 60 * MINUTE, 1, &[(0, hours as f64)], NOW);
     }
+    history.message(-1, NOW);
     history.add(-1, 1, &[(0, 1.0)], NOW);
     assert_eq!(history.too_old(), 3);
     assert!(ask(&history, Range::Minutes15, Who::All, 0, NOW).is_empty());
@@ -251,7 +253,7 @@ fn a_snapshot_that_lacks_its_files_or_names_longer_ones_is_refused() {
     tidy(&mut history, NOW, NOW + 6_000);
     let bytes = saved(&mut history);
     let read = |bytes: &[u8]| {
-        Timeline::read(&mut Decoder::new(checked(bytes).unwrap()), 2, 1 << 30, &place(dir.path()), NOW)
+        Timeline::new(2, 1 << 30, &place(dir.path())).read(&mut Decoder::new(checked(bytes).unwrap()), NOW)
     };
     assert!(read(&bytes).is_ok());
     let path = std::fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap().path();

@@ -4,12 +4,16 @@
 //! for anybody. What must stay true: `changes` looks at the rows of the slice only, however many devices there are; only
 //! `again` may look at all.
 
+mod fitting;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use forebay_core::error::codes;
 use forebay_core::options::unknown_name;
 use forebay_core::{Error, Result};
+
+pub(crate) use self::fitting::Fitting;
 
 use crate::device::{Device, DeviceState};
 use crate::devices::{Devices, Row};
@@ -28,6 +32,11 @@ pub struct Ask {
     pub search: String,
     /// Only devices in this state.
     pub state: Option<DeviceState>,
+    /// Only devices whose event times are behind what the watermark waits for.
+    pub late: bool,
+    /// Only devices of which each of these fields (indices) was last one of these values, as a person writes them; an empty
+    /// text stands for none.
+    pub only_values: Vec<(usize, Vec<String>)>,
     /// Only these keys.
     pub only: Option<Arc<HashSet<String>>>,
     /// The order.
@@ -225,7 +234,7 @@ impl View {
     fn choose(&self) -> (Vec<Seat>, u64) {
         let seats = self.source.order().by_key(&self.source.devices);
         let (ask, limit) = (&self.ask, self.ask.limit.min(MOST_ROWS));
-        let takes_all = ask.search.is_empty() && ask.state.is_none() && ask.only.is_none();
+        let takes_all = ask.takes_all();
         if takes_all && matches!(ask.sort, Sort::Key | Sort::KeyDescending) {
             let total = seats.len() as u64;
             let page = match ask.sort {
@@ -234,15 +243,14 @@ impl View {
             };
             return (page, total);
         }
-        let now_ms = self.source.now_ms();
-        let search = ask.search.to_lowercase();
+        let fitting = Fitting::new(ask, self.source.now_ms());
         let mut chosen: Vec<(Value, &Seat)> = Vec::new();
         {
             let devices = self.source.devices.read();
             for seat in seats.iter() {
                 let Some(row) = devices.at(seat.place, seat.id) else { continue };
                 let values = devices.values(seat.place);
-                if fits(ask, &search, &devices, row, values, now_ms) {
+                if fitting.unfit(&devices, row, values) == Some(None) {
                     chosen.push((rank(ask.sort, &devices, row, values), seat));
                 }
             }
@@ -263,24 +271,11 @@ impl View {
     }
 }
 
-fn fits(ask: &Ask, search: &str, devices: &Devices, row: &Row, values: &[Value], now_ms: i64) -> bool {
-    let is_quiet = || devices.is_quiet(row, now_ms);
-    ask.state.is_none_or(|state| is_quiet() == (state == DeviceState::Quiet))
-        && ask.only.as_ref().is_none_or(|only| only.contains(&*row.key))
-        && (search.is_empty()
-            || holds(&row.key, search)
-            || values.iter().any(|value| matches!(value, Value::Text(text) if holds(text, search))))
-}
-
-/// True if the text holds the part, which is in lower case.
-fn holds(text: &str, part: &str) -> bool {
-    if text.is_ascii() && part.is_ascii() {
-        return text
-            .as_bytes()
-            .windows(part.len())
-            .any(|window| window.eq_ignore_ascii_case(part.as_bytes()));
+impl Ask {
+    fn takes_all(&self) -> bool {
+        let takes_any_value = self.only_values.is_empty() && self.search.is_empty();
+        takes_any_value && self.state.is_none() && !self.late && self.only.is_none()
     }
-    text.to_lowercase().contains(part)
 }
 
 /// What a device is sorted by.

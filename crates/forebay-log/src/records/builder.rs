@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::compression::compress;
-use super::header::PREFIX_BYTES;
+use super::header::{PREFIX_BYTES, TRANSACTIONAL};
 use super::{BatchHeader, CRC_COVERS_FROM, Compression, HEADER_BYTES, RecordsError, varint};
 
 /// Collects records and makes one batch of them, with base offset 0 as producers send it.
@@ -25,6 +25,7 @@ pub struct BatchBuilder {
     base_timestamp: i64,
     max_timestamp: i64,
     producer: Option<(i64, i16, i32)>,
+    is_transactional: bool,
 }
 
 impl BatchBuilder {
@@ -37,12 +38,19 @@ impl BatchBuilder {
             base_timestamp: 0,
             max_timestamp: -1,
             producer: None,
+            is_transactional: false,
         }
     }
 
     /// Marks the batch as an idempotent producer's; `sequence` is its first record's.
     pub fn producer(mut self, id: i64, epoch: i16, sequence: i32) -> Self {
         self.producer = Some((id, epoch, sequence));
+        self
+    }
+
+    /// Marks the batch as part of its producer's open transaction.
+    pub fn transactional(mut self) -> Self {
+        self.is_transactional = true;
         self
     }
 
@@ -129,7 +137,7 @@ impl BatchBuilder {
             length: bytes.len(),
             leader_epoch: -1,
             crc: 0,
-            attributes: self.compression.id(),
+            attributes: self.compression.id() | if self.is_transactional { TRANSACTIONAL } else { 0 },
             last_offset_delta: self.count - 1,
             base_timestamp: self.base_timestamp,
             max_timestamp: self.max_timestamp,

@@ -30,8 +30,10 @@ pub(crate) const CRC_COVERS_FROM: usize = 21;
 pub(crate) const MAGIC_KNOWN: usize = 17;
 /// The bit of the attributes that says: the timestamps are the broker's.
 pub(crate) const LOG_APPEND_TIME: i16 = 1 << 3;
-const TRANSACTIONAL: i16 = 1 << 4;
-const CONTROL: i16 = 1 << 5;
+/// The bit that says: the batch belongs to a transaction.
+pub(crate) const TRANSACTIONAL: i16 = 1 << 4;
+/// The bit that says: markers, no data.
+pub(crate) const CONTROL: i16 = 1 << 5;
 
 /// How the records of a batch are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

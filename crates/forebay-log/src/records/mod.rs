@@ -18,6 +18,7 @@
 mod batches;
 mod builder;
 mod compression;
+mod control;
 mod error;
 mod header;
 mod headers;
@@ -29,6 +30,7 @@ mod walk;
 
 pub use batches::{Batch, Batches};
 pub use builder::BatchBuilder;
+pub use control::Marker;
 pub use error::RecordsError;
 pub use header::{BatchHeader, Compression, HEADER_BYTES};
 pub use headers::{Headers, headers};

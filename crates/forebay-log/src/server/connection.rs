@@ -203,21 +203,32 @@ async fn read_requests(
 /// From bytes to a request under way; every way out but the last is a closed connection.
 async fn begin(cx: &api::Context, mut request: Bytes) -> Result<Started, Ended> {
     let header = Header::take(&mut request).ok_or(Ended::BadHeader)?;
-    let api = protocol::find(header.key).ok_or(Ended::UnknownApi { key: header.key })?;
-    let call =
-        Call { correlation_id: header.correlation_id, version: api.version, client_id: header.client_id };
-    if header.version != api.version {
+    let mut served = protocol::served(header.key);
+    let oldest = served.next().ok_or(Ended::UnknownApi { key: header.key })?;
+    let found = std::iter::once(oldest).chain(served).find(|api| api.version == header.version);
+    let api = found.unwrap_or(oldest);
+    let call = Call {
+        correlation_id: header.correlation_id,
+        version: api.version,
+        is_flexible: api.is_flexible,
+        client_id: header.client_id,
+    };
+    if found.is_none() {
         return match api.key {
             // The one request whose unknown versions have an answer: see `protocol.rs`.
             ApiKey::ApiVersions => api::versions::unsupported(&call).map_err(Ended::from),
             key => Err(Ended::UnknownVersion { key, version: header.version }),
         };
     }
+    let max_items = cx.shared.options.max_request_items;
+    let malformed = |error: ShapeError| Ended::Malformed { key: api.key, why: error.to_string() };
+    if api.is_flexible {
+        protocol::skip_tags(&mut request, max_items).map_err(malformed)?;
+    }
     if api.key != ApiKey::Produce && request.len() > MAX_PLAIN_BYTES {
         return Err(Ended::TooLarge { key: api.key, len: request.len() });
     }
-    check(api, &request, cx.shared.options.max_request_items)
-        .map_err(|error| Ended::Malformed { key: api.key, why: error.to_string() })?;
+    check(api, &request, max_items).map_err(malformed)?;
     api::begin(cx, api.key, call, request).await
 }
 

@@ -147,13 +147,23 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// An answer in one piece: length, correlation id, body. Fails only where a value does not fit its field.
-    pub(super) fn encode<T: Encodable>(correlation_id: i32, body: &T, version: i16) -> io::Result<Self> {
+    /// An answer in one piece: length, correlation id, no tagged fields where it is flexible, body. Fails only where a
+    /// value does not fit its field.
+    pub(super) fn encode<T: Encodable>(
+        correlation_id: i32,
+        is_flexible: bool,
+        body: &T,
+        version: i16,
+    ) -> io::Result<Self> {
         let size = body.compute_size(version).map_err(io::Error::other)?;
-        let mut out = BytesMut::with_capacity(8 + size);
-        let len = i32::try_from(4 + size).map_err(io::Error::other)?;
+        let head = 4 + usize::from(is_flexible);
+        let mut out = BytesMut::with_capacity(4 + head + size);
+        let len = i32::try_from(head + size).map_err(io::Error::other)?;
         out.put_i32(len);
         out.put_i32(correlation_id);
+        if is_flexible {
+            out.put_u8(0);
+        }
         body.encode(&mut out, version).map_err(io::Error::other)?;
         Ok(Self { pieces: VecDeque::from([out.freeze()]), memory: None })
     }

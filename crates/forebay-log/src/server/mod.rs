@@ -11,14 +11,16 @@
 //! it is answered. A Fetch runs only when all earlier answers are out. It may wait for data without holding up anybody
 //! else's connection, and a connection never holds more than one large answer in memory.
 //!
-//! There is one node: it is broker 1, leader of every partition, the controller and the coordinator of every group.
+//! There is one node: it is broker 1, leader of every partition, the controller and the coordinator of every group and
+//! every transactional producer.
 //! Clients are told to dial the address they came in on, unless [`ServerOptions`] says otherwise.
 //!
 //! **What must stay true:** nothing that a client sends makes the server panic, allocate by an unchecked length, or
 //! wait without a limit; what cannot be served is answered with the protocol's error where there is one and with a
 //! closed connection where there is none. Records are acknowledged only when the log says they are durable.
 //!
-//! Read on in `protocol.rs` (what is served), `connection.rs`, `api/mod.rs`, and `group/mod.rs` for consumer groups;
+//! Read on in `protocol.rs` (what is served), `connection.rs`, `api/mod.rs`, `group/mod.rs` for consumer groups, `txn/mod.rs` for
+//! transactions;
 //! what clients may hold, and how they cannot shut each other out, is in `memory.rs` and `crowd.rs`.
 
 mod api;
@@ -33,6 +35,7 @@ mod shape;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod txn;
 
 pub use options::ServerOptions;
 
@@ -50,6 +53,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use txn::Transactions;
 
 /// The one node of the cluster.
 pub(crate) const NODE_ID: i32 = 1;
@@ -95,6 +99,7 @@ pub(crate) struct Shared {
     pub(crate) log: Log,
     pub(crate) options: ServerOptions,
     pub(crate) coordinator: Coordinator,
+    pub(crate) transactions: Transactions,
     /// Bytes of requests under way.
     pub(crate) request_memory: RequestMemory,
     /// Bytes of record batches on their way out.
@@ -112,11 +117,13 @@ impl Server {
         let listener = TcpListener::bind(addr).await.map_err(listen)?;
         let local_addr = listener.local_addr().map_err(listen)?;
         let (coordinator, offset_writer) = Coordinator::open(log.group_store(), &options);
+        let transactions = Transactions::open(&log.group_store());
         let request_memory = RequestMemory::new(options.max_request_memory, options.max_request_bytes);
         let response_memory = ResponseMemory::new(options.max_response_memory);
         let quiet = log.quiet();
         let slow = Arc::new(Semaphore::new(SLOW_AT_ONCE));
-        let shared = Shared { log, options, coordinator, request_memory, response_memory, slow, quiet };
+        let shared =
+            Shared { log, options, coordinator, transactions, request_memory, response_memory, slow, quiet };
         let shared = Arc::new(shared);
         Ok(Self { listener, local_addr, shared, offset_writer })
     }
@@ -135,6 +142,11 @@ impl Server {
         let coordinator = tokio::spawn({
             let (shared, stop) = (shared.clone(), coordinator_stop.clone());
             async move { shared.coordinator.run(offset_writer, &shared.quiet, stop).await }
+        });
+        shared.transactions.resume(&shared).await;
+        let transactions = tokio::spawn({
+            let (shared, stop) = (shared.clone(), coordinator_stop.child_token());
+            async move { shared.transactions.run(&shared, stop).await }
         });
         tracing::info!(%local_addr, "kafka server is listening");
 
@@ -164,6 +176,8 @@ impl Server {
         drop(listener);
         connections.close();
         connections.wait().await;
+        transactions.abort();
+        let _ = transactions.await;
         coordinator_stop.cancel();
         if let Err(error) = coordinator.await {
             tracing::error!(%error, "the group coordinator ended early");

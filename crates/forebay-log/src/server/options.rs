@@ -64,6 +64,17 @@ pub struct ServerOptions {
     pub max_group_memory: usize,
     /// Longest metadata string of a committed offset, as Apache Kafka's `offset.metadata.max.bytes`.
     pub max_offset_metadata_bytes: usize,
+    /// Transactional ids at once; for one more, the one that was idle longest is forgotten, if for an hour at least.
+    pub max_transactional_ids: usize,
+    /// Longest time that a producer may ask its transactions to be allowed. 15 minutes, as in Apache Kafka: so long may
+    /// a producer that died keep readers of committed data from what came behind its records.
+    pub max_transaction_timeout: Duration,
+    /// Idle time after which a transactional id is forgotten. 7 days, as in Apache Kafka.
+    pub transactional_id_expiry: Duration,
+    /// Bytes of partitions, groups and offsets that one transaction may hold: some ten thousand.
+    pub max_transaction_bytes: usize,
+    /// Bytes that all transactions may hold.
+    pub max_transaction_memory: usize,
     /// Shortest session timeout that a member may ask for.
     pub min_session_timeout: Duration,
     /// Longest session timeout that a member may ask for.
@@ -99,6 +110,11 @@ impl Default for ServerOptions {
             max_member_bytes: 256 << 10,
             max_group_memory: 64 << 20,
             max_offset_metadata_bytes: 4096,
+            max_transactional_ids: 10_000,
+            max_transaction_timeout: Duration::from_secs(15 * 60),
+            transactional_id_expiry: Duration::from_secs(7 * 24 * 60 * 60),
+            max_transaction_bytes: 2 << 20,
+            max_transaction_memory: 64 << 20,
             min_session_timeout: Duration::from_secs(6),
             max_session_timeout: Duration::from_secs(1_800),
             max_rebalance_timeout: Duration::from_secs(1_800),

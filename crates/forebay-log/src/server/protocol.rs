@@ -1,8 +1,8 @@
 //! Which requests are served, in which version, and what they look like.
 //!
-//! One version per request, none of them flexible: the smallest set with which kafka-python, librdkafka, the Java
-//! clients and tools, and Spark were seen to work. A client takes the highest version that both sides know, so the
-//! highest *advertised* version is the one that is implemented. A few ranges are advertised wider: librdkafka
+//! One version per request, not flexible, but where a newer one says what the older cannot: the smallest set with which
+//! kafka-python, librdkafka, the Java clients and tools, and Spark were seen to work. A client takes the highest version
+//! that both sides know. A few ranges are advertised wider than what is implemented: librdkafka
 //! infers a broker's features from the presence of old versions (without Produce 0 it does not compress, without
 //! Fetch 4 it writes an old message format), but sends the highest. A request in such an old version is refused by
 //! closing the connection, as Apache Kafka does.
@@ -10,7 +10,8 @@
 //! ApiVersions is special: clients begin with its newest version. The protocol's answer to a version that is not
 //! known is error 35 in the layout of version 0, which lists what is; they then ask again.
 
-use super::shape::Shape::{self, Array, Blob, Fixed, Text};
+use super::shape::Shape::{self, Array, Blob, CompactArray, CompactText, Fixed, Tags, Text};
+use super::shape::{ShapeError, measure};
 use bytes::{Buf, Bytes};
 use kafka_protocol::messages::ApiKey;
 use kafka_protocol::protocol::StrBytes;
@@ -19,22 +20,31 @@ use kafka_protocol::protocol::StrBytes;
 pub(super) struct Api {
     /// Which request.
     pub(super) key: ApiKey,
-    /// The only version that is implemented, the highest that is advertised.
+    /// The version that is implemented.
     pub(super) version: i16,
     /// The lowest version that is advertised.
     pub(super) advertised_from: i16,
+    /// True where request and answer have compact lengths and tagged fields.
+    pub(super) is_flexible: bool,
     /// The layout of the request's body.
     pub(super) shape: &'static [Shape],
 }
 
 const fn api(key: ApiKey, version: i16, advertised_from: i16, shape: &'static [Shape]) -> Api {
-    Api { key, version, advertised_from, shape }
+    Api { key, version, advertised_from, is_flexible: false, shape }
+}
+
+const fn flexible(key: ApiKey, version: i16, shape: &'static [Shape]) -> Api {
+    Api { key, version, advertised_from: version, is_flexible: true, shape }
 }
 
 /// A topic and its partitions by number, as several requests write it.
 const TOPIC_PARTITIONS: &[Shape] = &[Text, Array(&[Fixed(4)])];
 
-/// Everything that is served.
+/// The same in flexible versions.
+const COMPACT_TOPIC_PARTITIONS: &[Shape] = &[CompactText, CompactArray(&[Fixed(4)]), Tags];
+
+/// Everything that is served. A request may stand here in several versions, the oldest first.
 pub(super) const APIS: &[Api] = &[
     // transactional id, acks + timeout, topics [name, partitions [index, records]]
     api(ApiKey::Produce, 7, 0, &[Text, Fixed(6), Array(&[Text, Array(&[Fixed(4), Blob])])]),
@@ -53,6 +63,9 @@ pub(super) const APIS: &[Api] = &[
     // group, generation, member, instance; topics [name, partitions [index + offset + epoch, metadata]]
     api(ApiKey::OffsetCommit, 7, 7, &[Text, Fixed(4), Text, Text, Array(&[Text, Array(&[Fixed(16), Text])])]),
     api(ApiKey::OffsetFetch, 5, 5, &[Text, Array(TOPIC_PARTITIONS)]),
+    flexible(ApiKey::OffsetFetch, 6, &[CompactText, CompactArray(COMPACT_TOPIC_PARTITIONS), Tags]),
+    // and whether only offsets that no open transaction may change are wanted
+    flexible(ApiKey::OffsetFetch, 7, &[CompactText, CompactArray(COMPACT_TOPIC_PARTITIONS), Fixed(1), Tags]),
     // key, key type
     api(ApiKey::FindCoordinator, 2, 0, &[Text, Fixed(1)]),
     // group, two timeouts, member, instance, protocol type, protocols [name, metadata]
@@ -76,6 +89,28 @@ pub(super) const APIS: &[Api] = &[
     api(ApiKey::DeleteTopics, 3, 3, &[Array(&[Text]), Fixed(4)]),
     // transactional id, timeout
     api(ApiKey::InitProducerId, 1, 0, &[Text, Fixed(4)]),
+    // transactional id, producer id + epoch, topics [name, partitions]
+    api(ApiKey::AddPartitionsToTxn, 0, 0, &[Text, Fixed(10), Array(TOPIC_PARTITIONS)]),
+    // transactional id, producer id + epoch, group
+    api(ApiKey::AddOffsetsToTxn, 0, 0, &[Text, Fixed(10), Text]),
+    // transactional id, producer id + epoch + whether to commit
+    api(ApiKey::EndTxn, 1, 1, &[Text, Fixed(11)]),
+    // transactional id, group, producer id + epoch, topics [name, partitions [index + offset + epoch, metadata]]
+    api(ApiKey::TxnOffsetCommit, 2, 2, &[Text, Text, Fixed(10), Array(&[Text, Array(&[Fixed(16), Text])])]),
+    // the same with generation, member and instance, who may be out of the group meanwhile
+    flexible(
+        ApiKey::TxnOffsetCommit,
+        3,
+        &[
+            CompactText,
+            CompactText,
+            Fixed(14),
+            CompactText,
+            CompactText,
+            CompactArray(&[CompactText, CompactArray(&[Fixed(16), CompactText, Tags]), Tags]),
+            Tags,
+        ],
+    ),
     // resources [type, name, keys], include synonyms
     api(ApiKey::DescribeConfigs, 1, 1, &[Array(&[Fixed(1), Text, Array(&[Text])]), Fixed(1)]),
     // topics [name, count, assignments [brokers]], timeout + validate
@@ -91,9 +126,15 @@ pub(super) const APIS: &[Api] = &[
     api(ApiKey::OffsetDelete, 0, 0, &[Text, Array(TOPIC_PARTITIONS)]),
 ];
 
-/// The served request with this number.
-pub(super) fn find(key: i16) -> Option<&'static Api> {
-    APIS.iter().find(|api| api.key as i16 == key)
+/// The served requests with this number.
+pub(super) fn served(key: i16) -> impl Iterator<Item = &'static Api> {
+    APIS.iter().filter(move |api| api.key as i16 == key)
+}
+
+/// Takes the tagged fields off that stand between header and body of a flexible request. Nobody looks at them.
+pub(super) fn skip_tags(request: &mut Bytes, max_items: usize) -> Result<(), ShapeError> {
+    request.advance(measure(&[Tags], request, max_items)?);
+    Ok(())
 }
 
 /// What every request begins with.
@@ -110,7 +151,7 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Takes the header off a request. Flexible headers only differ behind the client id, where nobody looks.
+    /// Takes the header off a request. Flexible headers only differ behind the client id: see [`skip_tags`].
     pub(super) fn take(request: &mut Bytes) -> Option<Self> {
         let key = request.try_get_i16().ok()?;
         let version = request.try_get_i16().ok()?;

@@ -6,8 +6,7 @@
 //! all arrays together may hold no more elements than the caller allows. Only what passed is decoded.
 //!
 //! What must stay true: no message from the network reaches a decoder without having been measured by the shape of
-//! exactly its version. The shapes are those of `protocol.rs`'s table; only non-flexible versions are served, so
-//! there are no varints and no tagged fields.
+//! exactly its version. The shapes are those of `protocol.rs`'s table.
 
 /// The layout of one field on the wire.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +19,12 @@ pub(super) enum Shape {
     Blob,
     /// A 32-bit count and as many elements; -1 is null.
     Array(&'static [Shape]),
+    /// The length plus one as a varint, and text; 0 is null.
+    CompactText,
+    /// The count plus one as a varint, and as many elements; 0 is null.
+    CompactArray(&'static [Shape]),
+    /// A count as a varint, and as many fields that newer versions added: number, length, bytes.
+    Tags,
 }
 
 /// Why a message may not be decoded.
@@ -31,6 +36,9 @@ pub(super) enum ShapeError {
     /// A length is negative, and not the -1 that means null.
     #[error("a length is negative")]
     Negative,
+    /// A varint has more bits than its field.
+    #[error("a length has too many bits")]
+    TooLarge,
     /// More array elements than allowed.
     #[error("too many elements")]
     TooManyItems,
@@ -67,14 +75,55 @@ impl Walk<'_> {
                         -1 => 0,
                         count => usize::try_from(count).map_err(|_| ShapeError::Negative)?,
                     };
-                    self.items_left = self.items_left.checked_sub(count).ok_or(ShapeError::TooManyItems)?;
+                    self.elements(count, element)?;
+                }
+                Shape::CompactText => {
+                    let len = self.varint()?.saturating_sub(1);
+                    self.skip(len)?;
+                }
+                Shape::CompactArray(element) => {
+                    let count = self.varint()?.saturating_sub(1);
+                    self.elements(count, element)?;
+                }
+                Shape::Tags => {
+                    let count = self.varint()?;
+                    self.take_items(count)?;
                     for _ in 0..count {
-                        self.fields(element)?;
+                        self.varint()?;
+                        let len = self.varint()?;
+                        self.skip(len)?;
                     }
                 }
             }
         }
         Ok(())
+    }
+
+    fn elements(&mut self, count: usize, element: &'static [Shape]) -> Result<(), ShapeError> {
+        self.take_items(count)?;
+        for _ in 0..count {
+            self.fields(element)?;
+        }
+        Ok(())
+    }
+
+    fn take_items(&mut self, count: usize) -> Result<(), ShapeError> {
+        self.items_left = self.items_left.checked_sub(count).ok_or(ShapeError::TooManyItems)?;
+        Ok(())
+    }
+
+    /// Unsigned, 32 bits, seven of them in each byte, the least first.
+    fn varint(&mut self) -> Result<usize, ShapeError> {
+        let mut value = 0_u64;
+        for shift in [0, 7, 14, 21, 28] {
+            let [byte] = self.take()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                let value = u32::try_from(value).map_err(|_| ShapeError::TooLarge)?;
+                return usize::try_from(value).map_err(|_| ShapeError::TooLarge);
+            }
+        }
+        Err(ShapeError::TooLarge)
     }
 
     fn take<const N: usize>(&mut self) -> Result<[u8; N], ShapeError> {
@@ -119,6 +168,19 @@ mod tests {
         assert_eq!(measure(NAMES, &[0xff, 0xff, 0xff, 0xfe, 0], 10), Err(ShapeError::Negative));
         assert_eq!(measure(&[Shape::Text], &[0xff, 0xfe], 10), Err(ShapeError::Negative));
         assert_eq!(measure(&[Shape::Blob], &[0xff, 0xff, 0xff, 0xff], 10), Ok(4));
+    }
+
+    #[test]
+    fn compact_fields_are_covered_and_their_lies_refused() {
+        const COMPACT: &[Shape] = &[Shape::CompactArray(&[Shape::CompactText, Shape::Tags]), Shape::Tags];
+        let message = [3, 2, b'a', 0, 0, 1, 5, 2, 9, 9, 0, 7];
+        assert_eq!(measure(COMPACT, &message, 10), Ok(11));
+        assert_eq!(measure(COMPACT, &[0, 0], 10), Ok(2), "null");
+        assert_eq!(measure(COMPACT, &message, 2), Err(ShapeError::TooManyItems), "tags count as well");
+        assert_eq!(measure(COMPACT, &[0xff, 0xff, 0xff, 0xff, 0x0f], 10), Err(ShapeError::TooManyItems));
+        assert_eq!(measure(COMPACT, &[0xff, 0xff, 0xff, 0xff, 0x1f], 10), Err(ShapeError::TooLarge));
+        assert_eq!(measure(COMPACT, &[0xff; 6], 10), Err(ShapeError::TooLarge));
+        assert_eq!(measure(&[Shape::CompactText], &[5, b'a'], 10), Err(ShapeError::Truncated));
     }
 
     #[test]

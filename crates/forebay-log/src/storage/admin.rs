@@ -106,6 +106,7 @@ impl Topics {
             let mut writer = partition.writer.lock();
             partition.progress.send_modify(|progress| progress.deleted = true);
             writer.file = None;
+            partition.forget_aborted(core, i64::MAX);
         }
         self.changes.send_modify(|n| *n += 1);
         let removed = core.door.remove_dir_all(&topic.dir).and_then(|()| core.door.sync_dir(&self.dir));

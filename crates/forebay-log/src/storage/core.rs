@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use forebay_storage::Door;
@@ -22,6 +23,8 @@ pub(super) struct Core {
     pub buffers: Buffers,
     /// Warnings that clients can cause; a server before the log uses the same.
     pub quiet: Arc<Quiet>,
+    /// Aborted transactions that readers are told of, over all partitions.
+    pub aborted: AtomicUsize,
     /// Why the log writes no more; set once, for good.
     failed: OnceLock<String>,
 }
@@ -30,7 +33,7 @@ impl Core {
     pub fn new(options: LogOptions, door: Door) -> Self {
         let quiet = Arc::new(Quiet::new(options.clock.clone()));
         let (scratch, buffers) = (Scratch::new(), Buffers::default());
-        Self { options, door, scratch, buffers, quiet, failed: OnceLock::new() }
+        Self { options, door, scratch, buffers, quiet, aborted: AtomicUsize::new(0), failed: OnceLock::new() }
     }
 
     /// Ends all writing: what is on disk is unknown from here on, since we could not do (a verb) that to `path`.
@@ -41,6 +44,16 @@ impl Core {
             why
         });
         LogError::Failed(why.clone())
+    }
+
+    /// Refuses while there are too many aborted transactions to begin another that may be aborted.
+    pub fn check_aborted(&self) -> Result<(), LogError> {
+        let most = self.options.max_aborted_transactions;
+        if self.aborted.load(Ordering::Relaxed) < most {
+            return Ok(());
+        }
+        let (what, option) = ("aborted transactions", "max_aborted_transactions");
+        Err(LogError::LimitReached { what, limit: most as u64, option })
     }
 
     /// Refuses once the log has failed.

@@ -1,4 +1,4 @@
-//! The memory of the group coordinator: small keys and values, mostly committed offsets.
+//! The memory of the group coordinator and the transaction coordinator: small keys and values, mostly committed offsets.
 //!
 //! ```text
 //!  "FBYG" | version u16 | (length u32 | crc-32c u32 | batch)*
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use forebay_storage::DoorFile;
+use forebay_storage::{DoorFile, kill_point};
 use parking_lot::Mutex;
 
 use super::core::Core;
@@ -33,7 +33,7 @@ const EMFILE: i32 = 24;
 /// Largest batch: what one consumer group commits at once is a thousandth of it.
 const MAX_BATCH: usize = 16 * 1024 * 1024;
 
-/// A durable map of small keys and values. Cheap to clone.
+/// A durable map of small keys and values, which several may share: each knows its keys. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct GroupStore {
     core: Arc<Core>,
@@ -123,9 +123,11 @@ impl GroupStore {
             }
             return Err(refused);
         }
+        kill_point("log.groups.written");
         if let Err(e) = file.sync() {
             return Err(self.core.fail("sync", file.path(), &e));
         }
+        kill_point("log.groups.synced");
         state.len += framed.len() as u64;
         state.live_bytes = after;
         for (key, value) in entries {

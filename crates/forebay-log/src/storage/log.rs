@@ -13,10 +13,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use forebay_storage::Door;
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use super::admin::Topics;
-use super::answers::{Appended, Fetched, Offsets, Pending, Wait};
+use super::answers::{Appended, Fetched, Isolation, Offsets, Pending, Wait};
 use super::checks::Checks;
 use super::commit::checkpoint;
 use super::config::TimestampType;
@@ -25,7 +25,7 @@ use super::groups::GroupStore;
 use super::ids::ProducerIds;
 use super::keeper::{Keeper, retain_all};
 use super::lock::Lock;
-use super::partition::{Progress, Request};
+use super::partition::{Partition, Progress, Request, Work};
 use super::sealed::{self, Kind};
 use super::topic::{TopicInfo, open_all};
 use super::validate::Rules;
@@ -33,6 +33,8 @@ use super::writers::Writers;
 use super::{LogOptions, TopicConfig};
 use crate::LogError;
 use crate::quiet::Quiet;
+
+mod transact;
 
 /// The file that tells the layout of the folder.
 const LAYOUT: Kind = Kind { name: b"FBYL", version: 1 };
@@ -191,10 +193,19 @@ impl Log {
         };
         let (batches, now) = self.open.checks.check(core, batches, rules).await?;
         let log_append_time = if config.timestamp_type == TimestampType::LogAppendTime { now } else { -1 };
-        let (sender, answer) = oneshot::channel();
-        let request = Request { batches, answer: sender, log_append_time, space };
-        self.open.writers.enqueue(&partition, request, core.options.flush_interval)?;
-        Ok(Pending(answer))
+        self.enqueue(&partition, Work::Append { batches, log_append_time }, Some(space))
+    }
+
+    fn enqueue(
+        &self,
+        partition: &Arc<Partition>,
+        work: Work,
+        space: Option<OwnedSemaphorePermit>,
+    ) -> Result<Pending, LogError> {
+        let (answer, pending) = oneshot::channel();
+        let request = Request { work, answer, space };
+        self.open.writers.enqueue(partition, request, self.open.core.options.flush_interval)?;
+        Ok(Pending(pending))
     }
 
     /// [`Log::submit`] and, with [`Wait::Durable`], its answer.
@@ -227,9 +238,10 @@ impl Log {
         offset: i64,
         max_bytes: usize,
         min_one: bool,
+        isolation: Isolation,
     ) -> Result<Fetched, LogError> {
         let partition = self.open.topics.partition(topic, partition)?;
-        partition.read(offset, max_bytes, min_one, &self.open.core)
+        partition.read(offset, max_bytes, min_one, isolation, &self.open.core)
     }
 
     /// The ends of a partition; no I/O.
@@ -238,9 +250,15 @@ impl Log {
     }
 
     /// Bytes that a reader at `offset` has before it, and up to
-    /// [`index_interval_bytes`](LogOptions::index_interval_bytes) more; no I/O.
-    pub fn bytes_behind(&self, topic: &str, partition: i32, offset: i64) -> Result<u64, LogError> {
-        Ok(self.open.topics.partition(topic, partition)?.bytes_behind(offset))
+    /// twice [`index_interval_bytes`](LogOptions::index_interval_bytes) more; no I/O.
+    pub fn bytes_behind(
+        &self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+        isolation: Isolation,
+    ) -> Result<u64, LogError> {
+        Ok(self.open.topics.partition(topic, partition)?.bytes_behind(offset, isolation, &self.open.core))
     }
 
     /// (offset, timestamp) of the first record whose timestamp is at least `timestamp`. Blocks for a short walk.
@@ -262,23 +280,28 @@ impl Log {
     pub async fn wait_for(&self, topic: &str, partition: i32, beyond: i64) -> Result<(), LogError> {
         let mut progress = self.open.topics.partition(topic, partition)?.progress.subscribe();
         let gone = || LogError::UnknownTopic(topic.to_owned());
-        match progress.wait_for(|progress| moved(progress, beyond)).await {
+        match progress.wait_for(|progress| moved(progress, Isolation::Uncommitted, beyond)).await {
             Ok(progress) if progress.deleted => Err(gone()),
             Ok(_) => Ok(()),
             Err(_) => Err(gone()),
         }
     }
 
-    /// Returns true as soon as one of (topic, partition, beyond) has a high watermark beyond, or is not there (any
-    /// more); false after `timeout`.
-    pub async fn wait_for_any(&self, places: &[(&str, i32, i64)], timeout: Duration) -> bool {
+    /// Returns true as soon as one of (topic, partition, beyond) has something beyond that such a reader may see, or is
+    /// not there (any more); false after `timeout`.
+    pub async fn wait_for_any(
+        &self,
+        places: &[(&str, i32, i64)],
+        isolation: Isolation,
+        timeout: Duration,
+    ) -> bool {
         type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
         let mut waiting: Vec<Waiting> = Vec::with_capacity(places.len());
         for (topic, partition, beyond) in places {
             let Ok(partition) = self.open.topics.partition(topic, *partition) else { return true };
             let (mut progress, beyond) = (partition.progress.subscribe(), *beyond);
             waiting.push(Box::pin(async move {
-                let _ = progress.wait_for(|progress| moved(progress, beyond)).await;
+                let _ = progress.wait_for(|progress| moved(progress, isolation, beyond)).await;
             }));
         }
         let any = poll_fn(|context| {
@@ -320,8 +343,8 @@ impl Log {
     }
 }
 
-fn moved(progress: &Progress, beyond: i64) -> bool {
-    progress.deleted || progress.high_watermark > beyond
+fn moved(progress: &Progress, isolation: Isolation, beyond: i64) -> bool {
+    progress.deleted || progress.end(isolation) > beyond
 }
 
 impl Open {

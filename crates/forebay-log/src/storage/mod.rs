@@ -5,13 +5,14 @@
 //!    format                       version of this layout
 //!    lock                         held by the one process that owns the log
 //!    producer-ids                 the next block of ids for idempotent producers
-//!    groups                       committed offsets of consumer groups
+//!    groups                       committed offsets of consumer groups, and transactional producers
 //!    topics/NAME/topic.json       id, partitions, settings; while it is there, the topic is
 //!    topics/NAME/0/               a partition: its segments, oldest first
 //!       00000000000000000000.log    batches exactly as they came, with their base offset set
 //!       00000000000000000000.index  offset and time index of the part of the segment that it covers
 //!       start                       first offset still there, once retention took some
-//!       producers                   what idempotent producers wrote last, up to some offset
+//!       producers                   what idempotent producers wrote last, and which transactions were open or
+//!                                   aborted, up to some offset
 //! ```
 //!
 //! **The promise:** an offset is acknowledged, and shown to any reader, only after the bytes of its batch, and the
@@ -62,10 +63,11 @@ mod segment;
 #[allow(clippy::disallowed_methods, reason = "the tests damage files on purpose")]
 mod tests;
 mod topic;
+mod transactions;
 mod validate;
 mod writers;
 
-pub use answers::{Appended, Fetched, Offsets, Pending, Wait};
+pub use answers::{Appended, Fetched, Isolation, Offsets, OpenTransaction, Pending, Wait};
 pub use clock::Clock;
 pub use config::{ConfigEntry, TOPIC_SETTINGS, TimestampType, TopicConfig};
 pub use groups::GroupStore;

@@ -45,6 +45,9 @@ pub struct LogOptions {
     pub producer_expiry: Duration,
     /// Idempotent producers remembered per partition; beyond, the longest idle are forgotten. 10,000 (2 MB).
     pub max_producers: usize,
+    /// Aborted transactions that readers are told of, over all partitions, until retention takes their records; beyond,
+    /// no transaction may begin. 1,000,000 (32 MB, which are also written with each new segment).
+    pub max_aborted_transactions: usize,
     /// Bytes of committed offsets, with their keys and notes. 256 MiB, which are in memory too: two million offsets.
     pub max_group_bytes: u64,
     /// Threads that write and sync. 4: partitions sync side by side, and the file system merges what runs together.
@@ -75,6 +78,7 @@ impl LogOptions {
             index_interval_bytes: 32 * 1024,
             producer_expiry: DAY,
             max_producers: 10_000,
+            max_aborted_transactions: 1_000_000,
             max_group_bytes: 256 * MIB as u64,
             writers: 4,
             clock: Clock::system(),

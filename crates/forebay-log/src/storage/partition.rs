@@ -15,26 +15,57 @@ use super::config::Effective;
 use super::core::Core;
 use super::producers::Producers;
 use super::segment::{ReadError, Segment};
+use super::transactions::{self, Aborted};
 use super::validate::Sound;
-use super::{Appended, Fetched, Offsets};
+use super::{Appended, Fetched, Isolation, Offsets};
 use crate::LogError;
-use crate::records::Scratch;
+use crate::records::{Marker, Scratch};
 
 /// What readers wait for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Progress {
     /// The offset after the last durable record.
     pub high_watermark: i64,
+    /// The offset before which every transaction is decided.
+    pub last_stable: i64,
     pub deleted: bool,
 }
 
-/// An append that waits for its place.
+impl Progress {
+    /// The offset after the last one that such a reader may see.
+    pub fn end(&self, isolation: Isolation) -> i64 {
+        match isolation {
+            Isolation::Uncommitted => self.high_watermark,
+            Isolation::Committed => self.last_stable,
+        }
+    }
+}
+
+/// What is to be done in the partition's order.
+pub(super) enum Work {
+    Append {
+        batches: Vec<Sound>,
+        log_append_time: i64,
+    },
+    /// Let a producer write in a transaction.
+    Enrol {
+        producer_id: i64,
+        epoch: i16,
+    },
+    /// Write the marker of a producer's transaction, if it wrote anything.
+    End {
+        producer_id: i64,
+        epoch: i16,
+        marker: Marker,
+    },
+}
+
+/// Work that waits for its place.
 pub(super) struct Request {
-    pub batches: Vec<Sound>,
+    pub work: Work,
     pub answer: oneshot::Sender<Result<Appended, LogError>>,
-    pub log_append_time: i64,
-    /// Its share of the bytes that may wait.
-    pub space: OwnedSemaphorePermit,
+    /// An append's share of the bytes that may wait.
+    pub space: Option<OwnedSemaphorePermit>,
 }
 
 /// The appends that wait, in their order.
@@ -66,16 +97,18 @@ pub(super) struct Partition {
     pub segments: RwLock<Vec<Arc<Segment>>>,
     pub log_start: AtomicI64,
     pub progress: watch::Sender<Progress>,
+    /// Transactions that were aborted, in the order of their markers.
+    pub aborted: RwLock<Vec<Aborted>>,
     pub inbox: Mutex<Inbox>,
     pub writer: Mutex<Writer>,
 }
 
 impl Partition {
     pub fn offsets(&self) -> Offsets {
-        Offsets {
-            earliest: self.log_start.load(Ordering::Acquire),
-            latest: self.progress.borrow().high_watermark,
-        }
+        let Progress { high_watermark, last_stable, .. } = *self.progress.borrow();
+        let earliest = self.log_start.load(Ordering::Acquire);
+        // Retention may have taken the beginning of an open transaction.
+        Offsets { earliest, latest: high_watermark, stable: last_stable.max(earliest).min(high_watermark) }
     }
 
     /// See [`Log::read`](super::Log::read).
@@ -84,23 +117,33 @@ impl Partition {
         offset: i64,
         max_bytes: usize,
         min_one: bool,
+        isolation: Isolation,
         core: &Core,
     ) -> Result<Fetched, LogError> {
-        let Offsets { earliest, latest } = self.offsets();
+        let ends = self.offsets();
+        let Offsets { earliest, latest, stable } = ends;
         let out_of_range =
             LogError::OffsetOutOfRange { offset, log_start_offset: earliest, high_watermark: latest };
         if offset < earliest || offset > latest {
             return Err(out_of_range);
         }
-        let mut fetched =
-            Fetched { batches: Default::default(), high_watermark: latest, log_start_offset: earliest };
+        let mut fetched = Fetched {
+            high_watermark: latest,
+            last_stable_offset: stable,
+            log_start_offset: earliest,
+            ..Fetched::default()
+        };
         // Where nothing may be returned, as to the rest of an answer that is full, no file is looked at.
-        if offset == latest || (max_bytes == 0 && !min_one) {
+        let below = ends.end(isolation);
+        if offset >= below || (max_bytes == 0 && !min_one) {
             return Ok(fetched);
         }
         let Some(segment) = self.segment_of(offset) else { return Err(out_of_range) };
-        match segment.read(offset, max_bytes, min_one, core) {
-            Ok(batches) => {
+        match segment.read(offset, below, max_bytes, min_one, core) {
+            Ok((batches, next)) => {
+                if isolation == Isolation::Committed && !batches.is_empty() {
+                    fetched.aborted = transactions::within(&self.aborted.read(), offset, next);
+                }
                 fetched.batches = batches;
                 Ok(fetched)
             }
@@ -117,8 +160,31 @@ impl Partition {
         }
     }
 
+    /// Forgets the aborted transactions whose markers lie before an offset.
+    pub fn forget_aborted(&self, core: &Core, before: i64) {
+        let mut aborted = self.aborted.write();
+        let gone = aborted.partition_point(|aborted| aborted.last < before);
+        aborted.drain(..gone);
+        let kept = aborted.len();
+        aborted.shrink_to(2 * kept);
+        core.aborted.fetch_sub(gone, Ordering::Relaxed);
+    }
+
     /// See [`Log::bytes_behind`](super::Log::bytes_behind).
-    pub fn bytes_behind(&self, offset: i64) -> u64 {
+    pub fn bytes_behind(&self, offset: i64, isolation: Isolation, core: &Core) -> u64 {
+        let ends = self.offsets();
+        match ends.end(isolation) {
+            end if end <= offset => 0,
+            end if end == ends.latest => self.bytes_from(offset),
+            // Both ends are blocks' beginnings; not to count the last block would be too little.
+            end => {
+                let between = self.bytes_from(offset).saturating_sub(self.bytes_from(end));
+                between.saturating_add(core.options.index_interval_bytes.into())
+            }
+        }
+    }
+
+    fn bytes_from(&self, offset: i64) -> u64 {
         let segments = self.segments.read();
         let from = segments.partition_point(|segment| segment.base_offset <= offset).saturating_sub(1);
         segments[from..].iter().map(|segment| segment.bytes_behind(offset)).sum()

@@ -6,18 +6,19 @@
 //! longer than [`producer_expiry`](super::LogOptions::producer_expiry).
 //!
 //! The state belongs to the log: it is rebuilt by walking the batches' headers. The file `producers` only shortens
-//! that walk; it says up to which offset it goes.
+//! that walk; it says up to which offset it goes. The partition's transactions are kept with it (`transactions.rs`): a
+//! batch is checked against both, recorded in both and taken back from both.
 
 use std::collections::HashMap;
-use std::path::Path;
 
-use forebay_storage::Door;
-
-use super::sealed::{self, Fields, Kind};
+use super::transactions::{Aborted, Before, Transactions};
 use crate::LogError;
-use crate::records::BatchHeader;
+use crate::records::{BatchHeader, Marker};
 
-const KIND: Kind = Kind { name: b"FBYP", version: 1 };
+mod stored;
+
+pub(super) use stored::Stored;
+
 /// Batches remembered per producer: as many as a client may have under way.
 const REMEMBERED: usize = 5;
 
@@ -48,19 +49,30 @@ pub(super) enum Verdict {
 pub(super) struct Undo {
     producer_id: i64,
     epoch: i16,
-    first_sequence: i32,
+    /// Of a batch of data; a marker has none.
+    first_sequence: Option<i32>,
     before: Option<Producer>,
+    transaction: Option<Before>,
 }
 
 /// The idempotent producers of one partition.
 #[derive(Debug, Default)]
 pub(super) struct Producers {
     known: HashMap<i64, Producer>,
+    pub transactions: Transactions,
 }
 
 impl Producers {
     /// Decides about a batch; changes nothing.
     pub fn check(&self, header: &BatchHeader) -> Result<Verdict, LogError> {
+        let verdict = self.check_sequence(header)?;
+        if verdict == Verdict::Append {
+            self.transactions.check(header)?;
+        }
+        Ok(verdict)
+    }
+
+    fn check_sequence(&self, header: &BatchHeader) -> Result<Verdict, LogError> {
         if header.producer_id < 0 {
             return Ok(Verdict::Append);
         }
@@ -93,6 +105,7 @@ impl Producers {
         if header.producer_id < 0 {
             return None;
         }
+        let transaction = self.transactions.record(header);
         let before = self.known.get(&header.producer_id).cloned();
         let producer = self.known.entry(header.producer_id).or_insert_with(|| Producer {
             epoch: header.producer_epoch,
@@ -118,9 +131,28 @@ impl Producers {
         Some(Undo {
             producer_id: header.producer_id,
             epoch: header.producer_epoch,
-            first_sequence: header.base_sequence,
+            first_sequence: Some(header.base_sequence),
             before,
+            transaction,
         })
+    }
+
+    /// Ends a transaction with the marker that `header` is of, and tells what is void now. A newer epoch in it is the
+    /// producer's from now on, and it begins to number anew.
+    pub fn end(&mut self, header: &BatchHeader, marker: Marker) -> (Undo, Option<Aborted>) {
+        let BatchHeader { producer_id, producer_epoch: epoch, .. } = *header;
+        let (last, next) = (header.base_offset, header.next_offset());
+        let (transaction, aborted) = self.transactions.end(producer_id, marker, last, next);
+        let before = self.known.get(&producer_id).cloned();
+        if let Some(producer) = self.known.get_mut(&producer_id)
+            && producer.epoch < epoch
+        {
+            producer.epoch = epoch;
+            producer.next_sequence = 0;
+            producer.recent.clear();
+        }
+        let undo = Undo { producer_id, epoch, first_sequence: None, before, transaction: Some(transaction) };
+        (undo, aborted)
     }
 
     /// Takes batches back that could not be written; pass them newest first.
@@ -128,24 +160,28 @@ impl Producers {
     /// A producer that was unknown before is not forgotten again: the batches it sent behind the failed one would
     /// be accepted out of order. It is expected to begin with the failed batch.
     pub fn undo(&mut self, undo: Undo, now: i64) {
-        let before = undo.before.unwrap_or_else(|| Producer {
-            epoch: undo.epoch,
-            next_sequence: undo.first_sequence,
-            last_seen: now,
-            recent: Vec::new(),
-        });
-        self.known.insert(undo.producer_id, before);
+        let begin_again =
+            |next_sequence| Producer { epoch: undo.epoch, next_sequence, last_seen: now, recent: Vec::new() };
+        if let Some(before) = undo.before.or_else(|| undo.first_sequence.map(begin_again)) {
+            self.known.insert(undo.producer_id, before);
+        }
+        if let Some(transaction) = undo.transaction {
+            self.transactions.undo(transaction);
+        }
     }
 
-    /// Forgets who was idle since before `idle_since`, and beyond `max` producers the longest idle.
+    /// Forgets who was idle since before `idle_since`, and beyond `max` producers the longest idle; nobody who is in
+    /// a transaction, whose end lies in other hands.
     pub fn expire(&mut self, idle_since: i64, max: usize) {
-        self.known.retain(|_, producer| producer.last_seen >= idle_since);
+        let transactions = &self.transactions;
+        self.known.retain(|id, producer| producer.last_seen >= idle_since || transactions.holds(*id));
         if self.known.len() <= max {
             return;
         }
-        let mut by_age: Vec<(i64, i64)> = self.known.iter().map(|(id, p)| (p.last_seen, *id)).collect();
+        let idle = self.known.iter().filter(|(id, _)| !transactions.holds(**id));
+        let mut by_age: Vec<(i64, i64)> = idle.map(|(id, p)| (p.last_seen, *id)).collect();
         by_age.sort_unstable();
-        for (_, id) in &by_age[..self.known.len() - max] {
+        for (_, id) in by_age.iter().take(self.known.len() - max) {
             self.known.remove(id);
         }
     }
@@ -156,58 +192,6 @@ impl Producers {
         if self.known.len() > max.saturating_mul(2) {
             self.expire(i64::MIN, max);
         }
-    }
-
-    /// Writes the state as it is after all batches before `next_offset`; durable on return.
-    pub fn write(&self, door: &Door, path: &Path, next_offset: i64) -> Result<(), LogError> {
-        let mut payload = next_offset.to_be_bytes().to_vec();
-        for (id, producer) in &self.known {
-            payload.extend_from_slice(&id.to_be_bytes());
-            payload.extend_from_slice(&producer.epoch.to_be_bytes());
-            payload.extend_from_slice(&producer.next_sequence.to_be_bytes());
-            payload.extend_from_slice(&producer.last_seen.to_be_bytes());
-            payload.push(u8::try_from(producer.recent.len()).unwrap_or(0));
-            for recent in &producer.recent {
-                payload.extend_from_slice(&recent.first_sequence.to_be_bytes());
-                payload.extend_from_slice(&recent.last_sequence.to_be_bytes());
-                payload.extend_from_slice(&recent.base_offset.to_be_bytes());
-            }
-        }
-        sealed::write(door, path, KIND, &payload)
-    }
-
-    /// Reads a state and the offset up to which it goes; `None` when there is none.
-    pub fn read(path: &Path) -> Result<Option<(Self, i64)>, LogError> {
-        let Some(payload) = sealed::read(path, KIND)? else { return Ok(None) };
-        let parsed = Self::parse(&payload);
-        parsed
-            .map(Some)
-            .ok_or_else(|| LogError::Damaged { path: path.to_path_buf(), why: "it is cut off".to_owned() })
-    }
-
-    fn parse(payload: &[u8]) -> Option<(Self, i64)> {
-        let mut fields = Fields(payload);
-        let next_offset = i64::from_be_bytes(fields.take()?);
-        let mut producers = Self::default();
-        while !fields.0.is_empty() {
-            let id = i64::from_be_bytes(fields.take()?);
-            let mut producer = Producer {
-                epoch: i16::from_be_bytes(fields.take()?),
-                next_sequence: i32::from_be_bytes(fields.take()?),
-                last_seen: i64::from_be_bytes(fields.take()?),
-                recent: Vec::with_capacity(REMEMBERED),
-            };
-            let [count] = fields.take()?;
-            for _ in 0..count {
-                producer.recent.push(Recent {
-                    first_sequence: i32::from_be_bytes(fields.take()?),
-                    last_sequence: i32::from_be_bytes(fields.take()?),
-                    base_offset: i64::from_be_bytes(fields.take()?),
-                });
-            }
-            producers.known.insert(id, producer);
-        }
-        Some((producers, next_offset))
     }
 }
 
@@ -224,6 +208,8 @@ fn after(sequence: i32, delta: i32) -> i32 {
 
 #[cfg(test)]
 mod tests {
+    use forebay_storage::Door;
+
     use super::*;
 
     fn batch(epoch: i16, sequence: i32, count: i32, base_offset: i64) -> BatchHeader {
@@ -310,9 +296,14 @@ mod tests {
         for i in 0..4 {
             producers.record(&BatchHeader { producer_id: i, ..batch(0, 0, 1, i) }, i);
         }
-        producers.write(&Door::new(), &path, 44).unwrap();
-        let (read, next_offset) = Producers::read(&path).unwrap().unwrap();
-        assert_eq!((read.known, next_offset), (producers.known.clone(), 44));
+        producers.transactions.restore(2, 1, 40);
+        let aborted = [Aborted { producer_id: 9, first: 3, last: 8, stable: 5 }];
+        producers.write(&aborted, &Door::new(), &path, 44).unwrap();
+        let read = Producers::read(&path).unwrap().unwrap();
+        assert_eq!((read.producers.known, read.known_to), (producers.known.clone(), 44));
+        assert_eq!(read.producers.transactions, producers.transactions);
+        assert_eq!(read.aborted, aborted);
+        producers.transactions = Transactions::default();
         producers.expire(1, 2);
         let mut left: Vec<_> = producers.known.keys().copied().collect();
         left.sort_unstable();

@@ -4,7 +4,7 @@
 //!  names of segments ─▶ sealed ones: their index is read, or rebuilt where it is missing or wrong
 //!                    ─▶ the last one: what its index covers was durable; the rest is walked, batch by batch with
 //!                       its crc, up to the first that is not sound: there the file is cut
-//!                    ─▶ producers: read, then brought up to the end by walking headers
+//!                    ─▶ producers and transactions: read, then brought up to the end by walking headers and markers
 //! ```
 //!
 //! A torn tail is normal after a crash: nobody was told of it. What was not torn but never synced is synced here,
@@ -15,7 +15,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
@@ -25,7 +25,7 @@ use super::config::Effective;
 use super::core::Core;
 use super::index::Index;
 use super::partition::{Inbox, Partition, Progress, Writer};
-use super::producers::Producers;
+use super::producers::{Producers, Stored};
 use super::scan::{ScanEnd, scan};
 use super::sealed::{self, Fields, Kind};
 use super::segment::Segment;
@@ -73,7 +73,11 @@ pub(super) fn open(
     }
     let next_offset = segments.last().map_or(start, |segment| segment.next_offset());
     let log_start = segments.first().map_or(start, |segment| segment.base_offset.max(start));
-    let producers = open_producers(core, dir, &segments, next_offset)?;
+    let Stored { producers, mut aborted, .. } = open_producers(core, dir, &segments, next_offset)?;
+    aborted.retain(|aborted| aborted.last >= log_start);
+    core.aborted.fetch_add(aborted.len(), Ordering::Relaxed);
+    let last_stable = producers.transactions.first_open().unwrap_or(next_offset);
+    let progress = Progress { high_watermark: next_offset, last_stable, deleted: false };
     Ok(Partition {
         topic: topic.to_owned(),
         number,
@@ -81,7 +85,8 @@ pub(super) fn open(
         config: RwLock::new(config),
         segments: RwLock::new(segments),
         log_start: AtomicI64::new(log_start),
-        progress: watch::channel(Progress { high_watermark: next_offset, deleted: false }).0,
+        progress: watch::channel(progress).0,
+        aborted: RwLock::new(aborted),
         inbox: Mutex::new(Inbox::default()),
         writer: Mutex::new(Writer { file: None, producers, next_offset, dirty }),
     })
@@ -243,33 +248,40 @@ fn has_sound_batch(tail: &Bytes, next_offset: i64) -> bool {
     false
 }
 
-/// The producers' state up to the end of the log.
+/// The producers' state, and that of their transactions, up to the end of the log.
 fn open_producers(
     core: &Core,
     dir: &Path,
     segments: &[Arc<Segment>],
     next_offset: i64,
-) -> Result<Producers, LogError> {
-    let (mut producers, known_to) = match Producers::read(&dir.join("producers")) {
-        Ok(Some((producers, known_to))) if known_to <= next_offset => (producers, known_to),
-        Ok(_) => Default::default(),
+) -> Result<Stored, LogError> {
+    let mut stored = match Producers::read(&dir.join("producers")) {
+        Ok(Some(stored)) if stored.known_to <= next_offset => stored,
+        Ok(_) => Stored::default(),
         Err(error @ LogError::Damaged { .. }) => {
-            tracing::warn!(%error, "producers are read from the log again");
-            Default::default()
+            tracing::warn!(%error, "producers and transactions are read from the log again");
+            Stored::default()
         }
         Err(e) => return Err(e),
     };
     let now = core.options.clock.now();
+    let Stored { producers, aborted, known_to } = &mut stored;
+    let known_to = *known_to;
     for segment in segments.iter().filter(|segment| segment.next_offset() > known_to) {
         let from = segment.position_of(known_to).into();
         let end = scan(&segment.path, from, segment.len().into(), |_, batch| {
-            if batch.header.base_offset >= known_to {
-                producers.record(&batch.header, now);
+            if batch.header.base_offset < known_to {
+                return Ok(ControlFlow::Continue(()));
+            }
+            match batch.marker(&core.scratch).ok().flatten() {
+                Some(marker) => aborted.extend(producers.end(&batch.header, marker).1),
+                None if batch.header.is_control() => {}
+                None => drop(producers.record(&batch.header, now)),
             }
             Ok(ControlFlow::Continue(()))
         });
         end.map_err(|e| LogError::io("read", &segment.path, &e))?;
     }
     producers.expire(i64::MIN, core.options.max_producers);
-    Ok(producers)
+    Ok(stored)
 }

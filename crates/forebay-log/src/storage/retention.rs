@@ -103,6 +103,8 @@ fn remove_oldest(core: &Core, partition: &Partition, count: usize) -> Result<(),
     }
     partition.segments.write().drain(..count);
     partition.log_start.store(start, Ordering::Release);
+    // What has its marker there is over for every reader; the others' records may go on behind.
+    partition.forget_aborted(core, start);
     for segment in &segments[..count] {
         remove_segment(core, segment);
     }

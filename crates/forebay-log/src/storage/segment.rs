@@ -97,14 +97,16 @@ impl Segment {
         u64::from(index.covered - index.position_of(self.base_offset, offset))
     }
 
-    /// Whole batches from the one that holds `offset`, up to `max_bytes`; with `min_one` the first in any case.
+    /// Whole batches from the one that holds `offset` to the one before `below`, up to `max_bytes`; with `min_one` the
+    /// first in any case. Also the offset after them.
     pub fn read(
         &self,
         offset: i64,
+        below: i64,
         max_bytes: usize,
         min_one: bool,
         core: &Core,
-    ) -> Result<Bytes, ReadError> {
+    ) -> Result<(Bytes, i64), ReadError> {
         let (from, to) = {
             let index = self.index.read();
             (u64::from(index.position_of(self.base_offset, offset)), u64::from(index.covered))
@@ -121,29 +123,35 @@ impl Segment {
         let mut walk = Batches::new(&bytes);
         let mut start = 0;
         let mut end = 0;
+        let mut next = offset;
         while let Some(batch) = walk.next() {
             let batch = batch.map_err(|e| damaged(walk.position(), e))?;
-            if batch.header.next_offset() <= offset {
+            if batch.header.base_offset >= below {
+                return Ok((bytes.slice(start..end), next));
+            } else if batch.header.next_offset() <= offset {
                 start = walk.position();
                 end = start;
             } else if walk.position() - start <= max_bytes || (min_one && end == start) {
                 end = walk.position();
+                next = batch.header.next_offset();
             } else {
                 break;
             }
         }
         if end > start || !min_one {
-            return Ok(bytes.slice(start..end));
+            return Ok((bytes.slice(start..end), next));
         }
         self.read_one(&file, from + start as u64, to)
     }
 
-    /// The whole batch at a position, however large it is.
-    fn read_one(&self, file: &File, at: u64, to: u64) -> Result<Bytes, ReadError> {
+    /// The whole batch at a position, however large it is, and the offset after it.
+    fn read_one(&self, file: &File, at: u64, to: u64) -> Result<(Bytes, i64), ReadError> {
         let head = read_at(file, at, (HEADER_BYTES as u64).min(to.saturating_sub(at)))?;
         let header = BatchHeader::parse(&head).map_err(|e| ReadError::Damaged(at, e.to_string()))?;
         match header {
-            Some(header) if header.length as u64 <= to - at => Ok(read_at(file, at, header.length as u64)?),
+            Some(header) if header.length as u64 <= to - at => {
+                Ok((read_at(file, at, header.length as u64)?, header.next_offset()))
+            }
             _ => Err(ReadError::Damaged(at, "no whole batch stands here".to_owned())),
         }
     }
@@ -165,7 +173,9 @@ impl Segment {
         };
         let mut found = None;
         let end = scan(&self.path, from.into(), to.into(), |_, batch| {
-            if batch.header.max_timestamp < timestamp || batch.header.next_offset() <= from_offset {
+            let is_before =
+                batch.header.max_timestamp < timestamp || batch.header.next_offset() <= from_offset;
+            if is_before || batch.header.is_control() {
                 return Ok(ControlFlow::Continue(()));
             }
             for record in &batch.records(limit, scratch)? {

@@ -99,8 +99,8 @@ fn check_header(header: &BatchHeader) -> Result<(), LogError> {
     if header.is_control() {
         return refuse("control batches are the log's own");
     }
-    if header.is_transactional() {
-        return Err(LogError::TransactionsNotOffered);
+    if header.is_transactional() && header.producer_id < 0 {
+        return refuse("a transaction needs a producer id");
     }
     if header.is_log_append_time() {
         return refuse("a producer cannot send log-append time");
@@ -196,7 +196,7 @@ mod tests {
         *flipped.last_mut().unwrap() ^= 1;
         assert!(matches!(refusal(flipped.into()), LogError::CorruptBatch(RecordsError::BadCrc { .. })));
         let attributes = |bits: i16| forged(sound.clone(), 21, &(3 | bits).to_be_bytes());
-        assert!(matches!(refusal(attributes(1 << 4)), LogError::TransactionsNotOffered));
+        assert!(matches!(refusal(attributes(1 << 4)), LogError::InvalidBatch(_)), "without a producer");
         assert!(matches!(refusal(attributes(1 << 5)), LogError::InvalidBatch(_)));
         assert!(matches!(refusal(attributes(1 << 3)), LogError::InvalidBatch(_)));
         for count in [-1i32, 0, 1, 3, i32::MAX] {

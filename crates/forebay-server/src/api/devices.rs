@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::labels::wanted;
 use super::{names, source};
 use crate::answer::answer;
 use crate::ask::{Ask, Outcome};
@@ -53,7 +54,7 @@ impl Showing {
             chosen = (0..layout.fields.len()).collect();
         }
         let spark = if spark.is_empty() { layout.spark } else { Some(known(&layout, spark)?) };
-        let alerts = of_devices(&*shown.alerts, &*source);
+        let alerts = of_devices(shown, &*source);
         Ok(Self { source, layout, fields: chosen, spark, alerts })
     }
 
@@ -103,6 +104,8 @@ pub(crate) fn question(
             "quiet" => Some(DeviceState::Quiet),
             _ => None,
         },
+        late: state == "late",
+        only_values: Vec::new(),
         only: (state == "alerting").then(|| Arc::new(showing.alerts.keys().cloned().collect())),
         sort: Sort::parse(sort, &showing.layout)?,
         offset: slice.0,
@@ -135,7 +138,8 @@ pub(crate) async fn list(ask: Ask) -> Outcome {
             "next": null,
         })));
     };
-    let list = paging::List::of(&[&["devices", source.name()], &words[..]].concat());
+    let chosen: Vec<&str> = given.all("where").collect();
+    let list = paging::List::of(&[&["devices", source.name()], &words[..], &chosen[..]].concat());
     let offset = match list.parts::<1>(given.text("cursor"))? {
         None => 0,
         Some([offset]) => offset.parse().map_err(|_| paging::unknown())?,
@@ -144,6 +148,8 @@ pub(crate) async fn list(ask: Ask) -> Outcome {
     let fields: Vec<String> = given.all("fields").map(str::to_owned).collect();
     let showing = Showing::new(shown, source, &fields, "")?;
     let question = question(&showing, words[0], words[1], words[2], (offset, limit))?;
+    let only_values = wanted(&showing.layout, chosen.into_iter())?;
+    let question = devices::Ask { only_values, ..question };
     let Some((_, slice)) = look(&showing.source, question).await else {
         return Err(Problem::busy("the devices cannot be sorted now"));
     };

@@ -14,6 +14,7 @@ use crate::shown::devices::Followed;
 pub(crate) mod alerts;
 pub(crate) mod devices;
 pub(crate) mod history;
+pub(crate) mod labels;
 pub(crate) mod ledger;
 pub(crate) mod pipelines;
 pub(crate) mod quarantine;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::access::Asker;
 use crate::answer::tagged;
 use crate::ask::{Ask, Outcome};
+use crate::shown::alerts::is_of;
 use crate::shown::devices::{Field, Followed};
 use crate::shown::{About, Shown};
 
@@ -23,9 +24,18 @@ fn body(shown: &Shown) -> Value {
             "sources": query.sources,
         })
     });
+    let followed = shown.devices.sources();
     let alerts = about.alerts.iter().map(|alert| {
+        // A view's devices are named by the key of a rule that watches it, whatever that is in the source.
+        let mut key_fields = alert.key_fields.clone();
+        for source in followed.iter().filter(|source| source.reads() != source.name()) {
+            let layout = source.layout();
+            if let Some(key) = layout.key_name().filter(|key| is_of(alert, source.name(), key)) {
+                key_fields.insert(source.name().to_owned(), key.to_owned());
+            }
+        }
         json!({
-            "name": alert.name, "on": alert.on, "key": alert.key, "keyFields": alert.key_fields,
+            "name": alert.name, "on": alert.on, "key": alert.key, "keyFields": key_fields,
             "when": alert.when, "clear": alert.clear, "for": alert.for_ms, "severity": alert.severity,
         })
     });
@@ -51,12 +61,14 @@ fn session(asker: &Asker) -> Value {
 fn source(source: &dyn Followed, about: &About) -> Value {
     let layout = source.layout();
     let bootstrap =
-        about.bootstraps.iter().find(|(name, _)| name == source.name()).map(|(_, address)| address);
+        about.bootstraps.iter().find(|(name, _)| name == source.reads()).map(|(_, address)| address);
     json!({
         "name": source.name(),
+        "reads": source.reads(),
         "topic": source.topic(),
         "bootstrap": bootstrap,
         "key": layout.key_name(),
+        "labels": layout.labels.iter().filter_map(|label| Some(&layout.fields.get(*label)?.name)).collect::<Vec<_>>(),
         "fields": layout.fields.iter().map(field).collect::<Vec<_>>(),
     })
 }

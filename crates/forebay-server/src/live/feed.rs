@@ -12,10 +12,14 @@ use tokio::sync::watch;
 use super::Looked;
 use crate::api;
 use crate::api::devices::{MANY, Showing, look, question};
+use crate::api::labels;
 use crate::problem::Problem;
 use crate::shown::Shown;
 use crate::shown::alerts::{Alert, of_devices};
-use crate::shown::devices::{Kind, Slice, View};
+use crate::shown::devices::{self, Kind, Slice, View};
+
+/// Of many devices it is counted at every fifth look only how they are spread: all of them are looked at for it.
+const SELDOM: u32 = 5;
 
 /// One event as it goes over the wire.
 pub(super) fn event(name: &str, data: &impl std::fmt::Display) -> Bytes {
@@ -40,6 +44,10 @@ struct Following {
     rows: Slice,
     /// The number fields that are shown.
     charts: Vec<usize>,
+    /// How the devices were spread when it was looked last; `None` of a source without labels.
+    labels: Option<Value>,
+    /// Looks since then.
+    looks: u32,
 }
 
 impl Feed {
@@ -56,7 +64,8 @@ impl Feed {
                     showing.layout.fields.get(**field).is_some_and(|it| it.kind == Kind::Number)
                 };
                 let charts = showing.fields.iter().filter(is_number).copied().collect();
-                Some(Following { showing, view: Some(view), changed, rows, charts })
+                let labels = spread(&showing, looked).await?;
+                Some(Following { showing, view: Some(view), changed, rows, charts, labels, looks: 0 })
             }
         };
         Ok(Self { shown: shown.clone(), looked: looked.clone(), following, alerts })
@@ -76,9 +85,14 @@ impl Feed {
     pub async fn again(&mut self, always: bool) -> Result<bool, Problem> {
         let Some(following) = &mut self.following else { return Ok(false) };
         let showing = &mut following.showing;
-        let alerts = of_devices(&*self.shown.alerts, &*showing.source);
+        let alerts = of_devices(&self.shown, &*showing.source);
         let alerted = alerts != showing.alerts;
         showing.alerts = alerts;
+        following.looks += 1;
+        if showing.source.counts().total <= MANY || following.looks >= SELDOM {
+            following.labels = spread(showing, &self.looked).await?;
+            following.looks = 0;
+        }
         if alerted && self.looked.state == "alerting" {
             let (view, rows) = opened(showing, &self.looked).await?;
             (following.view, following.rows) = (Some(view), rows);
@@ -141,6 +155,11 @@ impl Feed {
         charts.collect()
     }
 
+    /// How the devices are spread over the values of their labels, as the tick's `labels`.
+    pub fn labels(&self) -> &Value {
+        self.following.as_ref().and_then(|following| following.labels.as_ref()).unwrap_or(&Value::Null)
+    }
+
     /// The alerts that opened or cleared since the last call.
     pub fn alerts(&mut self) -> Vec<Bytes> {
         let mut told = Vec::new();
@@ -155,9 +174,23 @@ impl Feed {
     }
 }
 
-async fn opened(showing: &Showing, looked: &Looked) -> Result<(Box<dyn View>, Slice), Problem> {
+/// How the devices of a view are spread; `None` of a source without labels.
+async fn spread(showing: &Showing, looked: &Looked) -> Result<Option<Value>, Problem> {
+    if showing.layout.labels.is_empty() {
+        return Ok(None);
+    }
+    let facets = labels::facets(showing, asked(showing, looked)?).await?;
+    Ok(Some(labels::told(showing, &facets)))
+}
+
+fn asked(showing: &Showing, looked: &Looked) -> Result<devices::Ask, Problem> {
     let slice = (looked.offset, looked.limit);
     let ask = question(showing, &looked.search, &looked.state, &looked.sort, slice)?;
-    let opened = look(&showing.source, ask).await;
+    let only_values = labels::wanted(&showing.layout, looked.chosen.iter().map(String::as_str))?;
+    Ok(devices::Ask { only_values, ..ask })
+}
+
+async fn opened(showing: &Showing, looked: &Looked) -> Result<(Box<dyn View>, Slice), Problem> {
+    let opened = look(&showing.source, asked(showing, looked)?).await;
     opened.ok_or_else(|| Problem::busy("the devices cannot be sorted now"))
 }

@@ -169,7 +169,7 @@ impl Hub {
                     }
                     Err(_) => break,
                 }
-                tick = event("tick", &self.tick.with(now_ms, &feed.charts()));
+                tick = event("tick", &self.tick.with(now_ms, &feed.charts(), feed.labels()));
                 events.push(tick.clone());
             }
             events.extend(feed.values(now_ms));

@@ -38,6 +38,8 @@ pub(crate) struct Looked {
     pub source: String,
     pub search: String,
     pub state: String,
+    /// The values that are chosen, as they were sent.
+    pub chosen: Vec<String>,
     pub sort: String,
     /// The field of the sparklines; empty for the source's own choice.
     pub field: String,
@@ -59,6 +61,7 @@ pub(crate) async fn live(ask: Ask) -> Outcome {
         source: given.text("source").to_owned(),
         search: given.text("search").to_owned(),
         state: given.word("state").to_owned(),
+        chosen: given.all("where").map(str::to_owned).collect(),
         sort: given.text("sort").to_owned(),
         field: given.text("field").to_owned(),
         offset: given.integer("offset"),

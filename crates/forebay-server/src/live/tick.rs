@@ -55,9 +55,9 @@ impl Tick {
         Self { shown, last: Mutex::new(self.last.lock().take()), quarantine: Arc::clone(&self.quarantine) }
     }
 
-    /// The tick of this second with a view's charts.
-    pub fn with(&self, now_ms: i64, charts: &Value) -> String {
-        format!("{},\"charts\":{charts}}}", self.text(now_ms))
+    /// The tick of this second with a view's charts, and how its devices are spread.
+    pub fn with(&self, now_ms: i64, charts: &Value, labels: &Value) -> String {
+        format!("{},\"labels\":{labels},\"charts\":{charts}}}", self.text(now_ms))
     }
 
     fn text(&self, now_ms: i64) -> Arc<str> {
@@ -101,7 +101,7 @@ impl Tick {
         let followers = sources.iter().map(|source| {
             let it = source.follower();
             json!({
-                "source": source.name(), "rate": source.rate(), "lag": it.lag, "tooOld": it.too_old,
+                "source": source.name(), "reads": source.reads(), "rate": source.rate(), "lag": it.lag, "tooOld": it.too_old,
                 "behind": it.behind, "caughtUp": it.caught_up_ms, "clocks": source.clocks(),
                 "devices": source.counts().total,
             })
@@ -110,7 +110,7 @@ impl Tick {
         for source in &sources {
             let counts = source.counts();
             (all, live, quiet) = (all + counts.total, live + counts.live, quiet + counts.quiet);
-            alerting += of_devices(&*shown.alerts, &**source).len();
+            alerting += of_devices(shown, &**source).len();
         }
         let open = shown.alerts.open();
         let quarantine = self.quarantine.lock().counted;

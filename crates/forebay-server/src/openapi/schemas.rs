@@ -7,7 +7,7 @@ mod words;
 use forebay_core::config::Role;
 use serde_json::{Value, json};
 
-use self::devices::{alert, device, devices, history, severity};
+use self::devices::{alert, device, devices, history, labels, severity, shares};
 use self::queries::{broken_table, ledger, query};
 use self::words::{count, list, map, object, or_null, text, time, to, with_optional, word, yes_or_no};
 use crate::shown::reload::Fate;
@@ -46,6 +46,8 @@ pub(super) fn all() -> Value {
         ("Devices", devices()),
         ("Device", device()),
         ("History", history()),
+        ("Labels", labels()),
+        ("Shares", shares()),
         ("Alerts", object(&[("open", count()), ("alerts", list(to("Alert"))), ("next", or_null(text()))])),
         ("Alert", alert()),
         (
@@ -144,9 +146,11 @@ fn refused_reload() -> Value {
 fn schema() -> Value {
     let source = object(&[
         ("name", text()),
+        ("reads", text()),
         ("topic", text()),
         ("bootstrap", or_null(text())),
         ("key", or_null(text())),
+        ("labels", list(text())),
         ("fields", list(to("Field"))),
     ]);
     let query = object(&[

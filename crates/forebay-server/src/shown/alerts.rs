@@ -12,6 +12,7 @@ use serde::Serialize;
 use tokio::sync::broadcast;
 
 use super::devices::Followed;
+use super::{AboutAlert, Shown};
 
 /// The alerts of a pipeline.
 pub trait Alerts: Send + Sync {
@@ -103,10 +104,40 @@ impl Open {
     }
 }
 
-/// The open alerts of the devices of a source: none of a source without a key.
-pub(crate) fn of_devices(alerts: &dyn Alerts, source: &dyn Followed) -> HashMap<String, OfKey> {
+/// The open alerts of the devices of a source: none of a source without a key. Those of a view's devices are of the rules that
+/// watch the view by the same key.
+pub(crate) fn of_devices(shown: &Shown, source: &dyn Followed) -> HashMap<String, OfKey> {
     let layout = source.layout();
-    layout.key_name().map_or_else(HashMap::new, |key| alerts.by_key(source.name(), key))
+    let Some(key) = layout.key_name() else { return HashMap::new() };
+    if source.reads() == source.name() {
+        return shown.alerts.by_key(source.name(), key);
+    }
+    let rules: Vec<&str> = shown
+        .about
+        .alerts
+        .iter()
+        .filter(|rule| is_of(rule, source.name(), key))
+        .map(|rule| &*rule.name)
+        .collect();
+    let mut keys: HashMap<String, OfKey> = HashMap::new();
+    if rules.is_empty() {
+        return keys;
+    }
+    let wanted = Wanted { state: Which::Open, ..Wanted::default() };
+    for alert in shown.alerts.list(&wanted, None, usize::MAX) {
+        if rules.contains(&&*alert.rule) {
+            let none = OfKey { count: 0, severity: alert.severity };
+            let of_key = keys.entry(alert.key.clone().unwrap_or_default()).or_insert(none);
+            of_key.count += 1;
+            of_key.severity = alert.severity.max(of_key.severity);
+        }
+    }
+    keys
+}
+
+/// True if a rule watches a view by the key of its devices.
+pub(crate) fn is_of(rule: &AboutAlert, view: &str, key: &str) -> bool {
+    rule.on.eq_ignore_ascii_case(view) && rule.key.eq_ignore_ascii_case(key)
 }
 
 impl Alerts for AlertBook {

@@ -10,9 +10,9 @@ use forebay_core::error::codes;
 use forebay_core::options::unknown_name;
 use forebay_core::{Error, Result};
 pub use forebay_live::{
-    Ask, Change, Changes, ClockState, Clocks, Counts, Device, DeviceClock, DeviceState, Field,
-    FollowerStatus, History, HistoryAsk, Kind, LastSecond, Layout, OffClock, Point, Range, Role, Series,
-    Slice, Sort, Value,
+    Ask, Change, Changes, ClockState, Clocks, Counts, Device, DeviceClock, DeviceState, Facet, FacetValue,
+    Facets, Field, FollowerStatus, History, HistoryAsk, Kind, LastSecond, Layout, OffClock, Point, Range,
+    Role, Series, Share, Shares, SharesAsk, Slice, Sort, Value,
 };
 use forebay_live::{Live, SourceLive};
 use tokio::sync::watch;
@@ -35,6 +35,9 @@ pub trait Followed: Send + Sync {
     /// Its name in the file.
     fn name(&self) -> &str;
 
+    /// The source in the file whose records it shows: its own name, but for a view.
+    fn reads(&self) -> &str;
+
     /// What it subscribes to, as the file says it.
     fn topic(&self) -> &str;
 
@@ -55,6 +58,12 @@ pub trait Followed: Send + Sync {
 
     /// One device with all its fields. `spark`: the field of its sparkline.
     fn device(&self, key: &str, spark: Option<usize>) -> Option<Device>;
+
+    /// How the devices of a question are spread over the values of labels, now. Milliseconds for many devices.
+    fn facets(&self, ask: &Ask) -> Facets;
+
+    /// How often each value of a label came.
+    async fn shares(&self, ask: SharesAsk) -> Result<Shares>;
 
     /// History; unknown keys give series of nothing.
     async fn history(&self, ask: HistoryAsk) -> Result<History>;
@@ -106,6 +115,10 @@ impl Followed for SourceLive {
         self.name()
     }
 
+    fn reads(&self) -> &str {
+        self.reads()
+    }
+
     fn topic(&self) -> &str {
         self.topic()
     }
@@ -133,6 +146,14 @@ impl Followed for SourceLive {
 
     fn device(&self, key: &str, spark: Option<usize>) -> Option<Device> {
         self.device(key, spark)
+    }
+
+    fn facets(&self, ask: &Ask) -> Facets {
+        self.facets(ask)
+    }
+
+    async fn shares(&self, ask: SharesAsk) -> Result<Shares> {
+        self.shares(&ask).await
     }
 
     async fn history(&self, ask: HistoryAsk) -> Result<History> {

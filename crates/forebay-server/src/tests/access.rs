@@ -39,6 +39,8 @@ const NEEDED: &[(&str, Role)] = &[
     ("GET /api/v1/devices", Role::Viewer),
     ("GET /api/v1/device", Role::Viewer),
     ("GET /api/v1/history", Role::Viewer),
+    ("GET /api/v1/labels", Role::Viewer),
+    ("GET /api/v1/shares", Role::Viewer),
     ("GET /api/v1/alerts", Role::Viewer),
     ("GET /api/v1/quarantine", Role::Viewer),
     ("POST /api/v1/quarantine/replay", Role::Operator),

@@ -105,3 +105,38 @@ async fn alerts_of_a_source_a_key_and_a_rule_are_chosen() {
         assert_eq!((ids(&found), &found["open"]), (expected.clone(), &json!(expected.len())), "{choice}");
     }
 }
+
+#[tokio::test]
+async fn devices_are_chosen_by_what_they_said_last_and_a_cursor_keeps_the_choice() {
+    let asked = Asked::new();
+    let some = asked.get("/api/v1/devices?where=device_id:d1&where=device_id:d2&where=ON:true&limit=1").await;
+    let some = some.json();
+    assert_eq!((keys(&some), &some["total"]), (vec!["d1"], &json!(2)));
+    let next = some["next"].as_str().unwrap();
+    let rest = "/api/v1/devices?where=device_id:d1&where=device_id:d2&where=ON:true&limit=1&cursor=";
+    assert_eq!(keys(&asked.get(&format!("{rest}{next}")).await.json()), ["d2"]);
+    let other = asked.get(&format!("/api/v1/devices?where=device_id:d1&limit=1&cursor={next}")).await;
+    assert_eq!(other.status, 400, "a cursor of another choice");
+    assert_eq!(asked.get("/api/v1/devices?where=on:").await.json()["total"], 0);
+    assert_eq!(asked.get("/api/v1/devices?state=late").await.json()["total"], 0);
+    let hint = asked.get("/api/v1/devices?where=onn:true").await.json();
+    assert!(hint["hint"].as_str().unwrap().contains("Did you mean `on`?"), "{hint}");
+}
+
+#[tokio::test]
+async fn labels_tell_how_devices_are_spread_now_and_how_often_each_value_came() {
+    let asked = Asked::new();
+    let labels = asked.get("/api/v1/labels?where=device_id:d1").await.json();
+    assert_eq!(
+        (&labels["source"], &labels["total"], &labels["quiet"]),
+        (&json!("iot"), &json!(1), &json!(1))
+    );
+    let values = json!([{ "value": "true", "devices": 1 }, { "value": null, "devices": 1 }]);
+    assert_eq!(labels["labels"], json!([{ "field": "on", "values": values, "others": 3 }]));
+    let shares = asked.get("/api/v1/shares?field=ON&range=6h&points=10").await.json();
+    assert_eq!((&shares["field"], &shares["step"]), (&json!("on"), &json!(1_000)));
+    assert_eq!(shares["series"][1], json!({ "value": null, "count": [1, 2] }));
+    let chosen = asked.get("/api/v1/shares?field=on&where=on:true").await.json();
+    assert_eq!(chosen["series"][0]["count"], json!([1, 0]));
+    assert_eq!(asked.get("/api/v1/schema").await.json()["sources"][0]["labels"], json!(["on"]));
+}

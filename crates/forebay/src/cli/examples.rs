@@ -48,13 +48,32 @@ pub(super) const QUERY: &str = "Examples:
 
 pub(super) const PRODUCE: &str = "Examples:
   echo '{\"device_id\": \"press-1\", \"temperature\": 71.5}' | forebay produce --topic iot_topic
-  forebay produce --topic iot_topic --file events.jsonl --key-separator '|'";
+  forebay produce --topic device_stream --file devices/device_01.json --whole    one event of several lines
+  forebay produce --topic device_stream --file samples.txt --key-field customerId
+  forebay produce -b broker:9093 --client-properties client.properties -t iot_topic -K '|' -H origin=plant < events.txt
+Every record is acknowledged by all in-sync replicas before it counts as written. What fails is sent again, with pauses
+that grow, until --timeout is over; the producer is idempotent, so nothing comes twice by that. At the end, also at
+Ctrl-C, stderr says how many records are in which partition at which offsets, and which lines are not known to be there:
+these may be there nevertheless, so sending them by another command may double them.
+Exit status: 0 if all that was read is written; 1 if not, or if Ctrl-C came before the end of a file; 2 for wrong use.";
 
 pub(super) const SIMULATE: &str = "Examples:
   forebay simulate                                          20 events a second, until Ctrl-C
   forebay simulate --count 200 --rate 100 --corrupt 0.05    two seconds, one in twenty damaged
   forebay simulate --values wander                          as machines drift: alerts last for seconds
-  forebay simulate --rate 0 --count 1000000 --devices 50    as fast as it goes";
+  forebay simulate --rate 0 --count 1000000 --devices 50    as fast as it goes
+  forebay simulate --topic device_stream --shape devices    events of several devices, customer by customer
+  forebay simulate --topic device_stream --device-files devices --late-samples devices/late_data_samples.txt
+  forebay simulate --topic device_stream --samples devices/device_data_samples.txt --shift
+A file for --device-files is an event as it would be sent, of which customerId and devices are taken,
+  { \"customerId\": \"CI00103\", \"data\": { \"devices\": [
+    { \"deviceId\": \"D001\", \"temperature\": 15, \"measure\": \"C\", \"status\": \"ERROR\" } ] } }
+or one device alone:
+  { \"deviceId\": \"D002\", \"customerId\": \"CI00103\", \"temperature\": [0, 30], \"pressure\": [980, 1040],
+    \"humidity\": [30.0, 60.0], \"measure\": \"C\", \"status\": [\"SUCCESS\", \"SUCCESS\", \"STANDBY\", null] }
+temperature, pressure and humidity vary; whatever else stands in a device is sent as it stands.
+What the log does not acknowledge is sent again, with pauses that grow, for two minutes (-X delivery.timeout.ms=…); the
+producer is idempotent, so nothing comes twice but what --duplicate asks for.";
 
 pub(super) const QUARANTINE: &str = "Examples:
   forebay quarantine ls --code json.truncated    which, of one kind

@@ -37,6 +37,14 @@ fn a_refused_value_names_its_option_and_what_it_takes() {
         ("forebay token new --role viewer --name @", ["--name", "neither `null` nor what begins"]),
         ("forebay token new --role viewer --name ", ["--name", "a letter or digit, then letters"]),
         ("forebay token new --role viewer --name a\u{7}", ["--name", "a letter or digit, then letters"]),
+        ("forebay produce -t t --header =x", ["--header", "NAME=VALUE"]),
+        ("forebay produce -t t --partition=-1", ["--partition", "0.."]),
+        ("forebay produce -t t --timeout 5", ["--timeout", "30 seconds"]),
+        ("forebay produce -t t -k a -K b", ["--key", "--key-separator"]),
+        ("forebay produce -t t --whole -K b", ["--whole", "--key-separator"]),
+        ("forebay simulate --shift", ["--samples", "required"]),
+        ("forebay simulate --samples a --devices 3", ["--samples", "--devices"]),
+        ("forebay simulate --device-files a --values wander", ["--device-files", "--values"]),
         ("forebay log serve --listen :9092", ["--listen", "127.0.0.1:9092"]),
     ] {
         let refused = Cli::try_parse_from(line.split(' ')).unwrap_err();
@@ -51,8 +59,22 @@ fn a_refused_value_names_its_option_and_what_it_takes() {
 }
 
 #[test]
+fn who_knows_kafkas_tools_knows_the_letters() {
+    let line = "forebay produce -b a:1 -t t -k key -H a=b=c -H d -p 2 -z zstd -X linger.ms=1";
+    let Command::Produce(args) = Cli::try_parse_from(line.split(' ')).unwrap().command else {
+        panic!("another command")
+    };
+    assert_eq!(args.broker.bootstrap.as_deref(), Some("a:1"));
+    assert_eq!((args.topic.as_str(), args.key.as_deref(), args.partition), ("t", Some("key"), Some(2)));
+    assert_eq!(args.headers, [("a".to_owned(), Some("b=c".to_owned())), ("d".to_owned(), None)]);
+    assert_eq!(args.compression.as_deref(), Some("zstd"));
+    let line = "forebay produce --bootstrap-server a:1 --topic t";
+    assert!(Cli::try_parse_from(line.split(' ')).is_ok());
+}
+
+#[test]
 fn help_tells_what_is_a_commands_own_before_what_all_take() {
-    for command in [&["run"][..], &["simulate"], &["log", "tail"], &["quarantine", "ls"]] {
+    for command in [&["run"][..], &["simulate"], &["produce"], &["log", "tail"], &["quarantine", "ls"]] {
         let line = ["forebay"].iter().chain(command).chain(&["--help"]);
         let help = Cli::try_parse_from(line).unwrap_err().to_string();
         let at = |part: &str| help.find(part).unwrap_or_else(|| panic!("{command:?}: no `{part}` in {help}"));

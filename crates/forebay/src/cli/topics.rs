@@ -6,32 +6,26 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::values::{kafka_address, key_value, rate, share};
-use super::{OutputFormat, examples};
+use super::{OutputFormat, ProduceArgs, examples};
 
 /// Which Kafka to talk to.
 #[derive(Clone, Debug, Args)]
 pub struct BrokerArgs {
     /// Brokers; the embedded log's address (--kafka) if not given
-    #[arg(long, env = "FOREBAY_BOOTSTRAP", value_name = "HOST:PORT,…")]
+    #[arg(
+        short = 'b',
+        long,
+        visible_alias = "bootstrap-server",
+        env = "FOREBAY_BOOTSTRAP",
+        value_name = "HOST:PORT,…"
+    )]
     pub bootstrap: Option<String>,
+    /// A file of client options as Kafka's own tools take it, such as client.properties; -X comes before it
+    #[arg(long, value_name = "FILE")]
+    pub client_properties: Option<PathBuf>,
     /// A client option as in the pipeline file, for example -X kafka.security.protocol=SSL
     #[arg(short = 'X', long = "option", value_name = "KEY=VALUE", value_parser = key_value)]
     pub options: Vec<(String, String)>,
-}
-
-#[derive(Debug, Args)]
-pub struct ProduceArgs {
-    #[command(flatten)]
-    pub broker: BrokerArgs,
-    /// The topic to write to
-    #[arg(long)]
-    pub topic: String,
-    /// Read lines from this file instead of stdin
-    #[arg(long, value_name = "FILE")]
-    pub file: Option<PathBuf>,
-    /// Split each line into key and value at this text
-    #[arg(long, value_name = "TEXT")]
-    pub key_separator: Option<String>,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -56,15 +50,29 @@ pub struct SimulateArgs {
     /// Compression of the batches
     #[arg(long, default_value = "lz4", value_name = "CODEC", value_parser = ["none", "gzip", "snappy", "lz4", "zstd"])]
     pub compression: String,
-    /// The shape of an event
-    #[arg(long, default_value = "plant")]
-    pub shape: Shape,
+    /// The shape of an event; devices where a file of devices or samples is given, else plant
+    #[arg(long)]
+    pub shape: Option<Shape>,
     /// How values follow each other
     #[arg(long, default_value = "uniform", value_name = "HOW")]
     pub values: Motion,
+    /// Play the devices that the JSON files of this folder describe, each file a customer's, or one device alone. A value
+    /// is measured around a number, or anywhere from [LOWEST, HIGHEST]; a status is as it stands, or one of a list
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["devices", "values"])]
+    pub device_files: Option<PathBuf>,
+    /// Play the events of this file, one in JSON a line, as they stand and in their order; then end
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["devices", "values", "device_files", "late", "fast_clock"])]
+    pub samples: Option<PathBuf>,
+    /// Events that come late, one in JSON a line: after the last sample; without --samples among those that are made,
+    /// as many as --late says (one in twenty if it does not) until there are no more of them
+    #[arg(long, value_name = "FILE")]
+    pub late_samples: Option<PathBuf>,
+    /// Move the event times of samples and late samples, all by as much, so that the first sample is of now
+    #[arg(long, requires = "samples")]
+    pub shift: bool,
     /// Share of events that are up to an hour old (0 to 1)
-    #[arg(long, default_value_t = 0.0, value_name = "SHARE", value_parser = share)]
-    pub late: f64,
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub late: Option<f64>,
     /// Share of events that are cut or altered so that they do not decode
     #[arg(long, default_value_t = 0.0, value_name = "SHARE", value_parser = share)]
     pub corrupt: f64,
@@ -85,6 +93,9 @@ pub enum Shape {
     Plant,
     /// 12 fields in nested objects
     Nested,
+    /// One event of several devices: eventId, eventOffset, eventPublisher, customerId, data.devices[], eventTime; its key
+    /// is the customerId
+    Devices,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -128,7 +139,7 @@ pub enum LogCommand {
         #[arg(long, default_value = "table")]
         format: OutputFormat,
     },
-    /// Write lines from stdin (or a file) to a topic
+    /// Write events from stdin (or a file) to a topic: a record for each line, or one in all
     #[command(after_help = examples::PRODUCE)]
     Produce(ProduceArgs),
 }

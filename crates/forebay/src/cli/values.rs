@@ -94,6 +94,16 @@ pub(super) fn key_value(text: &str) -> Result<(String, String), String> {
         .ok_or_else(|| "expected KEY=VALUE, such as kafka.security.protocol=SSL".to_owned())
 }
 
+/// `NAME=VALUE`, or a name alone for a header without a value.
+pub(super) fn header(text: &str) -> Result<(String, Option<String>), String> {
+    let (name, value) = match text.split_once('=') {
+        Some((name, value)) => (name, Some(value.to_owned())),
+        None => (text, None),
+    };
+    let told = "expected NAME=VALUE, or NAME for a header without a value".to_owned();
+    if name.is_empty() { Err(told) } else { Ok((name.to_owned(), value)) }
+}
+
 pub(super) fn rate(text: &str) -> Result<f64, String> {
     number(text, 0.0, 1e9).ok_or_else(|| "expected a number of events a second, 0 to 1000000000".to_owned())
 }

@@ -113,7 +113,7 @@ fn plant(global: &Global, file: &Path) -> Draft {
 /// A copy of a topic that is there.
 async fn copy_of(global: &Global, from: &str, options: &[(String, String)]) -> anyhow::Result<Draft> {
     let topic = Topic::parse(from)?;
-    let broker = BrokerArgs { bootstrap: topic.servers, options: options.to_vec() };
+    let broker = BrokerArgs { bootstrap: topic.servers, client_properties: None, options: options.to_vec() };
     let values = sample::of_topic(global, &broker, &topic.name, RECORDS).await?;
     let inferred = infer::infer(&values)?;
     let remarks = remarks(&inferred);

@@ -88,7 +88,7 @@ async fn tail(
         ("startingOffsets".to_owned(), starting.to_owned()),
         ("failOnDataLoss".to_owned(), "false".to_owned()),
     ]);
-    raw.extend(args.options.iter().cloned());
+    raw.extend(broker::given(args)?);
     let options = broker::source_options("kafka", &raw)?;
     let mut source = sources::build("kafka", &options, Wanted { keys: true, headers: false }, None)?;
     let mut positions = source.start(true).await.map_err(|error| broker::for_command(error, args))?;

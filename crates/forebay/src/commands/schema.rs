@@ -27,7 +27,7 @@ async fn infer(global: &Global, args: InferArgs) -> anyhow::Result<ExitCode> {
         (None, topic) => {
             let topic = Topic::parse(topic.as_deref().unwrap_or_default())?;
             let bootstrap = topic.servers.or(args.broker.bootstrap);
-            let broker = BrokerArgs { bootstrap, options: args.broker.options };
+            let broker = BrokerArgs { bootstrap, ..args.broker };
             sample::of_topic(global, &broker, &topic.name, args.records).await?
         }
     };

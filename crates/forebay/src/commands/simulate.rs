@@ -28,12 +28,13 @@ pub async fn run(global: &Global, args: &SimulateArgs) -> anyhow::Result<ExitCod
         let error = Error::new(&codes::WRONG_USE, format!("at most {MOST_WANDER} devices wander"));
         return Err(error.with_hint("Leave out `--values wander`, or take fewer `--devices`.").into());
     }
+    let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
+    let devices = Devices::new(args, seed)?;
     let client =
         broker::connect(global, &args.broker, &[("kafka.compression.type", &args.compression)]).await?;
     if let Some(partitions) = args.partitions {
         make_topic(&client, &args.topic, partitions).await?;
     }
-    let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
     let stop = CancellationToken::new();
     tokio::spawn({
         let stop = stop.clone();
@@ -42,12 +43,9 @@ pub async fn run(global: &Global, args: &SimulateArgs) -> anyhow::Result<ExitCod
             stop.cancel();
         }
     });
-    talk::say(&format!(
-        "simulating {} device(s) into topic {} (seed {seed}); Ctrl-C stops",
-        args.devices, args.topic
-    ));
+    talk::say(&format!("{} into topic {} (seed {seed}); Ctrl-C stops", devices.about(), args.topic));
     let started = Instant::now();
-    let (sent, outcome) = send(client, args, seed, stop).await;
+    let (sent, outcome) = send(client, args, devices, stop).await;
     let done = if outcome.is_ok() { "written" } else { "sent, the newest of them not written" };
     talk::say(&summary(&sent, done, started.elapsed()));
     outcome?;
@@ -65,11 +63,12 @@ pub async fn make_topic(client: &Client, topic: &str, partitions: i32) -> Result
     client.create_topics(&[NewTopic::new(topic, partitions)]).await
 }
 
-/// Sends events until the count is reached or a stop comes; returns when all of them are written, or why not.
+/// Sends events until the count is reached, all is played or a stop comes; returns when all of them are written, or
+/// why not.
 pub async fn send(
     client: Client,
     args: &SimulateArgs,
-    seed: u64,
+    mut devices: Devices,
     stop: CancellationToken,
 ) -> (Sent, Result<()>) {
     let log = client.config().bootstrap.join(", ");
@@ -77,7 +76,7 @@ pub async fn send(
         Ok(config) => Producer::new(client, config),
         Err(error) => return (Sent::default(), Err(error)),
     };
-    let (mut devices, mut sent) = (Devices::new(args, seed), Sent::default());
+    let mut sent = Sent::default();
     let (probes, probed) = mpsc::channel(1);
     let made = tokio::select! {
         made = make_and_send(&producer, &mut devices, &mut sent, args, probes, &stop) => made,
@@ -131,11 +130,12 @@ async fn make_and_send(
     let mut value = Vec::with_capacity(512);
     let (started, mut told) = (Instant::now(), Instant::now());
     while !stop.is_cancelled() && args.count.is_none_or(|count| sent.events < count) {
-        let (event, repeat) = devices.next(SystemClock.now_ms(), &mut value);
+        let Some((event, repeat)) = devices.next(SystemClock.now_ms(), &mut value) else { return Ok(()) };
         for message in [Some(event), repeat].into_iter().flatten() {
+            let record = NewRecord::value(&args.topic, &value, SystemClock.now_ms());
             let delivery = tokio::select! {
                 biased;
-                delivery = producer.send(NewRecord::value(&args.topic, &value, SystemClock.now_ms())) => delivery?,
+                delivery = producer.send(NewRecord { key: devices.key(), ..record }) => delivery?,
                 () = stop.cancelled() => return Ok(()),
             };
             sent.add(&message);

@@ -43,11 +43,14 @@ pub fn run(global: &Global, args: &FileArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The sink, and the folder that a path of the file means: a `..` in it should surprise nobody.
+/// The sink, and its table or topic, or the folder that a path of the file means: a `..` in it should surprise nobody.
 fn target(data: &Path, query: &QueryConfig) -> String {
     match query.options.text("path") {
         Some(path) => format!("{} {}", query.format, resolved(&data.join(path)).display()),
-        None => query.format.clone(),
+        None => match ["dbtable", "topic"].iter().find_map(|option| query.options.text(option)) {
+            Some(name) => format!("{} {name}", query.format),
+            None => query.format.clone(),
+        },
     }
 }
 

@@ -204,6 +204,7 @@ mod tests {
             let entry = Entry {
                 id: RecordId { topic: "t".into(), partition: 0, offset: *offset },
                 input: 0,
+                refused_by: None,
                 source: Some("iot".into()),
                 timestamp: 1,
                 timestamp_type: 0,

@@ -91,10 +91,21 @@ impl Writer<'_> {
             self.deduplicated(&["queries", name], query.deduplicate.as_ref(), pipeline);
         notes.push_str(&more);
         let rows = indented(&format!("spark.sql({})", python::sql(&sql)));
-        let (more, sink) = if merges { self.merged(query, line) } else { self.sink(query, line) };
+        let is_jdbc = query.format == "postgres";
+        let (more, sink) = match (is_jdbc, merges) {
+            (true, _) => match self.jdbc(query, line) {
+                Ok(written) => written,
+                Err(text) => return head + &self.missing(line, text),
+            },
+            (_, true) => self.merged(query, line),
+            (_, false) => self.sink(query, line),
+        };
         notes.push_str(&more);
-        let format =
-            if merges { String::new() } else { format!("    .format({})\n", literal(&query.format)) };
+        let format = if merges || is_jdbc {
+            String::new()
+        } else {
+            format!("    .format({})\n", literal(&query.format))
+        };
         let code = format!(
             "{rows}\n{deduplicated}{drop}    .writeStream.queryName({})\n{format}    .outputMode({})\n{}{}{sink}    .start()\n",
             literal(name),
@@ -213,7 +224,11 @@ impl Writer<'_> {
                 }
                 // It became a trigger.
                 "minCommitInterval" => continue,
-                "autoCompact.minNumFiles" => literal_note(self, at, name, &option, &mut notes),
+                "autoCompact.minNumFiles"
+                | "exactlyOnce"
+                | "includeHeaders"
+                | "transactionalIdPrefix"
+                | "failOnUnknownEpoch" => literal_note(self, at, name, &option, &mut notes),
                 "truncate" if text != "true" && text != "false" => {
                     let text = format!(
                         "query `{name}`: Spark cuts values after 20 characters or not at all, `truncate` takes no number"

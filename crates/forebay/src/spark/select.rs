@@ -11,13 +11,12 @@ pub(super) struct Select {
     pub list: Range<usize>,
     /// The first token behind `FROM`.
     pub relation: usize,
-    /// One relation, and no more than projections and filters over it.
+    /// One relation, and no more than projections, filters and generators over it.
     pub is_plain: bool,
 }
 
 pub(super) fn select(tokens: &[Token<'_>], range: Range<usize>) -> Option<Select> {
-    const NOT_PLAIN: &[&str] =
-        &["group", "having", "join", "union", "intersect", "distinct", "lateral", "with"];
+    const NOT_PLAIN: &[&str] = &["group", "having", "join", "union", "intersect", "distinct", "with"];
     let mut depth = 0usize;
     let mut outer = Vec::new();
     for index in range.clone() {
@@ -32,7 +31,7 @@ pub(super) fn select(tokens: &[Token<'_>], range: Range<usize>) -> Option<Select
     let (first, from) = (find("select")?, find("from")?);
     let relation = from + 1;
     let has_comma = {
-        let end = find("where").unwrap_or(range.end);
+        let end = find("lateral").or(find("where")).unwrap_or(range.end);
         outer.iter().any(|index| (relation..end).contains(index) && tokens[*index].text == ",")
     };
     let is_plain = first == range.start

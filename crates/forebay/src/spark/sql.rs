@@ -211,6 +211,18 @@ mod tests {
             ),
             ("SELECT * FROM (SELECT a FROM iot)", "SELECT * FROM (SELECT a FROM iot)"),
             (
+                "SELECT *, explode(tags) AS tag FROM iot",
+                "SELECT * EXCEPT (_event_time), explode(tags) AS tag FROM iot",
+            ),
+            (
+                "SELECT * FROM iot i LATERAL VIEW explode(props) p AS k, v WHERE k > 1",
+                "SELECT * EXCEPT (_event_time) FROM iot i LATERAL VIEW explode(props) p AS k, v WHERE k > 1",
+            ),
+            (
+                "SELECT i.*, t.* FROM iot i LATERAL VIEW explode(tags) t",
+                "SELECT i.* EXCEPT (_event_time), t.* FROM iot i LATERAL VIEW explode(tags) t",
+            ),
+            (
                 "SELECT * FROM iot UNION ALL (SELECT a FROM other) union SELECT * FROM both",
                 "SELECT * EXCEPT (_event_time) FROM iot UNION ALL (SELECT a FROM other) union SELECT * EXCEPT (_kafka, _event_time) FROM both",
             ),

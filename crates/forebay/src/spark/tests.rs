@@ -72,13 +72,17 @@ fn a_file_becomes_the_job_that_stands_beside_it() {
 
 #[test]
 fn every_example_becomes_a_job() {
-    let examples = yaml_files(&root().join("examples"));
+    let copies = crate::load::tests::examples();
+    let examples = yaml_files(copies.path());
     assert!(!examples.is_empty());
     let folder = tempfile::tempdir().unwrap();
     let mut written = Vec::new();
     for example in &examples {
         let job = job_of(example);
-        assert!(job.notes.iter().all(|note| !note.is_missing), "{}: {:?}", example.display(), job.notes);
+        // What Spark has no counterpart for, and docs/spark-differences.md says so.
+        let is_known = |text: &str| text.contains("Spark's JDBC cannot replace rows by key");
+        let missing = job.notes.iter().find(|note| note.is_missing && !is_known(&note.text));
+        assert_eq!(missing.map(|note| &note.text), None, "{}", example.display());
         let path = folder.path().join(example.with_extension("py").file_name().unwrap());
         Door::new().write_new(&path, job.text.as_bytes()).unwrap();
         written.push(path);

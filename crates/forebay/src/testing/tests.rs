@@ -8,6 +8,7 @@ use super::*;
 use crate::load;
 
 mod at_rest;
+mod exploded;
 mod keys;
 mod time;
 mod united;
@@ -81,15 +82,15 @@ async fn all_ok(tests: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_does_what_its_tests_say() {
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
-    for entry in std::fs::read_dir(examples).unwrap() {
+    let examples = crate::load::tests::examples();
+    for entry in std::fs::read_dir(examples.path()).unwrap() {
         let path = entry.unwrap().path();
         let is_pipeline = path.extension().is_some_and(|it| it == "yaml")
             && !path.to_string_lossy().ends_with(".test.yaml");
         if !is_pipeline {
             continue;
         }
-        let (loaded, tests) = load_or_explain(&path, None, (None, Path::new("."))).unwrap().unwrap();
+        let (loaded, tests) = load_or_explain(&path, None, (None, examples.path())).unwrap().unwrap();
         assert!(!tests.is_empty(), "{} carries tests", path.display());
         for test in &tests {
             let outcome = run(test, &loaded).await.unwrap();

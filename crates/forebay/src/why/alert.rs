@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use forebay_core::Result;
 use forebay_core::checkpoint::Entry;
 use forebay_core::clock::{Clock, SystemClock};
@@ -16,6 +17,9 @@ use super::find::Found;
 use super::journey::{Journey, entries, journey};
 use crate::alerts::PlannedAlert;
 use crate::talk;
+
+/// Most rows of a record that are told one by one.
+const MOST_ROWS: usize = 20;
 
 /// An alert that reads the source, and what its checkpoint and journal say.
 pub struct Watcher<'a> {
@@ -70,7 +74,7 @@ impl<'a> Watcher<'a> {
                 let mut executor = input.executor(epoch_ms).holding(Arc::clone(&self.held));
                 match executor.refusal(row.clone()) {
                     Ok(None) => match executor.process(row, &mut Fates::default()) {
-                        Ok(batch) => self.seen(&Seen::row(&batch, epoch_ms)?, journey),
+                        Ok(rows) => self.each(&rows, epoch_ms, journey)?,
                         Err(error) => format!("fails: {error}"),
                     },
                     Ok(Some(Refusal::Alone(tables))) => {
@@ -79,6 +83,7 @@ impl<'a> Watcher<'a> {
                     Ok(Some(Refusal::Met(tables))) => {
                         format!("not looked at: it finds a partner in {tables} as it is now")
                     }
+                    Ok(Some(Refusal::Empty(call))) => format!("not looked at: `{call}` finds no element"),
                     Ok(Some(Refusal::Condition(condition))) => {
                         format!("not looked at: `{condition}` does not hold")
                     }
@@ -87,6 +92,18 @@ impl<'a> Watcher<'a> {
             }
         };
         Ok(format!("{way}; {fate}"))
+    }
+
+    /// What it saw of the rows that a record became.
+    fn each(&self, rows: &RecordBatch, epoch_ms: i64, journey: Journey) -> Result<String> {
+        let told = |row: usize| -> Result<String> {
+            Ok(self.seen(&Seen::row(&rows.slice(row, 1), epoch_ms)?, journey))
+        };
+        let mut told = (0..rows.num_rows().min(MOST_ROWS)).map(told).collect::<Result<Vec<String>>>()?;
+        if rows.num_rows() > MOST_ROWS {
+            told.push(format!("and {} more rows", rows.num_rows() - MOST_ROWS));
+        }
+        Ok(told.join("; "))
     }
 
     fn seen(&self, seen: &Seen, journey: Journey) -> String {

@@ -148,6 +148,7 @@ impl<'a> Reader<'a> {
                     Ok(None) => self.taken(record, number, input, journey)?,
                     Ok(Some(Refusal::Alone(tables))) => format!("finds no partner in {tables} as it is now"),
                     Ok(Some(Refusal::Met(tables))) => format!("finds a partner in {tables} as it is now"),
+                    Ok(Some(Refusal::Empty(call))) => format!("gives no row: `{call}` finds no element"),
                     Ok(Some(Refusal::Condition(condition))) => {
                         format!("filtered: `{condition}` does not hold")
                     }
@@ -173,7 +174,14 @@ impl<'a> Reader<'a> {
         journey: Journey,
     ) -> Result<String> {
         let fate = match self.plan.taker(number) {
-            Taker::Nobody => return Ok("comes out as a row".to_owned()),
+            Taker::Nobody => {
+                let rows = self.rows(record, input, journey)?.map_or(1, |rows| rows.num_rows());
+                return Ok(if rows == 1 {
+                    "comes out as a row".to_owned()
+                } else {
+                    format!("comes out as {rows} rows")
+                });
+            }
             Taker::Groups => "counts in its group".to_owned(),
             Taker::Sessions => "counts in its session".to_owned(),
             Taker::Once(once) => match self.rows(record, input, journey)? {

@@ -17,7 +17,7 @@ fn kafka_python_and_the_plants_own_producer() {
 
 #[test]
 fn librdkafka_through_confluents_python_client() {
-    assert_eq!(scenarios("scripts/services/python.sh", &["tests/clients/confluent_clients.py"]), 12);
+    assert_eq!(scenarios("scripts/services/python.sh", &["tests/clients/confluent_clients.py"]), 11);
 }
 
 #[test]
@@ -28,6 +28,16 @@ fn kcat() {
 #[test]
 fn apache_kafkas_java_tools() {
     assert_eq!(scenarios("tests/clients/java_tools.sh", &[]), 6);
+}
+
+#[test]
+fn transactions_of_librdkafka_and_kafka_python() {
+    assert_eq!(scenarios("scripts/services/python.sh", &["tests/clients/transactions.py"]), 6);
+}
+
+#[test]
+fn transactions_of_the_java_client() {
+    assert_eq!(scenarios("tests/clients/java_transactions.sh", &[]), 3);
 }
 
 #[test]

@@ -37,6 +37,19 @@ impl ApacheKafka {
         kafka
     }
 
+    /// Sends the broker a signal by its name.
+    pub fn signal(&self, name: &str) {
+        let id = std::fs::read_to_string(self.dir.path().join("kafka.pid")).unwrap();
+        let sent = std::process::Command::new("kill").args(["-s", name, id.trim()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// SIGKILL, then up again with what it had on disk.
+    pub fn restart(&self) {
+        self.run(&["stop", "--kill"]);
+        self.run(&["start"]);
+    }
+
     fn run(&self, action: &[&str]) {
         let dir = self.dir.path().to_str().unwrap();
         let place: &[&str] = if action[0] == "start" {
@@ -66,14 +79,12 @@ fn python() -> String {
 async fn the_source_on_apache_kafka() {
     let kafka = ApacheKafka::start();
     let place = Place::at(&kafka.address.to_string());
-    kafka_source::suite(&place).await.unwrap();
-    kafka_source::apache_suite(&place, &python()).await.unwrap();
+    kafka_source::suite(&place, &python()).await.unwrap();
     let kafka = Arc::new(kafka);
     let restart = async || {
         let kafka = kafka.clone();
         let restarting = tokio::task::spawn_blocking(move || {
-            kafka.run(&["stop", "--kill"]);
-            kafka.run(&["start"]);
+            kafka.restart();
         });
         Ok(restarting.await?)
     };
@@ -83,7 +94,7 @@ async fn the_source_on_apache_kafka() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_source_on_the_embedded_log_over_the_network() {
     let log = LogServer::start();
-    kafka_source::suite(&Place::at(&log.address.to_string())).await.unwrap();
+    kafka_source::suite(&Place::at(&log.address.to_string()), &python()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,7 +106,7 @@ async fn the_source_on_the_embedded_log_in_place() {
     let bootstrap = server.local_addr().to_string();
     let stop = CancellationToken::new();
     let serving = tokio::spawn(server.run(stop.clone()));
-    kafka_source::suite(&Place { bootstrap, log: Some(log.clone()) }).await.unwrap();
+    kafka_source::suite(&Place { bootstrap, log: Some(log.clone()) }, &python()).await.unwrap();
     stop.cancel();
     serving.await.unwrap();
     log.close().await.unwrap();

@@ -71,6 +71,8 @@ fn follow(data: &Path, address: SocketAddr) -> Follow {
         key: None,
         named: Vec::new(),
         event_times: None,
+        view: None,
+        labels: Vec::new(),
         quiet_after: None,
         memory: 64 << 20,
         data_dir: data.to_path_buf(),

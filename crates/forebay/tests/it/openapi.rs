@@ -37,6 +37,8 @@ queries:
   states: {{ sql: \"SELECT device_id, on FROM iot\", format: delta, options: {{ path: states }} }}
 alerts:
   hot: {{ on: iot, key: device_id, when: temperature > 30, severity: critical }}
+dashboard:
+  sources: {{ iot: {{ labels: [ \"on\" ] }} }}
 ",
         log.address
     )

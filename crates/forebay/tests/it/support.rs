@@ -1,6 +1,8 @@
 //! What the tests share: the binary, its data folder, a log to write to, and the tables it leaves.
 
 mod http;
+mod postgres;
+mod postgres_proxy;
 mod process;
 mod proof;
 
@@ -14,6 +16,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 pub use self::http::{get, get_with_host, post};
+pub use self::postgres::{PASSWORD_VARIABLE, POSTGRES_PASSWORD, Postgres, SmallDisk, url, with_password};
+pub use self::postgres_proxy::{Cut, Proxy};
 pub use self::process::{Leashed, Process, armed, died_there, end_within, epoch_points, kill_points};
 pub use self::proof::{PROOF_SCHEMA, Verdict, assert_exactly_once, compare, proof, proof_events};
 

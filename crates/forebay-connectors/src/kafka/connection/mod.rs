@@ -14,7 +14,6 @@ mod handshake;
 pub(super) mod sasl;
 mod scram;
 mod stream;
-pub(super) mod tls;
 mod versions;
 
 use std::sync::Arc;
@@ -119,6 +118,11 @@ impl Connection {
     /// `host:port` of the broker.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// The version in which an API is asked here; `None` if the broker serves none that we speak.
+    pub(super) fn version(&self, api: ApiKey) -> Option<i16> {
+        self.versions.of(api as i16)
     }
 
     /// False once it is closed; it never opens again.

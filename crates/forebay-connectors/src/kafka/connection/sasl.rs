@@ -5,9 +5,9 @@ use kafka_protocol::messages::{SaslAuthenticateRequest, SaslHandshakeRequest};
 use kafka_protocol::protocol::StrBytes;
 
 use super::super::error::not_trusted;
-use super::super::options::Secret;
 use super::handshake::Handshake;
 use super::scram::{Hash, Scram};
+use crate::tls::Secret;
 
 /// How we prove who we are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,8 @@
 //!
 //! The lower bounds are what the embedded log serves (one plain version each), the upper ones the last whose fields
 //! this client knows how to fill. Apache Kafka 4 serves all of them. Fetch stops at 12 and Produce at 9: from 13 on
-//! topics are named by id alone, which the embedded log has no use for.
+//! topics are named by id alone, which the embedded log has no use for. The APIs of transactions stop where the client
+//! would have to take part in what brokers decide among themselves (EndTxn 5 gives each transaction an epoch of its own).
 
 use std::collections::HashMap;
 
@@ -15,11 +16,16 @@ const SPOKEN: &[(ApiKey, i16, i16)] = &[
     (ApiKey::ListOffsets, 2, 7),
     (ApiKey::Metadata, 4, 12),
     (ApiKey::OffsetCommit, 7, 8),
+    (ApiKey::OffsetFetch, 5, 7),
     (ApiKey::FindCoordinator, 2, 3),
     (ApiKey::SaslHandshake, 1, 1),
     (ApiKey::CreateTopics, 4, 6),
     (ApiKey::DeleteTopics, 3, 5),
     (ApiKey::InitProducerId, 1, 4),
+    (ApiKey::AddPartitionsToTxn, 0, 3),
+    (ApiKey::AddOffsetsToTxn, 0, 3),
+    (ApiKey::EndTxn, 1, 3),
+    (ApiKey::TxnOffsetCommit, 2, 3),
     (ApiKey::DescribeConfigs, 1, 1),
     (ApiKey::SaslAuthenticate, 0, 2),
     (ApiKey::CreatePartitions, 1, 3),

@@ -22,6 +22,9 @@ pub struct ProducerConfig {
     pub buffer_bytes: usize,
     /// How long a batch is tried before its records fail. 2 minutes, as in Kafka.
     pub delivery_timeout: Duration,
+    /// How long a transaction may be open before the broker aborts it. 5 minutes where Java has 1: an epoch that catches
+    /// up takes long, and one that is aborted is written again. Brokers allow 15 by default.
+    pub transaction_timeout: Duration,
 }
 
 impl Default for ProducerConfig {
@@ -32,13 +35,14 @@ impl Default for ProducerConfig {
             compression: Compression::Lz4,
             buffer_bytes: 32 << 20,
             delivery_timeout: Duration::from_secs(120),
+            transaction_timeout: Duration::from_secs(300),
         }
     }
 }
 
 impl ProducerConfig {
     /// The defaults, changed by the `kafka.*` options that the client was made with (`linger.ms`, `batch.size`,
-    /// `compression.type`, `buffer.memory`, `delivery.timeout.ms`).
+    /// `compression.type`, `buffer.memory`, `delivery.timeout.ms`, `transaction.timeout.ms`).
     ///
     /// # Errors
     /// `BAD_VALUE` for what cannot be read, and for settings under which records could be lost or doubled.
@@ -70,6 +74,7 @@ impl ProducerConfig {
             compression,
             buffer_bytes: bytes("buffer.memory", defaults.buffer_bytes)?,
             delivery_timeout: millis("delivery.timeout.ms", defaults.delivery_timeout)?,
+            transaction_timeout: millis("transaction.timeout.ms", defaults.transaction_timeout)?,
         })
     }
 }

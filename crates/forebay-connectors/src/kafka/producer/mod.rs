@@ -7,12 +7,14 @@
 //!
 //! Keys choose partitions as Java's partitioner does; records without a key stay with one partition until its batch
 //! is full, then take the next. acks=all and idempotence always. Records that were not flushed when the producer is
-//! dropped may be lost; [`Producer::flush`] says when they are not.
+//! dropped may be lost; [`Producer::flush`] says when they are not. In a [`Transaction`] all partitions write under its one
+//! author, and a failure is that of the whole; whole batches ([`Producer::send_batch`]) are for who has many records at a time.
 
 mod config;
 mod partitioner;
 mod queue;
 mod sender;
+mod transaction;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,17 +22,17 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use forebay_core::error::codes;
 use forebay_core::{Error, Partition, Result};
+use forebay_log::records::BatchBuilder;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::client::Client;
-use super::error::{is_stale_leader, refused, unavailable};
-use super::metadata::Topics;
 use queue::{Outcome, Queue};
 
 pub use config::ProducerConfig;
 pub use partitioner::partition_for_key;
+pub use transaction::Transaction;
 
 /// A record to be written; everything is borrowed and copied once, into its batch.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +67,7 @@ pub struct Producer {
     config: ProducerConfig,
     topics: Mutex<HashMap<Arc<str>, Arc<Topic>>>,
     budget: Arc<Budget>,
+    transaction: Option<Arc<Transaction>>,
     stop: CancellationToken,
     _stop_when_dropped: DropGuard,
 }
@@ -147,12 +150,22 @@ async fn settled(outcome: &mut watch::Receiver<Outcome>) -> Result<i64> {
 impl Producer {
     /// A producer over a client. Must be called inside a tokio runtime.
     pub fn new(client: Client, config: ProducerConfig) -> Self {
+        Self::make(client, config, None)
+    }
+
+    /// One that writes in the transactions of one author.
+    pub fn in_transaction(client: Client, config: ProducerConfig, transaction: Arc<Transaction>) -> Self {
+        Self::make(client, config, Some(transaction))
+    }
+
+    fn make(client: Client, config: ProducerConfig, transaction: Option<Arc<Transaction>>) -> Self {
         let stop = CancellationToken::new();
         Self {
             client,
             config,
             topics: Mutex::default(),
             budget: Arc::default(),
+            transaction,
             stop: stop.clone(),
             _stop_when_dropped: stop.drop_guard(),
         }
@@ -164,15 +177,10 @@ impl Producer {
     /// `SOURCE_REFUSED` or `SOURCE_UNAVAILABLE` if the topic cannot be had. The record's own outcome is in the
     /// [`Delivery`], which may be dropped: [`Producer::flush`] reports failures, too.
     pub async fn send(&self, record: NewRecord<'_>) -> Result<Delivery> {
-        let found = self.topics.lock().get(record.topic).cloned();
-        let topic = match found {
-            Some(topic) => topic,
-            None => self.open_topic(record.topic).await?,
-        };
+        let topic = self.topic(record.topic).await?;
         let (number, sticky) = topic.choose(&record);
         let Some(queue) = usize::try_from(number).ok().and_then(|number| topic.queues.get(number)) else {
-            let message = format!("topic `{}` has no partition {number}", record.topic);
-            return Err(Error::new(&codes::SOURCE_REFUSED, message));
+            return Err(no_partition(record.topic, number));
         };
         self.budget.wait_for_room(self.config.buffer_bytes).await;
         let place = queue.push(&record, self.config.compression, self.config.batch_bytes);
@@ -181,6 +189,52 @@ impl Producer {
             topic.sticky.fetch_add(1, Ordering::Relaxed);
         }
         Ok(Delivery { partition: queue.partition.clone(), index: place.index, outcome: place.outcome })
+    }
+
+    /// How many partitions a topic has, as last looked; one that is missing is created where the cluster allows that.
+    ///
+    /// # Errors
+    /// `SOURCE_REFUSED` or `SOURCE_UNAVAILABLE` if the topic cannot be had.
+    pub async fn partitions(&self, topic: &str) -> Result<usize> {
+        Ok(self.topic(topic).await?.queues.len())
+    }
+
+    /// Takes a whole batch, for one partition. Returns once it has its place in order; waits while too much is buffered.
+    /// [`Producer::flush`] says what became of it.
+    ///
+    /// # Errors
+    /// `SOURCE_REFUSED` if there is no such partition or the producer is closed, and as [`Producer::send`].
+    pub async fn send_batch(&self, topic: &str, partition: usize, batch: BatchBuilder) -> Result<()> {
+        let opened = self.topic(topic).await?;
+        let queue = opened.queues.get(partition).ok_or_else(|| no_partition(topic, partition))?;
+        self.budget.wait_for_room(self.config.buffer_bytes).await;
+        if self.stop.is_cancelled() {
+            return Err(Error::new(&codes::SOURCE_REFUSED, "the producer is closed"));
+        }
+        self.budget.waiting.fetch_add(batch.size() as i64, Ordering::AcqRel);
+        queue.push_batch(batch);
+        Ok(())
+    }
+
+    /// Looks whether topics that were written to have more partitions by now; later records go there too.
+    pub async fn refresh(&self) -> Result<()> {
+        let names: Vec<Arc<str>> = self.topics.lock().keys().cloned().collect();
+        for name in names {
+            let found = self.client.usable_or_created(&name).await?;
+            let known = self.topics.lock().get(&name).cloned();
+            if let Some(known) = known.filter(|known| known.queues.len() < found.len()) {
+                let mut queues = known.queues.clone();
+                queues.extend(found.into_iter().skip(queues.len()).map(|partition| self.start(partition)));
+                let sticky = AtomicUsize::new(known.sticky.load(Ordering::Relaxed));
+                self.topics.lock().insert(name, Arc::new(Topic { queues, sticky }));
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends it at once: what waits is not sent any more.
+    pub fn close(&self) {
+        self.stop.cancel();
     }
 
     /// Sends what is waiting and returns when all of it is written.
@@ -201,46 +255,44 @@ impl Producer {
         }
     }
 
+    async fn topic(&self, name: &str) -> Result<Arc<Topic>> {
+        let found = self.topics.lock().get(name).cloned();
+        match found {
+            Some(topic) => Ok(topic),
+            None => self.open_topic(name).await,
+        }
+    }
+
     async fn open_topic(&self, name: &str) -> Result<Arc<Topic>> {
-        let wanted = &Topics::Named(vec![name.to_owned()]);
-        let partitions = self.client.retrying(move || self.find_partitions(name, wanted)).await?;
+        let partitions = self.client.usable_or_created(name).await?;
         let mut topics = self.topics.lock();
         if let Some(topic) = topics.get(name) {
             return Ok(Arc::clone(topic));
         }
-        let queues: Vec<_> =
-            partitions.into_iter().map(|partition| Arc::new(Queue::new(partition))).collect();
-        for queue in &queues {
-            let sending = sender::run(
-                self.client.clone(),
-                Arc::clone(queue),
-                self.config.clone(),
-                Arc::clone(&self.budget),
-            );
-            let stop = self.stop.clone();
-            tokio::spawn(async move { stop.run_until_cancelled(sending).await });
-        }
+        let queues: Vec<_> = partitions.into_iter().map(|partition| self.start(partition)).collect();
         let topic = Arc::new(Topic { queues, sticky: AtomicUsize::new(fastrand::usize(..)) });
         topics.insert(name.into(), Arc::clone(&topic));
         Ok(topic)
     }
 
-    async fn find_partitions(&self, name: &str, wanted: &Topics) -> Result<Vec<Partition>> {
-        let metadata = self.client.metadata_or_create(wanted).await?;
-        let topic =
-            metadata.topics.get(name).ok_or_else(|| unavailable("the cluster", "no word about the topic"))?;
-        if let Some(error) = topic.error {
-            let refusal = refused(error, &format_args!("topic `{name}`"));
-            // A topic that is being created is unknown for a moment.
-            return Err(refusal.with_retry(is_stale_leader(error) || error.is_retriable()));
-        }
-        if topic.partitions.is_empty()
-            || topic.partitions.values().any(|partition| partition.leader.is_none())
-        {
-            return Err(unavailable("the cluster", format!("topic `{name}` has no leader yet")));
-        }
-        Ok(metadata.partitions().collect())
+    /// The queue of a partition, and the task that empties it.
+    fn start(&self, partition: Partition) -> Arc<Queue> {
+        let queue = Arc::new(Queue::new(partition));
+        let sending = sender::run(
+            self.client.clone(),
+            Arc::clone(&queue),
+            self.config.clone(),
+            Arc::clone(&self.budget),
+            self.transaction.clone(),
+        );
+        let stop = self.stop.clone();
+        tokio::spawn(async move { stop.run_until_cancelled(sending).await });
+        queue
     }
+}
+
+fn no_partition(topic: &str, number: impl std::fmt::Display) -> Error {
+    Error::new(&codes::SOURCE_REFUSED, format!("topic `{topic}` has no partition {number}"))
 }
 
 impl Topic {

@@ -57,9 +57,14 @@ impl Queue {
         Self { partition, state: Mutex::default(), wake: Notify::new() }
     }
 
-    /// Adds a record to the open batch.
+    /// Adds a record to the open batch. One that is as large as a batch goes alone: it may be as large as the broker
+    /// takes, and those before it must not be refused with it.
     pub(super) fn push(&self, record: &NewRecord<'_>, compression: Compression, batch_bytes: usize) -> Place {
         let mut state = self.state.lock();
+        if record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len) >= batch_bytes {
+            let before = state.open.take();
+            state.full.extend(before);
+        }
         let fresh = state.open.is_none();
         let batch = state.open.get_or_insert_with(|| Waiting {
             builder: BatchBuilder::new(compression),
@@ -81,6 +86,17 @@ impl Queue {
             self.wake.notify_one();
         }
         Place { outcome, index, bytes: size - before, full }
+    }
+
+    /// Adds a whole batch behind those that wait.
+    pub(super) fn push_batch(&self, builder: BatchBuilder) {
+        let mut state = self.state.lock();
+        let before = state.open.take();
+        state.full.extend(before);
+        let outcome = watch::Sender::new(None);
+        state.full.push_back(Waiting { builder, outcome, since: Instant::now() });
+        drop(state);
+        self.wake.notify_one();
     }
 
     /// The next batch to send: a full one, or an open one that has lingered long enough.
@@ -117,5 +133,27 @@ impl Queue {
         drop(state);
         self.wake.notify_one();
         pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_record_as_large_as_a_batch_goes_alone() {
+        let queue = Queue::new(Partition::new("t", 0));
+        let large = [b'x'; 100];
+        let places: Vec<_> = [&b"small"[..], &large, b"after"]
+            .map(|value| queue.push(&NewRecord::value("t", value, 0), Compression::None, 100))
+            .into_iter()
+            .map(|place| (place.index, place.full))
+            .collect();
+        assert_eq!(places, [(0, false), (0, true), (0, false)]);
+        let mut sent = Vec::new();
+        for _ in 0..3 {
+            sent.push(queue.next(Duration::ZERO).await.builder.len());
+        }
+        assert_eq!(sent, [1, 1, 1]);
     }
 }

@@ -4,19 +4,24 @@
 //! throughput adapts to the broker by itself. Each partition has a producer id of its own: a batch carries the
 //! sequence number of its first record, and a broker that has seen it answers without writing it again. So a batch
 //! whose answer was lost may be sent again, and **nothing else may**: once a batch has failed for good its fate is
-//! unknown, and the batches behind it go on under a new id.
+//! unknown, and the batches behind it go on under a new id. In a transaction there is one author for all partitions, and
+//! no other comes in its place: there a failure is that of the whole transaction.
 
 use std::sync::Arc;
 
 use forebay_core::error::codes;
 use forebay_core::{Error, Partition, Result};
+use forebay_log::records::BatchBuilder;
+use forebay_storage::kill_point;
 use kafka_protocol::error::{ParseResponseErrorCode, ResponseError};
 use tokio::time::{Instant, sleep};
 
 use super::super::client::Client;
 use super::super::error::{is_stale_leader, refused};
 use super::super::retry::Backoff;
+use super::super::transactions::Author;
 use super::queue::{Queue, Waiting};
+use super::transaction::Transaction;
 use super::{Budget, ProducerConfig};
 
 /// Who a partition's batches come from, and the sequence number of the next one.
@@ -28,18 +33,32 @@ struct Identity {
 }
 
 /// Runs until the producer is dropped.
-pub(super) async fn run(client: Client, queue: Arc<Queue>, config: ProducerConfig, budget: Arc<Budget>) {
-    let mut identity = None;
+pub(super) async fn run(
+    client: Client,
+    queue: Arc<Queue>,
+    config: ProducerConfig,
+    budget: Arc<Budget>,
+    transaction: Option<Arc<Transaction>>,
+) {
+    let transaction = transaction.as_deref();
+    let mut identity = transaction.map(|transaction| Identity::of(transaction.author()));
     loop {
         let batch = queue.next(config.linger).await;
         let size = batch.builder.size();
-        let outcome = deliver(&client, &queue.partition, &batch, &mut identity, &config).await;
+        let mut outcome =
+            deliver(&client, &queue.partition, &batch, &mut identity, &config, transaction).await;
         match (&outcome, &mut identity) {
             (Ok(_), Some(identity)) => identity.advance(batch.builder.len()),
-            _ => identity = None,
+            _ if transaction.is_none() => identity = None,
+            _ => {}
+        }
+        if let (Err(error), Some(transaction)) = (&outcome, transaction) {
+            // Told once, by whoever ends the transaction.
+            outcome = Err(transaction.fail(error));
+        } else if let Err(error) = &outcome {
+            tracing::error!(%error, partition = %queue.partition, records = batch.builder.len(), "records not written");
         }
         if let Err(error) = &outcome {
-            tracing::error!(%error, partition = %queue.partition, records = batch.builder.len(), "records not written");
             budget.remember(error);
         }
         budget.give_back(size);
@@ -53,43 +72,55 @@ async fn deliver(
     batch: &Waiting,
     identity: &mut Option<Identity>,
     config: &ProducerConfig,
+    transaction: Option<&Transaction>,
 ) -> Result<i64> {
+    if let Some(transaction) = transaction {
+        transaction.join(partition).await?;
+    }
     let deadline = batch.since + config.delivery_timeout;
     let mut backoff = Backoff::new(client.config().backoff);
     // True once an attempt may have reached the log without our knowing.
     let mut in_doubt = false;
     let mut bytes = None;
     loop {
-        let who = match *identity {
-            Some(who) => who,
-            None => {
-                bytes = None;
-                *identity.insert(Identity::new(client).await?)
-            }
-        };
-        let encoded = match &bytes {
-            Some(encoded) => encoded,
-            None => bytes.insert(who.sign(batch)?),
-        };
-        let failure = match client.produce(partition, encoded.clone()).await {
-            Ok(answer) => match answer.code.err() {
-                None | Some(ResponseError::DuplicateSequenceNumber) => return Ok(answer.base_offset),
-                Some(refusal) => {
-                    let error = refused(refusal, &format_args!("records for {partition}"));
-                    if forgot_us(refusal) && !in_doubt {
-                        // It wrote nothing of this batch, so a new identity cannot double it.
-                        *identity = None;
-                    } else if !(refusal.is_retriable() || is_stale_leader(refusal)) {
-                        return Err(too_large(refusal, error));
-                    }
-                    error
-                }
-            },
-            Err(error) if error.is_retryable() => {
-                in_doubt = true;
-                error
-            }
+        if identity.is_none() {
+            bytes = None;
+        }
+        let failure = match sign_in(client, identity).await {
+            // Nothing was sent yet, so this is no doubt.
+            Err(error) if error.is_retryable() && error.code() != &codes::SOURCE_AUTH => error,
             Err(error) => return Err(error),
+            Ok(who) => {
+                let encoded = match &bytes {
+                    Some(encoded) => encoded,
+                    None => bytes.insert(who.sign(batch, transaction.is_some())?),
+                };
+                match client.produce(partition, encoded.clone(), transaction.map(Transaction::name)).await {
+                    Ok(answer) => match answer.code.err() {
+                        None | Some(ResponseError::DuplicateSequenceNumber) => {
+                            if transaction.is_some() {
+                                kill_point("sink.kafka.batch.after");
+                            }
+                            return Ok(answer.base_offset);
+                        }
+                        Some(refusal) => {
+                            let error = told(refusal, partition, &batch.builder, transaction);
+                            if transaction.is_none() && forgot_us(refusal) && !in_doubt {
+                                // It wrote nothing of this batch, so a new identity cannot double it.
+                                *identity = None;
+                            } else if !(refusal.is_retriable() || is_stale_leader(refusal)) {
+                                return Err(error);
+                            }
+                            error
+                        }
+                    },
+                    Err(error) if error.is_retryable() => {
+                        in_doubt = true;
+                        error
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
         };
         let pause = backoff.pause();
         if Instant::now() + pause >= deadline {
@@ -105,19 +136,48 @@ async fn deliver(
     }
 }
 
+/// Who the batches come from: as before, or under an id that the cluster gives out now.
+async fn sign_in(client: &Client, identity: &mut Option<Identity>) -> Result<Identity> {
+    if let Some(who) = *identity {
+        return Ok(who);
+    }
+    Ok(*identity.insert(Identity::new(client).await?))
+}
+
 /// The broker does not know our sequence: its memory of us expired, or was lost.
 fn forgot_us(refusal: ResponseError) -> bool {
     use ResponseError as E;
     matches!(refusal, E::UnknownProducerId | E::OutOfOrderSequenceNumber | E::InvalidProducerEpoch)
 }
 
-fn too_large(refusal: ResponseError, error: Error) -> Error {
-    match refusal {
-        ResponseError::MessageTooLarge | ResponseError::RecordListTooLarge => error.with_hint(
-            "Raise the topic's `max.message.bytes`, or lower `kafka.batch.size` if single records are small.",
-        ),
-        _ => error,
+/// The error for a batch that the leader refused.
+fn told(
+    refusal: ResponseError,
+    partition: &Partition,
+    batch: &BatchBuilder,
+    transaction: Option<&Transaction>,
+) -> Error {
+    if !matches!(refusal, ResponseError::MessageTooLarge | ResponseError::RecordListTooLarge) {
+        let what = format!("records for {partition}");
+        return match transaction {
+            Some(transaction) => transaction.calls().refusal(refusal, &what),
+            None => refused(refusal, &what),
+        };
     }
+    let (records, bytes) = (batch.len(), batch.size());
+    let message = match records {
+        1 => format!("a record of {bytes} bytes is larger than what topic `{}` takes", partition.topic),
+        _ => format!(
+            "{records} records of {bytes} bytes are more than topic `{}` takes at once",
+            partition.topic
+        ),
+    };
+    Error::new(&codes::SOURCE_REFUSED, message)
+        .with_detail(format!("{refusal} (code {})", refusal.code()))
+        .at(partition)
+        .with_hint(
+            "Raise the topic's `max.message.bytes`, or lower `kafka.batch.size` if single records are small.",
+        )
 }
 
 impl Identity {
@@ -126,9 +186,15 @@ impl Identity {
         Ok(Self { id, epoch, sequence: 0 })
     }
 
+    /// That of a transaction's author, before its first batch for a partition.
+    fn of(author: Author) -> Self {
+        Self { id: author.id, epoch: author.epoch, sequence: 0 }
+    }
+
     /// The batch as this identity's next.
-    fn sign(self, batch: &Waiting) -> Result<bytes::Bytes> {
+    fn sign(self, batch: &Waiting, transactional: bool) -> Result<bytes::Bytes> {
         let builder = batch.builder.clone().producer(self.id, self.epoch, self.sequence);
+        let builder = if transactional { builder.transactional() } else { builder };
         builder
             .build()
             .map_err(|error| Error::new(&codes::BAD_VALUE, "records do not make a batch").caused_by(error))

@@ -310,7 +310,7 @@ Batch: 3
             let part = Box::new(LaneRows { limit: 1, kept: vec![batch.clone()], rows: 1 });
             sink.commit(&id, vec![part]).await.unwrap();
             let written = screen.0.lock().drain(..).collect::<String>();
-            let row = "|2024-07-03 11:46:40.5|2024-07-03 09:46:40.5|{start: 2024-07-03 11:46:40.5";
+            let row = "|2024-07-03 11:46:40.5|2024-07-03 09:46:40.5|{2024-07-03 11:46:40.5";
             assert!(written.contains(row), "{zone}: {written}");
         }
     }

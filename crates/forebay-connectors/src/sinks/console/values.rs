@@ -3,6 +3,7 @@
 //! | value | Spark | Arrow |
 //! |---|---|---|
 //! | a map | `{x -> 1}` | `{x: 1}` |
+//! | a struct | `{1, x}` | `{id: 1, name: x}` |
 //! | half a second | `20.5` | `20.500` |
 //! | a number beyond all others | `Infinity` | `inf` |
 //!
@@ -10,7 +11,7 @@
 
 use std::fmt::Write;
 
-use arrow::array::{Array, ArrowPrimitiveType, AsArray, MapArray};
+use arrow::array::{Array, ArrowPrimitiveType, AsArray, MapArray, StructArray};
 use arrow::datatypes::{ArrowNativeType, DataType, Field, Float32Type, Float64Type};
 use arrow::error::ArrowError;
 use arrow::util::display::{
@@ -55,6 +56,7 @@ impl ArrayFormatterFactory for AsSpark {
             DataType::Float32 => Box::new(Float::new::<Float32Type>(array, options)?),
             DataType::Timestamp(..) => Box::new(Time(ArrayFormatter::try_new(array, options)?)),
             DataType::Map(..) => Box::new(Pairs::new(array.as_map(), options)?),
+            DataType::Struct(_) => Box::new(Fields::new(array.as_struct(), options)?),
             _ => return Ok(None),
         };
         Ok(Some(ArrayFormatter::new(display, options.safe())))
@@ -136,6 +138,34 @@ impl DisplayIndex for Pairs<'_> {
     }
 }
 
+/// A column of structs: `{1, NULL}`.
+struct Fields<'a> {
+    structs: &'a StructArray,
+    values: Vec<ArrayFormatter<'a>>,
+    null: &'a str,
+}
+
+impl<'a> Fields<'a> {
+    fn new(structs: &'a StructArray, options: &FormatOptions<'a>) -> Result<Self, ArrowError> {
+        let values = structs.columns().iter().map(|column| of(column.as_ref(), options));
+        Ok(Self { structs, values: values.collect::<Result<_, _>>()?, null: options.null() })
+    }
+}
+
+impl DisplayIndex for Fields<'_> {
+    fn write(&self, row: usize, out: &mut dyn Write) -> FormatResult {
+        if self.structs.is_null(row) {
+            return Ok(out.write_str(self.null)?);
+        }
+        out.write_char('{')?;
+        for (number, value) in self.values.iter().enumerate() {
+            let comma = if number > 0 { ", " } else { "" };
+            write!(out, "{comma}{}", value.value(row))?;
+        }
+        Ok(out.write_char('}')?)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -187,7 +217,7 @@ mod tests {
         assert_eq!(texts(&lists), ["[{x -> 1.5, y -> NULL}, {}]", "[NULL, {z -> Infinity}]"]);
 
         let structs = StructArray::from(vec![(item, Arc::clone(&maps))]);
-        assert_eq!(texts(&structs.slice(0, 1)), ["{item: {x -> 1.5, y -> NULL}}"]);
+        assert_eq!(texts(&structs.slice(0, 1)), ["{{x -> 1.5, y -> NULL}}"]);
 
         let names: ArrayRef = Arc::new(StringArray::from(vec!["a", "b"]));
         let key = Arc::new(Field::new("keys", DataType::Utf8, false));

@@ -1,4 +1,5 @@
-//! The embedded log, read in place: segments instead of a network, the same slots.
+//! The embedded log, read in place: segments instead of a network, the same slots, and of transactions the same as a
+//! broker would send.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use async_trait::async_trait;
 use forebay_core::error::codes;
 use forebay_core::{Error, Partition, Positions, Result};
 use forebay_log::LogError;
-use forebay_log::storage::Log;
+use forebay_log::storage::{Isolation, Log};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
@@ -17,7 +18,7 @@ use super::inbox::{Failure, Fetched, Inbox, Question};
 use super::remote::chunk_of;
 use super::transactions::Aborted;
 use super::transport::{FoundTopic, Transport};
-use crate::kafka::{At, Topics};
+use crate::kafka::{self, At, Topics};
 
 /// The log has no brokers; its slots are led by this one.
 const LEADER: i32 = 0;
@@ -27,6 +28,7 @@ const IDLE: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) struct Embedded {
     log: Log,
+    isolation: Isolation,
     inbox: Arc<Inbox>,
     started: AtomicBool,
     stop: CancellationToken,
@@ -34,10 +36,14 @@ pub(super) struct Embedded {
 }
 
 impl Embedded {
-    pub(super) fn new(log: Log, inbox: Arc<Inbox>) -> Self {
+    pub(super) fn new(log: Log, isolation: kafka::Isolation, inbox: Arc<Inbox>) -> Self {
+        let isolation = match isolation {
+            kafka::Isolation::ReadCommitted => Isolation::Committed,
+            kafka::Isolation::ReadUncommitted => Isolation::Uncommitted,
+        };
         let stop = CancellationToken::new();
         let started = AtomicBool::new(false);
-        Self { log, inbox, started, stop: stop.clone(), _stop_when_dropped: stop.drop_guard() }
+        Self { log, isolation, inbox, started, stop: stop.clone(), _stop_when_dropped: stop.drop_guard() }
     }
 }
 
@@ -62,8 +68,9 @@ impl Transport for Embedded {
     }
 
     async fn offsets(&self, places: &BTreeMap<Partition, At>) -> Result<BTreeMap<Partition, Option<i64>>> {
-        let (log, places) = (self.log.clone(), places.clone());
-        let look_up = move || places.iter().map(|(partition, at)| look_up(&log, partition, *at)).collect();
+        let (log, isolation, places) = (self.log.clone(), self.isolation, places.clone());
+        let look_up =
+            move || places.iter().map(|(partition, at)| look_up(&log, isolation, partition, *at)).collect();
         tokio::task::spawn_blocking(look_up).await.map_err(ended)?
     }
 
@@ -71,7 +78,7 @@ impl Transport for Embedded {
         if self.started.swap(true, Ordering::AcqRel) {
             return;
         }
-        let fetching = fetch(self.log.clone(), Arc::clone(&self.inbox));
+        let fetching = fetch(self.log.clone(), self.isolation, Arc::clone(&self.inbox));
         let inbox = Arc::clone(&self.inbox);
         let leading = async move {
             loop {
@@ -93,21 +100,28 @@ impl Transport for Embedded {
     }
 }
 
-fn look_up(log: &Log, partition: &Partition, at: At) -> Result<(Partition, Option<i64>)> {
+/// As brokers answer: what is not decided is not there for a reader of committed data.
+fn look_up(
+    log: &Log,
+    isolation: Isolation,
+    partition: &Partition,
+    at: At,
+) -> Result<(Partition, Option<i64>)> {
     let failed = |error: LogError| failed(partition, &error);
+    let ends = log.offsets(&partition.topic, partition.index).map_err(failed)?;
     let offset = match at {
         At::Timestamp(ms) => {
             let found = log.offset_for_timestamp(&partition.topic, partition.index, ms).map_err(failed)?;
-            found.map(|(offset, _)| offset)
+            found.map(|(offset, _)| offset).filter(|offset| *offset < ends.end(isolation))
         }
-        At::Earliest => Some(log.offsets(&partition.topic, partition.index).map_err(failed)?.earliest),
-        At::Latest => Some(log.offsets(&partition.topic, partition.index).map_err(failed)?.latest),
+        At::Earliest => Some(ends.earliest),
+        At::Latest => Some(ends.end(isolation)),
     };
     Ok((partition.clone(), offset))
 }
 
 /// Reads for whoever has room, and sleeps on the log while there is nothing new.
-async fn fetch(log: Log, inbox: Arc<Inbox>) {
+async fn fetch(log: Log, isolation: Isolation, inbox: Arc<Inbox>) {
     loop {
         let asking = inbox.asking();
         tokio::pin!(asking);
@@ -121,7 +135,7 @@ async fn fetch(log: Log, inbox: Arc<Inbox>) {
         let mut brought = false;
         for question in questions {
             let (reader, asked) = (log.clone(), question.clone());
-            let read = tokio::task::spawn_blocking(move || read(&reader, &asked)).await;
+            let read = tokio::task::spawn_blocking(move || read(&reader, isolation, &asked)).await;
             let answer = read.unwrap_or_else(|error| Err(Failure::Fatal(ended(error))));
             let nothing = matches!(&answer, Ok(fetched) if fetched.chunk.is_none());
             brought |= !nothing;
@@ -137,19 +151,20 @@ async fn fetch(log: Log, inbox: Arc<Inbox>) {
         let places: Vec<(&str, i32, i64)> =
             waiting.iter().map(|(partition, at)| (&*partition.topic, partition.index, *at)).collect();
         tokio::select! {
-            _ = log.wait_for_any(&places, IDLE) => {}
+            _ = log.wait_for_any(&places, isolation, IDLE) => {}
             () = asking => {}
         }
     }
 }
 
-fn read(log: &Log, question: &Question) -> Result<Fetched, Failure> {
+fn read(log: &Log, isolation: Isolation, question: &Question) -> Result<Fetched, Failure> {
     let Question { partition, from, enough, .. } = question;
-    match log.read(&partition.topic, partition.index, *from, *enough, true) {
+    match log.read(&partition.topic, partition.index, *from, *enough, true, isolation) {
         Ok(found) => {
-            let chunk =
-                chunk_of(partition, *from, found.batches, Aborted::default()).map_err(Failure::Fatal)?;
-            Ok(Fetched { chunk, end: found.high_watermark })
+            let end = found.end(isolation);
+            let aborted = Aborted::new(found.aborted.into_iter());
+            let chunk = chunk_of(partition, *from, found.batches, aborted).map_err(Failure::Fatal)?;
+            Ok(Fetched { chunk, end })
         }
         // A topic that is gone is found out by the source, which knows what to make of it.
         Err(

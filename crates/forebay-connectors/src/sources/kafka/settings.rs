@@ -7,7 +7,7 @@ use forebay_core::options::Options;
 use forebay_core::{Error, Partition, Result};
 use regex::Regex;
 
-use crate::kafka::Topics;
+use crate::kafka::{Topics, legal_topic};
 
 /// Which partitions are read.
 #[derive(Clone, Debug)]
@@ -177,10 +177,9 @@ fn subscription(options: &Options) -> Result<Subscription> {
     }
 }
 
-/// Kafka's rule for topic names: no broker can have another, so asking for one is a slip of the pen.
+/// No broker can have a topic of another name, so asking for one is a slip of the pen.
 fn legal(option: &str, name: &str) -> Result<()> {
-    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
-    if plain && !matches!(name, "" | "." | "..") && name.len() <= 249 {
+    if legal_topic(name) {
         return Ok(());
     }
     Err(bad(option, &format!("`{name}` is no name of a topic"))

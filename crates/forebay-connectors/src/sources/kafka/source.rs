@@ -69,7 +69,7 @@ impl KafkaSource {
         let (patience, check_crcs, max_age) =
             (config.retry_timeout, config.check_crcs, config.metadata_max_age);
         let transport: Arc<dyn Transport> = match log {
-            Some(log) => Arc::new(Embedded::new(log, Arc::clone(&inbox))),
+            Some(log) => Arc::new(Embedded::new(log, config.isolation, Arc::clone(&inbox))),
             None => Arc::new(Remote::new(config, Arc::clone(&inbox))?),
         };
         let reading = Reading {

@@ -1,11 +1,10 @@
 //! Whether a panel of `dashboard:` can be drawn as it is written: its field's kind, its limits, its map.
 
-use super::super::SourceConfig;
 use super::super::lines::Span;
 use super::super::parse::Reading;
 use super::super::section::Section;
 use super::find::is_unknown;
-use super::{Chart, PanelConfig};
+use super::{Chart, PanelConfig, Shown};
 use crate::error::{Error, codes};
 use crate::fields::{self, Coordinate, Kind, Leaf};
 
@@ -54,7 +53,7 @@ pub(super) fn check_limits(section: &Section<'_>, panel: &PanelConfig, reading: 
 pub(super) fn check_map(
     section: &Section<'_>,
     panel: &PanelConfig,
-    sources: &[SourceConfig],
+    Shown { sources, .. }: Shown<'_>,
     reading: &mut Reading<'_>,
 ) {
     let named = section.get("source").or_else(|| section.get("field"));

@@ -15,6 +15,13 @@ pub static DASHBOARD: Section = Section {
             "What names the devices of a source, and when they are quiet.",
         ),
         key(
+            "views",
+            "mapping of views",
+            None,
+            "Views whose rows are followed as those of sources are: where one event tells of several devices, a view makes a \
+             row of each. The source below is then followed by itself only if it is named here too.",
+        ),
+        key(
             "panels",
             "list of panels",
             None,
@@ -42,6 +49,49 @@ pub static DASHBOARD_SOURCE: Section = Section {
             Some("30 seconds, or ten times the device's usual gap"),
             "A device that sent nothing for so long is shown as quiet.",
         ),
+        key(
+            "labels",
+            "list of columns",
+            None,
+            "Fields by whose values devices are told apart and rows are counted over time, such as a status or a customer: \
+             four at most, each a STRING, a BOOLEAN or a whole number with few different values. A thousand \
+             combinations of their values have a history of their own; what comes beyond them counts as others.",
+        ),
+    ],
+};
+
+/// `dashboard: views: NAME:`
+pub static DASHBOARD_VIEW: Section = Section {
+    path: "`dashboard.views.NAME`",
+    doc: "A view whose rows the page follows. It reads one source, remembers nothing and joins no table: its rows are made \
+          anew beside the queries, from the source.",
+    keys: &[
+        required(
+            "key",
+            "column",
+            "The column that names the device: a STRING or a whole number, nested ones with dots.",
+        ),
+        key(
+            "time",
+            "column",
+            None,
+            "The TIMESTAMP column that says when it happened by the device's own clock. With it, devices are found that \
+             are late or whose clock is off, by the watermark of the source.",
+        ),
+        key(
+            "labels",
+            "list of columns",
+            None,
+            "Fields by whose values devices are told apart and rows are counted over time, such as a status or a customer: \
+             four at most, each a STRING, a BOOLEAN or a whole number with few different values. A thousand \
+             combinations of their values have a history of their own; what comes beyond them counts as others.",
+        ),
+        key(
+            "quietAfter",
+            "duration",
+            Some("30 seconds, or ten times the device's usual gap"),
+            "A device that sent nothing for so long is shown as quiet.",
+        ),
     ],
 };
 
@@ -60,11 +110,12 @@ pub static PANEL: Section = Section {
             "field",
             "`SOURCE.FIELD`",
             None,
-            "What it shows; nested fields with dots. With one source also the field alone.",
+            "What it shows, of a source or of a view that is followed; nested fields with dots. With one source also the \
+             field alone.",
         ),
         key(
             "source",
-            "name of a source",
+            "name of a source or of a followed view",
             Some("the first"),
             "Whose devices a `map` or `table` shows. A `map` needs number fields named `lat` or `latitude`, and `lon`, \
              `lng`, `long` or `longitude`.",

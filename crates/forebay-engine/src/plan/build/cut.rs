@@ -1,5 +1,5 @@
 //! Where a plan is cut: at its operators with state. What lies above the first of them, or down to a source, is a segment of filters,
-//! projections and joins with tables at rest.
+//! projections, generators and joins with tables at rest.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use datafusion::logical_expr::{EmptyRelation, LogicalPlan, Projection};
 
 use super::{Source, Sources};
 use crate::plan::provider::StreamTable;
-use crate::plan::statics;
+use crate::plan::{generator, statics};
 
 /// True if a plan has an operator with state.
 pub(in crate::plan) fn remembers(plan: &LogicalPlan) -> bool {
@@ -50,11 +50,17 @@ pub(super) fn cut(plan: &LogicalPlan) -> (LogicalPlan, Option<&LogicalPlan>) {
             let (stream, node) = statics::stream_of(join).map_or((plan.clone(), None), cut);
             (LogicalPlan::Join(statics::with_stream(join, stream)), node)
         }
-        // A join of two streams, an aggregation and the like.
-        operator => {
-            let schema = Arc::clone(operator.schema());
-            (LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: false, schema }), Some(operator))
-        }
+        operator => match generator::of(operator) {
+            Some(generate) => {
+                let (input, node) = cut(&generate.input);
+                (generate.on(input).unwrap_or_else(|_| plan.clone()), node)
+            }
+            // A join of two streams, an aggregation and the like.
+            None => {
+                let schema = Arc::clone(operator.schema());
+                (LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: false, schema }), Some(operator))
+            }
+        },
     }
 }
 

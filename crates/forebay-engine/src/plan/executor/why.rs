@@ -4,6 +4,7 @@ use arrow::array::RecordBatch;
 use datafusion::physical_expr::split_conjunction;
 use forebay_core::{Error, Result};
 
+use super::pieces::{Piece, Pieces};
 use super::{Executor, holds, only, project};
 use crate::lookup::{Kind, candidates, probe};
 use crate::plan::lower::Stage;
@@ -17,14 +18,31 @@ pub enum Refusal {
     Alone(String),
     /// It finds one in these tables, and the join is for rows that have none.
     Met(String),
+    /// There is no element of which this, as it is written, could make a row: `explode(tags)`.
+    Empty(String),
 }
 
 impl Executor {
-    /// Says what refuses the single row of `row`; `None` if it comes out. Of conditions joined by AND the first that
-    /// does not hold. Fails as [`Executor::process`] does.
+    /// Says what refuses the single row of `row`, of several that it becomes the last one; `None` if one comes out. Of conditions
+    /// joined by AND the first that does not hold. Fails as [`Executor::process`] does.
     pub fn refusal(&self, row: RecordBatch) -> Result<Option<Refusal>> {
-        let (mut row, mut tags) = (row, None);
-        for stage in self.stages.as_ref().map_err(Clone::clone)?.iter() {
+        let (mut pieces, mut last) = (Pieces::default(), None);
+        pieces.begin(row);
+        while let Some(piece) = pieces.next() {
+            match self.way(piece, &mut pieces)? {
+                Way::Out => return Ok(None),
+                Way::Refused(refusal) => last = Some(refusal),
+                Way::Cut => {}
+            }
+        }
+        Ok(last)
+    }
+
+    /// What becomes of a piece of a record.
+    fn way(&self, piece: Piece, pieces: &mut Pieces) -> Result<Way> {
+        let Piece { stage: first, batch: mut row, mut tags, part, mut fits, mut elements } = piece;
+        let stages = self.stages.as_ref().map_err(Clone::clone)?;
+        for (number, stage) in stages.iter().enumerate().skip(first) {
             row = match stage {
                 Stage::Project(projection) => project(projection, &row)?,
                 Stage::Observe(_) => row,
@@ -34,28 +52,63 @@ impl Executor {
                     if probed.batch.num_rows() == 0 {
                         let tables = lookup.spec.names();
                         let is_anti = lookup.spec.kind == Kind::Anti;
-                        return Ok(Some(if is_anti { Refusal::Met(tables) } else { Refusal::Alone(tables) }));
+                        let refusal = if is_anti { Refusal::Met(tables) } else { Refusal::Alone(tables) };
+                        return Ok(Way::Refused(refusal));
                     }
                     tags = probed.tags;
                     probed.batch
                 }
+                Stage::Filled(filled) => {
+                    if let Some(kept) = filled.kept(&row)? {
+                        (row, tags) = only(row, tags, kept)?;
+                    }
+                    if row.num_rows() == 0 {
+                        return Ok(Way::Refused(Refusal::Empty(filled.written.clone())));
+                    }
+                    row
+                }
+                Stage::Generate(generation) => {
+                    if !std::mem::take(&mut fits) {
+                        let slices = generation.slices(&row, &tags, part)?;
+                        if !slices.is_empty() {
+                            pieces.slice(number, slices, &row, &tags);
+                            return Ok(Way::Cut);
+                        }
+                    }
+                    let made = generation.rows(&row, &tags, elements.take())?;
+                    pieces.made(part, made.batch.num_rows(), &generation.written)?;
+                    if made.batch.num_rows() == 0 {
+                        return Ok(Way::Refused(Refusal::Empty(generation.written.clone())));
+                    }
+                    tags = made.tags;
+                    made.batch
+                }
                 Stage::Filter(condition) => {
-                    for part in split_conjunction(condition) {
+                    for one in split_conjunction(condition) {
                         let rows = row.num_rows();
-                        let kept = holds(part, &row).map_err(|e: Error| e.at("the condition"))?;
+                        let kept = holds(one, &row).map_err(|e: Error| e.at("the condition"))?;
                         let Some(kept) = kept.kept(rows) else { continue };
-                        tags = tags.map(|tags: Vec<u32>| kept.set_indices().map(|row| tags[row]).collect());
-                        row = only(row, kept)?;
+                        (row, tags) = only(row, tags, kept)?;
                         if row.num_rows() == 0 {
-                            return Ok(Some(Refusal::Condition(readable(&part.to_string()))));
+                            let condition = readable(&one.to_string());
+                            return Ok(Way::Refused(Refusal::Condition(condition)));
                         }
                     }
                     row
                 }
             };
         }
-        Ok(None)
+        Ok(Way::Out)
     }
+}
+
+/// What becomes of a piece of a record.
+enum Way {
+    /// Rows of it come out.
+    Out,
+    Refused(Refusal),
+    /// Smaller pieces, which are still to come.
+    Cut,
 }
 
 /// An expression without the numbers of its columns: `temperature@1 > 70` reads `temperature > 70`.

@@ -83,7 +83,7 @@ impl ScalarUDFImpl for StructField {
 }
 
 /// The child with the parent's NULLs. The usual child has them already, and comes back as it is.
-fn under(parent: Option<&NullBuffer>, child: &ArrayRef) -> Result<ArrayRef> {
+pub(crate) fn under(parent: Option<&NullBuffer>, child: &ArrayRef) -> Result<ArrayRef> {
     let Some(parent) = parent.filter(|nulls| nulls.null_count() > 0) else { return Ok(Arc::clone(child)) };
     if child.nulls().is_some_and(|nulls| nulls.contains(parent)) || child.data_type() == &DataType::Null {
         return Ok(Arc::clone(child));

@@ -44,7 +44,7 @@ use forebay_core::Zone;
 
 pub(crate) use arithmetic::divide;
 pub(crate) use epoch_time::EpochTime;
-pub(crate) use field::field;
+pub(crate) use field::{field, under};
 pub(crate) use from_json::from_json;
 pub(crate) use like::Like;
 pub(in crate::plan) use mode::MODE;

@@ -122,18 +122,7 @@ impl Planner<'_> {
         }
         let qualifier = quoted(relation.qualifier.clone(), &alias.name);
         taken.push(relation.qualifier.clone());
-        *factor = TableFactor::Table {
-            name: ObjectName(vec![ObjectNamePart::Identifier(Ident::with_quote('`', table_name(index)))]),
-            alias: Some(TableAlias { name: qualifier, ..alias }),
-            args: None,
-            with_hints: Vec::new(),
-            version: None,
-            with_ordinality: false,
-            partitions: Vec::new(),
-            json_path: None,
-            sample: None,
-            index_hints: Vec::new(),
-        };
+        *factor = numbered(index, TableAlias { name: qualifier, ..alias });
         Ok(Tables::one(relation))
     }
 
@@ -240,6 +229,22 @@ fn relation(alias: &TableAlias, mut columns: Vec<Column>, is_at_rest: bool) -> R
         }
     }
     Ok(Relation { qualifier: alias.name.value.clone(), columns, is_at_rest })
+}
+
+/// A table of the planner's, by its number.
+pub(super) fn numbered(index: usize, alias: TableAlias) -> TableFactor {
+    TableFactor::Table {
+        name: ObjectName(vec![ObjectNamePart::Identifier(Ident::with_quote('`', table_name(index)))]),
+        alias: Some(alias),
+        args: None,
+        with_hints: Vec::new(),
+        version: None,
+        with_ordinality: false,
+        partitions: Vec::new(),
+        json_path: None,
+        sample: None,
+        index_hints: Vec::new(),
+    }
 }
 
 fn plain_alias(name: Ident) -> TableAlias {

@@ -59,8 +59,19 @@ fn missing(name: &str) -> Option<&'static str> {
     })
 }
 
+/// Refuses what gives several rows, and windows, where they cannot stand.
 pub(super) fn refuse_generators(planner: &Planner<'_>, name: &str, ident: &Ident) -> Result<(), SqlError> {
     let what = match name {
+        "explode" | "explode_outer" | "posexplode" | "posexplode_outer" | "inline" | "inline_outer"
+            if planner.streaming =>
+        {
+            let message =
+                format!("{name}(…) gives several rows for one, so it cannot be a part of an expression");
+            let error = Error::new(&codes::SQL_PLAN, message).with_hint(
+                "As in Spark it stands alone in the SELECT list, or in LATERAL VIEW: FROM iot LATERAL VIEW explode(tags) t AS tag.",
+            );
+            return Err(SqlError::spanned(error, ident.span));
+        }
         "explode" | "explode_outer" | "posexplode" | "posexplode_outer" | "inline" | "inline_outer"
         | "stack" => "gives several rows for one",
         // Over a stream it is refused under its own name.

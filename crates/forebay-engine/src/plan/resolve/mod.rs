@@ -14,7 +14,7 @@
 //! What must stay true: after [`Planner::plan`] every name of a column and table in the tree is spelled exactly as
 //! its schema spells it, or an error with its place was returned. [`query`] is what stands around SELECTs, [`from`] handles FROM, [`joins`] JOIN, [`select`] one SELECT,
 //! [`expr`] expressions, [`calls`] functions, [`naming`] the names of unnamed columns, [`streaming`] what a stream
-//! cannot do, [`windows`], [`aggregates`] and [`grouping`] what a query with state has, [`union`] rows of several streams,
+//! cannot do, [`generators`] rows made of arrays, [`windows`], [`aggregates`] and [`grouping`] what a query with state has, [`union`] rows of several streams,
 //! [`event_time`] a source's own time, [`record`]
 //! what views hand on of their records if they are asked to, [`bounds`] how much a statement may be.
 
@@ -24,6 +24,7 @@ mod calls;
 mod event_time;
 mod expr;
 mod from;
+mod generators;
 mod grouping;
 mod joins;
 mod known;
@@ -56,6 +57,7 @@ use super::JsonDecoderFactory;
 use super::catalog::{Deduplicate, Records, SourceTime};
 use super::deadline::Deadline;
 use super::doubles::coerced;
+use super::generator::{Placeholder, placed};
 use super::once::once;
 use super::provider::{PlannedTable, Provider};
 use super::session;
@@ -253,8 +255,10 @@ impl<'a> Planner<'a> {
     fn to_plan(&self, query: Box<Query>) -> Result<LogicalPlan, SqlError> {
         let provider = Provider { state: self.session, tables: &self.tables, functions: &self.functions };
         let plan = SqlToRel::new_with_options(&provider, session::parser_options(self.session))
-            .sql_statement_to_plan(Statement::Query(query))
-            .and_then(coerced);
+            .sql_statement_to_plan(Statement::Query(query));
+        let has_generators = self.tables.iter().any(|table| table.is::<Placeholder>());
+        let plan = if has_generators { plan.and_then(placed) } else { plan };
+        let plan = plan.and_then(coerced);
         let plan = if self.streaming { plan.and_then(widened) } else { plan };
         plan.map_err(SqlError::planning)
     }

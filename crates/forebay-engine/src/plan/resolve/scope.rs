@@ -34,7 +34,7 @@ pub(crate) struct Relation {
     /// Its alias, or the last part of its name.
     pub qualifier: String,
     pub columns: Vec<Column>,
-    /// True if it reads tables at rest and nothing else.
+    /// True if it reads tables at rest and nothing else, or is made of arrays.
     pub is_at_rest: bool,
 }
 

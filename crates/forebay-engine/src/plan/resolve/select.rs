@@ -30,14 +30,17 @@ impl Planner<'_> {
             streaming::select(select, self.state)?;
         }
         let tables = self.from(&mut select.from, outer)?;
-        let scope = Scope { tables, parent: outer };
-        let remembers = self.streaming && streaming::remembers(self, select);
+        let tables = self.lateral_views(select, tables, outer)?;
+        let mut scope = Scope { tables, parent: outer };
+        let makes_groups = self.streaming && streaming::makes_groups(self, select);
+        let remembers = makes_groups || (self.streaming && select.distinct.is_some());
         if let Some(condition) = &mut select.selection {
             self.expr(condition, &scope)?;
         }
         let window = self.window(select, &scope)?;
         let window = window.as_ref();
         let list = std::mem::take(&mut select.projection);
+        let list = self.with_generator(list, select, &mut scope, (window, makes_groups))?;
         let names = Names { scope: &scope, aliases: Aliases::None, window };
         let groups = grouping::of_sets(&select.group_by);
         let outer_groups = std::mem::replace(&mut self.groups, groups.clone());
@@ -239,9 +242,6 @@ fn bounded(items: &[SelectItem], scope: &Scope<'_>) -> Result<u64, SqlError> {
 }
 
 fn refuse_odd_clauses(select: &Select) -> Result<(), SqlError> {
-    if !select.lateral_views.is_empty() {
-        return Err(Error::new(&codes::NOT_YET, "LATERAL VIEW is not supported yet").into());
-    }
     let odd = [
         (select.into.is_some(), "SELECT INTO"),
         (select.top.is_some(), "TOP"),

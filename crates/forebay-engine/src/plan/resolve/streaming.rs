@@ -123,8 +123,8 @@ fn is_grouped(select: &Select) -> bool {
     }
 }
 
-/// True if a SELECT makes groups of its rows, so that what comes out is no single record.
-pub(super) fn remembers(planner: &Planner<'_>, select: &Select) -> bool {
+/// True if a SELECT makes groups of its rows, other than by DISTINCT: what comes out is no single record.
+pub(super) fn makes_groups(planner: &Planner<'_>, select: &Select) -> bool {
     struct Aggregates<'p, 'a>(&'p Planner<'a>);
     impl Visitor for Aggregates<'_, '_> {
         type Break = ();
@@ -137,10 +137,7 @@ pub(super) fn remembers(planner: &Planner<'_>, select: &Select) -> bool {
         }
     }
     let mut aggregates = Aggregates(planner);
-    select.distinct.is_some()
-        || is_grouped(select)
-        || select.having.is_some()
-        || select.projection.visit(&mut aggregates).is_break()
+    is_grouped(select) || select.having.is_some() || select.projection.visit(&mut aggregates).is_break()
 }
 
 fn is_aggregate(planner: &Planner<'_>, function: &Function) -> bool {

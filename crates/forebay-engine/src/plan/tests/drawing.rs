@@ -225,6 +225,12 @@ fn stages(stages: &[Stage]) -> String {
             Stage::Filter(condition) => format!("Filter({condition})"),
             Stage::Observe(column) => format!("Observe({column})"),
             Stage::Lookup(lookup) => format!("Lookup({:?} in {})", lookup.spec.kind, lookup.spec.names()),
+            Stage::Filled(it) => format!("Filled({})", it.array),
+            Stage::Generate(it) => {
+                let (all, outer) = (it.output.fields(), if it.is_outer { " or NULL" } else { "" });
+                let made: Vec<&str> = all.iter().skip(it.others).map(|field| field.name().as_str()).collect();
+                format!("Generate({:?}{outer} of {}: {})", it.gives, it.argument, made.join(", "))
+            }
             Stage::Project(projection) => {
                 let columns = projection.columns.iter().zip(projection.schema.fields());
                 let columns: Vec<String> = columns

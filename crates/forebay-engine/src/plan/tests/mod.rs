@@ -4,6 +4,7 @@ mod documented;
 mod doubles;
 mod drawing;
 mod event_time;
+mod generators;
 mod graph;
 mod hostile;
 mod joins;

@@ -5,6 +5,7 @@
 //! a source         its name
 //! a projection     its expression, with what its columns are put in
 //! a filter         what it is below: which rows there are does not change what a column is
+//! a generator      `explode(array)`, with what the array is put in
 //! a table at rest  `table.column (how its row is found)`
 //! a union          what it is in each part, if that is not the same
 //! an aggregation   a key's expression, or the function's text
@@ -23,6 +24,7 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, Join, LogicalPlan};
 
 use super::{Told, bounded, closed, either, function, leaf, named, over, put, text};
+use crate::plan::generator::{self, Generate};
 use crate::plan::graph::StepPlan;
 use crate::plan::join::columns_of;
 use crate::plan::lower::simplified;
@@ -154,8 +156,26 @@ impl Follow<'_> {
                 Some(sides) => self.looked_up(join, &sides, read),
                 None => self.stood_on(plan, read),
             },
-            other => self.stood_on(other, read),
+            other => match generator::of(other) {
+                Some(generate) => self.generated(generate, read),
+                None => self.stood_on(other, read),
+            },
         }
+    }
+
+    /// What columns behind a generator are.
+    fn generated(&self, generate: &Generate, read: &BTreeSet<usize>) -> Columns {
+        let place = |index: &usize| generate.below(*index).unwrap_or_else(|| generate.array());
+        let told = self.columns(&generate.input, &read.iter().map(place).collect());
+        let column = |index: &usize| {
+            let place = place(index);
+            let of = told.get(&place).cloned().unwrap_or_else(|| own(&generate.input, place));
+            match generate.below(*index) {
+                Some(_) => (*index, of),
+                None => (*index, bounded(leaf(generate.told(*index, &text(&of))))),
+            }
+        };
+        read.iter().map(column).collect()
     }
 
     fn stood_on(&self, plan: &LogicalPlan, read: &BTreeSet<usize>) -> Columns {

@@ -25,7 +25,7 @@ pub(super) fn response_error(error: &LogError) -> ResponseError {
         LogError::InvalidTimestamp { .. } => ResponseError::InvalidTimestamp,
         LogError::OutOfOrderSequence { .. } => ResponseError::OutOfOrderSequenceNumber,
         LogError::InvalidProducerEpoch { .. } => ResponseError::InvalidProducerEpoch,
-        LogError::TransactionsNotOffered => ResponseError::TransactionalIdAuthorizationFailed,
+        LogError::InvalidTransaction { .. } => ResponseError::InvalidTxnState,
         // Clients try again: with room on the disk, or at the log's next start, it works.
         LogError::OutOfSpace(_) | LogError::Storage { .. } | LogError::Failed(_) => {
             ResponseError::KafkaStorageError

@@ -7,8 +7,8 @@
 //! ever stuck. What was read counts against the server's response memory until it is sent; while a request waits, it
 //! holds nothing that was read, and nothing of its own bytes.
 //!
-//! There are no fetch sessions (every answer says session 0) and no transactions, so the last stable offset is the
-//! high watermark.
+//! There are no fetch sessions (every answer says session 0). A reader of committed data gets nothing from the last
+//! stable offset on, and beside its batches the list of the aborted transactions in them.
 
 use super::errors::response_error;
 use super::{Call, Context, Outcome, Started};
@@ -16,7 +16,7 @@ use crate::LogError;
 use crate::quiet::{About, Quiet};
 use crate::server::connection::Ended;
 use crate::server::frame::Frame;
-use crate::storage::{Fetched, Log};
+use crate::storage::{Fetched, Isolation, Log};
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{ApiKey, FetchRequest};
@@ -56,6 +56,7 @@ struct There {
 /// What is asked for beside the plan.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
+    isolation: Isolation,
     deadline: Instant,
     min_bytes: usize,
     max_bytes: usize,
@@ -73,6 +74,7 @@ pub(super) fn begin(cx: &Context, call: Call, request: FetchRequest) -> Result<S
     let options = &cx.shared.options;
     let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
     let limits = Limits {
+        isolation: isolation(request.isolation_level),
         deadline: Instant::now() + wait.min(options.max_fetch_wait),
         min_bytes: usize::try_from(request.min_bytes).unwrap_or(0),
         max_bytes: usize::try_from(request.max_bytes).unwrap_or(0).min(options.max_fetch_bytes),
@@ -81,6 +83,14 @@ pub(super) fn begin(cx: &Context, call: Call, request: FetchRequest) -> Result<S
     let plan = plan(&request, most)
         .ok_or_else(|| Ended::Malformed { key: ApiKey::Fetch, why: format!("over {most} partitions") })?;
     Ok(Started::AtHead(Box::pin(serve(cx.clone(), call, plan, limits))))
+}
+
+/// The protocol's numbers: 0 is uncommitted; whoever asks for something else gets no more than is decided.
+pub(super) fn isolation(level: i8) -> Isolation {
+    match level {
+        0 => Isolation::Uncommitted,
+        _ => Isolation::Committed,
+    }
 }
 
 /// What a request wants, without its bytes; `None` where it names more partitions than there may be. What it names
@@ -106,12 +116,12 @@ fn plan(request: &FetchRequest, most: usize) -> Option<Plan> {
 }
 
 async fn serve(cx: Context, call: Call, plan: Plan, limits: Limits) -> io::Result<Outcome> {
-    let Limits { deadline, min_bytes, max_bytes } = limits;
+    let Limits { isolation, deadline, min_bytes, max_bytes } = limits;
     let log = &cx.shared.log;
     let mut enough = min_bytes;
     loop {
         let mut found = peek(log, &plan);
-        let there = look(log, &plan, &found, max_bytes);
+        let there = look(log, &plan, &found, limits);
         let is_last = Instant::now() >= deadline || cx.peer.closing.is_cancelled();
         let has_error = found.iter().flatten().any(Result::is_err);
         let mut memory = None;
@@ -121,7 +131,7 @@ async fn serve(cx: Context, call: Call, plan: Plan, limits: Limits) -> io::Resul
             memory = cx.shared.response_memory.take(there.allowed.max(one_batch)).await;
             let most = memory.as_ref().map_or(0, |memory| memory.num_permits()).min(max_bytes);
             let (shared, wanted) = (cx.shared.clone(), plan.clone());
-            let reading = move || read(&shared.log, &wanted, most, &shared.quiet);
+            let reading = move || read(&shared.log, &wanted, most, isolation, &shared.quiet);
             found = tokio::task::spawn_blocking(reading).await?;
         }
         let bytes: usize = found.iter().flatten().flatten().map(|fetched| fetched.batches.len()).sum();
@@ -138,9 +148,9 @@ async fn serve(cx: Context, call: Call, plan: Plan, limits: Limits) -> io::Resul
         if memory.is_some() {
             enough = there.bytes + (min_bytes - bytes);
         }
-        let places = places(&plan, &found);
+        let places = places(&plan, &found, isolation);
         drop((found, memory));
-        wait_for_more(&cx, &places, deadline).await;
+        wait_for_more(&cx, &places, limits).await;
     }
 }
 
@@ -151,24 +161,30 @@ fn peek(log: &Log, plan: &Plan) -> Found {
         if !(ends.earliest..=ends.latest).contains(&wanted.offset) {
             return Err(ResponseError::OffsetOutOfRange);
         }
-        let (log_start_offset, high_watermark) = (ends.earliest, ends.latest);
-        Ok(Fetched { batches: Bytes::new(), high_watermark, log_start_offset })
+        Ok(Fetched {
+            high_watermark: ends.latest,
+            last_stable_offset: ends.stable,
+            log_start_offset: ends.earliest,
+            ..Fetched::default()
+        })
     };
     plan.iter().map(|(topic, wanted)| wanted.iter().map(|one| ends(topic, one)).collect()).collect()
 }
 
 /// Counts what there is to read in what was peeked at.
-fn look(log: &Log, plan: &Plan, peeked: &Found, max_bytes: usize) -> There {
+fn look(log: &Log, plan: &Plan, peeked: &Found, limits: Limits) -> There {
+    let Limits { isolation, max_bytes, .. } = limits;
     let mut there = There::default();
     for ((topic, wanted), ends) in plan.iter().zip(peeked) {
         for (wanted, ends) in wanted.iter().zip(ends) {
-            if !ends.as_ref().is_ok_and(|ends| ends.high_watermark > wanted.offset) {
+            if !ends.as_ref().is_ok_and(|ends| ends.end(isolation) > wanted.offset) {
                 continue;
             }
-            let bytes = log.bytes_behind(topic, wanted.partition, wanted.offset).unwrap_or(0);
+            let bytes = log.bytes_behind(topic, wanted.partition, wanted.offset, isolation).unwrap_or(0);
             let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
             there.bytes = there.bytes.saturating_add(bytes);
-            there.too_many += log.options().index_interval_bytes as usize;
+            // Where it does not reach to the end, both ends of it are coarse.
+            there.too_many += 2 * log.options().index_interval_bytes as usize;
             there.allowed = there.allowed.saturating_add(bytes.min(wanted.max_bytes)).min(max_bytes);
         }
     }
@@ -176,7 +192,7 @@ fn look(log: &Log, plan: &Plan, peeked: &Found, max_bytes: usize) -> There {
 }
 
 /// Reads until the answer is full. Blocks.
-fn read(log: &Log, plan: &Plan, max_bytes: usize, quiet: &Quiet) -> Found {
+fn read(log: &Log, plan: &Plan, max_bytes: usize, isolation: Isolation, quiet: &Quiet) -> Found {
     let mut room = max_bytes;
     let mut is_first = true;
     let mut found = Found::with_capacity(plan.len());
@@ -184,7 +200,7 @@ fn read(log: &Log, plan: &Plan, max_bytes: usize, quiet: &Quiet) -> Found {
         let mut partitions = Vec::with_capacity(wanted.len());
         for wanted in wanted {
             let limit = wanted.max_bytes.min(room);
-            let fetched = log.read(topic, wanted.partition, wanted.offset, limit, is_first);
+            let fetched = log.read(topic, wanted.partition, wanted.offset, limit, is_first, isolation);
             if let Ok(fetched) = &fetched {
                 room = room.saturating_sub(fetched.batches.len());
                 is_first &= fetched.batches.is_empty();
@@ -207,18 +223,18 @@ fn refused(quiet: &Quiet, topic: &str, partition: i32, error: &LogError) -> Resp
 }
 
 /// Each partition, with the end that has been seen.
-fn places<'a>(plan: &'a Plan, found: &Found) -> Vec<(&'a str, i32, i64)> {
+fn places<'a>(plan: &'a Plan, found: &Found, isolation: Isolation) -> Vec<(&'a str, i32, i64)> {
     let wanted =
         plan.iter().flat_map(|(topic, wanted)| wanted.iter().map(|one| (topic.as_str(), one.partition)));
-    let ends = found.iter().flatten().map(|fetched| fetched.as_ref().map_or(i64::MAX, |f| f.high_watermark));
+    let ends = found.iter().flatten().map(|fetched| fetched.as_ref().map_or(i64::MAX, |f| f.end(isolation)));
     wanted.zip(ends).map(|((topic, partition), end)| (topic, partition, end)).collect()
 }
 
-async fn wait_for_more(cx: &Context, places: &[(&str, i32, i64)], deadline: Instant) {
-    let left = deadline.saturating_duration_since(Instant::now());
+async fn wait_for_more(cx: &Context, places: &[(&str, i32, i64)], limits: Limits) {
+    let left = limits.deadline.saturating_duration_since(Instant::now());
     tokio::select! {
         () = cx.peer.closing.cancelled() => {}
-        _ = cx.shared.log.wait_for_any(places, left) => {}
+        _ = cx.shared.log.wait_for_any(places, limits.isolation, left) => {}
     }
 }
 
@@ -235,20 +251,30 @@ fn encode(plan: &Plan, found: &Found, error: i16) -> io::Result<Vec<Bytes>> {
         head.put_slice(topic.as_bytes());
         head.put_i32(length(partitions.len())?);
         for (wanted, fetched) in wanted.iter().zip(partitions) {
-            let (error, high_watermark, log_start, batches) = match fetched {
-                Ok(fetched) => (0, fetched.high_watermark, fetched.log_start_offset, fetched.batches.clone()),
-                Err(error) => (error.code(), -1, -1, Bytes::new()),
+            let nothing = Fetched {
+                high_watermark: -1,
+                last_stable_offset: -1,
+                log_start_offset: -1,
+                ..Fetched::default()
+            };
+            let (error, fetched) = match fetched {
+                Ok(fetched) => (0, fetched),
+                Err(error) => (error.code(), &nothing),
             };
             head.put_i32(wanted.partition);
             head.put_i16(error);
-            head.put_i64(high_watermark);
-            head.put_i64(high_watermark); // last stable offset
-            head.put_i64(log_start);
-            head.put_i32(0); // aborted transactions
+            head.put_i64(fetched.high_watermark);
+            head.put_i64(fetched.last_stable_offset);
+            head.put_i64(fetched.log_start_offset);
+            head.put_i32(length(fetched.aborted.len())?);
+            for (producer_id, first_offset) in &fetched.aborted {
+                head.put_i64(*producer_id);
+                head.put_i64(*first_offset);
+            }
             head.put_i32(-1); // preferred read replica
-            head.put_i32(length(batches.len())?);
+            head.put_i32(length(fetched.batches.len())?);
             pieces.push(head.split().freeze());
-            pieces.push(batches);
+            pieces.push(fetched.batches.clone());
         }
     }
     pieces.push(head.freeze());
@@ -274,8 +300,13 @@ mod tests {
         let request = FetchRequest::default().with_topics(vec![topic.clone(), topic]);
         let plan = plan(&request, 2).unwrap();
         assert!(super::plan(&request, 1).is_none());
-        let fetched =
-            Fetched { batches: Bytes::from_static(b"batches"), high_watermark: 9, log_start_offset: 2 };
+        let fetched = Fetched {
+            batches: Bytes::from_static(b"batches"),
+            high_watermark: 9,
+            last_stable_offset: 7,
+            log_start_offset: 2,
+            aborted: vec![(70, 3), (71, 4)],
+        };
         let found = vec![vec![Ok(fetched), Err(ResponseError::OffsetOutOfRange)]];
         let mut body: Bytes = encode(&plan, &found, 0).unwrap().concat().into();
         let read = FetchResponse::decode(&mut body, 11).unwrap();
@@ -283,7 +314,10 @@ mod tests {
         let partitions = &read.responses[0].partitions;
         assert_eq!(read.responses.len(), 1, "what is named twice is one");
         assert_eq!(read.responses[0].topic.as_str(), "plant");
-        assert_eq!((partitions[0].high_watermark, partitions[0].last_stable_offset), (9, 9));
+        assert_eq!((partitions[0].high_watermark, partitions[0].last_stable_offset), (9, 7));
+        let aborted = partitions[0].aborted_transactions.as_ref().unwrap();
+        let aborted: Vec<_> = aborted.iter().map(|it| (it.producer_id.0, it.first_offset)).collect();
+        assert_eq!(aborted, [(70, 3), (71, 4)]);
         assert_eq!(partitions[0].log_start_offset, 2);
         assert_eq!(partitions[0].records.as_deref(), Some(&b"batches"[..]));
         assert_eq!((partitions[1].partition_index, partitions[1].error_code), (7, 1));

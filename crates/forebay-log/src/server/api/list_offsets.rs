@@ -1,12 +1,14 @@
 //! ListOffsets: where a partition begins, where it ends, and where a point in time is.
 //!
-//! The two ends are known without I/O and answered at once: Spark asks for them on every poll. A timestamp may have
+//! A reader of committed data is told the last stable offset for the end, and of no record behind it. The two ends are known without I/O and answered at once: Spark asks for them on every poll. A timestamp may have
 //! to be looked for on disk: for each partition a turn of its own, so that a search over thousands of them keeps
 //! nobody from creating a topic meanwhile.
 
 use super::errors::response_error;
+use super::fetch::isolation;
 use super::{Call, Context, Started};
 use crate::server::connection::Ended;
+use crate::storage::Isolation;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::list_offsets_request::ListOffsetsPartition;
 use kafka_protocol::messages::list_offsets_response::{
@@ -28,6 +30,7 @@ pub(super) async fn begin(cx: &Context, call: Call, request: ListOffsetsRequest)
 
 /// A partition that is asked for twice is refused the second time, as Apache Kafka does: each may cost a look at files.
 async fn look_up(cx: Context, request: ListOffsetsRequest) -> ListOffsetsResponse {
+    let isolation = isolation(request.isolation_level);
     let mut seen = HashSet::new();
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
@@ -35,7 +38,7 @@ async fn look_up(cx: Context, request: ListOffsetsRequest) -> ListOffsetsRespons
         for wanted in &topic.partitions {
             let answer = ListOffsetsPartitionResponse::default().with_partition_index(wanted.partition_index);
             let found = match seen.insert((topic.name.clone(), wanted.partition_index)) {
-                true => find(&cx, &topic.name, wanted).await,
+                true => find(&cx, &topic.name, wanted, isolation).await,
                 false => Err(ResponseError::InvalidRequest),
             };
             partitions.push(match found {
@@ -53,16 +56,21 @@ async fn find(
     cx: &Context,
     topic: &TopicName,
     wanted: &ListOffsetsPartition,
+    isolation: Isolation,
 ) -> Result<(i64, i64), ResponseError> {
     let (log, index) = (cx.shared.log.clone(), wanted.partition_index);
     let found = match wanted.timestamp {
-        LATEST => log.offsets(topic, index).map(|ends| (ends.latest, -1)),
+        LATEST => log.offsets(topic, index).map(|ends| (ends.end(isolation), -1)),
         EARLIEST => log.offsets(topic, index).map(|ends| (ends.earliest, -1)),
         timestamp if timestamp >= 0 => {
             let topic = topic.clone();
-            let search = move || log.offset_for_timestamp(&topic, index, timestamp);
+            let search = move || {
+                let end = log.offsets(&topic, index)?.end(isolation);
+                let found = log.offset_for_timestamp(&topic, index, timestamp)?;
+                Ok(found.filter(|(offset, _)| *offset < end))
+            };
             let found = cx.off_thread(search).await.map_err(|_| ResponseError::UnknownServerError)?;
-            found.map(|found| found.unwrap_or((-1, -1)))
+            found.map(|found: Option<(i64, i64)>| found.unwrap_or((-1, -1)))
         }
         // -3 and below came with later versions.
         _ => return Err(ResponseError::UnsupportedVersion),

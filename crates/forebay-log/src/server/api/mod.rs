@@ -21,6 +21,7 @@ mod offsets;
 mod produce;
 mod producers;
 mod topics;
+mod transactions;
 pub(super) mod versions;
 
 use super::Shared;
@@ -46,6 +47,7 @@ pub(super) struct Context {
 pub(super) struct Call {
     pub(super) correlation_id: i32,
     pub(super) version: i16,
+    pub(super) is_flexible: bool,
     pub(super) client_id: Option<StrBytes>,
 }
 
@@ -74,7 +76,7 @@ pub(super) enum Started {
 
 impl Call {
     fn answer<T: Encodable>(&self, body: &T) -> io::Result<Outcome> {
-        Frame::encode(self.correlation_id, body, self.version).map(Outcome::Answer)
+        Frame::encode(self.correlation_id, self.is_flexible, body, self.version).map(Outcome::Answer)
     }
 
     /// Lets go of the request's bytes, which the client's name is a part of.
@@ -102,6 +104,10 @@ pub(super) async fn begin(cx: &Context, key: ApiKey, call: Call, body: Bytes) ->
         ApiKey::Fetch => fetch::begin(cx, call, request.decode()?),
         ApiKey::ListOffsets => list_offsets::begin(cx, call, request.decode()?).await,
         ApiKey::InitProducerId => call.later(producers::init(owned, request.decode()?)),
+        ApiKey::AddPartitionsToTxn => call.later(transactions::add_partitions(owned, request.decode()?)),
+        ApiKey::AddOffsetsToTxn => call.later(transactions::add_offsets(owned, request.decode()?)),
+        ApiKey::TxnOffsetCommit => call.later(transactions::commit_offsets(owned, request.decode()?)),
+        ApiKey::EndTxn => call.later(transactions::end(owned, request.decode()?)),
         ApiKey::FindCoordinator => call.now(&coordinator::find(cx, &request.decode()?)),
         ApiKey::JoinGroup => groups::join(cx, call, request.decode()?),
         ApiKey::SyncGroup => groups::sync(cx, call, request.decode()?),

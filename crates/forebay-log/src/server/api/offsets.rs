@@ -59,17 +59,30 @@ fn to_committed(
     known_partitions: i32,
     partition: &OffsetCommitRequestPartition,
 ) -> Result<Committed, ResponseError> {
-    if !(0..known_partitions).contains(&partition.partition_index) {
+    let OffsetCommitRequestPartition { partition_index, committed_offset, committed_leader_epoch, .. } =
+        *partition;
+    let note = partition.committed_metadata.as_deref();
+    checked(cx, known_partitions, partition_index, (committed_offset, committed_leader_epoch), note)
+}
+
+/// An offset (with its leader epoch) as it is kept, if it may be.
+pub(super) fn checked(
+    cx: &Context,
+    known_partitions: i32,
+    partition: i32,
+    (offset, leader_epoch): (i64, i32),
+    note: Option<&str>,
+) -> Result<Committed, ResponseError> {
+    if !(0..known_partitions).contains(&partition) {
         return Err(ResponseError::UnknownTopicOrPartition);
     }
-    let metadata = partition.committed_metadata.as_ref().map(|note| note.to_string());
-    if metadata.as_ref().is_some_and(|note| note.len() > cx.shared.options.max_offset_metadata_bytes) {
+    if note.is_some_and(|note| note.len() > cx.shared.options.max_offset_metadata_bytes) {
         return Err(ResponseError::OffsetMetadataTooLarge);
     }
     Ok(Committed {
-        offset: partition.committed_offset,
-        leader_epoch: partition.committed_leader_epoch,
-        metadata,
+        offset,
+        leader_epoch,
+        metadata: note.map(str::to_owned),
         committed_at: cx.shared.log.options().clock.now(),
     })
 }
@@ -98,13 +111,23 @@ pub(super) async fn outcome(durable: Durable) -> i16 {
     }
 }
 
-/// Answers one OffsetFetch. A partition without a committed offset has -1, and is no error.
+/// Answers one OffsetFetch. A partition without a committed offset has -1, and is no error; one that an open transaction
+/// may change is, if only stable ones are wanted.
 pub(super) fn fetch(cx: &Context, request: OffsetFetchRequest) -> OffsetFetchResponse {
+    // First what may change: an offset that is committed in between is in the second and no longer in the first.
+    let pending = match request.require_stable {
+        true => cx.shared.transactions.pending(&request.group_id),
+        false => HashSet::new(),
+    };
     let mut known = cx.shared.coordinator.committed(&request.group_id);
+    let found = |key: &OffsetKey, committed| match pending.contains(key) {
+        true => found(key.partition, None).with_error_code(ResponseError::UnstableOffsetCommit.code()),
+        false => found(key.partition, committed),
+    };
     let mut topics: Vec<OffsetFetchResponseTopic> = Vec::new();
     let Some(wanted) = request.topics else {
         for (key, committed) in known {
-            let answer = found(key.partition, Some(committed));
+            let answer = found(&key, Some(committed));
             match topics.last_mut().filter(|topic| topic.name.as_str() == key.topic.as_ref()) {
                 Some(topic) => topic.partitions.push(answer),
                 None => {
@@ -119,7 +142,8 @@ pub(super) fn fetch(cx: &Context, request: OffsetFetchRequest) -> OffsetFetchRes
         let partitions = topic
             .partition_indexes
             .iter()
-            .map(|index| found(*index, known.remove(&key(&topic.name, *index))));
+            .map(|index| key(&topic.name, *index))
+            .map(|key| found(&key, known.remove(&key)));
         let partitions = partitions.collect();
         topics.push(OffsetFetchResponseTopic::default().with_name(topic.name).with_partitions(partitions));
     }
@@ -165,7 +189,7 @@ pub(super) fn delete(cx: &Context, call: Call, request: OffsetDeleteRequest) -> 
     }
 }
 
-fn key(topic: &TopicName, partition: i32) -> OffsetKey {
+pub(super) fn key(topic: &TopicName, partition: i32) -> OffsetKey {
     OffsetKey { topic: topic.as_str().into(), partition }
 }
 

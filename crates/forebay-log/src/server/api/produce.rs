@@ -7,12 +7,13 @@
 //! What a client does not take of its answers is memory that nobody counts, so they are small: behind a Produce to more
 //! partitions than fit [`SMALL_ANSWER`] the next request waits until it is answered, as it does behind other requests.
 
-use super::coordinator::NO_TRANSACTIONS;
 use super::errors::response_error;
 use super::{Call, Context, Outcome, Started};
 use crate::LogError;
 use crate::quiet::About;
+use crate::records::BatchHeader;
 use crate::server::connection::Ended;
+use crate::server::txn::Producer;
 use crate::storage::{Appended, Pending};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
@@ -32,10 +33,10 @@ pub(super) async fn begin(cx: &Context, call: Call, request: ProduceRequest) -> 
     let acks = request.acks;
     let is_small = answer_bytes(&request) <= SMALL_ANSWER;
     let refusal = match (&request.transactional_id, acks) {
-        (Some(_), _) => Some(NO_TRANSACTIONS),
-        (None, -1..=1) => None,
-        (None, _) => Some(ResponseError::InvalidRequiredAcks),
+        (_, -1) | (None, 0..=1) => None,
+        _ => Some(ResponseError::InvalidRequiredAcks),
     };
+    let id = request.transactional_id;
     let mut queued = Queued::new();
     for topic in request.topic_data {
         let mut partitions = Vec::with_capacity(topic.partition_data.len());
@@ -43,6 +44,9 @@ pub(super) async fn begin(cx: &Context, call: Call, request: ProduceRequest) -> 
             let submitted = match (refusal, partition.records) {
                 (Some(error), _) => Err(error),
                 (None, None) => Err(ResponseError::InvalidRecord),
+                (None, Some(batches)) if !is_newest(cx, id.as_ref().map(|id| id.as_str()), &batches) => {
+                    Err(ResponseError::InvalidProducerEpoch)
+                }
                 (None, Some(batches)) => {
                     let submitted = cx.shared.log.submit(&topic.name, partition.index, batches).await;
                     submitted.map_err(|error| refused(cx, &topic.name, partition.index, &error))
@@ -67,6 +71,14 @@ pub(super) async fn begin(cx: &Context, call: Call, request: ProduceRequest) -> 
     let answer = finish(cx.clone(), queued);
     let work = Box::pin(async move { call.answer(&answer.await) });
     Ok(if is_small { Started::Queued(work) } else { Started::Later(work) })
+}
+
+/// False where a transactional producer is not the newest of its id. Whether it may write is the partition's to say.
+fn is_newest(cx: &Context, id: Option<&str>, batches: &[u8]) -> bool {
+    let Some(id) = id else { return true };
+    let Ok(Some(header)) = BatchHeader::parse(batches) else { return true };
+    let from = Producer { id: header.producer_id, epoch: header.producer_epoch };
+    cx.shared.transactions.may_write(id, from).is_ok()
 }
 
 fn answer_bytes(request: &ProduceRequest) -> usize {

@@ -1,7 +1,7 @@
-//! InitProducerId: a number for an idempotent producer, which most producers are by default.
+//! InitProducerId: a number for an idempotent producer, which most producers are by default; for a transactional one the
+//! number that it always had, and a new epoch.
 
 use super::Context;
-use super::coordinator::NO_TRANSACTIONS;
 use crate::quiet::About;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse};
@@ -13,8 +13,13 @@ pub(super) async fn init(cx: Context, request: InitProducerIdRequest) -> InitPro
         refusal.with_producer_id((-1).into()).with_producer_epoch(-1)
     };
     if let Some(transactional_id) = &request.transactional_id {
-        cx.warn_of_transactions(transactional_id);
-        return refuse(NO_TRANSACTIONS);
+        let (shared, timeout) = (&cx.shared, request.transaction_timeout_ms);
+        return match shared.transactions.init(shared, transactional_id, timeout).await {
+            Ok((id, epoch)) => {
+                InitProducerIdResponse::default().with_producer_id(id.into()).with_producer_epoch(epoch)
+            }
+            Err(error) => refuse(error),
+        };
     }
     let log = cx.shared.log.clone();
     match tokio::task::spawn_blocking(move || log.new_producer_id()).await {

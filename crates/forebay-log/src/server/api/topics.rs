@@ -113,6 +113,7 @@ pub(super) async fn delete(cx: Context, request: DeleteTopicsRequest) -> DeleteT
         let answer = DeletableTopicResult::default().with_name(Some(name.clone()));
         results.push(match deleted {
             Ok(()) => {
+                cx.shared.transactions.forget_topic(&cx.shared, &name).await;
                 cx.shared.coordinator.forget_topic(&name);
                 tracing::info!(topic = %name.0, remote = %cx.peer.remote, "deleted a topic");
                 answer

@@ -4,6 +4,7 @@
 //!  state.rs + rebalance.rs   one group as a pure machine: (request, time) → answers, for the holders of tickets
 //!  member.rs                 a member, and the protocol that all members speak
 //!  offsets.rs                committed offsets: written one batch after the other, shown once durable
+//!  transactional.rs          offsets that come with a transaction
 //!  admin.rs                  groups as people look at them and remove them
 //!  mod.rs                    all groups, whose requests wait, and the clock
 //! ```
@@ -22,6 +23,7 @@ mod rebalance;
 mod state;
 #[cfg(test)]
 mod tests;
+mod transactional;
 
 pub(crate) use member::Join;
 pub(crate) use offsets::{Committed, OffsetKey, OffsetWriter};
@@ -84,6 +86,8 @@ pub(crate) struct Assigned {
 
 /// What a commit or a deletion comes to, once it is durable.
 pub(crate) type Durable = oneshot::Receiver<Result<(), LogError>>;
+/// An entry of the store that is somebody else's: a key, and a value if it stays.
+pub(crate) type Entry = (Vec<u8>, Option<Vec<u8>>);
 
 /// All groups.
 #[derive(Debug)]
@@ -247,24 +251,33 @@ impl Coordinator {
 
     /// The caller holds the lock on the groups: that makes the order.
     fn write(&self, group: Name, entries: Vec<(OffsetKey, Option<Committed>)>) -> Durable {
+        let entries = entries.into_iter().map(|(key, committed)| (group.clone(), key, committed));
+        self.queue(entries.collect(), None)
+    }
+
+    fn queue(
+        &self,
+        entries: Vec<(Name, OffsetKey, Option<Committed>)>,
+        transaction: Option<Entry>,
+    ) -> Durable {
         let (done, durable) = oneshot::channel();
         // Without its reader the queue drops the write, and with it `done`: the caller hears of it.
-        let _ = self.writes.send(OffsetWrite { group, entries, done });
+        let _ = self.writes.send(OffsetWrite { entries, transaction, done });
         durable
     }
 
     fn show(&self, written: &[OffsetWrite]) {
         let mut groups = self.groups.lock();
         for write in written {
-            let offsets = groups.committed.entry(write.group.clone()).or_default();
-            for (key, committed) in &write.entries {
+            for (group, key, committed) in &write.entries {
+                let offsets = groups.committed.entry(group.clone()).or_default();
                 match committed {
                     Some(committed) => drop(offsets.insert(key.clone(), committed.clone())),
                     None => drop(offsets.remove(key)),
                 }
-            }
-            if offsets.is_empty() {
-                groups.committed.remove(&write.group);
+                if offsets.is_empty() {
+                    groups.committed.remove(group);
+                }
             }
         }
     }

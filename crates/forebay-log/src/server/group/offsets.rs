@@ -4,13 +4,15 @@
 //! that commit each second cost one fsync, not one each. An offset is shown to readers only once it is durable, in
 //! the order of the queue.
 //!
-//! In the store a key is `["group","topic",partition]` and a value a JSON object: readable with any tool, and a field
+//! What the transaction coordinator remembers goes the same way: a commit and its offsets are one batch. In the store
+//! an offset's key is `["group","topic",partition]` and a value a JSON object: readable with any tool, and a field
 //! can be added.
 
-use super::Name;
+use super::{Entry, Name};
 use crate::LogError;
 use crate::quiet::{About, Quiet};
 use crate::server::shape::{Shape, measure};
+use crate::server::txn::is_key;
 use crate::storage::GroupStore;
 use bytes::{Buf, Bytes};
 use serde::{Deserialize, Serialize};
@@ -42,11 +44,12 @@ pub(crate) struct Committed {
     pub(crate) committed_at: i64,
 }
 
-/// Offsets of one group to be set, or with `None` removed.
+/// Offsets of groups to be set, or with `None` removed, and what else is to be durable with them.
 #[derive(Debug)]
 pub(crate) struct OffsetWrite {
-    pub(super) group: Name,
-    pub(super) entries: Vec<(OffsetKey, Option<Committed>)>,
+    pub(super) entries: Vec<(Name, OffsetKey, Option<Committed>)>,
+    /// What the transaction coordinator remembers.
+    pub(super) transaction: Option<Entry>,
     pub(super) done: oneshot::Sender<Result<(), LogError>>,
 }
 
@@ -96,10 +99,11 @@ impl OffsetWriter {
 
     async fn write(&self, writes: &[OffsetWrite]) -> Result<(), LogError> {
         let entries = writes.iter().flat_map(|write| {
-            write
-                .entries
-                .iter()
-                .map(|(key, committed)| (encode_key(&write.group, key), committed.as_ref().map(encode_value)))
+            let offsets = write.entries.iter();
+            let offsets = offsets.map(|(group, key, committed)| {
+                (encode_key(group, key), committed.as_ref().map(encode_value))
+            });
+            offsets.chain(write.transaction.clone())
         });
         let entries: Vec<_> = entries.collect();
         if entries.is_empty() {
@@ -136,6 +140,9 @@ fn settle(
 pub(super) fn load(store: &GroupStore) -> HashMap<Name, BTreeMap<OffsetKey, Committed>> {
     let mut groups: HashMap<Name, BTreeMap<OffsetKey, Committed>> = HashMap::new();
     for (key, value) in store.load_all() {
+        if is_key(&key) {
+            continue;
+        }
         let key_parts: Result<(String, String, i32), _> = serde_json::from_slice(&key);
         match (key_parts, serde_json::from_slice::<Committed>(&value)) {
             (Ok((group, topic, partition)), Ok(committed)) => {
@@ -201,8 +208,8 @@ mod tests {
                 Committed { offset: 1, leader_epoch: -1, metadata: Some("x".repeat(size)), committed_at: 1 };
             let key = OffsetKey { topic: "t".into(), partition: 0 };
             let (done, answer) = oneshot::channel();
-            let entries = vec![(key, Some(committed))];
-            writes.send(OffsetWrite { group: format!("g{size}").into(), entries, done }).unwrap();
+            let entries = vec![(format!("g{size}").into(), key, Some(committed))];
+            writes.send(OffsetWrite { entries, transaction: None, done }).unwrap();
             answers.push(answer);
         }
         drop(writes);

@@ -23,7 +23,9 @@ fn decode_measured(key: ApiKey, version: i16, mut body: Bytes) {
         DeleteTopics => DeleteTopicsRequest, InitProducerId => InitProducerIdRequest,
         DescribeConfigs => DescribeConfigsRequest, CreatePartitions => CreatePartitionsRequest,
         DeleteGroups => DeleteGroupsRequest, IncrementalAlterConfigs => IncrementalAlterConfigsRequest,
-        OffsetDelete => OffsetDeleteRequest,
+        OffsetDelete => OffsetDeleteRequest, AddPartitionsToTxn => AddPartitionsToTxnRequest,
+        AddOffsetsToTxn => AddOffsetsToTxnRequest, EndTxn => EndTxnRequest,
+        TxnOffsetCommit => TxnOffsetCommitRequest,
     );
 }
 
@@ -31,11 +33,12 @@ fn decode_measured(key: ApiKey, version: i16, mut body: Bytes) {
 #[test]
 fn shapes_cover_real_requests_exactly() {
     fn covers<R: Request>(request: &R) {
-        let api = APIS.iter().find(|api| api.key as i16 == R::KEY).unwrap();
-        let mut body = BytesMut::new();
-        request.encode(&mut body, api.version).unwrap();
-        assert_eq!(measure(api.shape, &body, 1000), Ok(body.len()), "{:?}", api.key);
-        decode_measured(api.key, api.version, body.freeze());
+        for api in APIS.iter().filter(|api| api.key as i16 == R::KEY) {
+            let mut body = BytesMut::new();
+            request.encode(&mut body, api.version).unwrap();
+            assert_eq!(measure(api.shape, &body, 1000), Ok(body.len()), "{:?} {}", api.key, api.version);
+            decode_measured(api.key, api.version, body.freeze());
+        }
     }
     use kafka_protocol::messages::create_topics_request::{CreatableReplicaAssignment, CreatableTopicConfig};
     covers(&produce("a", 1, vec![(0, batch(&["x"])), (1, Bytes::new())]));
@@ -48,6 +51,16 @@ fn shapes_cover_real_requests_exactly() {
     covers(&OffsetCommitRequest::default().with_group_id(name("g").into()).with_topics(vec![commit]));
     let offsets = offset_fetch_request::OffsetFetchRequestTopic::default().with_partition_indexes(vec![1, 2]);
     covers(&OffsetFetchRequest::default().with_topics(Some(vec![offsets])));
+    let added = add_partitions_to_txn_request::AddPartitionsToTxnTopic::default().with_partitions(vec![3, 4]);
+    covers(&AddPartitionsToTxnRequest::default().with_v3_and_below_topics(vec![added]));
+    covers(&AddOffsetsToTxnRequest::default().with_group_id(name("g").into()));
+    covers(&EndTxnRequest::default().with_transactional_id(name("t").into()));
+    let offset = txn_offset_commit_request::TxnOffsetCommitRequestPartition::default();
+    let offset = offset.with_committed_metadata(Some(name("note")));
+    let offsets =
+        txn_offset_commit_request::TxnOffsetCommitRequestTopic::default().with_name(name("t").into());
+    let offsets = offsets.with_partitions(vec![offset]);
+    covers(&TxnOffsetCommitRequest::default().with_topics(vec![offsets]));
     covers(&FindCoordinatorRequest::default().with_key(name("g")));
     let protocol =
         JoinGroupRequestProtocol::default().with_name(name("range")).with_metadata(Bytes::from_static(b"m"));

@@ -11,7 +11,7 @@ async fn offsets_follow_and_reads_give_back_what_came() {
     assert_eq!(append(&log, batch(5, &["a", "b"])).await.unwrap(), 0);
     let two: Bytes = [batch(5, &["c"]), batch(5, &["d", "e"])].concat().into();
     assert_eq!(append(&log, two).await.unwrap(), 2);
-    assert_eq!(log.offsets("t", 0).unwrap(), Offsets { earliest: 0, latest: 5 });
+    assert_eq!(log.offsets("t", 0).unwrap(), Offsets { earliest: 0, latest: 5, stable: 5 });
     for max_bytes in [0, 1, 100, 1 << 20] {
         for from in 0..5 {
             let expected: Vec<_> =
@@ -19,14 +19,20 @@ async fn offsets_follow_and_reads_give_back_what_came() {
             assert_eq!(read_from(&log, from, max_bytes), expected);
         }
     }
-    assert!(log.read("t", 0, 5, 100, true).unwrap().batches.is_empty());
+    assert!(log.read("t", 0, 5, 100, true, Isolation::Uncommitted).unwrap().batches.is_empty());
     for outside in [-1, 6] {
-        let refused = log.read("t", 0, outside, 100, true).unwrap_err();
+        let refused = log.read("t", 0, outside, 100, true, Isolation::Uncommitted).unwrap_err();
         assert!(matches!(refused, LogError::OffsetOutOfRange { high_watermark: 5, .. }));
     }
-    assert!(log.read("t", 0, 0, 10, false).unwrap().batches.is_empty(), "no whole batch fits");
-    assert!(matches!(log.read("t", 1, 0, 1, true), Err(LogError::UnknownPartition { .. })));
-    assert!(matches!(log.read("u", 0, 0, 1, true), Err(LogError::UnknownTopic(_))));
+    assert!(
+        log.read("t", 0, 0, 10, false, Isolation::Uncommitted).unwrap().batches.is_empty(),
+        "no whole batch fits"
+    );
+    assert!(matches!(
+        log.read("t", 1, 0, 1, true, Isolation::Uncommitted),
+        Err(LogError::UnknownPartition { .. })
+    ));
+    assert!(matches!(log.read("u", 0, 0, 1, true, Isolation::Uncommitted), Err(LogError::UnknownTopic(_))));
 }
 
 #[tokio::test]
@@ -35,9 +41,9 @@ async fn the_rest_of_a_full_answer_costs_no_read() {
     let log = fixture.with_topic();
     append(&log, batch(5, &["a"])).await.unwrap();
     std::fs::remove_file(fixture.partition().join("00000000000000000000.log")).unwrap();
-    let fetched = log.read("t", 0, 0, 0, false).unwrap();
+    let fetched = log.read("t", 0, 0, 0, false, Isolation::Uncommitted).unwrap();
     assert_eq!((fetched.batches.len(), fetched.high_watermark), (0, 1));
-    assert!(log.read("t", 0, 0, 0, true).is_err());
+    assert!(log.read("t", 0, 0, 0, true, Isolation::Uncommitted).is_err());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -127,13 +133,16 @@ async fn a_repeat_in_the_same_round_is_stored_once() {
 async fn waiters_wake_when_data_is_durable_or_the_topic_goes() {
     let fixture = Fixture::new();
     let log = fixture.with_topic();
-    assert!(!log.wait_for_any(&[("t", 0, 0)], Duration::from_millis(10)).await);
-    assert!(log.wait_for_any(&[("t", 0, 0), ("gone", 0, 0)], Duration::from_secs(60)).await);
+    assert!(!log.wait_for_any(&[("t", 0, 0)], Isolation::Uncommitted, Duration::from_millis(10)).await);
+    assert!(
+        log.wait_for_any(&[("t", 0, 0), ("gone", 0, 0)], Isolation::Uncommitted, Duration::from_secs(60))
+            .await
+    );
     let waiter = tokio::spawn({
         let log = log.clone();
         async move {
             log.wait_for("t", 0, 0).await.unwrap();
-            assert!(log.wait_for_any(&[("t", 0, 0)], Duration::ZERO).await);
+            assert!(log.wait_for_any(&[("t", 0, 0)], Isolation::Uncommitted, Duration::ZERO).await);
             log.wait_for("t", 0, 1).await
         }
     });

@@ -109,7 +109,7 @@ proptest! {
         assert_eq!(log.torn_bytes(), 0);
         assert_eq!(log.offsets("t", 0).unwrap().latest, next);
         if next > 0 {
-            let fetched = log.read("t", 0, 0, 1 << 20, true).unwrap();
+            let fetched = log.read("t", 0, 0, 1 << 20, true, Isolation::Uncommitted).unwrap();
             for batch in Batches::new(&fetched.batches) {
                 let batch = batch.unwrap();
                 batch.verify_crc().unwrap();

@@ -10,6 +10,7 @@ mod restart;
 mod retention;
 mod timestamps;
 mod topics;
+mod transactions;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -85,7 +86,7 @@ fn read_from(log: &Log, mut offset: i64, max_bytes: usize) -> Vec<(i64, String)>
     let scratch = Scratch::new();
     let mut found = Vec::new();
     loop {
-        let fetched = log.read("t", 0, offset, max_bytes, true).unwrap();
+        let fetched = log.read("t", 0, offset, max_bytes, true, Isolation::Uncommitted).unwrap();
         if fetched.batches.is_empty() {
             assert_eq!(offset, fetched.high_watermark);
             return found;

@@ -26,11 +26,11 @@ async fn size_takes_the_oldest_and_the_start_survives() {
     log.create_topic("t", 1, config).unwrap();
     fill(&log, 100, 1_000_000).await;
     log.retain();
-    let Offsets { earliest, latest } = log.offsets("t", 0).unwrap();
+    let Offsets { earliest, latest, .. } = log.offsets("t", 0).unwrap();
     assert!(earliest > 50 && latest == 100, "{earliest}");
     assert!((10_000..15_000).contains(&log_bytes(&fixture)));
     assert!(matches!(
-        log.read("t", 0, earliest - 1, 1000, true),
+        log.read("t", 0, earliest - 1, 1000, true, Isolation::Uncommitted),
         Err(LogError::OffsetOutOfRange { log_start_offset, .. }) if log_start_offset == earliest
     ));
     assert_eq!(read_from(&log, earliest, 1000).len() as i64, 100 - earliest);
@@ -38,7 +38,7 @@ async fn size_takes_the_oldest_and_the_start_survives() {
     assert_eq!((appended.base_offset, appended.log_start_offset), (100, earliest));
     drop(log);
     let log = Log::open(small(&fixture), Door::new()).unwrap();
-    assert_eq!(log.offsets("t", 0).unwrap(), Offsets { earliest, latest: 101 });
+    assert_eq!(log.offsets("t", 0).unwrap(), Offsets { earliest, latest: 101, stable: 101 });
 }
 
 #[tokio::test]
@@ -69,16 +69,16 @@ async fn age_takes_even_the_active_segment_and_offsets_go_on() {
     fill(&log, 20, 1_000_000).await;
     fixture.clock.store(1_001_000, Ordering::SeqCst);
     log.retain();
-    assert_eq!(log.offsets("t", 0).unwrap(), Offsets { earliest: 0, latest: 24 });
+    assert_eq!(log.offsets("t", 0).unwrap(), Offsets { earliest: 0, latest: 24, stable: 24 });
     fixture.clock.store(1_001_001, Ordering::SeqCst);
     log.retain();
     log.retain();
-    assert_eq!(log.offsets("t", 0).unwrap(), Offsets { earliest: 24, latest: 24 });
+    assert_eq!(log.offsets("t", 0).unwrap(), Offsets { earliest: 24, latest: 24, stable: 24 });
     assert_eq!(log_bytes(&fixture), 0);
     drop(log);
     let log = Log::open(small(&fixture), Door::new()).unwrap();
-    assert_eq!(log.offsets("t", 0).unwrap(), Offsets { earliest: 24, latest: 24 });
-    assert!(log.read("t", 0, 24, 1000, true).unwrap().batches.is_empty());
+    assert_eq!(log.offsets("t", 0).unwrap(), Offsets { earliest: 24, latest: 24, stable: 24 });
+    assert!(log.read("t", 0, 24, 1000, true, Isolation::Uncommitted).unwrap().batches.is_empty());
     assert_eq!(append(&log, numbered(3, 0, 0, 4)).await.unwrap(), 0, "still known as a repeat");
     assert_eq!(append(&log, numbered(3, 0, 4, 1)).await.unwrap(), 24);
 }

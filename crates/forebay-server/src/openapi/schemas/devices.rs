@@ -70,6 +70,32 @@ pub fn history() -> Value {
     ])
 }
 
+/// How the devices that fit are spread over the values of labels, by the newest that each said; `null` is none.
+pub fn labels() -> Value {
+    let value = object(&[("value", or_null(text())), ("devices", count())]);
+    let label = object(&[("field", text()), ("values", list(value)), ("others", count())]);
+    object(&[
+        ("source", or_null(text())),
+        ("total", count()),
+        ("quiet", count()),
+        ("late", count()),
+        ("labels", list(label)),
+    ])
+}
+
+/// How many rows had each value of a label, in steps of time.
+pub fn shares() -> Value {
+    let series = object(&[("value", or_null(text())), ("count", list(count()))]);
+    object(&[
+        ("source", text()),
+        ("field", text()),
+        ("step", count()),
+        ("start", time()),
+        ("series", list(series)),
+        ("others", list(count())),
+    ])
+}
+
 pub fn severity() -> Value {
     word(&["info", "warning", "critical"])
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
-use forebay_core::Result;
+use forebay_core::error::codes;
+use forebay_core::{Error, Result};
 use tokio::sync::watch;
 
 use super::Plant;
@@ -43,7 +44,16 @@ impl Iot {
         let mut all = self.0.temperatures.lock().clone();
         let is_wanted =
             |key: &str| key.contains(&ask.search) && ask.only.as_ref().is_none_or(|only| only.contains(key));
-        all.retain(|(key, _)| is_wanted(key) && ask.state != Some(DeviceState::Quiet));
+        all.retain(|(key, _)| is_wanted(key) && ask.state != Some(DeviceState::Quiet) && !ask.late);
+        let is_on = |texts: &[String]| texts.iter().any(|text| text == "true");
+        let fits = |(field, texts): &(usize, Vec<String>)| match field {
+            0 => true,
+            _ => is_on(texts),
+        };
+        all.retain(|(key, _)| {
+            let of_key = ask.only_values.iter().find(|(field, _)| *field == 0);
+            of_key.is_none_or(|(_, keys)| keys.contains(key)) && ask.only_values.iter().all(fits)
+        });
         if ask.sort == Sort::FieldDescending(1) {
             all.sort_by(|a, b| b.1.total_cmp(&a.1));
         }
@@ -73,13 +83,19 @@ impl Followed for Iot {
         "iot"
     }
 
+    fn reads(&self) -> &str {
+        "iot"
+    }
+
     fn topic(&self) -> &str {
         "iot_topic"
     }
 
     fn layout(&self) -> Arc<Layout> {
         let ddl = "device_id STRING, temperature DOUBLE COMMENT '°C', on BOOLEAN, `a,b` STRING";
-        Arc::new(Layout::new(&forebay_core::ddl::parse(ddl).unwrap(), None, &[]))
+        Arc::new(
+            Layout::new(&forebay_core::ddl::parse(ddl).unwrap(), None, &[]).with_labels(&["on".to_owned()]),
+        )
     }
 
     fn subscribe(&self) -> watch::Receiver<u64> {
@@ -106,6 +122,25 @@ impl Followed for Iot {
         let all = self.0.temperatures.lock();
         let (key, temperature) = all.iter().find(|(known, _)| known == key)?;
         Some(Iot::device(self, key, *temperature))
+    }
+
+    fn facets(&self, ask: &Ask) -> Facets {
+        let total = self.rows(&Ask { limit: usize::MAX, ..ask.clone() }).total;
+        let values = vec![
+            FacetValue { value: Some("true".to_owned()), devices: total },
+            FacetValue { value: None, devices: 1 },
+        ];
+        Facets { total, quiet: 1, late: 0, labels: vec![Facet { field: 2, values, others: 3 }] }
+    }
+
+    async fn shares(&self, ask: SharesAsk) -> Result<Shares> {
+        if ask.label != 2 {
+            return Err(Error::new(&codes::BAD_VALUE, "only labels are counted"));
+        }
+        let count = if ask.only.is_empty() { vec![1, 2] } else { vec![1, 0] };
+        let share = |value: Option<&str>| Share { value: value.map(str::to_owned), count: count.clone() };
+        let shares = vec![share(Some("true")), share(None)];
+        Ok(Shares { start: 0, step: 1_000, shares, others: vec![0, 0] })
     }
 
     async fn history(&self, ask: HistoryAsk) -> Result<History> {

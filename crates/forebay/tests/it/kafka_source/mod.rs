@@ -1,7 +1,6 @@
 //! The Kafka source keeps its promises on whatever speaks Kafka's protocol: one suite, given an address.
 //!
-//! [`suite`] runs on Apache Kafka and on the embedded log alike; [`apache_suite`] adds what only Apache Kafka has
-//! (transactions). Each function is one promise, makes topics of its own and fails when it compared nothing.
+//! [`suite`] runs on Apache Kafka and on the embedded log alike. Each function is one promise, makes topics of its own and fails when it compared nothing.
 
 mod positions;
 mod records;
@@ -47,8 +46,8 @@ impl Place {
     }
 }
 
-/// Every promise that holds on any broker.
-pub async fn suite(place: &Place) -> Result<()> {
+/// Every promise that holds on any broker. `python` is an interpreter with `confluent_kafka`.
+pub async fn suite(place: &Place, python: &str) -> Result<()> {
     every_record_comes_once_and_in_order(place).await.context("every record once and in order")?;
     every_compression_is_read(place).await.context("every compression")?;
     ranges_are_exact_and_repeatable(place).await.context("ranges are exact")?;
@@ -63,12 +62,8 @@ pub async fn suite(place: &Place) -> Result<()> {
     positions_nobody_has_are_data_loss(place).await.context("positions out of range")?;
     large_records_pass(place).await.context("large records")?;
     what_cannot_be_reached_says_so(place).await.context("unreachable")?;
+    aborted_records_are_no_records(place, python).await.context("aborted transactions")?;
     Ok(())
-}
-
-/// What only Apache Kafka has. `python` is an interpreter with `confluent_kafka`.
-pub async fn apache_suite(place: &Place, python: &str) -> Result<()> {
-    aborted_records_are_no_records(place, python).await.context("aborted transactions")
 }
 
 /// Each of `good` connects and reads; each of `bad` fails with `FB-2005`, and with nothing else.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use forebay_storage::{KILL_POINTS, STATE_KILL_POINTS};
@@ -14,11 +15,19 @@ use super::eventually;
 /// Runs a command that may fail, but must end in time.
 pub fn end_within(patience: Duration, command: &mut Command) -> Output {
     let mut child = Leashed(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    // Read while it runs: a pipe that is full would keep it from ending.
+    let (stdout, stderr) =
+        (read_all(child.0.stdout.take().unwrap()), read_all(child.0.stderr.take().unwrap()));
     eventually("the command ends", patience, || child.0.try_wait().unwrap().is_some());
-    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-    child.0.stdout.take().unwrap().read_to_end(&mut stdout).unwrap();
-    child.0.stderr.take().unwrap().read_to_end(&mut stderr).unwrap();
-    Output { status: child.0.wait().unwrap(), stdout, stderr }
+    Output { status: child.0.wait().unwrap(), stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
+}
+
+fn read_all(mut from: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut all = Vec::new();
+        from.read_to_end(&mut all).unwrap();
+        all
+    })
 }
 
 /// Has a process of this command die (`kill`, or `lose` with all that is not fsynced) or stand still (`stop`) at a kill

@@ -1,0 +1,478 @@
+//! The PostgreSQL sink: one epoch, one transaction, once.
+//!
+//! ```text
+//!  begin(N)    BEGIN; SELECT epoch FROM forebay_epochs WHERE query_id = … FOR UPDATE ── N or later? ──▶ AlreadyWritten
+//!     │ no
+//!  lanes       rows as binary COPY, through a few chunks, over one connection          (load.rs)
+//!  prepare(N)  the end of COPY, from the stage into the table; rows that were refused   (statements.rs)
+//!  commit(N)   UPDATE forebay_epochs SET epoch = N; COMMIT
+//! ```
+//!
+//! | dies | the table | the epoch on restart |
+//! |---|---|---|
+//! | before COMMIT reached the server | untouched: the server rolls back | is written anew |
+//! | the server, at any time | as its log says: both the rows and the number, or neither | is recognised, or written anew |
+//! | after COMMIT, its answer lost | has the epoch | is recognised by its number |
+//!
+//! The epoch's row is locked as long as its transaction lives, so whoever comes next (after a lost answer, or a process that was
+//! stopped and wakes) waits until it is decided; what hangs on is ended by name (`session.rs`).
+//!
+//! After any failure the connection is given up and the table is looked at anew: it may have changed. At the start a table that
+//! does not fit ends the query; later, when epochs have been written, it is waited for like a server that is down, since then
+//! somebody is changing it.
+//!
+//! What must stay true: the rows and the number are in the same transaction, and nothing is taken as written before COMMIT
+//! was answered or the number was read.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use async_trait::async_trait;
+use forebay_core::error::codes;
+use forebay_core::options::Options;
+use forebay_core::sink::{Begun, EpochId, Guarantee, LaneWriter, Part, Refused, Sink, Written};
+use forebay_core::{Epoch, Error, OutputMode, Result, Zone};
+use forebay_storage::kill_point;
+use tokio::sync::mpsc;
+use tokio_postgres::Statement;
+use tokio_util::task::AbortOnDropHandle;
+
+mod config;
+mod encode;
+mod fault;
+mod kinds;
+mod load;
+mod names;
+mod session;
+mod statements;
+mod table;
+mod url;
+
+pub use config::SPEC;
+
+use config::{Config, WriteMode, without_key};
+use load::{Failure, LanePart, Load, Loaded, PostgresLane, WAITING};
+use names::literal;
+use session::Session;
+use statements::Statements;
+use table::Fit;
+
+/// Epochs that are written in pieces after one in which a row was refused.
+const IN_PIECES: u32 = 32;
+
+/// Most columns of a table.
+const MOST_COLUMNS: usize = 1_600;
+
+/// Writes to a table of PostgreSQL. See the module.
+pub struct PostgresSink {
+    config: Arc<Config>,
+    write: WriteMode,
+    /// Columns of the query by which rows are told apart.
+    key: Vec<String>,
+    schema: Option<SchemaRef>,
+    ready: Option<Ready>,
+    current: Option<Current>,
+    /// How many epochs are still written in pieces.
+    in_pieces: u32,
+    /// A key came twice in an epoch.
+    twice: bool,
+    /// Where the query's connections are known by; empty until its id is known.
+    name: String,
+}
+
+/// A connection, and what was found at its other end.
+struct Ready {
+    session: Arc<Session>,
+    fit: Fit,
+    sql: Arc<Statements>,
+    copy: Statement,
+}
+
+/// The epoch that is being written.
+struct Current {
+    load: Option<AbortOnDropHandle<Result<Loaded>>>,
+    failure: Failure,
+    refused: u64,
+}
+
+impl PostgresSink {
+    /// A sink for these options; `zone` is the pipeline's. Touches nothing yet.
+    pub fn new(options: &Options, zone: Zone) -> Result<Self> {
+        let config = Arc::new(Config::new(options, zone)?);
+        let write = config.write.unwrap_or(WriteMode::Append);
+        let key = config.key.clone();
+        let (schema, ready, current) = (None, None, None);
+        Ok(Self {
+            config,
+            write,
+            key,
+            schema,
+            ready,
+            current,
+            in_pieces: 0,
+            twice: false,
+            name: String::new(),
+        })
+    }
+
+    fn internal(what: &str) -> Error {
+        Error::new(&codes::INTERNAL, format!("the PostgreSQL sink was {what}"))
+    }
+
+    /// A connection to a table that fits, made if there is none.
+    async fn ready(&mut self) -> Result<&Ready> {
+        if self.ready.as_ref().is_none_or(|ready| ready.session.client.is_closed()) {
+            let schema = self.schema.clone().ok_or_else(|| Self::internal("not opened"))?;
+            let name = if self.name.is_empty() { "forebay" } else { &self.name };
+            let session = Arc::new(Session::open(self.config.clone(), name).await?);
+            self.ready = Some(self.look(session, &schema).await?);
+        }
+        self.ready.as_ref().ok_or_else(|| Self::internal("not connected"))
+    }
+
+    /// Looks at the table, or makes it, and writes the statements for it.
+    async fn look(&self, session: Arc<Session>, schema: &Schema) -> Result<Ready> {
+        let (config, key) = (&self.config, table::key_columns(schema, &self.key)?);
+        let columns = match table::look(&session, config).await? {
+            Some(columns) => columns,
+            None => {
+                change(&session, config, &table::create(config, schema, &key)?).await?;
+                let made = table::look(&session, config).await?;
+                made.ok_or_else(|| Self::internal("told that its table was made, and it is not there"))?
+            }
+        };
+        let missing = if config.merge_schema { table::missing(schema, &columns) } else { Vec::new() };
+        let columns = if missing.is_empty() {
+            columns
+        } else {
+            let add = |field: &&arrow::datatypes::Field| {
+                format!(
+                    "ADD COLUMN IF NOT EXISTS {} {}",
+                    names::quoted(field.name()),
+                    kinds::created(field.data_type())
+                )
+            };
+            let added = missing.iter().map(add).collect::<Vec<_>>().join(", ");
+            change(&session, config, &format!("ALTER TABLE {} {added}", config.table.sql())).await?;
+            table::look(&session, config).await?.unwrap_or_default()
+        };
+        let fit = table::fit(config, schema, &columns, (self.write, &key))?;
+        if self.write == WriteMode::Upsert {
+            table::check_key(&session, config, &fit.key).await?;
+        }
+        if let Some(epochs) = &config.epoch_table
+            // Who may only write must not need the right to make it.
+            && session.first("look at the table of epochs", &format!("SELECT to_regclass({})", literal(&epochs.sql()))).await?.is_none()
+        {
+            let sql = format!(
+                "CREATE TABLE IF NOT EXISTS {} (query_id text PRIMARY KEY, query_name text NOT NULL, epoch bigint, \
+                 rows bigint, planned_at timestamptz, committed_at timestamptz)",
+                epochs.sql()
+            );
+            session.run("make the table of epochs", &sql).await?;
+        }
+        let sql = Arc::new(Statements::new(config, &fit));
+        if let Some(stage) = &sql.stage {
+            session.run("make a stage for rows", stage).await?;
+        }
+        let prepared = config
+            .within(config.query_timeout, "look at the table", session.client.prepare(&sql.copy))
+            .await?;
+        let copy = prepared.map_err(|error| session.failed("look at the table", &error))?;
+        Ok(Ready { session, fit, sql, copy })
+    }
+
+    /// Gives the query's connections its name.
+    async fn named(&mut self, query_id: &str) -> Result<()> {
+        let name = format!("forebay {query_id}");
+        if self.name == name {
+            return Ok(());
+        }
+        let sql = format!("SET application_name = {}", literal(&name));
+        self.ready().await?.session.run("set up a session", &sql).await?;
+        self.name = name;
+        Ok(())
+    }
+
+    /// Begins the epoch's transaction: the newest epoch that the database holds.
+    async fn lock(&mut self, id: &EpochId) -> Result<Option<i64>> {
+        const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+        let what = "begin an epoch";
+        let Some(epochs) = self.config.epoch_table.as_ref().map(names::TableName::sql) else {
+            self.ready().await?.session.run(what, BEGIN).await?;
+            return Ok(None);
+        };
+        let query = literal(&id.query_id);
+        let look = format!("SELECT epoch FROM {epochs} WHERE query_id = {query} FOR UPDATE");
+        let mut rows = self.ready().await?.session.try_rows(what, &format!("{BEGIN}; {look}")).await?;
+        if rows.as_ref().is_err_and(|error| error.code().is_some_and(|state| state.code() == "55P03")) {
+            tracing::warn!(query = %id.query_name, "an earlier connection of this query still holds its epoch: it is ended");
+            let name = self.name.clone();
+            self.ready = None;
+            let ready = self.ready().await?;
+            ready.session.end_ghosts(&name).await?;
+            rows = ready.session.try_rows(what, &format!("{BEGIN}; {look}")).await?;
+        }
+        let session = &self.ready().await?.session;
+        let mut rows = rows.map_err(|error| session.failed(what, &error))?;
+        if rows.is_empty() {
+            let name = literal(&id.query_name);
+            let insert = format!(
+                "INSERT INTO {epochs} (query_id, query_name) VALUES ({query}, {name}) ON CONFLICT DO NOTHING; {look}"
+            );
+            rows = session.rows(what, &insert).await?;
+        }
+        let newest = rows.into_iter().next().and_then(|row| row.into_iter().next());
+        match newest {
+            None => Err(Self::internal("told that the epoch's row was written, and it is not there")),
+            Some(None) => Ok(None),
+            Some(Some(epoch)) => {
+                epoch.parse().map(Some).map_err(|_| Self::internal("told an epoch that is no number"))
+            }
+        }
+    }
+
+    /// The epoch's transaction with a writer for each lane, unless the database has the epoch.
+    async fn begin_epoch(&mut self, id: &EpochId, lanes: usize) -> Result<Begun> {
+        self.named(&id.query_id).await?;
+        let newest = self.lock(id).await?;
+        kill_point("sink.postgres.begin.after");
+        let number = number(id)?;
+        if newest >= Some(number) {
+            self.ready().await?.session.run("end a transaction", "ROLLBACK").await?;
+            return Ok(Begun::AlreadyWritten);
+        }
+        let (config, twice, by_piece) = (self.config.clone(), self.twice, self.in_pieces > 0);
+        let ready = self.ready().await?;
+        if let Some(empty) = &ready.sql.empty {
+            ready.session.run("empty the table", empty).await?;
+        }
+        let (to, from) = mpsc::channel(WAITING);
+        let failure = Failure::default();
+        let load = Load {
+            session: ready.session.clone(),
+            config: config.clone(),
+            wires: ready.fit.wires.clone(),
+            sql: ready.sql.clone(),
+            copy: ready.copy.clone(),
+            twice,
+        };
+        let lane = || {
+            let (to, failure, config) = (to.clone(), failure.clone(), config.clone());
+            let (wires, part) = (ready.fit.wires.clone(), LanePart::default());
+            Box::new(PostgresLane { to, failure, config, wires, by_piece, part, buffer: Vec::new() })
+                as Box<dyn LaneWriter>
+        };
+        let writers = (0..lanes).map(|_| lane()).collect();
+        let told = failure.clone();
+        let task = tokio::spawn(async move {
+            let done = if by_piece { load.pieces(from).await } else { load.stream(from).await };
+            if let Err(error) = &done {
+                told.get_or_init(|| error.clone());
+            }
+            done
+        });
+        self.current = Some(Current { load: Some(AbortOnDropHandle::new(task)), failure, refused: 0 });
+        Ok(Begun::Writers(writers))
+    }
+
+    /// Waits until all rows of the epoch are at the server.
+    async fn loaded(&mut self) -> Result<Vec<Refused>> {
+        let current = self
+            .current
+            .as_mut()
+            .ok_or_else(|| Self::internal("asked for an epoch that it did not begin"))?;
+        let Some(load) = current.load.take() else { return Ok(Vec::new()) };
+        let done = load.await.map_err(|error| Self::internal("interrupted").caused_by(error))?;
+        let Loaded { refused, twice } = done?;
+        current.refused = refused.len() as u64;
+        self.twice |= twice;
+        if !refused.is_empty() {
+            self.in_pieces = IN_PIECES;
+        }
+        Ok(refused)
+    }
+}
+
+/// Changes the table; what cannot work in this way ever is the user's.
+async fn change(session: &Session, config: &Config, sql: &str) -> Result<()> {
+    let what = "make or change the table";
+    let Err(error) = session.try_run(what, sql).await? else { return Ok(()) };
+    let state = error.code().map(tokio_postgres::error::SqlState::code).unwrap_or_default();
+    let is_for_ever =
+        matches!(state.get(..2), Some("42" | "0A" | "22")) && !matches!(state, "42501" | "42P07");
+    if !is_for_ever {
+        return Err(session.failed(what, &error));
+    }
+    let words = error.as_db_error().map_or_else(|| error.to_string(), ToString::to_string);
+    Err(Error::new(&codes::SINK_SCHEMA, format!("PostgreSQL cannot make the table `{}`", config.table))
+        .with_detail(format!("{words} (SQLSTATE {state})"))
+        .with_hint(
+            "Look at `key`, `createTableColumnTypes` and `createTableOptions`, or make the table by hand.",
+        ))
+}
+
+#[async_trait]
+impl Sink for PostgresSink {
+    fn description(&self) -> String {
+        format!("PostgresSink[{} {}]", self.config.shown, self.config.table)
+    }
+
+    /// The host may change (a new primary, another name for the same one), the table may not.
+    fn identity(&self, _home: Option<&Path>) -> String {
+        format!("PostgresSink[{} {}]", self.config.address.database, self.config.table)
+    }
+
+    fn guarantee(&self) -> Guarantee {
+        match self.config.epoch_table {
+            Some(_) => Guarantee::ExactlyOnce,
+            None => Guarantee::AtLeastOnce,
+        }
+    }
+
+    fn output(&mut self, mode: OutputMode, keys: &[String]) -> Result<()> {
+        self.write = self.config.write_mode(mode)?;
+        if self.config.key.is_empty() {
+            self.key = if mode == OutputMode::Append { Vec::new() } else { keys.to_vec() };
+        }
+        if self.write == WriteMode::Upsert && self.key.is_empty() {
+            return Err(without_key());
+        }
+        Ok(())
+    }
+
+    fn check(&self, schema: &Schema) -> Result<()> {
+        let refuse = |message: String| Err(Error::new(&codes::SINK_SCHEMA, message));
+        if schema.fields().len() > MOST_COLUMNS {
+            return refuse(format!(
+                "the query has {} columns, a table of PostgreSQL at most {MOST_COLUMNS}",
+                schema.fields().len()
+            ));
+        }
+        if let Some(field) =
+            schema.fields().iter().find(|field| field.name().len() > 63 || field.name().is_empty())
+        {
+            return refuse(format!(
+                "`{}` cannot be a column of PostgreSQL: names have 1 to 63 bytes",
+                field.name()
+            ));
+        }
+        let key = table::key_columns(schema, &self.key)?;
+        table::create(&self.config, schema, &key).map(|_| ())
+    }
+
+    async fn fits(&mut self, schema: &Schema) -> Result<()> {
+        self.check(schema)?;
+        let session = Session::open(self.config.clone(), "forebay plan").await?;
+        let Some(columns) = table::look(&session, &self.config).await? else { return Ok(()) };
+        if self.config.merge_schema && !table::missing(schema, &columns).is_empty() {
+            return Ok(());
+        }
+        let key = table::key_columns(schema, &self.key)?;
+        table::fit(&self.config, schema, &columns, (self.write, &key)).map(|_| ())
+    }
+
+    async fn open(&mut self, schema: SchemaRef) -> Result<()> {
+        self.schema = Some(schema);
+        self.ready = None;
+        self.ready().await.map(|_| ())
+    }
+
+    async fn last_epoch(&mut self, query_id: &str) -> Result<Option<Epoch>> {
+        self.named(query_id).await?;
+        let Some(epochs) = self.config.epoch_table.as_ref().map(names::TableName::sql) else {
+            return Ok(None);
+        };
+        let sql = format!("SELECT epoch FROM {epochs} WHERE query_id = {}", literal(query_id));
+        let epoch = self.ready().await?.session.first("ask for the newest epoch", &sql).await?;
+        Ok(epoch.and_then(|epoch| epoch.parse().ok()).map(Epoch))
+    }
+
+    async fn begin(&mut self, id: &EpochId, lanes: usize) -> Result<Begun> {
+        self.current = None;
+        let begun = self.begin_epoch(id, lanes).await;
+        begun.map_err(|error| {
+            // A transaction that failed takes nothing more, and the table may be another by now.
+            self.ready = None;
+            // It fitted when the query began: somebody changes the table, and will be done.
+            let passes = error.code() == &codes::SINK_SCHEMA || error.code() == &codes::SINK_UNSUPPORTED;
+            if passes { error.with_retry(true) } else { error }
+        })
+    }
+
+    async fn prepare(&mut self, _id: &EpochId) -> Result<Vec<Refused>> {
+        self.loaded().await
+    }
+
+    async fn commit(&mut self, id: &EpochId, parts: Vec<Part>) -> Result<Written> {
+        let mut all = LanePart::default();
+        for part in parts {
+            let part =
+                part.downcast::<LanePart>().map_err(|_| Self::internal("given a part of another sink"))?;
+            all.rows += part.rows;
+            all.bytes += part.bytes;
+        }
+        let refused = self.loaded().await?;
+        if !refused.is_empty() {
+            return Err(Self::internal("to commit an epoch whose refused rows nobody took"));
+        }
+        let refused = self.current.as_ref().map_or(0, |current| current.refused);
+        let rows = all.rows.saturating_sub(refused);
+        let ready = self.ready.as_ref().ok_or_else(|| Self::internal("not connected"))?;
+        if all.rows == 0 && ready.sql.empty.is_none() {
+            ready.session.run("end a transaction", "ROLLBACK").await?;
+            self.current = None;
+            return Ok(Written::default());
+        }
+        if let Some(epochs) = &self.config.epoch_table {
+            let sql = format!(
+                "UPDATE {} SET query_name = {}, epoch = {}, rows = {rows}, planned_at = to_timestamp({} / 1000.0), \
+                 committed_at = clock_timestamp() WHERE query_id = {} RETURNING 1",
+                epochs.sql(),
+                literal(&id.query_name),
+                number(id)?,
+                id.planned_at_ms,
+                literal(&id.query_id),
+            );
+            if ready.session.rows("write the epoch's number", &sql).await?.len() != 1 {
+                return Err(Self::internal("to write the epoch's number, and its row is gone"));
+            }
+        }
+        kill_point("sink.postgres.epoch.after");
+        kill_point("sink.postgres.commit.before");
+        if let Err(error) = ready.session.try_run("commit", "COMMIT").await? {
+            // Constraints that are looked at late.
+            let Some(words) = fault::of_row(&error) else {
+                return Err(ready.session.failed("commit", &error));
+            };
+            self.in_pieces = IN_PIECES;
+            return Err(fault::rows_refused(&words));
+        }
+        kill_point("sink.postgres.commit.after");
+        self.in_pieces = self.in_pieces.saturating_sub(1);
+        self.current = None;
+        Ok(Written { rows, bytes: all.bytes, files: 0 })
+    }
+
+    async fn abort(&mut self, _id: &EpochId) -> Result<()> {
+        if let Some(current) = self.current.take() {
+            let refused = |error: &Error| error.code() == &codes::SINK_ROWS_REFUSED;
+            if current.failure.get().is_some_and(refused) {
+                self.in_pieces = IN_PIECES;
+            }
+        }
+        // The server rolls back what a connection leaves behind.
+        self.ready = None;
+        Ok(())
+    }
+
+    async fn close(&mut self) {
+        self.current = None;
+        self.ready = None;
+    }
+}
+
+fn number(id: &EpochId) -> Result<i64> {
+    i64::try_from(id.epoch.0).map_err(|_| PostgresSink::internal("given an epoch beyond all bounds"))
+}

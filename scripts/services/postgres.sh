@@ -1,0 +1,164 @@
+#!/usr/bin/env bash
+# Runs PostgreSQL on loopback.
+#
+#   scripts/services/postgres.sh start  [--port N] [--dir DIR] [--set NAME=VALUE ...] [--ssl CERT KEY]   N is 55432 by default
+#   scripts/services/postgres.sh stop   [--port N | --all] [--immediate | --kill]
+#   scripts/services/postgres.sh status [--port N | --all]
+#
+# start waits until the server takes connections, then prints its address on stdout. Data and log are below DIR: a temporary
+# folder, removed by stop, unless --dir names one; a named DIR is kept, and starting on it again finds the data of the last
+# time. Several servers may run side by side, each on its own port and folder. A new one has the superuser `postgres`, the
+# user `forebay` and a database `forebay` that belongs to it; both have the password ${FOREBAY_POSTGRES_PASSWORD:-forebay} and
+# log in by SCRAM. fsync is on.
+# --set is a setting of this start (as in postgresql.conf), --ssl a certificate and its key (PEM): both are given anew each time.
+# --immediate and --kill are crashes, for trials: no checkpoint is written, and with --kill (SIGKILL) nobody is told; the folder is kept.
+# PostgreSQL refuses to be root: there it runs as the user nobody.
+set -euo pipefail
+. "$(dirname "$0")/common.sh"
+
+usage() { sed -n '2,16s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+
+action="${1:-}"
+[ $# -gt 0 ] && shift
+port=55432 dir= all=no how=fast settings=() certificate= key=
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --port) port="${2:?--port needs a number}"; shift 2 ;;
+    --dir) dir="${2:?--dir needs a folder}"; shift 2 ;;
+    --set) [[ "${2:-}" == *=* ]] || die "--set wants NAME=VALUE, not '${2:-}'"; settings+=(-c "$2"); shift 2 ;;
+    --ssl) certificate="${2:?--ssl needs a certificate and a key}" key="${3:?--ssl needs a key after the certificate}"; shift 3 ;;
+    --all) all=yes; shift ;;
+    --immediate) how=immediate; shift ;;
+    --kill) how=kill; shift ;;
+    *) usage ;;
+  esac
+done
+[[ "$port" =~ ^[0-9]+$ ]] && [ "$port" -ge 1 ] && [ "$port" -le 65535 ] || die "--port wants a number from 1 to 65535, not '$port'"
+
+# What is known of the server on a port: three lines, process id, folder, and whether the folder is ours to remove.
+record_of() { printf '%s/postgres-%s\n' "$run_dir" "$1"; }
+read_record() { [ -e "$(record_of "$1")" ] && { read -r pid && read -r dir && read -r temporary; } <"$(record_of "$1")"; }
+
+# The process lives, is ours, and is not another that was given the same number since. A zombie has no command line.
+alive() { { tr '\0' ' ' <"/proc/$1/cmdline"; } 2>/dev/null | grep -qF "bin/postgres -D $2/data "; }
+
+# As whom the server runs: root hands its folder to nobody, who must be able to enter those above it.
+lower=()
+become_nobody() {
+  [ "$(id -u)" = 0 ] || return 0
+  lower=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+  chown 65534:65534 "$dir"
+  "${lower[@]}" test -x "$postgres_home/bin/postgres" || die "the user nobody cannot reach $postgres_home: run scripts/services/install.sh postgres as root"
+  "${lower[@]}" test -w "$dir" || die "the user nobody, as whom PostgreSQL runs for root, cannot reach $dir: choose a --dir that others may enter (chmod o+x the folders above it)"
+}
+
+# PostgreSQL writes `ready` into its own file of locks once it takes connections.
+ready() { [ "$(sed -n 1p "$dir/data/postmaster.pid" 2>/dev/null)" = "$pid" ] && sed -n 8p "$dir/data/postmaster.pid" | grep -q '^ready'; }
+
+make_data() {
+  local password="${FOREBAY_POSTGRES_PASSWORD:-forebay}"
+  rm -rf "$dir/data" "$dir/password"
+  (umask 077; printf '%s\n' "$password" >"$dir/password")
+  [ ${#lower[@]} = 0 ] || chown 65534:65534 "$dir/password"
+  "${lower[@]}" "$postgres_home/bin/initdb" -D "$dir/data" -U postgres --pwfile="$dir/password" -A scram-sha-256 --no-locale -E UTF8 --no-sync \
+    >"$dir/initdb.log" 2>&1 || { tail -n 5 "$dir/initdb.log" >&2; die "initdb failed (see $dir/initdb.log)"; }
+  # Without a client: the server as one process that reads statements, one a line.
+  printf '%s\n' "CREATE ROLE forebay LOGIN PASSWORD '${password//\'/\'\'}'" "CREATE DATABASE forebay OWNER forebay" \
+    | "${lower[@]}" "$postgres_home/bin/postgres" --single -D "$dir/data" postgres >>"$dir/initdb.log" 2>&1 \
+    || { tail -n 5 "$dir/initdb.log" >&2; die "the database could not be made (see $dir/initdb.log)"; }
+  rm -f "$dir/password"
+  touch "$dir/data/.made" # what a start that was broken off left has none, and is made anew
+}
+
+start() {
+  need postgres "$postgres_version"
+  postgres_home="$(readlink -f "$postgres_home")" # as nobody sees it
+  local wanted_dir="$dir" pid temporary
+  if read_record "$port" && alive "$pid" "$dir"; then
+    say "already running (process $pid, $dir)"
+    announce
+    return
+  fi
+  (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && die "port $port is in use by another process"
+  dir="$wanted_dir" temporary=no
+  if [ -z "$dir" ]; then
+    dir="$(mktemp -d "${TMPDIR:-/tmp}/forebay-postgres-$port.XXXXXX")" temporary=yes
+  fi
+  mkdir -p "$dir" "$run_dir"
+  dir="$(cd "$dir" && pwd)"
+  become_nobody
+  [ -e "$dir/data/.made" ] || make_data
+  if [ -n "$certificate" ]; then
+    install -m 600 "$certificate" "$dir/data/server.crt"
+    install -m 600 "$key" "$dir/data/server.key"
+    [ ${#lower[@]} = 0 ] || chown 65534:65534 "$dir/data/server.crt" "$dir/data/server.key"
+    settings+=(-c ssl=on)
+  fi
+  # A session of its own: a Ctrl-C meant for the calling script does not reach the server.
+  setsid "${lower[@]}" "$postgres_home/bin/postgres" -D "$dir/data" -p "$port" -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
+    "${settings[@]}" </dev/null >>"$dir/server.log" 2>&1 9>&- &
+  pid=$!
+  disown
+  printf '%s\n%s\n%s\n' "$pid" "$dir" "$temporary" >"$(record_of "$port")"
+  local deadline=$((SECONDS + 60))
+  until ready; do
+    kill -0 "$pid" 2>/dev/null || { tail -n 20 "$dir/server.log" >&2; die "the server ended while starting (its log: $dir/server.log)"; }
+    [ $SECONDS -lt $deadline ] || die "the server did not take connections within 60 s (its log: $dir/server.log)"
+    sleep 0.05
+  done
+  announce
+}
+
+announce() {
+  say "log: $dir/server.log   process: $pid"
+  printf '127.0.0.1:%s\n' "$port"
+}
+
+children_of() { { cat /proc/[0-9]*/stat 2>/dev/null || true; } | sed -n "s/^\([0-9]*\) (.*) [A-Za-z] $1 .*/\1/p"; } # some end while they are looked at
+
+stop_one() {
+  local port="$1" pid dir temporary children= deadline
+  read_record "$port" || { say "no server was started on port $port"; return 0; }
+  if alive "$pid" "$dir"; then
+    case "$how" in
+      fast) kill -INT "$pid" ;;
+      immediate) kill -QUIT "$pid" ;;
+      kill)
+        # Stopped first, so that it starts nobody between the two looks; who is left would write on by himself for a while.
+        kill -STOP "$pid"
+        children="$(children_of "$pid")"
+        kill -KILL "$pid" $children 2>/dev/null || true
+        ;;
+    esac
+    deadline=$((SECONDS + 60))
+    while alive "$pid" "$dir" || { [ -n "$children" ] && kill -0 $children 2>/dev/null; }; do
+      [ $SECONDS -lt $deadline ] || die "process $pid did not end within 60 s (its log: $dir/server.log)"
+      sleep 0.05
+    done
+    say "stopped (process $pid, port $port)"
+  else
+    say "was not running any more (process $pid, port $port)"
+  fi
+  rm -f "$(record_of "$port")"
+  [ "$temporary" = yes ] && [ "$how" = fast ] && rm -rf "$dir"
+  return 0
+}
+
+status_one() {
+  local port="$1" pid dir temporary
+  if read_record "$port" && alive "$pid" "$dir"; then
+    printf '127.0.0.1:%s running process=%s dir=%s\n' "$port" "$pid" "$dir"
+  else
+    printf '127.0.0.1:%s stopped\n' "$port"
+    return 1
+  fi
+}
+
+started_ports() { ls "$run_dir" 2>/dev/null | sed -n 's/^postgres-\([0-9]*\)$/\1/p'; }
+
+case "$action" in
+  start) start ;;
+  stop) if [ $all = yes ]; then for p in $(started_ports); do stop_one "$p"; done; else stop_one "$port"; fi ;;
+  status) if [ $all = yes ]; then for p in $(started_ports); do status_one "$p" || true; done; else status_one "$port"; fi ;;
+  *) usage ;;
+esac

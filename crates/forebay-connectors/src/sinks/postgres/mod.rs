@@ -128,6 +128,11 @@ impl PostgresSink {
             let session = Arc::new(Session::open(self.config.clone(), name).await?);
             self.ready = Some(self.look(session, &schema).await?);
         }
+        self.held()
+    }
+
+    /// The connection that holds the epoch's transaction: never another one, which would write outside of it.
+    fn held(&self) -> Result<&Ready> {
         self.ready.as_ref().ok_or_else(|| Self::internal("not connected"))
     }
 
@@ -214,7 +219,7 @@ impl PostgresSink {
             ready.session.end_ghosts(&name).await?;
             rows = ready.session.try_rows(what, &format!("{BEGIN}; {look}")).await?;
         }
-        let session = &self.ready().await?.session;
+        let session = &self.held()?.session;
         let mut rows = rows.map_err(|error| session.failed(what, &error))?;
         if rows.is_empty() {
             let name = literal(&id.query_name);
@@ -240,11 +245,11 @@ impl PostgresSink {
         kill_point("sink.postgres.begin.after");
         let number = number(id)?;
         if newest >= Some(number) {
-            self.ready().await?.session.run("end a transaction", "ROLLBACK").await?;
+            self.held()?.session.run("end a transaction", "ROLLBACK").await?;
             return Ok(Begun::AlreadyWritten);
         }
         let (config, twice, by_piece) = (self.config.clone(), self.twice, self.in_pieces > 0);
-        let ready = self.ready().await?;
+        let ready = self.held()?;
         if let Some(empty) = &ready.sql.empty {
             ready.session.run("empty the table", empty).await?;
         }
@@ -419,7 +424,7 @@ impl Sink for PostgresSink {
         }
         let refused = self.current.as_ref().map_or(0, |current| current.refused);
         let rows = all.rows.saturating_sub(refused);
-        let ready = self.ready.as_ref().ok_or_else(|| Self::internal("not connected"))?;
+        let ready = self.held()?;
         if all.rows == 0 && ready.sql.empty.is_none() {
             ready.session.run("end a transaction", "ROLLBACK").await?;
             self.current = None;

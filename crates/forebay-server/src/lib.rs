@@ -7,6 +7,8 @@
 //!                                                       shown: handles and traits that the binary fills in
 //! ```
 //!
+//! Beside it listens the Postgres wire ([`postgres`]): SQL over the same tables for whoever speaks that protocol.
+//!
 //! It watches values that the queries publish and never waits for them, so a slow or hostile client cannot touch the
 //! stream. What must stay true: it listens on loopback only, unless it asks for a token *and* speaks TLS ([`listen`]);
 //! every request passes [`access`], which refuses what no rule allows; every answer carries the headers of [`guard`];
@@ -34,6 +36,7 @@ mod paging;
 mod params;
 mod permissions;
 mod places;
+mod postgres;
 mod problem;
 mod routes;
 pub mod shown;
@@ -52,13 +55,14 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use auth::{NewToken, read_tokens};
-pub use listen::Listening;
+pub use listen::{Listening, Postgres, USUAL_POSTGRES};
 pub use shown::Shown;
 pub use state::Stage;
 pub use tls::TlsFiles;
 
 use access::Terms;
 use auth::Auth;
+use postgres::Doors;
 use routes::Part;
 use tls::Tls;
 
@@ -69,8 +73,9 @@ const REFRESH: Duration = Duration::from_secs(1);
 pub struct Server {
     page: Entrance,
     monitor: Option<Entrance>,
+    postgres: Option<(TcpListener, SocketAddr, Doors)>,
     auth: Option<Arc<Auth>>,
-    tls: Option<Arc<Tls>>,
+    tls: Vec<Arc<Tls>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -91,10 +96,14 @@ impl Server {
     pub async fn bind(listening: impl Into<Listening>) -> Result<Self> {
         let listening: Listening = listening.into();
         listening.check()?;
-        let Listening { http, monitor, auth, tls, clock } = listening;
+        let Listening { http, monitor, postgres, auth, tls: files, clock } = listening;
         let now_ms = clock.now_ms();
         let auth = auth.map(|file| Auth::open(file, now_ms)).transpose()?.map(Arc::new);
-        let tls = tls.map(|files| Tls::open(files, now_ms)).transpose()?.map(Arc::new);
+        let speaking = |protocol| {
+            let opened = files.clone().map(|files| Tls::open(files, protocol, now_ms)).transpose();
+            opened.map(|tls| tls.map(Arc::new))
+        };
+        let (tls, tls_of_postgres) = (speaking(tls::HTTP)?, speaking(tls::POSTGRES)?);
         let page = Entrance::bind(http, "--http", auth.clone(), tls.clone())?;
         let monitor = match monitor {
             None => None,
@@ -104,7 +113,23 @@ impl Server {
             }
             Some(address) => Some(Entrance::bind(address, "--monitor", auth.clone(), tls.clone())?),
         };
-        Ok(Self { page, monitor, auth, tls, clock })
+        let doors = Doors { tls: tls_of_postgres.clone(), auth: auth.clone() };
+        let postgres = match postgres {
+            Postgres::Off => None,
+            Postgres::At(address) => Some(listen::bind(address, "--postgres")?),
+            // Nobody asked for this address, so nothing fails for want of it.
+            Postgres::Usual => listen::bind(USUAL_POSTGRES, "--postgres").inspect_err(|_| {
+                tracing::warn!(address = %USUAL_POSTGRES, "another program listens where the Postgres wire usually is, so it is off; `--postgres ADDR` gives it another address");
+            }).ok(),
+        };
+        let postgres = postgres.map(|(listener, address)| (listener, address, doors));
+        let tls = tls.into_iter().chain(tls_of_postgres).collect();
+        Ok(Self { page, monitor, postgres, auth, tls, clock })
+    }
+
+    /// Where the Postgres wire is, if it is on.
+    pub fn postgres(&self) -> Option<SocketAddr> {
+        self.postgres.as_ref().map(|(_, address, _)| *address)
     }
 
     /// Where the page is.
@@ -124,7 +149,7 @@ impl Server {
 
     /// Serves what the stage shows until `stop`, and a few seconds longer for answers that are under way.
     pub async fn run(self, stage: Stage, stop: CancellationToken) {
-        let Self { page, monitor, auth, tls, clock } = self;
+        let Self { page, monitor, postgres, auth, tls, clock } = self;
         let refreshing = tokio::spawn(refresh(auth, tls, clock, stop.clone()));
         let part = if monitor.is_some() { Part::WithoutMonitor } else { Part::All };
         let beside = async {
@@ -132,7 +157,12 @@ impl Server {
                 monitor.serve(&stage, Part::Monitor, stop.clone()).await;
             }
         };
-        tokio::join!(page.serve(&stage, part, stop.clone()), beside);
+        let wire = async {
+            if let Some((listener, _, doors)) = postgres {
+                postgres::serve(listener, doors, stage.clone(), stop.clone()).await;
+            }
+        };
+        tokio::join!(page.serve(&stage, part, stop.clone()), beside, wire);
         let _ = refreshing.await;
     }
 }
@@ -158,11 +188,11 @@ impl Entrance {
 /// Looks at what may change on disk while the server runs.
 async fn refresh(
     auth: Option<Arc<Auth>>,
-    tls: Option<Arc<Tls>>,
+    tls: Vec<Arc<Tls>>,
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
 ) {
-    if auth.is_none() && tls.is_none() {
+    if auth.is_none() && tls.is_empty() {
         return;
     }
     loop {
@@ -175,9 +205,7 @@ async fn refresh(
             if let Some(auth) = auth {
                 auth.refresh(now_ms);
             }
-            if let Some(tls) = tls {
-                tls.refresh(now_ms);
-            }
+            tls.iter().for_each(|tls| tls.refresh(now_ms));
         });
         if looked.await.is_err() {
             tracing::error!("the files of tokens and certificates could not be looked at");

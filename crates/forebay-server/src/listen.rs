@@ -21,6 +21,8 @@ pub struct Listening {
     pub http: SocketAddr,
     /// Health and metrics by themselves, if they shall not be with the others.
     pub monitor: Option<SocketAddr>,
+    /// The Postgres wire.
+    pub postgres: Postgres,
     /// The file of tokens; without it whoever reaches the server is the person at the machine.
     pub auth: Option<PathBuf>,
     /// Certificate and key.
@@ -29,17 +31,44 @@ pub struct Listening {
     pub clock: Arc<dyn Clock>,
 }
 
+/// Where the Postgres wire usually is. PostgreSQL has 5432 and the ports after it, so this is none of them.
+pub const USUAL_POSTGRES: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 5455);
+
+/// Whether and where the Postgres wire listens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Postgres {
+    /// At [`USUAL_POSTGRES`], if that is free.
+    #[default]
+    Usual,
+    /// There, or nothing starts.
+    At(SocketAddr),
+    /// Nowhere.
+    Off,
+}
+
 impl From<SocketAddr> for Listening {
     /// Plain, for this machine alone.
     fn from(http: SocketAddr) -> Self {
-        Self { http, monitor: None, auth: None, tls: None, clock: Arc::new(SystemClock) }
+        Self {
+            http,
+            monitor: None,
+            postgres: Postgres::Off,
+            auth: None,
+            tls: None,
+            clock: Arc::new(SystemClock),
+        }
     }
 }
 
 impl Listening {
     /// Refuses what must not be opened.
     pub(crate) fn check(&self) -> Result<()> {
-        let open = [("--http", Some(self.http)), ("--monitor", self.monitor)];
+        let postgres = match self.postgres {
+            Postgres::At(address) => Some(address),
+            Postgres::Usual | Postgres::Off => None,
+        };
+        let open = [("--http", Some(self.http)), ("--monitor", self.monitor), ("--postgres", postgres)];
         let open = open.into_iter().find_map(|(option, address)| {
             address.filter(|address| !is_own(*address)).map(|address| (option, address))
         });
@@ -103,6 +132,9 @@ mod tests {
             let monitor = open.parse().ok();
             let beside = Listening { monitor, ..Listening::from(SocketAddr::from(([127, 0, 0, 1], 1))) };
             assert!(beside.check().unwrap_err().message().contains("--monitor"));
+            let postgres = Postgres::At(open.parse().unwrap());
+            let beside = Listening { postgres, ..Listening::from(SocketAddr::from(([127, 0, 0, 1], 1))) };
+            assert!(beside.check().unwrap_err().message().contains("--postgres"));
         }
         for own in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
             Listening::from(own.parse::<SocketAddr>().unwrap()).check().unwrap();

@@ -119,7 +119,8 @@ pub async fn start(
     followers.turn(follows).await;
     let (scheme, address) = (server.scheme(), server.address());
     let monitor = server.monitor().map(|address| format!(" monitor={address}")).unwrap_or_default();
-    let (listens, url) = (format!("{scheme}={address}{monitor}"), format!("{scheme}://{address}"));
+    let postgres = server.postgres().map(|address| format!(" postgres={address}")).unwrap_or_default();
+    let (listens, url) = (format!("{scheme}={address}{monitor}{postgres}"), format!("{scheme}://{address}"));
     let (stop_server, (asks, asked)) = (CancellationToken::new(), Asks::new());
     let shown = site.shown(&loaded, statements, &fleet, followers.live(), &asks);
     let stage = Stage::new(shown, stop_server.clone());
@@ -146,7 +147,8 @@ pub async fn start(
 }
 
 impl Running {
-    /// `http=127.0.0.1:8080 kafka=127.0.0.1:9092`; with TLS `https=…`, with `--monitor` its address too.
+    /// `http=127.0.0.1:8080 kafka=127.0.0.1:9092`; with TLS `https=…`, and where the monitor and the
+    /// Postgres wire are.
     pub fn addresses(&self) -> String {
         match self.site.hosting.address() {
             Some(kafka) => format!("{} kafka={kafka}", self.listens),
@@ -213,9 +215,10 @@ impl Running {
 
 /// How the HTTP server listens.
 fn listening(global: &Global, args: &ServerArgs, clock: &Arc<dyn Clock>) -> Listening {
-    let ServerArgs { auth, tls_cert, tls_key, monitor } = args.clone();
+    let ServerArgs { auth, tls_cert, tls_key, monitor, postgres } = args.clone();
     let tls = tls_cert.zip(tls_key).map(|(certificate, key)| TlsFiles { certificate, key });
-    Listening { http: global.http, monitor, auth, tls, clock: Arc::clone(clock) }
+    let postgres = postgres.unwrap_or_default();
+    Listening { http: global.http, monitor, postgres, auth, tls, clock: Arc::clone(clock) }
 }
 
 /// How the queries stand once each has begun, failed or begun to wait for something.

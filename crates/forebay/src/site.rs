@@ -123,7 +123,7 @@ impl Site {
     /// The statements that can be asked over the names of the file.
     pub fn statements(&self, loaded: &Loaded) -> Statements {
         let (threads, clock) = (Arc::clone(&self.threads), Arc::clone(&self.clock));
-        Statements::new(&self.global, &loaded.pipeline, threads, clock)
+        Statements::new(&self.global, loaded, threads, clock)
     }
 
     /// What is shown.

@@ -45,7 +45,7 @@ pub(super) fn metered(plan: LogicalPlan, budget: &Arc<Budget>) -> Result<Logical
 }
 
 /// What the expressions of a node see.
-fn seen_by(node: &LogicalPlan) -> DFSchema {
+pub(super) fn seen_by(node: &LogicalPlan) -> DFSchema {
     let inputs = node.inputs();
     if inputs.is_empty() { node.schema().as_ref().clone() } else { merge_schema(&inputs) }
 }

@@ -7,6 +7,7 @@
 //! work, [`guard`] what passes between operators, and [`bounds`] refuses what can be told from the plan. A panic of the
 //! engine ends the statement with an error and nothing else.
 //!
+//! [`postgres`] is a second entrance, in PostgreSQL's dialect, over the same tables and within the same bounds.
 //! [`render`] writes an answer as a table, CSV or JSON lines, [`rows`] as one JSON text of bounded size.
 
 use std::collections::BTreeSet;
@@ -43,6 +44,7 @@ mod budget;
 mod checked;
 mod guard;
 pub mod lanes;
+pub mod postgres;
 mod prepared;
 pub mod render;
 pub mod rows;

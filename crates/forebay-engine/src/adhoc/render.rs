@@ -193,7 +193,7 @@ fn unwritable(error: ArrowError) -> io::Error {
 
 /// A DATE or TIMESTAMP may lie further away than any text form here reaches; Arrow's writers would put an error's
 /// words among the rows.
-pub(super) fn refuse_far_times(column: &ArrayRef) -> Result<(), Error> {
+pub fn refuse_far_times(column: &ArrayRef) -> Result<(), Error> {
     let (name, readable) = match column.data_type() {
         DataType::Date32 => {
             let days = column.as_primitive::<Date32Type>();
@@ -259,7 +259,7 @@ fn flat(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
 }
 
 /// Each value as a JSON text, by the writer of JSON lines: `{"v":VALUE}` without its frame.
-pub(super) fn json_texts(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+pub fn json_texts(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     let schema = Arc::new(Schema::new(vec![Field::new("v", column.data_type().clone(), true)]));
     let batch = RecordBatch::try_new(schema, vec![Arc::clone(column)])?;
     let mut lines = Vec::new();

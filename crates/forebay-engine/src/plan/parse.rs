@@ -111,7 +111,21 @@ pub fn broken(words: &str) -> Error {
 
 fn parse_here(sql: &str, paths: Paths) -> Result<Statement, SqlError> {
     let dialect = SparkDialect::default();
-    let mut tokens = Tokenizer::new(&dialect, sql).tokenize_with_location().map_err(|error| {
+    let mut tokens = words_of(&dialect, sql)?;
+    if paths == Paths::Yes {
+        tokens = quote_paths(tokens);
+    }
+    bounded(&dialect, lateral::rewrite(watermark::rewrite(tokens)))
+}
+
+/// The words of a text, if they are not too many.
+pub fn words_of(dialect: &dyn Dialect, sql: &str) -> Result<Vec<TokenWithSpan>, SqlError> {
+    if sql.len() > MAX_BYTES {
+        return Err(
+            Error::new(&codes::SQL_SYNTAX, format!("the SQL text is longer than {MAX_BYTES} bytes")).into()
+        );
+    }
+    let tokens = Tokenizer::new(dialect, sql).tokenize_with_location().map_err(|error| {
         let place = (error.location.line as usize, error.location.column as usize);
         SqlError::new(Error::new(&codes::SQL_SYNTAX, lower_first(&error.message)), Some(place))
     })?;
@@ -120,13 +134,14 @@ fn parse_here(sql: &str, paths: Paths) -> Result<Statement, SqlError> {
             Error::new(&codes::SQL_SYNTAX, format!("the SQL text has more than {MAX_TOKENS} words")).into()
         );
     }
-    if paths == Paths::Yes {
-        tokens = quote_paths(tokens);
-    }
-    tokens = lateral::rewrite(watermark::rewrite(tokens));
+    Ok(tokens)
+}
+
+/// The one statement that these words are, if its tree is not too deep. Needs room.
+pub fn bounded(dialect: &dyn Dialect, tokens: Vec<TokenWithSpan>) -> Result<Statement, SqlError> {
     scan::bound(&tokens)?;
     let mut parser =
-        Parser::new(&dialect).with_recursion_limit(MAX_NESTING).with_tokens_with_locations(tokens);
+        Parser::new(dialect).with_recursion_limit(MAX_NESTING).with_tokens_with_locations(tokens);
     let mut statements =
         parser.parse_statements().map_err(|error| syntax_error(error, parser.peek_token_ref().span))?;
     if statements.len() > 1 {

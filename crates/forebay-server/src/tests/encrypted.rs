@@ -204,7 +204,7 @@ async fn a_new_certificate_that_cannot_be_used_leaves_the_one_from_before() {
     files.authority("old");
     let shown = files.server("server", "old", "2");
     let sound = std::fs::read(&shown.certificate).unwrap();
-    let tls = Arc::new(Tls::open(shown.clone(), 0).unwrap());
+    let tls = Arc::new(Tls::open(shown.clone(), crate::tls::HTTP, 0).unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let accepting = Arc::clone(&tls);

@@ -26,6 +26,10 @@ use crate::permissions;
 
 mod validity;
 
+/// What is spoken behind the handshake, as clients name it (ALPN).
+pub(crate) const HTTP: &[u8] = b"http/1.1";
+pub(crate) const POSTGRES: &[u8] = b"postgresql";
+
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
@@ -41,6 +45,8 @@ pub struct TlsFiles {
 /// What the server shows of itself, as it was read last.
 pub(crate) struct Tls {
     files: TlsFiles,
+    /// What is spoken behind the handshake; a client that says it speaks something else is cut.
+    protocol: &'static [u8],
     read: RwLock<Read>,
 }
 
@@ -52,10 +58,10 @@ struct Read {
 
 impl Tls {
     /// Reads the files, which must be sound; warns of a certificate that is not valid now.
-    pub fn open(files: TlsFiles, now_ms: i64) -> Result<Self> {
+    pub fn open(files: TlsFiles, protocol: &'static [u8], now_ms: i64) -> Result<Self> {
         let (pem, seen) = files.read()?;
-        let acceptor = files.acceptor(&pem, now_ms)?;
-        Ok(Self { files, read: RwLock::new(Read { acceptor, seen: Some(seen) }) })
+        let acceptor = files.acceptor(&pem, protocol, now_ms)?;
+        Ok(Self { files, protocol, read: RwLock::new(Read { acceptor, seen: Some(seen) }) })
     }
 
     /// The stream behind the handshake.
@@ -72,7 +78,7 @@ impl Tls {
             Ok((_, seen)) if read.seen == Some(seen) => return,
             Ok((pem, seen)) => {
                 read.seen = Some(seen);
-                self.files.acceptor(&pem, now_ms)
+                self.files.acceptor(&pem, self.protocol, now_ms)
             }
             // Told once, not each second.
             Err(error) if read.seen.take().is_some() => Err(error),
@@ -117,7 +123,7 @@ impl TlsFiles {
         Ok((Pem { certificates, key }, both.finalize().into()))
     }
 
-    fn acceptor(&self, pem: &Pem, now_ms: i64) -> Result<TlsAcceptor> {
+    fn acceptor(&self, pem: &Pem, protocol: &[u8], now_ms: i64) -> Result<TlsAcceptor> {
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem.certificates).collect();
         let chain = chain.map_err(|_| refused("the certificate is not PEM".to_owned(), &self.certificate))?;
         if chain.is_empty() {
@@ -149,7 +155,7 @@ impl TlsFiles {
             .with_no_client_auth()
             .with_single_cert(chain, key)
             .map_err(unusable)?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![protocol.to_vec()];
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use forebay_core::clock::{Clock, SystemClock};
 use forebay_core::config::{self, Role};
+use forebay_server::Postgres;
 
 use super::examples;
 
@@ -27,6 +28,10 @@ pub struct ServerArgs {
     /// Serve /health and /metrics here instead of at --http; on loopback plain and for whoever asks
     #[arg(long, env = "FOREBAY_MONITOR", value_name = "ADDR", help_heading = OF_SERVER, value_parser = super::values::monitor_address)]
     pub monitor: Option<SocketAddr>,
+    /// Serve the Postgres wire here: SQL for psql, JDBC, Power BI, Grafana; `off` for nowhere. Not given: 127.0.0.1:5455, if
+    /// that is free
+    #[arg(long, env = "FOREBAY_POSTGRES", value_name = "ADDR", help_heading = OF_SERVER, value_parser = super::values::postgres_address)]
+    pub postgres: Option<Postgres>,
 }
 
 #[derive(Debug, Subcommand)]

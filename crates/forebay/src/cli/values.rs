@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use forebay_core::options::{parse_duration, parse_size};
 use forebay_core::trigger::Trigger;
+use forebay_server::{Postgres, USUAL_POSTGRES};
 use tracing_subscriber::EnvFilter;
 
 /// Where the HTTP server listens.
@@ -16,6 +17,14 @@ pub(super) fn http_address(text: &str) -> Result<SocketAddr, String> {
 /// Where health and metrics listen.
 pub(super) fn monitor_address(text: &str) -> Result<SocketAddr, String> {
     own_address(text, 9464)
+}
+
+/// Where the Postgres wire listens, or `off`.
+pub(super) fn postgres_address(text: &str) -> Result<Postgres, String> {
+    if text.eq_ignore_ascii_case("off") {
+        return Ok(Postgres::Off);
+    }
+    own_address(text, USUAL_POSTGRES.port()).map(Postgres::At).map_err(|error| format!("{error}; or `off`"))
 }
 
 /// Where the embedded log listens.

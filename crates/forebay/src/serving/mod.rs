@@ -24,6 +24,7 @@ use crate::work::{self, Work};
 
 mod records;
 mod sql;
+mod wire;
 
 use records::Files;
 pub use records::Indices;

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use forebay_core::clock::Clock;
-use forebay_core::config::Pipeline;
 use forebay_core::error::codes;
 use forebay_core::{Error, Result};
 use forebay_engine::adhoc::rows::{self, Bounds, Rows};
@@ -25,7 +24,10 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::cli::Global;
 use crate::json::FromJson;
+use crate::load::Loaded;
 use crate::tables::Tables;
+
+use super::wire::{Places, Wire};
 
 /// Statements that run at once.
 const AT_ONCE: usize = 2;
@@ -45,9 +47,11 @@ const ANSWER: usize = 16 << 20;
 /// What statements run on, whatever they are asked over: a reload changes the names and not how much runs at once.
 pub struct Threads {
     /// `None` only while it is dropped.
-    runtime: Option<Runtime>,
+    pub(super) runtime: Option<Runtime>,
     turns: Arc<Semaphore>,
     places: Semaphore,
+    /// Those of the Postgres wire.
+    pub(super) wire: Places,
 }
 
 impl Threads {
@@ -60,7 +64,7 @@ impl Threads {
             .build()
             .map_err(|e| Error::new(&codes::INTERNAL, "no threads for SQL can be made").caused_by(e))?;
         let (turns, places) = (Arc::new(Semaphore::new(AT_ONCE)), Semaphore::new(MOST));
-        Ok(Arc::new(Self { runtime: Some(runtime), turns, places }))
+        Ok(Arc::new(Self { runtime: Some(runtime), turns, places, wire: Places::default() }))
     }
 }
 
@@ -77,20 +81,23 @@ pub struct Statements {
     tables: Arc<Registered>,
     threads: Arc<Threads>,
     clock: Arc<dyn Clock>,
+    wire: Arc<Wire>,
     /// How long a statement may run.
     time: Duration,
 }
 
 impl Statements {
     /// Over the names of this pipeline.
-    pub fn new(global: &Global, pipeline: &Pipeline, threads: Arc<Threads>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(global: &Global, loaded: &Loaded, threads: Arc<Threads>, clock: Arc<dyn Clock>) -> Self {
         let tables = Tables {
             data: global.data.clone(),
             kafka: global.kafka().to_string(),
-            pipeline: Some(pipeline.clone()),
+            pipeline: Some(loaded.pipeline.clone()),
             undecoded: Arc::new(AtomicU64::new(0)),
         };
-        Self { tables: Arc::new(Registered(tables)), threads, clock, time: TIME }
+        let tables = Arc::new(Registered(tables));
+        let wire = Arc::new(Wire::new(Arc::clone(&tables), loaded, Arc::clone(&threads)));
+        Self { tables, threads, clock, wire, time: TIME }
     }
 
     /// The names that can be read.
@@ -127,6 +134,10 @@ impl Sql for Statements {
         let too_long = |_| Error::new(&codes::QUERY_LIMIT, format!("the query took longer than {time:?}"));
         tokio::time::timeout(time + GRACE, task).await.map_err(too_long)?.map_err(lost)?
     }
+
+    fn statements(&self) -> Option<Arc<dyn forebay_server::shown::sql::Statements>> {
+        Some(Arc::clone(&self.wire) as _)
+    }
 }
 
 fn lost(error: JoinError) -> Error {
@@ -134,7 +145,7 @@ fn lost(error: JoinError) -> Error {
 }
 
 /// The tables of the pipeline, by its names and in no other way.
-struct Registered(Tables);
+pub(super) struct Registered(pub Tables);
 
 #[async_trait]
 impl TableResolver for Registered {
@@ -194,7 +205,7 @@ queries:
             log_level: "off".into(),
             log_format: crate::cli::LogFormat::Text,
         };
-        Statements::new(&global, &loaded.pipeline, Threads::new().unwrap(), Arc::new(SystemClock))
+        Statements::new(&global, &loaded, Threads::new().unwrap(), Arc::new(SystemClock))
     }
 
     async fn refusal(statements: &Statements, sql: &str) -> Error {

@@ -63,6 +63,8 @@ pub fn free_addresses(count: u16) -> SocketAddr {
 pub fn forebay(data: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(FOREBAY);
     command.arg("--data").arg(data).args(["--http", "127.0.0.1:0"]).args(args).stdin(Stdio::null());
+    // Tests run beside each other, and its usual address is one.
+    command.env("FOREBAY_POSTGRES", "off");
     command
 }
 

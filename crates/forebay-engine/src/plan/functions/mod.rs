@@ -106,6 +106,23 @@ pub(crate) fn register(state: &mut SessionState, now_ms: Option<i64>, zone: Zone
     Ok(())
 }
 
+/// Puts DataFusion's own functions within bounds, for a session in PostgreSQL's dialect: those whose result is as long as
+/// a number says, and those of the time, which is the statement's.
+pub(crate) fn register_bounds(state: &mut SessionState, now_ms: i64) -> Result<()> {
+    for name in LEFT_OUT {
+        state.deregister_udf(name)?;
+    }
+    for (name, grows) in bounded::GROWING {
+        if let Ok(function) = state.udf(name) {
+            state.register_udf(Arc::new(ScalarUDF::from(bounded::Bounded::new(function, grows))))?;
+        }
+    }
+    for function in epoch_time::all(Some(now_ms), Zone::UTC) {
+        state.register_udf(Arc::new(function))?;
+    }
+    Ok(())
+}
+
 /// True if an aggregate's filter lets a row count.
 fn counts(filter: Option<&BooleanArray>, row: usize) -> bool {
     filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row))

@@ -1,0 +1,118 @@
+//! The DataFusion session behind a statement in PostgreSQL's dialect: DataFusion's own functions and meaning, which are
+//! modelled on PostgreSQL's, over the tables that were found for this statement and nothing else.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
+    MemorySchemaProvider, SchemaProvider, TableFunctionArgs, TableFunctionImpl, TableProvider,
+};
+use datafusion::common::{DataFusionError, Result, ScalarValue};
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::execution::{FunctionRegistry, SessionState};
+use datafusion::logical_expr::Expr;
+use datafusion::optimizer::Optimizer;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use datafusion::prelude::SessionConfig;
+
+use super::{Found, System};
+use super::{to_char, zone};
+use crate::plan::deadline::Deadline;
+use crate::plan::functions;
+use crate::plan::session::BATCH_ROWS;
+
+/// A session that sees these tables, in a database of this name.
+pub(super) fn session(
+    system: &dyn System,
+    found: &[Found],
+    runtime: Arc<RuntimeEnv>,
+    now_ms: i64,
+    deadline: Option<Deadline>,
+) -> Result<SessionState> {
+    let database = system.database();
+    let mut config = SessionConfig::new()
+        .with_information_schema(false)
+        .with_create_default_catalog_and_schema(false)
+        .with_default_catalog_and_schema(database, super::PUBLIC)
+        .with_collect_statistics(true)
+        .with_batch_size(BATCH_ROWS);
+    let options = config.options_mut();
+    options.execution.time_zone = Some("UTC".to_owned());
+    options.execution.enable_ansi_mode = true;
+    // Whatever recurses has no bound that is known before.
+    options.execution.enable_recursive_ctes = false;
+    // Names were folded and spelled before (`names`).
+    options.sql_parser.enable_ident_normalization = false;
+    options.sql_parser.collect_spans = true;
+    options.sql_parser.parse_float_as_decimal = true;
+    let mut builder = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .with_catalog_list(catalogs(database, found)?)
+        .with_type_planner(system.types());
+    // See `plan::session`: LIMIT stays where it was written.
+    let mut physical = PhysicalOptimizer::new().rules;
+    physical.retain(|rule| rule.name() != "LimitPushdown");
+    if let Some(deadline) = deadline {
+        builder = builder.with_optimizer_rules(deadline.before_each(Optimizer::new().rules));
+        physical = deadline.before_each_physical(physical);
+    }
+    let mut state = builder.with_physical_optimizer_rules(physical).build();
+    state.register_udf(zone::timezone())?;
+    // Another name of DataFusion's own `to_char`.
+    state.deregister_udf("date_format")?;
+    state.register_udf(to_char::to_char())?;
+    functions::register_bounds(&mut state, now_ms)?;
+    for function in system.functions() {
+        state.register_udf(function)?;
+    }
+    state.deregister_udtf("range")?;
+    if let Some(series) = state.table_functions().get(SERIES).map(|series| Arc::clone(series.function())) {
+        state.register_udtf(SERIES, Arc::new(Series(series)));
+    }
+    for function in system.table_functions() {
+        state.register_udtf(function.name(), Arc::clone(function.function()));
+    }
+    state.execution_props_mut().config_options = Some(Arc::clone(state.config_options()));
+    Ok(state)
+}
+
+const SERIES: &str = "generate_series";
+
+/// DataFusion's own, which takes BIGINT alone; PostgreSQL's functions of arrays give INT.
+#[derive(Debug)]
+struct Series(Arc<dyn TableFunctionImpl>);
+
+impl TableFunctionImpl for Series {
+    fn call_with_args(&self, args: TableFunctionArgs<'_, '_>) -> Result<Arc<dyn TableProvider>> {
+        let wide = args.exprs().iter().map(|expr| match expr {
+            Expr::Literal(ScalarValue::Int32(value), meta) => {
+                Expr::Literal(ScalarValue::Int64(value.map(i64::from)), meta.clone())
+            }
+            other => other.clone(),
+        });
+        let wide: Vec<Expr> = wide.collect();
+        self.0.call_with_args(TableFunctionArgs::new(&wide, args.session()))
+    }
+}
+
+fn catalogs(database: &str, found: &[Found]) -> Result<Arc<dyn CatalogProviderList>> {
+    let mut schemas: HashMap<&str, Arc<MemorySchemaProvider>> = HashMap::new();
+    schemas.entry(super::PUBLIC).or_default();
+    for table in found {
+        let schema = schemas.entry(&table.schema).or_default();
+        schema.register_table(table.name.clone(), Arc::clone(&table.provider))?;
+    }
+    let catalog = MemoryCatalogProvider::new();
+    for (name, schema) in schemas {
+        catalog.register_schema(name, schema)?;
+    }
+    let all = MemoryCatalogProviderList::new();
+    if all.register_catalog(database.to_owned(), Arc::new(catalog)).is_some() {
+        return Err(DataFusionError::Internal("two databases of one name".to_owned()));
+    }
+    Ok(Arc::new(all))
+}

@@ -1,0 +1,195 @@
+//! Statements in PostgreSQL's dialect over a table in memory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{Array, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::util::display::array_value_to_string;
+use async_trait::async_trait;
+use datafusion::catalog::TableFunction;
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::planner::TypePlanner;
+use datafusion::sql::sqlparser::ast::{self, Statement};
+use forebay_core::Result;
+use futures::StreamExt;
+
+use super::*;
+use crate::adhoc::lanes;
+
+#[derive(Debug)]
+struct NoTypes;
+
+impl TypePlanner for NoTypes {
+    fn plan_type_field(
+        &self,
+        _: &ast::DataType,
+    ) -> datafusion::common::Result<Option<arrow::datatypes::FieldRef>> {
+        Ok(None)
+    }
+}
+
+struct NoSystem;
+
+#[async_trait]
+impl System for NoSystem {
+    fn database(&self) -> &str {
+        "plant"
+    }
+
+    async fn table(&self, _: &str, _: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        Ok(None)
+    }
+
+    fn is_catalogue(&self, _: &str, _: &str) -> bool {
+        false
+    }
+
+    fn functions(&self) -> Vec<Arc<ScalarUDF>> {
+        Vec::new()
+    }
+
+    fn table_functions(&self) -> Vec<Arc<TableFunction>> {
+        Vec::new()
+    }
+
+    fn types(&self) -> Arc<dyn TypePlanner> {
+        Arc::new(NoTypes)
+    }
+
+    fn rewritten(&self, _: &Text, statement: Statement, _: bool) -> Result<Statement> {
+        Ok(statement)
+    }
+}
+
+struct Readings;
+
+#[async_trait]
+impl TableResolver for Readings {
+    async fn resolve(&self, kind: Option<&str>, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        if kind.is_some() || !name.eq_ignore_ascii_case("readings") {
+            return Ok(None);
+        }
+        let schema = Arc::new(Schema::new(vec![
+            Field::new("deviceId", DataType::Utf8, true),
+            Field::new("temperature", DataType::Float64, true),
+            Field::new("n", DataType::Int64, true),
+        ]));
+        let batch = RecordBatch::try_new(
+            Arc::clone(&schema),
+            vec![
+                Arc::new(StringArray::from(vec!["a", "b", "a"])),
+                Arc::new(Float64Array::from(vec![1.5, 75.5, 2.0])),
+                Arc::new(Int64Array::from(vec![1, 2, 3])),
+            ],
+        );
+        lanes::whole(schema, vec![batch.unwrap()]).map(Some)
+    }
+
+    async fn names(&self) -> Result<Vec<String>> {
+        Ok(vec!["readings".to_owned()])
+    }
+
+    fn views(&self) -> Vec<(String, String)> {
+        vec![(
+            "hot".to_owned(),
+            "SELECT DEVICEID, n / 2 AS half FROM readings WHERE temperature > 70".to_owned(),
+        )]
+    }
+}
+
+async fn answered(
+    sql: &str,
+    values: Vec<ScalarValue>,
+    limits: Limits,
+) -> std::result::Result<String, SqlError> {
+    let text = split(sql)?.remove(0);
+    let planning = Planning::new(&Readings, None, &NoSystem, limits, 1_700_000_000_000);
+    let planned = plan(planning, &text, &[]).await?;
+    let names: Vec<String> = planned.schema.fields().iter().map(|field| field.name().clone()).collect();
+    let mut out = names.join(",");
+    let mut answer = planned.run(values).await?;
+    while let Some(batch) = answer.batches.next().await {
+        let batch = batch?;
+        for row in 0..batch.num_rows() {
+            let cell = |column: &arrow::array::ArrayRef| match column.is_null(row) {
+                true => "NULL".to_owned(),
+                false => array_value_to_string(column, row).unwrap(),
+            };
+            out.push_str("; ");
+            out.push_str(&batch.columns().iter().map(cell).collect::<Vec<_>>().join(","));
+        }
+    }
+    Ok(out)
+}
+
+fn asked(sql: &str, values: Vec<ScalarValue>, limits: Limits) -> std::result::Result<String, SqlError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(answered(sql, values, limits))
+}
+
+#[test]
+fn a_statement_means_what_it_means_in_postgresql() {
+    for (sql, expected) in [
+        ("SELECT deviceid, COUNT(*) FROM readings GROUP BY 1 ORDER BY 1", "deviceId,count; a,2; b,1"),
+        ("SELECT \"$T\".\"deviceId\" FROM public.readings \"$T\" WHERE n = 2", "deviceId; b"),
+        ("SELECT max(n), max(n), 7 / 2, 1 FROM plant.public.Readings", "max,max,?column?,?column?; 3,3,3,1"),
+        (
+            "SELECT n::text || 'x' AS \"T\" FROM readings WHERE deviceId ILIKE 'B' AND deviceId ~ '^b$'",
+            "T; 2x",
+        ),
+        ("SELECT EXISTS (SELECT 1 FROM readings WHERE n > 5)", "exists; false"),
+        ("SELECT * FROM generate_series(1, 3) ORDER BY 1 DESC LIMIT 1", "value; 3"),
+        // In a view a division is Spark's.
+        ("SELECT * FROM hot", "deviceId,half; b,1.0"),
+        (
+            "SELECT timestamptz '2026-07-01 12:00:00+00' AT TIME ZONE 'Europe/Berlin'",
+            "timezone; 2026-07-01T14:00:00",
+        ),
+        ("SELECT n FROM readings ORDER BY NULLIF(n, 2), n LIMIT 2", "n; 1; 3"),
+    ] {
+        assert_eq!(asked(sql, Vec::new(), Limits::default()).unwrap(), expected, "{sql}");
+    }
+}
+
+#[test]
+fn parameters_have_the_types_of_their_places() {
+    let values = || vec![ScalarValue::Int64(Some(1)), ScalarValue::Utf8(Some("a".to_owned()))];
+    let sql = "SELECT n, $2 AS given FROM readings WHERE n > $1 AND deviceId = $2";
+    assert_eq!(asked(sql, values(), Limits::default()).unwrap(), "n,given; 3,a");
+}
+
+#[test]
+fn nothing_is_changed_nothing_else_is_read_and_limits_hold() {
+    for (sql, part) in [
+        ("INSERT INTO readings VALUES (1)", "cannot execute INSERT"),
+        ("WITH x AS (DELETE FROM readings RETURNING *) SELECT * FROM x", ""),
+        ("CREATE EXTERNAL TABLE x STORED AS CSV LOCATION '/etc/passwd'", ""),
+        ("COPY readings TO '/tmp/x'", "cannot execute COPY"),
+        ("SELECT * FROM '/etc/passwd'", "unknown table"),
+        ("SELECT * FROM read_csv('/etc/passwd')", ""),
+        ("SELECT * FROM other.public.readings", "unknown table"),
+        ("WITH RECURSIVE r AS (SELECT 1 UNION ALL SELECT 1 FROM r) SELECT * FROM r", ""),
+        ("SELECT * FROM nothing", "unknown table `nothing`"),
+        ("SELECT nothing FROM readings", "unknown column `nothing`"),
+        ("SELECT 1 WHERE 'a' SIMILAR TO 'a'", "SIMILAR TO"),
+    ] {
+        let refused = asked(sql, Vec::new(), Limits::default()).unwrap_err();
+        assert!(refused.error.message().contains(part), "{sql}: {refused}");
+    }
+    let mut doubling = String::from("WITH c0 AS (SELECT n FROM readings)");
+    for n in 1..40 {
+        doubling.push_str(&format!(", c{n} AS (SELECT a.n FROM c{0} a JOIN c{0} b ON true)", n - 1));
+    }
+    let limits = Limits { time: Some(Duration::from_secs(2)), ..Limits::default() };
+    for sql in [
+        format!("{doubling} SELECT * FROM c39"),
+        "SELECT count(*) FROM generate_series(1, 100000000) a, generate_series(1, 100000000) b".to_owned(),
+        format!("SELECT {}1{}", "(".repeat(5_000), ")".repeat(5_000)),
+    ] {
+        let started = Instant::now();
+        assert!(asked(&sql, Vec::new(), limits).is_err(), "{}", &sql[..40]);
+        assert!(started.elapsed() < Duration::from_secs(10), "{}", &sql[..40]);
+    }
+}

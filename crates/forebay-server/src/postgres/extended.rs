@@ -1,0 +1,320 @@
+//! The extended protocol: statements that are parsed once and bound to values, and portals, from which rows are fetched.
+//!
+//! A statement is planned when it is parsed, so that its errors, parameters and columns are known then, and anew when it is
+//! bound later: its tables may have changed. What must stay true: a connection holds a bounded number of either.
+
+use datafusion::common::ScalarValue;
+use forebay_engine::adhoc::postgres::Text;
+
+use super::connection::{Connection, Stop, columns, one};
+use super::frame::Bind;
+use super::reply::{Column, Transaction};
+use super::session::{failed_transaction, shown_column};
+use super::simple::is_command;
+use super::sqlstate::{CANCELED, NO_PORTAL, NO_STATEMENT, PROTOCOL, Refusal};
+use super::statement::{Ready, Running};
+use super::types::{self, PgType};
+use super::values;
+
+/// Most statements of a connection.
+const MOST_STATEMENTS: usize = 1_000;
+/// Most bytes of their texts.
+const MOST_TEXT: usize = 8 << 20;
+/// Most portals: each may hold values of some megabytes.
+const MOST_PORTALS: usize = 16;
+
+/// A statement that was parsed.
+pub(super) struct Statement {
+    kind: Kind,
+    /// The text in which its errors are placed.
+    sql: String,
+    /// Its parameters' types as the client said them; 0 for none.
+    declared: Vec<u32>,
+    /// The same as the client is told.
+    parameters: Vec<u32>,
+    columns: Vec<Column>,
+    /// Its plan, until it is used or too old.
+    ready: Option<Ready>,
+}
+
+#[derive(Clone)]
+enum Kind {
+    Empty,
+    Command(Text),
+    Query(Text),
+}
+
+/// A statement with its values.
+pub(super) struct Portal {
+    kind: Kind,
+    sql: String,
+    columns: Vec<Column>,
+    /// For each column whether it is wanted in binary.
+    binary: Vec<bool>,
+    state: State,
+}
+
+enum State {
+    /// Not begun.
+    Ready {
+        ready: Box<Ready>,
+        values: Vec<ScalarValue>,
+    },
+    Running(Running),
+    /// All its rows were taken, or it has none.
+    Over,
+    /// Its rows were not fetched for too long.
+    GivenUp,
+}
+
+impl Portal {
+    pub fn is_running(&self) -> bool {
+        matches!(self.state, State::Running(_))
+    }
+
+    /// Ends its work.
+    pub fn give_up(&mut self) {
+        if self.is_running() {
+            self.state = State::GivenUp;
+        }
+    }
+}
+
+impl Connection {
+    pub async fn parse(&mut self, name: String, sql: &str, declared: Vec<u32>) -> Result<(), Stop> {
+        if !name.is_empty() && self.statements.contains_key(&name) {
+            let message = format!("prepared statement \"{name}\" already exists");
+            return Err(Refusal::new("42P05", message).into());
+        }
+        let texts: usize = self.statements.values().map(|statement| statement.sql.len()).sum();
+        if self.statements.len() >= MOST_STATEMENTS || texts + sql.len() > MOST_TEXT {
+            let message = format!(
+                "a connection has at most {MOST_STATEMENTS} prepared statements of {MOST_TEXT} bytes in all"
+            );
+            return Err(Refusal::new("53400", message)
+                .hint("Close those that are done with, or DEALLOCATE ALL.")
+                .into());
+        }
+        let kind = match one(sql)? {
+            None => Kind::Empty,
+            Some(text) if is_command(&text.pieces()) => Kind::Command(text),
+            Some(text) => Kind::Query(text),
+        };
+        let mut statement = Statement {
+            kind,
+            sql: sql.to_owned(),
+            parameters: declared.clone(),
+            declared,
+            columns: Vec::new(),
+            ready: None,
+        };
+        match &statement.kind {
+            Kind::Query(text) => {
+                if self.session.transaction == Transaction::Failed {
+                    return Err(failed_transaction().into());
+                }
+                let ready = self.planned(text, &statement.declared, sql).await?;
+                statement.columns = columns(&ready.schema());
+                statement.parameters = told(&ready, &statement.declared);
+                statement.ready = Some(ready);
+            }
+            Kind::Command(text) => {
+                let words = text.pieces();
+                if words.first().is_some_and(|word| word.is("SHOW")) {
+                    let name: Vec<String> = words.iter().skip(1).map(|word| word.text()).collect();
+                    statement.columns = vec![shown_column(&name.join("_"))];
+                }
+            }
+            Kind::Empty => {}
+        }
+        self.statements.insert(name, statement);
+        self.out.parsed();
+        Ok(())
+    }
+
+    async fn planned(&mut self, text: &Text, declared: &[u32], sql: &str) -> Result<Ready, Stop> {
+        let cancel = self.begin();
+        let given = declared.iter().map(|oid| types::arrow(*oid)).collect();
+        let (work, text) = (self.work.clone(), text.clone());
+        let (settings, timeout) = (self.session.settings(), self.session.statement_timeout());
+        let planned = async move { work.plan(&text, given, settings, timeout).await };
+        Ok(self.watched(&cancel, planned).await?.map_err(|error| Refusal::of(error, sql))?)
+    }
+
+    pub async fn bind(&mut self, bind: Bind) -> Result<(), Stop> {
+        let Bind { portal, statement: name, formats, values: sent, results } = bind;
+        let Some(statement) = self.statements.get_mut(&name) else {
+            let message = format!("prepared statement \"{name}\" does not exist");
+            return Err(Refusal::new(NO_STATEMENT, message).into());
+        };
+        if !portal.is_empty() && self.portals.contains_key(&portal) {
+            return Err(Refusal::new("42P03", format!("cursor \"{portal}\" already exists")).into());
+        }
+        if self.portals.len() >= MOST_PORTALS {
+            let message = format!("a connection has at most {MOST_PORTALS} portals");
+            return Err(Refusal::new("53400", message).into());
+        }
+        let (kind, sql, declared) =
+            (statement.kind.clone(), statement.sql.clone(), statement.declared.clone());
+        let ready = statement.ready.take().filter(Ready::is_fresh);
+        let mut shown = statement.columns.clone();
+        let state = match &kind {
+            Kind::Empty | Kind::Command(_) => State::Over,
+            Kind::Query(text) => {
+                if self.session.transaction == Transaction::Failed {
+                    return Err(failed_transaction().into());
+                }
+                let ready = match ready {
+                    Some(ready) => ready,
+                    None => self.planned(text, &declared, &sql).await?,
+                };
+                shown = columns(&ready.schema());
+                let values = given(&ready, &declared, &formats, &sent)?;
+                State::Ready { ready: Box::new(ready), values }
+            }
+        };
+        let binary = each(&results, shown.len())?;
+        self.portals.insert(portal, Portal { kind, sql, columns: shown, binary, state });
+        self.out.bound();
+        Ok(())
+    }
+
+    pub fn describe(&mut self, kind: u8, name: &str) -> Result<(), Stop> {
+        let columns: &[Column] = match kind {
+            b'S' => {
+                let Some(statement) = self.statements.get(name) else {
+                    let message = format!("prepared statement \"{name}\" does not exist");
+                    return Err(Refusal::new(NO_STATEMENT, message).into());
+                };
+                self.out.parameters(&statement.parameters);
+                if statement.columns.is_empty() {
+                    self.out.no_columns();
+                } else {
+                    self.out.columns(&statement.columns, |_| 0);
+                }
+                return Ok(());
+            }
+            b'P' => match self.portals.get(name) {
+                Some(portal) => &portal.columns,
+                None => return Err(no_portal(name).into()),
+            },
+            _ => {
+                return Err(
+                    Refusal::new(PROTOCOL, "a description of what is neither statement nor portal").into()
+                );
+            }
+        };
+        let binary = self.portals.get(name).map(|portal| portal.binary.clone()).unwrap_or_default();
+        if columns.is_empty() {
+            self.out.no_columns();
+        } else {
+            let columns = columns.to_vec();
+            self.out.columns(&columns, |at| i16::from(binary.get(at).copied().unwrap_or_default()));
+        }
+        Ok(())
+    }
+
+    pub async fn execute(&mut self, name: &str, rows: i32) -> Result<(), Stop> {
+        let Some(mut portal) = self.portals.remove(name) else { return Err(no_portal(name).into()) };
+        match &portal.kind {
+            Kind::Empty => self.out.empty(),
+            Kind::Command(text) => {
+                let words = text.pieces();
+                self.command(&words, false)?;
+                // A portal may be executed again, but not what has ended all of them.
+                if matches!(self.session.transaction, Transaction::None) {
+                    return Ok(());
+                }
+            }
+            Kind::Query(_) => self.fetch(&mut portal, rows).await?,
+        }
+        self.portals.insert(name.to_owned(), portal);
+        Ok(())
+    }
+
+    async fn fetch(&mut self, portal: &mut Portal, rows: i32) -> Result<(), Stop> {
+        if self.session.transaction == Transaction::Failed {
+            return Err(failed_transaction().into());
+        }
+        let cancel = self.begin();
+        let most = usize::try_from(rows).ok().filter(|rows| *rows > 0).unwrap_or(usize::MAX);
+        let sql = portal.sql.clone();
+        let mut running = match std::mem::replace(&mut portal.state, State::Over) {
+            State::Ready { ready, values } => {
+                let (work, binary) = (self.work.clone(), portal.binary.clone());
+                let run = async move { work.run(*ready, values, binary).await };
+                self.watched(&cancel, run).await?.map_err(|error| Refusal::of(error, &sql))?
+            }
+            State::Running(running) => running,
+            State::Over => {
+                self.out.complete("SELECT 0");
+                return Ok(());
+            }
+            State::GivenUp => {
+                let refusal = Refusal::new(CANCELED, "the rows were not fetched for too long");
+                return Err(refusal.hint("Fetch more at once, or LIMIT them.").into());
+            }
+        };
+        let sent = self.send(&mut running, most, &cancel, &sql).await?;
+        if sent == most {
+            portal.state = State::Running(running);
+            self.out.suspended();
+        } else {
+            self.out.complete(&format!("SELECT {sent}"));
+        }
+        Ok(())
+    }
+}
+
+fn no_portal(name: &str) -> Refusal {
+    Refusal::new(NO_PORTAL, format!("portal \"{name}\" does not exist"))
+}
+
+/// The types of parameters as the client is told.
+fn told(ready: &Ready, declared: &[u32]) -> Vec<u32> {
+    let each = ready.parameters().iter().enumerate();
+    each.map(|(at, data_type)| match declared.get(at) {
+        Some(oid) if types::arrow(*oid).is_some() => *oid,
+        _ => PgType::of_type(data_type).oid,
+    })
+    .collect()
+}
+
+/// A format for each of so many: none said is text, one said is for all.
+fn each(formats: &[i16], count: usize) -> Result<Vec<bool>, Refusal> {
+    if let Some(other) = formats.iter().find(|format| !matches!(format, 0 | 1)) {
+        return Err(Refusal::new(PROTOCOL, format!("unsupported format code: {other}")));
+    }
+    match formats {
+        [] => Ok(vec![false; count]),
+        [one] => Ok(vec![*one == 1; count]),
+        all if all.len() == count => Ok(all.iter().map(|format| *format == 1).collect()),
+        all => {
+            let message = format!("bind message has {} formats for {count} values", all.len());
+            Err(Refusal::new(PROTOCOL, message))
+        }
+    }
+}
+
+/// The values of a statement's parameters.
+fn given(
+    ready: &Ready,
+    declared: &[u32],
+    formats: &[i16],
+    sent: &[Option<Vec<u8>>],
+) -> Result<Vec<ScalarValue>, Refusal> {
+    let (oids, wanted) = (told(ready, declared), ready.parameters());
+    if sent.len() != wanted.len() {
+        let message = format!(
+            "bind message supplies {} parameters, but the statement requires {}",
+            sent.len(),
+            wanted.len()
+        );
+        return Err(Refusal::new(PROTOCOL, message));
+    }
+    let binary = each(formats, sent.len())?;
+    let values = sent.iter().zip(binary).zip(oids).zip(wanted);
+    values
+        .map(|(((value, is_binary), oid), wanted)| values::read(value.as_deref(), is_binary, oid, wanted))
+        .collect()
+}

@@ -1,0 +1,166 @@
+//! What the Postgres wire reads: the tables of the pipeline as REST has them, their columns for the catalogue, and turns
+//! on the threads of SQL.
+//!
+//! What must stay true: no more than [`AT_ONCE`] of its statements are worked on, each within its time and memory, beside
+//! those of REST and on the same threads; a table that a query has not made yet is there without rows, because BI tools
+//! take an error for a broken connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use async_trait::async_trait;
+use forebay_core::error::codes;
+use forebay_core::{Error, Result, Zone};
+use forebay_engine::adhoc::{self, Known, Limits, TableProvider, TableResolver, lanes};
+use forebay_engine::late;
+use forebay_engine::plan::{JsonDecoderFactory, KAFKA_COLUMN};
+use forebay_server::shown::sql::{Relation, Statements, Turn};
+use tokio::sync::{OnceCell, Semaphore};
+
+use super::sql::{Registered, Threads};
+use crate::json::FromJson;
+use crate::load::Loaded;
+use crate::tables;
+
+/// Statements that are worked on at once; one whose rows are fetched bit by bit counts until its end.
+const AT_ONCE: usize = 4;
+/// Statements that are worked on or wait.
+const MOST: usize = 64;
+/// How long a statement waits for its turn: a dashboard asks many at once.
+const TURN: Duration = Duration::from_secs(30);
+/// How long it may take from its plan to its last row: reports read whole tables.
+const TIME: Duration = Duration::from_secs(300);
+/// Bytes that its sorts, joins and aggregates may hold, and as many that its functions may make.
+const MEMORY: usize = 256 << 20;
+
+/// The turns of a process.
+pub struct Places {
+    turns: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self { turns: Arc::new(Semaphore::new(AT_ONCE)), waiting: Arc::new(Semaphore::new(MOST)) }
+    }
+}
+
+/// The statements of the wire over a pipeline's names.
+pub struct Wire {
+    tables: Arc<Tables>,
+    /// What the pipeline's file says of its tables' columns.
+    known: Known,
+    threads: Arc<Threads>,
+    /// All but the late rows, once somebody has asked.
+    relations: OnceCell<Vec<Relation>>,
+}
+
+struct Tables {
+    registered: Arc<Registered>,
+    /// The columns of tables that queries make with their first rows.
+    written: Vec<(String, SchemaRef)>,
+}
+
+impl Wire {
+    pub fn new(registered: Arc<Registered>, loaded: &Loaded, threads: Arc<Threads>) -> Self {
+        let written: Vec<Option<SchemaRef>> =
+            loaded.plans.iter().map(|plan| plan.as_ref().map(|plan| plan.output_schema())).collect();
+        let known = tables::columns(&loaded.pipeline, &written, &loaded.tables);
+        let delta = loaded.pipeline.queries.iter().zip(written).filter(|(query, _)| query.format == "delta");
+        let written = delta.filter_map(|(query, schema)| Some((query.name.clone(), schema?)));
+        let tables = Arc::new(Tables { registered, written: written.collect() });
+        Self { tables, known, threads, relations: OnceCell::new() }
+    }
+
+    /// The tables and views of the file. A view that cannot be read is left out.
+    fn listed(&self) -> Vec<Relation> {
+        let relation = |name: &str, schema: &SchemaRef, is_view| Relation {
+            schema: "public".to_owned(),
+            name: name.to_owned(),
+            columns: shown(schema),
+            is_view,
+        };
+        let tables = self.known.tables.iter().map(|(name, schema)| relation(name, schema, false));
+        let views = self.known.views.iter().filter_map(|(name, _)| {
+            let sql = format!("SELECT * FROM `{name}`");
+            let schema = adhoc::check(&self.known, Some(&FromJson), &sql).ok()?;
+            Some(relation(name, &schema, true))
+        });
+        tables.chain(views).collect()
+    }
+
+    /// The tables of rows that came too late, which are there with the first of them.
+    fn late(&self) -> Vec<Relation> {
+        let inner = &self.tables.registered.0;
+        let Some(pipeline) = &inner.pipeline else { return Vec::new() };
+        let relation = |query: &forebay_core::config::QueryConfig| {
+            let folder = late::folder(&inner.data, &pipeline.name, &query.name);
+            let (schema, _) = folder.is_dir().then(|| late::rows(&folder).ok().flatten()).flatten()?;
+            let (schema, name) = (shown(&schema), query.name.clone());
+            Some(Relation { schema: "late".to_owned(), name, columns: schema, is_view: false })
+        };
+        pipeline.queries.iter().filter_map(relation).collect()
+    }
+}
+
+/// The columns that `*` gives.
+fn shown(schema: &SchemaRef) -> SchemaRef {
+    let fields = schema.fields().iter().filter(|field| field.name() != KAFKA_COLUMN).cloned();
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+#[async_trait]
+impl Statements for Wire {
+    fn tables(&self) -> Arc<dyn TableResolver> {
+        Arc::clone(&self.tables) as _
+    }
+
+    fn json(&self) -> Arc<dyn JsonDecoderFactory> {
+        Arc::new(FromJson)
+    }
+
+    async fn relations(&self) -> Arc<Vec<Relation>> {
+        let listed = self.relations.get_or_init(|| async { self.listed() }).await;
+        Arc::new(listed.iter().cloned().chain(self.late()).collect())
+    }
+
+    async fn turn(&self) -> Result<Turn> {
+        let busy = || Error::new(&codes::BUSY, "too many statements are being answered");
+        let Places { turns, waiting } = &self.threads.wire;
+        let place = Arc::clone(waiting).try_acquire_owned().map_err(|_| busy())?;
+        let turn = tokio::time::timeout(TURN, Arc::clone(turns).acquire_owned()).await;
+        let turn = turn.ok().and_then(Result::ok).ok_or_else(busy)?;
+        let runtime = self.threads.runtime.as_ref().ok_or_else(busy)?.handle().clone();
+        let limits = Limits { time: Some(TIME), memory: MEMORY, rows: None };
+        // The threads stay as long as something runs on them.
+        let held = Box::new((place, turn, Arc::clone(&self.threads)));
+        Ok(Turn { runtime, limits, held })
+    }
+}
+
+#[async_trait]
+impl TableResolver for Tables {
+    async fn resolve(&self, kind: Option<&str>, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        match self.registered.resolve(kind, name).await {
+            Err(error) if kind.is_none() && error.code() == &codes::SQL_PLAN => {
+                let written = self.written.iter().find(|(own, _)| own.eq_ignore_ascii_case(name));
+                let Some((_, schema)) = written else { return Err(error) };
+                lanes::whole(Arc::clone(schema), Vec::new()).map(Some)
+            }
+            found => found,
+        }
+    }
+
+    async fn names(&self) -> Result<Vec<String>> {
+        self.registered.names().await
+    }
+
+    fn time_zone(&self) -> Zone {
+        TableResolver::time_zone(&self.registered.0)
+    }
+
+    fn views(&self) -> Vec<(String, String)> {
+        self.registered.views()
+    }
+}

@@ -100,10 +100,10 @@ fn label(expr: &Expr) -> String {
         return column.to_owned();
     }
     match expr {
-        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => return label(inner),
+        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => label(inner),
         Expr::Cast { expr: inner, data_type, .. } => match label(inner) {
             name if name == UNKNOWN => type_label(&data_type.to_string()),
-            name => return name,
+            name => name,
         },
         Expr::Function(call) => last(&call.name),
         Expr::Case { .. } => "case".to_owned(),

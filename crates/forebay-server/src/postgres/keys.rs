@@ -1,6 +1,7 @@
 //! The keys by which a client ends its own statement from another connection.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -10,15 +11,18 @@ use tokio_util::sync::CancellationToken;
 /// All keys, by the number of the connection.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
-    all: Mutex<HashMap<i32, (i32, Arc<Mutex<CancellationToken>>)>>,
+    all: Mutex<HashMap<i32, (i32, Now)>>,
 }
+
+/// What ends the statement of a connection.
+type Now = Arc<Mutex<CancellationToken>>;
 
 /// The key of a connection, as long as there is one.
 #[derive(Debug)]
 pub(super) struct Key {
     pub pid: i32,
     pub secret: i32,
-    now: Arc<Mutex<CancellationToken>>,
+    now: Now,
     keys: Arc<Keys>,
 }
 
@@ -28,11 +32,11 @@ impl Keys {
         let now = Arc::new(Mutex::new(CancellationToken::new()));
         let mut all = self.all.lock();
         loop {
-            let random = uuid_bits();
+            let random = random_bits();
             let pid = ((random >> 32) as i32 & 0x7fff_ffff).max(1);
             let secret = random as i32;
-            if !all.contains_key(&pid) {
-                all.insert(pid, (secret, Arc::clone(&now)));
+            if let Entry::Vacant(free) = all.entry(pid) {
+                free.insert((secret, Arc::clone(&now)));
                 return Key { pid, secret, now, keys: Arc::clone(self) };
             }
         }
@@ -49,7 +53,7 @@ impl Keys {
 }
 
 /// 64 random bits of the system's.
-fn uuid_bits() -> u64 {
+fn random_bits() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     let mut bytes = [0; 8];
     let random = tokio_rustls::rustls::crypto::aws_lc_rs::default_provider().secure_random;

@@ -15,7 +15,7 @@ use super::OWN;
 use super::cells::{Cell, Row, columns, filled};
 use crate::shown::Shown;
 use crate::shown::alerts::{Alert, AlertState, Wanted};
-use crate::shown::devices::{Ask, DeviceState, Followed, Sort};
+use crate::shown::devices::{Ask, DeviceState, Followed};
 use crate::shown::quarantine::Filter;
 use crate::shown::sql::Relation;
 
@@ -166,15 +166,7 @@ fn quarantine(shown: &Shown) -> Result<Vec<Row>> {
 
 fn devices(source: &Arc<dyn Followed>) -> Vec<Row> {
     let layout = source.layout();
-    let ask = Ask {
-        search: String::new(),
-        state: None,
-        only: None,
-        sort: Sort::Key,
-        offset: 0,
-        limit: MOST,
-        spark: None,
-    };
+    let ask = Ask { limit: MOST, ..Ask::default() };
     let (_, slice) = Arc::clone(source).view(ask);
     let row = |device: &crate::shown::devices::Device| {
         let values = layout.fields.iter().zip(&device.values);

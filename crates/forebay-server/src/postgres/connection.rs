@@ -198,9 +198,9 @@ impl Connection {
                 self.out.closed();
                 Ok(())
             }
-            Frame::Password(_) | Frame::Copy => {
-                Err(Refusal::new(PROTOCOL, "a message that is not expected here").into())
-            }
+            // What a client still sends of a COPY that was refused.
+            Frame::Copy => Ok(()),
+            Frame::Password(_) => Err(Refusal::new(PROTOCOL, "a message that is not expected here").into()),
         };
         match done {
             Ok(()) => Ok(()),

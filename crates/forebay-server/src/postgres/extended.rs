@@ -9,7 +9,7 @@ use forebay_engine::adhoc::postgres::Text;
 use super::connection::{Connection, Stop, columns, one};
 use super::frame::Bind;
 use super::reply::{Column, Transaction};
-use super::session::{failed_transaction, shown_column};
+use super::session::{failed_transaction, shown_column, shown_name};
 use super::simple::is_command;
 use super::sqlstate::{CANCELED, NO_PORTAL, NO_STATEMENT, PROTOCOL, Refusal};
 use super::statement::{Ready, Running};
@@ -121,8 +121,7 @@ impl Connection {
             Kind::Command(text) => {
                 let words = text.pieces();
                 if words.first().is_some_and(|word| word.is("SHOW")) {
-                    let name: Vec<String> = words.iter().skip(1).map(|word| word.text()).collect();
-                    statement.columns = vec![shown_column(&name.join("_"))];
+                    statement.columns = vec![shown_column(&shown_name(&words))];
                 }
             }
             Kind::Empty => {}

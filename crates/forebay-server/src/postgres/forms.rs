@@ -234,7 +234,8 @@ mod tests {
             assert_eq!(written(float8, value), expected);
         }
         assert_eq!(written(date, 0), "1970-01-01");
-        assert_eq!(written(date, -719_529), "0001-12-31 BC");
+        assert_eq!(written(date, -719_528), "0001-01-01 BC");
+        assert_eq!(written(date, -719_529), "0002-12-31 BC");
         assert_eq!(written(timestamp, 1_500_000), "1970-01-01 00:00:01.5");
         let long = IntervalMonthDayNano::new(14, -3, -3_661_000_000_000);
         assert_eq!(written(interval, long), "1 year 2 mons -3 days -01:01:01");

@@ -210,13 +210,7 @@ impl Session {
     }
 
     fn show(&self, words: &[Piece]) -> Result<Done, Refusal> {
-        let name: Vec<String> = words.iter().skip(1).map(Piece::text).collect();
-        let name = match name.join(" ").as_str() {
-            "transaction isolation level" => "transaction_isolation".to_owned(),
-            "time zone" => "TimeZone".to_owned(),
-            "session authorization" => "session_authorization".to_owned(),
-            other => other.replace(" . ", ".").replace(' ', ""),
-        };
+        let name = shown_name(words);
         match self.settings.iter().find(|(own, _)| own.eq_ignore_ascii_case(&name)) {
             Some((own, value)) => Ok(Done::Row { column: own.clone(), value: value.clone() }),
             None => {
@@ -272,6 +266,17 @@ impl Session {
         self.set(&name, &value)?;
         self.told(&name, out);
         Ok(())
+    }
+}
+
+/// The setting that `SHOW …` asks for.
+pub(super) fn shown_name(words: &[Piece]) -> String {
+    let name: Vec<String> = words.iter().skip(1).map(Piece::text).collect();
+    match name.join(" ").to_lowercase().as_str() {
+        "transaction isolation level" => "transaction_isolation".to_owned(),
+        "time zone" => "TimeZone".to_owned(),
+        "session authorization" => "session_authorization".to_owned(),
+        other => other.replace(" . ", ".").replace(' ', ""),
     }
 }
 

@@ -95,6 +95,7 @@ fn state(error: &Error) -> &'static str {
     }
     if code == &codes::SQL_PLAN {
         let begins = [
+            ("invalid input syntax", BAD_TEXT),
             ("unknown table", "42P01"),
             ("unknown column", "42703"),
             ("unknown function", "42883"),

@@ -145,7 +145,14 @@ fn binary(value: &[u8], oid: u32, wanted: &DataType) -> Result<ScalarValue, Refu
             let interval = nanoseconds.map(|nanos| IntervalMonthDayNano::new(months, days, nanos));
             ScalarValue::IntervalMonthDayNano(interval)
         }
-        types::NUMERIC => return number(&digits(&mut rest).map_err(broken)?),
+        types::NUMERIC => {
+            let digits = digits(&mut rest).map_err(broken)?;
+            return if rest.0.is_empty() {
+                number(&digits)
+            } else {
+                Err(Refusal::new(PROTOCOL, "incorrect binary data format in a parameter"))
+            };
+        }
         types::UUID => {
             let text: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
             let parts =

@@ -5,7 +5,8 @@
 //! stands above every operator whose rows vary in size, and cuts what it gives: by rows, and by bytes, because an
 //! operator makes of a batch many times as much before it counts it (keys, copies). One stands below what repeats rows,
 //! and refuses wide ones; below windows it counts what they hold ([`window`]), and aggregates by arrays count more than
-//! they do by themselves ([`weighted`]). What must stay true: at each guard a statement ends when its time is up.
+//! they do by themselves ([`weighted`]). What must stay true: at each guard a statement ends when its time is up, and gives way to
+//! others now and then, so that who no longer wants it can end it.
 
 use std::fmt::{Formatter, Result as Written};
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::coop::make_cooperative;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties,
@@ -68,7 +70,7 @@ pub(super) fn guarded(
             out = out.replace_children(children.collect(), options)?;
         }
         let rows_vary = node.schema().fields().iter().any(|field| varies(field.data_type()));
-        if rows_vary || keeps.is_some() || weight > 1 || node.children().is_empty() {
+        if rows_vary || repeats || weight > 1 || node.children().is_empty() {
             let pool = (weight > 1).then(|| weighted::pool(pool, weight));
             out = Guard::over(&out, Checks { pool, ..plain.clone() });
         }
@@ -183,7 +185,7 @@ impl ExecutionPlan for Guard {
             };
             futures::stream::iter(spans.into_iter().map(part)).right_stream()
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
+        Ok(make_cooperative(Box::pin(RecordBatchStreamAdapter::new(schema, batches))))
     }
 }
 

@@ -42,6 +42,7 @@ use crate::plan::parse;
 use crate::plan::{JsonDecoderFactory, KAFKA_COLUMN, SqlError};
 
 mod labels;
+mod literals;
 mod names;
 mod parameters;
 mod session;
@@ -166,6 +167,11 @@ pub async fn plan(
     tables::without_database(&mut statement);
     let labels = parse::with_room(|| Ok(labels::labelled(&mut statement)))?;
     let mut statement = system.rewritten(text, statement, of_catalogue)?;
+    let found = match &statement {
+        // It may ask for the same in another way.
+        Statement::Query(read) if of_catalogue => tables::find(read, has_kafka, &planning, &runtime).await?,
+        _ => found,
+    };
     let statement = parse::with_room(|| {
         tree::rewritten(&mut statement)?;
         Ok(statement)
@@ -175,7 +181,7 @@ pub async fn plan(
         let plan = state.statement_to_plan(Planable::Statement(Box::new(statement))).await;
         let plan = plan.map_err(refused)?;
         bounded(&plan, of_catalogue)?;
-        Ok((plan, state))
+        Ok((literals::narrowed(plan).map_err(refused)?, state))
     })
     .await?;
     let mut given = given.to_vec();

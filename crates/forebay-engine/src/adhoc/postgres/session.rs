@@ -17,6 +17,7 @@ use datafusion::optimizer::Optimizer;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 
+use super::literals::Unknowns;
 use super::{Found, System};
 use super::{to_char, zone};
 use crate::plan::deadline::Deadline;
@@ -53,6 +54,7 @@ pub(super) fn session(
         .with_default_features()
         .with_catalog_list(catalogs(database, found)?)
         .with_type_planner(system.types());
+    builder.expr_planners().get_or_insert_default().insert(0, Arc::new(Unknowns));
     // See `plan::session`: LIMIT stays where it was written.
     let mut physical = PhysicalOptimizer::new().rules;
     physical.retain(|rule| rule.name() != "LimitPushdown");

@@ -142,15 +142,34 @@ fn a_statement_means_what_it_means_in_postgresql() {
         ("SELECT EXISTS (SELECT 1 FROM readings WHERE n > 5)", "exists; false"),
         ("SELECT * FROM generate_series(1, 3) ORDER BY 1 DESC LIMIT 1", "value; 3"),
         // In a view a division is Spark's.
-        ("SELECT * FROM hot", "deviceId,half; b,1.0"),
+        ("SELECT * FROM hot", "DEVICEID,half; b,1.0"),
         (
             "SELECT timestamptz '2026-07-01 12:00:00+00' AT TIME ZONE 'Europe/Berlin'",
             "timezone; 2026-07-01T14:00:00",
         ),
         ("SELECT n FROM readings ORDER BY NULLIF(n, 2), n LIMIT 2", "n; 1; 3"),
+        // A text in quotes is of the type that it stands beside: 9 is less than 75.5.
+        ("SELECT n FROM readings WHERE temperature > '9' AND (n > 1) = 't'", "n; 2"),
+        ("SELECT n FROM readings WHERE n = '2'", "n; 2"),
     ] {
         assert_eq!(asked(sql, Vec::new(), Limits::default()).unwrap(), expected, "{sql}");
     }
+}
+
+#[test]
+fn a_whole_number_is_an_int4_where_it_fits() {
+    let sql = "SELECT 1, -2 AS b, 7 / 2, CASE WHEN true THEN 1 ELSE 0 END, 3000000000, n + 1, 1 + 1.5, a FROM readings, (SELECT 1 AS a) t";
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let planned = runtime.block_on(async {
+        let text = split(sql).unwrap().remove(0);
+        let planning = Planning::new(&Readings, None, &NoSystem, Limits::default(), 1_700_000_000_000);
+        plan(planning, &text, &[]).await.unwrap()
+    });
+    let types: Vec<String> =
+        planned.schema.fields().iter().map(|field| field.data_type().to_string()).collect();
+    assert_eq!(types[..6], ["Int32", "Int32", "Int32", "Int32", "Int64", "Int64"]);
+    assert!(types[6].starts_with("Decimal"), "{types:?}");
+    assert_eq!(types[7], "Int32");
 }
 
 #[test]
@@ -174,6 +193,7 @@ fn nothing_is_changed_nothing_else_is_read_and_limits_hold() {
         ("SELECT * FROM nothing", "unknown table `nothing`"),
         ("SELECT nothing FROM readings", "unknown column `nothing`"),
         ("SELECT 1 WHERE 'a' SIMILAR TO 'a'", "SIMILAR TO"),
+        ("SELECT 1 FROM readings WHERE n = 'x'", "invalid input syntax for type integer: \"x\""),
     ] {
         let refused = asked(sql, Vec::new(), Limits::default()).unwrap_err();
         assert!(refused.error.message().contains(part), "{sql}: {refused}");

@@ -109,6 +109,8 @@ pub(super) fn all(own: &Own) -> Vec<Arc<ScalarUDF>> {
     TRUE.into_iter().for_each(|name| fixed(name, ScalarValue::Boolean(Some(true))));
     FALSE.into_iter().for_each(|name| fixed(name, ScalarValue::Boolean(Some(false))));
     ZERO.into_iter().for_each(|name| fixed(name, ScalarValue::Int64(Some(0))));
+    // Of sizes, which are all 0.
+    fixed("pg_size_pretty", text("0 bytes"));
     let schemas = ["public", "pg_catalog", "information_schema"].map(text);
     all.push(ScalarUDF::from(Asked::new(Kind::Schemas(schemas.into()))));
     all.push(ScalarUDF::from(Asked::new(Kind::Setting(own.settings.clone()))));

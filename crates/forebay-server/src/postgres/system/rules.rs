@@ -8,9 +8,9 @@ use std::ops::ControlFlow;
 use std::sync::OnceLock;
 
 use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    ObjectName, Query, SelectItem, SetExpr, Statement, TableFactor, Value, ValueWithSpan, VisitMut,
-    VisitorMut,
+    CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, Ident, JoinOperator, ObjectName, Query, SelectItem, SetExpr, Statement, TableFactor,
+    TableWithJoins, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -22,20 +22,19 @@ use datafusion_pg_catalog::sql::rules::{
 };
 use forebay_core::error::codes;
 use forebay_core::{Error, Result};
-use forebay_engine::adhoc::postgres::Text;
+use forebay_engine::adhoc::postgres::{PUBLIC, Text};
 
 use super::oids::{self, Oids};
 use super::static_tables;
 
 /// Texts of clients' statements that `datafusion-pg-catalog` knows whole.
-const WHOLE: [&str; 6] = [
-    "pg_policy",
-    "pg_statistic_ext",
-    "pg_publication",
-    "confkey",
-    "generate_subscripts",
-    "current_setting('search_path')",
-];
+const WHOLE: [&str; 4] = ["pg_policy", "pg_statistic_ext", "pg_publication", "confkey"];
+
+/// Functions that give several rows; over a catalogue without rows they give none.
+const OF_SETS: [&str; 3] = ["unnest", "generate_subscripts", "_pg_expandarray"];
+
+/// Lists of columns in the catalogue, of which parts are taken: of keys and indexes, which there are none of.
+const LISTS: [&str; 3] = ["indkey", "conkey", "confkey"];
 
 /// What asyncpg asks about types by walking from each to those that it is made of. Its builtin types are made of
 /// builtin ones, so the first step says all.
@@ -105,6 +104,29 @@ fn number(oid: i64) -> Expr {
 impl VisitorMut for Casts<'_> {
     type Break = Error;
 
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        if let SetExpr::Select(select) = query.body.as_mut()
+            && self.1
+            && reads_nothing_of(&select.from)
+        {
+            for item in &mut select.projection {
+                if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item
+                    && let Expr::Function(call) = &*expr
+                    && call.name.0.last().is_some_and(|name| OF_SETS.contains(&name.to_string().as_str()))
+                {
+                    *expr = Expr::Cast {
+                        kind: CastKind::Cast,
+                        expr: Box::new(Expr::Value(Value::Null.with_empty_span())),
+                        data_type: DataType::Int(None),
+                        array: false,
+                        format: None,
+                    };
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
         // `ARRAY(SELECT …)` stands where rights and members are listed, of which there are none.
         if let Expr::Function(call) = expr
@@ -114,14 +136,24 @@ impl VisitorMut for Casts<'_> {
             *expr = Expr::Value(Value::Null.with_empty_span());
         }
         // Of keys, sequences and the like there are none, so what is taken apart there is NULL.
-        let of_nothing = match expr {
-            Expr::CompoundFieldAccess { .. } => Some("_pg_expandarray"),
-            Expr::Subquery(_) => Some("json_build_object"),
-            _ => None,
+        let is_nothing = match &*expr {
+            Expr::CompoundFieldAccess { root, .. } => {
+                let text = root.to_string().to_lowercase();
+                text.contains("_pg_expandarray") || LISTS.iter().any(|name| text.ends_with(name))
+            }
+            Expr::Subquery(query) => reads_nothing(query) || query.to_string().contains("json_build_object"),
+            _ => false,
         };
-        let is_empty = matches!(expr, Expr::Subquery(query) if reads_nothing(query));
-        if self.1 && (is_empty || of_nothing.is_some_and(|name| expr.to_string().contains(name))) {
+        if self.1 && is_nothing {
             *expr = Expr::Value(Value::Null.with_empty_span());
+        }
+        // Whether a schema is one of those that need not be named, as Grafana asks it.
+        if let Expr::InSubquery { expr: asked, subquery, negated } = expr
+            && self.1
+            && subquery.to_string().contains("current_setting('search_path')")
+        {
+            let path = Expr::Value(Value::SingleQuotedString(PUBLIC.to_owned()).with_empty_span());
+            *expr = Expr::InList { expr: asked.clone(), list: vec![path], negated: *negated };
         }
         if self.1
             && let Expr::Subquery(query) = expr
@@ -186,6 +218,26 @@ fn reads_nothing(query: &Query) -> bool {
     let name = name.0.last().and_then(|part| part.as_ident()).map(|name| name.value.to_lowercase());
     let counts = select.projection.iter().any(|item| item.to_string().to_lowercase().contains("count("));
     !counts && name.is_some_and(|name| EMPTY.contains(&name.as_str()))
+}
+
+/// True if a table that never has a row is joined so that nothing comes without it.
+fn reads_nothing_of(from: &[TableWithJoins]) -> bool {
+    let is_empty = |table: &TableFactor| match table {
+        TableFactor::Table { name, .. } => {
+            let name = name.0.last().and_then(|part| part.as_ident()).map(|name| name.value.to_lowercase());
+            name.is_some_and(|name| EMPTY.contains(&name.as_str()))
+        }
+        _ => false,
+    };
+    from.iter().any(|one| {
+        let inner = one.joins.iter().filter(|join| {
+            matches!(
+                join.join_operator,
+                JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_)
+            )
+        });
+        is_empty(&one.relation) || inner.into_iter().any(|join| is_empty(&join.relation))
+    })
 }
 
 /// `(SELECT c FROM t WHERE t.oid = …)` as the greatest of one: DataFusion wants to see that there is no more.

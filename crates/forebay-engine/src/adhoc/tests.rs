@@ -18,7 +18,6 @@ mod doubles;
 mod functions;
 mod growing;
 mod hostile;
-mod named;
 mod patterns;
 mod written;
 mod zones;

@@ -12,9 +12,12 @@ use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
 };
+use datafusion::sql::sqlparser::keywords::{
+    ALL_KEYWORDS, ALL_KEYWORDS_INDEX, Keyword, RESERVED_FOR_COLUMN_ALIAS, RESERVED_FOR_TABLE_ALIAS,
+};
 use datafusion_pg_catalog::pg_catalog::array_bounds_udf::{create_array_lower_udf, create_array_upper_udf};
 use datafusion_pg_catalog::pg_catalog::format_type::create_format_type_udf;
-use datafusion_pg_catalog::pg_catalog::quote_ident_udf::{create_parse_ident_udf, create_quote_ident_udf};
+use datafusion_pg_catalog::pg_catalog::quote_ident_udf::create_parse_ident_udf;
 
 use super::{Own, PUBLIC};
 
@@ -116,6 +119,7 @@ pub(super) fn all(own: &Own) -> Vec<Arc<ScalarUDF>> {
     all.push(ScalarUDF::from(Asked::new(Kind::Setting(own.settings.clone()))));
     all.push(ScalarUDF::from(Asked::new(Kind::SetConfig)));
     all.push(ScalarUDF::from(Asked::new(Kind::ToRegtype)));
+    all.push(ScalarUDF::from(Asked::new(Kind::QuoteIdent)));
     let numbers = |public: bool| {
         let chosen = own.relations.iter().filter(move |it| !public || it.schema == PUBLIC);
         chosen.filter_map(|it| Some((own.oids.of(&it.schema, &it.name)?, it))).collect::<Vec<_>>()
@@ -134,7 +138,6 @@ pub(super) fn all(own: &Own) -> Vec<Arc<ScalarUDF>> {
         create_format_type_udf(),
         create_array_upper_udf(),
         create_array_lower_udf(),
-        create_quote_ident_udf(),
         create_parse_ident_udf(),
     ]);
     all.into_iter().map(Arc::new).collect()
@@ -197,6 +200,8 @@ enum Kind {
     ToRegclass(Vec<(String, i32)>),
     /// `to_regtype(name)`.
     ToRegtype,
+    /// `quote_ident(name)`.
+    QuoteIdent,
 }
 
 impl Asked {
@@ -214,6 +219,7 @@ impl ScalarUDFImpl for Asked {
             Kind::Visible(_) => "pg_table_is_visible",
             Kind::ToRegclass(_) => "to_regclass",
             Kind::ToRegtype => "to_regtype",
+            Kind::QuoteIdent => "quote_ident",
         }
     }
 
@@ -224,7 +230,7 @@ impl ScalarUDFImpl for Asked {
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
         Ok(match self.kind {
             Kind::Schemas(_) => DataType::new_list(DataType::Utf8, true),
-            Kind::Setting(_) | Kind::SetConfig => DataType::Utf8,
+            Kind::Setting(_) | Kind::SetConfig | Kind::QuoteIdent => DataType::Utf8,
             Kind::Visible(_) => DataType::Boolean,
             Kind::ToRegclass(_) | Kind::ToRegtype => DataType::Int32,
         })
@@ -256,6 +262,11 @@ impl ScalarUDFImpl for Asked {
                 Arc::new(names.as_string::<i32>().iter().map(value).collect::<StringArray>())
             }
             Kind::SetConfig => argument(1, &DataType::Utf8)?,
+            Kind::QuoteIdent => {
+                let names = argument(0, &DataType::Utf8)?;
+                let quoted = |name: Option<&str>| name.map(quoted);
+                Arc::new(names.as_string::<i32>().iter().map(quoted).collect::<StringArray>())
+            }
             Kind::Visible(hidden) => {
                 let oids = argument(0, &DataType::Int64)?;
                 let is_visible = |oid: Option<i64>| oid.map(|oid| !hidden.contains(&oid));
@@ -275,5 +286,85 @@ impl ScalarUDFImpl for Asked {
                 Arc::new(asked.as_string::<i32>().iter().map(oid).collect::<Int32Array>())
             }
         }))
+    }
+}
+
+/// A name as it can stand in a statement: in quotes, if it is not a plain word in lower case.
+fn quoted(name: &str) -> String {
+    let is_letter = |letter: u8| letter.is_ascii_lowercase() || letter == b'_';
+    let is_plain = name.bytes().all(|letter| is_letter(letter) || letter.is_ascii_digit())
+        && name.bytes().next().is_some_and(is_letter);
+    if is_plain && !is_reserved(name) {
+        name.to_owned()
+    } else {
+        format!("\"{}\"", name.replace('"', "\"\""))
+    }
+}
+
+fn is_reserved(word: &str) -> bool {
+    let keywords = ALL_KEYWORDS.binary_search(&word.to_uppercase().as_str());
+    let keyword = keywords.ok().and_then(|at| ALL_KEYWORDS_INDEX.get(at)).copied();
+    keyword.is_some_and(|keyword| {
+        RESERVED_FOR_COLUMN_ALIAS.contains(&keyword)
+            || RESERVED_FOR_TABLE_ALIAS.contains(&keyword)
+            || MORE_RESERVED.contains(&keyword)
+    })
+}
+
+/// What PostgreSQL reserves beside what cannot be an alias.
+const MORE_RESERVED: [Keyword; 32] = [
+    Keyword::ALL,
+    Keyword::AND,
+    Keyword::ANY,
+    Keyword::ARRAY,
+    Keyword::AS,
+    Keyword::ASC,
+    Keyword::BETWEEN,
+    Keyword::BOTH,
+    Keyword::CASE,
+    Keyword::CAST,
+    Keyword::CHECK,
+    Keyword::COLUMN,
+    Keyword::CONSTRAINT,
+    Keyword::CREATE,
+    Keyword::DEFAULT,
+    Keyword::DESC,
+    Keyword::DISTINCT,
+    Keyword::DO,
+    Keyword::ELSE,
+    Keyword::END,
+    Keyword::FALSE,
+    Keyword::IN,
+    Keyword::INTERVAL,
+    Keyword::NOT,
+    Keyword::NULL,
+    Keyword::OR,
+    Keyword::SELECT,
+    Keyword::TABLE,
+    Keyword::THEN,
+    Keyword::TRUE,
+    Keyword::USER,
+    Keyword::WHEN,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_quoted_where_it_must_be() {
+        for (name, expected) in [
+            ("device_id", "device_id"),
+            ("customerId", "\"customerId\""),
+            ("1st", "\"1st\""),
+            ("", "\"\""),
+            ("a\"b", "\"a\"\"b\""),
+            ("select", "\"select\""),
+            ("order", "\"order\""),
+            ("user", "\"user\""),
+            ("status", "status"),
+        ] {
+            assert_eq!(quoted(name), expected);
+        }
     }
 }

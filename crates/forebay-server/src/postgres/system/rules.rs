@@ -31,10 +31,10 @@ use super::static_tables;
 const WHOLE: [&str; 4] = ["pg_policy", "pg_statistic_ext", "pg_publication", "confkey"];
 
 /// Functions that give several rows; over a catalogue without rows they give none.
-const OF_SETS: [&str; 3] = ["unnest", "generate_subscripts", "_pg_expandarray"];
+const OF_SETS: [&str; 4] = ["unnest", "generate_series", "generate_subscripts", "_pg_expandarray"];
 
 /// Lists of columns in the catalogue, of which parts are taken: of keys and indexes, which there are none of.
-const LISTS: [&str; 3] = ["indkey", "conkey", "confkey"];
+const LISTS: [&str; 4] = ["indkey", "conkey", "confkey", "result.keys"];
 
 /// What asyncpg asks about types by walking from each to those that it is made of. Its builtin types are made of
 /// builtin ones, so the first step says all.
@@ -139,7 +139,8 @@ impl VisitorMut for Casts<'_> {
         let is_nothing = match &*expr {
             Expr::CompoundFieldAccess { root, .. } => {
                 let text = root.to_string().to_lowercase();
-                text.contains("_pg_expandarray") || LISTS.iter().any(|name| text.ends_with(name))
+                text.contains("_pg_expandarray")
+                    || LISTS.iter().any(|name| text.trim_end_matches(')').ends_with(name))
             }
             Expr::Subquery(query) => reads_nothing(query) || query.to_string().contains("json_build_object"),
             _ => false,
@@ -247,7 +248,7 @@ fn one_of(query: &mut Query) {
     if let [SelectItem::UnnamedExpr(column) | SelectItem::ExprWithAlias { expr: column, .. }] =
         select.projection.as_mut_slice()
         && is_whole
-        && matches!(column, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+        && matches!(column, Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::BinaryOp { .. })
     {
         *column = call("max", column.clone());
     }

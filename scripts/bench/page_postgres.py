@@ -24,6 +24,9 @@ def floors(facts, judged):
     judged.at_least("PostgreSQL: speed with exactly once, without = 1", 0.95, ratio_of_pairs(found["once"], found["off"]))
     append, upsert = (median(of(found["keyed"][name], "wall")) for name in ("append", "upsert"))
     judged.at_least("PostgreSQL: speed of upsert, append into the same keyed table = 1", 0.3, append / upsert)
+    for name, them in found["wire"]["asked"].items():
+        ratio = median(them["forebay"]) / median(them["duckdb"])
+        judged.add(f"GROUP BY {name} of a Delta table through the Postgres wire, time, DuckDB = 1", "≤ 1.5×", f"{ratio:.2f}×", ratio <= 1.5)
     late = found["latency"]
     commit = percentile(late["commits"], 0.99)
     floor = max(100, 5 * commit)
@@ -63,6 +66,15 @@ def section(facts):
     out += rows(["", "rounds", "wall, s", "rows/s"], [
         [name, len(them), spread(of(them, "wall"), "{:.2f}"), f"{found['keyed_rows'] / median(of(them, 'wall')):,.0f}"]
         for name, them in found["keyed"].items()
+    ])
+    wired = found["wire"]
+    out += [
+        "", f"A GROUP BY as Power BI's DirectQuery writes it, over the same {wired['rows']:,} rows in a Delta table of {wired['files']} files: through the "
+        "Postgres wire, as psql sees it with all rows fetched, and by DuckDB in its own process over the table's files:", "",
+    ]
+    out += rows(["", "groups", "rounds", "Forebay, ms", "DuckDB, ms"], [
+        [f"by {name}", f"{them['groups']:,}", len(them["forebay"]), *(spread([took * 1000 for took in them[who]], "{:.0f}") for who in ("forebay", "duckdb"))]
+        for name, them in wired["asked"].items()
     ])
     late = found["latency"]
     out += [

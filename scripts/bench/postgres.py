@@ -9,6 +9,7 @@ import subprocess
 import time
 
 import measure
+import wire
 from work import SERVICES, fresh, percentile, ready, say
 
 PASSWORD = "FOREBAY_BENCH_POSTGRES_PASSWORD"  # the variable; the server is on loopback and lives as long as the benchmark
@@ -231,5 +232,6 @@ def all_of_it(bench, facts, count):
     found = compared(database, facts)
     pairs(database, facts, found)
     keyed(database, found)
+    found["wire"] = wire.all_of_it(bench, database, EVENTS, SELECT)
     found["latency"] = latency(database)
     return found

@@ -18,7 +18,7 @@ postgres_version=17.6.0
 pgjdbc_version=42.7.4
 node_version=22.20.0
 schemathesis_version=4.32.5
-clients_version=5   # raise it when the list of packages in install.sh changes
+clients_version=6   # raise it when the list of packages in install.sh changes
 postgres_clients_version=1 # the same
 
 kafka_libs="$cache/kafka/libs"

@@ -8,7 +8,7 @@
 #   spark    pyspark in a virtual environment, plus the Kafka and Delta jars
 #   pgjdbc   PostgreSQL's JDBC driver, which Spark writes by, from Maven Central
 #   flink    PyFlink in a virtual environment, plus the Kafka connector: only make bench needs it
-#   clients  Python clients used by tests (kafka-python, confluent-kafka, deltalake, pyarrow), what validates JSON Schema, and
+#   clients  Python clients used by tests (kafka-python, confluent-kafka, deltalake, pyarrow), DuckDB, what validates JSON Schema, and
 #            schemathesis, which plays against the OpenAPI document
 #   postgres-clients
 #            what plays against the Postgres wire: psycopg, asyncpg, pandas and pyodbc from PyPI, node-postgres from npm with Microsoft's
@@ -134,8 +134,8 @@ install_flink() {
 }
 
 install_clients() {
-  say "clients: kafka-python, confluent-kafka, deltalake, pyarrow, jsonschema, pyyaml, schemathesis from PyPI (about a minute)"
-  python_venv "$clients_venv" 'kafka-python==3.0.*' confluent-kafka deltalake pyarrow jsonschema pyyaml \
+  say "clients: kafka-python, confluent-kafka, deltalake, pyarrow, DuckDB, jsonschema, pyyaml, schemathesis from PyPI (about a minute)"
+  python_venv "$clients_venv" 'kafka-python==3.0.*' confluent-kafka deltalake pyarrow duckdb pytz jsonschema pyyaml \
     "schemathesis==$schemathesis_version"
 }
 

@@ -40,6 +40,7 @@ mod query;
 mod raw_options;
 mod render;
 mod scalar;
+mod scram;
 mod secrets;
 mod section;
 mod source;
@@ -61,6 +62,7 @@ pub use places::OptionPlaces;
 pub use problems::Problem;
 pub use render::{explain, explain_in, render, warn};
 pub use scalar::sql_place;
+pub use scram::ScramVerifier;
 pub use secrets::Lookup;
 pub use testing::{
     ExpectConfig, ExpectQuery, GivenConfig, StepConfig, TestConfig, TestRows, moment_us, parse_tests,

@@ -2,11 +2,12 @@
 //!
 //! ```yaml
 //! tokens:
-//!   - { name: ana, role: operator, sha256: 9f86d0…0a08, expires: 2030-12-31 }
+//!   - { name: ana, role: operator, sha256: 9f86d0…0a08, scram: "SCRAM-SHA-256$4096:…", expires: 2030-12-31 }
 //! ```
 //!
 //! A token is 256 random bits, so its plain SHA-256 tells nothing about it: what makes passwords need a slow hash is
-//! that they can be guessed. What must stay true: no token ever stands in the file, and no two entries share a name or
+//! that they can be guessed. PostgreSQL's clients never send it, so for them the entry has what SCRAM needs beside it
+//! ([`ScramVerifier`]). What must stay true: no token ever stands in the file, and no two entries share a name or
 //! a hash, so that whatever is revoked is revoked whole.
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime};
@@ -15,6 +16,7 @@ use super::Problem;
 use super::keys;
 use super::lines::Span;
 use super::problems::Problems;
+use super::scram::ScramVerifier;
 use super::section::{Section, Text};
 use super::yaml::{self, Kind, Node};
 use crate::error::{Error, codes};
@@ -70,6 +72,8 @@ pub struct TokenConfig {
     pub role: Role,
     /// The SHA-256 of the token; unique in the file.
     pub sha256: [u8; 32],
+    /// The same token for SCRAM; without it PostgreSQL's clients are not let in.
+    pub scram: Option<ScramVerifier>,
     /// From when on it is worth nothing, milliseconds since 1970; `None` for never.
     pub expires_ms: Option<i64>,
 }
@@ -182,7 +186,7 @@ fn read(root: &Node, problems: &mut Problems<'_>) -> Vec<TokenConfig> {
 fn token(section: &Section<'_>, problems: &mut Problems<'_>) -> Option<TokenConfig> {
     let mut value = |key: &str| section.text(key, problems);
     let (name, role, sha256) = (value("name"), value("role"), value("sha256"));
-    let expires = value("expires");
+    let (scram, expires) = (value("scram"), value("expires"));
     let name = name.filter(|name| {
         let hint = format!("Allowed: {TOKEN_NAMES}.");
         is_token_name(name.text) || refuse(problems, name, "this is no name for a token", &hint)
@@ -206,6 +210,18 @@ fn token(section: &Section<'_>, problems: &mut Problems<'_>) -> Option<TokenConf
         }
         hash
     });
+    let scram = match scram {
+        None => None,
+        Some(text) => {
+            let verifier = ScramVerifier::parse(text.text);
+            if verifier.is_none() {
+                let hint =
+                    "`forebay token new` writes it; without it all but PostgreSQL's clients are let in.";
+                refuse(problems, &text, "`scram` is not what SCRAM-SHA-256 needs", hint);
+            }
+            Some(verifier?)
+        }
+    };
     let expires_ms = match expires {
         None => None,
         Some(text) => {
@@ -217,7 +233,7 @@ fn token(section: &Section<'_>, problems: &mut Problems<'_>) -> Option<TokenConf
             Some(time?)
         }
     };
-    Some(TokenConfig { name: name?.text.to_owned(), role: role?, sha256: sha256?, expires_ms })
+    Some(TokenConfig { name: name?.text.to_owned(), role: role?, sha256: sha256?, scram, expires_ms })
 }
 
 /// Reports a value; always false.

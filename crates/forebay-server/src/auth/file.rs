@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use forebay_core::config::{self, Role, TokenConfig};
+use forebay_core::config::{self, Role, ScramVerifier, TokenConfig};
 use forebay_core::error::codes;
 use forebay_core::{Error, Result};
 use forebay_storage::read_regular;
@@ -16,6 +16,7 @@ use subtle::ConstantTimeEq;
 use tokio_util::sync::CancellationToken;
 
 use super::Person;
+use super::scram::{self, Who};
 use super::secret::Hash;
 use crate::permissions;
 
@@ -35,6 +36,7 @@ struct Token {
     name: Arc<str>,
     role: Role,
     hash: Hash,
+    scram: Option<ScramVerifier>,
     expires_ms: Option<i64>,
     ended: CancellationToken,
 }
@@ -68,6 +70,23 @@ impl Tokens {
             }
         }
         found
+    }
+
+    /// Who has this name, and what they must prove.
+    pub fn named(&self, name: &str, now_ms: i64) -> (Who, Option<ScramVerifier>) {
+        let read = self.read.read();
+        match read.tokens.iter().find(|token| &*token.name == name) {
+            None => (Who::Nobody, None),
+            Some(Token { scram: None, .. }) => (Who::Unprepared, None),
+            Some(token) if token.is_over(now_ms) => (Who::Expired, token.scram.clone()),
+            Some(token) => (Who::Person(token.person()), token.scram.clone()),
+        }
+    }
+
+    /// What nobody of this name can prove.
+    pub fn mock(&self, name: &str) -> ScramVerifier {
+        let read = self.read.read();
+        scram::mock(&read.tokens.first().map(|token| token.hash).unwrap_or_default(), name)
     }
 
     /// The person behind a session's token.
@@ -120,10 +139,10 @@ impl Read {
 impl Token {
     /// Streams and sessions of a token that was there before go on.
     fn new(config: TokenConfig, before: &[Self], now_ms: i64) -> Self {
-        let TokenConfig { name, role, sha256: hash, expires_ms } = config;
+        let TokenConfig { name, role, sha256: hash, scram, expires_ms } = config;
         let old = before.iter().find(|old| old.hash == hash && !old.ended.is_cancelled());
         let ended = old.map(|old| old.ended.clone()).unwrap_or_default();
-        let token = Self { name: name.into(), role, hash, expires_ms, ended };
+        let token = Self { name: name.into(), role, hash, scram, expires_ms, ended };
         if token.is_over(now_ms) {
             token.ended.cancel();
         }

@@ -21,6 +21,7 @@ use crate::problem::Problem;
 
 mod attempts;
 mod file;
+pub(crate) mod scram;
 mod secret;
 mod sessions;
 
@@ -30,6 +31,7 @@ pub(crate) use sessions::LASTS_SECONDS;
 
 use attempts::Attempts;
 use file::{Found, Tokens};
+use scram::{Login, Who};
 use sessions::Sessions;
 
 /// Somebody who may ask.
@@ -61,6 +63,32 @@ impl Auth {
     /// nobody can shut out others who share an address.
     pub fn by_token(&self, token: &str, peer: IpAddr, now_ms: i64) -> Result<Person, Problem> {
         self.known(token, peer, now_ms).map(|(person, _)| person)
+    }
+
+    /// What somebody of this name must prove; a name that is not known looks like one that is.
+    pub fn login(&self, name: &str, now_ms: i64) -> Login {
+        Login::new(self.tokens.named(name, now_ms), self.tokens.mock(name))
+    }
+
+    /// Who has logged in, if what they proved is right. What is wrong counts against the address it comes from.
+    pub fn logged_in(&self, login: Login, is_proved: bool, peer: IpAddr, now_ms: i64) -> Option<Person> {
+        let what = match (login.who, is_proved) {
+            (Who::Person(person), true) => return Some(person),
+            (Who::Expired, true) => "this token has expired",
+            (Who::Unprepared, _) => {
+                "the entry of this token has no `scram`, which PostgreSQL's clients need; make the token anew"
+            }
+            _ => "this name and token do not belong together",
+        };
+        if self.attempts.wrong(peer, now_ms) == attempts::Verdict::Told {
+            tracing::warn!(%peer, "{what}");
+        }
+        None
+    }
+
+    /// A nonce for an exchange.
+    pub fn nonce() -> Result<String, Error> {
+        secret::random_text()
     }
 
     /// Whose session this is, if it has not ended.

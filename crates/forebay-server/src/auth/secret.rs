@@ -47,6 +47,16 @@ impl NewToken {
     }
 }
 
+impl NewToken {
+    /// What SCRAM needs of it, as the file has it.
+    ///
+    /// # Errors
+    /// `INTERNAL` if the system gives no random numbers.
+    pub fn scram(&self) -> Result<String> {
+        Ok(super::scram::verifier(&self.0)?.to_string())
+    }
+}
+
 impl fmt::Debug for NewToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("NewToken(***)")

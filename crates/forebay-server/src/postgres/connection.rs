@@ -175,7 +175,7 @@ impl Connection {
             Frame::Sync => {
                 self.skips = false;
                 if self.session.transaction == Transaction::None {
-                    self.portals.clear();
+                    self.end_portals(true);
                 }
                 self.out.ready(self.session.transaction);
                 return self.flush().await;
@@ -220,7 +220,7 @@ impl Connection {
         if self.session.transaction == Transaction::Open {
             self.session.transaction = Transaction::Failed;
         }
-        self.portals.clear();
+        self.end_portals(false);
     }
 
     /// Sends at most so many rows, and says how many there were.

@@ -7,11 +7,13 @@ use datafusion::common::ScalarValue;
 use forebay_engine::adhoc::postgres::Text;
 
 use super::connection::{Connection, Stop, columns, one};
+use super::cursor::{Hold, fetched};
 use super::frame::Bind;
+use super::order::{Order, Step};
 use super::reply::{Column, Transaction};
 use super::session::{failed_transaction, shown_column, shown_name};
 use super::simple::is_command;
-use super::sqlstate::{CANCELED, NO_PORTAL, NO_STATEMENT, PROTOCOL, Refusal};
+use super::sqlstate::{NO_PORTAL, NO_STATEMENT, PROTOCOL, Refusal};
 use super::statement::{Ready, Running};
 use super::types::{self, PgType};
 use super::values;
@@ -21,7 +23,7 @@ const MOST_STATEMENTS: usize = 1_000;
 /// Most bytes of their texts.
 const MOST_TEXT: usize = 8 << 20;
 /// Most portals: each may hold values of some megabytes.
-const MOST_PORTALS: usize = 16;
+pub(super) const MOST_PORTALS: usize = 16;
 
 /// A statement that was parsed.
 pub(super) struct Statement {
@@ -38,23 +40,27 @@ pub(super) struct Statement {
 }
 
 #[derive(Clone)]
-enum Kind {
+pub(super) enum Kind {
     Empty,
     Command(Text),
+    Cursor(Order),
     Query(Text),
 }
 
 /// A statement with its values.
 pub(super) struct Portal {
     kind: Kind,
-    sql: String,
-    columns: Vec<Column>,
+    pub sql: String,
+    pub columns: Vec<Column>,
     /// For each column whether it is wanted in binary.
-    binary: Vec<bool>,
-    state: State,
+    pub binary: Vec<bool>,
+    pub state: State,
+    /// Rows that were taken of it.
+    pub gone: usize,
+    pub hold: Hold,
 }
 
-enum State {
+pub(super) enum State {
     /// Not begun.
     Ready {
         ready: Box<Ready>,
@@ -68,6 +74,15 @@ enum State {
 }
 
 impl Portal {
+    /// One whose rows come as text.
+    pub fn new(kind: Kind, sql: &str, state: State) -> Self {
+        let columns = match &state {
+            State::Ready { ready, .. } => columns(&ready.schema()),
+            _ => Vec::new(),
+        };
+        Self { kind, sql: sql.to_owned(), columns, binary: Vec::new(), state, gone: 0, hold: Hold::No }
+    }
+
     pub fn is_running(&self) -> bool {
         matches!(self.state, State::Running(_))
     }
@@ -98,7 +113,10 @@ impl Connection {
         let kind = match one(sql)? {
             None => Kind::Empty,
             Some(text) if is_command(&text.pieces()) => Kind::Command(text),
-            Some(text) => Kind::Query(text),
+            Some(text) => match Order::read(&text) {
+                Some(order) => Kind::Cursor(order?),
+                None => Kind::Query(text),
+            },
         };
         let mut statement = Statement {
             kind,
@@ -109,12 +127,14 @@ impl Connection {
             ready: None,
         };
         match &statement.kind {
-            Kind::Query(text) => {
+            Kind::Query(text) | Kind::Cursor(Order::Declare { query: text, .. }) => {
                 if self.session.transaction == Transaction::Failed {
                     return Err(failed_transaction().into());
                 }
                 let ready = self.planned(text, &statement.declared, sql).await?;
-                statement.columns = columns(&ready.schema());
+                if let Kind::Query(_) = statement.kind {
+                    statement.columns = columns(&ready.schema());
+                }
                 statement.parameters = told(&ready, &statement.declared);
                 statement.ready = Some(ready);
             }
@@ -124,6 +144,7 @@ impl Connection {
                     statement.columns = vec![shown_column(&shown_name(&words))];
                 }
             }
+            Kind::Cursor(order) => statement.columns = self.fetches(order),
             Kind::Empty => {}
         }
         self.statements.insert(name, statement);
@@ -131,7 +152,16 @@ impl Connection {
         Ok(())
     }
 
-    async fn planned(&mut self, text: &Text, declared: &[u32], sql: &str) -> Result<Ready, Stop> {
+    /// The columns of the rows that it fetches.
+    fn fetches(&self, order: &Order) -> Vec<Column> {
+        let portal = match order {
+            Order::Fetch { name, is_move: false, .. } => self.portals.get(name),
+            _ => None,
+        };
+        portal.map(|portal| portal.columns.clone()).unwrap_or_default()
+    }
+
+    pub(super) async fn planned(&mut self, text: &Text, declared: &[u32], sql: &str) -> Result<Ready, Stop> {
         let cancel = self.begin();
         let given = declared.iter().map(|oid| types::arrow(*oid)).collect();
         let (work, text) = (self.work.clone(), text.clone());
@@ -159,7 +189,7 @@ impl Connection {
         let mut shown = statement.columns.clone();
         let state = match &kind {
             Kind::Empty | Kind::Command(_) => State::Over,
-            Kind::Query(text) => {
+            Kind::Query(text) | Kind::Cursor(Order::Declare { query: text, .. }) => {
                 if self.session.transaction == Transaction::Failed {
                     return Err(failed_transaction().into());
                 }
@@ -167,13 +197,20 @@ impl Connection {
                     Some(ready) => ready,
                     None => self.planned(text, &declared, &sql).await?,
                 };
-                shown = columns(&ready.schema());
+                if let Kind::Query(_) = kind {
+                    shown = columns(&ready.schema());
+                }
                 let values = given(&ready, &declared, &formats, &sent)?;
                 State::Ready { ready: Box::new(ready), values }
             }
+            Kind::Cursor(order) => {
+                shown = self.fetches(order);
+                State::Over
+            }
         };
         let binary = each(&results, shown.len())?;
-        self.portals.insert(portal, Portal { kind, sql, columns: shown, binary, state });
+        let made = Portal { columns: shown, binary, ..Portal::new(kind, &sql, state) };
+        self.portals.insert(portal, made);
         self.out.bound();
         Ok(())
     }
@@ -225,6 +262,10 @@ impl Connection {
                     return Ok(());
                 }
             }
+            Kind::Cursor(order) => {
+                let order = order.clone();
+                self.ordered(order, &mut portal, rows).await?;
+            }
             Kind::Query(_) => self.fetch(&mut portal, rows).await?,
         }
         self.portals.insert(name.to_owned(), portal);
@@ -238,21 +279,9 @@ impl Connection {
         let cancel = self.begin();
         let most = usize::try_from(rows).ok().filter(|rows| *rows > 0).unwrap_or(usize::MAX);
         let sql = portal.sql.clone();
-        let mut running = match std::mem::replace(&mut portal.state, State::Over) {
-            State::Ready { ready, values } => {
-                let (work, binary) = (self.work.clone(), portal.binary.clone());
-                let run = async move { work.run(*ready, values, binary).await };
-                self.watched(&cancel, run).await?.map_err(|error| Refusal::of(error, &sql))?
-            }
-            State::Running(running) => running,
-            State::Over => {
-                self.out.complete("SELECT 0");
-                return Ok(());
-            }
-            State::GivenUp => {
-                let refusal = Refusal::new(CANCELED, "the rows were not fetched for too long");
-                return Err(refusal.hint("Fetch more at once, or LIMIT them.").into());
-            }
+        let Some(mut running) = self.begun(portal, most < usize::MAX, &cancel).await? else {
+            self.out.complete("SELECT 0");
+            return Ok(());
         };
         let sent = self.send(&mut running, most, &cancel, &sql).await?;
         if sent == most {
@@ -260,6 +289,35 @@ impl Connection {
             self.out.suspended();
         } else {
             self.out.complete(&format!("SELECT {sent}"));
+        }
+        Ok(())
+    }
+}
+
+impl Connection {
+    /// What is to be done with a cursor.
+    async fn ordered(&mut self, order: Order, own: &mut Portal, rows: i32) -> Result<(), Stop> {
+        self.may_use(&order, false)?;
+        match order {
+            Order::Declare { name, is_held, query } => {
+                let state = std::mem::replace(&mut own.state, State::Over);
+                self.open(name, is_held, Portal::new(Kind::Query(query), &own.sql, state))?;
+            }
+            Order::Fetch { name, step, is_move } => {
+                let most = usize::try_from(rows).ok().filter(|rows| *rows > 0).unwrap_or(usize::MAX);
+                // What it has taken already, if it was told to stop before its end.
+                let step = match step {
+                    Step::Next(count) => Step::Next(count.saturating_sub(own.gone)),
+                    other => other,
+                };
+                let (is_more, taken) = self.take(&name, step, is_move, &own.binary, most).await?;
+                own.gone += taken;
+                match is_more {
+                    true => self.out.suspended(),
+                    false => self.out.complete(&fetched(is_move, taken)),
+                }
+            }
+            Order::Close(name) => self.close(name)?,
         }
         Ok(())
     }

@@ -306,6 +306,9 @@ impl<'a> Rest<'a> {
 }
 
 #[cfg(test)]
+mod pieces;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -25,12 +25,16 @@ use crate::places::{Holder, Places};
 use crate::state::Stage;
 
 mod connection;
+mod cursor;
 mod encode;
 mod extended;
 mod forms;
 mod frame;
 mod keys;
+mod login;
+mod order;
 mod reply;
+mod scram;
 mod session;
 mod settings;
 mod simple;

@@ -138,7 +138,6 @@ impl Session {
             "DISCARD",
             "DEALLOCATE",
             "UNLISTEN",
-            "CLOSE",
         ];
         if !known.contains(&first) {
             return None;
@@ -165,7 +164,6 @@ impl Session {
                 Ok(Done::Tag("ROLLBACK".to_owned()))
             }
             "SAVEPOINT" | "RELEASE" | "UNLISTEN" => Ok(Done::Tag(first.to_owned())),
-            "CLOSE" => Ok(Done::Tag("CLOSE CURSOR".to_owned())),
             "DISCARD" => {
                 let user = self.get("session_authorization").unwrap_or_default().to_owned();
                 if words.get(1).is_some_and(|word| word.is("ALL")) {

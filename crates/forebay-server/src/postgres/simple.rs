@@ -1,11 +1,18 @@
 //! The simple protocol: a text, and the answers of its statements one after the other.
+//!
+//! What must stay true: an error ends what stands behind it; each statement takes its turn by itself, so a text of several
+//! holds no more than one.
 
 use forebay_engine::adhoc::postgres::{Piece, split};
 
 use super::connection::{Connection, End, Stop, columns};
+use super::order::Order;
 use super::reply::{Replies, Transaction};
 use super::session::{Done, Session, failed_transaction, shown_column};
-use super::sqlstate::{NOT_SUPPORTED, Refusal};
+use super::sqlstate::{Refusal, TOO_LARGE};
+
+/// Most statements of a text beside session commands: clients send a few together (Npgsql), nobody needs many.
+const MOST_ASKS: usize = 8;
 
 impl Connection {
     /// The simple protocol: a text, its answers.
@@ -18,7 +25,7 @@ impl Connection {
             Err(Stop::End(end)) => return Err(end),
         }
         if self.session.transaction == Transaction::None {
-            self.portals.clear();
+            self.end_portals(true);
         }
         self.out.ready(self.session.transaction);
         self.flush().await
@@ -29,15 +36,19 @@ impl Connection {
         if texts.is_empty() {
             self.out.empty();
         }
-        // Each of them takes its turn: only commands may stand beside one.
         let asks = texts.iter().filter(|text| !is_command(&text.pieces())).count();
-        if asks > 1 {
-            let refusal = Refusal::new(NOT_SUPPORTED, "one statement at a time is possible here");
+        if asks > MOST_ASKS {
+            let refusal = Refusal::new(TOO_LARGE, format!("a text has at most {MOST_ASKS} statements"));
             return Err(refusal
-                .hint("Send each by itself; SET, SHOW, BEGIN and the like may stand beside one.")
+                .hint("Send them one by one; SET, SHOW, BEGIN and the like are not counted.")
                 .into());
         }
+        let is_block = texts.len() > 1;
         for text in texts {
+            if let Some(order) = Order::read(&text) {
+                self.cursor(order?, is_block, sql).await?;
+                continue;
+            }
             if self.command(&text.pieces(), true)? {
                 continue;
             }
@@ -71,7 +82,7 @@ impl Connection {
         match done? {
             Done::Tag(tag) => {
                 if matches!(tag.as_str(), "COMMIT" | "ROLLBACK") {
-                    self.portals.clear();
+                    self.end_portals(tag == "COMMIT");
                 }
                 self.out.complete(&tag);
             }

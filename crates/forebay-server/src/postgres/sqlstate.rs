@@ -34,6 +34,7 @@ pub(super) const NO_STATEMENT: &str = "26000";
 pub(super) const NO_PORTAL: &str = "34000";
 pub(super) const BAD_VALUE: &str = "22023";
 pub(super) const BAD_TEXT: &str = "22P02";
+pub(super) const TOO_LARGE: &str = "54000";
 pub(super) const TOO_MANY: &str = "53300";
 pub(super) const UNKNOWN_SETTING: &str = "42704";
 

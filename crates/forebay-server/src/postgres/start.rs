@@ -1,8 +1,8 @@
 //! The start of a connection: TLS, who asks, and the settings that they bring.
 //!
 //! What must stay true: where the server has TLS, nothing but the request for it is read in plain text, and what was sent
-//! before the handshake counts for nothing; a password is compared as a token of the HTTP server is ([`Auth`]), wrong ones
-//! count against the address they come from; nothing says whether a name or its password was wrong.
+//! before the handshake counts for nothing; who may ask proves to have a token without sending it ([`login`]), and what is
+//! wrong counts against the address it comes from; nothing says whether a name or its token was wrong.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,16 +11,19 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::frame::{Bad, First, Frame, Frames, Rest};
+use super::frame::{Bad, First, Frames};
+use super::login::{NotIn, login};
 use super::reply::Replies;
-use super::sqlstate::{NOT_ALLOWED, PASSWORD, PROTOCOL, Refusal};
+use super::sqlstate::{NOT_ALLOWED, Refusal};
 use crate::auth::{Auth, Person};
-use crate::tls::Tls;
+use crate::tls::{POSTGRES, Tls};
 
 /// How long a client has until it may ask.
 pub(super) const START: Duration = Duration::from_secs(20);
 /// The newest minor version of the protocol that is spoken.
 const MINOR: u16 = 0;
+/// The first byte of a client that begins with TLS at once (`sslnegotiation=direct`); a start begins with zero.
+const HANDSHAKE: u8 = 0x16;
 /// The name of who does not say one.
 const NOBODY: &str = "forebay";
 
@@ -69,6 +72,13 @@ pub(super) async fn start(stream: TcpStream, peer: IpAddr, doors: &Doors, now_ms
 }
 
 async fn begin(mut plain: TcpStream, peer: IpAddr, doors: &Doors, now_ms: i64) -> Result<Outcome, Bad> {
+    let mut first = [0];
+    if plain.peek(&mut first).await? == 1 && first == [HANDSHAKE] {
+        return match &doors.tls {
+            Some(tls) => encrypted(plain, tls, true, (peer, doors, now_ms)).await,
+            None => Ok(Outcome::Over),
+        };
+    }
     let mut frames = Frames::default();
     let mut is_asked = false;
     loop {
@@ -84,10 +94,7 @@ async fn begin(mut plain: TcpStream, peer: IpAddr, doors: &Doors, now_ms: i64) -
                 Some(_) if frames.ahead() > 0 => return Ok(Outcome::Over),
                 Some(tls) => {
                     plain.write_all(b"S").await?;
-                    let mut stream = tls.accept(plain).await?;
-                    let mut frames = Frames::default();
-                    let first = frames.first(&mut stream).await?;
-                    return opened(Box::new(stream), frames, first, peer, doors, now_ms).await;
+                    return encrypted(plain, tls, false, (peer, doors, now_ms)).await;
                 }
             },
             // A client that cannot speak TLS can still end its statement: the secret says that it may.
@@ -101,10 +108,29 @@ async fn begin(mut plain: TcpStream, peer: IpAddr, doors: &Doors, now_ms: i64) -
                 .await;
             }
             first @ First::Start { .. } => {
-                return opened(Box::new(plain), frames, first, peer, doors, now_ms).await;
+                let line = Line { stream: Box::new(plain), frames, end_point: None };
+                return opened(line, first, (peer, doors, now_ms)).await;
             }
         }
     }
+}
+
+/// Goes on behind TLS. Who began with it (`is_direct`) must have said that it speaks this protocol: another's words could
+/// otherwise be taken for ours.
+async fn encrypted(
+    plain: TcpStream,
+    tls: &Tls,
+    is_direct: bool,
+    (peer, doors, now_ms): (IpAddr, &Doors, i64),
+) -> Result<Outcome, Bad> {
+    let (mut stream, end_point) = tls.accept_bound(plain).await?;
+    if is_direct && stream.get_ref().1.alpn_protocol() != Some(POSTGRES) {
+        return Ok(Outcome::Over);
+    }
+    let mut frames = Frames::default();
+    let first = frames.first(&mut stream).await?;
+    let line = Line { stream: Box::new(stream), frames, end_point };
+    opened(line, first, (peer, doors, now_ms)).await
 }
 
 async fn refused(stream: &mut (impl AsyncWrite + Unpin), refusal: Refusal) -> Result<Outcome, Bad> {
@@ -115,14 +141,20 @@ async fn refused(stream: &mut (impl AsyncWrite + Unpin), refusal: Refusal) -> Re
     Ok(Outcome::Over)
 }
 
+/// A connection on which nothing was said but what it is.
+struct Line {
+    stream: Box<dyn Stream>,
+    frames: Frames,
+    /// What its client can bind itself to.
+    end_point: Option<Arc<[u8]>>,
+}
+
 async fn opened(
-    mut stream: Box<dyn Stream>,
-    mut frames: Frames,
+    line: Line,
     first: First,
-    peer: IpAddr,
-    doors: &Doors,
-    now_ms: i64,
+    (peer, doors, now_ms): (IpAddr, &Doors, i64),
 ) -> Result<Outcome, Bad> {
+    let Line { mut stream, mut frames, end_point } = line;
     let (version, mut parameters) = match first {
         First::Start { version, parameters } => (version, parameters),
         First::Cancel { pid, secret } => return Ok(Outcome::Cancel { pid, secret }),
@@ -151,22 +183,12 @@ async fn opened(
     let person = match &doors.auth {
         None => None,
         Some(auth) => {
-            // A password in clear text: the line is TLS, or does not leave this machine.
-            out.authentication(3, &[]);
-            stream.write_all(&out.0).await?;
-            out.0.clear();
-            let Frame::Password(sent) = frames.next(&mut stream).await? else {
-                return refused(&mut stream, Refusal::new(PROTOCOL, "a password is expected")).await;
-            };
-            let password = Rest(&sent).text()?;
-            let found = auth.by_token(&password, peer, now_ms).ok().filter(|person| *person.name == *user);
-            let Some(person) = found else {
-                let message = format!("password authentication failed for user \"{user}\"");
-                let hint =
-                    "The user is the name of a token, its password the token: `forebay token new` makes one.";
-                return refused(&mut stream, Refusal::new(PASSWORD, message).hint(hint)).await;
-            };
-            Some(person)
+            let line = (&mut stream, &mut frames);
+            match login(line, &mut out, &user, (auth, peer, now_ms), end_point.as_deref()).await {
+                Ok(person) => Some(person),
+                Err(NotIn::Told(refusal)) => return refused(&mut stream, refusal).await,
+                Err(NotIn::Bad(bad)) => return Err(bad),
+            }
         }
     };
     out.authentication(0, &[]);

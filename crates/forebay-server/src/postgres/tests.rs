@@ -9,6 +9,8 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::tests::plant::Plant;
 
+mod slow;
+
 struct Wire {
     address: SocketAddr,
     stop: CancellationToken,

@@ -43,7 +43,9 @@ impl File {
         let mut text = String::from(if roles.is_empty() { "tokens: []\n" } else { "tokens:\n" });
         for (role, token) in self.tokens.iter().filter(|(role, _)| roles.contains(role)) {
             let (name, hash) = (role.word(), token.sha256());
-            text += &format!("  - {{ name: {name}, role: {name}, sha256: {hash}{more} }}\n");
+            let scram = token.scram().unwrap();
+            text +=
+                &format!("  - {{ name: {name}, role: {name}, sha256: {hash}, scram: \"{scram}\"{more} }}\n");
         }
         self.write_text(&text);
     }

@@ -24,6 +24,8 @@ use tokio_rustls::server::TlsStream;
 
 use crate::permissions;
 
+mod der;
+mod end_point;
 mod validity;
 
 /// What is spoken behind the handshake, as clients name it (ALPN).
@@ -52,6 +54,8 @@ pub(crate) struct Tls {
 
 struct Read {
     acceptor: TlsAcceptor,
+    /// What clients can bind themselves to.
+    end_point: Option<Arc<[u8]>>,
     /// The hash of what the files held when they were last looked at, sound or not.
     seen: Option<[u8; 32]>,
 }
@@ -60,14 +64,27 @@ impl Tls {
     /// Reads the files, which must be sound; warns of a certificate that is not valid now.
     pub fn open(files: TlsFiles, protocol: &'static [u8], now_ms: i64) -> Result<Self> {
         let (pem, seen) = files.read()?;
-        let acceptor = files.acceptor(&pem, protocol, now_ms)?;
-        Ok(Self { files, protocol, read: RwLock::new(Read { acceptor, seen: Some(seen) }) })
+        let (acceptor, end_point) = files.acceptor(&pem, protocol, now_ms)?;
+        Ok(Self { files, protocol, read: RwLock::new(Read { acceptor, end_point, seen: Some(seen) }) })
     }
 
     /// The stream behind the handshake.
     pub async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        let acceptor = self.read.read().acceptor.clone();
-        tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await?
+        self.accept_bound(stream).await.map(|(stream, _)| stream)
+    }
+
+    /// The same with what the client can bind itself to (`tls-server-end-point`), if there is such.
+    pub async fn accept_bound(
+        &self,
+        stream: TcpStream,
+    ) -> io::Result<(TlsStream<TcpStream>, Option<Arc<[u8]>>)> {
+        // Both of one certificate, also while another is read.
+        let (acceptor, end_point) = {
+            let read = self.read.read();
+            (read.acceptor.clone(), read.end_point.clone())
+        };
+        let stream = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await??;
+        Ok((stream, end_point))
     }
 
     /// Reads the files if they hold something else than before. Not for the runtime's workers.
@@ -85,8 +102,8 @@ impl Tls {
             Err(_) => return,
         };
         match outcome {
-            Ok(acceptor) => {
-                read.acceptor = acceptor;
+            Ok((acceptor, end_point)) => {
+                (read.acceptor, read.end_point) = (acceptor, end_point);
                 tracing::info!(file = %self.files.certificate.display(), "the certificate was read anew");
             }
             Err(error) => {
@@ -123,7 +140,7 @@ impl TlsFiles {
         Ok((Pem { certificates, key }, both.finalize().into()))
     }
 
-    fn acceptor(&self, pem: &Pem, protocol: &[u8], now_ms: i64) -> Result<TlsAcceptor> {
+    fn acceptor(&self, pem: &Pem, protocol: &[u8], now_ms: i64) -> Result<(TlsAcceptor, Option<Arc<[u8]>>)> {
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem.certificates).collect();
         let chain = chain.map_err(|_| refused("the certificate is not PEM".to_owned(), &self.certificate))?;
         if chain.is_empty() {
@@ -135,8 +152,10 @@ impl TlsFiles {
                 .with_hint("Its PEM begins with `-----BEGIN PRIVATE KEY-----` (or RSA, or EC). One with a passphrase cannot be used: write it without."),
             _ => refused("the private key is not PEM".to_owned(), &self.key),
         })?;
+        let mut end_point = None;
         if let Some(leaf) = chain.first() {
             self.warn_of_time(leaf, now_ms);
+            end_point = end_point::of(leaf).map(Arc::from);
         }
         let unusable = |error: rustls::Error| {
             match error {
@@ -156,7 +175,7 @@ impl TlsFiles {
             .with_single_cert(chain, key)
             .map_err(unusable)?;
         config.alpn_protocols = vec![protocol.to_vec()];
-        Ok(TlsAcceptor::from(Arc::new(config)))
+        Ok((TlsAcceptor::from(Arc::new(config)), end_point))
     }
 
     fn warn_of_time(&self, leaf: &CertificateDer<'_>, now_ms: i64) {

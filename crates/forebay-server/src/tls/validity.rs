@@ -3,10 +3,11 @@
 
 use chrono::NaiveDateTime;
 
+use super::der::{SEQUENCE, element, expect};
+
 const INTEGER: u8 = 0x02;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
-const SEQUENCE: u8 = 0x30;
 /// The version, which the first version left out.
 const VERSION: u8 = 0xa0;
 
@@ -38,26 +39,6 @@ fn time(der: &[u8]) -> Option<(i64, &[u8])> {
     };
     let time = NaiveDateTime::parse_from_str(&text, "%Y%m%d%H%M%SZ").ok()?;
     Some((time.and_utc().timestamp_millis(), rest))
-}
-
-/// The content of an element of this kind, and what follows it.
-fn expect(der: &[u8], wanted: u8) -> Option<(&[u8], &[u8])> {
-    element(der).filter(|(tag, _, _)| *tag == wanted).map(|(_, content, rest)| (content, rest))
-}
-
-/// An element: its tag, its content, what follows it.
-fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (&tag, rest) = der.split_first()?;
-    let (&first, mut rest) = rest.split_first()?;
-    let mut length = usize::from(first);
-    if first >= 0x80 {
-        let (bytes, behind) =
-            rest.split_at_checked(usize::from(first & 0x7f)).filter(|(it, _)| it.len() <= 4)?;
-        length = bytes.iter().fold(0, |length, byte| (length << 8) | usize::from(*byte));
-        rest = behind;
-    }
-    let (content, rest) = rest.split_at_checked(length)?;
-    Some((tag, content, rest))
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! `forebay token`: tokens for the HTTP server. What is kept of one is its hash; the token itself is printed once.
+//! `forebay token`: tokens for the HTTP server and the Postgres wire. What is kept of one is its hash, and what SCRAM needs
+//! beside it; the token itself is printed once.
 //!
 //! A token never stands on a command line, where everybody on the machine could read it in the list of processes. What
 //! must stay true: the file stays whose it was; two who add to it at once both do; no problem that is told shows what
@@ -35,10 +36,11 @@ fn new(args: &NewTokenArgs) -> anyhow::Result<ExitCode> {
     let token = NewToken::random()?;
     let expires = args.expires.as_ref().map(|date| format!(", expires: {date}")).unwrap_or_default();
     let entry = format!(
-        "- {{ name: {}, role: {}, sha256: {}{expires} }}",
+        "- {{ name: {}, role: {}, sha256: {}, scram: \"{}\"{expires} }}",
         args.name,
         args.role.word(),
-        token.sha256()
+        token.sha256(),
+        token.scram()?
     );
     match &args.auth {
         Some(file) => {
@@ -52,7 +54,7 @@ fn new(args: &NewTokenArgs) -> anyhow::Result<ExitCode> {
         None => talk::say(&format!("The entry for the file of `--auth`, below `tokens:`:\n  {entry}")),
     }
     talk::say(
-        "The token is shown this once. It goes into the page's form, or into the header `Authorization: Bearer …`.",
+        "The token is shown this once. It goes into the page's form, into the header `Authorization: Bearer …`, and is the password of PostgreSQL's clients, whose user is the token's name.",
     );
     talk::print(&format!("{}\n", token.reveal()))?;
     Ok(ExitCode::SUCCESS)

@@ -36,6 +36,7 @@ mod plan;
 mod plant;
 mod postgres;
 mod postgres_clients;
+mod postgres_login;
 mod postgres_spark;
 mod postgres_wire;
 mod produce;

@@ -87,7 +87,6 @@ fn nothing_can_be_changed_and_a_wrong_statement_leaves_the_connection_as_it_was(
             ("SELECT nothing FROM lake", &SqlState::UNDEFINED_COLUMN),
             ("SELECT * FROM '/etc/passwd'", &SqlState::UNDEFINED_TABLE),
             ("SELECT 1 +", &SqlState::SYNTAX_ERROR),
-            ("SELECT 1; SELECT 2", &SqlState::FEATURE_NOT_SUPPORTED),
             ("SET TimeZone = 'Europe/Berlin'", &SqlState::INVALID_PARAMETER_VALUE),
         ] {
             let refused = client.simple_query(sql).await.unwrap_err();
@@ -95,6 +94,85 @@ fn nothing_can_be_changed_and_a_wrong_statement_leaves_the_connection_as_it_was(
         }
         assert!(client.prepare("SELECT nothing FROM lake").await.is_err());
         assert_eq!(client.query_one("SELECT 1::int4", &[]).await.unwrap().get::<_, i32>(0), 1);
+    });
+}
+
+/// The values of the rows and the counts of the answers, in their order.
+fn said(messages: &[SimpleQueryMessage]) -> Vec<String> {
+    let said = |message: &SimpleQueryMessage| match message {
+        SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or("null").to_owned()),
+        SimpleQueryMessage::CommandComplete(count) => Some(format!("({count})")),
+        _ => None,
+    };
+    messages.iter().filter_map(said).collect()
+}
+
+#[test]
+fn a_text_of_several_statements_is_answered_in_order_up_to_the_first_error() {
+    let wire = Wire::start(10);
+    let client = &wire.client;
+    wire.runtime.block_on(async {
+        let sql = "SELECT 1; SET x.y = 'z'; SELECT 2 UNION ALL SELECT 2; SHOW x.y; SELECT count(*) FROM lake";
+        let answers = client.simple_query(sql).await.unwrap();
+        assert_eq!(said(&answers), ["1", "(1)", "(0)", "2", "2", "(2)", "z", "(0)", "10", "(1)"]);
+        let refused = client.simple_query("SELECT 1; SELECT nothing FROM lake; SET x.y = 'late'").await;
+        assert_eq!(refused.unwrap_err().code(), Some(&SqlState::UNDEFINED_COLUMN));
+        assert_eq!(said(&client.simple_query("SHOW x.y").await.unwrap())[0], "z", "what stood behind it");
+        let many = "SELECT 1;".repeat(9);
+        let refused = client.simple_query(&many).await.unwrap_err();
+        assert_eq!(refused.code(), Some(&SqlState::PROGRAM_LIMIT_EXCEEDED));
+        // In a transaction it fails whole.
+        assert!(client.simple_query("BEGIN; SELECT 1; SELECT nothing FROM lake").await.is_err());
+        let refused = client.simple_query("SELECT 1").await.unwrap_err();
+        assert_eq!(refused.code(), Some(&SqlState::IN_FAILED_SQL_TRANSACTION));
+        client.simple_query("ROLLBACK").await.unwrap();
+    });
+}
+
+#[test]
+fn a_cursor_gives_its_rows_piece_by_piece_and_ends_with_its_transaction() {
+    let wire = Wire::start(10);
+    let client = &wire.client;
+    wire.runtime.block_on(async {
+        let ask = async |sql: &str| client.simple_query(sql).await.map(|answers| said(&answers));
+        let state = async |sql: &str| client.simple_query(sql).await.unwrap_err().code().cloned();
+        // As psqlODBC sends it, and as psycopg does.
+        let series = "SELECT value FROM generate_series(1, 1000000)";
+        let sql = format!("BEGIN; declare \"SQL_CUR1\" cursor for {series};fetch 2 in \"SQL_CUR1\"");
+        assert_eq!(ask(&sql).await.unwrap(), ["(0)", "(0)", "1", "2", "(2)"]);
+        assert_eq!(ask("FETCH FORWARD 1 FROM \"SQL_CUR1\"").await.unwrap(), ["3", "(1)"]);
+        assert_eq!(ask("MOVE 6 IN \"SQL_CUR1\"; FETCH NEXT FROM \"SQL_CUR1\"").await.unwrap(), ["(6)", "10", "(1)"]);
+        assert_eq!(ask("FETCH ABSOLUTE 100000 FROM \"SQL_CUR1\"").await.unwrap(), ["100000", "(1)"]);
+        let rest = ask("FETCH ALL FROM \"SQL_CUR1\"").await.unwrap();
+        assert_eq!((rest.len(), rest[900_000].as_str()), (900_001, "(900000)"));
+        assert_eq!(ask("FETCH 5 FROM \"SQL_CUR1\"; CLOSE \"SQL_CUR1\"").await.unwrap(), ["(0)", "(0)"]);
+        assert_eq!(ask("DECLARE c CURSOR FOR SELECT 7; COMMIT").await.unwrap(), ["(0)", "(0)"]);
+        assert_eq!(state("FETCH c").await, Some(SqlState::INVALID_CURSOR_NAME));
+        // WITH HOLD outlives it, and is known outside of one.
+        ask(&format!("BEGIN; DECLARE c CURSOR WITH HOLD FOR {series}; FETCH 1 FROM c; COMMIT")).await.unwrap();
+        assert_eq!(ask("FETCH 2 FROM c").await.unwrap(), ["2", "3", "(2)"]);
+        assert_eq!(state("DECLARE c CURSOR WITH HOLD FOR SELECT 1").await, Some(SqlState::DUPLICATE_CURSOR));
+        assert_eq!(ask("FETCH 1 FROM c; CLOSE ALL").await.unwrap(), ["4", "(1)", "(0)"]);
+        assert_eq!(state("DECLARE c CURSOR FOR SELECT 1").await, Some(SqlState::NO_ACTIVE_SQL_TRANSACTION));
+        assert_eq!(state("DECLARE c CURSOR WITH HOLD FOR DELETE FROM lake").await, Some(SqlState::READ_ONLY_SQL_TRANSACTION));
+        // Backwards there is nothing, and half-read answers are few.
+        ask(&format!("BEGIN; DECLARE a CURSOR FOR {series}; FETCH 2 FROM a")).await.unwrap();
+        assert_eq!(state("FETCH PRIOR FROM a").await, Some(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE));
+        ask("ROLLBACK").await.unwrap();
+        for name in ["a", "b", "c"] {
+            ask(&format!("DECLARE {name} CURSOR WITH HOLD FOR {series}; FETCH 1 FROM {name}")).await.unwrap();
+        }
+        let refused = state(&format!("DECLARE d CURSOR WITH HOLD FOR {series}; FETCH 1 FROM d")).await;
+        assert_eq!(refused, Some(SqlState::CONFIGURATION_LIMIT_EXCEEDED));
+        assert_eq!(ask("CLOSE a; FETCH 1 FROM b").await.unwrap(), ["(0)", "2", "(1)"]);
+        // With parameters, described and bound: rows in binary.
+        client.batch_execute("BEGIN").await.unwrap();
+        let declare = "DECLARE p CURSOR FOR SELECT value * $1::int8 AS n FROM generate_series(1, 5) WHERE value > $2::int8";
+        client.execute(declare, &[&10_i64, &2_i64]).await.unwrap();
+        let rows = client.query("FETCH 2 FROM p", &[]).await.unwrap();
+        let rows: Vec<i64> = rows.iter().map(|row| row.get("n")).collect();
+        assert_eq!(rows, [30, 40]);
+        client.batch_execute("COMMIT").await.unwrap();
     });
 }
 

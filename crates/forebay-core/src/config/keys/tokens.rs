@@ -21,6 +21,12 @@ pub static TOKEN: Section = Section {
             "64 hexadecimal digits",
             "The hash of the token, as `forebay token new` prints it.",
         ),
+        key(
+            "scram",
+            "`SCRAM-SHA-256$…`",
+            None,
+            "What PostgreSQL's clients are let in by, as `forebay token new` prints it.",
+        ),
         key("expires", "date", None, "From when on it is worth nothing."),
     ],
 };

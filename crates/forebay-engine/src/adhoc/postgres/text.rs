@@ -94,6 +94,15 @@ impl Text {
         self.whole.get(start..end).unwrap_or(&self.whole)
     }
 
+    /// What stands behind its first words, so many of [its pieces](Self::pieces).
+    pub fn after(&self, pieces: usize) -> Self {
+        let is_word = |token: &TokenWithSpan| !matches!(token.token, Token::Whitespace(_) | Token::EOF);
+        let words = self.tokens.iter().enumerate().filter(|(_, token)| is_word(token));
+        let start = words.map(|(at, _)| at).nth(pieces).unwrap_or(self.tokens.len());
+        let tokens = self.tokens.get(start..).unwrap_or_default().to_vec();
+        Self { whole: Arc::clone(&self.whole), tokens }
+    }
+
     /// The greatest number of a parameter in it.
     pub(super) fn parameters(&self) -> usize {
         let number = |token: &TokenWithSpan| match &token.token {

@@ -103,6 +103,7 @@ MUTATIONS = {
     "postgres: late constraints": (POSTGRES + "load.rs", '        self.session.run("write rows", "SET CONSTRAINTS ALL IMMEDIATE").await?;\n', "", IT + ["postgres::refused"]),
     "postgres: the last row of a key wins": (POSTGRES + "statements.rs", "ORDER BY {keys}, ctid DESC{conflict}", "ORDER BY {keys}, ctid{conflict}", IT + ["postgres::upsert"]),
     "quarantine: rows that a sink refused": (ENGINE + "epoch/attempt.rs", "        self.set_aside(plan, lanes, &refused)?;\n", "        let _ = (lanes, &refused);\n", IT + ["postgres::refused"]),
+    "ledger: rowsRefused": (ENGINE + "epoch/attempt.rs", "        ledger.rows_refused += refused.len() as u64;\n", "", IT + ["postgres::refused"]),
     "kafka sink: epoch recognised": (KAFKA_SINK + "mod.rs", "? >= Some(id.epoch) {", "? >= Some(id.epoch) && false {", IT + ["kafka_sink"]),
     "kafka sink: epoch in the transaction": (KAFKA_SINK + "writer.rs", "        transaction.mark(&self.mark_at(), offset, &mark::text(&id.query_name, &self.me)).await?;\n", "", IT + ["kafka_sink"]),
     "kafka sink: a new author after an abort": (KAFKA_SINK + "mod.rs", "        self.writer.leave();\n        match", "        match", IT + ["kafka_sink"]),

@@ -31,7 +31,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use forebay_core::error::codes;
 use forebay_core::options::Options;
-use forebay_core::sink::{Begun, EpochId, Guarantee, LaneWriter, Part, Refused, Sink, Written};
+use forebay_core::sink::{Begun, EpochId, Guarantee, LaneWriter, Part, Refused, Sink, Stopping, Written};
 use forebay_core::{Epoch, Error, OutputMode, Result, Zone};
 use forebay_storage::kill_point;
 use tokio::sync::mpsc;
@@ -334,6 +334,11 @@ impl Sink for PostgresSink {
             Some(_) => Guarantee::ExactlyOnce,
             None => Guarantee::AtLeastOnce,
         }
+    }
+
+    fn stopping(&mut self, stop: Stopping) {
+        // Told once; another telling would be the same.
+        drop(self.config.stopping.set(stop));
     }
 
     fn output(&mut self, mode: OutputMode, keys: &[String]) -> Result<()> {

@@ -45,6 +45,7 @@ pub(super) fn all() -> Value {
         ("Ledgers", object(&[("total", to("Ledger")), ("queries", map(to("Ledger"))), ("note", text())])),
         ("Devices", devices()),
         ("Device", device()),
+        ("DeviceHistory", device_history()),
         ("History", history()),
         ("Labels", labels()),
         ("Shares", shares()),

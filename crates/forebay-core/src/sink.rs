@@ -110,7 +110,7 @@ pub trait Sink: Send {
     /// Told once, before [`Sink::open`], how the query learns that it is to end. A call in which the system behind says nothing
     /// for a few seconds after that may then give up, with an error that may pass: the epoch comes again at the next start.
     fn stopping(&mut self, stop: Stopping) {
-        let _ = stop;
+        drop(stop);
     }
 
     /// Told once, before [`Sink::open`], what the checkpoint knows: the newest epoch that it counts as written, and the

@@ -12,6 +12,8 @@
 # KAFKA_HEAP (default 1g) is the heap of the broker; KAFKA_EXTRA may hold more lines for server.properties.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/server.sh"
+kind=kafka word=broker
 
 usage() { sed -n '2,13s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 
@@ -27,11 +29,7 @@ while [ $# -gt 0 ]; do
     *) usage ;;
   esac
 done
-[[ "$port" =~ ^[0-9]+$ ]] && [ "$port" -ge 1 ] && [ "$port" -le 65534 ] || die "--port wants a number from 1 to 65534, not '$port'"
-
-# What is known of the broker on a port: three lines, process id, folder, and whether the folder is ours to remove.
-record_of() { printf '%s/kafka-%s\n' "$run_dir" "$1"; }
-read_record() { [ -e "$(record_of "$1")" ] && { read -r pid && read -r dir && read -r temporary; } <"$(record_of "$1")"; }
+check_port 65534 # the controller has the next one
 
 # The process lives, is ours, and is not another that was given the same number since. A zombie has no command line.
 alive() { tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null | grep -qF "kafka.Kafka $2/server.properties"; }
@@ -78,14 +76,10 @@ start() {
     return
   fi
   for busy in "$port" "$((port + 1))"; do
-    (exec 3<>"/dev/tcp/127.0.0.1/$busy") 2>/dev/null && die "port $busy is in use by another process (the broker needs $port and $((port + 1)))"
+    in_use "$busy" && die "port $busy is in use by another process (the broker needs $port and $((port + 1)))"
   done
-  dir="$wanted_dir" temporary=no
-  if [ -z "$dir" ]; then
-    dir="$(mktemp -d "${TMPDIR:-/tmp}/forebay-kafka-$port.XXXXXX")" temporary=yes
-  fi
-  mkdir -p "$dir" "$run_dir"
-  dir="$(cd "$dir" && pwd)"
+  dir="$wanted_dir"
+  make_folder
   write_properties
   if [ ! -e "$dir/data/meta.properties" ]; then
     local cluster_id
@@ -101,14 +95,9 @@ start() {
     -cp "$kafka_libs/*" kafka.Kafka "$dir/server.properties" </dev/null >>"$dir/broker.log" 2>&1 9>&- &
   pid=$!
   disown
-  printf '%s\n%s\n%s\n' "$pid" "$dir" "$temporary" >"$(record_of "$port")"
+  write_record
   printf '%s\n' "$pid" >"$dir/kafka.pid"
-  local deadline=$((SECONDS + 60))
-  until answers "$port"; do
-    kill -0 "$pid" 2>/dev/null || { tail -n 20 "$dir/broker.log" >&2; die "the broker ended while starting (its log: $dir/broker.log)"; }
-    [ $SECONDS -lt $deadline ] || die "the broker did not answer within 60 s (its log: $dir/broker.log)"
-    sleep 0.1
-  done
+  wait_until 0.1 answers "$port"
   announce
 }
 
@@ -119,40 +108,9 @@ announce() {
   printf '127.0.0.1:%s\n' "$port"
 }
 
-stop_one() {
-  local port="$1" pid dir temporary
-  read_record "$port" || { say "no broker was started on port $port"; return 0; }
-  if alive "$pid" "$dir"; then
-    kill "-$signal" "$pid"
-    local deadline=$((SECONDS + 60))
-    while alive "$pid" "$dir"; do
-      [ $SECONDS -lt $deadline ] || die "process $pid did not end within 60 s of SIG$signal (its log: $dir/broker.log)"
-      sleep 0.1
-    done
-    say "stopped (process $pid, port $port)"
-  else
-    say "was not running any more (process $pid, port $port)"
-  fi
-  rm -f "$(record_of "$port")" "$dir/kafka.pid"
-  [ "$temporary" = yes ] && [ "$signal" = TERM ] && rm -rf "$dir"
-  return 0
+end() {
+  kill "-$signal" "$1"
+  [ "$signal" = TERM ] || crash=yes
 }
 
-status_one() {
-  local port="$1" pid dir temporary
-  if read_record "$port" && alive "$pid" "$dir"; then
-    printf '127.0.0.1:%s running process=%s dir=%s\n' "$port" "$pid" "$dir"
-  else
-    printf '127.0.0.1:%s stopped\n' "$port"
-    return 1
-  fi
-}
-
-started_ports() { ls "$run_dir" 2>/dev/null | sed -n 's/^kafka-\([0-9]*\)$/\1/p'; }
-
-case "$action" in
-  start) start ;;
-  stop) if [ $all = yes ]; then for p in $(started_ports); do stop_one "$p"; done; else stop_one "$port"; fi ;;
-  status) if [ $all = yes ]; then for p in $(started_ports); do status_one "$p" || true; done; else status_one "$port"; fi ;;
-  *) usage ;;
-esac
+act "$action" "$all"

@@ -15,6 +15,8 @@
 # PostgreSQL refuses to be root: there it runs as the user nobody.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/server.sh"
+kind=postgres word=server
 
 usage() { sed -n '2,16s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 
@@ -33,11 +35,7 @@ while [ $# -gt 0 ]; do
     *) usage ;;
   esac
 done
-[[ "$port" =~ ^[0-9]+$ ]] && [ "$port" -ge 1 ] && [ "$port" -le 65535 ] || die "--port wants a number from 1 to 65535, not '$port'"
-
-# What is known of the server on a port: three lines, process id, folder, and whether the folder is ours to remove.
-record_of() { printf '%s/postgres-%s\n' "$run_dir" "$1"; }
-read_record() { [ -e "$(record_of "$1")" ] && { read -r pid && read -r dir && read -r temporary; } <"$(record_of "$1")"; }
+check_port 65535
 
 # The process lives, is ours, and is not another that was given the same number since. A zombie has no command line.
 alive() { { tr '\0' ' ' <"/proc/$1/cmdline"; } 2>/dev/null | grep -qF "bin/postgres -D $2/data "; }
@@ -79,13 +77,9 @@ start() {
     announce
     return
   fi
-  (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && die "port $port is in use by another process"
-  dir="$wanted_dir" temporary=no
-  if [ -z "$dir" ]; then
-    dir="$(mktemp -d "${TMPDIR:-/tmp}/forebay-postgres-$port.XXXXXX")" temporary=yes
-  fi
-  mkdir -p "$dir" "$run_dir"
-  dir="$(cd "$dir" && pwd)"
+  in_use "$port" && die "port $port is in use by another process"
+  dir="$wanted_dir"
+  make_folder
   become_nobody
   [ -e "$dir/data/.made" ] || make_data
   if [ -n "$certificate" ]; then
@@ -99,13 +93,8 @@ start() {
     "${settings[@]}" </dev/null >>"$dir/server.log" 2>&1 9>&- &
   pid=$!
   disown
-  printf '%s\n%s\n%s\n' "$pid" "$dir" "$temporary" >"$(record_of "$port")"
-  local deadline=$((SECONDS + 60))
-  until ready; do
-    kill -0 "$pid" 2>/dev/null || { tail -n 20 "$dir/server.log" >&2; die "the server ended while starting (its log: $dir/server.log)"; }
-    [ $SECONDS -lt $deadline ] || die "the server did not take connections within 60 s (its log: $dir/server.log)"
-    sleep 0.05
-  done
+  write_record
+  wait_until 0.05 ready
   announce
 }
 
@@ -116,49 +105,18 @@ announce() {
 
 children_of() { { cat /proc/[0-9]*/stat 2>/dev/null || true; } | sed -n "s/^\([0-9]*\) (.*) [A-Za-z] $1 .*/\1/p"; } # some end while they are looked at
 
-stop_one() {
-  local port="$1" pid dir temporary children= deadline
-  read_record "$port" || { say "no server was started on port $port"; return 0; }
-  if alive "$pid" "$dir"; then
-    case "$how" in
-      fast) kill -INT "$pid" ;;
-      immediate) kill -QUIT "$pid" ;;
-      kill)
-        # Stopped first, so that it starts nobody between the two looks; who is left would write on by himself for a while.
-        kill -STOP "$pid"
-        children="$(children_of "$pid")"
-        kill -KILL "$pid" $children 2>/dev/null || true
-        ;;
-    esac
-    deadline=$((SECONDS + 60))
-    while alive "$pid" "$dir" || { [ -n "$children" ] && kill -0 $children 2>/dev/null; }; do
-      [ $SECONDS -lt $deadline ] || die "process $pid did not end within 60 s (its log: $dir/server.log)"
-      sleep 0.05
-    done
-    say "stopped (process $pid, port $port)"
-  else
-    say "was not running any more (process $pid, port $port)"
-  fi
-  rm -f "$(record_of "$port")"
-  [ "$temporary" = yes ] && [ "$how" = fast ] && rm -rf "$dir"
-  return 0
+end() {
+  [ "$how" = fast ] || crash=yes
+  case "$how" in
+    fast) kill -INT "$1" ;;
+    immediate) kill -QUIT "$1" ;;
+    kill)
+      # Stopped first, so that it starts nobody between the two looks; who is left would write on by himself for a while.
+      kill -STOP "$1"
+      others="$(children_of "$1")"
+      kill -KILL "$1" $others 2>/dev/null || true
+      ;;
+  esac
 }
 
-status_one() {
-  local port="$1" pid dir temporary
-  if read_record "$port" && alive "$pid" "$dir"; then
-    printf '127.0.0.1:%s running process=%s dir=%s\n' "$port" "$pid" "$dir"
-  else
-    printf '127.0.0.1:%s stopped\n' "$port"
-    return 1
-  fi
-}
-
-started_ports() { ls "$run_dir" 2>/dev/null | sed -n 's/^postgres-\([0-9]*\)$/\1/p'; }
-
-case "$action" in
-  start) start ;;
-  stop) if [ $all = yes ]; then for p in $(started_ports); do stop_one "$p"; done; else stop_one "$port"; fi ;;
-  status) if [ $all = yes ]; then for p in $(started_ports); do status_one "$p" || true; done; else status_one "$port"; fi ;;
-  *) usage ;;
-esac
+act "$action" "$all"

@@ -42,7 +42,7 @@ export class World {
     const late = query === "minutes" && taken > 0 ? 3 : 0;
     const emitted = query === "minutes" ? 0 : taken;
     const fates = query === "minutes" ? { ...zero, aggregated: taken - late, late } : zero;
-    return { read, emitted, filtered, quarantined: bad, inFlight, ...fates, rowsOut: emitted, bytesRead: read * 96, balances: this.unbalanced === 0 };
+    return { read, emitted, filtered, quarantined: bad, inFlight, ...fates, rowsOut: emitted, rowsRefused: 0, bytesRead: read * 96, balances: this.unbalanced === 0 };
   }
 
   ledger(now) {

@@ -3,7 +3,7 @@
 //! `read = emitted + aggregated + unmatched + filtered + deduplicated + dropped + quarantined + late + in flight`.
 //! No fate is ever computed by subtraction: each is counted by the piece of code that decides it, so a sum that
 //! does not balance means a lost or doubled record. Output rows are counted beside it, because one record may give
-//! several rows. A quarantined record that is replayed with success is counted in `replayed` and in its new fate.
+//! several rows, and of them those that the sink refused. A quarantined record that is replayed with success is counted in `replayed` and in its new fate.
 
 use serde::{Deserialize, Serialize};
 
@@ -33,8 +33,10 @@ pub struct Ledger {
     pub in_flight: u64,
     /// Quarantined records that were read again; each counts in `read` and in its new fate once more.
     pub replayed: u64,
-    /// Rows that the sink took.
+    /// Rows that the sink was handed, also those that it then refused.
     pub rows_out: u64,
+    /// Rows of `rows_out` that the sink refused for good; they are in the quarantine.
+    pub rows_refused: u64,
     /// Bytes of record values that were read.
     pub bytes_read: u64,
 }
@@ -54,7 +56,7 @@ impl Ledger {
     }
 
     /// The counts by the names that JSON has for them.
-    pub fn counts(&self) -> [(&'static str, u64); 13] {
+    pub fn counts(&self) -> [(&'static str, u64); 14] {
         [
             ("read", self.read),
             ("emitted", self.emitted),
@@ -68,6 +70,7 @@ impl Ledger {
             ("inFlight", self.in_flight),
             ("replayed", self.replayed),
             ("rowsOut", self.rows_out),
+            ("rowsRefused", self.rows_refused),
             ("bytesRead", self.bytes_read),
         ]
     }
@@ -91,6 +94,7 @@ impl Ledger {
         self.in_flight += other.in_flight;
         self.replayed += other.replayed;
         self.rows_out += other.rows_out;
+        self.rows_refused += other.rows_refused;
         self.bytes_read += other.bytes_read;
     }
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
+use futures::future::{BoxFuture, Shared};
 
 use crate::error::{Code, Error, Result, codes};
 use crate::output_mode::OutputMode;
@@ -46,6 +47,9 @@ pub fn with_remedy(error: Error, sink: &dyn Sink) -> Error {
         None => error,
     }
 }
+
+/// Completes when the query is asked to end.
+pub type Stopping = Shared<BoxFuture<'static, ()>>;
 
 /// Where a query writes.
 #[async_trait]
@@ -101,6 +105,12 @@ pub trait Sink: Send {
     fn remedy(&self, code: &Code) -> Option<String> {
         let _ = code;
         None
+    }
+
+    /// Told once, before [`Sink::open`], how the query learns that it is to end. A call in which the system behind says nothing
+    /// for a few seconds after that may then give up, with an error that may pass: the epoch comes again at the next start.
+    fn stopping(&mut self, stop: Stopping) {
+        drop(stop);
     }
 
     /// Told once, before [`Sink::open`], what the checkpoint knows: the newest epoch that it counts as written, and the

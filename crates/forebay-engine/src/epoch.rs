@@ -48,6 +48,7 @@ use forebay_core::source::Available;
 use forebay_core::trigger::Trigger;
 use forebay_core::{Epoch, Ledger, PositionRange, Positions, Result};
 use forebay_storage::kill_point;
+use futures::FutureExt;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -104,6 +105,7 @@ struct Standing {
 impl Runner {
     /// Runs to the end: until stopped, or until a bounded trigger has done its work.
     pub async fn run(mut self, recovered: Ends) -> Result<()> {
+        self.sink.stopping(self.stop.clone().cancelled_owned().boxed().shared());
         let ended = self.recover_and_follow(recovered).await;
         self.inputs.close().await;
         self.sink.close().await;

@@ -227,6 +227,12 @@ pub fn rows(dir: &Path) -> Result<Option<(SchemaRef, impl Iterator<Item = Result
     Ok(Some((schema, batches)))
 }
 
+/// The columns of the table that rows with these columns will make; `None` if there are none.
+pub(crate) fn columns(rows: &[SchemaRef]) -> Option<SchemaRef> {
+    let kept: Vec<SchemaRef> = rows.iter().map(|schema| rows::kept(schema)).collect();
+    rows::together(&kept)
+}
+
 /// True if rows may have had to make room in this folder: a table that had to is left with more than this.
 pub fn may_lack(dir: &Path) -> Result<bool> {
     Ok(total(&files(dir)?) > MAX_BYTES / 4)

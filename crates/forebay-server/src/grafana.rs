@@ -96,11 +96,14 @@ const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Rows written",
-        about: "Rows that sinks took, a second, by query.",
+        about: "Rows that sinks were handed, a second, by query, and those of them that were refused for good and set aside.",
         kind: "timeseries",
         unit: "cps",
         width: 8,
-        asks: &[("{{query}}", "rate(forebay_rows_out_total$SEL[1m])")],
+        asks: &[
+            ("{{query}}", "rate(forebay_rows_out_total$SEL[1m])"),
+            ("refused of {{query}}", "rate(forebay_rows_refused_total$SEL[1m]) > 0"),
+        ],
     },
     Panel {
         title: "Bytes read",

@@ -168,7 +168,20 @@ impl Collector for Queries {
         self.each(encoder, "records_in_flight", "Source records whose fate is open", true, |status| {
             status.ledger.in_flight
         })?;
-        self.each(encoder, "rows_out", "Rows that the sink took", false, |status| status.ledger.rows_out)?;
+        self.each(
+            encoder,
+            "rows_out",
+            "Rows that the sink was handed, with those that it refused",
+            false,
+            |status| status.ledger.rows_out,
+        )?;
+        self.each(
+            encoder,
+            "rows_refused",
+            "Rows that the sink refused for good: they are in the quarantine",
+            false,
+            |status| status.ledger.rows_refused,
+        )?;
         self.each(encoder, "bytes_read", "Bytes of record values", false, |status| status.ledger.bytes_read)?;
         self.each(encoder, "epoch", "Newest committed epoch", true, |status| {
             status.committed.map_or(0, |epoch| epoch.0)

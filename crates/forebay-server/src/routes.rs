@@ -37,6 +37,12 @@ const WHERE: Parameter = texts(
     MOST_CHOICES,
     "Only what said this last, as `FIELD:VALUE`: `status:ERROR`, or `status:` for what never said one. Several values of one field mean any of them, several fields all of them.",
 );
+const ROW_WHERE: Parameter = texts(
+    "where",
+    1_000,
+    MOST_CHOICES,
+    "Only rows with this value of a label, as `FIELD:VALUE`; `FIELD:` means rows without one.",
+);
 const CURSOR: Parameter = cursor("cursor", "Where to go on: `next` of the answer before.");
 const LIMIT: Parameter = integer("limit", 1, 1_000, 50, "Most items of an answer.");
 const KEY: Parameter = texts("key", NAME, MOST_KEYS, "The key of a device; may be given several times.");
@@ -182,6 +188,30 @@ pub(crate) static ROUTES: &[Route] = &[
         ..get("/api/v1/device", "one of them", Answer::Json("Device"), |ask| Box::pin(api::devices::one(ask)))
     },
     Route {
+        patience: Patience::Statement,
+        parameters: &[
+            SOURCE,
+            text("key", "The key of the device."),
+            text(
+                "table",
+                "Where the rows are read: a table, view or source of the pipeline with these columns; the source itself if none is given.",
+            ),
+            text(
+                "time",
+                "The column by which rows are put in order, newest first; the source's own time if none is given.",
+            ),
+            FIELDS,
+            ROW_WHERE,
+            LIMIT,
+        ],
+        ..get(
+            "/api/v1/device/history",
+            "what one of them said: its rows with labels and texts, newest first",
+            Answer::Json("DeviceHistory"),
+            |ask| Box::pin(api::device_history::list(ask)),
+        )
+    },
+    Route {
         parameters: &[
             SOURCE,
             required("field", NAME, "The name of a number field."),
@@ -210,12 +240,7 @@ pub(crate) static ROUTES: &[Route] = &[
             SOURCE,
             required("field", NAME, "The name of a label."),
             one_of("range", &Range::WORDS, "How far back."),
-            texts(
-                "where",
-                1_000,
-                MOST_CHOICES,
-                "Only rows with this value of a label, as `FIELD:VALUE`; `FIELD:` means rows without one.",
-            ),
+            ROW_WHERE,
             integer("points", 1, 300, 180, "Most steps."),
         ],
         ..get(

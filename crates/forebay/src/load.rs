@@ -5,19 +5,18 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use arrow::datatypes::SchemaRef;
-use forebay_connectors::sinks::{self, SinkContext};
-use forebay_connectors::{formats, sources};
-use forebay_core::clock::{SystemClock, millis};
+use forebay_connectors::formats;
+use forebay_core::clock::millis;
 use forebay_core::config::{self, Draft, Lookup, Pipeline, Problem, QueryConfig, SourceConfig};
 use forebay_core::error::codes;
 use forebay_core::format::Format;
-use forebay_core::source::Wanted;
 use forebay_core::table::StaticTable;
-use forebay_core::{Error, Result, Zone};
+use forebay_core::{Error, Result};
 use forebay_engine::adhoc;
 use forebay_engine::plan::{self, Catalog, SourceColumns, SourceTime, SqlError, StreamPlan};
-use forebay_storage::{Door, read_regular};
+use forebay_storage::read_regular;
 
+use self::connectors::{unbuildable, untaken};
 use self::once::{of_key, once};
 use crate::alerts::{self, PlannedAlert};
 use crate::at_rest::{self, AtRest};
@@ -26,6 +25,7 @@ use crate::registry::registry;
 use crate::runnable::Run;
 use crate::{tables, talk, work};
 
+mod connectors;
 mod once;
 mod watched;
 
@@ -296,19 +296,6 @@ fn panels<'p>(
         .collect()
 }
 
-/// What a query's sink has against the columns of the SELECT. A sink that cannot be built is told elsewhere.
-fn untaken(query: &QueryConfig, plan: &StreamPlan, name: &str) -> Option<Problem> {
-    let mut sink = sinks::build(&query.format, &query.options, &nowhere()).ok()?;
-    if let Err(error) = sink.output(query.output_mode, &plan.row_keys()) {
-        return Some(Problem::at(error, name, query.output_mode_place, 1));
-    }
-    let error = sink.check(&plan.output_schema()).err()?;
-    if error.code() == &codes::BAD_VALUE {
-        return query.option_places.problem(error, name);
-    }
-    Some(Problem::at(error, name, query.place, 1))
-}
-
 /// Where a source of a query should end although the query does not. One that two such queries read tells it once.
 fn endless(
     run: Run<'_>,
@@ -323,48 +310,11 @@ fn endless(
     read.filter_map(endless).collect()
 }
 
-/// For sinks that are built only to be asked what they think of their options: building touches nothing.
-fn nowhere() -> SinkContext<'static> {
-    SinkContext {
-        data_dir: Path::new("."),
-        door: Door::new(),
-        clock: Arc::new(SystemClock),
-        time_zone: Zone::UTC,
-    }
-}
-
 /// True if an error is the text's own: where the SQL names something that is refused already, only its syntax counts.
 fn tells(error: &SqlError, sql: &str, unknown: &[String]) -> bool {
     error.error.code() == &codes::SQL_SYNTAX || !unknown.iter().any(|unknown| at_rest::names(sql, unknown))
 }
 
-/// What only the connectors themselves can refuse: options that do not fit together. In a part that has problems
-/// already, what is missing may be what was misspelt: only values that are there count.
-fn unbuildable(draft: &Draft, pipeline: &Pipeline, name: &str) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let tells = |what: &str, name: &str, error: &Error| {
-        draft.is_sound(what, name) || error.code() == &codes::BAD_VALUE
-    };
-    for source in &pipeline.sources {
-        match sources::build(&source.format, &source.options, Wanted::default(), None) {
-            Err(error) if tells("source", &source.name, &error) => {
-                problems.extend(source.option_places.problem(error, name));
-            }
-            _ => {}
-        }
-    }
-    for query in &pipeline.queries {
-        match sinks::build(&query.format, &query.options, &nowhere()) {
-            Err(error) if tells("query", &query.name, &error) => {
-                problems.extend(query.option_places.problem(error, name));
-            }
-            _ => {}
-        }
-    }
-    problems
-}
-
-/// `deduplicate:` as the planner takes it.
 /// The word of a text at the byte `offset`; empty if none begins there.
 pub fn word_at(text: &str, offset: usize) -> &str {
     let rest = text.get(offset..).unwrap_or_default();

@@ -23,11 +23,21 @@ pub fn now(status: &QueryStatus) -> String {
 pub fn ended(Ended { name, epochs, ledger, .. }: &Ended, took: Duration) -> String {
     let plural = if *epochs == 1 { "" } else { "s" };
     format!(
-        "{name}: {epochs} epoch{plural} in {:.1} s, {}, {} rows out",
+        "{name}: {epochs} epoch{plural} in {:.1} s, {}, {} rows out{}",
         took.as_secs_f64(),
         balance(ledger),
-        ledger.rows_out
+        ledger.rows_out,
+        refused(ledger)
     )
+}
+
+/// `, 3 of them refused`, if the sink refused any.
+pub fn refused(ledger: &Ledger) -> String {
+    if ledger.rows_refused == 0 {
+        String::new()
+    } else {
+        format!(", {} of them refused", ledger.rows_refused)
+    }
 }
 
 /// ` (1 of 2 queries failed: lake)`, if any has.
@@ -94,6 +104,8 @@ mod tests {
             said,
             "lake: 3 epochs in 2.3 s, 200 read = 190 emitted + 10 quarantined (balances), 190 rows out"
         );
+        lake.ledger.rows_refused = 3;
+        assert!(ended(&lake, Duration::ZERO).ends_with(" 190 rows out, 3 of them refused"));
         lake.ledger.replayed = 7;
         assert!(ended(&lake, Duration::ZERO).contains(" 200 read (7 of them replayed) = 190 emitted"));
         lake.ledger.read += 1;

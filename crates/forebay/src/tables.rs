@@ -1,9 +1,9 @@
 //! What `forebay query` can read: Delta tables by path, topics, and the sources, tables and views of a pipeline by name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
@@ -20,6 +20,7 @@ use forebay_engine::late;
 use forebay_engine::plan::{KAFKA_COLUMN, envelope_field};
 use futures::StreamExt;
 
+use crate::load::Loaded;
 use crate::{broker, load, talk};
 
 /// Finds tables for one statement.
@@ -32,6 +33,48 @@ pub struct Tables {
     pub pipeline: Option<Pipeline>,
     /// Records that did not decode, counted as a topic is read.
     pub undecoded: Arc<AtomicU64>,
+    /// The tables that the pipeline's queries make.
+    pub made: Made,
+}
+
+/// The columns of tables that queries make with their first rows: such a table is there before, without rows.
+#[derive(Default)]
+pub struct Made {
+    /// Of each query that writes a Delta table, by its name.
+    written: BTreeMap<String, SchemaRef>,
+    /// Of each query whose rows can come too late.
+    late: BTreeMap<String, SchemaRef>,
+    /// Those that were read before they were there.
+    empty: Mutex<BTreeSet<String>>,
+}
+
+impl Made {
+    /// Those of the queries that are planned.
+    pub fn of(loaded: &Loaded) -> Self {
+        let (mut written, mut late) = (BTreeMap::new(), BTreeMap::new());
+        for (query, plan) in loaded.queries() {
+            if query.format == "delta" {
+                written.insert(query.name.clone(), plan.output_schema());
+            }
+            late.extend(plan.late_columns().map(|schema| (query.name.clone(), schema)));
+        }
+        Self { written, late, empty: Mutex::default() }
+    }
+
+    /// The columns of a query's late table before its first row; `None` if no row of it can be late.
+    pub fn late(&self, query: &str) -> Option<&SchemaRef> {
+        self.late.get(query)
+    }
+
+    /// The tables that were read before they were there.
+    pub fn empty(&self) -> Vec<String> {
+        self.empty.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    fn without_rows(&self, name: String, schema: &SchemaRef) -> Result<Arc<dyn TableProvider>> {
+        self.empty.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
+        lanes::whole(Arc::clone(schema), Vec::new())
+    }
 }
 
 #[async_trait]
@@ -74,7 +117,10 @@ impl Tables {
             pipeline.queries.iter().filter(|query| query.format == "delta").map(|query| query.name.clone());
         let views = pipeline.views.iter().map(|view| view.name.clone());
         let at_rest = pipeline.tables.iter().map(|table| table.name.clone());
-        let has_late = |query: &&QueryConfig| late::folder(&self.data, &pipeline.name, &query.name).is_dir();
+        let has_late = |query: &&QueryConfig| {
+            self.made.late(&query.name).is_some()
+                || late::folder(&self.data, &pipeline.name, &query.name).is_dir()
+        };
         let late = pipeline.queries.iter().filter(has_late).map(|query| format!("late.{}", query.name));
         sources.chain(at_rest).chain(tables).chain(views).chain(late).collect()
     }
@@ -96,7 +142,14 @@ impl Tables {
         let view = pipeline.views.iter().find(|view| view.name.eq_ignore_ascii_case(name));
         let query = pipeline.queries.iter().find(|query| is(query, name));
         match (query, query.map(|query| (query.format.as_str(), query.options.text("path"))), view) {
-            (_, Some(("delta", Some(path))), _) => self.delta(Path::new(path)).await.map(Some),
+            (Some(query), Some(("delta", Some(path))), _) => {
+                match (self.delta(Path::new(path)).await, self.made.written.get(&query.name)) {
+                    (Err(error), Some(schema)) if error.code() == &codes::SQL_PLAN => {
+                        self.made.without_rows(query.name.clone(), schema).map(Some)
+                    }
+                    (found, _) => found.map(Some),
+                }
+            }
             (_, _, Some(view)) if view.deduplicate.is_some() => Err(counts_once(view)),
             (_, _, Some(_)) | (None, ..) => Ok(None),
             (Some(query), ..) => Err(without_table(query, &query.format)),
@@ -123,14 +176,18 @@ impl Tables {
 
     /// The rows of a query that came too late.
     fn late(&self, pipeline: &str, query: &QueryConfig) -> Result<Arc<dyn TableProvider>> {
-        let Some((schema, rows)) = late::rows(&late::folder(&self.data, pipeline, &query.name))? else {
-            let error = Error::new(
-                &codes::SQL_PLAN,
-                format!("no row of the query `{}` has come too late", query.name),
-            );
-            return Err(error.with_hint("The table of late rows is there with the first of them."));
-        };
-        lanes::table(&format!("late.{}", query.name), schema, vec![futures::stream::iter(rows).boxed()])
+        let name = format!("late.{}", query.name);
+        if let Some((schema, rows)) = late::rows(&late::folder(&self.data, pipeline, &query.name))? {
+            return lanes::table(&name, schema, vec![futures::stream::iter(rows).boxed()]);
+        }
+        if let Some(schema) = self.made.late(&query.name) {
+            return self.made.without_rows(name, schema);
+        }
+        let error =
+            Error::new(&codes::SQL_PLAN, format!("no row of the query `{}` can come too late", query.name));
+        Err(error.with_hint(
+            "Rows are late for windows, sessions, joins and de-duplication with a watermark, which this query does not have.",
+        ))
     }
 
     async fn source(&self, source: &SourceConfig) -> Result<Arc<dyn TableProvider>> {

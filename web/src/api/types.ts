@@ -219,6 +219,7 @@ export interface Ledger {
   inFlight: number;
   replayed?: number;
   rowsOut?: number;
+  rowsRefused?: number;
   bytesRead?: number;
   balances: boolean;
 }

@@ -38,7 +38,9 @@ pub use error::{refused, unavailable};
 pub use metadata::{ClusterMetadata, PartitionMetadata, TopicMetadata, Topics, legal_topic};
 pub use offsets::{At, Found};
 pub use options::{ClientConfig, Isolation};
-pub use producer::{Delivery, NewRecord, Producer, ProducerConfig, Transaction, Written, partition_for_key};
+pub use producer::{
+    Delivery, NewRecord, Producer, ProducerConfig, RefusedRecord, Transaction, Written, partition_for_key,
+};
 pub use retry::Backoff;
 pub use transactions::{Author, Marked, Transactions};
 

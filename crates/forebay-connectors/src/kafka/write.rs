@@ -11,12 +11,16 @@ use super::error::{check, unavailable};
 use super::metadata::topic_name;
 
 /// What the broker says of one batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     /// 0, or one of Kafka's error codes.
     pub(super) code: i16,
     /// The offset of the batch's first record.
     pub(super) base_offset: i64,
+    /// Why it was refused, in the broker's words.
+    pub(super) why: Option<String>,
+    /// The records that are to blame, by their numbers in the batch, with the broker's words of each.
+    pub(super) named: Vec<(usize, Option<String>)>,
 }
 
 impl Client {
@@ -62,6 +66,16 @@ impl Client {
         let written = written.ok_or_else(|| {
             unavailable(connection.address(), "its answer names no partition that was written")
         })?;
-        Ok(Answer { code: written.error_code, base_offset: written.base_offset })
+        let text = |words: &Option<StrBytes>| words.as_ref().map(ToString::to_string);
+        let named = written.record_errors.iter().filter_map(|record| {
+            let number = usize::try_from(record.batch_index).ok()?;
+            Some((number, text(&record.batch_index_error_message)))
+        });
+        Ok(Answer {
+            code: written.error_code,
+            base_offset: written.base_offset,
+            why: text(&written.error_message),
+            named: named.collect(),
+        })
     }
 }

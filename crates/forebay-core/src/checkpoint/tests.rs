@@ -92,6 +92,16 @@ fn a_sink_that_lacks_what_was_written_is_refused() {
 }
 
 #[test]
+fn an_entry_from_before_a_count_was_there_reads_with_none_of_it() {
+    let line = r#"{"epoch":3,"ledger":{"read":2,"emitted":2,"rowsOut":2}}"#;
+    let outcome: Outcome = serde_json::from_str(line).unwrap();
+    assert_eq!((outcome.ledger.rows_out, outcome.ledger.rows_refused), (2, 0));
+    let refused = Outcome { ledger: Ledger { rows_refused: 1, ..outcome.ledger }, ..outcome };
+    let again: Outcome = serde_json::from_str(&serde_json::to_string(&refused).unwrap()).unwrap();
+    assert_eq!(again, refused);
+}
+
+#[test]
 fn an_entry_is_one_line_and_reads_back() {
     let record = RecordId { topic: "t".into(), partition: 1, offset: 7 };
     let replay = vec![QuarantinedId { record, input: 0, epoch: Epoch(2), query_id: "id".into() }];

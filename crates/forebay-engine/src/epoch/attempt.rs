@@ -89,7 +89,8 @@ impl Runner {
         }
         let lanes = streams.len();
         let done = self.run_lanes(plan, streams, writers).await?;
-        let Done { ledger, ages, observed, parts, ran, seen, reads, .. } = self.run_tail(plan, done).await?;
+        let Done { mut ledger, ages, observed, parts, ran, seen, reads, .. } =
+            self.run_tail(plan, done).await?;
         self.seen = Survey::default();
         seen.iter().for_each(|seen| self.seen.merge(seen));
         self.ages = ages;
@@ -104,6 +105,7 @@ impl Runner {
         }
         let refused = self.sink.prepare(id).await?;
         self.set_aside(plan, lanes, &refused)?;
+        ledger.rows_refused += refused.len() as u64;
         let reads = if self.inputs.len() > 1 { reads } else { Vec::new() };
         let outcome = Outcome { epoch: plan.epoch, ledger, observed, reads };
         if self.sink.guarantee() == Guarantee::ExactlyOnce {

@@ -63,14 +63,19 @@ fn build(late: &LateRows, times: Times, epoch: Epoch) -> Result<RecordBatch, Arr
     let reason: ArrayRef = Arc::new(StructArray::try_new(parts.clone(), columns, None)?);
     let schema = late.rows.schema();
     let own = schema.fields().iter().zip(late.rows.columns());
-    let (mut fields, mut columns): (Vec<Arc<Field>>, Vec<ArrayRef>) = (Vec::new(), Vec::new());
-    for (field, column) in own.filter(|(field, _)| !is_hidden(field.name())) {
+    let own = own.filter(|(field, _)| !is_hidden(field.name())).map(|(_, column)| Arc::clone(column));
+    let columns = own.chain([reason]).collect();
+    RecordBatch::try_new(kept(&schema), columns)
+}
+
+/// The columns that rows with these have in their table.
+pub(super) fn kept(schema: &Schema) -> SchemaRef {
+    let mut fields: Vec<Arc<Field>> = Vec::new();
+    for field in schema.fields().iter().filter(|field| !is_hidden(field.name())) {
         fields.push(numbered(field, &fields));
-        columns.push(Arc::clone(column));
     }
-    fields.push(Arc::new(field.clone()));
-    columns.push(reason);
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+    fields.push(Arc::new(late_field()));
+    Arc::new(Schema::new(fields))
 }
 
 /// A column whose name none of these has: its own, or that with a number.

@@ -91,6 +91,12 @@ fn a_row_is_kept_without_what_the_planner_put_beside_it() {
     let (schema, _) = super::rows(dir.path()).unwrap().unwrap();
     let kept: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     assert_eq!(kept, ["device_id", "__mine", "seconds", LATE_COLUMN]);
+    let types = |schema: &SchemaRef| -> Vec<DataType> {
+        schema.fields().iter().map(|field| field.data_type().clone()).collect()
+    };
+    let foreseen = plan.late_columns().unwrap();
+    let names: Vec<&str> = foreseen.fields().iter().map(|field| field.name().as_str()).collect();
+    assert_eq!((names, types(&foreseen)), (kept, types(&schema)), "known before the first of them is there");
 }
 
 #[test]

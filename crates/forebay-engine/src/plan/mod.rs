@@ -46,6 +46,7 @@ mod grouping;
 mod inputs;
 mod join;
 pub(crate) mod kept_names;
+mod late;
 mod lateral;
 mod lineage;
 mod lookups;
@@ -147,19 +148,6 @@ impl StreamPlan {
     /// True if it has operators with state; then its inputs' executors give the rows that the first of them take.
     pub fn remembers(&self) -> bool {
         !self.graph.steps.is_empty()
-    }
-
-    /// True if a row may come too late for one of its operators. In complete mode none does for groups, which never end; sessions
-    /// and `deduplicate` refuse late rows there too, as in Spark.
-    pub fn can_be_late(&self) -> bool {
-        let ends = self.graph.mode != OutputMode::Complete;
-        self.graph.steps.iter().any(|step| match &step.plan {
-            StepPlan::Aggregate(spec) => spec.watermarked && ends,
-            StepPlan::Session(spec) => spec.watermarked,
-            StepPlan::Deduplicate(spec) => spec.event_time.is_some(),
-            StepPlan::Join(spec) => [&spec.left, &spec.right].iter().any(|side| side.event_time.is_some()),
-            StepPlan::Limit(_) | StepPlan::Stages(_) | StepPlan::Union | StepPlan::Sort(_) => false,
-        })
     }
 
     /// Its joins with tables at rest.

@@ -4,7 +4,9 @@ use bytes::Bytes;
 
 use super::compression::compress;
 use super::header::{PREFIX_BYTES, TRANSACTIONAL};
-use super::{BatchHeader, CRC_COVERS_FROM, Compression, HEADER_BYTES, RecordsError, varint};
+use super::{
+    BatchHeader, CRC_COVERS_FROM, Compression, HEADER_BYTES, Records, RecordsError, headers, varint,
+};
 
 /// Collects records and makes one batch of them, with base offset 0 as producers send it.
 ///
@@ -110,11 +112,45 @@ impl BatchBuilder {
         self.bytes.len()
     }
 
+    /// The records that were added, copied.
+    ///
+    /// # Errors
+    /// Records that cannot be read back, as with so many bytes that their places have no number.
+    pub fn records(&self) -> Result<Records, RecordsError> {
+        let bytes = &self.bytes[HEADER_BYTES..];
+        if u32::try_from(bytes.len()).is_err() {
+            return Err(RecordsError::TooLarge { limit: u32::MAX as usize });
+        }
+        Records::new(&self.header(self.bytes.len()), Bytes::copy_from_slice(bytes))
+    }
+
+    /// A batch of those records whose number is kept, in their order.
+    ///
+    /// # Errors
+    /// As [`BatchBuilder::records`].
+    pub fn only(&self, keep: impl Fn(usize) -> bool) -> Result<Self, RecordsError> {
+        let records = self.records()?;
+        let mut kept = Self {
+            producer: self.producer,
+            is_transactional: self.is_transactional,
+            ..Self::new(self.compression)
+        };
+        let bytes = |range: std::ops::Range<u32>| &records.data[range.start as usize..range.end as usize];
+        for (number, record) in records.iter().enumerate() {
+            let record = record?;
+            if keep(number) {
+                let of_record: Vec<_> = headers(&records.data, record.headers, record.header_count).collect();
+                kept.append(record.timestamp, record.key.map(bytes), record.value.map(bytes), &of_record);
+            }
+        }
+        Ok(kept)
+    }
+
     /// Compresses and seals the batch.
     ///
     /// # Errors
     /// An empty batch, and one beyond what the length field can say.
-    pub fn build(self) -> Result<Bytes, RecordsError> {
+    pub fn build(mut self) -> Result<Bytes, RecordsError> {
         if self.count == 0 {
             return Err(RecordsError::BadHeader("a batch needs at least one record"));
         }
@@ -122,7 +158,7 @@ impl BatchBuilder {
             compression: self.compression,
             why: e.to_string(),
         };
-        let mut bytes = self.bytes;
+        let mut bytes = std::mem::take(&mut self.bytes);
         if self.compression != Compression::None {
             let packed = compress(self.compression, &bytes[HEADER_BYTES..]).map_err(failed)?;
             bytes.truncate(HEADER_BYTES);
@@ -131,10 +167,19 @@ impl BatchBuilder {
         if i32::try_from(bytes.len() - PREFIX_BYTES).is_err() {
             return Err(RecordsError::TooLarge { limit: i32::MAX as usize });
         }
+        let mut header = self.header(bytes.len());
+        bytes[..HEADER_BYTES].copy_from_slice(&header.to_bytes());
+        header.crc = crc32c::crc32c(&bytes[CRC_COVERS_FROM..]);
+        bytes[..HEADER_BYTES].copy_from_slice(&header.to_bytes());
+        Ok(bytes.into())
+    }
+
+    /// The header of a batch of so many bytes, but for its checksum.
+    fn header(&self, length: usize) -> BatchHeader {
         let (producer_id, producer_epoch, base_sequence) = self.producer.unwrap_or((-1, -1, -1));
-        let mut header = BatchHeader {
+        BatchHeader {
             base_offset: 0,
-            length: bytes.len(),
+            length,
             leader_epoch: -1,
             crc: 0,
             attributes: self.compression.id() | if self.is_transactional { TRANSACTIONAL } else { 0 },
@@ -145,11 +190,7 @@ impl BatchBuilder {
             producer_epoch,
             base_sequence,
             record_count: self.count,
-        };
-        bytes[..HEADER_BYTES].copy_from_slice(&header.to_bytes());
-        header.crc = crc32c::crc32c(&bytes[CRC_COVERS_FROM..]);
-        bytes[..HEADER_BYTES].copy_from_slice(&header.to_bytes());
-        Ok(bytes.into())
+        }
     }
 }
 
@@ -167,5 +208,26 @@ fn write_field(out: &mut Vec<u8>, field: Option<&[u8]>) {
             varint::write(out, bytes.len() as i64);
             out.extend_from_slice(bytes);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_batch_has_its_records_as_they_were() {
+        let mut whole = BatchBuilder::new(Compression::Zstd);
+        whole.append(1_000, Some(b"k"), Some(b"first"), &[("h", None), ("h", Some(b"2"))]);
+        whole.append(900, None, Some(b"second"), &[]);
+        whole.append(1_100, Some(b""), None, &[]);
+        let mut expected = BatchBuilder::new(Compression::Zstd);
+        expected.append(1_000, Some(b"k"), Some(b"first"), &[("h", None), ("h", Some(b"2"))]);
+        expected.append(1_100, Some(b""), None, &[]);
+        let part = whole.only(|number| number != 1).unwrap();
+        assert_eq!((part.len(), whole.len()), (2, 3));
+        assert_eq!(part.build().unwrap(), expected.build().unwrap());
+        assert!(whole.only(|_| false).unwrap().is_empty());
+        assert_eq!(whole.only(|_| true).unwrap().build().unwrap(), whole.build().unwrap());
     }
 }

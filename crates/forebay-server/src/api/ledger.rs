@@ -10,7 +10,8 @@ use crate::ask::{Ask, Outcome};
 /// What a ledger's reader may take for something else.
 const NOTE: &str = "All counts are since the query's first epoch. `total` adds the queries together: a record that two of \
      them read counts twice. `quarantined` counts records as they are set aside, also those that were replayed or dropped \
-     since; `forebay quarantine ls` lists those that are open.";
+     since; `forebay quarantine ls` lists those that are open. `rowsOut` counts rows that the sink was handed, `rowsRefused` \
+     those of them that it refused for good and that are in the quarantine.";
 
 /// The ledger of each query and of all together.
 pub(crate) async fn ledger(ask: Ask) -> Outcome {

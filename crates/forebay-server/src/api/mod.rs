@@ -12,6 +12,7 @@ use crate::shown::Shown;
 use crate::shown::devices::Followed;
 
 pub(crate) mod alerts;
+pub(crate) mod device_history;
 pub(crate) mod devices;
 pub(crate) mod history;
 pub(crate) mod labels;

@@ -42,10 +42,14 @@ async fn run(ask: &Ask, sql: &str, rows: usize) -> Outcome {
     Ok(written(&rows, started.elapsed().as_millis()))
 }
 
+/// Names and types.
+pub(super) fn columns(columns: &[(String, String)]) -> Value {
+    columns.iter().map(|(name, kind)| json!({ "name": name, "type": kind })).collect()
+}
+
 /// The answer around the rows, which are JSON already.
 fn written(rows: &Rows, millis: u128) -> Response {
-    let columns = rows.columns.iter().map(|(name, kind)| json!({ "name": name, "type": kind }));
-    let columns = Value::from_iter(columns);
+    let columns = columns(&rows.columns);
     let (json, count, truncated) = (&rows.json, rows.count, rows.truncated);
     let body = format!(
         "{{\"columns\":{columns},\"rows\":{json},\"rowCount\":{count},\"truncated\":{truncated},\"millis\":{millis}}}\n"

@@ -7,7 +7,7 @@ mod words;
 use forebay_core::config::Role;
 use serde_json::{Value, json};
 
-use self::devices::{alert, device, devices, history, labels, severity, shares};
+use self::devices::{alert, device, device_history, devices, history, labels, severity, shares};
 use self::queries::{broken_table, ledger, query};
 use self::words::{count, list, map, object, or_null, text, time, to, with_optional, word, yes_or_no};
 use crate::shown::reload::Fate;
@@ -45,6 +45,7 @@ pub(super) fn all() -> Value {
         ("Ledgers", object(&[("total", to("Ledger")), ("queries", map(to("Ledger"))), ("note", text())])),
         ("Devices", devices()),
         ("Device", device()),
+        ("DeviceHistory", device_history()),
         ("History", history()),
         ("Labels", labels()),
         ("Shares", shares()),

@@ -38,6 +38,7 @@ const NEEDED: &[(&str, Role)] = &[
     ("POST /api/v1/queries/{name}/start", Role::Operator),
     ("GET /api/v1/devices", Role::Viewer),
     ("GET /api/v1/device", Role::Viewer),
+    ("GET /api/v1/device/history", Role::Viewer),
     ("GET /api/v1/history", Role::Viewer),
     ("GET /api/v1/labels", Role::Viewer),
     ("GET /api/v1/shares", Role::Viewer),

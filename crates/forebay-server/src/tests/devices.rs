@@ -59,6 +59,31 @@ async fn history_is_one_series_for_each_key_or_one_for_all() {
     assert_eq!((&two["field"], &two["series"][1]["key"]), (&json!("temperature"), &json!("d,2")));
 }
 
+#[tokio::test]
+async fn the_rows_of_a_device_are_asked_of_its_source_or_of_a_table_whatever_its_key_holds() {
+    let asked = Asked::new();
+    let path = "/api/v1/device/history?key=d'1%5C&fields=on&where=on:true&where=on:&limit=7";
+    let told = asked.get(path).await.json();
+    assert_eq!(
+        (&told["source"], &told["table"], &told["key"], &told["time"]),
+        (&json!("iot"), &json!("iot"), &json!("d'1\\"), &json!("_kafka.timestamp"))
+    );
+    assert_eq!((&told["rows"], &told["rowCount"]), (&json!([[1], [null]]), &json!(2)));
+    let path = "/api/v1/device/history?key=d1&table=late.`x&time=temperature&fields=on,temperature";
+    assert_eq!(asked.get(path).await.status, 200);
+    assert_eq!(
+        *asked.plant.asked.lock(),
+        [
+            "SELECT `_kafka`.`timestamp` AS `_kafka.timestamp`, `on` AS `on` FROM `iot` WHERE \
+             CAST(`device_id` AS STRING) = 'd\\'1\\\\' AND (CAST(`on` AS STRING) = 'true' OR `on` IS NULL) \
+             ORDER BY `_kafka`.`timestamp` DESC NULLS LAST LIMIT 8",
+            "SELECT `temperature` AS `temperature`, `on` AS `on` FROM `late`.```x` WHERE \
+             CAST(`device_id` AS STRING) = 'd1' ORDER BY `temperature` DESC NULLS LAST LIMIT 51",
+        ]
+    );
+    assert_eq!(asked.get("/api/v1/device/history").await.status, 404, "nobody's");
+}
+
 fn ids(alerts: &Value) -> Vec<&str> {
     alerts["alerts"].as_array().unwrap().iter().map(|alert| alert["id"].as_str().unwrap()).collect()
 }

@@ -39,6 +39,8 @@ pub(crate) struct Plant {
     pub told: broadcast::Sender<Arc<Alert>>,
     pub dropped: Mutex<Vec<i64>>,
     pub orders: Mutex<Vec<String>>,
+    /// Statements that came.
+    pub asked: Mutex<Vec<String>>,
     /// Frames that were rendered: one call of `changes` each.
     pub rendered: AtomicU64,
     pub refused: watch::Sender<Option<Arc<RefusedFile>>>,
@@ -59,6 +61,7 @@ impl Plant {
             told: broadcast::Sender::new(64),
             dropped: Mutex::default(),
             orders: Mutex::default(),
+            asked: Mutex::default(),
             rendered: AtomicU64::new(0),
             refused: watch::Sender::new(None),
         })
@@ -213,6 +216,7 @@ impl Quarantine for Iot {
 #[async_trait]
 impl Sql for Iot {
     async fn ask(&self, sql: &str, rows: usize) -> Result<Rows, Refused> {
+        self.0.asked.lock().push(sql.to_owned());
         match sql {
             "slow" => std::future::pending().await,
             "busy" => Err(Error::new(&codes::BUSY, "too many").into()),

@@ -148,5 +148,5 @@ fn describe_entry(entry: &Entry, text: &mut String) {
 }
 
 fn balance(ledger: &Ledger) -> String {
-    format!("{}; rows out {}", standing::sum(ledger), ledger.rows_out)
+    format!("{}; rows out {}{}", standing::sum(ledger), ledger.rows_out, standing::refused(ledger))
 }

@@ -16,14 +16,18 @@ use futures::StreamExt;
 
 use crate::cli::{Global, OutputFormat, QueryArgs};
 use crate::json::FromJson;
-use crate::tables::Tables;
+use crate::tables::{Made, Tables};
 use crate::{load, talk};
 
 pub async fn run(global: &Global, args: &QueryArgs) -> anyhow::Result<ExitCode> {
+    let mut made = Made::default();
     let pipeline = match &args.pipeline {
         None => None,
         Some(file) => match load::load_beside(file, &global.data)? {
-            Some(loaded) => Some(loaded.pipeline),
+            Some(loaded) => {
+                made = Made::of(&loaded);
+                Some(loaded.pipeline)
+            }
             None => return Ok(ExitCode::FAILURE),
         },
     };
@@ -34,6 +38,7 @@ pub async fn run(global: &Global, args: &QueryArgs) -> anyhow::Result<ExitCode> 
         kafka: global.kafka().to_string(),
         pipeline,
         undecoded: Arc::clone(&undecoded),
+        made,
     };
     let now_ms = SystemClock.now_ms();
     let answer = match adhoc::run(&tables, Some(&FromJson), &args.sql, Takes::All, limits, now_ms).await {
@@ -66,6 +71,10 @@ pub async fn run(global: &Global, args: &QueryArgs) -> anyhow::Result<ExitCode> 
     }
     renderer.finish().map_err(unwritten)?;
     left_out(undecoded.load(Ordering::Relaxed));
+    for name in tables.made.empty() {
+        let data = global.data.display();
+        talk::say(&format!("note: `{name}` is not there yet under {data} (`--data`): it was read as empty"));
+    }
     Ok(ExitCode::SUCCESS)
 }
 

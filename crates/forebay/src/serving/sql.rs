@@ -25,7 +25,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::cli::Global;
 use crate::json::FromJson;
 use crate::load::Loaded;
-use crate::tables::Tables;
+use crate::tables::{Made, Tables};
 
 use super::wire::{Places, Wire};
 
@@ -94,6 +94,7 @@ impl Statements {
             kafka: global.kafka().to_string(),
             pipeline: Some(loaded.pipeline.clone()),
             undecoded: Arc::new(AtomicU64::new(0)),
+            made: Made::of(loaded),
         };
         let tables = Arc::new(Registered(tables));
         let wire = Arc::new(Wire::new(Arc::clone(&tables), loaded, Arc::clone(&threads)));
@@ -197,7 +198,11 @@ queries:
 ";
 
     fn statements(data: &Path) -> Statements {
-        let loaded = load::load(FILE, "p.yaml", None).map_err(|_| "the file is good").unwrap();
+        statements_of(FILE, data)
+    }
+
+    fn statements_of(text: &str, data: &Path) -> Statements {
+        let loaded = load::load(text, "p.yaml", None).map_err(|_| "the file is good").unwrap();
         let global = Global {
             data: data.to_owned(),
             http: "127.0.0.1:0".parse().unwrap(),
@@ -239,6 +244,42 @@ queries:
             let refused = [&codes::SQL_PLAN, &codes::SQL_SYNTAX, &codes::NOT_YET];
             assert!(refused.contains(&error.code()), "{sql}: {error}");
         }
+    }
+
+    /// A BI tool asks before the first row is there, and takes an error for a broken connection.
+    #[tokio::test]
+    async fn a_table_that_a_query_will_make_is_there_without_rows() {
+        let data = tempfile::tempdir().unwrap();
+        let late = "
+  counts:
+    sql: SELECT window(t, '1 minute') AS w, device, count(*) AS c FROM timed GROUP BY window(t, '1 minute'), device
+    format: console
+";
+        let timed = "
+  timed:
+    format: kafka
+    options: { kafka.bootstrap.servers: '127.0.0.1:1', subscribe: u }
+    value: json
+    schema: device STRING, t TIMESTAMP
+    watermark: { column: t, delay: 1 minute }
+views:";
+        let text = FILE.replace("\nviews:", timed) + late.trim_start_matches('\n');
+        let statements = statements_of(&text, data.path());
+        assert_eq!(statements.names().last().unwrap(), "late.counts");
+        for (sql, columns) in [
+            ("SELECT * FROM lake", "n"),
+            ("SELECT * FROM late.counts", "device, t, _late"),
+            (
+                "SELECT device, _late.late_by_ms, _late.window.start FROM Late.Counts",
+                "device, late_by_ms, start",
+            ),
+        ] {
+            let rows = statements.ask(sql, 10).await.map_err(|refused| refused.error).unwrap();
+            let names: Vec<&str> = rows.columns.iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!((names.join(", ").as_str(), &*rows.json), (columns, "[]"), "{sql}");
+        }
+        let error = refusal(&statements, "SELECT * FROM late.lake").await;
+        assert!(error.message().contains("can come too late"), "{error}");
     }
 
     #[tokio::test]

@@ -2,8 +2,8 @@
 //! on the threads of SQL.
 //!
 //! What must stay true: no more than [`AT_ONCE`] of its statements are worked on, each within its time and memory, beside
-//! those of REST and on the same threads; a table that a query has not made yet is there without rows, because BI tools
-//! take an error for a broken connection.
+//! those of REST and on the same threads; a table that a query has not made yet is listed and there without rows, because BI
+//! tools take an error for a broken connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use forebay_core::error::codes;
 use forebay_core::{Error, Result, Zone};
-use forebay_engine::adhoc::{self, Known, Limits, TableProvider, TableResolver, lanes};
+use forebay_engine::adhoc::{self, Known, Limits, TableProvider, TableResolver};
 use forebay_engine::late;
 use forebay_engine::plan::{JsonDecoderFactory, KAFKA_COLUMN};
 use forebay_server::shown::sql::{Relation, Statements, Turn};
@@ -58,8 +58,6 @@ pub struct Wire {
 
 struct Tables {
     registered: Arc<Registered>,
-    /// The columns of tables that queries make with their first rows.
-    written: Vec<(String, SchemaRef)>,
 }
 
 impl Wire {
@@ -67,9 +65,7 @@ impl Wire {
         let written: Vec<Option<SchemaRef>> =
             loaded.plans.iter().map(|plan| plan.as_ref().map(|plan| plan.output_schema())).collect();
         let known = tables::columns(&loaded.pipeline, &written, &loaded.tables);
-        let delta = loaded.pipeline.queries.iter().zip(written).filter(|(query, _)| query.format == "delta");
-        let written = delta.filter_map(|(query, schema)| Some((query.name.clone(), schema?)));
-        let tables = Arc::new(Tables { registered, written: written.collect() });
+        let tables = Arc::new(Tables { registered });
         Self { tables, known, threads, relations: OnceCell::new() }
     }
 
@@ -90,13 +86,15 @@ impl Wire {
         tables.chain(views).collect()
     }
 
-    /// The tables of rows that came too late, which are there with the first of them.
+    /// The tables of rows that came too late: of every query that has some, or can.
     fn late(&self) -> Vec<Relation> {
         let inner = &self.tables.registered.0;
         let Some(pipeline) = &inner.pipeline else { return Vec::new() };
         let relation = |query: &forebay_core::config::QueryConfig| {
             let folder = late::folder(&inner.data, &pipeline.name, &query.name);
-            let (schema, _) = folder.is_dir().then(|| late::rows(&folder).ok().flatten()).flatten()?;
+            let there = folder.is_dir().then(|| late::rows(&folder).ok().flatten()).flatten();
+            let schema = there.map(|(schema, _)| schema);
+            let schema = schema.or_else(|| inner.made.late(&query.name).cloned())?;
             let (schema, name) = (shown(&schema), query.name.clone());
             Some(Relation { schema: "late".to_owned(), name, columns: schema, is_view: false })
         };
@@ -142,14 +140,7 @@ impl Statements for Wire {
 #[async_trait]
 impl TableResolver for Tables {
     async fn resolve(&self, kind: Option<&str>, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        match self.registered.resolve(kind, name).await {
-            Err(error) if kind.is_none() && error.code() == &codes::SQL_PLAN => {
-                let written = self.written.iter().find(|(own, _)| own.eq_ignore_ascii_case(name));
-                let Some((_, schema)) = written else { return Err(error) };
-                lanes::whole(Arc::clone(schema), Vec::new()).map(Some)
-            }
-            found => found,
-        }
+        self.registered.resolve(kind, name).await
     }
 
     async fn names(&self) -> Result<Vec<String>> {

@@ -62,6 +62,7 @@ async fn ask(data: &Path, sql: &str) -> Result<Vec<RecordBatch>> {
         kafka: "127.0.0.1:9".to_owned(),
         pipeline: None,
         undecoded: Arc::default(),
+        made: Made::default(),
     };
     let answer = adhoc::run(&tables, None, sql, Takes::All, Limits::default(), 0).await?;
     answer.batches.try_collect().await

@@ -88,6 +88,21 @@ fn the_latest_status_of_each_device_of_an_event_is_told_by_customer_and_status_a
         let history = asked(http, "history?source=devices&field=temperature&range=24h&key=D1&points=1");
         let series = &history["series"][0];
         assert_eq!((&series["mean"], &series["count"]), (&json!([16.0]), &json!([2])));
+        // What one device said, from the log and from the table.
+        for table in ["devices", "lake", "LAKE"] {
+            let path = format!(
+                "device/history?source=devices&key=D1&table={table}&time=eventId&fields=status,temperature"
+            );
+            eventually("the rows are in the table", Duration::from_secs(30), || {
+                asked(http, &path)["rowCount"] == 2
+            });
+            let said = asked(http, &path);
+            let expected = json!([["e4", 17.0, "SUCCESS"], ["e1", 15.0, "ERROR"]]);
+            assert_eq!((&said["rows"], &said["truncated"]), (&expected, &json!(false)), "{table}");
+            let one = asked(http, &format!("{path}&where=status:ERROR"));
+            assert_eq!(one["rows"], json!([["e1", 15.0, "ERROR"]]), "{table}");
+            assert_eq!(asked(http, &format!("{path}&limit=1"))["truncated"], true);
+        }
         let schema = asked(http, "schema");
         let source = &schema["sources"][0];
         assert_eq!((&source["name"], &source["reads"]), (&json!("devices"), &json!("device_stream")));

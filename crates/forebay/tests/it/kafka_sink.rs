@@ -79,6 +79,7 @@ fn run(data: &Path, file: &Path) -> Command {
 async fn the_sink_keeps_its_contract_on_apache_kafka() {
     let (_kafka, place) = apache_kafka();
     contract::suite(&place).await;
+    contract::refused::rows_without_the_key_of_a_compacted_topic_leave_their_neighbours(&place).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

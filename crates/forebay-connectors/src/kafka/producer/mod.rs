@@ -10,6 +10,7 @@
 //! dropped may be lost; [`Producer::flush`] says when they are not. In a [`Transaction`] all partitions write under its one
 //! author, and a failure is that of the whole; whole batches ([`Producer::send_batch`]) are for who has many records at a time.
 
+mod aside;
 mod config;
 mod partitioner;
 mod queue;
@@ -28,8 +29,10 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::client::Client;
+use aside::Aside;
 use queue::{Outcome, Queue};
 
+pub use aside::RefusedRecord;
 pub use config::ProducerConfig;
 pub use partitioner::partition_for_key;
 pub use transaction::Transaction;
@@ -67,6 +70,7 @@ pub struct Producer {
     config: ProducerConfig,
     topics: Mutex<HashMap<Arc<str>, Arc<Topic>>>,
     budget: Arc<Budget>,
+    aside: Arc<Aside>,
     transaction: Option<Arc<Transaction>>,
     stop: CancellationToken,
     _stop_when_dropped: DropGuard,
@@ -165,6 +169,7 @@ impl Producer {
             config,
             topics: Mutex::default(),
             budget: Arc::default(),
+            aside: Arc::default(),
             transaction,
             stop: stop.clone(),
             _stop_when_dropped: stop.drop_guard(),
@@ -200,7 +205,8 @@ impl Producer {
     }
 
     /// Takes a whole batch, for one partition. Returns once it has its place in order; waits while too much is buffered.
-    /// [`Producer::flush`] says what became of it.
+    /// [`Producer::flush`] says what became of it. Records of it that the topic refuses for good do not fail it: the others are
+    /// written in their order, and [`Producer::take_refused`] has them.
     ///
     /// # Errors
     /// `SOURCE_REFUSED` if there is no such partition or the producer is closed, and as [`Producer::send`].
@@ -214,6 +220,14 @@ impl Producer {
         self.budget.waiting.fetch_add(batch.size() as i64, Ordering::AcqRel);
         queue.push_batch(batch);
         Ok(())
+    }
+
+    /// The records of whole batches that topics have refused for good, once: those of a partition in their order. Complete
+    /// after a [`Producer::flush`].
+    pub fn take_refused(&self) -> Vec<RefusedRecord> {
+        let mut refused = self.aside.take();
+        refused.sort_by(|a, b| a.partition.cmp(&b.partition));
+        refused
     }
 
     /// Looks whether topics that were written to have more partitions by now; later records go there too.
@@ -282,7 +296,7 @@ impl Producer {
             self.client.clone(),
             Arc::clone(&queue),
             self.config.clone(),
-            Arc::clone(&self.budget),
+            (Arc::clone(&self.budget), Arc::clone(&self.aside)),
             self.transaction.clone(),
         );
         let stop = self.stop.clone();

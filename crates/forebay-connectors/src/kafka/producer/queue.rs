@@ -21,6 +21,8 @@ pub(super) struct Waiting {
     pub(super) outcome: watch::Sender<Outcome>,
     /// When its first record came.
     pub(super) since: Instant,
+    /// Records of it that the topic refuses for good are set aside, and the others written.
+    pub(super) sifted: bool,
 }
 
 /// One partition's queue: filled by whoever sends, emptied by the partition's one sender task.
@@ -70,6 +72,7 @@ impl Queue {
             builder: BatchBuilder::new(compression),
             outcome: watch::Sender::new(None),
             since: Instant::now(),
+            sifted: false,
         });
         let before = if fresh { 0 } else { batch.builder.size() };
         let index = batch.builder.len() as i64;
@@ -94,7 +97,7 @@ impl Queue {
         let before = state.open.take();
         state.full.extend(before);
         let outcome = watch::Sender::new(None);
-        state.full.push_back(Waiting { builder, outcome, since: Instant::now() });
+        state.full.push_back(Waiting { builder, outcome, since: Instant::now(), sifted: true });
         drop(state);
         self.wake.notify_one();
     }

@@ -5,7 +5,8 @@
 //! sequence number of its first record, and a broker that has seen it answers without writing it again. So a batch
 //! whose answer was lost may be sent again, and **nothing else may**: once a batch has failed for good its fate is
 //! unknown, and the batches behind it go on under a new id. In a transaction there is one author for all partitions, and
-//! no other comes in its place: there a failure is that of the whole transaction.
+//! no other comes in its place: there a failure is that of the whole transaction. A batch that is refused for the sake of some
+//! of its records has used no sequence numbers, so what is left of it goes on with them (`aside.rs`).
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use super::super::client::Client;
 use super::super::error::{is_stale_leader, refused};
 use super::super::retry::Backoff;
 use super::super::transactions::Author;
+use super::aside::{Aside, Refusal};
 use super::queue::{Queue, Waiting};
 use super::transaction::Transaction;
 use super::{Budget, ProducerConfig};
@@ -37,101 +39,146 @@ pub(super) async fn run(
     client: Client,
     queue: Arc<Queue>,
     config: ProducerConfig,
-    budget: Arc<Budget>,
+    (budget, aside): (Arc<Budget>, Arc<Aside>),
     transaction: Option<Arc<Transaction>>,
 ) {
     let transaction = transaction.as_deref();
-    let mut identity = transaction.map(|transaction| Identity::of(transaction.author()));
+    let identity = transaction.map(|transaction| Identity::of(transaction.author()));
+    let partition = &queue.partition;
+    let mut sender = Sender { client: &client, partition, config: &config, transaction, identity };
     loop {
-        let batch = queue.next(config.linger).await;
-        let size = batch.builder.size();
-        let mut outcome =
-            deliver(&client, &queue.partition, &batch, &mut identity, &config, transaction).await;
-        match (&outcome, &mut identity) {
-            (Ok(_), Some(identity)) => identity.advance(batch.builder.len()),
-            _ if transaction.is_none() => identity = None,
-            _ => {}
+        let Waiting { builder, outcome: told, since, sifted } = queue.next(config.linger).await;
+        let (size, records) = (builder.size(), builder.len());
+        let mut outcome = match sifted {
+            true => sender.sift(builder, &aside).await,
+            false => sender.whole(&builder, since).await,
+        };
+        if outcome.is_err() && transaction.is_none() {
+            sender.identity = None;
         }
         if let (Err(error), Some(transaction)) = (&outcome, transaction) {
             // Told once, by whoever ends the transaction.
             outcome = Err(transaction.fail(error));
         } else if let Err(error) = &outcome {
-            tracing::error!(%error, partition = %queue.partition, records = batch.builder.len(), "records not written");
+            tracing::error!(%error, %partition, records, "records not written");
         }
         if let Err(error) = &outcome {
             budget.remember(error);
         }
         budget.give_back(size);
-        batch.outcome.send_replace(Some(outcome));
+        told.send_replace(Some(outcome));
     }
 }
 
-async fn deliver(
-    client: &Client,
-    partition: &Partition,
-    batch: &Waiting,
-    identity: &mut Option<Identity>,
-    config: &ProducerConfig,
-    transaction: Option<&Transaction>,
-) -> Result<i64> {
-    if let Some(transaction) = transaction {
-        transaction.join(partition).await?;
-    }
-    let deadline = batch.since + config.delivery_timeout;
-    let mut backoff = Backoff::new(client.config().backoff);
-    // True once an attempt may have reached the log without our knowing.
-    let mut in_doubt = false;
-    let mut bytes = None;
-    loop {
-        if identity.is_none() {
-            bytes = None;
+/// Sends to one partition.
+struct Sender<'a> {
+    client: &'a Client,
+    partition: &'a Partition,
+    config: &'a ProducerConfig,
+    transaction: Option<&'a Transaction>,
+    /// Who the next batch comes from.
+    identity: Option<Identity>,
+}
+
+/// What a leader did with a batch.
+enum Delivered {
+    /// It is there; the offset of its first record.
+    Written(i64),
+    /// Nothing of it is, for the sake of some of its records. Its sequence numbers are free.
+    Refused(Refusal),
+}
+
+impl Sender<'_> {
+    /// Writes a batch as it is.
+    async fn whole(&mut self, batch: &BatchBuilder, since: Instant) -> Result<i64> {
+        match self.deliver(batch, since).await? {
+            Delivered::Written(offset) => Ok(offset),
+            Delivered::Refused(refusal) => Err(told(refusal.error, self.partition, batch, self.transaction)),
         }
-        let failure = match sign_in(client, identity).await {
-            // Nothing was sent yet, so this is no doubt.
-            Err(error) if error.is_retryable() && error.code() != &codes::SOURCE_AUTH => error,
-            Err(error) => return Err(error),
-            Ok(who) => {
-                let encoded = match &bytes {
-                    Some(encoded) => encoded,
-                    None => bytes.insert(who.sign(batch, transaction.is_some())?),
-                };
-                match client.produce(partition, encoded.clone(), transaction.map(Transaction::name)).await {
-                    Ok(answer) => match answer.code.err() {
-                        None | Some(ResponseError::DuplicateSequenceNumber) => {
-                            if transaction.is_some() {
-                                kill_point("sink.kafka.batch.after");
+    }
+
+    /// Writes those records of a batch that the topic takes; the others come to `aside`. Gives no offset: there may be several.
+    async fn sift(&mut self, batch: BatchBuilder, aside: &Aside) -> Result<i64> {
+        let mut pieces = vec![batch];
+        while let Some(piece) = pieces.pop() {
+            if let Delivered::Refused(refusal) = self.deliver(&piece, Instant::now()).await? {
+                pieces.extend(refusal.apart(&piece, self.partition, aside)?);
+            }
+        }
+        Ok(-1)
+    }
+
+    async fn deliver(&mut self, batch: &BatchBuilder, since: Instant) -> Result<Delivered> {
+        let Self { client, partition, config, transaction, identity } = self;
+        if let Some(transaction) = transaction {
+            transaction.join(partition).await?;
+        }
+        let deadline = since + config.delivery_timeout;
+        let mut backoff = Backoff::new(client.config().backoff);
+        // True once an attempt may have reached the log without our knowing.
+        let mut in_doubt = false;
+        let mut bytes = None;
+        loop {
+            if identity.is_none() {
+                bytes = None;
+            }
+            let failure = match sign_in(client, identity).await {
+                // Nothing was sent yet, so this is no doubt.
+                Err(error) if error.is_retryable() && error.code() != &codes::SOURCE_AUTH => error,
+                Err(error) => return Err(error),
+                Ok(who) => {
+                    let encoded = match &bytes {
+                        Some(encoded) => encoded,
+                        None => bytes.insert(who.sign(batch, transaction.is_some())?),
+                    };
+                    match client.produce(partition, encoded.clone(), transaction.map(Transaction::name)).await
+                    {
+                        Ok(answer) => match answer.code.err() {
+                            None | Some(ResponseError::DuplicateSequenceNumber) => {
+                                if transaction.is_some() {
+                                    kill_point("sink.kafka.batch.after");
+                                }
+                                if let Some(identity) = identity {
+                                    identity.advance(batch.len());
+                                }
+                                return Ok(Delivered::Written(answer.base_offset));
                             }
-                            return Ok(answer.base_offset);
-                        }
-                        Some(refusal) => {
-                            let error = told(refusal, partition, &batch.builder, transaction);
-                            if transaction.is_none() && forgot_us(refusal) && !in_doubt {
-                                // It wrote nothing of this batch, so a new identity cannot double it.
-                                *identity = None;
-                            } else if !(refusal.is_retriable() || is_stale_leader(refusal)) {
-                                return Err(error);
+                            Some(refusal) => {
+                                let error = told(refusal, partition, batch, *transaction);
+                                match Refusal::of(refusal, &answer) {
+                                    Some(refusal) if !in_doubt => return Ok(Delivered::Refused(refusal)),
+                                    // An earlier answer was lost: whether the topic took it then, nobody knows.
+                                    Some(_) => return Err(error.with_retry(true)),
+                                    None => {}
+                                }
+                                if transaction.is_none() && forgot_us(refusal) && !in_doubt {
+                                    // It wrote nothing of this batch, so a new identity cannot double it.
+                                    *identity = None;
+                                } else if !(refusal.is_retriable() || is_stale_leader(refusal)) {
+                                    return Err(error);
+                                }
+                                error
                             }
+                        },
+                        Err(error) if error.is_retryable() => {
+                            in_doubt = true;
                             error
                         }
-                    },
-                    Err(error) if error.is_retryable() => {
-                        in_doubt = true;
-                        error
+                        Err(error) => return Err(error),
                     }
-                    Err(error) => return Err(error),
                 }
+            };
+            let pause = backoff.pause();
+            if Instant::now() + pause >= deadline {
+                let message =
+                    format!("records for {partition} were not written in {:?}", config.delivery_timeout);
+                return Err(Error::new(&codes::SOURCE_UNAVAILABLE, message).caused_by(failure));
             }
-        };
-        let pause = backoff.pause();
-        if Instant::now() + pause >= deadline {
-            let message =
-                format!("records for {partition} were not written in {:?}", config.delivery_timeout);
-            return Err(Error::new(&codes::SOURCE_UNAVAILABLE, message).caused_by(failure));
-        }
-        tracing::debug!(%failure, %partition, "sending again");
-        sleep(pause).await;
-        if let Err(error) = client.learn_leaders(std::iter::once(partition)).await {
-            tracing::debug!(%error, "no news about leaders");
+            tracing::debug!(%failure, %partition, "sending again");
+            sleep(pause).await;
+            if let Err(error) = client.learn_leaders(std::iter::once(*partition)).await {
+                tracing::debug!(%error, "no news about leaders");
+            }
         }
     }
 }
@@ -192,8 +239,8 @@ impl Identity {
     }
 
     /// The batch as this identity's next.
-    fn sign(self, batch: &Waiting, transactional: bool) -> Result<bytes::Bytes> {
-        let builder = batch.builder.clone().producer(self.id, self.epoch, self.sequence);
+    fn sign(self, batch: &BatchBuilder, transactional: bool) -> Result<bytes::Bytes> {
+        let builder = batch.clone().producer(self.id, self.epoch, self.sequence);
         let builder = if transactional { builder.transactional() } else { builder };
         builder
             .build()

@@ -7,6 +7,8 @@
 //!     │ no
 //!  lanes        rows become batches of the target partitions and go out as they fill; nobody who reads committed sees them
 //!     │
+//!  prepare(N)   rows that their topic refuses for good: too large for it, without the key that it asks for. Nothing of them is
+//!     │         there, their neighbours are
 //!  commit(N)    the group's offset N + 1 joins the transaction, which is committed: rows and epoch at once, or neither
 //!  abort(N)     become the writer anew: that ends what was begun
 //! ```
@@ -39,7 +41,7 @@ use forebay_core::clock::Clock;
 use forebay_core::error::{Code, codes};
 use forebay_core::options::Options;
 use forebay_core::output_mode::OutputMode;
-use forebay_core::sink::{Begun, EpochId, Guarantee, LaneWriter, Part, Sink, Written};
+use forebay_core::sink::{Begun, EpochId, Guarantee, LaneWriter, Part, Refused, Sink, Written};
 use forebay_core::{Epoch, Error, Result};
 
 mod columns;
@@ -48,6 +50,7 @@ mod fault;
 mod lane;
 mod mark;
 mod outlet;
+mod refused;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -74,6 +77,8 @@ pub struct KafkaSink {
     writer: Writer,
     /// The epoch that is being written; its turn keeps housekeeping out of the transaction.
     current: Option<(Arc<Outlet>, outlet::Turn)>,
+    /// Rows of it that topics refuse for good.
+    refused: u64,
 }
 
 impl KafkaSink {
@@ -84,7 +89,7 @@ impl KafkaSink {
     pub fn new(options: &Options, clock: Arc<dyn Clock>) -> Result<Self> {
         let config = Config::new(options)?;
         let writer = Writer::new(&config)?;
-        Ok(Self { config, clock, columns: None, writer, current: None })
+        Ok(Self { config, clock, columns: None, writer, current: None, refused: 0 })
     }
 
     fn columns(&self) -> Result<Arc<Columns>> {
@@ -151,7 +156,15 @@ impl Sink for KafkaSink {
         };
         let writers = (0..lanes).map(lane).collect();
         self.current = Some((outlet, turn));
+        self.refused = 0;
         Ok(Begun::Writers(writers))
+    }
+
+    async fn prepare(&mut self, _: &EpochId) -> Result<Vec<Refused>> {
+        let Some((outlet, _)) = &self.current else { return Ok(Vec::new()) };
+        let refused = outlet.producer.take_refused();
+        self.refused = refused.len() as u64;
+        Ok(refused.into_iter().map(refused::row).collect())
     }
 
     async fn commit(&mut self, id: &EpochId, parts: Vec<Part>) -> Result<Written> {
@@ -166,11 +179,13 @@ impl Sink for KafkaSink {
         let Some((outlet, turn)) = self.current.take() else {
             return Err(Error::new(&codes::INTERNAL, "a commit without an epoch"));
         };
+        // Also if all of them were refused: the checkpoint counts the epoch as written.
         if written.rows > 0 {
             let committed = self.writer.commit(&outlet, id).await;
             committed.map_err(|error| fault::of_sink(outlet.explained(error)))?;
         }
         drop(turn);
+        written.rows = written.rows.saturating_sub(self.refused);
         Ok(written)
     }
 

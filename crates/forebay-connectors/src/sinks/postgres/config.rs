@@ -3,10 +3,12 @@
 //! Names are those of Spark's JDBC sink where it has them. What must stay true: this is the only place that knows an
 //! option's name; the password is in nothing that can be printed.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use forebay_core::error::codes;
 use forebay_core::options::{ConnectorKind, ConnectorSpec, OptionKind, OptionSpec, Options};
+use forebay_core::sink::Stopping;
 use forebay_core::{Error, OutputMode, Result, Zone};
 
 use super::names::{TableName, columns};
@@ -187,6 +189,8 @@ pub struct Config {
     pub zone: Zone,
     /// `host:port/database`, for messages.
     pub shown: String,
+    /// Completes when the query is asked to end.
+    pub stopping: OnceLock<Stopping>,
 }
 
 impl Config {
@@ -239,6 +243,7 @@ impl Config {
             session_init: text("sessionInitStatement").map(str::to_owned),
             zone,
             shown,
+            stopping: OnceLock::new(),
             address,
         })
     }

@@ -120,6 +120,14 @@ pub fn timed_out(what: &str, shown: &str, limit: Duration) -> Error {
         )
 }
 
+/// A step that a query did not wait for, because it is to end.
+pub fn given_up(what: &str, shown: &str, grace: Duration) -> Error {
+    let message = format!("cannot {what} in PostgreSQL at {shown}");
+    Error::new(&codes::SINK_UNAVAILABLE, message)
+        .with_detail(format!("no answer for {} seconds, and the query is to end", grace.as_secs()))
+        .with_hint("The epoch is written at the next start, unless the server has it by then.")
+}
+
 /// Rows were refused: the epoch comes again, and then in pieces.
 pub fn rows_refused(words: &Words) -> Error {
     Error::new(&codes::SINK_ROWS_REFUSED, "PostgreSQL refused a row; the epoch is written again, without it")

@@ -31,19 +31,19 @@ use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use forebay_core::error::codes;
 use forebay_core::options::Options;
-use forebay_core::sink::{Begun, EpochId, Guarantee, LaneWriter, Part, Refused, Sink, Written};
+use forebay_core::sink::{Begun, EpochId, Guarantee, Part, Refused, Sink, Stopping, Written};
 use forebay_core::{Epoch, Error, OutputMode, Result, Zone};
 use forebay_storage::kill_point;
-use tokio::sync::mpsc;
-use tokio_postgres::Statement;
 use tokio_util::task::AbortOnDropHandle;
 
+mod begin;
 mod config;
 mod encode;
 mod fault;
 mod kinds;
 mod load;
 mod names;
+mod ready;
 mod session;
 mod statements;
 mod table;
@@ -52,11 +52,10 @@ mod url;
 pub use config::SPEC;
 
 use config::{Config, WriteMode, without_key};
-use load::{Failure, LanePart, Load, Loaded, PostgresLane, WAITING};
+use load::{Failure, LanePart, Loaded};
 use names::literal;
+use ready::Ready;
 use session::Session;
-use statements::Statements;
-use table::Fit;
 
 /// Epochs that are written in pieces after one in which a row was refused.
 const IN_PIECES: u32 = 32;
@@ -79,14 +78,6 @@ pub struct PostgresSink {
     twice: bool,
     /// Where the query's connections are known by; empty until its id is known.
     name: String,
-}
-
-/// A connection, and what was found at its other end.
-struct Ready {
-    session: Arc<Session>,
-    fit: Fit,
-    sql: Arc<Statements>,
-    copy: Statement,
 }
 
 /// The epoch that is being written.
@@ -136,152 +127,6 @@ impl PostgresSink {
         self.ready.as_ref().ok_or_else(|| Self::internal("not connected"))
     }
 
-    /// Looks at the table, or makes it, and writes the statements for it.
-    async fn look(&self, session: Arc<Session>, schema: &Schema) -> Result<Ready> {
-        let (config, key) = (&self.config, table::key_columns(schema, &self.key)?);
-        let columns = match table::look(&session, config).await? {
-            Some(columns) => columns,
-            None => {
-                change(&session, config, &table::create(config, schema, &key)?).await?;
-                let made = table::look(&session, config).await?;
-                made.ok_or_else(|| Self::internal("told that its table was made, and it is not there"))?
-            }
-        };
-        let missing = if config.merge_schema { table::missing(schema, &columns) } else { Vec::new() };
-        let columns = if missing.is_empty() {
-            columns
-        } else {
-            let add = |field: &&arrow::datatypes::Field| {
-                format!(
-                    "ADD COLUMN IF NOT EXISTS {} {}",
-                    names::quoted(field.name()),
-                    kinds::created(field.data_type())
-                )
-            };
-            let added = missing.iter().map(add).collect::<Vec<_>>().join(", ");
-            change(&session, config, &format!("ALTER TABLE {} {added}", config.table.sql())).await?;
-            table::look(&session, config).await?.unwrap_or_default()
-        };
-        let fit = table::fit(config, schema, &columns, (self.write, &key))?;
-        if self.write == WriteMode::Upsert {
-            table::check_key(&session, config, &fit.key).await?;
-        }
-        if let Some(epochs) = &config.epoch_table
-            // Who may only write must not need the right to make it.
-            && session.first("look at the table of epochs", &format!("SELECT to_regclass({})", literal(&epochs.sql()))).await?.is_none()
-        {
-            let sql = format!(
-                "CREATE TABLE IF NOT EXISTS {} (query_id text PRIMARY KEY, query_name text NOT NULL, epoch bigint, \
-                 rows bigint, planned_at timestamptz, committed_at timestamptz)",
-                epochs.sql()
-            );
-            session.run("make the table of epochs", &sql).await?;
-        }
-        let sql = Arc::new(Statements::new(config, &fit));
-        if let Some(stage) = &sql.stage {
-            session.run("make a stage for rows", stage).await?;
-        }
-        let prepared = config
-            .within(config.query_timeout, "look at the table", session.client.prepare(&sql.copy))
-            .await?;
-        let copy = prepared.map_err(|error| session.failed("look at the table", &error))?;
-        Ok(Ready { session, fit, sql, copy })
-    }
-
-    /// Gives the query's connections its name.
-    async fn named(&mut self, query_id: &str) -> Result<()> {
-        let name = format!("forebay {query_id}");
-        if self.name == name {
-            return Ok(());
-        }
-        let sql = format!("SET application_name = {}", literal(&name));
-        self.ready().await?.session.run("set up a session", &sql).await?;
-        self.name = name;
-        Ok(())
-    }
-
-    /// Begins the epoch's transaction: the newest epoch that the database holds.
-    async fn lock(&mut self, id: &EpochId) -> Result<Option<i64>> {
-        const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
-        let what = "begin an epoch";
-        let Some(epochs) = self.config.epoch_table.as_ref().map(names::TableName::sql) else {
-            self.ready().await?.session.run(what, BEGIN).await?;
-            return Ok(None);
-        };
-        let query = literal(&id.query_id);
-        let look = format!("SELECT epoch FROM {epochs} WHERE query_id = {query} FOR UPDATE");
-        let mut rows = self.ready().await?.session.try_rows(what, &format!("{BEGIN}; {look}")).await?;
-        if rows.as_ref().is_err_and(|error| error.code().is_some_and(|state| state.code() == "55P03")) {
-            tracing::warn!(query = %id.query_name, "an earlier connection of this query still holds its epoch: it is ended");
-            let name = self.name.clone();
-            self.ready = None;
-            let ready = self.ready().await?;
-            ready.session.end_ghosts(&name).await?;
-            rows = ready.session.try_rows(what, &format!("{BEGIN}; {look}")).await?;
-        }
-        let session = &self.held()?.session;
-        let mut rows = rows.map_err(|error| session.failed(what, &error))?;
-        if rows.is_empty() {
-            let name = literal(&id.query_name);
-            let insert = format!(
-                "INSERT INTO {epochs} (query_id, query_name) VALUES ({query}, {name}) ON CONFLICT DO NOTHING; {look}"
-            );
-            rows = session.rows(what, &insert).await?;
-        }
-        let newest = rows.into_iter().next().and_then(|row| row.into_iter().next());
-        match newest {
-            None => Err(Self::internal("told that the epoch's row was written, and it is not there")),
-            Some(None) => Ok(None),
-            Some(Some(epoch)) => {
-                epoch.parse().map(Some).map_err(|_| Self::internal("told an epoch that is no number"))
-            }
-        }
-    }
-
-    /// The epoch's transaction with a writer for each lane, unless the database has the epoch.
-    async fn begin_epoch(&mut self, id: &EpochId, lanes: usize) -> Result<Begun> {
-        self.named(&id.query_id).await?;
-        let newest = self.lock(id).await?;
-        kill_point("sink.postgres.begin.after");
-        let number = number(id)?;
-        if newest >= Some(number) {
-            self.held()?.session.run("end a transaction", "ROLLBACK").await?;
-            return Ok(Begun::AlreadyWritten);
-        }
-        let (config, twice, by_piece) = (self.config.clone(), self.twice, self.in_pieces > 0);
-        let ready = self.held()?;
-        if let Some(empty) = &ready.sql.empty {
-            ready.session.run("empty the table", empty).await?;
-        }
-        let (to, from) = mpsc::channel(WAITING);
-        let failure = Failure::default();
-        let load = Load {
-            session: ready.session.clone(),
-            config: config.clone(),
-            wires: ready.fit.wires.clone(),
-            sql: ready.sql.clone(),
-            copy: ready.copy.clone(),
-            twice,
-        };
-        let lane = || {
-            let (to, failure, config) = (to.clone(), failure.clone(), config.clone());
-            let (wires, part) = (ready.fit.wires.clone(), LanePart::default());
-            Box::new(PostgresLane { to, failure, config, wires, by_piece, part, buffer: Vec::new() })
-                as Box<dyn LaneWriter>
-        };
-        let writers = (0..lanes).map(|_| lane()).collect();
-        let told = failure.clone();
-        let task = tokio::spawn(async move {
-            let done = if by_piece { load.pieces(from).await } else { load.stream(from).await };
-            if let Err(error) = &done {
-                told.get_or_init(|| error.clone());
-            }
-            done
-        });
-        self.current = Some(Current { load: Some(AbortOnDropHandle::new(task)), failure, refused: 0 });
-        Ok(Begun::Writers(writers))
-    }
-
     /// Waits until all rows of the epoch are at the server.
     async fn loaded(&mut self) -> Result<Vec<Refused>> {
         let current = self
@@ -300,24 +145,6 @@ impl PostgresSink {
     }
 }
 
-/// Changes the table; what cannot work in this way ever is the user's.
-async fn change(session: &Session, config: &Config, sql: &str) -> Result<()> {
-    let what = "make or change the table";
-    let Err(error) = session.try_run(what, sql).await? else { return Ok(()) };
-    let state = error.code().map(tokio_postgres::error::SqlState::code).unwrap_or_default();
-    let is_for_ever =
-        matches!(state.get(..2), Some("42" | "0A" | "22")) && !matches!(state, "42501" | "42P07");
-    if !is_for_ever {
-        return Err(session.failed(what, &error));
-    }
-    let words = error.as_db_error().map_or_else(|| error.to_string(), ToString::to_string);
-    Err(Error::new(&codes::SINK_SCHEMA, format!("PostgreSQL cannot make the table `{}`", config.table))
-        .with_detail(format!("{words} (SQLSTATE {state})"))
-        .with_hint(
-            "Look at `key`, `createTableColumnTypes` and `createTableOptions`, or make the table by hand.",
-        ))
-}
-
 #[async_trait]
 impl Sink for PostgresSink {
     fn description(&self) -> String {
@@ -334,6 +161,11 @@ impl Sink for PostgresSink {
             Some(_) => Guarantee::ExactlyOnce,
             None => Guarantee::AtLeastOnce,
         }
+    }
+
+    fn stopping(&mut self, stop: Stopping) {
+        // Told once; another telling would be the same.
+        drop(self.config.stopping.set(stop));
     }
 
     fn output(&mut self, mode: OutputMode, keys: &[String]) -> Result<()> {

@@ -14,7 +14,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::config::Config;
-use super::fault::{failed, timed_out};
+use super::fault::{failed, given_up, timed_out};
 use super::names::literal;
 use super::url::Tls;
 
@@ -23,6 +23,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A side that says nothing for this long is gone.
 const DEAD_AFTER: Duration = Duration::from_secs(30);
+
+/// How long a step may go on once the query is to end: a server that answers has done most of them by then, and whoever
+/// stops a process waits for so long.
+const STOP_GRACE: Duration = Duration::from_secs(5);
 
 /// A connection that is ready.
 pub struct Session {
@@ -166,8 +170,21 @@ impl Session {
 }
 
 impl Config {
-    /// Waits for a step no longer than `limit`.
+    /// Waits for a step no longer than `limit`, and no longer than [`STOP_GRACE`] once the query is to end. What is given up
+    /// leaves nothing half done: its transaction ends with its connection, and a COMMIT whose answer nobody waited for is
+    /// recognised at the next start.
     pub async fn within<T>(&self, limit: Duration, what: &str, step: impl Future<Output = T>) -> Result<T> {
-        tokio::time::timeout(limit, step).await.map_err(|_| timed_out(what, &self.shown, limit))
+        let stopped = async {
+            match self.stopping.get() {
+                Some(stopping) => stopping.clone().await,
+                None => std::future::pending().await,
+            }
+            tokio::time::sleep(STOP_GRACE).await;
+        };
+        tokio::select! {
+            biased;
+            done = tokio::time::timeout(limit, step) => done.map_err(|_| timed_out(what, &self.shown, limit)),
+            () = stopped => Err(given_up(what, &self.shown, STOP_GRACE)),
+        }
     }
 }

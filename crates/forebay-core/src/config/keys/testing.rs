@@ -95,7 +95,7 @@ pub static EXPECT_QUERY: Section = Section {
             "mapping of counts",
             None,
             "How many records met which fate, such as `{ read: 5, filtered: 2 }`: `read`, `emitted`, `aggregated`, `unmatched`, \
-             `filtered`, `deduplicated`, `dropped`, `quarantined`, `late`, `rowsOut`.",
+             `filtered`, `deduplicated`, `dropped`, `quarantined`, `late`, `rowsOut`, `rowsRefused`.",
         ),
     ],
 };

@@ -51,6 +51,21 @@ pub fn device() -> Value {
     ])
 }
 
+/// The rows of one device: `time` names the first column, by which they are in order.
+pub fn device_history() -> Value {
+    object(&[
+        ("source", text()),
+        ("table", text()),
+        ("key", text()),
+        ("time", text()),
+        ("columns", list(object(&[("name", text()), ("type", text())]))),
+        ("rows", list(json!({ "type": "array" }))),
+        ("rowCount", count()),
+        ("truncated", yes_or_no()),
+        ("millis", count()),
+    ])
+}
+
 pub fn history() -> Value {
     let points = || list(or_null(number()));
     let series = object(&[

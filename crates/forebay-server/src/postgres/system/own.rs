@@ -33,7 +33,8 @@ const TABLES: [(&str, &str); 5] = [
     (
         "ledger",
         "query text, read long, emitted long, aggregated long, unmatched long, filtered long, deduplicated long, \
-         dropped long, quarantined long, late long, in_flight long, rows_out long, balances bool",
+         dropped long, quarantined long, late long, in_flight long, rows_out long, rows_refused long, \
+         balances bool",
     ),
     (
         "alerts",
@@ -114,6 +115,7 @@ fn ledger(shown: &Shown) -> Vec<Row> {
             ("late", count("late")),
             ("in_flight", count("inFlight")),
             ("rows_out", count("rowsOut")),
+            ("rows_refused", count("rowsRefused")),
             ("balances", status.ledger.balances().into()),
         ]
     };

@@ -1,5 +1,7 @@
 //! Which tables at rest a run needs.
 
+use forebay_storage::Door;
+
 use super::*;
 
 /// A file with tables that are there (`here`, `too`), one that is not and whose columns are known (`away`), and one whose

@@ -7,11 +7,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{
-    ArrayRef, AsArray, BinaryBuilder, Int32Array, ListBuilder, RecordBatch, StringArray, StringBuilder,
-    StructBuilder,
-};
-use arrow::datatypes::{DataType, Field, Fields, Int32Type, Int64Type, Schema, SchemaRef};
+use arrow::array::{ArrayRef, AsArray, Int32Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema, SchemaRef};
 use async_trait::async_trait;
 use forebay_connectors::kafka::{Client, ClientConfig, NewTopic};
 use forebay_connectors::sinks::kafka::{KafkaSink, SPEC};
@@ -24,6 +21,9 @@ use futures::future::BoxFuture;
 use serde_json::Value;
 
 use super::conformance::{self, Subject};
+
+mod records;
+pub mod refused;
 
 /// Where the suite runs.
 #[derive(Clone, Debug)]
@@ -84,10 +84,11 @@ pub async fn suite(place: &Place) {
     a_newer_writer_fences_the_older_for_good(place).await;
     a_transaction_that_took_too_long_is_written_again(place).await;
     a_group_that_was_deleted_is_told_and_not_guessed(place).await;
-    every_part_of_a_record_arrives(place).await;
+    records::every_part_of_a_record_arrives(place).await;
     topics_of_rows_share_one_transaction(place).await;
     new_partitions_are_used(place).await;
-    a_row_that_is_refused_leaves_nothing(place).await;
+    refused::rows_that_a_topic_refuses_leave_their_neighbours(place).await;
+    refused::a_row_for_a_partition_that_is_not_there_leaves_nothing(place).await;
     without_transactions_every_row_is_there(place).await;
 }
 
@@ -257,75 +258,6 @@ async fn a_group_that_was_deleted_is_told_and_not_guessed(place: &Place) {
     assert_eq!(place.values(&topic), ["a", "b"]);
 }
 
-/// A header list: of each row its pairs, or NULL.
-/// Of one record: names and values.
-type Headers<'a> = &'a [(&'a str, Option<&'a [u8]>)];
-
-fn headers(rows: &[Option<Headers<'_>>]) -> ArrayRef {
-    let fields = Fields::from(vec![
-        Field::new("key", DataType::Utf8, true),
-        Field::new("value", DataType::Binary, true),
-    ]);
-    let pairs = StructBuilder::new(
-        fields,
-        vec![Box::new(StringBuilder::new()) as _, Box::new(BinaryBuilder::new()) as _],
-    );
-    let mut lists = ListBuilder::new(pairs);
-    for row in rows {
-        for (key, value) in row.unwrap_or_default() {
-            let pair = lists.values();
-            pair.field_builder::<StringBuilder>(0).unwrap().append_value(key);
-            pair.field_builder::<BinaryBuilder>(1).unwrap().append_option(*value);
-            pair.append(true);
-        }
-        lists.append(row.is_some());
-    }
-    Arc::new(lists.finish())
-}
-
-async fn every_part_of_a_record_arrives(place: &Place) {
-    let topic = place.topic("parts", 3).await;
-    let batch = RecordBatch::try_from_iter_with_nullable([
-        ("key", Arc::new(StringArray::from(vec![Some("foobar"), None, Some("x")])) as ArrayRef, true),
-        (
-            "value",
-            Arc::new(arrow::array::BinaryArray::from(vec![Some(&b"\xff\x00"[..]), Some(b""), None])),
-            true,
-        ),
-        ("partition", Arc::new(Int32Array::from(vec![None, Some(2), Some(0)])), true),
-        ("headers", headers(&[Some(&[("a", Some(b"1")), ("a", None)]), None, Some(&[])]), true),
-    ])
-    .unwrap();
-    for compression in ["none", "zstd", "lz4"] {
-        let query = uuid();
-        let mut sink = place.sink(&[("topic", &topic), ("kafka.compression.type", compression)]);
-        sink.open(batch.schema()).await.unwrap();
-        let written = epoch(&mut sink, &id(&query, 0), batch.clone()).await.unwrap();
-        assert_eq!(written.rows, 3);
-    }
-    let found = place.committed(&topic);
-    assert_eq!(found.len(), 9);
-    let of = |key: Option<&str>| {
-        let is = |record: &&Value| record["key"].as_str() == key;
-        let mut found: Vec<&Value> = found.iter().filter(is).collect();
-        assert_eq!(found.len(), 3, "{key:?}");
-        found.pop().unwrap()
-    };
-    let keyed = of(Some("foobar"));
-    let expected = forebay_connectors::kafka::partition_for_key(b"foobar", 3);
-    assert_eq!(keyed["partition"], expected);
-    assert_eq!(
-        (&keyed["value"], &keyed["headers"]),
-        (&"hex:ff00".into(), &serde_json::json!([["a", "1"], ["a", null]]))
-    );
-    assert_eq!((&of(None)["partition"], &of(None)["value"]), (&2.into(), &"".into()));
-    assert_eq!(
-        (&of(Some("x"))["partition"], &of(Some("x"))["value"]),
-        (&0.into(), &Value::Null),
-        "a tombstone"
-    );
-}
-
 async fn topics_of_rows_share_one_transaction(place: &Place) {
     let (one, two, query) = (place.topic("one", 1).await, place.topic("two", 2).await, uuid());
     let rows = |topics: &[Option<&str>], values: &[&str]| {
@@ -386,19 +318,6 @@ async fn new_partitions_are_used(place: &Place) {
         place.committed(&topic).iter().map(|it| it["partition"].as_i64().unwrap()).collect();
     assert_eq!(partitions.len(), 2, "{partitions:?}");
     assert!(partitions.contains(&2), "{partitions:?}");
-}
-
-async fn a_row_that_is_refused_leaves_nothing(place: &Place) {
-    let (topic, query) = (place.topic("large", 1).await, uuid());
-    let mut sink = place.opened(&topic, &[("kafka.compression.type", "none")]).await;
-    let large = "x".repeat(2 << 20);
-    let refused = epoch(&mut sink, &id(&query, 0), texts(&["small", &large, "after"])).await.unwrap_err();
-    assert_eq!((refused.code(), refused.is_retryable()), (&codes::SINK_REFUSED, false), "{refused:?}");
-    assert!(refused.message().contains(&topic) && refused.message().contains("20972"), "{refused}");
-    assert!(refused.hint().contains("max.message.bytes"), "{refused:?}");
-    sink.abort(&id(&query, 0)).await.unwrap();
-    epoch(&mut sink, &id(&query, 0), texts(&["small"])).await.unwrap();
-    assert_eq!(place.values(&topic), ["small"]);
 }
 
 async fn without_transactions_every_row_is_there(place: &Place) {

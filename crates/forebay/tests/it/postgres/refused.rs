@@ -106,6 +106,8 @@ fn foreign_rows_in_the_way_cost_only_the_rows_that_meet_them() {
     );
     query.run();
     assert_eq!(query.quarantined().len(), 30, "a second run finds nothing new");
+    let ledger = &query.last_commit()["ledger"];
+    assert_eq!((&ledger["rowsOut"], &ledger["rowsRefused"]), (&EVENTS.into(), &30.into()), "{ledger}");
 }
 
 #[test]
@@ -116,7 +118,8 @@ fn a_batch_of_which_every_row_is_refused_comes_to_an_end() {
     query.run();
     assert_eq!(trial.server.count("t"), 0);
     assert_eq!(query.quarantined().len() as u64, EVENTS);
-    assert_eq!(query.last_commit()["ledger"]["read"], EVENTS);
+    let ledger = &query.last_commit()["ledger"];
+    assert_eq!([&ledger["read"], &ledger["rowsOut"], &ledger["rowsRefused"]], [EVENTS; 3], "{ledger}");
 }
 
 /// What is looked at only when the transaction ends is still the row's fault, and found.

@@ -3,6 +3,7 @@
 use arrow::array::{ListArray, NullArray};
 use arrow::datatypes::{Int32Type, IntervalMonthDayNano, Schema};
 
+use super::fields::MICROS_TO_2000;
 use super::*;
 
 fn one(column: ArrayRef, wire: Wire) -> Result<Vec<u8>, Bad> {

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use forebay_core::error::codes;
 use serde_json::{Value, json};
 
 use super::devices::Showing;
@@ -37,7 +38,13 @@ pub(crate) async fn list(ask: Ask) -> Outcome {
     let limit = given.integer("limit");
     let order = time_of(&*showing.source, &showing.layout, given.text("time"))?;
     let sql = statement(&showing, (&table, &order), key, &chosen, limit)?;
-    let rows = shown.sql.ask(&sql, limit).await?;
+    let rows = shown.sql.ask(&sql, limit).await.map_err(|mut refused| {
+        if refused.error.code() == &codes::NOT_YET {
+            let hint = "Name a table that a query keeps of these rows: `table=NAME`; what a view does cannot always be done over a table or topic at rest.";
+            refused.error = refused.error.with_hint(hint);
+        }
+        refused
+    })?;
     let head = json!({ "source": showing.source.name(), "table": table, "key": key, "time": order });
     Ok(written(&head, &columns(&rows.columns), &rows, started.elapsed().as_millis()))
 }

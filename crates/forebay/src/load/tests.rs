@@ -53,7 +53,10 @@ pub(crate) fn examples() -> tempfile::TempDir {
         for entry in std::fs::read_dir(from).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                folders.push(path);
+                // What is for other programs is not beside them.
+                if !["grafana", "powerbi"].iter().any(|name| path.ends_with(name)) {
+                    folders.push(path);
+                }
                 continue;
             }
             let Ok(text) = std::fs::read_to_string(&path) else { continue };

@@ -88,8 +88,10 @@ fn the_latest_status_of_each_device_of_an_event_is_told_by_customer_and_status_a
         let history = asked(http, "history?source=devices&field=temperature&range=24h&key=D1&points=1");
         let series = &history["series"][0];
         assert_eq!((&series["mean"], &series["count"]), (&json!([16.0]), &json!([2])));
-        // What one device said, from the log and from the table.
-        for table in ["devices", "lake", "LAKE"] {
+        // What one device said, from the table; a view that takes arrays apart cannot be asked in this way yet.
+        let (status, of_view) = get(http, "/api/v1/device/history?source=devices&key=D1&time=eventId");
+        assert!(status == 400 && of_view.contains("table=NAME"), "{of_view}");
+        for table in ["lake", "LAKE"] {
             let path = format!(
                 "device/history?source=devices&key=D1&table={table}&time=eventId&fields=status,temperature"
             );

@@ -150,7 +150,7 @@ fn a_statement_means_what_it_means_in_postgresql() {
         ("SELECT n FROM readings ORDER BY NULLIF(n, 2), n LIMIT 2", "n; 1; 3"),
         // A text in quotes is of the type that it stands beside: 9 is less than 75.5.
         ("SELECT n FROM readings WHERE temperature > '9' AND (n > 1) = 't'", "n; 2"),
-        ("SELECT n FROM readings WHERE n = '2'", "n; 2"),
+        ("SELECT n FROM readings WHERE n = '2' AND \"deviceId\" = U&'\\0062'", "n; 2"),
     ] {
         assert_eq!(asked(sql, Vec::new(), Limits::default()).unwrap(), expected, "{sql}");
     }

@@ -4,6 +4,7 @@
 //! * `t AT TIME ZONE 'z'` becomes `timezone('z', t)`: an instant becomes what clocks show there and the other way round,
 //!   where DataFusion would only write another zone on the same instant.
 //! * `SELECT EXISTS (…)` becomes the count of what is there: DataFusion has EXISTS in conditions alone.
+//! * `U&'…'` and `N'…'` are texts like others.
 //! * `'\\x0102'::bytea` becomes the two bytes; a cast would give those of the text.
 
 use std::ops::ControlFlow;
@@ -78,6 +79,14 @@ impl VisitorMut for Rewrite {
                     }
                     _ => return ControlFlow::Continue(()),
                 }
+            }
+            Expr::Value(value) => {
+                let (Value::UnicodeStringLiteral(letters) | Value::NationalStringLiteral(letters)) =
+                    &value.value
+                else {
+                    return ControlFlow::Continue(());
+                };
+                text(letters)
             }
             Expr::SimilarTo { .. } => {
                 let error = Error::new(&codes::NOT_YET, "SIMILAR TO is not supported yet");

@@ -67,6 +67,12 @@ pub(super) fn session(
     // Another name of DataFusion's own `to_char`.
     state.deregister_udf("date_format")?;
     state.register_udf(to_char::to_char())?;
+    for (known, name) in OTHER_NAMES {
+        let other = state.udf(known)?.as_ref().clone().with_aliases([*name]);
+        state.register_udf(Arc::new(other))?;
+    }
+    let every = state.udaf("bool_and")?.as_ref().clone().with_aliases(["every"]);
+    state.register_udaf(Arc::new(every))?;
     functions::register_bounds(&mut state, now_ms)?;
     for function in system.functions() {
         state.register_udf(function)?;
@@ -83,6 +89,9 @@ pub(super) fn session(
 }
 
 const SERIES: &str = "generate_series";
+
+/// DataFusion's functions that PostgreSQL has under another name, which comes second.
+const OTHER_NAMES: &[(&str, &str)] = &[("ceil", "ceiling"), ("signum", "sign"), ("uuid", "gen_random_uuid")];
 
 /// DataFusion's own, which takes BIGINT alone; PostgreSQL's functions of arrays give INT.
 #[derive(Debug)]

@@ -148,6 +148,11 @@ fn a_statement_means_what_it_means_in_postgresql() {
             "timezone; 2026-07-01T14:00:00",
         ),
         ("SELECT n FROM readings ORDER BY NULLIF(n, 2), n LIMIT 2", "n; 1; 3"),
+        (
+            "SELECT ceiling(1.5) AS a, sign(-2.5) AS b, mod(n + 5, 4) AS c FROM readings WHERE n = 1",
+            "a,b,c; 2.0,-1.0,2",
+        ),
+        ("SELECT every(n > 0) FROM readings", "every; true"),
         // A text in quotes is of the type that it stands beside: 9 is less than 75.5.
         ("SELECT n FROM readings WHERE temperature > '9' AND (n > 1) = 't'", "n; 2"),
         ("SELECT n FROM readings WHERE n = '2' AND \"deviceId\" = U&'\\0062'", "n; 2"),

@@ -4,6 +4,7 @@
 //! * `t AT TIME ZONE 'z'` becomes `timezone('z', t)`: an instant becomes what clocks show there and the other way round,
 //!   where DataFusion would only write another zone on the same instant.
 //! * `SELECT EXISTS (…)` becomes the count of what is there: DataFusion has EXISTS in conditions alone.
+//! * `mod(a, b)` becomes `a % b`.
 //! * `U&'…'` and `N'…'` are texts like others.
 //! * `'\\x0102'::bytea` becomes the two bytes; a cast would give those of the text.
 
@@ -87,6 +88,23 @@ impl VisitorMut for Rewrite {
                     return ControlFlow::Continue(());
                 };
                 text(letters)
+            }
+            Expr::Function(Function { name, args: FunctionArguments::List(list), .. })
+                if name.to_string().eq_ignore_ascii_case("mod") =>
+            {
+                let [
+                    FunctionArg::Unnamed(FunctionArgExpr::Expr(left)),
+                    FunctionArg::Unnamed(FunctionArgExpr::Expr(right)),
+                ] = list.args.as_slice()
+                else {
+                    return ControlFlow::Continue(());
+                };
+                let nested = |expr: &Expr| Box::new(Expr::Nested(Box::new(expr.clone())));
+                Expr::Nested(Box::new(Expr::BinaryOp {
+                    left: nested(left),
+                    op: BinaryOperator::Modulo,
+                    right: nested(right),
+                }))
             }
             Expr::SimilarTo { .. } => {
                 let error = Error::new(&codes::NOT_YET, "SIMILAR TO is not supported yet");

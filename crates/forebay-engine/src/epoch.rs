@@ -118,8 +118,12 @@ impl Runner {
         self.sink.resumes(written, tried);
         // A sink that keeps no record of epochs lacks none; the outcome is of a time when it kept one.
         recovered.outcome = recovered.outcome.filter(|_| self.sink.guarantee() == Guarantee::ExactlyOnce);
-        let Some(in_sink) = self.open_sink().await? else { return Ok(()) };
         self.inputs.resume(&recovered.topics());
+        let is_new = recovered.start.is_none() && recovered.plan.is_none() && recovered.commit.is_none();
+        if is_new {
+            recovered.start = self.try_start().await;
+        }
+        let Some(in_sink) = self.open_sink(is_new, &mut recovered.start).await? else { return Ok(()) };
         let recovery = decide(recovered.plan, recovered.outcome, recovered.commit, in_sink)
             .map_err(|error| with_remedy(error, &*self.sink))?;
         if let Some(memory) = &mut self.memory {

@@ -68,8 +68,13 @@ impl Runner {
         }
     }
 
-    /// Opens the sink and asks it for the newest epoch it holds; `None` if a stop came.
-    pub(super) async fn open_sink(&mut self) -> Result<Option<Option<Epoch>>> {
+    /// Opens the sink and asks it for the newest epoch it holds; `None` if a stop came. Where a new query starts does not wait for
+    /// that: what comes while its sink is away is its to read.
+    pub(super) async fn open_sink(
+        &mut self,
+        is_new: bool,
+        start: &mut Option<Start>,
+    ) -> Result<Option<Option<Epoch>>> {
         let query_id = self.checkpoint.query_id().to_owned();
         self.status.send_modify(|status| status.id = Some(query_id.as_str().into()));
         let mut backoff = Backoff::default();
@@ -78,10 +83,21 @@ impl Runner {
                 Ok(()) => self.sink.last_epoch(&query_id).await,
                 Err(error) => Err(error),
             };
+            if is_new && newest.is_err() && start.is_none() {
+                *start = self.try_start().await;
+            }
             if let Break(end) = self.settle(&mut backoff, newest).await? {
                 return Ok(end);
             }
         }
+    }
+
+    /// Where a new query starts, durable; `None` if the source or the checkpoint cannot say so at once, which [`Runner::start`] waits for.
+    pub(super) async fn try_start(&mut self) -> Option<Start> {
+        let at = self.inputs.start(self.trigger.is_bounded()).await.ok()?;
+        let start = Start::at(&at, self.inputs.topics());
+        self.checkpoint.start(&start).ok()?;
+        Some(start)
     }
 
     /// Where a new query starts; `None` if a stop came.

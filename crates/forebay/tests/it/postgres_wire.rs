@@ -69,6 +69,18 @@ fn a_client_of_postgresql_reads_what_the_pipeline_wrote() {
                        JOIN pg_type t ON t.oid = a.atttypid WHERE c.oid = 'lake'::regclass ORDER BY a.attnum";
         let columns = client.simple_query(columns).await.unwrap();
         assert!(columns.iter().any(|message| matches!(message, SimpleQueryMessage::Row(_))));
+        // A condition that names no column is not lost on its way into the table's scan.
+        for (condition, expected) in [
+            ("seq >= 0 AND NULL", 0),
+            ("seq NOT IN (1, NULL)", 0),
+            ("seq BETWEEN 1 AND NULL", 0),
+            ("seq < 3 OR NULL", 3),
+            ("seq >= 0 AND 1 = 1", 500),
+        ] {
+            let sql = format!("SELECT count(*) FROM lake WHERE {condition}");
+            let count: i64 = client.query_one(&sql, &[]).await.unwrap().get(0);
+            assert_eq!(count, expected, "{condition}");
+        }
         let balance = client.query_one("SELECT bool_and(balances) FROM forebay.ledger", &[]).await.unwrap();
         assert!(balance.get::<_, bool>(0));
     });

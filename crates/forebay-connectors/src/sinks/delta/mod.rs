@@ -41,6 +41,7 @@ use forebay_storage::{Door, kill_point};
 use parking_lot::Mutex;
 
 mod action;
+mod careful;
 mod commit;
 mod compact;
 mod config;

@@ -12,6 +12,7 @@ use forebay_core::error::codes;
 use forebay_core::{Error, Result};
 use forebay_storage::Door;
 
+use super::careful::Careful;
 use super::fault;
 use super::table::Table;
 
@@ -45,5 +46,6 @@ pub async fn table_provider(path: &Path) -> Result<Reading> {
     let provider = loaded.table_provider().await.map_err(|e| {
         Error::new(&codes::SINK_UNSUPPORTED, "the Delta table cannot be read").at(path.display()).caused_by(e)
     })?;
+    let provider: Arc<dyn TableProvider> = Arc::new(Careful(provider));
     Ok(Reading { provider, version: head.version, files })
 }

@@ -191,7 +191,15 @@ pub async fn plan(
         parse::with_room(move || parameters::typed(plan, &given).map_err(SqlError::planning))?;
     let schema = match &explain {
         Some(_) => explained_schema(),
-        None => labelled(&plan, labels),
+        None => {
+            // What comes out has the types that are found when operands are made alike, not those of a first branch.
+            let analyzed = parse::with_room(|| {
+                let analyzer = state.analyzer();
+                let analyzed = analyzer.execute_and_check(plan.clone(), state.config_options(), |_, _| {});
+                analyzed.map_err(SqlError::planning)
+            });
+            labelled(analyzed.as_ref().unwrap_or(&plan), labels)
+        }
     };
     Ok(Planned { schema, parameters, plan, state, explain, limits, deadline })
 }
@@ -320,13 +328,46 @@ impl Planned {
                 ended.map_err(|_| deadline.passed())??
             }
         };
-        let batches = stream.map(|batch| batch.map_err(super::failed));
+        let told = Arc::clone(&schema);
+        let batches = stream.map(move |batch| {
+            let batch = batch.map_err(super::failed)?;
+            as_told(&told, &batch)?;
+            Ok(batch)
+        });
         let batches = match explain {
             None => batches.boxed(),
             Some(_) => batches.map(|batch| lines(&batch?)).boxed(),
         };
         Ok(Answer { schema, batches: limited(batches, deadline, limits.rows) })
     }
+}
+
+/// Refuses rows of another type than the client was told: it would read their bytes as something else.
+fn as_told(told: &Schema, batch: &RecordBatch) -> Result<()> {
+    let is_text = |it: &DataType| matches!(it, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+    let is_bytes =
+        |it: &DataType| matches!(it, DataType::Binary | DataType::LargeBinary | DataType::BinaryView);
+    let is_same = |a: &DataType, b: &DataType| {
+        a == b
+            || (is_text(a) && is_text(b))
+            || (is_bytes(a) && is_bytes(b))
+            || (!a.is_primitive() && !is_text(a) && !is_bytes(a) && a.is_nested() == b.is_nested())
+            || matches!((a, b), (DataType::Timestamp(..), DataType::Timestamp(..)))
+            || (a.is_decimal() && b.is_decimal())
+    };
+    let columns = told.fields().iter().zip(batch.schema_ref().fields());
+    for (told, came) in columns {
+        if !is_same(told.data_type(), came.data_type()) {
+            let words =
+                format!("column `{}` is {} and not {}", told.name(), came.data_type(), told.data_type());
+            return Err(Error::new(&codes::INTERNAL, "the rows have another type than was told")
+                .with_detail(words)
+                .with_hint(
+                    "Cast the column to the type that it should have, and please report the statement.",
+                ));
+        }
+    }
+    Ok(())
 }
 
 /// The lines of a plan.

@@ -178,6 +178,39 @@ fn a_whole_number_is_an_int4_where_it_fits() {
 }
 
 #[test]
+fn what_is_told_of_a_column_is_what_comes() {
+    for (sql, told, came) in [
+        (
+            "SELECT CASE WHEN n > 1 THEN 0 ELSE temperature END AS a FROM readings ORDER BY n",
+            "Float64",
+            "a; 1.5; 0.0; 0.0",
+        ),
+        ("SELECT max(CASE WHEN n > 1 THEN 0 ELSE temperature END) AS a FROM readings", "Float64", "a; 1.5"),
+        (
+            "SELECT 1 AS a UNION ALL SELECT temperature FROM readings WHERE n = 1 ORDER BY 1",
+            "Float64",
+            "a; 1.0; 1.5",
+        ),
+        ("SELECT 1 AS a UNION ALL SELECT n FROM readings WHERE n = 2 ORDER BY 1", "Int64", "a; 1; 2"),
+        (
+            "WITH x AS (SELECT CASE WHEN false THEN 1::smallint ELSE 100000 END AS a) SELECT a FROM x",
+            "Int32",
+            "a; 100000",
+        ),
+    ] {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let planned = runtime.block_on(async {
+            let text = split(sql).unwrap().remove(0);
+            let planning = Planning::new(&Readings, None, &NoSystem, Limits::default(), 1_700_000_000_000);
+            plan(planning, &text, &[]).await.unwrap()
+        });
+        assert_eq!(planned.schema.field(0).data_type().to_string(), told, "{sql}");
+        assert_eq!(asked(sql, Vec::new(), Limits::default()).unwrap(), came, "{sql}");
+    }
+}
+
+#[test]
 fn parameters_have_the_types_of_their_places() {
     let values = || vec![ScalarValue::Int64(Some(1)), ScalarValue::Utf8(Some("a".to_owned()))];
     let sql = "SELECT n, $2 AS given FROM readings WHERE n > $1 AND deviceId = $2";

@@ -156,7 +156,11 @@ async fn texts_of_several_statements_and_cursors_hold_turns_only_while_they_are_
         ("FETCH 3 FROM c; FETCH 2 FROM c", &["FETCH 3", "FETCH 2"], 1),
         ("MOVE ALL IN c; FETCH c", &["MOVE 999995", "FETCH 0"], 0),
         ("CLOSE c; COMMIT", &["CLOSE CURSOR", "COMMIT"], 0),
-        ("BEGIN; DECLARE c CURSOR FOR SELECT value FROM generate_series(1, 9); FETCH c", &["FETCH 1"], 1),
+        (
+            "BEGIN; DECLARE c CURSOR FOR SELECT value FROM generate_series(1, 1000000); FETCH c",
+            &["FETCH 1"],
+            1,
+        ),
         ("ROLLBACK; FETCH c", &["ROLLBACK", "34000"], 0),
     ] {
         stream.write_all(&framed(b"Q", format!("{sql}\0").as_bytes())).await.unwrap();

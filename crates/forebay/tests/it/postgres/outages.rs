@@ -51,6 +51,32 @@ fn a_server_that_comes_later_than_the_query_is_waited_for() {
 }
 
 #[test]
+fn what_comes_before_the_server_was_ever_reached_is_written_too() {
+    let trial = Trial { log: LogServer::start(), server: Postgres::start() };
+    let events = proof_events(EVENTS);
+    let (before, after) = events.split_at(EVENTS as usize / 2);
+    trial.log.produce("events", before);
+    trial.server.stop();
+    let query = trial.copy("t", &[]);
+    let text = std::fs::read_to_string(&query.file).unwrap();
+    std::fs::write(&query.file, text.replace("startingOffsets: earliest", "startingOffsets: latest"))
+        .unwrap();
+    let running = query.running();
+    running.waits_for("FB-5001");
+    trial.log.produce("events", after);
+    // Where the query starts is known also after a death.
+    drop(running);
+    let running = query.running();
+    running.waits_for("FB-5001");
+    trial.server.again();
+    let there = "SELECT count(*) FROM pg_tables WHERE tablename = 't'";
+    eventually("the table", 2 * PATIENCE, || trial.server.one(there) == "1");
+    eventually("what came since", PATIENCE, || trial.server.count("public.t") == EVENTS / 2);
+    assert!(running.process.stop().0, "it ends well");
+    assert_ledger(&query.last_commit()["ledger"], EVENTS / 2);
+}
+
+#[test]
 fn a_server_that_is_read_only_is_waited_for() {
     // A session keeps the setting that it began with: those of the pipeline are opened anew.
     let set = |trial: &Trial, change: &str| {

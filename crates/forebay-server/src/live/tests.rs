@@ -37,6 +37,11 @@ impl Events {
     async fn next(&mut self) -> Option<(String, Value)> {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
+                if event.starts_with(':') {
+                    // What keeps an idle connection open.
+                    self.text = rest.to_owned();
+                    continue;
+                }
                 let lines: Vec<&str> = event.lines().collect();
                 let [name, data] = lines[..] else { panic!("an event has two lines: {event}") };
                 let name = name.strip_prefix("event: ").unwrap().to_owned();

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import gateways
 import live
 import measure
 import page
@@ -150,36 +151,39 @@ def line(bench, facts, args):
 
 def main():
     parser = argparse.ArgumentParser()
-    for name, kind in (("engine", str), ("reader", str), ("dir", str), ("port", int), ("events", int), ("nested", int),
+    for name, kind in (("engine", str), ("reader", str), ("mqtt-load", str), ("dir", str), ("port", int), ("events", int), ("nested", int),
                        ("rounds", int), ("spark-rounds", int), ("log-records", int), ("rows", int), ("out", str)):
         parser.add_argument(f"--{name}", type=kind, required=True)
-    parser.add_argument("--only", choices=("", "line", "windows", "postgres"), default="", help="one part of it")
+    parser.add_argument("--only", choices=("", "line", "windows", "postgres", "gateways"), default="", help="one part of it")
     parser.add_argument("--trial", action="store_true", help="allow a build with test hooks: to try this script")
     args = parser.parse_args()
     began = time.monotonic()
-    bench = Bench(args.engine, args.reader, args.dir, args.port, args.trial)
+    bench = Bench(args.engine, args.reader, args.mqtt_load, args.dir, args.port, args.trial)
     spark_rounds = args.spark_rounds or args.rounds
     facts = {
         "events": {"plant": args.events}, "rounds": {"forebay": args.rounds, "spark": spark_rounds},
-        "machine": machine(), "versions": versions(args.engine), "load": [os.getloadavg()[0]],
+        "machine": machine(), "versions": versions(args.engine), "day": time.strftime("%Y-%m-%d", time.gmtime()), "load": [os.getloadavg()[0]],
     }
     plant = f"{args.events // 300_000 + 1 + windows.PAUSE} s"
-    if args.only != "postgres":
+    if args.only not in ("postgres", "gateways"):
         timed(f"filling plant with {args.events} events", lambda: windows.fill(bench, args.events), plant)
     if args.only in ("", "line"):
         line(bench, facts, args)
     if args.only in ("", "postgres"):
         facts["postgres"] = timed("PostgreSQL", lambda: postgres.all_of_it(bench, facts, args.rows), "20 minutes")
+    if args.only in ("", "gateways"):
+        facts["gateways"] = timed("gateways", lambda: gateways.all_of_it(bench), "6 minutes")
     if args.only in ("", "windows"):
         facts["windows"] = timed("windows", lambda: windows.all_of_it(bench, facts), "a quarter of an hour")
     facts["took"] = time.monotonic() - began
     with open(f"{args.dir}/facts.json", "w") as file:
         json.dump(facts, file, indent=1)
-    text = page.render(facts)
-    print(text)
+    found = page.parts(facts)
+    print("\n".join(found.values()))
     if args.out:
+        before = open(args.out).read() if os.path.exists(args.out) else ""
         with open(args.out, "w") as file:
-            file.write(text)
+            file.write(page.page(before, found))
         say(f"wrote {args.out} after {facts['took'] / 60:.0f} minutes")
 
 

@@ -2,9 +2,13 @@
 
 from statistics import median
 
+import page_gateways
 import page_postgres
 import page_windows
 from tables import Floors, of, rows, spread
+
+MARK = "<!-- part: "  # before each part of the page
+MET, MISSED = "met", "**missed**"
 
 
 def line_floors(facts, judged):
@@ -37,7 +41,7 @@ def live(facts):
     """What the page shows late, and what it costs."""
     page, pages, history = facts["page"], facts["pages"], facts["history"]
     out = [
-        "", "## The live page", "",
+        "", "### The live page", "",
         f"20,000 events a second of 1,000 devices through the embedded log, one query into a Delta table, and the page as it opens "
         f"in Chromium on the same machine. For each device of each update: from the record's timestamp, which the producer "
         f"gives it, to the page's own callback; {page['events']:,} updates, whole milliseconds. The longest task of the page's main "
@@ -68,7 +72,7 @@ def engine_tables(facts):
     names = {"plant": "The plant's events: four flat fields", "nested": "The nested events: 12 fields, structs and an array"}
     for shape, runs in facts["runs"].items():
         count = facts["events"][shape]
-        out += ["", f"### {names[shape]}", "", f"{count:,} events.", ""]
+        out += ["", f"#### {names[shape]}", "", f"{count:,} events.", ""]
         lines = []
         for name, title in (("forebay", "Forebay"), ("spark", "Spark")):
             them = runs[name]
@@ -84,7 +88,7 @@ def engine_tables(facts):
 
 def time_goes(facts):
     """What the script can say of where time goes: user and kernel time, and reading apart from the rest."""
-    out = ["", "## Where the time goes", ""]
+    out = ["", "### Where the time goes", ""]
     lines = []
     for shape, runs in facts["runs"].items():
         for name, title in (("forebay", "Forebay"), ("spark", "Spark")):
@@ -125,54 +129,58 @@ def time_goes(facts):
     return out
 
 
-def render(facts):
-    machine = facts["machine"]
+def floors_of(judge, facts):
+    """The floors of a part: how many are met, which are not, and all of them."""
     floors = Floors()
-    if "runs" in facts:
-        line_floors(facts, floors)
-    if "windows" in facts:
-        page_windows.floors(facts, floors)
-    if "postgres" in facts:
-        page_postgres.floors(facts, floors)
-    judged = floors.found
-    missed = [name for name, _, _, met in judged if not met]
-    out = [
+    judge(facts, floors)
+    missed = [name for name, _, _, met in floors.found if not met]
+    out = [f"{len(floors.found) - len(missed)} of {len(floors.found)} floors met." + (f" Missed: {'; '.join(missed)}." if missed else ""), ""]
+    return out + rows(["what", "floor", "measured", ""], [[n, f, v, MET if met else MISSED] for n, f, v, met in floors.found])
+
+
+def parts(facts):
+    """The parts of the page that these facts are of, by name: each with what it was measured on."""
+    machine, versions = facts["machine"], facts["versions"]
+    began = [
+        "", f"Measured {facts['day']} on {machine['model']}, {machine['cores']} cores, {machine['memory'] / 2**30:.0f} GiB, {machine['system']}, Linux "
+        f"{machine['kernel']}; load when it began {facts['load'][0]:.1f}. {', '.join(f'{name} {version}' for name, version in versions.items())}.", "",
+    ]
+    found = {}
+    for name, title, is_there, judge, section in PARTS:
+        if is_there in facts:
+            lines = [f"## {title}", *began, *floors_of(judge, facts), *section(facts)]
+            found[name] = "\n".join(lines) + "\n"
+    return found
+
+
+def page(before, found):
+    """The whole page: the parts that were measured now, and of `before` those that were not."""
+    kept = {}
+    for part in before.split(MARK)[1:]:
+        name, text = part.split(" -->\n", 1)
+        kept[name] = text
+    kept |= found
+    every = [(name, kept[name]) for name, *_ in PARTS if name in kept]
+    met, missed = (sum(line.endswith(f"| {word} |") for _, text in every for line in text.splitlines()) for word in (MET, MISSED))
+    top = [
         "<!-- Written by scripts/bench/run.sh (make bench). Do not edit: every figure here was measured by it. -->",
         "# Benchmarks",
         "",
         "Forebay beside Spark Structured Streaming and Flink SQL on the same Apache Kafka topic, its log beside Apache Kafka, its way into",
-        "PostgreSQL beside Spark's and COPY, all on one machine and with default settings. `make bench` repeats all of it and writes this page.",
+        "PostgreSQL beside Spark's and COPY, its MQTT end point beside Mosquitto, all on one machine and with default settings. `make bench`",
+        "repeats all of it and writes this page; one part of it can be renewed alone (`scripts/bench/run.sh`).",
         "",
-        "## Against the floors",
-        "",
-        f"{len(judged) - len(missed)} of {len(judged)} met." + (f" Missed: {'; '.join(missed)}." if missed else ""),
+        f"Of {met + missed} floors that were set before, {met} are met.",
         "",
     ]
-    out += rows(["what", "floor", "measured", ""], [[n, f, v, "met" if met else "**missed**"] for n, f, v, met in judged])
-    out += ["", "## Machine and versions", ""]
-    facts_lines = [
-        ["processor", f"{machine['model']}, {machine['cores']} cores"], ["memory", f"{machine['memory'] / 2**30:.0f} GiB"],
-        ["system", f"{machine['system']}, Linux {machine['kernel']}"],
-        ["load when it began", f"{facts['load'][0]:.1f} (average of the last minute)"],
-        *([name, version] for name, version in facts["versions"].items()),
-    ]
-    out += rows(["", ""], facts_lines)
-    if "runs" in facts:
-        out += line(facts)
-    if "windows" in facts:
-        out += page_windows.section(facts)
-    if "postgres" in facts:
-        out += page_postgres.section(facts)
-    if "runs" in facts:
-        out += time_goes(facts)
-    return "\n".join(out) + "\n"
+    return "\n".join(top) + "".join(f"\n{MARK}{name} -->\n{text}" for name, text in every)
 
 
 def line(facts):
     """All but windows: engines, start, reading, alerts, the log, the page."""
     late, rounds = facts["latency"], facts["rounds"]
     out = [
-        "", "## JSON from Kafka to a Delta table", "",
+        "", "### JSON from Kafka to a Delta table", "",
         f"Topics of 4 partitions, lz4, 1,000 devices, on one Apache Kafka. Forebay ran {rounds['forebay']} time(s), Spark "
         f"(`local[{2}]`) {rounds['spark']} time(s), in turn, with the trigger `availableNow`, each into fresh folders. Whole "
         "process from start to end; CPU time and memory of all processes that belong to it, the broker's not. Medians, the "
@@ -184,14 +192,14 @@ def line(facts):
         "After each run the rows of its table were counted, and counts, sums and maxima of each device compared with those "
         f"of the first run ({', '.join(f'{n:,} devices ({shape})' for shape, n in facts['checked'].items())}); at the end "
         "Spark compared the last tables of both. All were equal.",
-        "", "## From start to the first committed epoch", "",
+        "", "### From start to the first committed epoch", "",
         f"A topic of {facts['small']:,} events; seconds from the start of the process to the first commit in the Delta log.", "",
     ]
     first = facts["first"]
     out += rows(["", "rounds", "seconds"], [
         [title, len(first[name]), spread(first[name], form)] for name, title, form in (("forebay", "Forebay", "{:.3f}"), ("spark", "Spark", "{:.1f}"))
     ])
-    out += ["", "## Reading alone", "", "The plant's topic from end to end, nothing done with the records.", ""]
+    out += ["", "### Reading alone", "", "The plant's topic from end to end, nothing done with the records.", ""]
     count, read = facts["events"]["plant"], facts["read"]
     out += rows(["", "rounds", "wall, s", "CPU per record, ns", "peak memory, MB"], [
         [title, len(read[name]), spread(of(read[name], "wall"), "{:.1f}"), spread(of(read[name], "cpu", 1e9 / count), "{:.0f}"),
@@ -199,7 +207,7 @@ def line(facts):
         for name, title in (("forebay", "Forebay's source"), ("kcat", "kcat"))
     ])
     out += [
-        "", "## From event to alert", "",
+        "", "### From event to alert", "",
         "20,000 events a second through the log embedded in the same process, default trigger, `WHERE temperature > 70`, "
         "console sink. From the moment an event is handed to a librdkafka producer (acks=all, no lingering) to the moment its "
         "line is read from the console; 5 s of warming up, 20 s measured. Each event is fsynced twice on its way: by the log "
@@ -210,7 +218,7 @@ def line(facts):
         ["append 4 KiB and fdatasync, same disk", f"{late['sync50']:.2f}", f"{late['sync99']:.2f}", ""],
     ])
     out += [
-        "", "## The embedded log beside Apache Kafka", "",
+        "", "### The embedded log beside Apache Kafka", "",
         f"kcat writes {facts['log_records']:,} of the plant's events (acks=all, lz4, 4 partitions), then reads them. "
         "Forebay's log fsyncs before it answers. Apache Kafka does not with its defaults; with `flush.messages=1` it does, "
         "which is the like-for-like comparison. Records per second, process start included; the page cache is warm.", "",
@@ -227,3 +235,11 @@ def line(facts):
     ])
     out += live(facts)
     return out
+
+
+PARTS = (
+    ("line", "From a topic to a table, an alert and a page", "runs", line_floors, lambda facts: line(facts) + time_goes(facts)),
+    ("windows", "Windows and state", "windows", page_windows.floors, page_windows.section),
+    ("postgres", "PostgreSQL: into it, and as it", "postgres", page_postgres.floors, page_postgres.section),
+    ("gateways", "Gateways and files", "gateways", page_gateways.floors, page_gateways.section),
+)

@@ -40,7 +40,7 @@ def section(facts):
     found = facts["postgres"]
     count = found["rows"]
     out = [
-        "", "## Nested events to PostgreSQL", "",
+        "", "### Nested events to PostgreSQL", "",
         f"{facts['events']['devices']:,} events of several devices (4 partitions, lz4) become {count:,} rows of nine columns (uuid, text, "
         "bigint, timestamp, double) in a table without indexes, on a PostgreSQL of the same machine with fsync on. Forebay in one epoch, "
         "its number in the same transaction; Spark by `foreachBatch` and JDBC, `batchsize` 10,000, as the job's authors wrote it, and "

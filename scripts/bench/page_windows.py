@@ -45,7 +45,7 @@ def section(facts):
 
 def compared(found, count):
     out = [
-        "", "## Windows", "",
+        "", "### Windows", "",
         f"The plant's topic, {count:,} events: average temperature, highest humidity and number of events of each device in each ten "
         "seconds, with a watermark ten seconds behind. Forebay and Spark append to a Delta table with `availableNow`; Flink SQL "
         "writes CSV files, with a parallelism of 2, and ends where the topic ended. Whole process from start to end, in turn, each into "
@@ -71,7 +71,7 @@ def compared(found, count):
 def checkpointing(found):
     runs, account = checkpoint_ratios(found)
     out = [
-        "", "### What the checkpoint costs", "",
+        "", "#### What the checkpoint costs", "",
         f"The same windows in epochs of {found['most']:,} events. A query without a checkpoint does not exist, so \"without\" is told in "
         "two ways: with the checkpoint in memory (`/dev/shm`), which leaves out the disk; and by the epochs' own account, which "
         "leaves out the time in which plan, state and commit were made durable, the work of writing them included. Table and "
@@ -94,7 +94,7 @@ def checkpointing(found):
 
 def epochs(found):
     out = [
-        "", "### Large state", "",
+        "", "#### Large state", "",
         f"Counts, averages and maxima by key in a window of a day, which no epoch closes; {found['epochs']} epochs of "
         f"{found['few']:,} messages, each of another key, after all {found['many']:,} keys were there; beside it as many messages of "
         f"{found['few']:,} keys in all. Snapshots are written meanwhile. Milliseconds from one epoch's report to the next's:", "",
@@ -130,7 +130,7 @@ def profile(times):
 
 def recovery(found):
     return [
-        "", "### After a kill -9", "",
+        "", "#### After a kill -9", "",
         f"The same query with {found['keys']:,} keys is killed in the middle of its epochs and started again at once; seconds from "
         f"the kill to the next commit in its journal, {len(found['took'])} times: {spread(found['took'], '{:.2f}')}. Its snapshots and "
         f"changes took {found['state'] / 1e6:.1f} MB on the disk at the end; the page cache is warm.",
@@ -139,7 +139,7 @@ def recovery(found):
 
 def sliding(found):
     out = [
-        "", "### Sliding windows", "",
+        "", "#### Sliding windows", "",
         f"An hour of {found['devices']:,} devices, {found['events']:,} events, in epochs of {found['most']:,} (100 seconds each): "
         "windows of ten minutes that slide by ten seconds (60 panes) beside windows of ten seconds. Both close "
         f"{found['windows']:,} windows, and hold as many events as they must.", "",

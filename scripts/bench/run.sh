@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Measures Forebay beside Spark, Flink, Apache Kafka and PostgreSQL's COPY on this machine, and its live page, and writes
-# docs/benchmarks.md.
+# Measures Forebay beside Spark, Flink, Apache Kafka, PostgreSQL's COPY and Mosquitto on this machine, and its live page, and
+# writes docs/benchmarks.md.
 #
 #   make bench                     (builds first)
 #   scripts/bench/run.sh           (takes ${CARGO_TARGET_DIR:-target}/release/forebay as it is)
 #
-#   FOREBAY_BENCH_ONLY           `line` (Delta, logs, the page), `windows` or `postgres`: one part, which is printed and written
-#                                nowhere unless FOREBAY_BENCH_OUT is given (all parts)
+#   FOREBAY_BENCH_ONLY           `line` (Delta, logs, the page), `windows`, `postgres` or `gateways`: one part, which is
+#                                renewed on the page, and the others stay (all parts)
 #   FOREBAY_BENCH_EVENTS         events of the plant's topic (20000000); the topics of keys and hours follow from it
 #   FOREBAY_BENCH_NESTED         events of the nested topic (a quarter of them)
 #   FOREBAY_BENCH_ROUNDS         runs of each engine on each topic (3)
@@ -18,7 +18,7 @@
 #   FOREBAY_BENCH_PORT           first of six free ports (29092)
 #   FOREBAY_BENCH_OUT            where the page goes (docs/benchmarks.md)
 #
-# With the defaults it takes about an hour on two cores and 8 GB of disk. Ctrl-C stops all that it started.
+# With the defaults it takes an hour and a quarter on two cores and 8 GB of disk. Ctrl-C stops all that it started.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . scripts/services/common.sh
@@ -27,6 +27,7 @@ only="${FOREBAY_BENCH_ONLY:-}" components=(kafka clients kcat spark)
 [[ "$only" = @(|line) ]] && components+=(chromium)
 [[ "$only" = @(|windows) ]] && components+=(flink)
 [[ "$only" = @(|postgres) ]] && components+=(postgres psql pgjdbc)
+[[ "$only" = @(|gateways) ]] && components+=(mosquitto mqtt-clients)
 scripts/services/install.sh "${components[@]}"
 target="${CARGO_TARGET_DIR:-target}"
 engine="${FOREBAY_BENCH_ENGINE:-$target/release/forebay}"
@@ -37,8 +38,13 @@ if [ -z "${FOREBAY_BENCH_READER:-}" ] && [[ "$only" = @(|line) ]]; then
   cargo build --release --locked -p forebay -p forebay-connectors --example read_topic
 fi
 
+mqtt_load="${FOREBAY_BENCH_MQTT_LOAD:-$target/release/examples/mqtt_load}"
+if [ -z "${FOREBAY_BENCH_MQTT_LOAD:-}" ] && [[ "$only" = @(|gateways) ]]; then
+  say "building the MQTT client that is the load"
+  cargo build --release --locked -p forebay -p forebay-gateway --example mqtt_load
+fi
+
 out=docs/benchmarks.md
-[ -z "$only" ] || out=
 own_dir=no
 if [ -z "${FOREBAY_BENCH_DIR:-}" ]; then
   FOREBAY_BENCH_DIR="$(mktemp -d "${TMPDIR:-/tmp}/forebay-bench.XXXXXX")" own_dir=yes
@@ -66,7 +72,7 @@ if [[ "$only" = @(|postgres) ]]; then
     --set shared_buffers=512MB --set max_wal_size=8GB --set checkpoint_timeout=30min >/dev/null
 fi
 # In the background, so that the traps run at once; a signal for us is passed on by `finish`.
-python3 scripts/bench/bench.py --engine "$engine" --reader "$reader" --dir "$FOREBAY_BENCH_DIR" --port "$port" \
+python3 scripts/bench/bench.py --engine "$engine" --reader "$reader" --mqtt-load "$mqtt_load" --dir "$FOREBAY_BENCH_DIR" --port "$port" \
   --events "${FOREBAY_BENCH_EVENTS:-20000000}" --nested "${FOREBAY_BENCH_NESTED:-0}" \
   --rounds "${FOREBAY_BENCH_ROUNDS:-3}" --spark-rounds "${FOREBAY_BENCH_SPARK_ROUNDS:-0}" \
   --log-records "${FOREBAY_BENCH_LOG_RECORDS:-2000000}" --rows "${FOREBAY_BENCH_ROWS:-5000000}" --only "$only" --out "${FOREBAY_BENCH_OUT-$out}" "$@" &

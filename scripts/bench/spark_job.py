@@ -1,7 +1,7 @@
 """The plant's job as its authors describe it, in Spark with default settings: a topic's JSON appended to a Delta table;
-with `windows`, what each device did in each ten seconds.
+with `windows`, what each device did in each ten seconds; with `csv`, appended to CSV files.
 
-    scripts/services/spark-python.sh scripts/bench/spark_job.py BOOTSTRAP TOPIC SCHEMA TABLE CHECKPOINT [windows]
+    scripts/services/spark-python.sh scripts/bench/spark_job.py BOOTSTRAP TOPIC SCHEMA TABLE CHECKPOINT [windows|csv]
 """
 
 import sys
@@ -9,7 +9,7 @@ import sys
 from pyspark.sql.functions import avg, col, count, from_json, lit, max, timestamp_seconds, window
 from spark_session import session
 
-bootstrap, topic, schema, table, checkpoint, *windows = sys.argv[1:]
+bootstrap, topic, schema, table, checkpoint, *more = sys.argv[1:]
 spark = session("bench")
 stream = (
     spark.readStream.format("kafka")
@@ -23,7 +23,7 @@ parsed = (
     .select(from_json(col("json"), schema).alias("data"))
     .select("data.*")
 )
-if windows:
+if more == ["windows"]:
     parsed = (
         parsed.withColumn("at", timestamp_seconds("timestamp"))
         .withWatermark("at", "10 seconds")
@@ -32,7 +32,7 @@ if windows:
         .select(col("window.start").alias("start"), "device_id", "mean", "most", "n")
     )
 query = (
-    parsed.writeStream.format("delta")
+    parsed.writeStream.format("csv" if more == ["csv"] else "delta")
     .outputMode("append")
     .option("checkpointLocation", checkpoint)
     .trigger(availableNow=True)

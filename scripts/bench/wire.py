@@ -3,6 +3,7 @@
 import glob
 import json
 import subprocess
+import time
 
 import measure
 from work import SERVICES, fresh, ready, say
@@ -48,6 +49,17 @@ def groups(rows, columns):
     return sorted((*(str(value) for value in row[:columns]), int(row[columns])) for row in rows)
 
 
+def settle(process):
+    """Waits until the run has read what there was, for its page too: then both have the machine to themselves."""
+    by, used = time.monotonic() + 120, measure.cpu_of(process.pid)
+    while time.monotonic() < by:
+        time.sleep(1)
+        before, used = used, measure.cpu_of(process.pid)
+        if used - before < 0.03:
+            return
+    raise measure.Failed("the run does not come to rest")
+
+
 def all_of_it(bench, database, schema, select):
     """Fills a Delta table with the flattened rows of `devices`, and asks it."""
     home = fresh(f"{bench.dir}/wire")
@@ -59,6 +71,7 @@ def all_of_it(bench, database, schema, select):
     command = [bench.engine, "run", file, "--data", f"{home}/data", "--http", bench.http, "--embedded-log", "never", "--postgres", address]
     process = measure.start(command, log)
     ready("forebay run", process, log)
+    settle(process)
     files = sorted(glob.glob(f"{home}/table/*.parquet"))
     found = {"files": len(files), "asked": {}}
     for name, statement in ASKED.items():

@@ -89,8 +89,8 @@ def has_commit(table):
 class Bench:
     """Where things are, and what each piece of work needs of them."""
 
-    def __init__(self, engine, reader, folder, port, trial):
-        self.engine, self.reader, self.dir, self.port = engine, reader, folder, port
+    def __init__(self, engine, reader, mqtt_load, folder, port, trial):
+        self.engine, self.reader, self.mqtt_load, self.dir, self.port = engine, reader, mqtt_load, folder, port
         self.trial = trial  # true only to try the script itself with a build for tests
         self.kafka = f"127.0.0.1:{port}"
         self.http = f"127.0.0.1:{port + 4}"

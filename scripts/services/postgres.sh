@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs PostgreSQL on loopback.
 #
-#   scripts/services/postgres.sh start  [--port N] [--dir DIR] [--set NAME=VALUE ...] [--ssl CERT KEY]   N is 55432 by default
+#   scripts/services/postgres.sh start  [--port N] [--dir DIR] [--set NAME=VALUE ...] [--ssl CERT KEY [--client-ca CERT]]   N is 55432 by default
 #   scripts/services/postgres.sh stop   [--port N | --all] [--immediate | --kill]
 #   scripts/services/postgres.sh status [--port N | --all]
 #
@@ -11,6 +11,7 @@
 # user `forebay` and a database `forebay` that belongs to it; both have the password ${FOREBAY_POSTGRES_PASSWORD:-forebay} and
 # log in by SCRAM. fsync is on.
 # --set is a setting of this start (as in postgresql.conf), --ssl a certificate and its key (PEM): both are given anew each time.
+# With --client-ca the user `forebay` comes in by TLS only, with a certificate of his name that this authority signed (clientcert=verify-full).
 # --immediate and --kill are crashes, for trials: no checkpoint is written, and with --kill (SIGKILL) nobody is told; the folder is kept.
 # PostgreSQL refuses to be root: there it runs as the user nobody.
 set -euo pipefail
@@ -18,17 +19,18 @@ set -euo pipefail
 . "$(dirname "$0")/server.sh"
 kind=postgres word=server
 
-usage() { sed -n '2,16s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '2,17s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 
 action="${1:-}"
 [ $# -gt 0 ] && shift
-port=55432 dir= all=no how=fast settings=() certificate= key=
+port=55432 dir= all=no how=fast settings=() certificate= key= client_ca=
 while [ $# -gt 0 ]; do
   case "$1" in
     --port) port="${2:?--port needs a number}"; shift 2 ;;
     --dir) dir="${2:?--dir needs a folder}"; shift 2 ;;
     --set) [[ "${2:-}" == *=* ]] || die "--set wants NAME=VALUE, not '${2:-}'"; settings+=(-c "$2"); shift 2 ;;
     --ssl) certificate="${2:?--ssl needs a certificate and a key}" key="${3:?--ssl needs a key after the certificate}"; shift 3 ;;
+    --client-ca) client_ca="${2:?--client-ca needs a certificate}"; shift 2 ;;
     --all) all=yes; shift ;;
     --immediate) how=immediate; shift ;;
     --kill) how=kill; shift ;;
@@ -87,6 +89,12 @@ start() {
     install -m 600 "$key" "$dir/data/server.key"
     [ ${#lower[@]} = 0 ] || chown 65534:65534 "$dir/data/server.crt" "$dir/data/server.key"
     settings+=(-c ssl=on)
+  fi
+  if [ -n "$client_ca" ]; then
+    install -m 600 "$client_ca" "$dir/data/client-ca.crt"
+    printf '%s\n' "hostssl all forebay 127.0.0.1/32 scram-sha-256 clientcert=verify-full" "host all postgres 127.0.0.1/32 scram-sha-256" >"$dir/data/pg_hba.tls.conf"
+    [ ${#lower[@]} = 0 ] || chown 65534:65534 "$dir/data/client-ca.crt" "$dir/data/pg_hba.tls.conf"
+    settings+=(-c "ssl_ca_file=client-ca.crt" -c "hba_file=$dir/data/pg_hba.tls.conf")
   fi
   # A session of its own: a Ctrl-C meant for the calling script does not reach the server.
   setsid "${lower[@]}" "$postgres_home/bin/postgres" -D "$dir/data" -p "$port" -c listen_addresses=127.0.0.1 -c unix_socket_directories= \

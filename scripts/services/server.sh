@@ -49,6 +49,9 @@ stop_one() {
       [ $SECONDS -lt $deadline ] || die "process $pid did not end within 60 s (its log: $dir/$word.log)"
       sleep 0.05
     done
+    # One that was killed has no command line any more while its threads end, and holds its port until the last one has.
+    deadline=$((SECONDS + 10))
+    while [ -e "/proc/$pid" ] && in_use "$port" && [ $SECONDS -lt $deadline ]; do sleep 0.05; done
     say "stopped (process $pid, port $port)"
   else
     say "was not running any more (process $pid, port $port)"

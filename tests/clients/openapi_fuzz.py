@@ -32,6 +32,10 @@ CHECKS = [
 ]
 # It has no end.
 ENDLESS = "/api/v1/live"
+SOCKETS = "/api/v1/ingest/{gateway}/{topic}"
+# Two names that must fit each other: they are taken from what is there more often than elsewhere.
+ARCHIVES = "/api/v1/cycles/{query}/archives/{name}"
+FITTING = {"path.query": "cycles", "path.name": "archives"}
 # Beyond that a request is refused before it is one, as HTTP has it: nobody has described how.
 LONGEST_QUERY = 24_000
 
@@ -49,7 +53,7 @@ def main() -> None:
         config.write_text(configuration(real_names(given.url)))
         command = [
             *[str(pathlib.Path(sys.executable).with_name("schemathesis")), "--no-color", "--config-file", str(config)],
-            *["run", str(document), "--url", given.url, "--exclude-path", ENDLESS, "--checks", ",".join(CHECKS)],
+            *["run", str(document), "--url", given.url, "--exclude-path", ENDLESS],
             *["--seed", given.seed, "--max-examples", given.examples, "--generation-database", "none"],
             *["--suppress-health-check", "all", "--request-timeout", "25"],
             # They tell what the requests did not come to; the lines at the end tell that too.
@@ -87,9 +91,15 @@ def configuration(names: dict[str, list[str]]) -> str:
         # A text of JSON is one of TOML, unless it writes characters beyond 16 bits in halves.
         listed = ", ".join(json.dumps(value, ensure_ascii=False) for value in values)
         text += f'[dictionaries."{place}"]\nvalues = [{listed}]\n' if values else ""
+    text += "[checks]\nenabled = false\n" + "".join(f"{check}.enabled = true\n" for check in CHECKS)
+    # A GET there opens a WebSocket, for which OpenAPI has no words.
+    text += f'[[operations]]\ninclude-path = "{SOCKETS}"\n[operations.checks]\nallow_header_conformance.enabled = false\n'
+    text += f'[[operations]]\ninclude-path = "{ARCHIVES}"\n[operations.parameters]\n'
+    text += "".join(f'"{place}" = {{ dictionary = "{names}", probability = 0.8 }}\n' for place, names in FITTING.items())
     text += "[parameters]\n"
     for place, values in names.items():
-        text += f'"{place}" = {{ dictionary = "{place}", probability = 0.5 }}\n' if values else ""
+        # A name without a dot is no place of its own.
+        text += f'"{place}" = {{ dictionary = "{place}", probability = 0.5 }}\n' if values and "." in place else ""
     return text
 
 
@@ -104,11 +114,14 @@ def real_names(url: str) -> dict[str, list[str]]:
     fields = [field for source in schema["sources"] for field in source["fields"]]
     sorts = [f"{sign}{field['name']}" for field in fields for sign in ("", "-")]
     devices, quarantine, alerts = (get(f"/api/v1/{what}?limit=1") for what in ("devices", "quarantine", "alerts"))
+    cycles = get("/api/v1/cycles")
     queries = [query["name"] for query in get("/api/v1/queries")]
     codes = [record["code"] for record in quarantine["records"]]
     statements = [f"SELECT * FROM {table} LIMIT 3" for table in schema["tables"]]
     return {
         "path.name": [*queries, schema["pipeline"]],
+        "cycles": [cycle["query"] for cycle in cycles],
+        "archives": [archive["name"] for cycle in cycles for archive in cycle["archives"]],
         "query.source": [source["name"] for source in schema["sources"]],
         "query.field": [field["name"] for field in fields if field["kind"] == "number"]
         + [label for source in schema["sources"] for label in source["labels"]],
@@ -119,6 +132,7 @@ def real_names(url: str) -> dict[str, list[str]]:
         "query.code": codes,
         "query.cursor": [page["next"] for page in (devices, quarantine, alerts) if page["next"]],
         "query.q": statements,
+        "path.gateway": [gateway["name"] for gateway in get("/api/v1/gateways")],
         "body.sql": statements,
         # `query` and `code` of a body may be texts in one of its forms and not in the other, which dictionaries mistake.
         "body.records[*]": [record["id"] for record in get("/api/v1/quarantine")["records"]],

@@ -1,5 +1,6 @@
 // What the page promises in a browser, one promise each.
 import { CHARTS } from "./checks/charts.mjs";
+import { CYCLES } from "./checks/cycles.mjs";
 import { FIRST } from "./checks/first.mjs";
 import { FLEET } from "./checks/fleet.mjs";
 import { LINK } from "./checks/link.mjs";
@@ -10,4 +11,4 @@ import { REACH } from "./checks/reach.mjs";
 import { SQL } from "./checks/sql.mjs";
 import { STATUS } from "./checks/status.mjs";
 
-export const CHECKS = [...FIRST, ...LOADING, ...STATUS, ...CHARTS, ...FLEET, ...LINK, ...PEOPLE, ...SQL, ...NAMES, ...REACH];
+export const CHECKS = [...FIRST, ...LOADING, ...STATUS, ...CHARTS, ...CYCLES, ...FLEET, ...LINK, ...PEOPLE, ...SQL, ...NAMES, ...REACH];

@@ -63,7 +63,7 @@ export class Plant {
   }
 
   value(n, field, t) {
-    if (this.mode === "odd" && field in ODD) return ODD[field](n, t);
+    if ((this.mode === "odd" || this.mode === "unnamed") && field in ODD) return ODD[field](n, t);
     if (this.mode === "fleet" && field in FLEET) return FLEET[field](n, t);
     const noise = (amount) => (dice(n * 131 + field.length, Math.floor(t / 150)) - 0.5) * amount;
     if (this.mode === "seed" && field === "temperature") return round(20 + 60 * dice(n, Math.floor(t / 1000)), 2);
@@ -84,9 +84,9 @@ export class Plant {
       case "status":
         return heat(n, t) > 0.5 ? "fault" : dice(n, Math.floor(t / 900_000)) < 0.08 ? "maintenance" : dice(n, 5) < 0.16 ? "idle" : "running";
       case "site.lat":
-        return round(52.38 + dice(n, 1) * 0.21 + dice(n, 3) * 0.04, 5);
+        return round(52.38 + dice(n, 1) * 0.21 + dice(n, 3) * 0.04 + 0.01 * wave(t, 900_000, n), 5);
       case "site.lon":
-        return round(13.19 + dice(n, 2) * 0.42, 5);
+        return round(13.19 + dice(n, 2) * 0.42 + 0.016 * wave(t, 700_000, n * 3), 5);
       case "timestamp":
         return Math.floor(t / 1000);
       default:

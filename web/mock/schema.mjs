@@ -11,6 +11,8 @@ export function schemaOf(mode) {
   if (mode === "two") return two;
   if (mode === "fleet") return fleet;
   if (mode === "odd") return odd;
+  // A file that names no panels: they follow from the fields.
+  if (mode === "unnamed") return unnamed;
   // As with --no-live: the pipeline runs, and no source is followed for the page.
   if (mode === "blind") return { ...small, sources: [], panels: [] };
   return mode === "thousand" ? big : small;
@@ -133,6 +135,12 @@ const fleet = {
     { id: "p3", title: "humidity", chart: "line", source: "devices", field: "humidity", unit: "%" },
   ],
   alerts: [],
+};
+
+const unnamed = {
+  ...small,
+  sources: [{ ...small.sources[0], fields: [...small.sources[0].fields, field("nothing", "DOUBLE", "number", "value")] }],
+  panels: [],
 };
 
 const long = "L".repeat(5_000);

@@ -1,9 +1,9 @@
 // A server that speaks the page's contract with invented data, so that the page can be developed and tested alone.
 //
-//   node mock/serve.mjs [--port 25180] [--mode plant|two|fleet|seed|alerting|failing|empty|thousand|hostile|odd|blind] [--dist dist]
+//   node mock/serve.mjs [--port 25180] [--mode plant|two|fleet|seed|alerting|failing|empty|thousand|hostile|odd|unnamed|blind] [--dist dist]
 //
 // POST /__mock changes its mind while it runs: {mode}, {overheat: key}, {calm: true}, {disconnect: ms}, {unbalanced: n},
-// {stop: query}, {silent: true}, {refuse: who} (the changed file), {breakTable: name} (it cannot be read), {young: ms} (it began so long ago), {clocks: true} (two devices' are off), {caughtUp: true} (a backlog is read), {tell: true} (alerts tell their reading), {role: viewer|operator|admin|null}, {revoke: true} (every session ends), {reload: title}, {version: text}.
+// {stop: query}, {silent: true}, {refuse: who} (the changed file), {breakTable: name} (it cannot be read), {young: ms} (it began so long ago), {clocks: true} (two devices' are off), {cycles: true} (a query archives), {caughtUp: true} (a backlog is read), {tell: true} (alerts tell their reading), {role: viewer|operator|admin|null}, {revoke: true} (every session ends), {reload: title}, {version: text}.
 import { createReadStream, existsSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
@@ -64,8 +64,15 @@ const TAKES = {
   "/history": ["source", "field", "range", "key", "points"],
   "/alerts": ["state", "source", "key", "limit", "cursor"],
   "/quarantine": ["query", "code", "limit", "cursor"],
+  "/cycles": ["limit"],
   "/sql": ["q", "limit"],
 };
+
+/** A query that collects for two minutes and has archived three times. */
+const cycle = (now) => ({
+  query: "collect", every: 120_000, repeat: null, template: "backup/{name}_{yyyyMMdd_HHmmss}.csv", stage: "collecting", number: 4, since: now - 30_000, count: 3, rows: 3_600, bytes: 180_000,
+  archives: [3, 2, 1].map((n) => ({ cycle: n, name: `backup/collect_20261122_12000${n}.csv`, rows: 1_200, bytes: 60_000, at: now - 30_000 - (3 - n) * 120_000 })),
+});
 
 function answer(path, query, request, response) {
   const unknown = [...query.keys()].find((name) => !(TAKES[path] ?? []).includes(name));
@@ -87,6 +94,8 @@ function answer(path, query, request, response) {
       return json(response, 200, { ...world.schema, session: role ? { auth: true, role, name: "ana" } : null });
     case "/queries":
       return json(response, 200, world.queries(now));
+    case "/cycles":
+      return json(response, 200, world.cycles ? [cycle(now)] : []);
     case "/ledger":
       return json(response, 200, world.ledger(now));
     case "/devices": {
@@ -165,9 +174,11 @@ function control(wish, response) {
     world.refused = null;
     world.broken = [];
     world.clocksOff = false;
+    world.cycles = false;
     world.plant.young(null);
   }
   if (wish.overheat) world.plant.forced.set(world.plant.numberOf(wish.overheat), Date.now() - 1_000);
+  if (wish.cycles) world.cycles = true;
   if (wish.stop) world.stopped.set(wish.stop, Date.now());
   if (wish.silent) world.plant.silence(true);
   if (wish.tell) world.plant.tells = true;

@@ -128,7 +128,7 @@ export class World {
       const values = [...counts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([value, devices]) => ({ value, devices }));
       return { field, values, others: 0 };
     });
-    return { source: source.name, total: fit.length, quiet: fit.filter((n) => plant.quietFrom.has(n)).length, late: fit.filter((n) => plant.lateBy(n) > 0).length, labels };
+    return { source: source.name, total: fit.length, quiet: fit.filter((n) => plant.quietFrom.has(n)).length, late: fit.filter((n) => plant.lateBy(n) > 0).length, lateRows: 40 * fit.filter((n) => plant.lateBy(n) > 0).length, labels };
   }
 
   /** Whether a device is in a state. */

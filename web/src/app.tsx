@@ -9,6 +9,7 @@ import * as store from "./state/store";
 import { Alerts } from "./views/alerts";
 import { Banner } from "./views/banner";
 import { Charts } from "./views/charts";
+import { Cycles } from "./views/cycles";
 import { DeviceDrawer } from "./views/device";
 import { Devices } from "./views/devices";
 import { Empty } from "./views/empty";
@@ -86,6 +87,7 @@ function PlantView() {
     );
   const alerts = part("Alerts", 0, <Alerts />);
   const charts = part("Measurements", 0, blind ? <Blind /> : <Charts />);
+  const cycles = part("Archives", 1, <Cycles />);
   const fleet = !blind && part("Fleet", 0, <Fleet />);
   const devices = !blind && part("Devices", 1, <Devices />);
   const ledger = part("Ledger", 2, <LedgerView />);
@@ -95,13 +97,13 @@ function PlantView() {
   if (wide.value) {
     return (
       <div class={`plant plant-wide ${stale}`}>
-        <div class="column">{[fleet, charts, devices, quarantine]}</div>
+        <div class="column">{[fleet, charts, cycles, devices, quarantine]}</div>
         <div class="column">{meaning}</div>
       </div>
     );
   }
-  const first = unbalanced || failing ? meaning : [alerts];
-  const parts = [...first, fleet, charts, devices, ...meaning.filter((one) => !first.includes(one)), quarantine];
+  const first = unbalanced ? meaning : failing ? [queries, alerts] : [alerts];
+  const parts = [...first, fleet, charts, cycles, devices, ...meaning.filter((one) => !first.includes(one)), quarantine];
   return <div class={`plant ${stale}`}>{parts}</div>;
 }
 

@@ -84,7 +84,8 @@ describe("names from data", () => {
     expect(label("")).toBe("(empty name)");
     expect(label("   ")).toBe("(blank name)");
     expect(deviceLabel("", "iot", null)).toBe("iot");
-    expect(deviceLabel("", "iot", "device_id")).toBe("(empty name)");
+    expect(deviceLabel("", "iot", undefined)).toBe("iot");
+    expect(deviceLabel("", "iot", "device_id")).toBe("(no device_id)");
   });
   it("are cut at whole characters, however long they are", () => {
     const long = "x".repeat(1_000_000);

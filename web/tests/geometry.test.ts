@@ -2,7 +2,9 @@ import { describe, expect, it } from "vitest";
 import { degrees, fit } from "../src/charts/geo";
 import { bins, spread, ticks, yRange } from "../src/charts/place";
 import { sparkScale, trace } from "../src/charts/spark";
+import { near, trails } from "../src/charts/trail";
 import { surface } from "../src/charts/water";
+import { fromHistory } from "../src/state/series";
 
 describe("labels at the lines' ends", () => {
   it("never cover each other and stay inside", () => {
@@ -61,6 +63,29 @@ describe("the map", () => {
   it("names degrees with their side of the world", () => {
     expect(degrees(-33.9, "lat", 0.1)).toBe("33.9° S");
     expect(degrees(13, "lon", 5)).toBe("13° E");
+  });
+});
+
+describe("the way of a device", () => {
+  const block = (start: number, tracks: [string, (number | null)[]][]) =>
+    fromHistory({ source: "iot", field: "x", step: 1_000, start, series: tracks.map(([key, mean]) => ({ key, min: mean, mean, max: mean })) });
+  it("has a place where both are known, on one clock", () => {
+    const lat = block(2_000, [["a", [1, 2, null, 4]], ["b", [5, 5, 5, 5]]]);
+    const lon = block(1_000, [["a", [9, 10, null, 30, 40]], ["c", [1, 1, 1, 1, 1]]]);
+    expect(trails(lat, lon).get("a")).toEqual({ pieces: [[{ lat: 1, lon: 10 }, { lat: 4, lon: 40 }]], last: { lat: 4, lon: 40 } });
+    expect([...trails(lat, lon).keys()]).toEqual(["a"]);
+  });
+  it("breaks where nothing is known for a minute, and where a place is none", () => {
+    const silent = new Array<null>(60).fill(null);
+    const both = block(0, [["a", [1, 91, 2, ...silent, 3]], ["b", [400, null]]]);
+    expect(trails(both, both).get("a")?.pieces.map((piece) => piece.map(({ lat }) => lat))).toEqual([[1, 2], [3]]);
+    expect(trails(both, both).has("b")).toBe(false);
+  });
+  it("does not make the view of one who is where nobody is", () => {
+    const yard = [1, 2, 3, 4].map((n) => ({ lat: 26.3 + n / 1_000, lon: 50.1 - n / 900 }));
+    const driving = { lat: 26.9, lon: 50.6 };
+    expect(near([...yard, driving, { lat: 0, lon: 0 }])).toEqual([...yard, driving]);
+    expect(near([{ lat: 0, lon: 0 }, { lat: 52, lon: 13 }])).toHaveLength(2);
   });
 });
 

@@ -18,7 +18,7 @@ describe("what a query remembers", () => {
     const calm = remembered({ watermark: NOON, stateBytes: 0, remembers: held }, NOON);
     expect([calm.late, calm.ahead]).toEqual([null, null]);
     const told = remembered({ watermark: NOON, stateBytes: 0, remembers: { ...held, late: 1, ahead: 31 } }, NOON);
-    expect([told.late, told.ahead]).toEqual(["1 row", "31 rows"]);
+    expect([told.late, told.ahead]).toEqual(["1 record", "31 rows"]);
   });
   it("is ahead of the clock where the devices' clocks are, and nothing where a query has no state", () => {
     expect(remembered({ watermark: NOON + 5_000, stateBytes: 0, remembers: held }, NOON).watermark).toContain("5.0 s ahead");
@@ -26,7 +26,7 @@ describe("what a query remembers", () => {
   });
   it("tells the share of late rows where that is worth a word", () => {
     const share = (late: number, read: number | null) => lateShare({ remembers: { ...held, late }, read });
-    expect([share(547, 2_000), share(10, 1_000), share(9, 1_000), share(5, null), share(0, 0)]).toEqual(["27 % late", "1 % late", null, null, null]);
+    expect([share(547, 2_000), share(10, 1_000), share(9, 1_000), share(5, null), share(0, 0)]).toEqual(["27 % of records late", "1 % of records late", null, null, null]);
     expect(lateShare({ remembers: null, read: 5 })).toBeNull();
   });
   it("has a table of late rows once there are any", () => {

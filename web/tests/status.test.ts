@@ -1,8 +1,16 @@
 import { describe, expect, it } from "vitest";
-import { spoken, status, type Facts } from "../src/state/status";
+import { sameTrouble, spoken, status, type Facts } from "../src/state/status";
 import { alert, ledger, NOON, tick } from "./fixtures";
 
 const facts = (more: Partial<Facts> = {}): Facts => ({ connected: true, lostSince: null, tick: tick(), open: [], isDevice: () => true, words: (alert) => alert.message, startedAt: NOON - 3_600_000, lastCleared: null, lastEvent: null, ending: new Set(), now: NOON, ...more });
+
+describe("what fails for one reason", () => {
+  it("is told with the first query, and named by the others", () => {
+    const down = { code: "FB-5001", message: "cannot open a connection", hint: "" };
+    const all = [{ name: "lake", error: null }, { name: "a", error: down }, { name: "b", error: { ...down } }, { name: "c", error: { ...down, message: "it does not fit" } }];
+    expect(all.map((query) => sameTrouble(all, query))).toEqual([null, null, "a", null]);
+  });
+});
 
 describe("the first line", () => {
   it("says that all is well only when it knows", () => {
@@ -37,6 +45,8 @@ describe("the first line", () => {
     expect(line.headline).toMatch(/^Query lake is failing since/);
     expect(line.parts).toContain("1 open alert");
     expect([line.code, line.hint]).toEqual(["FB-5001", "Free some space."]);
+    const whole = problems.map((problem) => ({ ...problem, error: "FB-5001 sink unavailable (lake)" }));
+    expect(status(facts({ tick: tick({ status: "failing", problems: whole }) })).parts[0], "the code stands by itself").toBe("sink unavailable (lake)");
   });
   it("never says well while the ledger does not balance", () => {
     const line = status(facts({ tick: tick({ ledger: ledger({ read: 5, emitted: 4, balances: false }) }) }));
@@ -47,6 +57,14 @@ describe("the first line", () => {
     expect(status(facts({ tick: tick({ lag: 12_000, queries: [query] }) })).headline).toBe("Query lake is 12,000 records behind");
     expect(status(facts({ tick: tick({ devices: { total: 3, live: 0, quiet: 3, alerting: 0 } }) })).headline).toBe("No device is sending");
     expect(status(facts({ tick: tick({ followers: [{ source: "iot", lag: 900, tooOld: 0, behind: true }] }) })).headline).toBe("This page is 900 records behind");
+  });
+  it("is not well while rows that a sink refused lately lie in the quarantine", () => {
+    const refused = (rows: number, newest: number) => tick({ quarantine: { open: rows, bytes: 9, refused: [{ query: "lake", rows, newest }] } });
+    const line = status(facts({ tick: refused(12, NOON - 60_000) }));
+    expect([line.level, line.headline.replace(/\d\d:\d\d/, "T")]).toEqual(["warning", "12 rows of query lake were refused by the sink, the last at T"]);
+    expect(line.hint).toContain("quarantine");
+    expect(status(facts({ tick: refused(12, NOON - 25 * 3_600_000) })).level).toBe("ok");
+    expect(status(facts({ open: [alert("1")], tick: { ...refused(1, NOON), alerts: { open: 1, bySeverity: { critical: 1 } } } })).parts.join()).toContain("1 row of query lake was refused");
   });
   it("does not call a second's worth of records a backlog, nor nothing", () => {
     const line = status(facts({ tick: tick({ lag: 80 }) }));
@@ -104,6 +122,8 @@ describe("the first line", () => {
     const first = (...followers: ReturnType<typeof follower>[]) => status(facts({ tick: tick({ followers }) })).parts[0];
     expect(first(follower("readings", 4), follower("states", 1))).toBe("4 devices of readings, 1 of states");
     expect(first(follower("iot", 3))).toBe("3 devices");
+    expect(first(follower("dht", 1), follower("sr04", 1))).toBe("2 sources: dht, sr04");
+    expect(first(follower("dht", 1), follower("sr04", 0))).toBe("2 sources: dht, sr04 (nothing yet)");
     expect(first(follower("iot"), follower("old"))).toBe("3 devices");
     expect(first(...["a", "b", "c", "d"].map((name) => follower(name, 1)))).toBe("4 sources");
   });

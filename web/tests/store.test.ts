@@ -50,6 +50,12 @@ describe("the alert book", () => {
     book = transition(transition(book, cleared), cleared);
     expect(book).toMatchObject({ open: [], cleared: [cleared] });
   });
+  it("shows an open alert as it is now, and not as it was before", () => {
+    const first = transition(NO_ALERTS, alert("1", { step: 1 }));
+    const mine = alert("1", { step: 2, acknowledged: { at: NOON, by: "ana" } });
+    expect(transition(first, mine).open).toEqual([mine]);
+    expect(transition(transition(first, mine), alert("1", { step: 1 })).open).toEqual([mine]);
+  });
   it("does not open again what has cleared, should the opening come late", () => {
     const book = transition(transition(NO_ALERTS, alert("1", { state: "cleared", clearedAt: NOON })), alert("1"));
     expect(book.open).toEqual([]);

@@ -7,6 +7,7 @@
 
 pub mod formats;
 pub mod kafka;
+pub mod s3;
 pub mod sinks;
 pub mod sources;
 pub mod tables;

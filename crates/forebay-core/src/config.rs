@@ -21,18 +21,28 @@ use std::time::Duration;
 use arrow::datatypes::SchemaRef;
 
 use crate::Zone;
+use crate::catalog::TableName;
+use crate::cycle::Cycle;
 use crate::event_time::WatermarkPolicy;
+use crate::expectation::OnFail;
 use crate::format::BadRecordMode;
 use crate::options::{ConnectorSpec, Options};
 use crate::output_mode::OutputMode;
 use crate::trigger::Trigger;
 
 mod alert;
+mod catalog_table;
+mod channel;
+mod cycle;
 mod dashboard;
+mod detector;
 mod event_time;
+mod expect;
+mod gateway;
 mod key_lines;
 pub mod keys;
 mod lines;
+mod log_users;
 mod parse;
 mod places;
 mod problems;
@@ -40,9 +50,9 @@ mod query;
 mod raw_options;
 mod render;
 mod scalar;
-mod scram;
 mod secrets;
 mod section;
+mod silence;
 mod source;
 mod table;
 mod testing;
@@ -52,22 +62,29 @@ mod tokens;
 mod written;
 mod yaml;
 
-pub use alert::{Message, Severity};
+pub use crate::scram::ScramVerifier;
+pub use crate::silence::{SilenceConfig, SilenceTime, Weekly};
+pub use alert::{AlertConfig, LevelConfig, MatchesConfig, Message, NoDataConfig, Severity};
+pub use channel::ChannelConfig;
 pub use dashboard::{
     Chart, DashboardConfig, DashboardSource, DashboardView, MOST_LABELS, PanelConfig, no_label,
 };
+pub use expect::{ExpectationConfig, Expectations, GeoBox, RuleConfig};
+pub use gateway::{FILTERS, GatewayConfig, Payload, RouteConfig, Target, UserConfig, is_filter};
 pub use key_lines::KeyLines;
+pub use log_users::{LogUserConfig, TopicPatterns, parse_log_users};
 pub use parse::{draft, parse};
 pub use places::OptionPlaces;
 pub use problems::Problem;
 pub use render::{explain, explain_in, render, warn};
 pub use scalar::sql_place;
-pub use scram::ScramVerifier;
 pub use secrets::Lookup;
 pub use testing::{
     ExpectConfig, ExpectQuery, GivenConfig, StepConfig, TestConfig, TestRows, moment_us, parse_tests,
 };
-pub use tokens::{Role, TOKEN_NAMES, TOKEN_PREFIX, TokenConfig, expiry, is_token_name, parse_tokens};
+pub use tokens::{
+    Role, TOKEN_NAMES, TOKEN_PREFIX, TokenConfig, expiry, is_token, is_token_name, parse_tokens,
+};
 pub use written::{Value, Written};
 
 /// The connectors that a file may name.
@@ -81,6 +98,10 @@ pub struct Registry<'a> {
     pub formats: &'a [&'a ConnectorSpec],
     /// What `tables.NAME.format` may be.
     pub tables: &'a [&'a ConnectorSpec],
+    /// What `gateways.NAME.format` may be.
+    pub gateways: &'a [&'a ConnectorSpec],
+    /// What `channels.NAME.format` may be.
+    pub channels: &'a [&'a ConnectorSpec],
 }
 
 impl Registry<'_> {
@@ -112,6 +133,8 @@ pub struct Pipeline {
     pub time_zone: Zone,
     /// Line and column of [`Self::time_zone`] in the file.
     pub time_zone_place: (usize, usize),
+    /// Gateways in the order of the file.
+    pub gateways: Vec<GatewayConfig>,
     /// Sources in the order of the file.
     pub sources: Vec<SourceConfig>,
     /// Tables at rest in the order of the file.
@@ -122,6 +145,10 @@ pub struct Pipeline {
     pub queries: Vec<QueryConfig>,
     /// Alerts in the order of the file.
     pub alerts: Vec<AlertConfig>,
+    /// When nobody is told of them, in the order of the file.
+    pub silences: Vec<SilenceConfig>,
+    /// Who is told of them, in the order of the file.
+    pub channels: Vec<ChannelConfig>,
     /// Bounds of the quarantine.
     pub quarantine: QuarantineConfig,
     /// What the page shows.
@@ -195,6 +222,8 @@ pub struct TableConfig {
     pub option_places: OptionPlaces,
     /// Where its name stands in the file.
     pub place: (usize, usize),
+    /// `table`, if given: `path` among the options is its folder then.
+    pub of_catalog: Option<TableName>,
 }
 
 /// `sources: NAME: watermark:` which time of a row is its event time, and how late rows may be.
@@ -235,6 +264,15 @@ pub struct ValueConfig {
     pub ddl: String,
     /// What becomes of records that do not fit.
     pub mode: BadRecordMode,
+    /// What rows are expected to be, beyond their types.
+    pub expect: Expectations,
+}
+
+impl ValueConfig {
+    /// True if records may be set aside.
+    pub fn sets_aside(&self) -> bool {
+        self.mode == BadRecordMode::Quarantine || self.expect.any(OnFail::Quarantine)
+    }
 }
 
 /// `views: NAME: SELECT …`
@@ -248,6 +286,33 @@ pub struct ViewConfig {
     pub place: (usize, usize),
     /// Which rows of the SELECT are left out because their keys were there already.
     pub deduplicate: Option<DeduplicateConfig>,
+    /// What judges its rows: then it is an entry of `detectors`.
+    pub detector: Option<DetectorConfig>,
+}
+
+/// `detectors: NAME: …`
+#[derive(Clone, Debug, PartialEq)]
+pub struct DetectorConfig {
+    /// The name by which queries read it.
+    pub name: String,
+    /// The source, view or detector whose rows it judges.
+    pub on: Placed,
+    /// The columns that tell the watched things apart; none: all rows are of one thing.
+    pub key: Vec<Placed>,
+    /// The columns that are judged, at least one.
+    pub columns: Vec<Placed>,
+    /// The column with the time of a row; `None` for its event time, else its record's.
+    pub time: Option<Placed>,
+    /// What the first column is measured in.
+    pub unit: Option<Placed>,
+    /// Which kind of model judges; where nobody says it, its place is the detector's.
+    pub kind: Placed,
+    /// Settings of the kind, each with its name's place.
+    pub settings: Vec<(Placed, f64)>,
+    /// The file of a saved model, for kinds that are trained.
+    pub model: Option<Placed>,
+    /// Where its name stands in the file.
+    pub place: (usize, usize),
 }
 
 /// `queries: NAME: …`
@@ -276,33 +341,25 @@ pub struct QueryConfig {
     pub output_mode_place: (usize, usize),
     /// Which rows of the SELECT are left out because their keys were there already.
     pub deduplicate: Option<DeduplicateConfig>,
+    /// How it collects and archives, if it does.
+    pub cycle: Option<CycleConfig>,
     /// How the watermarks of several sources become one.
     pub watermark_policy: WatermarkPolicy,
     /// Most bytes that the query's operators may remember.
     pub state_limit: u64,
     /// `checkpointLocation`, if given.
     pub checkpoint: Option<PathBuf>,
+    /// `toTable`, if given: `path` among the options is its folder then.
+    pub to_table: Option<TableName>,
 }
 
-/// `alerts: NAME: …`
-#[derive(Clone, Debug)]
-pub struct AlertConfig {
-    /// Its name.
-    pub name: String,
-    /// The source or view that it watches.
-    pub on: Placed,
-    /// The column that tells the watched things apart, nested ones with dots.
-    pub key: Placed,
-    /// The condition that opens, SQL.
-    pub when: Placed,
-    /// The condition that clears, SQL; `None` for the contrary of `when`.
-    pub clear: Option<Placed>,
-    /// How long `when` must hold (`for`).
-    pub hold: Duration,
-    /// How bad it is.
-    pub severity: Severity,
-    /// What is told, and its text; `None` for key and values.
-    pub message: Option<(Message, Placed)>,
+/// `cycle:` of a query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CycleConfig {
+    /// What it says.
+    pub cycle: Cycle,
+    /// Where it stands in the file, for what only others can refuse.
+    pub place: (usize, usize),
 }
 
 /// A text of the file and where it begins (line, column), from 1, as in [`QueryConfig::place`].

@@ -21,7 +21,7 @@ mod scan;
 mod types;
 
 pub use parse::parse;
-pub use print::to_ddl;
+pub use print::{to_ddl, type_words};
 pub use types::timestamp;
 
 /// The metadata key under which a column's COMMENT is kept.

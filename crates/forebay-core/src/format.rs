@@ -7,6 +7,7 @@ use arrow::array::{BinaryViewArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
 
 use crate::error::Result;
+use crate::expectation::Expected;
 
 /// What becomes of a record that does not decode.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,12 +41,17 @@ pub trait Format: Send + Sync {
 
     /// A decoder of its own for one lane; it may keep buffers between calls.
     fn decoder(&self) -> Box<dyn Decoder>;
+
+    /// What its rows are held to; [`Decoded::failed`] counts in this order.
+    fn expectations(&self) -> &[Expected] {
+        &[]
+    }
 }
 
 /// Decodes the values of a lane.
 pub trait Decoder: Send {
-    /// Decodes all values. Fails only in the mode FAILFAST (`DECODE_FAILFAST`; its place is `record N`, N the
-    /// index of the record) or when memory limits are broken.
+    /// Decodes all values. Fails only in the mode FAILFAST (`DECODE_FAILFAST`) or at an expectation that says so
+    /// (`EXPECTATION_FAILED`), with `record N` as the place, N the index of the record; or when memory limits are broken.
     fn decode(&mut self, values: &BinaryViewArray) -> Result<Decoded>;
 }
 
@@ -56,10 +62,12 @@ pub struct Decoded {
     pub rows: RecordBatch,
     /// For each row the index of its record; `None` if every record gave its row.
     pub kept: Option<Vec<u32>>,
-    /// The records that did not decode, by ascending index (mode quarantine).
+    /// The records that did not decode or failed an expectation, by ascending index (mode quarantine).
     pub bad: Vec<BadRecord>,
-    /// Records that were dropped (mode DROPMALFORMED).
+    /// Records that were dropped (mode DROPMALFORMED, or an expectation that drops).
     pub dropped: u64,
+    /// For each of [`Format::expectations`] how many rows failed it; may be empty if there are none.
+    pub failed: Vec<u64>,
 }
 
 /// Why a record did not decode.
@@ -67,10 +75,11 @@ pub struct Decoded {
 pub struct BadRecord {
     /// The index of the record in the values that were given.
     pub index: u32,
-    /// A stable code such as `json.truncated` or `json.type`.
+    /// A stable code such as `json.truncated`, `json.type` or `expect.range`.
     pub code: &'static str,
     /// The JSON path of the field, `$` for the record as a whole.
     pub path: String,
-    /// What was expected and what was found, without the record's content.
+    /// What was expected and what was found: of a record that does not decode without its content, of one that fails an
+    /// expectation with the values that it is about.
     pub why: String,
 }

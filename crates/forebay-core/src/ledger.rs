@@ -23,7 +23,7 @@ pub struct Ledger {
     pub filtered: u64,
     /// Records that were recognised as repeats.
     pub deduplicated: u64,
-    /// Records that were dropped because the user asked for it (`DROPMALFORMED`).
+    /// Records that were dropped because the user asked for it (`DROPMALFORMED`, an expectation with `onFail: drop`).
     pub dropped: u64,
     /// Records that are in the quarantine.
     pub quarantined: u64,

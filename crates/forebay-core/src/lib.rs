@@ -10,14 +10,19 @@
 //! speak.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make and damage files by hand"))]
 
+pub mod catalog;
 pub mod checkpoint;
 pub mod clock;
 pub mod config;
+pub mod cycle;
 pub mod ddl;
+pub mod detect;
 pub mod error;
 pub mod event_time;
+pub mod expectation;
 pub mod fields;
 pub mod format;
+pub mod json_text;
 pub mod key;
 pub mod latency;
 pub mod ledger;
@@ -27,6 +32,9 @@ pub mod output_mode;
 pub mod position;
 pub mod progress;
 pub mod reference;
+pub mod route;
+pub mod scram;
+pub mod silence;
 pub mod sink;
 pub mod source;
 pub mod table;

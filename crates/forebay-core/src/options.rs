@@ -20,6 +20,10 @@ pub enum ConnectorKind {
     Format,
     /// A table at rest is kept in it.
     Table,
+    /// Devices push by it.
+    Gateway,
+    /// People are told of alerts by it.
+    Channel,
 }
 
 /// A connector's entry in the registry: its name, its options and their documentation.

@@ -38,7 +38,7 @@ pub fn configuration_markdown(registry: &Registry<'_>) -> String {
          `***`.\n\
          * **Relative paths** lie under `--data`, absolute ones stand; `forebay validate` shows what they mean.\n\
          * **The embedded log**: a Kafka source whose `kafka.bootstrap.servers` is one loopback address (`localhost` or \
-         an IP address, any port) and that asks for neither TLS nor SASL needs no Kafka. If nobody listens there, \
+         an IP address, any port) and that asks for neither TLS nor SASL (which it may where the log has users, `--kafka-users`) needs no Kafka. If nobody listens there, \
          `forebay run` serves the embedded log at that address; if somebody does, that is the Kafka it reads. Stderr \
          says which. A query that has a checkpoint in a data folder without a log has read from a Kafka elsewhere \
          and waits for it. `--embedded-log always` or `never` forces either; `--kafka ADDR` says which of several \
@@ -48,10 +48,12 @@ pub fn configuration_markdown(registry: &Registry<'_>) -> String {
     for section in keys::ALL {
         keys_section(&mut page, section);
     }
+    connectors(&mut page, "Gateways", "`gateways.NAME.format`", registry.gateways);
     connectors(&mut page, "Sources", "`sources.NAME.format`", registry.sources);
     connectors(&mut page, "Decoders", "`sources.NAME.value`", registry.formats);
     connectors(&mut page, "Tables", "`tables.NAME.format`", registry.tables);
     connectors(&mut page, "Sinks", "`queries.NAME.format`", registry.sinks);
+    connectors(&mut page, "Channels", "`channels.NAME.format`", registry.channels);
     trim_end(page)
 }
 
@@ -106,7 +108,8 @@ fn option_row(page: &mut String, option: &OptionSpec) {
     let default = match (option.required, option.default) {
         (true, None) => "**needed**".to_owned(),
         (_, Some("")) => "empty".to_owned(),
-        (_, Some(default)) => format!("`{}`", cell(default)),
+        // What cannot be seen is written as it is written in a file.
+        (_, Some(default)) => format!("`{}`", cell(&default.replace('\n', "\\n").replace('\t', "\\t"))),
         (false, None) => String::new(),
     };
     let _ = writeln!(
@@ -174,8 +177,14 @@ mod tests {
 
     #[test]
     fn the_page_holds_every_key_and_connector() {
-        let page =
-            configuration_markdown(&Registry { sources: &[], sinks: &[&PIPE], formats: &[], tables: &[] });
+        let page = configuration_markdown(&Registry {
+            sources: &[],
+            sinks: &[&PIPE],
+            formats: &[],
+            tables: &[],
+            gateways: &[],
+            channels: &[],
+        });
         for key in keys::ALL.iter().flat_map(|section| section.keys) {
             assert!(page.contains(&format!("`{}`", key.name)), "{}", key.name);
         }

@@ -144,6 +144,14 @@ pub trait Sink: Send {
     /// without rows may be skipped.
     async fn commit(&mut self, id: &EpochId, parts: Vec<Part>) -> Result<Written>;
 
+    /// From when on an epoch would have something to do though no record came (milliseconds since 1970), if there is such a
+    /// time: silence that is to be told, something that waits for others. Asked between epochs, at `now_ms`; one without records is
+    /// planned when it has come, at most once a second.
+    fn next_due(&self, now_ms: i64) -> Option<i64> {
+        let _ = now_ms;
+        None
+    }
+
     /// Throws away what was begun; called when a lane failed, before the epoch is tried again.
     async fn abort(&mut self, id: &EpochId) -> Result<()>;
 

@@ -10,7 +10,7 @@
 use std::fmt;
 
 use chrono::{DateTime, MappedLocalTime, NaiveDateTime, TimeZone as _};
-use chrono_tz::Tz;
+use chrono_tz::{OffsetComponents, Tz};
 
 const MICROS: i64 = 1_000_000;
 const DAY: i64 = 86_400;
@@ -146,6 +146,19 @@ impl Zone {
             Self::Region(zone) => zone,
         };
         seconds_of(zone.offset_from_utc_datetime(&naive(utc)))
+    }
+
+    /// True if its clocks are on daylight time at this instant (seconds since 1970). In Ireland and Morocco that is summer's,
+    /// as people have it, though the database calls winter the exception there.
+    pub fn is_daylight(&self, utc: i64) -> bool {
+        let Self::Region(zone) = self else { return false };
+        let offset = zone.offset_from_utc_datetime(&naive(utc));
+        match zone {
+            Tz::Europe__Dublin | Tz::Eire | Tz::Africa__Casablanca | Tz::Africa__El_Aaiun => {
+                seconds_of(offset) == 3600
+            }
+            _ => offset.dst_offset() > chrono::TimeDelta::zero(),
+        }
     }
 
     /// What its clocks show at an instant; both in microseconds, the result as if it were UTC.

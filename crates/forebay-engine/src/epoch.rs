@@ -17,6 +17,8 @@
 //! durable before the outcome, and taken over with the commit. After the plan nothing looks at a clock, so a repeated
 //! epoch gives the same rows; if schema or SQL changed in between it gives other ones, which is why an epoch that its
 //! sink has is not computed again. A sink that cannot recognise an epoch needs no outcome.
+//! An epoch without records comes where the watermark has moved ([`memory`]), or where the sink has something to do by its time alone
+//! ([`Sink::next_due`]).
 //! What must stay true: one epoch at a time is visible to the sink, and positions move only by a durable commit. An
 //! error that may pass is tried again for ever, with back-off and in the open; any other ends the query with its
 //! checkpoint intact. However it ends, sources and sink are closed.
@@ -56,6 +58,7 @@ pub(crate) use self::inputs::Inputs;
 pub(crate) use self::lag::Lag;
 pub(crate) use self::memory::Memory;
 pub use self::memory::MemoryOptions;
+pub(crate) use self::pace::Backoff;
 use self::pace::Pace;
 use self::report::{Came, Timings};
 pub(crate) use self::tail::Tail;
@@ -91,6 +94,8 @@ pub(crate) struct Runner {
     pub ages: Ages,
     /// What the records of the newest attempt said of event time.
     pub seen: Survey,
+    /// For each input and expectation how many rows of the newest attempt failed it.
+    pub failed: Vec<Vec<u64>>,
     pub latency: Sliding,
     pub stop: CancellationToken,
 }
@@ -134,14 +139,12 @@ impl Runner {
         }
         let mut standing = match recovery {
             Recovery::Fresh => {
-                let positions = match &recovered.start {
-                    Some(start) => start.positions(),
-                    None => match self.start().await? {
-                        Some(positions) => positions,
-                        None => return Ok(()),
-                    },
+                let start = match recovered.start {
+                    Some(start) => Some(start),
+                    None => self.start().await?,
                 };
-                Standing { epoch: Epoch(0), positions, ledger: Ledger::default() }
+                let Some(start) = start else { return Ok(()) };
+                Standing { epoch: Epoch(0), positions: start.positions(), ledger: Ledger::default() }
             }
             Recovery::Continue { epoch, positions, ledger, .. } => Standing { epoch, positions, ledger },
             Recovery::Replay { plan, ledger, outcome, .. } => {
@@ -162,6 +165,8 @@ impl Runner {
     async fn follow(&mut self, standing: &mut Standing) -> Result<()> {
         let mut pace = Pace::new(self.trigger, self.sink.min_commit_interval(), self.inputs.len());
         let mut target: Option<Positions> = None;
+        // When the sink last got an epoch without records.
+        let mut ticked: Option<i64> = None;
         while !self.stop.is_cancelled() {
             let until_next = pace.until_next(self.clock.now_ms());
             self.waits_for_trigger(until_next);
@@ -188,12 +193,15 @@ impl Runner {
             let (epoch, now_ms) = (standing.epoch, self.clock.now_ms());
             let wants_epoch = || self.memory.as_ref().is_some_and(|it| it.wants_epoch(epoch, now_ms));
             if stays && replay.is_empty() && !wants_epoch() {
-                if self.trigger.is_bounded() {
+                if pace::is_due(self.sink.next_due(now_ms), ticked, now_ms) {
+                    ticked = Some(now_ms);
+                } else if self.trigger.is_bounded() {
                     break;
+                } else {
+                    self.set_state(State::Waiting);
+                    self.wait_for_data(standing).await?;
+                    continue;
                 }
-                self.set_state(State::Waiting);
-                self.wait_for_data(standing).await?;
-                continue;
             }
             let topics = self.inputs.topics();
             let tables = self.tables.versions();
@@ -312,7 +320,9 @@ impl Runner {
         self.lag.committed(&standing.positions);
         let ages = std::mem::take(&mut self.ages);
         let latency = self.latency.committed(&ages, plan.planned_at_ms, committed_ms);
-        self.report(&plan, standing, &Came { ledger, reads, written }, &timings, available, latency);
+        let failed = std::mem::take(&mut self.failed);
+        let came = Came { ledger, reads, failed, written };
+        self.report(&plan, standing, &came, &timings, available, latency);
         self.publish_lag();
         Ok(true)
     }

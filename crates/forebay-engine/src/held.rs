@@ -158,8 +158,12 @@ fn holders(graph: &Graph, step: &Step) -> Vec<Holder> {
             };
             sides.map(holder).collect()
         }
-        // A number is no row that could end.
-        StepPlan::Limit(_) | StepPlan::Stages(_) | StepPlan::Union | StepPlan::Sort(_) => Vec::new(),
+        // A number is no row that could end, and what a model has learned is none.
+        StepPlan::Detect(_)
+        | StepPlan::Limit(_)
+        | StepPlan::Stages(_)
+        | StepPlan::Union
+        | StepPlan::Sort(_) => Vec::new(),
     }
 }
 

@@ -8,6 +8,7 @@
 pub mod adhoc;
 pub mod checkpoint;
 pub mod epoch;
+pub mod expect;
 mod generate;
 pub mod held;
 pub mod late;

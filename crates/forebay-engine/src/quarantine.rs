@@ -51,6 +51,16 @@ pub fn not_there(record: &RecordId) -> Error {
     Error::new(&codes::QUARANTINE_NOT_FOUND, format!("`{record}` is not in the quarantine"))
 }
 
+/// The error for a row that a sink refused and that is to be replayed. Its record was decoded and its other rows are written;
+/// of the row itself a text is kept, which is for people: a value may look alike and be another.
+pub fn not_replayed(row: &RecordId) -> Error {
+    let message = format!("`{row}` is a row that the sink refused, and there is no record to decode again");
+    Error::new(&codes::WRONG_USE, message).with_hint(
+        "Mend the table, put the row in by hand as `forebay quarantine show` prints it, then `forebay quarantine drop` it here. The \
+         event sent once more would bring all of its rows again.",
+    )
+}
+
 /// The quarantine of one query.
 #[derive(Clone, Debug)]
 pub struct Quarantine {

@@ -26,6 +26,10 @@ use crate::plan::StreamPlan;
 use crate::quarantine::Quarantine;
 use crate::status::{QueryStatus, State};
 
+mod rounds;
+
+pub use rounds::Rounds;
+
 /// Everything a query is made of. The parts were built and checked before; starting does I/O for the first time.
 pub struct QueryOptions {
     /// The pipeline's name.
@@ -73,6 +77,7 @@ pub struct OpenQuery {
     runner: Runner,
     ends: Ends,
     status: watch::Receiver<QueryStatus>,
+    rounds: Option<Box<dyn Rounds>>,
 }
 
 /// A running query.
@@ -130,21 +135,32 @@ impl QueryOptions {
             lag: Lag::default(),
             ages: Ages::default(),
             seen: Survey::default(),
+            failed: Vec::new(),
             latency: Sliding::default(),
             stop: CancellationToken::new(),
         };
-        Ok(OpenQuery { runner, ends, status })
+        runner.publish_expectations();
+        Ok(OpenQuery { runner, ends, status, rounds: None })
     }
 }
 
 impl OpenQuery {
+    /// The same query, which runs in rounds.
+    pub fn in_rounds(self, rounds: Box<dyn Rounds>) -> Self {
+        Self { rounds: Some(rounds), ..self }
+    }
+
     /// Starts the loop on the current runtime.
     pub fn start(self) -> QueryHandle {
-        let Self { runner, ends, status } = self;
-        let (stop, sender) = (runner.stop.clone(), runner.status.clone());
+        let Self { runner, ends, status, rounds } = self;
+        let (stop, sender) = (CancellationToken::new(), runner.status.clone());
+        let stopped = stop.clone();
         let task = tokio::spawn(async move {
             let (name, clock) = (runner.name.clone(), runner.clock.clone());
-            let outcome = runner.run(ends).await;
+            let outcome = match rounds {
+                None => Runner { stop: stopped, ..runner }.run(ends).await,
+                Some(rounds) => rounds::run(runner, ends, rounds, &stopped).await,
+            };
             if let Err(error) = &outcome {
                 tracing::error!(query = %name, "the query has ended: {error}");
             }

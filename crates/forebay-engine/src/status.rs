@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use forebay_core::event_time::Watermark;
+use forebay_core::expectation::Expected;
 use forebay_core::latency::Latency;
 use forebay_core::progress::StreamingQueryProgress;
 use forebay_core::{Epoch, Error, Ledger};
@@ -93,6 +94,17 @@ pub struct Remembered {
     pub ahead: u64,
 }
 
+/// How many rows of a source failed one of its expectations in this run, in epochs that were committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failures {
+    /// The source.
+    pub source: Arc<str>,
+    /// The expectation.
+    pub expected: Expected,
+    /// The rows.
+    pub rows: u64,
+}
+
 /// A query at one moment.
 #[derive(Clone, Debug)]
 pub struct QueryStatus {
@@ -125,6 +137,8 @@ pub struct QueryStatus {
     pub quarantine_evicted: u64,
     /// What it remembers; `None` for a query without state.
     pub remembered: Option<Remembered>,
+    /// What the rows of its sources are held to, in the order of the file.
+    pub expectations: Vec<Failures>,
     /// The tables at rest that it is joined with.
     pub tables: Arc<[Standing]>,
     /// The newest reports, oldest first, at most [`RECENT`].
@@ -149,6 +163,7 @@ impl QueryStatus {
             quarantine_bytes: 0,
             quarantine_evicted: 0,
             remembered: None,
+            expectations: Vec::new(),
             tables: Arc::default(),
             recent: Arc::default(),
         }

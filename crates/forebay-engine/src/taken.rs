@@ -19,6 +19,8 @@ pub enum Taker {
         /// The side that they are on.
         is_left: bool,
     },
+    /// A detector: they go on with what it says of them.
+    Detector,
     /// LIMIT: so many go on, and no other ever.
     First(usize),
     /// Something else.
@@ -47,6 +49,7 @@ impl StreamPlan {
                 Taker::Once(Once { keys: keys.clone(), within_us: *within_us })
             }
             StepPlan::Join(_) => Taker::Side { is_left: port == 0 },
+            StepPlan::Detect(_) => Taker::Detector,
             StepPlan::Limit(spec) => Taker::First(spec.most),
             StepPlan::Union if behind(graph, Feed::Step(at)).is_none() => Taker::Nobody,
             StepPlan::Union | StepPlan::Stages(_) | StepPlan::Sort(_) => Taker::Other,

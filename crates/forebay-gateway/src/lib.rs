@@ -15,9 +15,22 @@
 //! This crate knows protocols, not the log: the binary hands it a [`Log`], [`Routes`] and [`Access`].
 
 mod access;
+mod doors;
+pub mod http;
 mod log;
+pub mod mqtt;
 mod routes;
+pub mod serial;
+mod sparkplug;
+mod specs;
+mod table;
+pub mod tls;
+mod users;
 
 pub use access::{Access, Credentials, Denied, Identity};
+pub use doors::{ByteStream, Counts, Peer, State, StreamDoor};
 pub use log::{Delivery, Log, Place, Record, Refusal, Settle, delivery};
-pub use routes::{Message, Routed, Routes};
+pub use routes::{Command, Message, Routed, Routes};
+pub use specs::SPECS;
+pub use table::RouteTable;
+pub use users::Users;

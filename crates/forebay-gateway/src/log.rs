@@ -1,6 +1,9 @@
 //! What a gateway needs of the log: records in, in order, and for each its place once it is durable.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -66,9 +69,21 @@ impl Settle {
 impl Delivery {
     /// Waits until the record is durable, or is known not to be.
     pub async fn wait(self) -> Result<Place, Refusal> {
-        self.0.await.unwrap_or_else(|_| {
-            let error = Error::new(&forebay_core::error::codes::INTERNAL, "the log ended before it answered");
-            Err(Refusal::Unknown(error))
+        self.await
+    }
+}
+
+/// The outcome; a delivery that is polled and not yet there may be polled again, so many can be watched at once.
+impl Future for Delivery {
+    type Output = Result<Place, Refusal>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context).map(|outcome| {
+            outcome.unwrap_or_else(|_| {
+                let error =
+                    Error::new(&forebay_core::error::codes::INTERNAL, "the log ended before it answered");
+                Err(Refusal::Unknown(error))
+            })
         })
     }
 }

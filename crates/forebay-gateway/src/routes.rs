@@ -18,6 +18,8 @@ pub struct Message<'a> {
     pub properties: &'a [(String, String)],
     /// When it was taken, in milliseconds since 1970.
     pub at: i64,
+    /// The protocol says that it may have been sent before.
+    pub repeat: bool,
 }
 
 /// What becomes of it.
@@ -31,8 +33,22 @@ pub enum Routed {
     Wrong(Error),
 }
 
-/// Topic mapping, as the file tells it. Pure: the same message gives the same records.
+/// A message to devices, which nobody waits for.
+#[derive(Clone, Debug)]
+pub struct Command {
+    /// The topic.
+    pub topic: String,
+    /// The payload.
+    pub payload: Bytes,
+}
+
+/// Topic mapping, as the file tells it. The same message gives the same records, but for Sparkplug, whose births are remembered.
 pub trait Routes: Send + Sync {
     /// Maps one message.
     fn route(&self, message: &Message<'_>) -> Routed;
+
+    /// What is to be said to devices after that, each once.
+    fn commands(&self) -> Vec<Command> {
+        Vec::new()
+    }
 }

@@ -1,7 +1,8 @@
 //! The columns of a decoded batch, bound to the fields of a layout: one look at the types for each batch, none for a row.
 //!
-//! Numbers of every width become `f64`, times milliseconds, texts one kind of array. A struct that is null makes all below it
-//! null. What must stay true: a value that JSON cannot carry (NaN, infinity) is null.
+//! Numbers of every width become `f64`, times microseconds, texts one kind of array. A struct that is null makes all below it
+//! null. What must stay true: a value that JSON cannot carry (NaN, infinity) is null; a whole number that is shown is the one
+//! that came, also where no `f64` is.
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
@@ -23,7 +24,9 @@ pub(crate) enum Column {
     /// The batch has nothing of the kind.
     Missing,
     Number(Float64Array, Option<NullBuffer>),
-    /// Milliseconds since 1970.
+    /// A BIGINT, which is measured as a number and shown as it is.
+    Long(Int64Array, Option<NullBuffer>),
+    /// Microseconds since 1970.
     Time(Vec<i64>, Option<NullBuffer>),
     /// Whole numbers as they are, for keys and labels: beyond 2^53 an `f64` would merge two of them.
     Whole(Int64Array, Option<NullBuffer>),
@@ -62,8 +65,8 @@ impl Columns {
         match column {
             Column::Missing => {}
             Column::Number(array, _) => *cell = Value::Number(array.value(row)),
-            Column::Whole(array, _) => *cell = Value::Number(array.value(row) as f64),
-            Column::Time(times, _) => *cell = Value::Number(times[row] as f64),
+            Column::Long(array, _) | Column::Whole(array, _) => *cell = Value::from(array.value(row)),
+            Column::Time(times, _) => *cell = Value::time(times[row]),
             Column::Bool(array, _) => *cell = Value::Bool(array.value(row)),
             Column::Text(array, _) => cell.set_text(array.value(row)),
         }
@@ -72,7 +75,9 @@ impl Columns {
 
 impl Column {
     fn of(array: &ArrayRef, nulls: Option<NullBuffer>, kind: Kind, names: bool) -> Option<Self> {
+        let is_long = matches!(array.data_type(), DataType::Int64);
         let wanted = match kind {
+            Kind::Number if is_long => None,
             Kind::Number if names => Some(DataType::Int64),
             Kind::Number => Some(DataType::Float64),
             Kind::Text => Some(DataType::Utf8),
@@ -86,10 +91,11 @@ impl Column {
         let nulls = NullBuffer::union(nulls.as_ref(), plain.logical_nulls().as_ref());
         Some(match kind {
             Kind::Number if names => Self::Whole(plain.as_primitive::<Int64Type>().clone(), nulls),
+            Kind::Number if is_long => Self::Long(plain.as_primitive::<Int64Type>().clone(), nulls),
             Kind::Number => Self::Number(plain.as_primitive::<Float64Type>().clone(), nulls),
             Kind::Text => Self::Text(plain.as_string::<i32>().clone(), nulls),
             Kind::Bool => Self::Bool(plain.as_boolean_opt()?.clone(), nulls),
-            Kind::Time => Self::Time(milliseconds(&plain)?, nulls),
+            Kind::Time => Self::Time(microseconds(&plain)?, nulls),
         })
     }
 
@@ -98,6 +104,7 @@ impl Column {
             Self::Missing => None,
             Self::Number(_, nulls)
             | Self::Time(_, nulls)
+            | Self::Long(_, nulls)
             | Self::Whole(_, nulls)
             | Self::Bool(_, nulls)
             | Self::Text(_, nulls) => nulls.as_ref(),
@@ -119,6 +126,7 @@ impl Column {
     pub fn number(&self, row: usize) -> Option<f64> {
         match self {
             Self::Number(array, _) if !self.is_null(row) => Some(array.value(row)),
+            Self::Long(array, _) if !self.is_null(row) => Some(array.value(row) as f64),
             _ => None,
         }
     }
@@ -137,14 +145,14 @@ fn reach(rows: &RecordBatch, path: &[usize]) -> Option<(ArrayRef, Option<NullBuf
     Some((array, nulls))
 }
 
-fn milliseconds(array: &ArrayRef) -> Option<Vec<i64>> {
-    const DAY_MS: i64 = 86_400_000;
+fn microseconds(array: &ArrayRef) -> Option<Vec<i64>> {
+    const DAY: i64 = 86_400_000_000;
     let (numerator, denominator) = match array.data_type() {
-        DataType::Date32 => (DAY_MS, 1),
-        DataType::Date64 | DataType::Timestamp(TimeUnit::Millisecond, _) => (1, 1),
-        DataType::Timestamp(TimeUnit::Second, _) => (1_000, 1),
-        DataType::Timestamp(TimeUnit::Microsecond, _) => (1, 1_000),
-        DataType::Timestamp(TimeUnit::Nanosecond, _) => (1, 1_000_000),
+        DataType::Date32 => (DAY, 1),
+        DataType::Date64 | DataType::Timestamp(TimeUnit::Millisecond, _) => (1_000, 1),
+        DataType::Timestamp(TimeUnit::Second, _) => (1_000_000, 1),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => (1, 1),
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => (1, 1_000),
         _ => return None,
     };
     // A date has 32 bits, and is cast to a number of the same width first.
@@ -188,10 +196,22 @@ mod tests {
     }
 
     #[test]
-    fn times_become_milliseconds_also_before_1970() {
+    fn a_bigint_is_measured_as_a_number_and_shown_as_it_is() {
+        let (layout, rows) = batch("v", Arc::new(Int64Array::from(vec![i64::MAX - 1])));
+        let columns = Columns::bind(&layout, &rows);
+        let mut cell = Value::Null;
+        columns.show(0, 0, &mut cell);
+        assert_eq!((cell, columns.of(0).number(0)), (Value::Whole(i64::MAX - 1), Some(i64::MAX as f64)));
+    }
+
+    #[test]
+    fn times_become_microseconds_also_before_1970() {
         let arrays: Vec<(ArrayRef, Vec<i64>)> = vec![
-            (Arc::new(TimestampMicrosecondArray::from(vec![1_500, -1]).with_timezone("UTC")), vec![1, -1]),
-            (Arc::new(Date32Array::from(vec![1, -1])), vec![86_400_000, -86_400_000]),
+            (
+                Arc::new(TimestampMicrosecondArray::from(vec![1_500, -1]).with_timezone("UTC")),
+                vec![1_500, -1],
+            ),
+            (Arc::new(Date32Array::from(vec![1, -1])), vec![86_400_000_000, -86_400_000_000]),
         ];
         for (array, expected) in arrays {
             let (layout, rows) = batch("at", array);

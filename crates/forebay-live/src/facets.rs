@@ -27,6 +27,8 @@ pub struct Facets {
     pub quiet: u64,
     /// Those of them whose event times are behind what the watermark waits for.
     pub late: u64,
+    /// Rows of those that fit which came later than the watermark waits, since their history began.
+    pub late_rows: u64,
     /// One for each label, in the order of the layout's.
     pub labels: Vec<Facet>,
 }
@@ -68,6 +70,7 @@ impl SourceLive {
                     facets.total += 1;
                     facets.quiet += u64::from(devices.is_quiet(row, self.now_ms()));
                     facets.late += u64::from(devices.is_late(row));
+                    facets.late_rows += devices.clock(row).map_or(0, |clock| clock.behind);
                 }
                 for (label, (known, others)) in labels.iter().zip(&mut counts) {
                     if unfit.is_some_and(|field| field != *label) {

@@ -46,7 +46,7 @@ use std::sync::Arc;
 pub use answer::{History, HistoryAsk, LastSecond, Point, Series, Share, Shares};
 pub use device::{ClockBounds, ClockState, Clocks, Counts, Device, DeviceClock, DeviceState, OffClock};
 pub use facets::{Facet, FacetValue, Facets};
-pub use follower::{EventTimes, Follow, Follower, HISTORY_MS, Make, ViewOf};
+pub use follower::{EventTimes, Follow, Follower, HISTORY_MS, Make, Prepare, ViewOf};
 pub use history::Range;
 pub use intake::ViewRows;
 pub use layout::{Field, Kind, Layout, Role};

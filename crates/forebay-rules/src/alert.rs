@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::key;
+use crate::life::{Cause, Event, LevelChange, Life, MOST_LEVELS, NoDataOf, Remark, push_bounded};
 use crate::rule::Rule;
 
 /// One alert, in the form in which it is stored and shown. Times are milliseconds since 1970.
@@ -41,6 +42,9 @@ pub struct Alert {
     pub value: Map<String, Value>,
     /// The same at clearing.
     pub cleared_value: Option<Map<String, Value>>,
+    /// What it has been through.
+    #[serde(flatten)]
+    pub life: Life,
 }
 
 /// Whether an alert is open.
@@ -64,6 +68,8 @@ impl Alert {
         seen_at: i64,
         previous: Option<&Self>,
     ) -> Self {
+        let life =
+            Life { step: 1, event: Some(Event::Opened), worst: Some(rule.severity), ..Life::default() };
         Self {
             id: id(&rule.name, key, at, previous),
             rule: rule.name.clone(),
@@ -78,7 +84,59 @@ impl Alert {
             message: rule.text(key::shown(key).as_deref(), values),
             value: rule.shown(values),
             cleared_value: None,
+            life,
         }
+    }
+
+    /// The alert of a silence: of `held`, the key as the state holds it, or of a field of it.
+    pub(crate) fn silent(
+        (rule, source): (&Rule, &str),
+        held: &str,
+        field: Option<&str>,
+        (at, after_ms): (i64, i64),
+        seen_at: i64,
+        previous: Option<&Self>,
+    ) -> Self {
+        let mut alert = Self::open((rule, source), held, at, &[], seen_at, None);
+        alert.id = id(&rule.name, &key::silence(held, field), at, previous);
+        alert.message = rule.silent_text(key::shown(held).as_deref(), field, after_ms);
+        alert.life.no_data = Some(NoDataOf { field: field.map(str::to_owned) });
+        alert
+    }
+
+    /// The same, opened at this level.
+    pub(crate) fn first_at(mut self, severity: Severity) -> Self {
+        (self.severity, self.life.worst) = (severity, Some(severity));
+        self
+    }
+
+    /// The same at this level.
+    pub(crate) fn at_level(mut self, severity: Severity) -> Self {
+        self.severity = severity;
+        self.life.worst = Some(severity.max(self.life.worst.unwrap_or(severity)));
+        self
+    }
+
+    /// The same with the rows that caused it.
+    pub(crate) fn caused_by(mut self, rows: Vec<Cause>) -> Self {
+        self.life.rows = rows;
+        self
+    }
+
+    /// The same alert, raised or lowered by a row.
+    pub(crate) fn change(
+        &self,
+        rule: &Rule,
+        severity: Severity,
+        at: i64,
+        values: &[Value],
+        seen_at: i64,
+    ) -> Self {
+        let event = if severity > self.severity { Event::Raised } else { Event::Lowered };
+        let mut alert = self.clone().stepped(event, seen_at).at_level(severity);
+        let change = LevelChange { at, severity, value: rule.shown(values) };
+        push_bounded(&mut alert.life.levels, change, MOST_LEVELS);
+        alert
     }
 
     /// The same alert, cleared by a row.
@@ -86,9 +144,8 @@ impl Alert {
         Self {
             state: AlertState::Cleared,
             cleared_at: Some(at),
-            seen_at,
             cleared_value: Some(rule.shown(values)),
-            ..self.clone()
+            ..self.clone().stepped(Event::Cleared, seen_at)
         }
     }
 
@@ -98,9 +155,39 @@ impl Alert {
             state: AlertState::Cleared,
             cleared_at: Some(now_ms.max(self.opened_at)),
             rule_removed: true,
-            seen_at: now_ms,
-            ..self.clone()
+            ..self.clone().stepped(Event::Cleared, now_ms)
         }
+    }
+
+    /// The same alert, acknowledged.
+    pub(crate) fn acknowledge(&self, remark: Remark) -> Self {
+        let mut alert = self.clone().stepped(Event::Acknowledged, remark.at);
+        alert.life.acknowledged = Some(remark);
+        alert
+    }
+
+    fn stepped(mut self, event: Event, seen_at: i64) -> Self {
+        // One that was opened before transitions were counted had its opening.
+        self.life.step = self.life.step.max(1).saturating_add(1);
+        self.life.event = Some(event);
+        self.seen_at = seen_at;
+        self
+    }
+
+    /// The name of its newest transition, for ever.
+    pub fn transition(&self) -> String {
+        format!("{}#{}", self.id, self.life.step.max(1))
+    }
+
+    /// Its newest transition.
+    pub fn event(&self) -> Event {
+        let by_state = if self.state == AlertState::Open { Event::Opened } else { Event::Cleared };
+        self.life.event.unwrap_or(by_state)
+    }
+
+    /// The worst that it has been.
+    pub fn worst(&self) -> Severity {
+        self.life.worst.unwrap_or(self.severity).max(self.severity)
     }
 
     /// Its key as the state holds it.
@@ -108,9 +195,22 @@ impl Alert {
         key::held(self.key.as_deref())
     }
 
+    /// What it is about, as the state holds it: its key, or the silence of it.
+    pub(crate) fn subject(&self) -> Cow<'_, str> {
+        match &self.life.no_data {
+            None => self.held_key(),
+            Some(of) => key::silence(&self.held_key(), of.field.as_deref()).into(),
+        }
+    }
+
+    /// When it opened or its level last changed, by the records.
+    pub(crate) fn level_at(&self) -> i64 {
+        self.life.levels.last().map_or(self.opened_at, |change| change.at)
+    }
+
     /// The timestamp of the record of its newest transition.
     pub fn changed_at(&self) -> i64 {
-        self.cleared_at.unwrap_or(self.opened_at)
+        self.cleared_at.unwrap_or_else(|| self.level_at())
     }
 }
 
@@ -150,6 +250,7 @@ mod tests {
             "id": "overheat/d1/5", "rule": "overheat", "source": "iot", "key": "d1", "severity": "critical",
             "state": "open", "openedAt": 5, "clearedAt": null, "ruleRemoved": false, "seenAt": 9,
             "message": "overheat: d1, temperature 71.5", "value": { "temperature": 71.5 }, "clearedValue": null,
+            "step": 1, "event": "opened", "worst": "critical",
         });
         assert_eq!(serde_json::to_value(&open).unwrap(), expected);
         let cleared = open.clear(&rule(0), 7, &[Value::from(60.0), Value::Null], 10);
@@ -159,6 +260,9 @@ mod tests {
             (&"cleared".into(), &7.into(), &10.into())
         );
         assert_eq!(told["clearedValue"], serde_json::json!({ "temperature": 60.0 }));
+        assert_eq!((&told["event"], &told["step"]), (&"cleared".into(), &2.into()));
         assert_eq!(serde_json::from_value::<Alert>(told).unwrap(), cleared);
+        let ids = [open.transition(), cleared.transition()];
+        assert_eq!(ids, ["overheat/d1/5#1", "overheat/d1/5#2"]);
     }
 }

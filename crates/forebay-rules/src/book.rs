@@ -1,18 +1,30 @@
 //! The open alerts of a pipeline and the newest cleared ones, for whoever shows them.
 //!
 //! Every alert's sink writes into one shared [`AlertBook`]; the server reads it and listens to its changes. Nothing
-//! here is durable: each sink fills in what its journal says when it opens. What must stay true: a reader never waits
+//! here is durable: each sink fills in what its journal says when it opens. Who acknowledges an alert or sends a notice comes here too,
+//! and is led to the rule's journal; these calls wait for a disk and belong on a thread that may. What must stay true: a reader never waits
 //! for a sink's disk, a sink never waits for a reader, and a transition is told only when it is durable.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use forebay_core::config::Severity;
+use forebay_core::error::codes;
+use forebay_core::{Error, Result};
 use parking_lot::RwLock;
 use tokio::sync::broadcast;
 
-use crate::alert::{Alert, AlertState};
+use crate::alert::Alert;
+use crate::desk::{Acknowledged, Desk};
+use crate::key;
+use crate::life::Remark;
+use crate::notices::Notice;
+
+mod pages;
+
+use pages::Pages;
 
 /// Cleared alerts that are kept of all rules together; the oldest go.
 const CLEARED: usize = 10_000;
@@ -27,17 +39,21 @@ pub struct AlertBook(Arc<Book>);
 #[derive(Debug)]
 struct Book {
     pages: RwLock<Pages>,
+    /// Of each rule that runs.
+    desks: RwLock<BTreeMap<String, Desk>>,
     changes: broadcast::Sender<Arc<Alert>>,
+    /// How many there are who send notices.
+    attended: AtomicUsize,
 }
 
-#[derive(Debug, Default)]
-struct Pages {
-    /// The field of each source that each rule's key is.
-    fields: HashMap<String, BTreeMap<String, String>>,
-    /// Open alerts by source and key (as the state holds it): one for each rule at most.
-    open: HashMap<String, HashMap<String, Vec<Arc<Alert>>>>,
-    /// Oldest first, by the time they cleared.
-    cleared: VecDeque<Arc<Alert>>,
+/// Somebody sends notices as long as this is there.
+#[derive(Debug)]
+pub struct Attended(AlertBook);
+
+impl Drop for Attended {
+    fn drop(&mut self) {
+        self.0.0.attended.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// How many alerts are open.
@@ -61,7 +77,8 @@ pub struct OfKey {
 impl Default for AlertBook {
     fn default() -> Self {
         let (changes, _) = broadcast::channel(WAITING);
-        Self(Arc::new(Book { pages: RwLock::default(), changes }))
+        let (pages, desks) = (RwLock::default(), RwLock::default());
+        Self(Arc::new(Book { pages, desks, changes, attended: AtomicUsize::new(0) }))
     }
 }
 
@@ -71,6 +88,11 @@ impl AlertBook {
         let mut open: Vec<_> = self.0.pages.read().all_open().cloned().collect();
         open.sort_by(|a, b| (b.opened_at, &b.id).cmp(&(a.opened_at, &a.id)));
         open
+    }
+
+    /// The open alert of this id.
+    pub fn open_one(&self, id: &str) -> Option<Arc<Alert>> {
+        self.0.pages.read().all_open().find(|alert| alert.id == id).cloned()
     }
 
     /// The newest cleared alerts, newest first.
@@ -108,6 +130,110 @@ impl AlertBook {
         self.0.changes.subscribe()
     }
 
+    /// True if the rule has an open alert of its condition, or of silence, for this key (`None`: NULL).
+    pub fn is_open(&self, rule: &str, key: Option<&str>) -> bool {
+        let (pages, held) = (self.0.pages.read(), key::held(key));
+        pages
+            .open
+            .values()
+            .filter_map(|keys| keys.get(&*held))
+            .flatten()
+            .any(|alert| alert.rule.eq_ignore_ascii_case(rule))
+    }
+
+    /// Somebody takes care of an open alert of a rule; once, by the first who does. Durable when this returns. Blocks.
+    ///
+    /// # Errors
+    /// `NO_RESOURCE` if it is not open, or the rule does not run; `BAD_VALUE` if name or comment cannot be kept; `STORAGE`.
+    pub fn acknowledge(&self, rule: &str, id: &str, remark: Remark) -> Result<Acknowledged> {
+        let done = self.desk(rule)?.acknowledge(id, remark)?;
+        if let Acknowledged::Now(alert) = &done {
+            self.replace(alert);
+        }
+        Ok(done)
+    }
+
+    /// Somebody says something of an open alert of a rule. Durable when this returns. Blocks.
+    ///
+    /// # Errors
+    /// As [`Self::acknowledge`].
+    pub fn comment(&self, rule: &str, id: &str, remark: Remark) -> Result<Arc<Alert>> {
+        let alert = self.desk(rule)?.comment(id, remark)?;
+        self.replace(&alert);
+        Ok(alert)
+    }
+
+    /// What rules that run have to tell, each with its rule, by rule and in the order in which it was made.
+    pub fn due(&self) -> Vec<(String, Notice)> {
+        let desks = self.0.desks.read().clone();
+        let of =
+            |(rule, desk): (String, Desk)| desk.due().into_iter().map(move |notice| (rule.clone(), notice));
+        desks.into_iter().flat_map(of).collect()
+    }
+
+    /// The same for one channel.
+    pub fn due_for(&self, channel: &str) -> Vec<(String, Notice)> {
+        let desks = self.0.desks.read().clone();
+        let of = |(rule, desk): (String, Desk)| {
+            desk.due_for(channel).into_iter().map(move |notice| (rule.clone(), notice))
+        };
+        desks.into_iter().flat_map(of).collect()
+    }
+
+    /// How many notices are due to each channel; channels without any may be missing.
+    pub fn due_counts(&self) -> BTreeMap<String, u64> {
+        let desks = self.0.desks.read().clone();
+        let mut counts = BTreeMap::new();
+        desks.values().for_each(|desk| desk.count_due(&mut counts));
+        counts
+    }
+
+    /// Says that somebody sends what is due, as long as the answer lives: a rule that ends waits a little for it.
+    pub fn attended(&self) -> Attended {
+        self.0.attended.fetch_add(1, Ordering::Relaxed);
+        Attended(self.clone())
+    }
+
+    /// True if somebody sends what is due.
+    pub(crate) fn is_attended(&self) -> bool {
+        self.0.attended.load(Ordering::Relaxed) > 0
+    }
+
+    /// These notices of a rule reached their channel, or never will: they are due no more. Durable when this returns. Blocks.
+    ///
+    /// # Errors
+    /// `NO_RESOURCE` if the rule does not run; `STORAGE`.
+    pub fn delivered(&self, rule: &str, ids: &[String]) -> Result<()> {
+        self.desk(rule)?.delivered(ids)
+    }
+
+    fn desk(&self, rule: &str) -> Result<Desk> {
+        self.0.desks.read().get(rule).cloned().ok_or_else(|| {
+            Error::new(&codes::NO_RESOURCE, format!("no rule `{rule}` is running"))
+                .with_hint("Start it again: its alerts are where they were.")
+        })
+    }
+
+    /// An open alert is another now, if it did not clear meanwhile.
+    fn replace(&self, alert: &Arc<Alert>) {
+        if self.0.pages.write().replace(alert) {
+            let _ = self.0.changes.send(Arc::clone(alert));
+        }
+    }
+
+    /// The journal of a rule that runs lies here.
+    pub(crate) fn attend(&self, rule: &str, desk: &Desk) {
+        self.0.desks.write().insert(rule.to_owned(), desk.clone());
+    }
+
+    /// It does no more, unless another took its place.
+    pub(crate) fn leave(&self, rule: &str, desk: &Desk) {
+        let mut desks = self.0.desks.write();
+        if desks.get(rule).is_some_and(|now| now.is(desk)) {
+            desks.remove(rule);
+        }
+    }
+
     /// What a rule's journal says when it opens, in place of whatever is there of that rule. `fields` are those of its
     /// sources that its key is. Tells nobody.
     pub(crate) fn load<'a>(
@@ -141,49 +267,6 @@ impl AlertBook {
             // Nobody may be listening.
             let _ = self.0.changes.send(alert);
         }
-    }
-}
-
-impl Pages {
-    /// The field of a source that a rule's key is.
-    fn field(&self, rule: &str, source: &str) -> Option<&str> {
-        self.fields.get(rule)?.get(source).map(String::as_str)
-    }
-
-    fn all_open(&self) -> impl Iterator<Item = &Arc<Alert>> {
-        self.open.values().flat_map(|keys| keys.values()).flatten()
-    }
-
-    fn put(&mut self, alert: &Arc<Alert>) {
-        match alert.state {
-            AlertState::Open => {
-                let keys = self.open.entry(alert.source.clone()).or_default();
-                keys.entry(alert.held_key().into_owned()).or_default().push(Arc::clone(alert));
-            }
-            AlertState::Cleared => {
-                self.close(alert);
-                self.cleared.push_back(Arc::clone(alert));
-            }
-        }
-    }
-
-    fn close(&mut self, cleared: &Alert) {
-        let Some(keys) = self.open.get_mut(&cleared.source) else { return };
-        let key = cleared.held_key();
-        let Some(alerts) = keys.get_mut(&*key) else { return };
-        alerts.retain(|alert| alert.id != cleared.id);
-        if alerts.is_empty() {
-            keys.remove(&*key);
-        }
-    }
-
-    fn forget(&mut self, rule: &str) {
-        self.fields.remove(rule);
-        for keys in self.open.values_mut() {
-            keys.values_mut().for_each(|alerts| alerts.retain(|alert| alert.rule != rule));
-            keys.retain(|_, alerts| !alerts.is_empty());
-        }
-        self.cleared.retain(|alert| alert.rule != rule);
     }
 }
 

@@ -4,21 +4,22 @@
 //! down, and no later than the epoch's own time, so that a clock that runs ahead cannot keep an alert from opening or
 //! clearing; a record without a time has the epoch's, which is the same at every replay.
 
-use std::sync::Arc;
-
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Int32Array, PrimitiveArray, RecordBatch, StringArray,
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type, Schema, TimestampMicrosecondType};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use forebay_core::config::Severity;
 use forebay_core::error::codes;
 use forebay_core::source::happened_at;
 use forebay_core::{Error, Result, ddl};
 use serde_json::{Number, Value};
 
 use crate::key;
-use crate::machine::Row;
+use crate::logic::{LEVELS, Level, Logic};
+use crate::machine::{Row, Said};
+use crate::track::Evidence;
 
 /// The key: texts, whole numbers or booleans.
 pub const KEY: &str = "key";
@@ -26,6 +27,8 @@ pub const KEY: &str = "key";
 pub const WHEN: &str = "when";
 /// Whether the condition for clearing holds: booleans. Where the column is missing, it is that `when` does not.
 pub const CLEAR: &str = "clear";
+/// The record's place in its partition, where the query tells it: whole numbers of 64 bits.
+pub const OFFSET: &str = "offset";
 /// The record's timestamp.
 pub const TIMESTAMP: &str = "timestamp";
 /// The record's topic.
@@ -40,12 +43,25 @@ pub fn value_column(column: &str) -> String {
     format!("value of {column}")
 }
 
+/// The name of the column [`WHEN`] of a level: that of the mildest is without its severity.
+pub fn when_column(level: usize, severity: Severity) -> String {
+    if level == 0 { WHEN.to_owned() } else { format!("{WHEN} of {}", severity.word()) }
+}
+
+/// The name of the column [`CLEAR`] of a level.
+pub fn clear_column(level: usize, severity: Severity) -> String {
+    if level == 0 { CLEAR.to_owned() } else { format!("{CLEAR} of {}", severity.word()) }
+}
+
 /// Where each column is in a batch.
 #[derive(Debug)]
 pub(crate) struct Columns {
     key: usize,
-    when: usize,
-    clear: Option<usize>,
+    /// By level, `when` and `clear`.
+    levels: Vec<(usize, Option<usize>)>,
+    /// Which value columns are watched for silence.
+    fields: Vec<usize>,
+    offset: Option<usize>,
     timestamp: usize,
     topic: usize,
     partition: usize,
@@ -58,8 +74,9 @@ pub(crate) struct Columns {
 pub(crate) struct Rows {
     /// As the state holds them: none is NULL.
     key: StringArray,
-    when: BooleanArray,
-    clear: Option<BooleanArray>,
+    levels: Vec<(BooleanArray, Option<BooleanArray>)>,
+    fields: Vec<ArrayRef>,
+    offset: Option<PrimitiveArray<Int64Type>>,
     micros: PrimitiveArray<TimestampMicrosecondType>,
     topic: StringArray,
     partition: Int32Array,
@@ -70,8 +87,8 @@ pub(crate) struct Rows {
 }
 
 impl Columns {
-    /// Finds the columns of a rule with these value columns.
-    pub fn find<'a>(schema: &Schema, values: impl Iterator<Item = &'a str>) -> Result<Self> {
+    /// Finds the columns of a rule with these value columns, of which silence of `logic`'s fields is told.
+    pub fn find<'a>(schema: &Schema, logic: &Logic, values: impl Iterator<Item = &'a str>) -> Result<Self> {
         let index = |name: &str| {
             schema.index_of(name).map_err(|e| {
                 Error::new(&codes::INTERNAL, "the query of an alert lacks a column").caused_by(e)
@@ -87,16 +104,29 @@ impl Columns {
                 }
             }
         };
+        let optional = |name: &str, expected: &DataType| -> Result<Option<usize>> {
+            schema.index_of(name).is_ok().then(|| of_type(name, expected)).transpose()
+        };
+        let level = |(level, of): (usize, &Level)| -> Result<(usize, Option<usize>)> {
+            let when = of_type(&when_column(level, of.severity), &DataType::Boolean)?;
+            Ok((when, optional(&clear_column(level, of.severity), &DataType::Boolean)?))
+        };
         Ok(Self {
             key: index(KEY)?,
-            when: of_type(WHEN, &DataType::Boolean)?,
-            clear: schema.index_of(CLEAR).is_ok().then(|| of_type(CLEAR, &DataType::Boolean)).transpose()?,
+            levels: logic.levels.iter().take(LEVELS).enumerate().map(level).collect::<Result<_>>()?,
+            fields: logic.fields().iter().map(|name| index(&value_column(name))).collect::<Result<_>>()?,
+            offset: optional(OFFSET, &DataType::Int64)?,
             timestamp: of_type(TIMESTAMP, &ddl::timestamp())?,
             topic: index(TOPIC)?,
             partition: of_type(PARTITION, &DataType::Int32)?,
             source: index(SOURCE)?,
             values: values.map(|name| index(&value_column(name))).collect::<Result<_>>()?,
         })
+    }
+
+    /// By level, whether it has a condition of its own for clearing.
+    pub fn have_clear(&self) -> impl Iterator<Item = bool> {
+        self.levels.iter().map(|(_, clear)| clear.is_some())
     }
 
     /// The rows of a batch; none is later than `latest` (milliseconds since 1970).
@@ -111,8 +141,16 @@ impl Columns {
         };
         Ok(Rows {
             key: key::column(&text(self.key)?),
-            when: bools(self.when)?,
-            clear: self.clear.map(bools).transpose()?,
+            levels: self
+                .levels
+                .iter()
+                .map(|(when, clear)| Ok((bools(*when)?, clear.map(bools).transpose()?)))
+                .collect::<Result<_>>()?,
+            fields: self.fields.iter().map(|index| column(*index)).collect::<Result<_>>()?,
+            offset: match self.offset {
+                Some(offset) => Some(column(offset)?.as_primitive_opt().cloned().ok_or_else(missing)?),
+                None => None,
+            },
             micros: column(self.timestamp)?.as_primitive_opt().cloned().ok_or_else(missing)?,
             topic: text(self.topic)?,
             partition: column(self.partition)?.as_primitive_opt().cloned().ok_or_else(missing)?,
@@ -126,7 +164,7 @@ impl Columns {
 impl Rows {
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.when.len()
+        self.key.len()
     }
 
     /// The key of a row, as the state holds it.
@@ -142,18 +180,22 @@ impl Rows {
     /// What a row says of its key.
     pub fn row(&self, row: usize) -> Row {
         let bool_of = |array: &BooleanArray| array.is_valid(row).then(|| array.value(row));
-        let when = bool_of(&self.when);
-        let clear = match &self.clear {
-            Some(clear) => bool_of(clear),
-            None => when.map(|when| !when),
-        };
+        let mut says = [Said::default(); LEVELS];
+        for (said, (when, clear)) in says.iter_mut().zip(&self.levels) {
+            *said = Said { when: bool_of(when), clear: clear.as_ref().and_then(bool_of) };
+        }
+        let field = |(index, column): (usize, &ArrayRef)| u32::from(column.is_valid(row)) << index;
+        let fields = self.fields.iter().enumerate().map(field).sum();
         let at = happened_at(self.micros.value(row).div_euclid(1000), self.latest);
-        Row { at, when, clear }
+        Row { at, says, fields }
     }
 
-    /// The values that a row shows, in the order of the rule's value columns.
-    pub fn values(&self, row: usize) -> Arc<[Value]> {
-        self.values.iter().map(|column| value(column, row)).collect()
+    /// What a row shows.
+    pub fn evidence(&self, row: usize) -> Evidence {
+        Evidence {
+            values: self.values.iter().map(|column| value(column, row)).collect(),
+            offset: self.offset.as_ref().map(|offset| offset.value(row)),
+        }
     }
 }
 
@@ -201,6 +243,8 @@ fn unfit(error: arrow::error::ArrowError) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use arrow::array::{Date32Array, Float32Array, Float64Array, Int64Array, StringViewArray};
 

@@ -1,10 +1,15 @@
 //! The journal of one rule: a file of checked lines beside the checkpoint of its query.
 //!
 //! ```text
-//! forebay-alerts v1
-//! … {"snapshot":{"last":{"queryId":"…","epoch":41},"pending":{},"open":[…],"cleared":[…]}}
-//! … {"epoch":{"queryId":"…","epoch":42,"transitions":[…],"pending":{"press-1":1700000000000}}}
+//! forebay-alerts v2
+//! … {"snapshot":{"last":{"queryId":"…","epoch":41},"watches":{},"open":[…],"cleared":[…]}}
+//! … {"epoch":{"queryId":"…","epoch":42,"transitions":[…],"watches":{"press-1":{"gates":[{"since":1700000000000}]}}}}
+//! … {"person":{"alert":{…,"acknowledged":{…}}}}
+//! … {"delivered":["ops/overheat/press-1/1700000000000#1"]}
 //! ```
+//!
+//! Version 1, with `pending` in place of `watches`, is read as well, and rewritten as a snapshot of this version before anything is
+//! added; a reader that knows version 1 alone then refuses the file rather than overlook half of it.
 //!
 //! It lies in the folder of the checkpoint, because both are one memory: a query that begins anew has no alerts, and a
 //! copy of the folder has both. It grows by a line an epoch; when it has grown enough it is rewritten as a snapshot, in
@@ -20,10 +25,14 @@ use forebay_core::{Error, Result};
 use forebay_storage::lines::{self, LinesError};
 use forebay_storage::{Door, DoorFile, kill_point};
 
-use crate::state::{Entry, RuleState};
+use crate::entry::Entry;
+use crate::state::RuleState;
 
 /// The kind of the file.
 pub(crate) const KIND: &str = "forebay-alerts";
+
+/// The version that is written.
+pub(crate) const VERSION: u32 = 2;
 
 /// The file's name in the folder of the checkpoint.
 pub(crate) const NAME: &str = "alerts";
@@ -54,10 +63,11 @@ impl Journal {
         door.create_dir_all(dir).map_err(|e| failed(dir, "create", e))?;
         let path = dir.join(NAME);
         if !path.try_exists().map_err(|e| failed(&path, "read", e))? {
-            door.write_new(&path, lines::header(KIND).as_bytes()).map_err(|e| failed(&path, "write", e))?;
+            let header = lines::header_of(KIND, VERSION);
+            door.write_new(&path, header.as_bytes()).map_err(|e| failed(&path, "write", e))?;
         }
         let bytes = fs::read(&path).map_err(|e| failed(&path, "read", e))?;
-        let Parsed { state, snapshot, good_len, torn } = parse(&path, &bytes, keep)?;
+        let Parsed { state, snapshot, good_len, torn, version } = parse(&path, &bytes, keep)?;
         let mut file = door.open_append(&path).map_err(|e| failed(&path, "open", e))?;
         if torn {
             let cut = bytes.len() as u64 - good_len;
@@ -67,7 +77,11 @@ impl Journal {
         // Its writer may have died before the fsync of what is here; an epoch that is recognised must stay.
         file.sync().map_err(|e| failed(&path, "fsync", e))?;
         let rewrite_at = growth.saturating_add(2 * snapshot);
-        Ok((Self { path, door, file: Some(file), rewrite_at, growth }, state))
+        let mut journal = Self { path, door, file: Some(file), rewrite_at, growth };
+        if version < VERSION {
+            journal.rewrite(&state)?;
+        }
+        Ok((journal, state))
     }
 
     /// Makes an entry durable; gives its bytes.
@@ -97,7 +111,11 @@ impl Journal {
             return Ok(());
         }
         self.rewrite_at = length.saturating_add(RETRY_BYTES);
-        let mut bytes = lines::header(KIND).into_bytes();
+        self.rewrite(state)
+    }
+
+    fn rewrite(&mut self, state: &RuleState) -> Result<()> {
+        let mut bytes = lines::header_of(KIND, VERSION).into_bytes();
         bytes.extend(to_line(&state.snapshot())?);
         let staged = self.door.stage(&self.path, &bytes).map_err(|e| failed(&self.path, "write", e))?;
         kill_point("sink.alert.compact.before");
@@ -121,11 +139,12 @@ pub(crate) struct Parsed {
     /// Up to where they are good.
     good_len: u64,
     torn: bool,
+    version: u32,
 }
 
 /// Reads the bytes of a journal; of the cleared alerts the newest `keep` stay.
 pub(crate) fn parse(path: &Path, bytes: &[u8], keep: usize) -> Result<Parsed> {
-    let found = lines::read(KIND, bytes).map_err(|e| unreadable(path, e))?;
+    let (found, version) = lines::read_up_to(KIND, VERSION, bytes).map_err(|e| unreadable(path, e))?;
     let (mut state, mut snapshot) = (RuleState::default(), 0);
     for text in &found.texts {
         let entry: Entry = serde_json::from_str(text).map_err(|e| damaged(path, e))?;
@@ -134,7 +153,7 @@ pub(crate) fn parse(path: &Path, bytes: &[u8], keep: usize) -> Result<Parsed> {
         }
         state.apply(entry, keep);
     }
-    Ok(Parsed { state, snapshot, good_len: found.good_len, torn: found.torn })
+    Ok(Parsed { state, snapshot, good_len: found.good_len, torn: found.torn, version })
 }
 
 fn to_line(entry: &Entry) -> Result<Vec<u8>> {

@@ -1,7 +1,9 @@
 //! Keys as the state holds them: NULL and texts as one kind of text.
 //!
-//! NULL is the sign `␀`; a text that begins with this sign has another one in front. What must stay true: two keys that
-//! differ are two texts, and a key comes back from its text as it was.
+//! NULL is the sign `␀`; a text that begins with this sign has another one in front. What a rule watches of a key beside its
+//! condition is a subject of its own: `␀noData/` before the key stands for its silence, `␀noData:field/` for that of a
+//! field, which no key's text begins with. What must stay true: two keys that differ are two texts, so are two
+//! subjects, and a key comes back from its text as it was.
 
 use std::borrow::Cow;
 
@@ -29,6 +31,34 @@ pub(crate) fn shown(held: &str) -> Option<String> {
     }
 }
 
+/// What begins the subjects of silence.
+const NO_DATA: &str = "␀noData";
+
+/// The subject that the silence of a key is, or of a field of it; `held` is the key as the state holds it.
+pub(crate) fn silence(held: &str, field: Option<&str>) -> String {
+    match field {
+        None => format!("{NO_DATA}/{held}"),
+        Some(field) => format!("{NO_DATA}:{field}/{held}"),
+    }
+}
+
+/// True if a subject is a silence of whatever.
+pub(crate) fn is_silence(subject: &str) -> bool {
+    subject.starts_with(NO_DATA)
+}
+
+/// The key, as the state holds it, whose silence a subject is, of a field or not. A field's name with a slash is told from a key
+/// by `fields`, the names that there are.
+pub(crate) fn silent<'a>(subject: &'a str, fields: &[String]) -> Option<(&'a str, Option<usize>)> {
+    let rest = subject.strip_prefix(NO_DATA)?;
+    if let Some(held) = rest.strip_prefix('/') {
+        return Some((held, None));
+    }
+    let rest = rest.strip_prefix(':')?;
+    let of = |field: &String| rest.strip_prefix(field.as_str())?.strip_prefix('/');
+    fields.iter().enumerate().find_map(|(index, field)| Some((of(field)?, Some(index))))
+}
+
 /// A column of keys as the state holds them, long ones cut.
 pub(crate) fn column(keys: &StringArray) -> StringArray {
     let is_plain = |key: &str| key.len() <= key::LONGEST && !key.starts_with(NULL);
@@ -52,6 +82,18 @@ mod tests {
         }
         let different: std::collections::HashSet<_> = texts.iter().collect();
         assert_eq!(different.len(), keys.len());
+    }
+
+    #[test]
+    fn the_silence_of_a_key_is_no_key() {
+        let fields = ["rpm".to_owned(), "a/b".to_owned()];
+        for key in [None, Some(""), Some("␀noData/x"), Some("/"), Some("a")] {
+            let key = held(key);
+            assert_eq!(silent(&key, &fields), None);
+            assert_eq!(silent(&silence(&key, None), &fields), Some((&*key, None)));
+            assert_eq!(silent(&silence(&key, Some("a/b")), &fields), Some((&*key, Some(1))));
+            assert_eq!(silent(&silence(&key, Some("gone")), &fields), None);
+        }
     }
 
     #[test]

@@ -9,13 +9,14 @@ use forebay_core::Result;
 use forebay_core::sink::{LaneWriter, Part};
 
 use crate::columns::{Columns, Rows};
-use crate::rule::{Bounds, Rule};
+use crate::logic::Watched;
+use crate::rule::Bounds;
 use crate::state::RuleState;
-use crate::track::Track;
+use crate::track::{Origin, Track};
 
 /// Takes the rows of one lane.
 pub(crate) struct AlertLane {
-    pub rule: Arc<Rule>,
+    pub watched: Arc<Watched>,
     pub columns: Arc<Columns>,
     /// How the keys stand before the epoch.
     pub state: Arc<RuleState>,
@@ -39,9 +40,7 @@ pub(crate) struct LanePart {
 /// The tracks of one partition.
 #[derive(Debug)]
 pub(crate) struct PartitionTracks {
-    pub source: Arc<str>,
-    pub topic: String,
-    pub index: i32,
+    pub origin: Arc<Origin>,
     pub keys: HashMap<Box<str>, Track>,
 }
 
@@ -62,16 +61,20 @@ impl AlertLane {
             let (key, row) = (rows.key(index), rows.row(index));
             let track = match tracks.keys.get_mut(key) {
                 Some(track) => track,
-                None if self.part.tracks >= self.bounds.tracks && !self.state.is_active(key) => {
+                None if self.part.tracks >= self.bounds.tracks
+                    && !self.state.is_active(&self.watched.logic, key) =>
+                {
                     self.part.left_out += 1;
                     continue;
                 }
                 None => {
                     self.part.tracks += 1;
-                    tracks.keys.entry(key.into()).or_insert_with(|| Track::new(self.state.of(key)))
+                    let before = || self.state.of(&self.watched.logic, key);
+                    let track = || Track::new(Arc::clone(&tracks.origin), before());
+                    tracks.keys.entry(key.into()).or_insert_with(track)
                 }
             };
-            track.take(self.rule.hold_ms, row, || rows.values(index));
+            track.take(&self.watched, row, || rows.evidence(index));
         }
     }
 }
@@ -79,7 +82,8 @@ impl AlertLane {
 impl PartitionTracks {
     /// True if it is this one: source, topic, partition.
     fn is(&self, (source, topic, index): (&str, &str, i32)) -> bool {
-        self.index == index && self.topic == topic && &*self.source == source
+        let origin = &self.origin;
+        origin.partition == index && origin.topic == topic && &*origin.source == source
     }
 }
 
@@ -87,9 +91,9 @@ impl LanePart {
     fn partition(&mut self, place: (&str, &str, i32)) -> usize {
         let found = self.partitions.iter().position(|it| it.is(place));
         found.unwrap_or_else(|| {
-            let (source, topic, index) = place;
-            let (source, topic) = (source.into(), topic.to_owned());
-            self.partitions.push(PartitionTracks { source, topic, index, keys: HashMap::new() });
+            let (source, topic, partition) = place;
+            let origin = Arc::new(Origin { source: source.into(), topic: topic.to_owned(), partition });
+            self.partitions.push(PartitionTracks { origin, keys: HashMap::new() });
             self.partitions.len() - 1
         })
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use forebay_core::config::Severity;
 use forebay_core::error::codes;
 use forebay_core::{Error, Result};
 
@@ -13,7 +14,8 @@ use crate::alert::Alert;
 use crate::columns::Columns;
 use crate::journal::{self, NAME};
 use crate::key;
-use crate::machine::State;
+use crate::logic::Logic;
+use crate::machine::Said;
 use crate::state::RuleState;
 
 /// A row as its alert sees it.
@@ -23,6 +25,15 @@ pub struct Seen {
     pub key: Option<String>,
     /// Its time, milliseconds since 1970.
     pub at: i64,
+    /// What it says of each level, the mildest first.
+    pub says: Vec<Says>,
+}
+
+/// What a row says of a level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Says {
+    /// Which level.
+    pub severity: Severity,
     /// Whether `when` holds; `None` for NULL.
     pub when: Option<bool>,
     /// Whether `clear` holds; `None` for NULL.
@@ -33,14 +44,21 @@ impl Seen {
     /// The only row of a batch of the alert's query, in an epoch of this time (milliseconds since 1970).
     ///
     /// # Errors
-    /// `INTERNAL` if the batch is not one of an alert.
-    pub fn row(batch: &RecordBatch, epoch_ms: i64) -> Result<Self> {
-        let rows = Columns::find(&batch.schema(), std::iter::empty())?.rows(batch, epoch_ms)?;
+    /// `INTERNAL` if the batch is not one of such an alert.
+    pub fn row(batch: &RecordBatch, logic: &Logic, epoch_ms: i64) -> Result<Self> {
+        let columns = Columns::find(&batch.schema(), logic, std::iter::empty())?;
+        let rows = columns.rows(batch, epoch_ms)?;
         if rows.len() != 1 {
             return Err(Error::new(&codes::INTERNAL, "a record gave more than one row"));
         }
         let row = rows.row(0);
-        Ok(Self { key: key::shown(rows.key(0)), at: row.at, when: row.when, clear: row.clear })
+        let levels = logic.levels.iter().zip(columns.have_clear()).zip(row.says);
+        let says = levels.map(|((level, has_clear), Said { when, clear })| Says {
+            severity: level.severity,
+            when,
+            clear: if has_clear { clear } else { when.map(|when| !when) },
+        });
+        Ok(Self { key: key::shown(rows.key(0)), at: row.at, says: says.collect() })
     }
 }
 
@@ -49,6 +67,8 @@ impl Seen {
 pub enum Deed {
     /// It opened this alert.
     Opened(Arc<Alert>),
+    /// It raised or lowered this alert, to this level.
+    Changed(Arc<Alert>, Severity),
     /// It cleared this alert.
     Cleared(Arc<Alert>),
     /// The condition began to hold with it, and holds since.
@@ -85,16 +105,19 @@ impl Recalled {
     pub fn deeds(&self, seen: &Seen) -> Vec<Deed> {
         let held = key::held(seen.key.as_deref());
         let mut deeds = Vec::new();
-        let known = self.0.cleared().filter(|alert| alert.held_key() == held).chain(self.0.open(&held));
+        let is_of = |alert: &&Arc<Alert>| alert.held_key() == held && alert.life.no_data.is_none();
+        let known = self.0.cleared().filter(is_of).chain(self.0.open(&held));
         for alert in known {
             if alert.opened_at == seen.at {
                 deeds.push(Deed::Opened(Arc::clone(alert)));
             }
+            let changes = alert.life.levels.iter().filter(|change| change.at == seen.at);
+            deeds.extend(changes.map(|change| Deed::Changed(Arc::clone(alert), change.severity)));
             if alert.cleared_at == Some(seen.at) && !alert.rule_removed {
                 deeds.push(Deed::Cleared(Arc::clone(alert)));
             }
         }
-        if self.0.of(&held) == (State::Pending { since: seen.at }) {
+        if self.0.began(&held, seen.at) {
             deeds.push(Deed::Began);
         }
         deeds

@@ -11,9 +11,9 @@ use forebay_storage::Door;
 
 use crate::alert::Alert;
 use crate::book::AlertBook;
+use crate::entry::{Changes, Entry, EpochEntry};
 use crate::journal::{Journal, NAME};
 use crate::rule::Bounds;
-use crate::state::{Changes, Entry, EpochEntry};
 
 /// Ends what a removed rule has open, as of `now_ms`, and shows what it had in the book; how many alerts ended. `dir` is the
 /// folder of its checkpoint, which the caller holds. Blocks.
@@ -34,10 +34,11 @@ pub fn end_removed(
     let (mut journal, mut state) = Journal::open(dir, door, bounds.journal, bounds.cleared)?;
     let mut transitions: Vec<Alert> = state.all_open().map(|alert| alert.end(now_ms)).collect();
     transitions.sort_by(|a, b| (a.opened_at, &a.id).cmp(&(b.opened_at, &b.id)));
-    let (ended, idle) = (transitions.len(), state.all_pending());
+    let ended = transitions.len();
+    let watches: BTreeMap<_, _> = state.watches().map(|(subject, _)| (subject.clone(), None)).collect();
     // Without an epoch there is nothing that could be open.
-    if let Some(last) = state.last().filter(|_| ended + idle.len() > 0).cloned() {
-        let changes = Changes { transitions, idle, ..Changes::default() };
+    if let Some(last) = state.last().filter(|_| ended + watches.len() > 0).cloned() {
+        let changes = Changes { transitions, watches, ..Changes::default() };
         let entry = Entry::Epoch(EpochEntry { last, changes });
         journal.append(&entry)?;
         state.apply(entry, bounds.cleared);

@@ -1,6 +1,7 @@
 //! What an alert's sink knows of its rule, and its bounds.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use forebay_core::config::{Message, Severity};
 use serde_json::{Map, Value};
@@ -39,8 +40,9 @@ pub struct ValueColumn {
 /// What keeps an alert's memory and files small.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Most keys that wait or have an open alert at a time. What comes beyond opens nothing until there is room, which
-    /// is logged. Some hundred bytes each.
+    /// Most subjects that are remembered at a time: keys that wait, count, rest after an alert or have an open one, and keys and
+    /// fields that are watched for silence. What comes beyond opens nothing until there is room, which is logged. Some
+    /// hundred bytes each.
     pub active: usize,
     /// Cleared alerts that are kept; the oldest go.
     pub cleared: usize,
@@ -67,16 +69,18 @@ impl Rule {
         if let Some(message) = &self.message {
             return cut(&message.render(value), LONGEST_TEXT).to_owned();
         }
-        let key = match key {
-            None => "NULL",
-            Some("") => "\"\"",
-            Some(key) => key,
-        };
-        let mut text = format!("{}: {key}", self.name);
+        let mut text = format!("{}: {}", self.name, shown_key(key));
         for (column, value) in self.values.iter().zip(values).filter(|(column, _)| column.shown) {
             text.push_str(&format!(", {} {}", column.name, text_of(value)));
         }
         cut(&text, LONGEST_TEXT).to_owned()
+    }
+
+    /// What is told of a silence.
+    pub(crate) fn silent_text(&self, key: Option<&str>, field: Option<&str>, after_ms: i64) -> String {
+        let what = field.unwrap_or("data");
+        let seconds = Duration::from_millis(after_ms.max(0).unsigned_abs());
+        cut(&format!("{}: {}, no {what} for {seconds:?}", self.name, shown_key(key)), LONGEST_TEXT).to_owned()
     }
 
     /// The values that are shown, by name.
@@ -87,6 +91,15 @@ impl Rule {
             value => value.clone(),
         };
         columns.map(|(column, value)| (column.name.clone(), shown(value))).collect()
+    }
+}
+
+/// A key as a text shows it.
+fn shown_key(key: Option<&str>) -> &str {
+    match key {
+        None => "NULL",
+        Some("") => "\"\"",
+        Some(key) => key,
     }
 }
 

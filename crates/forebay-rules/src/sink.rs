@@ -18,31 +18,44 @@
 //!
 //! What must stay true: memory changes only after the entry is durable, so an attempt that fails leaves nothing
 //! behind; and every epoch with rows leaves an entry, also one that changes nothing, so that a journal which is older
-//! than its checkpoint is noticed.
+//! than its checkpoint is noticed. One without rows leaves an entry only if its time tells of something: a silence, or a notice that
+//! waited. [`AlertSink::next_due`] says when an epoch would be worth its while though there are no rows.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use forebay_core::clock::Clock;
 use forebay_core::error::codes;
-use forebay_core::sink::{Begun, EpochId, Guarantee, LaneWriter, Part, Sink, Written};
+use forebay_core::sink::{Begun, EpochId, Guarantee, LaneWriter, Part, Sink, Stopping, Written};
 use forebay_core::{Code, Epoch, Error, Result};
 use forebay_storage::{Door, kill_point};
 
+use crate::alert::Alert;
 use crate::book::AlertBook;
 use crate::columns::Columns;
-use crate::epoch::decide;
+use crate::desk::Desk;
+use crate::entry::{Changes, Entry, EpochEntry, Last};
+use crate::epoch::{Facts, decide};
 use crate::journal::Journal;
+use crate::key;
 use crate::lane::{AlertLane, LanePart};
-use crate::rule::{Bounds, Rule};
-use crate::state::{Entry, EpochEntry, Last, RuleState};
+use crate::logic::Watched;
+use crate::rule::Bounds;
 use crate::tell::Teller;
+
+/// How long a query that ends by itself waits for its notices to be told, and one that was asked to end. What is left is told by the
+/// next run.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+const ASKED_TO_END: Duration = Duration::from_secs(1);
+/// How often it looks.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Watches one rule. See the module.
 pub struct AlertSink {
-    rule: Arc<Rule>,
+    watched: Arc<Watched>,
     bounds: Bounds,
     /// The folder of the query's checkpoint.
     dir: PathBuf,
@@ -51,11 +64,11 @@ pub struct AlertSink {
     book: AlertBook,
     opened: Option<Opened>,
     teller: Teller,
+    stopping: Option<Stopping>,
 }
 
 struct Opened {
-    journal: Journal,
-    state: Arc<RuleState>,
+    desk: Desk,
     columns: Arc<Columns>,
 }
 
@@ -63,17 +76,29 @@ impl AlertSink {
     /// A sink whose journal lies in `dir`, the folder of the query's checkpoint, and that shows its alerts in `book`.
     /// Touches nothing yet.
     pub fn new(
-        rule: Rule,
+        rule: impl Into<Watched>,
         bounds: Bounds,
         dir: PathBuf,
         door: Door,
         clock: Arc<dyn Clock>,
         book: AlertBook,
     ) -> Self {
-        let rule = Arc::new(rule);
-        let said = Arc::clone(&rule);
-        let teller = Teller::new(Arc::clone(&clock), move |sum| sum.say(&said.name, &bounds));
-        Self { rule, bounds, dir, door, clock, book, opened: None, teller }
+        let watched: Arc<Watched> = Arc::new(rule.into());
+        let said = Arc::clone(&watched);
+        let teller = Teller::new(Arc::clone(&clock), move |sum| sum.say(&said.rule.name, &bounds));
+        Self { watched, bounds, dir, door, clock, book, opened: None, teller, stopping: None }
+    }
+
+    /// Waits until what is due was told, if somebody tells it; not for long, and shortly if the query was asked to end.
+    async fn last_words(&self, desk: &Desk) {
+        let is_asked = match self.stopping.clone() {
+            Some(stopping) => tokio::time::timeout(Duration::ZERO, stopping).await.is_ok(),
+            None => false,
+        };
+        let end = Instant::now() + if is_asked { ASKED_TO_END } else { LAST_WORDS };
+        while self.book.is_attended() && !desk.state().outbox().due().is_empty() && Instant::now() < end {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     fn opened(&mut self) -> Result<&mut Opened> {
@@ -86,12 +111,12 @@ impl AlertSink {
 #[async_trait]
 impl Sink for AlertSink {
     fn description(&self) -> String {
-        format!("AlertSink[{}]", self.rule.name)
+        format!("AlertSink[{}]", self.watched.rule.name)
     }
 
     /// Conditions, times and words may change from run to run; whose alerts they are may not.
     fn identity(&self, _: Option<&Path>) -> String {
-        format!("AlertSink[key={}]", self.rule.key_column)
+        format!("AlertSink[key={}]", self.watched.rule.key_column)
     }
 
     fn guarantee(&self) -> Guarantee {
@@ -113,31 +138,44 @@ impl Sink for AlertSink {
         })
     }
 
+    fn stopping(&mut self, stop: Stopping) {
+        self.stopping = Some(stop);
+    }
+
     async fn open(&mut self, schema: SchemaRef) -> Result<()> {
-        let names = self.rule.values.iter().map(|column| column.name.as_str());
-        let columns = Arc::new(Columns::find(&schema, names)?);
+        let Watched { rule, logic, .. } = &*self.watched;
+        let names = rule.values.iter().map(|column| column.name.as_str());
+        let columns = Arc::new(Columns::find(&schema, logic, names)?);
+        let mut watched = Watched::clone(&self.watched);
+        let levels = watched.logic.levels.iter_mut().zip(columns.have_clear());
+        levels.for_each(|(level, has_clear)| level.has_clear = has_clear);
+        self.watched = Arc::new(watched);
         let Bounds { journal, cleared, .. } = self.bounds;
         let (journal, state) = Journal::open(&self.dir, self.door.clone(), journal, cleared)?;
-        self.book.load(&self.rule.name, &self.rule.key_fields, state.all_open(), state.cleared());
-        self.opened = Some(Opened { journal, state: Arc::new(state), columns });
+        let Watched { rule, .. } = &*self.watched;
+        self.book.load(&rule.name, &rule.key_fields, state.all_open(), state.cleared());
+        let desk = Desk::new(journal, state, Arc::clone(&self.watched), cleared);
+        self.book.attend(&rule.name, &desk);
+        self.opened = Some(Opened { desk, columns });
         Ok(())
     }
 
     async fn last_epoch(&mut self, query_id: &str) -> Result<Option<Epoch>> {
-        Ok(self.opened()?.state.last_epoch(query_id))
+        Ok(self.opened()?.desk.state().last_epoch(query_id))
     }
 
     async fn begin(&mut self, id: &EpochId, lanes: usize) -> Result<Begun> {
-        let (rule, bounds) = (Arc::clone(&self.rule), self.bounds);
+        let (watched, bounds) = (Arc::clone(&self.watched), self.bounds);
         let opened = self.opened()?;
-        if opened.state.last_epoch(&id.query_id) >= Some(id.epoch) {
+        let state = opened.desk.state();
+        if state.last_epoch(&id.query_id) >= Some(id.epoch) {
             return Ok(Begun::AlreadyWritten);
         }
         let lane = |_| {
             Box::new(AlertLane {
-                rule: Arc::clone(&rule),
+                watched: Arc::clone(&watched),
                 columns: Arc::clone(&opened.columns),
-                state: Arc::clone(&opened.state),
+                state: Arc::clone(&state),
                 bounds,
                 latest: id.planned_at_ms,
                 part: LanePart::default(),
@@ -154,23 +192,60 @@ impl Sink for AlertSink {
                 .map_err(|_| Error::new(&codes::INTERNAL, "a part of another sink came to an alert"))?;
             lanes.push(*lane);
         }
-        if lanes.iter().all(|lane| lane.rows == 0) {
-            return Ok(Written::default());
-        }
+        let has_rows = lanes.iter().any(|lane| lane.rows > 0);
         let left_out = lanes.iter().map(|lane| lane.left_out).sum();
-        let (rule, bounds, seen_at) = (Arc::clone(&self.rule), self.bounds, self.clock.now_ms());
-        let opened = self.opened()?;
-        let (changes, refused) = decide(&rule, &bounds, &opened.state, lanes, seen_at);
-        let last = Last { query_id: id.query_id.clone(), epoch: id.epoch };
-        let entry = Entry::Epoch(EpochEntry { last, changes: changes.clone() });
-        kill_point("sink.alert.commit.before");
-        let bytes = opened.journal.append(&entry)?;
-        kill_point("sink.alert.commit.after");
-        let transitions = Arc::make_mut(&mut opened.state).apply(entry, bounds.cleared);
-        let rows = transitions.len() as u64;
-        self.book.publish(transitions);
+        let (watched, bounds, seen_at) = (Arc::clone(&self.watched), self.bounds, self.clock.now_ms());
+        let book = self.book.clone();
+        let is_open = |rule: &str, held: &str| book.is_open(rule, key::shown(held).as_deref());
+        let desk = &self.opened()?.desk;
+        let written = desk.with(|papers| -> Result<_> {
+            let state = Arc::clone(&papers.state);
+            let facts = Facts {
+                watched: &watched,
+                bounds: &bounds,
+                state: &state,
+                now: id.planned_at_ms,
+                seen_at,
+                is_open: &is_open,
+            };
+            let (changes, refused) = decide(&facts, lanes);
+            if !has_rows && changes == Changes::default() {
+                return Ok(None);
+            }
+            let last = Last { query_id: id.query_id.clone(), epoch: id.epoch };
+            let entry = Entry::Epoch(EpochEntry { last, changes: changes.clone() });
+            kill_point("sink.alert.commit.before");
+            // Let go of it, so that the state is changed in place.
+            drop(state);
+            let (changed, bytes) = papers.write(entry)?;
+            book.publish(changed);
+            Ok(Some((changes, refused, bytes)))
+        })?;
+        let Some((changes, refused, bytes)) = written else { return Ok(Written::default()) };
         self.teller.add(&changes, refused, left_out);
-        Ok(Written { rows, bytes, files: 0 })
+        Ok(Written { rows: changes.transitions.len() as u64, bytes, files: 0 })
+    }
+
+    /// A silence, something that waits for others, a key that is watched from the first epoch on, or an alert whose opening was muted and is
+    /// not any more. `None` before it is open.
+    fn next_due(&self, now_ms: i64) -> Option<i64> {
+        let state = self.opened.as_ref()?.desk.state();
+        let Watched { logic, notices, .. } = &*self.watched;
+        let silence = logic.no_data.as_ref().and_then(|no_data| {
+            let is_new = |name: &String| state.watch(&key::silence(&key::held(Some(name)), None)).is_none();
+            if no_data.of_key && no_data.keys.iter().any(is_new) {
+                return Some(now_ms);
+            }
+            let told = |name: &String| state.open(name).is_some();
+            let seen = state.watches().filter(|(name, _)| !told(name)).filter_map(|(_, watch)| watch.seen);
+            seen.min().map(|seen| seen.saturating_add(no_data.after_ms).saturating_add(1))
+        });
+        let is_free = |alert: &Arc<Alert>| {
+            let is_open = |rule: &str| self.book.is_open(rule, alert.key.as_deref());
+            notices.release(alert, now_ms, &is_open).is_some()
+        };
+        let freed = state.all_open().any(is_free).then_some(now_ms);
+        notices.next_due(state.outbox()).into_iter().chain(silence).chain(freed).min()
     }
 
     async fn abort(&mut self, _id: &EpochId) -> Result<()> {
@@ -178,11 +253,14 @@ impl Sink for AlertSink {
     }
 
     async fn tidy(&mut self) -> Result<()> {
-        let Opened { journal, state, .. } = self.opened()?;
-        journal.tidy(state)
+        self.opened()?.desk.with(|papers| papers.journal.tidy(&papers.state))
     }
 
     async fn close(&mut self) {
+        if let Some(opened) = self.opened.take() {
+            self.last_words(&opened.desk).await;
+            self.book.leave(&self.watched.rule.name, &opened.desk);
+        }
         self.teller.end();
     }
 }

@@ -1,113 +1,96 @@
-//! How the keys of a rule stand, and the entries that change it: what the journal holds, as a pure value.
+//! How the keys of a rule stand: what the journal holds, as a pure value that its entries ([`entry`](crate::entry)) change.
 //!
-//! Keys are those of `key`: NULL is one of its own. A key that is idle and of which no cleared alert is remembered
-//! takes no room. What must stay true: applying the entries of a journal in their order gives the state that the
-//! process had which wrote them.
+//! What is remembered of a subject ([`key`](crate::key)) is its open alert, the newest cleared one, and a [`Watch`]: conditions that
+//! wait, rows that are counted, the end of a cool-down, the time of the newest record where silence is told. A subject of
+//! which there is none of these takes no room. Where silence is watched, each epoch writes the keys that it saw: some 60 bytes each.
+//!
+//! What must stay true: applying the entries of a journal in their order gives the state that the process had which
+//! wrote them. Entries of version 1 are read too: their `pending` and `idle` are the watches of one level.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use forebay_core::Epoch;
-use serde::{Deserialize, Serialize};
 
 use crate::alert::{Alert, AlertState};
-use crate::machine::State;
-
-/// An epoch's changes.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Changes {
-    /// Alerts that opened or cleared, in the order in which they did.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub transitions: Vec<Alert>,
-    /// Keys whose condition began to hold, with the time.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub pending: BTreeMap<String, i64>,
-    /// Keys whose condition ceased before an alert opened.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub idle: Vec<String>,
-}
-
-/// Which epoch of which query is in the journal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Last {
-    pub query_id: String,
-    pub epoch: Epoch,
-}
-
-/// One line of the journal.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) enum Entry {
-    /// Everything so far.
-    Snapshot(Snapshot),
-    /// What one epoch changed.
-    Epoch(EpochEntry),
-}
-
-/// Everything so far.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Snapshot {
-    pub last: Option<Last>,
-    pub pending: BTreeMap<String, i64>,
-    pub open: Vec<Alert>,
-    pub cleared: Vec<Alert>,
-}
-
-/// What one epoch changed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct EpochEntry {
-    #[serde(flatten)]
-    pub last: Last,
-    #[serde(flatten)]
-    pub changes: Changes,
-}
+use crate::entry::{Entry, EpochEntry, Last, PersonEntry, Snapshot, Watch};
+use crate::key;
+use crate::logic::{LEVELS, Logic};
+use crate::machine::{Phase, Standing};
+use crate::notices::Outbox;
+use crate::silent::Silence;
+use crate::track::KeyState;
 
 /// See the module. Alerts are shared with whoever shows them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct RuleState {
     last: Option<Last>,
-    pending: HashMap<String, i64>,
+    watches: HashMap<String, Watch>,
     open: HashMap<String, Arc<Alert>>,
     /// Oldest first.
     cleared: VecDeque<Arc<Alert>>,
-    /// The newest cleared alert of each key, and how many of the key are kept.
+    /// The newest cleared alert of each subject, and how many of it are kept.
     newest: HashMap<String, (Arc<Alert>, usize)>,
+    outbox: Outbox,
 }
 
 impl RuleState {
     /// How a key stands.
-    pub fn of(&self, key: &str) -> State {
-        if let Some(alert) = self.open.get(key) {
-            return State::Open { since: alert.opened_at };
+    pub fn of(&self, logic: &Logic, key: &str) -> KeyState {
+        let mut state = KeyState { standing: self.standing(logic, key), ..KeyState::default() };
+        if let Some(watch) = self.watches.get(key) {
+            state.causes.clone_from(&watch.causes);
         }
-        match self.pending.get(key) {
-            Some(since) => State::Pending { since: *since },
+        for field in logic.aspects() {
+            let subject = key::silence(key, field);
+            let watch = self.watches.get(&subject);
+            let open = self.open.get(&subject).map(|alert| alert.opened_at);
+            state.silences.push(Silence { seen: watch.and_then(|watch| watch.seen), open });
+            state.source = state.source.or_else(|| Some(Arc::from(watch?.source.as_deref()?)));
+        }
+        state
+    }
+
+    fn standing(&self, logic: &Logic, key: &str) -> Standing {
+        let phase = match self.open.get(key) {
+            Some(alert) => Phase::Open { since: alert.level_at(), level: logic.level_of(alert.severity) },
             // Where its rule was taken out, it ended by the clock and not by a record.
-            None => State::Idle {
+            None => Phase::Idle {
                 since: self.newest_cleared(key).and_then(|alert| match alert.rule_removed {
-                    true => Some(alert.opened_at),
+                    true => Some(alert.level_at()),
                     false => alert.cleared_at,
                 }),
             },
+        };
+        let mut standing = Standing { phase, ..Standing::default() };
+        if let Some(watch) = self.watches.get(key) {
+            standing.rest_until = watch.rest_until;
+            let gates = watch.gates.iter().take(logic.levels.len().min(LEVELS));
+            standing.gates.iter_mut().zip(gates).for_each(|(gate, kept)| gate.clone_from(kept));
         }
+        standing
     }
 
-    /// True if a key waits or has an open alert.
-    pub fn is_active(&self, key: &str) -> bool {
-        self.open.contains_key(key) || self.pending.contains_key(key)
+    /// True if something is remembered of a key beside cleared alerts.
+    pub fn is_active(&self, logic: &Logic, key: &str) -> bool {
+        let is = |subject: &str| self.open.contains_key(subject) || self.watches.contains_key(subject);
+        is(key) || logic.aspects().any(|field| is(&key::silence(key, field)))
     }
 
-    /// How many keys wait or have an open alert.
+    /// True if a condition of the key began to hold at this time, and holds.
+    pub fn began(&self, key: &str, at: i64) -> bool {
+        let gates = self.watches.get(key).map_or(&[][..], |watch| &watch.gates);
+        gates.iter().any(|gate| gate.since == Some(at))
+    }
+
+    /// How much is remembered beside cleared alerts.
     pub fn active(&self) -> usize {
-        self.open.len() + self.pending.len()
+        self.open.len() + self.watches.len()
     }
 
-    /// The open alert of a key.
-    pub fn open(&self, key: &str) -> Option<&Arc<Alert>> {
-        self.open.get(key)
+    /// The open alert of a subject.
+    pub fn open(&self, subject: &str) -> Option<&Arc<Alert>> {
+        self.open.get(subject)
     }
 
     /// Every open alert, in no order.
@@ -115,9 +98,14 @@ impl RuleState {
         self.open.values()
     }
 
-    /// The keys that wait.
-    pub fn all_pending(&self) -> Vec<String> {
-        self.pending.keys().cloned().collect()
+    /// What is remembered of a subject.
+    pub fn watch(&self, subject: &str) -> Option<&Watch> {
+        self.watches.get(subject)
+    }
+
+    /// Every subject of which something is remembered, in no order.
+    pub fn watches(&self) -> impl Iterator<Item = (&String, &Watch)> {
+        self.watches.iter()
     }
 
     /// The newest epoch that is in the journal.
@@ -130,9 +118,9 @@ impl RuleState {
         self.cleared.iter()
     }
 
-    /// The newest cleared alert of a key, if it is remembered.
-    pub fn newest_cleared(&self, key: &str) -> Option<&Arc<Alert>> {
-        self.newest.get(key).map(|(alert, _)| alert)
+    /// The newest cleared alert of a subject, if it is remembered.
+    pub fn newest_cleared(&self, subject: &str) -> Option<&Arc<Alert>> {
+        self.newest.get(subject).map(|(alert, _)| alert)
     }
 
     /// The newest epoch of a query.
@@ -140,48 +128,82 @@ impl RuleState {
         self.last.as_ref().filter(|last| last.query_id == query_id).map(|last| last.epoch)
     }
 
-    /// Takes an entry; of the cleared alerts the newest `keep` stay. Gives the transitions.
+    /// Who is to be told of what.
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// Takes an entry; of the cleared alerts the newest `keep` stay. Gives the alerts that changed.
     pub fn apply(&mut self, entry: Entry, keep: usize) -> Vec<Arc<Alert>> {
-        let transitions = match entry {
+        let changed = match entry {
             Entry::Epoch(EpochEntry { last, changes }) => {
                 self.last = Some(last);
-                let transitions =
-                    changes.transitions.into_iter().map(|alert| self.transition(alert)).collect();
+                let transitions = changes.transitions.into_iter().map(|alert| self.transition(alert));
+                let mut changed: Vec<_> = transitions.collect();
+                changed.extend(changes.updates.into_iter().map(|alert| self.update(alert)));
                 for key in &changes.idle {
-                    self.pending.remove(key);
+                    self.watches.remove(key);
                 }
-                self.pending.extend(changes.pending);
-                transitions
+                self.watches
+                    .extend(changes.pending.into_iter().map(|(key, since)| (key, Watch::pending(since))));
+                for (subject, watch) in changes.watches {
+                    match watch {
+                        Some(watch) => drop(self.watches.insert(subject, watch)),
+                        None => drop(self.watches.remove(&subject)),
+                    }
+                }
+                self.outbox.take(changes.telling);
+                changed
             }
-            Entry::Snapshot(Snapshot { last, pending, open, cleared }) => {
-                *self = Self { last, ..Self::default() };
-                let transitions =
-                    cleared.into_iter().chain(open).map(|alert| self.transition(alert)).collect();
+            Entry::Snapshot(snapshot) => {
+                let Snapshot { last, watches, open, cleared, outbox, pending } = *snapshot;
+                *self = Self { last, outbox, ..Self::default() };
+                let changed = cleared.into_iter().chain(open).map(|alert| self.transition(alert)).collect();
                 // Last: an older alert of a key that waits again says nothing of its waiting.
-                self.pending.extend(pending);
-                transitions
+                self.watches.extend(pending.into_iter().map(|(key, since)| (key, Watch::pending(since))));
+                self.watches.extend(watches);
+                changed
+            }
+            Entry::Person(person) => {
+                let PersonEntry { alert, telling } = *person;
+                self.outbox.take(telling);
+                vec![self.update(alert)]
+            }
+            Entry::Delivered(ids) => {
+                self.outbox.deliver(&ids);
+                Vec::new()
             }
         };
         while self.cleared.len() > keep {
             let Some(oldest) = self.cleared.pop_front() else { break };
-            match self.newest.get_mut(&*oldest.held_key()) {
+            match self.newest.get_mut(&*oldest.subject()) {
                 Some((_, count)) if *count > 1 => *count -= 1,
-                _ => drop(self.newest.remove(&*oldest.held_key())),
+                _ => drop(self.newest.remove(&*oldest.subject())),
             }
         }
-        transitions
+        changed
+    }
+
+    /// An open alert is another now.
+    fn update(&mut self, alert: Alert) -> Arc<Alert> {
+        let alert = Arc::new(alert);
+        if let Some(open) = self.open.get_mut(&*alert.subject()) {
+            *open = Arc::clone(&alert);
+        }
+        alert
     }
 
     fn transition(&mut self, alert: Alert) -> Arc<Alert> {
         let alert = Arc::new(alert);
-        let key = alert.held_key().into_owned();
-        self.pending.remove(&key);
+        let subject = alert.subject().into_owned();
+        // What is remembered from now on comes after it.
+        self.watches.remove(&subject);
         match alert.state {
-            AlertState::Open => drop(self.open.insert(key, Arc::clone(&alert))),
+            AlertState::Open => drop(self.open.insert(subject, Arc::clone(&alert))),
             AlertState::Cleared => {
-                self.open.remove(&key);
+                self.open.remove(&subject);
                 self.cleared.push_back(Arc::clone(&alert));
-                let (newest, count) = self.newest.entry(key).or_insert_with(|| (Arc::clone(&alert), 0));
+                let (newest, count) = self.newest.entry(subject).or_insert_with(|| (Arc::clone(&alert), 0));
                 *newest = Arc::clone(&alert);
                 *count += 1;
             }
@@ -191,19 +213,27 @@ impl RuleState {
 
     /// Everything, as one entry.
     pub fn snapshot(&self) -> Entry {
-        Entry::Snapshot(Snapshot {
+        let watches = self.watches.iter().map(|(subject, watch)| (subject.clone(), watch.clone()));
+        Entry::Snapshot(Box::new(Snapshot {
             last: self.last.clone(),
-            pending: self.pending.iter().map(|(key, since)| (key.clone(), *since)).collect(),
+            watches: watches.collect(),
             open: self.open.values().map(|alert| Alert::clone(alert)).collect(),
             cleared: self.cleared.iter().map(|alert| Alert::clone(alert)).collect(),
-        })
+            outbox: self.outbox.clone(),
+            pending: BTreeMap::new(),
+        }))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::entry::Changes;
     use crate::tests::rule;
+
+    fn last() -> Last {
+        Last { query_id: "q-1".into(), epoch: Epoch(7) }
+    }
 
     #[test]
     fn a_snapshot_says_the_same_as_what_it_was_made_of() {
@@ -211,16 +241,48 @@ mod tests {
         let open = |key: &str, at| Alert::open((&rule(0), "iot"), key, at, &[], 0, None);
         let transitions = vec![open("a", 1), open("a", 1).clear(&rule(0), 2, &[], 0), open("b", 3)];
         // `a` waits again, after an alert that is remembered.
-        let changes = Changes {
-            transitions,
-            pending: [("a".to_owned(), 9), ("c".to_owned(), 4)].into(),
-            ..Changes::default()
-        };
-        let last = Last { query_id: "q-1".into(), epoch: Epoch(7) };
-        state.apply(Entry::Epoch(EpochEntry { last, changes }), 10);
+        let watches = [("a", 9), ("c", 4)].map(|(key, at)| (key.to_owned(), Some(Watch::pending(at))));
+        let changes = Changes { transitions, watches: watches.into(), ..Changes::default() };
+        state.apply(Entry::Epoch(EpochEntry { last: last(), changes }), 10);
         let mut again = RuleState::default();
         again.apply(state.snapshot(), 10);
         assert_eq!(again, state);
-        assert_eq!(again.of("a"), State::Pending { since: 9 });
+        assert!(again.began("a", 9) && !again.began("b", 3));
+    }
+
+    #[test]
+    fn what_version_1_wrote_is_understood() {
+        let alert = |state: &str, key: &str, cleared: &str| {
+            format!(
+                r#"{{"id":"hot/{key}/1","rule":"hot","source":"iot","key":"{key}","severity":"critical","state":"{state}","openedAt":1,"clearedAt":{cleared},"seenAt":1,"message":"m","value":{{}},"clearedValue":null}}"#
+            )
+        };
+        let (open, cleared) = (alert("open", "b", "null"), alert("cleared", "d", "5"));
+        let snapshot = format!(
+            r#"{{"snapshot":{{"last":{{"queryId":"q-1","epoch":6}},"pending":{{"a":9,"c":4}},"open":[{open}],"cleared":[{cleared}]}}}}"#
+        );
+        let opened = alert("open", "a", "null");
+        let epoch = format!(
+            r#"{{"epoch":{{"queryId":"q-1","epoch":7,"transitions":[{opened}],"pending":{{"e":12}},"idle":["c"]}}}}"#
+        );
+        let mut state = RuleState::default();
+        for line in [snapshot, epoch] {
+            state.apply(serde_json::from_str(&line).unwrap(), 10);
+        }
+        let watched: Vec<_> = state.watches().collect();
+        assert_eq!(watched, [(&"e".to_owned(), &Watch::pending(12))]);
+        let mut keys: Vec<_> = state.all_open().filter_map(|alert| alert.key.clone()).collect();
+        keys.sort();
+        assert_eq!(
+            (keys, state.cleared().count(), state.last()),
+            (vec!["a".into(), "b".into()], 1, Some(&last()))
+        );
+        let a = state.open("a").unwrap();
+        assert_eq!(
+            (a.event(), a.transition(), a.worst()),
+            (crate::Event::Opened, "hot/a/1#1".into(), a.severity)
+        );
+        let logic = Logic::plain(a.severity, 0);
+        assert_eq!(state.of(&logic, "d").standing.phase, Phase::Idle { since: Some(5) });
     }
 }

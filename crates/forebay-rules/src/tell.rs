@@ -10,9 +10,9 @@ use std::time::Duration;
 use forebay_core::clock::Clock;
 use parking_lot::Mutex;
 
-use crate::alert::AlertState;
+use crate::entry::Changes;
+use crate::life::Event;
 use crate::rule::Bounds;
-use crate::state::Changes;
 
 /// The least time between two sayings, milliseconds.
 const EVERY_MS: i64 = 10_000;
@@ -39,6 +39,8 @@ struct Tell {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sum {
     pub opened: usize,
+    pub raised: usize,
+    pub lowered: usize,
     pub cleared: usize,
     /// Rows that opened nothing because too many keys are active.
     pub refused: u64,
@@ -105,9 +107,11 @@ impl Tell {
 
     /// Adds an epoch.
     fn add(&mut self, changes: &Changes, refused: u64, left_out: u64) {
-        let opened = changes.transitions.iter().filter(|alert| alert.state == AlertState::Open).count();
-        self.sum.opened += opened;
-        self.sum.cleared += changes.transitions.len() - opened;
+        let count = |event| changes.transitions.iter().filter(|alert| alert.event() == event).count();
+        self.sum.opened += count(Event::Opened);
+        self.sum.raised += count(Event::Raised);
+        self.sum.lowered += count(Event::Lowered);
+        self.sum.cleared += count(Event::Cleared);
         self.sum.refused += refused;
         self.sum.left_out += left_out;
         if let Some(newest) = changes.transitions.last() {
@@ -147,9 +151,17 @@ impl Tell {
 impl Sum {
     /// Says it.
     pub fn say(&self, alert: &str, bounds: &Bounds) {
-        let Self { opened, cleared, refused, left_out, newest } = self;
-        if opened + cleared > 0 {
-            tracing::info!(alert, opened, cleared, newest = newest.as_str(), "alerts changed");
+        let Self { opened, raised, lowered, cleared, refused, left_out, newest } = self;
+        if opened + raised + lowered + cleared > 0 {
+            tracing::info!(
+                alert,
+                opened,
+                raised,
+                lowered,
+                cleared,
+                newest = newest.as_str(),
+                "alerts changed"
+            );
         }
         if *refused > 0 {
             let most = bounds.active;

@@ -183,6 +183,12 @@ impl Terms {
         Ok(person.map_or(Asker::Nobody, Asker::Session))
     }
 
+    /// The token that a request shows.
+    pub fn token(headers: &HeaderMap) -> Result<&str, Problem> {
+        let token = single(headers, &header::AUTHORIZATION).and_then(bearer);
+        token.ok_or_else(|| Problem::sign_in("the request carries no header `Authorization: Bearer TOKEN`"))
+    }
+
     /// The id in the session's cookie; none if there are two, of which one may have been planted.
     pub fn session<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());

@@ -10,9 +10,11 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
+use forebay_gateway::Identity;
 use futures::StreamExt as _;
 
 use crate::access::{Asker, Terms};
+use crate::api::ingest;
 use crate::ask::{self, Patience};
 use crate::connections::Peer;
 use crate::routes::Route;
@@ -24,6 +26,8 @@ pub(crate) struct Admitted {
     pub asker: Asker,
     pub terms: Arc<Terms>,
     pub peer: IpAddr,
+    /// The user of a gateway, where the route is that of one with users.
+    pub device: Option<Identity>,
 }
 
 /// Serves a request of a route, if its sender may ask.
@@ -35,12 +39,20 @@ pub(crate) async fn serve(
 ) -> Response {
     let peer = request.extensions().get().map_or(Ipv4Addr::LOCALHOST.into(), |Peer(peer)| *peer);
     let now_ms = state.shown.clock.now_ms();
-    let asker = match terms.check(route.role, route.proof(), request.headers(), peer, now_ms) {
-        Ok(asker) => asker,
+    let headers = request.headers();
+    // A gateway with users lets them in by itself, and nobody else.
+    let of_device = Some(route.patience).filter(|it| *it == Patience::Ingest);
+    let of_device = of_device.and_then(|_| ingest::with_users(&state.shown.gateways, request.uri().path()));
+    let admitted = match of_device {
+        Some(gateway) => ingest::device(gateway, &terms, headers).map(|device| (Asker::Nobody, Some(device))),
+        None => terms.check(route.role, route.proof(), headers, peer, now_ms).map(|asker| (asker, None)),
+    };
+    let (asker, device) = match admitted {
+        Ok(admitted) => admitted,
         Err(problem) => return problem.into_response(),
     };
     let path = request.uri().path().to_owned();
-    request.extensions_mut().insert(Admitted { asker: asker.clone(), terms, peer });
+    request.extensions_mut().insert(Admitted { asker: asker.clone(), terms, peer, device });
     let response = ask::serve(route, state, request).await;
     let Some(person) = asker.person() else { return response };
     if route.changes {

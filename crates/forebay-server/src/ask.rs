@@ -20,6 +20,7 @@ use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
 
 use crate::admit::Admitted;
+use crate::api::ingest;
 use crate::body::{self, Read};
 use crate::params::Given;
 use crate::places::Holder;
@@ -62,6 +63,8 @@ pub(crate) enum Patience {
     Reload,
     /// A stream of events: so long until it is open.
     Endless,
+    /// What devices post: until the log has told. Its turns are those of its gateway, so a slow log keeps no page waiting.
+    Ingest,
 }
 
 impl Patience {
@@ -69,7 +72,7 @@ impl Patience {
         match self {
             Self::Short | Self::Aside | Self::Endless => Duration::from_secs(10),
             Self::Statement => Duration::from_secs(20),
-            Self::Reload => Duration::from_secs(60),
+            Self::Reload | Self::Ingest => Duration::from_secs(60),
         }
     }
 }
@@ -78,6 +81,11 @@ impl Ask {
     /// A part of the path.
     pub fn path(&self, name: &str) -> &str {
         self.path.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+
+    /// The body as it came.
+    pub fn take_body(&mut self) -> Read {
+        std::mem::take(&mut self.body)
     }
 
     /// The body, read as JSON.
@@ -99,17 +107,29 @@ async fn answer(route: &'static Route, state: Arc<State>, request: Request) -> O
     let admitted = parts.extensions.remove().ok_or_else(|| Problem::sign_in("nobody was let in"))?;
     let path = RawPathParams::from_request_parts(&mut parts, &()).await;
     let path = path.map_err(|_| Problem::bad("the path is not UTF-8"))?;
-    let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let path: Vec<(String, String)> =
+        path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let Query(sent) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
         .map_err(|_| Problem::bad("what stands behind the `?` cannot be read"))?;
     let given = Given::check(route.parameters, sent)?;
     let holder = parts.extensions.remove::<Holder>();
     let mut whole = Read::default();
-    if route.body.is_some() {
+    if route.patience == Patience::Ingest {
+        let name = path.iter().find(|(known, _)| known == "gateway").map_or("", |(_, value)| value);
+        let most = ingest::gateway(&state.shown.gateways, name)?.limits().body;
+        holder.iter().for_each(Holder::waits);
+        whole = body::read_any(&parts.headers, body, most, &state.common.bodies, body::TIME).await?;
+        holder.iter().for_each(Holder::is_served);
+    } else if route.body.is_some() {
         holder.iter().for_each(Holder::waits);
         whole = body::read(&parts.headers, body, body::most(route.role), &state.common.bodies, body::TIME)
             .await?;
         holder.iter().for_each(Holder::is_served);
+    }
+    if route.patience == Patience::Ingest {
+        let ask = Ask { state, admitted, headers: parts.headers, given, holder, path, body: whole };
+        let answered = tokio::time::timeout(route.patience.limit(), (route.handler)(ask)).await;
+        return answered.unwrap_or_else(|_| Err(too_long()));
     }
     let turns = if route.patience == Patience::Aside { &state.common.aside } else { &state.turns };
     let turns = Arc::clone(turns);
@@ -121,8 +141,9 @@ async fn answer(route: &'static Route, state: Arc<State>, request: Request) -> O
         };
         (route.handler)(ask).await
     };
-    tokio::time::timeout(route.patience.limit(), answered).await.unwrap_or_else(|_| {
-        let status = StatusCode::SERVICE_UNAVAILABLE;
-        Err(Problem::new(status, &codes::HTTP, "the request took too long"))
-    })
+    tokio::time::timeout(route.patience.limit(), answered).await.unwrap_or_else(|_| Err(too_long()))
+}
+
+fn too_long() -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, &codes::TOO_SLOW, "the request took too long")
 }

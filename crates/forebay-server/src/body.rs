@@ -51,9 +51,20 @@ pub(crate) async fn read(
     let kind = kind.split(';').next().unwrap_or_default().trim();
     if !kind.eq_ignore_ascii_case("application/json") {
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-        return Err(Problem::new(status, &codes::HTTP, "the body must be application/json")
+        return Err(Problem::new(status, &codes::BODY_KIND, "the body must be application/json")
             .hint("Send the header `Content-Type: application/json`."));
     }
+    read_any(headers, body, most, room, time).await
+}
+
+/// Reads a body of any kind of at most so many bytes within `time`, as far as there is `room`.
+pub(crate) async fn read_any(
+    headers: &HeaderMap,
+    body: Body,
+    most: usize,
+    room: &Arc<Semaphore>,
+    time: Duration,
+) -> Result<Read, Problem> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     if announced.and_then(|length| length.parse().ok()).is_some_and(|length: usize| length > most) {
         return Err(too_large(most));
@@ -61,7 +72,7 @@ pub(crate) async fn read(
     let read = tokio::time::timeout(time, take(body, most, room)).await;
     read.unwrap_or_else(|_| {
         let message = format!("the body did not arrive within {time:?}");
-        Err(Problem::new(StatusCode::REQUEST_TIMEOUT, &codes::HTTP, message))
+        Err(Problem::new(StatusCode::REQUEST_TIMEOUT, &codes::TOO_SLOW, message))
     })
 }
 
@@ -86,7 +97,7 @@ async fn take(body: Body, most: usize, room: &Arc<Semaphore>) -> Result<Read, Pr
 
 fn too_large(most: usize) -> Problem {
     let status = StatusCode::PAYLOAD_TOO_LARGE;
-    Problem::new(status, &codes::HTTP, format!("the body is longer than {most} bytes"))
+    Problem::new(status, &codes::TOO_LARGE, format!("the body is longer than {most} bytes"))
 }
 
 #[cfg(test)]

@@ -169,7 +169,7 @@ async fn connection(
             Ok::<Response, Infallible>(response)
         }
     });
-    let connection = builder.serve_connection(io, service);
+    let connection = builder.serve_connection(io, service).with_upgrades();
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

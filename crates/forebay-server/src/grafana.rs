@@ -71,7 +71,7 @@ const PANELS: &[Panel] = &[
     },
     Panel {
         title: "Fates of records",
-        about: "What becomes of source records, each counted once, a second.",
+        about: "What becomes of source records, each counted once, a second; beside it which expectations their rows fail.",
         kind: "timeseries",
         unit: "cps",
         width: 12,
@@ -84,6 +84,7 @@ const PANELS: &[Panel] = &[
             ("dropped", "sum(rate(forebay_records_dropped_total$SEL[1m]))"),
             ("quarantined", "sum(rate(forebay_records_quarantined_total$SEL[1m]))"),
             ("late", "sum(rate(forebay_records_late_total$SEL[1m]))"),
+            ("not {{rule}}", "sum by (rule) (rate(forebay_expectation_failed_rows_total$SEL[1m])) > 0"),
         ],
     },
     Panel {
@@ -194,7 +195,10 @@ const PANELS: &[Panel] = &[
         kind: "timeseries",
         unit: "short",
         width: 8,
-        asks: &[("{{rule}} ({{severity}})", "forebay_alerts_open$PIPES")],
+        asks: &[
+            ("{{rule}} ({{severity}})", "forebay_alerts_open$PIPES"),
+            ("notices that wait for {{channel}}", "forebay_notices_due$PIPES"),
+        ],
     },
     Panel {
         title: "The page: readers",
@@ -239,6 +243,22 @@ const PANELS: &[Panel] = &[
         unit: "s",
         width: 8,
         asks: &[("{{source}}", "forebay_history_unsaved_seconds$PIPES")],
+    },
+    Panel {
+        title: "Gateways that are not connected",
+        about: "Gateways that read from elsewhere (a broker, a serial line) and have lost it. It is 0; they try again by themselves.",
+        kind: "stat",
+        unit: "none",
+        width: 8,
+        asks: &[("waiting", "sum(1 - forebay_gateway_up$PIPES)")],
+    },
+    Panel {
+        title: "Gateways",
+        about: "What gateways counted, a second: messages taken and refused, devices that came and went.",
+        kind: "timeseries",
+        unit: "cps",
+        width: 16,
+        asks: &[("{{gateway}}: {{what}}", "rate(forebay_gateway_events_total$PIPES[1m])")],
     },
     Panel {
         title: "Tables that cannot be read",

@@ -44,7 +44,7 @@ async fn guard(Held(terms): Held<Arc<Terms>>, request: Request, next: Next) -> R
         Ok(()) if length > MOST_URI => {
             let status = StatusCode::URI_TOO_LONG;
             let problem =
-                Problem::new(status, &codes::HTTP, format!("the path is longer than {MOST_URI} bytes"));
+                Problem::new(status, &codes::TOO_LARGE, format!("the path is longer than {MOST_URI} bytes"));
             problem.hint("Send long SQL as the body of POST /api/v1/sql.").into_response()
         }
         Ok(()) => next.run(request).await,

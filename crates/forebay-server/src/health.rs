@@ -4,6 +4,7 @@
 use axum::http::StatusCode;
 use forebay_core::progress::iso_millis;
 use forebay_engine::status::{QueryStatus, State as QueryState};
+use forebay_gateway::State;
 use serde_json::{Value, json};
 
 use crate::access::Role;
@@ -29,11 +30,31 @@ pub(crate) async fn health(ask: Ask) -> Outcome {
     Ok(json_answer(status, "application/json", &health))
 }
 
-/// What is wrong: query by query, then source by source.
+/// What is wrong: query by query, then gateways, then source by source.
 pub(crate) fn problems(shown: &Shown, statuses: &[QueryStatus]) -> Vec<Value> {
     let sources = shown.devices.sources();
     let histories = sources.iter().filter_map(|source| unsaved(source.name(), &source.follower()));
-    statuses.iter().filter_map(problem_of).chain(histories).collect()
+    let gateways =
+        shown.gateways.all.iter().filter_map(|gateway| cut_off(&gateway.name, &gateway.counts.state()?));
+    statuses.iter().filter_map(problem_of).chain(gateways).chain(histories).collect()
+}
+
+/// A gateway that goes to a broker or a port and does not reach it: nothing comes in by it.
+fn cut_off(gateway: &str, state: &State) -> Option<Value> {
+    if state.is_up || state.since == 0 {
+        return None;
+    }
+    let error = state.problem.as_ref();
+    Some(json!({
+        "query": null,
+        "source": null,
+        "gateway": gateway,
+        "what": "the gateway has no connection; it is tried again",
+        "since": iso_millis(state.since),
+        "code": error.map(|error| error.code().id),
+        "error": error.map(ToString::to_string),
+        "hint": error.map(|error| error.hint()),
+    }))
 }
 
 /// Tables at rest of which a newer version cannot be read, by query. No problem of what runs either: it goes on with the last
@@ -56,6 +77,7 @@ fn unsaved(source: &str, status: &FollowerStatus) -> Option<Value> {
     Some(json!({
         "query": null,
         "source": source,
+        "gateway": null,
         "what": "the history of the live page is not saved",
         "since": iso_millis(*since),
         "code": error.code().id,
@@ -84,6 +106,7 @@ fn problem_of(status: &QueryStatus) -> Option<Value> {
     Some(json!({
         "query": &*status.name,
         "source": null,
+        "gateway": null,
         "what": what,
         "since": since.map(iso_millis),
         "code": error.map(|error| error.code().id),
@@ -118,5 +141,13 @@ mod tests {
         assert_eq!((&problem["source"], &problem["code"]), (&"iot".into(), &"FB-5005".into()));
         assert_eq!(problem["since"], "2016-12-14T18:45:24.873Z", "{problem}");
         assert_eq!(unsaved("iot", &FollowerStatus::default()), None);
+        let error = Error::new(&codes::SOURCE_UNAVAILABLE, "nobody is there");
+        let mut state = State { is_up: false, since: since_ms, problem: Some(error) };
+        let problem = cut_off("hall", &state).unwrap();
+        assert_eq!((&problem["gateway"], &problem["code"]), (&"hall".into(), &"FB-2001".into()));
+        assert_eq!(problem["since"], "2016-12-14T18:45:24.873Z", "{problem}");
+        state.is_up = true;
+        assert_eq!(cut_off("hall", &state), None);
+        assert_eq!(cut_off("hall", &State::default()), None, "it was not tried yet");
     }
 }

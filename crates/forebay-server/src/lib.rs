@@ -44,6 +44,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod web_socket;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -54,7 +55,7 @@ use forebay_core::clock::Clock;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use auth::{NewToken, read_tokens};
+pub use auth::{NewToken, read_tokens, read_users_file};
 pub use listen::{Listening, Postgres, USUAL_POSTGRES};
 pub use shown::Shown;
 pub use state::Stage;

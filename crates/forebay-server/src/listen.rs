@@ -100,19 +100,49 @@ pub(crate) fn is_own(address: SocketAddr) -> bool {
 
 /// Listens on an address; `option` names the one by which another can be chosen.
 pub(crate) fn bind(address: SocketAddr, option: &str) -> Result<(TcpListener, SocketAddr)> {
-    let failed = |e| {
-        Error::new(&codes::ADDRESS, format!("cannot listen on {address}")).caused_by(e).with_hint(format!(
-            "Another program listens there. Stop it, or choose another address with `{option}`, for example `{option} 127.0.0.1:8081`.",
-        ))
+    let failed = |e: std::io::Error| {
+        let hint = hint(address, option, e.kind());
+        Error::new(&codes::ADDRESS, format!("cannot listen on {address}")).caused_by(e).with_hint(hint)
     };
     let listener = crate::connections::listen(address).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))
 }
 
+/// What helps where an address is not to be had.
+fn hint(address: SocketAddr, option: &str, kind: std::io::ErrorKind) -> String {
+    let next = address.port().checked_add(1).unwrap_or(u16::MAX - 1);
+    let other = format!("for example `{option} {}`", SocketAddr::new(address.ip(), next));
+    match kind {
+        std::io::ErrorKind::AddrInUse => {
+            format!(
+                "Another program listens there. Stop it, or choose another address with `{option}`, {other}."
+            )
+        }
+        std::io::ErrorKind::AddrNotAvailable => {
+            format!(
+                "This machine has no such address. Give one of its own with `{option}`, for example `{option} 127.0.0.1:{}`.",
+                address.port()
+            )
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            format!("Ports below 1024 need the right to them. Choose a higher one with `{option}`.")
+        }
+        _ => format!("Choose another address with `{option}`, {other}."),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_meets_another_program_is_told_the_next_port() {
+        let hint =
+            |address: &str| hint(address.parse().unwrap(), "--postgres", std::io::ErrorKind::AddrInUse);
+        assert!(hint("127.0.0.1:5455").contains("`--postgres 127.0.0.1:5456`"));
+        assert!(hint("[::1]:65535").contains("`--postgres [::1]:65534`"));
+    }
 
     #[test]
     fn an_open_address_needs_both_and_is_told_what_is_missing() {

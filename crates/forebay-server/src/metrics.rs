@@ -146,6 +146,25 @@ impl Queries {
     }
 }
 
+impl Queries {
+    /// How many rows failed each expectation of the sources that a query reads.
+    fn expectations(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let help = "Rows that failed an expectation of their source, in epochs that this run committed";
+        let samples = self.all.iter().flat_map(|status| {
+            status.expectations.iter().map(|it| {
+                let labels = vec![
+                    ("query", status.name.to_string()),
+                    ("source", it.source.to_string()),
+                    ("rule", it.expected.name.to_string()),
+                    ("action", it.expected.on_fail.word().to_owned()),
+                ];
+                (labels, it.rows)
+            })
+        });
+        counters(encoder, &self.pipeline, "expectation_failed_rows", help, samples)
+    }
+}
+
 impl Collector for Queries {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let encoder = &mut encoder;
@@ -233,6 +252,7 @@ impl Collector for Queries {
         self.each(encoder, "up", "1 while the query runs or waits", true, |status| {
             u64::from(status.state.error().is_none())
         })?;
+        self.expectations(encoder)?;
         self.latency(encoder)?;
         self.tables(encoder)
     }
@@ -240,7 +260,9 @@ impl Collector for Queries {
 
 #[cfg(test)]
 mod tests {
+    use forebay_core::expectation::{Expected, OnFail};
     use forebay_engine::lookup::Standing;
+    use forebay_engine::status::Failures;
 
     use super::*;
 
@@ -274,6 +296,16 @@ mod tests {
         assert!(known.iter().any(|line| line.starts_with("forebay_lag_records{") && line.ends_with(" 61")));
         let latency = "forebay_latency_seconds{pipeline=\"plant\",query=\"lake\",quantile=\"0.99\"} 1.5";
         assert!(known.iter().any(|line| line == latency), "{known:?}");
+    }
+
+    #[test]
+    fn each_expectation_tells_how_many_rows_failed_it() {
+        let mut status = QueryStatus::new("lake");
+        let expected = Expected { name: "speed_range".into(), on_fail: OnFail::Drop };
+        status.expectations = vec![Failures { source: "cars".into(), expected, rows: 7 }];
+        let line = "forebay_expectation_failed_rows_total{pipeline=\"plant\",query=\"lake\",source=\"cars\",rule=\"speed_range\",action=\"drop\"} 7";
+        let text = written(status);
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }
 
     #[test]

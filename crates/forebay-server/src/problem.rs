@@ -6,7 +6,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use forebay_core::error::{Fault, codes};
 use forebay_core::{Error, error::Code};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::answer::json_answer;
 use crate::api::queries::error_value;
@@ -23,13 +23,18 @@ pub(crate) struct Problem {
     wait_seconds: u64,
     /// Each thing that is wrong, where one request has several.
     problems: Vec<Error>,
+    /// What became of each message of a post, where not all of them were taken.
+    messages: Vec<Value>,
 }
 
 impl Problem {
     /// A refusal with a status of its own.
     pub fn new(status: StatusCode, code: &'static Code, message: impl Into<String>) -> Self {
-        let (place, problems) = (None, Vec::new());
-        Self { status, error: Error::new(code, message), place, wait_seconds: 1, problems }
+        Self::of(status, Error::new(code, message))
+    }
+
+    fn of(status: StatusCode, error: Error) -> Self {
+        Self { status, error, place: None, wait_seconds: 1, problems: Vec::new(), messages: Vec::new() }
     }
 
     /// A request that is not as the document says.
@@ -69,9 +74,15 @@ impl Problem {
         self
     }
 
+    /// What became of each message of a post.
+    pub fn with_messages(mut self, messages: Vec<Value>) -> Self {
+        self.messages = messages;
+        self
+    }
+
     /// The answer.
     pub fn into_response(self) -> Response {
-        let Self { status, error, place, wait_seconds, problems } = self;
+        let Self { status, error, place, wait_seconds, problems, messages } = self;
         let message = match (error.place(), error.detail()) {
             (None, None) => error.message().to_owned(),
             (Some(place), None) => format!("{} ({place})", error.message()),
@@ -92,6 +103,9 @@ impl Problem {
         if !problems.is_empty() {
             body["problems"] = problems.iter().map(error_value).collect();
         }
+        if !messages.is_empty() {
+            body["messages"] = messages.into();
+        }
         let mut response = json_answer(status, "application/problem+json", &body);
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             response.headers_mut().insert(header::RETRY_AFTER, wait_seconds.into());
@@ -99,6 +113,11 @@ impl Problem {
         if status == StatusCode::UNAUTHORIZED {
             let bearer = HeaderValue::from_static("Bearer realm=\"forebay\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
+        }
+        if status == StatusCode::UPGRADE_REQUIRED {
+            let headers = response.headers_mut();
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         }
         response
     }
@@ -125,7 +144,7 @@ impl From<Error> for Problem {
                 Fault::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             }
         };
-        Self { status, error, place: None, wait_seconds: 1, problems: Vec::new() }
+        Self::of(status, error)
     }
 }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Path, Request};
 use axum::routing::{MethodFilter, on};
 
 mod route;
@@ -20,7 +20,7 @@ use crate::ask::Patience;
 use crate::params::{NAME, Parameter, cursor, integer, one_of, required, text, texts};
 use crate::shown::devices::Range;
 use crate::state::Stage;
-use crate::{admit, api, health, live, metrics, openapi, page};
+use crate::{admit, api, health, live, metrics, openapi, page, web_socket};
 
 const SOURCE: Parameter =
     text("source", "The source, by its name in the file; the first of the file if none is given.");
@@ -268,6 +268,22 @@ pub(crate) static ROUTES: &[Route] = &[
             Box::pin(api::alerts::list(ask))
         })
     },
+    post(
+        "/api/v1/alerts/acknowledge",
+        Role::Operator,
+        "says that somebody takes care of an open alert; the first who does counts",
+        Some("Acknowledge"),
+        Answer::Json("Alert"),
+        |ask| Box::pin(api::alerts::acknowledge(ask)),
+    ),
+    post(
+        "/api/v1/alerts/comment",
+        Role::Operator,
+        "says something of an open alert; the newest twenty comments are kept",
+        Some("Comment"),
+        Answer::Json("Alert"),
+        |ask| Box::pin(api::alerts::comment(ask)),
+    ),
     Route {
         parameters: &[QUERY, CODE, integer("limit", 1, 200, 50, "Most items of an answer."), CURSOR],
         ..get(
@@ -293,6 +309,21 @@ pub(crate) static ROUTES: &[Route] = &[
         Answer::Accepted("Requested"),
         |ask| Box::pin(api::quarantine::drop(ask)),
     ),
+    Route {
+        parameters: &[integer("limit", 1, 1_000, 50, "Most archives of each query, the newest.")],
+        ..get(
+            "/api/v1/cycles",
+            "the queries that collect files and archive them: what each does, and its newest archives",
+            Answer::Json("Cycles"),
+            |ask| Box::pin(api::cycles::list(ask)),
+        )
+    },
+    get(
+        "/api/v1/cycles/{query}/archives/{name}",
+        "an archive to download, by its name in that list or by the file's own",
+        Answer::Other("application/octet-stream"),
+        |ask| Box::pin(api::cycles::archive(ask)),
+    ),
     get(
         "/api/v1/ledger",
         "where every record went, by query, and their sum",
@@ -301,10 +332,10 @@ pub(crate) static ROUTES: &[Route] = &[
     ),
     Route {
         patience: Patience::Statement,
-        parameters: &[required("q", 12_000, "The SELECT."), ROWS],
+        parameters: &[required("q", 12_000, "The SELECT, SHOW or DESCRIBE."), ROWS],
         ..get(
             "/api/v1/sql",
-            "the rows of one SELECT over sources, views and tables",
+            "the rows of one SELECT, SHOW or DESCRIBE over sources, views and tables",
             Answer::Json("Rows"),
             |ask| Box::pin(api::sql::get(ask)),
         )
@@ -318,6 +349,25 @@ pub(crate) static ROUTES: &[Route] = &[
             Some("Statement"),
             Answer::Json("Rows"),
             |ask| Box::pin(api::sql::post(ask)),
+        )
+    },
+    get(
+        "/api/v1/gateways",
+        "the ways by which devices push, and what they counted",
+        Answer::Json("Gateways"),
+        |ask| Box::pin(api::gateways::list(ask)),
+    ),
+    Route {
+        // A form of another page is refused by its origin, and there is nothing here that a session alone would open.
+        changes: false,
+        patience: Patience::Ingest,
+        ..post(
+            "/api/v1/ingest/{gateway}/{*topic}",
+            Role::Operator,
+            "takes messages of a topic for an HTTP gateway: answered once the log has all of them, each with its place",
+            Some("Message"),
+            Answer::Accepted("Ingested"),
+            |ask| Box::pin(api::ingest::post(ask)),
         )
     },
     Route {
@@ -365,5 +415,20 @@ pub(crate) fn router(stage: &Stage, terms: &Arc<Terms>, part: Part) -> Router {
             router = router.route("/api/v1/", on(verb, serve));
         }
     }
+    match part {
+        Part::Monitor => router,
+        Part::All | Part::WithoutMonitor => with_sockets(router, stage, terms),
+    }
+}
+
+/// WebSockets, which no document of REST can describe; they stand in docs/http-ingest.md.
+fn with_sockets(router: Router, stage: &Stage, terms: &Arc<Terms>) -> Router {
+    let (of_mqtt, of_messages) = ((stage.clone(), Arc::clone(terms)), (stage.clone(), Arc::clone(terms)));
+    let mqtt = move |request: Request| web_socket::mqtt(of_mqtt.0.now(), Arc::clone(&of_mqtt.1), request);
+    let messages = move |path: Path<(String, String)>, request: Request| {
+        web_socket::messages(of_messages.0.now(), Arc::clone(&of_messages.1), path.0, request)
+    };
     router
+        .route("/mqtt", on(MethodFilter::GET, mqtt))
+        .route("/api/v1/ingest/{gateway}/{*topic}", on(MethodFilter::GET, messages))
 }

@@ -21,6 +21,7 @@ use crate::body;
 use crate::live::Hub;
 use crate::openapi;
 use crate::shown::Shown;
+use crate::web_socket;
 
 /// Requests that are served at once; streams of events have a bound of their own.
 const TURNS: usize = 64;
@@ -77,6 +78,8 @@ pub(crate) struct Common {
     pub aside: Arc<Semaphore>,
     /// Bytes that bodies may still take.
     pub bodies: Arc<Semaphore>,
+    /// Places of WebSockets.
+    pub sockets: Arc<Semaphore>,
     pub answers: Answers,
 }
 
@@ -106,6 +109,7 @@ impl Default for Common {
         Self {
             aside: Arc::new(Semaphore::new(ASIDE)),
             bodies: Arc::new(Semaphore::new(body::ROOM)),
+            sockets: Arc::new(Semaphore::new(web_socket::MOST)),
             answers: Answers::default(),
         }
     }

@@ -112,18 +112,19 @@ impl Door {
     /// Gives a finished, synced file its final name, which must not exist yet (`AlreadyExists` otherwise, and the
     /// staged file is gone); durable on return.
     pub fn publish_new(&self, staged: &Path, path: &Path) -> io::Result<()> {
-        match fs::hard_link(staged, path) {
-            Ok(()) => {
-                #[cfg(feature = "faults")]
-                faults::linked(staged, path);
-            }
-            Err(e) => {
-                self.remove_file(staged)?;
-                return Err(e);
-            }
+        if let Err(e) = link(staged, path) {
+            self.remove_file(staged)?;
+            return Err(e);
         }
         self.sync_dir(parent_of(path))?;
         self.remove_file(staged)
+    }
+
+    /// Gives a finished, synced file a second name, which must not exist yet (`AlreadyExists` otherwise); durable on
+    /// return. As long as it has both, who made the second is known by the first.
+    pub fn link_new(&self, file: &Path, path: &Path) -> io::Result<()> {
+        link(file, path)?;
+        self.sync_dir(parent_of(path))
     }
 
     /// Renames a file, replacing the target. Durable after [`Door::sync_dir`] on the target's folder.
@@ -301,6 +302,13 @@ impl Write for DoorFile {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+fn link(file: &Path, path: &Path) -> io::Result<()> {
+    fs::hard_link(file, path)?;
+    #[cfg(feature = "faults")]
+    faults::linked(file, path);
+    Ok(())
 }
 
 /// Gives a staged file the owner, the group and the mode of the file that it is to replace, if there is one.

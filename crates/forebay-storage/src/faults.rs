@@ -156,8 +156,12 @@ pub(crate) fn kill_point(name: &'static str) {
     }
     match std::env::var("FOREBAY_KILL_MODE").as_deref() {
         Ok("stop") => {
+            // Whoever is waited for here ends only once this process stands still: the signal alone is taken by another thread, some
+            // time later, and this one would go on meanwhile.
+            let until_stopped = "kill -s STOP $0; n=0; until grep -q '^State:[[:space:]]*T' /proc/$0/status || [ $n -ge 500 ]; \
+                do n=$((n + 1)); sleep 0.01; done";
             let id = std::process::id().to_string();
-            let _ = std::process::Command::new("kill").args(["-s", "STOP", &id]).status();
+            let _ = std::process::Command::new("sh").args(["-c", until_stopped, &id]).status();
             return;
         }
         Ok("lose") => {

@@ -119,5 +119,49 @@ pub const POSTGRES_KILL_POINTS: &[&str] = &[
     "sink.postgres.commit.after",
 ];
 
+/// The kill points that an epoch of the file sinks passes.
+pub const FILES_KILL_POINTS: &[&str] = &[
+    "sink.files.part.half",
+    "sink.files.staged.after",
+    "sink.files.manifest.before",
+    "sink.files.manifest.after",
+    "sink.files.rename.first",
+    "sink.files.rename.after",
+    "sink.files.commit.after",
+];
+
+/// The kill points that the end of a cycle passes, in its order.
+pub const CYCLE_KILL_POINTS: &[&str] = &[
+    "cycle.cut.after",
+    "cycle.merge.part",
+    "cycle.merge.after",
+    "cycle.merged.after",
+    "cycle.archive.after",
+    "cycle.archived.after",
+    "cycle.clean.first",
+    "cycle.clean.removed",
+    "cycle.clean.after",
+    "cycle.cleaned.after",
+];
+
+/// The kill point that a cycle's journal passes when it is made shorter, once in some thousand cycles.
+pub const CYCLE_JOURNAL_KILL_POINT: &str = "cycle.shorten.after";
+
+/// Every kill point that a message passes on its way through a gateway, in their order; between `gateway.append.after` and
+/// `gateway.append.known` lie those of the log's append.
+pub const GATEWAY_KILL_POINTS: &[&str] = &[
+    "gateway.mqtt.received",
+    "gateway.http.received",
+    "gateway.serial.read",
+    "gateway.append.before",
+    "gateway.append.after",
+    "gateway.append.known",
+    "gateway.http.known",
+    "gateway.http.settled",
+    "gateway.mqtt.answered",
+    "gateway.mqtt.sent",
+    "gateway.mqtt.released",
+];
+
 /// True in builds that carry kill points and storage faults. Such a build says so when it starts.
 pub const FAULTS_BUILT_IN: bool = cfg!(feature = "faults");

@@ -45,7 +45,12 @@ impl std::error::Error for LinesError {}
 
 /// The first line of a file: `kind` and version 1.
 pub fn header(kind: &str) -> String {
-    format!("{kind} v1\n")
+    header_of(kind, 1)
+}
+
+/// The first line of a file of a version.
+pub fn header_of(kind: &str, version: u32) -> String {
+    format!("{kind} v{version}\n")
 }
 
 /// Appends one record to `out`. A line break inside `text` would end the record early, so it must not hold one
@@ -57,19 +62,25 @@ pub fn push_line(out: &mut Vec<u8>, text: &str) {
     out.push(b'\n');
 }
 
-/// Reads a whole file of lines of this kind.
+/// Reads a whole file of lines of this kind, version 1.
 pub fn read<'a>(kind: &str, bytes: &'a [u8]) -> Result<Lines<'a>, LinesError> {
+    read_up_to(kind, 1, bytes).map(|(lines, _)| lines)
+}
+
+/// Reads a whole file of lines of this kind, of any version up to `newest`; says of which.
+pub fn read_up_to<'a>(kind: &str, newest: u32, bytes: &'a [u8]) -> Result<(Lines<'a>, u32), LinesError> {
     let Some(header_end) = bytes.iter().position(|byte| *byte == b'\n') else {
         return Err(LinesError::NoHeader);
     };
     let found = String::from_utf8_lossy(&bytes[..header_end]);
-    if found != header(kind).trim_end() {
+    let version = (1..=newest).find(|version| found == header_of(kind, *version).trim_end());
+    let Some(version) = version else {
         return Err(if found.starts_with(kind) {
             LinesError::Version(found.into_owned())
         } else {
             LinesError::NoHeader
         });
-    }
+    };
     let mut lines = Lines { texts: Vec::new(), good_len: header_end as u64 + 1, torn: false };
     let mut bad_line = None;
     let mut start = header_end + 1;
@@ -92,7 +103,7 @@ pub fn read<'a>(kind: &str, bytes: &'a [u8]) -> Result<Lines<'a>, LinesError> {
         start = end.map_or(bytes.len(), |end| end + 1);
     }
     lines.torn = bad_line.is_some();
-    Ok(lines)
+    Ok((lines, version))
 }
 
 /// The texts of all lines that pass their checksums, wherever others do not: for people who look at a damaged file.
@@ -181,6 +192,7 @@ mod tests {
     #[test]
     fn an_empty_file_and_another_version_are_told_apart() {
         assert_eq!(read("forebay-test", b""), Err(LinesError::NoHeader));
+        assert_eq!(read_up_to("forebay-test", 3, b"forebay-test v2\n").unwrap().1, 2);
         assert_eq!(
             read("forebay-test", b"forebay-test v9\n"),
             Err(LinesError::Version("forebay-test v9".to_owned()))

@@ -10,7 +10,7 @@ use forebay_core::error::codes;
 use forebay_core::options::Options;
 use forebay_core::table::StaticTable;
 use forebay_core::{Error, Result};
-use forebay_engine::plan::Catalog;
+use forebay_engine::plan::{Catalog, catalog_tables};
 
 use crate::alerts;
 use crate::load::Loaded;
@@ -23,8 +23,11 @@ pub struct AtRest {
     pub absent: Vec<(String, Problem)>,
 }
 
-/// True if a word of the SQL is this name.
+/// True if a word of the SQL is this name, or a name of several parts is this one.
 pub fn names(sql: &str, name: &str) -> bool {
+    if name.contains('.') {
+        return catalog_tables(sql).iter().any(|table| table.to_string() == name);
+    }
     let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
     sql.split(|c| !is_word(c)).any(|word| word.eq_ignore_ascii_case(name))
 }
@@ -36,7 +39,10 @@ pub fn read_by(run: Option<Run<'_>>, pipeline: &Pipeline) -> BTreeSet<String> {
     let Some(run) = run.filter(|run| !run.only.is_empty()) else { return tables.collect() };
     let queries = pipeline.queries.iter().filter(|query| run.runs(&query.name)).map(|query| &query.sql);
     let alerts = pipeline.alerts.iter().filter(|alert| run.runs(&alerts::query_name(&alert.name)));
-    let mut texts: Vec<&String> = queries.chain(alerts.map(|alert| &alert.on.text)).collect();
+    // The page follows its views whatever else runs.
+    let followed = pipeline.dashboard.views.iter().map(|view| &view.name);
+    let alerts = alerts.map(|alert| &alert.on.text);
+    let mut texts: Vec<&String> = queries.chain(alerts).chain(followed).collect();
     let mut views: Vec<&ViewConfig> = pipeline.views.iter().collect();
     let mut at = 0;
     while let Some(text) = texts.get(at).copied() {

@@ -11,22 +11,26 @@ use forebay_core::trigger::Trigger;
 mod access;
 mod examples;
 mod first;
+mod models;
 mod produce;
 mod spark;
 mod testing;
 mod topics;
 mod values;
 
-pub use access::{NewTokenArgs, ServerArgs, TokenCommand};
+pub use access::{
+    DeviceArgs, LogAccessArgs, LogServeArgs, LogUserArgs, NewTokenArgs, ServerArgs, TokenCommand,
+};
 pub use first::{
-    CompletionsArgs, InferArgs, InitArgs, ManArgs, PlanArgs, PlanFormat, SchemaCommand, TopArgs, WhyCommand,
-    WhyRowArgs, WhyWindowArgs,
+    CompletionsArgs, HealthArgs, InferArgs, InitArgs, ManArgs, PlanArgs, PlanFormat, SchemaCommand, TopArgs,
+    WhyCommand, WhyRowArgs, WhyWindowArgs,
 };
 
+pub use models::{TrainArgs, TrialArgs, TrialFormat};
 pub use produce::ProduceArgs;
 pub use spark::SparkArgs;
 pub use testing::{TestArgs, TestFormat};
-pub use topics::{BrokerArgs, LogCommand, Motion, Shape, SimulateArgs};
+pub use topics::{BrokerArgs, Fault, LogCommand, Motion, RATE, Shape, SimulateArgs};
 
 use values::{duration, http_address, kafka_address, log_level, rate, size, trigger};
 
@@ -67,7 +71,7 @@ pub struct Global {
     /// Where the page, REST, metrics and health listen; loopback only, unless `forebay run` has both tokens and TLS
     #[arg(long, global = true, env = "FOREBAY_HTTP", default_value = "127.0.0.1:8080", value_name = "ADDR", help_heading = OF_ALL, value_parser = http_address)]
     pub http: SocketAddr,
-    /// The embedded log's address (loopback only). Not given: where the pipeline's sources read, else 127.0.0.1:9092
+    /// The embedded log's address; one that others can reach needs --kafka-users and TLS. Not given: where the pipeline's sources read, else 127.0.0.1:9092
     #[arg(long, global = true, env = "FOREBAY_KAFKA", value_name = "ADDR", help_heading = OF_ALL, value_parser = kafka_address)]
     pub kafka: Option<SocketAddr>,
     /// What to tell on stderr: error, warn, info, debug, or a filter such as `forebay_engine=debug`
@@ -102,6 +106,9 @@ pub enum Command {
     /// Watch a running pipeline in the terminal: is all well, and if not, what is wrong and since when
     #[command(after_help = examples::TOP)]
     Top(TopArgs),
+    /// Ask a running pipeline whether all is well: for health checks of containers and supervisors
+    #[command(after_help = examples::HEALTH)]
+    Health(HealthArgs),
     /// Check a pipeline file; every problem at once, with its place and a hint
     Validate(FileArgs),
     /// Try a pipeline with records that its tests give, on a clock of their own; touches nothing else
@@ -125,7 +132,7 @@ pub enum Command {
     /// Look into checkpoints
     #[command(subcommand)]
     Checkpoint(CheckpointCommand),
-    /// Make tokens for the HTTP server, and list them
+    /// Make tokens for the HTTP server and users of the embedded log, and list tokens
     #[command(subcommand)]
     Token(TokenCommand),
     /// Write a pipeline file to start from: one that runs as it stands, or one made for a topic
@@ -140,6 +147,12 @@ pub enum Command {
     /// Write the pipeline as a Spark Structured Streaming job, and say line by line what Spark has not
     #[command(after_help = examples::SPARK)]
     Spark(SparkArgs),
+    /// Make the saved model of a detector from a Delta table, Parquet or CSV files
+    #[command(after_help = examples::TRAIN)]
+    Train(TrainArgs),
+    /// Judge a detector on series whose anomalies are known, row by row: precision, recall, F1, how early
+    #[command(after_help = examples::TRIAL)]
+    Trial(TrialArgs),
     /// Infer a schema from records; print the JSON Schema of pipeline files
     #[command(subcommand)]
     Schema(SchemaCommand),
@@ -187,6 +200,8 @@ pub struct RunArgs {
     pub no_live: bool,
     #[command(flatten)]
     pub server: ServerArgs,
+    #[command(flatten)]
+    pub log: LogAccessArgs,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -214,12 +229,15 @@ pub struct DemoArgs {
     /// List the systems that can be shown, a line each
     #[arg(long)]
     pub list: bool,
-    /// Events per second; 0 for as many as go
-    #[arg(long, default_value_t = 20.0, value_name = "N", value_parser = rate)]
-    pub rate: f64,
+    /// Events per second; 0 for as many as go; 20 if not given, of the demo arduino what its sensors measure
+    #[arg(long, value_name = "N", value_parser = rate)]
+    pub rate: Option<f64>,
     /// Stop by itself after this time, for example "30 seconds"
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     pub duration: Option<Duration>,
+    /// Tell every few seconds how each query stands, not only all of them together
+    #[arg(long)]
+    pub verbose: bool,
     #[command(flatten)]
     pub server: ServerArgs,
 }

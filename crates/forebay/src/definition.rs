@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use forebay_core::config::{
-    DashboardConfig, DashboardSource, DashboardView, DeduplicateConfig, Pipeline, QueryConfig, SourceConfig,
-    TableConfig, ValueConfig, ViewConfig,
+    CycleConfig, DashboardConfig, DashboardSource, DashboardView, DeduplicateConfig, GatewayConfig,
+    LevelConfig, Pipeline, QueryConfig, SourceConfig, TableConfig, ValueConfig, ViewConfig,
 };
+use forebay_core::cycle::Cycle;
 use forebay_core::error::codes;
 use forebay_core::{Error, ddl};
 use forebay_engine::checkpoint::definition::{self, Definition};
@@ -15,6 +16,7 @@ use forebay_engine::plan::StreamPlan;
 use forebay_storage::Door;
 
 use crate::alerts::PlannedAlert;
+use crate::load::detector_words;
 use crate::work::{Work, distinct};
 
 /// What decides which rows this query makes, or when this alert opens and clears.
@@ -27,14 +29,25 @@ pub fn of(pipeline: &Pipeline, work: Work<'_>, sources: &[&SourceConfig], plan: 
         Work::Query(query) => (query.sql.trim(), query.sql.as_str(), Vec::new()),
         Work::Alert(alert) => ("", alert.config.on.text.as_str(), rule(alert)),
     };
+    if let Work::Query(QueryConfig { cycle: Some(CycleConfig { cycle, .. }), .. }) = work {
+        parts.push(("cycle".to_owned(), of_cycle(cycle)));
+    }
     let zone = pipeline.time_zone;
     parts.extend((!zone.is_utc()).then(|| ("timeZone".to_owned(), zone.to_string())));
     let used = used_views(&pipeline.views, reads);
     for view in &used {
         let once = view.deduplicate.as_ref();
         parts.extend(once.map(|once| (format!("deduplicate of view {}", view.name), once_words(once))));
+        let detector = view.detector.as_ref();
+        parts.extend(detector.map(|it| (format!("detector {}", view.name), detector_words(it))));
     }
+    parts.extend(plan.models().into_iter().map(|model| ("model".to_owned(), model)));
     parts.extend(tables(pipeline, plan));
+    parts.extend(sources.iter().filter_map(|source| {
+        let said = source.value.as_ref()?.expect.said()?;
+        let is_only = sources.len() == 1;
+        Some((if is_only { "expect".to_owned() } else { format!("expect of {}", source.name) }, said))
+    }));
     let (mut schema, mut decoder) = (None, None);
     if let [only] = sources[..] {
         (schema, decoder) = decoded(only);
@@ -48,7 +61,11 @@ pub fn of(pipeline: &Pipeline, work: Work<'_>, sources: &[&SourceConfig], plan: 
             parts.extend(said);
         }
     }
-    let views = used.iter().map(|view| (view.name.clone(), view.sql.trim().to_owned())).collect();
+    let views = used
+        .iter()
+        .filter(|view| view.detector.is_none())
+        .map(|view| (view.name.clone(), view.sql.trim().to_owned()))
+        .collect();
     Definition { sql: sql.to_owned(), views, schema, decoder, parts }
 }
 
@@ -111,18 +128,57 @@ fn once_words(once: &DeduplicateConfig) -> String {
 /// What the file says of an alert.
 fn rule(alert: &PlannedAlert) -> Vec<(String, String)> {
     let config = &alert.config;
-    let clear = config.clear.as_ref().map(|clear| ("clear", clear.text.trim().to_owned()));
-    let message = config.message.as_ref().map(|(_, message)| ("message", message.text.clone()));
+    let mut parts =
+        vec![("on".to_owned(), config.on.text.trim().to_owned()), ("key".to_owned(), alert.key.clone())];
+    if config.levels.is_empty() {
+        parts.push(("when".to_owned(), config.when.text.trim().to_owned()));
+        parts.extend(config.clear.iter().map(|clear| ("clear".to_owned(), clear.text.trim().to_owned())));
+        parts.push(("for".to_owned(), words(config.hold)));
+        parts.push(("severity".to_owned(), config.severity.word().to_owned()));
+    }
+    for LevelConfig { severity, when, clear, hold } in &config.levels {
+        let of = |what: &str| format!("{what} of {}", severity.word());
+        parts.push((of("when"), when.text.trim().to_owned()));
+        parts.extend(clear.iter().map(|clear| (of("clear"), clear.text.trim().to_owned())));
+        parts.push((of("for"), words(*hold)));
+    }
+    let no_data = config.no_data.as_ref().map(|no_data| {
+        let (fields, keys) = (alert.fields.join(", "), no_data.keys.join(", "));
+        format!("{} [{fields}] [{keys}]", words(no_data.after))
+    });
     let said = [
-        Some(("on", config.on.text.trim().to_owned())),
-        Some(("key", alert.key.clone())),
-        Some(("when", config.when.text.trim().to_owned())),
-        clear,
-        Some(("for", words(config.hold))),
-        Some(("severity", config.severity.word().to_owned())),
-        message,
+        ("matches", config.matches.map(|matches| format!("{matches:?}"))),
+        ("cooldown", (!config.cooldown.is_zero()).then(|| words(config.cooldown))),
+        ("noData", no_data),
+        ("message", config.message.as_ref().map(|(_, message)| message.text.clone())),
     ];
-    said.into_iter().flatten().map(|(name, text)| (name.to_owned(), text)).collect()
+    parts.extend(said.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?))));
+    parts
+}
+
+/// What the file says of a query that collects and archives.
+fn of_cycle(cycle: &Cycle) -> String {
+    let Cycle { every, header, archive, clean, repeat, zone } = cycle;
+    let mut said = format!("every {} an archive {}", words(*every), archive.text);
+    said.extend(repeat.map(|repeat| format!(", {repeat} times")));
+    said.extend((!header).then_some(", without a header"));
+    said.extend((!clean).then_some(", the files stay"));
+    said.extend((!zone.is_utc()).then(|| format!(", in {zone}")));
+    said
+}
+
+/// What the file says of its gateways, each under its name.
+pub fn of_gateways(pipeline: &Pipeline) -> Definition {
+    let of = |gateway: &GatewayConfig| {
+        let GatewayConfig { name, format, options, routes, users, .. } = gateway;
+        (name.clone(), format!("{format} with {options:?}, routes {routes:?}, users {users:?}"))
+    };
+    Definition { parts: pipeline.gateways.iter().map(of).collect(), ..Definition::default() }
+}
+
+/// The folder in which what the gateways are is kept. No query has such a name.
+pub fn gateways_folder(data: &Path, pipeline: &str) -> PathBuf {
+    page_folder(data, pipeline).join(".gateways")
 }
 
 /// What the file says of the page.
@@ -199,6 +255,7 @@ mod tests {
             sql: sql.to_owned(),
             place: (1, 1),
             deduplicate: None,
+            detector: None,
         };
         let views = [
             view("base", "SELECT * FROM iot"),

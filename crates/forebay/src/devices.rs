@@ -1,26 +1,33 @@
-//! Simulated devices: the events of the plant, a nested form of them, and events of several devices of a customer, made,
-//! described by files or played from them; all with faults on request.
+//! Simulated devices: the events of the plant, a nested form of them, events of several devices of a customer, made,
+//! described by files or played from them, an Arduino's, and those of vehicles; all with faults on request.
 //!
 //! The plant's events have the fields and ranges of a small manufacturing plant (temperature 20 to 80, humidity 30 to
 //! 90, both with two decimals, seconds since 1970). Values are independent of each other, or [`wander`] as those of
 //! machines do. Everything random comes from one seed, so a run can be repeated; only the time stamps come from the
 //! clock.
 
+mod arduino;
 mod customers;
 mod decimal;
 mod described;
+mod one;
 mod samples;
+mod spells;
 mod stamp;
+mod vehicles;
 mod wander;
 
-use std::io::Write as _;
+use std::time::Duration;
 
 use forebay_core::error::codes;
 use forebay_core::{Error, Result};
 
 use crate::cli::{Motion, Shape, SimulateArgs};
+use arduino::Board;
 use customers::{Customers, Moment};
 use samples::Lines;
+use spells::Spells;
+use vehicles::Fleet;
 use wander::Wander;
 
 /// What was sent, for the summary: of one message, or of all.
@@ -34,12 +41,14 @@ pub struct Sent {
     pub corrupt: u64,
     /// Events sent twice.
     pub duplicates: u64,
-    /// Events that are up to an hour old.
+    /// Events that are up to an hour old, or were held up.
     pub late: u64,
     /// Events from a fast clock.
     pub fast: u64,
     /// Events above 70 degrees that will decode.
     pub hot: u64,
+    /// Faults of vehicles that began.
+    pub faults: u64,
 }
 
 impl Sent {
@@ -52,6 +61,7 @@ impl Sent {
         self.late += other.late;
         self.fast += other.fast;
         self.hot += other.hot;
+        self.faults += other.faults;
     }
 }
 
@@ -63,6 +73,8 @@ pub struct Devices {
     late_lines: Option<Lines>,
     /// The customer of the event that was made last, if it has one.
     customer: Vec<u8>,
+    /// What the Arduino told last.
+    told: Option<arduino::Told>,
     late: f64,
     corrupt: f64,
     duplicate: f64,
@@ -74,8 +86,12 @@ pub struct Devices {
 enum Making {
     /// Of one device each; where these are, if their values follow from those before.
     One { shape: Shape, count: u32, wander: Option<Wander> },
-    /// Of several devices of a customer.
-    Several(Customers),
+    /// Of several devices of a customer, and when they are in trouble.
+    Several(Customers, Option<Spells>),
+    /// Of an Arduino with three sensors.
+    Board(Board),
+    /// Of vehicles on their way.
+    Vehicles(Box<Fleet>),
     /// From a file; by how much their times are moved, in microseconds, or that it is not known yet.
     Played { lines: Lines, moved: Option<i64> },
 }
@@ -97,16 +113,32 @@ impl Devices {
             return Err(Error::new(&codes::WRONG_USE, told)
                 .with_hint("Leave out `--shape`; `forebay produce --file FILE` sends lines of any kind."));
         }
+        if shape == Shape::Arduino {
+            arduino::check(args)?;
+        }
+        vehicles::check(args, shape)?;
+        if args.spells && (shape != Shape::Devices || args.samples.is_some()) {
+            return Err(Error::new(&codes::WRONG_USE, "spells are those of devices of customers")
+                .with_hint("Use `--spells` with `--shape devices` or `--device-files`."));
+        }
+        let mut spells = || args.spells.then(|| Spells::new(args.rate(), &mut random));
         let making = match (&args.samples, &args.device_files) {
             (Some(file), _) => {
                 Making::Played { lines: Lines::read(file)?, moved: (!args.shift).then_some(0) }
             }
-            (None, Some(folder)) => Making::Several(Customers::Described(described::read(folder)?)),
-            (None, None) if shape == Shape::Devices => Making::Several(Customers::made(args, &mut random)),
+            (None, Some(folder)) => Making::Several(Customers::Described(described::read(folder)?), spells()),
+            (None, None) if shape == Shape::Devices => {
+                let spells = spells();
+                Making::Several(Customers::made(args, &mut random), spells)
+            }
+            (None, None) if shape == Shape::Arduino => Making::Board(Board::new(&mut random)),
+            (None, None) if shape == Shape::Fleet => {
+                Making::Vehicles(Box::new(Fleet::new(args, &mut random)))
+            }
             (None, None) => {
                 let wander = match args.values {
                     Motion::Uniform => None,
-                    Motion::Wander => Some(Wander::new(args.devices, args.rate, &mut random)),
+                    Motion::Wander => Some(Wander::new(args.devices, args.rate(), &mut random)),
                 };
                 Making::One { shape, count: args.devices, wander }
             }
@@ -118,6 +150,7 @@ impl Devices {
             late: args.late.unwrap_or(if late_lines.is_some() { SOME_LATE } else { 0.0 }),
             late_lines,
             customer: Vec::new(),
+            told: None,
             corrupt: args.corrupt,
             duplicate: args.duplicate,
             fast_clock: args.fast_clock,
@@ -132,10 +165,12 @@ impl Devices {
             None => String::new(),
         };
         match &self.making {
-            Making::One { count, .. } | Making::Several(Customers::Made { devices: count, .. }) => {
+            Making::One { count, .. } | Making::Several(Customers::Made { devices: count, .. }, _) => {
                 format!("simulating {count} device(s){}", late(" with "))
             }
-            Making::Several(Customers::Described(customers)) => {
+            Making::Board(_) => "simulating an Arduino with three sensors".to_owned(),
+            Making::Vehicles(fleet) => format!("simulating {} vehicle(s)", fleet.count()),
+            Making::Several(Customers::Described(customers), _) => {
                 let count: usize = customers.iter().map(|customer| customer.devices.len()).sum();
                 let files = customers.len();
                 format!("simulating {count} device(s) of {files} file(s){}", late(" with "))
@@ -152,7 +187,16 @@ impl Devices {
         self.customer.clear();
         let is_hot = match &mut self.making {
             Making::One { .. } => self.of_one(now_ms, value, &mut sent),
-            Making::Several(_) => self.of_several(now_ms, value, &mut sent),
+            Making::Several(..) => self.of_several(now_ms, value, &mut sent),
+            Making::Board(board) => {
+                self.told = Some(board.next(value, &mut self.random));
+                false
+            }
+            Making::Vehicles(fleet) => {
+                let begins = fleet.next(now_ms, value, &mut self.customer, &mut self.random);
+                sent.faults = u64::from(begins);
+                false
+            }
             Making::Played { lines, moved } => {
                 // The late ones keep their distance from the samples.
                 let moved = *moved.get_or_insert_with(|| now_ms.saturating_mul(1_000) - lines.first());
@@ -167,19 +211,50 @@ impl Devices {
             }
         };
         self.sequence += 1;
-        if self.happens(self.corrupt) {
-            self.damage(value);
+        // A movement is one whatever its message says, and so is a text: there is nothing to decode.
+        let can_be_damaged = self.told.is_none_or(|told| told.is_measured);
+        if can_be_damaged && self.happens(self.corrupt) {
+            match &mut self.making {
+                Making::Vehicles(fleet) => fleet.damage(value, &mut self.random),
+                _ => self.damage(value),
+            }
             sent.corrupt = 1;
         } else if is_hot {
             sent.hot = 1;
         }
-        let repeat = Sent { events: 0, late: 0, fast: 0, duplicates: 1, ..sent };
+        let repeat = Sent { events: 0, late: 0, fast: 0, faults: 0, duplicates: 1, ..sent };
         Some((sent, self.happens(self.duplicate).then_some(repeat)))
     }
 
-    /// The key of the event that was made last: its customer, whose events so keep their order.
+    /// What became known of faults since the last time, a line of JSON each.
+    pub fn take_truth(&mut self) -> Vec<Vec<u8>> {
+        match &mut self.making {
+            Making::Vehicles(fleet) => fleet.take_truth(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The same at the end, with the faults that are not over.
+    pub fn end(&mut self) -> Vec<Vec<u8>> {
+        match &mut self.making {
+            Making::Vehicles(fleet) => fleet.end(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The key of the event that was made last: its customer or its car and trip, whose events so keep their order.
     pub fn key(&self) -> Option<&[u8]> {
         (!self.customer.is_empty()).then_some(&self.customer)
+    }
+
+    /// Where the event that was made last goes, if it is not where all go.
+    pub fn topic(&self) -> Option<&'static str> {
+        Some(self.told?.topic)
+    }
+
+    /// When the event that was made last is due at the devices' own pace, since the start; `None` where they have none.
+    pub fn due(&self) -> Option<Duration> {
+        Some(self.told?.at)
     }
 
     /// An event of one device; true if it is above 70 degrees.
@@ -193,8 +268,14 @@ impl Devices {
         };
         let seconds = self.seconds(now_ms, sent);
         match shape {
-            Shape::Nested => self.nested(value, device, temperature, humidity, seconds, now_ms),
-            Shape::Plant | Shape::Devices => plant(value, device, temperature, humidity, seconds),
+            Shape::Nested => {
+                let measured = one::Measured { device, temperature, humidity, seconds };
+                one::nested(value, &measured, now_ms.rem_euclid(1_000), self.sequence, &mut self.random);
+            }
+            Shape::Sensors => one::sensor(value, device, temperature, humidity, seconds),
+            Shape::Plant | Shape::Devices | Shape::Arduino | Shape::Fleet => {
+                one::plant(value, device, temperature, humidity, seconds);
+            }
         }
         temperature > 7_000
     }
@@ -209,9 +290,14 @@ impl Devices {
             }
         }
         let seconds = self.seconds(now_ms, sent);
-        let Making::Several(customers) = &mut self.making else { return false };
+        let Making::Several(customers, spells) = &mut self.making else { return false };
+        if let Some(spells) = spells {
+            spells.go_on();
+        }
         let moment = Moment { seconds, millis: now_ms.rem_euclid(1000), number: self.sequence };
-        customers.event(moment, value, &mut self.customer, &mut self.random)
+        let made = customers.event(moment, spells.as_ref(), value, &mut self.customer, &mut self.random);
+        sent.late |= u64::from(made.is_late);
+        made.is_hot
     }
 
     /// The time as a device's clock has it, or had it when it measured what it sends now.
@@ -241,63 +327,11 @@ impl Devices {
             _ => value[1] = 0xff,
         }
     }
-
-    fn nested(
-        &mut self,
-        out: &mut Vec<u8>,
-        device: u32,
-        temperature: u32,
-        humidity: u32,
-        seconds: i64,
-        now_ms: i64,
-    ) {
-        let time = chrono::DateTime::from_timestamp(seconds, 0).unwrap_or_default();
-        let millis = now_ms.rem_euclid(1000);
-        let status = ["ok", "ok", "ok", "warn", "fault"][self.random.usize(0..5)];
-        let (lat, lon) = (48.0 + f64::from(device % 100) / 1000.0, 11.0 + f64::from(device % 77) / 1000.0);
-        let write = write!(
-            out,
-            "{{\"event_id\": \"e-{:012}\", \"ts\": \"{}.{millis:03}Z\", \"site\": {{\"plant\": \"plant_{}\", \"line\": {}, \"pos\": {{\"lat\": {lat:.3}, \"lon\": {lon:.3}}}}}, \"device\": {{\"id\": \"device_{device}\", \"fw\": \"1.4.{}\"}}, \"readings\": [{}.{:02}, {}.{:02}, {}], \"status\": \"{status}\", \"ok\": {}, \"seq\": {}}}",
-            self.sequence,
-            time.format("%Y-%m-%dT%H:%M:%S"),
-            device % 4,
-            device % 12,
-            device % 10,
-            temperature / 100,
-            temperature % 100,
-            humidity / 100,
-            humidity % 100,
-            self.random.u32(900..1100),
-            status != "fault",
-            self.sequence,
-        );
-        debug_assert!(write.is_ok(), "writing to memory cannot fail");
-    }
 }
 
-/// `{"device_id": "device_1", "temperature": 55.12, "humidity": 61.7, "timestamp": 1732150000}`
-fn plant(out: &mut Vec<u8>, device: u32, temperature: u32, humidity: u32, seconds: i64) {
-    let write = write!(
-        out,
-        "{{\"device_id\": \"device_{device}\", \"temperature\": {}, \"humidity\": {}, \"timestamp\": {seconds}}}",
-        Hundredths(temperature),
-        Hundredths(humidity),
-    );
-    debug_assert!(write.is_ok(), "writing to memory cannot fail");
-}
-
-/// A number of hundredths as Python prints the rounded float: `61.7`, `55.12`, `20.0`.
-struct Hundredths(u32);
-
-impl std::fmt::Display for Hundredths {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (whole, cents) = (self.0 / 100, self.0 % 100);
-        if cents.is_multiple_of(10) {
-            write!(f, "{whole}.{}", cents / 10)
-        } else {
-            write!(f, "{whole}.{cents:02}")
-        }
-    }
+/// Where the events of a shape go, if not to a topic of one's choice.
+pub fn topics(shape: Option<Shape>) -> Option<&'static [&'static str]> {
+    (shape == Some(Shape::Arduino)).then_some(&arduino::TOPICS)
 }
 
 #[cfg(test)]

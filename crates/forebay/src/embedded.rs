@@ -16,13 +16,14 @@ use forebay_core::error::codes;
 use forebay_core::options::Options;
 use forebay_core::{Error, Result};
 use forebay_log::LogError;
-use forebay_log::server::{Server, ServerError, ServerOptions};
+use forebay_log::server::{Server, ServerOptions};
 use forebay_log::storage::{Log, LogOptions, TopicConfig};
 use forebay_storage::Door;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::EmbeddedLog;
+use crate::log_access::LogAccess;
 
 /// The log and its server, running.
 pub struct Embedded {
@@ -32,29 +33,35 @@ pub struct Embedded {
     pub address: SocketAddr,
     stop: CancellationToken,
     task: JoinHandle<()>,
+    /// Keeps the guard as its files are.
+    keeper: Option<JoinHandle<()>>,
 }
 
 impl Embedded {
-    /// Opens the log under `<data>/log` and listens on `address`.
-    pub async fn start(data: &Path, address: SocketAddr, door: Door) -> Result<Self> {
-        if !address.ip().is_loopback() {
-            return Err(Error::new(&codes::ADDRESS, format!("{address} is not a loopback address"))
-                .with_hint(
-                    "The embedded log has no authentication yet, so it listens on 127.0.0.1 or [::1] only.",
-                ));
-        }
+    /// Opens the log under `<data>/log` and listens on `address`, for whom `access` lets in.
+    pub async fn start(data: &Path, address: SocketAddr, door: Door, access: &LogAccess) -> Result<Self> {
+        access.check(address)?;
+        let guarded = access.open()?;
         let options = LogOptions::new(data.join("log"));
         let log = Log::open(options, door).map_err(failed)?;
-        let server = Server::bind(address, log.clone(), ServerOptions::default()).await;
-        let server = server.map_err(|ServerError::Listen { source, .. }| {
-            Error::new(&codes::ADDRESS, format!("cannot listen on {address}")).caused_by(source).with_hint(
+        let (host, port) = access.advertised.clone().unzip();
+        let options = ServerOptions {
+            guard: guarded.as_ref().map(|guarded| guarded.guard.clone()),
+            advertised_host: host,
+            advertised_port: port.flatten(),
+            ..ServerOptions::default()
+        };
+        let server = Server::bind(address, log.clone(), options).await;
+        let server = server.map_err(|error| {
+            Error::new(&codes::ADDRESS, format!("cannot listen on {address}")).caused_by(error).with_hint(
                 "Another program listens there. Stop it, or choose another address with `--kafka` (`--listen` of `log serve`) and write the same into `kafka.bootstrap.servers`.",
             )
         })?;
         let address = server.local_addr();
         let stop = CancellationToken::new();
         let task = tokio::spawn(server.run(stop.clone()));
-        Ok(Self { log, address, stop, task })
+        let keeper = guarded.map(|guarded| tokio::spawn(guarded.keep(stop.clone())));
+        Ok(Self { log, address, stop, task, keeper })
     }
 
     /// Makes the topics that a source subscribes to by name, so that a pipeline can be started before its devices.
@@ -74,6 +81,9 @@ impl Embedded {
     pub async fn stop(self) -> Result<()> {
         self.stop.cancel();
         let _ = self.task.await;
+        if let Some(keeper) = self.keeper {
+            let _ = keeper.await;
+        }
         self.log.close().await.map_err(failed)
     }
 }
@@ -98,10 +108,18 @@ pub struct Candidate {
 }
 
 /// The loopback address that `bootstrap` names, if it names exactly one: `localhost` or an IP address, with its port.
-/// `kafka` says which of its addresses `localhost` is.
+/// `kafka` says which of its addresses `localhost` is. Where that is an address that others reach too, it is what this machine's
+/// own names for it stand for.
 pub fn loopback(bootstrap: &str, kafka: Option<SocketAddr>) -> Option<SocketAddr> {
     let (host, port) = only_server(bootstrap)?.rsplit_once(':')?;
     let port: u16 = port.parse().ok().filter(|port| *port > 0)?;
+    if let Some(kafka) = kafka.filter(|kafka| kafka.port() == port && !kafka.ip().is_loopback()) {
+        let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
+        let is_own = host.eq_ignore_ascii_case("localhost") || ip.is_some_and(|ip| ip.is_loopback());
+        if ip == Some(kafka.ip()) || (kafka.ip().is_unspecified() && is_own) {
+            return Some(kafka);
+        }
+    }
     let ip = if host.eq_ignore_ascii_case("localhost") {
         let chosen = kafka.filter(|kafka| kafka.port() == port && kafka.ip().is_loopback());
         chosen.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |kafka| kafka.ip())
@@ -161,7 +179,7 @@ pub fn serve_at(
 fn unread(kafka: Option<SocketAddr>, candidates: &[Candidate]) -> Error {
     let wanted = kafka.map_or_else(|| "a loopback address".to_owned(), |kafka| kafka.to_string());
     let mut hint = String::from(
-        "The embedded log serves sources that name it, and nothing else, in `kafka.bootstrap.servers`, such as localhost:9092, without TLS or SASL.",
+        "The embedded log serves sources that name it, and nothing else, in `kafka.bootstrap.servers`, such as localhost:9092; with TLS or SASL only where it has users (`--kafka-users`).",
     );
     let named: Vec<String> = candidates.iter().map(|candidate| candidate.address.to_string()).collect();
     if kafka.is_some() {
@@ -190,6 +208,11 @@ mod tests {
         }
         assert_eq!(loopback("[::1]:19092", None), Some(address("[::1]:19092")));
         assert_eq!(loopback("localhost:9092", Some(address("[::1]:9092"))), Some(address("[::1]:9092")));
+        let all = Some(address("0.0.0.0:9092"));
+        assert_eq!(loopback("localhost:9092", all), all);
+        assert_eq!(loopback("127.0.0.1:9092", all), all);
+        assert_eq!(loopback("127.0.0.1:9093", all), Some(address("127.0.0.1:9093")));
+        assert_eq!(loopback("10.0.0.1:9092", Some(address("10.0.0.1:9092"))), Some(address("10.0.0.1:9092")));
         for other in
             ["10.0.0.1:9092", "kafka:9092", "localhost:9092,localhost:9093", "localhost", "localhost:0", ""]
         {

@@ -13,10 +13,12 @@ use std::time::Duration;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
-use forebay_connectors::{formats, sources};
+use forebay_connectors::sources;
 use forebay_core::Result;
 use forebay_core::clock::{Clock, millis};
-use forebay_core::config::{DashboardConfig, Pipeline, SourceConfig, ValueConfig, WatermarkConfig};
+use forebay_core::config::{
+    DashboardConfig, Pipeline, SourceConfig, TableConfig, ValueConfig, WatermarkConfig,
+};
 use forebay_core::format::BadRecordMode;
 use forebay_core::options::Options;
 use forebay_core::source::Wanted;
@@ -27,6 +29,7 @@ use forebay_storage::Door;
 use futures::future::join_all;
 
 use self::view::view_of;
+use crate::expect;
 use crate::json::FromJson;
 use crate::load::{Loaded, Watched};
 
@@ -54,6 +57,8 @@ struct Followed {
     source: (String, Options),
     decoder: (String, Options, BadRecordMode),
     schema: SchemaRef,
+    /// What its rows are held to.
+    expects: Option<String>,
     layout: Layout,
     quiet_after: Option<Duration>,
     watermark: Option<WatermarkConfig>,
@@ -66,7 +71,12 @@ struct Followed {
 struct ViewSaid {
     made_of: Vec<(String, String)>,
     time: Option<String>,
+    /// The tables that it joins.
+    tables: Vec<TableSaid>,
 }
+
+/// Name, format, options, those of the decoder, schema and most memory of a table.
+type TableSaid = (String, String, Options, Options, Option<String>, u64);
 
 /// The running followers, in the order of the file.
 #[derive(Debug, Default)]
@@ -86,7 +96,7 @@ pub fn prepare<'s>(
     };
     let of_sources =
         decoded.iter().filter(|(source, _)| is_shown(source)).map(|(source, value)| (*source, *value, None));
-    let of_views = watched.iter().filter_map(|view| {
+    let of_views = watched.iter().filter(|view| can_be_joined(view, shared.loaded)).filter_map(|view| {
         let (source, value) = decoded.iter().find(|(source, _)| source.name == view.source)?;
         Some((*source, *value, Some(view)))
     });
@@ -105,17 +115,45 @@ pub fn prepare<'s>(
             source: (source.format.clone(), source.options.clone()),
             decoder: (value.format.clone(), value.options.clone(), value.mode),
             schema: Arc::clone(&value.schema),
+            expects: value.expect.said(),
             layout: Layout::new(&schema, follow.key.as_deref(), &named).with_labels(&follow.labels),
             quiet_after: follow.quiet_after,
             watermark: source.watermark.clone(),
             view: view.map(|view| ViewSaid {
                 made_of: view.made_of.clone(),
                 time: view.config.time.as_ref().map(|time| time.text.clone()),
+                tables: tables_of(view, &shared.loaded.pipeline.tables),
             }),
         };
         Ok(Wished { of, follow })
     });
     wished.collect()
+}
+
+/// False for a view that joins a table which this run has not opened: one that none of its queries needs, and that is not there.
+fn can_be_joined(view: &Watched, loaded: &Loaded) -> bool {
+    let is_open = |name: &String| loaded.tables.iter().any(|table| table.name().eq_ignore_ascii_case(name));
+    let missing = view.plan.tables().into_iter().find(|name| !is_open(name));
+    if let Some(table) = &missing {
+        tracing::warn!(
+            view = view.config.name,
+            table,
+            "the page does not follow the view: its table is not there"
+        );
+    }
+    missing.is_none()
+}
+
+/// What the file says of the tables that a view joins.
+fn tables_of(view: &Watched, tables: &[TableConfig]) -> Vec<TableSaid> {
+    let names = view.plan.tables();
+    let read = tables.iter().filter(|table| names.iter().any(|name| table.name.eq_ignore_ascii_case(name)));
+    read.map(|it| {
+        let (options, decoder) = (it.options.clone(), it.decoder_options.clone());
+        let schema = it.schema.as_ref().map(|(_, text)| text.clone());
+        (it.name.clone(), it.format.clone(), options, decoder, schema, it.max_memory)
+    })
+    .collect()
 }
 
 impl Followers {
@@ -158,7 +196,7 @@ fn follow(
         BadRecordMode::FailFast => BadRecordMode::DropMalformed,
         mode => mode,
     };
-    let format = formats::build(&ValueConfig { mode, ..value.clone() })?;
+    let format = expect::looking_on(&source.name, &ValueConfig { mode, ..value.clone() })?;
     let event_times = match &source.watermark {
         Some(watermark) => event_times(&source.name, watermark, format.schema(), shared.clock)?,
         None => None,
@@ -199,7 +237,7 @@ fn through(
         key: Some(config.key.text.clone()),
         named: named(&shared.loaded.pipeline.dashboard, &config.name),
         event_times: None,
-        view: Some(view_of(view, source, shared.clock)),
+        view: Some(view_of(view, source, &shared.loaded.tables, shared.clock)?),
         labels: config.labels.iter().map(|label| label.text.clone()).collect(),
         quiet_after: config.quiet_after,
         ..follow

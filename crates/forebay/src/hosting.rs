@@ -17,6 +17,7 @@ use forebay_storage::Door;
 
 use crate::cli::{EmbeddedLog, Global};
 use crate::embedded::{self, Candidate, Embedded};
+use crate::log_access::LogAccess;
 use crate::talk;
 use crate::work::Chosen;
 
@@ -29,6 +30,8 @@ pub struct Hosting {
     kafka: Option<SocketAddr>,
     data: PathBuf,
     embedded: Option<Embedded>,
+    /// True if the embedded log asks who uses it.
+    is_guarded: bool,
     /// Addresses that are somebody else's.
     elsewhere: BTreeSet<SocketAddr>,
 }
@@ -41,16 +44,18 @@ impl Hosting {
         mode: EmbeddedLog,
         chosen: &[Chosen<'_>],
         door: &Door,
+        access: &LogAccess,
     ) -> Result<Self> {
         let (kafka, data) = (global.kafka, global.data.clone());
-        let mut hosting = Self { mode, kafka, data, embedded: None, elsewhere: BTreeSet::new() };
+        let is_guarded = access.is_guarded();
+        let mut hosting = Self { mode, kafka, data, embedded: None, is_guarded, elsewhere: BTreeSet::new() };
         let candidates = hosting.candidates(pipeline, chosen).await;
         let served = embedded::serve_at(mode, kafka, &candidates)?;
         if let Some(kafka) = kafka.filter(|kafka| candidates.iter().all(|it| it.address != *kafka)) {
             talk::say(&format!("log: nothing is served at {kafka} (--kafka), no source reads from it"));
         }
         if let Some(address) = served {
-            hosting.embedded = Some(Embedded::start(&global.data, address, door.clone()).await?);
+            hosting.embedded = Some(Embedded::start(&global.data, address, door.clone(), access).await?);
         }
         for Candidate { address, is_taken, is_foreign } in candidates {
             talk::say(&match served {
@@ -70,8 +75,10 @@ impl Hosting {
                 hosting.elsewhere.insert(address);
             }
         }
-        let elsewhere =
-            chosen.iter().flat_map(|it| &it.sources).filter_map(|source| elsewhere(source, kafka));
+        let elsewhere = chosen
+            .iter()
+            .flat_map(|it| &it.sources)
+            .filter_map(|source| elsewhere(source, kafka, is_guarded));
         for said in elsewhere.collect::<BTreeSet<_>>() {
             talk::say(&said);
         }
@@ -83,7 +90,7 @@ impl Hosting {
         let mut candidates: Vec<Candidate> = Vec::new();
         let each = chosen.iter().flat_map(|it| it.sources.iter().map(|source| (it.work, *source)));
         for (work, source) in each {
-            let Some(address) = own_address(source, self.kafka) else { continue };
+            let Some(address) = self.own_address(source) else { continue };
             let is_foreign = is_foreign(&self.data, &work.checkpoint(&self.data, pipeline));
             match candidates.iter_mut().find(|candidate| candidate.address == address) {
                 Some(candidate) => candidate.is_foreign |= is_foreign,
@@ -126,7 +133,7 @@ impl Hosting {
 
     /// The embedded log, where a source is to read from it.
     pub fn in_place(&self, source: &SourceConfig) -> Option<Log> {
-        let is_own = |embedded: &&Embedded| own_address(source, self.kafka) == Some(embedded.address);
+        let is_own = |embedded: &&Embedded| self.own_address(source) == Some(embedded.address);
         self.embedded.as_ref().filter(is_own).map(|embedded| embedded.log.clone())
     }
 
@@ -136,8 +143,13 @@ impl Hosting {
         chosen
             .iter()
             .flat_map(|it| &it.sources)
-            .filter(|source| own_address(source, self.kafka) == Some(embedded.address))
+            .filter(|source| self.own_address(source) == Some(embedded.address))
             .try_for_each(|source| embedded.make_topics(&source.options))
+    }
+
+    /// [`own_address`] in this run.
+    pub fn own_address(&self, source: &SourceConfig) -> Option<SocketAddr> {
+        own_address(source, self.kafka, self.is_guarded)
     }
 
     /// Where the embedded log is served.
@@ -156,8 +168,8 @@ impl Hosting {
 
 /// What to say of a source that reads from where this process could serve nothing. Brokers are not named: where they
 /// are may be a secret.
-fn elsewhere(source: &SourceConfig, kafka: Option<SocketAddr>) -> Option<String> {
-    if source.format != "kafka" || own_address(source, kafka).is_some() {
+fn elsewhere(source: &SourceConfig, kafka: Option<SocketAddr>, is_guarded: bool) -> Option<String> {
+    if source.format != "kafka" || own_address(source, kafka, is_guarded).is_some() {
         return None;
     }
     let servers = source.options.passed_on().get("kafka.bootstrap.servers")?;
@@ -171,12 +183,13 @@ fn elsewhere(source: &SourceConfig, kafka: Option<SocketAddr>) -> Option<String>
     })
 }
 
-/// The loopback address that a source reads from, if the embedded log could stand there: it speaks neither TLS nor
-/// SASL.
-pub fn own_address(source: &SourceConfig, kafka: Option<SocketAddr>) -> Option<SocketAddr> {
+/// The address that a source reads from, if the embedded log could stand there: it speaks TLS and SASL only where it asks who
+/// uses it. A source of this process needs neither in any case.
+pub fn own_address(source: &SourceConfig, kafka: Option<SocketAddr>, is_guarded: bool) -> Option<SocketAddr> {
     let options = source.options.passed_on();
     let protocol = options.get("kafka.security.protocol");
-    if source.format != "kafka" || protocol.is_some_and(|it| !it.trim().eq_ignore_ascii_case("PLAINTEXT")) {
+    let is_plain = protocol.is_none_or(|it| it.trim().eq_ignore_ascii_case("PLAINTEXT"));
+    if source.format != "kafka" || !(is_plain || is_guarded) {
         return None;
     }
     embedded::loopback(options.get("kafka.bootstrap.servers")?, kafka)
@@ -219,6 +232,7 @@ mod tests {
             kafka: None,
             data: dir.path().to_path_buf(),
             embedded: None,
+            is_guarded: false,
             elsewhere: BTreeSet::new(),
         };
         let found = hosting.holds("p", &chosen).await.unwrap();

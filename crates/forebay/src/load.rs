@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use arrow::datatypes::SchemaRef;
-use forebay_connectors::formats;
 use forebay_core::clock::millis;
-use forebay_core::config::{self, Draft, Lookup, Pipeline, Problem, QueryConfig, SourceConfig};
+use forebay_core::config::{
+    self, DetectorConfig, Draft, Lookup, Pipeline, Problem, QueryConfig, SourceConfig, ViewConfig,
+};
 use forebay_core::error::codes;
 use forebay_core::format::Format;
 use forebay_core::table::StaticTable;
@@ -23,12 +24,14 @@ use crate::at_rest::{self, AtRest};
 use crate::json::FromJson;
 use crate::registry::registry;
 use crate::runnable::Run;
-use crate::{tables, talk, work};
+use crate::{channels, expect, gateways, tables, talk, warehouse, work};
 
 mod connectors;
+mod detectors;
 mod once;
 mod watched;
 
+pub use self::detectors::words as detector_words;
 pub use self::watched::Watched;
 
 /// Largest pipeline file: far beyond what people write.
@@ -159,13 +162,21 @@ fn load_draft(
     data: Option<&Path>,
 ) -> Result<Loaded, Vec<Problem>> {
     let mut problems = std::mem::take(&mut draft.problems);
-    let Some(pipeline) = draft.pipeline.take() else { return Err(problems) };
+    let Some(mut pipeline) = draft.pipeline.take() else { return Err(problems) };
+    match warehouse::read_by(&pipeline) {
+        Ok(tables) => pipeline.tables.extend(tables),
+        Err(error) => problems.push(Problem::at(error, name, (1, 1), 1)),
+    }
     problems.extend(unbuildable(&draft, &pipeline, name));
+    if problems.is_empty() {
+        problems.extend(gateways::problems(&pipeline, name));
+        problems.extend(channels::problems(&pipeline, name));
+    }
     problems.extend(run.iter().flat_map(|run| run.folders(&pipeline, name)));
     let mut catalog = Catalog::in_zone(pipeline.time_zone);
     let read = at_rest::read_by(run, &pipeline);
     let at_rest = at_rest::open(&mut draft, &pipeline, &read, (name, data), &mut catalog, &mut problems);
-    let names = (catalog, at_rest.tables.as_slice());
+    let names = (catalog, at_rest.tables.as_slice(), data);
     let (plans, alerts, watched) = planned(&mut draft, &pipeline, (text, name), run, names, &mut problems);
     let AtRest { tables, absent } = at_rest;
     let loaded = Loaded { pipeline, plans, alerts, watched, tables, absent: Vec::new() };
@@ -199,7 +210,7 @@ fn planned(
     pipeline: &Pipeline,
     (text, name): (&str, &str),
     run: Option<Run<'_>>,
-    (mut catalog, at_rest): (Catalog, &[Arc<dyn StaticTable>]),
+    (mut catalog, at_rest, data): (Catalog, &[Arc<dyn StaticTable>], Option<&Path>),
     problems: &mut Vec<Problem>,
 ) -> (Vec<Option<Arc<StreamPlan>>>, Vec<PlannedAlert>, Vec<Watched>) {
     let in_sql = |error: SqlError, place: (usize, usize), sql: &str| {
@@ -217,6 +228,9 @@ fn planned(
         });
         // Names that are taken twice were reported by the parser.
         let _ = catalog.add_source(&source.name, columns);
+        if !draft.unknown.contains(&source.name) {
+            problems.extend(expect::problems(source, text, name));
+        }
         let Some(watermark) = &source.watermark else { continue };
         let column = watermark.column.text.clone();
         catalog.set_watermark(&source.name, SourceTime { column, delay_ms: millis(watermark.delay) });
@@ -229,6 +243,10 @@ fn planned(
         }
     }
     for view in &pipeline.views {
+        if let Some(detector) = &view.detector {
+            detected(draft, &mut catalog, (view, detector), (name, data), problems);
+            continue;
+        }
         // Planned as a query of its own, so that places are those of its own text.
         let once = view.deduplicate.as_ref().map(once);
         if let Err(error) = plan::check_view(&catalog, &view.sql, Some(&FromJson), once.as_ref()) {
@@ -274,6 +292,34 @@ fn planned(
     let file = alerts::File { text, name };
     let watched = watched::planned(&catalog, draft, pipeline, name, problems);
     (plans, alerts::planned(&catalog, draft, pipeline, &file, run, problems), watched)
+}
+
+/// Adds a detector to the catalogue, or tells what is wrong with it.
+fn detected(
+    draft: &mut Draft,
+    catalog: &mut Catalog,
+    (view, config): (&ViewConfig, &DetectorConfig),
+    (name, data): (&str, Option<&Path>),
+    problems: &mut Vec<Problem>,
+) {
+    let problem = match detectors::made(config, name, data) {
+        Ok(detect) => match plan::check_detector(catalog, &view.sql, Some(&FromJson), &detect) {
+            Ok(()) => {
+                // Names that are taken twice were reported by the parser.
+                let _ = catalog.add_detector(&view.name, &view.sql, detect);
+                return;
+            }
+            Err(error) => {
+                let is_told = tells(&error, &view.sql, &draft.unknown);
+                is_told.then(|| detectors::of_column(&error, config, name))
+            }
+        },
+        Err(problem) => Some(problem),
+    };
+    problems.extend(problem);
+    draft.unknown.push(view.name.clone());
+    // It still has its name, for "did you mean".
+    let _ = catalog.add_view(&view.name, &view.sql);
 }
 
 /// What is wrong in the SQL of the page's panels, with the place and the text of each. Their tables may not be there
@@ -331,13 +377,13 @@ pub fn offset_of(text: &str, (line, column): (usize, usize)) -> usize {
 fn columns(source: &SourceConfig) -> Result<SourceColumns> {
     Ok(match &source.value {
         None => SourceColumns::Envelope { headers: source.options.bool("includeHeaders") },
-        Some(value) => SourceColumns::Decoded(formats::build(value)?.schema()),
+        Some(value) => SourceColumns::Decoded(expect::columns(value)?),
     })
 }
 
-/// The decoder of a source's values, if it has one.
+/// The decoder of a source's values, if it has one. Its rows are held to what the source expects.
 pub fn format_of(source: &SourceConfig) -> Result<Option<Arc<dyn Format>>> {
-    source.value.as_ref().map(formats::build).transpose()
+    source.value.as_ref().map(|value| expect::format(&source.name, value)).transpose()
 }
 
 /// Where a query's checkpoint lies: its `checkpointLocation`, else a folder of its own under the data folder.

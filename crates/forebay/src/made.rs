@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use forebay_core::config::{Pipeline, QuarantineConfig};
+use forebay_core::cycle::Cycle;
 use forebay_core::options::Options;
 use forebay_core::trigger::Trigger;
 use forebay_engine::checkpoint::definition::Definition;
+use forebay_rules::Notices;
 use forebay_server::shown::reload::Fate;
 
 use crate::definition;
@@ -24,6 +26,9 @@ pub struct Made {
     /// Connector, options and `checkpointLocation`; an alert has none of its own.
     sink: Option<(String, Options, Option<PathBuf>)>,
     trigger: Trigger,
+    cycle: Option<Cycle>,
+    /// Of an alert: who is told.
+    notices: Option<Notices>,
     quarantine: QuarantineConfig,
 }
 
@@ -35,7 +40,17 @@ impl Made {
             Work::Query(it) => Some((it.format.clone(), it.options.clone(), it.checkpoint.clone())),
             Work::Alert(_) => None,
         };
+        let cycle = match work {
+            Work::Query(it) => it.cycle.as_ref().map(|it| it.cycle.clone()),
+            Work::Alert(_) => None,
+        };
+        let notices = match work {
+            Work::Query(_) => None,
+            Work::Alert(it) => Some(it.notices.clone()),
+        };
         Self {
+            cycle,
+            notices,
             definition: definition::of(pipeline, work, sources, plan),
             sources: sources.iter().map(|source| (source.format.clone(), source.options.clone())).collect(),
             sink,
@@ -52,6 +67,8 @@ impl Made {
             ("source", self.sources != now.sources),
             ("sink", self.sink != now.sink),
             ("trigger", self.trigger != now.trigger),
+            ("cycle", self.cycle != now.cycle),
+            ("notices", self.notices != now.notices),
             ("quarantine", self.quarantine != now.quarantine),
         ];
         changes.extend(others.iter().filter(|(_, differs)| *differs).map(|(what, _)| (*what).to_owned()));
@@ -160,6 +177,25 @@ mod tests {
             ("10 seconds", "10 seconds, severity: info", &["alerts/high changed severity"]),
             ("10 seconds", "10 seconds, message: hot", &["alerts/high changed message"]),
             ("10 seconds", "10 seconds, clear: t < 9", &["alerts/high changed clear"]),
+            ("10 seconds", "10 seconds, cooldown: 1 minute", &["alerts/high changed cooldown"]),
+            ("10 seconds", "10 seconds, matches: 2 of 3", &["alerts/high changed matches"]),
+            (
+                "10 seconds",
+                "10 seconds, noData: { after: 1 minute, fields: [t] }",
+                &["alerts/high changed noData"],
+            ),
+            (
+                "when: t > 70,",
+                "levels: { warning: { when: t > 70 }, critical: { when: t > 90 } },",
+                &[
+                    "alerts/high changed when for severity when of warning for of warning when of critical for of critical",
+                ],
+            ),
+            (
+                "alerts:",
+                "silences: { night: { from: \"22:00\", until: \"06:00\", rules: [high] } }\nalerts:",
+                &["alerts/high changed notices"],
+            ),
             ("  high:", "  higher:", &["alerts/higher new", "alerts/high removed"]),
             ("  screen:", "  view:", &["view new", "screen removed"]),
         ] {

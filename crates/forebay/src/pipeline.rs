@@ -23,12 +23,15 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{EmbeddedLog, Global, ServerArgs};
+use crate::channels::Channels;
+use crate::cli::{EmbeddedLog, Global, LogAccessArgs, ServerArgs};
 use crate::control::{Ask, Asks};
 use crate::fleet::{Ended, Fleet, Ready};
 use crate::follow::Followers;
+use crate::gateways::Gateways;
 use crate::hosting::Hosting;
 use crate::load::Loaded;
+use crate::log_access::LogAccess;
 use crate::made::Made;
 use crate::serving::{Indices, Threads};
 use crate::site::Site;
@@ -51,6 +54,8 @@ pub struct Overrides {
     pub no_live: bool,
     /// How the HTTP server listens beside its address.
     pub server: ServerArgs,
+    /// Who may use the embedded log.
+    pub log: LogAccessArgs,
 }
 
 /// A started pipeline.
@@ -65,6 +70,7 @@ pub struct Running {
     pub(crate) made: BTreeMap<String, Made>,
     pub(crate) fleet: Fleet,
     pub(crate) followers: Followers,
+    pub(crate) channels: Channels,
     pub(crate) stage: Stage,
     pub(crate) asks: Asks,
     asked: mpsc::Receiver<Ask>,
@@ -91,7 +97,9 @@ pub async fn start(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let server = Server::bind(listening(global, &overrides.server, &clock)).await?;
     let mode = overrides.embedded_log;
-    let hosting = Hosting::start(global, &loaded.pipeline.name, mode, &chosen, &door).await?;
+    let access = LogAccess::of_run(&overrides.log, &overrides.server)?;
+    let hosting = Hosting::start(global, &loaded.pipeline.name, mode, &chosen, &door, &access).await?;
+    let gateways = Gateways::new(&loaded.pipeline, &overrides.queries, &clock)?;
     let site = Site {
         global: global.clone(),
         overrides: overrides.clone(),
@@ -102,6 +110,7 @@ pub async fn start(
         quarantined: Indices::default(),
         refused: watch::Sender::new(None),
         hosting,
+        gateways,
         threads: Threads::new()?,
     };
     let ready = chosen.iter().map(|it| Ready::new(&it.work.name(), site.open(&loaded, it)?));
@@ -110,9 +119,11 @@ pub async fn start(
     let statements = site.statements(&loaded);
     // Only now, when no query is refused any more, anything is made.
     site.hosting.make_topics(&chosen)?;
+    site.gateways.begin()?;
     site.remember(&loaded, &chosen);
     alerts::end_removed(&site, &loaded, None).await;
     let made = site.made(&loaded, &chosen).into_iter().collect();
+    let channels = Channels::start(&loaded.pipeline, &site.alerts, &site.clock);
     let mut fleet = Fleet::new(Arc::clone(&site.clock));
     fleet.add(ready);
     let mut followers = Followers::default();
@@ -133,6 +144,7 @@ pub async fn start(
         made,
         fleet,
         followers,
+        channels,
         stage,
         asks,
         asked,
@@ -150,10 +162,9 @@ impl Running {
     /// `http=127.0.0.1:8080 kafka=127.0.0.1:9092`; with TLS `https=…`, and where the monitor and the
     /// Postgres wire are.
     pub fn addresses(&self) -> String {
-        match self.site.hosting.address() {
-            Some(kafka) => format!("{} kafka={kafka}", self.listens),
-            None => self.listens.clone(),
-        }
+        let kafka =
+            self.site.hosting.address().map(|address| format!(" kafka={address}")).unwrap_or_default();
+        format!("{}{kafka}{}", self.listens, self.site.gateways.addresses())
     }
 
     /// Where the page is.
@@ -164,6 +175,11 @@ impl Running {
     /// The status of each query.
     pub fn statuses(&self) -> Vec<watch::Receiver<QueryStatus>> {
         self.fleet.statuses()
+    }
+
+    /// What alerts are open.
+    pub fn alerts(&self) -> AlertBook {
+        self.site.alerts.clone()
     }
 
     /// To order that the file is read again.
@@ -190,7 +206,10 @@ impl Running {
         }
         // Whoever orders something now is told that the run ends.
         drop(self.asked);
+        // Nothing more is taken from devices; what was is in the log before it ends.
+        self.site.gateways.stop().await;
         let ended = self.fleet.finish().await;
+        self.channels.stop().await;
         self.followers.stop().await;
         self.stop_server.cancel();
         let _ = self.server.await;

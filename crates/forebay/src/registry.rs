@@ -3,9 +3,18 @@
 use forebay_connectors::{formats, sinks, sources, tables};
 use forebay_core::config::Registry;
 
+use crate::channels;
+
 /// What a pipeline file can name.
 pub fn registry() -> Registry<'static> {
-    Registry { sources: sources::SPECS, sinks: sinks::SPECS, formats: formats::SPECS, tables: tables::SPECS }
+    Registry {
+        sources: sources::SPECS,
+        sinks: sinks::SPECS,
+        formats: formats::SPECS,
+        tables: tables::SPECS,
+        gateways: forebay_gateway::SPECS,
+        channels: channels::SPECS,
+    }
 }
 
 #[cfg(test)]

@@ -137,6 +137,7 @@ impl Running {
         self.fleet.arrange(&made.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>());
         drop(awake);
         self.followers.turn(follows).await;
+        self.channels.turn(&loaded.pipeline).await;
         let shown = self.site.shown(&loaded, statements, &self.fleet, self.followers.live(), &self.asks);
         self.stage.show(shown);
         kill_point("reload.after");
@@ -185,10 +186,12 @@ impl Running {
                 format!("the pipeline is `{}`, in the file it is `{name}`", self.loaded.pipeline.name);
             return Ok((vec![Error::new(&codes::NOT_WHILE_RUNNING, message)], Vec::new()));
         }
+        let gateways = self.site.gateways.holds(&loaded.pipeline);
         let (mut refusals, elsewhere) = match self.site.hosting.holds(name, wanted).await {
             Ok(elsewhere) => (Vec::new(), elsewhere),
             Err(error) => (vec![error], Vec::new()),
         };
+        refusals.extend(gateways);
         for difference in differences.iter_mut().filter(|it| matches!(it.fate, Fate::Changed | Fate::New)) {
             let name = &difference.name;
             let Some(it) = wanted.iter().find(|it| it.work.name() == *name) else { continue };

@@ -11,9 +11,8 @@ use forebay_connectors::sinks::SinkContext;
 use forebay_connectors::{sinks, sources};
 use forebay_core::Result;
 use forebay_core::clock::{Clock, millis};
-use forebay_core::config::{QuarantineConfig, SourceConfig};
+use forebay_core::config::{CycleConfig, QuarantineConfig, SourceConfig};
 use forebay_core::event_time::{Rule, WatermarkPolicy};
-use forebay_core::format::BadRecordMode;
 use forebay_core::limits::Limits;
 use forebay_core::sink::Sink;
 use forebay_core::source::Wanted;
@@ -23,7 +22,8 @@ use forebay_engine::epoch::MemoryOptions;
 use forebay_engine::late;
 use forebay_engine::plan::{PlannedInput, StreamPlan};
 use forebay_engine::quarantine::{self, Quarantine};
-use forebay_engine::query::{QueryInput, QueryOptions};
+use forebay_engine::query::{OpenQuery, QueryInput, QueryOptions};
+use forebay_engine::status::QueryStatus;
 use forebay_live::Live;
 use forebay_log::storage::Log;
 use forebay_rules::AlertBook;
@@ -34,9 +34,11 @@ use tokio::sync::watch;
 
 use crate::cli::Global;
 use crate::control::Asks;
+use crate::cycle::Collecting;
 use crate::definition;
 use crate::fleet::{Fleet, Open};
 use crate::follow::{self, Wished};
+use crate::gateways::Gateways;
 use crate::hosting::Hosting;
 use crate::load::{self, Loaded};
 use crate::made::Made;
@@ -57,6 +59,8 @@ pub struct Site {
     /// The file as it was refused last, until one is taken.
     pub refused: watch::Sender<Option<Arc<RefusedFile>>>,
     pub hosting: Hosting,
+    /// The ways by which devices push.
+    pub gateways: Gateways,
     /// What SQL runs on.
     pub threads: Arc<Threads>,
 }
@@ -92,7 +96,8 @@ impl Site {
             door: self.door.clone(),
             clock: Arc::clone(&self.clock),
         };
-        Ok(Arc::new(move |status| parts.options()?.open_again(status)))
+        let parts = Arc::new(parts);
+        Ok(Arc::new(move |status| parts.open(status)))
     }
 
     /// What is to follow the sources that are read; nothing where all queries end by themselves, or by `--no-live`.
@@ -108,7 +113,7 @@ impl Site {
         })
     }
 
-    /// Keeps what these queries and alerts are, and the page.
+    /// Keeps what these queries and alerts are, the page, and the gateways.
     pub fn remember<'a>(&self, loaded: &Loaded, chosen: impl IntoIterator<Item = &'a Chosen<'a>>) {
         let (pipeline, data) = (&loaded.pipeline, &self.global.data);
         for Chosen { work, sources, plan } in chosen {
@@ -118,6 +123,11 @@ impl Site {
         }
         let folder = definition::page_folder(data, &pipeline.name);
         definition::remember(&folder, &self.door, "dashboard", &definition::of_page(&pipeline.dashboard));
+        let gateways = definition::of_gateways(pipeline);
+        let folder = definition::gateways_folder(data, &pipeline.name);
+        if !gateways.parts.is_empty() || folder.exists() {
+            definition::remember(&folder, &self.door, "gateways", &gateways);
+        }
     }
 
     /// The statements that can be asked over the names of the file.
@@ -143,6 +153,8 @@ impl Site {
             quarantined: &self.quarantined,
             refused: self.refused.subscribe(),
             live,
+            gateways: self.gateways.shown(),
+            hosting: &self.hosting,
             started_ms: self.started_ms,
             clock: Arc::clone(&self.clock),
         };
@@ -169,6 +181,19 @@ struct Parts {
 }
 
 impl Parts {
+    fn open(self: &Arc<Self>, status: watch::Sender<QueryStatus>) -> Result<OpenQuery> {
+        let opened = self.options()?.open_again(status)?;
+        let Work::Query(query) = self.work.as_work() else { return Ok(opened) };
+        let Some(CycleConfig { cycle, .. }) = &query.cycle else { return Ok(opened) };
+        let parts = Arc::clone(self);
+        let again: Open = Arc::new(move |status| parts.options()?.open_again(status));
+        let checkpoint = load::checkpoint_folder(&self.data, &self.pipeline, query);
+        let places = (checkpoint.as_path(), self.data.as_path());
+        let collecting =
+            Collecting::new((query, cycle), &self.plan, places, (&self.door, &self.clock), again)?;
+        Ok(opened.in_rounds(Box::new(collecting)))
+    }
+
     fn options(&self) -> Result<QueryOptions> {
         let work = self.work.as_work();
         let quarantine = Quarantine::open(
@@ -241,6 +266,9 @@ pub fn sink(
     }
 }
 
+/// Most bytes that the detectors below an alert may remember: what a query has that says nothing of it.
+const STATE_OF_ALERTS: u64 = 1 << 30;
+
 /// How a query remembers: by what the file says of it and of the sources of its inputs.
 pub fn memory(work: Work<'_>, plan: &StreamPlan, sources: &[&SourceConfig], late: PathBuf) -> MemoryOptions {
     let idle_ms = |source: &SourceConfig| {
@@ -252,7 +280,7 @@ pub fn memory(work: Work<'_>, plan: &StreamPlan, sources: &[&SourceConfig], late
     let skew = |source: &&SourceConfig| source.watermark.as_ref().and_then(|it| it.max_future_skew);
     let (policy, state_limit) = match work {
         Work::Query(query) => (query.watermark_policy, query.state_limit),
-        Work::Alert(_) => (WatermarkPolicy::default(), u64::MAX),
+        Work::Alert(_) => (WatermarkPolicy::default(), STATE_OF_ALERTS),
     };
     MemoryOptions {
         rules: plan.delays_ms().into_iter().zip(sources).map(rule).collect(),
@@ -266,7 +294,7 @@ pub fn memory(work: Work<'_>, plan: &StreamPlan, sources: &[&SourceConfig], late
 /// What an input reads of an envelope, and what the quarantine keeps of a bad record so that a replay has it.
 fn wanted(input: PlannedInput<'_>, source: &SourceConfig) -> Wanted {
     match &source.value {
-        Some(value) if value.mode == BadRecordMode::Quarantine => Wanted { keys: true, headers: true },
+        Some(value) if value.sets_aside() => Wanted { keys: true, headers: true },
         _ => input.wanted(),
     }
 }

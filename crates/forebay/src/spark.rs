@@ -17,11 +17,14 @@
 
 use std::collections::BTreeMap;
 
+use forebay_core::Error;
 use forebay_core::config::{KeyLines, Pipeline};
+use forebay_core::error::codes;
 
 use crate::load::Loaded;
 
 mod clause;
+mod expect;
 mod postgres;
 mod python;
 mod query;
@@ -81,6 +84,17 @@ pub fn row_keys(loaded: &Loaded) -> BTreeMap<String, Vec<String>> {
     loaded.queries().map(|(query, plan)| (query.name.clone(), plan.row_keys())).collect()
 }
 
+/// Refuses a pipeline with detectors: Spark has no such operator, and a job without what reads them would be another pipeline.
+pub fn refuse_detectors(pipeline: &Pipeline) -> Result<(), Error> {
+    let detectors = pipeline.views.iter().filter(|view| view.detector.is_some());
+    let names: Vec<String> = detectors.map(|view| format!("`{}`", view.name)).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let message = format!("the pipeline has detectors, which Spark has not: {}", names.join(", "));
+    Err(Error::new(&codes::NOT_IN_SPARK, message))
+}
+
 impl File<'_> {
     /// The job of this file.
     pub fn job(&self) -> Job {
@@ -99,7 +113,7 @@ impl File<'_> {
         for it in &self.pipeline.tables {
             body.push_str(&writer.table(it));
         }
-        for it in &self.pipeline.views {
+        for it in self.pipeline.views.iter().filter(|view| view.detector.is_none()) {
             body.push_str(&writer.view(it, self.pipeline));
         }
         for it in &self.pipeline.queries {
@@ -111,7 +125,8 @@ impl File<'_> {
         let is_kafka = self.pipeline.sources.iter().any(|it| it.format == "kafka");
         let is_delta = self.pipeline.queries.iter().any(|it| it.format == "delta")
             || self.pipeline.tables.iter().any(|it| it.format == "delta");
-        let is_postgres = body.contains(".foreachBatch(into_jdbc(");
+        let is_by_key = body.contains(".foreachBatch(by_key(");
+        let is_postgres = is_by_key || body.contains(".foreachBatch(into_jdbc(");
         let packages =
             [(is_kafka, KAFKA_PACKAGE), (is_delta, DELTA_PACKAGE), (is_postgres, POSTGRES_PACKAGE)];
         let packages: Vec<_> =
@@ -139,7 +154,7 @@ impl File<'_> {
             out.push_str("import os\n\n");
         }
         out.push_str("from pyspark.sql import SparkSession\n");
-        if body.contains("F.") {
+        if body.contains("F.") || body.contains(".foreachBatch(by_key(") {
             out.push_str("from pyspark.sql import functions as F\n");
         }
         if body.contains("DATA") || body.contains("CHECKPOINTS") {
@@ -173,6 +188,9 @@ impl File<'_> {
         }
         if body.contains(".foreachBatch(into_jdbc(") {
             out.push_str(postgres::INTO_JDBC);
+        }
+        if body.contains(".foreachBatch(by_key(") {
+            out.push_str(postgres::BY_KEY);
         }
         out.push_str("queries = []\n");
         out
@@ -262,6 +280,10 @@ impl Writer<'_> {
             );
         }
         for (key, what) in [
+            (
+                "gateways",
+                "Spark takes nothing from devices: something else has to bring their messages to the topics",
+            ),
             ("quarantine", "the quarantine has no counterpart in Spark"),
             ("dashboard", "the page has no counterpart in Spark"),
         ] {

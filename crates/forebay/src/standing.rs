@@ -8,7 +8,8 @@ use forebay_engine::status::{QueryStatus, State};
 use forebay_rules::Alert;
 
 use crate::fleet::Ended;
-use crate::talk;
+use crate::top::text::{count, counted, many};
+use crate::{alerts, talk};
 
 /// `lake: 200 read = 190 emitted + 10 quarantined (balances)`, and what is wrong with it, if anything.
 pub fn now(status: &QueryStatus) -> String {
@@ -17,6 +18,43 @@ pub fn now(status: &QueryStatus) -> String {
         text.push_str(&format!(" {}: {error}", status.state.word()));
     }
     text
+}
+
+/// How all queries stand, in a line that a terminal holds:
+/// `1,300 records read · 4 queries well · 1 alert open · 13 quarantined · 48 late · every ledger balances`.
+pub fn together(statuses: &[QueryStatus], open_alerts: u64) -> String {
+    let most = |of: fn(&Ledger) -> u64| statuses.iter().map(|status| of(&status.ledger)).max().unwrap_or(0);
+    let is_own = |status: &&QueryStatus| alerts::rule_of(&status.name).is_none();
+    let well = statuses.iter().filter(is_own).filter(|status| status.state.error().is_none()).count();
+    let mut parts = vec![format!("{} read", many(most(|ledger| ledger.read), "record"))];
+    if well > 0 {
+        parts.push(format!("{} well", counted(well as u64, "query", "queries")));
+    }
+    for word in ["retrying", "failed"] {
+        let is_so = |status: &&QueryStatus| status.state.error().is_some() && status.state.word() == word;
+        let names: Vec<&str> = statuses.iter().filter(is_so).map(|status| &*status.name).collect();
+        match names.as_slice() {
+            [] => {}
+            [one] => parts.push(format!("{one} {word}")),
+            [first, rest @ ..] => parts.push(format!("{first} and {} more {word}", rest.len())),
+        }
+    }
+    if open_alerts > 0 {
+        parts.push(format!("{} open", many(open_alerts, "alert")));
+    }
+    for (number, what) in
+        [(most(|ledger| ledger.quarantined), "quarantined"), (most(|ledger| ledger.late), "late")]
+    {
+        if number > 0 {
+            parts.push(format!("{} {what}", count(number)));
+        }
+    }
+    let unbalanced = statuses.iter().find(|status| !status.ledger.balances());
+    parts.push(match unbalanced {
+        None => "every ledger balances".to_owned(),
+        Some(status) => format!("{} DOES NOT BALANCE", status.name),
+    });
+    parts.join(" · ")
 }
 
 /// What a query did in this run, however often it was stopped and started.
@@ -110,6 +148,29 @@ mod tests {
         assert!(ended(&lake, Duration::ZERO).contains(" 200 read (7 of them replayed) = 190 emitted"));
         lake.ledger.read += 1;
         assert!(ended(&lake, Duration::ZERO).contains("DOES NOT BALANCE"));
+    }
+
+    #[test]
+    fn a_line_of_all_queries_fits_a_terminal_and_hides_nothing() {
+        let mut statuses = ["lake", "minutes", "alerts/overheat"].map(QueryStatus::new);
+        for status in &mut statuses {
+            status.ledger = Ledger { read: 1_300, emitted: 1_287, quarantined: 13, ..Ledger::default() };
+        }
+        assert_eq!(
+            together(&statuses, 0),
+            "1,300 records read · 2 queries well · 13 quarantined · every ledger balances"
+        );
+        let error = || Error::new(&codes::SINK_SCHEMA, "x".repeat(1_000));
+        statuses[0].state = State::Retrying { error: error(), since_ms: 0, attempts: 3 };
+        statuses[2].state = State::Failed { error: error(), since_ms: 0 };
+        statuses[1].ledger.late = 48;
+        let said = together(&statuses, 1);
+        assert_eq!(
+            said,
+            "1,300 records read · 1 query well · lake retrying · alerts/overheat failed · 1 alert open · 13 quarantined · 48 late · minutes DOES NOT BALANCE"
+        );
+        statuses[1].state = State::Retrying { error: error(), since_ms: 0, attempts: 3 };
+        assert!(together(&statuses, 0).contains(" · lake and 1 more retrying · "));
     }
 
     #[test]

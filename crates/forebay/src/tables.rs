@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use forebay_connectors::{sinks, sources, tables};
+use forebay_core::catalog::TableName;
 use forebay_core::config::{Pipeline, QueryConfig, SourceConfig, TableConfig, ViewConfig};
 use forebay_core::error::codes;
 use forebay_core::format::Format;
@@ -15,13 +16,17 @@ use forebay_core::options::Options;
 use forebay_core::source::{self, Source, envelope_schema};
 use forebay_core::table::{StaticTable, Wanted};
 use forebay_core::{Error, Result, Zone};
-use forebay_engine::adhoc::{Known, TableProvider, TableResolver, lanes};
+use forebay_engine::adhoc::{About, Commit, Known, TableProvider, TableResolver, lanes};
 use forebay_engine::late;
 use forebay_engine::plan::{KAFKA_COLUMN, envelope_field};
 use futures::StreamExt;
 
 use crate::load::Loaded;
-use crate::{broker, load, talk};
+use crate::{broker, load, talk, warehouse};
+
+mod about;
+
+pub use about::hidden;
 
 /// Finds tables for one statement.
 pub struct Tables {
@@ -82,7 +87,7 @@ impl TableResolver for Tables {
     async fn resolve(&self, kind: Option<&str>, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         match kind {
             None => self.named(name).await,
-            Some("delta") => self.delta(Path::new(name)).await.map(Some),
+            Some("delta") => self.delta_of(name, &BTreeMap::new()).await.map(Some),
             Some("kafka") => {
                 let raw = BTreeMap::from([
                     ("kafka.bootstrap.servers".to_owned(), self.kafka.clone()),
@@ -98,6 +103,18 @@ impl TableResolver for Tables {
         Ok(self.known())
     }
 
+    async fn catalog(&self) -> Result<Vec<TableName>> {
+        Ok(warehouse::list(&self.data))
+    }
+
+    async fn about(&self, kind: Option<&str>, name: &str) -> Result<Option<About>> {
+        Ok(about::about(self, kind, name))
+    }
+
+    async fn history(&self, kind: Option<&str>, name: &str, most: usize) -> Result<Option<Vec<Commit>>> {
+        about::history(self, kind, name, most).await
+    }
+
     fn time_zone(&self) -> Zone {
         self.pipeline.as_ref().map_or(Zone::UTC, |pipeline| pipeline.time_zone)
     }
@@ -111,26 +128,42 @@ impl TableResolver for Tables {
 impl Tables {
     /// The names that can be read without a path.
     pub fn known(&self) -> Vec<String> {
-        let Some(pipeline) = &self.pipeline else { return Vec::new() };
+        let of_catalogs = warehouse::list(&self.data).into_iter().map(|name| name.to_string());
+        let Some(pipeline) = &self.pipeline else { return of_catalogs.collect() };
         let sources = pipeline.sources.iter().map(|source| source.name.clone());
         let tables =
             pipeline.queries.iter().filter(|query| query.format == "delta").map(|query| query.name.clone());
         let views = pipeline.views.iter().map(|view| view.name.clone());
-        let at_rest = pipeline.tables.iter().map(|table| table.name.clone());
+        // Those that have no name but their catalog's are listed there.
+        let named = pipeline.tables.iter().filter(|table| !is_of_catalog_alone(table));
+        let at_rest = named.map(|table| table.name.clone());
         let has_late = |query: &&QueryConfig| {
             self.made.late(&query.name).is_some()
                 || late::folder(&self.data, &pipeline.name, &query.name).is_dir()
         };
         let late = pipeline.queries.iter().filter(has_late).map(|query| format!("late.{}", query.name));
-        sources.chain(at_rest).chain(tables).chain(views).chain(late).collect()
+        sources.chain(at_rest).chain(tables).chain(views).chain(late).chain(of_catalogs).collect()
     }
 
+    /// A name of the pipeline, else of a catalog.
     async fn named(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        match self.of_pipeline(name).await? {
+            Some(table) => Ok(Some(table)),
+            None if self.views().iter().any(|(view, _)| view.eq_ignore_ascii_case(name)) => Ok(None),
+            None => match warehouse::find(&self.data, name) {
+                Some(folder) => self.delta(&folder).await.map(Some),
+                None => Ok(None),
+            },
+        }
+    }
+
+    async fn of_pipeline(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         let Some(pipeline) = &self.pipeline else { return Ok(None) };
         if let Some(source) = pipeline.sources.iter().find(|source| source.name.eq_ignore_ascii_case(name)) {
             return self.source(source).await.map(Some);
         }
-        if let Some(table) = pipeline.tables.iter().find(|table| table.name.eq_ignore_ascii_case(name)) {
+        let mut at_rest = pipeline.tables.iter().filter(|table| !is_of_catalog_alone(table));
+        if let Some(table) = at_rest.find(|table| table.name.eq_ignore_ascii_case(name)) {
             return self.at_rest(table).await.map(Some);
         }
         let is = |query: &&QueryConfig, name: &str| query.name.eq_ignore_ascii_case(name);
@@ -140,16 +173,22 @@ impl Tables {
             return self.late(&pipeline.name, query).map(Some);
         }
         let view = pipeline.views.iter().find(|view| view.name.eq_ignore_ascii_case(name));
-        let query = pipeline.queries.iter().find(|query| is(query, name));
+        let of_catalog = TableName::parse(name).ok();
+        let is_it = |query: &&QueryConfig| {
+            is(query, name) || (query.to_table.is_some() && query.to_table == of_catalog)
+        };
+        let query = pipeline.queries.iter().find(is_it);
         match (query, query.map(|query| (query.format.as_str(), query.options.text("path"))), view) {
             (Some(query), Some(("delta", Some(path))), _) => {
-                match (self.delta(Path::new(path)).await, self.made.written.get(&query.name)) {
+                let reading = self.delta_of(path, query.options.passed_on());
+                match (reading.await, self.made.written.get(&query.name)) {
                     (Err(error), Some(schema)) if error.code() == &codes::SQL_PLAN => {
                         self.made.without_rows(query.name.clone(), schema).map(Some)
                     }
                     (found, _) => found.map(Some),
                 }
             }
+            (_, _, Some(view)) if view.detector.is_some() => Err(judges(view)),
             (_, _, Some(view)) if view.deduplicate.is_some() => Err(counts_once(view)),
             (_, _, Some(_)) | (None, ..) => Ok(None),
             (Some(query), ..) => Err(without_table(query, &query.format)),
@@ -157,7 +196,12 @@ impl Tables {
     }
 
     async fn delta(&self, path: &Path) -> Result<Arc<dyn TableProvider>> {
-        match sinks::delta::read::table_provider(&self.data.join(path)).await {
+        self.delta_of(&path.to_string_lossy(), &BTreeMap::new()).await
+    }
+
+    /// The table of a path or an address, with the options for buckets beside it.
+    async fn delta_of(&self, path: &str, given: &BTreeMap<String, String>) -> Result<Arc<dyn TableProvider>> {
+        match sinks::delta::read::table_of(path, given, &self.data).await {
             Ok(reading) => Ok(reading.provider),
             Err(error) if error.code() == &codes::SQL_PLAN => Err(error.with_hint(format!(
                 "A query makes its table with its first rows: has it had any? Relative paths lie under {} (`--data`).",
@@ -195,6 +239,11 @@ impl Tables {
     }
 }
 
+/// True for a table at rest that stands in no `tables:`, but in the SQL.
+fn is_of_catalog_alone(table: &TableConfig) -> bool {
+    table.of_catalog.as_ref().is_some_and(|name| name.to_string() == table.name)
+}
+
 /// The query whose late rows a name means: `late.NAME`.
 fn late_of(name: &str) -> Option<&str> {
     let (schema, query) = name.split_once('.')?;
@@ -222,6 +271,10 @@ pub fn columns(
         }
     }
     for (query, schema) in pipeline.queries.iter().zip(written) {
+        if let (Some(name), Some(schema)) = (&query.to_table, schema) {
+            known.tables.push((name.to_string(), Arc::clone(schema)));
+            known.tables.push((format!("{}.{}", name.schema(), name.table()), Arc::clone(schema)));
+        }
         match (query.format.as_str(), schema) {
             ("delta", Some(schema)) => known.tables.push((query.name.clone(), Arc::clone(schema))),
             ("delta", None) => {}
@@ -229,9 +282,10 @@ pub fn columns(
         }
     }
     for view in &pipeline.views {
-        match view.deduplicate {
-            Some(_) => known.unreadable.push((view.name.clone(), counts_once(view))),
-            None => known.views.push((view.name.clone(), view.sql.clone())),
+        match (&view.deduplicate, &view.detector) {
+            (_, Some(_)) => known.unreadable.push((view.name.clone(), judges(view))),
+            (Some(_), None) => known.unreadable.push((view.name.clone(), counts_once(view))),
+            (None, None) => known.views.push((view.name.clone(), view.sql.clone())),
         }
     }
     known
@@ -247,6 +301,13 @@ fn counts_once(view: &ViewConfig) -> Error {
         "Read the table of a query that uses it, or its SELECT in place of its name, with the rows that come again: FROM ({}).",
         on_one_line(&view.sql)
     ))
+}
+
+/// The error for a detector: what it has learned by then is known to a stream alone.
+fn judges(view: &ViewConfig) -> Error {
+    let message = format!("`{}` is a detector, which judges rows as they come in a stream", view.name);
+    Error::new(&codes::SQL_PLAN, message)
+        .with_hint("Read the table of a query that reads it: that has its score, is_anomaly and reason.")
 }
 
 /// The error for a query that keeps no rows.

@@ -43,6 +43,15 @@ export const CHARTS = [
     },
   },
   {
+    name: "a file that names no panels gets a card for each field that has a value, and one line for the others",
+    needs: "mock",
+    run: visiting({ mode: "unnamed" }, async (page) => {
+      await page.getByText("Without a value so far: nothing.").waitFor();
+      const cards = await page.locator("#charts .panel").evaluateAll((all) => all.filter((card) => card.checkVisibility()).map((card) => card.getAttribute("aria-label")));
+      assert.deepEqual(cards, ["Temperature", "Humidity"]);
+    }),
+  },
+  {
     name: "no value in the table of a phone is cut, with few columns or many",
     needs: "mock",
     async run(run) {
@@ -101,7 +110,7 @@ export const CHARTS = [
         const { axis, lines } = await inked(panel(chart).first());
         assert.ok(axis + lines > 300, `nothing is drawn on the ${chart} (${axis + lines} pixels)`);
       }
-      assert.match(await panel("map").locator("canvas").getAttribute("aria-label"), /^[\d,]+ devices on the map, \d+ with open alerts$/);
+      assert.match(await panel("map").locator("canvas").getAttribute("aria-label"), /^[\d,]+ devices on the map, \d+ with open alerts, [123] with the way of the last 15 minutes$/);
       await panel("distribution").locator("rect.bin").first().waitFor();
       assert.match(await panel("distribution").locator("svg").getAttribute("aria-label"), /^[\d,]+ devices; most, \d+, lie from [\d.]+ to [\d.]+\s°C$/);
       assert.ok((await panel("distribution").locator("line.limit-critical").count()) === 1, "its limit is not drawn");

@@ -17,8 +17,8 @@ export const FLEET = [
       const devices = (await values(page, "Status").locator(".spread-count").allInnerTexts()).reduce((sum, one) => sum + Number(one), 0);
       assert.equal(devices, 24, "each device is in one state");
       assert.match(await section(page).locator('.panel[aria-label="Status"] svg.shares').getAttribute("aria-label"), /^Status over time: .*SUCCESS \d+/);
-      const missing = await section(page).locator('.panel[aria-label="Late and silent"]').innerText();
-      for (const words of [/D005\s+silent since \d\d:\d\d/, /D018\s+silent since/, /D012\s+data 3 min late/]) assert.match(missing, words);
+      const missing = await section(page).locator('.panel[aria-label="Late and missing devices"]').innerText();
+      for (const words of [/now 2 silent, 1 late/, /40 readings came late so far/, /D005\s+silent since \d\d:\d\d/, /D018\s+silent since/, /D012\s+data 3 min late/]) assert.match(missing, words);
       const means = (await section(page).locator('[data-chart="averages"] .bars td.num').allInnerTexts()).map(Number.parseFloat);
       assert.deepEqual(means, [...means].sort((a, b) => b - a), "the highest first");
       await section(page).getByLabel("Field of the averages").selectOption("humidity");
@@ -82,6 +82,16 @@ export const FLEET = [
             assert.equal(low, 0, "too low for fingers");
           }
           await accessible(page);
+        });
+      }
+      // On the screens that people have, the table needs no scrolling and no query's name is broken.
+      for (const width of [1_400, 1_180, 1_024, 700]) {
+        await visit(run, { mode: "fleet", width }, async (page) => {
+          await page.locator("#queries .query h4").first().waitFor();
+          const wide = await page.locator("#devices .table-scroll").evaluate((table) => table.scrollWidth - table.clientWidth);
+          if (width > 1_000) assert.ok(wide <= 0, `the table is ${wide} px too wide at ${width} px`);
+          const broken = await page.locator(".query h4").evaluateAll((all) => all.filter((one) => one.getClientRects().length > 1 || one.offsetHeight > 1.8 * Number.parseFloat(getComputedStyle(one).lineHeight)).map((one) => one.textContent));
+          assert.deepEqual(broken, [], `names in several lines at ${width} px`);
         });
       }
       await visit(run, { mode: "fleet", height: 2_000 }, async (page) => {

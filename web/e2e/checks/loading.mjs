@@ -48,4 +48,20 @@ export const LOADING = [
       });
     },
   },
+  {
+    name: "while nothing is known of the pipeline, its name is not called empty",
+    async run(run) {
+      const gates = [];
+      const prepare = async (page) => {
+        for (const path of [/\/api\/v1\/schema/, /\/api\/v1\/live/]) gates.push(await held(page, path));
+      };
+      await visit(run, { until: atOnce, prepare }, async (page) => {
+        await page.locator("main .skeleton").first().waitFor({ timeout: 5_000 });
+        assert.ok(!(await page.locator("body").innerText()).includes("empty name"));
+        gates.forEach((open) => open());
+        await ready(page);
+        assert.ok((await page.locator(".pipeline").innerText()).length > 0);
+      });
+    },
+  },
 ];

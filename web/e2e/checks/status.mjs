@@ -164,9 +164,9 @@ export const STATUS = [
       await says("state", /^[\d.]+ (B|KiB) of 1(\.0)? GiB$/);
       if (!isMock) return;
       await says("too far ahead", /^1 row$/);
-      assert.equal(await panel.locator("summary .tag").innerText(), "27 % late");
+      assert.equal(await panel.locator("summary .tag").innerText(), "27 % of records late");
       await says("clocks", /^1 device ahead, 1 behind; worst device_2, 2(\.0)? h ahead$/);
-      await fact("came too late").getByText("3 rows").click();
+      await fact("came too late").getByText("3 records").click();
       await page.locator("#answer tbody tr").first().waitFor();
       assert.equal(await page.locator(".editor").inputValue(), "SELECT * FROM late.minutes");
       assert.match(page.url(), /as=table/);

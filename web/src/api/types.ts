@@ -29,7 +29,7 @@ export interface Source {
   bootstrap?: string | null;
 }
 
-export type ChartKind = "line" | "bar" | "gauge" | "map" | "distribution" | "table" | "sql";
+export type ChartKind = "line" | "bar" | "gauge" | "map" | "distribution" | "table" | "sql" | "events";
 
 export interface Panel {
   id: string;
@@ -146,6 +146,8 @@ export interface Labels {
   total: number;
   quiet: number;
   late: number;
+  /** Readings of theirs that came late, since the history began; a server of before does not say. */
+  lateRows?: number;
   labels: Facet[];
 }
 
@@ -174,6 +176,23 @@ export interface Alert {
   seenAt?: number;
   message: string;
   value: Record<string, Value>;
+  /** How many transitions it has had. */
+  step?: number;
+  /** The worst that it has been. */
+  worst?: Severity;
+  /** Present where nothing came: of a field, or of the key. */
+  noData?: { field?: string };
+  acknowledged?: Remark;
+  comments?: Remark[];
+  /** Why nobody was told of its opening, if so. */
+  muted?: string;
+}
+
+/** What somebody did or said. */
+export interface Remark {
+  at: number;
+  by: string;
+  comment?: string;
 }
 
 export interface AlertPage {
@@ -186,6 +205,8 @@ export interface QuarantineRecord {
   id: string;
   queries: string[];
   sources?: string[];
+  /** The sink that refused it, where it is a row and no record: there is nothing to replay. */
+  refusedBy?: string | null;
   code: string;
   path?: string | null;
   why: string;
@@ -201,6 +222,8 @@ export interface QuarantineRecord {
 
 export interface QuarantinePage {
   open: number;
+  /** Of those, rows that sinks refused. */
+  refusedRows?: number;
   bytes: number;
   records: QuarantineRecord[];
   next: string | null;
@@ -238,15 +261,44 @@ export interface SqlResult {
   millis: number;
 }
 
+/** A query that collects files for a time and archives them. */
+export interface Cycle {
+  query: string;
+  /** How long a cycle collects, in milliseconds. */
+  every: number;
+  /** How many cycles; null for ever. */
+  repeat: number | null;
+  template: string;
+  stage: "waiting" | "collecting" | "merging" | "archiving" | "cleaning" | "done";
+  /** Which cycle, from 0. */
+  number: number | null;
+  /** Since when it collects. */
+  since: number | null;
+  count: number;
+  rows: number;
+  bytes: number;
+  /** The newest, newest first. */
+  archives: Archive[];
+}
+
+export interface Archive {
+  cycle: number;
+  name: string;
+  rows: number;
+  bytes: number;
+  at: number;
+}
+
 export interface Latency {
   p50: number | null;
   p99: number | null;
 }
 
 export interface Problem {
-  /** Of a query or of the history of a source. */
+  /** Of a query, of a gateway or of the history of a source. */
   query: string | null;
   source?: string | null;
+  gateway?: string | null;
   what: string;
   since: string | number | null;
   code: string | null;
@@ -295,11 +347,15 @@ export interface QueryView {
   epoch: number | null;
   /** Records that it read, where the server tells it. */
   read?: number | null;
+  /** Rows that its sink refused since it began. */
+  rowsRefused?: number | null;
+  /** The expectations that rows of its sources failed since it began, where the server tells them. */
+  unexpected?: { name: string; rows: number }[] | null;
   /** Null where nobody can know it: of a query that is stopped or failed. */
   lag: number | null;
   rate: number | null;
   latency: Latency | null;
-  error: { code: string; message: string; hint: string | null } | null;
+  error: { code: string; message: string; detail?: string | null; hint: string | null } | null;
   watermark: string | number | null;
   stateBytes: number | null;
   /** Null of a query without state. */
@@ -336,7 +392,8 @@ export interface Tick {
   queries: QueryView[];
   ledger: Ledger | null;
   alerts: { open: number; bySeverity: Partial<Record<Severity, number>> };
-  quarantine: { open: number; bytes: number } | null;
+  /** `refused`: rows that sinks refused and that are still there, by query; `newest` is when the last was set aside. */
+  quarantine: { open: number; bytes: number; refused?: { query: string; rows: number; newest: number }[] } | null;
   devices: { total: number } & DeviceCounts;
   /**
    * `rate`, `devices`: events per second and devices of this source, where the server tells it; `caughtUp`: when it last came to the

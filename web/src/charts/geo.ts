@@ -8,6 +8,10 @@ export interface Point {
 }
 
 export interface View {
+  /** Pixels. */
+  width: number;
+  /** True if no nearer view is made. */
+  isClosest: boolean;
   x(lon: number): number;
   y(lat: number): number;
   lats: number[];
@@ -39,6 +43,8 @@ export function fit(points: Point[], width: number, height: number, margin: numb
   const y = (at: number): number => height / 2 - (at - lat) * scale;
   const half = { lon: width / 2 / scale / squeeze, lat: height / 2 / scale };
   return {
+    width,
+    isClosest: tall === LEAST_DEGREES && wide === LEAST_DEGREES,
     x,
     y,
     lats: ticks(lat - half.lat, lat + half.lat, 4),

@@ -5,6 +5,7 @@ import type { Field, Panel, Range, Source } from "../api/types";
 import { fixed, fieldDecimals, plain, withUnit } from "../format/number";
 import { deviceLabel, label } from "../format/text";
 import { moment, since, span } from "../format/time";
+import { beginning, knowsFrom } from "../state/beginning";
 import { closeFeed, openFeed, SPAN, type Feed } from "../state/feed";
 import { theme } from "../state/prefs";
 import { bridge, drawn, endOf, extent, firstKnown, through, windowOf, type Block, type Reading, type Through } from "../state/series";
@@ -31,6 +32,8 @@ export interface LineProps {
   named?: boolean;
   limits?: Pick<Panel, "warn" | "critical" | "min" | "max">;
   height: number;
+  /** Told whether there is nothing to draw. */
+  onEmpty?: (empty: boolean) => void;
 }
 
 export function LineChart(props: LineProps) {
@@ -63,6 +66,17 @@ export function LineChart(props: LineProps) {
   const empty = phase === "ready" && !feed?.block?.tracks.some((track) => track.mean.some((value) => value !== null));
 
   useEffect(() => {
+    if (phase === "ready") props.onEmpty?.(empty);
+  }, [empty, phase]);
+  const known = feed?.block && phase === "ready" && !empty ? firstKnown(feed.block) : null;
+  const told = known !== null && known <= store.now.peek() - SPAN[range] ? -Infinity : known;
+  useEffect(() => {
+    if (feed) knowsFrom(feed, told);
+  }, [feed, told]);
+  useEffect(() => () => void (feed && knowsFrom(feed, null)), [feed]);
+  const begins = beginning.value;
+
+  useEffect(() => {
     const block = feed?.block;
     if (empty) {
       // Without a reading there is no scale, and an invented one would be a lie.
@@ -87,7 +101,7 @@ export function LineChart(props: LineProps) {
       setBegin(state.to - state.from < SPAN[range] ? state.from : null);
     });
     return () => drawNever(host);
-  }, [drawing, feed, version, phase, visible, width, height, painted, wish, limits.warn, limits.critical]);
+  }, [drawing, feed, version, phase, visible, width, height, painted, wish, limits.warn, limits.critical, begins]);
   useEffect(() => () => plot.current?.plot.destroy(), []);
 
   const summary = useMemo(() => describe(feed?.block ?? null, tracks, field, range), [feed, version, tracks]);
@@ -128,7 +142,7 @@ function toldBy(source: Source, field: Field, key: string | null): Reading | nul
 
 function plotState(block: Block, tracks: PlotTrack[], { field, limits = {}, range, keys, source }: LineProps, width: number, before: number): PlotState {
   const to = Math.max(store.now.peek(), block.start + block.length * block.step);
-  const window = windowOf(SPAN[range], to, store.hello.peek()?.startedAt ?? null, firstKnown(block), block.step);
+  const window = windowOf(SPAN[range], to, store.hello.peek()?.startedAt ?? null, beginning.peek() ?? firstKnown(block), block.step);
   const way = through(limits.warn, limits.critical);
   const edges = tracks.map(({ key }) => key).filter((key) => key !== null || source.key === null);
   const shown = drawn(block, window / block.step, (width - 140) / PIXELS, before, way, edges);

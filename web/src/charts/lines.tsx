@@ -4,17 +4,19 @@ import { useEffect, useRef } from "preact/hooks";
 import type { SqlResult, Value } from "../api/types";
 import { markWords } from "../format/number";
 import { label } from "../format/text";
-import { clock, epochMillis, minute, moment } from "../format/time";
+import { clock, minute, moment } from "../format/time";
 import { theme } from "../state/prefs";
 import { now } from "../state/store";
 import { dash, FONT, palette } from "./palette";
 import { yRange } from "./place";
 import { scaleOf, type Scale } from "./scale";
 import { useSeen } from "./seen";
-import { number } from "./shape";
+import { number, seconds } from "./shape";
 
 /** Pixels between two marks of the axis, at least. */
 const MARK_GAP = 28;
+/** The same of times: `20 Nov 14:03` is the longest of their words. */
+const TIME_GAP = 104;
 /** Axes shorter than this tell seconds. */
 const FINE_S = 300;
 
@@ -53,12 +55,6 @@ function data(result: SqlResult, x: number, ys: number[], time: boolean, scale: 
   return [rows.map((one) => one.at), ...ys.map((y) => rows.map(({ row }) => put(number(row[y]))))];
 }
 
-function seconds(value: Value | undefined): number | null {
-  if (typeof value === "number") return epochMillis(value) / 1e3;
-  const parsed = typeof value === "string" ? Date.parse(/\d{2}:\d{2}/.test(value) && !/[zZ]|[+-]\d\d:?\d\d$/.test(value) ? `${value.replace(" ", "T")}Z` : value) : NaN;
-  return Number.isNaN(parsed) ? null : parsed / 1e3;
-}
-
 /** What stands along the axis where the first column names and neither counts nor tells a time. */
 function namesOf({ rows }: SqlResult, x: number): string[] | null {
   return x < 0 || rows.every((row) => number(row[x]) !== null) ? null : rows.map((row) => label(String(row[x] ?? "null"), 14));
@@ -83,7 +79,7 @@ function options(result: SqlResult, ys: number[], names: string[] | null, time: 
     padding: [12, 32, 0, 0],
     scales: { x: { time }, y: { range: (_, low, high) => yRange(low, high, []) } },
     axes: [
-      { ...axis, grid: { show: false }, size: 28, values: (_, splits) => (time ? times(splits, width) : names ? splits.map((s) => names[s] ?? "") : markWords(splits)) },
+      { ...axis, grid: { show: false }, size: 28, ...(time ? { space: TIME_GAP } : {}), values: (_, splits) => (time ? times(splits, width) : names ? splits.map((s) => names[s] ?? "") : markWords(splits)) },
       {
         ...axis,
         size: (_, values) => Math.max(36, 10 + 7.2 * Math.max(0, ...(values ?? []).map((v) => v.length))),

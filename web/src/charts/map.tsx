@@ -1,18 +1,22 @@
-// Where the devices are: points in a graticule. An alert is a triangle, a quiet device a ring, so that shape says what
-// colour says. Clicking a point opens its device; the table below is the way for the keyboard.
-import { useEffect, useRef } from "preact/hooks";
+// Where the devices are, and where they were: points in a graticule, and behind each of a small fleet the path of the last
+// 15 minutes, which grows as the readings come. An alert is a triangle, a quiet device a ring, so that shape says what colour
+// says. Who is far from all others does not shrink them to a dot: it is a mark at the edge, and is said. Clicking a point
+// opens its device; the table below is the way for the keyboard.
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { Device, Source } from "../api/types";
 import { many } from "../format/number";
 import { deviceLabel, label } from "../format/text";
 import { Absent, Quiet, Waiting } from "../parts/notes";
+import { closeFeed, openFeed, type Feed } from "../state/feed";
 import { coordinate } from "../state/panels";
 import { theme } from "../state/prefs";
 import { useRoster } from "../state/roster";
 import * as store from "../state/store";
-import { degrees, fit, onEarth, type View } from "./geo";
+import { degrees, fit, onEarth, type Point, type View } from "./geo";
 import { alpha, FONT, palette } from "./palette";
 import { drawNever, drawSoon } from "./queue";
 import { canvasOf, useSeen } from "./seen";
+import { near, trails, type Trail } from "./trail";
 
 const HEIGHT = 288;
 const MARGIN = 36;
@@ -21,6 +25,9 @@ const NAMED = 12;
 /** Above this many the points are drawn smaller. */
 const CROWD = 150;
 const REACH = 14;
+
+/** A view is kept while all points are in it and take at least this share of it, so that it does not swim with them. */
+const FILLED = 0.4;
 
 interface Spot {
   device: Device;
@@ -32,16 +39,23 @@ export function DeviceMap({ source }: { source: Source }) {
   const { host, width, visible } = useSeen();
   const canvas = useRef<HTMLCanvasElement | null>(null);
   const roster = useRoster(source.name, visible);
-  const spots = spotsOf(roster?.devices ?? [], source);
-  const view = fit(spots, width, HEIGHT, MARGIN);
+  const paths = usePaths(source, visible);
+  const spots = spotsOf(roster?.devices ?? [], source, paths);
+  const close = near(spots);
+  const within = [...close, ...close.flatMap(({ device }) => near(paths.get(device.key)?.pieces.flat() ?? []))];
+  const kept = useRef<Kept | null>(null);
+  const view = viewOf(kept, within, width);
   const painted = theme.value;
+  const trailing = view === null ? [] : close.flatMap(({ device }) => paths.get(device.key) ?? []);
   useEffect(() => {
     const { current } = canvas;
     if (!visible || !current || width === 0 || !view) return;
-    drawSoon(canvas, () => draw(current, width, view, spots, source));
+    drawSoon(canvas, () => draw(current, width, view, spots, trailing, source));
     return () => drawNever(canvas);
-  }, [roster, width, visible, painted]);
+  }, [roster, paths, view, width, visible, painted]);
   const alerting = spots.filter((spot) => spot.device.alerts > 0).length;
+  const away = spots.filter((spot) => !close.includes(spot));
+  const says = [`${many(spots.length, "device")} on the map`, `${alerting} with open alerts`, ...(trailing.length > 0 ? [`${trailing.length} with the way of the last 15 minutes`] : [])];
   const open = (event: MouseEvent): void => {
     const box = canvas.current?.getBoundingClientRect();
     const near = view && box ? nearest(spots, view, event.clientX - box.left, event.clientY - box.top) : null;
@@ -50,21 +64,77 @@ export function DeviceMap({ source }: { source: Source }) {
   return (
     <div ref={host} class="map">
       {!roster && <Waiting what="the map" />}
-      {spots.length > 0 && <canvas ref={canvas} role="img" onClick={open} aria-label={`${many(spots.length, "device")} on the map, ${alerting} with open alerts`} style={{ height: `${HEIGHT}px` }} />}
+      {spots.length > 0 && <canvas ref={canvas} role="img" onClick={open} aria-label={says.join(", ")} style={{ height: `${HEIGHT}px` }} />}
       {roster && spots.length === 0 && (
         <Absent>
           No device has told its place yet. Who sends <code>{label(coordinate(source, "lat")?.name ?? "")}</code> and <code>{label(coordinate(source, "lon")?.name ?? "")}</code> shows here.
         </Absent>
       )}
+      {away.length > 0 && <Quiet>{farAway(away, source)}</Quiet>}
       {roster && roster.total > roster.devices.length && <Quiet>The first {roster.devices.length} of {many(roster.total, "device")}.</Quiet>}
     </div>
   );
 }
 
-function spotsOf(devices: Device[], source: Source): Spot[] {
+/** The ways of a small fleet, or of those that charts draw; they grow by the seconds that the server pushes. */
+function usePaths(source: Source, visible: boolean): Map<string, Trail> {
+  const [lat, lon] = [coordinate(source, "lat")?.name, coordinate(source, "lon")?.name];
+  const keys = store.trailKeys(source);
+  const wish = JSON.stringify([source.name, lat, lon, keys, visible]);
+  const [feeds, setFeeds] = useState<Feed[]>([]);
+  useEffect(() => {
+    if (!visible || keys.length === 0 || !lat || !lon) return;
+    const opened = [lat, lon].map((field) => openFeed({ source: source.name, field, range: "15m", keys, all: false }));
+    setFeeds(opened);
+    return () => {
+      setFeeds([]);
+      opened.forEach(closeFeed);
+    };
+  }, [wish]);
+  // Both are read, so that either's news draws the map anew.
+  const versions = feeds.map((feed) => feed.version.value);
+  const [lats, lons] = feeds.map((feed) => feed.block);
+  return versions.length > 0 && lats && lons ? trails(lats, lons) : new Map<string, Trail>();
+}
+
+interface Kept {
+  view: View;
+  width: number;
+}
+
+/** The view that was there, while the points are well in it; else one that fits them. */
+function viewOf(kept: { current: Kept | null }, points: Point[], width: number): View | null {
+  const before = kept.current;
+  if (before && before.width === width && points.length > 0) {
+    const range = (list: number[], size: number): boolean => {
+      const [low, high] = [Math.min(...list), Math.max(...list)];
+      return low >= MARGIN / 3 && high <= size - MARGIN / 3;
+    };
+    const xs = points.map((point) => before.view.x(point.lon));
+    const ys = points.map((point) => before.view.y(point.lat));
+    const filled = Math.max((Math.max(...xs) - Math.min(...xs)) / width, (Math.max(...ys) - Math.min(...ys)) / HEIGHT);
+    if (range(xs, width) && range(ys, HEIGHT) && (filled >= FILLED || before.view.isClosest)) return before.view;
+  }
+  const view = fit(points, width, HEIGHT, MARGIN);
+  kept.current = view && { view, width };
+  return view;
+}
+
+function farAway(away: Spot[], source: Source): string {
+  const [first] = away;
+  if (!first) return "";
+  const where = `${degrees(first.lat, "lat", 0.01)}, ${degrees(first.lon, "lon", 0.01)}`;
+  const name = deviceLabel(first.device.key, source.name, source.key, 40);
+  return away.length === 1 ? `${name} is far away, at ${where}: shown at the edge.` : `${away.length} devices are far away, ${name} at ${where}: shown at the edge.`;
+}
+
+/** A device is where it was last: of those with a way the newest second, of others the last reading of the list. */
+function spotsOf(devices: Device[], source: Source, paths: Map<string, Trail>): Spot[] {
   const lat = coordinate(source, "lat")?.name ?? "";
   const lon = coordinate(source, "lon")?.name ?? "";
   return devices.flatMap((device) => {
+    const last = paths.get(device.key)?.last;
+    if (last) return [{ device, ...last }];
     const spot = { device, lat: device.values[lat], lon: device.values[lon] };
     return typeof spot.lat === "number" && typeof spot.lon === "number" && onEarth(spot as Spot) ? [spot as Spot] : [];
   });
@@ -74,13 +144,19 @@ function nearest(spots: Spot[], view: View, x: number, y: number): Spot | null {
   let best: Spot | null = null;
   let least = REACH ** 2;
   for (const spot of spots) {
-    const away = (view.x(spot.lon) - x) ** 2 + (view.y(spot.lat) - y) ** 2;
+    const { x: left, y: top } = onEdge(view.x(spot.lon), view.y(spot.lat), view.width);
+    const away = (left - x) ** 2 + (top - y) ** 2;
     if (away < least) [best, least] = [spot, away];
   }
   return best;
 }
 
-function draw(canvas: HTMLCanvasElement, width: number, view: View, spots: Spot[], source: Source): void {
+/** The place itself, or the nearest at the edge. */
+function onEdge(x: number, y: number, width: number): { x: number; y: number } {
+  return { x: Math.min(width - 8, Math.max(8, x)), y: Math.min(HEIGHT - 8, Math.max(8, y)) };
+}
+
+function draw(canvas: HTMLCanvasElement, width: number, view: View, spots: Spot[], ways: Trail[], source: Source): void {
   const ctx = canvasOf(canvas, width, HEIGHT);
   if (!ctx) return;
   const colours = palette();
@@ -99,11 +175,18 @@ function draw(canvas: HTMLCanvasElement, width: number, view: View, spots: Spot[
     line(ctx, 0, y, width, y);
     ctx.fillText(degrees(lat, "lat", step(view.lats)), 4, y - 4);
   }
+  ctx.lineWidth = 1.5;
+  ctx.lineJoin = "round";
+  ctx.strokeStyle = alpha(colours.series[0] ?? colours.ink, 0.4);
+  for (const piece of ways.flatMap((way) => way.pieces)) {
+    ctx.beginPath();
+    for (const point of piece) ctx.lineTo(view.x(point.lon), view.y(point.lat));
+    ctx.stroke();
+  }
   ctx.textBaseline = "middle";
   const order = [...spots].sort((a, b) => a.device.alerts - b.device.alerts);
   for (const spot of order) {
-    const x = view.x(spot.lon);
-    const y = view.y(spot.lat);
+    const { x, y } = onEdge(view.x(spot.lon), view.y(spot.lat), width);
     const { device } = spot;
     const colour = device.alerts > 0 ? colours[device.severity ?? "warning"] : device.state === "quiet" ? colours.faint : (colours.series[0] ?? colours.ink);
     mark(ctx, x, y, colour, device, colours.surface, spots.length > CROWD ? 3 : 4.5);

@@ -62,6 +62,11 @@ const MOST_GUTTER = 0.3;
 const LABEL_GAP = 15;
 /** Pixels between two marks of the axis, at least. */
 const MARK_GAP = 28;
+/** The same of times: what their words need, and a gap that keeps them apart. */
+const TIME_GAP = 64;
+const CLOCK_GAP = 88;
+/** Shorter axes tell seconds. */
+const FINE_MS = 300e3;
 const sync = uPlot.sync("time");
 
 export class Plot {
@@ -118,7 +123,7 @@ export class Plot {
         y: { range: (_, low, high) => this.range(low, high) },
       },
       axes: [
-        { ...axis, grid: { show: false }, space: 56, size: 28, gap: 6, values: (_, splits) => splits.map((s) => (this.state.to - this.state.from < 300e3 ? clock(s * 1e3) : minute(s * 1e3))) },
+        { ...axis, grid: { show: false }, space: () => (this.isFine() ? CLOCK_GAP : TIME_GAP), size: 28, gap: 6, values: (_, splits) => splits.map((s) => (this.isFine() ? clock(s * 1e3) : minute(s * 1e3))) },
         {
           ...axis,
           size: (_, values) => Math.max(36, 10 + 7.2 * Math.max(0, ...(values ?? []).map((v) => v.length))),
@@ -133,6 +138,11 @@ export class Plot {
         setCursor: [(u) => onHover(this.hover(u, tracks.map(colour)))],
       },
     };
+  }
+
+  /** True where times are told with their seconds. */
+  private isFine(): boolean {
+    return this.state.to - this.state.from < FINE_MS;
   }
 
   /** From where to where the axis goes, in drawn values. */

@@ -1,5 +1,6 @@
 // Which chart suits a result of SQL, decided from its columns alone.
 import type { SqlResult, Value } from "../api/types";
+import { epochMillis } from "../format/time";
 import type { SqlShape } from "../state/url";
 
 export type Shape = Exclude<SqlShape, "auto">;
@@ -31,4 +32,11 @@ export function shapeOf(result: Pick<SqlResult, "columns" | "rows">): Shape {
 export function number(value: Value | undefined): number | null {
   if (typeof value === "number") return value;
   return typeof value === "string" && value.trim() !== "" && Number.isFinite(Number(value)) ? Number(value) : null;
+}
+
+/** A cell as seconds since 1970; a text without a zone is in UTC, as the server has it. */
+export function seconds(value: Value | undefined): number | null {
+  if (typeof value === "number") return epochMillis(value) / 1e3;
+  const parsed = typeof value === "string" ? Date.parse(/\d{2}:\d{2}/.test(value) && !/[zZ]|[+-]\d\d:?\d\d$/.test(value) ? `${value.replace(" ", "T")}Z` : value) : NaN;
+  return Number.isNaN(parsed) ? null : parsed / 1e3;
 }

@@ -36,9 +36,13 @@ export function whole(name: string, longest = LONGEST_NAME): string | undefined 
   return name.length > longest ? clip(visible(clip(name, LONGEST_TITLE)), LONGEST_TITLE) : undefined;
 }
 
-/** A device's name; the only device of a source without a key bears the source's name. */
+/**
+ * A device's name. The only device of a source without a key bears the source's name, and so does one of a source of which is not
+ * known yet whether it has any (`undefined`); records without a value of the key say so.
+ */
 export function deviceLabel(key: string, source: string, keyField: string | null | undefined, longest?: number): string {
-  return key === "" && keyField === null ? label(source, longest) : label(key, longest);
+  if (key !== "") return label(key, longest);
+  return keyField ? `(no ${label(keyField, 24)})` : label(source, longest);
 }
 
 /**

@@ -78,8 +78,11 @@ const REMEMBERED = 50;
 /** The book after one transition. A transition that is known already, or older than what is known, changes nothing. */
 export function transition(book: AlertBook, alert: Alert): AlertBook {
   if (alert.state === "open") {
-    const known = book.open.some((one) => one.id === alert.id) || book.cleared.some((one) => one.id === alert.id);
-    return known ? book : { ...book, open: [alert, ...book.open] };
+    if (book.cleared.some((one) => one.id === alert.id)) return book;
+    const known = book.open.find((one) => one.id === alert.id);
+    if (!known) return { ...book, open: [alert, ...book.open] };
+    if ((alert.step ?? 0) < (known.step ?? 0)) return book;
+    return { ...book, open: book.open.map((one) => (one === known ? alert : one)) };
   }
   if (book.cleared.some((one) => one.id === alert.id)) return book;
   return {

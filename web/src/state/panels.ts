@@ -38,7 +38,8 @@ function fillRow(laid: Laid, index: number, all: Laid[]): Laid {
 function place(panel: Panel, schema: Schema, sourceName: string): Laid {
   const source = schema.sources.find((one) => one.name === sourceName) ?? null;
   if (panel.sql || panel.chart === "sql") {
-    return { panel, source, field: null, trouble: panel.sql ? null : "this panel has no SQL" };
+    // What a SELECT reads is not the first source only because it says no other.
+    return { panel, source: panel.source ? source : null, field: null, trouble: panel.sql ? null : "this panel has no SQL" };
   }
   if (!source) return { panel, source, field: null, trouble: `there is no source named ${sourceName}` };
   if (panel.chart === "map") {
@@ -98,6 +99,8 @@ export function columns(source: Source, most: number): Field[] {
 
 /** Up to this many devices each get a line of their own; more become a band with the notable ones on top. */
 export const OWN_LINE = 6;
+/** Up to this many devices each have their way on the map. */
+export const TRAILS = 24;
 
 /**
  * Which devices the charts single out. Few devices: all of them. Many: those with open alerts, worst first, then the

@@ -12,7 +12,7 @@ export interface Remembered {
   keys: string | null;
   /** Their size beside its limit. */
   size: string | null;
-  /** Rows that came too late; null if none did. */
+  /** Records of which all rows came too late; null if none did. */
   late: string | null;
   /** Rows whose time was too far ahead to be believed. */
   ahead: string | null;
@@ -26,7 +26,7 @@ export function remembered(query: Pick<QueryView, "watermark" | "stateBytes" | "
     watermark: at === null ? null : `${moment(at, now, true)}, ${at > now ? `${span(at - now)} ahead` : `${span(now - at)} behind`}`,
     keys: held ? [count(held.keys), ...(held.oldest ? [`the first until ${moment(held.oldest, now, true)}`] : [])].join(", ") : null,
     size: held ? `${bytes(stateBytes ?? 0)}${limit}` : stateBytes ? bytes(stateBytes) : null,
-    late: held && held.late > 0 ? many(held.late, "row") : null,
+    late: held && held.late > 0 ? many(held.late, "record") : null,
     ahead: held && held.ahead > 0 ? many(held.ahead, "row") : null,
   };
 }
@@ -34,10 +34,10 @@ export function remembered(query: Pick<QueryView, "watermark" | "stateBytes" | "
 /** The least share of late rows that is worth a word while a query's panel is closed. */
 const LATE_SHARE = 0.01;
 
-/** `27 % late`: which share of what a query read came too late; null if next to none did, or it is not known. */
+/** `27 % of records late`: which share of what a query read came too late; null if next to none did, or it is not known. */
 export function lateShare({ remembers, read }: Pick<QueryView, "remembers" | "read">): string | null {
   const share = remembers && read ? remembers.late / read : 0;
-  return share < LATE_SHARE ? null : `${count(Math.round(100 * share))} % late`;
+  return share < LATE_SHARE ? null : `${count(Math.round(100 * share))} % of records late`;
 }
 
 /** The table of a query's late rows, as SQL wants it. */

@@ -10,7 +10,7 @@ import type { Alert, AlertPage, Device, DevicePage, DeviceSlice, Hello, LedgerPa
 import { Gathered, loaded, patched, secondLater, transition } from "./apply";
 import { Caught } from "./caught";
 import { feedTick, reloadFeeds, reloadOf, reloadOthers } from "./feed";
-import { columns, coordinate, natural, OWN_LINE } from "./panels";
+import { columns, coordinate, natural, TRAILS } from "./panels";
 import * as store from "./store";
 import { liveQuery, START } from "./url";
 
@@ -125,6 +125,7 @@ function view(): Parameters<typeof liveQuery>[0] {
   const { search, state, sort, page } = store.place.value;
   const source = store.source.value;
   const wanted = new Set<string>();
+  const hasMap = store.panels.value.some(({ panel, source: of }) => panel.chart === "map" && of?.name === source?.name);
   for (const { panel, source: of, field } of store.panels.value) {
     if (!field || !of || panel.sql) continue;
     if (of.name === source?.name) wanted.add(field.name);
@@ -133,7 +134,7 @@ function view(): Parameters<typeof liveQuery>[0] {
     for (const field of columns(source, MOST_COLUMNS)) wanted.add(field.name);
     for (const role of ["lat", "lon"] as const) {
       const at = coordinate(source, role);
-      if (at && store.panels.value.some(({ panel }) => panel.chart === "map")) wanted.add(at.name);
+      if (at && hasMap) wanted.add(at.name);
     }
   }
   return {
@@ -145,7 +146,7 @@ function view(): Parameters<typeof liveQuery>[0] {
     offset: page * PAGE,
     limit: PAGE,
     fields: [...wanted],
-    keys: source ? store.chartKeys(source) : [],
+    keys: source ? (hasMap ? store.trailKeys(source) : store.chartKeys(source)) : [],
     field: sparkField(),
   };
 }
@@ -262,7 +263,7 @@ async function reloadSchema(): Promise<void> {
 /** The first few keys of each source, and how many there are. */
 async function loadKnown(): Promise<void> {
   const sources = untracked(() => store.schema.value?.sources ?? []);
-  const pages = await Promise.all(sources.map(({ name }) => get<DevicePage>("/devices", { source: name, sort: "key", limit: OWN_LINE })));
+  const pages = await Promise.all(sources.map(({ name }) => get<DevicePage>("/devices", { source: name, sort: "key", limit: TRAILS })));
   const list = sources.map(({ name }, index) => {
     const page = pages[index];
     return [name, { total: page?.total ?? 0, keys: (page?.devices ?? []).map((device) => device.key).sort(natural) }] as const;

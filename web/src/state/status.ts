@@ -4,7 +4,7 @@
 // well"; a ledger that does not add up outranks all, because data may be lost; a failing query outranks an alert,
 // because behind it alerts may be missing; an alert outranks a query that somebody stopped, and that outranks a
 // backlog, because it is the cause of one. What is stopped is said at every level: behind it something is missing. So is
-// a file that was refused, and a table that cannot be read: what runs is not what somebody wanted.
+// a file that was refused, a table that cannot be read, and rows that a sink refused: what runs is not what somebody wanted.
 import type { Alert, BrokenTable, Problem, QueryView, Severity, Tick } from "../api/types";
 import { count, many } from "../format/number";
 import { clip, label, visible } from "../format/text";
@@ -84,7 +84,7 @@ export function status(facts: Facts): Status {
 /** Every record must be counted once: a ledger that does not add up is the worst there is, because data may be lost. */
 function unbalanced(facts: Facts, tick: Tick, alerts: number): Status {
   const parts = remarks(facts, tick);
-  if (tick.problems.length > 0) parts.push(many(tick.problems.length, "query has trouble", "queries have trouble"));
+  if (tick.problems.length > 0) parts.push(many(tick.problems.length, "problem", "problems"));
   if (alerts > 0) parts.push(many(alerts, "open alert"));
   const hint = "Records may be lost or doubled. The ledger below shows where; keep the data folder as it is and report this.";
   return { level: "critical", headline: "The ledger does not balance", parts, hint, code: null, device: null };
@@ -94,8 +94,9 @@ function failing(facts: Facts, tick: Tick, alerts: number): Status {
   const first: Problem | undefined = tick.problems[0];
   const more = tick.problems.length - 1;
   const parts: string[] = [];
-  if (first?.error) parts.push(clip(visible(first.error), 240));
-  if (more > 0) parts.push(`${many(more, "more query has trouble", "more queries have trouble")}`);
+  // An error as a text begins with its code, which stands by itself below.
+  if (first?.error) parts.push(clip(visible(first.code && first.error.startsWith(`${first.code} `) ? first.error.slice(first.code.length + 1) : first.error), 240));
+  if (more > 0) parts.push(`${many(more, "more problem", "more problems")}`);
   parts.push(...remarks(facts, tick));
   if (alerts > 0) parts.push(many(alerts, "open alert"));
   const when = sinceWords(toMillis(first?.since), facts.now);
@@ -111,6 +112,7 @@ function failing(facts: Facts, tick: Tick, alerts: number): Status {
 
 function subject(problem: Problem): string {
   if (problem.query !== null) return `Query ${label(problem.query)} is failing`;
+  if (problem.gateway) return `Gateway ${label(problem.gateway)} has no connection`;
   return `The history of ${label(problem.source ?? "")} is not saved`;
 }
 
@@ -118,7 +120,7 @@ function alerting(facts: Facts, tick: Tick, total: number): Status {
   const [first] = byUrgency(facts.open);
   const worst: Severity = first?.severity ?? worstOf(tick.alerts.bySeverity);
   const stopped = stops(facts, tick);
-  const parts = [...stopped, ...refused(facts, tick), ...unreadable(facts, tick), ...(tick.followers.length > 0 ? [devices(tick)] : []), waits(tick, stopped.length > 0)];
+  const parts = [...stopped, ...refused(facts, tick), ...unreadable(facts, tick), ...rowsRefused(facts, tick), ...(tick.followers.length > 0 ? [devices(tick)] : []), waits(tick, stopped.length > 0)];
   const critical = tick.alerts.bySeverity.critical ?? 0;
   if (!first) return { level: worst, headline: many(total, "open alert"), parts, hint: null, code: null, device: null };
   const what = (message: string): string => (message ? clip(visible(message), 120) : `${label(first.rule)} on ${label(first.key ?? "NULL")}`).replace(/[.\s]+$/, "");
@@ -159,6 +161,11 @@ function calm(facts: Facts, tick: Tick): Status {
     const [headline = ""] = unreadable(facts, tick);
     return { level: "warning", headline, parts: [whyUnreadable(table), OLD_ROWS], hint: table.error.hint, code: table.error.code, device: null };
   }
+  const [set] = rowsRefused(facts, tick);
+  if (set) {
+    const hint = "The quarantine below has each row with the sink's words. Mend what they name, put the rows in by hand, then drop them there.";
+    return { level: "warning", headline: set, parts: [...parts, "all other rows are written"], hint, code: null, device: null };
+  }
   if (lagMatters(tick)) {
     const worst = [...tick.queries].sort((a, b) => (b.lag ?? 0) - (a.lag ?? 0))[0];
     const where = worst && (worst.lag ?? 0) > 0 ? `Query ${label(worst.name)} is` : "Queries are";
@@ -186,6 +193,8 @@ function devices({ followers, devices: { total } }: Tick): string {
   const of = followers.flatMap(({ source, devices: there }) => (there == null ? [] : [{ source, there }]));
   if (followers.length < 2 || of.length < followers.length) return many(total, "device");
   if (of.length > MOST_SOURCES) return many(of.length, "source");
+  // A device for each source is what sources without a key are: their names say more than a count.
+  if (of.every(({ there }) => there < 2)) return `${many(of.length, "source")}: ${of.map(({ source, there }) => `${label(source)}${there === 0 ? " (nothing yet)" : ""}`).join(", ")}`;
   return of.map(({ source, there }, index) => `${index === 0 ? many(there, "device") : count(there)} of ${label(source)}`).join(", ");
 }
 
@@ -233,8 +242,21 @@ function unreadable(facts: Facts, { brokenTables }: Tick): string[] {
   return [names.size > 1 ? `${many(names.size, "table")} cannot be read` : `The table ${label(first.name)} cannot be read${sinceWords(toMillis(first.since), facts.now)}`];
 }
 
+/** Rows that were refused longer ago are not what the first line is about; they are in the quarantine still. */
+const LATELY_MS = 24 * 3_600_000;
+
+/** Rows that sinks refused lately and that nobody has dealt with, in one part; none if there are none. */
+function rowsRefused(facts: Facts, { quarantine }: Tick): string[] {
+  const lately = (quarantine?.refused ?? []).filter(({ rows, newest }) => rows > 0 && facts.now - newest < LATELY_MS);
+  const rows = lately.reduce((sum, of) => sum + of.rows, 0);
+  if (rows === 0) return [];
+  const newest = Math.max(...lately.map((of) => of.newest));
+  const who = lately.length > 1 ? many(lately.length, "query", "queries") : `query ${label(lately[0]?.query ?? "")}`;
+  return [`${many(rows, "row")} of ${who} ${rows === 1 ? "was" : "were"} refused by the sink, the last at ${moment(newest, facts.now)}`];
+}
+
 /** What is said whatever is worse. */
-const remarks = (facts: Facts, tick: Tick): string[] => [...stops(facts, tick), ...refused(facts, tick), ...unreadable(facts, tick)];
+const remarks = (facts: Facts, tick: Tick): string[] => [...stops(facts, tick), ...refused(facts, tick), ...unreadable(facts, tick), ...rowsRefused(facts, tick)];
 
 /** The rule of a query that watches for it. */
 export const ruleName = (query: string): string => query.replace(/^alerts\//, "");
@@ -254,6 +276,13 @@ function waits(tick: Tick, others = false): string {
 
 function worstOf(by: Partial<Record<Severity, number>>): Severity {
   return by.critical ? "critical" : by.warning ? "warning" : "info";
+}
+
+/** The first query that fails for the same reason: it is told once, where one thing that is down stops several. */
+export function sameTrouble(all: Pick<QueryView, "name" | "error">[], query: Pick<QueryView, "name" | "error">): string | null {
+  const { error } = query;
+  const first = error && all.find((one) => one.error?.code === error.code && one.error.message === error.message);
+  return first && first.name !== query.name ? first.name : null;
 }
 
 /** The whole line as one sentence, for readers who hear it. */

@@ -7,7 +7,7 @@ import { deviceSource, isOfDevice, NO_ALERTS, type AlertBook } from "./apply";
 import { understood } from "./fleet";
 import { present } from "./present";
 import { byUrgency, status } from "./status";
-import { highlighted, layout } from "./panels";
+import { highlighted, layout, TRAILS } from "./panels";
 import { LONGEST_KEY, parse, print, type Place } from "./url";
 
 export const place = signal<Place>(parse(location.hash));
@@ -74,6 +74,16 @@ const choices = computed(() => JSON.stringify(understood(place.value.where, sour
 export const where = computed(() => JSON.parse(choices.value) as string[]);
 /** How the devices in view are spread; null until it is known. */
 export const labels = computed<Labels | null>(() => (tick.value?.labels?.source === source.value?.name ? (tick.value?.labels ?? null) : null));
+/** What the page need not show: panels that nobody asked for, and whose field never had a value. */
+const blanks = signal<ReadonlySet<string>>(new Set());
+export const blank = computed<ReadonlySet<string>>(() => ((schema.value?.panels.length ?? 0) > 0 ? new Set() : blanks.value));
+export function isBlank(panel: string, yes: boolean): void {
+  if (blanks.peek().has(panel) === yes) return;
+  const all = new Set(blanks.peek());
+  if (yes) all.add(panel);
+  else all.delete(panel);
+  blanks.value = all;
+}
 export const panels = computed(() => (schema.value ? layout(schema.value) : []));
 /** Devices of all sources. */
 export const total = computed(() => tick.value?.devices.total ?? Object.values(known.value).reduce((sum, one) => sum + one.total, 0));
@@ -107,6 +117,14 @@ export function chartKeys(of: Source): string[] {
   const looked = of.name === source.value?.name ? place.value.device : null;
   // The empty key cannot be asked for: it would mean all devices. Nor can one that no address has room for.
   return highlighted(known.value[of.name]?.keys ?? [], totalOf(of.name), hot, looked).filter((key) => key !== "" && key.length <= LONGEST_KEY);
+}
+
+/** The devices of which a map shows the way: all of a small fleet, else those that charts draw. */
+export function trailKeys(of: Source): string[] {
+  const charted = chartKeys(of);
+  if (of.key === null || totalOf(of.name) > TRAILS) return charted;
+  const all = (known.value[of.name]?.keys ?? []).filter((key) => key !== "" && key.length <= LONGEST_KEY);
+  return [...new Set([...all, ...charted])];
 }
 
 /**

@@ -1,5 +1,6 @@
 // The alert feed: what is open, worst first; below it what has cleared, newest first. A new one appears by itself.
 import { useState } from "preact/hooks";
+import { post } from "../api/http";
 import type { Alert, Value } from "../api/types";
 import { clip, deviceLabel, label, visible, whole } from "../format/text";
 import { reading } from "../format/number";
@@ -9,6 +10,7 @@ import { Quiet, Section } from "../parts/notes";
 import { wide } from "../state/prefs";
 import { byUrgency } from "../state/status";
 import * as store from "../state/store";
+import { Confirm, type Question } from "./confirm";
 
 const OPEN_SHOWN = 8;
 /** What has cleared is history: a few lines until somebody asks for more. */
@@ -65,6 +67,16 @@ export function Alerts() {
   );
 }
 
+const acknowledging = (alert: Alert, words: string): Question => ({
+  title: "Take care of it?",
+  words: `${words}. Everybody sees that you do. It stays open until it clears.`,
+  act: "Acknowledge",
+  danger: false,
+  run: async () => {
+    await post("/alerts/acknowledge", { id: alert.id });
+  },
+});
+
 /** A value with its unit speaks for itself; one without needs its field's name. */
 function told(source: string, name: string, value: Value): string {
   const field = store.fieldOf(source, name);
@@ -74,6 +86,7 @@ function told(source: string, name: string, value: Value): string {
 
 export function Item({ alert, device = true }: { alert: Alert; device?: boolean }) {
   const now = store.now.value;
+  const [question, setQuestion] = useState<Question | null>(null);
   const source = store.sourceOf(alert);
   const name = alert.key === null ? "NULL" : deviceLabel(alert.key, source, store.keyFieldOf(source));
   const open = alert.state === "open";
@@ -121,6 +134,18 @@ export function Item({ alert, device = true }: { alert: Alert; device?: boolean 
             </>
           )}
         </p>
+        {alert.acknowledged && (
+          <p class="soft">
+            <bdi>{label(alert.acknowledged.by, 40)}</bdi> takes care of it since {moment(alert.acknowledged.at, now)}
+            {alert.acknowledged.comment && <>: {clip(visible(alert.acknowledged.comment), 140)}</>}
+          </p>
+        )}
+        {alert.muted && <p class="soft">nobody is told: {label(alert.muted, 60)}</p>}
+        {open && !alert.acknowledged && store.mayOperate.value && (
+          <button type="button" class="text-button" data-testid="acknowledge" onClick={() => setQuestion(acknowledging(alert, words))}>
+            Acknowledge
+          </button>
+        )}
         {values.map(({ field, then, now: current }) => (
           <p key={field} class="soft num">
             {current !== null && <b>{current} now</b>}
@@ -133,6 +158,7 @@ export function Item({ alert, device = true }: { alert: Alert; device?: boolean 
         {open ? since(alert.openedAt, now) : `cleared ${moment(until, now, true)}`}
         <small>{`${open ? "for" : "after"} ${span(Math.max(0, until - alert.openedAt))}${alert.ruleRemoved ? ", rule removed" : ""}`}</small>
       </p>
+      {question && <Confirm question={question} done={() => setQuestion(null)} />}
     </li>
   );
 }

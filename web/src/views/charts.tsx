@@ -23,6 +23,8 @@ const RANGES: { range: Range; word: string }[] = [
   { range: "24h", word: "24 h" },
 ];
 const HEIGHT = 216;
+/** Names of fields without a value that are told. */
+const MOST_BLANK = 20;
 
 export function RangeSwitch() {
   const { range } = store.place.value;
@@ -44,6 +46,7 @@ const noteOf = (late: number, narrowed: boolean): string => `${narrowed ? "all d
 
 export function Charts() {
   const panels = store.panels.value;
+  const blank = panels.filter(({ panel }) => store.blank.value.has(panel.id));
   return (
     <Section id="charts" title="Measurements" note={noteOf(tooOld.value, store.where.value.length > 0)} tools={<RangeSwitch />}>
       {panels.length === 0 && <Quiet>This pipeline's schema has no number to draw. The devices and their values are in the table below.</Quiet>}
@@ -52,8 +55,16 @@ export function Charts() {
           <PanelCard key={laid.panel.id} laid={laid} />
         ))}
       </div>
+      {blank.length > 0 && <Quiet>{blankWords(blank)}</Quiet>}
     </Section>
   );
+}
+
+/** Fields whose panel nobody asked for, and that never had a value, take a line together. */
+function blankWords(blank: Laid[]): string {
+  const several = (store.schema.peek()?.sources.length ?? 1) > 1;
+  const names = blank.map(({ source, field }) => `${several && source ? `${label(source.name, 24)}.` : ""}${label(field?.name ?? "", 24)}`);
+  return `Without a value so far: ${names.slice(0, MOST_BLANK).join(", ")}${names.length > MOST_BLANK ? ` and ${names.length - MOST_BLANK} more` : ""}.`;
 }
 
 function PanelCard({ laid }: { laid: Laid }) {
@@ -61,7 +72,7 @@ function PanelCard({ laid }: { laid: Laid }) {
   const unit = field?.unit;
   const sources = store.schema.value?.sources.length ?? 1;
   return (
-    <article class={`panel ${panel.wide ? "panel-wide" : ""}`} aria-label={label(panel.title)} data-chart={panel.chart}>
+    <article hidden={store.blank.value.has(panel.id)} class={`panel ${panel.wide ? "panel-wide" : ""}`} aria-label={label(panel.title)} data-chart={panel.chart}>
       <header>
         <h3 title={whole(panel.title, 64)}>{label(panel.title, 64)}</h3>
         {unit && <span class="unit">{label(unit, 12)}</span>}
@@ -88,7 +99,7 @@ function FieldLine({ laid: { panel, source, field } }: { laid: Laid }) {
   if (!source || !field) return null;
   const keys = store.chartKeys(source);
   const all = store.totalOf(source.name) > OWN_LINE || keys.length === 0;
-  return <LineChart source={source} field={field} keys={keys} all={all} range={range} limits={panel} height={HEIGHT} />;
+  return <LineChart source={source} field={field} keys={keys} all={all} range={range} limits={panel} height={HEIGHT} onEmpty={(empty) => store.isBlank(panel.id, empty)} />;
 }
 
 function States({ laid: { source, field, panel } }: { laid: Laid }) {

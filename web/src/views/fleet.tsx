@@ -225,21 +225,25 @@ interface Missing {
   lateTotal: number;
 }
 
-/** Devices that are not heard, longest first, and those whose data come late, worst first. */
+/**
+ * Devices that are not heard, longest first, and those whose data come late, worst first: most of their newest readings do. How many
+ * readings came late is another number: a device that is well now may have sent some.
+ */
 function LateAndSilent({ source, labels }: { source: Source; labels: Labels }) {
   const { host, visible } = useSeen();
   const wish = JSON.stringify([source.name, where.value, labels.quiet > 0, labels.late > 0]);
   const asked = useAsked(wish, visible && labels.quiet + labels.late > 0, EVERY_MS, (signal) => missing(source, signal));
   const found = asked.answer;
   const well = labels.quiet === 0 && labels.late === 0;
+  const late = labels.lateRows ?? 0;
   return (
-    <article class="panel panel-short" aria-label="Late and silent" data-chart="missing">
+    <article class="panel panel-short" aria-label="Late and missing devices" data-chart="missing">
       <header>
-        <h3>Late and silent</h3>
-        <span class="soft num">{`${count(labels.quiet)} silent, ${count(labels.late)} late`}</span>
+        <h3>Late and missing devices</h3>
+        <span class="soft num">{`now ${count(labels.quiet)} silent, ${count(labels.late)} late`}</span>
       </header>
       <div ref={host}>
-        {well && <p class="quiet">{labels.total === 0 ? "No device is like this." : "Every device is heard, and none is late."}</p>}
+        {well && <p class="quiet">{labels.total === 0 ? "No device is like this." : "Every device is heard, and none is late now."}</p>}
         {!well && asked.error && !found && <Failure error={asked.error} />}
         {!well && !asked.error && !found && <Waiting what="late and silent devices" like="skeleton-missing" />}
         {!well && found && (
@@ -248,6 +252,7 @@ function LateAndSilent({ source, labels }: { source: Source; labels: Labels }) {
             {labels.late > 0 && <Named devices={found.late} total={found.lateTotal} state="late" source={source} words={(device) => <>{`data ${span(Math.abs(device.clock?.offset ?? 0))} late`}</>} />}
           </>
         )}
+        {late > 0 && <p class="soft spread-note">{`${many(late, "reading")} came late so far: after the watermark's delay`}</p>}
       </div>
     </article>
   );

@@ -1,5 +1,5 @@
-// What could not be read: why, when and the record in a line, as it came when opened; and the two things one can do about
-// it. Both ask first.
+// What could not be read, and rows that a sink refused: why, when and the record in a line, as it came when opened; and the two
+// things one can do about it. Both ask first. A row was read already, so it is not replayed.
 import { useState } from "preact/hooks";
 import { get, post } from "../api/http";
 import type { QuarantinePage, QuarantineRecord } from "../api/types";
@@ -30,19 +30,26 @@ export function Quarantine() {
       </Section>
     );
   }
-  const ids = page.records.map((record) => record.id).filter((id) => chosen.has(id));
+  const picked = page.records.filter((record) => chosen.has(record.id));
+  const ids = picked.map((record) => record.id);
+  // What a sink refused was read already: there is nothing to replay.
+  const records = picked.filter((record) => !record.refusedBy).map((record) => record.id);
+  const rows = page.refusedRows ?? 0;
+  const again = picked.length > 0 ? records.length : Math.max(0, open - rows);
   const toggle = (id: string): void => {
     const next = new Set(chosen);
     if (!next.delete(id)) next.add(id);
     setChosen(next);
   };
-  const ask = (replay: boolean): void => setQuestion(asking(replay, ids, open, () => setChosen(new Set())));
+  const ask = (replay: boolean): void => setQuestion(asking(replay, replay ? records : ids, replay ? again : open, () => setChosen(new Set())));
   const what = ids.length > 0 ? many(ids.length, "record") : `all ${count(open)}`;
   const tools = store.mayOperate.value ? (
     <>
-      <button type="button" class="button" onClick={() => ask(true)}>
-        Replay {what}
-      </button>
+      {again > 0 && (
+        <button type="button" class="button" onClick={() => ask(true)}>
+          Replay {ids.length > 0 ? many(again, "record") : `all ${count(again)}`}
+        </button>
+      )}
       {store.mayDrop.value ? (
         <button type="button" class="button" onClick={() => ask(false)}>
           Drop {what}
@@ -137,6 +144,11 @@ function Item({ record, chosen, toggle }: { record: QuarantineRecord; chosen: bo
           {(record.sources ?? []).length > 0 && ` · read as ${record.sources?.map((name) => label(name)).join(", ")}`}
           {record.truncated && " · cut short here, whole in the quarantine"}
         </p>
+        {record.refusedBy && (
+          <p class="soft">
+            A row that {label(record.refusedBy, 80)} refused; the other rows of its record are written, so there is nothing to replay. Mend the table, put the row in by hand, then drop it here.
+          </p>
+        )}
       </details>
     </li>
   );

@@ -6,12 +6,13 @@ import { post } from "../api/http";
 import type { QueryView } from "../api/types";
 import { count, many, rate } from "../format/number";
 import { clip, label, visible, whole } from "../format/text";
-import { since, span, toMillis } from "../format/time";
+import { moment, since, span, toMillis } from "../format/time";
 import { LevelIcon } from "../parts/icons";
 import { Section, Waiting } from "../parts/notes";
 import { clocksOff, ofQuery } from "../state/clocks";
 import { lateShare, lateSql, remembered } from "../state/remembers";
-import { OLD_ROWS, ruleName, whyUnreadable, type Level } from "../state/status";
+import { unexpected } from "../state/unexpected";
+import { OLD_ROWS, ruleName, sameTrouble, whyUnreadable, type Level } from "../state/status";
 import * as store from "../state/store";
 import { Confirm, type Question } from "./confirm";
 
@@ -25,7 +26,7 @@ export function Queries() {
       {!all && <Waiting what="queries" />}
       <div class="queries">
         {own.map((query) => (
-          <Query key={query.name} query={query} ask={setQuestion} />
+          <Query key={query.name} query={query} like={sameTrouble(own, query)} ask={setQuestion} />
         ))}
       </div>
       {rules.length > 0 && <h3>Alert rules</h3>}
@@ -44,7 +45,7 @@ export function levelOf(query: Pick<QueryView, "state" | "error">): Level {
   return /run|idle|wait|active/i.test(query.state) ? "ok" : "unknown";
 }
 
-function Query({ query, ask }: { query: QueryView; ask: (question: Question) => void }) {
+function Query({ query, like = null, ask }: { query: QueryView; like?: string | null; ask: (question: Question) => void }) {
   const sql = store.schema.value?.queries.find((one) => one.name === query.name);
   const level = levelOf(query);
   const held = remembered(query, store.now.value);
@@ -68,11 +69,17 @@ function Query({ query, ask }: { query: QueryView; ask: (question: Question) => 
         <span class="soft">{[sql ? `to ${sql.format}` : "", state].filter((word) => word !== "").join(" · ")}</span>
         <Epochs epochs={query.epochs} />
       </header>
-      {query.error && (
+      {query.error && like !== null && (
+        <p class="query-like">
+          <code class="code">{query.error.code}</code> <span class="soft">for the same reason as <bdi>{label(like)}</bdi></span>
+        </p>
+      )}
+      {query.error && like === null && (
         <div class="query-error">
           <p>
             <code class="code">{query.error.code}</code> {clip(visible(query.error.message), 400)}
           </p>
+          {query.error.detail && <p>{clip(visible(query.error.detail), 400)}</p>}
           {query.error.hint && <p class="soft">{query.error.hint}</p>}
         </div>
       )}
@@ -85,10 +92,11 @@ function Query({ query, ask }: { query: QueryView; ask: (question: Question) => 
           {table.error.hint && <p class="soft">{table.error.hint}</p>}
         </div>
       ))}
-      <details open={level !== "ok"}>
+      <details open={level !== "ok" && like === null}>
         <summary class="num">
           {pace({ ...query, rate: steady }, runs)}
           {late && <span class="tag tag-warning">{late}</span>}
+          {(query.rowsRefused ?? 0) > 0 && <span class="tag tag-warning">{many(query.rowsRefused ?? 0, "row")} refused</span>}
         </summary>
         <dl class="query-facts">
           <Fact name="since" value={stoodAt === null ? null : since(stoodAt, store.now.value)} />
@@ -98,6 +106,8 @@ function Query({ query, ask }: { query: QueryView; ask: (question: Question) => 
           <Fact name="state" value={held.size} />
           <Fact name="watermark" value={held.watermark} />
           {held.late !== null && <Late name={query.name} rows={held.late} />}
+          {(query.rowsRefused ?? 0) > 0 && <Refused query={query} />}
+          <Fact name="not as expected" wide value={unexpected(query)} />
           <Fact name="too far ahead" value={held.ahead} />
           {query.remembers && <Fact name="clocks" wide value={clocksOff(ofQuery(store.tick.value?.followers ?? [], sql?.sources))} />}
           <Fact name="waits for" wide value={query.waitingFor ? label(query.waitingFor, 80) : null} />
@@ -146,6 +156,29 @@ function Fact({ name, value, wide = false }: { name: string; value: string | nul
   );
 }
 
+/** Rows that its sink refused since it began, how many of them are still set aside, and the way to them. */
+function Refused({ query }: { query: QueryView }) {
+  const open = store.tick.value?.quarantine?.refused?.find((of) => of.query === query.name);
+  return (
+    <div class="fact-wide">
+      <dt>refused by the sink</dt>
+      <dd class="num">
+        {many(query.rowsRefused ?? 0, "row")}
+        {open && (
+          <>
+            {", the last "}
+            {moment(open.newest, store.now.value)}
+            {": "}
+            <button type="button" class="text-button" onClick={() => document.getElementById("quarantine")?.scrollIntoView()}>
+              {count(open.rows)} in quarantine
+            </button>
+          </>
+        )}
+      </dd>
+    </div>
+  );
+}
+
 /** Rows that came too late, and the way to them. */
 function Late({ name, rows }: { name: string; rows: string }) {
   const sql = lateSql(name);
@@ -179,13 +212,13 @@ const starting = ({ name, kind }: QueryView): Question => ({
   run: () => post(`/queries/${encodeURIComponent(name)}/start`, {}),
 });
 
-const WIDTH = 6;
+const WIDTH = 5;
 const HEIGHT = 24;
 function Epochs({ epochs }: { epochs: QueryView["epochs"] }) {
   if (epochs.length === 0) return null;
   const slowest = epochs.reduce((most, epoch) => Math.max(most, epoch.ms), 1);
   const last = epochs[epochs.length - 1];
-  const say = `The last ${many(epochs.length, "epoch")}: the slowest took ${span(slowest)}, the last ${span(last?.ms)} for ${many(last?.rows ?? 0, "row")}`;
+  const say = `The last ${many(epochs.length, "epoch")}: the slowest took ${span(slowest)}, the last ${span(last?.ms)} for ${many(last?.rows ?? 0, "record")}`;
   return (
     <svg class="epochs" width={epochs.length * WIDTH} height={HEIGHT} role="img" aria-label={say}>
       <title>{say}</title>

@@ -1,4 +1,4 @@
-// The SQL console: one SELECT over what the pipeline has, its result as table and chart, and a link that shows a
+// The SQL console: one SELECT, SHOW or DESCRIBE over what the pipeline has, its result as table and chart, and a link that shows a
 // colleague the same. It changes nothing and says its limits before anybody meets them.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, get, post, type Place } from "../api/http";
@@ -85,7 +85,7 @@ export function SqlConsole() {
   };
   return (
     <div class="sql">
-      <Section id="console" title="SQL" note="One SELECT over the tables of this pipeline: at most 10 s, 10,000 rows, 256 MiB, two at a time. It changes nothing.">
+      <Section id="console" title="SQL" note="One SELECT over the tables of this pipeline, or SHOW TABLES, DESCRIBE name: at most 10 s, 10,000 rows, 256 MiB, two at a time. It changes nothing.">
         <Tables insert={(name) => change(text.trim() === "" ? `SELECT * FROM ${name} LIMIT 100` : `${text}${/\s$/.test(text) ? "" : " "}${name}`)} />
         <Editor field={editor} text={text} change={change} run={() => void run(text)} wrong={error !== null} />
         {error && <Wrong error={error} sql={text} goTo={goTo} />}

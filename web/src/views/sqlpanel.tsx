@@ -2,6 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { ApiError, post } from "../api/http";
 import type { Panel, SqlResult } from "../api/types";
+import { Events } from "../charts/events";
 import { ResultChart } from "../charts/result";
 import { shapeOf } from "../charts/shape";
 import { useSeen } from "../charts/seen";
@@ -38,13 +39,15 @@ export function SqlPanel({ panel }: { panel: Panel }) {
     };
   }, [visible, panel.sql, panel.every]);
   const wanted = panel.as ?? (panel.chart === "sql" ? null : panel.chart);
+  const events = wanted === "events";
   const shape = !result ? "table" : wanted === null ? shapeOf(result) : wanted === "line" || wanted === "bar" ? wanted : "table";
   return (
     <div ref={host} class="sql-panel">
       {error && <Failure error={error} />}
       {!result && !error && <Waiting what="the answer" />}
-      {result && result.rows.length === 0 && <Quiet>The query gives no rows now.</Quiet>}
-      {result && result.rows.length > 0 && (shape === "table" ? <ResultTable result={result} caption={panel.title} page={8} /> : <ResultChart result={result} shape={shape} height={200} />)}
+      {result && events && <Events result={result} title={panel.title} />}
+      {result && !events && result.rows.length === 0 && <Quiet>The query gives no rows now.</Quiet>}
+      {result && !events && result.rows.length > 0 && (shape === "table" ? <ResultTable result={result} caption={panel.title} page={8} /> : <ResultChart result={result} shape={shape} height={200} />)}
       <a class="text-button" href={`#/sql?${new URLSearchParams({ q: panel.sql ?? "" }).toString()}`} onClick={(event) => { event.preventDefault(); store.go({ view: "sql", sql: panel.sql ?? "" }); }}>
         Open in SQL
       </a>

@@ -17,6 +17,8 @@ export function TopBar({ compact }: { compact: boolean }) {
   const status = store.headline.value;
   const schema = store.schema.value;
   const link = store.link.value;
+  // Nothing is known of it yet: that is no name, and not an empty one either.
+  const title = schema?.title || schema?.pipeline || store.hello.value?.pipeline || "";
   const dark = theme.value === "dark";
   const words = { live: "Live", opening: "Connecting", lost: "Reconnecting" };
   return (
@@ -26,7 +28,7 @@ export function TopBar({ compact }: { compact: boolean }) {
         <span>Forebay</span>
       </a>
       <span class="pipeline">
-        <bdi>{label(schema?.title || schema?.pipeline || store.hello.value?.pipeline || "")}</bdi>
+        <bdi>{title && label(title)}</bdi>
       </span>
       {compact && (
         <a class="topbar-status" href="#/" onClick={() => scrollTo({ top: 0 })} aria-hidden="true" tabIndex={-1}>

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use forebay_core::config::ValueConfig;
 use forebay_core::error::{Error, Result, codes};
+use forebay_core::expectation;
 use forebay_core::format::{Format, RecordCode};
 use forebay_core::options::{ConnectorSpec, unknown_name};
 
@@ -20,9 +21,10 @@ pub mod json;
 /// Every format, in the order of the reference.
 pub static SPECS: &[&ConnectorSpec] = &[&json::SPEC];
 
-/// Every code that a format gives a record it cannot read, in the order of the reference.
+/// Every code that a record is set aside with: of a format that cannot read it, then of an expectation that it fails; in
+/// the order of the reference.
 pub fn codes() -> Vec<&'static RecordCode> {
-    json::CODES.iter().collect()
+    json::CODES.iter().chain(expectation::CODES).collect()
 }
 
 /// Builds the format that a source's `value:` names.

@@ -16,6 +16,7 @@ use forebay_storage::Door;
 
 pub mod console;
 pub mod delta;
+pub mod files;
 pub mod kafka;
 pub mod postgres;
 
@@ -25,7 +26,8 @@ mod conformance;
 mod scratch;
 
 /// Every sink, in the order of the reference.
-pub static SPECS: &[&ConnectorSpec] = &[&delta::SPEC, &postgres::SPEC, &kafka::SPEC, &console::SPEC];
+pub static SPECS: &[&ConnectorSpec] =
+    &[&delta::SPEC, &files::CSV, &files::PARQUET, &postgres::SPEC, &kafka::SPEC, &console::SPEC];
 
 /// What a sink gets from the process it runs in.
 #[derive(Clone)]
@@ -53,6 +55,9 @@ pub fn build(format: &str, options: &Options, context: &SinkContext<'_>) -> Resu
     let SinkContext { data_dir, door, clock, time_zone } = context.clone();
     match spec(format)?.name {
         "delta" => Ok(Box::new(delta::DeltaSink::with_clock(options, data_dir, door, clock)?)),
+        format @ ("csv" | "parquet") => {
+            Ok(Box::new(files::FileSink::new(format, options, data_dir, door, time_zone)?))
+        }
         "postgres" => Ok(Box::new(postgres::PostgresSink::new(options, time_zone)?)),
         "kafka" => Ok(Box::new(kafka::KafkaSink::new(options, clock)?)),
         "console" => {

@@ -9,7 +9,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use deltalake_core::DeltaTable;
 use forebay_core::clock::SystemClock;
-use forebay_core::options::{ConnectorKind, ConnectorSpec};
+use forebay_core::options::{ConnectorKind, ConnectorSpec, Options};
 use forebay_core::table::{StaticTable, TableRows, TableVersion, Wanted};
 use forebay_core::{Error, Result};
 use forebay_storage::Door;
@@ -19,6 +19,8 @@ use parking_lot::Mutex;
 use super::files::blocking;
 use super::rows::{Rows, columns};
 use super::{At, PATH, unreadable};
+use crate::s3;
+use crate::sinks::delta::store::Location;
 use crate::sinks::delta::table::{Head, Table};
 
 /// The format's entry in the registry.
@@ -28,7 +30,7 @@ pub static SPEC: ConnectorSpec = ConnectorSpec {
     summary: "A Delta table. Each epoch is joined with one version of it, the newest when the epoch was planned.",
     delivery: "An epoch that is repeated after a crash reads the same version again, as long as the table still has it.",
     options: &[PATH],
-    prefixes: &[],
+    prefixes: s3::PREFIXES,
     example: "tables:\n  devices:\n    format: delta\n    path: devices",
 };
 
@@ -37,25 +39,25 @@ const ID: usize = 8;
 
 pub(super) struct Delta {
     at: At,
+    table: Table,
     schema: SchemaRef,
     /// The newest version that was seen: the next is looked for behind it.
     seen: Arc<Mutex<Head>>,
 }
 
 impl Delta {
-    pub async fn open(at: At) -> Result<Self> {
-        let (loaded, head) = newest(&at).await?;
+    pub async fn open(mut at: At, options: &Options, data_dir: &Path) -> Result<Self> {
+        let location = located(options, data_dir)?;
+        at.path = location.shown();
+        let table = Table::at(&location, Door::new(), Arc::new(SystemClock))?;
+        let (loaded, head) = newest(&table, &at).await?;
         let schema = columns(&provider(&at, &loaded).await?.schema());
-        Ok(Self { schema, at, seen: Arc::new(Mutex::new(head)) })
-    }
-
-    fn table(&self) -> Result<Table> {
-        table(&self.at)
+        Ok(Self { schema, table, at, seen: Arc::new(Mutex::new(head)) })
     }
 
     /// Moves to the newest version; false where what was seen is not there any more: another table may stand here.
     async fn follow(&self) -> Result<bool> {
-        let (table, seen, path) = (self.table()?, Arc::clone(&self.seen), self.at.path.clone());
+        let (table, seen, path) = (self.table.clone(), Arc::clone(&self.seen), self.at.path.clone());
         blocking(move || {
             let mut head = seen.lock().clone();
             let change = table.follow(&mut head).map_err(|error| ours(error, &path))?;
@@ -88,7 +90,7 @@ impl StaticTable for Delta {
 
     async fn version(&self) -> Result<TableVersion> {
         if !self.follow().await? {
-            let (_, head) = newest(&self.at).await?;
+            let (_, head) = newest(&self.table, &self.at).await?;
             *self.seen.lock() = head;
         }
         Ok(named(&self.seen.lock()))
@@ -96,12 +98,12 @@ impl StaticTable for Delta {
 
     async fn load(&self, wanted: &Wanted) -> Result<TableRows> {
         let told = match wanted {
-            Wanted::Exact(version) => told(&self.table()?, version).await,
+            Wanted::Exact(version) => told(&self.table, version).await,
             Wanted::Newest => None,
         };
         let (loaded, head) = match told {
             Some(told) => told,
-            None => newest(&self.at).await?,
+            None => newest(&self.table, &self.at).await?,
         };
         let provider = provider(&self.at, &loaded).await?;
         let failed = |e| broken(e, &self.at);
@@ -117,8 +119,9 @@ impl StaticTable for Delta {
     }
 }
 
-fn table(at: &At) -> Result<Table> {
-    Table::new(&at.path, Door::new(), Arc::new(SystemClock))
+/// Where the table is that these options name.
+pub(super) fn located(options: &Options, data_dir: &Path) -> Result<Location> {
+    Location::new(options.text("path").unwrap_or_default(), options.passed_on(), data_dir)
 }
 
 /// How a version is called: by its number, and by the table whose it is. A table that is made anew begins to count anew.
@@ -135,16 +138,17 @@ async fn told(table: &Table, version: &TableVersion) -> Option<(DeltaTable, Head
         None => (version.0.as_str(), false),
     };
     let number = number.parse().ok()?;
-    if !table.reaches_back_to(number).ok()? {
+    if !table.ask(move |table| table.reaches_back_to(number)).await.ok()? {
         return None;
     }
     let loaded = table.load_version(number).await.ok()?;
-    let head = table.head(&loaded).ok()?;
+    let known = loaded.clone();
+    let head = table.ask(move |table| table.head(&known)).await.ok()?;
     (!is_named || named(&head) == *version).then_some((loaded, head))
 }
 
-async fn newest(at: &At) -> Result<(DeltaTable, Head)> {
-    let loaded = table(at)?.load().await.map_err(|error| ours(error, &at.path))?;
+async fn newest(table: &Table, at: &At) -> Result<(DeltaTable, Head)> {
+    let loaded = table.load().await.map_err(|error| ours(error, &at.path))?;
     loaded.ok_or_else(|| unreadable("there is no Delta table", &at.path))
 }
 

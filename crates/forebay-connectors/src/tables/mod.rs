@@ -16,6 +16,7 @@ use forebay_core::table::StaticTable;
 use forebay_core::{Error, Result};
 
 use self::settle::Patience;
+use crate::s3;
 
 mod csv;
 mod delta;
@@ -70,10 +71,18 @@ impl At {
 /// Refuses options and columns that do not fit together. Touches nothing.
 pub fn check(config: &TableConfig) -> Result<()> {
     let at = At::new(config, Path::new("."));
+    let path = config.options.text("path").unwrap_or_default();
+    if config.format != "delta" && s3::is_address(path) {
+        let message = format!("the path of a table is `{path}`, expected a file or a folder");
+        return Err(
+            Error::new(&codes::NOT_YET, message).with_hint("In buckets tables of `format: delta` are read.")
+        );
+    }
     match config.format.as_str() {
         "csv" => csv::Csv::new(at, config).map(drop),
         "json" => json::Json::new(at, config).map(drop),
-        "parquet" | "delta" => Ok(()),
+        "parquet" => Ok(()),
+        "delta" => delta::located(&config.options, Path::new(".")).map(drop),
         other => Err(unlisted(other)),
     }
 }
@@ -81,15 +90,15 @@ pub fn check(config: &TableConfig) -> Result<()> {
 /// Opens a table whose relative path lies under `data_dir`; of its rows nothing is read yet. Fails with `TABLE_UNREADABLE` if
 /// it is not there.
 pub async fn open(config: &TableConfig, data_dir: &Path) -> Result<Arc<dyn StaticTable>> {
-    open_at(At::new(config, data_dir), config).await
+    open_at(At::new(config, data_dir), config, data_dir).await
 }
 
-async fn open_at(at: At, config: &TableConfig) -> Result<Arc<dyn StaticTable>> {
+async fn open_at(at: At, config: &TableConfig, data_dir: &Path) -> Result<Arc<dyn StaticTable>> {
     let table: Arc<dyn StaticTable> = match config.format.as_str() {
         "csv" => Arc::new(files::Table::new(csv::Csv::new(at, config)?)),
         "json" => Arc::new(files::Table::new(json::Json::new(at, config)?)),
         "parquet" => Arc::new(files::Table::new(parquet::Parquet::open(at).await?)),
-        "delta" => Arc::new(delta::Delta::open(at).await?),
+        "delta" => Arc::new(delta::Delta::open(at, &config.options, data_dir).await?),
         other => return Err(unlisted(other)),
     };
     table.version().await?;

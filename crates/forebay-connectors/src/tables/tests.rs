@@ -18,7 +18,7 @@ mod written;
 async fn open(config: &TableConfig, data_dir: &Path) -> Result<Arc<dyn StaticTable>> {
     let none = Duration::ZERO;
     let patience = Patience { still: none, half: none, most: none };
-    open_at(At { patience, ..At::new(config, data_dir) }, config).await
+    open_at(At { patience, ..At::new(config, data_dir) }, config, data_dir).await
 }
 
 fn table(section: &str) -> TableConfig {
@@ -31,8 +31,14 @@ fn table_in(zone: &str, section: &str) -> TableConfig {
         "pipeline: p\ntimeZone: \"{zone}\"\nsources:\n  s: {{ format: kafka, options: {{ kafka.bootstrap.servers: \"a:1\", subscribe: t }} }}\n\
          tables:\n  t: {{ {section} }}\nqueries:\n  q: {{ sql: SELECT 1, format: console }}\n"
     );
-    let registry =
-        Registry { sources: sources::SPECS, sinks: sinks::SPECS, formats: formats::SPECS, tables: SPECS };
+    let registry = Registry {
+        sources: sources::SPECS,
+        sinks: sinks::SPECS,
+        formats: formats::SPECS,
+        tables: SPECS,
+        gateways: &[],
+        channels: &[],
+    };
     let lookup = Lookup { env: &|_| None, file: &|_| Err(String::new()) };
     let pipeline = config::parse(&text, "p.yaml", &registry, &lookup)
         .unwrap_or_else(|problems| panic!("{}", config::render(&problems, &text, "p.yaml", false)));

@@ -3,14 +3,21 @@
 //! What is SQL here is checked by whoever plans it; where each piece stands is kept for that. The message is taken
 //! apart here, because its form is the file's own: text with `{column}` in it.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use super::parse::{Reading, bad_value};
-use super::section::{Section, text_of};
+use super::parse::{Reading, bad_value, piece};
+use super::section::{Section, Text};
 use super::yaml::Entry;
-use super::{AlertConfig, Placed, keys};
+use super::{Placed, keys, silence};
 use crate::error::{Error, codes};
 use crate::options::{parse_duration, unknown_name};
+
+mod rule;
+mod shape;
+
+pub use shape::{AlertConfig, LevelConfig, MatchesConfig, NoDataConfig};
 
 /// Longest message, in bytes: it is shown in a line.
 const LONGEST_MESSAGE: usize = 1_000;
@@ -145,40 +152,65 @@ pub(super) fn read(entry: &Entry, what: &str, reading: &mut Reading<'_>) -> Opti
         check_table(&section, reading);
     }
     let key = piece(&section, "key", reading);
-    let when = piece(&section, "when", reading);
-    let clear = piece(&section, "clear", reading);
-    let hold = section.text("for", &mut reading.problems).and_then(|text| {
-        let hold = parse_duration(text.text);
-        if hold.is_none() {
-            reading
-                .problems
-                .report(text.span, bad_value("for", text.text, "a duration such as `10 seconds`"));
-        }
-        hold
-    });
-    let severity = severity(&section, reading);
+    let own_when = piece(&section, "when", reading);
+    let mut clear = piece(&section, "clear", reading);
+    let mut hold = duration(&section, "for", reading).unwrap_or_default();
+    let mut severity = severity_of(&section, reading).unwrap_or_default();
+    let levels = rule::levels(&section, hold, reading);
+    let matches = rule::matches(&section, reading);
+    let cooldown = duration(&section, "cooldown", reading).unwrap_or_default();
+    let no_data = rule::no_data(&section, reading);
+    let inhibited_by = silence::list(&section, "inhibitedBy", reading);
+    known_alerts(&inhibited_by, reading);
+    let inhibited_by = inhibited_by
+        .into_iter()
+        .map(|text| Placed { text: text.text.to_owned(), place: reading.problems.place(text.span) })
+        .collect();
     let message = message(&section, reading);
+    let when = match levels.first() {
+        Some(mildest) => {
+            (clear, hold, severity) = (mildest.clear.clone(), mildest.hold, mildest.severity);
+            Some(mildest.when.clone())
+        }
+        None => own_when.or_else(|| rule::without_condition(&section, what, reading)),
+    };
     Some(AlertConfig {
         name: entry.key.clone(),
         on: on?,
         key: key?,
         when: when?,
         clear,
-        hold: hold.unwrap_or_default(),
+        hold,
         severity,
+        levels,
+        matches,
+        cooldown,
+        no_data,
+        inhibited_by,
         message,
     })
 }
 
-/// The text of a key and where it begins.
-fn piece(section: &Section<'_>, key: &str, reading: &mut Reading<'_>) -> Option<Placed> {
-    let entry = section.get(key)?;
-    let text = text_of(entry, &mut reading.problems)?;
-    if text.text.trim().is_empty() {
-        reading.problems.report(entry.key_span, bad_value(key, text.text, "a text that is not empty"));
-        return None;
+/// A duration, if it is given.
+pub(super) fn duration(section: &Section<'_>, key: &str, reading: &mut Reading<'_>) -> Option<Duration> {
+    let text = section.text(key, &mut reading.problems)?;
+    let duration = parse_duration(text.text);
+    if duration.is_none() {
+        reading.problems.report(text.span, bad_value(key, text.text, "a duration such as `10 seconds`"));
     }
-    Some(Placed { text: text.text.to_owned(), place: reading.problems.place(text.span) })
+    duration
+}
+
+/// Reports names of alerts that the file does not have.
+pub(super) fn known_alerts(names: &[Text<'_>], reading: &mut Reading<'_>) {
+    for name in names {
+        if reading.alerts.iter().any(|alert| alert.eq_ignore_ascii_case(name.text)) {
+            continue;
+        }
+        let unknown = unknown_name("alert", name.text, reading.alerts.iter().map(String::as_str));
+        let error = Error::new(&codes::BAD_VALUE, unknown.message()).with_hint(unknown.hint());
+        reading.problems.report(name.span, error);
+    }
 }
 
 /// Reports a table that the file does not have; whether its columns are known is another matter.
@@ -192,14 +224,15 @@ fn check_table(section: &Section<'_>, reading: &mut Reading<'_>) {
     reading.problems.report(name.span, error);
 }
 
-fn severity(section: &Section<'_>, reading: &mut Reading<'_>) -> Severity {
-    let Some(text) = section.text("severity", &mut reading.problems) else { return Severity::default() };
+/// A severity, if it is given and one.
+pub(super) fn severity_of(section: &Section<'_>, reading: &mut Reading<'_>) -> Option<Severity> {
+    let text = section.text("severity", &mut reading.problems)?;
     let found = Severity::ALL.into_iter().find(|severity| severity.word().eq_ignore_ascii_case(text.text));
-    found.unwrap_or_else(|| {
+    if found.is_none() {
         let expected = "`info`, `warning` or `critical`";
         reading.problems.report(text.span, bad_value("severity", text.text, expected));
-        Severity::default()
-    })
+    }
+    found
 }
 
 fn message(section: &Section<'_>, reading: &mut Reading<'_>) -> Option<(Message, Placed)> {

@@ -121,6 +121,8 @@ pub enum Chart {
     Table,
     /// The rows of a SELECT.
     Sql,
+    /// The rows of a SELECT as marks on a timeline: its first column with a time says when.
+    Events,
 }
 
 const CHARTS: [(&str, Chart); 7] = [
@@ -134,7 +136,8 @@ const CHARTS: [(&str, Chart); 7] = [
 ];
 
 /// What the rows of a SELECT can be drawn as.
-const DRAWN_AS: [(&str, Chart); 3] = [("table", Chart::Table), ("bar", Chart::Bar), ("line", Chart::Line)];
+const DRAWN_AS: [(&str, Chart); 4] =
+    [("table", Chart::Table), ("bar", Chart::Bar), ("line", Chart::Line), ("events", Chart::Events)];
 
 /// Reads `dashboard:`; sources and views are those of the file as far as they could be read.
 pub(super) fn read(

@@ -5,13 +5,25 @@
 //! Connectors' options are not keys: each connector declares its own in a
 //! [`ConnectorSpec`](crate::options::ConnectorSpec).
 
+mod alerts;
+mod cycle;
+mod detectors;
 mod event_time;
+mod expect;
+mod gateways;
+mod log_users;
 mod page;
 mod tables;
 mod testing;
 mod tokens;
 
+pub use alerts::{ALERT, CHANNEL, LEVEL, NO_DATA, SILENCE};
+pub use cycle::CYCLE;
+pub use detectors::DETECTOR;
 pub use event_time::{QUERY_DEDUPLICATE, VIEW_DEDUPLICATE, WATERMARK};
+pub use expect::EXPECTATION;
+pub use gateways::{GATEWAY, ROUTE, USER};
+pub use log_users::{LOG_USER, LOG_USERS};
 pub use page::{DASHBOARD, DASHBOARD_SOURCE, DASHBOARD_VIEW, PANEL};
 pub use tables::TABLE;
 pub use testing::{EXPECT, EXPECT_QUERY, STEP, TEST};
@@ -49,6 +61,7 @@ pub struct Section {
 pub static ALL: &[&Section] = &[
     &PIPELINE,
     &SOURCE,
+    &EXPECTATION,
     &WATERMARK,
     &TABLE,
     &VIEW,
@@ -57,6 +70,11 @@ pub static ALL: &[&Section] = &[
     &TRIGGER,
     &QUERY_DEDUPLICATE,
     &ALERT,
+    &LEVEL,
+    &NO_DATA,
+    &SILENCE,
+    &CHANNEL,
+    &DETECTOR,
     &QUARANTINE,
     &DASHBOARD,
     &DASHBOARD_SOURCE,
@@ -66,6 +84,10 @@ pub static ALL: &[&Section] = &[
     &STEP,
     &EXPECT,
     &EXPECT_QUERY,
+    &CYCLE,
+    &GATEWAY,
+    &ROUTE,
+    &USER,
 ];
 
 const fn key(
@@ -98,6 +120,7 @@ pub static PIPELINE: Section = Section {
             "The zone in which SQL reads and shows times, by its IANA name such as `Europe/Berlin` or as an offset such as \
              `+02:00`: Spark's `spark.sql.session.timeZone`. Texts without a zone are read in it too.",
         ),
+        key("gateways", "mapping of names", None, "Ways by which devices push: MQTT, HTTP, a serial line."),
         required("sources", "mapping of names", "The sources, by the names under which queries read them."),
         key(
             "tables",
@@ -117,11 +140,19 @@ pub static PIPELINE: Section = Section {
             "The queries; each has its own sink, trigger and checkpoint.",
         ),
         key(
+            "detectors",
+            "mapping of names",
+            None,
+            "Anomaly models, by the names under which queries and alerts read the rows that they have judged.",
+        ),
+        key(
             "alerts",
             "mapping of names",
             None,
             "Conditions that open and clear, each for every device by itself.",
         ),
+        key("silences", "mapping of names", None, "When nobody is told of alerts, and of which."),
+        key("channels", "mapping of names", None, "Who is told of alerts."),
         key(
             "quarantine",
             "mapping",
@@ -136,9 +167,7 @@ pub static PIPELINE: Section = Section {
             "What `forebay test` tries: records that are given, and the rows and alerts that are to come of them. No run \
              reads it.",
         ),
-        later("gateways", "Ways by which devices push: MQTT, HTTP."),
         later("rules", "Conditions that open and clear; simple ones stand in `alerts`."),
-        later("detectors", "Anomaly models."),
     ],
 };
 
@@ -168,6 +197,12 @@ pub static SOURCE: Section = Section {
             Some("quarantine"),
             "What becomes of a record that does not fit: set aside with its raw bytes, or as in Spark. May also stand \
              among the options, as in Spark.",
+        ),
+        key(
+            "expect",
+            "list of expectations",
+            None,
+            "What each row is expected to be beyond its types, and what becomes of one that is not. Needs `value`.",
         ),
         key(
             "watermark",
@@ -201,6 +236,13 @@ pub static QUERY: Section = Section {
     keys: &[
         required("sql", "SQL", "The SELECT, in Spark's dialect, over sources, tables and views."),
         required("format", "name of a sink", "The connector."),
+        key(
+            "toTable",
+            "name of a table",
+            None,
+            "The table of a catalog that the rows go to, in place of `path`: `catalog.schema.table`, Spark's `toTable`. Of `delta` \
+             alone. A shorter name means the schema `default` and the catalog `spark_catalog`.",
+        ),
         key("options", "mapping", None, "The options of the connector."),
         key(
             "trigger",
@@ -220,6 +262,12 @@ pub static QUERY: Section = Section {
             "mapping",
             None,
             "Of rows with the same keys only the first is written: Spark's `dropDuplicates` after the SELECT.",
+        ),
+        key(
+            "cycle",
+            "mapping",
+            None,
+            "Files are collected for a time, then merged into one archive, again and again.",
         ),
         key(
             "multipleWatermarkPolicy",
@@ -264,57 +312,6 @@ pub static TRIGGER: Section = Section {
             "Everything that is there at the start in a single epoch, then the query ends.",
         ),
         later("continuous", "Spark's continuous processing; the default trigger has no waiting time either."),
-    ],
-};
-
-/// `alerts: NAME:`
-pub static ALERT: Section = Section {
-    path: "`alerts.NAME`",
-    doc: "A condition that is watched for each key by itself: it opens an alert, and later clears it. An alert runs for \
-          ever, as a query of its own, named `alerts/NAME`, with a checkpoint of its own; each opening and each clearing \
-          is there once, whatever dies when. Time is that of the records (`_kafka.timestamp`): what no record tells does \
-          not happen, so a device that falls silent keeps its alert. A condition that is NULL says nothing. At most \
-          100,000 keys of an alert wait or are open at a time, and at least 100 cleared alerts of each are kept, \
-          10,000 where there are few alerts.",
-    keys: &[
-        required(
-            "on",
-            "name of a source or view",
-            "Whose records are watched; a view may put those of several sources together, with `UNION ALL`.",
-        ),
-        required(
-            "key",
-            "column",
-            "Which column tells the watched things apart, such as `device_id` or `device.id` (a name with a dot of its \
-             own stands in backquotes): a text or a whole number. Records in which it is NULL are one thing together. Best \
-             is the column by which the topic is partitioned: then the records of a key come in order.",
-        ),
-        required(
-            "when",
-            "SQL condition",
-            "What opens an alert, such as `temperature > 70`. The columns that it names are kept with the alert.",
-        ),
-        key(
-            "clear",
-            "SQL condition",
-            Some("`when` is false"),
-            "What clears it, such as `temperature < 65`. While `when` holds nothing clears.",
-        ),
-        key(
-            "for",
-            "duration",
-            Some("0 seconds"),
-            "How long `when` must hold before an alert opens, by the time of the records; one for which it is false begins \
-             it anew.",
-        ),
-        key("severity", "`info`, `warning` or `critical`", Some("warning"), "How bad it is."),
-        key(
-            "message",
-            "text with `{column}`",
-            Some("name, key and values"),
-            "What is told of it, with the values of the record that opens it. `{{` stands for a `{`, `}}` for a `}`. In \
-             YAML a text that begins with `{` stands in quotes.",
-        ),
     ],
 };
 

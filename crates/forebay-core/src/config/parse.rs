@@ -13,9 +13,10 @@ use super::secrets::Lookup;
 use super::section::{Section, text_of};
 use super::yaml::{self, Entry, Kind, Node};
 use super::{
-    Draft, Pipeline, Problem, QuarantineConfig, Registry, TestConfig, ViewConfig, WhenFull, alert, dashboard,
-    event_time, query, source, table, testing,
+    Draft, Pipeline, Placed, Problem, QuarantineConfig, Registry, TestConfig, ViewConfig, WhenFull, alert,
+    channel, dashboard, detector, event_time, gateway, query, silence, source, table, testing,
 };
+use crate::Zone;
 use crate::error::{Error, codes};
 use crate::options::{parse_duration, parse_size};
 
@@ -51,6 +52,9 @@ pub fn draft(text: &str, file_name: &str, registry: &Registry<'_>, lookup: &Look
         registry,
         lookup: *lookup,
         tables: Vec::new(),
+        alerts: Vec::new(),
+        time_zone: Zone::UTC,
+        detectors: Vec::new(),
         unsound: Vec::new(),
         unknown: Vec::new(),
         test_problems: Vec::new(),
@@ -76,8 +80,14 @@ pub(super) struct Reading<'a> {
     pub problems: Problems<'a>,
     pub registry: &'a Registry<'a>,
     pub lookup: Lookup<'a>,
-    /// The names of all sources, tables and views, sound or not.
+    /// The names of all sources, tables, views and detectors, sound or not.
     pub tables: Vec<String>,
+    /// The names of all alerts, sound or not.
+    pub alerts: Vec<String>,
+    /// The file's zone.
+    pub time_zone: Zone,
+    /// Those of the detectors, in the order of the file.
+    pub detectors: Vec<String>,
     /// As [`Draft::is_sound`] asks for it: what and name.
     pub unsound: Vec<(&'static str, String)>,
     /// As in [`Draft::unknown`].
@@ -95,21 +105,25 @@ impl Reading<'_> {
         if let Some(name) = name {
             self.check_name("pipeline", name.text, name.span);
         }
-        let tables =
-            ["sources", "tables", "views"].into_iter().filter_map(|key| match &file.get(key)?.value.kind {
-                Kind::Mapping(entries) => Some(entries),
-                _ => None,
-            });
-        self.tables = tables.flatten().map(|entry| entry.key.clone()).collect();
+        let named = |key: &str| match file.get(key).map(|entry| &entry.value.kind) {
+            Some(Kind::Mapping(entries)) => entries.iter().map(|entry| entry.key.clone()).collect(),
+            _ => Vec::new(),
+        };
+        self.tables = ["sources", "tables", "views", "detectors"].into_iter().flat_map(named).collect();
+        self.detectors = named("detectors");
+        self.alerts = named("alerts");
         let mut names = Names::default();
         let mut sources = self.each(&file, "source", "sources", &mut names, source::read);
         let (time_zone, time_zone_place) = event_time::time_zone(&file, self);
+        self.time_zone = time_zone;
         let mut tables = self.each(&file, "table", "tables", &mut names, table::read);
         let values = sources.iter_mut().filter_map(|source| source.value.as_mut());
         let values = values.map(|value| (&value.format, &mut value.options));
         for (format, options) in values {
             event_time::decode_in(time_zone, format, options, self.registry.formats);
         }
+        let values = sources.iter_mut().filter_map(|source| source.value.as_mut());
+        values.for_each(|value| value.expect.time_zone = time_zone);
         for table in &mut tables {
             event_time::decode_in(time_zone, &table.format, &mut table.options, self.registry.tables);
             event_time::decode_in(
@@ -121,17 +135,22 @@ impl Reading<'_> {
         }
         let views = self.each(&file, "view", "views", &mut names, view);
         let dashboard = file.get("dashboard").map(|entry| dashboard::read(entry, &sources, &views, self));
+        let detectors = self.each(&file, "detector", "detectors", &mut names, detector::read);
+        let views = detector::among(views, detectors, &sources, self);
         let mut queries = self.each(&file, "query", "queries", &mut Names::default(), query::read);
         queries.iter_mut().for_each(|query| query.time_zone = time_zone);
         let pipeline = Pipeline {
             name: name.map(|name| name.text.to_owned()).unwrap_or_default(),
             time_zone,
             time_zone_place,
+            gateways: self.each(&file, "gateway", "gateways", &mut Names::default(), gateway::read),
             sources,
             tables,
             views,
             queries,
             alerts: self.each(&file, "alert", "alerts", &mut Names::default(), alert::read),
+            silences: self.each(&file, "silence", "silences", &mut Names::default(), silence::read),
+            channels: self.each(&file, "channel", "channels", &mut Names::default(), channel::read),
             quarantine: file.get("quarantine").map(|entry| self.quarantine(entry)).unwrap_or_default(),
             dashboard: dashboard.unwrap_or_default(),
             tests: self.tests(&file),
@@ -189,12 +208,12 @@ impl Reading<'_> {
     }
 
     /// Names become tables in SQL, folders and labels of metrics, so they are plain.
-    fn check_name(&mut self, what: &str, name: &str, span: Span) {
+    pub fn check_name(&mut self, what: &str, name: &str, span: Span) {
         const LONGEST: usize = 64;
         let is_plain = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
         if !is_plain || name.len() > LONGEST {
-            let article = if what == "alert" { "an" } else { "a" };
+            let article = if matches!(what, "alert" | "expectation") { "an" } else { "a" };
             let message = format!("this is not a name for {article} {what}");
             let error = Error::new(&codes::BAD_VALUE, message).with_hint(format!(
                 "A name has letters, digits, `_` and `-`, begins with a letter or `_`, and has at most {LONGEST} of them."
@@ -206,8 +225,11 @@ impl Reading<'_> {
     fn check_unique(&mut self, what: &'static str, entry: &Entry, names: &mut Names) {
         let line = self.problems.line_of(entry.key_span.start);
         if let Some((other, line)) = names.0.insert(entry.key.to_lowercase(), (what, line)) {
-            let shared =
-                if shares_names(what) { " Sources, tables and views share their names." } else { "" };
+            let shared = if shares_names(what) {
+                " Sources, tables, views and detectors share their names."
+            } else {
+                ""
+            };
             let hint = format!(
                 "The {other} in line {line} has it; upper and lower case do not matter, as in SQL.{shared}"
             );
@@ -267,7 +289,7 @@ impl Reading<'_> {
 
 /// True for what SQL reads by its name.
 fn shares_names(what: &str) -> bool {
-    matches!(what, "source" | "table" | "view")
+    matches!(what, "source" | "table" | "view" | "detector")
 }
 
 /// Names in lower case: what has them, and in which line.
@@ -285,14 +307,37 @@ fn view(entry: &Entry, what: &str, reading: &mut Reading<'_>) -> Option<ViewConf
         }
     };
     let (sql, place) = reading.sql(sql_entry)?;
-    Some(ViewConfig { name: entry.key.clone(), sql, place, deduplicate })
+    Some(ViewConfig { name: entry.key.clone(), sql, place, deduplicate, detector: None })
+}
+
+/// The text of a key and where it begins; an empty one is reported.
+pub(super) fn piece(section: &Section<'_>, key: &str, reading: &mut Reading<'_>) -> Option<Placed> {
+    piece_or(section, key, bad_value, reading)
+}
+
+/// The same; `refused` says what is wrong with a text: its key, itself, what it should be.
+pub(super) fn piece_or(
+    section: &Section<'_>,
+    key: &str,
+    refused: fn(&str, &str, &str) -> Error,
+    reading: &mut Reading<'_>,
+) -> Option<Placed> {
+    let entry = section.get(key)?;
+    let text = text_of(entry, &mut reading.problems)?;
+    if text.text.trim().is_empty() {
+        reading.problems.report(entry.key_span, refused(key, text.text, "a text that is not empty"));
+        return None;
+    }
+    Some(Placed { text: text.text.to_owned(), place: reading.problems.place(text.span) })
 }
 
 /// The error for a value of a key that is not of its kind.
 pub(super) fn bad_value(key: &str, text: &str, expected: &str) -> Error {
     let shown: String = text.chars().take(60).collect();
     let error = Error::new(&codes::BAD_VALUE, format!("`{key}` is `{shown}`, expected {expected}"));
-    match keys::ALL.iter().flat_map(|section| section.keys).find(|known| known.name == key) {
+    // An expectation has names of keys that others have, and tells its own.
+    let sections = keys::ALL.iter().filter(|section| !std::ptr::eq(**section, &keys::EXPECTATION));
+    match sections.flat_map(|section| section.keys).find(|known| known.name == key) {
         Some(known) => error.with_hint(known.doc),
         None => error,
     }

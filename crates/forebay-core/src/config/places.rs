@@ -33,6 +33,11 @@ struct OptionPlace {
 }
 
 impl OptionPlaces {
+    /// Of options that stand in no file.
+    pub fn none() -> Self {
+        Self { all: (1, 1), each: Vec::new() }
+    }
+
     pub(super) fn new<'o>(
         options: impl IntoIterator<Item = &'o RawOption>,
         all: (usize, usize),

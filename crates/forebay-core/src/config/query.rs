@@ -9,7 +9,7 @@ use super::raw_options::{self, RawOption};
 use super::section::Section;
 use super::source::{given_twice, in_options, spec};
 use super::yaml::{Entry, Kind};
-use super::{QueryConfig, event_time, keys};
+use super::{QueryConfig, catalog_table, cycle, event_time, keys};
 use crate::Zone;
 use crate::error::{Error, codes};
 use crate::options::{Options, parse_duration, parse_size};
@@ -17,6 +17,7 @@ use crate::output_mode::OutputMode;
 use crate::trigger::Trigger;
 
 const CHECKPOINT: &str = "checkpointLocation";
+const TO_TABLE: &str = "toTable";
 
 /// `stateLimit` if it is not given: 1 GiB.
 const STATE_LIMIT: u64 = 1 << 30;
@@ -32,9 +33,17 @@ pub(super) fn read(entry: &Entry, what: &str, reading: &mut Reading<'_>) -> Opti
     let checkpoint_option = raw_options::take(&mut raw, CHECKPOINT);
     let checkpoint_option = checkpoint_given(&section, checkpoint_option, reading);
     let checkpoint = checkpoint_option.as_ref().and_then(|given| checkpoint(given, reading));
+    let to_table = catalog_table::read(&section, TO_TABLE, connector, &raw, reading);
+    let is_broken = to_table.is_none() && section.get(TO_TABLE).is_some();
+    let to_table = to_table.map(|(name, path)| {
+        raw.push(path);
+        name
+    });
     let with_place = raw.iter().chain(&checkpoint_option);
     let option_places = OptionPlaces::new(with_place, reading.problems.place(options_span), reading);
     let options = match connector {
+        // Without its table its options are not whole.
+        Some(_) if is_broken => Options::default(),
         Some(connector) => {
             raw_options::parse_all(raw, &[connector], options_span, &[CHECKPOINT], |_| None, reading)
                 .pop()
@@ -45,6 +54,7 @@ pub(super) fn read(entry: &Entry, what: &str, reading: &mut Reading<'_>) -> Opti
     let output_mode = output_mode(&section, reading);
     let output_mode_span = section.get("outputMode").map_or(entry.key_span, |entry| entry.value.span);
     let deduplicate = event_time::deduplicate(&section, &keys::QUERY_DEDUPLICATE, reading);
+    let cycle = cycle::read(&section, reading);
     let watermark_policy = event_time::policy(&section, reading);
     let state_limit = state_limit(&section, reading);
     let trigger = section.get("trigger").map(|entry| trigger(entry, reading)).unwrap_or_default();
@@ -62,9 +72,11 @@ pub(super) fn read(entry: &Entry, what: &str, reading: &mut Reading<'_>) -> Opti
         output_mode,
         output_mode_place: reading.problems.place(output_mode_span),
         deduplicate,
+        cycle,
         watermark_policy,
         state_limit,
         checkpoint,
+        to_table,
     })
 }
 

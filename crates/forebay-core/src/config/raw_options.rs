@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::lines::Span;
 use super::parse::Reading;
+use super::places::OptionPlaces;
 use super::secrets::resolve;
 use super::section::{Section, text_of};
 use super::yaml::Entry;
@@ -36,6 +37,26 @@ pub(super) fn gather(entry: Option<&Entry>, what: &str, reading: &mut Reading<'_
         return Vec::new();
     };
     section.entries().iter().map(|entry| read_one(entry, reading)).collect()
+}
+
+/// The options of a part of the file that is about one connector, and their places; none without the connector. `key` is
+/// where problems are shown if there is no `options`.
+pub(super) fn of_one(
+    section: &Section<'_>,
+    key: Span,
+    what: &str,
+    connector: Option<&ConnectorSpec>,
+    reading: &mut Reading<'_>,
+) -> (OptionPlaces, Option<Options>) {
+    let entry = section.get("options");
+    let span = entry.map_or(key, |entry| entry.key_span);
+    let raw = gather(entry, what, reading);
+    let places = OptionPlaces::new(&raw, reading.problems.place(span), reading);
+    let options = connector.map(|connector| {
+        let mut parsed = parse_all(raw, &[connector], span, &[], |_| None, reading);
+        parsed.pop().unwrap_or_default()
+    });
+    (places, options)
 }
 
 /// Reads one entry as an option.
@@ -70,6 +91,11 @@ pub(super) fn take(options: &mut Vec<RawOption>, name: &str) -> Option<RawOption
 }
 
 impl RawOption {
+    /// What stands in the file under another name, as an option of this name and text.
+    pub fn meant(self, name: &str, text: String) -> Self {
+        Self { name: name.to_owned(), text, ..self }
+    }
+
     /// The text, unless it could not be read.
     pub fn usable(&self) -> Option<&str> {
         (!self.is_broken).then_some(self.text.as_str())
@@ -119,7 +145,7 @@ pub(super) fn parse_all(
 
 /// The error for an unknown name, with the guess that it lacks a prefix: names with dots are handed on.
 fn with_prefix(error: Error, name: &str, specs: &[&ConnectorSpec]) -> Error {
-    let prefix = specs.iter().flat_map(|spec| spec.prefixes).next();
+    let prefix = specs.iter().flat_map(|spec| spec.prefixes).find(|prefix| prefix.ends_with('.'));
     match prefix.filter(|_| name.contains('.') && !error.hint().contains("Did you mean")) {
         Some(prefix) => {
             let hint = format!("Did you mean `{prefix}{name}`? {}", error.hint());

@@ -165,10 +165,30 @@ fn holds_odd_reference(text: &str) -> bool {
     references.into_iter().any(|reference| !reference.starts_with("file:") && !is_name(reference))
 }
 
-/// True for the URL of a database: somebody may have written a password into it, wherever that stands in such URLs.
+/// True for the URL of a database, unless it is nothing but hosts, numbers of ports, a name, and parameters that hold no
+/// secret: somebody may have written a password into it, wherever that stands in such URLs.
 fn may_hold_password(text: &str) -> bool {
-    let text = text.trim_start();
-    text.starts_with("jdbc:") || text.starts_with("postgres:") || text.starts_with("postgresql:")
+    const HARMLESS: [&str; 6] = ["sslmode", "ssl", "sslrootcert", "user", "connect_timeout", "currentSchema"];
+    let text = text.trim();
+    let rest = text.strip_prefix("jdbc:").unwrap_or(text);
+    let rest = rest.strip_prefix("postgresql:").or_else(|| rest.strip_prefix("postgres:"));
+    let Some(rest) = rest else { return text.starts_with("jdbc:") };
+    let (rest, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+    let (hosts, database) = match rest.strip_prefix("//") {
+        Some(rest) => rest.split_once('/').unwrap_or((rest, "")),
+        None => ("", rest),
+    };
+    let is_word =
+        |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
+    let is_host = |host: &str| {
+        let (name, port) = host.split_once(':').unwrap_or((host, ""));
+        is_word(name) && port.chars().all(|c| c.is_ascii_digit())
+    };
+    let is_harmless = |pair: &str| {
+        let name = pair.split('=').next().unwrap_or_default();
+        name.is_empty() || HARMLESS.iter().any(|known| known.eq_ignore_ascii_case(name))
+    };
+    !(hosts.split(',').all(is_host) && is_word(database) && parameters.split('&').all(is_harmless))
 }
 
 fn is_name(reference: &str) -> bool {
@@ -220,4 +240,31 @@ fn guessed_spans(lines: &Lines<'_>, from: usize) -> Vec<Span> {
         }
     }
     spans
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_url_of_a_database_is_hidden_where_it_may_hold_a_password() {
+        for open in [
+            "postgresql://localhost:6290/forebay",
+            "jdbc:postgresql://a.plant:1,b-2/iot_1?sslmode=prefer&user=ops",
+            "postgresql:forebay",
+            "localhost:6290",
+        ] {
+            assert!(!may_hold_password(open), "{open}");
+        }
+        for hidden in [
+            "postgresql://u:secret@h/x",
+            "postgresql://h/x?password=secret",
+            "postgresql://u:secret/x",
+            "postgresql://h/x?sslmode=disable&surprise=secret",
+            "jdbc:mysql://h/x",
+            "postgres://h/x:secret@y",
+        ] {
+            assert!(may_hold_password(hidden), "{hidden}");
+        }
+    }
 }

@@ -77,6 +77,11 @@ impl<'n> Section<'n> {
         }
     }
 
+    /// Reports a problem of the mapping as a whole.
+    pub fn report(&self, error: Error, problems: &mut Problems<'_>) {
+        problems.report(self.span, error);
+    }
+
     /// All entries, in the order of the file.
     pub fn entries(&self) -> &'n [Entry] {
         self.entries

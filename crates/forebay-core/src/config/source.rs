@@ -6,7 +6,7 @@ use super::places::OptionPlaces;
 use super::raw_options::{self, RawOption, declares};
 use super::section::Section;
 use super::yaml::Entry;
-use super::{SourceConfig, ValueConfig, event_time, keys};
+use super::{SourceConfig, ValueConfig, event_time, expect, keys};
 use crate::ddl;
 use crate::error::{Error, codes};
 use crate::format::BadRecordMode;
@@ -38,6 +38,7 @@ pub(super) fn read(entry: &Entry, what: &str, reading: &mut Reading<'_>) -> Opti
     };
 
     let schema = schema(&section, reading);
+    let expect = expect::read(&section, reading);
     let value_text = section.text("value", &mut reading.problems);
     if value_text.is_none() && section.get("value").is_none() {
         let mode_span =
@@ -45,9 +46,12 @@ pub(super) fn read(entry: &Entry, what: &str, reading: &mut Reading<'_>) -> Opti
         let needless = section
             .get("schema")
             .map(|entry| ("schema", entry.key_span))
-            .or(mode_span.map(|at| ("mode", at)));
+            .or(mode_span.map(|at| ("mode", at)))
+            .or(section.get("expect").map(|entry| ("expect", entry.key_span)));
         if let Some((key, span)) = needless {
-            let error = Error::new(&codes::MISSING_KEY, format!("{what} has a `{key}` and no `value`"))
+            let article = if key == "expect" { "an" } else { "a" };
+            let message = format!("{what} has {article} `{key}` and no `value`");
+            let error = Error::new(&codes::MISSING_KEY, message)
                 .with_hint("Add `value: json`: it says how the values are decoded.");
             reading.problems.report(span, error);
         }
@@ -58,9 +62,14 @@ pub(super) fn read(entry: &Entry, what: &str, reading: &mut Reading<'_>) -> Opti
         reading.problems.report(span, error);
     }
     let value = match (decoder, schema) {
-        (Some(decoder), Some((schema, ddl))) => {
-            Some(ValueConfig { format: decoder.name.to_owned(), options: value_options, schema, ddl, mode })
-        }
+        (Some(decoder), Some((schema, ddl))) => Some(ValueConfig {
+            format: decoder.name.to_owned(),
+            options: value_options,
+            schema,
+            ddl,
+            mode,
+            expect,
+        }),
         _ => None,
     };
     let decodes = section.get("value").is_some() || section.get("schema").is_some();

@@ -6,11 +6,12 @@ use super::raw_options::{self, RawOption};
 use super::section::Section;
 use super::source::{given_twice, in_options, schema, spec};
 use super::yaml::Entry;
-use super::{TableConfig, keys};
+use super::{TableConfig, catalog_table, keys};
 use crate::error::{Error, codes};
 use crate::options::{ConnectorSpec, Options, parse_size};
 
 const PATH: &str = "path";
+const TABLE: &str = "table";
 
 /// `maxMemory` if it is not given: 256 MiB.
 const MAX_MEMORY: u64 = 256 << 20;
@@ -28,8 +29,13 @@ pub(super) fn read(entry: &Entry, what: &str, reading: &mut Reading<'_>) -> Opti
     let options_span = options_entry.map_or(entry.key_span, |entry| entry.key_span);
     let mut raw = raw_options::gather(options_entry, what, reading);
     let path = path_given(&section, &mut raw, reading);
-    let is_missing =
-        path.as_ref().is_none_or(|path| path.usable().is_some_and(|path| path.trim().is_empty()));
+    let of_catalog = catalog_table::read(&section, TABLE, connector, path.as_slice(), reading);
+    let (of_catalog, path) = match of_catalog {
+        Some((name, folder)) => (Some(name), Some(folder)),
+        None => (None, path),
+    };
+    let is_missing = section.get(TABLE).is_none()
+        && path.as_ref().is_none_or(|path| path.usable().is_some_and(|path| path.trim().is_empty()));
     if is_missing {
         let error = Error::new(&codes::MISSING_KEY, format!("{what} has no `path`"))
             .with_hint("Add `path: …`, the file or folder of the table. Relative paths lie under `--data`.");
@@ -81,6 +87,7 @@ pub(super) fn read(entry: &Entry, what: &str, reading: &mut Reading<'_>) -> Opti
         max_memory,
         option_places,
         place: reading.problems.place(entry.key_span),
+        of_catalog,
     })
 }
 

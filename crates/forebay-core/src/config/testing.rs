@@ -56,7 +56,7 @@ pub struct StepConfig {
     pub expect: ExpectConfig,
 }
 
-/// The records for one source or topic.
+/// The records for one source or topic, or the messages for a gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GivenConfig {
     /// Its name.

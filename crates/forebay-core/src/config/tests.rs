@@ -2,6 +2,8 @@
 //!
 //! Run with `FOREBAY_BLESS=1` to write the `.txt` files anew; then read what changed.
 
+mod channels;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -74,6 +76,8 @@ static REGISTRY: Registry<'static> = Registry {
     sinks: &[&CONSOLE, &DELTA],
     formats: &[&JSON],
     tables: &[&CSV, &JSON_TABLE, &DELTA_TABLE],
+    gateways: &[],
+    channels: &[],
 };
 
 /// What the secret of the test environment is; it must never be printed.
@@ -108,6 +112,10 @@ fn describe(pipeline: &Pipeline) -> String {
         if let Some(value) = &source.value {
             let schema = crate::ddl::to_ddl(&value.schema).unwrap();
             let _ = writeln!(out, "  {} {:?} {:?} ({schema})", value.format, value.mode, value.options);
+            if let Some(said) = value.expect.said() {
+                let places: Vec<_> = value.expect.all.iter().map(|it| it.place).collect();
+                let _ = writeln!(out, "  expects {said} at {places:?}");
+            }
         }
         if let Some(watermark) = &source.watermark {
             let _ = writeln!(out, "  {watermark:?}");
@@ -123,6 +131,9 @@ fn describe(pipeline: &Pipeline) -> String {
         let _ = writeln!(out, "view {} {:?} at {:?}", view.name, view.sql, view.place);
         if let Some(deduplicate) = &view.deduplicate {
             let _ = writeln!(out, "  {deduplicate:?}");
+        }
+        if let Some(detector) = &view.detector {
+            let _ = writeln!(out, "  {detector:?}");
         }
     }
     for query in &pipeline.queries {
@@ -152,10 +163,30 @@ fn describe(pipeline: &Pipeline) -> String {
             alert.hold,
             alert.severity
         );
+        for level in &alert.levels {
+            let (when, clear) = (place(&level.when), level.clear.as_ref().map(place));
+            let _ = writeln!(out, "  {:?} when {when} clear {clear:?} for {:?}", level.severity, level.hold);
+        }
+        if let Some(matches) = alert.matches {
+            let _ = writeln!(out, "  {matches:?}");
+        }
+        if !alert.cooldown.is_zero() {
+            let _ = writeln!(out, "  rests for {:?}", alert.cooldown);
+        }
+        if let Some(no_data) = &alert.no_data {
+            let _ = writeln!(out, "  {no_data:?}");
+        }
+        if !alert.inhibited_by.is_empty() {
+            let by: Vec<_> = alert.inhibited_by.iter().map(place).collect();
+            let _ = writeln!(out, "  inhibited by {by:?}");
+        }
         if let Some((message, text)) = &alert.message {
             let columns: Vec<_> = message.columns().collect();
             let _ = writeln!(out, "  message {} {columns:?}", place(text));
         }
+    }
+    for silence in &pipeline.silences {
+        let _ = writeln!(out, "{silence:?}");
     }
     let _ = writeln!(out, "{:?}", pipeline.quarantine);
     if pipeline.dashboard != DashboardConfig::default() {
@@ -333,5 +364,44 @@ proptest! {
         };
         let (line, column) = sql_place(&text, (1, 6), &sql, offset);
         prop_assert!(line >= 1 && column >= 1 && line <= text.lines().count() + 1);
+    }
+}
+
+#[test]
+fn a_cycle_is_read_whole_or_refused_with_its_place() {
+    let file = |cycle: &str| {
+        format!(
+            "pipeline: p\nsources: {{s: {{format: kafka, options: {{subscribe: t, kafka.bootstrap.servers: \"a:1\"}}}}}}\n\
+             queries:\n  q:\n    sql: SELECT 1\n    format: console\n    cycle: {cycle}\n"
+        )
+    };
+    let said = |cycle: &str| {
+        let draft = draft(
+            &file(cycle),
+            "p.yaml",
+            &REGISTRY,
+            &Lookup { env: &|_| None, file: &|_| Err(String::new()) },
+        );
+        (draft.pipeline.unwrap().queries[0].cycle.clone(), draft.problems)
+    };
+    let (cycle, problems) = said(
+        "{every: 2 minutes, archive: \"b/{name}_{yyyyMMdd_HHmmss}.csv\", repeat: 3, zone: Europe/Berlin}",
+    );
+    assert!(problems.is_empty(), "{problems:?}");
+    let cycle = cycle.unwrap().cycle;
+    assert_eq!((cycle.every.as_secs(), cycle.repeat, cycle.header, cycle.clean), (120, Some(3), true, true));
+    for wrong in [
+        "{archive: \"{yyyyMMdd_HHmmss}\"}",
+        "{every: 2, archive: \"{yyyyMMdd_HHmmss}\"}",
+        "{every: 1 hour}",
+        "{every: 1 hour, archive: x.csv}",
+        "{every: 1 hour, archive: \"{yyyyMMdd_HHmmss}\", repeat: 0}",
+        "{every: 1 hour, archive: \"{yyyyMMdd_HHmmss}\", merge: two files}",
+        "{every: 1 hour, archive: \"{yyyyMMdd_HHmmss}\", celan: true}",
+        "{every: 1 hour, archive: \"{yyyyMMdd_HHmmss}\", zone: Mars}",
+    ] {
+        let (_, problems) = said(wrong);
+        assert_eq!(problems.len(), 1, "{wrong}: {problems:?}");
+        assert_eq!(problems[0].line, 7, "{wrong}");
     }
 }

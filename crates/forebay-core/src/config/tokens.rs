@@ -16,11 +16,11 @@ use super::Problem;
 use super::keys;
 use super::lines::Span;
 use super::problems::Problems;
-use super::scram::ScramVerifier;
 use super::section::{Section, Text};
 use super::yaml::{self, Kind, Node};
 use crate::error::{Error, codes};
 use crate::options::unknown_name;
+use crate::scram::{ScramHash, ScramVerifier};
 
 /// Most tokens of a file: each is compared at every request.
 const MOST_TOKENS: usize = 1_000;
@@ -32,6 +32,9 @@ const LONGEST_NAME: usize = 64;
 pub const TOKEN_NAMES: &str = "a letter or digit, then letters, digits and `-_.@`, 64 at most; neither `null` nor what begins with `fb_`";
 /// What every token begins with, so that scanners for secrets find one that lies where it should not.
 pub const TOKEN_PREFIX: &str = "fb_";
+
+/// Letters of a token behind its prefix.
+const TOKEN_LETTERS: usize = 43;
 
 /// What somebody may do. Each role may do what those before it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,19 +83,34 @@ pub struct TokenConfig {
 
 /// Reads a file of tokens: all of it, or everything that is wrong with it.
 pub fn parse_tokens(text: &str, file_name: &str) -> Result<Vec<TokenConfig>, Vec<Problem>> {
+    parse_secret(
+        text,
+        file_name,
+        "It begins with `tokens:`; `forebay token new --auth FILE` writes it.",
+        read,
+    )
+}
+
+/// Reads a file whose entries have tokens, with `read`; what is wrong is told without what may be one. `hint` says how the
+/// file begins and what writes it.
+pub(super) fn parse_secret<T>(
+    text: &str,
+    file_name: &str,
+    hint: &str,
+    read: impl FnOnce(&Node, &mut Problems<'_>) -> Vec<T>,
+) -> Result<Vec<T>, Vec<Problem>> {
     let too_large = text.len() > MAX_BYTES;
     let mut problems = Problems::new(if too_large { "" } else { text }, file_name);
     let is_empty = text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
     if too_large || is_empty {
         let message = if too_large { "the file is too large" } else { "the file is empty" };
-        let error = Error::new(&codes::MISSING_KEY, message)
-            .with_hint("It begins with `tokens:`; `forebay token new --auth FILE` writes it.");
+        let error = Error::new(&codes::MISSING_KEY, message).with_hint(hint);
         problems.report(Span::default(), error);
         return Err(problems.into_found());
     }
-    let tokens = yaml::read(&mut problems).map(|root| read(&root, &mut problems)).unwrap_or_default();
+    let entries = yaml::read(&mut problems).map(|root| read(&root, &mut problems)).unwrap_or_default();
     match problems.count() {
-        0 => Ok(tokens),
+        0 => Ok(entries),
         _ => Err(problems.into_found().into_iter().map(without_tokens).collect()),
     }
 }
@@ -105,6 +123,14 @@ pub fn is_token_name(name: &str) -> bool {
         && name.chars().all(is_plain)
         && !name.eq_ignore_ascii_case("null")
         && !name.starts_with(TOKEN_PREFIX)
+}
+
+/// True if a text has the form of a token: 32 bytes in Base64 behind the prefix. Anything else is refused unseen: a password whose
+/// hash somebody wrote into a file could be guessed.
+pub fn is_token(text: &[u8]) -> bool {
+    let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let rest = text.strip_prefix(TOKEN_PREFIX.as_bytes());
+    rest.is_some_and(|rest| rest.len() == TOKEN_LETTERS && rest.iter().all(is_letter))
 }
 
 /// A time from which on a token is worth nothing: a day (its first moment in UTC) or a time with its zone, of the years
@@ -213,7 +239,8 @@ fn token(section: &Section<'_>, problems: &mut Problems<'_>) -> Option<TokenConf
     let scram = match scram {
         None => None,
         Some(text) => {
-            let verifier = ScramVerifier::parse(text.text);
+            let verifier =
+                ScramVerifier::parse(text.text).filter(|verifier| verifier.hash == ScramHash::Sha256);
             if verifier.is_none() {
                 let hint =
                     "`forebay token new` writes it; without it all but PostgreSQL's clients are let in.";
@@ -242,7 +269,7 @@ fn refuse(problems: &mut Problems<'_>, text: &Text<'_>, message: &str, hint: &st
     false
 }
 
-fn hash_of(text: &str) -> Option<[u8; 32]> {
+pub(super) fn hash_of(text: &str) -> Option<[u8; 32]> {
     let is_hex = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let mut hash = [0; 32];
     for (index, byte) in hash.iter_mut().enumerate().filter(|_| is_hex) {

@@ -17,6 +17,13 @@ pub fn to_ddl(schema: &Schema) -> Result<String> {
     Ok(text)
 }
 
+/// The name of a type in Spark: `STRUCT<hall: INT>`; one that Spark does not have as Arrow calls it.
+pub fn type_words(data_type: &DataType) -> String {
+    let mut text = String::new();
+    let named = write_type(&mut text, &Field::new("", data_type.clone(), true), data_type);
+    named.map_or_else(|_| data_type.to_string(), |()| text)
+}
+
 fn write_fields(text: &mut String, fields: &Fields, between: &str) -> Result<()> {
     for (index, field) in fields.iter().enumerate() {
         if index > 0 {

@@ -40,6 +40,9 @@ codes! {
     NOT_WHILE_RUNNING = "FB-1011", User, retry false, "change that needs a restart",
         "The file was read again and holds a change that cannot be made while the pipeline runs; the pipeline goes on as it was.",
         "Read the reasons that are told with it. Where the start alone can make the change, undo it, or stop the run and start it again; `forebay plan FILE` says what the start would do. Where a start would be refused too, leave the run as it is and do what the reason's own hint says.";
+    NOT_IN_SPARK = "FB-1012", User, retry false, "no counterpart in Spark",
+        "The pipeline has something that a Spark job cannot do, and a job without it would be another pipeline: detectors.",
+        "Take `detectors` and what reads them to a file of its own; `forebay spark` makes a job of the rest.";
 
     SOURCE_UNAVAILABLE = "FB-2001", External, retry true, "source unavailable",
         "The source does not answer.", "Check that the broker runs and that its address is right. A running query keeps trying by itself.";
@@ -51,7 +54,7 @@ codes! {
     BAD_BATCH = "FB-2004", External, retry false, "damaged record batch",
         "A record batch fails its checksum or breaks the format.", "The log or the way to it damages data; look at the broker's disk.";
     SOURCE_AUTH = "FB-2005", External, retry true, "source authentication failed",
-        "The broker did not accept the credentials or its certificate could not be verified.", "Check the `kafka.security.protocol`, `kafka.sasl.*` and `kafka.ssl.*` options.";
+        "The broker did not accept the credentials or its certificate could not be verified.", "Check the `kafka.security.protocol`, `kafka.sasl.*` and `kafka.ssl.*` options, and what the user may do there.";
     NO_TOPIC = "FB-2006", External, retry true, "no such topic",
         "A topic that the source names is not there.",
         "Correct its name, or create it; `forebay log topics` lists those that are there. A query that runs for ever keeps looking, one that ends by itself gives up after six seconds.";
@@ -63,12 +66,30 @@ codes! {
         "The rows of a table that streams are joined with take more memory than its `maxMemory`. A query that runs goes on with the last version that fitted.",
         "Raise `tables.NAME.maxMemory`, or keep less in the table: fewer columns, fewer rows.";
 
+    NO_ROUTE = "FB-2009", User, retry false, "no route for the topic",
+        "A device sent a message of a topic that no route of the gateway takes. It was refused, as far as the device's protocol can say so, and counted.",
+        "Add a route for the topic under `gateways.NAME.routes`; `\"#\": { topic: stray }` as the last one takes whatever is left, `drop: true` lets it go.";
+    MESSAGE_REFUSED = "FB-2010", User, retry false, "message refused",
+        "A message cannot be made into a record: the route adds a field that its payload has already, it is larger than the gateway or the log takes, or its sender may not publish to its topic.",
+        "Read the message: it says which of these.";
+    DEVICE_LINE = "FB-2011", External, retry true, "serial line unavailable",
+        "The serial port cannot be opened or was unplugged.", "Check the cable, the path and that this user may open it (group `dialout`). The gateway keeps trying by itself.";
+    GATEWAY_AWAY = "FB-2012", External, retry true, "broker unavailable",
+        "The broker from which a gateway takes messages cannot be reached, does not answer, or closed the connection. It keeps messages with QoS 1 and 2 for the session meanwhile.",
+        "Check that the broker runs and that the option `server` is right. The gateway keeps trying by itself.";
+    GATEWAY_REFUSED = "FB-2013", External, retry true, "broker refused",
+        "The broker from which a gateway takes messages does not let it in, does not let it subscribe, or sent it away.",
+        "Read the message: it says which of these. The gateway keeps trying by itself.";
+
     DECODE_FAILFAST = "FB-3001", User, retry false, "record not decodable",
         "A record could not be decoded and the mode is FAILFAST.", "Mend the record or its producer, or use the mode `quarantine`, which sets such records aside.";
     QUARANTINE_FULL = "FB-3002", User, retry true, "quarantine full",
         "The quarantine has reached its bound and its policy is to stop.", "Look at `forebay quarantine ls`, then drop what is not needed, or raise `quarantine.maxBytes`.";
     QUARANTINE_NOT_FOUND = "FB-3003", User, retry false, "no such quarantined record",
         "No record in the quarantine has this identifier.", "List them with `forebay quarantine ls`.";
+
+    EXPECTATION_FAILED = "FB-3004", User, retry false, "a row failed an expectation",
+        "A row of a source failed an expectation whose `onFail` is `fail`; nothing of its epoch was written.", "Mend the record or what sends it, or give the expectation another `onFail`: `quarantine` sets such records aside.";
 
     SQL_SYNTAX = "FB-4001", User, retry false, "SQL syntax",
         "The SQL text cannot be parsed.", "Forebay speaks Spark's dialect.";
@@ -92,7 +113,8 @@ codes! {
         "Give the source a `watermark: { column: at, delay: 10 seconds }`, or write `FROM iot WATERMARK at DELAY OF INTERVAL 10 SECONDS`, and group or join by that column or a window of it.";
 
     SINK_UNAVAILABLE = "FB-5001", External, retry true, "sink unavailable",
-        "The sink does not answer or its storage refuses; nothing is dropped meanwhile.", "Read the detail. A running query keeps trying by itself.";
+        "The sink does not answer or its storage refuses; nothing is dropped meanwhile.",
+        "Start what the sink writes to, or mend its address and rights in the sink's options. A running query keeps trying by itself.";
     SINK_SCHEMA = "FB-5002", User, retry false, "schema does not fit the table",
         "The query's columns do not fit the table that exists.", "Change the query (a CAST, an alias) or write to another table. Columns that only the query has are added with `mergeSchema: true`.";
     SINK_CONFLICT = "FB-5003", External, retry true, "concurrent change of the table",
@@ -117,6 +139,15 @@ codes! {
     SINK_FENCED = "FB-5010", External, retry false, "another process took over",
         "Another process opened the sink of this query after this one did. The broker takes nothing more from the older of the two, so no row is doubled.",
         "One of the two is too many: it runs on a copy of the checkpoint, or this one stood still while another was started in its place. Stop the wrong one; if that was the other, start this one again.";
+
+    SINK_IN_USE = "FB-5020", User, retry false, "folder in use",
+        "Another query, of this process or of another, writes to the folder of a file sink.", "Give each query a `path` of its own.";
+    SINK_MANIFEST = "FB-5021", External, retry false, "manifest damaged",
+        "The manifest of a folder of files fails its checksums or has a hole: which files are there by right is not known.",
+        "Restore the folder `_forebay` in it from a copy. Or begin a new folder: give the query another `path` and another `checkpointLocation`.";
+    CYCLE = "FB-5022", External, retry false, "cycle stopped",
+        "What a cycle needs for its archive is not as it left it: a file of its output is gone or altered, or its manifest is damaged. Nothing was removed.",
+        "Read the detail. Put back what is missing from a copy, then start again: the cycle goes on at the step where it was.";
 
     CHECKPOINT_LOCKED = "FB-6001", User, retry false, "checkpoint in use",
         "Another process runs on this checkpoint.", "Stop the other process. If it runs another query, each of the two needs a `checkpointLocation` of its own.";
@@ -145,10 +176,11 @@ codes! {
     LOG_FAILED = "FB-7002", External, retry false, "log failed",
         "The embedded log cannot be opened or written.", "Read the detail: disk full, permissions or a damaged file.";
     ADDRESS = "FB-7003", User, retry false, "address unavailable",
-        "The address cannot be listened on: it is taken, or others can reach it and the HTTP server has no tokens or no TLS.", "Another program listens there: stop it, or choose another address, for the log with `--kafka` (and in the source's `kafka.bootstrap.servers`), for REST and metrics with `--http`. For others than this machine give `--auth`, `--tls-cert` and `--tls-key` (docs/security.md).";
+        "The address cannot be listened on: it is taken, or others can reach it and the HTTP server has no tokens or no TLS, or the embedded log no users or no TLS.", "Another program listens there: stop it, or choose another address, for the log with `--kafka` (and in the source's `kafka.bootstrap.servers`), for REST and metrics with `--http`. For others than this machine give `--auth`, for the log `--kafka-users`, and `--tls-cert` and `--tls-key` (docs/security.md).";
 
     HTTP = "FB-8001", User, retry false, "request refused",
-        "The HTTP request cannot be served.", "See the detail.";
+        "The HTTP request is not one that can be served: a path, a parameter, a header or a body that is not as the description of the server says.",
+        "Mend what the message names. `GET /api/v1/openapi.json` describes each path, what it takes and what it answers.";
     NO_RESOURCE = "FB-8002", User, retry false, "no such resource",
         "Nothing of this name is served: the path, or the query, device, source or field that it names, is not there.", "`GET /api/v1` lists the paths; `GET /api/v1/schema` names sources, fields and queries.";
     DENIED = "FB-8003", User, retry false, "request denied",
@@ -158,18 +190,33 @@ codes! {
         "As many requests of this kind are being served as may be at once, as many as one token may have, or too many wrong tokens came from one address.", "Try again after a moment, or close pages and programs that ask.";
     CONFLICT = "FB-8005", User, retry false, "not possible now",
         "What is asked for does not fit the state that the query is in.", "Look at the state of the query, then ask again.";
+    TOO_LARGE = "FB-8006", User, retry false, "request too large",
+        "The body of a request is larger, or has more messages, than the server or its gateway takes, or its path is too long. Nothing of it was taken.",
+        "Send less at a time. What a gateway takes say its `maxBody` and `maxMessages`.";
+    BODY_KIND = "FB-8007", User, retry false, "body of another kind",
+        "The server does not take a body of this `Content-Type`, or cannot unpack this `Content-Encoding`.",
+        "Send one that the message names.";
     NO_SERVER = "FB-8008", External, retry true, "no server answers",
         "The server that was asked does not answer, or stopped answering.", "Check that a pipeline runs there and that the address is that of its `--http`. `forebay top` keeps asking by itself.";
+    TOO_SLOW = "FB-8009", External, retry false, "request took too long",
+        "The body of a request did not arrive in time, or its answer was not ready in time. What it asked for may have been done all the same.",
+        "Send it again, a post of messages with the same `Idempotency-Key`. If it comes again and again, look at what the server waits for: `GET /health`.";
 
     SIGN_IN = "FB-8010", User, retry false, "sign-in needed",
         "The server asks who you are (`--auth`), and the request carries no token that counts: none, an unknown one, one that was revoked or has expired, or a session that has ended.",
         "Send `Authorization: Bearer TOKEN`, or sign in on the page. Whoever runs Forebay makes tokens with `forebay token new`.";
     TOKENS = "FB-8011", User, retry false, "file of tokens unusable",
-        "The file of `--auth` cannot be read, or others than its owner may write to it: who can write to it can let anybody in.",
-        "`forebay token new --auth FILE` makes the file and adds to it; `forebay token ls --auth FILE` checks it. `chmod 600 FILE` leaves it to its owner.";
+        "The file of `--auth` or `--kafka-users` cannot be read, or others than its owner may write to it: who can write to it can let anybody in.",
+        "`forebay token new --auth FILE` makes the file and adds to it; `forebay token ls --auth FILE` checks it; `forebay token kafka --users FILE` is for users of the log. `chmod 600 FILE` leaves it to its owner.";
     TLS = "FB-8012", User, retry false, "certificate or key unusable",
         "The server's certificate or its private key cannot be used: a file is missing, holds something else, is open to everybody, or the two do not belong together.",
         "`--tls-cert` names a PEM file with the server's certificate and those between it and its authority, `--tls-key` the PEM file of its private key.";
+    KEY_UNDER_WAY = "FB-8013", User, retry false, "idempotency key under way",
+        "A post with this `Idempotency-Key` is being taken; its outcome is not known yet.",
+        "Send it again in a moment: it is then answered with what became of the first.";
+    KEY_OF_OTHER = "FB-8014", User, retry false, "idempotency key of another post",
+        "This `Idempotency-Key` was used before, for another body, topic or `Content-Type`. Nothing was taken.",
+        "A key stands for one post: take a new one for each.";
 
     INTERNAL = "FB-9001", Internal, retry false, "internal error",
         "Forebay broke one of its own rules.", "Please report it with the log around this line.";

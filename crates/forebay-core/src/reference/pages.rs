@@ -15,7 +15,7 @@ pub fn error_codes_markdown(records: &[&RecordCode]) -> String {
         "# Error codes\n\n\
          A code, once released, keeps its meaning. The first digit names the room: 1 the file, 2 sources, 3 records, \
          4 queries, 5 sinks, 6 checkpoints, 7 the log, 8 serving, 9 Forebay itself. At the end stand the codes of \
-         records that could not be decoded. `forebay explain CODE` prints one of these pages.\n\n",
+         records that could not be decoded or were not as expected. `forebay explain CODE` prints one of these pages.\n\n",
     );
     for code in codes::ALL {
         let _ = write!(page, "## {}\n\n", error_page(code));

@@ -31,7 +31,15 @@ pub fn pipeline_schema(registry: &Registry<'_>) -> String {
 
 fn definitions(registry: &Registry<'_>) -> Value {
     let mut all = values::definitions();
-    for spec in registry.sources.iter().chain(registry.sinks).chain(registry.formats).chain(registry.tables) {
+    for spec in registry
+        .sources
+        .iter()
+        .chain(registry.sinks)
+        .chain(registry.formats)
+        .chain(registry.tables)
+        .chain(registry.gateways)
+        .chain(registry.channels)
+    {
         for option in spec.options {
             all.insert(options::definition(spec, option), options::value(option));
         }
@@ -58,11 +66,15 @@ fn mapping(path: &str, section: &keys::Section, registry: &Registry<'_>) -> Map<
     if std::ptr::eq(section, &keys::SOURCE) {
         schema.insert(
             "dependencies".to_owned(),
-            json!({ "value": ["schema"], "schema": ["value"], "mode": ["value"] }),
+            json!({ "value": ["schema"], "schema": ["value"], "mode": ["value"], "expect": ["value"] }),
         );
         schema.insert("allOf".to_owned(), json!(options::of_sources(registry)));
     } else if std::ptr::eq(section, &keys::TABLE) {
         schema.insert("allOf".to_owned(), json!(options::of_tables(registry)));
+    } else if std::ptr::eq(section, &keys::GATEWAY) {
+        schema.insert("allOf".to_owned(), json!(options::of_named(registry.gateways)));
+    } else if std::ptr::eq(section, &keys::CHANNEL) {
+        schema.insert("allOf".to_owned(), json!(options::of_named(registry.channels)));
     } else if std::ptr::eq(section, &keys::QUERY) {
         schema.insert("allOf".to_owned(), json!(options::of_sinks(registry)));
     } else if std::ptr::eq(section, &keys::TRIGGER) {
@@ -103,6 +115,14 @@ fn property(path: &str, key: &keys::KeySpec, registry: &Registry<'_>) -> Value {
             "propertyNames": { "pattern": NAME },
             "additionalProperties": value,
         }));
+    }
+    // Names that are none: patterns of topics, users, severities.
+    for free in ["PATTERN", "USER", "SEVERITY"] {
+        let entry = format!("{below}.{free}");
+        if let Some(inner) = section(&entry) {
+            let inner = Value::Object(mapping(&entry, inner, registry));
+            takes.push(json!({ "type": "object", "additionalProperties": inner }));
+        }
     }
     if takes.is_empty() && key.kind.starts_with("mapping") {
         takes.push(json!({ "type": "object" }));

@@ -19,6 +19,7 @@ use forebay_core::error::codes;
 
 use super::budget::growth::varies;
 use super::budget::{Budget, failure, metered, work};
+use super::distinct;
 use crate::plan::kept_names::rewritten;
 use crate::plan::session::BATCH_ROWS;
 
@@ -39,7 +40,12 @@ pub(super) fn metered(plan: LogicalPlan, budget: &Arc<Budget>) -> Result<Logical
             expr.apply(|expr| refuse(expr, &schema).map(|()| TreeNodeRecursion::Continue))
         })?;
         // A function is called after all of its FILTER and of its order, also of what is only put around them.
-        rewritten(node, |expr| expr.transform_up(|expr| Ok(metered::metered(expr, &schema, budget))))
+        rewritten(node, |expr| {
+            expr.transform_up(|expr| {
+                let counted = distinct::by_bytes(expr, &schema, budget);
+                counted.transform_data(|expr| Ok(metered::metered(expr, &schema, budget)))
+            })
+        })
     });
     metered.map(|transformed| transformed.data)
 }

@@ -27,6 +27,7 @@ use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::execute_stream;
 use datafusion::sql::sqlparser::ast::{ObjectName, Query, Statement, Visit, Visitor};
+use forebay_core::catalog::TableName;
 use forebay_core::error::codes;
 use forebay_core::{Error, Result, Zone};
 use futures::stream::BoxStream;
@@ -42,20 +43,26 @@ use crate::plan::{JsonDecoderFactory, SqlError, core_error};
 mod bounds;
 mod budget;
 mod checked;
+mod described;
+mod distinct;
 mod guard;
 pub mod lanes;
+mod namespaces;
 pub mod postgres;
 mod prepared;
 pub mod render;
 pub mod rows;
 mod show;
+mod tally;
 #[cfg(test)]
 mod tests;
 
 pub use checked::{Known, check};
 pub use datafusion::catalog::TableProvider;
+pub use described::{About, Commit};
 
 use self::budget::Budget;
+use self::described::Told;
 use self::prepared::Prepared;
 
 /// Finds tables by name or path. It decides what may be read: a serving end point answers for registered names only.
@@ -69,6 +76,28 @@ pub trait TableResolver: Send + Sync {
 
     /// The names that can be read without a path, for `SHOW TABLES` and for hints.
     async fn names(&self) -> Result<Vec<String>>;
+
+    /// The tables of catalogs, for SHOW; the rest of [`Self::names`] is in none.
+    async fn catalog(&self) -> Result<Vec<TableName>> {
+        Ok(Vec::new())
+    }
+
+    /// What is known of the table of a name beside its columns, for DESCRIBE EXTENDED.
+    async fn about(&self, kind: Option<&str>, name_or_path: &str) -> Result<Option<About>> {
+        let _ = (kind, name_or_path);
+        Ok(None)
+    }
+
+    /// The newest commits of a Delta table, at most so many, for DESCRIBE HISTORY; `None` for what keeps no history.
+    async fn history(
+        &self,
+        kind: Option<&str>,
+        name_or_path: &str,
+        most: usize,
+    ) -> Result<Option<Vec<Commit>>> {
+        let _ = (kind, name_or_path, most);
+        Ok(None)
+    }
 
     /// The zone in which statements read and show times.
     fn time_zone(&self) -> Zone {
@@ -110,10 +139,10 @@ pub struct Answer {
 /// Which statements are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Takes {
-    /// SELECT, SHOW TABLES, DESCRIBE and EXPLAIN.
+    /// SELECT, SHOW, DESCRIBE and EXPLAIN.
     All,
-    /// SELECT, for whoever may ask for rows only.
-    Select,
+    /// SELECT, SHOW and DESCRIBE: not how a statement is worked on.
+    Rows,
 }
 
 /// Runs one statement of those that are taken. `now_ms` is the time that `now()` gives, milliseconds since 1970. Must
@@ -140,17 +169,15 @@ async fn answer(
     let deadline =
         limits.time.and_then(|time| Some(Deadline { at: Instant::now().checked_add(time)?, time }));
     let asked = parse::with_room(|| understood(sql))?;
-    if takes == Takes::Select && !matches!(asked, Asked::Rows { explain: None, .. }) {
-        let error = Error::new(&codes::SQL_PLAN, "only a SELECT is possible here");
-        return Err(error
-            .with_hint("`forebay query` on this machine also takes SHOW TABLES, DESCRIBE and EXPLAIN.")
-            .into());
+    if takes == Takes::Rows && matches!(asked, Asked::Rows { explain: Some(_), .. }) {
+        let error = Error::new(&codes::SQL_PLAN, "only SELECT, SHOW and DESCRIBE are possible here");
+        return Err(error.with_hint("`forebay query` on this machine also takes EXPLAIN.").into());
     }
     let (query, explain, names) = match asked {
-        Asked::Tables => return Ok(show::tables(tables.names().await?)?),
-        Asked::Columns(name) => {
-            let prepared = Prepared::load(tables, [name.clone()].into()).await?;
-            return show::columns(&prepared, &name);
+        Asked::Told(told) => {
+            let batch = told.answer(tables, json, (now_ms, deadline)).await?;
+            let (schema, batches) = (batch.schema(), futures::stream::iter([Ok(batch)]).boxed());
+            return Ok(Answer { schema, batches: limited(batches, deadline, limits.rows) });
         }
         Asked::Rows { query, explain, names } => (query, explain, names),
     };
@@ -202,6 +229,7 @@ async fn started(
     let plan = state.optimize(plan)?;
     bounds::narrow(&plan, memory)?;
     let planned = state.query_planner().create_physical_plan(&plan, state).await?;
+    let planned = tally::over(planned, deadline).await?;
     budget.planned();
     let pool = &state.runtime_env().memory_pool;
     execute_stream(guard::guarded(planned, memory, pool, deadline)?, state.task_ctx())
@@ -209,18 +237,18 @@ async fn started(
 
 /// What a statement asks for.
 enum Asked {
-    /// SHOW TABLES.
-    Tables,
-    /// DESCRIBE.
-    Columns(ObjectName),
+    /// SHOW or DESCRIBE.
+    Told(Told),
     /// SELECT or EXPLAIN, with the names that stand in its FROM clauses.
     Rows { query: Box<Query>, explain: Option<Explain>, names: BTreeSet<ObjectName> },
 }
 
 fn understood(sql: &str) -> Result<Asked, SqlError> {
-    let (query, explain) = match parse::one_statement(sql, Paths::Yes)? {
-        Statement::ShowTables { .. } => return Ok(Asked::Tables),
-        Statement::ExplainTable { table_name, .. } => return Ok(Asked::Columns(table_name)),
+    if let Some(told) = Told::read(&parse::words(sql)?) {
+        return Ok(Asked::Told(told?));
+    }
+    let statement = parse::one_statement(sql, Paths::Yes)?;
+    let (query, explain) = match statement {
         Statement::Query(query) => (query, None),
         Statement::Explain { statement, verbose, analyze, .. } => match *statement {
             Statement::Query(query) => (query, Some(Explain { verbose, analyze })),
@@ -246,12 +274,12 @@ fn read_only(statement: &Statement) -> SqlError {
     let text = statement.to_string();
     let verb = text.split_whitespace().next().unwrap_or("this").to_uppercase();
     Error::new(&codes::SQL_PLAN, format!("{verb} is not possible here: statements can only read"))
-        .with_hint("Use SELECT, SHOW TABLES, DESCRIBE or EXPLAIN.")
+        .with_hint("Use SELECT, SHOW CATALOGS, SHOW SCHEMAS, SHOW TABLES, SHOW COLUMNS, DESCRIBE or EXPLAIN.")
         .into()
 }
 
 /// Every name in a FROM of the statement, common table expressions left out.
-fn relations(query: &Query) -> BTreeSet<ObjectName> {
+pub(crate) fn relations(query: &Query) -> BTreeSet<ObjectName> {
     #[derive(Default)]
     struct Names {
         found: BTreeSet<ObjectName>,

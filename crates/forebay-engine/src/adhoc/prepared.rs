@@ -94,7 +94,7 @@ fn named_in(sql: &str) -> BTreeSet<ObjectName> {
 }
 
 /// ``delta.`/path` `` is a kind and a path; everything else is one name with its dots.
-fn split(name: &ObjectName) -> (Option<String>, String) {
+pub(super) fn split(name: &ObjectName) -> (Option<String>, String) {
     let parts: Vec<&str> =
         name.0.iter().filter_map(|part| part.as_ident()).map(|i| i.value.as_str()).collect();
     if let [kind, path] = parts.as_slice()
@@ -120,7 +120,7 @@ impl Lookup for Prepared {
             name: name.clone(),
             sql: sql.clone(),
             index,
-            deduplicate: None,
+            behind: None,
         }))
     }
 

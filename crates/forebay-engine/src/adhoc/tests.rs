@@ -15,6 +15,7 @@ use super::*;
 
 mod calendar;
 mod doubles;
+mod exploded;
 mod functions;
 mod growing;
 mod hostile;
@@ -131,6 +132,12 @@ fn tables_are_queried_as_in_spark() {
             "n; 1; 2",
         ),
         ("SELECT n FROM readings WHERE n IN (SELECT max(N) FROM readings)", "n; 9223372036854775807"),
+        // A subquery without rows is NULL, also where its column never is.
+        ("SELECT (SELECT 1 WHERE false) IS NULL AS a, (SELECT 1) IS NULL AS b", "a,b; true,false"),
+        (
+            "SELECT coalesce((SELECT 5 FROM readings WHERE false), 0) AS a, (SELECT count(*) FROM readings WHERE false) AS b",
+            "a,b; 0,0",
+        ),
         (
             "SELECT device_id FROM readings WHERE n < 3 UNION ALL SELECT 'z' ORDER BY device_id",
             "device_id; a; b; z",
@@ -146,8 +153,18 @@ fn tables_are_queried_as_in_spark() {
         ),
         ("SHOW TABLES", "namespace,tableName,isTemporary; ,lake.readings,false; ,readings,false"),
         (
+            "DESC TABLE readings",
+            "col_name,data_type,comment; Device_Id,string,; temperature,double,; n,bigint,; _kafka,struct<offset: bigint>,",
+        ),
+        (
             "DESCRIBE readings",
             "col_name,data_type,comment; Device_Id,string,; temperature,double,; n,bigint,; _kafka,struct<offset: bigint>,",
+        ),
+        ("DESCRIBE hot", "col_name,data_type,comment; Device_Id,string,; temperature,double,; n,bigint,"),
+        ("SHOW COLUMNS IN readings FROM lake", "col_name; Device_Id; temperature; n; _kafka"),
+        (
+            "DESCRIBE TABLE EXTENDED hot_n",
+            "col_name,data_type,comment; n,bigint,; ,,; # Detailed Table Information,,; Name,hot_n,; Type,VIEW,; Provider,view,",
         ),
     ] {
         assert_eq!(csv(sql), expected, "{sql}");
@@ -191,7 +208,10 @@ fn only_reading_and_only_known_tables() {
         ("SELECT * FROM redings", "Did you mean `readings`? Known: readings, lake.readings."),
         ("SELECT * FROM lake.reading", "Did you mean `lake.readings`?"),
         ("DESCRIBE redings", "Did you mean `readings`?"),
-        ("DESCRIBE hot", "`hot` is a view; DESCRIBE takes tables"),
+        ("DESCRIBE HISTORY readings", "`readings` has no history: it is no Delta table"),
+        ("DESCRIBE HISTORY redings", "Did you mean `readings`?"),
+        ("USE lake", "each statement stands alone"),
+        ("DESCRIBE late", "unknown column `temprature`"),
         ("SELECT * FROM self", "unknown table `self` (view self, line 1, column 15)"),
         ("SELECT * FROM early", "unknown table `late`"),
         ("SELECT * FROM late", "unknown column `temprature` (view late, line 1, column 8)"),
@@ -201,7 +221,7 @@ fn only_reading_and_only_known_tables() {
         ("SELECT temprature FROM readings", "SQL line 1, column 8"),
         ("SELECT a.n FROM readings a, readings b WHERE n = 1", "column `n` is ambiguous"),
         ("SELECT * FROM readings, readings", "two tables named `readings`"),
-        ("SELECT explode(array(1)) FROM readings", "not supported yet"),
+        ("SELECT stack(2, 1, 2) FROM readings", "not supported yet"),
         (
             "SELECT n, max(temperature) FROM readings",
             "`readings.n` must stand in GROUP BY or inside of an aggregate",
@@ -320,16 +340,14 @@ fn limits_end_a_statement_with_words() {
 }
 
 #[tokio::test]
-async fn who_may_only_select_gets_nothing_else() {
-    for sql in [
-        "SHOW TABLES",
-        "DESCRIBE readings",
-        "EXPLAIN SELECT 1",
-        "EXPLAIN ANALYZE SELECT 1",
-        "DELETE FROM readings",
-    ] {
+async fn who_may_ask_for_rows_gets_no_plans() {
+    for sql in ["SHOW TABLES", "DESCRIBE readings", "SELECT 1"] {
+        let answered = run(&tables(), None, sql, Takes::Rows, Limits::default(), 0).await;
+        assert!(answered.is_ok(), "{sql}");
+    }
+    for sql in ["EXPLAIN SELECT 1", "EXPLAIN ANALYZE SELECT 1", "DELETE FROM readings"] {
         let refused =
-            run(&tables(), None, sql, Takes::Select, Limits::default(), 0).await.map(|_| ()).unwrap_err();
+            run(&tables(), None, sql, Takes::Rows, Limits::default(), 0).await.map(|_| ()).unwrap_err();
         assert_eq!(refused.error.code(), &codes::SQL_PLAN, "{sql}");
     }
 }

@@ -19,7 +19,7 @@ use tokio::task::JoinError;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Runner;
-use super::lane::{Lane, LaneDone, LaneEnd, Outlet};
+use super::lane::{Lane, LaneDone, LaneEnd, Outlet, add_counts};
 use super::pace::Backoff;
 use super::tail::{Gathered, Ran};
 use crate::plan::PlannedInput;
@@ -89,11 +89,12 @@ impl Runner {
         }
         let lanes = streams.len();
         let done = self.run_lanes(plan, streams, writers).await?;
-        let Done { mut ledger, ages, observed, parts, ran, seen, reads, .. } =
+        let Done { mut ledger, ages, observed, parts, ran, seen, failed, reads, .. } =
             self.run_tail(plan, done).await?;
         self.seen = Survey::default();
         seen.iter().for_each(|seen| self.seen.merge(seen));
         self.ages = ages;
+        self.failed = failed;
         self.inputs.confirm(&plan.ranges).await?;
         kill_point("epoch.read.after");
         if !ledger.balances() {
@@ -150,8 +151,12 @@ impl Runner {
             return Err(Error::new(&codes::INTERNAL, message).at(&self.name));
         }
         let count = self.inputs.len();
-        let mut done =
-            Done { reads: vec![0; count], seen: vec![Survey::default(); count], ..Done::default() };
+        let mut done = Done {
+            reads: vec![0; count],
+            seen: vec![Survey::default(); count],
+            failed: vec![Vec::new(); count],
+            ..Done::default()
+        };
         let outlets: Vec<Outlet> = match &self.memory {
             None => writers.into_iter().map(Outlet::Sink).collect(),
             Some(memory) => {
@@ -193,11 +198,12 @@ impl Runner {
             let task = AbortOnDropHandle::new(tokio::spawn(lane.run(stream, own)));
             tasks.push(async move { Ok::<_, Error>((number, task.await.map_err(lost)??)) });
         }
-        for (number, LaneDone { ledger, ages, seen, end }) in try_join_all(tasks).await? {
+        for (number, LaneDone { ledger, ages, seen, failed, end }) in try_join_all(tasks).await? {
             done.ledger.add(&ledger);
             done.ages.add_later(&ages, 0);
             done.reads[number] += ledger.read;
             done.seen[number].merge(&seen);
+            add_counts(&mut done.failed[number], &failed);
             match end {
                 LaneEnd::Written(part) => done.parts.push(part),
                 LaneEnd::Gathered(gathered) => done.gathered.push(gathered),
@@ -245,6 +251,8 @@ struct Done {
     reads: Vec<u64>,
     /// What they said of event time.
     seen: Vec<Survey>,
+    /// How many of their rows failed the expectations of each.
+    failed: Vec<Vec<u64>>,
     observed: Option<Observed>,
     /// For the operators' rows.
     writer: Option<Box<dyn LaneWriter>>,

@@ -50,6 +50,8 @@ pub(crate) struct LaneDone {
     pub ages: Ages,
     /// What its records said of event time.
     pub seen: Survey,
+    /// For each expectation of its source how many rows failed it.
+    pub failed: Vec<u64>,
     pub end: LaneEnd,
 }
 
@@ -70,16 +72,16 @@ pub(crate) enum LaneEnd {
 impl Lane {
     /// Runs the lane to the end of its ranges. Quarantined records in `replayed` come first.
     pub async fn run(mut self, mut records: source::Lane, replayed: Vec<Entry>) -> Result<LaneDone> {
-        let (mut ledger, mut ages) = (Ledger::default(), Ages::default());
+        let (mut ledger, mut ages, mut failed) = (Ledger::default(), Ages::default(), Vec::new());
         for envelope in replay::envelopes(&replayed)? {
             ledger.replayed += envelope.len() as u64;
-            self.process(&envelope, &mut ledger).await?;
+            self.process(&envelope, &mut ledger, &mut failed).await?;
         }
         drop(replayed);
         while let Some(envelope) = records.next().await {
             let envelope = envelope?;
             ages.add(self.plan.planned_at_ms, &envelope.timestamps);
-            self.process(&envelope, &mut ledger).await?;
+            self.process(&envelope, &mut ledger, &mut failed).await?;
             kill_point("epoch.read.first_batch");
         }
         self.quarantine.finish()?;
@@ -88,11 +90,16 @@ impl Lane {
             Outlet::Sink(writer) => LaneEnd::Written(writer.finish().await?),
             Outlet::Operator(intake) => LaneEnd::Gathered(intake.finish()?),
         };
-        Ok(LaneDone { ledger, ages, seen: *self.executor.survey(), end })
+        Ok(LaneDone { ledger, ages, seen: *self.executor.survey(), failed, end })
     }
 
     /// Takes one envelope through the lane.
-    async fn process(&mut self, envelope: &Envelope, ledger: &mut Ledger) -> Result<()> {
+    async fn process(
+        &mut self,
+        envelope: &Envelope,
+        ledger: &mut Ledger,
+        failed: &mut Vec<u64>,
+    ) -> Result<()> {
         ledger.read += envelope.len() as u64;
         ledger.bytes_read += value_bytes(envelope);
         let (rows, bad) = match &mut self.decoder {
@@ -100,6 +107,7 @@ impl Lane {
             Some(decoder) => {
                 let decoded = decoder.decode(&envelope.values).map_err(|e| at_record(e, envelope))?;
                 ledger.dropped += decoded.dropped;
+                add_counts(failed, &decoded.failed);
                 let bad = decoded.bad.clone();
                 let rows = if self.wants_envelope { with_envelope(decoded, envelope)? } else { decoded.rows };
                 (rows, bad)
@@ -127,6 +135,12 @@ impl Lane {
         }
         Ok(())
     }
+}
+
+/// Adds counts, place by place.
+pub(super) fn add_counts(all: &mut Vec<u64>, more: &[u64]) {
+    all.resize(all.len().max(more.len()), 0);
+    all.iter_mut().zip(more).for_each(|(all, more)| *all += more);
 }
 
 fn value_bytes(envelope: &Envelope) -> u64 {

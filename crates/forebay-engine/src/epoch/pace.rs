@@ -58,6 +58,18 @@ impl Pace {
     }
 }
 
+/// The least time between two epochs without records that a sink asks for: it tells of silences and the like, which wait a
+/// second as well, and one that is not satisfied by its epoch must not fill the checkpoint.
+const TICK_MS: i64 = 1_000;
+
+/// True if an epoch without records is to run now, because the sink has something to do from `due_ms` on; `ticked_ms` is when the
+/// last such epoch ran.
+pub(crate) fn is_due(due_ms: Option<i64>, ticked_ms: Option<i64>, now_ms: i64) -> bool {
+    // A clock that was set back holds nothing up.
+    let rests = ticked_ms.is_some_and(|ticked| (0..TICK_MS).contains(&now_ms.saturating_sub(ticked)));
+    !rests && due_ms.is_some_and(|due| due <= now_ms)
+}
+
 /// Waits longer after each failure: 100 ms, doubled up to 30 s.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
@@ -118,6 +130,13 @@ mod tests {
         let mut lake = Pace::new(Trigger::Default, Some(Duration::from_secs(1)), 1);
         lake.started(1_000, &[true]);
         assert_eq!(lake.until_next(1_400), Some(Duration::from_millis(600)));
+    }
+
+    #[test]
+    fn a_sink_gets_an_epoch_without_records_when_it_is_due_and_once_a_second_at_most() {
+        let times = [(None, None), (Some(1_001), None), (Some(1_000), None), (Some(5), Some(1))];
+        assert_eq!(times.map(|(due, ticked)| is_due(due, ticked, 1_000)), [false, false, true, false]);
+        assert!(is_due(Some(5), Some(0), 1_000) && is_due(Some(5), Some(1_001), 1_000));
     }
 
     #[test]

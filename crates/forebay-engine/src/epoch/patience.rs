@@ -94,22 +94,24 @@ impl Runner {
 
     /// Where a new query starts, durable; `None` if the source or the checkpoint cannot say so at once, which [`Runner::start`] waits for.
     pub(super) async fn try_start(&mut self) -> Option<Start> {
-        let at = self.inputs.start(self.trigger.is_bounded()).await.ok()?;
+        self.fix_start().await.ok()
+    }
+
+    /// Asks the source where to start, and makes that durable.
+    async fn fix_start(&mut self) -> Result<Start> {
+        let at = self.inputs.start(self.trigger.is_bounded()).await?;
         let start = Start::at(&at, self.inputs.topics());
-        self.checkpoint.start(&start).ok()?;
-        Some(start)
+        self.checkpoint.start(&start)?;
+        Ok(start)
     }
 
     /// Where a new query starts; `None` if a stop came.
-    pub(super) async fn start(&mut self) -> Result<Option<Positions>> {
+    pub(super) async fn start(&mut self) -> Result<Option<Start>> {
         // Looks for a missing topic count only while the source answers.
         let (mut backoff, mut looks) = (Backoff::default(), Backoff::default());
         let ends = self.trigger.is_bounded();
         loop {
-            let started = self.inputs.start(ends).await.and_then(|at| {
-                self.checkpoint.start(&Start::at(&at, self.inputs.topics()))?;
-                Ok(at)
-            });
+            let started = self.fix_start().await;
             let counts = match &started {
                 Err(error) if error.code() == &codes::NO_TOPIC => {
                     if ends && looks.attempts() >= TOPIC_LOOKS {

@@ -13,13 +13,15 @@ use forebay_core::{Epoch, Ledger};
 
 use super::inputs::of;
 use super::{Memory, Runner, Standing};
-use crate::status::{RECENT, Remembered, State};
+use crate::status::{Failures, RECENT, Remembered, State};
 
 /// What came of an epoch, for its progress report.
 pub(super) struct Came {
     pub ledger: Ledger,
     /// As the outcome's.
     pub reads: Vec<u64>,
+    /// For each input and expectation how many rows failed it.
+    pub failed: Vec<Vec<u64>>,
     pub written: Written,
 }
 
@@ -64,6 +66,36 @@ impl Runner {
             status.quarantine_bytes = self.quarantine.bytes();
             status.remembered = self.memory.as_ref().map(Memory::remembered);
         });
+    }
+
+    /// Tells what the rows of its sources are held to; none has failed yet. A source that is read twice is there once.
+    pub(crate) fn publish_expectations(&self) {
+        let formats = self.plan.inputs().into_iter().zip(&self.formats);
+        let mut all: Vec<Failures> = Vec::new();
+        for (source, format) in formats {
+            let expected = format.as_ref().map(|format| format.expectations()).unwrap_or_default();
+            if all.iter().any(|it| &*it.source == source) {
+                continue;
+            }
+            all.extend(expected.iter().map(|it| Failures {
+                source: source.into(),
+                expected: it.clone(),
+                rows: 0,
+            }));
+        }
+        self.status.send_modify(|status| status.expectations = all);
+    }
+
+    /// Adds what failed in the epoch that was committed. Inputs of one source read the same records: the first counts.
+    fn count_failures(&self, all: &mut [Failures], failed: &[Vec<u64>]) {
+        let names = self.plan.inputs();
+        for (number, (source, counts)) in names.iter().zip(failed).enumerate() {
+            if names.iter().position(|other| other == source) != Some(number) {
+                continue;
+            }
+            let of_source = all.iter_mut().filter(|it| &*it.source == *source);
+            of_source.zip(counts).for_each(|(it, count)| it.rows += count);
+        }
     }
 
     /// Tells how much waits, by the newest ends that the source has heard of.
@@ -131,6 +163,7 @@ impl Runner {
             status.quarantine_bytes = self.quarantine.bytes();
             status.quarantine_evicted = self.quarantine.evicted();
             status.remembered = self.remembered(status.remembered.as_ref());
+            self.count_failures(&mut status.expectations, &came.failed);
             let recent = Arc::make_mut(&mut status.recent);
             if recent.len() == RECENT {
                 recent.pop_front();

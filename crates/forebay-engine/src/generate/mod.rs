@@ -11,7 +11,7 @@
 //! record keeps its identity, however many rows it becomes, and has one fate: a row without an element gives none (with OUTER one
 //! of NULLs), and a record without rows is unmatched; rows come out in the order of the records, elements in that of their array.
 //! A small record may be a very large number of rows, so a batch is cut into [`slices`] before: no piece is
-//! larger than the bounds there say, and no record becomes more rows than they do.
+//! larger than the bounds there say, and no record becomes more rows than they do. Over tables at rest the same stage is an [`operator`].
 
 use std::iter::repeat_n;
 use std::ops::Range;
@@ -26,18 +26,19 @@ use forebay_core::error::codes;
 use forebay_core::{Error, Result};
 
 use self::lists::Lists;
-use self::slices::USUAL;
+use self::slices::Bounds;
 use crate::plan::core_error;
 use crate::plan::functions::under;
 use crate::tags::{Tags, of_rows, without};
 
 mod lists;
+pub(crate) mod operator;
 mod slices;
 #[cfg(test)]
 mod tests;
 mod weight;
 
-pub(crate) use self::slices::{Part, RECORD_ROWS, Slice};
+pub(crate) use self::slices::{Part, RECORD_ROWS, Slice, USUAL, too_many};
 
 /// What a generator gives of an array or a map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd)]
@@ -101,19 +102,25 @@ impl Generation {
         (output < self.others).then_some(output + usize::from(output >= self.argument))
     }
 
-    /// Where a batch is to be cut so that no piece becomes too many rows or bytes; empty if it need not be. `part` is what the batch
-    /// is of a record, if it is not all of some.
-    pub fn slices(&self, batch: &RecordBatch, tags: &Tags, part: Option<Part>) -> Result<Vec<Slice>> {
+    /// Where a batch is to be cut so that no piece becomes more rows or bytes than `bounds`; empty if it need not be. `part` is what the
+    /// batch is of a record, if it is not all of some.
+    pub fn slices(
+        &self,
+        batch: &RecordBatch,
+        tags: &Tags,
+        part: Option<Part>,
+        bounds: Bounds,
+    ) -> Result<Vec<Slice>> {
         let lists = Lists::of(self.taken_apart(batch)?)?;
         let counts: Vec<usize> = (0..lists.rows()).map(|row| self.rows_of(&lists.range(row))).collect();
         let most = counts.iter().copied().max().unwrap_or_default() as u64;
         let bytes: usize = self.passed_on(batch).map(|column| column.get_array_memory_size()).sum();
-        let is_small = most <= 1 || most.saturating_mul(bytes as u64) <= USUAL.bytes;
-        if is_small && counts.iter().sum::<usize>() <= USUAL.rows {
+        let is_small = most <= 1 || most.saturating_mul(bytes as u64) <= bounds.bytes;
+        if is_small && counts.iter().sum::<usize>() <= bounds.rows {
             return Ok(Vec::new());
         }
         let weights = weight::of_rows(self.passed_on(batch), batch.num_rows());
-        Ok(slices::cut(&counts, &weights, tags, part, USUAL))
+        Ok(slices::cut(&counts, &weights, tags, part, bounds))
     }
 
     /// The rows of a batch; of the only row of a batch, where `only` says so, those of these elements.

@@ -11,11 +11,14 @@
 
 use std::ops::Range;
 
+use forebay_core::Error;
+use forebay_core::error::codes;
+
 use crate::tags::{Tags, ranges};
 
 /// How large what comes of a piece may be.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
+pub(crate) struct Bounds {
     /// Most rows.
     pub rows: usize,
     /// Most bytes that the columns beside the array come to, unless a single row has more.
@@ -24,11 +27,20 @@ pub(super) struct Bounds {
 
 /// As many rows as there are pairs of a join with a table, and as many bytes as the longest text that a record may have: so a piece is
 /// no larger than the largest record can be.
-pub(super) const USUAL: Bounds = Bounds { rows: 65_536, bytes: 16 << 20 };
+pub(crate) const USUAL: Bounds = Bounds { rows: 65_536, bytes: 16 << 20 };
 
 /// Most rows that a record may become. A message cannot hold as many elements; only arrays that are multiplied with each other
 /// are as many, and of two of 100,000 elements each no epoch would ever come to its end.
 pub(crate) const RECORD_ROWS: u64 = 10_000_000;
+
+/// The error of a record that becomes more than [`RECORD_ROWS`]; `written` is the generator.
+pub(crate) fn too_many(written: &str) -> Error {
+    let message = format!("`{written}` makes more than {RECORD_ROWS} rows of one record");
+    Error::new(&codes::QUERY_LIMIT, message).with_hint(
+        "Its arrays are multiplied with each other, or are too long. Leave such records out: `WHERE size(…) < 1000` is asked \
+         before the array is taken apart.",
+    )
+}
 
 /// What a piece is of a record that is too much for one piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@
 //!
 //! Nothing is remembered between rows, so this is a stage of a lane. [`plan`](crate::plan) makes the [`LookupSpec`] once;
 //! [`build`] makes a [`Built`] of each version of a table; [`probe`] joins a batch with it; [`versions`] says which version
-//! an epoch is joined with. What must stay true: a record keeps its identity, however many rows it becomes; rows come out in
+//! an epoch is joined with, [`beside`] what is joined where there are none. What must stay true: a record keeps its identity, however many rows it becomes; rows come out in
 //! the stream's order, the partners of one in the table's; pairs are looked at in pieces of bounded size.
 
 use std::collections::BTreeSet;
@@ -20,12 +20,14 @@ use datafusion::physical_expr::PhysicalExpr;
 use forebay_core::error::codes;
 use forebay_core::{Error, Result, Zone};
 
+mod beside;
 mod build;
 mod probe;
 #[cfg(test)]
 mod tests;
 pub(crate) mod versions;
 
+pub use self::beside::Newest;
 pub(crate) use self::build::{Built, encodable};
 pub(crate) use self::probe::{candidates, pieces, probe};
 pub use self::versions::{Standing, newest};

@@ -11,7 +11,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 
-use crate::plan::graph::{AggregateSpec, DeduplicateSpec, Gap, JoinSpec, SessionSpec, SideEnds};
+use crate::plan::graph::{AggregateSpec, DeduplicateSpec, DetectSpec, Gap, JoinSpec, SessionSpec, SideEnds};
 use crate::plan::told::{Told, column_of, function, text_of_pair, text_over};
 use crate::state::MEANING;
 
@@ -95,6 +95,19 @@ pub(super) fn deduplicate(spec: &DeduplicateSpec) -> String {
     let name = |index: usize| fields.get(index).map_or("", |field| field.name().as_str());
     let keys: Vec<String> = spec.keys.iter().map(|key| column_of(&spec.told, *key, name(*key))).collect();
     format!("first rows by {}", keys.join(", "))
+}
+
+/// Of a detector.
+pub(super) fn detect(spec: &DetectSpec) -> String {
+    let fields = spec.input.fields();
+    let name = |index: usize| fields.get(index).map_or("", |field| field.name().as_str());
+    let told = |columns: &[usize]| {
+        let columns = columns.iter().map(|index| column_of(&spec.told, *index, name(*index)));
+        columns.collect::<Vec<_>>().join(", ")
+    };
+    let by = if spec.keys.is_empty() { String::new() } else { format!(" by {}", told(&spec.keys)) };
+    let time = spec.time.map_or_else(String::new, |index| format!(" at {}", told(&[index])));
+    format!("{} of {}{by}{time}", spec.model.meaning(), told(&spec.columns))
 }
 
 /// Of groups.

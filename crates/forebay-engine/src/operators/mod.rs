@@ -1,4 +1,4 @@
-//! Operators that remember: aggregation by key and window, sessions, de-duplication, joins.
+//! Operators that remember: aggregation by key and window, sessions, de-duplication, joins, detection.
 //!
 //! ```text
 //! lane 1:  rows ─▶ Partial ─┐                     ┌─▶ rows ─▶ (stages, the next operator, the sink)
@@ -32,7 +32,7 @@
 //! Spark runs a batch without data whenever the watermark has moved ([`Operator::follows_watermark`]), also if nothing
 //! ends by it. Such an epoch changes one thing: what is late in the next one.
 //!
-//! Where to read next: [`aggregate`] for windows, [`session`], [`deduplicate`], [`join`].
+//! Where to read next: [`aggregate`] for windows, [`session`], [`deduplicate`], [`join`], [`detect`].
 
 use std::sync::Arc;
 
@@ -52,6 +52,7 @@ use crate::state::{Changes, Layout, Table};
 mod accumulators;
 mod aggregate;
 mod deduplicate;
+mod detect;
 mod groups;
 mod join;
 mod keys;
@@ -225,6 +226,7 @@ pub(crate) fn operator(step: &StepPlan) -> Result<Option<Arc<dyn Operator>>> {
         StepPlan::Deduplicate(spec) => Some(Arc::new(deduplicate::Deduplication::new(Arc::clone(spec))?)),
         StepPlan::Join(spec) => Some(Arc::new(join::Join::new(Arc::clone(spec))?)),
         StepPlan::Limit(spec) => Some(Arc::new(limit::Limit::new(Arc::clone(spec)))),
+        StepPlan::Detect(spec) => Some(Arc::new(detect::Detection::new(Arc::clone(spec))?)),
         StepPlan::Stages(_) | StepPlan::Union | StepPlan::Sort(_) => None,
     })
 }

@@ -3,19 +3,24 @@
 //! A name means the same however it is written: Spark compares names without regard to case, and so does every look-up
 //! here. A view may use sources and the views before it, so no view can reach itself.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::logical_expr::TableSource;
-use datafusion::sql::sqlparser::ast::ObjectName;
+use datafusion::sql::sqlparser::ast::{ObjectName, Statement};
+use forebay_core::catalog::TableName;
+use forebay_core::detect::Model;
 use forebay_core::error::codes;
 use forebay_core::source::envelope_schema;
 use forebay_core::{Error, Result, Zone};
 
+use super::parse::{self, Paths};
 use super::provider::StreamTable;
 use super::resolve::{Found, Lookup};
 use super::sql_error::SqlError;
 use super::statics::AtRest;
+use crate::adhoc::relations;
 
 /// The hidden column under which a decoded source keeps the columns of its envelope.
 pub const KAFKA_COLUMN: &str = "_kafka";
@@ -58,6 +63,28 @@ pub struct Deduplicate {
     pub keys: Vec<String>,
     /// How long a key is remembered after the event time of its first row, in microseconds.
     pub within_us: Option<i64>,
+}
+
+/// An entry of `detectors`: a model, and which columns it looks at.
+#[derive(Clone, Debug)]
+pub struct Detect {
+    /// The names of the columns that tell the watched things apart; none: all rows are of one thing.
+    pub keys: Vec<String>,
+    /// The names of the columns that are judged.
+    pub columns: Vec<String>,
+    /// The name of the column with a row's time; `None`: its event time, else its record's timestamp.
+    pub time: Option<String>,
+    /// What judges.
+    pub model: Arc<dyn Model>,
+}
+
+/// What the rows of a view pass behind its SELECT.
+#[derive(Clone, Debug)]
+pub(crate) enum Behind {
+    /// The first of each key goes on.
+    Once(Deduplicate),
+    /// Each goes on with what a model says of it.
+    Judged(Detect),
 }
 
 /// What the rows of a source look like.
@@ -103,7 +130,7 @@ pub struct Catalog {
 pub(super) struct View {
     pub name: String,
     pub sql: String,
-    pub deduplicate: Option<Deduplicate>,
+    pub behind: Option<Behind>,
 }
 
 impl Catalog {
@@ -150,8 +177,17 @@ impl Catalog {
 
     /// Adds a view whose rows may count once.
     pub fn add_view_once(&mut self, name: &str, sql: &str, deduplicate: Option<Deduplicate>) -> Result<()> {
+        self.add(name, sql, deduplicate.map(Behind::Once))
+    }
+
+    /// Adds a detector: a view whose rows pass a model.
+    pub fn add_detector(&mut self, name: &str, sql: &str, detect: Detect) -> Result<()> {
+        self.add(name, sql, Some(Behind::Judged(detect)))
+    }
+
+    fn add(&mut self, name: &str, sql: &str, behind: Option<Behind>) -> Result<()> {
         self.refuse_taken(name)?;
-        self.views.push(View { name: name.to_owned(), sql: sql.to_owned(), deduplicate });
+        self.views.push(View { name: name.to_owned(), sql: sql.to_owned(), behind });
         Ok(())
     }
 
@@ -177,12 +213,13 @@ impl Catalog {
     fn refuse_taken(&self, name: &str) -> Result<()> {
         match self.names().iter().find(|taken| taken.eq_ignore_ascii_case(name)) {
             None => Ok(()),
-            Some(taken) => {
-                Err(Error::new(&codes::BAD_VALUE, format!("the name `{name}` is taken by `{taken}`"))
-                    .with_hint(
-                        "Sources, tables and views share one set of names, and case makes no difference.",
-                    ))
-            }
+            Some(taken) => Err(Error::new(
+                &codes::BAD_VALUE,
+                format!("the name `{name}` is taken by `{taken}`"),
+            )
+            .with_hint(
+                "Sources, tables, views and detectors share one set of names, and case makes no difference.",
+            )),
         }
     }
 }
@@ -199,7 +236,14 @@ impl Catalog {
 
 impl Lookup for Catalog {
     fn find(&self, name: &ObjectName, views_before: usize) -> Result<Option<Found>, SqlError> {
-        let [part] = name.0.as_slice() else { return Ok(None) };
+        let [part] = name.0.as_slice() else {
+            let Some(of_catalog) = of_catalog(name) else { return Ok(None) };
+            let found = self.tables.iter().find(|(name, _)| *name == of_catalog.to_string());
+            return Ok(found.map(|(name, schema)| {
+                let table = AtRest { name: name.clone(), schema: Arc::clone(schema) };
+                Found::AtRest(Arc::new(table))
+            }));
+        };
         let Some(ident) = part.as_ident() else { return Ok(None) };
         if let Some((_, columns)) = self.source(&ident.value) {
             let source: Arc<dyn TableSource> = Arc::new(StreamTable(columns.full_schema()));
@@ -219,7 +263,7 @@ impl Lookup for Catalog {
             name: view.name.clone(),
             sql: view.sql.clone(),
             index,
-            deduplicate: view.deduplicate.clone(),
+            behind: view.behind.clone(),
         }))
     }
 
@@ -230,6 +274,22 @@ impl Lookup for Catalog {
     fn without_names(&self) -> &'static str {
         "The pipeline has no sources yet."
     }
+}
+
+/// The table of a catalog that a name of several parts means.
+fn of_catalog(name: &ObjectName) -> Option<TableName> {
+    let parts = name.0.iter().map(|part| Some(part.as_ident()?.value.as_str()));
+    TableName::of_parts(&parts.collect::<Option<Vec<_>>>()?).ok()
+}
+
+/// The tables of catalogs that a SELECT names, by names of two or three parts; none of one that cannot be parsed.
+pub fn catalog_tables(sql: &str) -> BTreeSet<TableName> {
+    let parsed = parse::with_room(|| match parse::one_statement(sql, Paths::No)? {
+        Statement::Query(query) => Ok(relations(&query)),
+        _ => Ok(BTreeSet::new()),
+    });
+    let names = parsed.unwrap_or_default();
+    names.iter().filter(|name| name.0.len() > 1).filter_map(of_catalog).collect()
 }
 
 impl SourceColumns {
@@ -272,4 +332,36 @@ impl SourceColumns {
 /// The field [`KAFKA_COLUMN`]: a struct of [`envelope_schema`]'s columns.
 pub fn envelope_field() -> Field {
     Field::new(KAFKA_COLUMN, DataType::Struct(envelope_schema().fields().clone()), false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_several_parts_are_those_of_catalogs() {
+        for (sql, expected) in [
+            ("SELECT * FROM a JOIN x.Y.z USING (id)", "x.y.z"),
+            ("SELECT * FROM (SELECT * FROM `b`.c) q", "spark_catalog.b.c"),
+            ("SELECT * FROM iot", ""),
+            ("SELECT * FROM delta.`/mnt/t`", ""),
+            ("SELECT a.b.c FROM a", ""),
+            ("SELECT", ""),
+        ] {
+            let names: Vec<String> = catalog_tables(sql).iter().map(ToString::to_string).collect();
+            assert_eq!(names.join(" "), expected, "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_table_is_found_by_its_whole_name_however_it_is_written() {
+        let mut catalog = Catalog::new();
+        catalog.add_table("spark_catalog.b.c", Arc::new(Schema::empty())).unwrap();
+        let found = |parts: &[&str]| {
+            let name = ObjectName::from(parts.iter().map(|part| (*part).into()).collect::<Vec<_>>());
+            catalog.find(&name, 0).unwrap().is_some()
+        };
+        assert!(found(&["B", "c"]) && found(&["spark_catalog", "b", "C"]));
+        assert!(!found(&["x", "b", "c"]) && !found(&["c"]) && !found(&["b", "/c"]));
+    }
 }

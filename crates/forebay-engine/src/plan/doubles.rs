@@ -27,7 +27,7 @@ use super::semantics::{as_double, binary, comparable, is_number, unlike};
 use super::widest::widest;
 
 /// A plan in which numbers that meet are of Spark's type.
-pub(super) fn coerced(plan: LogicalPlan) -> Result<LogicalPlan> {
+pub(crate) fn coerced(plan: LogicalPlan) -> Result<LogicalPlan> {
     let mut is_other = false;
     let plan = plan.transform_up_with_subqueries(|node| {
         let node = node_coerced(node)?;
@@ -38,7 +38,8 @@ pub(super) fn coerced(plan: LogicalPlan) -> Result<LogicalPlan> {
     Ok(plan.data)
 }
 
-fn recomputed(node: LogicalPlan) -> Result<LogicalPlan> {
+/// The node with the schema that follows from what stands under it.
+pub(crate) fn recomputed(node: LogicalPlan) -> Result<LogicalPlan> {
     match node {
         LogicalPlan::Union(union) => Union::try_new_with_loose_types(union.inputs).map(LogicalPlan::Union),
         other => other.recompute_schema(),
@@ -78,7 +79,11 @@ fn united(union: Union) -> Result<Transformed<LogicalPlan>> {
         let types = union.inputs.iter().filter_map(|input| input.schema().fields().get(column));
         of_all(types.map(|field| field.data_type().clone()))
     };
-    let types: Vec<Option<DataType>> = (0..union.schema.fields().len()).map(of_column).collect();
+    united_as((0..union.schema.fields().len()).map(of_column).collect(), union)
+}
+
+/// A union whose columns are made of these types, where one is told.
+pub(crate) fn united_as(types: Vec<Option<DataType>>, union: Union) -> Result<Transformed<LogicalPlan>> {
     if types.iter().all(Option::is_none) {
         return Ok(Transformed::no(LogicalPlan::Union(union)));
     }

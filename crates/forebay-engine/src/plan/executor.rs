@@ -30,7 +30,7 @@ use forebay_core::{Error, Result};
 
 use self::pieces::{Piece, Pieces};
 use super::lower::{Output, Projection, Stage, epoch_time};
-use crate::generate::Filled;
+use crate::generate::{Filled, USUAL};
 use crate::lookup::{Held, Kind, Lookup, candidates, pieces, probe};
 use crate::tags::{Tags, gone, records, repeats};
 
@@ -208,7 +208,7 @@ impl Executor {
                 }
                 Stage::Generate(generation) => {
                     if !std::mem::take(&mut fits) {
-                        let slices = generation.slices(&batch, &tags, part)?;
+                        let slices = generation.slices(&batch, &tags, part, USUAL)?;
                         if !slices.is_empty() {
                             self.pieces.slice(number, slices, &batch, &tags);
                             return Ok(None);

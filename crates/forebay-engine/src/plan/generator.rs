@@ -12,9 +12,10 @@
 //! So names in the text mean what they mean behind any join. What it takes apart is a column of its own, which does not come out: the optimizer
 //! leaves out of the projection below what nobody reads above, the array itself included. A condition that does not read what is
 //! generated goes below, as in Spark; so a row that it refuses is never multiplied. What must stay true: the node gives the columns of its
-//! input but for that one, in their order, and then those that are generated.
+//! input but for that one, in their order, and then those that are generated. Over a stream it is lowered to a stage of its lanes, over
+//! tables at rest to an operator ([`super::physical`]).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
@@ -121,7 +122,7 @@ impl TableSource for Placeholder {
 
 /// A plan with nodes for all placeholders.
 pub(super) fn placed(plan: LogicalPlan) -> Result<LogicalPlan> {
-    let placed = plan.transform_up(|node| match node {
+    let placed = plan.transform_up_with_subqueries(|node| match node {
         LogicalPlan::Join(join) => match placeholder(&join) {
             Some((name, placeholder)) => {
                 let shape = placeholder.shape.clone();
@@ -158,7 +159,22 @@ fn sunk(conditions: Vec<Expr>, plan: LogicalPlan) -> Result<LogicalPlan> {
     let Some(generate) = of(&plan) else { return filtered(conditions, plan) };
     let LogicalPlan::Projection(projection) = &generate.input else { return filtered(conditions, plan) };
     let schema = projection.input.schema();
-    let is_below = |it: &Expr| it.column_refs().into_iter().all(|column| schema.has_column(column));
+    // A subquery may look at any column of the row, and what is drawn by lot is drawn for each element.
+    let is_plain = |it: &Expr| {
+        let is_more = |it: &Expr| {
+            matches!(
+                it,
+                Expr::Exists(_)
+                    | Expr::InSubquery(_)
+                    | Expr::SetComparison(_)
+                    | Expr::ScalarSubquery(_)
+                    | Expr::OuterReferenceColumn(..)
+            )
+        };
+        !it.is_volatile() && !it.exists(|it| Ok(is_more(it))).unwrap_or(true)
+    };
+    let is_below =
+        |it: &Expr| is_plain(it) && it.column_refs().into_iter().all(|column| schema.has_column(column));
     let (below, above): (Vec<Expr>, Vec<Expr>) = conditions.into_iter().partition(is_below);
     if below.is_empty() {
         return filtered(above, plan);
@@ -256,6 +272,17 @@ impl Generate {
         }
     }
 
+    /// The operator's stage, over rows of this schema: that of the input, but for what may be NULL.
+    pub fn stage_over(&self, input: &Schema) -> Result<Generation> {
+        let argument = self.array();
+        let others = input.fields().iter().enumerate().filter(|(index, _)| *index != argument);
+        let given = generated(&self.shape, input.field(argument).data_type())?;
+        let named = given.iter().zip(&self.shape.names);
+        let named = named.map(|(field, own)| Arc::new(Field::clone(field).with_name(own)));
+        let fields: Vec<FieldRef> = others.map(|(_, field)| Arc::clone(field)).chain(named).collect();
+        Ok(Generation { output: Arc::new(Schema::new(fields)), ..self.stage() })
+    }
+
     /// The stage that it is lowered to.
     pub fn stage(&self) -> Generation {
         Generation {
@@ -308,6 +335,11 @@ impl UserDefinedLogicalNodeCore for Generate {
             }
             _ => internal_err!("a generator has one input, and a column of it"),
         }
+    }
+
+    /// As in [`sunk`]: what does not read what is generated can be asked before.
+    fn prevent_predicate_push_down_columns(&self) -> HashSet<String> {
+        self.shape.names.iter().cloned().collect()
     }
 
     fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {

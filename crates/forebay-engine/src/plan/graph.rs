@@ -18,6 +18,7 @@ use arrow::datatypes::{FieldRef, SchemaRef};
 use datafusion::common::ScalarValue;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
+use forebay_core::detect::Model;
 use forebay_core::output_mode::OutputMode;
 use forebay_core::source::Wanted;
 use forebay_core::window::Sliding;
@@ -112,6 +113,8 @@ pub(crate) enum StepPlan {
     Session(Arc<SessionSpec>),
     /// `deduplicate`.
     Deduplicate(Arc<DeduplicateSpec>),
+    /// A detector.
+    Detect(Arc<DetectSpec>),
     /// A join of two streams.
     Join(Arc<JoinSpec>),
     /// LIMIT: the first rows there ever are.
@@ -254,6 +257,27 @@ pub(crate) struct DeduplicateSpec {
     pub event_time: Option<usize>,
     /// `dropDuplicatesWithinWatermark`: a key is forgotten so long (microseconds) after the event time of its first row.
     pub within_us: Option<i64>,
+}
+
+/// A detector: each row comes out with what a model says of it.
+#[derive(Clone, Debug)]
+pub(crate) struct DetectSpec {
+    /// `detect-0`.
+    pub name: String,
+    /// The columns of the rows it takes.
+    pub input: SchemaRef,
+    /// Those, and behind them the model's.
+    pub output: SchemaRef,
+    /// What each of [`Self::input`] is, over the columns of the sources.
+    pub told: Vec<Told>,
+    /// The columns of the key; none: all rows are of one thing.
+    pub keys: Vec<usize>,
+    /// The columns that are judged.
+    pub columns: Vec<usize>,
+    /// The column with the time of a row.
+    pub time: Option<usize>,
+    /// What judges.
+    pub model: Arc<dyn Model>,
 }
 
 /// The first rows there ever are: they come out as they are, all later ones do not.

@@ -13,7 +13,7 @@ use forebay_core::source::Wanted;
 use forebay_core::{Error, Result};
 
 use super::executor::Executor;
-use super::graph::{Feed, Input};
+use super::graph::{Feed, Input, Staged, Step, StepPlan};
 use super::lower::{Output, Projection, Stage};
 use super::{StreamPlan, lower};
 
@@ -50,12 +50,28 @@ impl StreamPlan {
         graph.sources(&all)
     }
 
-    /// The same query, without state, whose rows also say of which source they are: a STRING of this name, behind the others.
+    /// The same query, whose rows also say of which source they are: a STRING of this name, behind the others. One that remembers
+    /// names the first of its sources.
     pub fn naming_sources(mut self, column: &str) -> Self {
         let with_source = |schema: &SchemaRef| {
             let source = Arc::new(Field::new(column, DataType::Utf8, false));
             Arc::new(Schema::new(schema.fields().iter().cloned().chain([source]).collect::<Vec<_>>()))
         };
+        if let Some(last) = self.graph.steps.len().checked_sub(1) {
+            let rows = with_source(&self.output_schema);
+            let source = self.sources().into_iter().next().unwrap_or_default();
+            let name = Literal::new(ScalarValue::Utf8(Some(source)));
+            let columns = (0..self.output_schema.fields().len()).map(Output::Same);
+            let columns = columns.chain([Output::Computed(Arc::new(name) as Arc<_>)]).collect();
+            let stage = Stage::Project(Projection { columns, schema: Arc::clone(&rows) });
+            let staged =
+                Staged { stages: Arc::from([stage]), rows: Arc::clone(&rows), uses_epoch_time: false };
+            self.graph
+                .steps
+                .push(Step { plan: StepPlan::Stages(staged), from: vec![vec![Feed::Step(last)]] });
+            self.output_schema = rows;
+            return self;
+        }
         for input in &mut self.graph.inputs {
             let name = Literal::new(ScalarValue::Utf8(Some(input.source.clone())));
             let columns = (0..input.rows.fields().len()).map(Output::Same);

@@ -30,6 +30,7 @@ use forebay_core::output_mode::OutputMode;
 use forebay_core::source::Wanted;
 use forebay_core::{Error, Result};
 
+pub(crate) mod absent;
 mod aggregate;
 mod build;
 mod catalog;
@@ -37,7 +38,8 @@ mod checks;
 pub(crate) mod columns;
 mod conditions;
 pub(crate) mod deadline;
-mod doubles;
+mod dialect;
+pub(crate) mod doubles;
 mod executor;
 pub(crate) mod functions;
 mod generator;
@@ -45,6 +47,7 @@ pub(crate) mod graph;
 mod grouping;
 mod inputs;
 mod join;
+mod judged;
 pub(crate) mod kept_names;
 mod late;
 mod lateral;
@@ -56,12 +59,13 @@ mod observe;
 mod once;
 mod origin;
 pub(crate) mod parse;
+pub(crate) mod physical;
 mod provider;
 mod record;
 pub(crate) mod resolve;
 mod row_keys;
 mod scan;
-mod semantics;
+pub(crate) mod semantics;
 pub(crate) mod session;
 mod sort;
 mod sql_error;
@@ -79,10 +83,10 @@ mod zone;
 
 pub(crate) use catalog::is_hidden;
 pub use catalog::{
-    Catalog, Deduplicate, EVENT_TIME_COLUMN, KAFKA_COLUMN, OFFSET_COLUMN, RECORD_COLUMNS, SourceColumns,
-    SourceTime, envelope_field,
+    Catalog, Deduplicate, Detect, EVENT_TIME_COLUMN, KAFKA_COLUMN, OFFSET_COLUMN, RECORD_COLUMNS,
+    SourceColumns, SourceTime, catalog_tables, envelope_field,
 };
-pub use checks::{check_view, check_watermark, event_time};
+pub use checks::{check_detector, check_view, check_watermark, event_time, row_conditions};
 pub(crate) use executor::truth;
 pub use executor::{Executor, Fates, Refusal, Rows};
 pub use inputs::PlannedInput;
@@ -90,6 +94,7 @@ pub use sql_error::SqlError;
 pub use words::type_name;
 
 use self::build::{BuiltInput, Source, Sources};
+use self::catalog::Behind;
 use self::checks::refuse_no_time;
 use self::graph::{EventTime, Graph, Input, Step, StepPlan};
 use self::lower::{Lowered, Stage};
@@ -150,6 +155,15 @@ impl StreamPlan {
         !self.graph.steps.is_empty()
     }
 
+    /// Which versions of saved models its detectors judge by, in their order.
+    pub fn models(&self) -> Vec<String> {
+        let version = |step: &Step| match &step.plan {
+            StepPlan::Detect(spec) => spec.model.version(),
+            _ => None,
+        };
+        self.graph.steps.iter().filter_map(version).collect()
+    }
+
     /// Its joins with tables at rest.
     pub(crate) fn lookups(&self) -> Vec<Arc<LookupSpec>> {
         let inputs = self.graph.inputs.iter().flat_map(|input| input.stages.iter());
@@ -187,6 +201,22 @@ pub fn plan(
     located(catalog, sql, json, State::Refused, None)
 }
 
+/// Plans a streaming query as [`plan`] does, whose rows may also be those of a detector: that remembers, and gives each row once.
+pub fn plan_rows(
+    catalog: &Catalog,
+    sql: &str,
+    json: Option<&dyn JsonDecoderFactory>,
+) -> Result<StreamPlan, SqlError> {
+    let refused = match plan(catalog, sql, json) {
+        Err(error) if error.error.message() == verify::DETECTOR => error,
+        planned => return planned,
+    };
+    let planned = plan_query(catalog, sql, json, OutputMode::Append, None)?;
+    let is_by_row =
+        |step: &Step| matches!(step.plan, StepPlan::Detect(_) | StepPlan::Stages(_) | StepPlan::Union);
+    if planned.graph.steps.iter().all(is_by_row) { Ok(planned) } else { Err(refused) }
+}
+
 /// Plans a streaming query that may have state, for an output mode. Errors as those of [`plan`]; what Spark refuses in
 /// this mode is `NOT_STREAMING`.
 pub fn plan_query(
@@ -196,7 +226,8 @@ pub fn plan_query(
     mode: OutputMode,
     deduplicate: Option<&Deduplicate>,
 ) -> Result<StreamPlan, SqlError> {
-    located(catalog, sql, json, State::Kept(Some(mode)), deduplicate)
+    let behind = deduplicate.cloned().map(Behind::Once);
+    located(catalog, sql, json, State::Kept(Some(mode)), behind.as_ref())
 }
 
 fn located(
@@ -204,9 +235,9 @@ fn located(
     sql: &str,
     json: Option<&dyn JsonDecoderFactory>,
     state: State,
-    deduplicate: Option<&Deduplicate>,
+    behind: Option<&Behind>,
 ) -> Result<StreamPlan, SqlError> {
-    parse::with_room(|| plan_here(catalog, sql, json, state, deduplicate)).map_err(|error| error.located(sql))
+    parse::with_room(|| plan_here(catalog, sql, json, state, behind)).map_err(|error| error.located(sql))
 }
 
 fn plan_here(
@@ -214,7 +245,7 @@ fn plan_here(
     sql: &str,
     json: Option<&dyn JsonDecoderFactory>,
     state: State,
-    deduplicate: Option<&Deduplicate>,
+    behind: Option<&Behind>,
 ) -> Result<StreamPlan, SqlError> {
     let query = match parse::one_statement(sql, parse::Paths::No)? {
         Statement::Query(query) => query,
@@ -225,7 +256,7 @@ fn plan_here(
     let session = session::session(Purpose::Stream, catalog.time_zone, runtime).map_err(internal)?;
     let mut planner =
         Planner::new(&session, catalog, json, true).carrying(catalog.records).remembering(state);
-    let logical = planner.plan_once(query, deduplicate)?;
+    let logical = planner.plan_behind(query, behind)?;
     verify::streaming(&logical, state)?;
     let sources = sources(&planner, catalog);
     let mode = match state {

@@ -21,6 +21,8 @@ pub(super) enum Kind {
         /// The event time is one of its keys, or it has `within`.
         timed: bool,
     },
+    /// A detector.
+    Detect,
     /// A join of two streams.
     Join,
     /// LIMIT: the first rows there ever are.

@@ -6,19 +6,20 @@
 //! measured before anything else walks it; and all of that happens on a thread with a stack for the deepest tree that
 //! the scan lets through.
 
-use std::any::{Any, TypeId};
+use std::any::Any;
 use std::ops::ControlFlow;
 use std::panic::AssertUnwindSafe;
 
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Query, Statement, Visit, Visitor};
-use datafusion::sql::sqlparser::dialect::{Dialect, Precedence, SparkSqlDialect};
-use datafusion::sql::sqlparser::keywords::{self, Keyword};
+use datafusion::sql::sqlparser::dialect::Dialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer, Word};
 use forebay_core::Error;
 use forebay_core::error::codes;
 use futures::FutureExt;
 
+use super::dialect::SparkDialect;
 use super::lateral;
 use super::scan::{self, MAX_NESTING};
 use super::sql_error::SqlError;
@@ -118,6 +119,11 @@ fn parse_here(sql: &str, paths: Paths) -> Result<Statement, SqlError> {
     bounded(&dialect, lateral::rewrite(watermark::rewrite(tokens)))
 }
 
+/// The words of a text in Spark's dialect, if they are not too many.
+pub fn words(sql: &str) -> Result<Vec<TokenWithSpan>, SqlError> {
+    words_of(&SparkDialect::default(), sql)
+}
+
 /// The words of a text, if they are not too many.
 pub fn words_of(dialect: &dyn Dialect, sql: &str) -> Result<Vec<TokenWithSpan>, SqlError> {
     if sql.len() > MAX_BYTES {
@@ -155,6 +161,12 @@ pub fn bounded(dialect: &dyn Dialect, tokens: Vec<TokenWithSpan>) -> Result<Stat
     let statement = statements.pop().ok_or_else(|| {
         Error::new(&codes::SQL_SYNTAX, "there is no SQL statement").with_hint("Write a SELECT.")
     })?;
+    shallow(&statement)?;
+    Ok(statement)
+}
+
+/// Refuses a tree that is too deep to be planned.
+pub(crate) fn shallow(statement: &Statement) -> Result<(), SqlError> {
     let mut depth = Depth { now: 0, most: 0 };
     let _: ControlFlow<()> = statement.visit(&mut depth);
     if depth.most > MAX_EXPR_DEPTH {
@@ -165,7 +177,7 @@ pub fn bounded(dialect: &dyn Dialect, tokens: Vec<TokenWithSpan>) -> Result<Stat
         .with_hint("Use IN (…) for long lists, or compute parts of it in a subquery.")
         .into());
     }
-    Ok(statement)
+    Ok(())
 }
 
 /// `reached` is where the parser stands.
@@ -295,116 +307,4 @@ fn is_path_kind(word: &Word) -> bool {
 
 fn ends_path(token: &Token) -> bool {
     matches!(token, Token::Whitespace(_) | Token::Comma | Token::SemiColon | Token::RParen | Token::EOF)
-}
-
-/// sqlparser's Spark dialect with what Spark 4 has beside it: backslash escapes in strings, `<=>`, `div` that binds
-/// like `*`, `VERSION AS OF`, and `AS (k, v)`.
-#[derive(Debug, Default)]
-struct SparkDialect(SparkSqlDialect);
-
-impl Dialect for SparkDialect {
-    fn dialect(&self) -> TypeId {
-        TypeId::of::<SparkSqlDialect>()
-    }
-
-    fn is_delimited_identifier_start(&self, ch: char) -> bool {
-        ch == '`'
-    }
-
-    /// Of a word that is not one of these the parser tries, wherever it fails behind it, whether it was a name: twice as
-    /// long for each level ([`scan`] bounds the others). They are names in backquotes.
-    fn is_reserved_for_identifier(&self, word: Keyword) -> bool {
-        let own = [Keyword::CASE, Keyword::CAST, Keyword::TRY_CAST];
-        own.contains(&word) || keywords::RESERVED_FOR_IDENTIFIER.contains(&word)
-    }
-
-    fn is_identifier_start(&self, ch: char) -> bool {
-        self.0.is_identifier_start(ch)
-    }
-
-    fn is_identifier_part(&self, ch: char) -> bool {
-        self.0.is_identifier_part(ch)
-    }
-
-    fn supports_string_literal_backslash_escape(&self) -> bool {
-        true
-    }
-
-    fn ignores_wildcard_escapes(&self) -> bool {
-        true
-    }
-
-    fn supports_filter_during_aggregation(&self) -> bool {
-        true
-    }
-
-    fn supports_group_by_expr(&self) -> bool {
-        true
-    }
-
-    fn supports_group_by_with_modifier(&self) -> bool {
-        true
-    }
-
-    fn supports_lambda_functions(&self) -> bool {
-        true
-    }
-
-    fn supports_select_wildcard_except(&self) -> bool {
-        true
-    }
-
-    fn supports_nested_comments(&self) -> bool {
-        true
-    }
-
-    fn supports_long_type_as_bigint(&self) -> bool {
-        true
-    }
-
-    fn supports_values_as_table_factor(&self) -> bool {
-        true
-    }
-
-    fn require_interval_qualifier(&self) -> bool {
-        true
-    }
-
-    fn supports_bang_not_operator(&self) -> bool {
-        true
-    }
-
-    fn supports_cte_without_as(&self) -> bool {
-        true
-    }
-
-    fn supports_order_by_all(&self) -> bool {
-        true
-    }
-
-    fn supports_table_versioning(&self) -> bool {
-        true
-    }
-
-    fn supports_select_item_multi_column_alias(&self) -> bool {
-        true
-    }
-
-    fn parse_infix(
-        &self,
-        parser: &mut Parser<'_>,
-        expr: &Expr,
-        precedence: u8,
-    ) -> Option<Result<Expr, ParserError>> {
-        let _ = precedence;
-        if !parser.parse_keyword(Keyword::DIV) {
-            return None;
-        }
-        let right = parser.parse_subexpr(self.prec_value(Precedence::MulDivModOp));
-        Some(right.map(|right| Expr::BinaryOp {
-            left: Box::new(expr.clone()),
-            op: BinaryOperator::MyIntegerDivide,
-            right: Box::new(right),
-        }))
-    }
 }

@@ -259,7 +259,7 @@ fn fit_literal(expr: Expr, other: &DataType) -> Expr {
 }
 
 /// The DOUBLE that is next to a number that is written down.
-pub(super) fn as_double(number: &ScalarValue) -> Option<ScalarValue> {
+pub(crate) fn as_double(number: &ScalarValue) -> Option<ScalarValue> {
     match number {
         // Of more digits than a DOUBLE has a cast may give its neighbour.
         ScalarValue::Decimal128(Some(value), precision, scale) => {
@@ -322,6 +322,7 @@ impl FunctionRewrite for SparkSemantics {
                 let trimmed = datafusion::functions::string::expr_fn::btrim(vec![inner]);
                 again(trimmed)
             }
+            Rewrite::Kept => functions::kept(again(inner)),
         }))
     }
 }
@@ -333,6 +334,8 @@ enum Rewrite {
     TimestampToDouble,
     TimestampToText,
     TrimText,
+    /// What the cast gives is not compared by what it was made of.
+    Kept,
 }
 
 fn rewrite_of(from: &DataType, to: &DataType) -> Option<Rewrite> {
@@ -346,6 +349,8 @@ fn rewrite_of(from: &DataType, to: &DataType) -> Option<Rewrite> {
         (Timestamp(..), to) if text(to) => Some(Rewrite::TimestampToText),
         (from, Boolean | Date32 | Timestamp(..)) if text(from) => Some(Rewrite::TrimText),
         (from, to) if text(from) && to.is_numeric() => Some(Rewrite::TrimText),
+        (DataType::Decimal128(_, from), DataType::Decimal128(_, to)) if to < from => Some(Rewrite::Kept),
+        (DataType::Decimal128(_, from), to) if *from > 0 && to.is_integer() => Some(Rewrite::Kept),
         _ => None,
     }
 }

@@ -26,6 +26,7 @@ use forebay_core::{Error, Zone, ddl};
 
 use super::deadline::Deadline;
 use super::functions;
+use super::physical::Operators;
 use super::semantics::{SparkOperators, SparkSemantics};
 use super::zone::InZone;
 
@@ -76,6 +77,7 @@ pub(crate) fn session(
     options.sql_parser.default_null_ordering = "nulls_min".to_owned();
     let mut builder =
         SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
+    builder = builder.with_query_planner(Arc::new(Operators));
     let planners = builder.expr_planners().get_or_insert_default();
     let ours: [Arc<dyn ExprPlanner>; 2] = [Arc::new(SparkOperators), Arc::new(SparkFunctionPlanner)];
     planners.splice(0..0, ours);

@@ -14,7 +14,7 @@ use forebay_core::error::codes;
 
 use super::functions::EpochTime;
 use super::functions::window::{self, Call};
-use super::{once, verify};
+use super::{judged, once, verify};
 use crate::lookup::Kind;
 
 /// A table at rest, as plans name it.
@@ -90,6 +90,9 @@ pub(super) fn stream_below(join: &Join) -> Result<Option<&LogicalPlan>, Error> {
     let mut wrong = None;
     // The closures cannot fail.
     let _ = sides.at_rest.apply(|node| {
+        if judged::of(node).is_some() {
+            wrong = wrong.take().or_else(|| Some(of_streams("a detector", "Read it over a stream.")));
+        }
         if once::of(node).is_some() {
             wrong = wrong
                 .take()

@@ -15,6 +15,7 @@ use forebay_core::output_mode::OutputMode;
 use super::functions::EpochTime;
 use super::functions::window::{self, Call};
 use super::generator;
+use super::judged;
 use super::once;
 use super::resolve::State;
 use super::statics;
@@ -51,9 +52,10 @@ fn chains(plan: &LogicalPlan, state: State) -> Result<(), Error> {
         },
         LogicalPlan::Sort(sort) if is_whole => vec![sort.input.as_ref()],
         LogicalPlan::Limit(limit) if keeps => vec![limit.input.as_ref()],
-        other => match (once::of(other), generator::of(other)) {
-            (Some(once), _) if keeps => vec![&once.input],
-            (_, Some(generate)) => vec![&generate.input],
+        other => match (once::of(other), judged::of(other), generator::of(other)) {
+            (Some(once), ..) if keeps => vec![&once.input],
+            (_, Some(judged), _) if keeps => vec![&judged.input],
+            (.., Some(generate)) => vec![&generate.input],
             _ => return Err(refusal(other)),
         },
     };
@@ -159,6 +161,15 @@ impl Refusal {
         let message = format!("{} over a stream is not supported yet", self.what);
         Error::new(&codes::NOT_STREAMING, message).with_hint(self.hint)
     }
+}
+
+/// What [`detector`] says.
+pub(super) const DETECTOR: &str = "a detector remembers, and what reads it here may not";
+
+/// The error for a detector where nothing may be remembered.
+pub(super) fn detector() -> Error {
+    Error::new(&codes::NOT_STREAMING, DETECTOR)
+        .with_hint("Read it in a query or an alert. What the page follows remembers nothing: let it show the query's table.")
 }
 
 /// The error for a function that a replay would give another value; `name` is what was written.

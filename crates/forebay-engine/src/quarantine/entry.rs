@@ -89,6 +89,15 @@ impl Entry {
         (&self.id, self.timestamp, self.raw.as_deref())
     }
 
+    /// Its place among others, for a list: rows that a sink refused are in the order of their epochs, which their name has as a text.
+    pub fn listed(&self) -> (&str, Option<Epoch>, i32, i64) {
+        let RecordId { topic, partition, offset } = &self.id;
+        match (&self.refused_by, topic.rsplit_once('@')) {
+            (Some(_), Some((query, _))) => (query, Some(self.epoch), *partition, *offset),
+            _ => (topic, None, *partition, *offset),
+        }
+    }
+
     /// The raw bytes of the value; `None` for a tombstone.
     pub fn raw_bytes(&self) -> Option<Vec<u8>> {
         self.raw.as_deref().and_then(decode)
@@ -115,6 +124,17 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_that_were_refused_are_listed_in_the_order_of_their_epochs() {
+        let text = r#"{"topic":"lake@EPOCH","partition":0,"offset":0,"timestamp":1,"timestampType":0,"code":"c","path":"$","why":"w","at":2,"epoch":EPOCH,"refusedBy":"sink","raw":"eA=="}"#;
+        let of = |epoch: u64| -> Entry {
+            serde_json::from_str(&text.replace("EPOCH", &epoch.to_string())).unwrap()
+        };
+        let mut rows = [of(10), of(9), of(2)];
+        rows.sort_by(|a, b| a.listed().cmp(&b.listed()));
+        assert_eq!(rows.map(|row| row.epoch.0), [2, 9, 10]);
+    }
 
     #[test]
     fn a_key_and_headers_that_are_not_there_take_no_room() {

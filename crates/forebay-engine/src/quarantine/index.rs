@@ -29,6 +29,8 @@ pub struct Brief {
     pub source: Option<Arc<str>>,
     /// When, milliseconds since 1970.
     pub at: i64,
+    /// It is a row that the sink refused, not a record: there is nothing to decode again.
+    pub is_row: bool,
     /// Entries of one record have the same; those of another record at the same offset, as in a topic that was made
     /// anew, have another.
     pub mark: u64,
@@ -114,5 +116,6 @@ fn brief(entry: &Entry) -> Brief {
     entry.record_key().hash(&mut mark);
     let source = entry.source.as_deref().map(Arc::from);
     let (code, mark) = (entry.code.as_str().into(), mark.finish());
-    Brief { id: entry.quarantined_id(), code, source, at: entry.at, mark }
+    let is_row = entry.refused_by.is_some();
+    Brief { id: entry.quarantined_id(), code, source, at: entry.at, is_row, mark }
 }

@@ -11,9 +11,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
+use forebay_core::Result;
 use forebay_core::checkpoint::QuarantinedId;
-use forebay_core::error::codes;
-use forebay_core::{Error, Result};
 
 use super::files::{EpochFile, epoch_files, failed, file_of, read_entries, read_lines};
 use super::{Entry, Quarantine};
@@ -38,14 +37,7 @@ impl Quarantine {
         let rows: BTreeSet<QuarantinedId> = rows.collect();
         let ids: Vec<&QuarantinedId> = ids.iter().filter(|id| !rows.contains(id)).collect();
         if let (true, Some(row)) = (ids.is_empty(), rows.first()) {
-            let message = format!(
-                "`{}` is a row that the sink refused, and there is no record to decode again",
-                row.record
-            );
-            return Err(Error::new(&codes::WRONG_USE, message).with_hint(
-                "`forebay quarantine show` prints the row. Mend the table, send the event once more (`forebay produce`) or insert the \
-                 row by hand, then `forebay quarantine drop` it here.",
-            ));
+            return Err(super::not_replayed(&row.record));
         }
         let dir = self.requests_dir();
         self.door.create_dir_all(&dir).map_err(|e| failed(&dir, e))?;

@@ -1,10 +1,11 @@
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
 use forebay_core::clock::ManualClock;
 use forebay_core::ddl;
 
 use super::*;
+use crate::device::ClockBounds;
 use crate::devices::Devices;
 use crate::history::Timeline;
 use crate::intake::ViewRows;
@@ -13,12 +14,22 @@ use crate::testing::{NOW, envelope, place};
 
 /// Devices with a customer and a status each.
 fn fleet(devices: &[(&str, &str, Option<&str>)]) -> (tempfile::TempDir, Arc<SourceLive>) {
+    fleet_of(devices, None)
+}
+
+/// The same of rows with event times, which are late from ten seconds on.
+fn fleet_of(
+    devices: &[(&str, &str, Option<&str>)],
+    times: Option<TimestampMicrosecondArray>,
+) -> (tempfile::TempDir, Arc<SourceLive>) {
     let dir = tempfile::tempdir().unwrap();
     let schema = ddl::parse("d STRING, customer STRING, status STRING").unwrap();
     let labels = ["customer", "status"].map(str::to_owned);
     let layout = Arc::new(Layout::new(&schema, Some("d"), &[]).with_labels(&labels));
     let place = place(dir.path());
-    let (all, history) = (Devices::new(&layout, 1_000, None), Timeline::new(0, 1 << 20, &place));
+    let bounds = times.is_some().then_some(ClockBounds { ahead_ms: 300_000, behind_ms: 10_000 });
+    let (all, history) =
+        (Devices::new(&layout, 1_000, None).with_clocks(bounds), Timeline::new(0, 1 << 20, &place));
     let (name, clock) = ("s".to_owned(), ManualClock::at(NOW));
     let live = SourceLive::new(name, "t".to_owned(), layout, clock, all, history, None);
     let columns: Vec<ArrayRef> = vec![
@@ -28,12 +39,25 @@ fn fleet(devices: &[(&str, &str, Option<&str>)]) -> (tempfile::TempDir, Arc<Sour
     ];
     let rows = RecordBatch::try_new(schema, columns).unwrap();
     let at = vec![NOW; rows.num_rows()];
-    live.take_view(&envelope(0, &[]), &ViewRows { rows, at, times: None, repeats: None });
+    live.take_view(&envelope(0, &[]), &ViewRows { rows, at, times, repeats: None });
     (dir, Arc::new(live))
 }
 
 fn told(facet: &Facet) -> Vec<(Option<&str>, u64)> {
     facet.values.iter().map(|value| (value.value.as_deref(), value.devices)).collect()
+}
+
+#[test]
+fn devices_that_are_late_now_are_one_number_and_rows_that_came_late_another() {
+    // d1 is well but for its last row; d2 is late all the time.
+    let (well, late) = (NOW * 1_000, (NOW - 60_000) * 1_000);
+    let rows = [vec![("d1", "C1", None); 9], vec![("d2", "C2", None); 9], vec![("d1", "C1", None)]].concat();
+    let times: Vec<i64> = [vec![well; 9], vec![late; 10]].concat();
+    let (_dir, live) = fleet_of(&rows, Some(times.into()));
+    let all = live.facets(&Ask::default());
+    assert_eq!((all.total, all.late, all.late_rows), (2, 1, 10));
+    let of_one = live.facets(&Ask { only_values: vec![(1, vec!["C1".to_owned()])], ..Ask::default() });
+    assert_eq!((of_one.total, of_one.late, of_one.late_rows), (1, 0, 1));
 }
 
 #[test]

@@ -30,6 +30,7 @@ use forebay_core::format::{Decoded, Decoder, Format};
 use forebay_core::source::{Envelope, Source};
 use forebay_core::{Error, Positions, Result};
 use forebay_storage::Door;
+use futures::future::BoxFuture;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -75,6 +76,10 @@ pub struct EventTimes {
 /// fails where a row cannot be computed; what was handed over before stays.
 pub type Make = dyn FnMut(&Envelope, Decoded, &mut dyn FnMut(ViewRows)) -> Result<()> + Send;
 
+/// What must be there before rows are made: the tables that they are joined with, as they are now. Called before each look at the
+/// source; while it fails nothing is read.
+pub type Prepare = dyn FnMut() -> BoxFuture<'static, Result<()>> + Send;
+
 /// A view whose rows are followed, in place of the source's own.
 pub struct ViewOf {
     /// The source in the file that it reads.
@@ -83,6 +88,8 @@ pub struct ViewOf {
     pub schema: SchemaRef,
     /// How far off its event times may be, if it has them.
     pub bounds: Option<ClockBounds>,
+    /// Makes ready what they are made with, where that is more than the records.
+    pub prepare: Option<Box<Prepare>>,
     /// Makes them.
     pub make: Box<Make>,
 }
@@ -155,12 +162,14 @@ impl Follow {
             None => live,
         });
         let stop = CancellationToken::new();
+        let (prepare, make) = self.view.map_or((None, None), |view| (view.prepare, Some(view.make)));
         let runner = Runner {
             live: Arc::clone(&live),
             source: self.source,
             decoder: self.format.decoder(),
             event_times: self.event_times,
-            make: self.view.map(|view| view.make),
+            prepare,
+            make,
             standing: Standing::default(),
             has_started: false,
             ends: None,
@@ -205,6 +214,8 @@ struct Runner {
     source: Box<dyn Source>,
     decoder: Box<dyn Decoder>,
     event_times: Option<EventTimes>,
+    /// Makes ready what they are made with.
+    prepare: Option<Box<Prepare>>,
     /// Makes the rows of a view.
     make: Option<Box<Make>>,
     standing: Standing,

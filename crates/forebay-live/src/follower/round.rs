@@ -16,6 +16,9 @@ impl Runner {
     /// Reads what is there, at most some ten thousand records; how many it read.
     pub(super) async fn round(&mut self) -> Result<u64> {
         let began_ms = self.live.now_ms();
+        if let Some(prepare) = &mut self.prepare {
+            prepare().await?;
+        }
         if !self.has_started {
             self.standing.positions = self.source.start(false).await?;
             self.standing.topics = self.source.topics();
@@ -104,7 +107,8 @@ impl Runner {
         for record in 0..records {
             let index = decoded.kept.as_ref().map_or(record as u32, |kept| kept[record]);
             let rows = decoded.rows.slice(record, 1);
-            let alone = Decoded { rows, kept: Some(vec![index]), bad: Vec::new(), dropped: 0 };
+            let alone =
+                Decoded { rows, kept: Some(vec![index]), bad: Vec::new(), dropped: 0, failed: Vec::new() };
             if make(envelope, alone, &mut |rows| live.take_view(envelope, &rows)).is_err() {
                 self.standing.skipped += 1;
             }

@@ -297,7 +297,10 @@ fn compare(a: &Value, b: &Value, descending: bool) -> std::cmp::Ordering {
         (Value::Null, Value::Null) => return Ordering::Equal,
         (Value::Null, _) => return Ordering::Greater,
         (_, Value::Null) => return Ordering::Less,
-        (Value::Number(a), Value::Number(b)) => a.total_cmp(b),
+        (Value::Whole(a), Value::Whole(b)) => a.cmp(b),
+        (Value::Number(_) | Value::Whole(_), Value::Number(_) | Value::Whole(_)) => {
+            a.number().partial_cmp(&b.number()).unwrap_or(Ordering::Equal)
+        }
         (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
         (Value::Text(a), Value::Text(b)) => natural(a, b),
         _ => Ordering::Equal,

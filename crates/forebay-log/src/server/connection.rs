@@ -14,6 +14,7 @@
 //! that closed its connection has nobody to answer, and a client that does not take its answers is not read from any
 //! longer.
 
+use super::access::Session;
 use super::api::{self, Call, Outcome, Started, Work};
 use super::crowd::Seat;
 use super::frame::{FrameReader, ReadError};
@@ -27,7 +28,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -36,6 +36,9 @@ use tokio_util::sync::CancellationToken;
 /// Largest request that brings no records. A commit for every partition that there may be is smaller, and while such
 /// a request waits for others nobody else can use what it holds.
 const MAX_PLAIN_BYTES: usize = 4 << 20;
+
+/// Largest request of somebody who is not known yet: versions and SASL are much smaller.
+const MAX_STRANGER_BYTES: usize = 16 << 10;
 
 /// Who is at the other end.
 #[derive(Debug)]
@@ -46,6 +49,10 @@ pub(crate) struct Peer {
     pub(crate) remote: SocketAddr,
     /// Set when no more answers are wanted: waiting requests end.
     pub(crate) closing: CancellationToken,
+    /// Who it is, where that is asked for.
+    pub(super) session: Session,
+    /// The name by which it called us in TLS.
+    pub(super) called: Option<String>,
 }
 
 /// Why a connection is closed by us, or was by the client.
@@ -59,6 +66,10 @@ pub(super) enum Ended {
     MadeRoom,
     #[error("the server is stopping")]
     Stopping,
+    #[error("not let in: {0}")]
+    NotIn(&'static str),
+    #[error("a {key:?} request of somebody who has not logged in")]
+    Stranger { key: ApiKey },
     #[error("the request has no sound header")]
     BadHeader,
     #[error("request {key} is not served")]
@@ -106,17 +117,32 @@ enum Way {
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>, peer: Peer, seat: &Seat) {
-    let (from, to) = stream.into_split();
+pub(super) async fn serve(
+    from: impl AsyncRead + Unpin,
+    to: impl AsyncWrite + Unpin,
+    shared: Arc<Shared>,
+    peer: Peer,
+    seat: &Seat,
+) {
     let peer = Arc::new(peer);
     let (queue, line) = mpsc::channel(shared.options.max_pipelined_requests.max(1));
+    let cut = CancellationToken::new();
     let reader = async {
         let ended = read_requests(from, &shared, &peer, seat, queue).await;
+        if matches!(ended, Ended::NotIn(_)) {
+            // Who may no longer gets no last answers either.
+            cut.cancel();
+        }
         peer.closing.cancel();
         ended
     };
     let writer = async {
-        let ended = write_answers(to, &shared, &peer, seat, line).await;
+        let ended = tokio::select! {
+            // First, so that a Fetch that waits does not take the end for its last chance to answer.
+            biased;
+            () = cut.cancelled() => Ok(()),
+            ended = write_answers(to, &shared, &peer, seat, line) => ended,
+        };
         peer.closing.cancel();
         ended
     };
@@ -143,7 +169,15 @@ async fn read_requests(
     let cx = api::Context { shared: shared.clone(), peer: peer.clone() };
     let one_by_one = async {
         let mut answered: Option<oneshot::Receiver<()>> = None;
+        let mut is_known = false;
         loop {
+            if !peer.session.is_known() {
+                frames.limit(MAX_STRANGER_BYTES.min(options.max_request_bytes));
+            } else if !is_known {
+                is_known = true;
+                seat.is_somebodys();
+                frames.limit(options.max_request_bytes);
+            }
             let Ok(slot) = queue.reserve().await else { return Ended::Stopping };
             let next = tokio::select! {
                 next = timeout(options.idle_timeout, frames.next_len()) => next,
@@ -197,6 +231,7 @@ async fn read_requests(
     tokio::select! {
         ended = one_by_one => ended,
         () = peer.closing.cancelled() => Ended::Stopping,
+        why = peer.session.ends(options.login_timeout) => Ended::NotIn(why),
     }
 }
 
@@ -213,6 +248,9 @@ async fn begin(cx: &api::Context, mut request: Bytes) -> Result<Started, Ended> 
         is_flexible: api.is_flexible,
         client_id: header.client_id,
     };
+    if !cx.peer.session.admits(api.key) {
+        return Err(Ended::Stranger { key: api.key });
+    }
     if found.is_none() {
         return match api.key {
             // The one request whose unknown versions have an answer: see `protocol.rs`.
@@ -255,6 +293,11 @@ async fn write_answers(
             match outcome {
                 Outcome::Answer(frame) => {
                     frame.send(&mut to, &shared.options, &shared.response_memory).await?;
+                }
+                Outcome::Last(frame, why) => {
+                    frame.send(&mut to, &shared.options, &shared.response_memory).await?;
+                    to.shutdown().await?;
+                    return Err(Ended::NotIn(why));
                 }
                 Outcome::Silence => {}
                 Outcome::Close => return Err(Ended::Answered),

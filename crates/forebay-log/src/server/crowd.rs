@@ -1,7 +1,7 @@
 //! How many connections there are, and which goes when one more comes than there is room for.
 //!
 //! The one that goes is the one that has been idle longest, as in Apache Kafka: programs that hold connections and do
-//! nothing with them must not shut the others out. Idle is who has nothing under way: no request that is being read
+//! nothing with them must not shut the others out; where logins are asked for, those that have not logged in go first. Idle is who has nothing under way: no request that is being read
 //! or answered, no Fetch that waits for data, no member that waits for its group. Where none is idle, one goes whose
 //! only request arrives slowly, or not at all; where there is none of these either, the new one is refused.
 //!
@@ -34,6 +34,8 @@ struct Chair {
     state: Mutex<State>,
     /// True while what is being read arrives slowly.
     slow: Arc<AtomicBool>,
+    /// True once it is known whose it is. Strangers make room first.
+    known: AtomicBool,
     /// Set when this connection makes room for another.
     leave: CancellationToken,
 }
@@ -63,7 +65,13 @@ impl Crowd {
             seats.swap_remove(goes).leave.cancel();
         }
         let state = Mutex::new(State::Idle(self.next_moment()));
-        let chair = Arc::new(Chair { state, slow: Arc::default(), leave: CancellationToken::new() });
+        let chair = Chair {
+            state,
+            slow: Arc::default(),
+            known: AtomicBool::new(false),
+            leave: CancellationToken::new(),
+        };
+        let chair = Arc::new(chair);
         seats.push(chair.clone());
         Some((Seat { crowd: self.clone(), chair }, is_full))
     }
@@ -77,10 +85,10 @@ impl Crowd {
 fn longest_idle(seats: &[Arc<Chair>]) -> Option<usize> {
     loop {
         let idle = seats.iter().enumerate().filter_map(|(at, chair)| match *chair.state.lock() {
-            State::Idle(since) => Some((since, at)),
+            State::Idle(since) => Some((chair.known.load(Ordering::Relaxed), since, at)),
             State::Busy { .. } | State::Leaving => None,
         });
-        let (since, at) = idle.min()?;
+        let (_, since, at) = idle.min()?;
         let mut state = seats.get(at)?.state.lock();
         // It may have begun a request since it was looked at; then the next one is.
         if *state == State::Idle(since) {
@@ -107,6 +115,11 @@ impl Seat {
     /// Where to tell whether what is being read arrives slowly.
     pub(super) fn slow(&self) -> Arc<AtomicBool> {
         self.chair.slow.clone()
+    }
+
+    /// It is known whose connection this is, or nobody asks.
+    pub(super) fn is_somebodys(&self) {
+        self.chair.known.store(true, Ordering::Relaxed);
     }
 
     /// A request begins to be read. False if the connection makes room for another: then it is not read.
@@ -184,6 +197,18 @@ mod tests {
         seats.remove(1);
         let (_, made_room) = crowd.enter().unwrap();
         assert!(!made_room);
+    }
+
+    #[test]
+    fn who_has_not_logged_in_makes_room_before_who_has() {
+        let crowd = Crowd::new(3);
+        let seats: Vec<Seat> = (0..3).map(|_| crowd.enter().unwrap().0).collect();
+        seats[0].is_somebodys();
+        seats[2].is_somebodys();
+        let (fourth, _) = crowd.enter().unwrap();
+        assert!(is_leaving(&seats[1]) && !is_leaving(&seats[0]));
+        let (_fifth, _) = crowd.enter().unwrap();
+        assert!(is_leaving(&fourth) && !is_leaving(&seats[0]) && !is_leaving(&seats[2]));
     }
 
     #[test]

@@ -74,6 +74,11 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Self { slow, ..self }
     }
 
+    /// From the next frame on none is larger.
+    pub(super) fn limit(&mut self, max_bytes: usize) {
+        self.max_bytes = max_bytes;
+    }
+
     /// Waits, without limit, for the length of the next frame. May be dropped and called again.
     pub(super) async fn next_len(&mut self) -> Result<usize, ReadError> {
         while self.buffer.len() < 4 {
@@ -217,7 +222,8 @@ impl Frame {
                 return Err(io::ErrorKind::TimedOut.into());
             }
         }
-        Ok(())
+        // TLS may hold the last of it; a plain socket has nothing to do here.
+        timeout_at(stuck.min(end), to.flush()).await?
     }
 }
 

@@ -15,6 +15,8 @@
 //! every transactional producer.
 //! Clients are told to dial the address they came in on, unless [`ServerOptions`] says otherwise.
 //!
+//! Who may ask, and for what, is in `access.rs`.
+//!
 //! **What must stay true:** nothing that a client sends makes the server panic, allocate by an unchecked length, or
 //! wait without a limit; what cannot be served is answered with the protocol's error where there is one and with a
 //! closed connection where there is none. Records are acknowledged only when the log says they are durable.
@@ -23,6 +25,7 @@
 //! transactions;
 //! what clients may hold, and how they cannot shut each other out, is in `memory.rs` and `crowd.rs`.
 
+pub mod access;
 mod api;
 mod connection;
 mod crowd;
@@ -39,8 +42,11 @@ mod txn;
 
 pub use options::ServerOptions;
 
+pub use tokio_rustls::rustls::ServerConfig;
+
 use crate::quiet::{About, Quiet};
 use crate::storage::Log;
+use access::Session;
 use connection::Peer;
 use crowd::{Crowd, Seat};
 use group::{Coordinator, OffsetWriter};
@@ -51,6 +57,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use txn::Transactions;
@@ -81,6 +88,12 @@ pub enum ServerError {
         addr: SocketAddr,
         /// The system's reason.
         source: io::Error,
+    },
+    /// Others than this machine could reach it, and it asks nobody who they are, or speaks in the clear.
+    #[error("{addr} is not a loopback address, and the server has no users or no TLS")]
+    Unguarded {
+        /// The address asked for.
+        addr: SocketAddr,
     },
 }
 
@@ -113,6 +126,10 @@ pub(crate) struct Shared {
 impl Server {
     /// Listens on `addr` (port 0 picks a free one). Connections are accepted once [`Server::run`] runs.
     pub async fn bind(addr: SocketAddr, log: Log, options: ServerOptions) -> Result<Self, ServerError> {
+        let is_guarded = options.guard.as_ref().is_some_and(|guard| guard.tls.is_some());
+        if !is_guarded && !addr.ip().to_canonical().is_loopback() {
+            return Err(ServerError::Unguarded { addr });
+        }
         let listen = |source| ServerError::Listen { addr, source };
         let listener = TcpListener::bind(addr).await.map_err(listen)?;
         let local_addr = listener.local_addr().map_err(listen)?;
@@ -213,8 +230,44 @@ async fn greet(
     seat: Seat,
 ) {
     let prepared = stream.set_nodelay(true).and_then(|()| stream.local_addr());
-    match prepared {
-        Ok(local) => connection::serve(stream, shared, Peer { local, remote, closing }, &seat).await,
-        Err(error) => tracing::debug!(%remote, %error, "connection ended before it began"),
+    let local = match prepared {
+        Ok(local) => local,
+        Err(error) => return tracing::debug!(%remote, %error, "connection ended before it began"),
+    };
+    let guard = shared.options.guard.clone();
+    if guard.is_none() {
+        seat.is_somebodys();
     }
+    let Some(tls) = guard.as_ref().and_then(|guard| guard.tls.as_ref()) else {
+        let session = Session::new(guard, None);
+        let peer = Peer { local, remote, closing, session, called: None };
+        let (from, to) = stream.into_split();
+        return connection::serve(from, to, shared, peer, &seat).await;
+    };
+    let config = Arc::clone(&tls.borrow());
+    let shakes_hands = tokio::time::timeout(
+        shared.options.login_timeout,
+        // On the heap: what the handshake needs is given back before the connection is served.
+        Box::pin(TlsAcceptor::from(config).accept(stream)),
+    );
+    let shaken = tokio::select! {
+        shaken = shakes_hands => shaken,
+        () = seat.must_leave() => return,
+        () = closing.cancelled() => return,
+    };
+    let stream = match shaken.map_err(io::Error::from).flatten() {
+        Ok(stream) => stream,
+        Err(error) => {
+            if let Some(untold) = shared.quiet.may_tell(About::BadConnections) {
+                tracing::warn!(%remote, %error, untold, "a TLS handshake failed");
+            }
+            return;
+        }
+    };
+    let (_, tls) = stream.get_ref();
+    let certificate = tls.peer_certificates().and_then(|chain| chain.first());
+    let session = Session::new(guard, certificate.map(|first| first.as_ref()));
+    let peer = Peer { local, remote, closing, session, called: tls.server_name().map(str::to_owned) };
+    let (from, to) = tokio::io::split(stream);
+    connection::serve(from, to, shared, peer, &seat).await;
 }

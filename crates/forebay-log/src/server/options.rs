@@ -4,12 +4,16 @@
 //! retention and the number of partitions of a topic belong to
 //! [`crate::storage::LogOptions`].
 
+use super::access::Guard;
 use std::time::Duration;
 
 /// The settings of one [`super::Server`].
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
-    /// Host that clients are told to dial, if it is not the address they came in on (a proxy, a port mapping).
+    /// What stands before the server: TLS and users. Without it, it listens on loopback alone.
+    pub guard: Option<Guard>,
+    /// Host that clients are told to dial, if it is not the name by which they asked for us in TLS, or the
+    /// address they came in on (a proxy, a port mapping).
     pub advertised_host: Option<String>,
     /// Port that clients are told to dial, if it is not the port they came in on.
     pub advertised_port: Option<u16>,
@@ -43,6 +47,8 @@ pub struct ServerOptions {
     /// A connection with nothing under way is closed after this long without a request. 10 minutes, as in Apache
     /// Kafka; clients close theirs a minute earlier.
     pub idle_timeout: Duration,
+    /// Time for TLS, and then for logging in, where that is asked for.
+    pub login_timeout: Duration,
     /// Time in which a request that began must have arrived whole.
     pub receive_timeout: Duration,
     /// While others wait for memory that a half-read request or half-sent answer holds, its client must move at
@@ -89,6 +95,7 @@ pub struct ServerOptions {
 impl Default for ServerOptions {
     fn default() -> Self {
         Self {
+            guard: None,
             advertised_host: None,
             advertised_port: None,
             auto_create_topics: true,
@@ -101,6 +108,7 @@ impl Default for ServerOptions {
             max_fetch_bytes: 55 << 20,
             max_fetch_wait: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(600),
+            login_timeout: Duration::from_secs(10),
             receive_timeout: Duration::from_secs(60),
             crowded_timeout: Duration::from_secs(5),
             send_timeout: Duration::from_secs(60),

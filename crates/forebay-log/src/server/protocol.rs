@@ -78,6 +78,11 @@ pub(super) const APIS: &[Api] = &[
     api(ApiKey::DescribeGroups, 4, 4, &[Array(&[Text]), Fixed(1)]),
     api(ApiKey::ListGroups, 2, 2, &[]),
     api(ApiKey::ApiVersions, 0, 0, &[]),
+    // mechanism; version 0 would have bare SASL behind it, and is there for librdkafka, which looks for it
+    api(ApiKey::SaslHandshake, 1, 0, &[Text]),
+    // what the mechanism says
+    api(ApiKey::SaslAuthenticate, 0, 0, &[Blob]),
+    api(ApiKey::SaslAuthenticate, 1, 1, &[Blob]),
     // topics [name, partitions + replicas, assignments [index, brokers], configs [name, value]], timeout + validate
     api(
         ApiKey::CreateTopics,

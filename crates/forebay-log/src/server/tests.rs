@@ -1,5 +1,6 @@
 //! The server as a client sees it: real sockets, the wire types' client side, and hostile bytes.
 
+mod access;
 #[cfg(feature = "faults")]
 mod crashes;
 mod groups;

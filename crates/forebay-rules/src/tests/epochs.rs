@@ -214,9 +214,10 @@ async fn the_journal_says_what_a_row_did() {
     write(&mut sink, 0, vec![vec![batch(0, &rows)]]).await.unwrap();
     let recalled = crate::Recalled::read(dir.path()).unwrap();
     let deeds = |key: &str, at| {
-        let seen = crate::Seen { key: Some(key.to_owned()), at, when: None, clear: None };
+        let seen = crate::Seen { key: Some(key.to_owned()), at, says: Vec::new() };
         let word = |deed| match deed {
             crate::Deed::Opened(alert) => format!("opened {}", alert.id),
+            crate::Deed::Changed(alert, severity) => format!("{} {}", severity.word(), alert.id),
             crate::Deed::Cleared(alert) => format!("cleared {}", alert.id),
             crate::Deed::Began => "began".to_owned(),
         };
@@ -229,7 +230,7 @@ async fn the_journal_says_what_a_row_did() {
     assert!(
         crate::Recalled::read(&dir.path().join("nothing"))
             .unwrap()
-            .deeds(&crate::Seen { key: None, at: 1, when: None, clear: None })
+            .deeds(&crate::Seen { key: None, at: 1, says: Vec::new() })
             .is_empty()
     );
 }

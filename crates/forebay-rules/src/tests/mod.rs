@@ -2,6 +2,8 @@
 
 mod deaths;
 mod epochs;
+mod suite;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::path::Path;

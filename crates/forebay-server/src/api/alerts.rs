@@ -1,12 +1,20 @@
-//! `/alerts`: what opened and cleared, newest first.
+//! `/alerts`: what opened and cleared, newest first; and what people do with what is open.
+//!
+//! What a person does is durable before it is answered, so it is done on a thread that may wait. Who it was is whom the token or
+//! the session names.
 
+use std::sync::Arc;
+
+use forebay_core::error::codes;
+use forebay_core::{Error, Result};
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::answer::answer;
 use crate::ask::{Ask, Outcome};
 use crate::paging;
 use crate::problem::Problem;
-use crate::shown::alerts::{Place, Wanted, Which};
+use crate::shown::alerts::{Alert, Alerts, Place, Remark, Wanted, Which};
 
 pub(crate) async fn list(ask: Ask) -> Outcome {
     let (alerts, given) = (&ask.state.shown.alerts, &ask.given);
@@ -53,4 +61,43 @@ pub(crate) async fn list(ask: Ask) -> Outcome {
         alerts.open().total()
     };
     Ok(answer(&json!({ "open": open, "alerts": found, "next": next })))
+}
+
+/// Who has no name: nobody is asked for one without `--auth`.
+const AT_THE_MACHINE: &str = "at the machine";
+
+/// What is said of which alert.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Said {
+    id: String,
+    comment: Option<String>,
+}
+
+pub(crate) async fn acknowledge(ask: Ask) -> Outcome {
+    let said: Said = ask.json()?;
+    change(&ask, said, |alerts, id, remark| alerts.acknowledge(id, remark)).await
+}
+
+pub(crate) async fn comment(ask: Ask) -> Outcome {
+    let said: Said = ask.json()?;
+    if said.comment.as_ref().is_none_or(|comment| comment.trim().is_empty()) {
+        return Err(Problem::bad("the comment is empty").hint("Send {\"id\": \"…\", \"comment\": \"…\"}."));
+    }
+    change(&ask, said, |alerts, id, remark| alerts.comment(id, remark)).await
+}
+
+async fn change(
+    ask: &Ask,
+    said: Said,
+    act: impl FnOnce(&dyn Alerts, &str, Remark) -> Result<Arc<Alert>> + Send + 'static,
+) -> Outcome {
+    let shown = &ask.state.shown;
+    let by = ask.admitted.asker.person().map_or_else(|| AT_THE_MACHINE.to_owned(), |it| it.name.to_string());
+    let Said { id, comment } = said;
+    let comment = comment.filter(|comment| !comment.trim().is_empty());
+    let (alerts, remark) = (Arc::clone(&shown.alerts), Remark { at: shown.clock.now_ms(), by, comment });
+    let done = tokio::task::spawn_blocking(move || act(&*alerts, &id, remark)).await;
+    let lost = |_| Error::new(&codes::INTERNAL, "what was to be kept of an alert ended unexpectedly");
+    Ok(answer(&json!(*done.map_err(lost)??)))
 }

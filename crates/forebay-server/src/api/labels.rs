@@ -57,6 +57,7 @@ pub(crate) fn told(showing: &Showing, facets: &Facets) -> Value {
         "total": facets.total,
         "quiet": facets.quiet,
         "late": facets.late,
+        "lateRows": facets.late_rows,
         "labels": labels.collect::<Vec<_>>(),
     })
 }
@@ -65,7 +66,9 @@ pub(crate) async fn list(ask: Ask) -> Outcome {
     let (shown, given) = (&ask.state.shown, &ask.given);
     let Some(source) = source(shown, given.text("source"))? else {
         let none = Value::Null;
-        return Ok(answer(&json!({ "source": none, "total": 0, "quiet": 0, "late": 0, "labels": [] })));
+        return Ok(answer(
+            &json!({ "source": none, "total": 0, "quiet": 0, "late": 0, "lateRows": 0, "labels": [] }),
+        ));
     };
     let showing = Showing::new(shown, source, &[], "")?;
     let only = wanted(&showing.layout, given.all("where"))?;

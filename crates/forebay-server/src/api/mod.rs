@@ -12,9 +12,12 @@ use crate::shown::Shown;
 use crate::shown::devices::Followed;
 
 pub(crate) mod alerts;
+pub(crate) mod cycles;
 pub(crate) mod device_history;
 pub(crate) mod devices;
+pub(crate) mod gateways;
 pub(crate) mod history;
+pub(crate) mod ingest;
 pub(crate) mod labels;
 pub(crate) mod ledger;
 pub(crate) mod pipelines;

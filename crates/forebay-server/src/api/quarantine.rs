@@ -29,7 +29,7 @@ pub(crate) async fn list(ask: Ask) -> Outcome {
     let after = after.map(|parts| place(&parts).ok_or_else(paging::unknown)).transpose()?;
     let limit = ask.given.integer("limit");
     let listed = waiting(&ask, move |quarantine| quarantine.list(&filter, after.as_ref(), limit + 1)).await;
-    let (Counted { open, bytes }, mut records) = listed?;
+    let (Counted { open, bytes, refused }, mut records) = listed?;
     let has_more = records.len() > limit;
     records.truncate(limit);
     let last = records.last().filter(|_| has_more).map(|record| &record.place);
@@ -37,6 +37,7 @@ pub(crate) async fn list(ask: Ask) -> Outcome {
         .map(|place| list.cursor(&[&place.at.to_string(), &place.id.to_string(), &place.mark.to_string()]));
     Ok(answer(&json!({
         "open": open,
+        "refusedRows": refused.iter().map(|of| of.rows).sum::<u64>(),
         "bytes": bytes,
         "records": records.iter().map(record).collect::<Vec<_>>(),
         "next": next,
@@ -56,6 +57,7 @@ fn record(record: &Record) -> Value {
         "id": id.to_string(),
         "queries": record.queries,
         "sources": record.sources,
+        "refusedBy": record.refused_by,
         "code": record.code,
         "path": record.path,
         "why": record.why,
@@ -135,6 +137,7 @@ mod tests {
             place: Place { at: 1, id, mark: 0 },
             queries: vec!["lake".into()],
             sources: vec!["iot".into()],
+            refused_by: None,
             code: "json.syntax".into(),
             path: "$".into(),
             why: "so".into(),

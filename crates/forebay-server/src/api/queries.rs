@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use forebay_core::Error;
 use forebay_core::progress::iso_millis;
 use forebay_engine::lookup::Standing;
-use forebay_engine::status::{QueryStatus, State};
+use forebay_engine::status::{Failures, QueryStatus, State};
 use serde_json::{Value, json};
 
 use super::ledger::with_balance;
@@ -124,6 +124,19 @@ pub(crate) fn remembers(status: &QueryStatus) -> Value {
     })
 }
 
+/// What the rows of its sources are held to, and how many failed it.
+pub(crate) fn expectations(status: &QueryStatus) -> Vec<Value> {
+    let told = |it: &Failures| {
+        json!({
+            "source": &*it.source,
+            "name": &*it.expected.name,
+            "onFail": it.expected.on_fail.word(),
+            "failedRows": it.rows,
+        })
+    };
+    status.expectations.iter().map(told).collect()
+}
+
 /// A table at rest that it is joined with; its error is of a newer version, which is not taken, `since` then.
 pub(crate) fn table(table: &Standing) -> Value {
     json!({
@@ -169,6 +182,7 @@ fn summary(status: &QueryStatus, now_ms: i64) -> Value {
         "watermark": watermark(status),
         "stateBytes": state_bytes(status),
         "remembers": remembers(status),
+        "expectations": expectations(status),
         "tables": status.tables.iter().map(table).collect::<Vec<_>>(),
         "ledger": with_balance(&status.ledger),
         "quarantineBytes": status.quarantine_bytes,

@@ -166,14 +166,26 @@ pub fn read_tokens(path: &Path) -> Result<Vec<TokenConfig>> {
     parse(path, &text_of(path)?)
 }
 
+/// The text of a file that says who may use something, as it is.
+///
+/// # Errors
+/// `TOKENS` if it cannot be read or others than its owner may write to it.
+pub fn read_users_file(path: &Path) -> Result<String> {
+    text_in(path, "file of users")
+}
+
 fn text_of(path: &Path) -> Result<String> {
+    text_in(path, "file of tokens")
+}
+
+fn text_in(path: &Path, what: &str) -> Result<String> {
     let bytes = read_regular(path, permissions::MOST_BYTES);
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
     let text = text.map_err(|error| {
-        Error::new(&codes::TOKENS, "the file of tokens cannot be read").at(path.display()).caused_by(error)
+        Error::new(&codes::TOKENS, format!("the {what} cannot be read")).at(path.display()).caused_by(error)
     })?;
     if permissions::others_may(path, permissions::WRITE) {
-        let message = "others than its owner may write to the file of tokens";
+        let message = format!("others than its owner may write to the {what}");
         return Err(Error::new(&codes::TOKENS, message)
             .at(path.display())
             .with_hint("Who can write to it can let anybody in. `chmod 600` leaves it to its owner."));

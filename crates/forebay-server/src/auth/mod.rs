@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use forebay_core::config::Role;
+use forebay_core::config::{Role, is_token};
 use forebay_core::{Error, Result};
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +25,7 @@ pub(crate) mod scram;
 mod secret;
 mod sessions;
 
-pub use file::read_tokens;
+pub use file::{read_tokens, read_users_file};
 pub use secret::NewToken;
 pub(crate) use sessions::LASTS_SECONDS;
 
@@ -119,7 +119,7 @@ impl Auth {
 
     fn known(&self, token: &str, peer: IpAddr, now_ms: i64) -> Result<(Person, secret::Hash), Problem> {
         let hash = secret::hash(token);
-        let found = if secret::is_token(token) { self.tokens.find(&hash, now_ms) } else { Found::Nobody };
+        let found = if is_token(token.as_bytes()) { self.tokens.find(&hash, now_ms) } else { Found::Nobody };
         let what = match found {
             Found::Person(person) => return Ok((person, hash)),
             Found::Expired => "this token has expired",

@@ -10,12 +10,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use forebay_core::config::TOKEN_PREFIX;
 use forebay_core::error::codes;
+use forebay_core::scram::ScramHash;
 use forebay_core::{Error, Result};
 use sha2::{Digest, Sha256};
 use tokio_rustls::rustls::crypto::aws_lc_rs;
-
-/// Letters of 32 bytes in Base64.
-const LETTERS: usize = 43;
 
 /// The hash of a secret.
 pub(super) type Hash = [u8; 32];
@@ -53,7 +51,15 @@ impl NewToken {
     /// # Errors
     /// `INTERNAL` if the system gives no random numbers.
     pub fn scram(&self) -> Result<String> {
-        Ok(super::scram::verifier(&self.0)?.to_string())
+        self.scram_of(ScramHash::Sha256)
+    }
+
+    /// The same for either mechanism.
+    ///
+    /// # Errors
+    /// `INTERNAL` if the system gives no random numbers.
+    pub fn scram_of(&self, hash: ScramHash) -> Result<String> {
+        Ok(super::scram::verifier(hash, &self.0)?.to_string())
     }
 }
 
@@ -74,11 +80,4 @@ pub(super) fn random_text() -> Result<String> {
 /// The hash of a secret.
 pub(super) fn hash(secret: &str) -> Hash {
     Sha256::digest(secret.as_bytes()).into()
-}
-
-/// True if a text has the form of a token. Anything else is refused unseen: a password whose hash somebody wrote into
-/// the file could be guessed.
-pub(super) fn is_token(text: &str) -> bool {
-    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    text.strip_prefix(TOKEN_PREFIX).is_some_and(|rest| rest.len() == LETTERS && rest.bytes().all(is_letter))
 }

@@ -83,6 +83,8 @@ async fn a_reader_gets_the_rows_and_then_only_what_changes() {
     assert_eq!((&tick["followers"][0]["rate"], &tick["followers"][0]["caughtUp"]), (&2.0.into(), &7.into()));
     assert_eq!((&tick["followers"][0]["rate"], &tick["followers"][0]["devices"]), (&2.0.into(), &3.into()));
     assert_eq!((&tick["queries"][0]["read"], &tick["brokenTables"]), (&0.into(), &serde_json::json!([])));
+    let refused = (&tick["queries"][0]["rowsRefused"], &tick["quarantine"]["refused"]);
+    assert_eq!(refused, (&0.into(), &serde_json::json!([])));
     assert_eq!(tick["followers"][0]["clocks"]["ahead"], 3);
     assert_eq!((&tick["queries"][1]["kind"], &tick["lag"]), (&"alert".into(), &3.into()));
     asked.plant.says(1, 33.5);

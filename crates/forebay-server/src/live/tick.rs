@@ -113,7 +113,9 @@ impl Tick {
             alerting += of_devices(shown, &**source).len();
         }
         let open = shown.alerts.open();
-        let quarantine = self.quarantine.lock().counted;
+        let quarantine = self.quarantine.lock().counted.clone();
+        let refused = quarantine.refused.iter();
+        let refused = refused.map(|of| json!({ "query": of.query, "rows": of.rows, "newest": of.newest_ms }));
         json!({
             "now": now_ms,
             "rate": shown.devices.rate(),
@@ -126,7 +128,9 @@ impl Tick {
             "queries": statuses.iter().map(|status| query(status, rate(status, last, second), now_ms)).collect::<Vec<_>>(),
             "ledger": ledger::total(statuses),
             "alerts": { "open": open.total(), "bySeverity": open },
-            "quarantine": { "open": quarantine.open, "bytes": quarantine.bytes },
+            "quarantine": {
+                "open": quarantine.open, "bytes": quarantine.bytes, "refused": refused.collect::<Vec<_>>(),
+            },
             "devices": { "total": all, "live": live, "quiet": quiet, "alerting": alerting },
             "followers": followers.collect::<Vec<_>>(),
         })
@@ -149,6 +153,12 @@ fn slowest(statuses: &[QueryStatus]) -> Option<&QueryStatus> {
     queries.filter(|status| status.latency.is_some()).max_by_key(|status| status.latency.map(|it| it.p99_ms))
 }
 
+/// The expectations that rows failed, and how many did.
+fn unexpected(status: &QueryStatus) -> Vec<Value> {
+    let failed = status.expectations.iter().filter(|it| it.rows > 0);
+    failed.map(|it| json!({ "name": &*it.expected.name, "rows": it.rows })).collect()
+}
+
 fn query(status: &QueryStatus, rate: f64, now_ms: i64) -> Value {
     let newest = status.recent.iter().skip(status.recent.len().saturating_sub(EPOCHS));
     let epochs = newest.map(|report| {
@@ -157,10 +167,7 @@ fn query(status: &QueryStatus, rate: f64, now_ms: i64) -> Value {
             "at": report.started_ms(),
         })
     });
-    let error = status
-        .state
-        .error()
-        .map(|error| json!({ "code": error.code().id, "message": error.message(), "hint": error.hint() }));
+    let error = status.state.error().map(queries::error_value);
     json!({
         "name": &*status.name,
         "kind": queries::kind(status),
@@ -169,6 +176,8 @@ fn query(status: &QueryStatus, rate: f64, now_ms: i64) -> Value {
         "epoch": status.committed.map(|epoch| epoch.0),
         "lag": queries::lag(status),
         "read": status.ledger.read,
+        "rowsRefused": status.ledger.rows_refused,
+        "unexpected": unexpected(status),
         "rate": rate,
         "latency": queries::latency(status),
         "error": error,

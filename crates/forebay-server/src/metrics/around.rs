@@ -1,5 +1,6 @@
 //! What is around the queries: alerts, the file, and the HTTP server itself.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 
 use super::{counters, gauges};
 use crate::shown::alerts::Severity;
+use crate::shown::{AboutAlert, Gateways};
 use crate::state::State;
 
 /// All of it at one moment.
@@ -16,12 +18,18 @@ pub(super) struct Around {
     pipeline: Arc<str>,
     /// Rule, severity, open alerts; those without any too.
     alerts: Vec<(String, Severity, u64)>,
+    /// Channel, notices that wait to be taken.
+    due: Vec<(String, u64)>,
     answers: [(&'static str, u64); 4],
     /// The file that is there was refused.
     is_refused: bool,
     readers: u64,
     views: u64,
     dropped: u64,
+    /// Gateway, what was counted, how often.
+    gateways: Vec<(String, &'static str, u64)>,
+    /// Gateway, whether it has a connection: of those that go to somebody by themselves.
+    connected: Vec<(String, bool)>,
 }
 
 impl Around {
@@ -29,18 +37,38 @@ impl Around {
     pub fn of(state: &State) -> Self {
         let (shown, hub) = (&state.shown, &state.hub);
         let open = shown.alerts.by_rule();
-        let count = |rule: &String| open.get(rule).copied().unwrap_or_default();
-        let rules = shown.about.alerts.iter();
+        let of_rule = |rule: &AboutAlert| {
+            let name = rule.name.clone();
+            let mut each: BTreeMap<Severity, u64> = BTreeMap::from([(rule.severity, 0)]);
+            let own = open.iter().filter(|((of, _), _)| *of == name);
+            each.extend(own.map(|((_, severity), n)| (*severity, *n)));
+            each.into_iter().map(move |(severity, n)| (name.clone(), severity, n))
+        };
         Self {
             pipeline: Arc::clone(&shown.pipeline),
-            alerts: rules.map(|rule| (rule.name.clone(), rule.severity, count(&rule.name))).collect(),
+            alerts: shown.about.alerts.iter().flat_map(of_rule).collect(),
+            due: shown.alerts.due().into_iter().collect(),
             answers: state.common.answers.by_class(),
             is_refused: shown.refused.borrow().is_some(),
             readers: hub.readers() as u64,
             views: hub.views() as u64,
             dropped: hub.dropped(),
+            gateways: gateways(&shown.gateways),
+            connected: connected(&shown.gateways),
         }
     }
+}
+
+fn gateways(gateways: &Gateways) -> Vec<(String, &'static str, u64)> {
+    let each = gateways.all.iter().flat_map(|gateway| {
+        gateway.counts.counts().into_iter().map(|(what, count)| (gateway.name.clone(), what, count))
+    });
+    each.collect()
+}
+
+fn connected(gateways: &Gateways) -> Vec<(String, bool)> {
+    let each = gateways.all.iter();
+    each.filter_map(|gateway| Some((gateway.name.clone(), gateway.counts.state()?.is_up))).collect()
 }
 
 impl Collector for Around {
@@ -51,8 +79,20 @@ impl Collector for Around {
             (vec![("rule", rule.clone()), ("severity", severity.word().to_owned())], *count)
         });
         gauges(to, of, "alerts_open", "Open alerts", open)?;
+        let due = self.due.iter().map(|(channel, count)| (vec![("channel", channel.clone())], *count));
+        gauges(to, of, "notices_due", "Notices of alerts that a channel has not taken yet", due)?;
         let refused = alone(u64::from(self.is_refused));
         gauges(to, of, "reload_refused", "1 while the file that is there was refused", refused)?;
+        let counted = self.gateways.iter().map(|(gateway, what, count)| {
+            (vec![("gateway", gateway.clone()), ("what", (*what).to_owned())], *count)
+        });
+        counters(to, of, "gateway_events", "What gateways counted, by what it is", counted)?;
+        let connected = self
+            .connected
+            .iter()
+            .map(|(gateway, is_up)| (vec![("gateway", gateway.clone())], u64::from(*is_up)));
+        let help = "1 while a gateway that goes to a broker or a port has it";
+        gauges(to, of, "gateway_up", help, connected)?;
         let answers =
             self.answers.iter().map(|(class, count)| (vec![("status", (*class).to_owned())], *count));
         counters(to, of, "http_requests", "Answers by the class of their status", answers)?;

@@ -3,11 +3,12 @@
 //! Nothing is described twice: paths, parameters and roles come from [`crate::routes`], which the router is made from
 //! too; every answer that the tests get is checked against its schema here.
 
+use forebay_gateway::http::LONGEST_KEY;
 use serde_json::{Map, Value, json};
 
 use crate::access::Role;
 use crate::answer::tagged;
-use crate::ask::{Ask, Outcome};
+use crate::ask::{Ask, Outcome, Patience};
 use crate::paging;
 use crate::params::{Kind, Parameter};
 use crate::routes::{Answer, ROUTES, Route};
@@ -24,7 +25,7 @@ pub(crate) async fn get(ask: Ask) -> Outcome {
 pub(crate) fn document(version: &str) -> Value {
     let mut paths: Map<String, Value> = Map::new();
     for route in ROUTES {
-        let path = paths.entry(route.path).or_insert_with(|| json!({}));
+        let path = paths.entry(route.path.replace("{*", "{")).or_insert_with(|| json!({}));
         path[route.verb.word().to_ascii_lowercase()] = operation(route);
     }
     json!({
@@ -57,6 +58,23 @@ fn refusals(route: &Route) -> impl Iterator<Item = (&'static str, &'static str)>
     unknown.into_iter().filter(move |_| signed).chain(denied)
 }
 
+/// Why a post is not taken, or not all of it.
+const NOT_TAKEN: [(&str, &str); 7] = [
+    ("404", "no gateway has this name (FB-8002), or no route of it takes the topic (FB-2009)"),
+    ("409", "a post with this Idempotency-Key is under way (FB-8013)"),
+    ("413", "the body is too large or has too many messages (FB-8006)"),
+    ("415", "a Content-Type or Content-Encoding that is not taken (FB-8007)"),
+    (
+        "422",
+        "some messages will never be taken (FB-2010): `messages` says of each where it is, or why not; or the key is that of another post (FB-8014)",
+    ),
+    ("429", "as many posts as may be are under way (FB-8004)"),
+    (
+        "503",
+        "of some messages it is not known whether the log has them (FB-8004): `messages` says of which; or the run ends",
+    ),
+];
+
 fn operation(route: &Route) -> Value {
     let ok = match route.answer {
         Answer::Json(schema) | Answer::Tagged(schema) => {
@@ -81,6 +99,12 @@ fn operation(route: &Route) -> Value {
         answers
             .insert("304".to_owned(), json!({ "description": "it is as you have it", "headers": headers }));
     }
+    if route.patience == Patience::Ingest {
+        for (status, why) in NOT_TAKEN {
+            let problem = content("application/problem+json", &reference("Problem"));
+            answers.insert(status.to_owned(), json!({ "description": why, "content": problem }));
+        }
+    }
     if let Answer::Health(schema) = route.answer {
         let body = content("application/json", &reference(schema));
         answers.insert("503".to_owned(), json!({ "description": "what is wrong", "content": body }));
@@ -102,6 +126,20 @@ fn operation(route: &Route) -> Value {
             "schema": { "type": "string", "enum": ["1"] },
         }));
     }
+    if route.patience == Patience::Ingest {
+        for (name, about) in [
+            (
+                "Idempotency-Key",
+                "Names the post: one that is repeated with it sends only what is not known to be in the log.",
+            ),
+            ("Content-Encoding", "gzip, zstd or identity."),
+        ] {
+            let schema = json!({ "type": "string", "maxLength": LONGEST_KEY });
+            parameters.push(json!({
+                "name": name, "in": "header", "required": false, "description": about, "schema": schema,
+            }));
+        }
+    }
     let mut operation = json!({
         "summary": route.summary,
         "x-role": route.role.word(),
@@ -114,7 +152,12 @@ fn operation(route: &Route) -> Value {
         _ => json!([{ "token": [] }, { "session": [] }, {}]),
     };
     if let Some(schema) = route.body {
-        let body = content("application/json", &reference(schema));
+        let mut body = content("application/json", &reference(schema));
+        if route.patience == Patience::Ingest {
+            for kind in ["application/x-ndjson", "text/plain", "application/octet-stream"] {
+                body[kind] = json!({ "schema": { "type": "string" } });
+            }
+        }
         operation["requestBody"] = json!({ "required": true, "content": body });
     }
     operation
@@ -129,7 +172,7 @@ fn content(kind: &str, schema: &Value) -> Value {
 }
 
 fn in_path(part: &str) -> Option<Value> {
-    let name = part.strip_prefix('{')?.strip_suffix('}')?;
+    let name = part.strip_prefix('{')?.strip_suffix('}')?.trim_start_matches('*');
     Some(json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
 }
 
@@ -200,7 +243,8 @@ mod tests {
         let document = document("0");
         let schemes = document["components"]["securitySchemes"].as_object().unwrap();
         for route in ROUTES {
-            let operation = &document["paths"][route.path][route.verb.word().to_ascii_lowercase()];
+            let path = route.path.replace("{*", "{");
+            let operation = &document["paths"][&path][route.verb.word().to_ascii_lowercase()];
             let needs = operation["security"].as_array().unwrap();
             assert_eq!(operation["x-role"], route.role.word());
             assert_eq!(needs.is_empty(), route.role == Role::Anyone, "{}", route.path);

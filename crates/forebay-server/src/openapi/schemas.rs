@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use self::devices::{alert, device, device_history, devices, history, labels, severity, shares};
 use self::queries::{broken_table, ledger, query};
 use self::words::{count, list, map, object, or_null, text, time, to, with_optional, word, yes_or_no};
+use crate::shown::cycles::Stage;
 use crate::shown::reload::Fate;
 
 /// All schemas by name.
@@ -51,10 +52,13 @@ pub(super) fn all() -> Value {
         ("Shares", shares()),
         ("Alerts", object(&[("open", count()), ("alerts", list(to("Alert"))), ("next", or_null(text()))])),
         ("Alert", alert()),
+        ("Acknowledge", with_optional(&[("id", text())], &[("comment", or_null(said(0)))])),
+        ("Comment", object(&[("id", text()), ("comment", said(1))])),
         (
             "Quarantine",
             object(&[
                 ("open", count()),
+                ("refusedRows", count()),
                 ("bytes", count()),
                 ("records", list(to("Record"))),
                 ("next", or_null(text())),
@@ -67,8 +71,35 @@ pub(super) fn all() -> Value {
         ("Rows", rows()),
         ("Reloaded", reloaded()),
         ("Error", error()),
+        ("Gateways", list(gateway())),
+        ("Cycles", list(cycle())),
+        ("Message", json!({ "description": "A message of any form; an array holds one in each element." })),
+        ("Ingested", object(&[("messages", list(place()))])),
     ];
     Value::Object(schemas.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect())
+}
+
+fn cycle() -> Value {
+    let archive = object(&[
+        ("cycle", count()),
+        ("name", text()),
+        ("rows", count()),
+        ("bytes", count()),
+        ("at", time()),
+    ]);
+    object(&[
+        ("query", text()),
+        ("every", count()),
+        ("repeat", or_null(count())),
+        ("template", text()),
+        ("stage", word(&Stage::ALL.map(Stage::word))),
+        ("number", or_null(count())),
+        ("since", or_null(time())),
+        ("count", count()),
+        ("rows", count()),
+        ("bytes", count()),
+        ("archives", list(archive)),
+    ])
 }
 
 fn problem() -> Value {
@@ -80,8 +111,11 @@ fn problem() -> Value {
         ("code", json!({ "type": "string", "pattern": "^FB-[0-9]{4}$" })),
         ("hint", text()),
     ];
-    let optional =
-        [("place", object(&[("line", count()), ("column", count())])), ("problems", list(to("Error")))];
+    let optional = [
+        ("place", object(&[("line", count()), ("column", count())])),
+        ("problems", list(to("Error"))),
+        ("messages", list(outcome())),
+    ];
     with_optional(&members, &optional)
 }
 
@@ -93,6 +127,37 @@ fn error() -> Value {
         ("hint", text()),
         ("place", or_null(text())),
     ])
+}
+
+fn gateway() -> Value {
+    let problem =
+        object(&[("code", text()), ("message", text()), ("detail", or_null(text())), ("hint", text())]);
+    // Of a gateway that goes to a broker or a port by itself.
+    let state = object(&[("up", yes_or_no()), ("since", or_null(text())), ("problem", or_null(problem))]);
+    object(&[
+        ("name", text()),
+        ("format", text()),
+        ("address", or_null(text())),
+        ("counts", map(count())),
+        ("state", or_null(state)),
+    ])
+}
+
+/// Where a message is, and whether a post before with the same key brought it there; or that its route drops it.
+fn place() -> Value {
+    let there = [("topic", text()), ("partition", count()), ("offset", or_null(count()))];
+    let there = with_optional(&there, &[("repeated", yes_or_no())]);
+    json!({ "anyOf": [there, object(&[("dropped", yes_or_no())])] })
+}
+
+/// The same of a message of a post that was not taken whole, by its number, or why it is not in the log.
+fn outcome() -> Value {
+    let number = ("message", count());
+    let there = [number.clone(), ("topic", text()), ("partition", count()), ("offset", or_null(count()))];
+    let there = with_optional(&there, &[("repeated", yes_or_no())]);
+    let dropped = object(&[number.clone(), ("dropped", yes_or_no())]);
+    let why = [number, ("code", text()), ("error", text()), ("hint", text()), ("again", yes_or_no())];
+    json!({ "anyOf": [there, dropped, object(&why)] })
 }
 
 fn reloaded() -> Value {
@@ -113,6 +178,7 @@ fn trouble() -> Value {
     object(&[
         ("query", or_null(text())),
         ("source", or_null(text())),
+        ("gateway", or_null(text())),
         ("what", text()),
         ("since", or_null(json!({ "type": "string", "description": "ISO 8601 in UTC" }))),
         ("code", or_null(text())),
@@ -212,6 +278,7 @@ fn record() -> Value {
         ("id", json!({ "type": "string", "description": "topic/partition/offset" })),
         ("queries", list(text())),
         ("sources", list(text())),
+        ("refusedBy", or_null(text())),
         ("code", text()),
         ("path", text()),
         ("why", text()),
@@ -224,6 +291,11 @@ fn record() -> Value {
         ("truncated", yes_or_no()),
     ];
     with_optional(&members, &[("rawBase64", text())])
+}
+
+/// What a person says: no longer than is kept, whatever letters it is of.
+fn said(least: u64) -> Value {
+    json!({ "type": "string", "minLength": least, "maxLength": 250 })
 }
 
 fn chosen() -> Value {

@@ -5,6 +5,7 @@
 //! [`Replies`] of bounded size and are sent before more is made.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
@@ -12,10 +13,12 @@ use tokio_util::sync::CancellationToken;
 
 use forebay_engine::adhoc::postgres::{Text, split};
 
-use super::extended::{Portal, Statement};
+use super::extended::Statement;
 use super::frame::{AHEAD, Bad, Frame, Frames};
 use super::keys::Key;
+use super::portal::Portal;
 use super::reply::{Column, Replies, Transaction};
+use super::room::Room;
 use super::session::Session;
 use super::sqlstate::{CANCELED, PROTOCOL, Refusal, SHUTDOWN};
 use super::start::{Started, Stream, drained};
@@ -77,6 +80,8 @@ pub(super) struct Connection {
     pub(super) work: Work,
     pub(super) key: Key,
     holder: Holder,
+    /// What all clients share.
+    pub(super) room: Arc<Room>,
     stop: CancellationToken,
     /// Cancelled when its person may no longer ask.
     ended: CancellationToken,
@@ -87,10 +92,15 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub fn new(started: Started, stage: Stage, key: Key, holder: Holder, stop: CancellationToken) -> Self {
-        let Started { stream, frames, user, database, parameters, person } = started;
-        let mut session = Session::new(&user);
-        parameters.iter().for_each(|(name, value)| session.start(name, value));
+    pub fn new(
+        started: Started,
+        stage: Stage,
+        key: Key,
+        holder: Holder,
+        (room, stop): (Arc<Room>, CancellationToken),
+    ) -> Self {
+        let Started { stream, mut frames, user, database, session, person } = started;
+        frames.long(room.none());
         let ended = person.map(|person| person.ended).unwrap_or_default();
         Self {
             stream,
@@ -100,6 +110,7 @@ impl Connection {
             work: Work { stage, database, user },
             key,
             holder,
+            room,
             stop,
             ended,
             statements: HashMap::new(),
@@ -184,7 +195,14 @@ impl Connection {
                 self.skips = false;
                 return self.query(&sql).await;
             }
+            Frame::NoRoom(b'Q') => {
+                self.skips = false;
+                self.fail(&self.room.full());
+                self.out.ready(self.session.transaction);
+                return self.flush().await;
+            }
             _ if self.skips => return Ok(()),
+            Frame::NoRoom(_) => Err(self.room.full().into()),
             Frame::Flush => return self.flush().await,
             Frame::Parse { name, sql, types } => self.parse(name, &sql, types).await,
             Frame::Bind(bind) => self.bind(bind).await,

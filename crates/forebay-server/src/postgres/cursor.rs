@@ -8,8 +8,9 @@
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{Connection, Stop};
-use super::extended::{Kind, MOST_PORTALS, Portal, State};
+use super::extended::MOST_PORTALS;
 use super::order::{Order, Step};
+use super::portal::{Kind, Portal, State};
 use super::reply::Transaction;
 use super::session::failed_transaction;
 use super::sqlstate::{CANCELED, NO_PORTAL, NOT_SUPPORTED, Refusal};
@@ -39,7 +40,8 @@ impl Connection {
                     return Err(Refusal::new("42P02", "there is no parameter $1").into());
                 }
                 let state = State::Ready { ready: Box::new(ready), values: Vec::new() };
-                self.open(name, is_held, Portal::new(Kind::Query(query), sql, state))?;
+                let held = Some(self.room.hold(sql.len())?);
+                self.open(name, is_held, Portal { held, ..Portal::new(Kind::Rows, sql, state) })?;
             }
             Order::Fetch { name, step, is_move } => {
                 let portal = self.portals.get(&name).ok_or_else(|| no_cursor(&name))?;

@@ -1,20 +1,23 @@
 //! The extended protocol: statements that are parsed once and bound to values, and portals, from which rows are fetched.
 //!
 //! A statement is planned when it is parsed, so that its errors, parameters and columns are known then, and anew when it is
-//! bound later: its tables may have changed. What must stay true: a connection holds a bounded number of either.
+//! bound later: its tables may have changed. What must stay true: a connection holds a bounded number of either, and all
+//! connections together the texts and values for which there is [`Room`](super::room); of what was parsed only the newest
+//! keeps its plan.
 
 use datafusion::common::ScalarValue;
 use forebay_engine::adhoc::postgres::Text;
 
-use super::connection::{Connection, Stop, columns, one};
-use super::cursor::{Hold, fetched};
+use super::connection::{Connection, Stop, columns};
+use super::cursor::fetched;
 use super::frame::Bind;
 use super::order::{Order, Step};
+use super::portal::{Kind, Portal, State};
 use super::reply::{Column, Transaction};
+use super::room::Held;
 use super::session::{failed_transaction, shown_column, shown_name};
-use super::simple::is_command;
 use super::sqlstate::{NO_PORTAL, NO_STATEMENT, PROTOCOL, Refusal};
-use super::statement::{Ready, Running};
+use super::statement::Ready;
 use super::types::{self, PgType};
 use super::values;
 
@@ -25,74 +28,23 @@ const MOST_TEXT: usize = 8 << 20;
 /// Most portals: each may hold values of some megabytes.
 pub(super) const MOST_PORTALS: usize = 16;
 
+/// So many bytes a word of a text takes at most for each of its bytes, once it is read.
+const READ: usize = 64;
+/// What a statement or a portal takes beside its texts.
+const EACH: usize = 512;
+
 /// A statement that was parsed.
 pub(super) struct Statement {
-    kind: Kind,
-    /// The text in which its errors are placed.
+    /// Its text, which is read again when it is bound: its words are many times as large.
     sql: String,
     /// Its parameters' types as the client said them; 0 for none.
     declared: Vec<u32>,
     /// The same as the client is told.
     parameters: Vec<u32>,
     columns: Vec<Column>,
-    /// Its plan, until it is used or too old.
+    /// Its plan, until it is used, or too old, or another is parsed.
     ready: Option<Ready>,
-}
-
-#[derive(Clone)]
-pub(super) enum Kind {
-    Empty,
-    Command(Text),
-    Cursor(Order),
-    Query(Text),
-}
-
-/// A statement with its values.
-pub(super) struct Portal {
-    kind: Kind,
-    pub sql: String,
-    pub columns: Vec<Column>,
-    /// For each column whether it is wanted in binary.
-    pub binary: Vec<bool>,
-    pub state: State,
-    /// Rows that were taken of it.
-    pub gone: usize,
-    pub hold: Hold,
-}
-
-pub(super) enum State {
-    /// Not begun.
-    Ready {
-        ready: Box<Ready>,
-        values: Vec<ScalarValue>,
-    },
-    Running(Running),
-    /// All its rows were taken, or it has none.
-    Over,
-    /// Its rows were not fetched for too long.
-    GivenUp,
-}
-
-impl Portal {
-    /// One whose rows come as text.
-    pub fn new(kind: Kind, sql: &str, state: State) -> Self {
-        let columns = match &state {
-            State::Ready { ready, .. } => columns(&ready.schema()),
-            _ => Vec::new(),
-        };
-        Self { kind, sql: sql.to_owned(), columns, binary: Vec::new(), state, gone: 0, hold: Hold::No }
-    }
-
-    pub fn is_running(&self) -> bool {
-        matches!(self.state, State::Running(_))
-    }
-
-    /// Ends its work.
-    pub fn give_up(&mut self) {
-        if self.is_running() {
-            self.state = State::GivenUp;
-        }
-    }
+    _held: Held,
 }
 
 impl Connection {
@@ -110,43 +62,37 @@ impl Connection {
                 .hint("Close those that are done with, or DEALLOCATE ALL.")
                 .into());
         }
-        let kind = match one(sql)? {
-            None => Kind::Empty,
-            Some(text) if is_command(&text.pieces()) => Kind::Command(text),
-            Some(text) => match Order::read(&text) {
-                Some(order) => Kind::Cursor(order?),
-                None => Kind::Query(text),
-            },
-        };
-        let mut statement = Statement {
-            kind,
-            sql: sql.to_owned(),
-            parameters: declared.clone(),
-            declared,
-            columns: Vec::new(),
-            ready: None,
-        };
-        match &statement.kind {
+        let kind = Kind::of(sql)?;
+        let mut held = self.room.hold(EACH + name.len() + sql.len() + 8 * declared.len())?;
+        let (mut parameters, mut shown, mut plan) = (declared.clone(), Vec::new(), None);
+        self.statements.values_mut().for_each(|statement| statement.ready = None);
+        match &kind {
             Kind::Query(text) | Kind::Cursor(Order::Declare { query: text, .. }) => {
                 if self.session.transaction == Transaction::Failed {
                     return Err(failed_transaction().into());
                 }
-                let ready = self.planned(text, &statement.declared, sql).await?;
-                if let Kind::Query(_) = statement.kind {
-                    statement.columns = columns(&ready.schema());
+                let ready = self.planned(text, &declared, sql).await?;
+                if let Kind::Query(_) = kind {
+                    shown = columns(&ready.schema());
                 }
-                statement.parameters = told(&ready, &statement.declared);
-                statement.ready = Some(ready);
+                parameters = told(&ready, &declared);
+                plan = Some(ready);
             }
             Kind::Command(text) => {
                 let words = text.pieces();
                 if words.first().is_some_and(|word| word.is("SHOW")) {
-                    statement.columns = vec![shown_column(&shown_name(&words))];
+                    shown = vec![shown_column(&shown_name(&words))];
                 }
             }
-            Kind::Cursor(order) => statement.columns = self.fetches(order),
-            Kind::Empty => {}
+            Kind::Cursor(order) => shown = self.fetches(order),
+            Kind::Empty | Kind::Rows => {}
         }
+        let names: usize = shown.iter().map(|column| column.name.len() + EACH / 8).sum();
+        if !held.set(EACH + name.len() + sql.len() + 8 * parameters.len() + names) {
+            return Err(self.room.full().into());
+        }
+        let statement =
+            Statement { sql: sql.to_owned(), declared, parameters, columns: shown, ready: plan, _held: held };
         self.statements.insert(name, statement);
         self.out.parsed();
         Ok(())
@@ -183,12 +129,15 @@ impl Connection {
             let message = format!("a connection has at most {MOST_PORTALS} portals");
             return Err(Refusal::new("53400", message).into());
         }
-        let (kind, sql, declared) =
-            (statement.kind.clone(), statement.sql.clone(), statement.declared.clone());
+        let (mut kind, sql, declared) =
+            (Kind::of(&statement.sql)?, statement.sql.clone(), statement.declared.clone());
+        // Of a query the words are not kept.
+        let read = if matches!(kind, Kind::Query(_)) { 1 } else { READ };
+        let mut held = self.room.hold(EACH + read * sql.len())?;
         let ready = statement.ready.take().filter(Ready::is_fresh);
         let mut shown = statement.columns.clone();
         let state = match &kind {
-            Kind::Empty | Kind::Command(_) => State::Over,
+            Kind::Empty | Kind::Rows | Kind::Command(_) => State::Over,
             Kind::Query(text) | Kind::Cursor(Order::Declare { query: text, .. }) => {
                 if self.session.transaction == Transaction::Failed {
                     return Err(failed_transaction().into());
@@ -201,6 +150,10 @@ impl Connection {
                     shown = columns(&ready.schema());
                 }
                 let values = given(&ready, &declared, &formats, &sent)?;
+                let bytes: usize = values.iter().map(ScalarValue::size).sum();
+                if !held.set(EACH + read * sql.len() + bytes) {
+                    return Err(self.room.full().into());
+                }
                 State::Ready { ready: Box::new(ready), values }
             }
             Kind::Cursor(order) => {
@@ -209,7 +162,10 @@ impl Connection {
             }
         };
         let binary = each(&results, shown.len())?;
-        let made = Portal { columns: shown, binary, ..Portal::new(kind, &sql, state) };
+        if let Kind::Query(_) = kind {
+            kind = Kind::Rows;
+        }
+        let made = Portal { columns: shown, binary, held: Some(held), ..Portal::new(kind, &sql, state) };
         self.portals.insert(portal, made);
         self.out.bound();
         Ok(())
@@ -266,7 +222,7 @@ impl Connection {
                 let order = order.clone();
                 self.ordered(order, &mut portal, rows).await?;
             }
-            Kind::Query(_) => self.fetch(&mut portal, rows).await?,
+            Kind::Query(_) | Kind::Rows => self.fetch(&mut portal, rows).await?,
         }
         self.portals.insert(name.to_owned(), portal);
         Ok(())
@@ -301,7 +257,9 @@ impl Connection {
         match order {
             Order::Declare { name, is_held, query } => {
                 let state = std::mem::replace(&mut own.state, State::Over);
-                self.open(name, is_held, Portal::new(Kind::Query(query), &own.sql, state))?;
+                drop(query);
+                let made = Portal { held: own.held.take(), ..Portal::new(Kind::Rows, &own.sql, state) };
+                self.open(name, is_held, made)?;
             }
             Order::Fetch { name, step, is_move } => {
                 let most = usize::try_from(rows).ok().filter(|rows| *rows > 0).unwrap_or(usize::MAX);

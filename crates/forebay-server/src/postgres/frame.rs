@@ -2,11 +2,17 @@
 //!
 //! A frame is a letter, a length and a body; the first ones of a connection have no letter. What must stay true: no byte
 //! from the net makes this panic; nothing is allocated by a length that was only claimed; a frame that is longer than its
-//! kind may be ends the connection before its body is read.
+//! kind may be ends the connection before its body is read, and so does a long one of who was not let in; a long one for
+//! which there is no [`Room`](super::room) is passed over while it comes in.
 
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
+
+mod rest;
+
+use super::room::Held;
+pub(super) use rest::Rest;
 
 /// Longest frame of a start, in bytes; PostgreSQL's own bound.
 const MAX_START: usize = 10_000;
@@ -16,8 +22,10 @@ const MAX_PASSWORD: usize = 8 << 10;
 const MAX_STATEMENT: usize = (1 << 20) + (512 << 10);
 /// Longest values of a statement's parameters.
 const MAX_VALUES: usize = 8 << 20;
-/// Longest frame of any other kind.
+/// Longest frame of any other kind, and of any that takes no room.
 const MAX_OTHER: usize = 64 << 10;
+/// So often a long frame is there while it is read: as it came, in a buffer that grew by doubling, as a body, as its parts.
+const COPIES: usize = 4;
 /// So many bytes are read at once.
 const PIECE: usize = 16 << 10;
 /// So many bytes may lie read and not looked at while a statement runs.
@@ -66,6 +74,8 @@ pub(super) enum Frame {
     Password(Vec<u8>),
     /// Data of a COPY, which there is none of.
     Copy,
+    /// A long one of this letter, for which there was no room.
+    NoRoom(u8),
 }
 
 /// Values for a statement's parameters.
@@ -105,11 +115,20 @@ pub(super) struct Frames {
     read: Vec<u8>,
     /// So many of them are done with.
     done: usize,
+    /// What a long frame takes; `None` before its client is let in.
+    held: Option<Held>,
+    /// The letter of a frame that is passed over, and how much of it is to come.
+    passed: Option<(u8, usize)>,
 }
 
 impl Frames {
     fn left(&self) -> &[u8] {
         self.read.get(self.done..).unwrap_or_default()
+    }
+
+    /// From now on also long ones, as far as there is room.
+    pub fn long(&mut self, held: Held) {
+        self.held = Some(held);
     }
 
     /// Bytes that were read and not looked at.
@@ -122,6 +141,10 @@ impl Frames {
         if self.done > 0 {
             self.read.drain(..self.done);
             self.done = 0;
+            // What held a long one is not kept.
+            if self.read.len() <= PIECE {
+                self.read.shrink_to(2 * PIECE);
+            }
         }
         self.read.reserve(PIECE);
         match stream.read_buf(&mut self.read).await? {
@@ -142,9 +165,21 @@ impl Frames {
 
     /// The next frame. Nothing is lost if this is given up: what was read stays.
     pub async fn next(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> Result<Frame, Bad> {
+        // The one before is done with.
+        if let Some(held) = &mut self.held {
+            held.set(0);
+        }
         loop {
             if let Some((letter, body)) = self.body(1, most)? {
                 return frame(letter, &body);
+            }
+            if let Some((letter, left)) = self.passed.take() {
+                let gone = left.min(self.ahead());
+                self.done += gone;
+                if gone == left {
+                    return Ok(Frame::NoRoom(letter));
+                }
+                self.passed = Some((letter, left - gone));
             }
             self.fill(stream).await?;
         }
@@ -156,15 +191,28 @@ impl Frames {
         letters: usize,
         most: impl Fn(u8) -> Result<usize, Bad>,
     ) -> Result<Option<(u8, Vec<u8>)>, Bad> {
+        if self.passed.is_some() {
+            return Ok(None);
+        }
         let left = self.left();
         let letter = left.first().copied().unwrap_or_default();
         let Some(length) = left.get(letters..letters + 4) else { return Ok(None) };
         let most = most(letter)?;
+        let most = if self.held.is_none() { most.min(MAX_OTHER) } else { most };
         let length = length.iter().fold(0_usize, |length, byte| length << 8 | usize::from(*byte));
         if !(4..=most).contains(&length) {
             return broken(format!("a message of {length} bytes; at most {most} are possible"));
         }
-        let Some(body) = left.get(letters + 4..letters + length) else { return Ok(None) };
+        let here = left.len().min(length);
+        if length > MAX_OTHER
+            && let Some(held) = &mut self.held
+            && !held.set(COPIES * here)
+        {
+            held.set(0);
+            self.passed = Some((letter, letters + length));
+            return Ok(None);
+        }
+        let Some(body) = self.left().get(letters + 4..letters + length) else { return Ok(None) };
         let body = body.to_vec();
         self.done += letters + length;
         Ok(Some((letter, body)))
@@ -236,167 +284,7 @@ fn frame(letter: u8, body: &[u8]) -> Result<Frame, Bad> {
     })
 }
 
-/// What is left of a body.
-pub(super) struct Rest<'a>(pub &'a [u8]);
-
-impl<'a> Rest<'a> {
-    /// The next bytes.
-    pub fn take(&mut self, count: usize) -> Result<&'a [u8], Bad> {
-        match self.0.split_at_checked(count) {
-            Some((taken, rest)) => {
-                self.0 = rest;
-                Ok(taken)
-            }
-            None => broken("a message that ends too early"),
-        }
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Bad> {
-        let bytes = self.take(N)?;
-        bytes.try_into().or_else(|_| broken("a message that ends too early"))
-    }
-
-    pub fn u8(&mut self) -> Result<u8, Bad> {
-        Ok(u8::from_be_bytes(self.array()?))
-    }
-
-    pub fn i16(&mut self) -> Result<i16, Bad> {
-        Ok(i16::from_be_bytes(self.array()?))
-    }
-
-    pub fn u32(&mut self) -> Result<u32, Bad> {
-        Ok(u32::from_be_bytes(self.array()?))
-    }
-
-    pub fn i32(&mut self) -> Result<i32, Bad> {
-        Ok(i32::from_be_bytes(self.array()?))
-    }
-
-    pub fn i64(&mut self) -> Result<i64, Bad> {
-        Ok(i64::from_be_bytes(self.array()?))
-    }
-
-    fn count(&mut self) -> Result<u16, Bad> {
-        Ok(u16::from_be_bytes(self.array()?))
-    }
-
-    /// A text up to its NUL.
-    pub fn text(&mut self) -> Result<String, Bad> {
-        let Some(end) = self.0.iter().position(|byte| *byte == 0) else {
-            return broken("a text without its end");
-        };
-        let text = self.take(end)?;
-        self.0 = self.0.get(1..).unwrap_or_default();
-        match std::str::from_utf8(text) {
-            Ok(text) => Ok(text.to_owned()),
-            Err(_) => broken("a text that is not UTF-8"),
-        }
-    }
-
-    /// A value with its length; `None` for NULL.
-    pub fn value(&mut self) -> Result<Option<Vec<u8>>, Bad> {
-        match self.i32()? {
-            -1 => Ok(None),
-            length => match usize::try_from(length) {
-                Ok(length) => Ok(Some(self.take(length)?.to_vec())),
-                Err(_) => broken("a value of a negative length"),
-            },
-        }
-    }
-}
-
 #[cfg(test)]
 mod pieces;
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn framed(letter: u8, body: &[u8]) -> Vec<u8> {
-        let length = u32::try_from(body.len() + 4).unwrap();
-        [&[letter][..], &length.to_be_bytes(), body].concat()
-    }
-
-    async fn read(bytes: &[u8]) -> Vec<Result<Frame, Bad>> {
-        let (mut frames, mut stream, mut out) = (Frames::default(), bytes, Vec::new());
-        loop {
-            let next = frames.next(&mut stream).await;
-            let is_end = next.is_err();
-            out.push(next);
-            if is_end {
-                return out;
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn what_was_sent_is_what_is_read() {
-        let bind =
-            [&b"p\0s\0"[..], &[0, 1, 0, 1, 0, 2, 0, 0, 0, 1, 7, 255, 255, 255, 255, 0, 1, 0, 1]].concat();
-        let sent = [
-            framed(b'Q', b"SELECT 1\0"),
-            framed(b'P', b"s\0SELECT $1\0\0\x01\0\0\0\x17"),
-            framed(b'B', &bind),
-            framed(b'D', b"Ss\0"),
-            framed(b'E', b"p\0\0\0\0\x05"),
-            framed(b'S', b""),
-        ];
-        let all = read(&sent.concat()).await;
-        let all: Vec<&Frame> = all.iter().filter_map(|frame| frame.as_ref().ok()).collect();
-        let (name, sql) = ("s".to_owned(), "SELECT $1".to_owned());
-        let expected = [
-            Frame::Query("SELECT 1".to_owned()),
-            Frame::Parse { name: name.clone(), sql, types: vec![23] },
-            Frame::Bind(Bind {
-                portal: "p".to_owned(),
-                statement: name.clone(),
-                formats: vec![1],
-                values: vec![Some(vec![7]), None],
-                results: vec![1],
-            }),
-            Frame::Describe { kind: b'S', name },
-            Frame::Execute { portal: "p".to_owned(), rows: 5 },
-            Frame::Sync,
-        ];
-        assert_eq!(all, expected.iter().collect::<Vec<_>>());
-    }
-
-    /// Every prefix of good frames, and random bytes behind a good letter.
-    #[tokio::test]
-    async fn no_bytes_make_it_panic_or_hold_more_than_they_are() {
-        let bind = [&b"p\0s\0"[..], &[0, 1, 0, 1, 0, 1, 0, 0, 0, 1, 7, 0, 0]].concat();
-        let good = [
-            framed(b'P', b"s\0SELECT $1\0\0\x01\0\0\0\x17"),
-            framed(b'B', &bind),
-            framed(b'E', b"\0\0\0\0\0"),
-        ];
-        for frame in &good {
-            for end in 0..frame.len() {
-                assert!(read(&frame[..end]).await.last().unwrap().is_err());
-                let cut = framed(frame[0], &frame[5..end.max(5)]);
-                let _ = read(&cut).await;
-            }
-        }
-        let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
-        let mut random = || {
-            seed ^= seed << 13;
-            seed ^= seed >> 7;
-            seed ^= seed << 17;
-            seed
-        };
-        let letters = b"QPBDECSHXpdcfZ\0\xff";
-        let mut frames = 0;
-        for _ in 0..20_000 {
-            let body: Vec<u8> = (0..random() % 40).map(|_| (random() >> 13) as u8).collect();
-            let letter = letters[(random() % letters.len() as u64) as usize];
-            frames += read(&framed(letter, &body)).await.iter().filter(|frame| frame.is_ok()).count();
-            let _ = first(&body);
-        }
-        assert!(frames > 1_000, "{frames}");
-        // A length that is only claimed is refused, and nothing is made for it.
-        for claimed in [[0xff, 0xff, 0xff, 0xff], [0x7f, 0xff, 0xff, 0xff], [0, 0, 0, 3]] {
-            let bytes = [&b"Q"[..], &claimed].concat();
-            assert!(matches!(read(&bytes).await.last(), Some(Err(Bad::Broken(_)))));
-        }
-    }
-}
+mod tests;

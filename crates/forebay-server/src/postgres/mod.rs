@@ -8,7 +8,7 @@
 //! ```
 //!
 //! What must stay true: an address that others reach has TLS and asks who asks, as every listener; no byte from the net
-//! panics or allocates unbounded ([`frame`]); a statement takes its turn and runs within limits away from the stream
+//! panics or allocates unbounded ([`frame`]), and what all clients have sent shares one [`room`]; a statement takes its turn and runs within limits away from the stream
 //! ([`statement`]), and ends when it is cancelled, when its client is gone or when the server stops; what a slow reader
 //! leaves waiting is bounded. The protocol's messages are read and written here: the few that there are fit into two
 //! small files, and each is bounded by its own kind.
@@ -32,8 +32,11 @@ mod forms;
 mod frame;
 mod keys;
 mod login;
+mod options;
 mod order;
+mod portal;
 mod reply;
+mod room;
 mod scram;
 mod session;
 mod settings;
@@ -49,6 +52,7 @@ mod values;
 
 use connection::Connection;
 use keys::Keys;
+use room::{ROOM, Room};
 pub(crate) use start::Doors;
 use start::{Outcome, START};
 
@@ -65,13 +69,25 @@ struct Shared {
     doors: Doors,
     stage: Stage,
     keys: Arc<Keys>,
+    room: Arc<Room>,
     stop: CancellationToken,
 }
 
 /// Serves every connection until `stop`.
 pub(crate) async fn serve(listener: TcpListener, doors: Doors, stage: Stage, stop: CancellationToken) {
+    serve_in(listener, doors, stage, Room::new(ROOM), stop).await;
+}
+
+/// The same, whose clients share this room.
+async fn serve_in(
+    listener: TcpListener,
+    doors: Doors,
+    stage: Stage,
+    room: Arc<Room>,
+    stop: CancellationToken,
+) {
     let (places, tasks) = (Places::new(MOST), TaskTracker::new());
-    let shared = Shared { doors, stage, keys: Arc::default(), stop: stop.clone() };
+    let shared = Shared { doors, stage, keys: Arc::default(), room, stop: stop.clone() };
     loop {
         let next = async {
             let (stream, address) = listener.accept().await?;
@@ -113,7 +129,8 @@ async fn connected(stream: TcpStream, peer: SocketAddr, holder: Holder, shared: 
     match started {
         Ok(Outcome::Started(started)) => {
             let key = shared.keys.make();
-            Connection::new(*started, shared.stage, key, holder, shared.stop).run().await;
+            let all = (shared.room, shared.stop);
+            Connection::new(*started, shared.stage, key, holder, all).run().await;
         }
         Ok(Outcome::Cancel { pid, secret }) => shared.keys.cancel(pid, secret),
         Ok(Outcome::Over) => {}

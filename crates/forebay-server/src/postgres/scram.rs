@@ -1,21 +1,18 @@
-//! The words of SCRAM (RFC 5802) as a server says and hears them; the keys are [`crate::auth`]'s.
+//! SCRAM as PostgreSQL has it: which mechanisms are offered, and to what a client may bind itself. The words are
+//! [`forebay_core::scram`]'s, the keys [`crate::auth`]'s.
 //!
 //! ```text
 //! client first   n,,n=USER,r=NONCE                 or  p=tls-server-end-point,,n=USER,r=NONCE
-//! server first   r=NONCE+OURS,s=SALT,i=ITERATIONS
-//! client final   c=GS2+BINDING,r=NONCE+OURS,p=PROOF
-//! server final   v=SIGNATURE
 //! ```
 //!
 //! What must stay true: a client that binds itself to the channel is held to the certificate that this very connection was
 //! made with; one that could, and was made to believe that the server cannot, is refused (a downgrade by somebody between);
 //! the name that counts is that of the start, so the one in here is not looked at.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use forebay_core::scram::{ClientFirst, ScramError, ScramExchange};
 
 use super::sqlstate::{NOT_ALLOWED, PROTOCOL, Refusal};
-use crate::auth::scram::{Login, is_proof, server_signature};
+use crate::auth::scram::Login;
 
 const BARE: &str = "SCRAM-SHA-256";
 const PLUS: &str = "SCRAM-SHA-256-PLUS";
@@ -32,13 +29,7 @@ pub(super) fn mechanisms(end_point: Option<&[u8]>) -> Vec<u8> {
 }
 
 /// An exchange whose client has said its first words.
-pub(super) struct Exchange {
-    /// What both have said, without the client's last words.
-    said: String,
-    nonce: String,
-    /// What the client must say it is bound to.
-    channel: String,
-}
+pub(super) struct Exchange(ScramExchange);
 
 impl Exchange {
     /// Hears the client's first words; they, and what it is answered.
@@ -49,71 +40,50 @@ impl Exchange {
         login: &Login,
         nonce: &str,
     ) -> Result<(Self, String), Refusal> {
-        let first = std::str::from_utf8(first).map_err(|_| malformed("it is not UTF-8"))?;
-        let mut parts = first.splitn(3, ',');
-        let (Some(flag), Some(other), Some(bare)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(malformed("its first message is too short"));
-        };
-        if !other.is_empty() {
-            return Err(Refusal::new("0A000", "client uses authorization identity, but it is not supported"));
-        }
-        let bound: &[u8] = match (mechanism, flag.strip_prefix("p="), end_point) {
+        let first = ClientFirst::parse(first).map_err(refusal)?;
+        let bound: &[u8] = match (mechanism, first.flag.strip_prefix("p="), end_point) {
             (PLUS, Some(BINDING), Some(end_point)) => end_point,
             (PLUS, Some(_), Some(_)) => {
                 return Err(Refusal::new(PROTOCOL, "unsupported SCRAM channel-binding type"));
             }
-            (BARE, None, Some(_)) if flag == "y" => {
+            (BARE, None, Some(_)) if first.flag == "y" => {
                 let message = "SCRAM channel binding negotiation error";
                 let hint = "The client can bind itself to the channel and thinks that this server cannot, which it \
                             can: somebody between may have made it think so.";
                 return Err(Refusal::new(NOT_ALLOWED, message).hint(hint));
             }
-            (BARE, None, _) if matches!(flag, "n" | "y") => &[],
-            _ => return Err(malformed("its channel binding does not belong to its mechanism")),
+            (BARE, None, _) if matches!(first.flag, "n" | "y") => &[],
+            _ => {
+                let why = "its channel binding does not belong to its mechanism";
+                return Err(refusal(ScramError::Malformed(why)));
+            }
         };
-        let mut attributes = bare.split(',');
-        let name = attributes.next().filter(|name| name.starts_with("n="));
-        name.ok_or_else(|| malformed("its first message has no name"))?;
-        let is_plain = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-        let theirs = attributes.next().and_then(|part| part.strip_prefix("r=")).filter(is_plain);
-        let theirs = theirs.ok_or_else(|| malformed("its first message has no nonce"))?;
-        let nonce = format!("{theirs}{nonce}");
-        let salt = STANDARD.encode(&login.verifier.salt);
-        let answer = format!("r={nonce},s={salt},i={}", login.verifier.iterations);
-        let channel = STANDARD.encode([flag.as_bytes(), b",,", bound].concat());
-        Ok((Self { said: format!("{bare},{answer}"), nonce, channel }, answer))
+        let (exchange, answer) = first.answer(&login.verifier, nonce, bound);
+        Ok((Self(exchange), answer))
     }
 
     /// Hears its last words; the server's, if the client proved that it has the password.
     pub fn finish(self, last: &[u8], login: &Login) -> Result<Option<String>, Refusal> {
-        let last = std::str::from_utf8(last).map_err(|_| malformed("it is not UTF-8"))?;
-        let (without, proof) =
-            last.rsplit_once(",p=").ok_or_else(|| malformed("its last message has no proof"))?;
-        let proof = STANDARD.decode(proof).ok().and_then(|proof| <[u8; 32]>::try_from(proof).ok());
-        let proof = proof.ok_or_else(|| malformed("its proof has another length"))?;
-        let mut attributes = without.split(',');
-        let channel = attributes.next().and_then(|part| part.strip_prefix("c="));
-        if channel.ok_or_else(|| malformed("its last message has no channel"))? != self.channel {
-            let hint = "The client sees another certificate than this server's: somebody is between, or something that ends TLS.";
-            return Err(Refusal::new(NOT_ALLOWED, "SCRAM channel binding check failed").hint(hint));
-        }
-        if attributes.next().and_then(|part| part.strip_prefix("r=")) != Some(&self.nonce) {
-            return Err(malformed("its nonce is another than the server's"));
-        }
-        let said = format!("{},{without}", self.said);
-        if !is_proof(&login.verifier, &said, &proof) {
-            return Ok(None);
-        }
-        Ok(Some(format!("v={}", STANDARD.encode(server_signature(&login.verifier, &said)))))
+        self.0.finish(last, &login.verifier).map_err(refusal)
     }
 }
 
-fn malformed(why: &str) -> Refusal {
-    Refusal::new(PROTOCOL, format!("malformed SCRAM message: {why}"))
+fn refusal(error: ScramError) -> Refusal {
+    match error {
+        ScramError::Malformed(_) => Refusal::new(PROTOCOL, error.to_string()),
+        ScramError::AuthorizationIdentity => Refusal::new("0A000", error.to_string()),
+        ScramError::ChannelBinding => {
+            let hint = "The client sees another certificate than this server's: somebody is between, or something that ends TLS.";
+            Refusal::new(NOT_ALLOWED, error.to_string()).hint(hint)
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
     use crate::auth::scram::tests::proof;
     use crate::tests::sessions::File;

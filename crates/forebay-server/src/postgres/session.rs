@@ -2,12 +2,14 @@
 //!
 //! A transaction is nothing here: every statement sees the tables as they are. What must stay true: a setting that a
 //! client makes is what it reads back; one that would change what rows say, and that Forebay does not know how to heed
-//! (another zone, another form of dates), is refused and not swallowed.
+//! (another zone, another form of dates, another schema to look for tables first), is refused and not swallowed. Of what a
+//! driver sends by itself when it starts (its machine's zone) nothing keeps it from coming in.
 
 use std::time::Duration;
 
-use forebay_engine::adhoc::postgres::Piece;
+use forebay_engine::adhoc::postgres::{Piece, tells_of_tables};
 
+use super::options;
 use super::reply::{Column, Replies, Transaction};
 use super::settings::{FIXED, SETTINGS};
 use super::sqlstate::{
@@ -58,9 +60,25 @@ impl Session {
         }
     }
 
-    /// A setting of the start: whatever a client asks for there must not keep it from coming in.
-    pub fn start(&mut self, name: &str, value: &str) {
-        let _ = self.set(name, value);
+    /// One that begins with these parameters of a start.
+    ///
+    /// # Errors
+    /// What a person asked for, in `options` or as a `search_path`, and cannot have.
+    pub fn started(user: &str, parameters: &[(String, String)]) -> Result<Self, Refusal> {
+        let mut session = Self::new(user);
+        for (name, value) in parameters {
+            match name.as_str() {
+                "options" => {
+                    for (name, value) in options::read(value)? {
+                        session.set(&name, &value)?;
+                    }
+                }
+                "search_path" => session.set(name, value)?,
+                // What a driver sends by itself.
+                _ => drop(session.set(name, value)),
+            }
+        }
+        Ok(session)
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {
@@ -99,6 +117,11 @@ impl Session {
                 false => refused(&format!("Only {} is possible.", self.get(own).unwrap_or_default())),
             };
         }
+        if name.eq_ignore_ascii_case("search_path") && !options::is_public_first(value) {
+            return refused(
+                "Tables without a schema are those of public. Write the schema before the others: late.NAME.",
+            );
+        }
         let known = SETTINGS.iter().find(|(own, ..)| own.eq_ignore_ascii_case(name));
         let value = match (value, known) {
             ("default", Some((_, default, _))) => default,
@@ -122,6 +145,9 @@ impl Session {
             Piece::Word(first) => first.as_str(),
             _ => return None,
         };
+        if tells_of_tables(words) {
+            return None;
+        }
         let ends = matches!(first, "COMMIT" | "END" | "ROLLBACK" | "ABORT");
         let known = [
             "SET",
@@ -214,7 +240,7 @@ impl Session {
             None => {
                 let error = format!("unrecognized configuration parameter \"{name}\"");
                 Err(Refusal::new(UNKNOWN_SETTING, error)
-                    .hint("SELECT name, setting FROM pg_settings lists those that are there. Tables are in information_schema.tables."))
+                    .hint("SELECT name, setting FROM pg_settings lists those that are there. SHOW TABLES, SHOW SCHEMAS and SHOW COLUMNS IN table list tables."))
             }
         }
     }
@@ -335,6 +361,14 @@ mod tests {
         }
         run(&mut session, "SET statement_timeout = '2min'").unwrap();
         assert_eq!(session.statement_timeout(), Some(Duration::from_secs(120)));
+    }
+
+    #[test]
+    fn a_show_of_tables_is_no_setting() {
+        for sql in ["SHOW TABLES", "show schemas like 'p*'", "SHOW COLUMNS IN lake", "SHOW CATALOGS"] {
+            let words = split(sql).unwrap()[0].pieces();
+            assert!(Session::new("ana").command(&words, &mut Replies::default()).is_none(), "{sql}");
+        }
     }
 
     #[test]

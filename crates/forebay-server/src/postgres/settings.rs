@@ -50,3 +50,17 @@ pub(super) const FIXED: [(&str, &[&str]); 7] = [
     ("bytea_output", &["hex", "default"]),
     ("default_transaction_read_only", &["on", "true", "default"]),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grafana_is_told_the_version_that_clients_are() {
+        let number = SETTINGS.iter().find(|(name, ..)| *name == "server_version_num").unwrap().1;
+        let major = number.parse::<u32>().unwrap() / 10_000;
+        assert!(VERSION.starts_with(&format!("{major}.")), "{VERSION}");
+        let source = include_str!("../../../../examples/grafana/provisioning/datasources/forebay.yaml");
+        assert!(source.contains(&format!("postgresVersion: {}\n", major * 100)), "{source}");
+    }
+}

@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use super::frame::{Bad, First, Frames};
 use super::login::{NotIn, login};
 use super::reply::Replies;
+use super::session::Session;
 use super::sqlstate::{NOT_ALLOWED, Refusal};
 use crate::auth::{Auth, Person};
 use crate::tls::{POSTGRES, Tls};
@@ -38,8 +39,8 @@ pub(super) struct Started {
     pub frames: Frames,
     pub user: String,
     pub database: String,
-    /// The other parameters that it sent.
-    pub parameters: Vec<(String, String)>,
+    /// With the settings that it sent.
+    pub session: Session,
     /// Who it is, where that is asked.
     pub person: Option<Person>,
 }
@@ -191,9 +192,13 @@ async fn opened(
             }
         }
     };
+    let session = match Session::started(&user, &parameters) {
+        Ok(session) => session,
+        Err(refusal) => return refused(&mut stream, refusal).await,
+    };
     out.authentication(0, &[]);
     stream.write_all(&out.0).await?;
-    Ok(Outcome::Started(Box::new(Started { stream, frames, user, database, parameters, person })))
+    Ok(Outcome::Started(Box::new(Started { stream, frames, user, database, session, person })))
 }
 
 /// Reads until the other side has closed, a moment at most, so that what was sent last arrives.

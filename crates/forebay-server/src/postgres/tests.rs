@@ -23,12 +23,17 @@ impl Drop for Wire {
 }
 
 async fn wire() -> Wire {
+    roomy(ROOM).await
+}
+
+/// One whose clients share so many bytes.
+async fn roomy(size: usize) -> Wire {
     let stop = CancellationToken::new();
     let stage = Stage::new(Plant::new().shown(), stop.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let doors = Doors { tls: None, auth: None };
-    tokio::spawn(serve(listener, doors, stage, stop.clone()));
+    tokio::spawn(serve_in(listener, doors, stage, Room::new(size), stop.clone()));
     Wire { address, stop }
 }
 
@@ -92,6 +97,66 @@ async fn commands_are_answered_and_an_error_leaves_the_connection() {
     stream.write_all(&[parse, bind, execute, framed(b"S", b"")].concat()).await.unwrap();
     let answer = said(&mut stream).await;
     assert!(answer.contains("42704"), "{answer}");
+}
+
+#[tokio::test]
+async fn what_a_start_asks_for_in_its_options_is_done_or_refused() {
+    let wire = wire().await;
+    for (options, asked, part) in [
+        ("-c statement_timeout=5s -c my.own=a\\ b", "SHOW statement_timeout; SHOW my.own", "5s"),
+        ("-c my.own=a\\ b", "SHOW my.own", "a b"),
+        ("-c search_path=late", "", "22023"),
+        ("-c TimeZone=Europe/Berlin", "", "22023"),
+        ("-d 5", "", "42601"),
+    ] {
+        let mut stream = TcpStream::connect(wire.address).await.unwrap();
+        let parameters = format!("\0\x03\0\0user\0ana\0options\0{options}\0\0");
+        stream.write_all(&framed(b"", parameters.as_bytes())).await.unwrap();
+        let greeting = said(&mut stream).await;
+        if asked.is_empty() {
+            assert!(greeting.contains("FATAL") && greeting.contains(part), "{options}: {greeting}");
+            continue;
+        }
+        stream.write_all(&framed(b"Q", format!("{asked}\0").as_bytes())).await.unwrap();
+        let answer = said(&mut stream).await;
+        assert!(answer.contains(part), "{options}: {answer}");
+    }
+    // A driver sends the zone of its machine by itself, and comes in.
+    let mut stream = TcpStream::connect(wire.address).await.unwrap();
+    let parameters = b"\0\x03\0\0user\0ana\0TimeZone\0Europe/Berlin\0\0";
+    stream.write_all(&framed(b"", parameters)).await.unwrap();
+    assert!(said(&mut stream).await.contains("TimeZone\0UTC"));
+}
+
+#[tokio::test]
+async fn statements_of_all_clients_share_one_room_and_give_it_back() {
+    let wire = roomy(2_500).await;
+    let (mut first, mut second) = (connected(&wire).await, connected(&wire).await);
+    let parse = |name: &str| {
+        let body = format!("{name}\0SHOW server_version\0\0\0");
+        [framed(b"P", body.as_bytes()), framed(b"S", b"")].concat()
+    };
+    for name in ["a", "b"] {
+        first.write_all(&parse(name)).await.unwrap();
+        let answer = said(&mut first).await;
+        assert!(!answer.contains("53200"), "{answer}");
+    }
+    let mut refused = 0;
+    for name in ["a", "b", "c"] {
+        second.write_all(&parse(name)).await.unwrap();
+        refused += usize::from(said(&mut second).await.contains("53200"));
+    }
+    assert!((1..3).contains(&refused), "{refused}");
+    // A long text has no room either, and the connection goes on.
+    let long = format!("SELECT '{}'\0", "x".repeat(100_000));
+    second.write_all(&framed(b"Q", long.as_bytes())).await.unwrap();
+    let answer = said(&mut second).await;
+    assert!(answer.contains("53200") && answer.contains("out of memory"), "{answer}");
+    drop(first);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    second.write_all(&parse("d")).await.unwrap();
+    let answer = said(&mut second).await;
+    assert!(!answer.contains("53200"), "{answer}");
 }
 
 #[tokio::test]

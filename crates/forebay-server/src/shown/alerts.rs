@@ -1,13 +1,15 @@
 //! Alerts: durable objects that open and clear, one for each rule and key.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 pub use forebay_core::config::Severity;
-use forebay_rules::AlertBook;
-pub use forebay_rules::{Alert, AlertState, OfKey};
+use forebay_core::error::codes;
+use forebay_core::{Error, Result};
+use forebay_rules::{Acknowledged, AlertBook};
+pub use forebay_rules::{Alert, AlertState, OfKey, Remark};
 use serde::Serialize;
 use tokio::sync::broadcast;
 
@@ -22,13 +24,23 @@ pub trait Alerts: Send + Sync {
     /// Open alerts by severity.
     fn open(&self) -> Open;
 
-    /// Open alerts by rule; rules without any may be missing.
-    fn by_rule(&self) -> HashMap<String, u64>;
+    /// Open alerts by rule and severity; those without any may be missing.
+    fn by_rule(&self) -> HashMap<(String, Severity), u64>;
 
     /// Open alerts by the value of this field of a source, where that is what they are about.
     fn by_key(&self, source: &str, field: &str) -> HashMap<String, OfKey>;
 
-    /// Each transition (opened, cleared) from now on. A listener that lags behind misses the oldest.
+    /// Notices that wait to be taken, by channel; channels without any may be missing.
+    fn due(&self) -> BTreeMap<String, u64>;
+
+    /// Somebody takes care of the open alert of this id; gives it as it is then, also where somebody else was before. Waits for a disk.
+    /// `NO_RESOURCE` if it is not open, `BAD_VALUE` if the remark cannot be kept.
+    fn acknowledge(&self, id: &str, remark: Remark) -> Result<Arc<Alert>>;
+
+    /// Somebody says something of the open alert of this id; as [`Self::acknowledge`].
+    fn comment(&self, id: &str, remark: Remark) -> Result<Arc<Alert>>;
+
+    /// Each transition (opened, raised, lowered, acknowledged, cleared) from now on. A listener that lags behind misses the oldest.
     fn changes(&self) -> broadcast::Receiver<Arc<Alert>>;
 }
 
@@ -159,9 +171,10 @@ impl Alerts for AlertBook {
         Open { critical: of(Severity::Critical), warning: of(Severity::Warning), info: of(Severity::Info) }
     }
 
-    fn by_rule(&self) -> HashMap<String, u64> {
+    fn by_rule(&self) -> HashMap<(String, Severity), u64> {
         let mut rules = HashMap::new();
-        self.open().iter().for_each(|alert| *rules.entry(alert.rule.clone()).or_default() += 1);
+        let of = |alert: &Alert| (alert.rule.clone(), alert.severity);
+        self.open().iter().for_each(|alert| *rules.entry(of(alert)).or_default() += 1);
         rules
     }
 
@@ -169,7 +182,29 @@ impl Alerts for AlertBook {
         self.keys(source, field)
     }
 
+    fn due(&self) -> BTreeMap<String, u64> {
+        self.due_counts()
+    }
+
+    fn acknowledge(&self, id: &str, remark: Remark) -> Result<Arc<Alert>> {
+        let alert = self.open_one(id).ok_or_else(|| not_open(id))?;
+        match Self::acknowledge(self, &alert.rule, id, remark)? {
+            Acknowledged::Now(alert) | Acknowledged::Before(alert) => Ok(alert),
+        }
+    }
+
+    fn comment(&self, id: &str, remark: Remark) -> Result<Arc<Alert>> {
+        let alert = self.open_one(id).ok_or_else(|| not_open(id))?;
+        Self::comment(self, &alert.rule, id, remark)
+    }
+
     fn changes(&self) -> broadcast::Receiver<Arc<Alert>> {
         self.changes()
     }
+}
+
+fn not_open(id: &str) -> Error {
+    Error::new(&codes::NO_RESOURCE, format!("no alert `{id}` is open")).with_hint(
+        "It has cleared, or its rule is not running. `GET /api/v1/alerts?state=open` lists what is open.",
+    )
 }

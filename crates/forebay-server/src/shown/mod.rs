@@ -15,13 +15,17 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 pub mod alerts;
+pub mod cycles;
 pub mod devices;
+pub mod gateways;
 pub mod quarantine;
 pub mod reload;
 pub mod sql;
 
 pub use alerts::Alerts;
+pub use cycles::Cycles;
 pub use devices::Devices;
+pub use gateways::Gateways;
 pub use quarantine::Quarantine;
 pub use reload::{NotReloaded, RefusedFile, Reloaded};
 pub use sql::Sql;
@@ -45,12 +49,16 @@ pub struct Shown {
     pub alerts: Arc<dyn Alerts>,
     /// The records that could not be decoded.
     pub quarantine: Arc<dyn Quarantine>,
+    /// The queries that collect and archive.
+    pub cycles: Arc<dyn Cycles>,
     /// SQL over the pipeline's tables.
     pub sql: Arc<dyn Sql>,
     /// Stops queries and starts them again.
     pub control: Arc<dyn Control>,
     /// The file as it was refused last; `None` once one is taken.
     pub refused: watch::Receiver<Option<Arc<RefusedFile>>>,
+    /// The ways by which devices push.
+    pub gateways: Arc<Gateways>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
 }

@@ -14,7 +14,8 @@ pub trait Quarantine: Send + Sync {
     fn count(&self, which: &Filter) -> Result<Counted>;
 
     /// Asks the queries to decode these records again, or takes them out; gives how many that are.
-    /// `QUARANTINE_NOT_FOUND` if one is named that is not open: then nothing is changed.
+    /// `QUARANTINE_NOT_FOUND` if one is named that is not open: then nothing is changed. Rows that a sink refused cannot be
+    /// decoded again: they are left out of a replay of all, and `WRONG_USE` if they are named or nothing else is there.
     fn change(&self, which: &Chosen, change: Change) -> Result<u64>;
 }
 
@@ -28,12 +29,25 @@ pub struct Filter {
 }
 
 /// How much there is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counted {
     /// Open records that the filter lets through.
     pub open: u64,
     /// Bytes that the quarantine's files hold, whatever the filter.
     pub bytes: u64,
+    /// Of those that are open, the rows that sinks refused, by query.
+    pub refused: Vec<RefusedRows>,
+}
+
+/// Rows of a query that its sink refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedRows {
+    /// The query.
+    pub query: String,
+    /// How many of them are open.
+    pub rows: u64,
+    /// When the newest was set aside, milliseconds since 1970.
+    pub newest_ms: i64,
 }
 
 /// Records to be changed.
@@ -74,6 +88,8 @@ pub struct Record {
     pub queries: Vec<String>,
     /// The sources by which they read it, by name, as far as that is known.
     pub sources: Vec<String>,
+    /// The sink that refused it, if it is a row and no record: then it cannot be replayed.
+    pub refused_by: Option<String>,
     /// Why: a stable code such as `json.syntax`.
     pub code: String,
     /// The JSON path of the field, `$` for the whole record.

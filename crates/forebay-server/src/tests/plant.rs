@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use serde_json::json;
 use tokio::sync::{broadcast, watch};
 
-use crate::shown::alerts::{Alert, AlertState, OfKey, Open, Place as At, Severity, Wanted};
+use crate::shown::alerts::{Alert, AlertState, OfKey, Open, Place as At, Remark, Severity, Wanted};
 use crate::shown::quarantine::{Change as Todo, Chosen, Counted, Filter, Place, Record};
 use crate::shown::reload::{Fate, Turned};
 use crate::shown::sql::{Refused, Rows};
@@ -24,6 +24,7 @@ use crate::shown::{
     Sql,
 };
 
+pub(crate) mod archives;
 mod iot;
 
 use self::iot::Iot;
@@ -102,9 +103,11 @@ impl Plant {
             devices: Arc::new(Iot(Arc::clone(self))),
             alerts: Arc::new(Iot(Arc::clone(self))),
             quarantine: Arc::new(Iot(Arc::clone(self))),
+            cycles: Arc::new(Iot(Arc::clone(self))),
             sql: Arc::new(Iot(Arc::clone(self))),
             control: Arc::new(Iot(Arc::clone(self))),
             refused: self.refused.subscribe(),
+            gateways: Arc::default(),
             clock: Arc::new(SystemClock),
         }
     }
@@ -130,6 +133,7 @@ impl Plant {
             message: format!("{key} is hot"),
             value: serde_json::Map::from_iter([("temperature".to_owned(), json!(71.5))]),
             cleared_value: None,
+            life: forebay_rules::Life::default(),
         };
         self.alerts.lock().push(alert.clone());
         let _ = self.told.send(Arc::new(alert));
@@ -148,8 +152,8 @@ impl Alerts for Iot {
         Open { critical: self.0.alerts.lock().len() as u64, ..Open::default() }
     }
 
-    fn by_rule(&self) -> HashMap<String, u64> {
-        HashMap::from([("hot".to_owned(), self.0.alerts.lock().len() as u64)])
+    fn by_rule(&self) -> HashMap<(String, Severity), u64> {
+        HashMap::from([(("hot".to_owned(), Severity::Critical), self.0.alerts.lock().len() as u64)])
     }
 
     fn by_key(&self, _: &str, field: &str) -> HashMap<String, OfKey> {
@@ -157,6 +161,26 @@ impl Alerts for Iot {
         let of_devices = all.iter().filter(|_| field == "device_id");
         let key = |alert: &Alert| alert.key.clone().unwrap_or_default();
         of_devices.map(|alert| (key(alert), OfKey { count: 1, severity: alert.severity })).collect()
+    }
+
+    fn due(&self) -> BTreeMap<String, u64> {
+        BTreeMap::from([("ops".to_owned(), 2)])
+    }
+
+    fn acknowledge(&self, id: &str, remark: Remark) -> Result<Arc<Alert>> {
+        let mut all = self.0.alerts.lock();
+        let found = all.iter_mut().find(|alert| alert.id == id);
+        let alert = found.ok_or_else(|| Error::new(&codes::NO_RESOURCE, "it is not open"))?;
+        alert.life.acknowledged.get_or_insert(remark);
+        Ok(Arc::new(alert.clone()))
+    }
+
+    fn comment(&self, id: &str, remark: Remark) -> Result<Arc<Alert>> {
+        let mut all = self.0.alerts.lock();
+        let found = all.iter_mut().find(|alert| alert.id == id);
+        let alert = found.ok_or_else(|| Error::new(&codes::NO_RESOURCE, "it is not open"))?;
+        alert.life.comments.push(remark);
+        Ok(Arc::new(alert.clone()))
     }
 
     fn changes(&self) -> broadcast::Receiver<Arc<Alert>> {
@@ -175,6 +199,7 @@ impl Quarantine for Iot {
             },
             queries: vec!["lake".into()],
             sources: vec!["iot".into()],
+            refused_by: None,
             code: "json.syntax".into(),
             path: "$".into(),
             why: HOSTILE.into(),
@@ -184,7 +209,7 @@ impl Quarantine for Iot {
         let is_wanted = which.code.as_deref().is_none_or(|code| code == "json.syntax");
         let open = (0..5).rev().filter(|offset| is_wanted && !dropped.contains(offset)).map(record);
         let mut open: Vec<Record> = open.collect();
-        let counted = Counted { open: open.len() as u64, bytes: 100 };
+        let counted = Counted { open: open.len() as u64, bytes: 100, refused: Vec::new() };
         open.retain(|record| after.is_none_or(|after| record.place < *after));
         open.truncate(limit);
         Ok((counted, open))

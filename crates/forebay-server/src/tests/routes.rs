@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::Asked;
 use super::plant::HOSTILE;
+use super::plant::archives::CONTENT;
 use forebay_core::Error;
 use forebay_core::error::codes;
 use forebay_engine::lookup::Standing;
@@ -34,6 +35,9 @@ async fn what_has_no_parameters_answers_as_it_is_described() {
         "/api/v1/devices",
         "/api/v1/labels",
         "/api/v1/shares?field=on",
+        "/api/v1/gateways",
+        "/api/v1/cycles",
+        "/api/v1/cycles?limit=1",
         "/health",
         "/metrics",
         "/",
@@ -43,6 +47,20 @@ async fn what_has_no_parameters_answers_as_it_is_described() {
     let query = asked.get("/api/v1/queries/lake").await.json();
     assert_eq!(query["latency"], json!({ "p50": 12, "p99": 40 }));
     assert_eq!((&query["waitingFor"], &query["watermark"]), (&json!("its next epoch"), &Value::Null));
+}
+
+#[tokio::test]
+async fn an_archive_comes_as_a_file_to_keep() {
+    let asked = Asked::new();
+    for name in ["old%2Fa.csv", "a.csv"] {
+        let got = asked.get(&format!("/api/v1/cycles/lake/archives/{name}")).await;
+        assert_eq!((got.status.as_u16(), got.text.as_str()), (200, CONTENT));
+        let header = |name: &str| got.headers[name].to_str().unwrap().to_owned();
+        assert_eq!(header("content-type"), "application/octet-stream");
+        assert_eq!(header("content-length"), CONTENT.len().to_string());
+        assert_eq!(header("content-disposition"), "attachment; filename=\"a.csv\"; filename*=UTF-8''a.csv");
+        assert_eq!(header("x-content-type-options"), "nosniff");
+    }
 }
 
 #[tokio::test]
@@ -60,6 +78,9 @@ async fn what_is_not_there_says_what_is() {
         ("/api/v1/pipelines/x", "This process runs `plant`."),
         ("/api/v1/devices?source=x", "There are: iot."),
         ("/api/v1/device?key=d9", "/schema"),
+        ("/api/v1/cycles/lak/archives/a.csv", "/api/v1/cycles"),
+        ("/api/v1/cycles/lake/archives/b.csv", "/cycles"),
+        ("/api/v1/cycles/lake/archives/..%2F..%2Fetc%2Fpasswd", "/cycles"),
         ("/api/v1/history?field=temprature", "temperature"),
         ("/api/v1/shares?field=onn", "on"),
         ("/api/v1/live?fields=temprature", "temperature"),
@@ -295,6 +316,32 @@ async fn who_sends_a_body_slowly_takes_no_turn() {
 }
 
 #[tokio::test]
+async fn an_alert_is_acknowledged_by_the_first_and_commented_by_all() {
+    let asked = Asked::new();
+    asked.plant.opens("a/1", "d1");
+    let said = |comment: &str| format!("{{\"id\":\"a/1\",\"comment\":\"{comment}\"}}");
+    for comment in ["mine", "no, mine"] {
+        let alert = asked.post("/api/v1/alerts/acknowledge", &said(comment)).await.json();
+        let by = &alert["acknowledged"];
+        assert_eq!((&by["by"], &by["comment"]), (&json!("at the machine"), &json!("mine")));
+    }
+    for (count, comment) in ["<b>on it</b>", "done"].into_iter().enumerate() {
+        let alert = asked.post("/api/v1/alerts/comment", &said(comment)).await.json();
+        assert_eq!(alert["comments"][count]["comment"], comment);
+    }
+    for (path, body, status) in [
+        ("acknowledge", "{\"id\":\"a/2\"}", 404),
+        ("acknowledge", "{}", 400),
+        ("acknowledge", "{\"id\":\"a/1\",\"by\":\"ana\"}", 400),
+        ("comment", "{\"id\":\"a/1\"}", 400),
+        ("comment", "{\"id\":\"a/1\",\"comment\":\" \"}", 400),
+    ] {
+        let got = asked.post(&format!("/api/v1/alerts/{path}"), body).await;
+        assert_eq!(got.status, status, "{path} {body}: {}", got.text);
+    }
+}
+
+#[tokio::test]
 async fn metrics_tell_of_alerts_readers_and_answers() {
     let asked = Asked::new();
     asked.plant.opens("a1", "d1");
@@ -303,6 +350,7 @@ async fn metrics_tell_of_alerts_readers_and_answers() {
     let metrics = asked.get("/metrics").await.text;
     for line in [
         "forebay_alerts_open{pipeline=\"plant\",rule=\"hot\",severity=\"critical\"} 1",
+        "forebay_notices_due{pipeline=\"plant\",channel=\"ops\"} 2",
         "forebay_http_requests_total{pipeline=\"plant\",status=\"2xx\"} 1",
         "forebay_http_requests_total{pipeline=\"plant\",status=\"4xx\"} 1",
         "forebay_http_readers{pipeline=\"plant\"} 1",
@@ -340,7 +388,8 @@ async fn no_value_however_odd_makes_the_server_fail() {
     ];
     for route in crate::routes::ROUTES {
         for value in odd {
-            let path = route.path.replace("{name}", value);
+            let path =
+                route.path.replace("{name}", value).replace("{gateway}", value).replace("{*topic}", value);
             let needed: Vec<String> = route
                 .parameters
                 .iter()

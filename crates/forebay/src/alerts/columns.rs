@@ -106,7 +106,8 @@ pub fn quoted(table: &str, parts: &[String]) -> String {
     format!("{}.{}", in_quotes(&[table.to_owned()]), in_quotes(parts))
 }
 
-fn in_quotes(parts: &[String]) -> String {
+/// A column as SQL, without its table.
+pub fn in_quotes(parts: &[String]) -> String {
     parts.iter().map(|part| format!("`{}`", part.replace('`', "``"))).collect::<Vec<_>>().join(".")
 }
 

@@ -6,6 +6,7 @@
 //!      ─▶ a query `alerts/NAME` whose sink is forebay-rules' AlertSink
 //! ```
 //!
+//! One with levels has a pair of conditions for each; columns that `noData` watches are beside those that are shown.
 //! [`plan`] makes the SELECT and says what is wrong with its pieces, at their places in the file; [`columns`] knows
 //! which columns a text names; [`removed`] ends what rules have open that the file does not have any more. What must
 //! stay true: an alert runs under the same loop as every query, so that nothing here has to know about epochs.
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use forebay_core::clock::{Clock, millis};
 use forebay_core::config::AlertConfig;
 use forebay_engine::plan::StreamPlan;
-use forebay_rules::{AlertBook, AlertSink, Bounds, Rule, ValueColumn};
+use forebay_rules::{AlertBook, AlertSink, Bounds, Logic, Notices, Rule, ValueColumn, Watched};
 use forebay_storage::Door;
 
 pub mod columns;
@@ -46,6 +47,10 @@ pub struct PlannedAlert {
     pub key: String,
     /// The field of each of them that the key is; one of which it is computed is not there.
     pub key_fields: BTreeMap<String, String>,
+    /// The columns of which silence is told, as the value columns are named.
+    pub fields: Vec<String>,
+    /// Who is told.
+    pub notices: Notices,
 }
 
 impl PlannedAlert {
@@ -62,6 +67,16 @@ impl PlannedAlert {
     /// Where its checkpoint lies.
     pub fn checkpoint(&self, data: &Path, pipeline: &str) -> PathBuf {
         data.join("checkpoints").join(pipeline).join(self.folder_name())
+    }
+
+    /// How its rows become transitions.
+    pub fn logic(&self) -> Logic {
+        Logic::of(&self.config, self.fields.clone())
+    }
+
+    /// True if time alone can make it tell of something.
+    pub fn goes_by_time(&self) -> bool {
+        self.config.no_data.is_some()
     }
 
     /// Its sink, of `count` alerts in all, with its journal beside the checkpoint.
@@ -83,7 +98,8 @@ impl PlannedAlert {
             message: message.as_ref().map(|(message, _)| message.clone()),
             values: self.values.clone(),
         };
-        AlertSink::new(rule, bounds(count), checkpoint.to_path_buf(), door, clock, book)
+        let watched = Watched { rule, logic: self.logic(), notices: self.notices.clone() };
+        AlertSink::new(watched, bounds(count), checkpoint.to_path_buf(), door, clock, book)
     }
 }
 

@@ -10,13 +10,16 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use forebay_connectors::sources;
 use forebay_core::Error;
-use forebay_core::config::{AlertConfig, Draft, Pipeline, Placed, Problem, SourceConfig};
+use forebay_core::clock::millis;
+use forebay_core::config::{
+    AlertConfig, ChannelConfig, Draft, LevelConfig, Pipeline, Placed, Problem, Severity, SourceConfig,
+};
 use forebay_core::error::codes;
 use forebay_core::fields;
 use forebay_core::options::unknown_name;
 use forebay_core::trigger::Trigger;
 use forebay_engine::plan::{self, Catalog, KAFKA_COLUMN, RECORD_COLUMNS, SqlError, StreamPlan};
-use forebay_rules::{ValueColumn, columns as named_so};
+use forebay_rules::{Channel, Notices, ValueColumn, columns as named_so};
 
 use super::PlannedAlert;
 use super::columns::{self, Column};
@@ -74,34 +77,39 @@ impl Planner<'_> {
         let alert = self.alert;
         let table = format!("`{on}`");
         let schema = self.columns(&table);
-        let conditions = [Some(("when", &alert.when)), alert.clear.as_ref().map(|clear| ("clear", clear))];
-        for (name, condition) in conditions.into_iter().flatten() {
-            self.check(name, condition, schema.is_some());
+        let levels = levels(alert);
+        for Level { when, clear, .. } in &levels {
+            self.check("when", when, schema.is_some());
+            clear.iter().for_each(|clear| self.check("clear", clear, schema.is_some()));
         }
         let schema = schema?;
         let key = self.key(&schema);
         let mut config = alert.clone();
-        let told = self.message(&schema).ok()?;
+        let (told, fields) = (self.message(&schema), self.fields(&schema));
+        let (told, fields) = (told.ok()?, fields.ok()?);
         let key = key.filter(|_| self.found.is_empty())?;
-        let mut values = columns::named(&alert.when.text, on, &schema);
-        let shown = values.len();
-        for column in told {
-            if !values.contains(&column) {
-                values.push(column);
-            }
+        let mut values: Vec<Column> = Vec::new();
+        for column in levels.iter().flat_map(|level| columns::named(&level.when.text, on, &schema)) {
+            add(&mut values, column);
         }
+        let shown = values.len();
+        told.into_iter().chain(fields.clone()).for_each(|column| add(&mut values, column));
+        let fields = fields.into_iter().map(|column| column.name).collect();
         let spelled =
             |name: &str| columns::find(&schema, name).map_or_else(String::new, |column| column.name);
         config.message = config.message.map(|(message, text)| (message.renamed(spelled), text));
         let source = pipeline.sources.iter().find(|source| source.name.eq_ignore_ascii_case(on));
         let record = record_columns(source);
-        let mut list = vec![
-            format!("{} AS `{}`", columns::quoted(on, &key.parts), named_so::KEY),
-            format!("(\n{}\n) AS `{}`", alert.when.text, named_so::WHEN),
-        ];
-        list.extend(alert.clear.iter().map(|clear| format!("(\n{}\n) AS `{}`", clear.text, named_so::CLEAR)));
+        let mut list = vec![format!("{} AS `{}`", columns::quoted(on, &key.parts), named_so::KEY)];
+        let condition = |text: &str, name: &str| format!("(\n{text}\n) AS `{name}`");
+        for (number, Level { severity, when, clear }) in levels.iter().enumerate() {
+            list.push(condition(&when.text, &named_so::when_column(number, *severity)));
+            let clear = clear.iter();
+            list.extend(clear.map(|it| condition(&it.text, &named_so::clear_column(number, *severity))));
+        }
         let names = [named_so::TIMESTAMP, named_so::TOPIC, named_so::PARTITION];
         list.extend(record.iter().zip(names).map(|(column, name)| format!("{column} AS `{name}`")));
+        list.extend(offset_column(source).map(|column| format!("{column} AS `{}`", named_so::OFFSET)));
         list.extend(values.iter().map(|value| {
             let name = named_so::value_column(&value.name);
             format!("{} AS `{}`", columns::quoted(on, &value.parts), name.replace('`', "``"))
@@ -119,10 +127,18 @@ impl Planner<'_> {
         }
         let sql = format!("SELECT {} FROM {table}", list.join(",\n"));
         match self.sql(&self.catalog.naming_records(), &sql) {
+            Ok(plan) if plan.remembers() && plan.sources().len() > 1 => {
+                let message = format!("the detector below `{on}` judges rows of several sources together");
+                let error = Error::new(&codes::NOT_YET, message)
+                    .with_hint("Of whose source a row is, its alert could not tell: give each source a detector of its own.");
+                self.tell(error, &alert.on, 0, on.len());
+                None
+            }
             Ok(plan) => {
                 let (sources, key_fields) = (plan.sources(), key_fields(&plan, &pipeline.sources));
                 let (plan, key) = (Arc::new(plan.naming_sources(named_so::SOURCE)), key.name);
-                Some(PlannedAlert { config, plan, sources, values, key, key_fields })
+                let notices = notices(alert, pipeline);
+                Some(PlannedAlert { config, plan, sources, values, key, key_fields, fields, notices })
             }
             Err(error) => {
                 self.tell(error.error, &alert.when, 0, alert.when.text.len());
@@ -132,7 +148,7 @@ impl Planner<'_> {
     }
 
     fn sql(&self, catalog: &Catalog, sql: &str) -> Result<StreamPlan, SqlError> {
-        plan::plan(catalog, sql, Some(&FromJson))
+        plan::plan_rows(catalog, sql, Some(&FromJson))
     }
 
     /// True if there is such a table and its columns are known.
@@ -223,10 +239,73 @@ impl Planner<'_> {
         if self.found.len() == before { Ok(found) } else { Err(()) }
     }
 
+    /// The columns of which silence is told; the error was told.
+    fn fields(&mut self, schema: &Schema) -> Result<Vec<Column>, ()> {
+        let Some(no_data) = &self.alert.no_data else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        let before = self.found.len();
+        for field in &no_data.fields {
+            match columns::find(schema, &field.text) {
+                Some(column) => add(&mut found, column),
+                None => self.tell(unknown_column(schema, &field.text), field, 0, field.text.len()),
+            }
+        }
+        if self.found.len() == before { Ok(found) } else { Err(()) }
+    }
+
     fn tell(&mut self, error: Error, within: &Placed, offset: usize, length: usize) {
         let File { text, name } = self.file;
         let problem = Problem::within(error, text, name, within.place, &within.text, offset, length);
         self.found.push(problem);
+    }
+}
+
+/// The conditions of a level.
+struct Level<'a> {
+    severity: Severity,
+    when: &'a Placed,
+    clear: Option<&'a Placed>,
+}
+
+/// The levels of an alert; of one without any its own conditions.
+fn levels(alert: &AlertConfig) -> Vec<Level<'_>> {
+    let AlertConfig { severity, when, clear, levels, .. } = alert;
+    if levels.is_empty() {
+        return vec![Level { severity: *severity, when, clear: clear.as_ref() }];
+    }
+    let levels = levels.iter();
+    levels
+        .map(|LevelConfig { severity, when, clear, .. }| Level {
+            severity: *severity,
+            when,
+            clear: clear.as_ref(),
+        })
+        .collect()
+}
+
+fn add(columns: &mut Vec<Column>, column: Column) {
+    if !columns.contains(&column) {
+        columns.push(column);
+    }
+}
+
+/// Who is told of an alert: of the silences only those that can be about it, so that a change of another is none of it.
+fn notices(alert: &AlertConfig, pipeline: &Pipeline) -> Notices {
+    let is_of = |rules: &[String]| {
+        rules.is_empty() || rules.iter().any(|rule| rule.eq_ignore_ascii_case(&alert.name))
+    };
+    let silences = pipeline.silences.iter().filter(|silence| is_of(&silence.rules));
+    let channels = pipeline.channels.iter().filter(|channel| is_of(&channel.rules));
+    let channel = |config: &ChannelConfig| Channel {
+        name: config.name.clone(),
+        least: config.least,
+        wait_ms: millis(config.wait),
+        most: config.most,
+    };
+    Notices {
+        channels: channels.map(channel).collect(),
+        silences: silences.cloned().collect(),
+        inhibited_by: alert.inhibited_by.iter().map(|rule| rule.text.clone()).collect(),
     }
 }
 
@@ -261,6 +340,14 @@ fn record_columns(source: Option<&SourceConfig>) -> [String; 3] {
         Some(SourceConfig { value: None, .. }) => ["timestamp", "topic", "partition"].map(str::to_owned),
         Some(_) => ["timestamp", "topic", "partition"].map(|column| format!("{KAFKA_COLUMN}.{column}")),
     }
+}
+
+/// How the place of a record is named where an alert watches a source; behind a view it is not told.
+fn offset_column(source: Option<&SourceConfig>) -> Option<String> {
+    Some(match source? {
+        SourceConfig { value: None, .. } => "offset".to_owned(),
+        _ => format!("{KAFKA_COLUMN}.offset"),
+    })
 }
 
 fn no_record(on: &str, source: Option<&SourceConfig>) -> Error {

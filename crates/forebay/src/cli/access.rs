@@ -1,4 +1,4 @@
-//! Arguments of who may ask the HTTP server, and where it listens beside `--http`.
+//! Arguments of who may ask the HTTP server and use the embedded log, and where they listen beside `--http` and `--kafka`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -34,11 +34,50 @@ pub struct ServerArgs {
     pub postgres: Option<Postgres>,
 }
 
+/// The heading of [`LogAccessArgs`] in help.
+const OF_LOG: &str = "Options of the embedded log";
+
+/// Who may use the embedded log.
+#[derive(Clone, Debug, Default, Args)]
+pub struct LogAccessArgs {
+    /// Ask who uses the embedded log: a file of users, made by `forebay token kafka`. With --tls-cert and --tls-key it then speaks
+    /// TLS. Without it the log is for this machine alone
+    #[arg(long, env = "FOREBAY_KAFKA_USERS", value_name = "FILE", help_heading = OF_LOG)]
+    pub kafka_users: Option<PathBuf>,
+    /// Ask every client of the embedded log for a certificate of these authorities, in PEM
+    #[arg(long, env = "FOREBAY_KAFKA_CLIENT_CA", value_name = "FILE", requires = "kafka_users", help_heading = OF_LOG)]
+    pub kafka_client_ca: Option<PathBuf>,
+    /// What clients of the embedded log are told to dial. Not given: the name by which they asked for it in TLS, or the address
+    #[arg(long, env = "FOREBAY_KAFKA_ADVERTISED", value_name = "HOST[:PORT]", help_heading = OF_LOG, value_parser = super::values::advertised)]
+    pub kafka_advertised: Option<(String, Option<u16>)>,
+}
+
+/// How the embedded log listens alone.
+#[derive(Clone, Debug, Default, Args)]
+pub struct LogServeArgs {
+    #[command(flatten)]
+    pub access: LogAccessArgs,
+    /// Speak TLS, with --kafka-users: the log's certificate, then those between it and its authority, in PEM
+    #[arg(long, env = "FOREBAY_TLS_CERT", value_name = "FILE", requires = "tls_key", help_heading = OF_LOG)]
+    pub tls_cert: Option<PathBuf>,
+    /// The private key of the certificate, in PEM
+    #[arg(long, env = "FOREBAY_TLS_KEY", value_name = "FILE", requires = "tls_cert", help_heading = OF_LOG)]
+    pub tls_key: Option<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum TokenCommand {
     /// Make a token: printed once, and the line for the file that the server reads
     #[command(after_help = examples::TOKEN)]
     New(NewTokenArgs),
+    /// Make a user of a gateway, for a device: the token is printed once, and the entry for `users:` of the gateway in the pipeline's
+    /// file
+    #[command(after_help = examples::TOKEN_DEVICE)]
+    Device(DeviceArgs),
+    /// Make a user of the embedded log: the token is printed once, and the entry for the file of --kafka-users. A PATTERN is a name, or
+    /// the beginning of names with * behind it
+    #[command(after_help = examples::TOKEN_KAFKA)]
+    Kafka(LogUserArgs),
     /// List the tokens of a file, and say what is wrong with it
     Ls {
         /// The file
@@ -61,6 +100,56 @@ pub struct NewTokenArgs {
     /// Add it to this file, which is made if it is not there
     #[arg(long, env = "FOREBAY_AUTH", value_name = "FILE")]
     pub auth: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Args)]
+pub struct DeviceArgs {
+    /// What the user is called: of an MQTT client the user's name, in filters `%u`
+    #[arg(long, value_name = "NAME", value_parser = token_name)]
+    pub name: String,
+    /// Topics to which the device may publish, as a filter of MQTT; as often as needed
+    #[arg(long, value_name = "FILTER")]
+    pub publish: Vec<String>,
+    /// Topics to which it may subscribe
+    #[arg(long, value_name = "FILTER")]
+    pub subscribe: Vec<String>,
+}
+
+#[derive(Debug, Default, Args)]
+pub struct LogUserArgs {
+    /// What the user is called, in SASL too
+    #[arg(long, value_name = "NAME", value_parser = token_name)]
+    pub name: String,
+    /// Add it to this file, which is made if it is not there
+    #[arg(long, env = "FOREBAY_KAFKA_USERS", value_name = "FILE")]
+    pub users: Option<PathBuf>,
+    /// May everything
+    #[arg(long)]
+    pub admin: bool,
+    /// Topics to read
+    #[arg(long, value_name = "PATTERN")]
+    pub read: Vec<String>,
+    /// Topics to write to
+    #[arg(long, value_name = "PATTERN")]
+    pub write: Vec<String>,
+    /// Topics to make
+    #[arg(long, value_name = "PATTERN")]
+    pub create: Vec<String>,
+    /// Topics to look at
+    #[arg(long, value_name = "PATTERN")]
+    pub describe: Vec<String>,
+    /// Topics whose settings and number of partitions to change
+    #[arg(long, value_name = "PATTERN")]
+    pub alter: Vec<String>,
+    /// Topics to delete
+    #[arg(long, value_name = "PATTERN")]
+    pub delete: Vec<String>,
+    /// Consumer groups to be in
+    #[arg(long = "group", value_name = "PATTERN")]
+    pub groups: Vec<String>,
+    /// Transactional ids to write with
+    #[arg(long = "transactional-id", value_name = "PATTERN")]
+    pub transactional_ids: Vec<String>,
 }
 
 fn token_name(text: &str) -> Result<String, String> {

@@ -32,6 +32,24 @@ is thrown away. Tables at rest are read where `forebay run` reads them, under --
 Exit status: 0 if all is as expected; 1 if not, if the file is wrong, and if there are no tests; 2 for wrong use, also if no
 test has the name.";
 
+pub(super) const TRAIN: &str = "Examples:
+  forebay train odd -f plant.yaml --on data/iot_data       a Delta table under --data
+  forebay train odd -f plant.yaml --on /srv/usual.csv      a CSV file whose first line names its columns
+The detector says what is trained: its kind (isolation_forest, k_means), its columns and its settings; its `model` says where the
+file is written. Rows in which a column is NULL or no number are left out. A pipeline that runs takes the new model at its next
+reload (kill -HUP PID), and goes on between two epochs.";
+
+pub(super) const TRIAL: &str = "Examples:
+  forebay trial                                           `auto` on made-up series of every class of anomaly
+  forebay trial series                                    on the CSV files below a folder, labelled by series/labels.json
+  forebay trial NAB/data --labels NAB/labels/combined_windows.json --each
+  forebay trial series --detector z_score,threshold=3 --why
+A file has lines of `timestamp,value` below one with names: 2024-02-14 14:30:00,81.5. The labels are JSON:
+  { \"pump.csv\": [ [\"2024-02-14 14:00:00\", \"2024-02-14 16:00:00\"] ] }
+The detector sees one row after the other, and no label. The first 15 % of a series (750 rows at most) are for learning and do
+not count. A window counts once, as found or missed; each flag outside of all windows is false. The early score is 0 for silence,
+100 if each window's first row alone is flagged, and below 0 for noise (docs/detectors.md).";
+
 pub(super) const TOP: &str = "Examples:
   forebay top                          the pipeline that runs on this machine
   forebay top --http 127.0.0.1:8090    at another address
@@ -40,6 +58,12 @@ pub(super) const TOP: &str = "Examples:
 Keys: q or Ctrl-C ends, tab chooses a section, arrows or j and k, PgUp, PgDn, g and G scroll it, / searches the devices, s shows another source.
 Exit status of what is printed: 0, also while alerts are open; 1 if a query fails, the ledger does not balance, or no server answers.
 Environment: FOREBAY_TOKEN who asks, SSL_CERT_FILE the CAs that https trusts, NO_COLOR no colours.";
+
+pub(super) const HEALTH: &str = "Examples:
+  forebay health                                  the pipeline that runs on this machine
+  forebay health --alive                          whether it answers at all
+  SSL_CERT_FILE=ca.pem forebay health https://localhost:8443
+It needs no token. Exit status: 0 if all is well (with --alive if it answers), 1 if not, 2 for wrong use.";
 
 pub(super) const QUERY: &str = "Examples:
   forebay query --pipeline plant.yaml 'SELECT device_id, max(temperature) FROM lake GROUP BY device_id'
@@ -63,6 +87,8 @@ pub(super) const SIMULATE: &str = "Examples:
   forebay simulate --values wander                          as machines drift: alerts last for seconds
   forebay simulate --rate 0 --count 1000000 --devices 50    as fast as it goes
   forebay simulate --topic device_stream --shape devices    events of several devices, customer by customer
+  forebay simulate --shape arduino                          three sensors, each into its own topic
+  forebay simulate --shape fleet --devices 12 --faults all --truth fleet_truth    vehicles, and what went wrong with them
   forebay simulate --topic device_stream --device-files devices --late-samples devices/late_data_samples.txt
   forebay simulate --topic device_stream --samples devices/device_data_samples.txt --shift
 A file for --device-files is an event as it would be sent, of which customerId and devices are taken,
@@ -84,6 +110,18 @@ pub(super) const QUARANTINE: &str = "Examples:
 pub(super) const TOKEN: &str = "Examples:
   forebay token new --name ana --role operator --auth auth.yaml
   forebay token new --name prometheus --role viewer --expires 2030-12-31 --auth auth.yaml";
+
+pub(super) const TOKEN_DEVICE: &str = "Examples:
+  forebay token device --name uno-1 --publish 'plant/uno-1/#'
+  forebay token device --name board --subscribe 'plant/#'
+Put the entry below `users:` of the gateway. MQTT clients show the name as user and the token as password, HTTP clients the token
+as Authorization: Bearer.";
+
+pub(super) const TOKEN_KAFKA: &str = "Examples:
+  forebay token kafka --name press-1 --write 'plant.*' --create 'plant.*' --users kafka-users.yaml
+  forebay token kafka --name board --read 'plant.*' --group 'board-*' --users kafka-users.yaml
+  forebay token kafka --name root --admin --users kafka-users.yaml
+Clients log in by SASL: PLAIN (over TLS), SCRAM-SHA-256 or SCRAM-SHA-512, with the user's name and the token as password.";
 
 pub(super) const TAIL: &str = "Examples:
   forebay log tail iot_topic                                         new values, until Ctrl-C

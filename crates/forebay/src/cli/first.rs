@@ -128,6 +128,16 @@ pub struct TopArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct HealthArgs {
+    /// The server, as http://HOST:PORT or https://HOST; the one at --http if not given
+    #[arg(value_name = "SERVER")]
+    pub server: Option<String>,
+    /// Ask only whether it answers: a pipeline that waits for its PostgreSQL is alive, and nothing is won by restarting it
+    #[arg(long)]
+    pub alive: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct CompletionsArgs {
     /// The shell
     pub shell: clap_complete::Shell,

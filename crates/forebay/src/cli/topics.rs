@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::values::{kafka_address, key_value, rate, share};
-use super::{OutputFormat, ProduceArgs, examples};
+use super::{LogServeArgs, OutputFormat, ProduceArgs, examples};
 
 /// Which Kafka to talk to.
 #[derive(Clone, Debug, Args)]
@@ -32,15 +32,16 @@ pub struct BrokerArgs {
 pub struct SimulateArgs {
     #[command(flatten)]
     pub broker: BrokerArgs,
-    /// The topic to write to
-    #[arg(long, default_value = "iot_topic")]
-    pub topic: String,
+    /// The topic to write to; iot_topic if not given, of the shape fleet raw_telemetry. The shape arduino has a topic for
+    /// each sensor
+    #[arg(long)]
+    pub topic: Option<String>,
     /// Number of devices
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub devices: u32,
-    /// Events per second; 0 for as many as go
-    #[arg(long, default_value_t = 20.0, value_name = "N", value_parser = rate)]
-    pub rate: f64,
+    /// Events per second; 0 for as many as go; 20 if not given, of the shape arduino what its sensors measure
+    #[arg(long, value_name = "N", value_parser = rate)]
+    pub rate: Option<f64>,
     /// Stop after this many events (never if not given)
     #[arg(long, value_name = "N")]
     pub count: Option<u64>,
@@ -73,6 +74,17 @@ pub struct SimulateArgs {
     /// Share of events that are up to an hour old (0 to 1)
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub late: Option<f64>,
+    /// Now and then a device is not heard for a minute, and a customer's events are held up and come minutes late (of the
+    /// shape devices)
+    #[arg(long, conflicts_with = "samples")]
+    pub spells: bool,
+    /// What goes wrong with vehicles (of the shape fleet), in turns, on one after the other; `all` for each of these
+    #[arg(long, value_name = "KIND,…", value_delimiter = ',', conflicts_with = "samples")]
+    pub faults: Vec<Fault>,
+    /// Write what went wrong to this topic (of the shape fleet): a line of JSON for each fault once it is over, and for each
+    /// damaged event, with vehicle and times
+    #[arg(long, value_name = "TOPIC", conflicts_with = "samples")]
+    pub truth: Option<String>,
     /// Share of events that are cut or altered so that they do not decode
     #[arg(long, default_value_t = 0.0, value_name = "SHARE", value_parser = share)]
     pub corrupt: f64,
@@ -87,6 +99,24 @@ pub struct SimulateArgs {
     pub seed: Option<u64>,
 }
 
+/// Where events go and how many a second, if nothing else is said.
+const TOPIC: &str = "iot_topic";
+const OF_VEHICLES: &str = "raw_telemetry";
+pub const RATE: f64 = 20.0;
+
+impl SimulateArgs {
+    /// The topic of events that have none of their own.
+    pub fn topic(&self) -> &str {
+        let usual = if self.shape == Some(Shape::Fleet) { OF_VEHICLES } else { TOPIC };
+        self.topic.as_deref().unwrap_or(usual)
+    }
+
+    /// Events a second of devices that have no pace of their own.
+    pub fn rate(&self) -> f64 {
+        self.rate.unwrap_or(RATE)
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Shape {
     /// device_id, temperature, humidity, timestamp
@@ -96,6 +126,49 @@ pub enum Shape {
     /// One event of several devices: eventId, eventOffset, eventPublisher, customerId, data.devices[], eventTime; its key
     /// is the customerId
     Devices,
+    /// sensor_id, temperature, humidity, timestamp as text
+    Sensors,
+    /// One Arduino with three sensors: temperature and humidity to dht_test every two seconds, distance to sr04_test 50 times a
+    /// second, movements to pir_test, `online` to status_test
+    Arduino,
+    /// Vehicles on trips: trip_id, car_id, latitude, longitude, event_timestamp, speed_kmph, fuel_level, engine_temp_c, engine_rpm,
+    /// where and when the trip began; its key is car and trip
+    Fleet,
+}
+
+/// What goes wrong with a vehicle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Fault {
+    /// All of them, in turns
+    All,
+    /// It drives 150 km/h and more for some seconds
+    Overspeed,
+    /// Its engine gets hotter than 115 degrees
+    Overheat,
+    /// Its tank is emptied while it stands
+    FuelTheft,
+    /// It says that it is at 94 degrees north, or somewhere else that no map has
+    GpsInvalid,
+    /// It says that it is a thousand kilometres away
+    GpsJump,
+}
+
+impl Fault {
+    /// Those that there are.
+    pub const KINDS: [Self; 5] =
+        [Self::Overspeed, Self::Overheat, Self::FuelTheft, Self::GpsInvalid, Self::GpsJump];
+
+    /// Its name in the truth.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Overspeed => "overspeed",
+            Self::Overheat => "overheat",
+            Self::FuelTheft => "fuel_theft",
+            Self::GpsInvalid => "gps_invalid",
+            Self::GpsJump => "gps_jump",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -113,6 +186,8 @@ pub enum LogCommand {
         /// Where to listen (the same as --kafka)
         #[arg(long, value_name = "ADDR", value_parser = kafka_address)]
         listen: Option<SocketAddr>,
+        #[command(flatten)]
+        serve: LogServeArgs,
     },
     /// List topics with their partitions and offsets
     Topics {

@@ -32,6 +32,20 @@ pub(super) fn kafka_address(text: &str) -> Result<SocketAddr, String> {
     own_address(text, 9092)
 }
 
+/// What clients are told to dial: a host, and a port if it is another than the one they came in on.
+pub(super) fn advertised(text: &str) -> Result<(String, Option<u16>), String> {
+    let refused =
+        || "expected a host or a host and a port, such as plant.example or plant.example:9092".to_owned();
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, _)) if host.contains(':') && !host.starts_with('[') => (text, None),
+        Some((host, port)) => (host, Some(port.parse().map_err(|_| refused())?)),
+        None => (text, None),
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let is_host = !host.is_empty() && host.len() <= 255 && host.bytes().all(|byte| byte.is_ascii_graphic());
+    is_host.then(|| (host.to_owned(), port)).ok_or_else(refused)
+}
+
 /// Where to listen. A name must mean this machine itself; what an IP address is good for is judged where it is used.
 fn own_address(text: &str, usual: u16) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse() {

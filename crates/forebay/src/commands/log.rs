@@ -12,13 +12,16 @@ use forebay_storage::Door;
 use futures::StreamExt;
 use serde_json::json;
 
-use crate::cli::{BrokerArgs, Global, LogCommand, OutputFormat};
+use crate::cli::{BrokerArgs, Global, LogCommand, LogServeArgs, OutputFormat};
 use crate::embedded::Embedded;
+use crate::log_access::LogAccess;
 use crate::{broker, pipeline, talk};
 
 pub async fn run(global: &Global, command: LogCommand) -> anyhow::Result<ExitCode> {
     match command {
-        LogCommand::Serve { listen } => serve(global, listen.unwrap_or(global.kafka())).await,
+        LogCommand::Serve { listen, serve: args } => {
+            serve(global, listen.unwrap_or(global.kafka()), &args).await
+        }
         LogCommand::Topics { broker, format } => topics(global, &broker, format).await,
         LogCommand::Tail { broker, topic, from_beginning, count, format } => {
             tail(global, &broker, &topic, from_beginning, count, format).await
@@ -27,8 +30,13 @@ pub async fn run(global: &Global, command: LogCommand) -> anyhow::Result<ExitCod
     }
 }
 
-async fn serve(global: &Global, address: std::net::SocketAddr) -> anyhow::Result<ExitCode> {
-    let embedded = Embedded::start(&global.data, address, Door::new()).await?;
+async fn serve(
+    global: &Global,
+    address: std::net::SocketAddr,
+    args: &LogServeArgs,
+) -> anyhow::Result<ExitCode> {
+    let access = LogAccess::new(&args.access, args.tls_cert.as_deref(), args.tls_key.as_deref())?;
+    let embedded = Embedded::start(&global.data, address, Door::new(), &access).await?;
     talk::say(&format!("ready kafka={}", embedded.address));
     pipeline::stop_signal().await;
     talk::say("stopping");

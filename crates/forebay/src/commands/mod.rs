@@ -3,6 +3,7 @@
 mod checkpoint;
 mod demo;
 mod explain;
+mod health;
 mod init;
 mod log;
 mod plan;
@@ -18,6 +19,8 @@ mod spark;
 mod test;
 mod token;
 mod top;
+mod train;
+mod trial;
 mod validate;
 mod why;
 
@@ -70,6 +73,7 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run(args) => run::run(&global, &args).await,
         Command::Demo(args) => demo::run(&global, &args).await,
         Command::Top(args) => top::run(&global, &args).await,
+        Command::Health(args) => health::run(&global, &args).await,
         Command::Validate(args) => validate::run(&global, &args),
         Command::Test(args) => test::run(&global, &args).await,
         Command::Query(args) => query::run(&global, &args).await,
@@ -86,6 +90,8 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Init(args) => init::run(&global, &args).await,
         Command::Plan(args) => plan::run(&global, &args).await,
         Command::Spark(args) => spark::run(&global, &args).await,
+        Command::Train(args) => train::run(&global, &args).await,
+        Command::Trial(args) => trial::run(&args),
         Command::Why(command) => why::run(&global, command).await,
         Command::Schema(command) => schema::run(&global, command).await,
         Command::Explain { code } => explain::run(code.as_deref()),

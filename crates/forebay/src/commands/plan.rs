@@ -1,6 +1,6 @@
 //! `forebay plan`: what `forebay run` would do with each query and alert, before anything is done.
 //!
-//! Reads the file, the checkpoints and the heads of the tables under the data folder, works beside a pipeline that runs,
+//! Reads the file, the checkpoints, what gateways there were, and the heads of the tables under the data folder, works beside a pipeline that runs,
 //! and touches nothing. What the verdicts mean stands in [`crate::foresight`].
 
 use std::collections::BTreeMap;
@@ -19,6 +19,12 @@ use crate::load::Loaded;
 use crate::runnable::Run;
 use crate::work::{self, Chosen, Work};
 use crate::{alerts, definition as current, facts, load, talk};
+
+mod cycles;
+mod gates;
+
+use gates::Gates;
+pub use gates::reaches;
 
 pub async fn run(global: &Global, args: &PlanArgs) -> anyhow::Result<ExitCode> {
     let run = Run { data: &global.data, trigger: None, needs_tables: false, only: &[] };
@@ -45,6 +51,7 @@ struct Plan<'a> {
     absent: &'a [Problem],
     /// What the page would show otherwise; `None` if it is not known what it showed.
     page: Option<Vec<Change>>,
+    gateways: Gates<'a>,
 }
 
 struct Planned<'a> {
@@ -52,6 +59,8 @@ struct Planned<'a> {
     foreseen: Foreseen,
     /// Alerts that it has open.
     open: usize,
+    /// Where its cycles stand, if it has some.
+    cycle: Option<String>,
 }
 
 impl<'a> Plan<'a> {
@@ -60,14 +69,16 @@ impl<'a> Plan<'a> {
         let mut all = Vec::new();
         for it in work::chosen(loaded, &[])? {
             let foreseen = facts::gather(data, loaded, &it).await?.foresee();
-            let open = open_alerts(&it.work.checkpoint(data, &file.name));
-            all.push(Planned { it, foreseen, open });
+            let checkpoint = it.work.checkpoint(data, &file.name);
+            let (open, cycle) = (open_alerts(&checkpoint), cycles::stand(&it.work, &checkpoint));
+            all.push(Planned { it, foreseen, open, cycle });
         }
         let folder = current::page_folder(data, &file.name);
         let shown = definition::recall(&folder).unwrap_or_default();
         let page = shown.map(|was| was.changes(&current::of_page(&file.dashboard)));
         let (left, others) = (left(data, loaded), other_pipelines(data, file));
-        Ok(Self { data, file, all, left, others, absent: &loaded.absent, page })
+        let gateways = Gates::of(data, file);
+        Ok(Self { data, file, all, left, others, absent: &loaded.absent, page, gateways })
     }
 
     fn is_safe(&self) -> bool {
@@ -78,12 +89,16 @@ impl<'a> Plan<'a> {
     fn is_same(&self) -> bool {
         let is_unchanged = |planned: &Planned<'_>| planned.foreseen.verdict == Verdict::Unchanged;
         let is_same_page = self.page.as_ref().is_some_and(Vec::is_empty);
-        self.all.iter().all(is_unchanged) && self.left.is_empty() && is_same_page
+        self.all.iter().all(is_unchanged)
+            && self.left.is_empty()
+            && is_same_page
+            && self.gateways.changes.is_empty()
     }
 
     fn text(&self) -> String {
         let mut out = format!("pipeline `{}` against {}\n", self.file.name, self.data.display());
         self.all.iter().for_each(|planned| out.push_str(&planned.text()));
+        out.push_str(&self.gateways.text());
         for (name, folder) in &self.left {
             let alerts = match open_alerts(folder) {
                 0 => String::new(),
@@ -130,6 +145,7 @@ impl<'a> Plan<'a> {
             "absentTables": self.absent.iter().map(|problem| told(&problem.error)).collect::<Vec<_>>(),
             "left": left.collect::<Vec<_>>(),
             "dashboard": self.page,
+            "gateways": self.gateways.document(),
             "otherPipelines": self.others,
         })
     }
@@ -145,7 +161,7 @@ impl Planned<'_> {
     }
 
     fn text(&self) -> String {
-        let Self { it, foreseen, open } = self;
+        let Self { it, foreseen, open, cycle } = self;
         let stay = match open {
             0 => String::new(),
             open => format!("; the {} that it has open stay", counted(*open)),
@@ -161,6 +177,7 @@ impl Planned<'_> {
             Verdict::Refused => ("!", "would be refused".to_owned()),
         };
         let mut out = format!("  {mark} {}: {what}\n", it.work.name());
+        out.extend(cycle.iter().map(|cycle| format!("      {cycle}\n")));
         for change in &foreseen.changes {
             let shown = |text: &Option<String>| match text {
                 Some(text) => text.lines().map(str::trim).collect::<Vec<_>>().join(" "),
@@ -197,6 +214,7 @@ impl Planned<'_> {
             "again": again,
             "positions": places.collect::<Vec<_>>(),
             "changes": changes,
+            "cycle": self.cycle,
             "error": error.as_ref().map(told),
         })
     }

@@ -12,13 +12,15 @@ use forebay_core::Error;
 use forebay_core::checkpoint::{QuarantinedId, RecordId};
 use forebay_core::config::QuarantineConfig;
 use forebay_core::error::codes;
-use forebay_engine::quarantine::{Entry, Quarantine, Resolved, not_there};
+use forebay_engine::quarantine::{Entry, Quarantine, Resolved, not_replayed, not_there};
 use forebay_storage::Door;
 use serde_json::json;
 
 use crate::cli::{Chosen, Global, OutputFormat, QuarantineCommand};
 use crate::commands::denied;
 use crate::{alerts, load, talk};
+
+mod layout;
 
 pub fn run(global: &Global, command: QuarantineCommand) -> anyhow::Result<ExitCode> {
     let (given, todo) = match command {
@@ -107,7 +109,9 @@ fn merged(tables: &[Table]) -> Vec<Record<'_>> {
             record.queries.insert(&table.query);
         }
     }
-    records.into_values().collect()
+    let mut records: Vec<Record<'_>> = records.into_values().collect();
+    records.sort_by_key(|record| (record.pipeline, record.entry.listed()));
+    records
 }
 
 /// What `--pipeline`, `--query` and `--code` may name.
@@ -139,7 +143,7 @@ const EVERYTHING: Chosen = Chosen { records: Vec::new(), all: true, pipeline: No
 fn list(global: &Global, chosen: &Chosen, format: OutputFormat) -> anyhow::Result<ExitCode> {
     let tables = tables(global, chosen)?;
     let names = names(chosen)?;
-    let mut out = String::new();
+    let (mut out, mut rows) = (String::new(), Vec::new());
     let mut count = 0;
     for record in merged(&tables) {
         if !names.is_empty() && !names.contains(&record.entry.id) {
@@ -148,7 +152,8 @@ fn list(global: &Global, chosen: &Chosen, format: OutputFormat) -> anyhow::Resul
         count += 1;
         match format {
             OutputFormat::Json => out.push_str(&(as_json(&record).to_string() + "\n")),
-            OutputFormat::Csv | OutputFormat::Table => out.push_str(&row(&record, format)),
+            OutputFormat::Csv => out.push_str(&line_of_csv(&record)),
+            OutputFormat::Table => rows.push(row(&record)),
         }
     }
     match (format, count) {
@@ -162,41 +167,39 @@ fn list(global: &Global, chosen: &Chosen, format: OutputFormat) -> anyhow::Resul
             }
         }),
         (OutputFormat::Table, _) => {
-            talk::print(&format!(
-                "{:<32} {:<20} {:<18} {:<20} {:<24} {:<12} WHY\n{out}",
-                "RECORD", "TIME", "CODE", "PATH", "QUERIES", "SOURCES"
-            ))?;
+            talk::print(&layout::columns(rows))?;
             talk::say(&format!("{count} record(s); `forebay quarantine show RECORD` prints one"));
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn row(record: &Record<'_>, format: OutputFormat) -> String {
+fn line_of_csv(record: &Record<'_>) -> String {
     let entry = record.entry;
-    let time = time(entry.timestamp);
-    if format == OutputFormat::Csv {
-        let quote = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
-        let fields = [
-            entry.id.to_string(),
-            time,
-            entry.code.clone(),
-            entry.path.clone(),
-            listed(&record.queries, " "),
-            listed(&record.sources, " "),
-            entry.why.clone(),
-        ];
-        return fields.iter().map(|field| quote(field)).collect::<Vec<_>>().join(",") + "\n";
-    }
-    format!(
-        "{:<32} {time:<20} {:<18} {:<20} {:<24} {:<12} {}\n",
+    let quote = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+    let fields = [
         entry.id.to_string(),
-        entry.code,
+        time(entry.timestamp),
+        entry.code.clone(),
+        entry.path.clone(),
+        listed(&record.queries, " "),
+        listed(&record.sources, " "),
+        entry.why.clone(),
+    ];
+    fields.iter().map(|field| quote(field)).collect::<Vec<_>>().join(",") + "\n"
+}
+
+fn row(record: &Record<'_>) -> [String; 7] {
+    let entry = record.entry;
+    [
+        entry.id.to_string(),
+        time(entry.timestamp),
+        entry.code.clone(),
         talk::printable(&entry.path),
         listed(&record.queries, ","),
         listed(&record.sources, ","),
-        talk::printable(&entry.why)
-    )
+        talk::printable(&entry.why),
+    ]
 }
 
 fn listed(names: &BTreeSet<&str>, between: &str) -> String {
@@ -218,6 +221,7 @@ fn as_json(record: &Record<'_>) -> serde_json::Value {
         "pipeline": record.pipeline,
         "queries": record.queries,
         "sources": record.sources,
+        "refusedBy": entry.refused_by,
         "raw": entry.raw,
     })
 }
@@ -239,11 +243,16 @@ fn show(global: &Global, name: &str, raw: bool) -> anyhow::Result<ExitCode> {
     }
     let entry = record.entry;
     talk::print(&format!(
-        "record   {}\ntime     {}\nqueries  {}\nsources  {}\ncode     {}\npath     {}\nwhy      {}\nbytes    {}\n\n{}\n",
+        "{}   {}\ntime     {}\nqueries  {}\n{}  {}\ncode     {}\npath     {}\nwhy      {}\nbytes    {}\n\n{}\n",
+        if entry.refused_by.is_some() { "row   " } else { "record" },
         entry.id,
         time(entry.timestamp),
         listed(&record.queries, ", "),
-        listed(&record.sources, ", "),
+        if entry.refused_by.is_some() { "refused" } else { "sources" },
+        entry
+            .refused_by
+            .as_ref()
+            .map_or_else(|| listed(&record.sources, ", "), |sink| format!("by {}", talk::printable(sink))),
         entry.code,
         talk::printable(&entry.path),
         talk::printable(&entry.why),
@@ -271,14 +280,19 @@ fn change(global: &Global, chosen: &Chosen, change: Change) -> anyhow::Result<Ex
             .with_hint("Name records as `forebay quarantine ls` shows them, or say `--all`, which `--code`, `--query` and `--pipeline` narrow.")
             .into());
     }
+    let tables = self::tables(global, chosen)?;
+    let is_meant = |entry: &&Entry| chosen.all || names.contains(&entry.id);
+    let meant = || tables.iter().flat_map(|table| &table.open).filter(is_meant);
+    // Rows that a sink refused are no records that could be decoded again.
+    let is_left = |entry: &Entry| change == Change::Replay && entry.refused_by.is_some();
+    let left: BTreeSet<&RecordId> = meant().filter(|entry| is_left(entry)).map(|entry| &entry.id).collect();
+    if let Some(row) = left.first().filter(|_| !names.is_empty() || meant().all(is_left)) {
+        return Err(not_replayed(row).into());
+    }
     let mut changed = BTreeSet::new();
-    for table in tables(global, chosen)? {
-        let ids: Vec<QuarantinedId> = table
-            .open
-            .iter()
-            .map(Entry::quarantined_id)
-            .filter(|id| chosen.all || names.contains(&id.record))
-            .collect();
+    for table in &tables {
+        let taken = table.open.iter().filter(is_meant).filter(|entry| !is_left(entry));
+        let ids: Vec<QuarantinedId> = taken.map(Entry::quarantined_id).collect();
         if ids.is_empty() {
             continue;
         }
@@ -293,7 +307,7 @@ fn change(global: &Global, chosen: &Chosen, change: Change) -> anyhow::Result<Ex
     }
     let count = changed.len();
     if count == 0 {
-        let known = known(&tables(global, &EVERYTHING)?);
+        let known = known(&self::tables(global, &EVERYTHING)?);
         talk::say(&format!("no record matches, nothing is changed; the quarantine holds: {known}"));
         return Ok(ExitCode::SUCCESS);
     }
@@ -303,6 +317,12 @@ fn change(global: &Global, chosen: &Chosen, change: Change) -> anyhow::Result<Ex
         ),
         Change::Drop => format!("{count} record(s) dropped"),
     });
+    if !left.is_empty() {
+        talk::say(&format!(
+            "{} row(s) that a sink refused are left where they are: they were decoded already. Mend the table, put them in by hand as `forebay quarantine show` prints them, then drop them",
+            left.len()
+        ));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -313,4 +333,28 @@ fn names(chosen: &Chosen) -> anyhow::Result<BTreeSet<RecordId>> {
 fn time(ms: i64) -> String {
     chrono::DateTime::from_timestamp_millis(ms)
         .map_or_else(|| ms.to_string(), |time| time.format("%Y-%m-%dT%H:%M:%SZ").to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_in_the_order_of_the_epochs_numbers() {
+        let data = tempfile::tempdir().unwrap();
+        let quarantine =
+            Quarantine::open(data.path().join("q"), Door::new(), QuarantineConfig::default()).unwrap();
+        let row = |epoch: u64| -> Entry {
+            serde_json::from_value(json!({
+                "topic": format!("lake@{epoch}"), "partition": 0, "offset": 0, "timestamp": 1, "timestampType": 0, "code": "c",
+                "path": "$", "why": "w", "at": 2, "epoch": epoch, "refusedBy": "sink", "raw": "eA==",
+            }))
+            .unwrap()
+        };
+        let open = [10, 9, 100, 2].map(row).into();
+        let table = Table { pipeline: "p".into(), query: "lake".into(), quarantine, open };
+        let tables = [table];
+        let epochs: Vec<u64> = merged(&tables).iter().map(|record| record.entry.epoch.0).collect();
+        assert_eq!(epochs, [2, 9, 10, 100]);
+    }
 }

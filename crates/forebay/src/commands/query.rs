@@ -82,8 +82,10 @@ pub async fn run(global: &Global, args: &QueryArgs) -> anyhow::Result<ExitCode> 
 fn left_out(records: u64) {
     match records {
         0 => {}
-        1 => talk::say("note: 1 record did not decode and is left out"),
-        n => talk::say(&format!("note: {n} records did not decode and are left out")),
+        1 => talk::say("note: 1 record did not decode, or is not as expected, and is left out"),
+        n => {
+            talk::say(&format!("note: {n} records did not decode, or are not as expected, and are left out"))
+        }
     }
 }
 

@@ -20,6 +20,7 @@ pub async fn run(global: &Global, args: &RunArgs) -> anyhow::Result<ExitCode> {
         embedded_log: args.embedded_log,
         no_live: args.no_live,
         server: args.server.clone(),
+        log: args.log.clone(),
     };
     let running = pipeline::start(global, loaded, &overrides, Some(&args.file)).await?;
     let asks = running.asks();

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Global, Motion, SimulateArgs};
 use crate::devices::{Devices, Sent};
-use crate::{broker, pipeline, talk};
+use crate::{broker, devices, pipeline, talk};
 
 /// How long a stop waits for what was sent to be written.
 const LAST: Duration = Duration::from_secs(3);
@@ -32,8 +32,11 @@ pub async fn run(global: &Global, args: &SimulateArgs) -> anyhow::Result<ExitCod
     let devices = Devices::new(args, seed)?;
     let client =
         broker::connect(global, &args.broker, &[("kafka.compression.type", &args.compression)]).await?;
+    let own = devices::topics(args.shape);
     if let Some(partitions) = args.partitions {
-        make_topic(&client, &args.topic, partitions).await?;
+        for topic in own.unwrap_or(&[args.topic()]) {
+            make_topic(&client, topic, partitions).await?;
+        }
     }
     let stop = CancellationToken::new();
     tokio::spawn({
@@ -43,7 +46,11 @@ pub async fn run(global: &Global, args: &SimulateArgs) -> anyhow::Result<ExitCod
             stop.cancel();
         }
     });
-    talk::say(&format!("{} into topic {} (seed {seed}); Ctrl-C stops", devices.about(), args.topic));
+    let into = match own {
+        Some(topics) => format!("topics {}", topics.join(", ")),
+        None => format!("topic {}", args.topic()),
+    };
+    talk::say(&format!("{} into {into} (seed {seed}); Ctrl-C stops", devices.about()));
     let started = Instant::now();
     let (sent, outcome) = send(client, args, devices, stop).await;
     let done = if outcome.is_ok() { "written" } else { "sent, the newest of them not written" };
@@ -130,9 +137,15 @@ async fn make_and_send(
     let mut value = Vec::with_capacity(512);
     let (started, mut told) = (Instant::now(), Instant::now());
     while !stop.is_cancelled() && args.count.is_none_or(|count| sent.events < count) {
-        let Some((event, repeat)) = devices.next(SystemClock.now_ms(), &mut value) else { return Ok(()) };
+        let Some((event, repeat)) = devices.next(SystemClock.now_ms(), &mut value) else { break };
+        // Devices with a pace of their own say when a message is due, the others come at the rate that is asked for.
+        let own_pace = if args.rate.is_none() { devices.due() } else { None };
+        if let Some(due) = own_pace {
+            wait(started, due, stop).await;
+        }
         for message in [Some(event), repeat].into_iter().flatten() {
-            let record = NewRecord::value(&args.topic, &value, SystemClock.now_ms());
+            let topic = devices.topic().unwrap_or(args.topic());
+            let record = NewRecord::value(topic, &value, SystemClock.now_ms());
             let delivery = tokio::select! {
                 biased;
                 delivery = producer.send(NewRecord { key: devices.key(), ..record }) => delivery?,
@@ -142,15 +155,11 @@ async fn make_and_send(
             // While one is looked after, others need not be.
             let _ = probes.try_send(delivery);
         }
-        if args.rate > 0.0 {
-            let due = Duration::from_secs_f64(sent.events as f64 / args.rate);
-            let ahead = due.saturating_sub(started.elapsed());
-            if ahead > Duration::from_millis(1) {
-                tokio::select! {
-                    () = stop.cancelled() => {}
-                    () = tokio::time::sleep(ahead) => {}
-                }
-            }
+        if own_pace.is_none() && args.rate() > 0.0 {
+            wait(started, Duration::from_secs_f64(sent.events as f64 / args.rate()), stop).await;
+        }
+        if let Some(topic) = &args.truth {
+            tell(producer, topic, devices.take_truth(), stop).await?;
         }
         // Looking at the clock for every event would cost more than making it.
         if sent.events.is_multiple_of(1024) && told.elapsed() > Duration::from_secs(5) {
@@ -158,7 +167,38 @@ async fn make_and_send(
             talk::say(&summary(sent, "sent", started.elapsed()));
         }
     }
+    match &args.truth {
+        // Also at a stop: what was sent stays, and so must what is true of it. A log that is away is told by the flush.
+        Some(topic) => {
+            let stays = CancellationToken::new();
+            let told = tell(producer, topic, devices.end(), &stays);
+            tokio::time::timeout(LAST, told).await.unwrap_or(Ok(()))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Writes lines of the truth to their topic.
+async fn tell(producer: &Producer, topic: &str, lines: Vec<Vec<u8>>, stop: &CancellationToken) -> Result<()> {
+    for line in lines {
+        tokio::select! {
+            biased;
+            delivery = producer.send(NewRecord::value(topic, &line, SystemClock.now_ms())) => drop(delivery?),
+            () = stop.cancelled() => return Ok(()),
+        }
+    }
     Ok(())
+}
+
+/// Waits until something is due, or for a stop.
+async fn wait(started: Instant, due: Duration, stop: &CancellationToken) {
+    let ahead = due.saturating_sub(started.elapsed());
+    if ahead > Duration::from_millis(1) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(ahead) => {}
+        }
+    }
 }
 
 fn summary(sent: &Sent, done: &str, elapsed: Duration) -> String {
@@ -166,6 +206,7 @@ fn summary(sent: &Sent, done: &str, elapsed: Duration) -> String {
     let mut text = format!("{} message(s) {done}, {rate:.0} a second", sent.messages);
     for (count, what) in [
         (sent.hot, "above 70 degrees"),
+        (sent.faults, "fault(s) of vehicles"),
         (sent.corrupt, "corrupt"),
         (sent.duplicates, "repeated"),
         (sent.late, "late"),

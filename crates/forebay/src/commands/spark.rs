@@ -15,6 +15,7 @@ use crate::{load, spark, talk};
 
 pub async fn run(global: &Global, args: &SparkArgs) -> anyhow::Result<ExitCode> {
     let Some((pipeline, text)) = load::parse_file(&args.file)? else { return Ok(ExitCode::FAILURE) };
+    spark::refuse_detectors(&pipeline)?;
     let (name, data) = (args.file.display().to_string(), global.data.display().to_string());
     // What cannot be planned is told by `forebay validate`; of the rest the job can be made all the same.
     let planned = load::load_apart(&text, &name, None, Some(&global.data)).0;

@@ -19,6 +19,9 @@ use forebay_storage::{Door, read_regular};
 use crate::cli::{NewTokenArgs, TokenCommand};
 use crate::talk;
 
+mod device;
+mod log_user;
+
 /// Largest file that is looked at.
 const MOST_BYTES: u64 = 1 << 20;
 /// What helps where the file is somebody else's.
@@ -28,6 +31,8 @@ const NOT_OURS: &str =
 pub fn run(command: TokenCommand) -> anyhow::Result<ExitCode> {
     match command {
         TokenCommand::New(args) => new(&args),
+        TokenCommand::Device(args) => device::new(&args),
+        TokenCommand::Kafka(args) => log_user::new(&args),
         TokenCommand::Ls { auth } => ls(&auth),
     }
 }

@@ -95,7 +95,7 @@ fn wish(args: &WhyRowArgs) -> Wish {
 
 /// Where the embedded log is, if `--kafka` says so and the source reads from it.
 fn servers(source: &SourceConfig, kafka: Option<SocketAddr>) -> Option<String> {
-    let kafka = kafka.filter(|_| own_address(source, kafka).is_some())?;
+    let kafka = kafka.filter(|_| own_address(source, kafka, false).is_some())?;
     Some(kafka.to_string())
 }
 
@@ -135,7 +135,8 @@ fn described(record: &Found) -> String {
         }
     }
     if let Err(Fault::Bad(bad)) = &record.decoded {
-        out.push_str(&format!("  does not decode: {} at {}: {}\n", bad.code, bad.path, bad.why));
+        let what = if bad.code.starts_with("expect.") { "is not as expected" } else { "does not decode" };
+        out.push_str(&format!("  {what}: {} at {}: {}\n", bad.code, bad.path, bad.why));
     }
     out
 }

@@ -8,12 +8,14 @@
 //!
 //! What must stay true: a device belongs to one customer and is at most once in an event, so that eventId and deviceId
 //! name a reading. An event may be of no device, and a device may be null, without a name or without a status: a
-//! pipeline must cope with that.
+//! pipeline must cope with that. In a [spell](super::spells) a device is in none of its customer's events, or a customer's
+//! events are of some minutes ago.
 
 use std::io::{self, Write as _};
 
 use super::decimal::Decimal;
 use super::described::{Customer, Field};
+use super::spells::Spells;
 use super::wander::Wander;
 use crate::cli::{Motion, SimulateArgs};
 
@@ -23,7 +25,7 @@ const FIRST_OFFSET: u64 = 10_000;
 /// Devices of a customer, where none are described.
 const EACH: u32 = 2;
 
-/// What a device says of itself, the likelier the more often it stands here.
+/// What a device says of itself where each value stands by itself, the likelier the more often it stands here.
 const STATUSES: [&str; 10] = [
     "\"SUCCESS\"",
     "\"SUCCESS\"",
@@ -56,43 +58,89 @@ pub struct Moment {
     pub number: u64,
 }
 
+/// What came of an event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Made {
+    /// A device in it is above 70 degrees.
+    pub is_hot: bool,
+    /// It was held up on the way.
+    pub is_late: bool,
+}
+
 impl Customers {
     /// Devices as asked for on the command line that are not described by files.
     pub fn made(args: &SimulateArgs, random: &mut fastrand::Rng) -> Self {
         let wander = match args.values {
             Motion::Uniform => None,
-            Motion::Wander => Some(Wander::new(args.devices, args.rate, random)),
+            Motion::Wander => Some(Wander::new(args.devices, args.rate(), random)),
         };
         Self::Made { devices: args.devices, wander }
     }
 
-    /// Writes the next event and its customer; true if a device in it is above 70 degrees.
+    /// Writes the next event and its customer.
     pub fn event(
         &mut self,
         moment: Moment,
+        spells: Option<&Spells>,
         out: &mut Vec<u8>,
         customer: &mut Vec<u8>,
         random: &mut fastrand::Rng,
-    ) -> bool {
-        let written = self.write(moment, out, customer, random);
+    ) -> Made {
+        let written = self.write(moment, spells, out, customer, random);
         debug_assert!(written.is_ok(), "writing to memory cannot fail");
-        written.unwrap_or(false)
+        written.unwrap_or_default()
+    }
+
+    /// How many customers there are.
+    fn len(&self) -> usize {
+        match self {
+            Self::Made { devices, .. } => devices.div_ceil(EACH) as usize,
+            Self::Described(customers) => customers.len(),
+        }
+    }
+
+    /// Which device of this customer is silent, if one is.
+    fn silent(&self, customer: usize, spells: Option<&Spells>) -> Option<usize> {
+        let whose = spells?.silent()?;
+        let (of, device) = match self {
+            Self::Made { devices, .. } => {
+                let device = whose % *devices as usize;
+                (device / EACH as usize, device % EACH as usize)
+            }
+            Self::Described(customers) => {
+                let of = whose % customers.len();
+                (of, whose / customers.len() % customers[of].devices.len())
+            }
+        };
+        (of == customer).then_some(device)
+    }
+
+    /// By how many seconds the events of this customer are held up.
+    fn held_up(&self, customer: usize, spells: Option<&Spells>) -> Option<i64> {
+        let (whose, late) = spells?.held_up()?;
+        (whose % self.len() == customer).then_some(late)
     }
 
     fn write(
         &mut self,
         Moment { seconds, millis, number }: Moment,
+        spells: Option<&Spells>,
         out: &mut Vec<u8>,
         customer: &mut Vec<u8>,
         random: &mut fastrand::Rng,
-    ) -> io::Result<bool> {
+    ) -> io::Result<Made> {
         let id = uuid::Builder::from_random_bytes(random.u128(..).to_le_bytes()).into_uuid();
         let offset = FIRST_OFFSET + number;
         write!(out, "{{\"eventId\": \"{id}\", \"eventOffset\": {offset}, \"eventPublisher\": ")?;
         let is_of_none = random.u32(0..20) == 0;
+        let place = match self {
+            Self::Made { devices, .. } => random.u32(0..devices.div_ceil(EACH)) as usize,
+            Self::Described(customers) => random.usize(0..customers.len()),
+        };
+        let (silent, held_up) = (self.silent(place, spells), self.held_up(place, spells));
         let is_hot = match self {
             Self::Made { devices, wander } => {
-                let index = random.u32(0..devices.div_ceil(EACH));
+                let index = u32::try_from(place).unwrap_or_default();
                 write!(customer, "CI{:05}", 100 + index)?;
                 write!(
                     out,
@@ -101,7 +149,7 @@ impl Customers {
                 )?;
                 let first = index * EACH + 1;
                 let there = first..=(first + EACH - 1).min(*devices);
-                let chosen = chosen(there.clone().count(), is_of_none, random);
+                let chosen = chosen(there.clone().count(), is_of_none, silent, random);
                 let mut is_hot = false;
                 for (device, _) in there.zip(&chosen).filter(|(_, is_chosen)| **is_chosen) {
                     begin(out)?;
@@ -110,26 +158,30 @@ impl Customers {
                 is_hot
             }
             Self::Described(customers) => {
-                let told = &customers[random.usize(0..customers.len())];
+                let told = &customers[place];
                 customer.extend_from_slice(told.id.as_deref().unwrap_or_default().as_bytes());
                 let text = |text: &str| serde_json::Value::from(text).to_string();
                 let id = told.id.as_deref().map_or("null".to_owned(), text);
                 write!(out, "{}, \"customerId\": {id}, \"data\": {{\"devices\": [", text(&told.publisher))?;
-                described(out, told, is_of_none, random)?
+                described(out, told, is_of_none, silent, random)?
             }
         };
+        let seconds = seconds - held_up.unwrap_or_default();
         let time = chrono::DateTime::from_timestamp(seconds, 0).unwrap_or_default();
         let time = time.format("%Y-%m-%d %H:%M:%S");
         write!(out, "]}}, \"eventTime\": \"{time}.{millis:03}{:03}\"}}", random.u32(0..1_000))?;
-        Ok(is_hot)
+        Ok(Made { is_hot, is_late: held_up.is_some() })
     }
 }
 
-/// Which of so many devices an event is of: most of them, and one at least unless it is to be of none.
-fn chosen(count: usize, is_of_none: bool, random: &mut fastrand::Rng) -> Vec<bool> {
+/// Which of so many devices an event is of: most of them, and one at least unless it is to be of none, or that one is silent.
+fn chosen(count: usize, is_of_none: bool, silent: Option<usize>, random: &mut fastrand::Rng) -> Vec<bool> {
     let mut chosen: Vec<bool> = (0..count).map(|_| !is_of_none && random.u32(0..5) > 0).collect();
     if !is_of_none && !chosen.contains(&true) && count > 0 {
         chosen[random.usize(0..count)] = true;
+    }
+    if let Some(is_chosen) = silent.and_then(|device| chosen.get_mut(device)) {
+        *is_chosen = false;
     }
     chosen
 }
@@ -143,11 +195,11 @@ fn begin(out: &mut Vec<u8>) -> io::Result<()> {
 fn reading(
     out: &mut Vec<u8>,
     device: u32,
-    wander: Option<&mut Wander>,
+    mut wander: Option<&mut Wander>,
     random: &mut fastrand::Rng,
 ) -> io::Result<bool> {
     let hundredths = |units: u32| Decimal { units: units.into(), digits: 2 };
-    let (temperature, humidity) = match wander {
+    let (temperature, humidity) = match &mut wander {
         None => (Decimal { units: random.i64(0..=50), digits: 0 }, hundredths(random.u32(3_000..=9_000))),
         Some(wander) => {
             let (temperature, humidity) = wander.next(device, random);
@@ -155,7 +207,10 @@ fn reading(
         }
     };
     let pressure = Decimal { units: random.i64(9_800..=10_400), digits: 1 };
-    let status = STATUSES[random.usize(0..STATUSES.len())];
+    let status = match wander {
+        None => STATUSES[random.usize(0..STATUSES.len())],
+        Some(wander) => wander.says(device, random).json(),
+    };
     match random.u32(0..100) {
         0 => write!(out, "{{\"deviceId\": null")?,
         _ => write!(out, "{{\"deviceId\": \"D{device:03}\"")?,
@@ -172,9 +227,10 @@ fn described(
     out: &mut Vec<u8>,
     customer: &Customer,
     is_of_none: bool,
+    silent: Option<usize>,
     random: &mut fastrand::Rng,
 ) -> io::Result<bool> {
-    let chosen = chosen(customer.devices.len(), is_of_none, random);
+    let chosen = chosen(customer.devices.len(), is_of_none, silent, random);
     let mut is_hot = false;
     let mut there: Vec<&Option<String>> = Vec::new();
     for (device, _) in customer.devices.iter().zip(&chosen).filter(|(_, is_chosen)| **is_chosen) {
@@ -217,7 +273,7 @@ mod tests {
         let mut random = fastrand::Rng::with_seed(7);
         let mut one = || {
             let (mut out, mut customer) = (Vec::new(), Vec::new());
-            let is_hot = customers.event(AT, &mut out, &mut customer, &mut random);
+            let is_hot = customers.event(AT, None, &mut out, &mut customer, &mut random).is_hot;
             let text = String::from_utf8(out).unwrap();
             let event: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
             assert_eq!(event["customerId"].as_str().unwrap_or_default().as_bytes(), customer, "its key");

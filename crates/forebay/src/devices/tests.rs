@@ -1,5 +1,6 @@
 //! What is made from a seed, and what is played from files.
 
+use super::one::{Hundredths, plant};
 use super::*;
 
 #[test]
@@ -60,6 +61,28 @@ fn devices_of_a_seed_are_the_same_but_for_their_shape() {
     assert!(devices.iter().all(|event| event.contains("\"eventTime\": \"2024-11-21 00:46:40.000")));
     let hot = events("forebay simulate --seed 7 --shape devices --values wander", 2_000);
     assert!(hot.iter().any(|event| event.contains("\"temperature\": 7")), "some run hot");
+}
+
+#[test]
+fn in_spells_a_device_is_in_no_event_and_those_of_a_customer_are_minutes_old() {
+    let line = "forebay simulate --seed 7 --shape devices --devices 6 --values wander --spells";
+    let made = events(line, 1_200);
+    assert_eq!(made, events(line, 1_200));
+    let made: Vec<serde_json::Value> =
+        made.iter().map(|event| serde_json::from_str(event).unwrap()).collect();
+    // At 20 a second: from 12 to 60 seconds one device is silent, whatever the seed.
+    let devices = made[240..].iter().flat_map(|event| event["data"]["devices"].as_array().unwrap());
+    let heard: std::collections::BTreeSet<&str> =
+        devices.filter_map(|device| device["deviceId"].as_str()).collect();
+    assert_eq!(heard.len(), 5, "{heard:?}");
+    let time = |event: &serde_json::Value| event["eventTime"].as_str().unwrap()[11..19].to_owned();
+    let late: Vec<_> = made.iter().filter(|event| time(event) != "00:46:40").collect();
+    let whose: std::collections::BTreeSet<_> =
+        late.iter().map(|event| event["customerId"].to_string()).collect();
+    assert!(late.len() > 60 && whose.len() == 1, "{} of {whose:?}", late.len());
+    for event in late {
+        assert!(("00:40:00".to_owned()..="00:44:10".to_owned()).contains(&time(event)), "{event}");
+    }
 }
 
 fn played(folder: &std::path::Path, more: &str, now_ms: i64) -> (String, Vec<(String, Sent)>) {
@@ -131,6 +154,7 @@ fn files_of_devices_are_of_their_shape_alone() {
         "forebay simulate --shape plant --samples x",
         "forebay simulate --shape nested --late-samples x",
         "forebay simulate --shape plant --device-files x",
+        "forebay simulate --spells",
     ] {
         let crate::cli::Command::Simulate(args) =
             crate::cli::Cli::try_parse_from(line.split(' ')).unwrap().command
@@ -140,6 +164,35 @@ fn files_of_devices_are_of_their_shape_alone() {
         let refused = Devices::new(&args, 1).map(|_| ()).unwrap_err();
         assert_eq!(refused.code(), &codes::WRONG_USE, "{line}");
     }
+}
+
+#[test]
+fn an_arduino_takes_only_what_it_can_do_and_no_movement_is_damaged() {
+    use clap::Parser;
+    let args = |more: &str| {
+        let line = format!("forebay simulate --shape arduino {more}");
+        match crate::cli::Cli::try_parse_from(line.split_whitespace()).unwrap().command {
+            crate::cli::Command::Simulate(args) => args,
+            other => panic!("{other:?}"),
+        }
+    };
+    for more in ["--topic t", "--late 0.1", "--fast-clock 0.1", "--values wander", "--samples x"] {
+        let refused = Devices::new(&args(more), 1).map(|_| ()).unwrap_err();
+        assert_eq!(refused.code(), &codes::WRONG_USE, "{more}");
+    }
+    let (mut devices, mut value, mut corrupt) =
+        (Devices::new(&args("--corrupt 1"), 1).unwrap(), Vec::new(), 0);
+    let mut untouched = std::collections::BTreeSet::new();
+    while devices.due().unwrap_or_default() < std::time::Duration::from_secs(60) {
+        let (sent, _) = devices.next(0, &mut value).unwrap();
+        corrupt += sent.corrupt;
+        if sent.corrupt == 0 {
+            untouched.insert((devices.topic().unwrap(), String::from_utf8(value.clone()).unwrap()));
+        }
+    }
+    let told: Vec<_> = untouched.iter().map(|(topic, value)| (*topic, value.as_str())).collect();
+    assert_eq!(told, [("pir_test", "1"), ("status_test", "online")]);
+    assert_eq!(corrupt, 3_000 + 30 + u64::from(devices.topic() == Some("dht_test")));
 }
 
 const UNIFORM_7: [&str; 2] = [

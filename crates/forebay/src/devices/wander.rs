@@ -8,6 +8,9 @@
 //!  45 ┤ ~~~~~~~~╯            ╰~~~~~
 //! ```
 //!
+//! What a device says of itself goes with that: one that runs hot says ERROR until it has cooled down; the others say the
+//! same for some seconds, and then perhaps something else.
+//!
 //! What must stay true: values stay within the ranges of the plant, and everything follows from the seed and the rate:
 //! the time here is that of the rate, not of a clock.
 
@@ -28,6 +31,11 @@ const LASTS: (f64, f64) = (12.0, 30.0);
 const BETWEEN: (f64, f64) = (20.0, 50.0);
 /// Seconds after a hot spell in which none begins.
 const COOLS: f64 = 10.0;
+/// A device says ERROR from here on.
+const TOO_HOT: f64 = 7_000.0;
+/// Seconds for which a device says the same, and for which it says that something is wrong that passes.
+const SAYS: (f64, f64) = (6.0, 24.0);
+const HICCUP: (f64, f64) = (0.5, 2.0);
 /// Events a second where as many are made as go.
 const ENDLESS: f64 = 1_000.0;
 
@@ -49,6 +57,31 @@ struct Device {
     /// When it was looked at last, and until when it runs hot.
     at: f64,
     hot_until: f64,
+    /// What it says of itself, and until when.
+    says: Says,
+    says_until: f64,
+}
+
+/// What a device says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Says {
+    Success,
+    Standby,
+    Error,
+    /// It says nothing.
+    Nothing,
+}
+
+impl Says {
+    /// As JSON.
+    pub fn json(self) -> &'static str {
+        match self {
+            Self::Success => "\"SUCCESS\"",
+            Self::Standby => "\"STANDBY\"",
+            Self::Error => "\"ERROR\"",
+            Self::Nothing => "null",
+        }
+    }
 }
 
 impl Wander {
@@ -62,6 +95,8 @@ impl Wander {
                 humidity: damp(middle),
                 at: 0.0,
                 hot_until: f64::NEG_INFINITY,
+                says: Says::Success,
+                says_until: 0.0,
             }
         };
         let step = 1.0 / if rate > 0.0 { rate } else { ENDLESS };
@@ -97,6 +132,28 @@ impl Wander {
             drawn(device.humidity, damp(device.temperature), random).clamp(HUMIDITY.0, HUMIDITY.1);
         (whole(device.temperature), whole(device.humidity))
     }
+
+    /// What a device (from 1) says of itself with what it measured last.
+    pub fn says(&mut self, device: u32, random: &mut fastrand::Rng) -> Says {
+        let now = self.now;
+        let index = usize::try_from(device).unwrap_or(1).saturating_sub(1);
+        let Some(device) = self.devices.get_mut(index) else { return Says::Nothing };
+        if device.temperature > TOO_HOT {
+            // Once it has cooled down it says something else at once.
+            device.says_until = now;
+            return Says::Error;
+        }
+        if now >= device.says_until {
+            let (says, lasts) = match random.u32(0..10) {
+                0..=5 => (Says::Success, SAYS),
+                6..=7 => (Says::Standby, SAYS),
+                8 => (Says::Error, HICCUP),
+                _ => (Says::Nothing, HICCUP),
+            };
+            (device.says, device.says_until) = (says, now + between(lasts, random));
+        }
+        device.says
+    }
 }
 
 /// Where humidity is drawn at a temperature: hot air is dry.
@@ -122,6 +179,37 @@ fn whole(hundredths: f64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// How often ERROR lasted for five seconds and more, and how often it passed before, in two minutes of six devices.
+    fn errors(seed: u64) -> (usize, usize) {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut wander = Wander::new(6, 20.0, &mut random);
+        let (mut since, mut long, mut short) = ([None; 6], 0, 0);
+        while wander.now < 120.0 {
+            let device = random.u32(1..=6);
+            let (temperature, _) = wander.next(device, &mut random);
+            let says = wander.says(device, &mut random);
+            assert!(temperature <= 7_000 || says == Says::Error, "{says:?} at {temperature}");
+            let since = &mut since[device as usize - 1];
+            if says == Says::Error {
+                since.get_or_insert(wander.now);
+            } else if let Some(since) = since.take() {
+                let is_long = wander.now - since >= 5.0;
+                long += usize::from(is_long);
+                short += usize::from(!is_long);
+            }
+        }
+        (long, short)
+    }
+
+    #[test]
+    fn a_device_that_runs_hot_says_so_for_seconds_and_then_something_else() {
+        let (long, short) = (0..100).map(errors).fold((0, 0), |(long, short), (l, s)| {
+            assert!(l > 0, "one runs hot in two minutes");
+            (long + l, short + s)
+        });
+        assert!(long < 800 && short > 200, "{long} {short}");
+    }
 
     /// The alert of the example over a minute of three devices: when it opened and cleared, in seconds.
     fn a_minute(seed: u64, rate: f64) -> (Vec<f64>, Vec<f64>) {

@@ -1,4 +1,7 @@
 //! The rows of a view, made beside the queries: what a follower takes in place of a source's own.
+//!
+//! A view may join tables at rest: its rows are joined with the newest versions that can be read while they are made, and the follower waits for the
+//! first ones.
 
 use std::sync::Arc;
 
@@ -11,36 +14,74 @@ use forebay_core::config::SourceConfig;
 use forebay_core::error::codes;
 use forebay_core::format::Decoded;
 use forebay_core::source::Envelope;
+use forebay_core::table::StaticTable;
 use forebay_core::{Error, Result};
 use forebay_engine::adhoc::lanes::with_envelope;
+use forebay_engine::lookup::{Held, Newest};
 use forebay_engine::plan::{Fates, RECORD_COLUMNS, StreamPlan};
-use forebay_live::{ClockBounds, ViewOf, ViewRows};
+use forebay_live::{ClockBounds, Prepare, ViewOf, ViewRows};
+use futures::FutureExt;
+use tokio::sync::watch;
 
 use crate::load::Watched;
 
-/// What makes the rows of a view of this source.
-pub fn view_of(watched: &Watched, source: &SourceConfig, clock: &Arc<dyn Clock>) -> ViewOf {
+/// What makes the rows of a view of this source, which may join these tables. Fails if one that it joins is not among them.
+pub fn view_of(
+    watched: &Watched,
+    source: &SourceConfig,
+    tables: &[Arc<dyn StaticTable>],
+    clock: &Arc<dyn Clock>,
+) -> Result<ViewOf> {
     let skew = source.watermark.as_ref().and_then(|watermark| watermark.max_future_skew);
     let bounds = watched.config.time.as_ref().map(|_| ClockBounds {
         ahead_ms: skew.map_or(i64::MAX, millis),
         behind_ms: source.watermark.as_ref().map_or(i64::MAX, |watermark| millis(watermark.delay)),
     });
+    let (tell, held) = watch::channel(Arc::<Held>::default());
+    let prepare = match watched.plan.tables().is_empty() {
+        true => None,
+        false => Some(prepare(watched, tables, clock, tell)?),
+    };
     let (plan, clock) = (Arc::clone(&watched.plan), Arc::clone(clock));
     let time = watched.config.time.as_ref().map(|time| time.text.clone());
     let make = move |envelope: &Envelope, decoded: Decoded, take: &mut dyn FnMut(ViewRows)| {
-        make(&plan, time.as_deref(), clock.now_ms(), (envelope, decoded), take)
+        let held = Arc::clone(&held.borrow());
+        make((&plan, held), time.as_deref(), clock.now_ms(), (envelope, decoded), take)
     };
-    ViewOf {
+    Ok(ViewOf {
         source: watched.source.clone(),
         schema: Arc::clone(&watched.schema),
         bounds,
+        prepare,
         make: Box::new(make),
-    }
+    })
+}
+
+/// What tells the tables that a view joins, as they are.
+fn prepare(
+    watched: &Watched,
+    tables: &[Arc<dyn StaticTable>],
+    clock: &Arc<dyn Clock>,
+    tell: watch::Sender<Arc<Held>>,
+) -> Result<Box<Prepare>> {
+    let newest = Newest::new(&watched.plan, tables, &watched.config.name)?;
+    // One look at a time; a stop may end one.
+    let newest = Arc::new(tokio::sync::Mutex::new(newest));
+    let clock = Arc::clone(clock);
+    Ok(Box::new(move || {
+        let (newest, clock, tell) = (Arc::clone(&newest), Arc::clone(&clock), tell.clone());
+        async move {
+            let now = newest.lock().await.look(clock.now_ms()).await?;
+            tell.send_replace(now);
+            Ok(())
+        }
+        .boxed()
+    }))
 }
 
 /// Hands over what a view makes of records, in pieces of bounded size.
 fn make(
-    plan: &StreamPlan,
+    (plan, held): (&StreamPlan, Arc<Held>),
     time: Option<&str>,
     now_ms: i64,
     (envelope, decoded): (&Envelope, Decoded),
@@ -48,7 +89,7 @@ fn make(
 ) -> Result<()> {
     let input = plan.only_input()?;
     let rows = if input.wants_envelope() { with_envelope(decoded, envelope)? } else { decoded.rows };
-    let mut executor = input.executor(now_ms);
+    let mut executor = input.executor(now_ms).holding(held);
     executor.take(rows);
     while let Some(made) = executor.next(&mut Fates::default())? {
         let at = times(&made.batch, RECORD_COLUMNS[0], TimeUnit::Millisecond)?;
@@ -91,6 +132,7 @@ mod tests {
 
     use super::*;
     use crate::load::{format_of, load};
+    use crate::runnable::Run;
 
     const FILE: &str = "pipeline: p\nsources:\n  events:\n    format: kafka\n\
         \x20   options: { kafka.bootstrap.servers: \"localhost:9092\", subscribe: t }\n    value: json\n\
@@ -118,13 +160,68 @@ mod tests {
         (0..column.len()).map(|row| array_value_to_string(column, row).unwrap()).collect()
     }
 
+    /// The customers of the devices, as the view with the table tells them.
+    fn customers(view: &mut ViewOf, source: &SourceConfig) -> Vec<String> {
+        let envelope = envelope(&[
+            r#"{"customerId": "C1", "data": {"devices": [{"deviceId": "D1"}, {"deviceId": "D2"}]}}"#,
+            r#"{"customerId": "C2", "data": {"devices": [{"deviceId": "D3"}]}}"#,
+        ]);
+        let decoded = format_of(source).unwrap().unwrap().decoder().decode(&envelope.values).unwrap();
+        let mut told = Vec::new();
+        let mut take = |made: ViewRows| {
+            let (devices, names) = (words(made.rows.column(0)), words(made.rows.column(1)));
+            told.extend(devices.iter().zip(&names).map(|(device, name)| format!("{device} {name}")));
+        };
+        (view.make)(&envelope, decoded, &mut take).unwrap();
+        told
+    }
+
+    #[tokio::test]
+    async fn a_view_joined_with_a_table_tells_what_the_table_says_now() {
+        let data = tempfile::tempdir().unwrap();
+        let write = |text: &str| {
+            let path = data.path().join("customers.csv");
+            forebay_storage::Door::new().write_atomic(&path, text.as_bytes()).unwrap();
+        };
+        write("C1,Anna\n");
+        let table = "tables:\n  customers: { format: csv, path: customers.csv, schema: \"id STRING, name STRING\" }\nviews:\n";
+        let named = "  named: SELECT d.deviceId, c.name AS customer FROM devices d LEFT JOIN customers c ON d.customerId = c.id\nqueries:\n";
+        let text = FILE.replace("views:\n  devices: SELECT", &format!("{table}  devices: SELECT"));
+        let text = text.replace("queries:\n", named);
+        let (text, _) = text.split_once("dashboard:").unwrap();
+        let text = format!("{text}dashboard:\n  views:\n    named: {{ key: deviceId, labels: customer }}\n");
+        let run = Run { data: data.path(), trigger: None, needs_tables: true, only: &[] };
+        let loaded = load(&text, "p.yaml", Some(run))
+            .map_err(|it| forebay_core::config::render(&it, &text, "p.yaml", false));
+        let loaded = loaded.unwrap_or_else(|told| panic!("{told}"));
+        let (watched, source) = (&loaded.watched[0], &loaded.pipeline.sources[0]);
+        let clock: Arc<dyn Clock> = ManualClock::at(1_700_000_000_000);
+        let mut view = view_of(watched, source, &loaded.tables, &clock).unwrap();
+        let mut prepare = view.prepare.take().unwrap();
+        prepare().await.unwrap();
+        assert_eq!(customers(&mut view, source), ["D1 Anna", "D2 Anna", "D3 "]);
+        // Another customer, and one of another name.
+        write("C1,Anne\nC2,Bert\n");
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while customers(&mut view, source) != ["D1 Anne", "D2 Anne", "D3 Bert"] {
+            assert!(std::time::Instant::now() < until, "{:?}", customers(&mut view, source));
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            prepare().await.unwrap();
+        }
+        // What cannot be read takes the place of nothing.
+        forebay_storage::Door::new().remove_file(&data.path().join("customers.csv")).unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+        prepare().await.unwrap();
+        assert_eq!(customers(&mut view, source), ["D1 Anne", "D2 Anne", "D3 Bert"]);
+    }
+
     #[test]
     fn a_record_of_several_devices_gives_a_row_of_each_at_the_records_time() {
         let loaded = load(FILE, "p.yaml", None).ok().unwrap();
         let (watched, source) = (&loaded.watched[0], &loaded.pipeline.sources[0]);
         assert_eq!((watched.config.key.text.as_str(), watched.source.as_str()), ("deviceId", "events"));
         let clock: Arc<dyn Clock> = ManualClock::at(1_700_000_000_000);
-        let mut view = view_of(watched, source, &clock);
+        let mut view = view_of(watched, source, &[], &clock).unwrap();
         assert_eq!(view.bounds, Some(ClockBounds { ahead_ms: 300_000, behind_ms: 10_000 }));
         let envelope = envelope(&[
             r#"{"customerId": "C1", "eventTime": "2023-01-05T11:13:53.643Z", "data": {"devices": [

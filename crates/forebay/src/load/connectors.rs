@@ -6,7 +6,7 @@ use std::sync::Arc;
 use forebay_connectors::sinks::{self, SinkContext};
 use forebay_connectors::sources;
 use forebay_core::clock::SystemClock;
-use forebay_core::config::{Draft, Pipeline, Problem, QueryConfig};
+use forebay_core::config::{CycleConfig, Draft, Pipeline, Problem, QueryConfig};
 use forebay_core::error::codes;
 use forebay_core::source::Wanted;
 use forebay_core::{Error, Zone};
@@ -15,6 +15,11 @@ use forebay_storage::Door;
 
 /// What a query's sink has against the columns of the SELECT. A sink that cannot be built is told elsewhere.
 pub(super) fn untaken(query: &QueryConfig, plan: &StreamPlan, name: &str) -> Option<Problem> {
+    if let Some(CycleConfig { cycle, place }) = &query.cycle
+        && let Err(error) = sinks::files::check_cycle(cycle, &query.format, &query.options)
+    {
+        return Some(Problem::at(error, name, *place, 1));
+    }
     let mut sink = sinks::build(&query.format, &query.options, &nowhere()).ok()?;
     if let Err(error) = sink.output(query.output_mode, &plan.row_keys()) {
         return Some(Problem::at(error, name, query.output_mode_place, 1));

@@ -6,6 +6,7 @@ use forebay_core::trigger::Trigger;
 use super::*;
 
 mod alerts;
+mod detectors;
 mod panels;
 mod tables;
 mod watched;
@@ -282,6 +283,33 @@ fn what_run_would_refuse_is_refused_with_all_the_rest() {
     let ends = file(", endingOffsets: latest", "  a: { sql: SELECT * FROM iot, format: console }\n");
     let run = Run { trigger, ..run().unwrap() };
     assert!(load(&ends, "p.yaml", Some(run)).is_ok(), "`--trigger` makes it end");
+}
+
+#[test]
+fn an_archive_that_gets_in_the_way_is_refused() {
+    let query = |name: &str, path: &str, archive: &str| {
+        format!(
+            "  {name}:\n    sql: SELECT * FROM iot\n    format: csv\n    options: {{ path: {path} }}\n    cycle: {{ every: 1 minute, archive: \"{archive}\" }}\n"
+        )
+    };
+    let time = "{yyyyMMdd_HHmmss}.csv";
+    let told = |queries: &[String]| refused(&file("", &queries.concat()));
+    for (archive, why) in [
+        (format!("b/x_{time}"), "has the name of those of query `a`"),
+        (format!("./c/../b/x_{time}"), "has the name of those of query `a`"),
+        (format!("o2/part-{time}"), "is in the folder to which query `b` writes"),
+        (format!("o2/_forebay/staged/x_{time}"), "is in the folder to which query `b` writes"),
+        (format!("o1/x_{time}"), "is in the folder to which query `a` writes"),
+        (format!("checkpoints/x_{time}"), "is in Forebay's own folder"),
+        (format!("warehouse/x_{time}"), "is in Forebay's own folder"),
+        (format!("b/{}_{time}", "x".repeat(230)), "has a name of 250 bytes"),
+    ] {
+        let told = told(&[query("a", "o1", &format!("b/x_{time}")), query("b", "o2", &archive)]);
+        assert!(told.contains(why) && told.ends_with("1 problem in p.yaml\n"), "{archive}: {told}");
+    }
+    let fine =
+        [query("a", "o1", &format!("b/{{name}}_{time}")), query("b", "o2", &format!("b/{{name}}_{time}"))];
+    assert!(load(&file("", &fine.concat()), "p.yaml", run()).is_ok());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The views that the page follows: planned by themselves, and what the file says of their columns held against them.
 //!
-//! A follower is one reader that remembers nothing, so a view it follows reads one source, row by row. What must stay true: what
+//! A follower is one reader that remembers nothing, so a view it follows reads one source, row by row; tables at rest it may join. What must stay true: what
 //! is returned can be followed; everything else is told at its place in the file.
 
 use std::sync::Arc;
@@ -72,7 +72,7 @@ pub fn planned(
 fn plan_of(catalog: &Catalog, view: &str) -> Result<(StreamPlan, SchemaRef), Error> {
     let cannot = |why: String| {
         Error::new(&codes::NOT_YET, format!("the page cannot follow the view `{view}`")).with_detail(why).with_hint(
-            "It follows views that read one source, join no table and remember nothing. Follow one below it.",
+            "It follows views that read one source and remember nothing; they may join tables at rest. Follow one below it.",
         )
     };
     let sql = format!("SELECT * FROM `{}`", view.replace('`', "``"));
@@ -80,9 +80,6 @@ fn plan_of(catalog: &Catalog, view: &str) -> Result<(StreamPlan, SchemaRef), Err
         .map_err(|error| cannot(error.error.message().to_owned()))?;
     if plan.each_input().len() != 1 {
         return Err(cannot("it reads several sources".to_owned()));
-    }
-    if let Some(table) = plan.tables().first() {
-        return Err(cannot(format!("it joins the table `{table}`")));
     }
     let all = plan.output_schema();
     if !RECORD_COLUMNS.iter().all(|column| all.index_of(column).is_ok()) {

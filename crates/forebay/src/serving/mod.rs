@@ -11,21 +11,23 @@ use forebay_live::{Live, panels};
 use forebay_rules::AlertBook;
 use forebay_server::Shown;
 use forebay_server::shown::reload::RefusedFile;
-use forebay_server::shown::{About, AboutAlert, AboutQuery, Control};
+use forebay_server::shown::{About, AboutAlert, AboutQuery, Control, Gateways};
 use serde_json::json;
 use tokio::sync::watch;
 
 use crate::alerts::PlannedAlert;
 use crate::cli::Global;
 use crate::definition;
-use crate::hosting::own_address;
+use crate::hosting::Hosting;
 use crate::load::Loaded;
 use crate::work::{self, Work};
 
+mod archives;
 mod records;
 mod sql;
 mod wire;
 
+use archives::Archives;
 use records::Files;
 pub use records::Indices;
 pub use sql::{Statements, Threads};
@@ -40,6 +42,9 @@ pub struct Runs<'a> {
     pub quarantined: &'a Indices,
     pub refused: watch::Receiver<Option<Arc<RefusedFile>>>,
     pub live: Live,
+    pub gateways: Arc<Gateways>,
+    /// The log.
+    pub hosting: &'a Hosting,
     /// Since when the pipeline runs, milliseconds since 1970.
     pub started_ms: i64,
     pub clock: Arc<dyn Clock>,
@@ -59,7 +64,7 @@ pub fn shown(global: &Global, loaded: &Loaded, runs: Runs<'_>) -> Shown {
     let bootstraps = pipeline
         .sources
         .iter()
-        .filter_map(|source| Some((source.name.clone(), own_address(source, global.kafka)?.to_string())));
+        .filter_map(|source| Some((source.name.clone(), runs.hosting.own_address(source)?.to_string())));
     let rules = loaded.alerts.iter().map(about_alert);
     let about = About {
         title: pipeline.dashboard.title.clone(),
@@ -80,9 +85,11 @@ pub fn shown(global: &Global, loaded: &Loaded, runs: Runs<'_>) -> Shown {
         devices: Arc::new(live),
         alerts: Arc::new(runs.alerts.clone()),
         quarantine: Arc::new(Files::new(folders.collect(), runs.quarantined.clone())),
+        cycles: Arc::new(Archives::new(pipeline, &global.data)),
         sql: Arc::new(statements),
         control: runs.control,
         refused: runs.refused,
+        gateways: runs.gateways,
         clock,
     }
 }

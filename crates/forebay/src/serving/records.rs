@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use forebay_core::Result;
 use forebay_core::checkpoint::{QuarantinedId, RecordId};
 use forebay_core::config::QuarantineConfig;
-use forebay_engine::quarantine::{self, Brief, Entry, Index, Resolved, decode, not_there};
+use forebay_engine::quarantine::{self, Brief, Entry, Index, Resolved, decode, not_replayed, not_there};
 use forebay_server::shown::Quarantine;
-use forebay_server::shown::quarantine::{Change, Chosen, Counted, Filter, Place, Record};
+use forebay_server::shown::quarantine::{Change, Chosen, Counted, Filter, Place, Record, RefusedRows};
 use forebay_storage::Door;
 
 /// What was read of the quarantines of a run, by query: it lasts from one pipeline file to the next. Clones are the same.
@@ -59,6 +59,8 @@ impl Files {
 /// One record as the indices know it.
 struct Known<'a> {
     place: Place,
+    /// It is a row that the sink refused.
+    is_row: bool,
     code: &'a str,
     /// The sources by which it was read.
     sources: BTreeSet<&'a str>,
@@ -82,9 +84,10 @@ fn entries<'a>(
 fn merged<'a>(open: &'a BTreeMap<String, Index>, which: &'a Filter) -> Vec<Known<'a>> {
     let mut records: HashMap<(&RecordId, u64), Known<'a>> = HashMap::new();
     for (query, brief) in entries(open, which) {
-        let Brief { id, code, source, at, mark } = brief;
+        let Brief { id, code, source, at, is_row, mark } = brief;
         let known = records.entry((&id.record, *mark)).or_insert_with(|| Known {
             place: Place { at: *at, id: id.record.clone(), mark: *mark },
+            is_row: *is_row,
             code,
             sources: BTreeSet::new(),
             entries: Vec::new(),
@@ -102,7 +105,15 @@ fn counted(open: &BTreeMap<String, Index>, which: &Filter, held: usize) -> Count
         Filter { query: None, code: None } => open.values().map(Index::beyond).sum(),
         _ => 0,
     };
-    Counted { open: held as u64 + beyond, bytes: open.values().map(Index::bytes).sum() }
+    let mut refused: BTreeMap<&str, RefusedRows> = BTreeMap::new();
+    for (query, brief) in entries(open, which).filter(|(_, brief)| brief.is_row) {
+        let none = || RefusedRows { query: query.to_owned(), rows: 0, newest_ms: brief.at };
+        let of = refused.entry(query).or_insert_with(none);
+        of.rows += 1;
+        of.newest_ms = of.newest_ms.max(brief.at);
+    }
+    let (refused, bytes) = (refused.into_values().collect(), open.values().map(Index::bytes).sum());
+    Counted { open: held as u64 + beyond, bytes, refused }
 }
 
 impl Quarantine for Files {
@@ -138,7 +149,7 @@ impl Quarantine for Files {
     fn change(&self, which: &Chosen, change: Change) -> Result<u64> {
         let everything = Filter::default();
         self.with(|open| {
-            let chosen = match which {
+            let mut chosen = match which {
                 Chosen::All(filter) => merged(open, filter),
                 Chosen::Named(names) => {
                     let mut records = merged(open, &everything);
@@ -151,6 +162,15 @@ impl Quarantine for Files {
                     records
                 }
             };
+            if change == Change::Replay
+                && let Some(row) = chosen.iter().find(|known| known.is_row)
+            {
+                let row = row.place.id.clone();
+                chosen.retain(|known| !known.is_row);
+                if chosen.is_empty() || matches!(which, Chosen::Named(_)) {
+                    return Err(not_replayed(&row));
+                }
+            }
             let mut by_query: BTreeMap<&str, Vec<QuarantinedId>> = BTreeMap::new();
             for (query, id) in chosen.iter().flat_map(|known| &known.entries) {
                 by_query.entry(query).or_default().push((*id).clone());
@@ -179,6 +199,7 @@ fn record(known: Known<'_>, whole: &mut BTreeMap<QuarantinedId, Entry>) -> Optio
         code: known.code.to_owned(),
         key: entry.key.as_deref().and_then(decode),
         raw: entry.raw_bytes(),
+        refused_by: entry.refused_by,
         path: entry.path,
         why: entry.why,
     })
@@ -196,15 +217,21 @@ mod tests {
     use super::*;
 
     fn put(data: &Path, query: &str, epoch: u64, at: i64, offsets: &[i64]) {
+        put_of(data, query, epoch, at, offsets, None);
+    }
+
+    /// The same, of rows that this sink refused.
+    fn put_of(data: &Path, query: &str, epoch: u64, at: i64, offsets: &[i64], sink: Option<&str>) {
+        let topic = if sink.is_some() { format!("{query}@{epoch}") } else { "t".into() };
         let folder = quarantine::folder(data, "p", query);
         let table =
             quarantine::Quarantine::open(folder, Door::new(), QuarantineConfig::default()).unwrap().of("id");
         let mut lane = table.writer(Epoch(epoch), 0);
         for offset in offsets {
             let entry = Entry {
-                id: RecordId { topic: "t".into(), partition: 0, offset: *offset },
+                id: RecordId { topic: topic.clone(), partition: 0, offset: *offset },
                 input: 0,
-                refused_by: None,
+                refused_by: sink.map(str::to_owned),
                 source: Some("iot".into()),
                 timestamp: 1,
                 timestamp_type: 0,
@@ -266,6 +293,7 @@ mod tests {
         put(data.path(), "a", 1, 200, &[7]);
         put(data.path(), "b", 0, 150, &[2, 8]);
         let (counted, first) = files.list(&all, None, 2).unwrap();
+        assert!(counted.bytes > 0);
         assert_eq!(offsets(&first), [7, 8]);
         let (_, second) = files.list(&all, Some(&first[1].place), 2).unwrap();
         assert_eq!(offsets(&second), [2, 1]);
@@ -274,7 +302,6 @@ mod tests {
             (vec!["a".into(), "b".into()], Some(&b"raw 2"[..]))
         );
         assert_eq!((counted.open, files.count(&all).unwrap()), (4, counted));
-        assert!(counted.bytes > 0);
         let of_b = Filter { query: Some("b".into()), code: Some("json.type".into()) };
         let (counted, found) = files.list(&of_b, None, 9).unwrap();
         assert_eq!((counted.open, files.count(&of_b).unwrap(), offsets(&found)), (1, counted, vec![8]));
@@ -296,5 +323,28 @@ mod tests {
         let syntax = Filter { code: Some("json.syntax".into()), ..Filter::default() };
         assert_eq!(files.change(&Chosen::All(syntax), Change::Replay).unwrap(), 1);
         assert_eq!(files.count(&Filter::default()).unwrap().open, 2, "a replay is asked for, not done");
+    }
+
+    #[test]
+    fn rows_that_a_sink_refused_are_told_apart_and_never_replayed() {
+        let data = tempfile::tempdir().unwrap();
+        let files = files(data.path());
+        put_of(data.path(), "a", 3, 200, &[0, 1], Some("PostgresSink[h/d t]"));
+        let all = |filter: Filter| Chosen::All(filter);
+        let alone = files.change(&all(Filter::default()), Change::Replay).unwrap_err();
+        assert_eq!(alone.code(), &codes::WRONG_USE, "there is nothing else");
+        put(data.path(), "a", 1, 100, &[1, 2]);
+        put(data.path(), "b", 1, 100, &[2]);
+        let (counted, listed) = files.list(&Filter::default(), None, 9).unwrap();
+        let refused = RefusedRows { query: "a".into(), rows: 2, newest_ms: 200 };
+        assert_eq!((counted.open, counted.refused), (4, vec![refused]));
+        assert_eq!(listed[0].refused_by.as_deref(), Some("PostgresSink[h/d t]"));
+        assert_eq!(listed[2].refused_by, None);
+        assert_eq!(files.change(&all(Filter::default()), Change::Replay).unwrap(), 2, "the records alone");
+        let id = |topic: &str| RecordId { topic: topic.into(), partition: 0, offset: 1 };
+        let named = Chosen::Named(vec![id("t"), id("a@3")]);
+        let error = files.change(&named, Change::Replay).unwrap_err();
+        assert!(error.message().contains("a@3/0/1"), "{error}");
+        assert_eq!(files.change(&named, Change::Drop).unwrap(), 2);
     }
 }

@@ -1,4 +1,4 @@
-//! SQL for the HTTP server: one SELECT over the names of the pipeline, within limits, away from the stream.
+//! SQL for the HTTP server: one SELECT, SHOW or DESCRIBE over the names of the pipeline, within limits, away from the stream.
 //!
 //! Statements run on threads of their own, so that a heavy one takes turns with the stream at the operating system and
 //! not in its queue of tasks. What must stay true: whatever is asked, no more than [`AT_ONCE`] statements run, each
@@ -10,11 +10,12 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use forebay_core::catalog::TableName;
 use forebay_core::clock::Clock;
 use forebay_core::error::codes;
 use forebay_core::{Error, Result};
 use forebay_engine::adhoc::rows::{self, Bounds, Rows};
-use forebay_engine::adhoc::{self, Limits, TableProvider, TableResolver, Takes};
+use forebay_engine::adhoc::{self, About, Commit, Limits, TableProvider, TableResolver, Takes};
 use forebay_server::shown::Sql;
 use forebay_server::shown::sql::Refused;
 use tokio::runtime::Runtime;
@@ -25,7 +26,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::cli::Global;
 use crate::json::FromJson;
 use crate::load::Loaded;
-use crate::tables::{Made, Tables};
+use crate::tables::{Made, Tables, hidden};
 
 use super::wire::{Places, Wire};
 
@@ -101,9 +102,17 @@ impl Statements {
         Self { tables, threads, clock, wire, time: TIME }
     }
 
-    /// The names that can be read.
+    /// The names that can be read; of catalogs also those that the pipeline's queries have yet to make.
     pub fn names(&self) -> Vec<String> {
-        self.tables.0.known()
+        let tables = &self.tables.0;
+        let mut names = tables.known();
+        let queries = tables.pipeline.iter().flat_map(|pipeline| &pipeline.queries);
+        for name in queries.filter_map(|query| query.to_table.as_ref()).map(ToString::to_string) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
     }
 }
 
@@ -121,7 +130,7 @@ impl Sql for Statements {
             // Planning cannot be interrupted: it goes on to its end, or to its deadline, also if nobody waits for it any
             // more, and keeps its turn.
             let planned = tokio::spawn(async move {
-                let asked = adhoc::run(&*tables, Some(&FromJson), &sql, Takes::Select, limits, now_ms);
+                let asked = adhoc::run(&*tables, Some(&FromJson), &sql, Takes::Rows, limits, now_ms);
                 (asked.await, turn)
             });
             // Held until the work has really ended.
@@ -163,6 +172,24 @@ impl TableResolver for Registered {
 
     async fn names(&self) -> Result<Vec<String>> {
         Ok(self.0.known())
+    }
+
+    async fn catalog(&self) -> Result<Vec<TableName>> {
+        self.0.catalog().await
+    }
+
+    async fn about(&self, kind: Option<&str>, name: &str) -> Result<Option<About>> {
+        Ok(match kind {
+            None => self.0.about(None, name).await?.map(|about| hidden(about, &self.0.data)),
+            Some(_) => None,
+        })
+    }
+
+    async fn history(&self, kind: Option<&str>, name: &str, most: usize) -> Result<Option<Vec<Commit>>> {
+        match kind {
+            None => self.0.history(None, name, most).await,
+            Some(_) => Ok(None),
+        }
     }
 
     fn views(&self) -> Vec<(String, String)> {
@@ -243,6 +270,38 @@ queries:
             let error = refusal(&statements, sql).await;
             let refused = [&codes::SQL_PLAN, &codes::SQL_SYNTAX, &codes::NOT_YET];
             assert!(refused.contains(&error.code()), "{sql}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn tables_are_listed_and_described_and_no_folder_of_this_machine_is_told() {
+        let data = tempfile::tempdir().unwrap();
+        let text =
+            FILE.to_owned() + "  named: { sql: SELECT * FROM iot, format: delta, toTable: plant.raw.iot }\n";
+        let statements = statements_of(&text, data.path());
+        assert!(statements.names().contains(&"plant.raw.iot".to_owned()), "{:?}", statements.names());
+        for (sql, part) in [
+            ("SHOW TABLES", "lake"),
+            ("SHOW SCHEMAS", "[]"),
+            ("SHOW COLUMNS IN lake", r#"[["n"]]"#),
+            ("DESCRIBE TABLE EXTENDED lake", r#"["Location","tables/lake",null]"#),
+            ("DESCRIBE EXTENDED plant.raw.iot", r#"["Location","warehouse/plant/raw.db/iot",null]"#),
+            ("DESCRIBE HISTORY lake", "[]"),
+            ("DESCRIBE HISTORY plant.raw.iot", "[]"),
+        ] {
+            let rows = statements.ask(sql, 100).await.map_err(|refused| refused.error).unwrap();
+            assert!(rows.json.contains(part), "{sql}: {}", rows.json);
+            assert!(!rows.json.contains(data.path().to_str().unwrap()), "{sql}: {}", rows.json);
+        }
+        for (sql, part) in [
+            ("DESCRIBE EXTENDED delta.`/etc`", "is not possible here"),
+            ("DESCRIBE HISTORY delta.`/etc`", "is not possible here"),
+            ("DESCRIBE lke", "unknown table"),
+            ("DESCRIBE HISTORY numbers", "no history"),
+            ("USE plant.raw", "each statement stands alone"),
+        ] {
+            let error = refusal(&statements, sql).await;
+            assert!(error.message().contains(part), "{sql}: {error}");
         }
     }
 

@@ -5,23 +5,26 @@
 //! those of REST and on the same threads; a table that a query has not made yet is listed and there without rows, because BI
 //! tools take an error for a broken connection.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
+use forebay_core::catalog::TableName;
+use forebay_core::config::QueryConfig;
 use forebay_core::error::codes;
 use forebay_core::{Error, Result, Zone};
-use forebay_engine::adhoc::{self, Known, Limits, TableProvider, TableResolver};
+use forebay_engine::adhoc::{self, About, Commit, Known, Limits, TableProvider, TableResolver};
 use forebay_engine::late;
 use forebay_engine::plan::{JsonDecoderFactory, KAFKA_COLUMN};
 use forebay_server::shown::sql::{Relation, Statements, Turn};
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{Mutex, OnceCell, Semaphore};
 
 use super::sql::{Registered, Threads};
 use crate::json::FromJson;
 use crate::load::Loaded;
-use crate::tables;
+use crate::{tables, warehouse};
 
 /// Statements that are worked on at once; one whose rows are fetched bit by bit counts until its end.
 const AT_ONCE: usize = 4;
@@ -33,6 +36,11 @@ const TURN: Duration = Duration::from_secs(30);
 const TIME: Duration = Duration::from_secs(300);
 /// Bytes that its sorts, joins and aggregates may hold, and as many that its functions may make.
 const MEMORY: usize = 256 << 20;
+
+/// Most tables of catalogs that are described.
+const LISTED: usize = 1_000;
+/// How long their columns are taken for those that they were.
+const FRESH: Duration = Duration::from_secs(10);
 
 /// The turns of a process.
 pub struct Places {
@@ -54,6 +62,8 @@ pub struct Wire {
     threads: Arc<Threads>,
     /// All but the late rows, once somebody has asked.
     relations: OnceCell<Vec<Relation>>,
+    /// The columns of the tables of catalogs, and when they were looked up.
+    columns: Mutex<BTreeMap<TableName, (Instant, SchemaRef)>>,
 }
 
 struct Tables {
@@ -66,7 +76,7 @@ impl Wire {
             loaded.plans.iter().map(|plan| plan.as_ref().map(|plan| plan.output_schema())).collect();
         let known = tables::columns(&loaded.pipeline, &written, &loaded.tables);
         let tables = Arc::new(Tables { registered });
-        Self { tables, known, threads, relations: OnceCell::new() }
+        Self { tables, known, threads, relations: OnceCell::new(), columns: Mutex::default() }
     }
 
     /// The tables and views of the file. A view that cannot be read is left out.
@@ -77,7 +87,9 @@ impl Wire {
             columns: shown(schema),
             is_view,
         };
-        let tables = self.known.tables.iter().map(|(name, schema)| relation(name, schema, false));
+        // Those of catalogs are listed as they appear.
+        let tables = self.known.tables.iter().filter(|(name, _)| !name.contains('.'));
+        let tables = tables.map(|(name, schema)| relation(name, schema, false));
         let views = self.known.views.iter().filter_map(|(name, _)| {
             let sql = format!("SELECT * FROM `{name}`");
             let schema = adhoc::check(&self.known, Some(&FromJson), &sql).ok()?;
@@ -86,11 +98,39 @@ impl Wire {
         tables.chain(views).collect()
     }
 
+    /// The tables of catalogs: to PostgreSQL a schema is `kafka_table`, or `data_pipelines.kafka_table` outside of the default
+    /// catalog, because tools know one database. Columns are looked up anew after a while.
+    async fn of_catalogs(&self) -> Vec<Relation> {
+        let inner = &self.tables.registered.0;
+        let mut relations = Vec::new();
+        let own = inner.pipeline.iter().flat_map(|pipeline| &pipeline.queries);
+        let own = own.filter_map(|query| query.to_table.clone());
+        let names: BTreeSet<TableName> =
+            warehouse::list(&inner.data).into_iter().take(LISTED).chain(own).collect();
+        for name in names {
+            let known = self.columns.lock().await.get(&name).filter(|(at, _)| at.elapsed() < FRESH).cloned();
+            let columns = match known {
+                Some((_, columns)) => columns,
+                None => {
+                    let Ok(Some(table)) = self.tables.resolve(None, &name.to_string()).await else {
+                        continue;
+                    };
+                    let columns = shown(&table.schema());
+                    self.columns.lock().await.insert(name.clone(), (Instant::now(), Arc::clone(&columns)));
+                    columns
+                }
+            };
+            let (schema, name) = (name.namespace(), name.table().to_owned());
+            relations.push(Relation { schema, name, columns, is_view: false });
+        }
+        relations
+    }
+
     /// The tables of rows that came too late: of every query that has some, or can.
     fn late(&self) -> Vec<Relation> {
         let inner = &self.tables.registered.0;
         let Some(pipeline) = &inner.pipeline else { return Vec::new() };
-        let relation = |query: &forebay_core::config::QueryConfig| {
+        let relation = |query: &QueryConfig| {
             let folder = late::folder(&inner.data, &pipeline.name, &query.name);
             let there = folder.is_dir().then(|| late::rows(&folder).ok().flatten()).flatten();
             let schema = there.map(|(schema, _)| schema);
@@ -120,7 +160,8 @@ impl Statements for Wire {
 
     async fn relations(&self) -> Arc<Vec<Relation>> {
         let listed = self.relations.get_or_init(|| async { self.listed() }).await;
-        Arc::new(listed.iter().cloned().chain(self.late()).collect())
+        let of_catalogs = self.of_catalogs().await;
+        Arc::new(listed.iter().cloned().chain(self.late()).chain(of_catalogs).collect())
     }
 
     async fn turn(&self) -> Result<Turn> {
@@ -145,6 +186,18 @@ impl TableResolver for Tables {
 
     async fn names(&self) -> Result<Vec<String>> {
         self.registered.names().await
+    }
+
+    async fn catalog(&self) -> Result<Vec<TableName>> {
+        self.registered.catalog().await
+    }
+
+    async fn about(&self, kind: Option<&str>, name: &str) -> Result<Option<About>> {
+        self.registered.about(kind, name).await
+    }
+
+    async fn history(&self, kind: Option<&str>, name: &str, most: usize) -> Result<Option<Vec<Commit>>> {
+        self.registered.history(kind, name, most).await
     }
 
     fn time_zone(&self) -> Zone {

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use forebay_connectors::sinks;
+use forebay_connectors::{s3, sinks};
+use forebay_core::catalog::{DEFAULT_CATALOG, TableName};
 use forebay_core::config::{DeduplicateConfig, Pipeline, QueryConfig, ViewConfig};
 use forebay_core::event_time::WatermarkPolicy;
 use forebay_core::output_mode::OutputMode;
@@ -66,6 +67,12 @@ impl Writer<'_> {
             );
             notes.push_str(&self.note(line, text));
         }
+        if let Some(line) = self.keys.of(&["queries", name, "cycle"]) {
+            let text = format!(
+                "query `{name}`: Spark writes its files and leaves them there; `cycle` (merging, archiving, cleaning) has no counterpart"
+            );
+            notes.push_str(&self.note(line, text));
+        }
         notes.push_str(&self.own_functions(&["queries", name], &query.sql));
         let (clauses, sql) = self.without_clauses(&query.sql);
         let mut sql = self.timed(&sql);
@@ -93,7 +100,7 @@ impl Writer<'_> {
         let rows = indented(&format!("spark.sql({})", python::sql(&sql)));
         let is_jdbc = query.format == "postgres";
         let (more, sink) = match (is_jdbc, merges) {
-            (true, _) => match self.jdbc(query, line) {
+            (true, _) => match self.jdbc(query, &pipeline.name, line) {
                 Ok(written) => written,
                 Err(text) => return head + &self.missing(line, text),
             },
@@ -107,12 +114,24 @@ impl Writer<'_> {
             format!("    .format({})\n", literal(&query.format))
         };
         let code = format!(
-            "{rows}\n{deduplicated}{drop}    .writeStream.queryName({})\n{format}    .outputMode({})\n{}{}{sink}    .start()\n",
+            "{rows}\n{deduplicated}{drop}    .writeStream.queryName({})\n{format}    .outputMode({})\n{}{}{sink}    {}\n",
             literal(name),
             literal(query.output_mode.word()),
             trigger(query),
             checkpoint(query),
+            match &query.to_table {
+                Some(table) if !merges => format!(".toTable({})", literal(&table.to_string())),
+                _ => ".start()".to_owned(),
+            },
         );
+        let schema = match &query.to_table {
+            Some(table) if !merges => {
+                notes.push_str(&self.of_catalog(table, line));
+                let name = format!("`{}`.`{}`", table.catalog(), table.schema());
+                format!("spark.sql({})\n", literal(&format!("CREATE SCHEMA IF NOT EXISTS {name}")))
+            }
+            _ => String::new(),
+        };
         // The setting is the session's, so each query says it where they differ.
         let differ = pipeline.queries.iter().any(|it| it.watermark_policy != WatermarkPolicy::default());
         let policy = match (differ, query.watermark_policy) {
@@ -120,7 +139,19 @@ impl Writer<'_> {
             (true, WatermarkPolicy::Min) => policy("min"),
             (true, WatermarkPolicy::Max) => policy("max"),
         };
-        format!("{head}{notes}{policy}{clauses}queries.append(\n{code})\n")
+        format!("{head}{notes}{policy}{schema}{clauses}queries.append(\n{code})\n")
+    }
+
+    /// What is said of a table of a catalog: Spark alone has one catalog.
+    fn of_catalog(&mut self, table: &TableName, line: usize) -> String {
+        let catalog = table.catalog();
+        if catalog == DEFAULT_CATALOG {
+            return String::new();
+        }
+        let text = format!(
+            "table `{table}`: Spark needs a catalog `{catalog}` that keeps Delta tables (`spark.sql.catalog.{catalog}`), as Databricks has it"
+        );
+        self.note(line, text)
     }
 
     /// The code of the views that take the place of `WATERMARK` clauses, and the SELECT that reads them.
@@ -195,6 +226,9 @@ impl Writer<'_> {
                 _ if option.starts_with("delta.") => {
                     properties.push(format!("{}: {}", literal(&option), literal(&property(&option, &text))));
                 }
+                _ if s3::is_option(&option) => {
+                    notes.push_str(&self.note(at, of_session(&format!("query `{name}`"), &option)));
+                }
                 _ if text == "false" => {}
                 _ => {
                     let text = format!("query `{name}`: `{option}` has no counterpart in MERGE");
@@ -216,6 +250,8 @@ impl Writer<'_> {
         for (option, text) in self.written(&["queries", name], spec, &query.options) {
             let at = self.keys.of(&["queries", name, "options", &option]).unwrap_or(line);
             let value = match option.as_str() {
+                // The table has a name in its place.
+                "path" if query.to_table.is_some() => continue,
                 "path" => path(&text),
                 "partitionBy" => {
                     let names: Vec<String> = text.split(',').map(|column| literal(column.trim())).collect();
@@ -224,9 +260,14 @@ impl Writer<'_> {
                 }
                 // It became a trigger.
                 "minCommitInterval" => continue,
+                _ if s3::is_option(&option) => {
+                    notes.push_str(&self.note(at, of_session(&format!("query `{name}`"), &option)));
+                    continue;
+                }
                 "autoCompact.minNumFiles"
                 | "exactlyOnce"
                 | "includeHeaders"
+                | "neutralizeFormulas"
                 | "transactionalIdPrefix"
                 | "failOnUnknownEpoch" => literal_note(self, at, name, &option, &mut notes),
                 "truncate" if text != "true" && text != "false" => {
@@ -267,6 +308,11 @@ fn property(option: &str, text: &str) -> String {
     }
 }
 
+/// What is said of an option for buckets, which Spark has for all of a session.
+pub(super) fn of_session(whose: &str, option: &str) -> String {
+    format!("{whose}: what `{option}` says belongs to Spark's session, as `spark.hadoop.fs.s3a.*`")
+}
+
 /// A note that an option has no counterpart; no value.
 fn literal_note(
     writer: &mut Writer<'_>,
@@ -302,6 +348,11 @@ fn policy(word: &str) -> String {
 
 /// A path as an expression: a relative one lies under the data folder.
 pub(super) fn path(text: &str) -> String {
+    // Hadoop's client has a scheme of its own.
+    if s3::is_address(text) {
+        let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+        return literal(&format!("s3a://{rest}"));
+    }
     match Path::new(text).is_absolute() {
         true => literal(text),
         false => format!("os.path.join(DATA, {})", literal(text)),

@@ -52,6 +52,7 @@ impl Writer<'_> {
                 hidden.push(KAFKA);
             }
             code.push_str(&self.decoded(name, value, wants_kafka.then_some(&source.options), &mut notes));
+            code.push_str(&self.expected(name, value, &mut notes));
         }
         if let Some(watermark) = &source.watermark {
             notes.push_str(&self.late_rows(name, watermark));

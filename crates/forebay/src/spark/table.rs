@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use forebay_connectors::{formats, tables};
+use forebay_connectors::{formats, s3, tables};
 use forebay_core::config::TableConfig;
 
 use super::Writer;
 use super::python::literal;
-use super::query::path;
+use super::query::{of_session, path};
 
 impl Writer<'_> {
     pub(super) fn table(&mut self, table: &TableConfig) -> String {
@@ -36,6 +36,9 @@ impl Writer<'_> {
             let at = self.keys.of(&["tables", name, "options", &option]).unwrap_or(line);
             match option.as_str() {
                 "path" => {}
+                _ if s3::is_option(&option) => {
+                    notes.push_str(&self.note(at, of_session(&format!("table `{name}`"), &option)));
+                }
                 _ if option.starts_with("max") => {
                     let text = format!("table `{name}`: `{option}` has no counterpart in Spark");
                     notes.push_str(&self.note(at, text));

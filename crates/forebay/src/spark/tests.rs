@@ -79,9 +79,7 @@ fn every_example_becomes_a_job() {
     let mut written = Vec::new();
     for example in &examples {
         let job = job_of(example);
-        // What Spark has no counterpart for, and docs/spark-differences.md says so.
-        let is_known = |text: &str| text.contains("Spark's JDBC cannot replace rows by key");
-        let missing = job.notes.iter().find(|note| note.is_missing && !is_known(&note.text));
+        let missing = job.notes.iter().find(|note| note.is_missing);
         assert_eq!(missing.map(|note| &note.text), None, "{}", example.display());
         let path = folder.path().join(example.with_extension("py").file_name().unwrap());
         Door::new().write_new(&path, job.text.as_bytes()).unwrap();
@@ -118,4 +116,27 @@ fn alerts_are_told_at_their_lines() {
         (told.line, told.text.as_str()),
         (line, "alert `overheat`: alerts have no counterpart in Spark")
     );
+}
+
+#[test]
+fn a_table_of_a_catalog_is_written_by_its_name() {
+    let job = job_of(&root().join("examples/arduino.yaml"));
+    let told = notes(&job);
+    for words in [
+        "spark.sql(\"CREATE SCHEMA IF NOT EXISTS `data_pipelines`.`kafka_table`\")",
+        ".toTable(\"data_pipelines.kafka_table.pir_stream_test\")",
+    ] {
+        assert!(job.text.contains(words), "{words}\n{}", job.text);
+    }
+    assert!(!job.text.contains(".option(\"path\"") && !job.text.contains("warehouse"), "{}", job.text);
+    assert!(told.contains("needs a catalog `data_pipelines`"), "{told}");
+}
+
+#[test]
+fn what_spark_does_not_do_with_files_and_devices_is_told() {
+    let cycle = job_of(&root().join("examples/csv-cycle.yaml"));
+    let told = cycle.notes.iter().find(|note| note.text.contains("`cycle`"));
+    assert!(told.is_some_and(|note| note.line > 1), "{}", notes(&cycle));
+    let devices = notes(&job_of(&root().join("examples/arduino.yaml")));
+    assert!(devices.contains("`gateways`"), "{devices}");
 }

@@ -74,10 +74,12 @@ fn check_one(test: &TestConfig, file: &str, loaded: &Loaded, problems: &mut Vec<
     for StepConfig { at_ms, given: records, expect } in &test.steps {
         let mut step = Step { at_ms: *at_ms, records: Vec::new(), claims: Vec::new() };
         for of_source in records {
-            let read = given::records(&mut reader, of_source, &loaded.pipeline.sources, *at_ms);
+            let read = given::records(&mut reader, of_source, &loaded.pipeline, *at_ms);
             let Some((source, records)) = read else { continue };
-            let topics = records.iter().map(|record| record.topic.clone());
-            given.entry(source.name.clone()).or_default().extend(topics);
+            if let Some(source) = source {
+                let topics = records.iter().map(|record| record.topic.clone());
+                given.entry(source.name.clone()).or_default().extend(topics);
+            }
             step.records.extend(records);
         }
         for query in &expect.queries {
@@ -222,5 +224,9 @@ fn alert_columns() -> Fields {
         text("message"),
         Field::new("value", DataType::Null, true),
         Field::new("clearedValue", DataType::Null, true),
+        text("worst"),
+        Field::new("noData", DataType::Boolean, true),
+        text("field"),
+        text("muted"),
     ])
 }

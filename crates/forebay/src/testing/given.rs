@@ -6,12 +6,13 @@
 use std::collections::BTreeSet;
 
 use forebay_core::Error;
-use forebay_core::config::{GivenConfig, Problem, SourceConfig, Value, Written, moment_us};
+use forebay_core::config::{GivenConfig, Pipeline, Problem, SourceConfig, Value, Written, moment_us};
 use forebay_core::error::codes;
 use forebay_core::options::{parse_duration, unknown_name};
 use forebay_engine::plan::KAFKA_COLUMN;
 
 use super::expected::Reader;
+use super::pushed;
 use super::world::Record;
 
 /// What can be said of a record itself.
@@ -54,18 +55,24 @@ fn whose<'s>(name: &str, sources: &'s [SourceConfig]) -> Option<(&'s SourceConfi
     sources.iter().find(reads).map(|source| (source, name.to_owned()))
 }
 
-/// The records of one name at a step that is at `at_ms`, with the source that reads them.
+/// The records of one name at a step that is at `at_ms`, with the source that reads them; those of a gateway are read by
+/// all that read their topics.
 pub fn records<'s>(
     reader: &mut Reader<'_>,
     given: &GivenConfig,
-    sources: &'s [SourceConfig],
+    pipeline: &'s Pipeline,
     at_ms: i64,
-) -> Option<(&'s SourceConfig, Vec<Record>)> {
+) -> Option<(Option<&'s SourceConfig>, Vec<Record>)> {
+    let sources = pipeline.sources.as_slice();
     let Some((source, topic)) = whose(&given.to.text, sources) else {
+        if let Some(gateway) = pushed::gateway(&given.to.text, pipeline) {
+            return Some((None, pushed::records(reader, given, (gateway, pipeline), at_ms)));
+        }
         let topics: Vec<String> = sources.iter().flat_map(named_topics).collect();
         let known =
             sources.iter().map(|source| source.name.as_str()).chain(topics.iter().map(String::as_str));
-        let error = unknown_name("source or topic", &given.to.text, known);
+        let known = known.chain(pipeline.gateways.iter().map(|gateway| gateway.name.as_str()));
+        let error = unknown_name("source, topic or gateway", &given.to.text, known);
         let length = given.to.text.chars().count();
         reader.problems.push(Problem::at(error, reader.file, given.to.place, length));
         return None;
@@ -73,7 +80,7 @@ pub fn records<'s>(
     let new = Record { topic, partition: 0, timestamp_ms: at_ms, key: None, value: None };
     let is_decoded = source.value.is_some();
     let records = given.records.iter().map(|written| record(reader, written, is_decoded, at_ms, new.clone()));
-    Some((source, records.collect()))
+    Some((Some(source), records.collect()))
 }
 
 fn record(
@@ -172,7 +179,7 @@ fn timestamp(text: &str, at_ms: i64, begin_us: i64) -> Option<i64> {
 }
 
 /// The bytes of a value: a text as it is, a list or mapping as JSON.
-fn bytes(written: &Written) -> Option<Vec<u8>> {
+pub(super) fn bytes(written: &Written) -> Option<Vec<u8>> {
     match &written.value {
         Value::Null => None,
         Value::Plain(text) | Value::Quoted(text) => Some(text.clone().into_bytes()),

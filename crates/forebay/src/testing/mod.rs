@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! tests: in the file, and in NAME.test.yaml beside it
-//!   ─▶ check      names, columns, values and records against the planned queries      `check`, `given`, `expected`
+//!   ─▶ check      names, columns, values and records against the planned queries,     `check`, `given`, `expected`,
+//!                 messages through a gateway's routes                                 `pushed`
 //!   ─▶ run        the real decoder, operators, rules and late table in a folder that is thrown away, on a clock
 //!                 that only the test moves                                             `run`, `world`
 //!   ─▶ compare    rows against rows, in any order, by the columns that are written     `compare`, `cell`
@@ -29,6 +30,7 @@ mod check;
 mod compare;
 mod expected;
 mod given;
+mod pushed;
 pub mod report;
 pub mod run;
 #[cfg(test)]

@@ -157,7 +157,11 @@ impl<'a> World<'a> {
             let Some(running) = self.running.get(index) else { continue };
             let watermarks = || running.it.sources.iter().filter_map(|source| source.watermark.as_ref());
             let is_moved = watermarks().any(|watermark| watermark.idle_timeout.is_some());
-            if is_time_alone && !(is_moved && running.it.plan.remembers()) {
+            let goes_by_time = match running.it.work {
+                Work::Query(_) => is_moved && running.it.plan.remembers(),
+                Work::Alert(alert) => alert.goes_by_time(),
+            };
+            if is_time_alone && !goes_by_time {
                 continue;
             }
             let name = running.it.work.name();
@@ -344,6 +348,10 @@ fn told(alert: &Alert) -> Cell {
         ("message", text(&alert.message)),
         ("value", values(&alert.value)),
         ("clearedValue", alert.cleared_value.as_ref().map_or(Cell::Null, values)),
+        ("worst", text(alert.worst().word())),
+        ("noData", Cell::Bool(alert.life.no_data.is_some())),
+        ("field", alert.life.no_data.as_ref().and_then(|of| of.field.as_deref()).map_or(Cell::Null, text)),
+        ("muted", alert.life.muted.as_deref().map_or(Cell::Null, text)),
     ])
 }
 

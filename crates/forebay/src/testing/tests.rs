@@ -8,8 +8,10 @@ use super::*;
 use crate::load;
 
 mod at_rest;
+mod detectors;
 mod exploded;
 mod keys;
+mod pushed;
 mod time;
 mod united;
 
@@ -231,7 +233,7 @@ fn everything_that_is_wrong_with_a_test_is_told_at_once() {
            alerts:\n        hott: []\n        hot: [ { stat: open, openedAt: soon }, { state: opn } ]\n",
     );
     for (place, part) in [
-        ("2:7", "FB-1003 unknown source or topic `iott` Did you mean `iot`?"),
+        ("2:7", "FB-1003 unknown source, topic or gateway `iott` Did you mean `iot`?"),
         ("4:11", "FB-1005 the record has fields and a value of its own"),
         ("5:23", "FB-1003 unknown column `part` of a record"),
         ("5:", "`partition` is -1"),

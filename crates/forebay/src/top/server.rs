@@ -98,6 +98,23 @@ impl Server {
         Err(Error::new(code, detail).with_hint(hint.trim()).at(self.shown()))
     }
 
+    /// Whether it says that all is well.
+    ///
+    /// # Errors
+    /// `NO_SERVER` if none answers, `HTTP` if what does is none of ours.
+    pub async fn is_well(&self) -> Result<bool> {
+        let mut url = self.base.clone();
+        url.set_path("/health");
+        let answer = tokio::time::timeout(SILENCE, self.client.get(url).send()).await;
+        let answer =
+            answer.map_err(|_| self.silent())?.map_err(|error| self.unreachable(&deepest(&error)))?;
+        match answer.status().as_u16() {
+            200 => Ok(true),
+            503 => Ok(false),
+            other => Err(strange(&self.base, &other)),
+        }
+    }
+
     /// The error of a server that says nothing more.
     pub fn silent(&self) -> Error {
         self.unreachable(&"it says nothing")

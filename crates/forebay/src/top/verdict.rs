@@ -2,7 +2,7 @@
 //! the page has too, and in its words (web/src/state/status.ts): who knows nothing must not say "all well"; a ledger
 //! that does not add up outranks all, because data may be lost; behind a failing query alerts may be missing; an alert
 //! outranks a query that somebody stopped, that a changed file which was refused, that a table
-//! which cannot be read, and that a backlog. What is stopped is
+//! which cannot be read, that rows which a sink refused, and that a backlog. What is stopped is
 //! said at every level: behind it something is missing.
 
 use std::collections::BTreeSet;
@@ -13,10 +13,13 @@ use super::bounds::Plain;
 use super::line::Tone;
 use super::model::{Link, Model};
 use super::text::{Zone, clock, count, counted, many, millis, moment, rate, span};
-use super::words::{BrokenTable, Follower, Problem, Query, Tick};
+use super::words::{BrokenTable, Follower, Problem, Query, RefusedRows, Tick};
 
 /// A backlog below this many seconds of the present rate, or this many records, is not worth a word.
 const LAG: (f64, u64) = (5.0, 100);
+
+/// Rows that were refused longer ago than this are not what the first line is about; they are in the quarantine still.
+const LATELY_MS: i64 = 24 * 3_600_000;
 
 /// More sources than these are not told one by one.
 const MOST_SOURCES: usize = 3;
@@ -74,7 +77,7 @@ pub fn verdict(model: &Model, zone: Zone) -> Verdict {
     let open = model.open();
     if !tick.ledgers.balance() {
         let problems = tick.problems.len() as u64;
-        let trouble = (problems > 0).then(|| counted(problems, "query has trouble", "queries have trouble"));
+        let trouble = (problems > 0).then(|| counted(problems, "problem", "problems"));
         let parts = [stops(model, tick), trouble, alerts(open)].into_iter().flatten().collect();
         let hint = "Records may be lost or doubled. Keep the data folder as it is and report this.";
         let verdict = said(Tone::Bad, "The ledger does not balance".to_owned(), parts);
@@ -96,12 +99,14 @@ pub fn verdict(model: &Model, zone: Zone) -> Verdict {
 fn failing(model: &Model, tick: &Tick, first: &Problem, open: u64, zone: Zone) -> Verdict {
     let headline = format!("{}{}", subject(first), since(&first.since, tick, zone));
     let what = first.error.as_ref().unwrap_or(&first.what);
-    let code = first.code.as_ref().map(|code| format!("{code} ")).unwrap_or_default();
-    let mut parts = vec![format!("{code}{what}")];
+    // An error as a text begins with its code.
+    let code = first.code.as_ref().filter(|code| !what.starts_with(code.as_str()));
+    let mut parts = vec![code.map_or_else(|| what.clone(), |code| format!("{code} {what}"))];
     let more = tick.problems.len() as u64 - 1;
-    parts.extend((more > 0).then(|| counted(more, "more query has trouble", "more queries have trouble")));
+    parts.extend((more > 0).then(|| counted(more, "more problem", "more problems")));
     parts.extend(stops(model, tick));
     parts.extend(tables(tick, zone));
+    parts.extend(rows_refused(tick, zone));
     parts.extend(alerts(open));
     Verdict { hint: first.hint.clone(), is_failure: true, ..said(Tone::Bad, headline, parts) }
 }
@@ -112,10 +117,11 @@ fn since(since: &Plain, tick: &Tick, zone: Zone) -> String {
 }
 
 fn subject(problem: &Problem) -> String {
-    match (&problem.query, &problem.source) {
-        (Some(query), _) => format!("Query {query} is failing"),
-        (None, Some(source)) => format!("The history of {source} is not saved"),
-        (None, None) => "Forebay is failing".to_owned(),
+    match (&problem.query, &problem.gateway, &problem.source) {
+        (Some(query), _, _) => format!("Query {query} is failing"),
+        (None, Some(gateway), _) => format!("Gateway {gateway} has no connection"),
+        (None, None, Some(source)) => format!("The history of {source} is not saved"),
+        (None, None, None) => "Forebay is failing".to_owned(),
     }
 }
 
@@ -123,6 +129,7 @@ fn alerting(model: &Model, tick: &Tick, total: u64, zone: Zone) -> Verdict {
     let mut parts: Vec<String> = stops(model, tick).into_iter().collect();
     let stopped = !parts.is_empty();
     parts.extend(tables(tick, zone));
+    parts.extend(rows_refused(tick, zone));
     parts.extend(sending(tick));
     parts.push(waits(tick, stopped));
     // The worst, and of those the one that is open for longest.
@@ -173,6 +180,11 @@ fn calm(model: &Model, tick: &Tick, zone: Zone) -> Verdict {
     if let Some(table) = tick.broken_tables.first() {
         return unreadable(tick, table, zone);
     }
+    if let Some(headline) = rows_refused(tick, zone) {
+        let hint = "`forebay quarantine ls` tells each with the sink's words. Mend what they name, put the rows in by hand, then `forebay quarantine drop` them.";
+        let parts = vec!["all other rows are written".to_owned()];
+        return Verdict { hint: Some(hint.to_owned()), ..said(Tone::Warn, headline, parts) };
+    }
     if lag_matters(tick) {
         let worst = tick.queries.iter().filter(|query| query.lag > Some(0)).max_by_key(|query| query.lag);
         let who = worst.map_or_else(|| "Queries are".to_owned(), |query| format!("Query {} is", query.name));
@@ -219,6 +231,20 @@ fn tables(tick: &Tick, zone: Zone) -> Option<String> {
         return Some(format!("{} cannot be read", many(names.len() as u64, "table")));
     }
     Some(format!("The table {} cannot be read{}", first.name, since(&first.since, tick, zone)))
+}
+
+/// Rows that sinks refused lately and that nobody has dealt with, in one part; none if there are none.
+fn rows_refused(tick: &Tick, zone: Zone) -> Option<String> {
+    let lately = |of: &&RefusedRows| of.rows > 0 && tick.now.saturating_sub(of.newest) < LATELY_MS;
+    let newest = tick.quarantine.refused.iter().filter(lately).max_by_key(|of| of.newest)?;
+    let all: u64 = tick.quarantine.refused.iter().filter(lately).map(|of| of.rows).sum();
+    let several = tick.quarantine.refused.iter().filter(lately).count() > 1;
+    let who = if several { "several queries".to_owned() } else { format!("query {}", newest.query) };
+    let (rows, were) = (many(all, "row"), if all == 1 { "was" } else { "were" });
+    Some(format!(
+        "{rows} of {who} {were} refused by the sink, the last at {}",
+        moment(newest.newest, tick.now, zone)
+    ))
 }
 
 /// Devices of a source whose clocks are off, and which is furthest off; none while all are right.

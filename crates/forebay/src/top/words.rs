@@ -179,12 +179,15 @@ pub struct Latency {
 pub struct Problem {
     pub query: Option<String>,
     pub source: Option<String>,
+    pub gateway: Option<String>,
     pub what: String,
     pub since: Plain,
     pub code: Option<String>,
     pub error: Option<String>,
     /// In the error of a query: what its problem calls `error`.
     pub message: Option<String>,
+    /// In the error of a query: what the other side said.
+    pub detail: Option<String>,
     /// In the error of a table: which file, and which line of it.
     pub place: Option<String>,
     pub hint: Option<String>,
@@ -208,6 +211,8 @@ pub struct Query {
     pub state: String,
     pub epoch: Option<u64>,
     pub lag: Option<u64>,
+    /// Rows that its sink refused, ever.
+    pub rows_refused: u64,
     pub rate: f64,
     pub latency: Option<Latency>,
     pub state_bytes: u64,
@@ -240,11 +245,23 @@ pub struct OpenAlerts {
     pub by_severity: BTreeMap<Severity, u64>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Quarantine {
     pub open: u64,
     pub bytes: u64,
+    /// Rows that sinks refused, by query.
+    pub refused: Few<RefusedRows, COUNTED>,
+}
+
+/// Rows of a query that its sink refused and that are still in the quarantine.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct RefusedRows {
+    pub query: String,
+    pub rows: u64,
+    /// When the newest was set aside.
+    pub newest: i64,
 }
 
 /// Devices of all sources by state.

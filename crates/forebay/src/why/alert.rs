@@ -7,11 +7,11 @@ use arrow::array::RecordBatch;
 use forebay_core::Result;
 use forebay_core::checkpoint::Entry;
 use forebay_core::clock::{Clock, SystemClock};
-use forebay_core::config::SourceConfig;
+use forebay_core::config::{LevelConfig, SourceConfig};
 use forebay_core::table::StaticTable;
 use forebay_engine::lookup::{self, Held};
 use forebay_engine::plan::{Fates, PlannedInput, Refusal};
-use forebay_rules::{AlertState, Deed, Recalled, Seen};
+use forebay_rules::{AlertState, Deed, Recalled, Says, Seen};
 
 use super::find::Found;
 use super::journey::{Journey, entries, journey};
@@ -68,6 +68,9 @@ impl<'a> Watcher<'a> {
             Ok(_) if self.alert.plan.uses_epoch_time() && journey.time().is_none() => {
                 "a condition asks for the time of its epoch, which is not known".to_owned()
             }
+            Ok(_) if self.alert.plan.remembers() => {
+                "goes on to a detector; what that said is in the rows of a query that reads it".to_owned()
+            }
             Ok(row) => {
                 let epoch_ms = journey.time().unwrap_or_else(|| SystemClock.now_ms());
                 let row = record.input(row, &input.schema())?;
@@ -97,7 +100,7 @@ impl<'a> Watcher<'a> {
     /// What it saw of the rows that a record became.
     fn each(&self, rows: &RecordBatch, epoch_ms: i64, journey: Journey) -> Result<String> {
         let told = |row: usize| -> Result<String> {
-            Ok(self.seen(&Seen::row(&rows.slice(row, 1), epoch_ms)?, journey))
+            Ok(self.seen(&Seen::row(&rows.slice(row, 1), &self.alert.logic(), epoch_ms)?, journey))
         };
         let mut told = (0..rows.num_rows().min(MOST_ROWS)).map(told).collect::<Result<Vec<String>>>()?;
         if rows.num_rows() > MOST_ROWS {
@@ -106,14 +109,29 @@ impl<'a> Watcher<'a> {
         Ok(told.join("; "))
     }
 
-    fn seen(&self, seen: &Seen, journey: Journey) -> String {
-        let holds = |name: &str, what: Option<bool>| match what {
-            Some(true) => format!("`{name}` holds"),
-            Some(false) => format!("`{name}` does not hold"),
-            None => format!("`{name}` is NULL"),
+    /// What a row says of each condition; of one that stands nowhere in the file nothing is told.
+    fn conditions(&self, seen: &Seen) -> Vec<String> {
+        let holds = |name: &str, of: &str, what: Option<bool>| match what {
+            Some(true) => format!("`{name}`{of} holds"),
+            Some(false) => format!("`{name}`{of} does not hold"),
+            None => format!("`{name}`{of} is NULL"),
         };
-        let clear = self.alert.config.clear.as_ref().map(|_| holds("clear", seen.clear));
-        let mut told: Vec<String> = std::iter::once(holds("when", seen.when)).chain(clear).collect();
+        let config = &self.alert.config;
+        if config.levels.is_empty() {
+            let one = seen.says.first();
+            let clear = one.filter(|_| config.clear.is_some()).map(|says| holds("clear", "", says.clear));
+            return one.map(|says| holds("when", "", says.when)).into_iter().chain(clear).collect();
+        }
+        let of_level = |(says, level): (&Says, &LevelConfig)| {
+            let of = format!(" of {}", says.severity.word());
+            let clear = level.clear.as_ref().map(|_| holds("clear", &of, says.clear));
+            [Some(holds("when", &of, says.when)), clear]
+        };
+        seen.says.iter().zip(&config.levels).flat_map(of_level).flatten().collect()
+    }
+
+    fn seen(&self, seen: &Seen, journey: Journey) -> String {
+        let mut told = self.conditions(seen);
         // Only what is read can have done anything; the journal may know of an epoch that is not committed yet.
         let may_be_read = match journey {
             Journey::Read { .. } | Journey::Before(_) => true,
@@ -141,6 +159,7 @@ fn deed(deed: &Deed) -> String {
             };
             format!("opened {} ({now})", alert.id)
         }
+        Deed::Changed(alert, severity) => format!("made {} {}", alert.id, severity.word()),
         Deed::Cleared(alert) => format!("cleared {}", alert.id),
         Deed::Began => "it holds since then, not yet for long enough (`for`)".to_owned(),
     }

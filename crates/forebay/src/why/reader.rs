@@ -9,7 +9,7 @@ use forebay_core::Result;
 use forebay_core::checkpoint::{Entry, RecordId};
 use forebay_core::clock::{Clock, SystemClock};
 use forebay_core::config::{Pipeline, QueryConfig, SourceConfig};
-use forebay_core::format::BadRecordMode;
+use forebay_core::expectation::OnFail;
 use forebay_core::table::StaticTable;
 use forebay_engine::checkpoint::definition;
 use forebay_engine::late;
@@ -24,8 +24,8 @@ use super::journey::{Journey, entries, journey};
 use super::missed::Missed;
 use super::once::{self, Known};
 use crate::definition as current;
-use crate::load;
 use crate::work::{Work, sources_of};
+use crate::{expect, load};
 
 /// A query that reads the source, and what its checkpoint, its quarantine and its late table say.
 pub struct Reader<'a> {
@@ -193,6 +193,7 @@ impl<'a> Reader<'a> {
             },
             Taker::Side { is_left: true } => "goes to the left side of the join".to_owned(),
             Taker::Side { is_left: false } => "goes to the right side of the join".to_owned(),
+            Taker::Detector => "goes on with what the detector says of it".to_owned(),
             Taker::First(most) => format!("comes out if it is among the first {most} rows"),
             Taker::Other => "goes on to what the query remembers".to_owned(),
         };
@@ -204,9 +205,8 @@ impl<'a> Reader<'a> {
         Ok(format!("passes the filters; {fate}{unless}"))
     }
 
-    /// What becomes of a record that does not decode.
+    /// What becomes of a record that does not decode, or fails an expectation.
     fn aside(&self, record: &Found, number: u16, fault: &Fault) -> String {
-        let mode = self.source.value.as_ref().map(|value| value.mode);
         let id = RecordId {
             topic: record.partition.topic.to_string(),
             partition: record.partition.index,
@@ -216,12 +216,15 @@ impl<'a> Reader<'a> {
             (known, *input, *at) == (&id, number, record.timestamp)
         };
         let is_aside = self.set_aside.iter().any(is_it);
-        match (fault, mode) {
-            (Fault::Dropped, _) => "dropped: it does not decode (DROPMALFORMED)".to_owned(),
-            (Fault::Bad(_), Some(BadRecordMode::Quarantine)) if is_aside => {
-                format!("in the quarantine: `forebay quarantine show {id}`")
-            }
-            (Fault::Bad(_), _) => "not among the open records of its quarantine".to_owned(),
+        match fault {
+            Fault::Dropped => "dropped: it does not decode (DROPMALFORMED)".to_owned(),
+            Fault::Bad(_) if is_aside => format!("in the quarantine: `forebay quarantine show {id}`"),
+            Fault::Bad(bad) => match self.source.value.as_ref().and_then(|value| expect::fate_of(value, bad))
+            {
+                Some(OnFail::Drop) => "dropped: it fails an expectation (`onFail: drop`)".to_owned(),
+                Some(OnFail::Fail) => "stops the query: it fails an expectation (`onFail: fail`)".to_owned(),
+                _ => "not among the open records of its quarantine".to_owned(),
+            },
         }
     }
 }

@@ -98,7 +98,7 @@ fn dies_at(data: &Path, file: &Path, point: &str, mode: &str) -> bool {
 /// snapshot.
 fn transitions(data: &Path) -> Vec<Value> {
     let bytes = std::fs::read(data.join("checkpoints/watch/alerts.high/alerts")).unwrap();
-    let journal = lines::read("forebay-alerts", &bytes).unwrap();
+    let (journal, _) = lines::read_up_to("forebay-alerts", 2, &bytes).unwrap();
     let mut found = Vec::new();
     for line in journal.texts {
         let entry: Value = serde_json::from_str(line).unwrap();

@@ -232,7 +232,10 @@ fn a_pipelines_names_in_sql_are_those_of_its_streams() {
         let output = ask(sql);
         assert_eq!(text(&output.stdout), expected, "{sql}: {}", text_of(&output));
         let said = text_of(&output);
-        assert!(said.contains("note: 2 records did not decode and are left out"), "{sql}: {said}");
+        assert!(
+            said.contains("note: 2 records did not decode, or are not as expected, and are left out"),
+            "{sql}: {said}"
+        );
     }
     let said = text_of(&ask("SELECT count(*) FROM hot"));
     assert!(said.contains("the query `hot` writes to the console and has no table"), "{said}");
@@ -297,7 +300,7 @@ fn a_run_goes_on_when_nobody_reads_what_it_says() {
     let child =
         forebay(data.path(), &args).stdout(writer.try_clone().unwrap()).stderr(writer).spawn().unwrap();
     let _run = Leashed(child);
-    eventually("the rows", Duration::from_secs(20), || {
+    eventually("the rows", Duration::from_secs(60), || {
         table_rows(data.path(), &data.path().join("table")).len() == 10
     });
 }

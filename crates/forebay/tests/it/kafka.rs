@@ -25,10 +25,10 @@ impl ApacheKafka {
         Self::start_with(|_| String::new())
     }
 
-    /// With more lines for its properties, made from its address. The port after it is the controller's; the one after
-    /// that is free for another listener.
+    /// With more lines for its properties, made from its address. The port after it is the controller's; the two after
+    /// that are free for other listeners.
     pub fn start_with(properties: impl FnOnce(SocketAddr) -> String) -> Self {
-        let address = free_addresses(3);
+        let address = free_addresses(4);
         // The suites write records of 1970; a broker that forgets old ones would take them away.
         let properties = format!("log.retention.ms=-1\n{}", properties(address));
         let kafka =

@@ -61,6 +61,7 @@ fn follow(data: &Path, address: SocketAddr) -> Follow {
         schema: ddl::parse(PROOF_SCHEMA).unwrap(),
         ddl: PROOF_SCHEMA.to_owned(),
         mode: BadRecordMode::Quarantine,
+        expect: Default::default(),
     };
     Follow {
         pipeline: "copy".to_owned(),

@@ -9,7 +9,7 @@ use crate::support::*;
 /// Requests below which the run has not really been one.
 const FEWEST: u64 = 1_000;
 
-/// A pipeline with everything that can be asked for: devices with odd names, alerts, bad records, tables, a view.
+/// A pipeline with everything that can be asked for: a gateway, devices with odd names, alerts, bad records, tables, a view.
 fn pipeline(log: &LogServer) -> String {
     let mut records: Vec<String> = (0..60)
         .map(|i| {
@@ -24,6 +24,8 @@ fn pipeline(log: &LogServer) -> String {
     log.produce("iot", &records);
     format!(
         "pipeline: fuzzed
+gateways:
+  web: {{ format: http, routes: {{ \"#\": {{ topic: posted }} }} }}
 sources:
   iot:
     format: kafka
@@ -34,6 +36,11 @@ views:
   warm: SELECT * FROM iot WHERE temperature > 20
 queries:
   lake: {{ sql: \"SELECT device_id, temperature FROM warm\", format: delta, options: {{ path: lake }} }}
+  kept:
+    sql: SELECT device_id FROM iot
+    format: csv
+    options: {{ path: kept }}
+    cycle: {{ every: 1 second, archive: \"{{name}}_{{yyyyMMdd_HHmmss}}.csv\" }}
   states: {{ sql: \"SELECT device_id, on FROM iot\", format: delta, options: {{ path: states }} }}
 alerts:
   hot: {{ on: iot, key: device_id, when: temperature > 30, severity: critical }}
@@ -60,6 +67,7 @@ fn the_document_holds_against_whatever_schemathesis_asks() {
         number(&get(http, "/api/v1/devices").1, "/total") == 5
             && number(&get(http, "/api/v1/alerts").1, "/open") > 0
             && number(&get(http, "/api/v1/quarantine").1, "/open") == 20
+            && number(&get(http, "/api/v1/cycles").1, "/0/count") > 0
             && get(http, "/api/v1/sql?q=SELECT+1+FROM+lake+LIMIT+1").0 == 200
             && get(http, "/api/v1/sql?q=SELECT+1+FROM+states+LIMIT+1").0 == 200
     });

@@ -219,3 +219,54 @@ fn a_plan_tells_which_changes_the_state_of_a_query_bears() {
     let complete = filtered.replace("outputMode: update", "outputMode: complete");
     assert_eq!(counted(&complete, "many"), 100 + 14 + 2 * 8);
 }
+
+/// Gateways keep nothing and cycles stand in a journal: both are told, from one start to the next.
+#[test]
+fn a_plan_tells_of_gateways_and_of_where_cycles_stand() {
+    let data = tempfile::tempdir().unwrap();
+    let log = LogServer::start();
+    log.produce("events", &proof_events(10));
+    let file = data.path().join("p.yaml");
+    let text = |topic: &str, gateway: &str, every: &str| {
+        format!(
+            "pipeline: p\ngateways:\n  {gateway}:\n    format: http\n    routes: {{ \"a/{{d}}\": {{ topic: {topic} }} }}\n\
+             sources:\n  events:\n    format: kafka\n    options: {{ kafka.bootstrap.servers: \"{}\", subscribe: events, startingOffsets: earliest }}\n\
+             \x20   value: json\n    schema: {PROOF_SCHEMA}\n\
+             queries:\n  collect:\n    sql: SELECT * FROM events\n    format: csv\n    options: {{ path: output }}\n\
+             \x20   cycle: {{ every: {every}, archive: \"backup/{{name}}_{{yyyyMMdd_HHmmss}}.csv\", repeat: 1 }}\n",
+            log.address
+        )
+    };
+    let told = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        let (document, _) = plan(data.path(), &file);
+        let output = forebay(data.path(), &["plan", file.to_str().unwrap()]).output().unwrap();
+        (document, String::from_utf8(output.stdout).unwrap())
+    };
+    let first = text("events", "web", "1 second");
+    let (document, words) = told(&first);
+    assert_eq!(document["gateways"][0]["verdict"], "new", "{document}");
+    assert_eq!(document["gateways"][0]["topics"][0], "events");
+    assert!(
+        words.contains("+ gateway web: begins with the start: http at /api/v1/ingest/web, 1 route to events"),
+        "{words}"
+    );
+    assert!(words.contains("cycle 1 of 1 begins; no archive yet"), "{words}");
+    succeed(&mut forebay(data.path(), &["run", file.to_str().unwrap(), "--embedded-log", "never"]));
+    let (document, words) = told(&first);
+    assert_eq!(
+        (&document["gateways"][0]["verdict"], &document["same"]),
+        (&"unchanged".into(), &true.into()),
+        "{document}"
+    );
+    assert!(words.contains("its one cycle is over") && words.contains("; 1 archive"), "{words}");
+    let (document, words) = told(&text("events2", "web", "2 seconds"));
+    assert_eq!(document["gateways"][0]["verdict"], "changed", "{document}");
+    assert_eq!((&document["same"], &document["safe"]), (&false.into(), &true.into()), "{document}");
+    assert!(words.contains("takes no other gateways"), "{words}");
+    let changes = document["queries"][0]["changes"].as_array().unwrap();
+    assert!(changes.iter().any(|change| change["what"] == "cycle"), "{document}");
+    let (document, words) = told(&text("events", "other", "1 second"));
+    assert_eq!(document["gateways"][1]["verdict"], "gone", "{document}");
+    assert!(words.contains("- gateway web: is not in the file"), "{words}");
+}

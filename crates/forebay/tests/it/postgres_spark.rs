@@ -2,8 +2,10 @@
 //! pipeline file read the same topic, and leave the same rows.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use crate::kafka::ApacheKafka;
+use crate::spark::{jars, spark_home};
 use crate::support::*;
 
 /// The table of the seed, with the one thing that cannot be as it is there: an event of two devices is two rows, so the key
@@ -115,4 +117,92 @@ fn sparks_job_and_the_pipeline_file_leave_the_same_rows_in_postgresql() {
     // Each row once, though the sums of both would be the same with one lost and another doubled.
     let sql = "SELECT count(*) FROM (TABLE ours_events EXCEPT ALL TABLE theirs_events) AS d";
     assert_eq!(server.one(sql), "0");
+}
+
+/// Rows that take the place of others, in the tables of a schema: the last row of a device, and how many it has.
+fn upserts(log: &LogServer, url: &str, schema: &str) -> String {
+    let sink = |table: &str, more: &str| {
+        format!(
+            "    format: postgres\n    trigger: availableNow\n    options:\n      url: {url}\n      user: forebay\n      password: ${{{PASSWORD_VARIABLE}}}\n      \
+             dbtable: '{schema}.{table}'\n{more}"
+        )
+    };
+    format!(
+        "pipeline: upserts\n\
+         sources:\n  events:\n    format: kafka\n    options: {{ kafka.bootstrap.servers: \"{}\", subscribe: events, startingOffsets: earliest, maxOffsetsPerTrigger: 50 }}\n\
+         \x20   value: json\n    schema: {PROOF_SCHEMA}\n\
+         queries:\n  last:\n    sql: SELECT device AS Device, seq AS n, hash FROM events\n{}\
+         \x20 counts:\n    sql: SELECT device, count(*) AS n, max(seq) AS newest FROM events GROUP BY device\n    outputMode: update\n{}",
+        log.address,
+        sink("\"Last\"", "      key: Device\n      writeMode: upsert\n"),
+        sink("counts", ""),
+    )
+}
+
+/// The same file as Spark's job, submitted to a real Spark, and by Forebay: the tables are equal, and a batch that Spark comes again
+/// with changes nothing.
+#[test]
+fn a_submitted_job_replaces_rows_by_key_once() {
+    let (log, server, data) = (LogServer::start(), Postgres::start(), tempfile::tempdir().unwrap());
+    server.run_as_forebay("CREATE SCHEMA ours; CREATE SCHEMA theirs");
+    make_topic(log.address, "events", 1);
+    log.produce("events", &proof_events(220));
+    let spark = data.path().join("spark");
+    let submit = || {
+        let file = data.path().join("theirs.yaml");
+        std::fs::write(&file, upserts(&log, &server.url(), "theirs")).unwrap();
+        let pgjdbc = spark_home().ancestors().nth(6).unwrap().join("pgjdbc/jars");
+        let pgjdbc = std::fs::read_dir(pgjdbc).unwrap().map(|jar| jar.unwrap().path().display().to_string());
+        let jars = [vec![jars()], pgjdbc.collect()].concat().join(",");
+        let file = file.to_str().unwrap();
+        let args = [
+            "spark",
+            file,
+            "--submit",
+            "--master",
+            "local[2]",
+            "--",
+            "--jars",
+            &jars,
+            "--driver-memory",
+            "1g",
+        ];
+        let mut command = with_password(forebay(&spark, &args));
+        command.env("SPARK_HOME", spark_home()).env("SPARK_LOCAL_IP", "127.0.0.1").env_remove("FOREBAY_DATA");
+        succeed(&mut command);
+    };
+    submit();
+    let file = data.path().join("ours.yaml");
+    std::fs::write(&file, upserts(&log, &server.url(), "ours")).unwrap();
+    succeed(&mut with_password(forebay(data.path(), &["run", file.to_str().unwrap()])));
+    let rows = |whose: &str, table: &str| {
+        server.rows(&format!("SELECT r::text FROM {whose}.{table} AS r ORDER BY 1"))
+    };
+    for table in ["\"Last\"", "counts"] {
+        assert_eq!(rows("theirs", table), rows("ours", table), "{table}");
+        assert_eq!(rows("ours", table).len(), 7, "{table}: a row for each device");
+    }
+    assert_eq!(server.one("SELECT sum(n) FROM theirs.counts"), "220");
+    assert_eq!(
+        server.one("SELECT count(*) FROM theirs.forebay_spark_epochs WHERE epoch = 4"),
+        "2",
+        "five batches each"
+    );
+    // As after a crash behind the transaction: Spark does not know of its last batch.
+    let commits = spark.join("spark-checkpoints/upserts/last/commits");
+    for name in ["4", ".4.crc"] {
+        let _ = std::fs::remove_file(Path::new(&commits).join(name));
+    }
+    server.run_as_forebay("UPDATE theirs.\"Last\" SET n = -1");
+    submit();
+    assert_eq!(
+        server.one("SELECT count(*) FROM theirs.\"Last\" WHERE n = -1"),
+        "7",
+        "nothing was written again"
+    );
+    assert!(commits.join("4").exists(), "the batch came again");
+    log.produce("events", &proof_events(230)[220..]);
+    submit();
+    assert_eq!(server.one("SELECT count(*) FROM theirs.\"Last\" WHERE n >= 220"), "7");
+    assert_eq!(server.one("SELECT sum(n) FROM theirs.counts"), "230");
 }

@@ -10,7 +10,7 @@ use crate::support::*;
 /// A running pipeline with its Postgres wire, and a client of it.
 struct Wire {
     _process: Process,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
     _log: LogServer,
     runtime: tokio::runtime::Runtime,
     client: Client,
@@ -32,7 +32,7 @@ impl Wire {
         });
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let client = runtime.block_on(connect(address));
-        Self { _process: process, _data: data, _log: log, runtime, client, address }
+        Self { _process: process, data, _log: log, runtime, client, address }
     }
 }
 
@@ -106,6 +106,46 @@ fn nothing_can_be_changed_and_a_wrong_statement_leaves_the_connection_as_it_was(
         }
         assert!(client.prepare("SELECT nothing FROM lake").await.is_err());
         assert_eq!(client.query_one("SELECT 1::int4", &[]).await.unwrap().get::<_, i32>(0), 1);
+    });
+}
+
+#[test]
+fn a_plan_names_the_table_and_no_folder_of_the_machine() {
+    let wire = Wire::start(50);
+    let folder = wire.data.path().display().to_string();
+    wire.runtime.block_on(async {
+        // What ran reads files: the table's own folder is named there.
+        for (explain, name) in
+            [("EXPLAIN", "lake"), ("EXPLAIN VERBOSE", "lake"), ("EXPLAIN ANALYZE", "table/")]
+        {
+            let sql = format!("{explain} SELECT device, seq FROM lake WHERE seq > 3");
+            let plan = wire.client.simple_query(&sql).await.unwrap();
+            let plan = said(&plan).join("\n");
+            assert!(plan.contains(name), "{plan}");
+            assert!(!plan.contains(folder.trim_start_matches('/')), "{plan}");
+        }
+    });
+}
+
+#[test]
+fn a_driver_learns_the_types_of_parameters_by_their_places() {
+    let wire = Wire::start(50);
+    wire.runtime.block_on(async {
+        let sql = "SELECT seq FROM lake WHERE $3 ORDER BY seq LIMIT $1 OFFSET $2";
+        let rows = wire.client.query(sql, &[&2_i64, &1_i64, &true]).await.unwrap();
+        assert_eq!(rows.len(), 2);
+        let sum = wire.client.query_one("SELECT sum(value) FROM generate_series(1, $1)", &[&4_i64]).await;
+        assert!(sum.is_ok(), "{sum:?}");
+        for (sql, state) in [
+            ("SELECT 'x'::int", &SqlState::INVALID_TEXT_REPRESENTATION),
+            ("SELECT 1 / 0", &SqlState::DIVISION_BY_ZERO),
+            ("SELECT nothing(1)", &SqlState::UNDEFINED_FUNCTION),
+            ("SELECT seq FROM lake WHERE seq", &SqlState::DATATYPE_MISMATCH),
+            ("SELECT '99999999999'::int", &SqlState::NUMERIC_VALUE_OUT_OF_RANGE),
+        ] {
+            let refused = wire.client.simple_query(sql).await.unwrap_err();
+            assert_eq!(refused.code(), Some(state), "{sql}: {refused:?}");
+        }
     });
 }
 

@@ -41,6 +41,22 @@ impl Certificates<'_> {
         .unwrap();
     }
 
+    /// The key and certificate of a client that is called so.
+    pub fn client(&self, name: &str, authority: &str, called: &str) {
+        self.client_for(name, authority, called, "-days 2");
+    }
+
+    /// The same, valid for so many days.
+    pub fn client_for(&self, name: &str, authority: &str, called: &str, days: &str) {
+        self.openssl(&format!(
+            "req -newkey rsa:2048 -nodes -keyout {name}.key -out {name}.csr -subj /CN={called}"
+        ));
+        std::fs::write(self.0.join("client"), "extendedKeyUsage=clientAuth\n").unwrap();
+        self.openssl(&format!(
+            "x509 -req -in {name}.csr -CA {authority}.pem -CAkey {authority}.key -CAcreateserial -out {name}.pem -extfile client {days}"
+        ));
+    }
+
     pub fn path(&self, file: &str) -> String {
         self.0.join(file).display().to_string()
     }

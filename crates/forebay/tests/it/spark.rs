@@ -75,7 +75,7 @@ fn sparks_job_and_the_pipeline_file_leave_equal_tables() {
 }
 
 /// Where `scripts/services/install.sh` put Spark.
-fn spark_home() -> PathBuf {
+pub(crate) fn spark_home() -> PathBuf {
     let cache = std::env::var_os("FOREBAY_CACHE").map(PathBuf::from);
     let cache = cache.unwrap_or_else(|| Path::new(&std::env::var_os("HOME").unwrap()).join(".cache/forebay"));
     let lib = cache.join("spark/venv/lib");
@@ -85,7 +85,7 @@ fn spark_home() -> PathBuf {
 }
 
 /// The arguments by which `spark-submit` finds the installed jars instead of fetching packages.
-fn jars() -> String {
+pub(crate) fn jars() -> String {
     let folder = spark_home().ancestors().nth(5).unwrap().join("jars");
     let jars = std::fs::read_dir(folder).unwrap().map(|jar| jar.unwrap().path().display().to_string());
     jars.filter(|jar| jar.ends_with(".jar")).collect::<Vec<_>>().join(",")

@@ -1,10 +1,15 @@
 //! What the tests share: the binary, its data folder, a log to write to, and the tables it leaves.
 
+mod brokers;
 mod http;
+mod minio;
+pub mod mqtt;
 mod postgres;
 mod postgres_proxy;
 mod process;
 mod proof;
+mod s3_proxy;
+mod serial;
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
@@ -15,11 +20,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+pub use self::brokers::Broker;
 pub use self::http::{get, get_with_host, post};
+pub use self::minio::{BUCKET, Minio, S3_CANARY};
 pub use self::postgres::{PASSWORD_VARIABLE, POSTGRES_PASSWORD, Postgres, SmallDisk, url, with_password};
 pub use self::postgres_proxy::{Cut, Proxy};
 pub use self::process::{Leashed, Process, armed, died_there, end_within, epoch_points, kill_points};
 pub use self::proof::{PROOF_SCHEMA, Verdict, assert_exactly_once, compare, proof, proof_events};
+pub use self::s3_proxy::{Answer, S3Proxy};
+pub use self::serial::{forget_unread, serial_line};
 
 /// The binary under test.
 pub const FOREBAY: &str = env!("CARGO_BIN_EXE_forebay");
@@ -215,6 +224,14 @@ pub fn assert_ledger(ledger: &Value, count: u64) {
     ];
     assert_eq!(number("read"), fates.iter().map(|fate| number(fate)).sum::<u64>(), "{ledger}");
     assert_eq!((number("read"), number("emitted"), number("rowsOut")), (count, count, count), "{ledger}");
+}
+
+/// A text's hash, by the system's own program, so that nothing of ours computes what it is held against.
+pub fn sha256(text: &str) -> String {
+    let mut child = Command::new("sha256sum").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    String::from_utf8(output.stdout).unwrap().split_whitespace().next().unwrap().to_owned()
 }
 
 /// Waits until a condition holds.

@@ -69,7 +69,7 @@ impl Decoder for JsonDecoder {
         if batch.num_rows() + bad.len() + dropped != records {
             return Err(Error::new(&codes::INTERNAL, "the JSON decoder lost count of its rows"));
         }
-        Ok(Decoded { rows: batch, kept: outcome, bad, dropped: dropped as u64 })
+        Ok(Decoded { rows: batch, kept: outcome, bad, dropped: dropped as u64, failed: Vec::new() })
     }
 }
 

@@ -1,12 +1,13 @@
 //! SASL: telling the broker who we are, before anything else is asked of it.
 
 use forebay_core::Result;
+use forebay_core::scram::ScramHash;
 use kafka_protocol::messages::{SaslAuthenticateRequest, SaslHandshakeRequest};
 use kafka_protocol::protocol::StrBytes;
 
 use super::super::error::not_trusted;
 use super::handshake::Handshake;
-use super::scram::{Hash, Scram};
+use super::scram::Scram;
 use crate::tls::Secret;
 
 /// How we prove who we are.
@@ -22,8 +23,8 @@ impl Mechanism {
     fn name(self) -> &'static str {
         match self {
             Self::Plain => "PLAIN",
-            Self::ScramSha256 => "SCRAM-SHA-256",
-            Self::ScramSha512 => "SCRAM-SHA-512",
+            Self::ScramSha256 => ScramHash::Sha256.mechanism(),
+            Self::ScramSha512 => ScramHash::Sha512.mechanism(),
         }
     }
 }
@@ -54,12 +55,12 @@ pub(super) async fn authenticate(broker: &mut Handshake<'_>, who: &Credentials) 
             let token = format!("\0{}\0{}", who.username, who.password.reveal());
             exchange(broker, token).await.map(drop)
         }
-        Mechanism::ScramSha256 => scram(broker, who, Hash::Sha256).await,
-        Mechanism::ScramSha512 => scram(broker, who, Hash::Sha512).await,
+        Mechanism::ScramSha256 => scram(broker, who, ScramHash::Sha256).await,
+        Mechanism::ScramSha512 => scram(broker, who, ScramHash::Sha512).await,
     }
 }
 
-async fn scram(broker: &mut Handshake<'_>, who: &Credentials, hash: Hash) -> Result<()> {
+async fn scram(broker: &mut Handshake<'_>, who: &Credentials, hash: ScramHash) -> Result<()> {
     let nonce = uuid::Uuid::new_v4().simple().to_string();
     let scram = Scram::new(hash, &who.username, nonce);
     let server_first = exchange(broker, scram.first()).await?;

@@ -11,7 +11,6 @@
 //! again after every conflict, each time with everything that is new in the log. What must stay true: between the
 //! decision and the link no version can come in unseen, because the link fails if the next version's file is there.
 
-use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use forebay_core::error::codes;
@@ -19,7 +18,7 @@ use forebay_core::{Error, Result};
 use forebay_storage::kill_point;
 
 use super::action::{Action, to_text};
-use super::fault;
+use super::store::Published;
 use super::table::{Change, Head, Table};
 
 /// The verdict on what came into the log since the head that a commit was built on.
@@ -50,6 +49,16 @@ impl KillPoints {
 pub(crate) struct Linking(AtomicBool);
 
 impl Linking {
+    /// From now on a version may come to be.
+    pub fn begin(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Another version has the name: ours never comes to be.
+    pub fn take_back(&self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+
     /// True if the outcome of the last attempt is not known, or was success.
     pub fn may_have_happened(&self) -> bool {
         self.0.load(Ordering::SeqCst)
@@ -79,9 +88,9 @@ pub(crate) fn commit(
             Verdict::Stop => return Ok(false),
             Verdict::Write(actions) => actions,
         };
-        if publish(table, head.version + 1, &actions, points, linking)? {
+        if let Published::Yes(mark) = publish(table, head.version + 1, &actions, points, linking)? {
             head.version += 1;
-            head.mark = table.mark(head.version);
+            head.mark = mark;
             return Ok(true);
         }
     }
@@ -91,39 +100,16 @@ pub(crate) fn commit(
     ))
 }
 
-/// Makes `version` exist with these actions; false if it existed. Blocks.
+/// Makes `version` exist with these actions, unless there is one. Blocks.
 pub(crate) fn publish(
     table: &Table,
     version: u64,
     actions: &[Action],
     points: KillPoints,
     linking: &Linking,
-) -> Result<bool> {
-    // A name of its own for each attempt: two writers may stage the same version at the same time.
-    let staged = table.log.join(format!("_commit_{}.json.tmp", uuid::Uuid::new_v4()));
-    let refused = |e| fault::refused("the table's log cannot be written", &staged, e);
-    let mut file = table.door.create_new(&staged).map_err(refused)?;
-    let written = to_text(actions).and_then(|text| {
-        file.append(&text).map_err(refused)?;
-        file.sync().map_err(|e| fault::sync_failed(&staged, e))
-    });
-    if let Err(error) = written {
-        if let Err(left) = table.door.remove_file(&staged) {
-            tracing::warn!(path = %staged.display(), error = %left, "a staged commit stays behind");
-        }
-        return Err(error);
-    }
-    points.before.into_iter().for_each(kill_point);
-    let path = table.version_file(version);
-    linking.0.store(true, Ordering::SeqCst);
-    let published = match table.door.publish_new(&staged, &path) {
-        Ok(()) => true,
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-            linking.0.store(false, Ordering::SeqCst);
-            false
-        }
-        Err(e) => return Err(fault::refused("a commit cannot be published", &path, e)),
-    };
-    points.after.filter(|_| published).into_iter().for_each(kill_point);
+) -> Result<Published> {
+    let text = to_text(actions)?;
+    let published = table.store.publish(&table.version_file(version), &text, points, linking)?;
+    points.after.filter(|_| published != Published::Taken).into_iter().for_each(kill_point);
     Ok(published)
 }

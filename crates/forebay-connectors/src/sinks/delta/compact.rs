@@ -160,8 +160,9 @@ fn by_schema(task: &Task, group: Vec<Small>) -> Result<Vec<(SchemaRef, Vec<Small
 }
 
 fn reader(task: &Task, name: &str) -> Result<ParquetRecordBatchReaderBuilder<File>> {
-    let path = task.table.root.join(name);
-    let file = File::open(&path).map_err(|e| fault::refused("a small file cannot be read", &path, e))?;
+    let path = task.table.store.path(name);
+    let file = task.table.store.open(name);
+    let file = file.map_err(|e| fault::refused("a small file cannot be read", &path, e))?;
     ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| fault::parquet(&path, e))
 }
 
@@ -186,9 +187,9 @@ fn compact(task: &Task, head: &Head, schema: SchemaRef, group: Vec<Small>, stop:
     if matches!(outcome, Ok(true)) {
         tracing::debug!(table = %task.table.root.display(), files = group.len(), "compacted small files");
     } else if !linking.may_have_happened() {
-        let path = task.table.root.join(&name);
-        if let Err(error) = task.table.door.remove_file(&path) {
-            tracing::debug!(path = %path.display(), %error, "an unused compacted file stays until the sweep");
+        let store = &task.table.store;
+        if let Err(error) = store.remove_if_there(&name) {
+            tracing::debug!(path = %store.path(&name).display(), %error, "an unused compacted file stays until the sweep");
         }
     }
     outcome.map(|_| ())
@@ -204,10 +205,9 @@ fn rewrite(
     stop: &AtomicBool,
 ) -> Result<Option<Finished>> {
     let table = &task.table;
-    let mut output =
-        DataFile::create(&table.door, &table.root, name.to_owned(), schema, &task.encoding, None)?;
+    let mut output = DataFile::create(&table.store, name.to_owned(), schema, &task.encoding, None)?;
     for file in group {
-        let path = table.root.join(&file.name);
+        let path = table.store.path(&file.name);
         let batches = reader(task, &file.name)?.build().map_err(|e| fault::parquet(&path, e))?;
         for batch in batches {
             if stop.load(Ordering::SeqCst) {
@@ -216,9 +216,9 @@ fn rewrite(
             output.write(&batch.map_err(|e| fault::parquet(&path, e.into()))?)?;
         }
     }
-    let folder = table.root.join(&place.folder);
+    let folder = place.folder.clone();
     let finished = output.finish(place, task.upkeep.indexed_columns)?;
-    table.door.sync_dir(&folder).map_err(|e| fault::sync_failed(&folder, e))?;
+    table.store.sync_folder(&folder)?;
     Ok(Some(finished))
 }
 

@@ -5,7 +5,7 @@
 //! rule, and then Delta's defaults. What must stay true: this is the only place that knows an option's name.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use forebay_core::error::codes;
@@ -17,6 +17,8 @@ use forebay_core::{Error, OutputMode, Result};
 use super::action::Metadata;
 use super::file::Encoding;
 use super::stats;
+use super::store::Location;
+use crate::s3;
 
 const CHECKPOINT_INTERVAL: &str = "delta.checkpointInterval";
 const LOG_RETENTION: &str = "delta.logRetentionDuration";
@@ -44,7 +46,8 @@ pub static SPEC: ConnectorSpec = ConnectorSpec {
             kind: OptionKind::String,
             default: None,
             required: true,
-            doc: "The table's folder. Relative paths lie under `--data`.",
+            doc: "The table's folder. Relative paths lie under `--data`. Or a folder of a bucket, `s3://bucket/folder` (also `s3a://`), \
+                  with options `AWS_*` or `fs.s3a.*` beside it: see docs/cloud.md.",
         },
         OptionSpec {
             name: "partitionBy",
@@ -129,14 +132,14 @@ pub static SPEC: ConnectorSpec = ConnectorSpec {
                   are ever removed. Default: the table's property, else 7 days.",
         },
     ],
-    prefixes: &[],
+    prefixes: s3::PREFIXES,
     example: "queries:\n  lake:\n    sql: SELECT * FROM iot\n    format: delta\n    options: { path: data/iot_data }\n",
 };
 
 /// What was asked for, before the table is known.
 #[derive(Clone)]
 pub(crate) struct Config {
-    pub path: PathBuf,
+    pub location: Location,
     /// `None` if not given: an existing table decides.
     pub partition_by: Option<Vec<String>>,
     pub merge_schema: bool,
@@ -178,18 +181,13 @@ impl Config {
         let path = options.text("path").filter(|path| !path.trim().is_empty()).ok_or_else(|| {
             Error::new(&codes::MISSING_KEY, "option `path` is missing").with_hint("Name the table's folder.")
         })?;
-        if path.contains("://") {
-            return Err(Error::new(
-                &codes::NOT_YET,
-                format!("option `path` is `{path}`, expected a local folder"),
-            ));
-        }
+        let location = Location::new(path, options.passed_on(), data_dir)?;
         let partition_by = options.text("partitionBy").map(|list| {
             let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
             names.map(str::to_owned).collect::<Vec<_>>()
         });
         let config = Self {
-            path: data_dir.join(path),
+            location,
             partition_by,
             merge_schema: options.bool("mergeSchema"),
             encoding: Encoding::of(options.text("compression").unwrap_or("snappy")),
@@ -306,10 +304,15 @@ mod tests {
 
     #[test]
     fn paths_lie_under_the_data_folder_unless_absolute() {
-        assert_eq!(config(&[("path", "a/b")]).unwrap().path, Path::new("/data/a/b"));
-        assert_eq!(config(&[("path", "/a")]).unwrap().path, Path::new("/a"));
+        let shown = |path| config(&[("path", path)]).unwrap().location.shown();
+        assert_eq!(shown("a/b"), Path::new("/data/a/b"));
+        assert_eq!(shown("/a"), Path::new("/a"));
+        assert_eq!(shown("s3a://bucket/t/"), Path::new("s3://bucket/t"));
         assert!(config(&[("path", " ")]).is_err());
-        assert!(config(&[("path", "s3://bucket/t")]).is_err());
+        for path in ["gs://bucket/t", "s3://bucket", "abfss://c@a.dfs.core.windows.net/t"] {
+            assert!(config(&[("path", path)]).is_err(), "{path}");
+        }
+        assert!(config(&[("path", "a"), ("AWS_REGION", "eu-central-1")]).is_err());
         assert!(config(&[("path", "a"), (FILE_RETENTION, "5 minutes")]).is_err());
     }
 }

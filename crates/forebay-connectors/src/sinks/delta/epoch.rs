@@ -129,7 +129,7 @@ fn still_fits(config: &Config, input: &SchemaRef, head: &Head, fit: &Fit) -> Res
 /// Removes files that no version names. Blocks.
 fn remove(table: &Table, names: Vec<String>) {
     for name in names {
-        if let Err(error) = table.door.remove_if_there(&table.root.join(&name)) {
+        if let Err(error) = table.store.remove_if_there(&name) {
             tracing::warn!(file = name, %error, "a file that no version has stays behind");
         }
     }

@@ -5,13 +5,13 @@
 //! [`ROW_GROUP_BYTES`] for each open file, whatever the epoch's size, and [`DataFile::finish`] returns only after
 //! the bytes are fsynced (the folder is synced by the caller, once for all files in it).
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float32Type, Float64Type, SchemaRef};
 use forebay_core::Result;
-use forebay_storage::{Door, DoorFile, kill_point};
+use forebay_storage::kill_point;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, GzipLevel, ZstdLevel};
@@ -19,6 +19,7 @@ use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder, Write
 
 use super::action::{Add, encode_path};
 use super::partition::Place;
+use super::store::{NewFile, Store};
 use super::{dictionary, fault, stats};
 
 /// Encoded bytes after which a row group ends. Spark's 128 MiB would have to be held in memory for each lane; at
@@ -74,7 +75,7 @@ impl Encoding {
 
 /// A file that rows are being written to.
 pub(crate) struct DataFile {
-    writer: ArrowWriter<DoorFile>,
+    writer: ArrowWriter<NewFile>,
     path: PathBuf,
     /// Relative to the table.
     name: String,
@@ -95,19 +96,18 @@ pub(crate) struct Finished {
 }
 
 impl DataFile {
-    /// Creates `name` (relative, with folders that exist already) under `root`. `first` is the batch that it will
+    /// Creates `name` (relative, with folders that exist already) in the table. `first` is the batch that it will
     /// begin with, if it is known: an example of its rows.
     pub fn create(
-        door: &Door,
-        root: &Path,
+        store: &Store,
         name: String,
         schema: SchemaRef,
         encoding: &Encoding,
         first: Option<&RecordBatch>,
     ) -> Result<Self> {
-        let path = root.join(&name);
+        let path = store.path(&name);
         let file =
-            door.create_new(&path).map_err(|e| fault::refused("a data file cannot be created", &path, e))?;
+            store.create(&name).map_err(|e| fault::refused("a data file cannot be created", &path, e))?;
         let options = ArrowWriterOptions::new()
             .with_properties(encoding.properties(first))
             .with_skip_arrow_metadata(true);
@@ -145,13 +145,13 @@ impl DataFile {
         (self.writer.bytes_written() + self.writer.in_progress_size()) as u64
     }
 
-    /// Writes the footer and fsyncs. Blocks.
+    /// Writes the footer and makes the file durable. Blocks.
     pub fn finish(mut self, place: Place, indexed_columns: usize) -> Result<Finished> {
         self.flush()?;
         kill_point("sink.delta.file.half");
         let metadata = self.writer.finish().map_err(|e| fault::parquet(&self.path, e))?;
         let file = self.writer.inner();
-        file.sync().map_err(|e| fault::sync_failed(&self.path, e))?;
+        file.finish(&self.path)?;
         let stats = stats::of_file(&metadata, &self.has_nan, indexed_columns);
         Ok(Finished { name: self.name, place, size: file.len(), rows: self.rows, stats })
     }

@@ -124,14 +124,15 @@ impl DeltaSink {
         let (head, fit, since) = open::fit(&self.table, &self.config, &input, head).await?;
         // A checkpoint may have passed what was not followed.
         self.tidier.suspect(overlap::unseen(Some(followed), head.version));
-        self.know(input, open::Ready { head, fit, loaded, since })
+        self.know(input, open::Ready { head, fit, loaded, since }).await
     }
 
     /// Starts from a table that was just loaded.
-    pub(super) fn know(&mut self, input: SchemaRef, ready: open::Ready) -> Result<()> {
+    pub(super) async fn know(&mut self, input: SchemaRef, ready: open::Ready) -> Result<()> {
         let open::Ready { head, fit, loaded, since } = ready;
         let upkeep = self.config.upkeep(&head.metadata);
-        self.tidier.suspect(overlap::unseen(self.table.last_checkpoint(), head.version));
+        let last_checkpoint = self.table.ask(|table| table.last_checkpoint()).await?;
+        self.tidier.suspect(overlap::unseen(last_checkpoint, head.version));
         let replaces = self.config.output.mode != OutputMode::Append;
         let live = replaces.then(|| Live::of(&loaded, &self.table)).transpose()?;
         let (loaded, txns) = (Some(loaded), BTreeMap::new());

@@ -51,17 +51,19 @@ mod epoch;
 mod fault;
 mod file;
 mod fit;
+pub mod history;
 mod keys;
 mod known;
 mod live;
 mod open;
 mod overlap;
-mod partition;
+pub(crate) mod partition;
 mod protocol;
 mod prune;
 pub mod read;
-mod schema;
+pub(crate) mod schema;
 mod stats;
+pub(crate) mod store;
 mod sweep;
 pub(crate) mod table;
 mod tidy;
@@ -79,6 +81,7 @@ use epoch::{Current, epoch_version};
 use file::Finished;
 use keys::{EpochKeys, KeyShape};
 use known::Opened;
+use store::Location;
 use table::Table;
 use tidy::Tidier;
 use writer::{DeltaLane, EpochShape, LaneFiles};
@@ -104,7 +107,7 @@ impl DeltaSink {
     /// The same with another clock than the machine's.
     pub fn with_clock(options: &Options, data_dir: &Path, door: Door, clock: Arc<dyn Clock>) -> Result<Self> {
         let config = Config::new(options, data_dir)?;
-        let table = Arc::new(Table::new(&config.path, door, clock)?);
+        let table = Arc::new(Table::at(&config.location, door, clock)?);
         Ok(Self { config, table, opened: None, current: None, tidier: Tidier::default() })
     }
 
@@ -119,9 +122,7 @@ impl DeltaSink {
 
     /// Makes sure that a version which is seen stays seen: its writer may have died before it synced the folder.
     async fn sync_log(&self) -> Result<()> {
-        let table = self.table.clone();
-        let sync = move || table.door.sync_dir(&table.log).map_err(|e| fault::sync_failed(&table.log, e));
-        tokio::task::spawn_blocking(sync).await.map_err(fault::task)?
+        self.table.ask(|table| table.store.sync_log()).await
     }
 }
 
@@ -135,7 +136,10 @@ impl Sink for DeltaSink {
     }
 
     fn identity(&self, home: Option<&Path>) -> String {
-        format!("DeltaSink[{}]", place(&self.table.root, home).display())
+        match &self.config.location {
+            Location::Folder(_) => format!("DeltaSink[{}]", place(&self.table.root, home).display()),
+            Location::Bucket(bucket) => format!("DeltaSink[{}]", bucket.address()),
+        }
     }
 
     fn guarantee(&self) -> Guarantee {
@@ -173,7 +177,7 @@ impl Sink for DeltaSink {
 
     async fn open(&mut self, schema: SchemaRef) -> Result<()> {
         let ready = open::open(&self.table, &self.config, &schema).await?;
-        self.know(schema, ready)
+        self.know(schema, ready).await
     }
 
     async fn last_epoch(&mut self, query_id: &str) -> Result<Option<Epoch>> {

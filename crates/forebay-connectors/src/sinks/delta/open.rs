@@ -81,6 +81,7 @@ pub(crate) fn check(config: &Config, input: &Schema) -> Result<Wanted> {
 /// Loads the table, or creates it, and fits the query to it.
 pub(crate) async fn open(table: &Arc<Table>, config: &Config, input: &Schema) -> Result<Ready> {
     let wanted = check(config, input)?;
+    table.ask(|table| table.store.prove()).await?;
     let (loaded, head) = match table.load().await? {
         Some(found) => found,
         None => {
@@ -170,15 +171,11 @@ async fn create(table: &Arc<Table>, config: &Config, wanted: Wanted) -> Result<(
         Action::Protocol(head.protocol),
         Action::MetaData(Box::new(head.metadata)),
     ];
-    let table = table.clone();
-    let create = move || -> Result<()> {
-        table
-            .door
-            .create_dir_all(&table.log)
-            .map_err(|e| fault::refused("the table's folder cannot be created", &table.log, e))?;
-        publish(&table, 0, &actions, KillPoints::NONE, &Default::default()).map(|_| ())
+    let create = move |table: &Table| {
+        table.store.make_log()?;
+        publish(table, 0, &actions, KillPoints::NONE, &Default::default()).map(|_| ())
     };
-    tokio::task::spawn_blocking(create).await.map_err(fault::task)?
+    table.ask(create).await
 }
 
 /// Commits the table's metadata with these columns at the end. If another writer changed the table meanwhile,

@@ -2,7 +2,8 @@
 //!
 //! A partition's value stands in the log (`partitionValues`) and readers take it from there; the folder name is for
 //! people only. So two things must stay true: the text in the log gives back exactly the value (NULL and the empty
-//! string are one, as Delta defines), and a folder name never leaves the table, whatever the value is.
+//! string are one, as Delta defines), and a folder name never leaves the table, whatever the value is. Where there is no
+//! log, as for CSV and Parquet files, names of folders are whole ([`Splitter::of_whole_names`]).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -17,7 +18,9 @@ use sha2::{Digest, Sha256};
 
 /// What Hive and Spark call the folder of NULL.
 const NULL_FOLDER: &str = "__HIVE_DEFAULT_PARTITION__";
-/// File systems allow 255 bytes for a name; what is longer keeps its beginning and ends in a hash.
+/// Bytes that file systems allow for a name.
+pub(crate) const LONGEST_NAME: usize = 255;
+/// A name that is longer keeps its beginning and ends in a hash, where the log has the value.
 const LONGEST_FOLDER: usize = 200;
 
 /// One partition: its values for the log and its folder, relative to the table (empty, or with a slash at the end).
@@ -30,6 +33,8 @@ pub(crate) struct Place {
 /// Tells the rows of a lane apart by partition; places are numbered as they first appear.
 pub(crate) struct Splitter {
     names: Vec<String>,
+    /// Bytes above which the name of a folder is cut.
+    longest: usize,
     converter: RowConverter,
     known: HashMap<Box<[u8]>, usize>,
     places: Vec<Place>,
@@ -39,7 +44,12 @@ impl Splitter {
     /// For partition columns of these names and types.
     pub fn new(names: Vec<String>, types: impl Iterator<Item = DataType>) -> Result<Self> {
         let converter = RowConverter::new(types.map(SortField::new).collect()).map_err(internal)?;
-        Ok(Self { names, converter, known: HashMap::new(), places: Vec::new() })
+        Ok(Self { names, longest: LONGEST_FOLDER, converter, known: HashMap::new(), places: Vec::new() })
+    }
+
+    /// The same, with folders that name the whole value; rows that are [`too_long`] must not come.
+    pub fn of_whole_names(names: Vec<String>, types: impl Iterator<Item = DataType>) -> Result<Self> {
+        Ok(Self { longest: usize::MAX, ..Self::new(names, types)? })
     }
 
     /// The place that has this number.
@@ -63,7 +73,8 @@ impl Splitter {
                     let place = match self.known.get(bytes) {
                         Some(place) => *place,
                         None => {
-                            self.places.push(Place::of(&self.names, columns, at as usize)?);
+                            let place = Place::of(&self.names, columns, at as usize, self.longest)?;
+                            self.places.push(place);
                             self.known.insert(bytes.into(), self.places.len() - 1);
                             self.places.len() - 1
                         }
@@ -91,11 +102,11 @@ impl Splitter {
 }
 
 impl Place {
-    fn of(names: &[String], columns: &[ArrayRef], row: usize) -> Result<Self> {
+    fn of(names: &[String], columns: &[ArrayRef], row: usize, longest: usize) -> Result<Self> {
         let mut place = Self::default();
         for (name, column) in names.iter().zip(columns) {
             let value = value_text(column, row)?;
-            place.folder.push_str(&folder_name(name, value.as_deref()));
+            place.folder.push_str(&folder_name(name, value.as_deref(), longest));
             place.folder.push('/');
             place.values.insert(name.clone(), value);
         }
@@ -128,6 +139,30 @@ fn value_text(column: &ArrayRef, row: usize) -> Result<Option<String>> {
     Ok(Some(text).filter(|text| !text.is_empty()))
 }
 
+/// The column whose value in this row is longer than a whole name of a folder may be, and the bytes of that name.
+pub(crate) fn too_long<'n>(
+    names: &'n [String],
+    columns: &[ArrayRef],
+    row: usize,
+) -> Result<Option<(&'n str, usize)>> {
+    for (name, column) in names.iter().zip(columns) {
+        // Only texts can be long, and none of them becomes longer than three times itself.
+        let room = LONGEST_NAME.saturating_sub(name.len() * 3 + 1) / 3;
+        if column
+            .as_string_opt::<i32>()
+            .is_none_or(|texts| texts.is_null(row) || texts.value(row).len() <= room)
+            && !matches!(column.data_type(), DataType::LargeUtf8 | DataType::Utf8View)
+        {
+            continue;
+        }
+        let bytes = folder_name(name, value_text(column, row)?.as_deref(), usize::MAX).len();
+        if bytes > LONGEST_NAME {
+            return Ok(Some((name, bytes)));
+        }
+    }
+    Ok(None)
+}
+
 /// As Java prints doubles.
 fn float_text(value: f64, finite: impl FnOnce() -> String) -> String {
     if value.is_finite() {
@@ -142,9 +177,9 @@ fn float_text(value: f64, finite: impl FnOnce() -> String) -> String {
 }
 
 /// `name=value`, escaped as Hive and Spark escape.
-fn folder_name(name: &str, value: Option<&str>) -> String {
+fn folder_name(name: &str, value: Option<&str>, longest: usize) -> String {
     let folder = format!("{}={}", escape(name), value.map_or_else(|| NULL_FOLDER.to_owned(), escape));
-    if folder.len() <= LONGEST_FOLDER {
+    if folder.len() <= longest {
         return folder;
     }
     let hash = Sha256::digest(folder.as_bytes());
@@ -227,10 +262,10 @@ mod tests {
     fn no_value_leaves_the_table() {
         for value in ["..", "../../etc", "/etc/passwd", "a\\b", "\0", ".", "x".repeat(1 << 20).as_str(), "ü"]
         {
-            let folder = folder_name("p", Some(value));
+            let folder = folder_name("p", Some(value), LONGEST_FOLDER);
             assert!(!folder.contains('/') && folder.len() <= 255 && folder.starts_with("p="), "{folder}");
         }
-        let long = |tail: &str| folder_name("p", Some(&format!("{}{tail}", "ü".repeat(200))));
+        let long = |tail: &str| folder_name("p", Some(&format!("{}{tail}", "ü".repeat(200))), LONGEST_FOLDER);
         assert_ne!(long("a"), long("b"));
     }
 

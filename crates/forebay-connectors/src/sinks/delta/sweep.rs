@@ -6,9 +6,9 @@
 //! orphans of aborted or killed epochs are. Other writers' files are left to `VACUUM`.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use deltalake_core::DeltaTable;
 use deltalake_core::protocol::checkpoints;
@@ -18,6 +18,7 @@ use futures::TryStreamExt;
 
 use super::tidy::Task;
 use super::{FILE_PREFIX, fault};
+use crate::s3::Found;
 
 /// What a sweep removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -44,14 +45,15 @@ pub(crate) async fn run(task: &Task, stop: &AtomicBool) -> Result<Swept> {
     }
     let cutoff = before(task.upkeep.file_retention);
     let keep = needed(&table, &task.table.root, cutoff).await?;
-    let mut found = Vec::new();
-    walk(&task.table.root, &task.table.root, &mut found);
-    for (name, path, modified_ms) in found {
+    let found = task.table.store.data_files();
+    let found =
+        found.map_err(|e| fault::refused("the table's files cannot be listed", &task.table.root, e))?;
+    for Found { name, modified_ms } in found {
         if stop.load(Ordering::SeqCst) {
             break;
         }
         let ours = name.rsplit('/').next().is_some_and(|file| file.starts_with(FILE_PREFIX));
-        if ours && modified_ms < cutoff && !keep.contains(&name) && removed(task, &path) {
+        if ours && modified_ms < cutoff && !keep.contains(&name) && removed(task, &name) {
             swept.files += 1;
         }
     }
@@ -73,48 +75,20 @@ async fn needed(table: &DeltaTable, root: &Path, cutoff_ms: i64) -> Result<HashS
     Ok(keep)
 }
 
-/// Every file below `dir` outside of folders that begin with `_` or `.`: name relative to `root`, path, milliseconds
-/// of its last change. What cannot be read is passed over; it will be there next time.
-fn walk(root: &Path, dir: &Path, found: &mut Vec<(String, PathBuf, i64)>) {
-    let Ok(entries) = std::fs::read_dir(dir) else { return };
-    for entry in entries.flatten() {
-        let path = entry.path();
-        let Ok(kind) = entry.file_type() else { continue };
-        if kind.is_dir() {
-            let hidden = entry.file_name().to_string_lossy().starts_with(['_', '.']);
-            if !hidden {
-                walk(root, &path, found);
-            }
-        } else if kind.is_file()
-            && let Some(modified_ms) = modified_ms(&path)
-            && let Some(name) = path.strip_prefix(root).ok().and_then(Path::to_str)
-        {
-            found.push((name.to_owned(), path.clone(), modified_ms));
-        }
-    }
-}
-
-fn modified_ms(path: &Path) -> Option<i64> {
-    let modified = std::fs::metadata(path).ok()?.modified().ok()?;
-    i64::try_from(modified.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
-}
-
 fn sweep_staged(task: &Task, cutoff_ms: i64) {
-    let Ok(entries) = std::fs::read_dir(&task.table.log) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let staged = (name.starts_with("_commit_") || name.starts_with("_put_")) && name.ends_with(".tmp");
-        if staged && modified_ms(&entry.path()).is_some_and(|at| at < cutoff_ms) {
-            removed(task, &entry.path());
+    for file in task.table.store.staged() {
+        if file.modified_ms < cutoff_ms {
+            removed(task, &file.name);
         }
     }
 }
 
-fn removed(task: &Task, path: &Path) -> bool {
-    match task.table.door.remove_file(path) {
-        Ok(()) => true,
+fn removed(task: &Task, name: &str) -> bool {
+    let store = &task.table.store;
+    match store.remove_if_there(name) {
+        Ok(was_there) => was_there,
         Err(error) => {
-            tracing::warn!(path = %path.display(), %error, "a file that nobody needs cannot be removed");
+            tracing::warn!(path = %store.path(name).display(), %error, "a file that nobody needs cannot be removed");
             false
         }
     }

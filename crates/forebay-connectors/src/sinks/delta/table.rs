@@ -6,14 +6,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use deltalake_core::logstore::LogStoreRef;
-use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
+use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
+use deltalake_core::{DeltaTable, DeltaTableBuilder};
 use forebay_core::clock::Clock;
 use forebay_core::error::codes;
 use forebay_core::{Error, Result};
 use forebay_storage::Door;
+use object_store::prefix::PrefixStore;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -22,15 +22,16 @@ use super::action::{Metadata, Protocol, Seen, Txn};
 use super::door_store::DoorStore;
 use super::fault;
 use super::live::FileEvent;
+use super::store::{Location, Mark, Store};
 
 /// Where a table lies and how it is reached.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Table {
+    /// As messages have it: a folder, or `s3://bucket/folder`.
     pub root: PathBuf,
-    pub log: PathBuf,
-    pub url: Url,
-    pub door: Door,
+    pub store: Store,
     pub clock: Arc<dyn Clock>,
+    url: Url,
 }
 
 /// What an append must know of the table's newest version.
@@ -39,8 +40,8 @@ pub(crate) struct Head {
     pub version: u64,
     pub protocol: Protocol,
     pub metadata: Metadata,
-    /// When the version's file was written: another time means that another table stands here.
-    pub mark: Option<SystemTime>,
+    /// What tells the version's file from another, which means that another table stands here.
+    pub mark: Option<Mark>,
 }
 
 /// What changed between two heads.
@@ -86,6 +87,15 @@ struct LastCheckpoint {
 }
 
 impl Table {
+    /// The table at a place where there need not be one.
+    pub fn at(location: &Location, door: Door, clock: Arc<dyn Clock>) -> Result<Self> {
+        let bucket = match location {
+            Location::Folder(path) => return Self::new(path, door, clock),
+            Location::Bucket(bucket) => bucket.clone(),
+        };
+        Ok(Self { root: location.shown(), url: bucket.url().clone(), store: Store::Bucket(bucket), clock })
+    }
+
     /// The table at `root`, an absolute or relative folder that need not exist.
     pub fn new(root: &Path, door: Door, clock: Arc<dyn Clock>) -> Result<Self> {
         let root = std::path::absolute(root)
@@ -93,89 +103,119 @@ impl Table {
         let url = Url::from_directory_path(&root).map_err(|()| {
             Error::new(&codes::BAD_VALUE, format!("option `path` is `{}`, expected a folder", root.display()))
         })?;
-        Ok(Self { log: root.join("_delta_log"), root, url, door, clock })
+        let store = Store::Folder { root: root.clone(), door };
+        Ok(Self { root, store, clock, url })
     }
 
     /// The file of a version.
-    pub fn version_file(&self, version: u64) -> PathBuf {
-        self.log.join(format!("{version:020}.json"))
+    pub fn version_file(&self, version: u64) -> String {
+        format!("_delta_log/{version:020}.json")
     }
 
-    /// The version of the newest checkpoint, as the log's own hint says.
-    pub fn last_checkpoint(&self) -> Option<u64> {
-        let text = std::fs::read(self.log.join("_last_checkpoint")).ok()?;
-        Some(serde_json::from_slice::<LastCheckpoint>(&text).ok()?.version)
+    /// The version of the newest checkpoint, as the log's own hint says. Blocks.
+    pub fn last_checkpoint(&self) -> Result<Option<u64>> {
+        const HINT: &str = "_delta_log/_last_checkpoint";
+        let text = self.store.read(HINT);
+        let text =
+            text.map_err(|e| fault::refused("the table's log cannot be read", &self.store.path(HINT), e))?;
+        let hint = text.and_then(|text| serde_json::from_slice::<LastCheckpoint>(&text).ok());
+        Ok(hint.map(|hint| hint.version))
     }
 
     /// True if the log still tells what the table was at a version: it has its first commit, or a checkpoint that is
     /// not newer than that version. Blocks.
     pub fn reaches_back_to(&self, version: u64) -> Result<bool> {
-        if self.mark(0).is_some() {
+        if self.mark(0)?.is_some() {
             return Ok(true);
         }
-        let entries = std::fs::read_dir(&self.log)
-            .map_err(|e| fault::refused("the table's log cannot be listed", &self.log, e))?;
-        let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let names = self.log_names()?.into_iter();
         let mut checkpoints = names.filter_map(|name| name.split_once(".checkpoint.")?.0.parse::<u64>().ok());
         Ok(checkpoints.any(|checkpoint| checkpoint <= version))
     }
 
     /// Loads a version with delta-rs; fails if the log does not reach back to it.
     pub async fn load_version(&self, version: u64) -> Result<DeltaTable> {
-        let builder = self.builder()?.with_version(version);
-        builder.load().await.map_err(|e| fault::delta(&self.root, e))
+        let failed = |e| fault::delta(&self.root, e);
+        let mut table = self.unloaded()?;
+        table.load_version(version).await.map_err(failed)?;
+        Ok(table)
     }
 
     /// Loads the newest version with delta-rs; `None` if there is no table here yet.
     pub async fn load(&self) -> Result<Option<(DeltaTable, Head)>> {
-        if !self.log.is_dir() {
+        // delta-rs has words of its own for a place without a table.
+        if self.ask(Self::is_empty_log).await? {
             return Ok(None);
         }
-        let table = match self.builder()?.load().await {
-            Ok(table) => table,
-            Err(DeltaTableError::NotATable(_)) if self.is_empty_log()? => return Ok(None),
-            Err(e) => return Err(fault::delta(&self.root, e)),
-        };
-        let head = self.head(&table)?;
+        let mut table = self.unloaded()?;
+        table.load().await.map_err(|e| fault::delta(&self.root, e))?;
+        let loaded = table.clone();
+        let head = self.ask(move |table| table.head(&loaded)).await?;
         Ok(Some((table, head)))
     }
 
-    /// What is known of a version that was loaded.
+    /// Does what blocks on a thread that may.
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Self) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let table = self.clone();
+        tokio::task::spawn_blocking(move || question(&table)).await.map_err(fault::task)?
+    }
+
+    /// What is known of a version that was loaded. Blocks.
     pub fn head(&self, loaded: &DeltaTable) -> Result<Head> {
         let snapshot = loaded.snapshot().map_err(|e| fault::delta(&self.root, e))?;
         Ok(Head {
             version: snapshot.version(),
-            mark: self.mark(snapshot.version()),
+            mark: self.mark(snapshot.version())?,
             protocol: mirror(snapshot.protocol())?,
             metadata: mirror(snapshot.metadata())?,
         })
     }
 
-    fn builder(&self) -> Result<DeltaTableBuilder> {
-        let store = Arc::new(DoorStore::new(self.door.clone()));
-        let builder =
-            DeltaTableBuilder::from_url(self.url.clone()).map_err(|e| fault::delta(&self.root, e))?;
-        Ok(builder.with_storage_backend(store, self.url.clone()))
+    /// The table as delta-rs has it before it has read the log.
+    fn unloaded(&self) -> Result<DeltaTable> {
+        match &self.store {
+            Store::Folder { door, .. } => {
+                let failed = |e| fault::delta(&self.root, e);
+                let store = Arc::new(DoorStore::new(door.clone()));
+                let builder = DeltaTableBuilder::from_url(self.url.clone()).map_err(failed)?;
+                builder.with_storage_backend(store, self.url.clone()).build().map_err(failed)
+            }
+            // Not by the builder, which asks a list of the process for schemes other than these.
+            Store::Bucket(bucket) => {
+                let (whole, folder) = bucket.store();
+                let table = Arc::new(PrefixStore::new(whole.clone(), folder));
+                let log = default_logstore(table, whole, &self.url, &StorageConfig::default());
+                Ok(DeltaTable::new(log))
+            }
+        }
     }
 
     /// True if the log's folder holds no commit and no checkpoint (a crash before the first commit leaves that).
     fn is_empty_log(&self) -> Result<bool> {
-        let entries = std::fs::read_dir(&self.log)
-            .map_err(|e| fault::refused("the table's log cannot be listed", &self.log, e))?;
-        let mut names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let mut names = self.log_names()?.into_iter();
         Ok(!names.any(|name| name.starts_with(|c: char| c.is_ascii_digit()) && !name.ends_with(".tmp")))
+    }
+
+    /// The names in the log. Blocks.
+    pub fn log_names(&self) -> Result<Vec<String>> {
+        let names = self.store.log_names();
+        names.map_err(|e| {
+            fault::refused("the table's log cannot be listed", &self.store.path("_delta_log"), e)
+        })
     }
 
     /// Reads a version's commit; `None` if there is no such file. Blocks.
     pub fn read_version(&self, version: u64) -> Result<Option<Seen>> {
-        let path = self.version_file(version);
+        let name = self.version_file(version);
+        let path = self.store.path(&name);
         // A writer that is not atomic may show a half-written file for a moment.
         for wait_ms in [1, 10, 100, 500] {
-            let text = match std::fs::read(&path) {
-                Ok(text) => text,
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-                Err(e) => return Err(fault::refused("a commit cannot be read", &path, e)),
-            };
+            let text =
+                self.store.read(&name).map_err(|e| fault::refused("a commit cannot be read", &path, e))?;
+            let Some(text) = text else { return Ok(None) };
             match Seen::parse(&text) {
                 Ok(seen) if !text.is_empty() => return Ok(Some(seen)),
                 _ => std::thread::sleep(std::time::Duration::from_millis(wait_ms)),
@@ -185,9 +225,11 @@ impl Table {
             .at(path.display()))
     }
 
-    /// When a version's file was written; `None` if there is none.
-    pub fn mark(&self, version: u64) -> Option<SystemTime> {
-        std::fs::metadata(self.version_file(version)).and_then(|file| file.modified()).ok()
+    /// What tells whether a version's file is still the same; `None` if there is none. Blocks.
+    pub fn mark(&self, version: u64) -> Result<Option<Mark>> {
+        let name = self.version_file(version);
+        let failed = |e| fault::refused("a commit cannot be read", &self.store.path(&name), e);
+        self.store.mark(&name).map_err(failed)
     }
 
     /// Moves `head` over all commits whose files follow it. Blocks. Says in the change whether the head cannot be
@@ -196,7 +238,7 @@ impl Table {
     pub fn follow(&self, head: &mut Head) -> Result<Change> {
         let mut change = Change::default();
         let start = head.version;
-        let mark = self.mark(start);
+        let mark = self.mark(start)?;
         change.reloaded = mark != head.mark;
         while let Some(seen) = self.read_version(head.version + 1)? {
             head.version += 1;
@@ -209,9 +251,9 @@ impl Table {
             }
         }
         if head.version != start {
-            head.mark = self.mark(head.version);
+            head.mark = self.mark(head.version)?;
         }
-        change.reloaded |= self.last_checkpoint().is_some_and(|version| version > head.version);
+        change.reloaded |= self.last_checkpoint()?.is_some_and(|version| version > head.version);
         Ok(change)
     }
 }

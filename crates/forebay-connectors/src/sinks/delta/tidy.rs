@@ -109,7 +109,7 @@ impl Left {
     /// files of the table.
     pub fn by_earlier_runs(loaded: &DeltaTable, table: &Table, stem: &str, upkeep: &Upkeep) -> Result<Self> {
         let (small_files, newest_file_ms) = compact::waiting(loaded, table, stem, upkeep)?;
-        Ok(Self { last_checkpoint: table.last_checkpoint(), small_files, newest_file_ms })
+        Ok(Self { last_checkpoint: table.last_checkpoint()?, small_files, newest_file_ms })
     }
 }
 
@@ -252,7 +252,7 @@ async fn checkpoint(table: &Table, facts: &Mutex<Facts>, stop: &AtomicBool) -> R
     if stop.load(Ordering::SeqCst) {
         return Ok(());
     }
-    let newest = table.last_checkpoint().filter(|version| *version >= head.version);
+    let newest = table.last_checkpoint()?.filter(|version| *version >= head.version);
     if newest.is_none() {
         checkpoints::create_checkpoint(&loaded, None).await.map_err(|e| fault::delta(&table.root, e))?;
     }

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{BooleanArray, BooleanBufferBuilder};
@@ -28,6 +28,7 @@ use super::keys::EpochKeys;
 use super::live::{FileKey, Live, LiveFile};
 use super::partition::Place;
 use super::schema::{DeltaField, DeltaType};
+use super::store::Store;
 use super::writer::EpochShape;
 use super::{fault, protocol};
 
@@ -85,16 +86,16 @@ impl Upsert {
             }
             let replaced = self.look_at(file, &columns)?;
             if let Some(rest) = replaced.as_ref().and_then(|replaced| replaced.rest.as_ref()) {
-                folders.insert(self.shape.table.root.join(&rest.place.folder));
+                folders.insert(rest.place.folder.clone());
             }
             self.looked.insert(file.key.clone(), replaced);
         }
         self.sync(&folders)
     }
 
-    fn sync(&self, folders: &BTreeSet<PathBuf>) -> Result<()> {
+    fn sync(&self, folders: &BTreeSet<String>) -> Result<()> {
         for folder in folders {
-            self.shape.table.door.sync_dir(folder).map_err(|e| fault::sync_failed(folder, e))?;
+            self.shape.table.store.sync_folder(folder)?;
         }
         if !folders.is_empty() {
             kill_point("sink.delta.rewrite.after");
@@ -118,7 +119,7 @@ impl Upsert {
         if name.starts_with('/') || name.contains("://") {
             return Err(unsupported(&name, "lies outside of the table"));
         }
-        let source = Source::open(self.shape.table.root.join(&name), columns)?;
+        let source = Source::open(&self.shape.table.store, &name, columns)?;
         let mask = source.roots(keys.data_names());
         let mut keep = BooleanBufferBuilder::new(source.rows());
         for batch in source.read(Some(mask))? {
@@ -149,7 +150,7 @@ impl Upsert {
         let new = format!("{folder}{stem}-u-{}.{}", uuid::Uuid::new_v4(), encoding.extension());
         created.lock().push(new.clone());
         let schema: SchemaRef = Arc::new(Schema::new(source.schema().fields().clone()));
-        let mut output = DataFile::create(&table.door, &table.root, new, schema, encoding, None)?;
+        let mut output = DataFile::create(&table.store, new, schema, encoding, None)?;
         let mut at = 0;
         for batch in source.read(None)? {
             let batch = batch.map_err(|e| fault::unreadable(&source.path, e.into()))?;
@@ -168,13 +169,16 @@ impl Upsert {
 /// A data file of the table, of whatever writer.
 struct Source {
     path: PathBuf,
+    file: File,
     metadata: ArrowReaderMetadata,
 }
 
 impl Source {
-    fn open(path: PathBuf, columns: &[DeltaField]) -> Result<Self> {
+    fn open(store: &Store, name: &str, columns: &[DeltaField]) -> Result<Self> {
+        let path = store.path(name);
         let failed = |e| fault::unreadable(&path, e);
-        let file = open(&path)?;
+        let file = store.open(name);
+        let file = file.map_err(|e| fault::refused("a data file of the table cannot be read", &path, e))?;
         let options = || ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let metadata = ArrowReaderMetadata::load(&file, options()).map_err(failed)?;
         let schema = retyped(metadata.schema(), columns);
@@ -184,7 +188,7 @@ impl Source {
             ArrowReaderMetadata::try_new(metadata.metadata().clone(), options().with_schema(schema))
                 .map_err(failed)?
         };
-        Ok(Self { path, metadata })
+        Ok(Self { path, file, metadata })
     }
 
     fn schema(&self) -> &SchemaRef {
@@ -200,19 +204,21 @@ impl Source {
         ProjectionMask::roots(self.metadata.parquet_schema(), roots)
     }
 
+    /// The same open file once more; a reader looks for its place before each read.
+    fn handle(&self) -> Result<File> {
+        let handle = self.file.try_clone();
+        handle.map_err(|e| fault::refused("a data file of the table cannot be read", &self.path, e))
+    }
+
     fn read(&self, mask: Option<ProjectionMask>) -> Result<ParquetRecordBatchReader> {
         let builder =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(open(&self.path)?, self.metadata.clone());
+            ParquetRecordBatchReaderBuilder::new_with_metadata(self.handle()?, self.metadata.clone());
         let builder = match mask {
             Some(mask) => builder.with_projection(mask),
             None => builder,
         };
         builder.build().map_err(|e| fault::unreadable(&self.path, e))
     }
-}
-
-fn open(path: &Path) -> Result<File> {
-    File::open(path).map_err(|e| fault::refused("a data file of the table cannot be read", path, e))
 }
 
 /// The file's columns with the table's kind of times: Spark's older form of a time does not say which it is.

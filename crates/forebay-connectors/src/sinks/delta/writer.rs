@@ -7,7 +7,6 @@
 //! removes it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -102,14 +101,10 @@ impl DeltaLane {
         let uuid = uuid::Uuid::new_v4();
         let name = format!("{}{stem}-l{}-{uuid}.{}", place.folder, self.lane, encoding.extension());
         if !place.folder.is_empty() {
-            let folder = table.root.join(&place.folder);
-            table
-                .door
-                .create_dir_all(&folder)
-                .map_err(|e| fault::refused("a partition's folder cannot be created", &folder, e))?;
+            table.store.make_folder(&place.folder)?;
         }
         created.lock().push(name.clone());
-        DataFile::create(&table.door, &table.root, name, fit.file_schema.clone(), encoding, Some(first))
+        DataFile::create(&table.store, name, fit.file_schema.clone(), encoding, Some(first))
     }
 
     /// Finishes these files on a blocking thread.
@@ -160,16 +155,9 @@ impl LaneWriter for DeltaLane {
 
     async fn finish(mut self: Box<Self>) -> Result<Part> {
         self.end(self.open.keys().copied().collect()).await?;
-        let folders: BTreeSet<PathBuf> =
-            self.finished.iter().map(|file| self.epoch.table.root.join(&file.place.folder)).collect();
-        let door = self.epoch.table.door.clone();
-        let sync = move || -> Result<()> {
-            for folder in folders {
-                door.sync_dir(&folder).map_err(|e| fault::sync_failed(&folder, e))?;
-            }
-            Ok(())
-        };
-        tokio::task::spawn_blocking(sync).await.map_err(fault::task)??;
+        let folders: BTreeSet<String> = self.finished.iter().map(|file| file.place.folder.clone()).collect();
+        let sync = move |table: &Table| folders.iter().try_for_each(|folder| table.store.sync_folder(folder));
+        self.epoch.table.ask(sync).await?;
         Ok(Box::new(LaneFiles { files: self.finished, keys: self.keys }))
     }
 }

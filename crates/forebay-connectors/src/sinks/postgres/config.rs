@@ -11,6 +11,7 @@ use forebay_core::options::{ConnectorKind, ConnectorSpec, OptionKind, OptionSpec
 use forebay_core::sink::Stopping;
 use forebay_core::{Error, OutputMode, Result, Zone};
 
+use super::kinds;
 use super::names::{TableName, columns};
 use super::url::Address;
 use crate::tls::{Secret, TlsFiles};
@@ -35,8 +36,8 @@ pub static SPEC: ConnectorSpec = ConnectorSpec {
             required: true,
             doc: "Where the database is: `jdbc:postgresql://HOST:PORT/DATABASE` or `postgresql://HOST:PORT/DATABASE`, several hosts \
                   with commas between them (the one that takes writes is used). `?sslmode=verify-full&sslrootcert=FILE` for TLS, \
-                  which is always verified in full; `sslcert` and `sslkey` for a client's certificate. Without `sslmode` a server on \
-                  this machine is spoken to in plain text, every other one by TLS.",
+                  which is always verified in full; `sslcert` and `sslkey` for a client's certificate. Without `sslmode` and \
+                  certificates a server on this machine is spoken to in plain text, every other one by TLS.",
         },
         OptionSpec {
             name: "dbtable",
@@ -58,6 +59,29 @@ pub static SPEC: ConnectorSpec = ConnectorSpec {
             default: None,
             required: false,
             doc: "The password, as `${NAME}` from the environment. Shown nowhere.",
+        },
+        OptionSpec {
+            name: "sslrootcert",
+            kind: OptionKind::String,
+            default: None,
+            required: false,
+            doc: "The PEM file of the authorities that may vouch for the server, as libpq and JDBC name it. Also in `url`. Default: \
+                  those of the system.",
+        },
+        OptionSpec {
+            name: "sslcert",
+            kind: OptionKind::String,
+            default: None,
+            required: false,
+            doc: "The PEM file of the certificate, with its chain, by which the server knows this client (mTLS: `clientcert` or `cert` in \
+                  its pg_hba.conf). Also in `url`.",
+        },
+        OptionSpec {
+            name: "sslkey",
+            kind: OptionKind::String,
+            default: None,
+            required: false,
+            doc: "The PEM file of that certificate's key, without a password. Also in `url`.",
         },
         OptionSpec {
             name: KEY,
@@ -87,7 +111,8 @@ pub static SPEC: ConnectorSpec = ConnectorSpec {
             kind: OptionKind::String,
             default: None,
             required: false,
-            doc: "Types of columns of a table that is created, where the usual ones are not wanted: `eventId uuid, payload jsonb`.",
+            doc: "Types of columns of a table that is created, and of those that `mergeSchema` adds, where the usual ones are not wanted: \
+                  `eventId uuid, payload jsonb`. PostgreSQL's types, or Spark's: `name STRING, weight DOUBLE`.",
         },
         OptionSpec {
             name: "createTableOptions",
@@ -200,7 +225,8 @@ impl Config {
         let needed = |name: &str| {
             text(name).ok_or_else(|| Error::new(&codes::MISSING_KEY, format!("option `{name}` is empty")))
         };
-        let address = Address::read(needed("url")?)?;
+        let files = ["sslrootcert", "sslcert", "sslkey"].map(|name| (name, text(name)));
+        let address = Address::read(needed("url")?)?.with_files(files)?;
         let user = text("user").map(str::to_owned).or_else(|| address.user.clone());
         let user = user.or_else(|| std::env::var("USER").ok()).unwrap_or_else(|| "postgres".to_owned());
         let table = TableName::read("dbtable", needed("dbtable")?)?;
@@ -217,7 +243,7 @@ impl Config {
             ca_file: address.root_certificate.clone(),
             certificate_file: address.certificate.clone(),
             key_file: address.key.clone(),
-            names: "`sslrootcert`, `sslcert` and `sslkey` of `url` name PEM files: certificate authorities, and a client's chain and its key.",
+            names: "`sslrootcert`, `sslcert` and `sslkey`, options or in `url`, name PEM files: certificate authorities, and a client's chain and its key.",
             ..TlsFiles::default()
         };
         let column_types = text("createTableColumnTypes").map(column_types).transpose()?.unwrap_or_default();
@@ -301,7 +327,7 @@ fn column_types(text: &str) -> Result<Vec<(String, String)>> {
         };
         let kind = kind.trim();
         let is_type = !kind.is_empty() && !kind.contains(';') && !kind.contains("--");
-        (!name.is_empty() && is_type).then(|| (name.to_owned(), kind.to_owned()))
+        (!name.is_empty() && is_type).then(|| (name.to_owned(), kinds::of_spark(kind).to_owned()))
     };
     parts.into_iter().map(|part| one(part).ok_or_else(bad)).collect()
 }
@@ -346,6 +372,10 @@ mod tests {
         let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
         assert_eq!(of("a uuid, b numeric(10, 2)").unwrap(), [pair("a", "uuid"), pair("b", "numeric(10, 2)")]);
         assert_eq!(of("\"a b\" text").unwrap(), [pair("a b", "text")]);
+        let sparks = "a STRING, b double, c LONG, d VARCHAR(7), e Binary";
+        let types = ["text", "double precision", "bigint", "VARCHAR(7)", "bytea"];
+        let found = of(sparks).unwrap();
+        assert_eq!(found.iter().map(|(_, kind)| kind.as_str()).collect::<Vec<_>>(), types);
         for text in ["a", "a uuid,", "a text); DROP TABLE t; --", ", b text"] {
             assert!(of(text).is_err(), "{text}");
         }

@@ -66,7 +66,32 @@ pub fn failed(what: &str, shown: &str, error: &tokio_postgres::Error) -> Error {
                 None => error,
             }
         }
-        None => Error::new(&codes::SINK_UNAVAILABLE, message).with_detail(said(error)),
+        None => Error::new(&codes::SINK_UNAVAILABLE, message).with_detail(said(error)).with_hint(format!(
+            "{} It is tried again until it works; nothing is lost meanwhile.",
+            unreached(error, shown)
+        )),
+    }
+}
+
+/// What a person can do about a server that was not reached, or no longer.
+fn unreached(error: &(dyn std::error::Error + 'static), shown: &str) -> String {
+    use std::io::ErrorKind;
+    let mut cause = Some(error);
+    let mut kind = None;
+    while let Some(error) = cause {
+        kind = kind.or(error.downcast_ref::<std::io::Error>().map(std::io::Error::kind));
+        cause = error.source();
+    }
+    match kind {
+        Some(ErrorKind::ConnectionRefused | ErrorKind::NotFound) => {
+            format!("No PostgreSQL listens at {shown}: start it there, or mend host and port in `url`.")
+        }
+        Some(ErrorKind::TimedOut | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable) => {
+            format!(
+                "Nothing answers at {shown}: look at the network and its firewalls, or mend host and port in `url`."
+            )
+        }
+        _ => format!("Look whether PostgreSQL runs at {shown} and what its log says, or mend `url`."),
     }
 }
 
@@ -137,6 +162,18 @@ pub fn rows_refused(words: &Words) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_that_is_not_reached_is_told_with_what_to_do() {
+        for (kind, says) in [
+            (std::io::ErrorKind::ConnectionRefused, "No PostgreSQL listens at h:1/d: start it there"),
+            (std::io::ErrorKind::TimedOut, "Nothing answers at h:1/d"),
+            (std::io::ErrorKind::BrokenPipe, "what its log says"),
+        ] {
+            let told = unreached(&std::io::Error::from(kind), "h:1/d");
+            assert!(told.contains(says), "{told}");
+        }
+    }
 
     #[test]
     fn words_of_a_server_stay_on_their_line() {

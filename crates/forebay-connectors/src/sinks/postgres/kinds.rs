@@ -58,6 +58,20 @@ pub struct PgType {
     pub modifier: i32,
 }
 
+/// PostgreSQL's name of a type that Spark calls otherwise; every other name as it is.
+pub fn of_spark(name: &str) -> &str {
+    match name.to_ascii_lowercase().as_str() {
+        "string" => "text",
+        "double" => "double precision",
+        "byte" | "tinyint" | "short" => "smallint",
+        "long" => "bigint",
+        "binary" => "bytea",
+        "timestamp_ltz" => "timestamptz",
+        "timestamp_ntz" => "timestamp",
+        _ => name,
+    }
+}
+
 /// What a new table has for a column of the query.
 pub fn created(data: &DataType) -> String {
     let name = match data {

@@ -47,6 +47,7 @@ mod ready;
 mod session;
 mod statements;
 mod table;
+mod unique;
 mod url;
 
 pub use config::SPEC;
@@ -78,6 +79,8 @@ pub struct PostgresSink {
     twice: bool,
     /// Where the query's connections are known by; empty until its id is known.
     name: String,
+    /// What was told of the table already.
+    told: Vec<String>,
 }
 
 /// The epoch that is being written.
@@ -104,6 +107,7 @@ impl PostgresSink {
             in_pieces: 0,
             twice: false,
             name: String::new(),
+            told: Vec::new(),
         })
     }
 
@@ -117,7 +121,12 @@ impl PostgresSink {
             let schema = self.schema.clone().ok_or_else(|| Self::internal("not opened"))?;
             let name = if self.name.is_empty() { "forebay" } else { &self.name };
             let session = Arc::new(Session::open(self.config.clone(), name).await?);
-            self.ready = Some(self.look(session, &schema).await?);
+            let ready = self.look(session, &schema).await?;
+            for doubt in ready.doubts.iter().filter(|doubt| !self.told.contains(doubt)) {
+                tracing::warn!(sink = %self.description(), "{doubt}");
+            }
+            self.told.clone_from(&ready.doubts);
+            self.ready = Some(ready);
         }
         self.held()
     }
@@ -207,7 +216,11 @@ impl Sink for PostgresSink {
             return Ok(());
         }
         let key = table::key_columns(schema, &self.key)?;
-        table::fit(&self.config, schema, &columns, (self.write, &key)).map(|_| ())
+        let fit = table::fit(&self.config, schema, &columns, (self.write, &key))?;
+        if self.write == WriteMode::Upsert {
+            unique::check_key(&session, &self.config, &fit.key).await?;
+        }
+        unique::check_others(&session, &self.config, &fit).await.map(|_| ())
     }
 
     async fn open(&mut self, schema: SchemaRef) -> Result<()> {

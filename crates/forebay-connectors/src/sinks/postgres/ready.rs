@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::Schema;
+use arrow::datatypes::{Field, Schema};
 use forebay_core::error::codes;
 use forebay_core::{Error, Result};
 use tokio_postgres::Statement;
@@ -15,7 +15,7 @@ use super::names::literal;
 use super::session::Session;
 use super::statements::Statements;
 use super::table::Fit;
-use super::{PostgresSink, kinds, names, table};
+use super::{PostgresSink, table, unique};
 
 /// A connection, and what was found at its other end.
 pub(super) struct Ready {
@@ -23,6 +23,8 @@ pub(super) struct Ready {
     pub fit: Fit,
     pub sql: Arc<Statements>,
     pub copy: Statement,
+    /// What may be meant and may be not, for the log.
+    pub doubts: Vec<String>,
 }
 
 impl PostgresSink {
@@ -41,27 +43,25 @@ impl PostgresSink {
         let columns = if missing.is_empty() {
             columns
         } else {
-            let add = |field: &&arrow::datatypes::Field| {
-                format!(
-                    "ADD COLUMN IF NOT EXISTS {} {}",
-                    names::quoted(field.name()),
-                    kinds::created(field.data_type())
-                )
-            };
+            let add = |field: &&Field| format!("ADD COLUMN IF NOT EXISTS {}", table::made(config, field));
             let added = missing.iter().map(add).collect::<Vec<_>>().join(", ");
             change(&session, config, &format!("ALTER TABLE {} {added}", config.table.sql())).await?;
             table::look(&session, config).await?.unwrap_or_default()
         };
         let fit = table::fit(config, schema, &columns, (self.write, &key))?;
         if self.write == WriteMode::Upsert {
-            table::check_key(&session, config, &fit.key).await?;
+            unique::check_key(&session, config, &fit.key).await?;
         }
+        let doubts = unique::check_others(&session, config, &fit).await?;
         if let Some(epochs) = &config.epoch_table
             // Who may only write must not need the right to make it.
             && session.first("look at the table of epochs", &format!("SELECT to_regclass({})", literal(&epochs.sql()))).await?.is_none()
         {
+            // Two queries that begin at once would both find no table, and one of them would fail: here they take turns, until
+            // the transaction that both statements are has ended.
             let sql = format!(
-                "CREATE TABLE IF NOT EXISTS {} (query_id text PRIMARY KEY, query_name text NOT NULL, epoch bigint, \
+                "SELECT pg_advisory_xact_lock(hashtext('forebay_epochs')); \
+                 CREATE TABLE IF NOT EXISTS {} (query_id text PRIMARY KEY, query_name text NOT NULL, epoch bigint, \
                  rows bigint, planned_at timestamptz, committed_at timestamptz)",
                 epochs.sql()
             );
@@ -75,7 +75,7 @@ impl PostgresSink {
             .within(config.query_timeout, "look at the table", session.client.prepare(&sql.copy))
             .await?;
         let copy = prepared.map_err(|error| session.failed("look at the table", &error))?;
-        Ok(Ready { session, fit, sql, copy })
+        Ok(Ready { session, fit, sql, copy, doubts })
     }
 }
 

@@ -108,26 +108,20 @@ fn column(mut row: Vec<Option<String>>) -> Column {
     }
 }
 
+/// A column as it is made: its name, and the type that `createTableColumnTypes` gives it, else the usual one.
+pub fn made(config: &Config, field: &Field) -> String {
+    let given = config.column_types.iter().find(|(name, _)| name.eq_ignore_ascii_case(field.name()));
+    let kind = given.map_or_else(|| kinds::created(field.data_type()), |(_, kind)| kind.clone());
+    format!("{} {kind}", quoted(field.name()))
+}
+
 /// The statement that makes the table for a query.
 pub fn create(config: &Config, schema: &Schema, key: &[String]) -> Result<String> {
-    let mut columns: Vec<String> = Vec::with_capacity(schema.fields().len() + 1);
-    let mut named = vec![false; config.column_types.len()];
-    for field in schema.fields() {
-        let given = config.column_types.iter().position(|(name, _)| name.eq_ignore_ascii_case(field.name()));
-        let kind = match given {
-            Some(index) => {
-                named[index] = true;
-                config.column_types[index].1.clone()
-            }
-            None => kinds::created(field.data_type()),
-        };
-        columns.push(format!("{} {kind}", quoted(field.name())));
-    }
-    if let Some(index) = named.iter().position(|named| !named) {
-        let message = format!(
-            "option `createTableColumnTypes` names `{}`, which is no column of the query",
-            config.column_types[index].0
-        );
+    let mut columns: Vec<String> = schema.fields().iter().map(|field| made(config, field)).collect();
+    let is_there = |name: &str| schema.fields().iter().any(|field| name.eq_ignore_ascii_case(field.name()));
+    if let Some((name, _)) = config.column_types.iter().find(|(name, _)| !is_there(name)) {
+        let message =
+            format!("option `createTableColumnTypes` names `{name}`, which is no column of the query");
         return Err(
             Error::new(&codes::BAD_VALUE, message).with_hint(format!("The query gives {}.", names(schema)))
         );
@@ -240,32 +234,6 @@ pub fn fit(
         ))
 }
 
-/// Refuses an upsert into a table that has no unique index on its key, which PostgreSQL would refuse at the first row.
-pub async fn check_key(session: &Session, config: &Config, key: &[String]) -> Result<()> {
-    let names = key.iter().map(|name| literal(name)).collect::<Vec<_>>().join(", ");
-    let sql = format!(
-        "SELECT 1 FROM pg_index i WHERE i.indrelid = to_regclass({}) AND i.indisunique AND i.indisvalid AND i.indimmediate
-            AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnkeyatts = {} AND NOT EXISTS (
-              SELECT FROM unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) AS k(n) JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.n
-               WHERE a.attname NOT IN ({names}))",
-        literal(&config.table.sql()),
-        key.len(),
-    );
-    if session.rows("look at the table's indexes", &sql).await?.is_empty() {
-        let list = quoted_list(key.iter().map(String::as_str));
-        let message = format!(
-            "the table `{}` has no unique index on ({list}), so rows cannot be replaced by it",
-            config.table
-        );
-        let hint = format!(
-            "CREATE UNIQUE INDEX ON {} ({list}), or name the columns of its primary key in `key`.",
-            config.table.sql()
-        );
-        return Err(Error::new(&codes::SINK_SCHEMA, message).with_hint(hint));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use arrow::datatypes::DataType;
@@ -303,6 +271,7 @@ mod tests {
             create(&config, &query, &["eventId".to_owned()]).unwrap(),
             "CREATE TABLE IF NOT EXISTS \"s\".\"t\" (\"eventId\" uuid, \"a \"\"b\"\"\" bigint, PRIMARY KEY (\"eventId\")) WITH (fillfactor = 70)"
         );
+        assert_eq!(made(&config, query.field(0)), "\"eventId\" uuid", "also if it is added later");
         let other = schema(&[("x", DataType::Utf8)]);
         assert!(create(&config, &other, &[]).unwrap_err().message().contains("eventid"));
     }

@@ -140,9 +140,35 @@ impl Address {
         self.hosts.iter().all(|(host, _)| local(host))
     }
 
-    /// What holds if the URL says nothing: plain text on this machine, else verified TLS.
+    /// What holds if the URL says nothing: plain text on this machine unless certificates are given, else verified TLS.
     pub fn tls(&self) -> Tls {
-        self.tls.unwrap_or(if self.is_local() { Tls::Off } else { Tls::VerifyFull })
+        self.tls.unwrap_or(if self.is_local() && !self.has_files() { Tls::Off } else { Tls::VerifyFull })
+    }
+
+    fn has_files(&self) -> bool {
+        [&self.root_certificate, &self.certificate, &self.key].into_iter().any(Option::is_some)
+    }
+
+    /// Takes files that options of their own name, as libpq calls them: a file is named once.
+    pub fn with_files(mut self, named: [(&'static str, Option<&str>); 3]) -> Result<Self> {
+        let own = [&mut self.root_certificate, &mut self.certificate, &mut self.key];
+        for (own, (name, given)) in own.into_iter().zip(named) {
+            let Some(given) = given.map(PathBuf::from) else { continue };
+            if own.as_ref().is_some_and(|own| *own != given) {
+                let message = format!("option `{name}` and the one of `url` name different files");
+                return Err(Error::new(&codes::BAD_VALUE, message).with_hint("Leave one of them out."));
+            }
+            *own = Some(given);
+        }
+        if self.tls == Some(Tls::Off) && self.has_files() {
+            return Err(bad("option `url` says to use no TLS, and certificates for it are given"));
+        }
+        if self.certificate.is_some() != self.key.is_some() {
+            let message = "a client's certificate and its key belong together, and one of them is given";
+            return Err(Error::new(&codes::MISSING_KEY, message)
+                .with_hint("`sslcert` names the PEM file of the chain, `sslkey` that of its key."));
+        }
+        Ok(self)
     }
 
     /// `host:port/database`
@@ -240,8 +266,33 @@ mod tests {
             ("postgresql://localhost/x?sslmode=verify-ca", Tls::VerifyFull),
             ("postgresql://db/x?sslmode=disable", Tls::Off),
             ("postgresql://db/x?ssl=false", Tls::Off),
+            ("postgresql://localhost/x?sslrootcert=ca.pem", Tls::VerifyFull),
+            ("postgresql://localhost/x?sslcert=me.pem&sslkey=me.key", Tls::VerifyFull),
         ] {
             assert_eq!(Address::read(url).unwrap().tls(), tls, "{url}");
+        }
+    }
+
+    #[test]
+    fn certificates_are_named_once_and_never_for_nothing() {
+        let read = |url: &str, named: [Option<&str>; 3]| {
+            let names = ["sslrootcert", "sslcert", "sslkey"];
+            let named: Vec<_> = names.into_iter().zip(named).collect();
+            Address::read(url)?.with_files(named.try_into().unwrap())
+        };
+        let all = [Some("ca.pem"), Some("me.pem"), Some("me.key")];
+        let address = read("postgresql://localhost/x?sslcert=me.pem", all).unwrap();
+        assert_eq!(address.key.as_deref(), Some(std::path::Path::new("me.key")));
+        assert_eq!((address.tls(), address.root_certificate), (Tls::VerifyFull, Some("ca.pem".into())));
+        for (url, named, says) in [
+            ("postgresql://h/x?sslcert=other.pem", all, "different files"),
+            ("postgresql://h/x?sslmode=disable", all, "no TLS"),
+            ("postgresql://h/x?sslmode=disable&sslrootcert=ca.pem", [None; 3], "no TLS"),
+            ("postgresql://h/x", [None, Some("me.pem"), None], "belong together"),
+            ("postgresql://h/x?sslkey=me.key", [None; 3], "belong together"),
+        ] {
+            let error = read(url, named).unwrap_err();
+            assert!(error.message().contains(says), "{url}: {error}");
         }
     }
 

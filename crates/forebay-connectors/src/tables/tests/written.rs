@@ -21,7 +21,7 @@ const PARQUET: &str = "format: parquet, path: t";
 
 async fn load_patiently(section: &str, folder: &Path) -> Result<Vec<String>> {
     let config = table(section);
-    let opened = open_at(At { patience: PATIENCE, ..At::new(&config, folder) }, &config).await?;
+    let opened = open_at(At { patience: PATIENCE, ..At::new(&config, folder) }, &config, folder).await?;
     Ok(lines(&opened.load(&Wanted::Newest).await?.batches))
 }
 

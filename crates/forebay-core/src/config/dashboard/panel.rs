@@ -86,7 +86,7 @@ fn read_panel(
     };
     let needed = match panel.chart {
         Chart::Sql => Some("sql"),
-        Chart::Map | Chart::Table => None,
+        Chart::Map | Chart::Table | Chart::Events => None,
         Chart::Line | Chart::Bar | Chart::Gauge | Chart::Distribution => Some("field"),
     };
     if let Some(key) = needed.filter(|key| section.get(key).is_none()) {

@@ -140,7 +140,13 @@ pub static PANEL: Section = Section {
             None,
             "The SELECT of a panel `chart: sql`, over the tables that `forebay query` knows.",
         ),
-        key("as", "`table`, `bar` or `line`", Some("table"), "How the rows of the SELECT are drawn."),
+        key(
+            "as",
+            "`table`, `bar`, `line` or `events`",
+            Some("table"),
+            "How the rows of the SELECT are drawn. `events` draws each as a mark on a timeline: its first column with a time \
+             says when; put the newest first (`ORDER BY … DESC`).",
+        ),
         key(
             "every",
             "duration",

@@ -17,6 +17,13 @@ pub static TABLE: Section = Section {
              Spark.",
         ),
         key(
+            "table",
+            "name of a table",
+            None,
+            "In place of `path`, for `delta`: the table of a catalog, `catalog.schema.table`. Under its whole name SQL reads it \
+             without an entry here.",
+        ),
+        key(
             "schema",
             "Spark DDL",
             None,

@@ -44,7 +44,8 @@ pub static STEP: Section = Section {
             "given",
             "mapping of names to records",
             None,
-            "The records that come, in lists by source or topic. A record is written as queries see it: with `value: json` a \
+            "The records that come, in lists by source or topic, and the messages of devices, by gateway: `{ topic, payload, from }`, which \
+             go through its routes. A record is written as queries see it: with `value: json` a \
              mapping of its fields, and beside them `_kafka: { key, partition, timestamp, topic }` where that matters; a text \
              is a value as it is, `null` none. Without `value` a mapping is `{ value, key, partition, timestamp, topic }`.",
         ),

@@ -44,11 +44,37 @@ pub(super) fn of_tables(registry: &Registry<'_>) -> Vec<Value> {
 pub(super) fn of_sinks(registry: &Registry<'_>) -> Vec<Value> {
     let sinks = registry.sinks.iter();
     sinks
-        .map(|sink| {
-            let named = json!({ "properties": { "format": is(sink) }, "required": ["format"] });
-            rule(&named, &[sink], &["checkpointLocation"])
+        .flat_map(|sink| {
+            let more = ["checkpointLocation"];
+            if sink.name != "delta" {
+                let named = json!({ "properties": { "format": is(sink) }, "required": ["format"] });
+                return vec![rule(&named, &[sink], &more)];
+            }
+            // A table of a catalog needs no path.
+            let by_path =
+                json!({ "properties": { "format": is(sink), "toTable": false }, "required": ["format"] });
+            let by_name = json!({ "properties": { "format": is(sink) }, "required": ["format", "toTable"] });
+            let mut named = rule(&by_name, &[sink], &more);
+            if let Some(then) = named.get_mut("then").and_then(Value::as_object_mut) {
+                then.remove("required");
+            }
+            if let Some(options) =
+                named.pointer_mut("/then/properties/options").and_then(Value::as_object_mut)
+            {
+                options.remove("allOf");
+            }
+            vec![rule(&by_path, &[sink], &more), named]
         })
         .collect()
+}
+
+/// One rule for each gateway.
+pub(super) fn of_named(specs: &[&ConnectorSpec]) -> Vec<Value> {
+    let of_one = |spec: &&ConnectorSpec| {
+        let named = json!({ "properties": { "format": is(spec) }, "required": ["format"] });
+        rule(&named, &[*spec], &[])
+    };
+    specs.iter().map(of_one).collect()
 }
 
 /// Where an option's schema stands under `definitions`.
@@ -58,6 +84,8 @@ pub(super) fn definition(spec: &ConnectorSpec, option: &OptionSpec) -> String {
         ConnectorKind::Sink => "sink",
         ConnectorKind::Format => "decoder",
         ConnectorKind::Table => "table",
+        ConnectorKind::Gateway => "gateway",
+        ConnectorKind::Channel => "channel",
     };
     format!("{kind} {} {}", spec.name, option.name).replace(['/', '~', ' '], ".")
 }

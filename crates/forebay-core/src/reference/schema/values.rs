@@ -99,11 +99,15 @@ pub(super) fn of_kind(kind: &str, key: &KeySpec, registry: &Registry<'_>) -> Opt
     let names_connector = matches!(key.name, "format" | "value");
     Some(match kind {
         "name" => json!({ "type": "string", "pattern": super::NAME }),
-        "text" | "SQL" | "SQL condition" | "Spark DDL" | "path" | "column" | "field" | "time zone" => text(),
+        "text" | "SQL" | "SQL condition" | "Spark DDL" | "path" | "name of a table" | "column" | "field"
+        | "time zone" => text(),
         "time" => text(),
+        "64 hexadecimal digits" => json!({ "type": "string", "pattern": "^[0-9A-Fa-f]{64}$" }),
         "list of rows" => json!({ "type": "array", "items": { "type": "object" } }),
         "list of codes" => json!({ "type": "array", "items": { "type": ["string", "object"] } }),
-        "list of columns" => one_of(vec![json!({ "type": "array", "items": text(), "minItems": 1 }), text()]),
+        "list of columns" | "list of topic filters" => {
+            one_of(vec![json!({ "type": "array", "items": text(), "minItems": 1 }), text()])
+        }
         "number" => {
             json!({ "anyOf": [{ "type": "number" }, { "type": "string", "pattern": "^[+-]?[0-9.]" }] })
         }
@@ -111,6 +115,8 @@ pub(super) fn of_kind(kind: &str, key: &KeySpec, registry: &Registry<'_>) -> Opt
         "name of a source" if names_connector => connector(registry.sources),
         "name of a decoder" if names_connector => connector(registry.formats),
         "name of a table format" if names_connector => connector(registry.tables),
+        "name of a gateway" if names_connector => connector(registry.gateways),
+        "name of a channel" if names_connector => connector(registry.channels),
         "name of a sink" if names_connector => connector(registry.sinks),
         _ => return None,
     })

@@ -36,6 +36,7 @@ pub(in crate::adhoc) fn metered(expr: Expr, schema: &DFSchema, budget: &Arc<Budg
         Expr::ScalarFunction(ScalarFunction { func, args })
             if !is_metered(&func) && !PARTS.contains(&func.name()) =>
         {
+            let args = if func.name() == SEARCH { args.into_iter().map(not_held).collect() } else { args };
             let is_long = |arg: &Expr| !matches!(arg, Expr::Literal(..)) && varies(arg);
             let takes_long = args.iter().any(is_long) || work::is_slow(func.name());
             let call = Expr::ScalarFunction(ScalarFunction { func, args });
@@ -60,6 +61,19 @@ pub(in crate::adhoc) fn metered(expr: Expr, schema: &DFSchema, budget: &Arc<Budg
             Transformed::yes(held(expr, budget))
         }
         other => Transformed::no(other),
+    }
+}
+
+/// Looks for a value in a list, which it takes as the one constant that it is and does not hand on.
+pub(in crate::adhoc) const SEARCH: &str = "__in";
+
+/// The expression without the function that would write it out for each row.
+fn not_held(expr: Expr) -> Expr {
+    match expr {
+        Expr::ScalarFunction(ScalarFunction { func, mut args }) if func.name() == HELD && args.len() == 1 => {
+            args.remove(0)
+        }
+        other => other,
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Operators take and make batches of [`BATCH_ROWS`] rows, but sources and window functions give larger ones, and a join
 //! repeats a row for each that it meets: what comes of a batch is as wide as the widest row times its rows. So a [`Guard`]
-//! stands above every operator whose rows vary in size, and cuts what it gives: by rows, and by bytes, because an
+//! stands above every operator whose rows vary in size or whose number of rows does, and cuts what it gives: by rows, and by bytes, because an
 //! operator makes of a batch many times as much before it counts it (keys, copies). One stands below what repeats rows,
 //! and refuses wide ones; below windows it counts what they hold ([`window`]), and aggregates by arrays count more than
 //! they do by themselves ([`weighted`]). What must stay true: at each guard a statement ends when its time is up, and gives way to
@@ -32,6 +32,7 @@ use futures::StreamExt;
 use self::window::{Keeps, Kept};
 use super::budget::failure;
 use super::budget::growth::{size_of, varies};
+use crate::generate::operator::GenerateExec;
 use crate::plan::deadline::Deadline;
 use crate::plan::session::BATCH_ROWS;
 
@@ -70,7 +71,8 @@ pub(super) fn guarded(
             out = out.replace_children(children.collect(), options)?;
         }
         let rows_vary = node.schema().fields().iter().any(|field| varies(field.data_type()));
-        if rows_vary || repeats || weight > 1 || node.children().is_empty() {
+        let generates = node.downcast_ref::<GenerateExec>().is_some();
+        if rows_vary || repeats || generates || weight > 1 || node.children().is_empty() {
             let pool = (weight > 1).then(|| weighted::pool(pool, weight));
             out = Guard::over(&out, Checks { pool, ..plain.clone() });
         }

@@ -23,7 +23,8 @@ const LISTS: usize = 3;
 /// How many bytes a node takes for each that it counts.
 pub(super) fn of(node: &Arc<dyn ExecutionPlan>) -> Result<usize> {
     let Some(aggregate) = node.downcast_ref::<AggregateExec>() else { return Ok(1) };
-    let input = aggregate.input_schema();
+    // A final aggregate reads what partial ones gave, where the keys stand first, the number of the grouping set too.
+    let input = aggregate.input().schema();
     let mut most = 1;
     for (key, _) in aggregate.group_expr().expr() {
         let data_type = key.data_type(&input)?;

@@ -22,7 +22,7 @@ use super::super::budget::growth::{size_of, varies};
 use crate::plan::session::BATCH_ROWS;
 
 /// Aggregates that give one value without looking again at what they saw.
-const AT_ONCE: [&str; 32] = [
+const AT_ONCE: [&str; 34] = [
     "any_value",
     "avg",
     "bit_and",
@@ -37,6 +37,7 @@ const AT_ONCE: [&str; 32] = [
     "first_value",
     "last_value",
     "max",
+    "mean_of",
     "min",
     "nth_value",
     "regr_avgx",
@@ -51,6 +52,7 @@ const AT_ONCE: [&str; 32] = [
     "stddev",
     "stddev_pop",
     "sum",
+    "sum_of",
     "try_avg",
     "try_sum",
     "var",

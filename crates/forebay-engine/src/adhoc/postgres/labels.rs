@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 /// Stands between a name and a number; nobody types it.
-const MARK: char = '\u{1}';
+pub(super) const MARK: char = '\u{1}';
 
 /// The name that a client sees.
 pub fn shown(name: &str) -> &str {

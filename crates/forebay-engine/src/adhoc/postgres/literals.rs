@@ -1,22 +1,30 @@
 //! The types of literals as PostgreSQL has them.
 //!
 //! A whole number is an `int4` where it fits, which DataFusion reads as BIGINT: seen by a client where it comes out of a
-//! SELECT list. A text in quotes has no type of its own, and takes that of what it is compared with or added to: DataFusion
+//! SELECT list or of VALUES, and in what is summed (`sum` of BIGINT is a NUMERIC, whose quotient has digits behind the point).
+//! A text in quotes has no type of its own, and takes that of what it is compared with or added to: DataFusion
 //! would make a text of the other side, and compare numbers letter by letter. Times it reads as PostgreSQL does.
 
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, IntervalUnit};
 use datafusion::common::metadata::FieldMetadata;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
-use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
+use datafusion::logical_expr::{
+    BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Values,
+};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-/// Most digits of a number.
-const DIGITS: usize = 38;
+use super::intervals::is_length;
+use super::{bytes, casts, lengths};
+use crate::adhoc::bounds::seen_by;
+use crate::plan::kept_names::rewritten;
 
-/// The plan with whole numbers of its SELECT lists as `int4`, under the names that they had.
+/// Most digits of a number.
+pub const DIGITS: usize = 38;
+
+/// The plan with whole numbers of its SELECT lists, aggregates and VALUES as `int4`, under the names that they had.
 pub(super) fn narrowed(plan: LogicalPlan) -> Result<LogicalPlan> {
     let narrow = |node: LogicalPlan| match node {
         LogicalPlan::Projection(mut projection) => {
@@ -29,12 +37,75 @@ pub(super) fn narrowed(plan: LogicalPlan) -> Result<LogicalPlan> {
             projection.expr = exprs.collect();
             Ok(Transformed::yes(LogicalPlan::Projection(projection).recompute_schema()?))
         }
+        LogicalPlan::Values(Values { values, schema }) => {
+            let is_narrow = |column: usize| {
+                let is_whole = schema.field(column).data_type() == &DataType::Int64;
+                is_whole && values.iter().all(|row| row.get(column).is_some_and(is_short))
+            };
+            let narrow: Vec<bool> = (0..schema.fields().len()).map(is_narrow).collect();
+            let one = |(expr, is_narrow): (Expr, &bool)| if *is_narrow { narrow_one(expr) } else { expr };
+            let rows = values.into_iter().map(|row| row.into_iter().zip(&narrow).map(one).collect());
+            Ok(Transformed::yes(LogicalPlanBuilder::values(rows.collect())?.build()?))
+        }
+        node @ (LogicalPlan::Aggregate(_) | LogicalPlan::Window(_)) => {
+            let schema = seen_by(&node);
+            let node = rewritten(node, |expr| expr.transform_up(|expr| Ok(of_aggregate(expr, &schema))))?;
+            Ok(Transformed::yes(node.data.recompute_schema()?))
+        }
         other => Ok(Transformed::yes(other.recompute_schema()?)),
     };
     Ok(plan.transform_up(narrow)?.data)
 }
 
-/// What is computed of whole numbers alone, and nothing in it that a function takes: of these the type changes nothing else.
+/// True of a whole number that fits, or NULL.
+fn is_short(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(ScalarValue::Int64(Some(value)), _) => i32::try_from(*value).is_ok(),
+        Expr::Literal(value, _) => value.is_null(),
+        Expr::Negative(inner) => is_short(inner),
+        Expr::Cast(cast) => matches!(cast.expr.as_ref(), Expr::Literal(value, _) if value.is_null()),
+        _ => false,
+    }
+}
+
+fn narrow_one(expr: Expr) -> Expr {
+    match expr {
+        Expr::Negative(inner) => Expr::Negative(Box::new(narrow_one(*inner))),
+        Expr::Cast(_) => Expr::Literal(ScalarValue::Int32(None), None),
+        Expr::Literal(value, metadata) if value.is_null() => {
+            Expr::Literal(ScalarValue::Int32(None), metadata)
+        }
+        expr => narrow(expr, &DFSchema::empty()),
+    }
+}
+
+/// Aggregates whose type is told by that of their argument.
+const TOLD_BY_ARGUMENT: [&str; 4] = ["sum", "sum_of", "min", "max"];
+
+fn of_aggregate(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
+    let narrowed = |args: &mut Vec<Expr>| {
+        let before = args.clone();
+        *args = std::mem::take(args).into_iter().map(|arg| narrow(arg, schema)).collect();
+        *args != before
+    };
+    match expr {
+        Expr::AggregateFunction(mut call) if TOLD_BY_ARGUMENT.contains(&call.func.name()) => {
+            let is_other = narrowed(&mut call.params.args);
+            Transformed::new_transformed(Expr::AggregateFunction(call), is_other)
+        }
+        Expr::WindowFunction(mut call) if TOLD_BY_ARGUMENT.contains(&call.fun.name()) => {
+            let is_other = narrowed(&mut call.params.args);
+            Transformed::new_transformed(Expr::WindowFunction(call), is_other)
+        }
+        other => Transformed::no(other),
+    }
+}
+
+/// Functions of which whole numbers are the result, or what it is computed of.
+const OF_WHOLE: [&str; 6] = ["coalesce", "greatest", "least", "nullif", "__computed", "__negate"];
+
+/// What is computed of whole numbers alone, and nothing in it that another function takes: of these the type changes nothing
+/// else.
 fn narrow(expr: Expr, schema: &DFSchema) -> Expr {
     let boxed = |inner: Box<Expr>| Box::new(narrow(*inner, schema));
     match expr {
@@ -47,6 +118,10 @@ fn narrow(expr: Expr, schema: &DFSchema) -> Expr {
             Expr::Alias(alias)
         }
         Expr::Negative(inner) => Expr::Negative(boxed(inner)),
+        Expr::ScalarFunction(mut call) if OF_WHOLE.contains(&call.func.name()) => {
+            call.args = call.args.into_iter().map(|arg| narrow(arg, schema)).collect();
+            Expr::ScalarFunction(call)
+        }
         Expr::Case(mut case) => {
             for (_, then) in &mut case.when_then_expr {
                 *then = boxed(std::mem::take(then));
@@ -79,12 +154,26 @@ impl ExprPlanner for Unknowns {
             return Ok(PlannerResult::Original(expr));
         }
         let RawBinaryExpr { op, left, right } = expr;
+        let is_plus = op == Plus;
+        let of = |text: &str, metadata: &_, other: &Expr| match other.get_type(schema) {
+            // What is added to a time is an interval, what is taken from one a time.
+            Ok(DataType::Timestamp(..)) if is_plus => typed(text, metadata, &INTERVAL),
+            Ok(time @ (DataType::Timestamp(..) | DataType::Date32)) if op == Minus => {
+                typed(text, metadata, &time)
+            }
+            // Compared they are made alike later (`aligned`).
+            Ok(DataType::Timestamp(..) | DataType::Date32) | Err(_) => Ok(None),
+            Ok(length) if is_length(&length) && matches!(op, Multiply | Divide) => {
+                typed(text, metadata, &DataType::Float64)
+            }
+            Ok(data_type) => typed(text, metadata, &data_type),
+        };
         let (left, right) = match (&left, &right) {
             (Expr::Literal(ScalarValue::Utf8(Some(text)), metadata), other) => {
-                (typed(text, metadata, other, schema)?.unwrap_or(left), right)
+                (of(text, metadata, other)?.unwrap_or(left), right)
             }
             (other, Expr::Literal(ScalarValue::Utf8(Some(text)), metadata)) => {
-                let typed = typed(text, metadata, other, schema)?;
+                let typed = of(text, metadata, other)?;
                 (left, typed.unwrap_or(right))
             }
             _ => (left, right),
@@ -93,24 +182,43 @@ impl ExprPlanner for Unknowns {
     }
 }
 
-/// The text as a value of the type that `other` has, if that is a number or a truth value.
-fn typed(
+const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
+
+/// The text as a value of this type; `None` where DataFusion does so by itself, and right.
+pub(super) fn typed(
     text: &str,
     metadata: &Option<FieldMetadata>,
-    other: &Expr,
-    schema: &DFSchema,
+    data_type: &DataType,
 ) -> Result<Option<Expr>> {
-    let Ok(data_type) = other.get_type(schema) else { return Ok(None) };
     let trimmed = text.trim();
-    let (name, value) = match &data_type {
+    let (name, value) = match data_type {
         DataType::Boolean => ("boolean", truth(trimmed).map(|truth| ScalarValue::Boolean(Some(truth)))),
         whole if whole.is_integer() => {
             ("integer", trimmed.parse().ok().map(|value| ScalarValue::Int64(Some(value))))
         }
-        DataType::Float32 | DataType::Float64 => {
+        DataType::Float32 => ("real", trimmed.parse().ok().map(|value| ScalarValue::Float32(Some(value)))),
+        DataType::Float64 => {
             ("double precision", trimmed.parse().ok().map(|value| ScalarValue::Float64(Some(value))))
         }
         DataType::Decimal128(..) => ("numeric", decimal(trimmed)),
+        DataType::Interval(_) | DataType::Duration(_) => {
+            ("interval", lengths::read(trimmed).map(|value| ScalarValue::IntervalMonthDayNano(Some(value))))
+        }
+        DataType::Timestamp(_, zone) => {
+            let micros = casts::time(trimmed, zone.is_some());
+            ("timestamp", micros.map(|micros| ScalarValue::TimestampMicrosecond(Some(micros), zone.clone())))
+        }
+        DataType::Date32 => {
+            let days = casts::time(trimmed, false).map(|micros| micros.div_euclid(86_400_000_000));
+            (
+                "date",
+                days.and_then(|days| i32::try_from(days).ok()).map(|days| ScalarValue::Date32(Some(days))),
+            )
+        }
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => match bytes::read(text) {
+            Ok(bytes) => ("bytea", Some(ScalarValue::Binary(Some(bytes)))),
+            Err(words) => return plan_err!("{words}"),
+        },
         _ => return Ok(None),
     };
     match value {
@@ -128,7 +236,8 @@ fn truth(text: &str) -> Option<bool> {
     }
 }
 
-fn decimal(text: &str) -> Option<ScalarValue> {
+/// A number without an exponent, with the digits that it has; `None` for what is none, or has more than [`DIGITS`].
+pub fn decimal(text: &str) -> Option<ScalarValue> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = format!("{whole}{fraction}");
     let unscaled: i128 = digits.parse().ok()?;

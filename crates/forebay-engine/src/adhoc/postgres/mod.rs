@@ -16,8 +16,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::TableFunction;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -25,7 +24,7 @@ use datafusion::common::{DataFusionError, ParamValues, ScalarValue, SchemaError}
 use datafusion::execution::SessionState;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::logical_expr::{LogicalPlan, ScalarUDF};
 use datafusion::sql::parser::Statement as Planable;
@@ -36,28 +35,57 @@ use forebay_core::{Error, Result};
 use futures::StreamExt;
 
 use super::budget::Budget;
-use super::{Answer, Explain, Limits, TableProvider, TableResolver, explained, internal, limited, show};
+use super::described::Told;
+use super::{Answer, Explain, Limits, TableProvider, TableResolver, explained, internal, limited};
 use crate::plan::deadline::Deadline;
-use crate::plan::parse;
 use crate::plan::{JsonDecoderFactory, KAFKA_COLUMN, SqlError};
+use crate::plan::{absent, doubles, parse};
 
+mod aligned;
+mod arithmetic;
+mod as_text;
+mod bytes;
+mod call;
+mod casts;
+mod described;
+mod digits;
+mod extract;
+mod floats;
+mod intervals;
 mod labels;
+mod lengths;
 mod literals;
+mod member;
+mod merged;
 mod names;
+mod numbers;
+mod operators;
+mod ordered;
 mod parameters;
+mod precision;
+mod quantified;
 mod session;
+mod shape;
+mod spelled;
 mod tables;
 #[cfg(test)]
 mod tests;
 mod text;
 mod to_char;
 mod tree;
+mod types;
 mod weight;
+mod windows;
 mod zone;
 
+pub use casts::time;
+pub use described::tells_of_tables;
 pub use labels::shown;
+pub use lengths::read as interval;
+pub use literals::{DIGITS, decimal};
 pub use text::{Piece, Text, split};
 
+use shape::{as_told, explained_schema, labelled, lines};
 use tables::Found;
 
 /// The schema of the pipeline's tables.
@@ -147,14 +175,12 @@ pub async fn plan(
     given: &[Option<DataType>],
 ) -> Result<Planned, SqlError> {
     let Planning { system, limits, now_ms, deadline, .. } = planning;
+    if let Some(told) = Told::read(&text.tokens) {
+        return described::planned(told?, &planning).await;
+    }
     let (query, explain) = understood(text.parse()?)?;
     parse::with_room(|| Ok(weight::bound(&query)?))?;
-    let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
-    let runtime = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(GreedyMemoryPool::new(limits.memory)))
-        .with_disk_manager_builder(disk)
-        .build_arc()
-        .map_err(internal)?;
+    let runtime = runtime(limits)?;
     let has_kafka = text.pieces().iter().any(|piece| piece.text().eq_ignore_ascii_case(KAFKA_COLUMN));
     let Statement::Query(read) = &query else {
         return Err(Error::new(&codes::INTERNAL, "a SELECT is none").into());
@@ -164,8 +190,17 @@ pub async fn plan(
     // Again, now that the names of all columns are known.
     let spelled = text::parse_tokens(names::respelled(&text.tokens, tables::spelling(&found)))?;
     let (mut statement, _) = understood(spelled)?;
-    tables::without_database(&mut statement);
-    let labels = parse::with_room(|| Ok(labels::labelled(&mut statement)))?;
+    tables::without_database(&mut statement, system.database());
+    let labels = parse::with_room(|| {
+        windows::rewritten(&mut statement)?;
+        merged::rewritten(&mut statement)?;
+        ordered::rewritten(&mut statement)?;
+        let labels = labels::labelled(&mut statement);
+        if !of_catalogue {
+            quantified::rewritten(&mut statement);
+        }
+        Ok(labels)
+    })?;
     let mut statement = system.rewritten(text, statement, of_catalogue)?;
     let found = match &statement {
         // It may ask for the same in another way.
@@ -174,21 +209,29 @@ pub async fn plan(
     };
     let statement = parse::with_room(|| {
         tree::rewritten(&mut statement)?;
+        if !of_catalogue {
+            spelled::rewritten(&mut statement)?;
+            parse::shallow(&statement)?;
+        }
         Ok(statement)
     })?;
-    let state = session::session(system, &found, runtime, now_ms, deadline).map_err(internal)?;
+    let state = session::session(system, &found, runtime, now_ms, deadline, given).map_err(internal)?;
     let (plan, state) = parse::with_room_to_wait(async move {
         let plan = state.statement_to_plan(Planable::Statement(Box::new(statement))).await;
         let plan = plan.map_err(refused)?;
         bounded(&plan, of_catalogue)?;
-        Ok((literals::narrowed(plan).map_err(refused)?, state))
+        let plan = absent::nullable(plan).and_then(literals::narrowed);
+        Ok((plan.map_err(refused)?, state))
     })
     .await?;
     let mut given = given.to_vec();
     // A parameter counts also where what it stood in was taken out.
     given.resize(given.len().max(text.parameters()), None);
-    let (plan, parameters) =
-        parse::with_room(move || parameters::typed(plan, &given).map_err(SqlError::planning))?;
+    let (plan, parameters) = parse::with_room(move || {
+        let (plan, parameters) = parameters::typed(plan, &given).map_err(SqlError::planning)?;
+        let plan = aligned::aligned(plan).and_then(doubles::coerced).and_then(intervals::shown);
+        Ok((plan.map_err(SqlError::planning)?, parameters))
+    })?;
     let schema = match &explain {
         Some(_) => explained_schema(),
         None => {
@@ -204,8 +247,13 @@ pub async fn plan(
     Ok(Planned { schema, parameters, plan, state, explain, limits, deadline })
 }
 
-fn explained_schema() -> SchemaRef {
-    Arc::new(Schema::new(vec![Field::new("QUERY PLAN", DataType::Utf8, true)]))
+/// What a statement works with: memory, and no disk.
+fn runtime(limits: Limits) -> Result<Arc<RuntimeEnv>, SqlError> {
+    let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(GreedyMemoryPool::new(limits.memory)))
+        .with_disk_manager_builder(disk);
+    runtime.build_arc().map_err(internal)
 }
 
 /// The query that a statement asks, and whether only its plan is wanted.
@@ -226,7 +274,7 @@ fn changes(statement: &Statement) -> SqlError {
     let verb = text.split_whitespace().next().unwrap_or("this").to_uppercase();
     let error = Error::new(&codes::SQL_PLAN, format!("cannot execute {verb} in a read-only transaction"));
     error
-        .with_hint("Tables are written by the queries of the pipeline; here they can be read with SELECT.")
+        .with_hint("Tables are written by the queries of the pipeline; here they can be read with SELECT, SHOW TABLES and DESCRIBE.")
         .into()
 }
 
@@ -260,18 +308,6 @@ fn bounded(plan: &LogicalPlan, of_catalogue: bool) -> Result<(), SqlError> {
     error.map_or(Ok(()), |error| Err(error.into()))
 }
 
-/// The columns under the names that clients see.
-fn labelled(plan: &LogicalPlan, labels: Option<Vec<String>>) -> SchemaRef {
-    let fields = plan.schema().fields();
-    let labels = labels.filter(|labels| labels.len() == fields.len());
-    let named = fields.iter().enumerate().map(|(at, field)| {
-        let label =
-            labels.as_ref().and_then(|labels| labels.get(at)).map_or(field.name().as_str(), |name| name);
-        field.as_ref().clone().with_name(shown(label))
-    });
-    Arc::new(Schema::new(named.collect::<Vec<_>>()))
-}
-
 /// DataFusion's refusal, with our words for a column that is not there.
 fn refused(error: DataFusionError) -> SqlError {
     if let DataFusionError::SchemaError(inner, _) = error.find_root()
@@ -283,7 +319,14 @@ fn refused(error: DataFusionError) -> SqlError {
         let error = Error::new(&codes::SQL_PLAN, known.message()).with_hint(known.hint());
         return SqlError::new(error, place);
     }
-    SqlError::planning(error)
+    let planned = SqlError::planning(error);
+    // DataFusion's words for a subquery that it could not make a join of.
+    if planned.error.message().contains("physical plan does not support logical expression") {
+        let message = "a subquery that refers to columns around it in this way is not supported yet";
+        let hint = "Compare them by =, without LIMIT, or write it as a JOIN.";
+        return Error::new(&codes::NOT_YET, message).with_hint(hint).into();
+    }
+    planned
 }
 
 impl Planned {
@@ -296,6 +339,7 @@ impl Planned {
         let Self { schema, parameters, plan, state, explain, limits, deadline } = self;
         let budget = Arc::new(Budget::new(limits.memory, deadline));
         let meter = Arc::clone(&budget);
+        let session = &state;
         let plan = parse::with_room(move || {
             let plan = match parameters.is_empty() {
                 true => plan,
@@ -308,6 +352,8 @@ impl Planned {
                     };
                     let values = values.into_iter().zip(&parameters).map(cast);
                     let values: Vec<_> = values.collect::<Result<_, _>>().map_err(SqlError::planning)?;
+                    let plan = parameters::series::with_values(plan, &values, session);
+                    let plan = plan.map_err(SqlError::planning)?;
                     let values = ParamValues::List(values.into_iter().map(Into::into).collect());
                     plan.with_param_values(values).map_err(SqlError::planning)?
                 }
@@ -340,41 +386,4 @@ impl Planned {
         };
         Ok(Answer { schema, batches: limited(batches, deadline, limits.rows) })
     }
-}
-
-/// Refuses rows of another type than the client was told: it would read their bytes as something else.
-fn as_told(told: &Schema, batch: &RecordBatch) -> Result<()> {
-    let is_text = |it: &DataType| matches!(it, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
-    let is_bytes =
-        |it: &DataType| matches!(it, DataType::Binary | DataType::LargeBinary | DataType::BinaryView);
-    let is_same = |a: &DataType, b: &DataType| {
-        a == b
-            || (is_text(a) && is_text(b))
-            || (is_bytes(a) && is_bytes(b))
-            || (!a.is_primitive() && !is_text(a) && !is_bytes(a) && a.is_nested() == b.is_nested())
-            || matches!((a, b), (DataType::Timestamp(..), DataType::Timestamp(..)))
-            || (a.is_decimal() && b.is_decimal())
-    };
-    let columns = told.fields().iter().zip(batch.schema_ref().fields());
-    for (told, came) in columns {
-        if !is_same(told.data_type(), came.data_type()) {
-            let words =
-                format!("column `{}` is {} and not {}", told.name(), came.data_type(), told.data_type());
-            return Err(Error::new(&codes::INTERNAL, "the rows have another type than was told")
-                .with_detail(words)
-                .with_hint(
-                    "Cast the column to the type that it should have, and please report the statement.",
-                ));
-        }
-    }
-    Ok(())
-}
-
-/// The lines of a plan.
-fn lines(plans: &RecordBatch) -> Result<RecordBatch> {
-    let lines = show::line_by_line(plans)?;
-    let column = lines.columns().get(1).cloned();
-    let column = column.ok_or_else(|| Error::new(&codes::INTERNAL, "a plan has no lines"))?;
-    RecordBatch::try_new(explained_schema(), vec![column])
-        .map_err(|error| Error::new(&codes::INTERNAL, "a plan does not fit its schema").caused_by(error))
 }

@@ -4,33 +4,41 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
     MemorySchemaProvider, SchemaProvider, TableFunctionArgs, TableFunctionImpl, TableProvider,
 };
-use datafusion::common::{DataFusionError, Result, ScalarValue};
+use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::execution::{FunctionRegistry, SessionState};
-use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::optimizer::Optimizer;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 
 use super::literals::Unknowns;
+use super::operators::Operators;
+use super::parameters::{Beside, series};
+use super::types::Types;
 use super::{Found, System};
-use super::{to_char, zone};
+use super::{
+    arithmetic, as_text, bytes, casts, extract, floats, intervals, lengths, member, precision, to_char, zone,
+};
 use crate::plan::deadline::Deadline;
 use crate::plan::functions;
+use crate::plan::physical;
 use crate::plan::session::BATCH_ROWS;
 
-/// A session that sees these tables, in a database of this name.
+/// A session that sees these tables, in a database of this name. `given` are the types that the client says its parameters have.
 pub(super) fn session(
     system: &dyn System,
     found: &[Found],
     runtime: Arc<RuntimeEnv>,
     now_ms: i64,
     deadline: Option<Deadline>,
+    given: &[Option<DataType>],
 ) -> Result<SessionState> {
     let database = system.database();
     let mut config = SessionConfig::new()
@@ -52,9 +60,12 @@ pub(super) fn session(
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
+        .with_query_planner(Arc::new(physical::Operators))
         .with_catalog_list(catalogs(database, found)?)
-        .with_type_planner(system.types());
-    builder.expr_planners().get_or_insert_default().insert(0, Arc::new(Unknowns));
+        .with_type_planner(Arc::new(Types(system.types())));
+    let ours: [Arc<dyn ExprPlanner>; 3] =
+        [Arc::new(Beside(given.to_vec())), Arc::new(Unknowns), Arc::new(Operators)];
+    builder.expr_planners().get_or_insert_default().splice(0..0, ours);
     // See `plan::session`: LIMIT stays where it was written.
     let mut physical = PhysicalOptimizer::new().rules;
     physical.retain(|rule| rule.name() != "LimitPushdown");
@@ -63,6 +74,7 @@ pub(super) fn session(
         physical = deadline.before_each_physical(physical);
     }
     let mut state = builder.with_physical_optimizer_rules(physical).build();
+    state.register_udf(Arc::new(functions::kept_function()))?;
     state.register_udf(zone::timezone())?;
     // Another name of DataFusion's own `to_char`.
     state.deregister_udf("date_format")?;
@@ -71,8 +83,30 @@ pub(super) fn session(
         let other = state.udf(known)?.as_ref().clone().with_aliases([*name]);
         state.register_udf(Arc::new(other))?;
     }
+    let ours = [
+        as_text::TEXT,
+        as_text::OUTPUT,
+        bytes::BYTEA,
+        lengths::TO_INTERVAL,
+        member::FROM,
+        member::UNKNOWN_IN,
+        precision::ROUND,
+        precision::TIME,
+        precision::TRUNC,
+        arithmetic::NEGATE,
+        extract::EXTRACT,
+        intervals::LENGTH,
+        intervals::SHOWN,
+        intervals::AGE,
+    ];
+    for ours in ours.into_iter().chain(casts::ALL).chain(floats::ALL) {
+        state.register_udf(Arc::new(ours.function()))?;
+    }
+    state.register_udf(Arc::new(member::function()))?;
     let every = state.udaf("bool_and")?.as_ref().clone().with_aliases(["every"]);
     state.register_udaf(Arc::new(every))?;
+    let variance = state.udaf("var")?.as_ref().clone().with_aliases(["variance"]);
+    state.register_udaf(Arc::new(variance))?;
     functions::register_bounds(&mut state, now_ms)?;
     for function in system.functions() {
         state.register_udf(function)?;
@@ -93,20 +127,17 @@ const SERIES: &str = "generate_series";
 /// DataFusion's functions that PostgreSQL has under another name, which comes second.
 const OTHER_NAMES: &[(&str, &str)] = &[("ceil", "ceiling"), ("signum", "sign"), ("uuid", "gen_random_uuid")];
 
-/// DataFusion's own, which takes BIGINT alone; PostgreSQL's functions of arrays give INT.
+/// DataFusion's own, which takes BIGINT and times in nanoseconds alone; of a date PostgreSQL makes an instant.
 #[derive(Debug)]
 struct Series(Arc<dyn TableFunctionImpl>);
 
 impl TableFunctionImpl for Series {
     fn call_with_args(&self, args: TableFunctionArgs<'_, '_>) -> Result<Arc<dyn TableProvider>> {
-        let wide = args.exprs().iter().map(|expr| match expr {
-            Expr::Literal(ScalarValue::Int32(value), meta) => {
-                Expr::Literal(ScalarValue::Int64(value.map(i64::from)), meta.clone())
-            }
-            other => other.clone(),
-        });
-        let wide: Vec<Expr> = wide.collect();
-        self.0.call_with_args(TableFunctionArgs::new(&wide, args.session()))
+        let fitted = series::fitted(args.exprs())?;
+        if let Some(later) = series::later(&self.0, &fitted)? {
+            return Ok(later);
+        }
+        self.0.call_with_args(TableFunctionArgs::new(&fitted, args.session()))
     }
 }
 

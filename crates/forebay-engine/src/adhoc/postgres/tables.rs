@@ -63,6 +63,7 @@ pub(super) async fn find(
             [database, schema, name] if database.eq_ignore_ascii_case(planning.system.database()) => {
                 (schema.clone(), name.clone())
             }
+            [catalog, schema, name] => (of_catalog(catalog, schema), name.clone()),
             other => return Err(unknown(&other.join("."), planning).await),
         };
         if !seen.insert((schema.clone(), name.clone())) {
@@ -114,7 +115,8 @@ async fn one(
     let known = match schema {
         PUBLIC => name.to_owned(),
         LATE => format!("{LATE}.{name}"),
-        other => return Err(unknown(&format!("{other}.{name}"), planning).await),
+        // Of a catalog: `kafka_table`, or `data_pipelines.kafka_table`.
+        other => format!("{other}.{name}"),
     };
     if let Some(table) = tables.resolve(None, &known).await? {
         return Ok((without_kafka(&known, table, has_kafka)?, false));
@@ -191,18 +193,29 @@ pub(super) fn spelling(found: &[Found]) -> Spelling {
     known
 }
 
-/// Takes the database off the names of tables: there is one.
-pub(super) fn without_database(statement: &mut Statement) {
-    struct Names;
-    impl VisitorMut for Names {
+/// The schema in which a table of a catalog stands here.
+fn of_catalog(catalog: &str, schema: &str) -> String {
+    format!("{catalog}.{schema}")
+}
+
+/// Takes the database off the names of tables: there is one. A catalog becomes a part of its schema's name.
+pub(super) fn without_database(statement: &mut Statement, database: &str) {
+    struct Names<'d>(&'d str);
+    impl VisitorMut for Names<'_> {
         type Break = ();
 
         fn pre_visit_relation(&mut self, name: &mut ObjectName) -> ControlFlow<()> {
-            if name.0.len() == 3 {
-                name.0.remove(0);
-            }
+            let [catalog, schema, table] = name.0.as_slice() else { return ControlFlow::Continue(()) };
+            let (Some(catalog), Some(schema)) = (catalog.as_ident(), schema.as_ident()) else {
+                return ControlFlow::Continue(());
+            };
+            let schema = match folded(catalog) {
+                catalog if catalog.eq_ignore_ascii_case(self.0) => schema.clone(),
+                catalog => Ident::with_quote('"', of_catalog(&catalog, &folded(schema))),
+            };
+            name.0 = vec![ObjectNamePart::Identifier(schema), table.clone()];
             ControlFlow::Continue(())
         }
     }
-    let _: ControlFlow<()> = statement.visit(&mut Names);
+    let _: ControlFlow<()> = statement.visit(&mut Names(database));
 }

@@ -18,6 +18,10 @@ use futures::StreamExt;
 use super::*;
 use crate::adhoc::lanes;
 
+mod answers;
+mod computed;
+mod meaning;
+
 #[derive(Debug)]
 struct NoTypes;
 
@@ -30,7 +34,7 @@ impl TypePlanner for NoTypes {
     }
 }
 
-struct NoSystem;
+pub(super) struct NoSystem;
 
 #[async_trait]
 impl System for NoSystem {
@@ -63,7 +67,7 @@ impl System for NoSystem {
     }
 }
 
-struct Readings;
+pub(super) struct Readings;
 
 #[async_trait]
 impl TableResolver for Readings {
@@ -92,10 +96,13 @@ impl TableResolver for Readings {
     }
 
     fn views(&self) -> Vec<(String, String)> {
-        vec![(
-            "hot".to_owned(),
-            "SELECT DEVICEID, n / 2 AS half FROM readings WHERE temperature > 70".to_owned(),
-        )]
+        [
+            ("hot", "SELECT DEVICEID, n / 2 AS half FROM readings WHERE temperature > 70"),
+            ("halves", "SELECT CAST(n / 2 AS INT) AS half, n FROM readings"),
+            ("parts", "SELECT n, part FROM readings LATERAL VIEW explode(array(deviceId, 'z')) t AS part"),
+        ]
+        .map(|(name, sql)| (name.to_owned(), sql.to_owned()))
+        .into()
     }
 }
 
@@ -124,7 +131,11 @@ async fn answered(
     Ok(out)
 }
 
-fn asked(sql: &str, values: Vec<ScalarValue>, limits: Limits) -> std::result::Result<String, SqlError> {
+pub(super) fn asked(
+    sql: &str,
+    values: Vec<ScalarValue>,
+    limits: Limits,
+) -> std::result::Result<String, SqlError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(answered(sql, values, limits))
 }
@@ -143,6 +154,11 @@ fn a_statement_means_what_it_means_in_postgresql() {
         ("SELECT * FROM generate_series(1, 3) ORDER BY 1 DESC LIMIT 1", "value; 3"),
         // In a view a division is Spark's.
         ("SELECT * FROM hot", "DEVICEID,half; b,1.0"),
+        // One that makes rows of arrays.
+        (
+            "SELECT part, count(*) FROM parts WHERE n > 1 GROUP BY part ORDER BY part",
+            "part,count; a,1; b,1; z,2",
+        ),
         (
             "SELECT timestamptz '2026-07-01 12:00:00+00' AT TIME ZONE 'Europe/Berlin'",
             "timezone; 2026-07-01T14:00:00",
@@ -150,7 +166,7 @@ fn a_statement_means_what_it_means_in_postgresql() {
         ("SELECT n FROM readings ORDER BY NULLIF(n, 2), n LIMIT 2", "n; 1; 3"),
         (
             "SELECT ceiling(1.5) AS a, sign(-2.5) AS b, mod(n + 5, 4) AS c FROM readings WHERE n = 1",
-            "a,b,c; 2.0,-1.0,2",
+            "a,b,c; 2,-1.0,2",
         ),
         ("SELECT every(n > 0) FROM readings", "every; true"),
         // A text in quotes is of the type that it stands beside: 9 is less than 75.5.
@@ -250,4 +266,14 @@ fn nothing_is_changed_nothing_else_is_read_and_limits_hold() {
         assert!(asked(&sql, Vec::new(), limits).is_err(), "{}", &sql[..40]);
         assert!(started.elapsed() < Duration::from_secs(10), "{}", &sql[..40]);
     }
+}
+
+#[test]
+fn distinct_rows_are_counted_within_the_memory_that_they_take() {
+    let many = "readings a, readings b, readings c, readings d, readings e, readings f, readings g";
+    let sql = format!(
+        "SELECT count(*) AS n, count(DISTINCT (a.n, b.n, c.n, d.n, e.n, f.n, g.\"deviceId\")) AS d FROM {many}"
+    );
+    let limits = Limits { memory: 16 << 20, ..Limits::default() };
+    assert_eq!(asked(&sql, Vec::new(), limits).unwrap(), "n,d; 2187,1458");
 }

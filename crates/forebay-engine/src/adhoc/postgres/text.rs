@@ -7,12 +7,13 @@
 use std::any::TypeId;
 use std::sync::Arc;
 
-use datafusion::sql::sqlparser::ast::Statement;
+use datafusion::sql::sqlparser::ast::{Expr, Statement, UnaryOperator};
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 
+use super::numbers;
 use crate::plan::SqlError;
 use crate::plan::parse;
 
@@ -60,7 +61,8 @@ impl Piece {
 /// # Errors
 /// `SQL_SYNTAX` for a text that is too long, or whose words cannot be told.
 pub fn split(sql: &str) -> Result<Vec<Text>, SqlError> {
-    let tokens = parse::words_of(&Postgres::default(), sql)?;
+    let mut tokens = parse::words_of(&Postgres::default(), sql)?;
+    numbers::plain(sql, &mut tokens)?;
     let whole: Arc<str> = sql.into();
     let is_blank = |token: &TokenWithSpan| matches!(token.token, Token::Whitespace(_) | Token::EOF);
     let parts = tokens.split(|token| token.token == Token::SemiColon);
@@ -171,6 +173,37 @@ impl Dialect for Postgres {
 
     fn prec_value(&self, prec: Precedence) -> u8 {
         self.0.prec_value(prec)
+    }
+
+    /// A minus before a value binds tighter than every operator between two: `-2 ^ 2` is 4.
+    fn parse_prefix(&self, parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+        if parser.peek_token_ref().token != Token::Minus {
+            return None;
+        }
+        parser.advance_token();
+        let expr = parser.parse_subexpr(self.prec_value(Precedence::Caret));
+        Some(expr.map(|expr| Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(expr) }))
+    }
+
+    /// The right side of IS DISTINCT FROM ends at an AND, as that of every other comparison.
+    fn parse_infix(&self, parser: &mut Parser<'_>, expr: &Expr, _: u8) -> Option<Result<Expr, ParserError>> {
+        let is_not = if parser.parse_keywords(&[Keyword::IS, Keyword::DISTINCT, Keyword::FROM]) {
+            false
+        } else if parser.parse_keywords(&[Keyword::IS, Keyword::NOT, Keyword::DISTINCT, Keyword::FROM]) {
+            true
+        } else {
+            return None;
+        };
+        let left = Box::new(expr.clone());
+        let right = parser.parse_subexpr(self.prec_value(Precedence::Is)).map(Box::new);
+        Some(right.map(|right| match is_not {
+            false => Expr::IsDistinctFrom(left, right),
+            true => Expr::IsNotDistinctFrom(left, right),
+        }))
+    }
+
+    fn supports_numeric_literal_underscores(&self) -> bool {
+        true
     }
 
     fn supports_unicode_string_literal(&self) -> bool {

@@ -3,23 +3,24 @@
 //! * `a ~ 'x'` becomes `regexp_like(a, 'x')`, whose work the budget knows; an operator's would be nobody's.
 //! * `t AT TIME ZONE 'z'` becomes `timezone('z', t)`: an instant becomes what clocks show there and the other way round,
 //!   where DataFusion would only write another zone on the same instant.
-//! * `SELECT EXISTS (…)` becomes the count of what is there: DataFusion has EXISTS in conditions alone.
 //! * `mod(a, b)` becomes `a % b`.
+//! * `LIKE … ESCAPE '!'` has a backslash in the place of the `!`.
+//! * `FROM generate_series(…) AS d` names the column too.
 //! * `U&'…'` and `N'…'` are texts like others.
-//! * `'\\x0102'::bytea` becomes the two bytes; a cast would give those of the text.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, ObjectName, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
-    UnaryOperator, Value, VisitMut, VisitorMut,
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
+    Ident, ObjectName, Select, SelectItem, Statement, TableAliasColumnDef, TableFactor, UnaryOperator, Value,
+    VisitMut, VisitorMut,
 };
 use forebay_core::Error;
 use forebay_core::error::codes;
 
 use crate::plan::SqlError;
 
+use super::quantified::counted;
 use super::zone::TIMEZONE;
 
 /// The statement as DataFusion reads it.
@@ -36,6 +37,7 @@ impl VisitorMut for Rewrite {
     type Break = Error;
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        // Of the catalogue's; those of other tables were written otherwise before.
         for item in &mut select.projection {
             if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item
                 && let Expr::Exists { subquery, negated } = expr
@@ -43,6 +45,17 @@ impl VisitorMut for Rewrite {
             {
                 *expr = counted;
             }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<Error> {
+        if let TableFactor::Table { name, args: Some(_), alias: Some(alias), with_ordinality: false, .. } =
+            table
+            && alias.columns.is_empty()
+            && name.to_string().eq_ignore_ascii_case("generate_series")
+        {
+            alias.columns.push(TableAliasColumnDef { name: alias.name.clone(), data_type: None });
         }
         ControlFlow::Continue(())
     }
@@ -71,16 +84,6 @@ impl VisitorMut for Rewrite {
             Expr::AtTimeZone { timestamp, time_zone } => {
                 call(TIMEZONE, vec![time_zone.as_ref().clone(), timestamp.as_ref().clone()])
             }
-            Expr::Cast { expr: inner, data_type: DataType::Bytea, .. } => {
-                let Expr::Value(value) = inner.as_ref() else { return ControlFlow::Continue(()) };
-                match &value.value {
-                    Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) => {
-                        let Some(digits) = text.strip_prefix("\\x") else { return ControlFlow::Continue(()) };
-                        Expr::Value(Value::HexStringLiteral(digits.to_owned()).with_empty_span())
-                    }
-                    _ => return ControlFlow::Continue(()),
-                }
-            }
             Expr::Value(value) => {
                 let (Value::UnicodeStringLiteral(letters) | Value::NationalStringLiteral(letters)) =
                     &value.value
@@ -106,6 +109,18 @@ impl VisitorMut for Rewrite {
                     right: nested(right),
                 }))
             }
+            Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
+                if let Some(Value::SingleQuotedString(escape)) =
+                    escape_char.as_ref().map(|escape| &escape.value)
+                    && let Expr::Value(written) = pattern.as_mut()
+                    && let Value::SingleQuotedString(text) = &written.value
+                    && let Some(made) = by_backslash(text, escape)
+                {
+                    written.value = Value::SingleQuotedString(made);
+                    *escape_char = None;
+                }
+                return ControlFlow::Continue(());
+            }
             Expr::SimilarTo { .. } => {
                 let error = Error::new(&codes::NOT_YET, "SIMILAR TO is not supported yet");
                 return ControlFlow::Break(error.with_hint("Write LIKE, or a regular expression: a ~ '…'."));
@@ -117,26 +132,26 @@ impl VisitorMut for Rewrite {
     }
 }
 
-/// Whether a query has rows, as a number is compared.
-fn counted(query: &Query, negated: bool) -> Option<Expr> {
-    let sign = if negated { "=" } else { ">" };
-    // The tree of a statement that is known; the query takes the place of the one in it.
-    let tokens =
-        super::text::split(&format!("SELECT (SELECT count(*) {sign} 0 FROM (SELECT 1) AS forebay_exists)"));
-    let Statement::Query(mut outer) = tokens.ok()?.first()?.parse().ok()? else { return None };
-    let SetExpr::Select(select) = outer.body.as_mut() else { return None };
-    let Some(SelectItem::UnnamedExpr(Expr::Subquery(made))) = select.projection.first_mut() else {
-        return None;
-    };
-    let SetExpr::Select(inner) = made.body.as_mut() else { return None };
-    match &mut inner.from.first_mut()?.relation {
-        TableFactor::Derived { subquery, .. } => **subquery = query.clone(),
-        _ => return None,
+/// A pattern of LIKE whose letters are escaped by a backslash; `None` where it cannot be told.
+fn by_backslash(pattern: &str, escape: &str) -> Option<String> {
+    let mut escapes = escape.chars();
+    let (escape, None) = (escapes.next(), escapes.next()) else { return None };
+    let (mut made, mut letters) = (String::with_capacity(pattern.len()), pattern.chars());
+    while let Some(letter) = letters.next() {
+        match letter {
+            letter if Some(letter) == escape => {
+                made.push('\\');
+                made.push(letters.next()?);
+            }
+            '\\' => made.push_str("\\\\"),
+            letter => made.push(letter),
+        }
     }
-    Some(Expr::Subquery(made.clone()))
+    Some(made)
 }
 
-fn text(text: &str) -> Expr {
+/// A text in quotes.
+pub(super) fn text(text: &str) -> Expr {
     Expr::Value(Value::SingleQuotedString(text.to_owned()).with_empty_span())
 }
 

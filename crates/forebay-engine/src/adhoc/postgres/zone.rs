@@ -1,6 +1,7 @@
 //! `timezone(zone, t)`, which is what `t AT TIME ZONE zone` says: of an instant what clocks show in the zone, and of what
 //! clocks show there the instant.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::timezone::Tz;
@@ -72,10 +73,19 @@ impl ScalarUDFImpl for Timezone {
         let Some(zone) = zone.try_as_str().flatten() else {
             return Ok(ColumnarValue::Scalar(ScalarValue::try_from(args.return_type())?));
         };
-        let zone: Tz = zone
+        let zone: Tz = by_east(zone)
             .parse()
             .map_err(|_| DataFusionError::Execution(format!("time zone \"{zone}\" not recognized")))?;
         Ok(ColumnarValue::Array(moved(&time, zone)?))
+    }
+}
+
+/// A zone that is a number counts to the west in PostgreSQL, as POSIX has it, and to the east everywhere else.
+fn by_east(zone: &str) -> Cow<'_, str> {
+    match (zone.strip_prefix('+'), zone.strip_prefix('-')) {
+        (Some(west), _) => Cow::Owned(format!("-{west}")),
+        (_, Some(east)) => Cow::Owned(format!("+{east}")),
+        _ => Cow::Borrowed(zone),
     }
 }
 

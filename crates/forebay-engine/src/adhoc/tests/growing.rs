@@ -86,3 +86,20 @@ fn what_small_elements_cost_on_the_way_ends_at_the_budget() {
     let sql = format!("SELECT max(size(array_distinct(array_repeat(n > 1, 200)))) x FROM ({rows})");
     assert_eq!(ask(&sql, OutputFormat::Csv, SMALL).unwrap(), "x\n1\n");
 }
+
+/// DataFusion counts the whole batch for each value that it keeps of one.
+#[test]
+fn distinct_structs_are_counted_within_the_memory_that_they_take() {
+    let many = "readings a, readings b, readings c, readings d, readings e, readings f";
+    let pair =
+        "named_struct('a', a.n, 'b', b.n, 'c', c.n, 'd', array(d.n, e.n), 'e', concat(f.device_id, f.n))";
+    let memory = Limits { memory: 16 << 20, ..Limits::default() };
+    let counted = |sql: &str| ask(sql, OutputFormat::Csv, memory).map_err(|error| error.to_string());
+    let sql = format!("SELECT count(*) n, count(DISTINCT {pair}) d FROM {many}");
+    assert_eq!(counted(&sql).as_deref(), Ok("n,d\n4096,4096\n"));
+    let some = "SELECT count(*) n, count(DISTINCT named_struct('a', device_id)) a, \
+                count(DISTINCT CASE WHEN n < 3 THEN named_struct('a', device_id) END) b FROM readings";
+    assert_eq!(counted(some).as_deref(), Ok("n,a,b\n4,3,2\n"), "a NULL is not counted, a struct of NULLs is");
+    let by = "SELECT device_id, count(*) n, count(DISTINCT array(n % 2)) a FROM readings GROUP BY device_id ORDER BY 1";
+    assert_eq!(counted(by).as_deref(), Ok("device_id,n,a\n,1,1\na,2,1\nb,1,1\n"));
+}

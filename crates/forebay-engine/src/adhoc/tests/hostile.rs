@@ -231,7 +231,7 @@ fn odd_numbers_end_no_thread() {
         "SELECT array_slice(array(1, 2), 9223372036854775807, -9223372036854775807) FROM readings",
     ] {
         let ended = block(async {
-            let answer = run(&tables(), None, sql, Takes::Select, SERVED, 0).await?;
+            let answer = run(&tables(), None, sql, Takes::Rows, SERVED, 0).await?;
             answer.batches.try_collect::<Vec<_>>().await
         });
         // A panic would be an error that says so.
@@ -345,7 +345,7 @@ fn a_panic_of_the_engine_is_an_error_of_the_statement() {
     for in_planning in [true, false] {
         for sql in ["SELECT n FROM t", "SELECT n, count(*) FROM t GROUP BY n ORDER BY n"] {
             let answered = block(async {
-                let answer = run(&Broken { in_planning }, None, sql, Takes::Select, SERVED, 0).await?;
+                let answer = run(&Broken { in_planning }, None, sql, Takes::Rows, SERVED, 0).await?;
                 answer.batches.try_collect::<Vec<_>>().await
             });
             let error = answered.unwrap_err();

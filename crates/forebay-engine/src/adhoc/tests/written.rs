@@ -130,7 +130,7 @@ fn a_date_beyond_what_can_be_written_is_an_error_with_a_code() {
 }
 
 async fn collected(sql: &str, bounds: rows::Bounds) -> rows::Rows {
-    let answer = run(&tables(), None, sql, Takes::Select, Limits::default(), 0).await.unwrap();
+    let answer = run(&tables(), None, sql, Takes::Rows, Limits::default(), 0).await.unwrap();
     rows::collect(answer, bounds).await.unwrap()
 }
 
@@ -162,7 +162,7 @@ async fn an_answer_as_json_ends_at_its_bounds() {
 async fn a_first_row_beyond_the_bounds_is_an_error() {
     for length in [100, 60_000] {
         let sql = format!("SELECT repeat('x', {length}) AS t FROM readings");
-        let answer = run(&tables(), None, &sql, Takes::Select, Limits::default(), 0).await.unwrap();
+        let answer = run(&tables(), None, &sql, Takes::Rows, Limits::default(), 0).await.unwrap();
         let refused = rows::collect(answer, rows::Bounds { rows: 10, bytes: 50 }).await.unwrap_err();
         assert_eq!(refused.code(), &codes::QUERY_LIMIT, "{refused}");
     }

@@ -198,7 +198,7 @@ impl Decoder for Numbers {
         }
         let column: ArrayRef = Arc::new(Int64Array::from(rows));
         let rows = RecordBatch::try_new(self.schema(), vec![column]).unwrap();
-        Ok(Decoded { rows, kept: Some(kept), bad, dropped: 0 })
+        Ok(Decoded { rows, kept: Some(kept), bad, dropped: 0, failed: Vec::new() })
     }
 }
 
@@ -207,6 +207,12 @@ impl Decoder for Numbers {
 pub struct Table(Arc<Mutex<BTreeMap<u64, Vec<i64>>>>);
 
 impl Table {
+    /// How many epochs were written, and how many of them without rows.
+    pub fn epochs(&self) -> (usize, usize) {
+        let table = self.0.lock();
+        (table.len(), table.values().filter(|rows| rows.is_empty()).count())
+    }
+
     /// All rows, sorted.
     pub fn rows(&self) -> Vec<i64> {
         let mut rows: Vec<i64> = self.0.lock().values().flatten().copied().collect();
@@ -217,6 +223,8 @@ impl Table {
 
 pub struct FakeSink {
     pub table: Table,
+    /// What [`Sink::next_due`] says, whatever was written.
+    pub due: Option<i64>,
     pub deaths: Deaths,
 }
 
@@ -272,6 +280,10 @@ impl Sink for FakeSink {
         assert_eq!(before, None, "an epoch is written once");
         self.deaths.call()?;
         Ok(written)
+    }
+
+    fn next_due(&self, _: i64) -> Option<i64> {
+        self.due
     }
 
     async fn abort(&mut self, _: &EpochId) -> Result<()> {

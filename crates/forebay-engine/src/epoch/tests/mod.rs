@@ -215,3 +215,14 @@ async fn a_checkpoint_of_other_inputs_is_refused_and_says_what_differs() {
         assert!(refused.message().contains(&expected), "{refused}");
     }
 }
+
+#[test]
+fn a_sink_that_has_something_to_do_gets_an_epoch_without_records_and_not_one_after_the_other() {
+    for (due, empty) in [(None, 0), (Some(5_001), 0), (Some(5_000), 1)] {
+        let values = values(&[4], 0);
+        let world = World { due, ..World::new(&values, &values, [None, None]) };
+        runtime().block_on(world.run(&Deaths::default())).unwrap();
+        let (all, without) = world.table.epochs();
+        assert_eq!((all - without, without), (1, empty), "{due:?}");
+    }
+}

@@ -30,6 +30,8 @@ pub struct World {
     /// `maxOffsetsPerTrigger` of each.
     pub max: [Option<u64>; 2],
     pub shape: Shape,
+    /// When the sink has something to do.
+    pub due: Option<i64>,
 }
 
 /// What the rows are made of.
@@ -54,6 +56,7 @@ impl World {
             mended: Arc::default(),
             max,
             shape: Shape::Beside,
+            due: None,
         }
     }
 
@@ -123,7 +126,7 @@ impl World {
             name: "q".to_owned(),
             plan: self.plan(names),
             inputs: names.iter().map(input).collect(),
-            sink: Box::new(FakeSink { table: self.table.clone(), deaths: deaths.clone() }),
+            sink: Box::new(FakeSink { table: self.table.clone(), due: self.due, deaths: deaths.clone() }),
             trigger: Trigger::AvailableNow,
             lanes: 3,
             checkpoint: self.checkpoint(),

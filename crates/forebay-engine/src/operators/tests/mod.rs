@@ -3,6 +3,7 @@
 mod aggregate;
 mod chain;
 mod deduplicate;
+mod detect;
 mod hostile;
 pub(crate) mod join;
 mod kinds;

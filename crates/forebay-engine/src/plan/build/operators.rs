@@ -1,19 +1,24 @@
-//! The operators of one port: groups, DISTINCT, `deduplicate`, ORDER BY and LIMIT, each with everything below it.
+//! The operators of one port: groups, DISTINCT, `deduplicate`, detectors, ORDER BY and LIMIT, each with everything below it.
 
 use std::sync::Arc;
 
+use arrow::datatypes::Schema;
 use datafusion::logical_expr::{Distinct, FetchType, LogicalPlan, SkipType};
 use forebay_core::Error;
+use forebay_core::detect::verdict_fields;
 use forebay_core::error::codes;
 use forebay_core::output_mode::OutputMode;
 
 use super::{Builder, Given, Rows, arrow_schema, one_time};
-use crate::plan::graph::{DeduplicateSpec, LimitSpec, StepPlan};
+use crate::plan::catalog::RECORD_COLUMNS;
+use crate::plan::graph::{DeduplicateSpec, DetectSpec, LimitSpec, StepPlan};
+use crate::plan::judged::{self, Judged};
 use crate::plan::lineage::Origin;
 use crate::plan::modes::Kind;
 use crate::plan::once::{self, Once};
 use crate::plan::sort::SortSpec;
 use crate::plan::sql_error::SqlError;
+use crate::plan::told::columns;
 use crate::plan::verify;
 
 impl Builder<'_> {
@@ -39,9 +44,10 @@ impl Builder<'_> {
                 let rows = self.rows(&limit.input)?;
                 Ok(self.limit(rows, most))
             }
-            other => match once::of(other) {
-                Some(once) => self.deduplicate(once),
-                None => {
+            other => match (once::of(other), judged::of(other)) {
+                (Some(once), _) => self.deduplicate(once),
+                (None, Some(judged)) => self.detect(judged),
+                (None, None) => {
                     let message = format!("the query has the operator {}", other.display());
                     Err(Error::new(&codes::INTERNAL, message).into())
                 }
@@ -101,5 +107,36 @@ impl Builder<'_> {
         }));
         let origins = rows.origins.clone();
         Ok(self.behind(rows, step, origins))
+    }
+
+    /// A detector goes by the time that it names, else by the event time of its rows, else by their records'.
+    fn detect(&mut self, judged: &Judged) -> Result<Given, SqlError> {
+        let rows = self.rows(&judged.input)?;
+        let name = format!("detect-{}", self.kinds.len());
+        let is_time = |origin: &Origin| matches!(origin, Origin::Time(_));
+        if judged.time.is_none() {
+            one_time(&name, &rows.origins)?;
+        }
+        let input = arrow_schema(&rows.schema);
+        let time = judged.time.or_else(|| rows.origins.iter().position(is_time));
+        let time = time.or_else(|| input.index_of(RECORD_COLUMNS[0]).ok());
+        self.stands(Kind::Detect, rows.are_groups);
+        let said = verdict_fields();
+        let output = input.fields().iter().cloned().chain(said.iter().cloned()).collect::<Vec<_>>();
+        let spec = Arc::new(DetectSpec {
+            name,
+            input,
+            output: Arc::new(Schema::new(output)),
+            told: rows.told.clone(),
+            keys: judged.keys.clone(),
+            columns: judged.columns.clone(),
+            time,
+            model: Arc::clone(&judged.model),
+        });
+        let others = said.iter().map(|_| Origin::Other);
+        let origins = rows.origins.iter().cloned().chain(others).collect();
+        let told = columns::judged(&spec);
+        let given = self.behind(rows, StepPlan::Detect(spec), origins);
+        Ok(Given { told, ..given })
     }
 }

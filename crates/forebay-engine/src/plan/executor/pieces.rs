@@ -7,11 +7,10 @@
 use std::ops::Range;
 
 use arrow::array::RecordBatch;
-use forebay_core::error::codes;
-use forebay_core::{Error, Result};
+use forebay_core::Result;
 
 use super::Fates;
-use crate::generate::{Part, RECORD_ROWS, Slice};
+use crate::generate::{Part, RECORD_ROWS, Slice, too_many};
 use crate::tags::Tags;
 
 /// A piece.
@@ -85,11 +84,7 @@ impl Pieces {
         if self.made <= RECORD_ROWS {
             return Ok(());
         }
-        let message = format!("`{written}` makes more than {RECORD_ROWS} rows of one record");
-        Err(Error::new(&codes::QUERY_LIMIT, message).with_hint(
-            "Its arrays are multiplied with each other, or are too long. Leave such records out: `WHERE size(…) < 1000` is asked \
-             before the array is taken apart.",
-        ))
+        Err(too_many(written))
     }
 
     /// Counts what became of a piece; true if rows of its record came out before, so that all of its rows are repeats.

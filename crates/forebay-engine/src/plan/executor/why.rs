@@ -6,6 +6,7 @@ use forebay_core::{Error, Result};
 
 use super::pieces::{Piece, Pieces};
 use super::{Executor, holds, only, project};
+use crate::generate::USUAL;
 use crate::lookup::{Kind, candidates, probe};
 use crate::plan::lower::Stage;
 
@@ -69,7 +70,7 @@ impl Executor {
                 }
                 Stage::Generate(generation) => {
                     if !std::mem::take(&mut fits) {
-                        let slices = generation.slices(&row, &tags, part)?;
+                        let slices = generation.slices(&row, &tags, part, USUAL)?;
                         if !slices.is_empty() {
                             pieces.slice(number, slices, &row, &tags);
                             return Ok(Way::Cut);

@@ -14,6 +14,7 @@ mod extreme_by;
 mod field;
 mod from_json;
 mod json_path;
+mod kept;
 mod like;
 mod make_time;
 mod means;
@@ -31,7 +32,9 @@ mod seconds;
 mod sums;
 mod text;
 mod time_text;
+mod to_json;
 pub(crate) mod window;
+mod wire;
 pub(crate) mod zone;
 
 use std::sync::Arc;
@@ -46,6 +49,7 @@ pub(crate) use arithmetic::divide;
 pub(crate) use epoch_time::EpochTime;
 pub(crate) use field::{field, under};
 pub(crate) use from_json::from_json;
+pub(crate) use kept::{KEPT, function as kept_function, kept, maybe};
 pub(crate) use like::Like;
 pub(in crate::plan) use mode::MODE;
 pub(crate) use numbers::TRY_AVG;
@@ -56,6 +60,7 @@ pub(in crate::plan) use percentile_exact::{
 pub(crate) use seconds::{seconds_of, timestamp_seconds};
 pub(crate) use text::binary_to_text;
 pub(crate) use time_text::timestamp_to_text;
+pub(crate) use to_json::{OPTIONS as TO_JSON_OPTIONS, TO_JSON};
 
 /// The name of the access to a struct's field.
 pub(crate) const FIELD: &str = "__field";
@@ -93,6 +98,7 @@ pub(crate) fn register(state: &mut SessionState, now_ms: Option<i64>, zone: Zone
     all.extend(seconds::all());
     all.extend(time_text::all(zone));
     all.extend(make_time::all(zone));
+    all.push(ScalarUDF::from(to_json::ToJson::new(zone)));
     all.extend(calendar::all(zone));
     all.extend(window::all());
     for function in all {
@@ -107,7 +113,7 @@ pub(crate) fn register(state: &mut SessionState, now_ms: Option<i64>, zone: Zone
 }
 
 /// Puts DataFusion's own functions within bounds, for a session in PostgreSQL's dialect: those whose result is as long as
-/// a number says, and those of the time, which is the statement's.
+/// a number says, and those of the time, which is the statement's. Beside them PostgreSQL's own `sum` and `avg`.
 pub(crate) fn register_bounds(state: &mut SessionState, now_ms: i64) -> Result<()> {
     for name in LEFT_OUT {
         state.deregister_udf(name)?;
@@ -119,6 +125,9 @@ pub(crate) fn register_bounds(state: &mut SessionState, now_ms: i64) -> Result<(
     }
     for function in epoch_time::all(Some(now_ms), Zone::UTC) {
         state.register_udf(Arc::new(function))?;
+    }
+    for function in wire::all() {
+        state.register_udaf(Arc::new(function))?;
     }
     Ok(())
 }

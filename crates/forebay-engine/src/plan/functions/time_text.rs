@@ -19,7 +19,7 @@ use forebay_core::Zone;
 use forebay_core::zone::Offsets;
 
 use super::failed;
-use super::pattern::Pattern;
+use super::pattern::{Pattern, Purpose};
 use super::seconds::timestamp_type;
 use super::zone::{local_type, names};
 
@@ -41,6 +41,15 @@ enum Kind {
     ToDate { strict: bool },
     /// `unix_timestamp(timestamp)`, `unix_timestamp(text[, pattern])`.
     UnixTimestamp,
+}
+
+impl Kind {
+    fn purpose(self) -> Purpose {
+        match self {
+            Self::DateFormat | Self::FromUnixTime | Self::TimestampText => Purpose::Write,
+            _ => Purpose::Read,
+        }
+    }
 }
 
 pub(super) fn all(zone: Zone) -> Vec<ScalarUDF> {
@@ -130,7 +139,7 @@ impl ScalarUDFImpl for TimeText {
         if let Some(pattern) = args.scalar_arguments.get(1).copied().flatten()
             && let Some(text) = pattern.try_as_str().flatten()
         {
-            match Pattern::parse(text, self.zone) {
+            match Pattern::parse(text, self.kind.purpose()) {
                 Ok(pattern) if self.kind == Kind::ToLocal && pattern.names_zone() => {
                     return plan_err!("the date pattern `{text}` has a zone, and a TIMESTAMP_NTZ has none");
                 }
@@ -158,7 +167,7 @@ impl ScalarUDFImpl for TimeText {
             return failed(format!("{} needs an argument", self.name));
         };
         let value = value.to_array(rows)?;
-        let patterns = Patterns::new(args.args.get(1), rows, self.zone)?;
+        let patterns = Patterns::new(args.args.get(1), rows, self.kind.purpose())?;
         let result: ArrayRef = match self.kind {
             Kind::DateFormat => Arc::new(self.write(&patterns, rows, |row| micros_at(&value, row))?),
             Kind::FromUnixTime => {
@@ -256,8 +265,8 @@ enum Patterns {
 }
 
 impl Patterns {
-    fn new(argument: Option<&ColumnarValue>, rows: usize, zone: Zone) -> Result<Self> {
-        let parse = |text: &str| match Pattern::parse(text, zone) {
+    fn new(argument: Option<&ColumnarValue>, rows: usize, purpose: Purpose) -> Result<Self> {
+        let parse = |text: &str| match Pattern::parse(text, purpose) {
             Ok(pattern) => Ok(pattern),
             Err(message) => failed(message),
         };
@@ -299,7 +308,7 @@ fn micros_at(times: &ArrayRef, row: usize) -> Option<i64> {
 /// Times of no zone are told as they are.
 fn timestamp_text(times: &ArrayRef, rows: usize, zone: Zone) -> StringArray {
     let zone = if *times.data_type() == local_type() { Zone::UTC } else { zone };
-    let seconds = Pattern::parse(DEFAULT_PATTERN, zone).ok();
+    let seconds = Pattern::parse(DEFAULT_PATTERN, Purpose::Write).ok();
     let mut offsets = Offsets::new(zone);
     let mut out = StringBuilder::with_capacity(rows, rows * 24);
     let mut text = String::with_capacity(32);

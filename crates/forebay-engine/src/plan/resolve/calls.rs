@@ -70,6 +70,7 @@ pub(super) fn rewrite(planner: &mut Planner<'_>, expr: &mut Expr) -> Result<(), 
     let Some(args) = positional(function) else { return known(planner, &name, &ident) };
     let rewritten = match (name.as_str(), args.as_slice()) {
         ("from_json", _) => planner.json_call(args, &ident)?,
+        ("to_json", _) => to_json(args, &ident)?,
         ("day" | "dayofmonth", [of]) => part_of("day", of, &ident),
         ("month", [of]) => part_of("month", of, &ident),
         ("year", [of]) => part_of("year", of, &ident),
@@ -210,6 +211,35 @@ impl Planner<'_> {
         };
         Ok(call(&name, vec![text], ident))
     }
+}
+
+/// `to_json(value[, map('option', 'value', …)])`: the options become arguments, each behind its name as the function spells it.
+fn to_json(args: Vec<Expr>, ident: &Ident) -> Result<Expr, SqlError> {
+    let wrong = |what: String, hint: &str| {
+        let error = Error::new(&codes::SQL_PLAN, format!("to_json {what}")).with_hint(hint);
+        SqlError::spanned(error, ident.span)
+    };
+    let example = "Write to_json(struct(id, at), map('ignoreNullFields', 'false')).";
+    let mut given = args.into_iter();
+    let Some(value) = given.next() else { return Err(wrong("needs a value".to_owned(), example)) };
+    let mut args = vec![value];
+    if let Some(map) = given.next() {
+        let options = literal_map(&map);
+        let options = options
+            .ok_or_else(|| wrong("needs its options as map('name', 'value', …)".to_owned(), example))?;
+        for (name, value) in options {
+            let known = functions::TO_JSON_OPTIONS;
+            let Some(name) = known.iter().find(|known| known.eq_ignore_ascii_case(&name)) else {
+                let what = format!("does not have the option `{name}`");
+                return Err(wrong(what, &format!("It has {}.", known.join(", "))));
+            };
+            args.extend([string(name), string(&value)]);
+        }
+    }
+    if given.next().is_some() {
+        return Err(wrong("takes at most two arguments".to_owned(), example));
+    }
+    Ok(call(functions::TO_JSON, args, ident))
 }
 
 /// The arguments if all are plain expressions.

@@ -11,7 +11,7 @@ use super::bounds::MAX_STACKED;
 use super::record::keep_names;
 use super::scope::{Column, Relation, Scope, Tables};
 use super::{Found, Planner, Read, SOURCE, State, last_part, quoted, unknown_table};
-use crate::plan::catalog::{Deduplicate, SourceTime};
+use crate::plan::catalog::{Behind, SourceTime};
 use crate::plan::parse::{self, Paths};
 use crate::plan::provider::table_name;
 use crate::plan::sql_error::SqlError;
@@ -167,8 +167,8 @@ impl Planner<'_> {
                 Ok((index, Vec::new()))
             }
             Some(Found::AtRest(table)) => Ok((self.add_table(table, SOURCE), Vec::new())),
-            Some(Found::View { name, sql, index, deduplicate }) => {
-                let planned = self.view(&sql, index, deduplicate.as_ref()).map_err(|error| {
+            Some(Found::View { name, sql, index, behind }) => {
+                let planned = self.view(&sql, index, behind.as_ref()).map_err(|error| {
                     let error = error.located(&sql);
                     // The place is one in the view's text; the reader looks at another text.
                     let place = error.place.map(|(line, column)| format!(", line {line}, column {column}"));
@@ -185,12 +185,7 @@ impl Planner<'_> {
     }
 
     /// Plans a view's text; it sees nothing of the query that uses it, and only the views before it.
-    fn view(
-        &mut self,
-        sql: &str,
-        index: usize,
-        deduplicate: Option<&Deduplicate>,
-    ) -> Result<usize, SqlError> {
+    fn view(&mut self, sql: &str, index: usize, behind: Option<&Behind>) -> Result<usize, SqlError> {
         let Statement::Query(query) = parse::one_statement(sql, Paths::No)? else {
             return Err(Error::new(&codes::SQL_PLAN, "a view must be a SELECT").into());
         };
@@ -202,7 +197,7 @@ impl Planner<'_> {
         let outer_ctes = std::mem::take(&mut self.ctes);
         let views_before = std::mem::replace(&mut self.views_before, index);
         self.stacked += 1;
-        let planned = self.aside_once(query, deduplicate);
+        let planned = self.aside_behind(query, behind);
         self.stacked -= 1;
         self.ctes = outer_ctes;
         self.views_before = views_before;

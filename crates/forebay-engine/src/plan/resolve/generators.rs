@@ -112,10 +112,6 @@ impl Planner<'_> {
         for LateralView { lateral_view, lateral_view_name, lateral_col_alias, outer } in
             std::mem::take(&mut select.lateral_views)
         {
-            if !self.streaming {
-                let message = "LATERAL VIEW is not supported yet over tables";
-                return Err(SqlError::spanned(Error::new(&codes::NOT_YET, message), lateral_view.span()));
-            }
             let Some(mut call) = Call::read(&lateral_view) else { return Err(no_generator(&lateral_view)) };
             call.is_outer |= outer;
             // As in Spark, `LATERAL VIEW explode(a) AS x` has a table of the name AS; so nobody means it.
@@ -158,7 +154,7 @@ impl Planner<'_> {
                     continue;
                 }
             };
-            let Some(call) = Call::read(expr).filter(|_| self.streaming) else {
+            let Some(call) = Call::read(expr) else {
                 out.push(item);
                 continue;
             };
@@ -195,12 +191,16 @@ impl Planner<'_> {
     ) -> Result<(Relation, TableWithJoins), SqlError> {
         let tables = &names.scope.tables;
         if tables.relations.is_empty() {
-            let error = Error::new(&codes::NOT_STREAMING, "the query reads no source")
-                .with_hint("Add FROM and the name of a source or view.");
+            let error = match self.streaming {
+                true => Error::new(&codes::NOT_STREAMING, "the query reads no source")
+                    .with_hint("Add FROM and the name of a source or view."),
+                false => Error::new(&codes::SQL_PLAN, format!("{}(…) needs a FROM", call.name))
+                    .with_hint("An array of constants can stand there: FROM (SELECT array(1, 2) AS xs)."),
+            };
             return Err(SqlError::spanned(error, call.ident.span));
         }
-        if tables.streams == 0 {
-            let message = format!("{}(…) over tables at rest is not supported yet", call.name);
+        if self.streaming && tables.streams == 0 {
+            let message = format!("{}(…) over tables at rest alone is not supported yet", call.name);
             let error = Error::new(&codes::NOT_STREAMING, message)
                 .with_hint("Join the table with the stream first: FROM stream JOIN table … LATERAL VIEW explode(…) t AS x.");
             return Err(SqlError::spanned(error, call.ident.span));

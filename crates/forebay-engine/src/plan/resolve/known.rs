@@ -52,9 +52,6 @@ fn missing(name: &str) -> Option<&'static str> {
         | "transform_values" => {
             "Of the functions that take a lambda there are array_filter, array_transform and array_any_match."
         }
-        "to_json" => {
-            "A console or a file of JSON lines writes structs as they are; else build the text with concat."
-        }
         _ => return None,
     })
 }
@@ -62,9 +59,7 @@ fn missing(name: &str) -> Option<&'static str> {
 /// Refuses what gives several rows, and windows, where they cannot stand.
 pub(super) fn refuse_generators(planner: &Planner<'_>, name: &str, ident: &Ident) -> Result<(), SqlError> {
     let what = match name {
-        "explode" | "explode_outer" | "posexplode" | "posexplode_outer" | "inline" | "inline_outer"
-            if planner.streaming =>
-        {
+        "explode" | "explode_outer" | "posexplode" | "posexplode_outer" | "inline" | "inline_outer" => {
             let message =
                 format!("{name}(…) gives several rows for one, so it cannot be a part of an expression");
             let error = Error::new(&codes::SQL_PLAN, message).with_hint(
@@ -72,8 +67,7 @@ pub(super) fn refuse_generators(planner: &Planner<'_>, name: &str, ident: &Ident
             );
             return Err(SqlError::spanned(error, ident.span));
         }
-        "explode" | "explode_outer" | "posexplode" | "posexplode_outer" | "inline" | "inline_outer"
-        | "stack" => "gives several rows for one",
+        "stack" => "gives several rows for one",
         // Over a stream it is refused under its own name.
         "unnest" if !planner.streaming => "gives several rows for one",
         "window" | "session_window" | "calendar_window" | "window_time" if planner.refuses_state() => {

@@ -53,11 +53,14 @@ use forebay_core::output_mode::OutputMode;
 
 use self::bounds::{MAX_FIELDS, MAX_FIELDS_ASIDE, SOURCE, Weight};
 use self::scope::Column;
+pub(crate) use self::streaming::counted_rows;
 use super::JsonDecoderFactory;
-use super::catalog::{Deduplicate, Records, SourceTime};
+use super::absent;
+use super::catalog::{Behind, Records, SourceTime};
 use super::deadline::Deadline;
 use super::doubles::coerced;
 use super::generator::{Placeholder, placed};
+use super::judged::judged;
 use super::once::once;
 use super::provider::{PlannedTable, Provider};
 use super::session;
@@ -96,7 +99,7 @@ pub(crate) enum Found {
     /// A table at rest that a stream is joined with.
     AtRest(Arc<dyn TableSource>),
     /// SQL text that sees the views before `index`.
-    View { name: String, sql: String, index: usize, deduplicate: Option<Deduplicate> },
+    View { name: String, sql: String, index: usize, behind: Option<Behind> },
 }
 
 /// What a query over a stream may remember.
@@ -232,20 +235,20 @@ impl<'a> Planner<'a> {
         Ok(plan)
     }
 
-    /// The same; with `deduplicate` the first of each key counts of its rows.
-    pub fn plan_once(
+    /// The same; its rows pass what stands behind it.
+    pub fn plan_behind(
         &mut self,
         mut query: Box<Query>,
-        deduplicate: Option<&Deduplicate>,
+        behind: Option<&Behind>,
     ) -> Result<LogicalPlan, SqlError> {
-        let Some(deduplicate) = deduplicate else { return self.plan(query) };
+        let Some(behind) = behind else { return self.plan(query) };
         self.nested += 1;
         self.query(&mut query, None)?;
         self.nested -= 1;
         self.weigh()?;
         let plan = self.to_plan(query)?;
         self.bounded(&plan, MAX_FIELDS)?;
-        let plan = once(plan, deduplicate, &self.carries_now)?;
+        let plan = passed(plan, behind, &self.carries_now)?;
         let shown =
             plan.schema().iter().filter(|(_, field)| !self.carries_now.contains(&field.name().as_str()));
         let shown: Vec<Expr> = shown.map(Expr::from).collect();
@@ -258,7 +261,7 @@ impl<'a> Planner<'a> {
             .sql_statement_to_plan(Statement::Query(query));
         let has_generators = self.tables.iter().any(|table| table.is::<Placeholder>());
         let plan = if has_generators { plan.and_then(placed) } else { plan };
-        let plan = plan.and_then(coerced);
+        let plan = plan.and_then(absent::nullable).and_then(coerced);
         let plan = if self.streaming { plan.and_then(widened) } else { plan };
         plan.map_err(SqlError::planning)
     }
@@ -278,15 +281,11 @@ impl<'a> Planner<'a> {
 
     /// Resolves and plans a query that stands on its own, and puts it aside as a table.
     fn aside(&mut self, query: Box<Query>) -> Result<usize, SqlError> {
-        self.aside_once(query, None)
+        self.aside_behind(query, None)
     }
 
-    /// The same; of its rows the first of each key counts.
-    fn aside_once(
-        &mut self,
-        mut query: Box<Query>,
-        deduplicate: Option<&Deduplicate>,
-    ) -> Result<usize, SqlError> {
+    /// The same; its rows pass what stands behind it.
+    fn aside_behind(&mut self, mut query: Box<Query>, behind: Option<&Behind>) -> Result<usize, SqlError> {
         let outer = (self.size, self.below, self.depth, self.columns);
         (self.size, self.below, self.depth, self.columns) = (0, 0, 0, 0);
         let is_later = std::mem::replace(&mut self.is_later, false);
@@ -301,9 +300,10 @@ impl<'a> Planner<'a> {
         }
         self.bounded(&plan, MAX_FIELDS_ASIDE)?;
         let hidden = std::mem::take(&mut self.carries_now);
-        let plan = match deduplicate {
-            Some(_) if self.refuses_state() => return Err(verify::DEDUPLICATE.error().into()),
-            Some(deduplicate) => once(plan, deduplicate, &hidden)?,
+        let plan = match behind {
+            Some(Behind::Once(_)) if self.refuses_state() => return Err(verify::DEDUPLICATE.error().into()),
+            Some(Behind::Judged(_)) if self.refuses_state() => return Err(verify::detector().into()),
+            Some(behind) => passed(plan, behind, &hidden)?,
             None => plan,
         };
         (self.size, self.below, self.depth, self.columns) = outer;
@@ -325,6 +325,14 @@ impl<'a> Planner<'a> {
                 hidden: hidden.contains(&field.name().as_str()),
             })
             .collect()
+    }
+}
+
+/// A plan whose rows pass what stands behind it.
+fn passed(plan: LogicalPlan, behind: &Behind, hidden: &[&str]) -> Result<LogicalPlan, Error> {
+    match behind {
+        Behind::Once(deduplicate) => once(plan, deduplicate, hidden),
+        Behind::Judged(detect) => judged(plan, detect, hidden),
     }
 }
 

@@ -1,6 +1,6 @@
 //! One query: what stands around its SELECTs, and each of these.
 
-use datafusion::sql::sqlparser::ast::{OrderBy, Query, SetExpr};
+use datafusion::sql::sqlparser::ast::{OrderBy, Query, SetExpr, SetOperator, SetQuantifier, Spanned};
 use forebay_core::Error;
 use forebay_core::error::codes;
 
@@ -57,6 +57,11 @@ impl Planner<'_> {
             SetExpr::SetOperation { op, set_quantifier, left, right } if self.streaming => {
                 let is_once = streaming::set_operation(*op, *set_quantifier, right, self.state)?;
                 self.union(left, right, outer, is_once)
+            }
+            SetExpr::SetOperation { op, set_quantifier: SetQuantifier::All, right, .. }
+                if *op != SetOperator::Union =>
+            {
+                Err(SqlError::spanned(streaming::counted_rows(*op), right.span()))
             }
             SetExpr::SetOperation { left, right, .. } => {
                 self.set_expr(left, outer, None)?;

@@ -32,8 +32,8 @@ impl Planner<'_> {
         let tables = self.from(&mut select.from, outer)?;
         let tables = self.lateral_views(select, tables, outer)?;
         let mut scope = Scope { tables, parent: outer };
-        let makes_groups = self.streaming && streaming::makes_groups(self, select);
-        let remembers = makes_groups || (self.streaming && select.distinct.is_some());
+        let makes_groups = streaming::makes_groups(self, select);
+        let remembers = self.streaming && (makes_groups || select.distinct.is_some());
         if let Some(condition) = &mut select.selection {
             self.expr(condition, &scope)?;
         }

@@ -81,6 +81,13 @@ pub(super) fn set_operation(
     possible.map(|()| quantifier != SetQuantifier::All)
 }
 
+/// INTERSECT ALL and EXCEPT ALL: DataFusion joins, and does not count how often a row is on either side.
+pub(crate) fn counted_rows(op: SetOperator) -> Error {
+    Error::new(&codes::NOT_YET, format!("{op} ALL is not supported yet")).with_hint(
+        "Write it without ALL, if each row counts once; or compare counts: GROUP BY all columns, and join.",
+    )
+}
+
 /// The clauses of a SELECT.
 pub(super) fn select(select: &Select, state: State) -> Result<(), SqlError> {
     let refuses = state == State::Refused;

@@ -15,7 +15,10 @@ fn each_function_of_the_document_gives_what_it_says() {
              FROM iot WHERE device_id = 'a')"
         );
         let got = outcome(&sql);
-        if got != format!("result; {gives}") {
+        // A text with quotes is shown in quotes, its own doubled.
+        let bare = got.replace("\"\"", "\"").replacen("; \"", "; ", 1);
+        let told = format!("result; {gives}");
+        if got != told && bare.strip_suffix('"') != Some(&told) {
             wrong.push(format!("{example}: says {gives}, gives {got}"));
         }
         checked += 1;

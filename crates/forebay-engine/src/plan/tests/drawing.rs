@@ -153,6 +153,9 @@ pub(super) fn draw(plan: &StreamPlan) -> String {
                     rows.clone(),
                 )
             }
+            StepPlan::Detect(spec) => {
+                (format!("{} {}", spec.name, spec.model.meaning()), spec.output.clone())
+            }
             StepPlan::Limit(spec) => (format!("{}({})", spec.name, spec.most), rows.clone()),
             StepPlan::Join(spec) => {
                 assert_eq!((&spec.left.input, &spec.right.input), (&rows, &of(&step.from[1][0])));

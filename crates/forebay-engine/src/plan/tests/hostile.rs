@@ -83,7 +83,8 @@ fn what_counts_once_is_bounded_as_all_else_is() {
     let catalog = catalog();
     for once in [None, Some(Deduplicate { keys: Vec::new(), within_us: None })] {
         let Statement::Query(query) = parse::one_statement(&sql, parse::Paths::No).unwrap() else { panic!() };
-        let planned = Planner::new(&session, &catalog, None, false).plan_once(query, once.as_ref());
+        let behind = once.clone().map(crate::plan::catalog::Behind::Once);
+        let planned = Planner::new(&session, &catalog, None, false).plan_behind(query, behind.as_ref());
         let error = planned.unwrap_err().to_string();
         assert!(error.contains("more than 20000 fields"), "{once:?}: {error}");
     }

@@ -24,8 +24,10 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, Join, LogicalPlan};
 
 use super::{Told, bounded, closed, either, function, leaf, named, over, put, text};
+use forebay_core::detect::verdict_fields;
+
 use crate::plan::generator::{self, Generate};
-use crate::plan::graph::StepPlan;
+use crate::plan::graph::{DetectSpec, StepPlan};
 use crate::plan::join::columns_of;
 use crate::plan::lower::simplified;
 use crate::plan::statics::{AtRest, Sides, sides};
@@ -110,6 +112,22 @@ pub(in crate::plan) fn grouped(step: &StepPlan) -> Vec<Told> {
         bounded(leaf(if filter.is_some() { format!("({text})") } else { text }))
     }));
     columns
+}
+
+/// What the columns behind a detector are.
+pub(in crate::plan) fn judged(spec: &DetectSpec) -> Vec<Told> {
+    let own = |index: usize| {
+        let name = spec.input.fields().get(index).map_or("", |field| field.name().as_str());
+        spec.told.get(index).cloned().unwrap_or_else(|| named(name))
+    };
+    let columns =
+        |indexes: &[usize]| indexes.iter().map(|index| text(&own(*index))).collect::<Vec<_>>().join(", ");
+    let (of, by) = (columns(&spec.columns), columns(&spec.keys));
+    let said = verdict_fields();
+    let said = said
+        .iter()
+        .map(|field| bounded(leaf(format!("{} by {} ({of}; {by})", field.name(), spec.model.meaning()))));
+    (0..spec.input.fields().len()).map(own).chain(said).collect()
 }
 
 /// Follows columns down to what a plan stands on.

@@ -3,6 +3,8 @@
 use arrow::array::{Array, ArrayRef, Float64Array, StringArray};
 use arrow::buffer::BooleanBuffer;
 
+use futures::FutureExt;
+
 use super::*;
 use crate::tally::SharesAsk;
 
@@ -46,7 +48,8 @@ fn columns_of_view() -> SchemaRef {
 }
 
 fn follow(plant: &Plant) -> Follow {
-    let view = ViewOf { source: "events".to_owned(), schema: columns_of_view(), bounds: None, make: make() };
+    let (source, schema) = ("events".to_owned(), columns_of_view());
+    let view = ViewOf { source, schema, bounds: None, prepare: None, make: make() };
     Follow {
         view: Some(view),
         key: Some("device".to_owned()),
@@ -100,6 +103,33 @@ async fn a_record_whose_rows_cannot_be_computed_takes_none_of_its_neighbours_wit
     eventually("all", || live.follower().read == 3).await;
     assert_eq!((live.counts().total, live.follower().skipped), (2, 1));
     assert_eq!(counted(&live, &["x/a", "y/a"]).await, 2);
+    follower.stop().await;
+}
+
+/// A table that rows are joined with may not be there yet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_read_before_what_rows_are_made_with_is_there() {
+    let plant = Plant::new(1);
+    plant.topic.send(0, &event(NOW - 3_000, "x", 1.0));
+    let is_there = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let mut follow = follow(&plant);
+    let seen = Arc::clone(&is_there);
+    let prepare = move || {
+        let answer = match seen.load(std::sync::atomic::Ordering::Relaxed) {
+            true => Ok(()),
+            false => Err(Error::new(&forebay_core::error::codes::TABLE_UNREADABLE, "there is no such file")),
+        };
+        std::future::ready(answer).boxed()
+    };
+    follow.view.as_mut().unwrap().prepare = Some(Box::new(prepare));
+    let follower = follow.start();
+    let live = follower.live();
+    eventually("told", || live.follower().error.is_some()).await;
+    assert_eq!(live.follower().read, 0);
+    is_there.store(true, std::sync::atomic::Ordering::Relaxed);
+    eventually("all", || live.follower().read == 1).await;
+    eventually("well", || live.follower().error.is_none()).await;
+    assert_eq!(live.counts().total, 1);
     follower.stop().await;
 }
 

@@ -1,8 +1,9 @@
 //! DescribeConfigs, IncrementalAlterConfigs: the settings of topics, and a few of the server's to look at.
 
-use super::topics::{Refusal, off_thread};
+use super::topics::{Refusal, allowed, off_thread};
 use super::{Context, text};
 use crate::LogError;
+use crate::server::access::Need;
 use crate::server::{NODE_ID, TOPIC_ID};
 use crate::storage::ConfigEntry;
 use kafka_protocol::ResponseError;
@@ -13,7 +14,7 @@ use kafka_protocol::messages::describe_configs_response::{
 use kafka_protocol::messages::incremental_alter_configs_request::AlterConfigsResource;
 use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use kafka_protocol::messages::{
-    DescribeConfigsRequest, DescribeConfigsResponse, IncrementalAlterConfigsRequest,
+    ApiKey, DescribeConfigsRequest, DescribeConfigsResponse, IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse,
 };
 use std::collections::HashSet;
@@ -61,16 +62,22 @@ fn entries(
     let name = resource.resource_name.as_str();
     match resource.resource_type {
         TOPIC => {
+            allowed(cx, ApiKey::DescribeConfigs, Need::Describe, name)?;
             let topic = cx.shared.log.topic(name).ok_or_else(|| LogError::UnknownTopic(name.to_owned()))?;
             let mut entries = topic.config.entries(cx.shared.log.options());
             let id = topic.id.to_string();
             entries.push(ConfigEntry { name: TOPIC_ID, value: id, is_default: true, read_only: true });
             Ok(entries.into_iter().map(topic_entry).collect())
         }
+        BROKER if !cx.may(ApiKey::DescribeConfigs, Need::Cluster, name) => Err(not_theirs()),
         BROKER if name.is_empty() || name == NODE_ID.to_string() => Ok(broker_entries(cx)),
         BROKER => Err(Refusal::new(ResponseError::InvalidRequest, format!("the one broker is {NODE_ID}"))),
         _ => Err(Refusal::new(ResponseError::InvalidRequest, "only topics and brokers have settings here")),
     }
+}
+
+fn not_theirs() -> Refusal {
+    Refusal::new(ResponseError::ClusterAuthorizationFailed, "the server's settings are an admin's")
 }
 
 fn topic_entry(entry: ConfigEntry) -> DescribeConfigsResourceResult {
@@ -125,11 +132,17 @@ pub(super) async fn alter(
 }
 
 fn alter_one(cx: &Context, resource: &AlterConfigsResource, validate_only: bool) -> Result<(), Refusal> {
+    if resource.resource_type == BROKER
+        && !cx.may(ApiKey::IncrementalAlterConfigs, Need::Cluster, &resource.resource_name)
+    {
+        return Err(not_theirs());
+    }
     if resource.resource_type != TOPIC {
         let why = "only topics can be altered; the server's own settings are given where Forebay is started";
         return Err(Refusal::new(ResponseError::InvalidRequest, why));
     }
     let name = resource.resource_name.as_str();
+    allowed(cx, ApiKey::IncrementalAlterConfigs, Need::Alter, name)?;
     let topic = cx.shared.log.topic(name).ok_or_else(|| LogError::UnknownTopic(name.to_owned()))?;
     let mut config = topic.config;
     for change in &resource.configs {

@@ -14,6 +14,7 @@ use super::errors::response_error;
 use super::{Call, Context, Outcome, Started};
 use crate::LogError;
 use crate::quiet::{About, Quiet};
+use crate::server::access::Need;
 use crate::server::connection::Ended;
 use crate::server::frame::Frame;
 use crate::storage::{Fetched, Isolation, Log};
@@ -41,6 +42,8 @@ struct Wanted {
     partition: i32,
     offset: i64,
     max_bytes: usize,
+    /// Who asks may not read it.
+    is_denied: bool,
 }
 
 /// How much there is to read, as far as positions tell.
@@ -80,7 +83,7 @@ pub(super) fn begin(cx: &Context, call: Call, request: FetchRequest) -> Result<S
         max_bytes: usize::try_from(request.max_bytes).unwrap_or(0).min(options.max_fetch_bytes),
     };
     let most = cx.shared.log.options().max_partitions;
-    let plan = plan(&request, most)
+    let plan = plan(&request, most, |topic| cx.may(ApiKey::Fetch, Need::Read, topic))
         .ok_or_else(|| Ended::Malformed { key: ApiKey::Fetch, why: format!("over {most} partitions") })?;
     Ok(Started::AtHead(Box::pin(serve(cx.clone(), call, plan, limits))))
 }
@@ -95,17 +98,19 @@ pub(super) fn isolation(level: i8) -> Isolation {
 
 /// What a request wants, without its bytes; `None` where it names more partitions than there may be. What it names
 /// again is left out.
-fn plan(request: &FetchRequest, most: usize) -> Option<Plan> {
+fn plan(request: &FetchRequest, most: usize, may_read: impl Fn(&str) -> bool) -> Option<Plan> {
     let mut seen = HashSet::new();
     let most_of_one = MOST_OF_A_PARTITION.max(usize::try_from(request.min_bytes).unwrap_or(0));
     let mut topics = Vec::with_capacity(request.topics.len().min(most));
     for topic in &request.topics {
+        let is_denied = !may_read(&topic.topic);
         let new = topic.partitions.iter().filter(|one| seen.insert((&topic.topic, one.partition)));
         let wanted: Vec<Wanted> = new
             .map(|one| Wanted {
                 partition: one.partition,
                 offset: one.fetch_offset,
                 max_bytes: usize::try_from(one.partition_max_bytes).unwrap_or(0).min(most_of_one),
+                is_denied,
             })
             .collect();
         if !wanted.is_empty() {
@@ -157,6 +162,9 @@ async fn serve(cx: Context, call: Call, plan: Plan, limits: Limits) -> io::Resul
 /// The ends of each partition, without reading.
 fn peek(log: &Log, plan: &Plan) -> Found {
     let ends = |topic: &str, wanted: &Wanted| {
+        if wanted.is_denied {
+            return Err(ResponseError::TopicAuthorizationFailed);
+        }
         let ends = log.offsets(topic, wanted.partition).map_err(|error| response_error(&error))?;
         if !(ends.earliest..=ends.latest).contains(&wanted.offset) {
             return Err(ResponseError::OffsetOutOfRange);
@@ -199,6 +207,10 @@ fn read(log: &Log, plan: &Plan, max_bytes: usize, isolation: Isolation, quiet: &
     for (topic, wanted) in plan.iter() {
         let mut partitions = Vec::with_capacity(wanted.len());
         for wanted in wanted {
+            if wanted.is_denied {
+                partitions.push(Err(ResponseError::TopicAuthorizationFailed));
+                continue;
+            }
             let limit = wanted.max_bytes.min(room);
             let fetched = log.read(topic, wanted.partition, wanted.offset, limit, is_first, isolation);
             if let Ok(fetched) = &fetched {
@@ -298,8 +310,8 @@ mod tests {
         let topic = FetchTopic::default().with_topic(StrBytes::from_static_str("plant").into());
         let topic = topic.with_partitions(vec![partition(0), partition(7), partition(0)]);
         let request = FetchRequest::default().with_topics(vec![topic.clone(), topic]);
-        let plan = plan(&request, 2).unwrap();
-        assert!(super::plan(&request, 1).is_none());
+        let plan = plan(&request, 2, |_| true).unwrap();
+        assert!(super::plan(&request, 1, |_| true).is_none());
         let fetched = Fetched {
             batches: Bytes::from_static(b"batches"),
             high_watermark: 9,

@@ -2,6 +2,7 @@
 
 use super::offsets::outcome;
 use super::{Call, Context, Started, text};
+use crate::server::access::Need;
 use crate::server::connection::Ended;
 use crate::server::group::Group;
 use kafka_protocol::ResponseError;
@@ -9,14 +10,16 @@ use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
 use kafka_protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
 use kafka_protocol::messages::list_groups_response::ListedGroup;
 use kafka_protocol::messages::{
-    DeleteGroupsRequest, DeleteGroupsResponse, DescribeGroupsRequest, DescribeGroupsResponse, GroupId,
-    ListGroupsResponse,
+    ApiKey, DeleteGroupsRequest, DeleteGroupsResponse, DescribeGroupsRequest, DescribeGroupsResponse,
+    GroupId, ListGroupsResponse,
 };
 use std::collections::HashSet;
 
 /// Answers one ListGroups.
 pub(super) fn list(cx: &Context) -> ListGroupsResponse {
-    let groups = cx.shared.coordinator.list().into_iter().map(|(id, protocol_type)| {
+    let groups = cx.shared.coordinator.list().into_iter();
+    let theirs = groups.filter(|(id, _)| cx.may(ApiKey::ListGroups, Need::Group, id));
+    let groups = theirs.map(|(id, protocol_type)| {
         ListedGroup::default().with_group_id(text(&*id).into()).with_protocol_type(text(protocol_type))
     });
     ListGroupsResponse::default().with_groups(groups.collect())
@@ -28,6 +31,10 @@ pub(super) fn describe(cx: &Context, request: DescribeGroupsRequest) -> Describe
     let mut seen = HashSet::new();
     let groups = request.groups.into_iter().filter(|id| seen.insert(id.clone()));
     let groups = groups.map(|id| {
+        if !cx.may(ApiKey::DescribeGroups, Need::Group, &id) {
+            let denied = ResponseError::GroupAuthorizationFailed.code();
+            return DescribedGroup::default().with_group_id(id).with_error_code(denied);
+        }
         cx.shared.coordinator.with_group(&id, |group| describe_one(group).with_group_id(id.clone()))
     });
     DescribeGroupsResponse::default().with_groups(groups.collect())
@@ -59,7 +66,10 @@ pub(super) fn delete(cx: &Context, call: Call, request: DeleteGroupsRequest) -> 
         .groups_names
         .into_iter()
         .map(|id: GroupId| {
-            let deletion = cx.shared.coordinator.delete(&id);
+            let deletion = match cx.may(ApiKey::DeleteGroups, Need::Group, &id) {
+                true => cx.shared.coordinator.delete(&id),
+                false => Err(ResponseError::GroupAuthorizationFailed),
+            };
             (id, deletion)
         })
         .collect();

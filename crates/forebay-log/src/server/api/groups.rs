@@ -6,13 +6,14 @@
 use super::errors::code;
 use super::{Call, Context, Outcome, Started, text};
 use crate::quiet::About;
+use crate::server::access::Need;
 use crate::server::connection::Ended;
 use crate::server::group::{Identity, Join, Joined, Millis, Name, Refused, Reply};
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::join_group_response::JoinGroupResponseMember;
 use kafka_protocol::messages::{
-    HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest,
+    ApiKey, HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest,
     LeaveGroupResponse, SyncGroupRequest, SyncGroupResponse,
 };
 use kafka_protocol::protocol::StrBytes;
@@ -56,6 +57,9 @@ fn to_join(cx: &Context, call: &Call, request: JoinGroupRequest) -> Result<Join,
     let refuse = |error| Err(Refused { error, member_id: member_id.clone() });
     if request.group_id.is_empty() {
         return refuse(ResponseError::InvalidGroupId);
+    }
+    if !cx.may(ApiKey::JoinGroup, Need::Group, &request.group_id) {
+        return refuse(ResponseError::GroupAuthorizationFailed);
     }
     let session = duration(request.session_timeout_ms);
     if session < options.min_session_timeout || session > options.max_session_timeout {
@@ -110,6 +114,9 @@ fn refusal(refused: &Refused) -> JoinGroupResponse {
 /// Begins one SyncGroup; its answer comes when the leader has brought the assignments.
 pub(super) fn sync(cx: &Context, call: Call, request: SyncGroupRequest) -> Result<Started, Ended> {
     let refuse = |error: ResponseError| SyncGroupResponse::default().with_error_code(error.code());
+    if !cx.may(ApiKey::SyncGroup, Need::Group, &request.group_id) {
+        return call.now(&refuse(ResponseError::GroupAuthorizationFailed));
+    }
     let brought = request.assignments.iter().map(|given| given.assignment.len()).max().unwrap_or(0);
     if brought > cx.shared.options.max_member_bytes {
         if let Some(untold) = cx.shared.quiet.may_tell(About::Refusals) {
@@ -142,13 +149,19 @@ pub(super) fn sync(cx: &Context, call: Call, request: SyncGroupRequest) -> Resul
 /// Answers one Heartbeat.
 pub(super) fn heartbeat(cx: &Context, request: &HeartbeatRequest) -> HeartbeatResponse {
     let from = identity(&request.member_id, request.group_instance_id.as_ref(), request.generation_id);
-    let beat = cx.shared.coordinator.heartbeat(&request.group_id, &from);
+    let beat = match cx.may(ApiKey::Heartbeat, Need::Group, &request.group_id) {
+        true => cx.shared.coordinator.heartbeat(&request.group_id, &from),
+        false => Err(ResponseError::GroupAuthorizationFailed),
+    };
     HeartbeatResponse::default().with_error_code(code(&beat))
 }
 
 /// Answers one LeaveGroup.
 pub(super) fn leave(cx: &Context, request: &LeaveGroupRequest) -> LeaveGroupResponse {
-    let left = cx.shared.coordinator.leave(&request.group_id, &request.member_id);
+    let left = match cx.may(ApiKey::LeaveGroup, Need::Group, &request.group_id) {
+        true => cx.shared.coordinator.leave(&request.group_id, &request.member_id),
+        false => Err(ResponseError::GroupAuthorizationFailed),
+    };
     LeaveGroupResponse::default().with_error_code(code(&left))
 }
 

@@ -7,6 +7,7 @@
 use super::errors::response_error;
 use super::fetch::isolation;
 use super::{Call, Context, Started};
+use crate::server::access::Need;
 use crate::server::connection::Ended;
 use crate::storage::Isolation;
 use kafka_protocol::ResponseError;
@@ -14,7 +15,7 @@ use kafka_protocol::messages::list_offsets_request::ListOffsetsPartition;
 use kafka_protocol::messages::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
 };
-use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse, TopicName};
+use kafka_protocol::messages::{ApiKey, ListOffsetsRequest, ListOffsetsResponse, TopicName};
 use std::collections::HashSet;
 
 const LATEST: i64 = -1;
@@ -35,9 +36,11 @@ async fn look_up(cx: Context, request: ListOffsetsRequest) -> ListOffsetsRespons
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
         let mut partitions = Vec::with_capacity(topic.partitions.len());
+        let may = cx.may(ApiKey::ListOffsets, Need::Describe, &topic.name);
         for wanted in &topic.partitions {
             let answer = ListOffsetsPartitionResponse::default().with_partition_index(wanted.partition_index);
             let found = match seen.insert((topic.name.clone(), wanted.partition_index)) {
+                true if !may => Err(ResponseError::TopicAuthorizationFailed),
                 true => find(&cx, &topic.name, wanted, isolation).await,
                 false => Err(ResponseError::InvalidRequest),
             };
@@ -97,7 +100,9 @@ mod tests {
         log.create_topic("plant", 3, TopicConfig::default()).unwrap();
         let addr = "127.0.0.1:0".parse().unwrap();
         let server = Server::bind(addr, log, ServerOptions::default()).await.unwrap();
-        let peer = Peer { local: addr, remote: addr, closing: CancellationToken::new() };
+        let session = crate::server::access::Session::new(None, None);
+        let closing = CancellationToken::new();
+        let peer = Peer { local: addr, remote: addr, closing, session, called: None };
         let cx = Context { shared: server.shared.clone(), peer: Arc::new(peer) };
         let partitions = (0..3).map(|index| ListOffsetsPartition::default().with_partition_index(index));
         let topic = ListOffsetsTopic::default().with_name(StrBytes::from_static_str("plant").into());

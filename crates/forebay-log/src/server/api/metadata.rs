@@ -4,22 +4,28 @@ use super::errors::response_error;
 use super::{Context, text};
 use crate::LogError;
 use crate::quiet::About;
+use crate::server::access::Need;
 use crate::server::{CLUSTER_ID, NODE_ID};
 use crate::storage::{TopicConfig, TopicInfo};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
-use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
+use kafka_protocol::messages::{ApiKey, MetadataRequest, MetadataResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use std::collections::HashSet;
 
+const API: ApiKey = ApiKey::Metadata;
+
 impl Context {
-    /// Host and port that clients shall dial: as set, else those that this client dialled.
+    /// Host and port that clients shall dial: as set, else those that this client dialled, by the name that it has for us if TLS
+    /// told it: an address would not fit the certificate.
     pub(super) fn advertised(&self) -> (StrBytes, i32) {
         let options = &self.shared.options;
         let local = self.peer.local;
-        let host = options.advertised_host.clone().unwrap_or_else(|| local.ip().to_canonical().to_string());
+        let dialled = || local.ip().to_canonical().to_string();
+        let host =
+            options.advertised_host.clone().or_else(|| self.peer.called.clone()).unwrap_or_else(dialled);
         (text(host), i32::from(options.advertised_port.unwrap_or(local.port())))
     }
 }
@@ -28,7 +34,11 @@ impl Context {
 pub(super) async fn handle(cx: Context, request: MetadataRequest) -> MetadataResponse {
     let mut topics = Vec::new();
     match request.topics {
-        None => topics.extend(cx.shared.log.topics().iter().map(describe)),
+        None => {
+            let known = cx.shared.log.topics();
+            topics
+                .extend(known.iter().filter(|topic| cx.may(API, Need::Describe, &topic.name)).map(describe));
+        }
         Some(wanted) => {
             let may_create = request.allow_auto_topic_creation && cx.shared.options.auto_create_topics;
             let mut seen = HashSet::new();
@@ -56,10 +66,16 @@ pub(super) async fn handle(cx: Context, request: MetadataRequest) -> MetadataRes
 
 async fn find(cx: &Context, name: &TopicName, may_create: bool) -> Result<TopicInfo, ResponseError> {
     let log = &cx.shared.log;
+    if !cx.may(API, Need::Describe, name) {
+        return Err(ResponseError::TopicAuthorizationFailed);
+    }
     if let Some(topic) = log.topic(name) {
         return Ok(topic);
     }
     let partitions = log.options().default_partitions;
+    if may_create && !cx.may(API, Need::Create, name) {
+        return Err(ResponseError::TopicAuthorizationFailed);
+    }
     if !may_create {
         return match log.check_topic(name, partitions) {
             Err(error @ LogError::InvalidTopicName { .. }) => Err(response_error(&error)),

@@ -20,11 +20,13 @@ mod metadata;
 mod offsets;
 mod produce;
 mod producers;
+mod sasl;
 mod topics;
 mod transactions;
 pub(super) mod versions;
 
 use super::Shared;
+use super::access::Need;
 use super::connection::{Ended, Peer};
 use super::frame::Frame;
 use bytes::Bytes;
@@ -56,6 +58,8 @@ pub(super) struct Call {
 pub(super) enum Outcome {
     /// With an answer.
     Answer(Frame),
+    /// With an answer, and then by closing the connection, for this reason.
+    Last(Frame, &'static str),
     /// Without: it asked for none.
     Silence,
     /// By closing the connection, where the protocol has no other way to say no.
@@ -99,6 +103,8 @@ pub(super) async fn begin(cx: &Context, key: ApiKey, call: Call, body: Bytes) ->
     let owned = cx.clone();
     match key {
         ApiKey::ApiVersions => call.now(&versions::supported()),
+        ApiKey::SaslHandshake => sasl::handshake(cx, &call, &request.decode()?),
+        ApiKey::SaslAuthenticate => sasl::authenticate(cx, &call, &request.decode()?),
         ApiKey::Metadata => call.later(metadata::handle(owned, request.decode()?)),
         ApiKey::Produce => produce::begin(cx, call, request.decode()?).await,
         ApiKey::Fetch => fetch::begin(cx, call, request.decode()?),
@@ -129,6 +135,11 @@ pub(super) async fn begin(cx: &Context, key: ApiKey, call: Call, body: Bytes) ->
 }
 
 impl Context {
+    /// True if whoever asks may do that to what is called so; `api` is the request in which they ask.
+    fn may(&self, api: ApiKey, need: Need, name: &str) -> bool {
+        self.peer.session.may(api, need, name)
+    }
+
     /// Runs what may block for long, in its turn.
     async fn off_thread<T: Send + 'static>(
         &self,

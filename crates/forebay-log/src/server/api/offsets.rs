@@ -3,6 +3,7 @@
 use super::groups::identity;
 use super::{Call, Context, Started, text};
 use crate::LogError;
+use crate::server::access::Need;
 use crate::server::connection::Ended;
 use crate::server::group::{Committed, Durable, OffsetKey};
 use kafka_protocol::ResponseError;
@@ -17,8 +18,8 @@ use kafka_protocol::messages::offset_fetch_response::{
     OffsetFetchResponsePartition, OffsetFetchResponseTopic,
 };
 use kafka_protocol::messages::{
-    OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, OffsetFetchRequest,
-    OffsetFetchResponse, TopicName,
+    ApiKey, OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse,
+    OffsetFetchRequest, OffsetFetchResponse, TopicName,
 };
 use std::collections::{BTreeMap, HashSet};
 
@@ -27,12 +28,20 @@ pub(super) fn commit(cx: &Context, call: Call, request: OffsetCommitRequest) -> 
     if request.group_id.is_empty() {
         return call.now(&committed(&request, &|_, _| ResponseError::InvalidGroupId.code()));
     }
+    if !cx.may(ApiKey::OffsetCommit, Need::Group, &request.group_id) {
+        return call.now(&committed(&request, &|_, _| ResponseError::GroupAuthorizationFailed.code()));
+    }
     let mut offsets = Vec::new();
     let mut refused: BTreeMap<(TopicName, i32), i16> = BTreeMap::new();
     for topic in &request.topics {
         let known_partitions = cx.shared.log.topic(&topic.name).map_or(0, |known| known.partitions);
+        let may = cx.may(ApiKey::OffsetCommit, Need::Read, &topic.name);
         for partition in &topic.partitions {
-            match to_committed(cx, known_partitions, partition) {
+            let checked = match may {
+                true => to_committed(cx, known_partitions, partition),
+                false => Err(ResponseError::TopicAuthorizationFailed),
+            };
+            match checked {
                 Ok(committed) => offsets.push((key(&topic.name, partition.partition_index), committed)),
                 Err(error) => {
                     refused.insert((topic.name.clone(), partition.partition_index), error.code());
@@ -114,6 +123,11 @@ pub(super) async fn outcome(durable: Durable) -> i16 {
 /// Answers one OffsetFetch. A partition without a committed offset has -1, and is no error; one that an open transaction
 /// may change is, if only stable ones are wanted.
 pub(super) fn fetch(cx: &Context, request: OffsetFetchRequest) -> OffsetFetchResponse {
+    if !cx.may(ApiKey::OffsetFetch, Need::Group, &request.group_id) {
+        let denied = ResponseError::GroupAuthorizationFailed.code();
+        return OffsetFetchResponse::default().with_error_code(denied);
+    }
+    let may = |topic: &str| cx.may(ApiKey::OffsetFetch, Need::Describe, topic);
     // First what may change: an offset that is committed in between is in the second and no longer in the first.
     let pending = match request.require_stable {
         true => cx.shared.transactions.pending(&request.group_id),
@@ -126,7 +140,7 @@ pub(super) fn fetch(cx: &Context, request: OffsetFetchRequest) -> OffsetFetchRes
     };
     let mut topics: Vec<OffsetFetchResponseTopic> = Vec::new();
     let Some(wanted) = request.topics else {
-        for (key, committed) in known {
+        for (key, committed) in known.into_iter().filter(|(key, _)| may(&key.topic)) {
             let answer = found(&key, Some(committed));
             match topics.last_mut().filter(|topic| topic.name.as_str() == key.topic.as_ref()) {
                 Some(topic) => topic.partitions.push(answer),
@@ -139,11 +153,13 @@ pub(super) fn fetch(cx: &Context, request: OffsetFetchRequest) -> OffsetFetchRes
         return OffsetFetchResponse::default().with_topics(topics);
     };
     for topic in wanted {
-        let partitions = topic
-            .partition_indexes
-            .iter()
-            .map(|index| key(&topic.name, *index))
-            .map(|key| found(&key, known.remove(&key)));
+        let is_theirs = may(&topic.name);
+        let denied = ResponseError::TopicAuthorizationFailed.code();
+        let partitions =
+            topic.partition_indexes.iter().map(|index| key(&topic.name, *index)).map(|key| match is_theirs {
+                true => found(&key, known.remove(&key)),
+                false => self::found(key.partition, None).with_error_code(denied),
+            });
         let partitions = partitions.collect();
         topics.push(OffsetFetchResponseTopic::default().with_name(topic.name).with_partitions(partitions));
     }
@@ -165,7 +181,15 @@ fn found(partition: i32, committed: Option<Committed>) -> OffsetFetchResponsePar
 
 /// Begins one OffsetDelete. Topics that a member reads keep their offsets.
 pub(super) fn delete(cx: &Context, call: Call, request: OffsetDeleteRequest) -> Result<Started, Ended> {
-    let keys = request.topics.iter().flat_map(|topic| {
+    if !cx.may(ApiKey::OffsetDelete, Need::Group, &request.group_id) {
+        let denied = ResponseError::GroupAuthorizationFailed.code();
+        return call.now(&OffsetDeleteResponse::default().with_error_code(denied));
+    }
+    let may = |topic: &TopicName| cx.may(ApiKey::OffsetDelete, Need::Read, topic);
+    let denied: HashSet<TopicName> =
+        request.topics.iter().map(|topic| &topic.name).filter(|name| !may(name)).cloned().collect();
+    let theirs = request.topics.iter().filter(|topic| !denied.contains(&topic.name));
+    let keys = theirs.flat_map(|topic| {
         topic.partitions.iter().map(|partition| key(&topic.name, partition.partition_index))
     });
     match cx.shared.coordinator.delete_offsets(&request.group_id, keys.collect()) {
@@ -176,7 +200,11 @@ pub(super) fn delete(cx: &Context, call: Call, request: OffsetDeleteRequest) -> 
             let topics = request.topics.iter().map(|topic| {
                 let partitions = topic.partitions.iter().map(|partition| {
                     let is_kept = kept.contains(&key(&topic.name, partition.partition_index));
-                    let code = if is_kept { ResponseError::GroupSubscribedToTopic.code() } else { written };
+                    let code = match is_kept {
+                        _ if denied.contains(&topic.name) => ResponseError::TopicAuthorizationFailed.code(),
+                        true => ResponseError::GroupSubscribedToTopic.code(),
+                        false => written,
+                    };
                     let answer = OffsetDeleteResponsePartition::default().with_error_code(code);
                     answer.with_partition_index(partition.partition_index)
                 });

@@ -12,12 +12,13 @@ use super::{Call, Context, Outcome, Started};
 use crate::LogError;
 use crate::quiet::About;
 use crate::records::BatchHeader;
+use crate::server::access::Need;
 use crate::server::connection::Ended;
 use crate::server::txn::Producer;
 use crate::storage::{Appended, Pending};
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
-use kafka_protocol::messages::{ProduceRequest, ProduceResponse, TopicName};
+use kafka_protocol::messages::{ApiKey, ProduceRequest, ProduceResponse, TopicName, TransactionalId};
 
 /// Bytes of an answer up to which the client's next request need not wait for it: a hundred partitions and more. So
 /// many of them as may be under way are a few hundred KiB.
@@ -37,9 +38,17 @@ pub(super) async fn begin(cx: &Context, call: Call, request: ProduceRequest) -> 
         _ => Some(ResponseError::InvalidRequiredAcks),
     };
     let id = request.transactional_id;
+    let is_theirs = |id: &TransactionalId| cx.may(ApiKey::Produce, Need::TransactionalId, id);
+    let refusal = match &id {
+        Some(id) if !is_theirs(id) => Some(ResponseError::TransactionalIdAuthorizationFailed),
+        _ => refusal,
+    };
     let mut queued = Queued::new();
     for topic in request.topic_data {
         let mut partitions = Vec::with_capacity(topic.partition_data.len());
+        let may_write = cx.may(ApiKey::Produce, Need::Write, &topic.name);
+        let denied = (!may_write).then_some(ResponseError::TopicAuthorizationFailed);
+        let refusal = refusal.or(denied);
         for partition in topic.partition_data {
             let submitted = match (refusal, partition.records) {
                 (Some(error), _) => Err(error),

@@ -3,8 +3,11 @@
 
 use super::Context;
 use crate::quiet::About;
+use crate::server::access::Need;
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse};
+use kafka_protocol::messages::{ApiKey, InitProducerIdRequest, InitProducerIdResponse};
+
+const API: ApiKey = ApiKey::InitProducerId;
 
 /// Answers one InitProducerId.
 pub(super) async fn init(cx: Context, request: InitProducerIdRequest) -> InitProducerIdResponse {
@@ -13,6 +16,9 @@ pub(super) async fn init(cx: Context, request: InitProducerIdRequest) -> InitPro
         refusal.with_producer_id((-1).into()).with_producer_epoch(-1)
     };
     if let Some(transactional_id) = &request.transactional_id {
+        if !cx.may(API, Need::TransactionalId, transactional_id) {
+            return refuse(ResponseError::TransactionalIdAuthorizationFailed);
+        }
         let (shared, timeout) = (&cx.shared, request.transaction_timeout_ms);
         return match shared.transactions.init(shared, transactional_id, timeout).await {
             Ok((id, epoch)) => {
@@ -20,6 +26,9 @@ pub(super) async fn init(cx: Context, request: InitProducerIdRequest) -> InitPro
             }
             Err(error) => refuse(error),
         };
+    }
+    if !cx.may(API, Need::IdempotentWrite, "") {
+        return refuse(ResponseError::ClusterAuthorizationFailed);
     }
     let log = cx.shared.log.clone();
     match tokio::task::spawn_blocking(move || log.new_producer_id()).await {

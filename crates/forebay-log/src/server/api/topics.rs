@@ -4,6 +4,7 @@ use super::errors::response_error;
 use super::{Context, text};
 use crate::LogError;
 use crate::server::NODE_ID;
+use crate::server::access::Need;
 use crate::storage::TopicConfig;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
@@ -12,7 +13,7 @@ use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::create_topics_response::CreatableTopicResult;
 use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
 use kafka_protocol::messages::{
-    CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse,
+    ApiKey, CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse,
     DeleteTopicsRequest, DeleteTopicsResponse,
 };
 
@@ -32,6 +33,13 @@ impl From<LogError> for Refusal {
     fn from(error: LogError) -> Self {
         Self { error: response_error(&error), why: error.to_string() }
     }
+}
+
+/// Refuses who may not do that to the topic.
+pub(super) fn allowed(cx: &Context, api: ApiKey, need: Need, topic: &str) -> Result<(), Refusal> {
+    let denied =
+        || Refusal::new(ResponseError::TopicAuthorizationFailed, "this user may not do that to this topic");
+    cx.may(api, need, topic).then_some(()).ok_or_else(denied)
 }
 
 /// Runs a change of the log's topics where it may block.
@@ -63,6 +71,7 @@ pub(super) async fn create(cx: Context, request: CreateTopicsRequest) -> CreateT
 }
 
 fn create_one(cx: &Context, topic: &CreatableTopic, validate_only: bool) -> Result<(), Refusal> {
+    allowed(cx, ApiKey::CreateTopics, Need::Create, &topic.name)?;
     let log = &cx.shared.log;
     let partitions = match (topic.assignments.is_empty(), topic.num_partitions) {
         (true, -1) => log.options().default_partitions,
@@ -109,7 +118,10 @@ pub(super) async fn delete(cx: Context, request: DeleteTopicsRequest) -> DeleteT
     let mut results = Vec::with_capacity(request.topic_names.len());
     for name in request.topic_names {
         let (log, topic) = (cx.shared.log.clone(), name.to_string());
-        let deleted = off_thread(&cx, move || Ok(log.delete_topic(&topic)?)).await;
+        let deleted = match allowed(&cx, ApiKey::DeleteTopics, Need::Delete, &name) {
+            Ok(()) => off_thread(&cx, move || Ok(log.delete_topic(&topic)?)).await,
+            denied => denied,
+        };
         let answer = DeletableTopicResult::default().with_name(Some(name.clone()));
         results.push(match deleted {
             Ok(()) => {
@@ -147,6 +159,7 @@ pub(super) async fn create_partitions(
 }
 
 fn extend_one(cx: &Context, topic: &CreatePartitionsTopic, validate_only: bool) -> Result<(), Refusal> {
+    allowed(cx, ApiKey::CreatePartitions, Need::Alter, &topic.name)?;
     let log = &cx.shared.log;
     let known = log.topic(&topic.name).ok_or_else(|| LogError::UnknownTopic(topic.name.to_string()))?;
     if topic.count <= known.partitions {

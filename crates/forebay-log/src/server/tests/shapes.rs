@@ -25,7 +25,8 @@ fn decode_measured(key: ApiKey, version: i16, mut body: Bytes) {
         DeleteGroups => DeleteGroupsRequest, IncrementalAlterConfigs => IncrementalAlterConfigsRequest,
         OffsetDelete => OffsetDeleteRequest, AddPartitionsToTxn => AddPartitionsToTxnRequest,
         AddOffsetsToTxn => AddOffsetsToTxnRequest, EndTxn => EndTxnRequest,
-        TxnOffsetCommit => TxnOffsetCommitRequest,
+        TxnOffsetCommit => TxnOffsetCommitRequest, SaslHandshake => SaslHandshakeRequest,
+        SaslAuthenticate => SaslAuthenticateRequest,
     );
 }
 
@@ -72,6 +73,8 @@ fn shapes_cover_real_requests_exactly() {
     covers(&DescribeGroupsRequest::default().with_groups(vec![name("g").into()]));
     covers(&ListGroupsRequest::default());
     covers(&ApiVersionsRequest::default());
+    covers(&SaslHandshakeRequest::default().with_mechanism(name("PLAIN")));
+    covers(&SaslAuthenticateRequest::default().with_auth_bytes(Bytes::from_static(b"said")));
     let topic = CreatableTopic::default()
         .with_assignments(vec![CreatableReplicaAssignment::default().with_broker_ids(vec![1.into()])])
         .with_configs(vec![CreatableTopicConfig::default().with_value(None)]);

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::words::{count, list, map, number, object, or_null, text, time, to, whole, word, yes_or_no};
+use super::words::{
+    count, list, map, number, object, or_null, text, time, to, whole, with_optional, word, yes_or_no,
+};
 
 pub fn devices() -> Value {
     let counts = object(&[("live", count()), ("quiet", count()), ("alerting", count())]);
@@ -94,6 +96,7 @@ pub fn labels() -> Value {
         ("total", count()),
         ("quiet", count()),
         ("late", count()),
+        ("lateRows", count()),
         ("labels", list(label)),
     ])
 }
@@ -116,19 +119,44 @@ pub fn severity() -> Value {
 }
 
 pub fn alert() -> Value {
-    object(&[
-        ("id", text()),
-        ("rule", text()),
-        ("source", text()),
-        ("key", or_null(text())),
-        ("severity", severity()),
-        ("state", word(&["open", "cleared"])),
-        ("openedAt", time()),
-        ("clearedAt", or_null(time())),
-        ("ruleRemoved", yes_or_no()),
-        ("seenAt", time()),
-        ("message", text()),
-        ("value", json!({ "type": "object" })),
-        ("clearedValue", or_null(json!({ "type": "object" }))),
-    ])
+    let values = || json!({ "type": "object" });
+    let said = remark();
+    let level = object(&[("at", time()), ("severity", severity()), ("value", values())]);
+    let row = with_optional(
+        &[("at", time()), ("value", values()), ("source", text()), ("topic", text()), ("partition", count())],
+        &[("offset", count())],
+    );
+    with_optional(
+        &[
+            ("id", text()),
+            ("rule", text()),
+            ("source", text()),
+            ("key", or_null(text())),
+            ("severity", severity()),
+            ("state", word(&["open", "cleared"])),
+            ("openedAt", time()),
+            ("clearedAt", or_null(time())),
+            ("ruleRemoved", yes_or_no()),
+            ("seenAt", time()),
+            ("message", text()),
+            ("value", values()),
+            ("clearedValue", or_null(values())),
+        ],
+        &[
+            ("step", count()),
+            ("event", word(&["opened", "raised", "lowered", "acknowledged", "cleared"])),
+            ("noData", with_optional(&[], &[("field", text())])),
+            ("worst", severity()),
+            ("levels", list(level)),
+            ("rows", list(row)),
+            ("acknowledged", said.clone()),
+            ("comments", list(said)),
+            ("muted", text()),
+        ],
+    )
+}
+
+/// What a person did or said.
+fn remark() -> Value {
+    with_optional(&[("at", time()), ("by", text())], &[("comment", text())])
 }

@@ -1,6 +1,7 @@
 //! What is told of a query: its state, its tables, its ledger.
 
 use forebay_core::Ledger;
+use forebay_core::expectation::OnFail;
 use serde_json::{Value, json};
 
 use super::words::{count, list, object, or_null, text, time, to, word, yes_or_no};
@@ -21,10 +22,21 @@ pub fn query() -> Value {
         ("watermark", or_null(time())),
         ("stateBytes", count()),
         ("remembers", or_null(remembers())),
+        ("expectations", list(expectation())),
         ("tables", list(table_at_rest())),
         ("ledger", to("Ledger")),
         ("quarantineBytes", count()),
         ("lastProgress", or_null(json!({ "type": "object" }))),
+    ])
+}
+
+/// What the rows of a source are held to, and how many failed it in epochs that this run committed.
+fn expectation() -> Value {
+    object(&[
+        ("source", text()),
+        ("name", text()),
+        ("onFail", word(&OnFail::ALL.map(OnFail::word))),
+        ("failedRows", count()),
     ])
 }
 

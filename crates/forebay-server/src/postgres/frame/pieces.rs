@@ -2,7 +2,15 @@
 
 use tokio::io::AsyncReadExt;
 
+use super::super::room::Room;
 use super::*;
+
+/// Of a client that was let in.
+fn let_in(room: usize) -> Frames {
+    let mut frames = Frames::default();
+    frames.long(Room::new(room).none());
+    frames
+}
 
 fn framed(letter: &[u8], body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len() + 4).unwrap();
@@ -104,9 +112,40 @@ async fn what_a_message_claims_to_hold_is_not_believed() {
     {
         let length = u32::try_from(most + 1).unwrap();
         let bytes = [&letter[..], &length.to_be_bytes()].concat();
-        assert!(matches!(Frames::default().next(&mut &bytes[..]).await, Err(Bad::Broken(_))));
+        assert!(matches!(let_in(1 << 30).next(&mut &bytes[..]).await, Err(Bad::Broken(_))));
         let length = u32::try_from(most).unwrap();
         let bytes = [&letter[..], &length.to_be_bytes()].concat();
-        assert!(matches!(Frames::default().next(&mut &bytes[..]).await, Err(Bad::Gone)));
+        assert!(matches!(let_in(1 << 30).next(&mut &bytes[..]).await, Err(Bad::Gone)));
     }
+}
+
+#[tokio::test]
+async fn who_was_not_let_in_sends_nothing_long() {
+    for letter in [b"Q", b"P", b"B"] {
+        let length = u32::try_from(MAX_OTHER + 1).unwrap();
+        let bytes = [&letter[..], &length.to_be_bytes()].concat();
+        assert!(matches!(Frames::default().next(&mut &bytes[..]).await, Err(Bad::Broken(_))));
+        assert!(matches!(let_in(1 << 30).next(&mut &bytes[..]).await, Err(Bad::Gone)));
+    }
+}
+
+#[tokio::test]
+async fn a_long_message_without_room_is_passed_over_and_the_next_one_is_read() {
+    let long = framed(b"Q", format!("SELECT '{}'\0", "x".repeat(200_000)).as_bytes());
+    let both = [&long[..], &framed(b"S", b"")].concat();
+    let mut frames = let_in(100_000);
+    let mut stream = &both[..];
+    assert_eq!(frames.next(&mut stream).await.unwrap(), Frame::NoRoom(b'Q'));
+    assert_eq!(frames.next(&mut stream).await.unwrap(), Frame::Sync);
+    // With room it is read, and gives its room back.
+    let room = Room::new(COPIES * long.len());
+    let mut frames = Frames::default();
+    frames.long(room.none());
+    let mut stream = &both[..];
+    assert!(matches!(frames.next(&mut stream).await.unwrap(), Frame::Query(_)));
+    assert!(room.hold(COPIES * long.len() / 2).is_err(), "it is there");
+    assert_eq!(frames.next(&mut stream).await.unwrap(), Frame::Sync);
+    assert!(room.hold(COPIES * long.len()).is_ok());
+    let _ = frames.next(&mut stream).await;
+    assert!(frames.read.capacity() <= 4 * PIECE, "{}", frames.read.capacity());
 }

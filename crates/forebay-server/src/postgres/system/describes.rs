@@ -8,7 +8,7 @@ use forebay_core::Result;
 
 use super::super::types::PgType;
 use super::cells::{Cell, Row, columns, filled};
-use super::oids::{DATABASE, OWNER, SCHEMAS, schema};
+use super::oids::{DATABASE, OWNER};
 use super::{Own, static_tables};
 use crate::shown::sql::Relation;
 
@@ -57,7 +57,7 @@ pub(super) fn table(own: &Own, name: &str) -> Result<Option<RecordBatch>> {
             let row = |(name, oid): &(&str, i32)| {
                 vec![("oid", (*oid).into()), ("nspname", (*name).into()), ("nspowner", OWNER.into())]
             };
-            (PG_NAMESPACE, SCHEMAS.iter().map(row).collect())
+            (PG_NAMESPACE, own.oids.schemas().iter().map(row).collect())
         }
         "pg_database" => (PG_DATABASE, vec![database(own)]),
         "pg_roles" | "pg_authid" => (PG_ROLES, vec![role(own)]),
@@ -93,7 +93,7 @@ fn class(own: &Own, it: &Relation) -> Row {
     vec![
         ("oid", oid.into()),
         ("relname", it.name.as_str().into()),
-        ("relnamespace", schema(&it.schema).unwrap_or_default().into()),
+        ("relnamespace", own.oids.schema(&it.schema).unwrap_or_default().into()),
         ("relowner", OWNER.into()),
         ("relam", if it.is_view { 0 } else { 2 }.into()),
         ("reltuples", (-1).into()),

@@ -6,7 +6,6 @@ use forebay_core::Result;
 use super::super::types::{self, PgType};
 use super::Own;
 use super::cells::{Cell, Row, columns, filled};
-use super::oids::SCHEMAS;
 use crate::shown::sql::Relation;
 
 const TABLES: &str = "table_catalog text, table_schema text, table_name text, table_type text, \
@@ -125,7 +124,7 @@ pub(super) fn table(own: &Own, name: &str) -> Result<Option<RecordBatch>> {
                     ("schema_owner", own.user.as_str().into()),
                 ]
             };
-            (SCHEMATA, SCHEMAS.iter().map(row).collect())
+            (SCHEMATA, own.oids.schemas().iter().map(row).collect())
         }
         "views" => {
             let row = |it: &Relation| {

@@ -8,7 +8,7 @@ use crate::shown::sql::Relation;
 /// The first number that is not PostgreSQL's own.
 const FIRST: u32 = 16_384;
 /// The numbers of schemas: those that PostgreSQL has, and two of ours.
-pub(super) const SCHEMAS: [(&str, i32); 5] = [
+const SCHEMAS: [(&str, i32); 5] = [
     ("pg_catalog", 11),
     ("public", 2_200),
     ("information_schema", 13_000),
@@ -26,8 +26,12 @@ pub(super) struct Oids(BTreeMap<(String, String), i32>);
 
 impl Oids {
     pub fn new(relations: &[Relation]) -> Self {
-        let names: BTreeSet<(&str, &str)> =
+        let mut names: BTreeSet<(&str, &str)> =
             relations.iter().map(|it| (it.schema.as_str(), it.name.as_str())).collect();
+        // Schemas of catalogs, as what has no name in them.
+        names.extend(
+            relations.iter().map(|it| (it.schema.as_str(), "")).filter(|(name, _)| fixed(name).is_none()),
+        );
         let (mut taken, mut numbers) = (BTreeSet::new(), BTreeMap::new());
         for (schema, name) in names {
             let mut number = hash(schema, name);
@@ -37,6 +41,18 @@ impl Oids {
             numbers.insert((schema.to_owned(), name.to_owned()), number.cast_signed());
         }
         Self(numbers)
+    }
+
+    /// Of a schema.
+    pub fn schema(&self, name: &str) -> Option<i32> {
+        fixed(name).or_else(|| self.of(name, ""))
+    }
+
+    /// All schemas.
+    pub fn schemas(&self) -> Vec<(&str, i32)> {
+        let of_catalogs = self.0.iter().filter(|((_, table), _)| table.is_empty());
+        let of_catalogs = of_catalogs.map(|((schema, _), number)| (schema.as_str(), *number));
+        SCHEMAS.into_iter().chain(of_catalogs).collect()
     }
 
     /// Of a table.
@@ -53,7 +69,7 @@ fn hash(schema: &str, name: &str) -> u32 {
     (hash & 0x3fff_ffff).max(FIRST + 16)
 }
 
-/// The number of a schema.
-pub(super) fn schema(name: &str) -> Option<i32> {
+/// The number of a schema that is there always.
+fn fixed(name: &str) -> Option<i32> {
     SCHEMAS.iter().find(|(own, _)| *own == name).map(|(_, oid)| *oid)
 }

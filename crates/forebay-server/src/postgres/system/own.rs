@@ -39,7 +39,8 @@ const TABLES: [(&str, &str); 5] = [
     (
         "alerts",
         "id text, rule text, source text, key text, state text, severity text, opened_at time, cleared_at time, \
-         seen_at time, message text, opened_with text, cleared_with text",
+         seen_at time, message text, opened_with text, cleared_with text, worst text, no_data bool, acknowledged_by text, \
+         acknowledged_at time, muted_by text",
     ),
     (
         "quarantine",
@@ -125,6 +126,7 @@ fn ledger(shown: &Shown) -> Vec<Row> {
 fn alerts(shown: &Shown) -> Vec<Row> {
     let row = |alert: Arc<Alert>| {
         let values = |values: &Map<String, Value>| Value::Object(values.clone()).to_string();
+        let acknowledged = alert.life.acknowledged.as_ref();
         vec![
             ("id", alert.id.as_str().into()),
             ("rule", alert.rule.as_str().into()),
@@ -138,6 +140,11 @@ fn alerts(shown: &Shown) -> Vec<Row> {
             ("message", alert.message.as_str().into()),
             ("opened_with", values(&alert.value).into()),
             ("cleared_with", alert.cleared_value.as_ref().map(values).into()),
+            ("worst", alert.worst().word().into()),
+            ("no_data", alert.life.no_data.is_some().into()),
+            ("acknowledged_by", acknowledged.map(|remark| remark.by.as_str()).into()),
+            ("acknowledged_at", acknowledged.map_or(Cell::Null, |remark| Cell::Time(remark.at))),
+            ("muted_by", alert.life.muted.as_deref().into()),
         ]
     };
     shown.alerts.list(&Wanted::default(), None, MOST).into_iter().map(row).collect()
@@ -185,4 +192,22 @@ fn devices(source: &Arc<dyn Followed>) -> Vec<Row> {
         ]
     };
     slice.devices.iter().map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use forebay_live::Value as Shown;
+    use serde_json::json;
+
+    #[test]
+    fn the_newest_values_of_a_device_are_the_ones_that_came() {
+        let beyond = (1_i64 << 53) + 1;
+        let values = [
+            Shown::from(beyond),
+            Shown::from(i64::MIN),
+            Shown::from(7),
+            Shown::Number(1_767_607_200_123.456),
+        ];
+        assert_eq!(json!(values).to_string(), format!("[{beyond},{},7,1767607200123.456]", i64::MIN));
+    }
 }

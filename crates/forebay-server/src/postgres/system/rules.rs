@@ -60,16 +60,12 @@ pub(super) fn rewritten(
     if of_catalogue && WHOLE.iter().any(|part| text.sql().contains(part)) {
         static PARSER: OnceLock<PostgresCompatibilityParser> = OnceLock::new();
         let parsed = PARSER.get_or_init(PostgresCompatibilityParser::new).parse(text.sql());
-        if let Ok([known]) = parsed.map(<[Statement; 1]>::try_from).unwrap_or_else(|_| Err(Vec::new())) {
-            statement = known;
-        }
+        statement = only(parsed.unwrap_or_default()).unwrap_or(statement);
     }
     let (begin, instead) = TYPES_OF_ASYNCPG;
     if of_catalogue && text.sql().starts_with(begin) {
         let parsed = Parser::parse_sql(&PostgreSqlDialect {}, instead);
-        if let Ok([known]) = parsed.map(<[Statement; 1]>::try_from).unwrap_or_else(|_| Err(Vec::new())) {
-            statement = known;
-        }
+        statement = only(parsed.unwrap_or_default()).unwrap_or(statement);
     }
     let rules: [&dyn SqlStatementRewriteRule; 6] = [
         &RewriteArrayAnyAllOperation,
@@ -87,6 +83,12 @@ pub(super) fn rewritten(
         ControlFlow::Continue(()) => Ok(statement),
         ControlFlow::Break(error) => Err(error),
     }
+}
+
+/// The one statement of a text that has no other.
+fn only(statements: Vec<Statement>) -> Option<Statement> {
+    let [statement] = <[Statement; 1]>::try_from(statements).ok()?;
+    Some(statement)
 }
 
 /// Names that are cast to numbers of the catalogue; and whether the statement is over that alone.
@@ -213,31 +215,26 @@ const EMPTY: [&str; 12] = [
 /// True for a query whose one value is NULL, because the table that it begins with has no rows.
 fn reads_nothing(query: &Query) -> bool {
     let SetExpr::Select(select) = query.body.as_ref() else { return false };
-    let Some(TableFactor::Table { name, .. }) = select.from.first().map(|from| &from.relation) else {
-        return false;
-    };
-    let name = name.0.last().and_then(|part| part.as_ident()).map(|name| name.value.to_lowercase());
     let counts = select.projection.iter().any(|item| item.to_string().to_lowercase().contains("count("));
-    !counts && name.is_some_and(|name| EMPTY.contains(&name.as_str()))
+    !counts && select.from.first().is_some_and(|from| is_empty(&from.relation))
+}
+
+fn is_empty(table: &TableFactor) -> bool {
+    let TableFactor::Table { name, .. } = table else { return false };
+    let name = name.0.last().and_then(|part| part.as_ident()).map(|name| name.value.to_lowercase());
+    name.is_some_and(|name| EMPTY.contains(&name.as_str()))
 }
 
 /// True if a table that never has a row is joined so that nothing comes without it.
 fn reads_nothing_of(from: &[TableWithJoins]) -> bool {
-    let is_empty = |table: &TableFactor| match table {
-        TableFactor::Table { name, .. } => {
-            let name = name.0.last().and_then(|part| part.as_ident()).map(|name| name.value.to_lowercase());
-            name.is_some_and(|name| EMPTY.contains(&name.as_str()))
-        }
-        _ => false,
-    };
     from.iter().any(|one| {
-        let inner = one.joins.iter().filter(|join| {
+        let mut inner = one.joins.iter().filter(|join| {
             matches!(
                 join.join_operator,
                 JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_)
             )
         });
-        is_empty(&one.relation) || inner.into_iter().any(|join| is_empty(&join.relation))
+        is_empty(&one.relation) || inner.any(|join| is_empty(&join.relation))
     })
 }
 
@@ -293,7 +290,7 @@ impl Casts<'_> {
                 let own = self.0.of(schema.unwrap_or("public"), name).map(i64::from);
                 own.or_else(|| of_static(Static::Classes, name))
             }
-            "regnamespace" => oids::schema(name).map(i64::from),
+            "regnamespace" => self.0.schema(name).map(i64::from),
             "regtype" => of_static(Static::Types, type_name(name)),
             "regproc" => of_static(Static::Functions, name),
             _ => Some(oids::OWNER.into()),

@@ -76,13 +76,19 @@ impl Sql for Bare {
 }
 
 async fn bare() -> (Wire, Arc<AtomicUsize>) {
+    bare_in(ROOM).await
+}
+
+/// Whose clients share so many bytes.
+async fn bare_in(size: usize) -> (Wire, Arc<AtomicUsize>) {
     let at_work = Arc::new(AtomicUsize::new(0));
     let stop = CancellationToken::new();
     let shown = crate::Shown { sql: Arc::new(Bare(Arc::clone(&at_work))), ..Plant::new().shown() };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let doors = Doors { tls: None, auth: None };
-    tokio::spawn(serve(listener, doors, Stage::new(shown, stop.clone()), stop.clone()));
+    let stage = Stage::new(shown, stop.clone());
+    tokio::spawn(serve_in(listener, doors, stage, Room::new(size), stop.clone()));
     (Wire { address, stop }, at_work)
 }
 
@@ -171,4 +177,61 @@ async fn texts_of_several_statements_and_cursors_hold_turns_only_while_they_are_
         }
         assert_eq!(at_work.load(Ordering::SeqCst), turns, "{sql}");
     }
+}
+
+/// A bind of a text to the one parameter of the statement `s`.
+fn bind(portal: &str, value: &str) -> Vec<u8> {
+    let length = u32::try_from(value.len()).unwrap().to_be_bytes();
+    let body = [portal.as_bytes(), b"\0s\0\0\0\0\x01", &length, value.as_bytes(), b"\0\0"].concat();
+    framed(b"B", &body)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_of_all_clients_share_one_room_and_give_it_back() {
+    let (wire, _) = bare_in(100_000).await;
+    let (mut stream, _) = opened(&wire).await;
+    let (mut other, _) = opened(&wire).await;
+    let value = "x".repeat(30_000);
+    let parse = framed(b"P", b"s\0SELECT $1::text AS t\0\0\0");
+    for stream in [&mut stream, &mut other] {
+        for asked in [framed(b"Q", b"BEGIN\0"), [parse.clone(), framed(b"S", b"")].concat()] {
+            stream.write_all(&asked).await.unwrap();
+            said(stream).await;
+        }
+    }
+    for portal in ["a", "b", "c"] {
+        stream.write_all(&[bind(portal, &value), framed(b"S", b"")].concat()).await.unwrap();
+        let answer = said(&mut stream).await;
+        assert!(!answer.contains("53200"), "{portal}: {answer}");
+    }
+    other.write_all(&[bind("a", &value), framed(b"S", b"")].concat()).await.unwrap();
+    let answer = said(&mut other).await;
+    assert!(answer.contains("53200"), "{answer}");
+    stream.write_all(&framed(b"Q", b"COMMIT\0")).await.unwrap();
+    said(&mut stream).await;
+    other.write_all(&framed(b"Q", b"ROLLBACK\0")).await.unwrap();
+    said(&mut other).await;
+    let again = [bind("", &value), framed(b"E", b"\0\0\0\0\0"), framed(b"S", b"")];
+    other.write_all(&again.concat()).await.unwrap();
+    let answer = said(&mut other).await;
+    assert!(!answer.contains("53200") && answer.contains("SELECT 1"), "{}", answer.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_is_told_the_types_that_the_places_of_its_parameters_have() {
+    let (wire, _) = bare().await;
+    let (mut stream, _) = opened(&wire).await;
+    let parse = b"s\0SELECT value FROM generate_series(1, $1) WHERE $3 LIMIT $2\0\0\0";
+    let values = b"\0s\0\0\0\0\x03\0\0\0\x019\0\0\0\x012\0\0\0\x01t\0\0";
+    let asked = [
+        framed(b"P", parse),
+        framed(b"D", b"Ss\0"),
+        framed(b"B", values),
+        framed(b"E", b"\0\0\0\0\0"),
+        framed(b"S", b""),
+    ];
+    stream.write_all(&asked.concat()).await.unwrap();
+    let answer = said(&mut stream).await;
+    assert!(answer.contains("\0\x03\0\0\0\x14\0\0\0\x14\0\0\0\x10"), "two of int8, one of bool: {answer:?}");
+    assert!(answer.contains("SELECT 2"), "{answer:?}");
 }

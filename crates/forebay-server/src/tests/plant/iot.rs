@@ -130,7 +130,7 @@ impl Followed for Iot {
             FacetValue { value: Some("true".to_owned()), devices: total },
             FacetValue { value: None, devices: 1 },
         ];
-        Facets { total, quiet: 1, late: 0, labels: vec![Facet { field: 2, values, others: 3 }] }
+        Facets { total, quiet: 1, late: 0, late_rows: 0, labels: vec![Facet { field: 2, values, others: 3 }] }
     }
 
     async fn shares(&self, ask: SharesAsk) -> Result<Shares> {

@@ -32,7 +32,7 @@ fn an_alert_becomes_a_query_with_the_columns_that_its_sink_reads() {
     let [a, b] = &alerts[..] else { panic!("two alerts") };
     assert_eq!(
         columns(a),
-        ["key", "when", "timestamp", "topic", "partition", "value of temperature", "source"]
+        ["key", "when", "timestamp", "topic", "partition", "offset", "value of temperature", "source"]
     );
     assert_eq!(
         columns(b),
@@ -53,6 +53,24 @@ fn an_alert_becomes_a_query_with_the_columns_that_its_sink_reads() {
         ["id", "t"],
         "as the view spells them"
     );
+}
+
+#[test]
+fn levels_are_pairs_of_conditions_and_fields_of_silence_are_values() {
+    let levels = "levels: { critical: { when: temperature > 90, clear: temperature < 85 }, warning: { when: temperature > 70 } }";
+    let alerts = planned(&format!(
+        "  a: {{ on: iot, key: device_id, {levels}, noData: {{ after: 1 minute, fields: [DEVICE_ID] }} }}\n"
+    ));
+    let [a] = &alerts[..] else { panic!("one alert") };
+    let expected =
+        ["key", "when", "when of critical", "clear of critical", "timestamp", "topic", "partition", "offset"];
+    assert_eq!(columns(a)[..8], expected);
+    assert_eq!(columns(a)[8..], ["value of temperature", "value of device_id", "source"]);
+    assert_eq!((a.fields.clone(), a.values.len()), (vec!["device_id".to_owned()], 2));
+    let text = watched("  a: { on: iot, key: device_id, noData: { after: 1 minute, fields: [devce_id] } }\n");
+    let problems = load(&text, "p.yaml", run()).err().unwrap();
+    let told: Vec<_> = problems.iter().map(|it| it.error.message().to_owned()).collect();
+    assert_eq!(told, ["unknown column `devce_id`"]);
 }
 
 #[test]
@@ -93,7 +111,10 @@ fn an_alert_may_watch_records_that_nobody_decodes() {
                 alerts:\n  a: { on: raw, key: topic, when: CAST(value AS STRING) LIKE '%hot%' }\n\
                 \x20 b: { on: texts, key: of, when: v LIKE '%hot%' }\n";
     let alerts = load(text, "p.yaml", run()).ok().unwrap().alerts;
-    assert_eq!(columns(&alerts[0])[2..], ["timestamp", "topic", "partition", "value of value", "source"]);
+    assert_eq!(
+        columns(&alerts[0])[2..],
+        ["timestamp", "topic", "partition", "offset", "value of value", "source"]
+    );
     assert_eq!(columns(&alerts[1])[2..], ["timestamp", "topic", "partition", "value of v", "source"]);
 }
 

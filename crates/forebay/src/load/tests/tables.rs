@@ -57,3 +57,34 @@ fn a_run_of_some_queries_opens_their_tables_alone() {
         assert!(told.ends_with(end), "{only:?}\n{told}");
     }
 }
+
+#[test]
+fn a_table_of_a_catalog_is_written_and_read_by_its_name() {
+    let data = tempfile::tempdir().unwrap();
+    let run = Run { data: data.path(), trigger: None, needs_tables: true, only: &[] };
+    let told = |queries: &str| {
+        let text = file("", queries);
+        load(&text, "p.yaml", Some(run)).map_err(|problems| config::render(&problems, &text, "p.yaml", false))
+    };
+    let loaded =
+        told("  a: { sql: SELECT * FROM iot, format: delta, toTable: Plant.iot.Lake }\n").ok().unwrap();
+    let query = &loaded.pipeline.queries[0];
+    assert_eq!(query.options.text("path"), Some("warehouse/plant/iot.db/lake"));
+    assert_eq!(query.to_table.as_ref().map(ToString::to_string).as_deref(), Some("plant.iot.lake"));
+    for (query, words) in [
+        (
+            "sql: SELECT iot.device_id FROM iot JOIN plant.IOT.registry USING (device_id), format: console",
+            "the table `plant.iot.registry`",
+        ),
+        (
+            "sql: SELECT * FROM iot, format: delta, options: { path: ./warehouse/x }",
+            "among the tables of catalogs",
+        ),
+        ("sql: SELECT * FROM iot, format: delta, options: { path: x }, toTable: y", "are both given"),
+        ("sql: SELECT * FROM iot, format: delta, toTable: a/b", "cannot be a part"),
+        ("sql: SELECT * FROM iot, format: console, toTable: a", "of `delta` alone"),
+    ] {
+        let told = told(&format!("  a: {{ {query} }}\n")).err().unwrap_or_default();
+        assert!(told.contains(words), "{query}: {told}");
+    }
+}

@@ -3,7 +3,9 @@
 use super::super::bounds::Plain;
 use super::super::stream::Message;
 use super::super::text::utc;
-use super::super::words::{Alert, BrokenTable, Clocks, Counts, Follower, Hello, OffClock, Planned, Schema};
+use super::super::words::{
+    Alert, BrokenTable, Clocks, Counts, Follower, Hello, OffClock, Planned, RefusedRows, Schema,
+};
 use super::*;
 use forebay_core::Error;
 use forebay_core::error::codes;
@@ -108,7 +110,7 @@ fn what_is_worse_is_told_first_and_since_when() {
     };
     let shown = told(lose);
     assert_eq!((shown.headline.as_str(), shown.is_failure), ("The ledger does not balance", true));
-    assert_eq!(shown.parts, ["1 query has trouble", "3 open alerts"]);
+    assert_eq!(shown.parts, ["1 problem", "3 open alerts"]);
 
     let shown = told(|model, tick| {
         lose(model, tick);
@@ -282,7 +284,7 @@ fn a_history_that_is_not_saved_is_no_query() {
         tick.problems = vec![unsaved, more.clone(), more].into();
     });
     assert_eq!(shown.headline, "The history of iot is not saved since 12:00");
-    assert_eq!(shown.parts, ["FB-5005 the disk is full", "2 more queries have trouble"]);
+    assert_eq!(shown.parts, ["FB-5005 the disk is full", "2 more problems"]);
     assert!(shown.is_failure);
 }
 
@@ -293,4 +295,31 @@ fn all_is_well_since_the_last_alert_cleared() {
         model.apply(Message::Alert(alert), NOON);
     });
     assert_eq!(shown.headline, "All well since 11:59");
+}
+
+#[test]
+fn rows_that_a_sink_refused_lately_are_not_all_well() {
+    let refuse = |newest: i64| {
+        told(move |_, tick| {
+            tick.quarantine.refused = vec![RefusedRows { query: "lake".into(), rows: 12, newest }].into();
+        })
+    };
+    let shown = refuse(NOON - 60_000);
+    let headline = "12 rows of query lake were refused by the sink, the last at 11:59";
+    assert_eq!((shown.tone, shown.headline.as_str(), shown.is_failure), (Tone::Warn, headline, false));
+    assert!(shown.hint.unwrap().contains("forebay quarantine ls"));
+    assert_eq!(refuse(NOON - 25 * 3_600_000).tone, Tone::Good, "long ago");
+}
+
+#[test]
+fn a_code_that_an_error_begins_with_is_told_once() {
+    let shown = told(|_, tick| {
+        tick.problems.push(Problem {
+            query: Some("lake".into()),
+            code: Some("FB-5001".into()),
+            error: Some("FB-5001 the sink does not answer: connection refused".into()),
+            ..Problem::default()
+        });
+    });
+    assert_eq!(shown.parts[0], "FB-5001 the sink does not answer: connection refused");
 }

@@ -39,6 +39,8 @@ const FAIR: usize = 4;
 const LEAST: usize = 1;
 /// Lines of a hint that are shown.
 const HINT: usize = 2;
+/// Lines that a reason gets below its first.
+const REASON: usize = 3;
 /// Devices in a snapshot.
 const SNAPSHOT_DEVICES: usize = 20;
 /// Alerts in a snapshot, beside those that are open.
@@ -110,10 +112,18 @@ fn head(model: &Model, width: usize, zone: Zone) -> Vec<Line> {
     let mut lines = vec![title(model, width, zone)];
     let verdict = verdict(model, zone);
     let mut first = Line::of(verdict.tone, &format!(" {} {}", verdict.sign, verdict.headline));
-    for part in &verdict.parts {
-        first.push(Tone::Plain, &format!(" · {part}"));
+    let parts: String = verdict.parts.iter().map(|part| format!(" · {part}")).collect();
+    first.push(Tone::Plain, &parts);
+    if first.width() <= width || !verdict.is_failure {
+        lines.push(first);
+    } else {
+        // A reason that is cut off helps nobody.
+        let mut told = wrapped(&format!("{}{parts}", verdict.headline), width.saturating_sub(4)).into_iter();
+        let head = told.next().unwrap_or_default();
+        let (headline, rest) = head.split_at_checked(verdict.headline.len()).unwrap_or((&head, ""));
+        lines.push(Line::of(verdict.tone, &format!(" {} {headline}", verdict.sign)).with(Tone::Plain, rest));
+        lines.extend(told.take(REASON).map(|line| Line::of(Tone::Plain, &format!("   {line}"))));
     }
-    lines.push(first);
     if let Some(hint) = &verdict.hint {
         let lines_of_hint = wrapped(hint, width.saturating_sub(4)).into_iter().take(HINT);
         lines.extend(lines_of_hint.map(|line| Line::of(Tone::Dim, &format!("   {line}"))));

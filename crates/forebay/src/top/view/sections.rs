@@ -63,7 +63,7 @@ fn queries(model: &Model, seen: Range<usize>, width: usize) -> Vec<Line> {
         Column::left("query", 0),
         Column::left("state", 0),
         Column::right("epoch", 2),
-        Column::right("rows", 3),
+        Column::right("records", 3),
         Column::right("p99", 5),
         Column::right("behind", 4),
         Column::left("waits for", 0),
@@ -74,12 +74,17 @@ fn queries(model: &Model, seen: Range<usize>, width: usize) -> Vec<Line> {
         let before_last = columns.len() - 1;
         columns.splice(before_last..before_last, [Column::right("late", 6), Column::right("held", 7)]);
     }
-    let rows: Vec<Vec<Cell>> = seen.iter().map(|query| query_row(query, has_state)).collect();
+    let has_refused = tick.queries.iter().any(|query| query.rows_refused > 0);
+    if has_refused {
+        columns.insert(columns.len() - 1, Column::right("refused", 1));
+    }
+    let rows: Vec<Vec<Cell>> = seen.iter().map(|query| query_row(query, has_state, has_refused)).collect();
     rows_or("no word of them yet", &columns, &rows, width)
 }
 
-/// `has_state`: whether any query has, so that there are columns for what came too late and for what is held.
-fn query_row(query: &Query, has_state: bool) -> Vec<Cell> {
+/// `has_state`: whether any query has, so that there are columns for what came too late and for what is held; `has_refused`:
+/// whether a sink refused rows of any.
+fn query_row(query: &Query, has_state: bool, has_refused: bool) -> Vec<Cell> {
     let number = |number: Option<u64>| (Tone::Plain, number.map_or_else(|| NOTHING.to_owned(), count));
     let tone = match query.state.as_str() {
         "failed" | "retrying" => Tone::Bad,
@@ -90,7 +95,8 @@ fn query_row(query: &Query, has_state: bool) -> Vec<Cell> {
         (Some(error), _) => {
             let words = error.error.as_ref().or(error.message.as_ref());
             let code = error.code.as_deref().unwrap_or_default();
-            (Tone::Bad, format!("{code} {}", words.map_or("", String::as_str)))
+            let detail = error.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
+            (Tone::Bad, format!("{code} {}{detail}", words.map_or("", String::as_str)))
         }
         (None, Some(what)) => (Tone::Dim, what.clone()),
         (None, None) => (Tone::Plain, NOTHING.to_owned()),
@@ -109,6 +115,10 @@ fn query_row(query: &Query, has_state: bool) -> Vec<Cell> {
         let held = query.remembers.map_or_else(|| NOTHING.to_owned(), |_| bytes(query.state_bytes));
         cells.push((if late > Some(0) { Tone::Warn } else { Tone::Plain }, number(late).1));
         cells.push((Tone::Plain, held));
+    }
+    if has_refused {
+        let tone = if query.rows_refused > 0 { Tone::Warn } else { Tone::Plain };
+        cells.push((tone, count(query.rows_refused)));
     }
     cells.push(waits);
     cells

@@ -73,10 +73,10 @@ fn a_plant_on_eighty_columns() {
  events/s 20   behind 0   to stored p50 9 ms, p99 25 ms   quarantine 4 (1.3 KiB)
  3 ledgers balance   1234 read = 1200 emitted + 30 filtered + 4 quarantined
 ── Queries  2 · 1 alert rule ───────────────────────────────────────────────────
- query            state    epoch  rows   p99  behind  waits for
- lake             waiting    123    20  9 ms       0  its trigger, in 0.4 s
- hot              waiting    123    20  9 ms       0  new records
- alerts/overheat  waiting    123    20  9 ms       0  new records
+ query            state    epoch  records   p99  behind  waits for
+ lake             waiting    123       20  9 ms       0  its trigger, in 0.4 s
+ hot              waiting    123       20  9 ms       0  new records
+ alerts/overheat  waiting    123       20  9 ms       0  new records
 ── Alerts  1 open ──────────────────────────────────────────────────────────────
  ▲ critical  since 11:57 (3 min)       device_2  overheat  device_2 has 75.5 °C
  ✓ critical  cleared 11:50 after 30 s  device_1  overheat  device_1 has 75.5 °C
@@ -185,7 +185,7 @@ fn what_fails_is_told_with_its_remedy_and_a_break_is_never_taken_for_well() {
     tick.ledgers.sum.read += 1;
     model.apply(Message::Tick(Box::new(tick.clone())), NOON);
     let text = shown(&model, (80, 24)).join("\n");
-    assert!(text.contains("▲ The ledger does not balance · 1 query has trouble · 1 open alert"), "{text}");
+    assert!(text.contains("▲ The ledger does not balance · 1 problem · 1 open alert"), "{text}");
     assert!(text.contains("3 ledgers DO NOT BALANCE   1235 read = 1200 emitted"), "{text}");
     tick.ledgers.sum.read -= 1;
     model.apply(Message::Tick(Box::new(tick)), NOON);
@@ -262,4 +262,26 @@ fn that_something_was_left_out_is_in_sight() {
     assert!(shown(&model, (100, 24)).join("\n").contains(told));
     let printed: Vec<String> = snapshot(&model, 100, utc).iter().map(Line::text).collect();
     assert!(printed.join("\n").contains(told), "{printed:?}");
+}
+
+#[test]
+fn a_reason_is_not_cut_off_and_records_are_called_so() {
+    let mut model = plant();
+    let mut tick = model.tick.clone().unwrap();
+    tick.status = "failing".to_owned();
+    let long = "FB-5001 cannot open a connection in PostgreSQL at db.plant.example:5432/plant (lake): error connecting to server: \
+                Connection refused (os error 111)";
+    tick.problems = read(json!([{ "query": "lake", "code": "FB-5001", "error": long, "hint": "Start it." }]));
+    tick.queries = read(
+        json!([{ "name": "lake", "kind": "query", "state": "running", "rowsRefused": 7, "epochs": [{ "rows": 9 }] }]),
+    );
+    model.apply(Message::Tick(Box::new(tick)), NOON);
+    let text = shown(&model, (80, 24)).join("\n");
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("Connection refused (os error 111)"), "{text}");
+    assert!(text.lines().any(|line| line.contains("records") && line.contains("refused")), "{text}");
+    assert!(
+        text.lines().any(|line| line.contains(" lake ") && line.contains(" 9 ") && line.contains(" 7 ")),
+        "{text}"
+    );
 }

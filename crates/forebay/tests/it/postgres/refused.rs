@@ -154,3 +154,38 @@ fn a_row_that_a_trigger_refuses_is_set_aside_with_the_triggers_words() {
     assert_eq!(quarantined.len(), 3, "{quarantined:#?}");
     assert!(quarantined.iter().all(|entry| entry.contains("is banned")), "{quarantined:#?}");
 }
+
+/// A refused row is no record that could be decoded again: nothing takes it for a replay, and what docs/postgresql-sink.md says
+/// brings it in, once.
+#[test]
+fn refused_rows_are_put_in_by_hand_and_never_replayed() {
+    let trial = Trial::new();
+    trial.server.run_as_forebay(
+        "CREATE TABLE t (device text, seq bigint, hash text, CONSTRAINT odd CHECK (seq <> 7))",
+    );
+    let query = trial.copy("t", &[]);
+    query.run();
+    let quarantined = listed(query.data());
+    let row = quarantined[0]["record"].as_str().unwrap();
+    assert!(quarantined[0]["refusedBy"].as_str().unwrap().contains("PostgresSink"), "{quarantined:?}");
+    for named in ["--all", row] {
+        let output = forebay(query.data(), &["quarantine", "replay", named]).output().unwrap();
+        let said = text(&output.stderr);
+        assert!(!output.status.success() && said.contains("no record to decode again"), "{said}");
+    }
+    query.run();
+    assert_eq!(
+        (trial.server.count("t"), query.quarantined().len()),
+        (EVENTS - 1, 1),
+        "nothing was asked for"
+    );
+    trial.server.run_as_forebay("ALTER TABLE t DROP CONSTRAINT odd");
+    let raw = forebay(query.data(), &["quarantine", "show", "--raw", row]).output().unwrap();
+    let insert =
+        format!("INSERT INTO t SELECT * FROM jsonb_populate_record(NULL::t, '{}')", text(&raw.stdout));
+    trial.server.run_as_forebay(&insert);
+    let dropped = forebay(query.data(), &["quarantine", "drop", row]).output().unwrap();
+    assert!(dropped.status.success(), "{}", text(&dropped.stderr));
+    assert_exactly_once(&trial.server.proof_rows("public.t"), EVENTS, "put in by hand");
+    assert!(query.quarantined().is_empty());
+}

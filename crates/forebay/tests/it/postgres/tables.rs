@@ -180,3 +180,24 @@ fn without_epochs_rows_are_there_at_least_once() {
     assert_eq!((verdict.lost, verdict.altered), (0, 0));
     assert!(verdict.doubled > 0, "the epoch that was not known to be written came again");
 }
+
+/// A table that would refuse every row but the first of each event is told at the start, not row by row in the quarantine.
+#[test]
+fn a_table_whose_primary_key_is_a_part_of_the_key_is_refused_at_the_start() {
+    let trial = Trial::new();
+    trial.server.run_as_forebay("CREATE TABLE t (device text PRIMARY KEY, seq bigint UNIQUE, hash text)");
+    let query = trial.copy("t", &["key: seq, device"]);
+    let said = query.refused();
+    for part in ["FB-5002", "its primary key `t_pkey` is on (\"device\")", "DROP CONSTRAINT \"t_pkey\""] {
+        assert!(said.contains(part), "`{part}` is not told: {said}");
+    }
+    assert_eq!(trial.server.count("t"), 0);
+    // Its other index too.
+    trial.server.run_as_forebay("ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (device, seq)");
+    assert!(query.refused().contains("its unique index `t_seq_key` is on (\"seq\")"));
+    // One that the key says nothing about may be meant.
+    trial.server.run_as_forebay("ALTER TABLE t DROP CONSTRAINT t_seq_key, ADD UNIQUE (hash, seq)");
+    query.run();
+    trial.assert_copied(&query, "t", "other columns");
+    assert_eq!(query.quarantined().len(), 0);
+}

@@ -78,6 +78,51 @@ fn only_the_right_certificate_is_trusted() {
     assert_refused(&trial, &by_name(&trial, "localhost", "g", "?ssl=true"), "g", &plain);
 }
 
+#[test]
+fn a_server_that_asks_for_a_certificate_knows_the_query_by_its_own_and_nobody_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = Certificates(dir.path());
+    files.authority("good");
+    files.authority("other");
+    files.server("server", "good", "-days 2");
+    files.client("mine", "good", "forebay");
+    files.client("named", "good", "somebody");
+    files.client("forged", "other", "forebay");
+    let (certificate, key, ca) = (files.path("server.pem"), files.path("server.key"), files.path("good.pem"));
+    let trial = Trial::on(Postgres::start_with(&["--ssl", &certificate, &key, "--client-ca", &ca]));
+    let known_as = |name: &str| {
+        format!(
+            "?sslmode=verify-full&sslrootcert={ca}&sslcert={}&sslkey={}",
+            files.path(&format!("{name}.pem")),
+            files.path(&format!("{name}.key"))
+        )
+    };
+    let query = by_name(&trial, "localhost", "t", &known_as("mine"));
+    query.run();
+    trial.assert_copied(&query, "t", "named in the URL");
+    // The same as options, which a local server is spoken to by TLS for.
+    let named = [
+        format!("sslrootcert: {ca}"),
+        format!("sslcert: {}", files.path("mine.pem")),
+        format!("sslkey: {}", files.path("mine.key")),
+    ];
+    let named: Vec<&str> = named.iter().map(String::as_str).collect();
+    let query = trial.copy("o", &named);
+    query.change(
+        &trial.server.url(),
+        &format!("postgresql://localhost:{}/forebay", trial.server.address.port()),
+    );
+    query.run();
+    trial.assert_copied(&query, "o", "named as options");
+    let none = format!("?sslmode=verify-full&sslrootcert={ca}");
+    let unknown = ["certificate", "Certificate", "UnknownCA", "28000"];
+    // PostgreSQL's word for a certificate that names somebody else than the one with this password.
+    let anothers = ["28P01"];
+    assert_refused(&trial, &by_name(&trial, "localhost", "a", &none), "a", &unknown);
+    assert_refused(&trial, &by_name(&trial, "localhost", "b", &known_as("named")), "b", &anothers);
+    assert_refused(&trial, &by_name(&trial, "localhost", "c", &known_as("forged")), "c", &unknown);
+}
+
 /// Somebody in between who says that there is no TLS hears nothing more.
 #[test]
 fn nobody_in_between_can_talk_it_out_of_tls() {

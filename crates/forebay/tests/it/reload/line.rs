@@ -132,7 +132,7 @@ impl Line {
     pub fn opened(&self) -> BTreeMap<String, String> {
         let bytes = std::fs::read(self.data().join("checkpoints/line/alerts.high/alerts")).unwrap();
         let mut opened = BTreeMap::new();
-        for line in lines::read("forebay-alerts", &bytes).unwrap().texts {
+        for line in lines::read_up_to("forebay-alerts", 2, &bytes).unwrap().0.texts {
             let entry: Value = serde_json::from_str(line).unwrap();
             for alert in entry["epoch"]["transitions"].as_array().into_iter().flatten() {
                 assert_eq!(alert["state"], "open", "{alert}");

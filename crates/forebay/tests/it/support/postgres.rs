@@ -43,7 +43,7 @@ impl Postgres {
         Self::start_with(&[])
     }
 
-    /// With more arguments for each start: `--set NAME=VALUE`, `--ssl CERT KEY`.
+    /// With more arguments for each start: `--set NAME=VALUE`, `--ssl CERT KEY`, `--client-ca CERT`.
     pub fn start_with(more: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         // Where the tests run as root, the server is nobody, who has to come into its folder.

@@ -90,9 +90,13 @@ impl Process {
 
     /// Waits for a line on stderr that holds `part`.
     pub fn wait_for(&mut self, part: &str, patience: Duration) -> String {
+        self.wait_until(part, |line| line.contains(part), patience)
+    }
+
+    fn wait_until(&mut self, part: &str, is_it: impl Fn(&str) -> bool, patience: Duration) -> String {
         let deadline = Instant::now() + patience;
         loop {
-            if let Some(line) = self.said.iter().find(|line| line.contains(part)) {
+            if let Some(line) = self.said.iter().find(|line| is_it(line)) {
                 return line.clone();
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -103,9 +107,15 @@ impl Process {
         }
     }
 
+    /// Takes a line that has come already; false if there is none.
+    pub fn try_line(&mut self) -> bool {
+        self.lines.recv_timeout(Duration::from_millis(100)).map(|line| self.said.push(line)).is_ok()
+    }
+
     /// The address after `name=` in the line `ready …`.
     pub fn address(&mut self, name: &str) -> SocketAddr {
-        let ready = self.wait_for("ready ", Duration::from_secs(30));
+        // Not `already exists` of a warning before it.
+        let ready = self.wait_until("ready ", |line| line.starts_with("ready "), Duration::from_secs(30));
         let found = ready.split_whitespace().find_map(|word| word.strip_prefix(&format!("{name}=")));
         found.unwrap_or_else(|| panic!("no {name} in `{ready}`")).parse().unwrap()
     }

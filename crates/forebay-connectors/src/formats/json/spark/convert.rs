@@ -7,6 +7,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use forebay_core::json_text::{write_double, write_string};
 
 use super::super::column::{Column, Object};
 use super::super::decimal;
@@ -14,7 +15,6 @@ use super::super::fault::Parse;
 use super::super::number::parse_i64;
 use super::super::options::Rules;
 use super::Answer;
-use super::java::{write_double, write_string};
 use super::tokens::{Broken, Token, Tokens};
 
 /// A value, before it is known whether its row stays.

@@ -23,6 +23,7 @@ mod cost;
 mod deaths;
 mod model;
 mod others;
+mod plain;
 mod readers;
 mod runs;
 mod update;

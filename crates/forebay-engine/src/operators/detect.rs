@@ -1,0 +1,183 @@
+//! Detection: each row comes out with what a model says of it.
+//!
+//! ```text
+//! lane:  rows as they came
+//! run:   those of all lanes, keys numbered ─▶ the keys' state out of the table ─▶ judged and learned, row by row ─▶ out, with
+//!        four columns more; the state of every key that came ─▶ the table
+//! ```
+//!
+//! Rows of a key are judged in the order of their lanes and as they came there. A lane has whole partitions, so where a key comes by one
+//! partition that is the partition's own order, however it is cut into epochs: no row is sorted, since what is in one epoch
+//! here may be in two there. Where a key comes by several partitions, their rows count as they happen to arrive.
+//!
+//! The table has a row for each key, with the model's bytes. It is never forgotten; the query's `stateLimit` bounds it. A model that
+//! remembers nothing has no table.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, LargeBinaryBuilder, RecordBatch};
+use arrow::datatypes::{DataType, Field, FieldRef};
+use forebay_core::detect::Judge;
+use forebay_core::error::codes;
+use forebay_core::output_mode::OutputMode;
+use forebay_core::{Error, Result};
+
+use super::keys::{Interner, Zeros, everything, everything_field, normalised};
+use super::{Counts, EpochTimes, Late, Operator, PORTS, Partial, Step, broken, meaning, misplaced};
+use crate::plan::graph::DetectSpec;
+use crate::state::{Changes, Layout, NEVER, Slot, Table, Upserts};
+
+/// A detector.
+pub(crate) struct Detection {
+    spec: Arc<DetectSpec>,
+    /// Of the key's columns.
+    fields: Vec<FieldRef>,
+    /// `None` if nothing is remembered.
+    layout: Option<Arc<Layout>>,
+}
+
+impl Detection {
+    pub fn new(spec: Arc<DetectSpec>) -> Result<Self> {
+        let field = |index: &usize| spec.input.fields().get(*index).cloned().ok_or_else(misplaced);
+        let fields = spec.keys.iter().map(field).collect::<Result<Vec<FieldRef>>>()?;
+        let layout = spec.model.remembers().then(|| {
+            let state = Arc::new(Field::new("state", DataType::LargeBinary, false));
+            let keys = if fields.is_empty() { vec![everything_field()] } else { fields.clone() };
+            Layout::new(keys, meaning::values(vec![state], meaning::detect(&spec)))
+        });
+        Ok(Self { spec, fields, layout })
+    }
+
+    fn column<'b>(&self, batch: &'b RecordBatch, index: usize) -> Result<&'b ArrayRef> {
+        batch.columns().get(index).ok_or_else(misplaced)
+    }
+
+    fn keys(&self, batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
+        let key = |index: &usize| Ok(normalised(self.column(batch, *index)?, Zeros::Same));
+        self.spec.keys.iter().map(key).collect()
+    }
+
+    /// A batch with what the judge says of it.
+    fn judged(&self, judge: &mut dyn Judge, numbers: &[u32], batch: &RecordBatch) -> Result<RecordBatch> {
+        let times = self.spec.time.map(|index| self.column(batch, index)).transpose()?;
+        let inputs = self.spec.columns.iter().map(|index| self.column(batch, *index).cloned());
+        let said = judge.judge(numbers, times, &inputs.collect::<Result<Vec<_>>>()?)?;
+        let columns = batch.columns().iter().cloned().chain(said).collect();
+        RecordBatch::try_new(Arc::clone(&self.spec.output), columns).map_err(broken)
+    }
+}
+
+/// Lets the judge know what the table has of these keys, which are in the order of their numbers; where they lie there.
+fn remembered(judge: &mut dyn Judge, table: &Table, keys: &[ArrayRef]) -> Result<Vec<Option<Slot>>> {
+    let found = table.find(&table.encode(keys)?);
+    let slots: Vec<Slot> = found.iter().flatten().copied().collect();
+    let values = table.values(&slots)?;
+    let states = values.first().and_then(|column| column.as_binary_opt::<i64>()).ok_or_else(misplaced)?;
+    let numbers = (0u32..).zip(&found).filter(|(_, slot)| slot.is_some());
+    for ((number, _), row) in numbers.zip(0..states.len()) {
+        judge.load(number, states.value(row))?;
+    }
+    Ok(found)
+}
+
+/// What the judge knows of these keys now.
+fn learned(judge: &dyn Judge, keys: Vec<ArrayRef>, found: Vec<Option<Slot>>) -> Changes {
+    let (mut states, mut state) = (LargeBinaryBuilder::with_capacity(found.len(), 0), Vec::new());
+    for (number, _) in (0u32..).zip(&found) {
+        state.clear();
+        judge.save(number, &mut state);
+        states.append_value(&state);
+    }
+    let expires = Int64Array::from(vec![NEVER; found.len()]);
+    let upserts = Upserts::taken(&keys, expires, &[Arc::new(states.finish()) as ArrayRef]);
+    Changes { upserts: Some(upserts), found: Some(found), ..Changes::default() }
+}
+
+impl Operator for Detection {
+    fn name(&self) -> &str {
+        &self.spec.name
+    }
+
+    fn spark_name(&self) -> &'static str {
+        // Spark has no such operator; what users write themselves it calls so.
+        "transformWithStateExec"
+    }
+
+    fn layouts(&self) -> Vec<Arc<Layout>> {
+        self.layout.iter().cloned().collect()
+    }
+
+    fn partial(&self, _: usize, _: &EpochTimes) -> Result<Box<dyn Partial>> {
+        Ok(Box::new(Lane::default()))
+    }
+
+    fn run(
+        &self,
+        tables: &[Table],
+        [partials, _]: [Vec<RecordBatch>; PORTS],
+        _: &EpochTimes,
+    ) -> Result<Step> {
+        let mut changes: Vec<Changes> = self.layouts().iter().map(|_| Changes::default()).collect();
+        if partials.is_empty() {
+            return Ok(Step { changes, ..Step::default() });
+        }
+        let (mut judge, mut interner) = (self.spec.model.judge()?, Interner::new(&self.fields)?);
+        let mut numbered = Vec::with_capacity(partials.len());
+        for batch in &partials {
+            let (ids, total) = interner.intern(&self.keys(batch)?, batch.num_rows())?;
+            if u32::try_from(total).is_err() {
+                let message = format!("an epoch brought {total} keys to `{}`", self.spec.name);
+                return Err(Error::new(&codes::STATE_LIMIT, message));
+            }
+            numbered.push(ids.iter().map(|id| *id as u32).collect::<Vec<u32>>());
+        }
+        let found = match tables.first() {
+            Some(table) => {
+                let keys = if self.fields.is_empty() { vec![everything()] } else { interner.emit()? };
+                let found = remembered(judge.as_mut(), table, &keys)?;
+                Some((keys, found))
+            }
+            None => None,
+        };
+        let batches = partials.iter().zip(&numbered);
+        let rows = batches.map(|(batch, numbers)| self.judged(judge.as_mut(), numbers, batch));
+        let rows = rows.collect::<Result<Vec<_>>>()?;
+        if let (Some((keys, found)), Some(own)) = (found, changes.first_mut()) {
+            *own = learned(judge.as_ref(), keys, found);
+        }
+        Ok(Step { changes, rows, fates: [Counts::default(); PORTS] })
+    }
+
+    fn follows_watermark(&self, _: OutputMode) -> bool {
+        false
+    }
+
+    fn is_waited_for(&self) -> bool {
+        false
+    }
+
+    fn passes_rows(&self) -> bool {
+        true
+    }
+}
+
+/// The rows of one lane.
+#[derive(Default)]
+struct Lane(Vec<RecordBatch>);
+
+impl Partial for Lane {
+    fn push(&mut self, batch: RecordBatch, _: &mut Late) -> Result<()> {
+        if batch.num_rows() > 0 {
+            self.0.push(batch);
+        }
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<Vec<RecordBatch>> {
+        Ok(self.0)
+    }
+
+    fn counts(&self) -> Counts {
+        Counts::default()
+    }
+}

@@ -1,0 +1,369 @@
+//! Who is told of which transition: silences, inhibition, groups, and the outbox in the journal. Pure; nothing is sent here.
+//!
+//! ```text
+//!  transition ─▶ silenced? inhibited? ─▶ muted: the alert says by what; told later if it is still open then
+//!       │ no
+//!       ▼
+//!  each channel of the rule that wants it ─▶ waiting (`wait`) ─▶ notices: one each, or one for all in a storm
+//!       ▼
+//!  the entry of the epoch ─fsync─▶ outbox ─▶ whoever sends ─▶ delivered ─fsync─▶ gone
+//! ```
+//!
+//! A notice is in the journal in the same entry as its transitions, so there is one exactly where there are they, whatever dies when.
+//! Its id is made of its channel and its first transition: a sender repeats it after a crash with the same id, which
+//! is the receiver's idempotency key. What must stay true: a transition is in at most one notice of a channel, in their order;
+//! what waits and what is due is bounded, also while a channel is down for days: then the rest waits together, as one.
+//!
+//! **Who hears of what.** A silence holds for transitions whose record lies in it, by the records' time, so that reading a backlog gives
+//! the same. An open alert of a rule in `inhibitedBy`, for the same key, mutes when the transition is decided: two rules
+//! have two journals, so this is not repeatable, but it is decided once, with the entry. An alert whose opening was muted is told
+//! as soon as nothing mutes it any more (by the time of an epoch), if it is still open and nobody has acknowledged it; until then, of
+//! its raising, too, nothing is told, and if it clears before, nobody hears of it at all. One that was told is told of its clearing
+//! whatever mutes.
+
+use std::collections::BTreeMap;
+
+use forebay_core::config::{Severity, SilenceConfig};
+use serde::{Deserialize, Serialize};
+
+use crate::alert::Alert;
+use crate::entry::Telling;
+use crate::life::Event;
+
+/// Transitions that are listed in a notice, or wait to be; of more only the number is told. It is what a person reads.
+pub const MOST_LINES: usize = 20;
+
+/// Notices of one channel that are due: beyond it all that comes waits as one.
+pub const MOST_DUE: usize = 100;
+
+/// Who is told of a rule's transitions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notices {
+    /// Those that hear of it.
+    pub channels: Vec<Channel>,
+    /// The silences of the file.
+    pub silences: Vec<SilenceConfig>,
+    /// Rules whose open alert for the same key mutes those of this one.
+    pub inhibited_by: Vec<String>,
+}
+
+/// How a channel wants to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// Its name in the file.
+    pub name: String,
+    /// It hears of alerts that are, or have been, at least so bad.
+    pub least: Severity,
+    /// How long transitions wait for others, milliseconds, by the time of the epochs.
+    pub wait_ms: i64,
+    /// Up to so many that are due at once are told one by one; more are told as one.
+    pub most: usize,
+}
+
+/// What a channel is to be told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// Its name for ever: the receiver's idempotency key.
+    pub id: String,
+    /// The channel.
+    pub channel: String,
+    /// The transitions, in their order, at most [`MOST_LINES`].
+    pub lines: Vec<Line>,
+    /// How many they are in all.
+    pub count: u64,
+}
+
+/// A transition in a notice. Times are milliseconds since 1970.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// The transition's name, [`Alert::transition`].
+    pub transition: String,
+    /// The alert's.
+    pub alert: String,
+    /// The rule.
+    pub rule: String,
+    /// The key; `None` for NULL.
+    pub key: Option<String>,
+    /// What happened.
+    pub event: Event,
+    /// When, by the records.
+    pub at: i64,
+    /// How bad it is now.
+    pub severity: Severity,
+    /// How bad it has been.
+    pub worst: Severity,
+    /// The alert's message.
+    pub message: String,
+}
+
+/// What waits to be told to a channel.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Waiting {
+    /// The time of the epoch that made the first of them.
+    since: i64,
+    lines: Vec<Line>,
+    count: u64,
+}
+
+/// What is due and what waits.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Outbox {
+    /// In the order in which they were made.
+    due: Vec<Notice>,
+    waiting: BTreeMap<String, Waiting>,
+}
+
+impl Notices {
+    /// What mutes an alert at this time, if something does; `is_open` says whether a rule has an open alert for the key.
+    pub(crate) fn muted(&self, alert: &Alert, at: i64, is_open: &dyn Fn(&str) -> bool) -> Option<String> {
+        let key = alert.key.as_deref();
+        let silence = self.silences.iter().find(|it| it.holds(&alert.rule, key, alert.severity, at));
+        let silence = silence.map(|silence| format!("silence {}", silence.name));
+        let inhibited =
+            || self.inhibited_by.iter().find(|rule| !rule.eq_ignore_ascii_case(&alert.rule) && is_open(rule));
+        silence.or_else(|| Some(format!("inhibited by {}", inhibited()?)))
+    }
+
+    /// Decides of an alert that just changed whether its transition is told; marks it if its opening is not.
+    pub(crate) fn hear(&self, alert: &mut Alert, is_open: &dyn Fn(&str) -> bool) -> Option<Line> {
+        let mute = self.muted(alert, alert.changed_at(), is_open);
+        let was_told = alert.life.muted.is_none();
+        let event = alert.event();
+        let is_told = match event {
+            Event::Opened => mute.is_none(),
+            Event::Raised => mute.is_none(),
+            Event::Lowered => was_told && mute.is_none(),
+            Event::Acknowledged | Event::Cleared => was_told,
+        };
+        match event {
+            Event::Opened => alert.life.muted = mute,
+            Event::Raised if is_told => alert.life.muted = None,
+            _ => {}
+        }
+        is_told.then(|| Line::of(alert, event))
+    }
+
+    /// An alert whose opening was muted, if it is to be told now; `now` is the time of the epoch.
+    pub(crate) fn release(
+        &self,
+        alert: &Alert,
+        now: i64,
+        is_open: &dyn Fn(&str) -> bool,
+    ) -> Option<(Alert, Line)> {
+        let is_held = alert.life.muted.is_some() && alert.life.acknowledged.is_none();
+        if !is_held || self.muted(alert, now, is_open).is_some() {
+            return None;
+        }
+        let mut alert = alert.clone();
+        alert.life.muted = None;
+        let line = Line::of(&alert, Event::Opened);
+        Some((alert, line))
+    }
+
+    /// What these lines, in their order, make of the outbox; `now` is the time of the epoch.
+    pub(crate) fn tell(&self, outbox: &Outbox, lines: &[Line], now: i64) -> Telling {
+        let mut telling = Telling::default();
+        for channel in &self.channels {
+            let before = outbox.waiting.get(&channel.name);
+            let mut waiting = before.cloned().unwrap_or_default();
+            for line in lines.iter().filter(|line| line.worst >= channel.least) {
+                if waiting.count == 0 {
+                    waiting.since = now;
+                }
+                waiting.count += 1;
+                if waiting.lines.len() < MOST_LINES {
+                    waiting.lines.push(line.clone());
+                }
+            }
+            // A clock that was set back holds nothing up.
+            let waited = now.saturating_sub(waiting.since);
+            let is_due = waiting.count > 0 && !(0..channel.wait_ms).contains(&waited);
+            if is_due && outbox.has_room(&channel.name) {
+                telling.notices.extend(std::mem::take(&mut waiting).into_notices(channel));
+            }
+            let after = Some(waiting).filter(|waiting| waiting.count > 0);
+            if after.as_ref() != before {
+                telling.waiting.insert(channel.name.clone(), after);
+            }
+        }
+        let is_gone = |name: &&String| !self.channels.iter().any(|channel| channel.name == **name);
+        let gone = outbox.waiting.keys().filter(is_gone);
+        telling.waiting.extend(gone.map(|name| (name.clone(), None)));
+        telling
+    }
+
+    /// When something that waits is due, if something does (milliseconds since 1970, by the time of epochs). Behind a full channel
+    /// it waits for that, not for a time.
+    pub(crate) fn next_due(&self, outbox: &Outbox) -> Option<i64> {
+        let due = |channel: &Channel| {
+            let waiting = outbox.waiting.get(&channel.name).filter(|_| outbox.has_room(&channel.name))?;
+            Some(waiting.since.saturating_add(channel.wait_ms))
+        };
+        self.channels.iter().filter_map(due).min()
+    }
+}
+
+impl Line {
+    fn of(alert: &Alert, event: Event) -> Self {
+        Self {
+            transition: alert.transition(),
+            alert: alert.id.clone(),
+            rule: alert.rule.clone(),
+            key: alert.key.clone(),
+            event,
+            at: alert.changed_at(),
+            severity: alert.severity,
+            worst: alert.worst(),
+            message: alert.message.clone(),
+        }
+    }
+}
+
+impl Waiting {
+    /// One notice for each line, or one for all.
+    fn into_notices(self, channel: &Channel) -> Vec<Notice> {
+        let notice = |lines: Vec<Line>, count| {
+            let first = lines.first().map(|line| line.transition.as_str()).unwrap_or_default();
+            Notice { id: format!("{}/{first}", channel.name), channel: channel.name.clone(), lines, count }
+        };
+        let all_listed = self.count == self.lines.len() as u64;
+        if all_listed && self.lines.len() <= channel.most {
+            return self.lines.into_iter().map(|line| notice(vec![line], 1)).collect();
+        }
+        vec![notice(self.lines, self.count)]
+    }
+}
+
+impl Outbox {
+    /// True if nothing is due and nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.due.is_empty() && self.waiting.is_empty()
+    }
+
+    /// True if a channel may have one more that is due.
+    fn has_room(&self, channel: &str) -> bool {
+        self.due.iter().filter(|notice| notice.channel == channel).count() < MOST_DUE
+    }
+
+    /// What is due, in the order in which it was made.
+    pub fn due(&self) -> &[Notice] {
+        &self.due
+    }
+
+    pub fn take(&mut self, telling: Telling) {
+        self.due.extend(telling.notices);
+        for (channel, waiting) in telling.waiting {
+            match waiting {
+                Some(waiting) => drop(self.waiting.insert(channel, waiting)),
+                None => drop(self.waiting.remove(&channel)),
+            }
+        }
+    }
+
+    pub fn deliver(&mut self, ids: &[String]) {
+        self.due.retain(|notice| !ids.contains(&notice.id));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::rule;
+
+    fn alert(key: &str, at: i64) -> Alert {
+        Alert::open((&rule(0), "iot"), key, at, &[], 0, None)
+    }
+
+    fn channel(wait_ms: i64, most: usize) -> Notices {
+        let channel = Channel { name: "ops".into(), least: Severity::Info, wait_ms, most };
+        Notices { channels: vec![channel], ..Notices::default() }
+    }
+
+    fn lines(count: i64) -> Vec<Line> {
+        (0..count).map(|at| Line::of(&alert(&format!("d{at}"), at), Event::Opened)).collect()
+    }
+
+    fn told(outbox: &Outbox) -> Vec<(String, usize, u64)> {
+        outbox.due().iter().map(|it| (it.id.clone(), it.lines.len(), it.count)).collect()
+    }
+
+    #[test]
+    fn a_storm_is_one_notice_and_a_few_are_one_each() {
+        let (notices, mut outbox) = (channel(0, 3), Outbox::default());
+        outbox.take(notices.tell(&outbox, &lines(3), 1));
+        let expected = ["ops/overheat/d0/0#1", "ops/overheat/d1/1#1", "ops/overheat/d2/2#1"];
+        assert_eq!(told(&outbox), expected.map(|id| (id.to_owned(), 1, 1)));
+        outbox.deliver(&expected.map(str::to_owned));
+        assert!(outbox.is_empty());
+        outbox.take(notices.tell(&outbox, &lines(500), 2));
+        assert_eq!(told(&outbox), [("ops/overheat/d0/0#1".to_owned(), MOST_LINES, 500)]);
+    }
+
+    #[test]
+    fn transitions_wait_for_others_as_long_as_the_channel_says() {
+        let (notices, mut outbox) = (channel(100, 1), Outbox::default());
+        outbox.take(notices.tell(&outbox, &lines(1), 1_000));
+        outbox.take(notices.tell(&outbox, &lines(2)[1..], 1_099));
+        assert_eq!((told(&outbox), notices.next_due(&outbox)), (vec![], Some(1_100)));
+        assert_eq!(
+            notices.tell(&outbox, &[], 1_050),
+            Telling::default(),
+            "nothing changes, nothing is written"
+        );
+        outbox.take(notices.tell(&outbox, &[], 1_100));
+        assert_eq!(told(&outbox), [("ops/overheat/d0/0#1".to_owned(), 2, 2)]);
+        outbox.take(notices.tell(&outbox, &lines(1), 2_000));
+        outbox.take(Notices::default().tell(&outbox, &[], 2_001));
+        assert_eq!(notices.next_due(&outbox), None, "a channel that is gone waits for nothing");
+    }
+
+    #[test]
+    fn a_channel_that_is_down_costs_no_more_than_its_bound() {
+        let (notices, mut outbox) = (channel(0, 10), Outbox::default());
+        for at in 0..1_000 {
+            outbox.take(notices.tell(&outbox, &lines(2)[1..], at));
+        }
+        assert_eq!(outbox.due().len(), MOST_DUE);
+        assert_eq!((outbox.waiting["ops"].count, outbox.waiting["ops"].lines.len()), (900, MOST_LINES));
+        assert_eq!(notices.next_due(&outbox), None, "an epoch would change nothing");
+        let all: Vec<String> = outbox.due().iter().map(|notice| notice.id.clone()).collect();
+        outbox.deliver(&all);
+        outbox.take(notices.tell(&outbox, &[], 2_000));
+        assert_eq!(outbox.due().iter().map(|notice| notice.count).sum::<u64>(), 900);
+    }
+
+    #[test]
+    fn what_was_muted_is_told_when_nothing_mutes_it_and_never_twice() {
+        let notices = Notices { inhibited_by: vec!["stopped".into()], ..channel(0, 10) };
+        let (yes, no) = (|_: &str| true, |_: &str| false);
+        let mut muted = alert("d1", 5);
+        assert!(notices.hear(&mut muted, &yes).is_none());
+        assert_eq!(muted.life.muted.as_deref(), Some("inhibited by stopped"));
+        assert!(notices.release(&muted, 6, &yes).is_none());
+        let (free, line) = notices.release(&muted, 7, &no).unwrap();
+        assert_eq!((line.event, line.transition.as_str()), (Event::Opened, "overheat/d1/5#1"));
+        assert!(notices.release(&free, 8, &no).is_none());
+        let mut unheard = muted.clear(&rule(0), 9, &[], 0);
+        assert!(notices.hear(&mut unheard, &no).is_none(), "nobody knows of it");
+        let mut heard = free.clear(&rule(0), 9, &[], 0);
+        assert_eq!(notices.hear(&mut heard, &yes).unwrap().event, Event::Cleared);
+    }
+
+    #[test]
+    fn a_channel_hears_of_what_is_or_was_bad_enough() {
+        let mut notices = channel(0, 10);
+        notices.channels[0].least = Severity::Critical;
+        let events = |severities: &[Severity]| {
+            let mut alert = alert("d1", 0).first_at(Severity::Warning);
+            let mut lines = vec![notices.hear(&mut alert, &|_| false).unwrap()];
+            for severity in severities {
+                alert = alert.change(&rule(0), *severity, 1, &[], 0);
+                lines.extend(notices.hear(&mut alert, &|_| false));
+            }
+            let notices = notices.tell(&Outbox::default(), &lines, 0).notices;
+            notices.into_iter().map(|notice| notice.lines[0].event).collect::<Vec<_>>()
+        };
+        assert_eq!(events(&[Severity::Info]), []);
+        assert_eq!(events(&[Severity::Critical, Severity::Info]), [Event::Raised, Event::Lowered]);
+    }
+}

@@ -1,0 +1,64 @@
+//! What is told of detectors, at its place.
+
+use super::*;
+
+/// A file with a good source `iot`, a view over it, these detectors and this query of them.
+fn watched(detectors: &str, sql: &str) -> String {
+    let queries = format!("  q: {{ sql: \"{sql}\", format: console }}\n");
+    let more = format!(
+        "views:\n  hot: SELECT device_id AS id, temperature AS score FROM iot\ndetectors:\n{detectors}queries:\n"
+    );
+    file("", &queries).replace("queries:\n", &more)
+}
+
+#[test]
+fn a_detector_adds_four_columns_to_what_it_watches() {
+    let text = watched("  odd: { on: iot, key: device_id, column: temperature }\n", "SELECT * FROM odd");
+    let loaded = load(&text, "p.yaml", run())
+        .unwrap_or_else(|problems| panic!("{}", config::render(&problems, &text, "p", false)));
+    let schema = loaded.plans[0].as_ref().unwrap().output_schema();
+    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    assert_eq!(names, ["device_id", "temperature", "score", "likelihood", "is_anomaly", "reason"]);
+    assert!(loaded.plans[0].as_ref().unwrap().remembers());
+}
+
+#[test]
+fn what_is_wrong_with_a_detector_is_told_where_it_stands() {
+    for (detector, at, part) in [
+        ("on: iot, column: temperature, kind: zscore", "zscore", "Did you mean `z_score`?"),
+        ("on: iot, column: tempature", "tempature", "Did you mean `temperature`?"),
+        ("on: iot, key: device, column: temperature", "device,", "`key`: unknown column `device`"),
+        ("on: iot, column: device_id", "device_id", "is of type STRING, not a number"),
+        ("on: iot, column: humidity, time: temperature", "temperature", "not a TIMESTAMP"),
+        (
+            "on: iot, column: temperature, kind: ewma, settings: { lambda: 2 }",
+            "lambda",
+            "from 0.000001 to 0.5",
+        ),
+        ("on: iot, column: temperature, kind: ewma, settings: { alpha: 2 }", "alpha", "Its settings are"),
+        ("on: iot, columns: [temperature, device_id], kind: ewma", "device_id", "judges one column"),
+        ("on: hot, column: score", "hot", "has a column `score` already"),
+        ("on: iot, column: temperature, kind: k_means", "k_means", "there is no `model`"),
+        ("on: iot, column: temperature, kind: k_means, model: none.json", "none.json", "FB-1001"),
+        ("on: iot, column: temperature, kind: ewma, model: none.json", "none.json", "learns as it goes"),
+    ] {
+        let detector = detector.replace("humidity", "temperature  ");
+        let text = watched(&format!("  odd: {{ {detector} }}\n"), "SELECT * FROM odd");
+        let (line, column) = (1..)
+            .zip(text.lines())
+            .find_map(|(line, text)| Some((line, text.rfind(at).filter(|_| text.starts_with("  odd:"))?)))
+            .unwrap();
+        let told = refused(&text);
+        assert!(told.contains(&format!("p.yaml:{line}:{}", column + 1)) && told.contains(part), "{told}");
+        assert!(told.ends_with("1 problem in p.yaml\n"), "{told}");
+    }
+}
+
+#[test]
+fn a_query_over_a_table_cannot_read_a_detector_and_neither_can_the_page() {
+    let text = watched("  odd: { on: iot, column: temperature }\n", "SELECT * FROM odd");
+    let panel =
+        format!("{text}dashboard: {{ panels: [ {{ chart: sql, title: a, sql: SELECT * FROM odd }} ] }}\n");
+    let told = refused(&panel);
+    assert!(told.contains("`odd` is a detector"), "{told}");
+}

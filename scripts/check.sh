@@ -26,5 +26,7 @@ step "docs in step with the code"
 cargo test --release --locked --workspace --features forebay/faults --bin forebay --quiet reference
 step "the mutations fit the code"
 python3 scripts/mutations.py --check
+step "what deserves a second run"
+python3 -m doctest scripts/again.py
 step "shell scripts"
 for script in $(git ls-files '*.sh' .ci/run); do bash -n "$script"; done

@@ -11,4 +11,16 @@ cargo test --release --locked --workspace --features forebay/faults --no-run
 export FOREBAY_CACHE=${FOREBAY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/forebay}
 long=()
 if [ -n "${FOREBAY_SOAK:-}" ]; then long=(--include-ignored); fi
-cargo test --release --locked --workspace --features forebay/faults --no-fail-fast -- --test-threads=2 "${long[@]}"
+tests=(cargo test --release --locked --workspace --features forebay/faults --no-fail-fast --)
+log=$(mktemp)
+trap 'rm -f "${CARGO_TARGET_DIR:-target}/release/forebay" "$log"' EXIT
+if ! "${tests[@]}" --test-threads=2 "${long[@]}" 2>&1 | tee "$log"; then
+  # Only a wait that was in vain deserves a second look; what else a test found is final.
+  waited=$(python3 scripts/again.py "$log")
+  mapfile -t waited <<<"$waited"
+  echo "== WAITED IN VAIN, run again by themselves: ${waited[*]}" >&2
+  "${tests[@]}" --test-threads=1 --include-ignored --exact "${waited[@]}" 2>&1 | tee "$log"
+  passed=$(awk '/^test result: ok/ { sum += $4 } END { print sum + 0 }' "$log")
+  if [ "$passed" -lt "${#waited[@]}" ]; then echo "run again: ${#waited[@]}, passed: $passed" >&2 && exit 1; fi
+  echo "== SLOW HERE, and sound: ${waited[*]}" >&2
+fi

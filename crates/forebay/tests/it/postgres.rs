@@ -194,5 +194,5 @@ fn goes_on(mut process: Process, context: &str) {
     process.signal("CONT");
     eventually(context, PATIENCE, || process.child.try_wait().unwrap().is_some());
     let ended = process.child.wait().unwrap();
-    assert!(ended.success(), "{context}: {ended}");
+    assert!(ended.success(), "{context}: {ended}; it said:\n{}", process.all_said());
 }

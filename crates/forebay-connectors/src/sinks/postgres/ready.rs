@@ -17,6 +17,10 @@ use super::statements::Statements;
 use super::table::Fit;
 use super::{PostgresSink, table, unique};
 
+/// Queries that begin at once would each find no table, and all but one would fail in making it: they take turns, until the
+/// transaction has ended that this and the statements after it are.
+const TAKE_TURNS: &str = "SELECT pg_advisory_xact_lock(hashtext('forebay_epochs'))";
+
 /// A connection, and what was found at its other end.
 pub(super) struct Ready {
     pub session: Arc<Session>,
@@ -57,11 +61,8 @@ impl PostgresSink {
             // Who may only write must not need the right to make it.
             && session.first("look at the table of epochs", &format!("SELECT to_regclass({})", literal(&epochs.sql()))).await?.is_none()
         {
-            // Two queries that begin at once would both find no table, and one of them would fail: here they take turns, until
-            // the transaction that both statements are has ended.
             let sql = format!(
-                "SELECT pg_advisory_xact_lock(hashtext('forebay_epochs')); \
-                 CREATE TABLE IF NOT EXISTS {} (query_id text PRIMARY KEY, query_name text NOT NULL, epoch bigint, \
+                "{TAKE_TURNS}; CREATE TABLE IF NOT EXISTS {} (query_id text PRIMARY KEY, query_name text NOT NULL, epoch bigint, \
                  rows bigint, planned_at timestamptz, committed_at timestamptz)",
                 epochs.sql()
             );
@@ -82,7 +83,7 @@ impl PostgresSink {
 /// Changes the table; what cannot work in this way ever is the user's.
 async fn change(session: &Session, config: &Config, sql: &str) -> Result<()> {
     let what = "make or change the table";
-    let Err(error) = session.try_run(what, sql).await? else { return Ok(()) };
+    let Err(error) = session.try_run(what, &format!("{TAKE_TURNS}; {sql}")).await? else { return Ok(()) };
     let state = error.code().map(tokio_postgres::error::SqlState::code).unwrap_or_default();
     let is_for_ever =
         matches!(state.get(..2), Some("42" | "0A" | "22")) && !matches!(state, "42501" | "42P07");

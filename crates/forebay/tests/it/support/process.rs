@@ -112,6 +112,12 @@ impl Process {
         self.lines.recv_timeout(Duration::from_millis(100)).map(|line| self.said.push(line)).is_ok()
     }
 
+    /// All that a process said that has ended.
+    pub fn all_said(&mut self) -> String {
+        self.said.extend(self.lines.iter());
+        self.said.join("\n")
+    }
+
     /// The address after `name=` in the line `ready …`.
     pub fn address(&mut self, name: &str) -> SocketAddr {
         // Not `already exists` of a warning before it.

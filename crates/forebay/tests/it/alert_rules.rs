@@ -110,16 +110,16 @@ fn rules_do_what_they_say_through_the_engine() {
 }
 
 /// What a receiver was sent: headers in lower case, and the body.
-type Post = (BTreeMap<String, String>, Value);
+pub(crate) type Post = (BTreeMap<String, String>, Value);
 
 /// A receiver of webhooks, which answers with these states, and then with 204.
-struct Receiver {
-    address: SocketAddr,
+pub(crate) struct Receiver {
+    pub(crate) address: SocketAddr,
     posts: Arc<Mutex<Vec<Post>>>,
 }
 
 impl Receiver {
-    fn start(answers: &'static [u16]) -> Self {
+    pub(crate) fn start(answers: &'static [u16]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (address, posts) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(Vec::new())));
         let (kept, mut answers) = (Arc::clone(&posts), answers.iter().copied());
@@ -146,7 +146,7 @@ impl Receiver {
         Self { address, posts }
     }
 
-    fn posts(&self) -> Vec<Post> {
+    pub(crate) fn posts(&self) -> Vec<Post> {
         self.posts.lock().unwrap().clone()
     }
 

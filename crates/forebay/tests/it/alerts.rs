@@ -162,14 +162,14 @@ fn a_condition_must_hold_for_its_time_by_the_records_clock() {
 
 const EVENTS: u64 = 3_000;
 
-/// What [`proof_events`] must give where an alert is open in the second half of each hundred: device, number of the
-/// event that opened, number of the one that cleared.
-fn expected() -> Vec<(String, u64, Option<u64>)> {
+/// What so many [`proof_events`] must give where an alert is open in the second half of each `period` of them: device, number of
+/// the event that opened, number of the one that cleared.
+pub(crate) fn expected(events: u64, period: u64) -> Vec<(String, u64, Option<u64>)> {
     let mut open: BTreeMap<u64, u64> = BTreeMap::new();
     let mut alerts = Vec::new();
-    for seq in 0..EVENTS {
+    for seq in 0..events {
         let device = seq % 7;
-        match (seq % 100 >= 50, open.get(&device)) {
+        match (seq % period >= period / 2, open.get(&device)) {
             (true, None) => drop(open.insert(device, seq)),
             (false, Some(opened)) => {
                 alerts.push((format!("d{device}"), *opened, Some(seq)));
@@ -184,7 +184,7 @@ fn expected() -> Vec<(String, u64, Option<u64>)> {
 }
 
 /// What is in the journal; panics if an alert opened or cleared twice.
-fn found(data: &Path, context: &str) -> Vec<(String, u64, Option<u64>)> {
+pub(crate) fn found(data: &Path, context: &str) -> Vec<(String, u64, Option<u64>)> {
     let mut alerts: BTreeMap<String, (String, u64, Option<u64>)> = BTreeMap::new();
     for alert in transitions(data) {
         let id = alert["id"].as_str().unwrap().to_owned();
@@ -214,7 +214,7 @@ fn every_kill_point_leaves_each_transition_once() {
     let events: Vec<String> =
         proof_events(EVENTS).iter().enumerate().map(|(seq, event)| format!("d{}|{event}", seq % 7)).collect();
     produce_with(log.address, "events", &events, &["--key-separator", "|"]);
-    let expected = expected();
+    let expected = expected(EVENTS, 100);
     assert!(expected.len() > 150, "{}", expected.len());
     let points = epoch_points(&["sink.alert.commit."]);
     assert_eq!(points.len(), 12, "{points:?}");

@@ -12,6 +12,7 @@
     reason = "a test that cannot go on says where and stops"
 )]
 
+mod alert_kills;
 mod alert_rules;
 mod alerts;
 mod catalog;

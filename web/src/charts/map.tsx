@@ -18,10 +18,11 @@ import { degrees, fit, onEarth, type Point, type View } from "./geo";
 import { alpha, FONT, palette } from "./palette";
 import { drawNever, drawSoon } from "./queue";
 import { canvasOf, useSeen } from "./seen";
-import { toward, type Direction } from "./toward";
+import { placed, toward, type Direction } from "./dots";
 import { near, trails, type Trail } from "./trail";
 
-const HEIGHT = 288;
+/** Pixels: where there is room, more of them. */
+const heightOf = (width: number): number => (width >= 700 ? 400 : 288);
 const MARGIN = 36;
 /** Names are written beside the points up to this many. */
 const NAMED = 12;
@@ -45,7 +46,7 @@ export function DeviceMap({ source }: { source: Source }) {
   const paths = usePaths(source, visible);
   const spots = spotsOf(nowOf(roster?.devices ?? [], source), source, paths);
   const close = near(spots);
-  const within = [...close, ...close.flatMap(({ device }) => near(paths.get(device.key)?.pieces.flat() ?? []))];
+  const within = [...close, ...close.flatMap(({ device }) => paths.get(device.key)?.pieces.flat() ?? [])];
   const kept = useRef<Kept | null>(null);
   const view = viewOf(kept, within, width);
   const painted = theme.value;
@@ -85,7 +86,7 @@ export function DeviceMap({ source }: { source: Source }) {
   return (
     <div ref={host} class="map">
       {!roster && <Waiting what="the map" />}
-      {spots.length > 0 && <canvas ref={canvas} role="application" aria-roledescription="map" tabIndex={0} onClick={point} onKeyDown={key} aria-label={says.join(", ")} aria-describedby={chosen ? undefined : hint} style={{ height: `${HEIGHT}px` }} />}
+      {spots.length > 0 && <canvas ref={canvas} role="application" aria-roledescription="map" tabIndex={0} onClick={point} onKeyDown={key} aria-label={says.join(", ")} aria-describedby={chosen ? undefined : hint} style={{ height: `${heightOf(width)}px` }} />}
       {spots.length > 0 && (
         <div>
           <p class="sr" role="status">
@@ -167,6 +168,7 @@ interface Kept {
 /** The view that was there, while the points are well in it; else one that fits them. */
 function viewOf(kept: { current: Kept | null }, points: Point[], width: number): View | null {
   const before = kept.current;
+  const height = heightOf(width);
   if (before && before.width === width && points.length > 0) {
     const range = (list: number[], size: number): boolean => {
       const [low, high] = [Math.min(...list), Math.max(...list)];
@@ -174,10 +176,10 @@ function viewOf(kept: { current: Kept | null }, points: Point[], width: number):
     };
     const xs = points.map((point) => before.view.x(point.lon));
     const ys = points.map((point) => before.view.y(point.lat));
-    const filled = Math.max((Math.max(...xs) - Math.min(...xs)) / width, (Math.max(...ys) - Math.min(...ys)) / HEIGHT);
-    if (range(xs, width) && range(ys, HEIGHT) && (filled >= FILLED || before.view.isClosest)) return before.view;
+    const filled = Math.max((Math.max(...xs) - Math.min(...xs)) / width, (Math.max(...ys) - Math.min(...ys)) / height);
+    if (range(xs, width) && range(ys, height) && (filled >= FILLED || before.view.isClosest)) return before.view;
   }
-  const view = fit(points, width, HEIGHT, MARGIN);
+  const view = fit(points, width, height, MARGIN);
   kept.current = view && { view, width };
   return view;
 }
@@ -215,7 +217,7 @@ function nearest(spots: Spot[], view: View, x: number, y: number): Spot | null {
 
 /** The place itself, or the nearest at the edge. */
 function onEdge(x: number, y: number, width: number): { x: number; y: number } {
-  return { x: Math.min(width - 8, Math.max(8, x)), y: Math.min(HEIGHT - 8, Math.max(8, y)) };
+  return { x: Math.min(width - 8, Math.max(8, x)), y: Math.min(heightOf(width) - 8, Math.max(8, y)) };
 }
 
 interface Picture {
@@ -230,8 +232,12 @@ interface Picture {
 }
 
 function draw(canvas: HTMLCanvasElement, { width, view, spots, ways, chosen, way, source }: Picture): void {
-  const ctx = canvasOf(canvas, width, HEIGHT);
+  const height = heightOf(width);
+  const ctx = canvasOf(canvas, width, height);
   if (!ctx) return;
+  // A canvas keeps what the last drawing left.
+  ctx.textAlign = "left";
+  ctx.textBaseline = "alphabetic";
   const colours = palette();
   ctx.font = FONT.replace("12px", "11px");
   ctx.lineWidth = 1;
@@ -240,8 +246,8 @@ function draw(canvas: HTMLCanvasElement, { width, view, spots, ways, chosen, way
   const step = (list: number[]): number => Math.abs((list[1] ?? 1) - (list[0] ?? 0)) || 1;
   for (const lon of view.lons) {
     const x = Math.round(view.x(lon)) + 0.5;
-    line(ctx, x, 0, x, HEIGHT);
-    ctx.fillText(degrees(lon, "lon", step(view.lons)), x + 4, HEIGHT - 6);
+    line(ctx, x, 0, x, height);
+    ctx.fillText(degrees(lon, "lon", step(view.lons)), x + 4, height - 6);
   }
   for (const lat of view.lats) {
     const y = Math.round(view.y(lat)) + 0.5;
@@ -272,20 +278,23 @@ function draw(canvas: HTMLCanvasElement, { width, view, spots, ways, chosen, way
     const colour = device.alerts > 0 ? colours[device.severity ?? "warning"] : device.state === "quiet" ? colours.faint : (colours.series[0] ?? colours.ink);
     mark(ctx, x, y, colour, device, colours.surface, spots.length > CROWD ? 3 : 4.5);
     if (spot === chosen) ring(ctx, x, y, colours.water);
-    if (spots.length > NAMED && spot !== chosen) continue;
-    const name = deviceLabel(device.key, source.name, source.key, 20);
-    const isLeft = x + 18 + ctx.measureText(name).width > width;
-    ctx.fillStyle = spot === chosen ? colours.ink : colours.soft;
-    ctx.textAlign = isLeft ? "right" : "left";
-    ctx.fillText(name, isLeft ? x - 14 : x + (spot === chosen ? 16 : 10), y);
-    ctx.textAlign = "left";
   }
+  // Whoever matters most has the word where there is not room for all.
+  const named = upwards.reverse().filter((spot) => spots.length <= NAMED || spot === chosen);
+  const words = named.map((spot) => deviceLabel(spot.device.key, source.name, source.key, 20));
+  const dots = named.map((spot) => onEdge(view.x(spot.lon), view.y(spot.lat), width));
+  placed(dots, words.map((word) => ctx.measureText(word).width), { width, height }).forEach((at, index) => {
+    if (!at) return;
+    ctx.fillStyle = named[index] === chosen ? colours.ink : colours.soft;
+    ctx.fillText(words[index] ?? "", at.x, at.y);
+  });
   const { km, pixels } = view.bar;
   ctx.strokeStyle = colours.soft;
   ctx.lineWidth = 2;
   line(ctx, width - 12 - pixels, 16, width - 12, 16);
   ctx.fillStyle = colours.soft;
   ctx.textAlign = "right";
+  ctx.textBaseline = "middle";
   ctx.fillText(km >= 1 ? `${km} km` : `${Math.round(km * 1000)} m`, width - 12, 28);
 }
 

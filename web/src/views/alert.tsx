@@ -95,7 +95,9 @@ function Body({ alert }: { alert: Alert }) {
           </button>
         )}
         <button type="button" class="button" onClick={() => store.go({ view: "alerts", alert: null, device: null, is: "", rule: alert.rule, severity: "", find: "" })}>
-          All of <bdi>{label(alert.rule, 24)}</bdi>
+          <span>
+            All of <bdi>{label(alert.rule, 24)}</bdi>
+          </span>
         </button>
       </div>
       {alert.muted && isOpen && (
@@ -137,7 +139,7 @@ function Happened({ step, alert, source }: { step: Step; alert: Alert; source: s
           {step.what === "comment" && <b>{who}</b>}
         </p>
         {values.length > 0 && <p class="soft num">{values.join(" · ")}</p>}
-        {step.comment && <p class="story-said">{visible(step.comment)}</p>}
+        {step.comment && <p class="story-said">{step.comment.split("\n").map(visible).join("\n")}</p>}
       </div>
       <time class="soft num" dateTime={new Date(step.at).toISOString()} title={full(step.at)}>
         {moment(step.at, now, true)}

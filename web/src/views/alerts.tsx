@@ -192,7 +192,7 @@ export function Item({ alert, device = true }: { alert: Alert; device?: boolean 
             {history}
             {leads && view === "plant" && store.isMapped(source) && (
               <button type="button" class="text-button" aria-label={`${name} on the map`} aria-pressed={picked === alert.key} onClick={() => showOnMap(source, alert.key ?? "")}>
-                On the map
+                Map
               </button>
             )}
           </p>

@@ -125,7 +125,8 @@ fn alerts_of_a_real_fleet_are_found_on_the_map_and_acknowledged_on_the_page() {
     let mut command = forebay(data.path(), &["run", path.to_str().unwrap()]);
     let mut run = Process::spawn(command.env("PGPASSWORD", "none"));
     let http = run.address("http");
-    let vehicles = "simulate --shape fleet --devices 12 --faults all --rate 0 --count 3000 --seed 1 --bootstrap";
+    let vehicles =
+        "simulate --shape fleet --devices 12 --faults all --rate 0 --count 3000 --seed 1 --bootstrap";
     let mut simulate: Vec<&str> = vehicles.split(' ').collect();
     simulate.push(&address);
     succeed(&mut forebay(data.path(), &simulate));

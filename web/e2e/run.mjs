@@ -2,7 +2,8 @@
 //
 // Each check is named by the promise it keeps. Those that need a state only the mock can make (`needs: "mock"`) are
 // skipped, and said to be, against another server; so are those that sign in (`needs: "tokens"`), unless FOREBAY_TOKENS
-// names a viewer's and an operator's token with a comma between them; and the one in which the server is killed, unless
+// names a viewer's and an operator's token with a comma between them; so is what needs a fleet of vehicles with faults
+// (`needs: "vehicles"`), unless FOREBAY_VEHICLES says that there is one; and the one in which the server is killed, unless
 // FOREBAY_RESTART names a folder: whoever runs the checks does there what a file `kill`, and then `start`, asks for. A run
 // in which nothing was checked fails.
 import { spawn } from "node:child_process";
@@ -41,6 +42,10 @@ for (const check of CHECKS) {
   const [viewer, operator] = (process.env.FOREBAY_TOKENS ?? "").split(",");
   if ((check.needs === "tokens") !== Boolean(operator)) {
     if (check.needs === "tokens") console.log(`skip  ${check.name} (needs FOREBAY_TOKENS)`);
+    continue;
+  }
+  if ((check.needs === "vehicles") !== Boolean(process.env.FOREBAY_VEHICLES)) {
+    if (check.needs === "vehicles") console.log(`skip  ${check.name} (needs FOREBAY_VEHICLES)`);
     continue;
   }
   if ((check.needs === "restart") !== Boolean(restart)) {

@@ -36,6 +36,18 @@ const SHOTS = {
   fleet: { mode: "fleet", height: 1_300, after: (page) => wait(page, 5_000) },
   "fleet-dark": { mode: "fleet", dark: true, path: "/#/?where=customerId%3ACI00190&range=6h", height: 1_300, after: (page) => wait(page, 5_000) },
   "fleet-phone": { mode: "fleet", width: 320, height: 1_500, after: (page) => wait(page, 5_000) },
+  vehicles: { mode: "vehicles", height: 1_900, after: (page) => wait(page, 2_000) },
+  "vehicles-picked": { mode: "vehicles", path: "/#/?pick=CAR-104", height: 900, dark: true, after: (page) => wait(page, 2_000) },
+  "vehicles-phone": { mode: "vehicles", width: 360, height: 3_400, path: "/#/?pick=CAR-104", after: (page) => wait(page, 2_000) },
+  alerts: { mode: "vehicles", path: "/#/alerts" },
+  "alerts-dark": { mode: "vehicles", path: "/#/alerts?rule=overspeed&severity=warning", dark: true },
+  "alerts-phone": { mode: "vehicles", path: "/#/alerts", width: 360, height: 2_400 },
+  "alerts-none": { mode: "vehicles", path: "/#/alerts?find=zzz" },
+  "alerts-empty": { mode: "fleet", path: "/#/alerts" },
+  alert: { mode: "vehicles", path: "/#/alerts", after: async (page) => { await page.locator(".alert-history").first().click(); await wait(page, 1_500); } },
+  "alert-dark": { mode: "vehicles", path: "/#/alerts", dark: true, after: async (page) => { await page.locator(".alert-history").nth(2).click(); await wait(page, 1_500); } },
+  "alert-phone": { mode: "vehicles", path: "/#/alerts", width: 360, height: 1_400, after: async (page) => { await page.locator(".alert-history").first().click(); await wait(page, 1_500); } },
+  acknowledge: { mode: "vehicles", path: "/#/alerts", width: 360, height: 780, after: async (page) => { await page.getByTestId("acknowledge").first().click(); await wait(page, 500); } },
   blind: { mode: "blind" },
   young: { mode: "plant", path: "/#/?range=6h", before: (b) => mock(b, { young: 12 * 60_000 }) },
   refused: { mode: "plant", before: (b) => mock(b, { refuse: "--watch" }) },
@@ -53,7 +65,7 @@ for (const [name, shot] of Object.entries(SHOTS)) {
   const { page, context, seen } = await open(browser, base, shot);
   await wait(page, 2_500);
   await shot.after?.(page, base);
-  await page.screenshot({ path: join(folder, `${name}.png`), fullPage: shot.full ?? false });
+  await page.screenshot({ path: join(folder, `${name}.png`), fullPage: shot.full ?? false, timeout: 120_000 });
   console.log(name, JSON.stringify(seen));
   await context.close();
 }

@@ -11,6 +11,9 @@ export function dropAll() {
 
 const list = (query, name) => query.getAll(name).flatMap((value) => value.split(",")).filter((value) => value !== "");
 
+/** What is another after each transition and each comment. */
+const markOf = (alert) => `${alert.state}/${alert.step}/${alert.comments?.length ?? 0}`;
+
 export function serveLive(world, query, request, response) {
   const view = { source: query.get("source") ?? world.plant.source, where: query.getAll("where"), fields: list(query, "fields"), keys: [...list(query, "keys"), ...query.getAll("key")], offset: Number(query.get("offset") ?? 0), limit: Number(query.get("limit") ?? 30), search: (query.get("search") ?? "").toLowerCase(), state: query.get("state") ?? "", sort: query.get("sort") ?? "key" };
   response.writeHead(200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store" });
@@ -19,7 +22,7 @@ export function serveLive(world, query, request, response) {
   const now = Date.now();
   send("hello", { pipeline: world.schema.pipeline, version: world.version, startedAt: world.plant.started, now, rates: Array.from({ length: 900 }, (_, i) => world.rateAt(now - (900 - i) * 1000)) });
   let slice = sliceOf(world, view, now);
-  let known = new Map(world.plant.alerts(now).map((alert) => [alert.id, alert.state]));
+  let known = new Map(world.plant.alerts(now).map((alert) => [alert.id, markOf(alert)]));
   const sendSlice = (at) => send("devices", { total: slice.total, offset: view.offset, rows: slice.numbers.map((n) => named(world, world.plant.device(n, at, view.fields, query.get("field")), view.source)) });
   sendSlice(now);
   send("tick", world.tick(now, view));
@@ -36,12 +39,12 @@ export function serveLive(world, query, request, response) {
     }
     let changed = false;
     for (const alert of world.plant.alerts(at)) {
-      if (known.get(alert.id) !== alert.state) {
+      if (known.get(alert.id) !== markOf(alert)) {
         send("alert", alert);
         changed = true;
       }
     }
-    known = new Map(world.plant.alerts(at).map((alert) => [alert.id, alert.state]));
+    known = new Map(world.plant.alerts(at).map((alert) => [alert.id, markOf(alert)]));
     if (changed) {
       slice = sliceOf(world, view, at);
       sendSlice(at);

@@ -1,15 +1,10 @@
 // A believable plant without a plant: every value is a pure function of device and time, so that history and live
 // values agree by construction and a reconnect finds exactly what it missed. Nothing is stored.
 
-const DAY = 86_400_000;
+import { dice } from "./dice.mjs";
+import { VEHICLES, Vehicles } from "./vehicles.mjs";
 
-/** A number in [0, 1) from two integers; the same every time. */
-export function dice(a, b) {
-  let h = Math.imul(a | 0, 0x9e3779b1) ^ Math.imul(b | 0, 0x85ebca6b);
-  h = Math.imul(h ^ (h >>> 15), 0x2c1b3c6d);
-  h = Math.imul(h ^ (h >>> 12), 0x297a2d39);
-  return ((h ^ (h >>> 15)) >>> 0) / 4294967296;
-}
+const DAY = 86_400_000;
 
 const wave = (t, period, phase) => Math.sin((2 * Math.PI * t) / period + phase);
 
@@ -35,9 +30,14 @@ export class Plant {
     this.tells = false;
     /** Episodes that a test asked for: device number → since when. */
     this.forced = new Map();
+    /** What people did and said: alert → {acknowledged, comments}. */
+    this.remarks = new Map();
+    /** The alerts of this second. */
+    this.told = null;
+    this.vehicles = mode === "vehicles" ? new Vehicles(Date.now()) : null;
     this.names = namesOf(mode);
     this.big = mode === "thousand";
-    this.source = mode === "fleet" ? "devices" : "iot";
+    this.source = mode === "fleet" ? "devices" : mode === "vehicles" ? "cars" : "iot";
     this.quietFrom = new Map(mode === "fleet" ? [[4, Date.now() - 12 * 60_000 - 20_000], [17, Date.now() - 95_000]] : this.big ? this.names.flatMap((_, n) => (n % 83 === 7 ? [[n, Date.now() - 60_000 * (n % 50) - 90_000]] : [])) : []);
     this.alertsCache = null;
   }
@@ -63,6 +63,7 @@ export class Plant {
   }
 
   value(n, field, t) {
+    if (this.vehicles) return this.vehicles.value(n, field, t);
     if ((this.mode === "odd" || this.mode === "unnamed") && field in ODD) return ODD[field](n, t);
     if (this.mode === "fleet" && field in FLEET) return FLEET[field](n, t);
     const noise = (amount) => (dice(n * 131 + field.length, Math.floor(t / 150)) - 0.5) * amount;
@@ -122,8 +123,35 @@ export class Plant {
     return fields.every((field) => where.some((text) => text === `${field}:${this.value(n, field, this.lastSeen(n, now)) ?? ""}`));
   }
 
-  /** Open and cleared alerts up to `now`, by scanning the smooth part of the temperature. */
+  /** Open and cleared alerts up to `now`, with what people said of them. */
   alerts(now) {
+    const second = Math.floor(now / 1000);
+    if (this.told?.second !== second) this.told = { second, list: (this.vehicles ? this.vehicles.alerts(now) : this.episodes(now)).map((alert) => this.withRemarks(alert)) };
+    return this.told.list;
+  }
+
+  /** Somebody takes care of an alert, or says something of it. */
+  say(id, what, said) {
+    const known = this.remarks.get(id) ?? { comments: [] };
+    if (what === "comment") this.remarks.set(id, { ...known, comments: [...known.comments, said] });
+    else if (!known.acknowledged) this.remarks.set(id, { ...known, acknowledged: said });
+    this.told = null;
+  }
+
+  /** Nobody did or said anything. */
+  forget() {
+    this.remarks.clear();
+    this.told = null;
+  }
+
+  withRemarks(alert) {
+    const { acknowledged, comments = [] } = this.remarks.get(alert.id) ?? {};
+    const step = (alert.step ?? (alert.state === "open" ? 1 : 2)) + (acknowledged ? 1 : 0);
+    return { ...alert, step, ...(acknowledged ? { acknowledged } : {}), ...(comments.length > 0 ? { comments } : {}) };
+  }
+
+  /** Those of the plant's own rule, by scanning the smooth part of the temperature. */
+  episodes(now) {
     if (this.mode === "empty" || this.mode === "seed" || this.mode === "fleet") return [];
     const second = Math.floor(now / 1000);
     if (this.alertsCache?.second === second) return this.alertsCache.list;
@@ -214,6 +242,7 @@ const FLEET = {
 };
 
 function namesOf(mode) {
+  if (mode === "vehicles") return VEHICLES;
   if (mode === "fleet") return Array.from({ length: 24 }, (_, n) => `D${String(n + 1).padStart(3, "0")}`);
   if (mode === "odd") return ["W".repeat(5_000), "x".repeat(5_000), "device_3"];
   if (mode === "empty" || mode === "blind") return [];

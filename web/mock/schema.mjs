@@ -1,6 +1,8 @@
 // The schemas the mock knows: the plant of three devices, a bigger one with states, places and more to draw, and one
 // with a second source that has no devices, only itself.
 
+import { vehicles } from "./vehicles.mjs";
+
 const field = (name, type, kind, role, unit = null) => ({ name, type, kind, role, unit, description: null });
 const alerts = [{ name: "overheat", on: "iot", key: "device_id", when: "temperature > 70", clear: "temperature < 65", for: null, severity: "critical" }];
 const hot = "SELECT device_id, temperature, humidity, timestamp FROM iot WHERE temperature > 70";
@@ -10,6 +12,7 @@ const minutes = "SELECT window.start AS minute, device_id, AVG(temperature) AS a
 export function schemaOf(mode) {
   if (mode === "two") return two;
   if (mode === "fleet") return fleet;
+  if (mode === "vehicles") return vehicles;
   if (mode === "odd") return odd;
   // A file that names no panels: they follow from the fields.
   if (mode === "unnamed") return unnamed;

@@ -1,9 +1,9 @@
 // A server that speaks the page's contract with invented data, so that the page can be developed and tested alone.
 //
-//   node mock/serve.mjs [--port 25180] [--mode plant|two|fleet|seed|alerting|failing|empty|thousand|hostile|odd|unnamed|blind] [--dist dist]
+//   node mock/serve.mjs [--port 25180] [--mode plant|two|fleet|vehicles|seed|alerting|failing|empty|thousand|hostile|odd|unnamed|blind] [--dist dist]
 //
 // POST /__mock changes its mind while it runs: {mode}, {overheat: key}, {calm: true}, {disconnect: ms}, {unbalanced: n},
-// {stop: query}, {silent: true}, {refuse: who} (the changed file), {breakTable: name} (it cannot be read), {young: ms} (it began so long ago), {clocks: true} (two devices' are off), {cycles: true} (a query archives), {caughtUp: true} (a backlog is read), {tell: true} (alerts tell their reading), {role: viewer|operator|admin|null}, {revoke: true} (every session ends), {reload: title}, {version: text}.
+// {stop: query}, {silent: true}, {refuse: who} (the changed file), {breakTable: name} (it cannot be read), {young: ms} (it began so long ago), {clocks: true} (two devices' are off), {cycles: true} (a query archives), {caughtUp: true} (a backlog is read), {deaf: true} (what people say of alerts cannot be kept), {tell: true} (alerts tell their reading), {role: viewer|operator|admin|null}, {revoke: true} (every session ends), {reload: title}, {version: text}.
 import { createReadStream, existsSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
@@ -22,6 +22,8 @@ let awayUntil = 0;
 /** With a role the mock asks for the token `mock`; sessions of an older generation have ended. */
 let role = null;
 let generation = 0;
+/** What people say of alerts cannot be kept. */
+let deaf = false;
 
 const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
@@ -62,7 +64,7 @@ const TAKES = {
   "/devices": ["source", "search", "state", "where", "sort", "limit", "cursor", "fields"],
   "/device": ["source", "key"],
   "/history": ["source", "field", "range", "key", "points"],
-  "/alerts": ["state", "source", "key", "limit", "cursor"],
+  "/alerts": ["state", "source", "key", "keyIs", "rule", "limit", "cursor"],
   "/quarantine": ["query", "code", "limit", "cursor"],
   "/cycles": ["limit"],
   "/sql": ["q", "limit"],
@@ -119,8 +121,8 @@ function answer(path, query, request, response) {
     case "/alerts": {
       const state = query.get("state") ?? "all";
       const all = world.plant.alerts(now);
-      const [source, key] = [query.get("source"), query.get("key")];
-      const { some, next } = page(all.filter((alert) => (state === "all" || alert.state === state) && (source === null || alert.source === source) && (key === null || alert.key === key)));
+      const [source, key, rule] = [query.get("source"), query.get("key"), query.get("rule")];
+      const { some, next } = page(all.filter((alert) => (state === "all" || alert.state === state) && (source === null || alert.source === source) && (key === null || alert.key === key) && (rule === null || alert.rule === rule)));
       return json(response, 200, { open: all.filter((alert) => alert.state === "open").length, alerts: some, next });
     }
     case "/quarantine": {
@@ -146,6 +148,7 @@ function change(path, data, response) {
     world.records = data.all ? [] : world.records.filter((record) => !data.records?.includes(record.id));
     return json(response, 200, { requested: before - world.records.length });
   }
+  if (path === "/alerts/acknowledge" || path === "/alerts/comment") return remark(path, data, response);
   const act = /^\/queries\/(.+)\/(stop|start)$/.exec(path);
   if (act) {
     const name = decodeURIComponent(act[1]);
@@ -154,6 +157,16 @@ function change(path, data, response) {
     return json(response, 200, {});
   }
   return json(response, 404, { title: "not found", detail: `there is nothing at ${path}`, code: "FB-8001" });
+}
+
+/** What somebody does or says of an alert that is open. */
+function remark(path, { id, comment }, response) {
+  if (deaf) return json(response, 503, { title: "storage", detail: "cannot write the journal of alerts: no space left on device", code: "FB-5001", hint: "Free some space." });
+  const open = world.plant.alerts(Date.now()).find((alert) => alert.id === id && alert.state === "open");
+  if (!open) return json(response, 404, { title: "not found", detail: `no alert \`${id}\` is open`, code: "FB-8001", hint: "It has cleared, or its rule is not running." });
+  const said = { at: Date.now(), by: "ana", ...(comment ? { comment } : {}) };
+  world.plant.say(id, path === "/alerts/comment" ? "comment" : "acknowledge", said);
+  return json(response, 200, world.plant.alerts(Date.now()).find((alert) => alert.id === id));
 }
 
 function sql(text, response) {
@@ -168,6 +181,8 @@ function control(wish, response) {
     dropAll();
   }
   if (wish.calm) {
+    deaf = false;
+    world.plant.forget();
     world.plant.forced.clear();
     world.stopped.clear();
     world.plant.silence(false);
@@ -177,6 +192,7 @@ function control(wish, response) {
     world.cycles = false;
     world.plant.young(null);
   }
+  if (wish.deaf) deaf = true;
   if (wish.overheat) world.plant.forced.set(world.plant.numberOf(wish.overheat), Date.now() - 1_000);
   if (wish.cycles) world.cycles = true;
   if (wish.stop) world.stopped.set(wish.stop, Date.now());

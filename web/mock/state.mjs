@@ -1,6 +1,11 @@
 // What the mock answers besides values: ledger, queries, quarantine, SQL, the once-a-second tick.
-import { Plant, dice } from "./plant.mjs";
+import { dice } from "./dice.mjs";
+import { Plant } from "./plant.mjs";
 import { schemaOf } from "./schema.mjs";
+import { vehicleRows } from "./vehicles.mjs";
+
+/** Fields that a tick has the newest second of. */
+const CHARTED = new Set(["temperature", "humidity", "pressure", "vibration", "power", "a.b", "a_b", "huge", "apart", "nothing", "speed_kmph", "engine_temp_c", "latitude", "longitude"]);
 
 const KEEP = { "15m": [15 * 60_000, 1_000], "6h": [6 * 3_600_000, 10_000], "24h": [24 * 3_600_000, 60_000] };
 
@@ -108,7 +113,7 @@ export class World {
       devices: this.counts(now),
       labels: this.labels(now, view),
       followers: this.schema.sources.map(({ name, reads }) => ({ source: name, reads: reads ?? name, lag: 0, tooOld: 0, behind: false, caughtUp: this.caughtUp, devices: name === this.plant.source ? this.plant.names.length : 1, rate: this.rateAt(t) / this.schema.sources.length, clocks: name === this.plant.source ? this.clocks() : null })),
-      charts: this.mode === "empty" ? [] : view.fields.filter((name) => ["temperature", "humidity", "pressure", "vibration", "power", "a.b", "a_b", "huge", "apart", "nothing"].includes(name)).map((name) => ({ source: this.plant.source, field: name, t, series: [null, ...view.keys].flatMap((key) => this.point(key, name, t, 1000)) })),
+      charts: this.mode === "empty" ? [] : view.fields.filter((name) => CHARTED.has(name)).map((name) => ({ source: this.plant.source, field: name, t, series: [null, ...view.keys].flatMap((key) => this.point(key, name, t, 1000)) })),
     };
   }
 
@@ -217,6 +222,8 @@ export class World {
 
   sql(text) {
     if (!/^\s*select\b/i.test(text)) return { status: 400, body: { type: "about:blank", title: "SQL syntax", detail: "only one SELECT is allowed here", code: "FB-4001", hint: "Start the statement with SELECT.", place: { line: 1, column: 1 } } };
+    const vehicles = this.mode === "vehicles" ? vehicleRows(text, this.plant, Date.now()) : null;
+    if (vehicles) return { status: 200, body: vehicles };
     const from = /\bfrom\s+`?(\w+)/di.exec(text);
     const missing = from?.[1];
     if (missing && missing !== "late" && !this.schema.tables.includes(missing)) {

@@ -6,6 +6,8 @@ import { Absent, Failure, Section, Waiting } from "./parts/notes";
 import { wide } from "./state/prefs";
 import { load } from "./state/session";
 import * as store from "./state/store";
+import { useLater } from "./charts/later";
+import { AlertDrawer } from "./views/alert";
 import { Alerts } from "./views/alerts";
 import { Banner } from "./views/banner";
 import { Charts } from "./views/charts";
@@ -34,9 +36,9 @@ export function App() {
         Skip to the content
       </a>
       <header class="head" data-level={store.headline.value.level}>
-        <TopBar compact={past || view === "sql"} />
+        <TopBar compact={past || view !== "plant"} />
       </header>
-      <div ref={hero} class="hero-place" hidden={view === "sql"}>
+      <div ref={hero} class="hero-place" hidden={view !== "plant"}>
         <Guard part="Status">
           <Hero />
         </Guard>
@@ -44,10 +46,13 @@ export function App() {
       <Announcer />
       <main id="main" tabIndex={-1}>
         <Banner />
-        <Guard part={view} key={view}>{view === "sql" ? <SqlView /> : <PlantView />}</Guard>
+        <Guard part={view} key={view}>{view === "sql" ? <SqlView /> : view === "alerts" ? <AllAlerts /> : <PlantView />}</Guard>
       </main>
       <Guard part="Device">
         <DeviceDrawer />
+      </Guard>
+      <Guard part="Alert">
+        <AlertDrawer />
       </Guard>
       <Help />
     </>
@@ -59,6 +64,17 @@ function SqlView() {
     <>
       <h1 class="sr">SQL console</h1>
       {store.schema.value ? <SqlConsole /> : <Loading />}
+    </>
+  );
+}
+
+/** Its code comes when it is asked for: the first view does not wait for it. */
+function AllAlerts() {
+  const loaded = useLater(() => import("./views/alertsview"));
+  return (
+    <>
+      <h1 class="sr">Alerts</h1>
+      {loaded && store.schema.value && store.booted.value ? <loaded.AlertsView /> : <Loading />}
     </>
   );
 }

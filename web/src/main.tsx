@@ -10,6 +10,7 @@ import "./styles/head.css";
 import "./styles/panels.css";
 import "./styles/fleet.css";
 import "./styles/lists.css";
+import "./styles/alerts.css";
 import "./styles/tables.css";
 import "./styles/windows.css";
 import "./styles/first.css";

@@ -81,6 +81,13 @@ describe("the way of a device", () => {
     expect(trails(both, both).get("a")?.pieces.map((piece) => piece.map(({ lat }) => lat))).toEqual([[1, 2], [3]]);
     expect(trails(both, both).has("b")).toBe(false);
   });
+  it("has no line to where a receiver jumps, and still tells that it is there now", () => {
+    const at = [1, 1.01, 1.02, 50, 1.03, 1.04, 1.05, 50];
+    const jumping = block(0, [["a", at]]);
+    const trail = trails(jumping, jumping).get("a");
+    expect(trail?.pieces.map((piece) => piece.map(({ lat }) => lat))).toEqual([[1, 1.01, 1.02], [1.03, 1.04, 1.05]]);
+    expect(trail?.last.lat).toBe(50);
+  });
   it("does not make the view of one who is where nobody is", () => {
     const yard = [1, 2, 3, 4].map((n) => ({ lat: 26.3 + n / 1_000, lon: 50.1 - n / 900 }));
     const driving = { lat: 26.9, lon: 50.6 };

@@ -178,14 +178,32 @@ export interface Alert {
   value: Record<string, Value>;
   /** How many transitions it has had. */
   step?: number;
+  /** Its newest transition. */
+  event?: "opened" | "raised" | "lowered" | "acknowledged" | "cleared";
   /** The worst that it has been. */
   worst?: Severity;
+  /** Changes of its level, oldest first. */
+  levels?: { at: number; severity: Severity; value: Record<string, Value> }[];
+  /** The newest of the rows that caused it, oldest first. */
+  rows?: Cause[];
+  /** The values at clearing. */
+  clearedValue?: Record<string, Value> | null;
   /** Present where nothing came: of a field, or of the key. */
   noData?: { field?: string };
   acknowledged?: Remark;
   comments?: Remark[];
   /** Why nobody was told of its opening, if so. */
   muted?: string;
+}
+
+/** A row that caused an alert, and its record. */
+export interface Cause {
+  at: number;
+  value: Record<string, Value>;
+  source: string;
+  topic: string;
+  partition: number;
+  offset?: number | null;
 }
 
 /** What somebody did or said. */

@@ -5,14 +5,17 @@ import { onEarth, type Point } from "./geo";
 export interface Trail {
   /** Pieces of the path, each without a gap, oldest first; none is empty. */
   pieces: Point[][];
-  /** The newest place, the end of the last piece. */
+  /** The newest place, also where it is far from all others. */
   last: Point;
 }
 
 /** Silence for so long ends a piece: where a device was meanwhile is not known. */
 export const GAP_MS = 60_000;
 
-/** The trail of each key that told a place on earth. A step in which only one of both is known has no place. */
+/**
+ * The trail of each key that told a place on earth. What lies far from nearly all of its places is no part of its way: a receiver
+ * that jumps drove nowhere. A step in which only one of both is known has no place.
+ */
 export function trails(lat: Block, lon: Block): Map<string, Trail> {
   const found = new Map<string, Trail>();
   const shift = Math.round((lat.start - lon.start) / lat.step);
@@ -21,9 +24,24 @@ export function trails(lat: Block, lon: Block): Map<string, Trail> {
     if (key === null || !other) continue;
     const pieces = path(mean, other.mean, shift, Math.max(1, Math.round(GAP_MS / lat.step)));
     const last = pieces.at(-1)?.at(-1);
-    if (last) found.set(key, { pieces, last });
+    if (last) found.set(key, { pieces: withoutJumps(pieces), last });
   }
   return found;
+}
+
+function withoutJumps(pieces: Point[][]): Point[][] {
+  const all = pieces.flat();
+  const kept = new Set(near(all));
+  if (kept.size === all.length) return pieces;
+  const cut = pieces.flatMap((piece) => {
+    const parts: Point[][] = [[]];
+    for (const point of piece) {
+      if (kept.has(point)) parts.at(-1)?.push(point);
+      else if (parts.at(-1)?.length) parts.push([]);
+    }
+    return parts;
+  });
+  return cut.filter((part) => part.length > 0);
 }
 
 function path(lats: Column, lons: Column, shift: number, gap: number): Point[][] {

@@ -3,7 +3,7 @@
 // The order matters once: the schema says what to draw, so it comes first; everything else loads beside each other and
 // each part shows as soon as it is there. Values wait for a frame, so a burst costs one drawing.
 import { batch, effect, signal, untracked } from "@preact/signals";
-import { ApiError, get, whenUnauthorized } from "../api/http";
+import { ApiError, get, post, whenUnauthorized } from "../api/http";
 import { alertOf, schemaOf, sliceOf, tickOf } from "../api/normal";
 import { LiveLink } from "../api/live";
 import type { Alert, AlertPage, Device, DevicePage, DeviceSlice, Hello, LedgerPage, QuarantinePage, Schema, Tick } from "../api/types";
@@ -280,6 +280,12 @@ export async function loadAlerts(): Promise<void> {
   ]);
   store.alerts.value = came.reduce(transition, loaded(open.alerts.map(alertOf), cleared.alerts.map(alertOf)));
   if (meanwhile === came) meanwhile = null;
+}
+
+/** What somebody did here is shown at once; everybody else hears of it by the stream. */
+export async function says(path: "/alerts/acknowledge" | "/alerts/comment", id: Alert["id"], comment: string): Promise<void> {
+  const alert = alertOf(await post<Alert>(path, { id, ...(comment ? { comment } : {}) }));
+  store.alerts.value = transition(store.alerts.value, alert);
 }
 
 export async function loadQuarantine(): Promise<void> {

@@ -54,7 +54,8 @@ export interface Status {
 const LAG_SECONDS = 5;
 const LAG_FLOOR = 100;
 
-const order: Record<Severity, number> = { critical: 3, warning: 2, info: 1 };
+/** The worse, the greater. */
+export const order: Record<Severity, number> = { critical: 3, warning: 2, info: 1 };
 
 /** Open alerts, worst first, then oldest first. */
 export function byUrgency(alerts: Alert[]): Alert[] {

@@ -15,6 +15,8 @@ export const place = signal<Place>(parse(location.hash));
 /** Goes to another place. A step of its own in the browser's history unless it only refines the same view. */
 export function go(change: Partial<Place>, replace = false): void {
   const next = { ...place.peek(), ...change };
+  // Who is open is who is singled out, and stays it when the drawer closes.
+  if (next.device !== null) next.picked = next.device;
   const link = print(next);
   if (replace) history.replaceState(null, "", link);
   else if (link !== location.hash) history.pushState(null, "", link);
@@ -84,6 +86,8 @@ export function isBlank(panel: string, yes: boolean): void {
   else all.delete(panel);
   blanks.value = all;
 }
+/** Whether the plant shows where the devices of a source are. */
+export const isMapped = (name: string): boolean => panels.value.some(({ panel, source: of, trouble }) => panel.chart === "map" && of?.name === name && trouble === null);
 export const panels = computed(() => (schema.value ? layout(schema.value) : []));
 /** Devices of all sources. */
 export const total = computed(() => tick.value?.devices.total ?? Object.values(known.value).reduce((sum, one) => sum + one.total, 0));

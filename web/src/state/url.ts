@@ -1,9 +1,11 @@
 // What the address bar says: which view, which slice, which device, which SQL. Everything that a colleague should see
 // when they get the link is here, nothing else. Pure both ways: `parse(print(place))` is `place`.
-import type { Range } from "../api/types";
+import type { Range, Severity } from "../api/types";
 
-export type View = "plant" | "sql";
+export type View = "plant" | "alerts" | "sql";
 export type StateFilter = "" | "live" | "quiet" | "late" | "alerting";
+/** Of alerts; none: both. */
+export type AlertFilter = "" | "open" | "cleared";
 export type SqlShape = "auto" | "table" | "line" | "bar";
 
 export interface Place {
@@ -18,6 +20,16 @@ export interface Place {
   page: number;
   /** The device whose drawer is open; null if none (an empty string is a device's name, too). */
   device: string | null;
+  /** The device that is singled out on the map and in the feed; null if none. An open device is always it. */
+  picked: string | null;
+  /** Which alerts the view of them shows. */
+  is: AlertFilter;
+  rule: string;
+  severity: Severity | "";
+  /** Part of a key or of a message; the alerts of this key alone where one is named so. */
+  find: string;
+  /** The alert whose history is open. */
+  alert: string | null;
   sql: string;
   shape: SqlShape;
 }
@@ -32,12 +44,21 @@ export const START: Place = {
   sort: "key",
   page: 0,
   device: null,
+  picked: null,
+  is: "",
+  rule: "",
+  severity: "",
+  find: "",
+  alert: null,
   sql: "",
   shape: "auto",
 };
 
 const RANGES: Range[] = ["15m", "6h", "24h"];
 const STATES: StateFilter[] = ["", "live", "quiet", "late", "alerting"];
+const IS: AlertFilter[] = ["", "open", "cleared"];
+const SEVERITIES: (Severity | "")[] = ["", "info", "warning", "critical"];
+const VIEWS: View[] = ["plant", "alerts", "sql"];
 const SHAPES: SqlShape[] = ["auto", "table", "line", "bar"];
 
 /** Longest address that is worth sharing; more than that stays out of the link. */
@@ -57,8 +78,9 @@ export function parse(hash: string): Place {
     return value !== null && allowed.includes(value) ? value : otherwise;
   };
   const page = Number(params.get("page") ?? 0);
+  const device = params.get("device");
   return {
-    view: path === "sql" ? "sql" : "plant",
+    view: VIEWS.find((view) => view === path) ?? START.view,
     range: oneOf("range", RANGES, START.range),
     source: params.get("source") ?? "",
     search: params.get("search") ?? "",
@@ -66,7 +88,13 @@ export function parse(hash: string): Place {
     where: params.getAll("where").filter((text) => text.length <= LONGEST_CHOICE).slice(0, MOST_CHOICES),
     sort: params.get("sort") || START.sort,
     page: Number.isInteger(page) && page > 0 && page < 1e6 ? page : 0,
-    device: params.get("device"),
+    device,
+    picked: device ?? params.get("pick"),
+    is: oneOf("is", IS, ""),
+    rule: params.get("rule") ?? "",
+    severity: oneOf("severity", SEVERITIES, ""),
+    find: params.get("find") ?? "",
+    alert: params.get("alert"),
     sql: params.get("q") ?? "",
     shape: oneOf("as", SHAPES, "auto"),
   };
@@ -85,11 +113,18 @@ export function print(place: Place): string {
   put("sort", place.sort, START.sort);
   put("page", String(place.page), "0");
   if (place.device !== null) params.set("device", place.device);
+  else if (place.picked !== null) params.set("pick", place.picked);
+  put("is", place.is, "");
+  put("rule", place.rule, "");
+  put("severity", place.severity, "");
+  put("find", place.find, "");
+  if (place.alert !== null) params.set("alert", place.alert);
   put("q", place.sql, "");
   put("as", place.shape, "auto");
   const text = params.toString();
-  const link = `#/${place.view === "sql" ? "sql" : ""}${text ? `?${text}` : ""}`;
-  return link.length <= LONGEST_LINK ? link : `#/${place.view === "sql" ? "sql" : ""}`;
+  const path = `#/${place.view === START.view ? "" : place.view}`;
+  const link = `${path}${text ? `?${text}` : ""}`;
+  return link.length <= LONGEST_LINK ? link : path;
 }
 
 export interface LiveView {

@@ -1,20 +1,27 @@
-// Asks before anything changes: what will happen, in a sentence, and a button that names the act.
+// Asks before anything changes: what will happen, in a sentence, and a button that names the act; where words of one's own belong to
+// it, a place for them.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError } from "../api/http";
 import { Failure } from "../parts/notes";
+
+/** The server keeps 1,000 bytes of what somebody says; letters may take several. */
+export const LONGEST_WORDS = 300;
 
 export interface Question {
   title: string;
   words: string;
   act: string;
   danger: boolean;
-  run: () => Promise<void>;
+  /** What one may say to it: the name of the field. */
+  say?: string;
+  run: (said: string) => Promise<void>;
 }
 
 export function Confirm({ question, done }: { question: Question; done: () => void }) {
   const dialog = useRef<HTMLDialogElement | null>(null);
   const [error, setError] = useState<ApiError | null>(null);
   const [busy, setBusy] = useState(false);
+  const [said, setSaid] = useState("");
   useEffect(() => {
     const before = document.activeElement as HTMLElement | null;
     dialog.current?.showModal();
@@ -23,7 +30,7 @@ export function Confirm({ question, done }: { question: Question; done: () => vo
   const run = async (): Promise<void> => {
     setBusy(true);
     try {
-      await question.run();
+      await question.run(said.trim());
       dialog.current?.close();
     } catch (cause) {
       setError(cause instanceof ApiError ? cause : new ApiError(0, String(cause)));
@@ -34,6 +41,12 @@ export function Confirm({ question, done }: { question: Question; done: () => vo
     <dialog ref={dialog} class="confirm" aria-labelledby="confirm-title" onClose={done}>
       <h2 id="confirm-title">{question.title}</h2>
       <p>{question.words}</p>
+      {question.say && (
+        <label class="confirm-say">
+          {question.say}
+          <textarea class="input" rows={2} maxLength={LONGEST_WORDS} value={said} onInput={(event) => setSaid(event.currentTarget.value)} />
+        </label>
+      )}
       {error && <Failure error={error} />}
       <div class="confirm-buttons">
         <button type="button" class="button" onClick={() => dialog.current?.close()}>

@@ -19,27 +19,31 @@ const toRange = (range: Range): void => store.go({ range }, true);
 
 export const SHORTCUTS: Shortcut[] = [
   { key: "?", does: "this list", act: () => (helpOpen.value = true) },
-  { key: "/", does: "find a device", act: () => focusOn("device-search") },
+  { key: "/", does: "find a device, or an alert", act: find },
   { key: "1", does: "last 15 minutes", act: () => toRange("15m") },
   { key: "2", does: "last 6 hours", act: () => toRange("6h") },
   { key: "3", does: "last 24 hours", act: () => toRange("24h") },
-  { key: "j", does: "next device in the table", act: () => step(1) },
-  { key: "k", does: "device before", act: () => step(-1) },
+  { key: "j", does: "next device of the table, next alert", act: () => step(1) },
+  { key: "k", does: "device or alert before", act: () => step(-1) },
   { key: "p", does: "the plant", act: () => store.go({ view: "plant", device: null }) },
+  { key: "a", does: "all alerts", act: () => store.go({ view: "alerts", device: null }) },
   { key: "s", does: "the SQL console", act: () => store.go({ view: "sql", device: null }) },
   { key: "t", does: "light or dark", act: switchTheme },
 ];
 
-function focusOn(id: string): void {
+const inAlerts = (): boolean => store.place.peek().view === "alerts";
+
+function find(): void {
+  const id = inAlerts() ? "alert-search" : "device-search";
   const here = document.getElementById(id);
   if (here) return here.focus();
   store.go({ view: "plant" });
   requestAnimationFrame(() => setTimeout(() => document.getElementById(id)?.focus(), 0));
 }
 
-/** Moves the focus along the devices of the table. */
+/** Moves the focus along the devices of the table, or along the alerts. */
 function step(by: number): void {
-  const all = [...document.querySelectorAll<HTMLElement>(".devices tbody .text-button")];
+  const all = [...document.querySelectorAll<HTMLElement>(inAlerts() ? ".feed .alert-history" : ".devices tbody .text-button")];
   const at = all.indexOf(document.activeElement as HTMLElement);
   const next = all[at < 0 ? (by > 0 ? 0 : all.length - 1) : Math.min(all.length - 1, Math.max(0, at + by))];
   next?.focus();

@@ -40,6 +40,9 @@ export function TopBar({ compact }: { compact: boolean }) {
         <a href="#/" aria-current={view === "plant" ? "page" : undefined}>
           Plant
         </a>
+        <a href="#/alerts" aria-current={view === "alerts" ? "page" : undefined}>
+          Alerts
+        </a>
         <a href="#/sql" aria-current={view === "sql" ? "page" : undefined}>
           SQL
         </a>

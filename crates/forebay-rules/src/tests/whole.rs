@@ -8,7 +8,8 @@ use crate::{Acknowledged, Channel, Event, Level, Logic, Matches, NoData, Notice,
 
 /// Warning above 70, critical above 90; silent after a second; told to `ops`.
 fn watched() -> Watched {
-    let channel = Channel { name: "ops".into(), least: Severity::Warning, wait_ms: 500, most: 10 };
+    let channel =
+        Channel { name: "ops".into(), least: Severity::Warning, wait_ms: 500, most: 10, listed: 20 };
     let mut watched = Watched::from(rule(0));
     watched.logic = Logic {
         levels: vec![Level::new(Severity::Warning, 0), Level::new(Severity::Critical, 0)],

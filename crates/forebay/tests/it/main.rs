@@ -15,6 +15,7 @@
 mod alert_rules;
 mod alerts;
 mod catalog;
+mod channels;
 mod clients;
 mod command_line;
 mod crash;

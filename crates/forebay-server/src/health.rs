@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::access::Role;
 use crate::answer::json_answer;
-use crate::api::{queries, reload};
+use crate::api::{channels, queries, reload};
 use crate::ask::{Ask, Outcome};
 use crate::shown::Shown;
 use crate::shown::devices::FollowerStatus;
@@ -26,6 +26,8 @@ pub(crate) async fn health(ask: Ask) -> Outcome {
         // No problem of what runs: whoever restarts what is not well would end a pipeline that nothing is wrong with.
         health["refusedReload"] = reload::refused(shown);
         health["brokenTables"] = json!(broken_tables(&shown.statuses()));
+        // Nor is a receiver that is away: what it is to be told waits for it.
+        health["failingChannels"] = json!(channels::down(shown));
     }
     Ok(json_answer(status, "application/json", &health))
 }

@@ -352,6 +352,12 @@ pub(crate) static ROUTES: &[Route] = &[
         )
     },
     get(
+        "/api/v1/channels",
+        "who is told of alerts, what they took and refused, and which cannot be reached",
+        Answer::Json("Channels"),
+        |ask| Box::pin(api::channels::list(ask)),
+    ),
+    get(
         "/api/v1/gateways",
         "the ways by which devices push, and what they counted",
         Answer::Json("Gateways"),

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use forebay_core::trigger::Trigger;
 
 mod access;
+mod alerts;
 mod examples;
 mod first;
 mod models;
@@ -21,6 +22,7 @@ mod values;
 pub use access::{
     DeviceArgs, LogAccessArgs, LogServeArgs, LogUserArgs, NewTokenArgs, ServerArgs, TokenCommand,
 };
+pub use alerts::{AlertsArgs, AlertsCommand, AlertsState, Least, ListArgs};
 pub use first::{
     CompletionsArgs, HealthArgs, InferArgs, InitArgs, ManArgs, PlanArgs, PlanFormat, SchemaCommand, TopArgs,
     WhyCommand, WhyRowArgs, WhyWindowArgs,
@@ -106,6 +108,9 @@ pub enum Command {
     /// Watch a running pipeline in the terminal: is all well, and if not, what is wrong and since when
     #[command(after_help = examples::TOP)]
     Top(TopArgs),
+    /// See the alerts of a running pipeline, acknowledge them, say something of them
+    #[command(after_help = examples::ALERTS)]
+    Alerts(AlertsArgs),
     /// Ask a running pipeline whether all is well: for health checks of containers and supervisors
     #[command(after_help = examples::HEALTH)]
     Health(HealthArgs),

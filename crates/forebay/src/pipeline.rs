@@ -105,6 +105,7 @@ pub async fn start(
         overrides: overrides.clone(),
         door,
         started_ms: clock.now_ms(),
+        channels: forebay_server::shown::Channels::new(Arc::clone(&clock)),
         clock,
         alerts: AlertBook::default(),
         quarantined: Indices::default(),
@@ -123,7 +124,7 @@ pub async fn start(
     site.remember(&loaded, &chosen);
     alerts::end_removed(&site, &loaded, None).await;
     let made = site.made(&loaded, &chosen).into_iter().collect();
-    let channels = Channels::start(&loaded.pipeline, &site.alerts, &site.clock);
+    let channels = Channels::start(&loaded.pipeline, &site.alerts, &site.clock, &site.channels);
     let mut fleet = Fleet::new(Arc::clone(&site.clock));
     fleet.add(ready);
     let mut followers = Followers::default();

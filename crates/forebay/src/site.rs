@@ -28,6 +28,7 @@ use forebay_live::Live;
 use forebay_log::storage::Log;
 use forebay_rules::AlertBook;
 use forebay_server::Shown;
+use forebay_server::shown::Channels;
 use forebay_server::shown::reload::RefusedFile;
 use forebay_storage::Door;
 use tokio::sync::watch;
@@ -54,6 +55,8 @@ pub struct Site {
     pub clock: Arc<dyn Clock>,
     pub started_ms: i64,
     pub alerts: AlertBook,
+    /// How those stand that are told of them.
+    pub channels: Channels,
     /// What the page read of the quarantine.
     pub quarantined: Indices,
     /// The file as it was refused last, until one is taken.
@@ -150,6 +153,7 @@ impl Site {
             queries: fleet.statuses(),
             control: fleet.control(asks),
             alerts: &self.alerts,
+            channels: &self.channels,
             quarantined: &self.quarantined,
             refused: self.refused.subscribe(),
             live,

@@ -433,7 +433,8 @@ fn read_rule(text: &str) -> Watched {
             _ => panic!("`{piece}` is nothing that a rule asks for"),
         }
     }
-    notices.channels = vec![Channel { name: "ops".into(), least: Severity::Info, wait_ms: 0, most: 1_000 }];
+    notices.channels =
+        vec![Channel { name: "ops".into(), least: Severity::Info, wait_ms: 0, most: 1_000, listed: 20 }];
     watched
 }
 

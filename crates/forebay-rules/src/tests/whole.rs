@@ -8,7 +8,8 @@ use crate::{Acknowledged, Channel, Event, Level, Logic, Matches, NoData, Notice,
 
 /// Warning above 70, critical above 90; silent after a second; told to `ops`.
 fn watched() -> Watched {
-    let channel = Channel { name: "ops".into(), least: Severity::Warning, wait_ms: 500, most: 10 };
+    let channel =
+        Channel { name: "ops".into(), least: Severity::Warning, wait_ms: 500, most: 10, listed: 20 };
     let mut watched = Watched::from(rule(0));
     watched.logic = Logic {
         levels: vec![Level::new(Severity::Warning, 0), Level::new(Severity::Critical, 0)],
@@ -165,4 +166,27 @@ async fn a_journal_of_version_1_is_read_and_rewritten_before_anything_is_added()
         .unwrap();
     let expected = [("a".to_owned(), 5, Some(1_600)), ("b".to_owned(), 1_500, None)];
     assert_eq!(alerts(&book), expected, "what was open clears, what waited has waited");
+}
+
+#[tokio::test]
+async fn what_a_removed_rule_had_to_tell_is_forgotten_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let plain = || {
+        let mut watched = watched();
+        watched.logic.no_data = None;
+        watched
+    };
+    let (mut sink, book) = open(dir.path(), plain()).await;
+    epoch(&mut sink, 0, NOW, &[("a", 1, Some(95.0))]).await;
+    epoch(&mut sink, 1, NOW + 600, &[]).await;
+    epoch(&mut sink, 2, NOW + 700, &[("b", 2, Some(95.0))]).await;
+    assert_eq!((book.due().len(), book.counts().open), (1, 2), "one is due, the other waits");
+    drop(sink);
+    let shown = AlertBook::default();
+    let end =
+        || crate::end_removed("overheat", dir.path(), Door::new(), &Bounds::default(), NOW + 800, &shown);
+    assert_eq!((end().unwrap(), end().unwrap()), (2, 0));
+    let (mut sink, book) = open(dir.path(), plain()).await;
+    epoch(&mut sink, 3, NOW + 9_000, &[]).await;
+    assert_eq!((book.due(), book.counts().open), (vec![], 0), "nobody hears of them when it comes back");
 }

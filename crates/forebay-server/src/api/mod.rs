@@ -12,6 +12,7 @@ use crate::shown::Shown;
 use crate::shown::devices::Followed;
 
 pub(crate) mod alerts;
+pub(crate) mod channels;
 pub(crate) mod cycles;
 pub(crate) mod device_history;
 pub(crate) mod devices;

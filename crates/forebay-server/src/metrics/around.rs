@@ -9,7 +9,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 
 use super::{counters, gauges};
 use crate::shown::alerts::Severity;
-use crate::shown::{AboutAlert, Gateways};
+use crate::shown::{AboutAlert, Gateways, Shown};
 use crate::state::State;
 
 /// All of it at one moment.
@@ -20,6 +20,8 @@ pub(super) struct Around {
     alerts: Vec<(String, Severity, u64)>,
     /// Channel, notices that wait to be taken.
     due: Vec<(String, u64)>,
+    /// Channel, notices it took, notices it refused for good, whether it can be reached.
+    channels: Vec<(String, u64, u64, bool)>,
     answers: [(&'static str, u64); 4],
     /// The file that is there was refused.
     is_refused: bool,
@@ -48,6 +50,7 @@ impl Around {
             pipeline: Arc::clone(&shown.pipeline),
             alerts: shown.about.alerts.iter().flat_map(of_rule).collect(),
             due: shown.alerts.due().into_iter().collect(),
+            channels: channels(shown),
             answers: state.common.answers.by_class(),
             is_refused: shown.refused.borrow().is_some(),
             readers: hub.readers() as u64,
@@ -57,6 +60,11 @@ impl Around {
             connected: connected(&shown.gateways),
         }
     }
+}
+
+fn channels(shown: &Shown) -> Vec<(String, u64, u64, bool)> {
+    let each = shown.channels.all().into_iter();
+    each.map(|(name, channel)| (name, channel.taken, channel.refused, channel.down.is_none())).collect()
 }
 
 fn gateways(gateways: &Gateways) -> Vec<(String, &'static str, u64)> {
@@ -81,6 +89,13 @@ impl Collector for Around {
         gauges(to, of, "alerts_open", "Open alerts", open)?;
         let due = self.due.iter().map(|(channel, count)| (vec![("channel", channel.clone())], *count));
         gauges(to, of, "notices_due", "Notices of alerts that a channel has not taken yet", due)?;
+        let of_channel = |name: &String| vec![("channel", name.clone())];
+        let up = self.channels.iter().map(|(name, _, _, is_up)| (of_channel(name), u64::from(*is_up)));
+        gauges(to, of, "channel_up", "0 while a channel cannot be reached, or does not take a notice", up)?;
+        let taken = self.channels.iter().map(|(name, taken, ..)| (of_channel(name), *taken));
+        counters(to, of, "notices_taken", "Notices of alerts that a channel took", taken)?;
+        let given_up = self.channels.iter().map(|(name, _, refused, _)| (of_channel(name), *refused));
+        counters(to, of, "notices_refused", "Notices of alerts that a channel refused for good", given_up)?;
         let refused = alone(u64::from(self.is_refused));
         gauges(to, of, "reload_refused", "1 while the file that is there was refused", refused)?;
         let counted = self.gateways.iter().map(|(gateway, what, count)| {

@@ -28,6 +28,7 @@ pub(super) fn all() -> Value {
                     ("problems", problems()),
                     ("refusedReload", refused_reload()),
                     ("brokenTables", list(broken_table())),
+                    ("failingChannels", list(to("Channel"))),
                 ],
             ),
         ),
@@ -71,6 +72,8 @@ pub(super) fn all() -> Value {
         ("Rows", rows()),
         ("Reloaded", reloaded()),
         ("Error", error()),
+        ("Channels", list(to("Channel"))),
+        ("Channel", channel()),
         ("Gateways", list(gateway())),
         ("Cycles", list(cycle())),
         ("Message", json!({ "description": "A message of any form; an array holds one in each element." })),
@@ -126,6 +129,22 @@ fn error() -> Value {
         ("detail", or_null(text())),
         ("hint", text()),
         ("place", or_null(text())),
+    ])
+}
+
+fn channel() -> Value {
+    let refusal = object(&[("at", text()), ("why", text())]);
+    object(&[
+        ("name", text()),
+        ("format", text()),
+        ("up", yes_or_no()),
+        ("since", or_null(json!({ "type": "string", "description": "ISO 8601 in UTC" }))),
+        ("why", or_null(text())),
+        ("failures", count()),
+        ("due", count()),
+        ("taken", count()),
+        ("refused", count()),
+        ("newestRefusal", or_null(refusal)),
     ])
 }
 

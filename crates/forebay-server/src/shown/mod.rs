@@ -15,6 +15,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 pub mod alerts;
+pub mod channels;
 pub mod cycles;
 pub mod devices;
 pub mod gateways;
@@ -23,6 +24,7 @@ pub mod reload;
 pub mod sql;
 
 pub use alerts::Alerts;
+pub use channels::Channels;
 pub use cycles::Cycles;
 pub use devices::Devices;
 pub use gateways::Gateways;
@@ -47,6 +49,8 @@ pub struct Shown {
     pub devices: Arc<dyn Devices>,
     /// The alerts.
     pub alerts: Arc<dyn Alerts>,
+    /// Who is told of them.
+    pub channels: Channels,
     /// The records that could not be decoded.
     pub quarantine: Arc<dyn Quarantine>,
     /// The queries that collect and archive.

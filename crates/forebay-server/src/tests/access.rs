@@ -52,6 +52,7 @@ const NEEDED: &[(&str, Role)] = &[
     ("GET /api/v1/sql", Role::Viewer),
     ("POST /api/v1/sql", Role::Viewer),
     ("GET /api/v1/live", Role::Viewer),
+    ("GET /api/v1/channels", Role::Viewer),
     ("GET /api/v1/gateways", Role::Viewer),
     ("GET /api/v1/cycles", Role::Viewer),
     ("GET /api/v1/cycles/{query}/archives/{name}", Role::Viewer),

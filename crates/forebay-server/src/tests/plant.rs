@@ -20,8 +20,8 @@ use crate::shown::quarantine::{Change as Todo, Chosen, Counted, Filter, Place, R
 use crate::shown::reload::{Fate, Turned};
 use crate::shown::sql::{Refused, Rows};
 use crate::shown::{
-    About, AboutAlert, AboutQuery, Alerts, Control, NotReloaded, Quarantine, RefusedFile, Reloaded, Shown,
-    Sql,
+    About, AboutAlert, AboutQuery, Alerts, Channels, Control, NotReloaded, Quarantine, RefusedFile, Reloaded,
+    Shown, Sql,
 };
 
 pub(crate) mod archives;
@@ -37,6 +37,7 @@ pub(crate) struct Plant {
     pub version: watch::Sender<u64>,
     pub queries: Vec<watch::Sender<QueryStatus>>,
     pub alerts: Mutex<Vec<Alert>>,
+    pub channels: Channels,
     pub told: broadcast::Sender<Arc<Alert>>,
     pub dropped: Mutex<Vec<i64>>,
     pub orders: Mutex<Vec<String>>,
@@ -59,6 +60,7 @@ impl Plant {
             version: watch::Sender::new(1),
             queries: vec![watch::Sender::new(lake), watch::Sender::new(QueryStatus::new("alerts/hot"))],
             alerts: Mutex::default(),
+            channels: Channels::new(Arc::new(SystemClock)),
             told: broadcast::Sender::new(64),
             dropped: Mutex::default(),
             orders: Mutex::default(),
@@ -102,6 +104,7 @@ impl Plant {
             queries: self.queries.iter().map(watch::Sender::subscribe).collect(),
             devices: Arc::new(Iot(Arc::clone(self))),
             alerts: Arc::new(Iot(Arc::clone(self))),
+            channels: self.channels.clone(),
             quarantine: Arc::new(Iot(Arc::clone(self))),
             cycles: Arc::new(Iot(Arc::clone(self))),
             sql: Arc::new(Iot(Arc::clone(self))),

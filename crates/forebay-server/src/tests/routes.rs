@@ -35,6 +35,7 @@ async fn what_has_no_parameters_answers_as_it_is_described() {
         "/api/v1/devices",
         "/api/v1/labels",
         "/api/v1/shares?field=on",
+        "/api/v1/channels",
         "/api/v1/gateways",
         "/api/v1/cycles",
         "/api/v1/cycles?limit=1",
@@ -282,6 +283,39 @@ async fn a_table_that_cannot_be_read_is_shown_with_its_query_and_makes_nothing_f
     tell(None);
     assert_eq!(asked.get("/health").await.json()["brokenTables"], json!([]));
     assert!(asked.get("/metrics").await.text.contains(&format!("{metric} 0.0")));
+}
+
+#[tokio::test]
+async fn a_channel_that_fails_is_shown_and_makes_nothing_fail() {
+    let asked = Asked::new();
+    assert_eq!(asked.get("/health").await.json()["failingChannels"], json!([]));
+    let channels = &asked.plant.channels;
+    channels.begin([("ops".to_owned(), "webhook".to_owned())].into_iter());
+    channels.refused("ops", "it answers 400");
+    channels.failed("ops", "it does not answer in time");
+    let health = asked.get("/health").await;
+    assert_eq!((health.status.as_u16(), &health.json()["status"]), (200, &json!("ok")), "what runs is well");
+    let told = &health.json()["failingChannels"][0];
+    assert_eq!(
+        (&told["name"], &told["format"], &told["up"], &told["why"], &told["failures"], &told["refused"]),
+        (
+            &json!("ops"),
+            &json!("webhook"),
+            &json!(false),
+            &json!("it does not answer in time"),
+            &json!(1),
+            &json!(1)
+        ),
+    );
+    assert!(told["since"].is_string() && told["newestRefusal"]["why"] == "it answers 400", "{told}");
+    assert_eq!(&asked.get("/api/v1/channels").await.json()[0], told);
+    let of = |metric: &str| format!("{metric}{{pipeline=\"plant\",channel=\"ops\"}}");
+    let metrics = asked.get("/metrics").await.text;
+    assert!(metrics.contains(&format!("{} 0", of("forebay_channel_up"))), "{metrics}");
+    assert!(metrics.contains(&format!("{} 1", of("forebay_notices_refused_total"))), "{metrics}");
+    channels.works("ops");
+    assert_eq!(asked.get("/health").await.json()["failingChannels"], json!([]));
+    assert!(asked.get("/metrics").await.text.contains(&format!("{} 1", of("forebay_channel_up"))));
 }
 
 #[tokio::test]

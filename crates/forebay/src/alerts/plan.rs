@@ -23,6 +23,7 @@ use forebay_rules::{Channel, Notices, ValueColumn, columns as named_so};
 
 use super::PlannedAlert;
 use super::columns::{self, Column};
+use crate::channels;
 use crate::json::FromJson;
 use crate::load;
 use crate::runnable::Run;
@@ -301,6 +302,7 @@ fn notices(alert: &AlertConfig, pipeline: &Pipeline) -> Notices {
         least: config.least,
         wait_ms: millis(config.wait),
         most: config.most,
+        listed: channels::listed(config),
     };
     Notices {
         channels: channels.map(channel).collect(),

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use forebay_core::error::codes;
 use forebay_rules::{AlertBook, Notice};
+use forebay_server::shown::Channels as Standings;
 use forebay_storage::kill_point;
 use tokio_util::sync::CancellationToken;
 
-use super::webhook::{Sent, Webhook};
+use super::carrier::{Carrier, Sent};
 
 /// How often a channel looks whether there is something to tell.
 const LOOK: Duration = Duration::from_millis(250);
@@ -26,8 +27,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// See the module.
 pub struct Courier {
     channel: String,
-    webhook: Webhook,
+    carrier: Carrier,
     book: AlertBook,
+    /// Where it is told how the channel stands.
+    standings: Standings,
     /// Taken, though not yet durably so.
     taken: BTreeSet<String>,
     /// Failures in a row.
@@ -35,8 +38,8 @@ pub struct Courier {
 }
 
 impl Courier {
-    pub fn new(channel: String, webhook: Webhook, book: AlertBook) -> Self {
-        Self { channel, webhook, book, taken: BTreeSet::new(), failures: 0 }
+    pub fn new(channel: String, carrier: Carrier, book: AlertBook, standings: Standings) -> Self {
+        Self { channel, carrier, book, standings, taken: BTreeSet::new(), failures: 0 }
     }
 
     /// Carries until it is stopped.
@@ -50,40 +53,35 @@ impl Courier {
 
     async fn carry(&mut self) {
         loop {
-            let mut pause = LOOK;
-            for (rule, notice) in self.book.due_for(&self.channel) {
-                if let Err(wait) = self.tell(&rule, &notice).await {
-                    pause = wait;
-                    break;
-                }
-            }
+            let pause = self.look().await.err().unwrap_or(LOOK);
             tokio::time::sleep(pause).await;
         }
+    }
+
+    /// Tells what is there to be told; or says how long to wait before the next attempt.
+    async fn look(&mut self) -> Result<(), Duration> {
+        match self.carrier.tend().await {
+            None => {}
+            Some(Sent::Taken) => self.works(),
+            Some(Sent::Refused(why)) => return Err(self.failed(&why, None)),
+            Some(Sent::Later(why, asked)) => return Err(self.failed(&why, asked)),
+        }
+        for (rule, notice) in self.book.due_for(&self.channel) {
+            self.tell(&rule, &notice).await?;
+        }
+        Ok(())
     }
 
     /// Brings a notice to its end; or says how long to wait before the next attempt.
     async fn tell(&mut self, rule: &str, notice: &Notice) -> Result<(), Duration> {
         if !self.taken.contains(&notice.id) {
-            match self.webhook.send(notice).await {
-                Sent::Taken => {}
-                Sent::Refused(why) => {
-                    let (channel, transitions) = (self.channel.as_str(), notice.count);
-                    tracing::error!(
-                        channel,
-                        rule,
-                        why,
-                        transitions,
-                        first = notice.id,
-                        "a channel refused a notice for good"
-                    );
-                }
+            match self.carrier.send(notice).await {
+                Sent::Taken => self.standings.taken(&self.channel),
+                Sent::Refused(why) => self.refused(rule, notice, &why),
                 Sent::Later(why, asked) => return Err(self.failed(&why, asked)),
             }
             self.taken.insert(notice.id.clone());
-            if self.failures > 0 {
-                tracing::info!(channel = self.channel, failures = self.failures, "a channel works again");
-                self.failures = 0;
-            }
+            self.works();
         }
         kill_point("notice.sent.after");
         let (book, rule, ids) = (self.book.clone(), rule.to_owned(), vec![notice.id.clone()]);
@@ -99,10 +97,27 @@ impl Courier {
         }
     }
 
+    /// Says that a notice will never be taken.
+    fn refused(&self, rule: &str, notice: &Notice, why: &str) {
+        let (channel, transitions, first) = (self.channel.as_str(), notice.count, notice.id.as_str());
+        tracing::error!(channel, rule, why, transitions, first, "a channel refused a notice for good");
+        self.standings.refused(channel, why);
+    }
+
+    /// The receiver is there.
+    fn works(&mut self) {
+        if self.failures > 0 {
+            tracing::info!(channel = self.channel, failures = self.failures, "a channel works again");
+            self.failures = 0;
+        }
+        self.standings.works(&self.channel);
+    }
+
     /// Counts a failure, and says it now and then; gives the pause after it.
     fn failed(&mut self, why: &str, asked: Option<Duration>) -> Duration {
         let pause = pause(self.failures).max(asked.unwrap_or_default());
         self.failures = self.failures.saturating_add(1);
+        self.standings.failed(&self.channel, why);
         // The first, and then where the pause is long.
         if self.failures == 1 || pause >= LONGEST_PAUSE {
             let (channel, failures) = (self.channel.as_str(), self.failures);

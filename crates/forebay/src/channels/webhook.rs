@@ -1,28 +1,23 @@
 //! A notice as a POST of JSON.
 //!
 //! What must stay true: the same notice is the same body under the same `Idempotency-Key`, whenever it is sent; neither URL nor secret
-//! stands in a log or an error; nothing of an answer is kept but its status.
+//! stands in a log or an error.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::Duration;
 
+use forebay_core::Result;
 use forebay_core::clock::Clock;
 use forebay_core::config::ChannelConfig;
-use forebay_core::error::codes;
 use forebay_core::progress::iso_millis;
 use forebay_core::scram::ScramHash;
-use forebay_core::{Error, Result};
 use forebay_rules::Notice;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
-use reqwest::{Client, StatusCode, Url, redirect};
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Client, Url};
 use serde_json::json;
 
-use super::target::{self, Guarded};
-use crate::top::server::deepest;
-
-/// Longest pause that a receiver may ask for: one that says more is asked again after this.
-const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
+use super::carrier::{Around, Sent};
+use super::{post, target};
 
 /// Where notices of a channel are posted to.
 pub struct Webhook {
@@ -33,41 +28,13 @@ pub struct Webhook {
     clock: Arc<dyn Clock>,
 }
 
-/// What came of sending a notice.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Sent {
-    /// It was taken.
-    Taken,
-    /// It never will be, and why.
-    Refused(String),
-    /// Not now, and why; and for how long the receiver asks to be left alone.
-    Later(String, Option<Duration>),
-}
-
 impl Webhook {
     /// The webhook of a channel; connects to nobody.
-    pub fn new(pipeline: &str, config: &ChannelConfig, clock: Arc<dyn Clock>) -> Result<Self> {
-        let options = &config.options;
-        let url = target::of(options)?;
-        let timeout = options.duration("timeout").unwrap_or(Duration::from_secs(10));
-        let mut builder = Client::builder()
-            .no_proxy()
-            .http1_only()
-            .redirect(redirect::Policy::none())
-            .dns_resolver(Guarded { allows_local: options.bool("allowLocal") })
-            .pool_max_idle_per_host(1)
-            .timeout(timeout);
-        if url.scheme() == "http" {
-            // No certificates are read that are not needed: a bare machine has none.
-            builder = builder.tls_certs_only([]);
-        }
-        let client = builder.build().map_err(|error| {
-            Error::new(&codes::HTTP, "no TLS connection can be made from here").with_detail(deepest(&error)).with_hint(
-                "TLS needs the certificates of this machine's CAs; SSL_CERT_FILE names a file with others.",
-            )
-        })?;
-        let secret = options.text("secret").map(str::to_owned);
-        Ok(Self { client, url, secret, pipeline: pipeline.to_owned(), clock })
+    pub fn new(config: &ChannelConfig, around: &Around) -> Result<Self> {
+        let url = target::of(&config.options)?;
+        let client = post::client(&config.options, &url)?;
+        let secret = config.options.text("secret").map(str::to_owned);
+        Ok(Self { client, url, secret, pipeline: around.pipeline.clone(), clock: Arc::clone(&around.clock) })
     }
 
     /// Sends a notice once.
@@ -83,25 +50,7 @@ impl Webhook {
             let signature = signature(secret, &at, &body);
             request = request.header("X-Forebay-Timestamp", at).header("X-Forebay-Signature", signature);
         }
-        match request.body(body).send().await {
-            Ok(answer) => judged(answer.status(), answer.headers()),
-            Err(error) if error.is_timeout() => Sent::Later("it does not answer in time".to_owned(), None),
-            Err(error) => Sent::Later(deepest(&error.without_url()), None),
-        }
-    }
-}
-
-/// What an answer means.
-fn judged(status: StatusCode, headers: &HeaderMap) -> Sent {
-    let pause = || {
-        let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-        Some(Duration::from_secs(seconds).min(LONGEST_PAUSE))
-    };
-    match status.as_u16() {
-        200..300 => Sent::Taken,
-        400 | 413 | 415 | 422 => Sent::Refused(format!("it answers {status}")),
-        300..400 => Sent::Later(format!("it answers {status}, and redirects are not followed"), None),
-        _ => Sent::Later(format!("it answers {status}"), pause()),
+        post::send(request.body(body)).await
     }
 }
 
@@ -115,7 +64,7 @@ fn signature(secret: &str, at: &str, body: &str) -> String {
     format!("v1={}", hex(&ScramHash::Sha256.sign(secret.as_bytes(), &parts)))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
@@ -135,7 +84,8 @@ fn body(pipeline: &str, notice: &Notice) -> String {
     body.to_string()
 }
 
-fn text(notice: &Notice) -> String {
+/// A notice in words, a line for each transition.
+pub(super) fn text(notice: &Notice) -> String {
     let line = |line: &forebay_rules::Line| {
         let (event, severity) = (line.event.word(), line.severity.word());
         format!("{event} ({severity}): {} at {}", line.message, iso_millis(line.at))
@@ -152,7 +102,6 @@ fn text(notice: &Notice) -> String {
 mod tests {
     use forebay_core::config::Severity;
     use forebay_rules::{Event, Line};
-    use reqwest::header::HeaderValue;
 
     use super::*;
 
@@ -192,26 +141,5 @@ mod tests {
             signature("key", "17", "{}"),
             "v1=e66392eac42eafc68c35a01c712811e016386c12456975fc3af80c9268568e3a"
         );
-    }
-
-    #[test]
-    fn an_answer_says_whether_to_try_again_and_when() {
-        let judge = |status: u16, after: Option<&'static str>| {
-            let mut headers = HeaderMap::new();
-            after.map(|after| headers.insert(RETRY_AFTER, HeaderValue::from_static(after)));
-            judged(StatusCode::from_u16(status).unwrap(), &headers)
-        };
-        assert_eq!((judge(200, None), judge(204, None)), (Sent::Taken, Sent::Taken));
-        for status in [400, 413, 415, 422] {
-            assert!(matches!(judge(status, None), Sent::Refused(_)), "{status}");
-        }
-        for status in [301, 308, 401, 403, 404, 408, 429, 500, 503] {
-            assert!(matches!(judge(status, None), Sent::Later(_, None)), "{status}");
-        }
-        let pause = |after| match judge(503, Some(after)) {
-            Sent::Later(_, pause) => pause.map(|pause| pause.as_secs()),
-            other => panic!("{other:?}"),
-        };
-        assert_eq!((pause("7"), pause("99999999"), pause("soon")), (Some(7), Some(3_600), None));
     }
 }

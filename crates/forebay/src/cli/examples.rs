@@ -59,6 +59,20 @@ Keys: q or Ctrl-C ends, tab chooses a section, arrows or j and k, PgUp, PgDn, g 
 Exit status of what is printed: 0, also while alerts are open; 1 if a query fails, the ledger does not balance, or no server answers.
 Environment: FOREBAY_TOKEN who asks, SSL_CERT_FILE the CAs that https trusts, NO_COLOR no colours.";
 
+pub(super) const ALERTS: &str = "Examples:
+  forebay alerts                                        what is open, the newest first
+  forebay alerts --state unacknowledged --severity critical
+  forebay alerts --state all --rule heat --key press-1 --since '1 day'
+  forebay alerts --state cleared --json | jq -r '[.rule, .key, .openedAt, .clearedAt] | @tsv'
+  forebay alerts ack heat/press-1/1767607200000 --comment 'on my way'
+Exit status: 0, also while alerts are open; 1 if no server answers or it refuses, 2 for wrong use.
+Environment: FOREBAY_TOKEN who asks (reading needs the role viewer, all else operator), SSL_CERT_FILE the CAs that https trusts.";
+
+pub(super) const ACK: &str = "Examples:
+  forebay alerts ack heat/press-1/1767607200000 --comment 'on my way'
+  forebay alerts --state unacknowledged --rule heat --json | jq -r .id | xargs -d '\\n' forebay alerts ack
+An alert that has cleared meanwhile is refused, with status 1.";
+
 pub(super) const HEALTH: &str = "Examples:
   forebay health                                  the pipeline that runs on this machine
   forebay health --alive                          whether it answers at all

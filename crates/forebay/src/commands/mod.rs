@@ -1,5 +1,6 @@
 //! One file for each command.
 
+mod alerts;
 mod checkpoint;
 mod demo;
 mod explain;
@@ -73,6 +74,7 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run(args) => run::run(&global, &args).await,
         Command::Demo(args) => demo::run(&global, &args).await,
         Command::Top(args) => top::run(&global, &args).await,
+        Command::Alerts(args) => alerts::run(&global, &args).await,
         Command::Health(args) => health::run(&global, &args).await,
         Command::Validate(args) => validate::run(&global, &args),
         Command::Test(args) => test::run(&global, &args).await,

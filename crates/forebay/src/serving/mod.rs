@@ -11,7 +11,7 @@ use forebay_live::{Live, panels};
 use forebay_rules::AlertBook;
 use forebay_server::Shown;
 use forebay_server::shown::reload::RefusedFile;
-use forebay_server::shown::{About, AboutAlert, AboutQuery, Control, Gateways};
+use forebay_server::shown::{About, AboutAlert, AboutQuery, Channels, Control, Gateways};
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -39,6 +39,7 @@ pub struct Runs<'a> {
     pub queries: Vec<watch::Receiver<QueryStatus>>,
     pub control: Arc<dyn Control>,
     pub alerts: &'a AlertBook,
+    pub channels: &'a Channels,
     pub quarantined: &'a Indices,
     pub refused: watch::Receiver<Option<Arc<RefusedFile>>>,
     pub live: Live,
@@ -84,6 +85,7 @@ pub fn shown(global: &Global, loaded: &Loaded, runs: Runs<'_>) -> Shown {
         queries: runs.queries.into(),
         devices: Arc::new(live),
         alerts: Arc::new(runs.alerts.clone()),
+        channels: runs.channels.clone(),
         quarantine: Arc::new(Files::new(folders.collect(), runs.quarantined.clone())),
         cycles: Arc::new(Archives::new(pipeline, &global.data)),
         sql: Arc::new(statements),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use forebay_core::error::codes;
 use forebay_core::{Error, Result};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
-use reqwest::{Client, Response, Url, redirect};
+use reqwest::{Client, RequestBuilder, Response, Url, redirect};
 use serde::de::DeserializeOwned;
 
 use super::bounds::shortened;
@@ -74,9 +74,32 @@ impl Server {
         serde_json::from_slice(&shortened(&body)).map_err(|error| strange(&self.base, &error))
     }
 
+    /// Sends a change; gives the whole answer.
+    pub async fn post<T: DeserializeOwned>(&self, url: Url, said: &serde_json::Value) -> Result<T> {
+        let request =
+            self.client.post(url).header("X-Forebay", "1").header("Content-Type", "application/json");
+        let response = self.answered(request.body(said.to_string())).await?;
+        self.whole_of(response).await
+    }
+
+    /// A whole answer, however long its texts are.
+    pub async fn get_whole<T: DeserializeOwned>(&self, url: Url) -> Result<T> {
+        let response = self.open(url).await?;
+        self.whole_of(response).await
+    }
+
+    async fn whole_of<T: DeserializeOwned>(&self, response: Response) -> Result<T> {
+        let body = body(response).await.map_err(|error| self.unreachable(&error))?;
+        serde_json::from_slice(&body).map_err(|error| strange(&self.base, &error))
+    }
+
     /// The beginning of an answer; a refusal is an error with the server's own code and hint.
     pub async fn open(&self, url: Url) -> Result<Response> {
-        let answer = tokio::time::timeout(SILENCE, self.client.get(url).send()).await;
+        self.answered(self.client.get(url)).await
+    }
+
+    async fn answered(&self, request: RequestBuilder) -> Result<Response> {
+        let answer = tokio::time::timeout(SILENCE, request.send()).await;
         let response = match answer {
             Err(_) => return Err(self.silent()),
             Ok(answer) => answer.map_err(|error| self.unreachable(&deepest(&error)))?,

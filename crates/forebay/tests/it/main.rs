@@ -16,6 +16,7 @@ mod alert_kills;
 mod alert_rules;
 mod alerts;
 mod catalog;
+mod channels;
 mod clients;
 mod command_line;
 mod crash;

@@ -194,7 +194,7 @@ pub static CHANNEL: Section = Section {
             "number",
             Some("10"),
             "Up to so many transitions of an alert that are due at once are told one by one (20 at most); more are told as one notice, \
-             with the first 20 and their number.",
+             with the first 20 (`kafka` and `mqtt`: 1,000) and their number.",
         ),
     ],
 };

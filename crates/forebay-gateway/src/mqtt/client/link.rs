@@ -275,7 +275,7 @@ impl<'c, S: AsyncRead + AsyncWrite + Unpin> Link<'c, S> {
             FromBroker::Suback { pid: SUBSCRIBE, codes } => self.subscribed(&codes)?,
             FromBroker::Pingresp => {}
             FromBroker::Disconnect { code, why } => return Err(End::Sent(code, why)),
-            FromBroker::Suback { .. } | FromBroker::Connack(_) => {
+            FromBroker::Suback { .. } | FromBroker::Connack(_) | FromBroker::Puback { .. } => {
                 let violation = Violation::new(code::PROTOCOL, "an answer to what was not asked");
                 return Err(self.broken(&violation));
             }

@@ -23,6 +23,7 @@ mod dial;
 mod greet;
 mod link;
 mod messages;
+mod publish;
 mod settings;
 
 use std::sync::Arc;
@@ -36,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::counters::Counters;
 use self::link::{End, Link};
+pub use self::publish::{Message, NotPublished, publish};
 pub use self::settings::{Protocol, Server, Settings, filters};
 use super::session::Inbound;
 use super::stream::Stream;

@@ -14,6 +14,7 @@ use super::{Version, Violation, code};
 pub(in crate::mqtt) enum FromBroker {
     Connack(Box<Connack>),
     Publish(Box<v5::Publish>),
+    Puback { pid: u16, code: u8 },
     Pubrel { pid: u16 },
     Suback { pid: u16, codes: Vec<u8> },
     Pingresp,
@@ -51,6 +52,8 @@ pub(in crate::mqtt) fn decode_from_broker(
     match first {
         0x20 => connack(version, body).map(|packet| FromBroker::Connack(Box::new(packet))),
         0x30..=0x3F => publish(version, first, body).map(|packet| FromBroker::Publish(Box::new(packet))),
+        // The reason code is there in 5.0 alone, and may be left out where it is 0.
+        0x40 => Ok(FromBroker::Puback { pid: pid(body)?, code: body.get(2).copied().unwrap_or_default() }),
         0x62 => Ok(FromBroker::Pubrel { pid: pid(body)? }),
         0x90 => suback(version, body),
         0xD0 if body.is_empty() => Ok(FromBroker::Pingresp),

@@ -14,6 +14,7 @@
 
 mod alert_rules;
 mod alerts;
+mod backtest;
 mod catalog;
 mod clients;
 mod command_line;

@@ -21,7 +21,7 @@ sources:
     format: kafka
     options: {{ kafka.bootstrap.servers: \"{}\", subscribe: iot, startingOffsets: earliest, maxOffsetsPerTrigger: 700 }}
     value: json
-    schema: device STRING, t DOUBLE, rpm INT, place STRUCT<lon: DOUBLE, lat: DOUBLE>
+    schema: \"device STRING, t DOUBLE, rpm INT, place STRUCT<lon: DOUBLE, lat: DOUBLE>\"
 views:
   moving: SELECT device, rpm, place.lon AS lon, place.lat AS lat FROM iot WHERE rpm IS NOT NULL
 queries:
@@ -122,8 +122,8 @@ fn a_backtest_makes_the_transitions_that_the_stream_made_of_the_same_records() {
     let (log, dir) = (LogServer::start(), tempfile::tempdir().unwrap());
     make_topic(log.address, "iot", 2);
     let (file, changed) = (dir.path().join("tried.yaml"), dir.path().join("changed.yaml"));
-    std::fs::write(&file, pipeline(&log, 2_800)).unwrap();
-    std::fs::write(&changed, pipeline(&log, 2_950)).unwrap();
+    std::fs::write(&file, pipeline(&log, 2_600)).unwrap();
+    std::fs::write(&changed, pipeline(&log, 2_900)).unwrap();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
     let start = now / 1_000 * 1_000 - 3_600_000;
     let lines = records(start);

@@ -5,9 +5,9 @@
 //! clearing; a record without a time has the epoch's, which is the same at every replay.
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Int32Array, PrimitiveArray, RecordBatch, StringArray,
+    Array, ArrayRef, AsArray, BooleanArray, Int32Array, PrimitiveArray, RecordBatch, StringArray, UInt32Array,
 };
-use arrow::compute::cast;
+use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, Schema, TimestampMicrosecondType};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use forebay_core::config::Severity;
@@ -17,7 +17,7 @@ use forebay_core::{Error, Result, ddl};
 use serde_json::{Number, Value};
 
 use crate::key;
-use crate::logic::{LEVELS, Level, Logic};
+use crate::logic::{LEVELS, Level, Logic, Watched};
 use crate::machine::{Row, Said};
 use crate::track::Evidence;
 
@@ -76,14 +76,20 @@ pub(crate) struct Rows {
     key: StringArray,
     levels: Vec<(BooleanArray, Option<BooleanArray>)>,
     fields: Vec<ArrayRef>,
-    offset: Option<PrimitiveArray<Int64Type>>,
     micros: PrimitiveArray<TimestampMicrosecondType>,
     topic: StringArray,
     partition: Int32Array,
     source: StringArray,
-    values: Vec<ArrayRef>,
+    shown: Shown,
     /// No row is later, milliseconds since 1970.
     latest: i64,
+}
+
+/// What rows show.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    values: Vec<ArrayRef>,
+    offset: Option<PrimitiveArray<Int64Type>>,
 }
 
 impl Columns {
@@ -124,6 +130,15 @@ impl Columns {
         })
     }
 
+    /// The columns of a rule, which learns from them which of its levels have a condition of their own for clearing.
+    pub fn of(schema: &Schema, watched: &mut Watched) -> Result<Self> {
+        let names = watched.rule.values.iter().map(|column| column.name.as_str());
+        let columns = Self::find(schema, &watched.logic, names)?;
+        let levels = watched.logic.levels.iter_mut().zip(columns.have_clear());
+        levels.for_each(|(level, has_clear)| level.has_clear = has_clear);
+        Ok(columns)
+    }
+
     /// By level, whether it has a condition of its own for clearing.
     pub fn have_clear(&self) -> impl Iterator<Item = bool> {
         self.levels.iter().map(|(_, clear)| clear.is_some())
@@ -147,15 +162,17 @@ impl Columns {
                 .map(|(when, clear)| Ok((bools(*when)?, clear.map(bools).transpose()?)))
                 .collect::<Result<_>>()?,
             fields: self.fields.iter().map(|index| column(*index)).collect::<Result<_>>()?,
-            offset: match self.offset {
-                Some(offset) => Some(column(offset)?.as_primitive_opt().cloned().ok_or_else(missing)?),
-                None => None,
-            },
             micros: column(self.timestamp)?.as_primitive_opt().cloned().ok_or_else(missing)?,
             topic: text(self.topic)?,
             partition: column(self.partition)?.as_primitive_opt().cloned().ok_or_else(missing)?,
             source: text(self.source)?,
-            values: self.values.iter().map(|index| column(*index)).collect::<Result<_>>()?,
+            shown: Shown {
+                values: self.values.iter().map(|index| column(*index)).collect::<Result<_>>()?,
+                offset: match self.offset {
+                    Some(offset) => Some(column(offset)?.as_primitive_opt().cloned().ok_or_else(missing)?),
+                    None => None,
+                },
+            },
             latest,
         })
     }
@@ -190,6 +207,27 @@ impl Rows {
         Row { at, says, fields }
     }
 
+    /// What they show.
+    pub fn shown(&self) -> &Shown {
+        &self.shown
+    }
+
+    /// How far the rows go on from this one that come from its partition.
+    pub fn same_partition(&self, from: usize) -> usize {
+        if is_all_alike(&self.source) && is_all_alike(&self.topic) && is_one_number(&self.partition) {
+            return self.len();
+        }
+        let place = self.partition(from);
+        (from + 1..self.len()).find(|row| self.partition(*row) != place).unwrap_or(self.len())
+    }
+}
+
+impl Shown {
+    #[cfg(test)]
+    pub fn new(values: Vec<ArrayRef>, offset: Option<PrimitiveArray<Int64Type>>) -> Self {
+        Self { values, offset }
+    }
+
     /// What a row shows.
     pub fn evidence(&self, row: usize) -> Evidence {
         Evidence {
@@ -197,14 +235,51 @@ impl Rows {
             offset: self.offset.as_ref().map(|offset| offset.value(row)),
         }
     }
+
+    /// What these rows show, and no others.
+    pub fn only(&self, rows: &UInt32Array) -> Result<Self> {
+        let only = |column: &dyn Array| take(column, rows, None).map_err(unfit);
+        let offset = self.offset.as_ref().map(|offset| only(offset)).transpose()?;
+        Ok(Self {
+            values: self.values.iter().map(|column| only(column)).collect::<Result<_>>()?,
+            offset: offset.and_then(|offset| offset.as_primitive_opt().cloned()),
+        })
+    }
+}
+
+/// True if all texts are the first one, as a look at their bytes tells.
+fn is_all_alike(texts: &StringArray) -> bool {
+    let (ends, bytes) = (texts.value_offsets(), texts.value_data());
+    let (Some(first), Some(last)) = (ends.first(), ends.last()) else { return true };
+    let length = ends.get(1).map_or(0, |end| end - first);
+    let of = |from: i32, to: i32| bytes.get(from as usize..to as usize);
+    texts.null_count() == 0
+        && ends.windows(2).all(|pair| pair[1] - pair[0] == length)
+        && of(*first, last - length) == of(first + length, *last)
+}
+
+fn is_one_number(numbers: &Int32Array) -> bool {
+    let first = numbers.values().first();
+    numbers.null_count() == 0 && numbers.values().iter().all(|number| Some(number) == first)
 }
 
 /// A cell as JSON: numbers, booleans and texts as they are, everything else as text. JSON has no NaN; that is a text.
 fn value(column: &ArrayRef, row: usize) -> Value {
-    let of_type = |to: &DataType| cast(&column.slice(row, 1), to).ok();
     if column.is_null(row) {
         return Value::Null;
     }
+    // The usual ones, without an array in between.
+    if let Some(numbers) = column.as_primitive_opt::<Float64Type>() {
+        let number = numbers.value(row);
+        return Number::from_f64(number).map_or_else(|| Value::from(number.to_string()), Value::Number);
+    }
+    if let Some(numbers) = column.as_primitive_opt::<Int64Type>() {
+        return Value::from(numbers.value(row));
+    }
+    if let Some(texts) = column.as_string_view_opt() {
+        return Value::from(texts.value(row));
+    }
+    let of_type = |to: &DataType| cast(&column.slice(row, 1), to).ok();
     let found = match column.data_type() {
         DataType::Boolean => of_type(&DataType::Boolean).map(|one| Value::Bool(one.as_boolean().value(0))),
         kind if kind.is_integer() => {

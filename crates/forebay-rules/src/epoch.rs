@@ -47,7 +47,7 @@ pub(crate) fn decide(facts: &Facts<'_>, lanes: Vec<LanePart>) -> (Changes, u64) 
         refused: 0,
     };
     let mut seen = HashSet::new();
-    for (key, tracks) in by_key(lanes) {
+    for (key, tracks) in by_key(facts, lanes) {
         deciding.key(&key, tracks);
         seen.insert(key);
     }
@@ -284,19 +284,27 @@ fn push(facts: &Facts<'_>, changes: &mut Changes, lines: &mut Vec<Line>, mut ale
     Arc::new(alert)
 }
 
-/// The tracks of each key, each with the rank of its partition.
-fn by_key(lanes: Vec<LanePart>) -> BTreeMap<Box<str>, Vec<(usize, Track)>> {
+/// The tracks of each key, each with the rank of its partition. A key that rests wherever it comes has none: nothing comes of it.
+fn by_key(facts: &Facts<'_>, lanes: Vec<LanePart>) -> BTreeMap<Box<str>, Vec<(usize, Track)>> {
     let mut partitions: Vec<_> = lanes.into_iter().flat_map(|lane| lane.partitions).collect();
     // Records that are replayed from the quarantine are a second part of their partition: the smaller one, put last.
     partitions.sort_by(|a, b| {
         let (one, other) = (&a.origin, &b.origin);
-        let of = (&one.topic, one.partition, &one.source, Reverse(a.keys.len()));
-        of.cmp(&(&other.topic, other.partition, &other.source, Reverse(b.keys.len())))
+        let of = (&one.topic, one.partition, &one.source, Reverse(a.len()));
+        of.cmp(&(&other.topic, other.partition, &other.source, Reverse(b.len())))
     });
     let mut tracks: BTreeMap<Box<str>, Vec<(usize, Track)>> = BTreeMap::new();
-    for (rank, partition) in partitions.into_iter().enumerate() {
-        for (key, track) in partition.keys {
-            tracks.entry(key).or_default().push((rank, track));
+    for (rank, partition) in partitions.iter_mut().enumerate() {
+        for (key, track) in partition.take_tracks() {
+            tracks.entry(key.into()).or_default().push((rank, track));
+        }
+    }
+    if partitions.len() > 1 {
+        for (key, of_key) in &mut tracks {
+            for (rank, partition) in partitions.iter().enumerate() {
+                let track = partition.resting(facts.watched, facts.state, key);
+                of_key.extend(track.map(|track| (rank, track)));
+            }
         }
     }
     tracks

@@ -1,6 +1,5 @@
 //! One lane of an epoch: batches in, the points of each key out.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -10,9 +9,10 @@ use forebay_core::sink::{LaneWriter, Part};
 
 use crate::columns::{Columns, Rows};
 use crate::logic::Watched;
+use crate::partition::{Kept, PartitionTracks, Taking};
 use crate::rule::Bounds;
 use crate::state::RuleState;
-use crate::track::{Origin, Track};
+use crate::track::Origin;
 
 /// Takes the rows of one lane.
 pub(crate) struct AlertLane {
@@ -31,59 +31,31 @@ pub(crate) struct AlertLane {
 pub(crate) struct LanePart {
     pub partitions: Vec<PartitionTracks>,
     pub rows: u64,
-    /// Tracks of all partitions.
-    pub tracks: usize,
-    /// Rows that nobody looked at, because there were too many keys.
-    pub left_out: u64,
-}
-
-/// The tracks of one partition.
-#[derive(Debug)]
-pub(crate) struct PartitionTracks {
-    pub origin: Arc<Origin>,
-    pub keys: HashMap<Box<str>, Track>,
+    pub kept: Kept,
 }
 
 impl AlertLane {
-    fn take(&mut self, rows: &Rows) {
-        let mut current = None;
-        for index in 0..rows.len() {
-            let place = rows.partition(index);
-            // A batch comes from one partition: this is looked for once.
-            let is_same = |at: &usize| self.part.partitions.get(*at).is_some_and(|it| it.is(place));
-            let at = match current.filter(is_same) {
-                Some(at) => at,
-                None => self.part.partition(place),
-            };
-            current = Some(at);
-            self.part.rows += 1;
-            let Some(tracks) = self.part.partitions.get_mut(at) else { continue };
-            let (key, row) = (rows.key(index), rows.row(index));
-            let track = match tracks.keys.get_mut(key) {
-                Some(track) => track,
-                None if self.part.tracks >= self.bounds.tracks
-                    && !self.state.is_active(&self.watched.logic, key) =>
-                {
-                    self.part.left_out += 1;
-                    continue;
+    /// Takes rows; none is later than the lane's epoch.
+    pub fn take(&mut self, rows: &Rows) -> Result<()> {
+        let (watched, state) = (Arc::clone(&self.watched), Arc::clone(&self.state));
+        let taking = Taking { watched: &watched, state: &state, bounds: &self.bounds, shown: rows.shown() };
+        let mut from = 0;
+        while from < rows.len() {
+            // A batch comes from one partition, mostly.
+            let place = rows.partition(from);
+            let until = rows.same_partition(from);
+            let at = self.part.partition(place);
+            let LanePart { partitions, rows: count, kept } = &mut self.part;
+            *count += (until - from) as u64;
+            if let Some(partition) = partitions.get_mut(at) {
+                for index in from..until {
+                    partition.take(&taking, rows.key(index), rows.row(index), index, kept);
                 }
-                None => {
-                    self.part.tracks += 1;
-                    let before = || self.state.of(&self.watched.logic, key);
-                    let track = || Track::new(Arc::clone(&tracks.origin), before());
-                    tracks.keys.entry(key.into()).or_insert_with(track)
-                }
-            };
-            track.take(&self.watched, row, || rows.evidence(index));
+                partition.end_batch(rows.shown())?;
+            }
+            from = until;
         }
-    }
-}
-
-impl PartitionTracks {
-    /// True if it is this one: source, topic, partition.
-    fn is(&self, (source, topic, index): (&str, &str, i32)) -> bool {
-        let origin = &self.origin;
-        origin.partition == index && origin.topic == topic && &*origin.source == source
+        Ok(())
     }
 }
 
@@ -92,8 +64,8 @@ impl LanePart {
         let found = self.partitions.iter().position(|it| it.is(place));
         found.unwrap_or_else(|| {
             let (source, topic, partition) = place;
-            let origin = Arc::new(Origin { source: source.into(), topic: topic.to_owned(), partition });
-            self.partitions.push(PartitionTracks { origin, keys: HashMap::new() });
+            let origin = Origin { source: source.into(), topic: topic.to_owned(), partition };
+            self.partitions.push(PartitionTracks::new(origin));
             self.partitions.len() - 1
         })
     }
@@ -102,8 +74,7 @@ impl LanePart {
 #[async_trait]
 impl LaneWriter for AlertLane {
     async fn write(&mut self, batch: RecordBatch) -> Result<()> {
-        self.take(&self.columns.rows(&batch, self.latest)?);
-        Ok(())
+        self.take(&self.columns.rows(&batch, self.latest)?)
     }
 
     async fn finish(self: Box<Self>) -> Result<Part> {

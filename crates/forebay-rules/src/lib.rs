@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!  rows (key, when, clear, time, values)
-//!    │  lanes      each partition's rows through the machines of their keys    `lane`, `track`, `machine`, `silent`
+//!    │  lanes      each partition's rows through the machines of their keys    `lane`, `partition`, `track`, `machine`, `silent`
 //!    ▼
 //!  epoch           what they did, all partitions together; who is told of it   `epoch`, `notices`
 //!    ▼
@@ -14,6 +14,8 @@
 //!    ▼               ▲ what people do: acknowledge, comment                    `desk`
 //!  AlertBook       what is open and what was, for whoever looks; each change told      `book`
 //! ```
+//!
+//! [`backtest`] takes rows that are there already through the same lanes and epochs, and writes nothing.
 //!
 //! Where to read next: [`logic`] for what a rule can ask for and by which time, [`machine`] for what opens and clears an
 //! alert, [`notices`] for who is told, [`sink`] for what a crash does to it all.
@@ -23,6 +25,7 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make and damage files by hand"))]
 
 mod alert;
+pub mod backtest;
 pub mod book;
 pub mod columns;
 mod desk;
@@ -36,6 +39,7 @@ mod life;
 pub mod logic;
 mod machine;
 pub mod notices;
+mod partition;
 mod recall;
 mod removed;
 mod rule;

@@ -86,6 +86,13 @@ pub(crate) struct Row {
     pub fields: u32,
 }
 
+impl Row {
+    /// True if no condition holds: nothing comes of it for a key of which nothing is remembered.
+    pub fn says_nothing(&self) -> bool {
+        self.says.iter().all(|said| said.when != Some(true))
+    }
+}
+
 /// A step from one state to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transition {

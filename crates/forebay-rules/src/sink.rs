@@ -143,12 +143,8 @@ impl Sink for AlertSink {
     }
 
     async fn open(&mut self, schema: SchemaRef) -> Result<()> {
-        let Watched { rule, logic, .. } = &*self.watched;
-        let names = rule.values.iter().map(|column| column.name.as_str());
-        let columns = Arc::new(Columns::find(&schema, logic, names)?);
         let mut watched = Watched::clone(&self.watched);
-        let levels = watched.logic.levels.iter_mut().zip(columns.have_clear());
-        levels.for_each(|(level, has_clear)| level.has_clear = has_clear);
+        let columns = Arc::new(Columns::of(&schema, &mut watched)?);
         self.watched = Arc::new(watched);
         let Bounds { journal, cleared, .. } = self.bounds;
         let (journal, state) = Journal::open(&self.dir, self.door.clone(), journal, cleared)?;
@@ -193,7 +189,7 @@ impl Sink for AlertSink {
             lanes.push(*lane);
         }
         let has_rows = lanes.iter().any(|lane| lane.rows > 0);
-        let left_out = lanes.iter().map(|lane| lane.left_out).sum();
+        let left_out = lanes.iter().map(|lane| lane.kept.left_out).sum();
         let (watched, bounds, seen_at) = (Arc::clone(&self.watched), self.bounds, self.clock.now_ms());
         let book = self.book.clone();
         let is_open = |rule: &str, held: &str| book.is_open(rule, key::shown(held).as_deref());

@@ -192,6 +192,17 @@ impl Track {
         Self { origin, state, steps: Vec::new(), points: Vec::new(), end: None }
     }
 
+    /// A track whose rows changed nothing so far: the first of them, and the latest time and the number of the others.
+    pub fn of_rest(
+        origin: Arc<Origin>,
+        state: KeyState,
+        (row, evidence): (Row, Evidence),
+        end: Option<(i64, u32)>,
+    ) -> Self {
+        let points = vec![Point { row, evidence, rows: 1, is_end: false }];
+        Self { origin, state, steps: Vec::new(), points, end }
+    }
+
     /// Takes the next row of the partition; `evidence` is asked only if the row counts.
     pub fn take(&mut self, watched: &Watched, row: Row, evidence: impl Fn() -> Evidence) {
         let mut known = None;

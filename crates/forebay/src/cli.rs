@@ -10,6 +10,7 @@ use forebay_core::trigger::Trigger;
 
 mod access;
 mod alerts;
+mod backtest;
 mod examples;
 mod first;
 mod models;
@@ -23,6 +24,7 @@ pub use access::{
     DeviceArgs, LogAccessArgs, LogServeArgs, LogUserArgs, NewTokenArgs, ServerArgs, TokenCommand,
 };
 pub use alerts::{AlertsArgs, AlertsCommand, AlertsState, Least, ListArgs};
+pub use backtest::BacktestArgs;
 pub use first::{
     CompletionsArgs, HealthArgs, InferArgs, InitArgs, ManArgs, PlanArgs, PlanFormat, SchemaCommand, TopArgs,
     WhyCommand, WhyRowArgs, WhyWindowArgs,
@@ -158,6 +160,10 @@ pub enum Command {
     /// Judge a detector on series whose anomalies are known, row by row: precision, recall, F1, how early
     #[command(after_help = examples::TRIAL)]
     Trial(TrialArgs),
+    /// Try alerts on the rows of a table: what would have opened and cleared, when and how often, beside the present rules.
+    /// Nobody is told of anything
+    #[command(after_help = examples::BACKTEST)]
+    Backtest(BacktestArgs),
     /// Infer a schema from records; print the JSON Schema of pipeline files
     #[command(subcommand)]
     Schema(SchemaCommand),

@@ -4,10 +4,11 @@
 //! `commands/`; [`load`] turns a pipeline file into planned queries, [`alerts`] makes queries of its alerts, [`runnable`]
 //! says what would keep them from running, [`pipeline`] runs them, [`reload`] takes a changed file while they run,
 //! [`registry`] lists every connector there is, [`testing`] tries a file with records that its tests give, [`spark`]
-//! makes a Spark job of a file, [`top`] watches a run from outside, over HTTP.
+//! makes a Spark job of a file, [`top`] watches a run from outside, over HTTP, [`backtest`] tries alerts on a table at rest.
 
 mod alerts;
 mod at_rest;
+mod backtest;
 mod broker;
 mod channels;
 mod cli;

@@ -13,6 +13,7 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::panic::AssertUnwindSafe;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -45,6 +46,7 @@ mod budget;
 mod checked;
 mod described;
 mod distinct;
+pub mod files;
 mod guard;
 pub mod lanes;
 mod namespaces;
@@ -155,6 +157,20 @@ pub async fn run(
     limits: Limits,
     now_ms: i64,
 ) -> Result<Answer, SqlError> {
+    answer(tables, json, sql, (takes, None), limits, now_ms).await.map_err(|error| error.located(sql))
+}
+
+/// Runs one SELECT in one lane, so that rows come in the order in which a table has them, where nothing sorts them. What a sort
+/// cannot hold goes to files below `spill`, which are gone with the answer. As [`run`] otherwise.
+pub async fn run_in_order(
+    tables: &dyn TableResolver,
+    json: Option<&dyn JsonDecoderFactory>,
+    sql: &str,
+    limits: Limits,
+    now_ms: i64,
+    spill: &Path,
+) -> Result<Answer, SqlError> {
+    let takes = (Takes::Rows, Some(spill));
     answer(tables, json, sql, takes, limits, now_ms).await.map_err(|error| error.located(sql))
 }
 
@@ -162,7 +178,7 @@ async fn answer(
     tables: &dyn TableResolver,
     json: Option<&dyn JsonDecoderFactory>,
     sql: &str,
-    takes: Takes,
+    (takes, spill): (Takes, Option<&Path>),
     limits: Limits,
     now_ms: i64,
 ) -> Result<Answer, SqlError> {
@@ -182,14 +198,21 @@ async fn answer(
         Asked::Rows { query, explain, names } => (query, explain, names),
     };
     let prepared = Prepared::load(tables, names).await?;
-    let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
+    let disk = match spill {
+        None => DiskManagerMode::Disabled,
+        Some(folder) => DiskManagerMode::Directories(vec![folder.to_path_buf()]),
+    };
+    let disk = DiskManagerBuilder::default().with_mode(disk);
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(GreedyMemoryPool::new(limits.memory)))
         .with_disk_manager_builder(disk)
         .build_arc()
         .map_err(internal)?;
-    let state = session::session(Purpose::Batch { now_ms, deadline }, tables.time_zone(), runtime)
+    let mut state = session::session(Purpose::Batch { now_ms, deadline }, tables.time_zone(), runtime)
         .map_err(internal)?;
+    if spill.is_some() {
+        state.config_mut().options_mut().execution.target_partitions = 1;
+    }
     let budget = Arc::new(Budget::new(limits.memory, deadline));
     let plan = parse::with_room(|| {
         let plan = Planner::new(&state, &prepared, json, false).until(deadline).plan(query)?;

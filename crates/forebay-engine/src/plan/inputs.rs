@@ -3,6 +3,7 @@
 //! A query over one source has one; a join of two streams has one for each side and a union one for each part, also where they are
 //! the same source.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -15,7 +16,7 @@ use forebay_core::{Error, Result};
 use super::executor::Executor;
 use super::graph::{Feed, Input, Staged, Step, StepPlan};
 use super::lower::{Output, Projection, Stage};
-use super::{StreamPlan, lower};
+use super::{StreamPlan, columns, lower};
 
 /// One input of a planned query.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +96,27 @@ impl<'a> PlannedInput<'a> {
     /// [`KAFKA_COLUMN`](super::KAFKA_COLUMN) as the last one if it [wants](Self::wants_envelope) that.
     pub fn schema(self) -> SchemaRef {
         SchemaRef::clone(&self.0.input_schema)
+    }
+
+    /// Which of the columns of [`Self::schema`] are read, by their places.
+    pub fn reads(self) -> BTreeSet<usize> {
+        let mut read = BTreeSet::new();
+        for stage in self.0.stages.iter() {
+            match stage {
+                Stage::Filter(condition) => read.extend(columns::read(condition)),
+                Stage::Observe(column) => read.extend([*column]),
+                // What comes after it sees only what it gives.
+                Stage::Project(projection) => {
+                    read.extend(projection.columns.iter().flat_map(|column| match column {
+                        Output::Same(index) => BTreeSet::from([*index]),
+                        Output::Computed(expr) => columns::read(expr),
+                    }));
+                    return read;
+                }
+                Stage::Lookup(_) | Stage::Generate(_) | Stage::Filled(_) => break,
+            }
+        }
+        (0..self.0.input_schema.fields().len()).collect()
     }
 
     /// Which optional columns of the envelope are read.

@@ -23,19 +23,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use arrow::array::Int64Array;
 use forebay_core::Epoch;
 use forebay_core::Zone;
 use forebay_core::config::{Severity, SilenceConfig, SilenceTime, Weekly, moment_us};
 
 use super::rule;
+use crate::columns::Shown;
 use crate::desk::Desk;
 use crate::entry::{Changes, Entry, EpochEntry, Last};
 use crate::epoch::{Facts, decide};
 use crate::journal::Journal;
-use crate::lane::{LanePart, PartitionTracks};
+use crate::lane::LanePart;
 use crate::machine::{Row, Said};
+use crate::partition::{Kept, PartitionTracks, Taking};
 use crate::state::RuleState;
-use crate::track::{Evidence, Origin, Track};
+use crate::track::Origin;
 use crate::{Acknowledged, Alert, Bounds, Channel, Event, Level, Matches, NoData, Remark, Watched};
 
 /// What a timeline is made of.
@@ -180,18 +183,18 @@ impl Play {
 
     fn lane(&self, rows: &[Line]) -> LanePart {
         let mut partitions: BTreeMap<i32, PartitionTracks> = BTreeMap::new();
+        let (bounds, mut kept) = (Bounds::default(), Kept::default());
         for line in rows {
             let Line::Row { key, row, partition, .. } = line else { continue };
-            let origin = Origin { source: "iot".into(), topic: "t".into(), partition: *partition };
-            let tracks = partitions
-                .entry(*partition)
-                .or_insert_with(|| PartitionTracks { origin: Arc::new(origin), keys: Default::default() });
-            let track = tracks.keys.entry(key.as_str().into()).or_insert_with(|| {
-                Track::new(Arc::clone(&tracks.origin), self.state.of(&self.watched.logic, key))
-            });
-            let evidence =
-                || Evidence { values: Arc::from([serde_json::json!(row.at)]), offset: Some(row.at) };
-            track.take(&self.watched, *row, evidence);
+            let origin = || Origin { source: "iot".into(), topic: "t".into(), partition: *partition };
+            let tracks = partitions.entry(*partition).or_insert_with(|| PartitionTracks::new(origin()));
+            // Each in a batch of its own.
+            let at = Int64Array::from(vec![row.at]);
+            let shown = Shown::new(vec![Arc::new(at.clone())], Some(at));
+            let taking =
+                Taking { watched: &self.watched, state: &self.state, bounds: &bounds, shown: &shown };
+            tracks.take(&taking, key, *row, 0, &mut kept);
+            tracks.end_batch(&shown).unwrap();
         }
         LanePart { partitions: partitions.into_values().collect(), ..LanePart::default() }
     }

@@ -79,15 +79,8 @@ impl PlannedAlert {
         self.config.no_data.is_some()
     }
 
-    /// Its sink, of `count` alerts in all, with its journal beside the checkpoint.
-    pub fn sink(
-        &self,
-        count: usize,
-        checkpoint: &Path,
-        door: Door,
-        clock: Arc<dyn Clock>,
-        book: AlertBook,
-    ) -> AlertSink {
+    /// Its rule, with its logic and who is told.
+    pub fn watched(&self) -> Watched {
         let AlertConfig { name, hold, severity, message, .. } = &self.config;
         let rule = Rule {
             name: name.clone(),
@@ -98,13 +91,25 @@ impl PlannedAlert {
             message: message.as_ref().map(|(message, _)| message.clone()),
             values: self.values.clone(),
         };
-        let watched = Watched { rule, logic: self.logic(), notices: self.notices.clone() };
+        Watched { rule, logic: self.logic(), notices: self.notices.clone() }
+    }
+
+    /// Its sink, of `count` alerts in all, with its journal beside the checkpoint.
+    pub fn sink(
+        &self,
+        count: usize,
+        checkpoint: &Path,
+        door: Door,
+        clock: Arc<dyn Clock>,
+        book: AlertBook,
+    ) -> AlertSink {
+        let watched = self.watched();
         AlertSink::new(watched, bounds(count), checkpoint.to_path_buf(), door, clock, book)
     }
 }
 
 /// What each of `count` alerts keeps.
-fn bounds(count: usize) -> Bounds {
+pub fn bounds(count: usize) -> Bounds {
     let cleared = (CLEARED / count.max(1)).max(LEAST_CLEARED);
     Bounds { cleared, ..Bounds::default() }
 }

@@ -39,6 +39,16 @@ The detector says what is trained: its kind (isolation_forest, k_means), its col
 file is written. Rows in which a column is NULL or no number are left out. A pipeline that runs takes the new model at its next
 reload (kill -HUP PID), and goes on between two epochs.";
 
+pub(super) const BACKTEST: &str = "Examples:
+  forebay backtest changed.yaml --on 'delta.`data/iot_data`'          every alert of the file, on all rows
+  forebay backtest changed.yaml --on 'delta.`data/iot_data`' --against plant.yaml --picture change.svg
+                                                                      beside the present rules, with a picture
+  forebay backtest plant.yaml --on lake.iot --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z --rule heat
+  forebay backtest plant.yaml --on 'csv.`/srv/november.csv`' --time ts --json
+The table stands for the source that the alerts watch: its columns are found by their names, its rows come in the order of their
+time, and that time is the clock. Conditions, levels, `for`, `matches`, `cooldown` and `noData` are a run's own. An alert over a
+window, a join of streams, a detector or several sources is refused: choose the others with --rule (docs/alerts.md).";
+
 pub(super) const TRIAL: &str = "Examples:
   forebay trial                                           `auto` on made-up series of every class of anomaly
   forebay trial series                                    on the CSV files below a folder, labelled by series/labels.json

@@ -1,6 +1,7 @@
 //! One file for each command.
 
 mod alerts;
+mod backtest;
 mod checkpoint;
 mod demo;
 mod explain;
@@ -94,6 +95,7 @@ pub async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Spark(args) => spark::run(&global, &args).await,
         Command::Train(args) => train::run(&global, &args).await,
         Command::Trial(args) => trial::run(&args),
+        Command::Backtest(args) => backtest::run(&global, &args).await,
         Command::Why(command) => why::run(&global, command).await,
         Command::Schema(command) => schema::run(&global, command).await,
         Command::Explain { code } => explain::run(code.as_deref()),

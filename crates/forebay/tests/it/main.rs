@@ -15,6 +15,7 @@
 mod alert_kills;
 mod alert_rules;
 mod alerts;
+mod backtest;
 mod catalog;
 mod channels;
 mod clients;

@@ -13,6 +13,7 @@ mod epoch_time;
 mod extreme_by;
 mod field;
 mod from_json;
+mod geo;
 mod json_path;
 mod kept;
 mod like;
@@ -101,6 +102,7 @@ pub(crate) fn register(state: &mut SessionState, now_ms: Option<i64>, zone: Zone
     all.push(ScalarUDF::from(to_json::ToJson::new(zone)));
     all.extend(calendar::all(zone));
     all.extend(window::all());
+    all.extend(geo::all());
     for function in all {
         state.register_udf(Arc::new(function))?;
     }

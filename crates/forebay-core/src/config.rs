@@ -201,6 +201,24 @@ pub struct SourceConfig {
     pub option_places: OptionPlaces,
     /// Its event time, if the file says which it is.
     pub watermark: Option<WatermarkConfig>,
+    /// Whose invalid records its rows are, if they are that; then it has no `value`, and reads where the other one reads.
+    pub invalid: Option<InvalidConfig>,
+}
+
+impl SourceConfig {
+    /// What decodes its records: its own decoder, or that of the source whose invalid records it gives.
+    pub fn decoder(&self) -> Option<&ValueConfig> {
+        self.value.as_ref().or(self.invalid.as_ref().and_then(|invalid| invalid.value.as_ref()))
+    }
+}
+
+/// `sources: NAME: invalidOf:` the records of another source that give no row there.
+#[derive(Clone, Debug)]
+pub struct InvalidConfig {
+    /// The other source.
+    pub of: Placed,
+    /// How that one decodes; `None` only in a file that is refused.
+    pub value: Option<ValueConfig>,
 }
 
 /// `tables: NAME: …`

@@ -1,6 +1,7 @@
 //! What the rows of a source are expected to be beyond their types, and what becomes of those that are not.
 //!
-//! An expectation is a condition that each row of a source meets or fails, by itself. As with a CHECK of SQL a condition that is
+//! An expectation is a condition that each row of a source meets or fails, by itself; only how fast a value changes is held against
+//! [what the same key said last](crate::last). As with a CHECK of SQL a condition that is
 //! NULL is met: only `required` says anything of a value that is missing. A row that fails several has one fate, the
 //! strictest: the query stops, else the record is set aside, else it is dropped, else the row goes on and says what it failed. Each
 //! of them is counted.
@@ -110,8 +111,15 @@ pub static CONDITION: RecordCode = RecordCode {
     remedy: "`why` tells the expectation and the values that it names. Mend what sends it, or the `condition`, then replay.",
 };
 
+/// Changed too fast.
+pub static RATE: RecordCode = RecordCode {
+    id: "expect.rate",
+    meaning: "has a value that differs more from the last one of its key than the time between them allows",
+    remedy: "`why` tells the expectation and both values. Mend what sends it, or `maxRatePerSecond`, then replay: what is replayed is not held to it again.",
+};
+
 /// The codes of records that were set aside by an expectation, in the order of the reference.
-pub static CODES: [&RecordCode; 6] = [&RANGE, &REQUIRED, &PATTERN, &IN, &GEO, &CONDITION];
+pub static CODES: [&RecordCode; 7] = [&RANGE, &REQUIRED, &PATTERN, &IN, &GEO, &CONDITION, &RATE];
 
 #[cfg(test)]
 mod tests {

@@ -3,11 +3,15 @@
 //! A decoder looks at each record alone: a record either gives exactly one row or one [`BadRecord`] (or is dropped,
 //! where the user asked for that), and its neighbours are the same as if it had not been there.
 
+use std::sync::Arc;
+
 use arrow::array::{BinaryViewArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
 
 use crate::error::Result;
 use crate::expectation::Expected;
+use crate::last::LastValues;
+use crate::position::Partition;
 
 /// What becomes of a record that does not decode.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,6 +50,20 @@ pub trait Format: Send + Sync {
     fn expectations(&self) -> &[Expected] {
         &[]
     }
+
+    /// True if its decoders remember what keys said last, so that who decodes for good has to keep it.
+    fn remembers(&self) -> bool {
+        false
+    }
+}
+
+/// Whose values a decoder gets.
+#[derive(Clone, Copy, Debug)]
+pub enum Of<'p> {
+    /// Those of this partition, in its order and each once.
+    Partition(&'p Partition),
+    /// Values of any time that are decoded once more: they are not held to what keys said last, and leave no trace in that.
+    Replay,
 }
 
 /// Decodes the values of a lane.
@@ -53,9 +71,23 @@ pub trait Decoder: Send {
     /// Decodes all values. Fails only in the mode FAILFAST (`DECODE_FAILFAST`) or at an expectation that says so
     /// (`EXPECTATION_FAILED`), with `record N` as the place, N the index of the record; or when memory limits are broken.
     fn decode(&mut self, values: &BinaryViewArray) -> Result<Decoded>;
+
+    /// The same by who decodes for good. Who only looks on has no partition to tell, and what keys said last is to them what they have
+    /// seen themselves.
+    fn decode_of(&mut self, values: &BinaryViewArray, _of: Of<'_>) -> Result<Decoded> {
+        self.decode(values)
+    }
+
+    /// What keys said last before the first value comes.
+    fn begin(&mut self, _before: Arc<LastValues>) {}
+
+    /// What keys said last that have said anything since then.
+    fn said(&mut self) -> LastValues {
+        LastValues::default()
+    }
 }
 
-/// The outcome for some records: `rows + bad + dropped` is their number.
+/// The outcome for some records: `rows + bad + dropped + filtered` is their number.
 #[derive(Clone, Debug)]
 pub struct Decoded {
     /// One row per good record, in order.
@@ -66,6 +98,9 @@ pub struct Decoded {
     pub bad: Vec<BadRecord>,
     /// Records that were dropped (mode DROPMALFORMED, or an expectation that drops).
     pub dropped: u64,
+    /// Records that are not among those that the format is asked for: of [invalid ones](crate::config::InvalidConfig) those that are
+    /// as they should be.
+    pub filtered: u64,
     /// For each of [`Format::expectations`] how many rows failed it; may be empty if there are none.
     pub failed: Vec<u64>,
 }

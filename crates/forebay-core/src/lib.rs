@@ -24,6 +24,7 @@ pub mod fields;
 pub mod format;
 pub mod json_text;
 pub mod key;
+pub mod last;
 pub mod latency;
 pub mod ledger;
 pub mod limits;

@@ -63,6 +63,7 @@ use self::pace::Pace;
 use self::report::{Came, Timings};
 pub(crate) use self::tail::Tail;
 use crate::checkpoint::{Checkpoint, Ends};
+use crate::expect::Last;
 use crate::lookup::versions::Tables;
 use crate::plan::StreamPlan;
 use crate::quarantine::{Quarantine, ReplayLimit};
@@ -87,6 +88,8 @@ pub(crate) struct Runner {
     pub tables: Tables,
     /// `None` for a query without state.
     pub memory: Option<Memory>,
+    /// What keys said last; `None` if none of its sources holds them to that.
+    pub last: Option<Last>,
     pub clock: Arc<dyn Clock>,
     pub status: watch::Sender<QueryStatus>,
     pub lag: Lag,
@@ -133,6 +136,9 @@ impl Runner {
             .map_err(|error| with_remedy(error, &*self.sink))?;
         if let Some(memory) = &mut self.memory {
             memory.recover(&recovery, in_sink)?;
+        }
+        if let Some(last) = &mut self.last {
+            last.recover(&recovery, in_sink)?;
         }
         if !self.read_tables(&recovery, in_sink).await? {
             return Ok(());
@@ -307,6 +313,9 @@ impl Runner {
         }
         if let Some(memory) = &mut self.memory {
             memory.committed(&plan, &observed)?;
+        }
+        if let Some(last) = &mut self.last {
+            last.committed(plan.epoch)?;
         }
         timings.commit_offsets = committing.elapsed();
         let committed_ms = self.clock.now_ms();

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::checkpoint::{self, Checkpoint, Ends, Identity};
 use crate::epoch::{Inputs, Lag, Memory, MemoryOptions, Runner};
+use crate::expect::Last;
 use crate::lookup::versions::Tables;
 use crate::plan::StreamPlan;
 use crate::quarantine::Quarantine;
@@ -113,6 +114,8 @@ impl QueryOptions {
         let committed = ends.commit.as_ref().map(|commit| commit.epoch);
         checkpoint::bears(&self.checkpoint, committed, &self.plan)?;
         let tables = Tables::new(&self.plan, &self.tables)?.of(&self.name);
+        let remembers = self.inputs.iter().filter_map(|input| input.format.as_ref()).any(|it| it.remembers());
+        let last = remembers.then(|| Last::new(&self.checkpoint, &door, self.memory.state_limit));
         let memory = Memory::new(&self.plan, self.memory, &self.checkpoint, &door, query_id)?;
         let status = sender.subscribe();
         sender.send_replace(QueryStatus::new(&self.name));
@@ -130,6 +133,7 @@ impl QueryOptions {
             quarantine,
             tables,
             memory,
+            last,
             clock: self.clock,
             status: sender,
             lag: Lag::default(),

@@ -237,6 +237,6 @@ impl Decoder for Text {
             }
         }
         let kept = (kept.len() < values.len()).then_some(kept);
-        Ok(Decoded { rows: batch(&events), kept, bad, dropped: 0, failed: Vec::new() })
+        Ok(Decoded { rows: batch(&events), kept, bad, dropped: 0, filtered: 0, failed: Vec::new() })
     }
 }

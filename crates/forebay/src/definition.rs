@@ -44,10 +44,12 @@ pub fn of(pipeline: &Pipeline, work: Work<'_>, sources: &[&SourceConfig], plan: 
     parts.extend(plan.models().into_iter().map(|model| ("model".to_owned(), model)));
     parts.extend(tables(pipeline, plan));
     parts.extend(sources.iter().filter_map(|source| {
-        let said = source.value.as_ref()?.expect.said()?;
+        let said = source.decoder()?.expect.said()?;
         let is_only = sources.len() == 1;
         Some((if is_only { "expect".to_owned() } else { format!("expect of {}", source.name) }, said))
     }));
+    let invalid = sources.iter().filter_map(|source| source.invalid.as_ref());
+    parts.extend(invalid.map(|invalid| ("invalidOf".to_owned(), invalid.of.text.clone())));
     let (mut schema, mut decoder) = (None, None);
     if let [only] = sources[..] {
         (schema, decoder) = decoded(only);
@@ -76,7 +78,7 @@ fn decoded(source: &SourceConfig) -> (Option<String>, Option<String>) {
         let schema = ddl::to_ddl(&value.schema).unwrap_or_else(|_| value.ddl.clone());
         (schema, format!("{} in mode {:?} with {:?}", value.format, value.mode, value.options))
     };
-    source.value.as_ref().map(of).unzip()
+    source.decoder().map(of).unzip()
 }
 
 /// What the file says of the tables at rest that a plan reads. What is in them is no part of it.

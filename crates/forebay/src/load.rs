@@ -7,13 +7,15 @@ use anyhow::Context;
 use arrow::datatypes::SchemaRef;
 use forebay_core::clock::millis;
 use forebay_core::config::{
-    self, DetectorConfig, Draft, Lookup, Pipeline, Problem, QueryConfig, SourceConfig, ViewConfig,
+    self, DetectorConfig, Draft, InvalidConfig, Lookup, Pipeline, Problem, QueryConfig, SourceConfig,
+    ViewConfig,
 };
 use forebay_core::error::codes;
 use forebay_core::format::Format;
 use forebay_core::table::StaticTable;
 use forebay_core::{Error, Result};
 use forebay_engine::adhoc;
+use forebay_engine::expect::invalid_columns;
 use forebay_engine::plan::{self, Catalog, SourceColumns, SourceTime, SqlError, StreamPlan};
 use forebay_storage::read_regular;
 
@@ -375,14 +377,18 @@ pub fn offset_of(text: &str, (line, column): (usize, usize)) -> usize {
 }
 
 fn columns(source: &SourceConfig) -> Result<SourceColumns> {
-    Ok(match &source.value {
-        None => SourceColumns::Envelope { headers: source.options.bool("includeHeaders") },
-        Some(value) => SourceColumns::Decoded(expect::columns(value)?),
+    Ok(match (&source.value, &source.invalid) {
+        (None, None) => SourceColumns::Envelope { headers: source.options.bool("includeHeaders") },
+        (None, Some(_)) => SourceColumns::Decoded(invalid_columns()),
+        (Some(value), _) => SourceColumns::Decoded(expect::columns(value)?),
     })
 }
 
-/// The decoder of a source's values, if it has one. Its rows are held to what the source expects.
+/// The decoder of a source's values, if it has one. Its rows are held to what the source expects, or are what that does not take.
 pub fn format_of(source: &SourceConfig) -> Result<Option<Arc<dyn Format>>> {
+    if let Some(InvalidConfig { of, value: Some(value) }) = &source.invalid {
+        return expect::invalid(&of.text, value).map(Some);
+    }
     source.value.as_ref().map(|value| expect::format(&source.name, value)).transpose()
 }
 

@@ -84,8 +84,15 @@ pub fn row_keys(loaded: &Loaded) -> BTreeMap<String, Vec<String>> {
     loaded.queries().map(|(query, plan)| (query.name.clone(), plan.row_keys())).collect()
 }
 
-/// Refuses a pipeline with detectors: Spark has no such operator, and a job without what reads them would be another pipeline.
+/// Refuses a pipeline with detectors, or with a source of invalid records: Spark has neither, and a job without what reads them would
+/// be another pipeline.
 pub fn refuse_detectors(pipeline: &Pipeline) -> Result<(), Error> {
+    let invalid = pipeline.sources.iter().filter(|source| source.invalid.is_some());
+    if let Some(first) = invalid.map(|source| &source.name).next() {
+        let message =
+            format!("the pipeline reads invalid records of a source as rows (`{first}`), which Spark cannot");
+        return Err(Error::new(&codes::NOT_IN_SPARK, message));
+    }
     let detectors = pipeline.views.iter().filter(|view| view.detector.is_some());
     let names: Vec<String> = detectors.map(|view| format!("`{}`", view.name)).collect();
     if names.is_empty() {

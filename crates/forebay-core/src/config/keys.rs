@@ -21,7 +21,7 @@ pub use alerts::{ALERT, CHANNEL, LEVEL, NO_DATA, SILENCE};
 pub use cycle::CYCLE;
 pub use detectors::DETECTOR;
 pub use event_time::{QUERY_DEDUPLICATE, VIEW_DEDUPLICATE, WATERMARK};
-pub use expect::EXPECTATION;
+pub use expect::{EXPECTATION, INVALID};
 pub use gateways::{GATEWAY, ROUTE, USER};
 pub use log_users::{LOG_USER, LOG_USERS};
 pub use page::{DASHBOARD, DASHBOARD_SOURCE, DASHBOARD_VIEW, PANEL};
@@ -61,6 +61,7 @@ pub struct Section {
 pub static ALL: &[&Section] = &[
     &PIPELINE,
     &SOURCE,
+    &INVALID,
     &EXPECTATION,
     &WATERMARK,
     &TABLE,

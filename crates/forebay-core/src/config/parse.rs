@@ -124,6 +124,7 @@ impl Reading<'_> {
         }
         let values = sources.iter_mut().filter_map(|source| source.value.as_mut());
         values.for_each(|value| value.expect.time_zone = time_zone);
+        let sources = source::resolve(sources, &file, self);
         for table in &mut tables {
             event_time::decode_in(time_zone, &table.format, &mut table.options, self.registry.tables);
             event_time::decode_in(

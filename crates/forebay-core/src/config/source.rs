@@ -5,8 +5,8 @@ use super::parse::{Reading, bad_value};
 use super::places::OptionPlaces;
 use super::raw_options::{self, RawOption, declares};
 use super::section::Section;
-use super::yaml::Entry;
-use super::{SourceConfig, ValueConfig, event_time, expect, keys};
+use super::yaml::{Entry, Kind};
+use super::{InvalidConfig, Placed, SourceConfig, ValueConfig, event_time, expect, keys};
 use crate::ddl;
 use crate::error::{Error, codes};
 use crate::format::BadRecordMode;
@@ -14,6 +14,9 @@ use crate::options::{ConnectorSpec, Options, unknown_name};
 
 pub(super) fn read(entry: &Entry, what: &str, reading: &mut Reading<'_>) -> Option<SourceConfig> {
     let section = Section::open(&entry.value, what, entry.key_span, &mut reading.problems)?;
+    if let Some(of) = section.get("invalidOf") {
+        return invalid(entry, of, &section, what, reading);
+    }
     let connector = spec(&section, "format", "source", reading.registry.sources, reading);
     let decoder = spec(&section, "value", "decoder", reading.registry.formats, reading);
     let belongs_below = |key: &str| in_options(key, &[connector, decoder]);
@@ -78,7 +81,87 @@ pub(super) fn read(entry: &Entry, what: &str, reading: &mut Reading<'_>) -> Opti
     }
     let format = connector.map(|connector| connector.name.to_owned()).unwrap_or_default();
     let watermark = event_time::watermark(&section, reading);
-    Some(SourceConfig { name: entry.key.clone(), format, options, value, option_places, watermark })
+    let name = entry.key.clone();
+    Some(SourceConfig { name, format, options, value, option_places, watermark, invalid: None })
+}
+
+/// The source of the invalid records of another one. What it takes from that is filled in by [`resolve`].
+fn invalid(
+    entry: &Entry,
+    of: &Entry,
+    section: &Section<'_>,
+    what: &str,
+    reading: &mut Reading<'_>,
+) -> Option<SourceConfig> {
+    section.check(what, &keys::INVALID, &mut reading.problems, |_| None);
+    let text = section.text("invalidOf", &mut reading.problems)?;
+    let of = Placed { text: text.text.trim().to_owned(), place: reading.problems.place(of.value.span) };
+    Some(SourceConfig {
+        name: entry.key.clone(),
+        format: String::new(),
+        options: Options::default(),
+        value: None,
+        option_places: OptionPlaces::new(&[], reading.problems.place(entry.key_span), reading),
+        watermark: None,
+        invalid: Some(InvalidConfig { of, value: None }),
+    })
+}
+
+/// Gives each source of invalid records what it reads and how that is decoded; one for which there is none is told and left out.
+pub(super) fn resolve(
+    sources: Vec<SourceConfig>,
+    section: &Section<'_>,
+    reading: &mut Reading<'_>,
+) -> Vec<SourceConfig> {
+    let all = sources.clone();
+    let entries = section.get("sources").map(|entry| &entry.value.kind);
+    let mut resolved = Vec::with_capacity(sources.len());
+    for mut source in sources {
+        let Some(invalid) = &mut source.invalid else {
+            resolved.push(source);
+            continue;
+        };
+        let name = &invalid.of.text;
+        let found = all.iter().find(|other| other.name.eq_ignore_ascii_case(name));
+        if let Some((other, value)) = found.and_then(|other| Some((other, other.value.as_ref()?))) {
+            (source.format, source.options) = (other.format.clone(), other.options.clone());
+            source.option_places = other.option_places.clone();
+            invalid.value = Some(value.clone());
+            resolved.push(source);
+            continue;
+        }
+        reading.unknown.push(source.name.clone());
+        // A source that could not be read was reported already; what names it is not to blame.
+        if reading.unknown.iter().any(|unknown| unknown.eq_ignore_ascii_case(name))
+            && found.is_none_or(|it| it.invalid.is_none())
+        {
+            continue;
+        }
+        let error = match found {
+            None => {
+                let decoded = all.iter().filter(|it| it.value.is_some()).map(|it| it.name.as_str());
+                let unknown = unknown_name("source", name, decoded);
+                Error::new(&codes::BAD_VALUE, unknown.message()).with_hint(unknown.hint())
+            }
+            Some(other) => Error::new(
+                &codes::BAD_VALUE,
+                format!("source `{}` decodes no values, so none of its records is invalid", other.name),
+            )
+            .with_hint("Name a source that has `value:` and a schema."),
+        };
+        let span = match entries {
+            Some(Kind::Mapping(entries)) => entries.iter().find(|entry| entry.key == source.name),
+            _ => None,
+        };
+        let Some(span) = span.and_then(|entry| match &entry.value.kind {
+            Kind::Mapping(keys) => keys.iter().find(|key| key.key == "invalidOf").map(|key| key.value.span),
+            _ => None,
+        }) else {
+            continue;
+        };
+        reading.problems.report(span, error);
+    }
+    resolved
 }
 
 /// The connector that a key names; an unknown one is reported with those that exist.

@@ -117,6 +117,9 @@ fn describe(pipeline: &Pipeline) -> String {
                 let _ = writeln!(out, "  expects {said} at {places:?}");
             }
         }
+        if let Some(invalid) = &source.invalid {
+            let _ = writeln!(out, "  invalid records of {:?} {}", invalid.of, invalid.value.is_some());
+        }
         if let Some(watermark) = &source.watermark {
             let _ = writeln!(out, "  {watermark:?}");
         }

@@ -107,8 +107,15 @@ fn property(path: &str, key: &keys::KeySpec, registry: &Registry<'_>) -> Value {
     }
     let entry = format!("{below}.NAME");
     if let Some(inner) = section(&entry) {
+        let is_source = std::ptr::eq(*inner, &keys::SOURCE);
         let inner = Value::Object(mapping(&entry, inner, registry));
-        let value = if key.kind.ends_with("to SQL") { one_of(vec![values::text(), inner]) } else { inner };
+        let value = if key.kind.ends_with("to SQL") {
+            one_of(vec![values::text(), inner])
+        } else if is_source {
+            one_of(vec![inner, Value::Object(mapping(&entry, &keys::INVALID, registry))])
+        } else {
+            inner
+        };
         takes.push(json!({
             "type": "object",
             "minProperties": 1,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use forebay_core::checkpoint::{Outcome, Plan, unknown_outcome};
 use forebay_core::error::codes;
 use forebay_core::event_time::{Observed, Survey};
+use forebay_core::last::LastValues;
 use forebay_core::latency::Ages;
 use forebay_core::sink::{Begun, EpochId, Guarantee, LaneWriter, Part, Refused, Written};
 use forebay_core::{Error, Ledger, PositionRange, Result, source};
@@ -89,7 +90,7 @@ impl Runner {
         }
         let lanes = streams.len();
         let done = self.run_lanes(plan, streams, writers).await?;
-        let Done { mut ledger, ages, observed, parts, ran, seen, failed, reads, .. } =
+        let Done { mut ledger, ages, observed, parts, ran, seen, failed, said, reads, .. } =
             self.run_tail(plan, done).await?;
         self.seen = Survey::default();
         seen.iter().for_each(|seen| self.seen.merge(seen));
@@ -103,6 +104,9 @@ impl Runner {
         }
         if let (Some(memory), Some(ran)) = (&mut self.memory, ran) {
             memory.keep(plan, ran)?;
+        }
+        if let Some(last) = &mut self.last {
+            last.keep(plan.epoch, said)?;
         }
         let refused = self.sink.prepare(id).await?;
         self.set_aside(plan, lanes, &refused)?;
@@ -180,6 +184,10 @@ impl Runner {
             };
             let believed_us =
                 self.memory.as_ref().map_or(i64::MAX, |memory| memory.believed_us(plan, number));
+            let mut decoder = format.as_ref().map(|format| format.decoder());
+            if let (Some(decoder), Some(last)) = (&mut decoder, &self.last) {
+                decoder.begin(last.values());
+            }
             let lane = Lane {
                 plan: plan.clone(),
                 source: input.source().into(),
@@ -188,7 +196,7 @@ impl Runner {
                     .believing(believed_us)
                     .holding(self.tables.held()),
                 wants_envelope: input.wants_envelope(),
-                decoder: format.as_ref().map(|format| format.decoder()),
+                decoder,
                 outlet,
                 quarantine: self.quarantine.writer(plan.epoch, index),
             };
@@ -198,12 +206,13 @@ impl Runner {
             let task = AbortOnDropHandle::new(tokio::spawn(lane.run(stream, own)));
             tasks.push(async move { Ok::<_, Error>((number, task.await.map_err(lost)??)) });
         }
-        for (number, LaneDone { ledger, ages, seen, failed, end }) in try_join_all(tasks).await? {
+        for (number, LaneDone { ledger, ages, seen, failed, said, end }) in try_join_all(tasks).await? {
             done.ledger.add(&ledger);
             done.ages.add_later(&ages, 0);
             done.reads[number] += ledger.read;
             done.seen[number].merge(&seen);
             add_counts(&mut done.failed[number], &failed);
+            done.said.take(said);
             match end {
                 LaneEnd::Written(part) => done.parts.push(part),
                 LaneEnd::Gathered(gathered) => done.gathered.push(gathered),
@@ -253,6 +262,8 @@ struct Done {
     seen: Vec<Survey>,
     /// How many of their rows failed the expectations of each.
     failed: Vec<Vec<u64>>,
+    /// What keys said last.
+    said: LastValues,
     observed: Option<Observed>,
     /// For the operators' rows.
     writer: Option<Box<dyn LaneWriter>>,

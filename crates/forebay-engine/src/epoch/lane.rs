@@ -16,7 +16,8 @@ use arrow::datatypes::{Field, Schema};
 use forebay_core::checkpoint::Plan;
 use forebay_core::error::codes;
 use forebay_core::event_time::Survey;
-use forebay_core::format::{Decoded, Decoder};
+use forebay_core::format::{Decoded, Decoder, Of};
+use forebay_core::last::LastValues;
 use forebay_core::latency::Ages;
 use forebay_core::sink::{LaneWriter, Part};
 use forebay_core::source::{self, Envelope};
@@ -52,6 +53,8 @@ pub(crate) struct LaneDone {
     pub seen: Survey,
     /// For each expectation of its source how many rows failed it.
     pub failed: Vec<u64>,
+    /// What keys said last, as far as its source holds them to that.
+    pub said: LastValues,
     pub end: LaneEnd,
 }
 
@@ -75,13 +78,14 @@ impl Lane {
         let (mut ledger, mut ages, mut failed) = (Ledger::default(), Ages::default(), Vec::new());
         for envelope in replay::envelopes(&replayed)? {
             ledger.replayed += envelope.len() as u64;
-            self.process(&envelope, &mut ledger, &mut failed).await?;
+            self.process(&envelope, Of::Replay, &mut ledger, &mut failed).await?;
         }
         drop(replayed);
         while let Some(envelope) = records.next().await {
             let envelope = envelope?;
             ages.add(self.plan.planned_at_ms, &envelope.timestamps);
-            self.process(&envelope, &mut ledger, &mut failed).await?;
+            let of = Of::Partition(&envelope.partition);
+            self.process(&envelope, of, &mut ledger, &mut failed).await?;
             kill_point("epoch.read.first_batch");
         }
         self.quarantine.finish()?;
@@ -90,13 +94,15 @@ impl Lane {
             Outlet::Sink(writer) => LaneEnd::Written(writer.finish().await?),
             Outlet::Operator(intake) => LaneEnd::Gathered(intake.finish()?),
         };
-        Ok(LaneDone { ledger, ages, seen: *self.executor.survey(), failed, end })
+        let said = self.decoder.map(|mut decoder| decoder.said()).unwrap_or_default();
+        Ok(LaneDone { ledger, ages, seen: *self.executor.survey(), failed, said, end })
     }
 
     /// Takes one envelope through the lane.
     async fn process(
         &mut self,
         envelope: &Envelope,
+        of: Of<'_>,
         ledger: &mut Ledger,
         failed: &mut Vec<u64>,
     ) -> Result<()> {
@@ -105,8 +111,9 @@ impl Lane {
         let (rows, bad) = match &mut self.decoder {
             None => (envelope.to_batch().map_err(internal)?, Vec::new()),
             Some(decoder) => {
-                let decoded = decoder.decode(&envelope.values).map_err(|e| at_record(e, envelope))?;
+                let decoded = decoder.decode_of(&envelope.values, of).map_err(|e| at_record(e, envelope))?;
                 ledger.dropped += decoded.dropped;
+                ledger.filtered += decoded.filtered;
                 add_counts(failed, &decoded.failed);
                 let bad = decoded.bad.clone();
                 let rows = if self.wants_envelope { with_envelope(decoded, envelope)? } else { decoded.rows };

@@ -34,6 +34,14 @@ pub(super) struct Failing {
     pub rows: BooleanBuffer,
     /// Why it cannot be computed, for those for which it cannot.
     pub broken: BTreeMap<usize, String>,
+    /// What else is to be told of a row than its own values.
+    pub beside: BTreeMap<usize, String>,
+}
+
+impl Failing {
+    fn of(rows: BooleanBuffer) -> Self {
+        Self { rows, broken: BTreeMap::new(), beside: BTreeMap::new() }
+    }
 }
 
 impl Conditions {
@@ -75,15 +83,13 @@ impl Evaluator {
     /// For each condition the rows that fail it.
     pub fn failing(&mut self, rows: &RecordBatch) -> Result<Vec<Failing>> {
         let count = rows.num_rows();
-        let none = || Failing { rows: BooleanBuffer::new_unset(count), broken: BTreeMap::new() };
+        let none = || Failing::of(BooleanBuffer::new_unset(count));
         if count == 0 {
             return Ok(self.each.iter().map(|_| none()).collect());
         }
         let together = self.together.as_mut().map_err(|error| error.clone())?;
         match masks(together, rows) {
-            Ok(masks) => {
-                Ok(masks.into_iter().map(|rows| Failing { rows, broken: BTreeMap::new() }).collect())
-            }
+            Ok(masks) => Ok(masks.into_iter().map(Failing::of).collect()),
             Err(error) if error.code() == &codes::QUERY_FAILED => self
                 .each
                 .iter_mut()
@@ -117,7 +123,7 @@ fn alone(executor: &mut Executor, rows: &RecordBatch) -> Result<Failing> {
     if failed.len() != rows.num_rows() {
         return Err(miscounted());
     }
-    Ok(Failing { rows: BooleanBuffer::from(failed), broken })
+    Ok(Failing { broken, ..Failing::of(BooleanBuffer::from(failed)) })
 }
 
 /// For each condition of an executor where it is false.

@@ -9,12 +9,17 @@
 //!
 //! It stands where the decoder stands, so a query, the page, `forebay test`, `forebay why` and ad-hoc SQL see the same rows, and lanes,
 //! ledger and quarantine need no rule of their own: a record that fails is a bad or a dropped one. What must stay true: a row
-//! is held to each condition by itself, so the same record has the same fate in every batch and at every replay; and a condition
-//! that cannot be computed for a row fails for that row alone.
+//! is held to each condition by itself, and to a rate of change by what its partition said before it, so the same record has the same
+//! fate in every batch and every epoch; and a condition that cannot be computed for a row fails for that row alone.
 //!
-//! [`Conditions`] evaluates, [`told`] puts a failure into words.
+//! [`Conditions`] evaluates, [`Rates`] remembers what keys said last, [`told`] puts a failure into words, [`Invalid`] gives the records that have no row instead of those that have.
 
 mod conditions;
+mod invalid;
+mod last;
+mod rate;
+#[cfg(test)]
+mod rate_tests;
 #[cfg(test)]
 mod tests;
 mod told;
@@ -30,11 +35,16 @@ use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use forebay_core::error::codes;
 use forebay_core::expectation::{Expected, FAILED_COLUMN, OnFail, failed_field};
-use forebay_core::format::{BadRecord, Decoded, Decoder, Format, RecordCode};
-use forebay_core::{Error, Result, Zone};
+use forebay_core::format::{BadRecord, Decoded, Decoder, Format, Of, RecordCode};
+use forebay_core::last::LastValues;
+use forebay_core::{Error, Partition, Result, Zone};
 
 pub use self::conditions::check_pattern;
 use self::conditions::{Conditions, Evaluator, Failing};
+pub use self::invalid::{Invalid, invalid_columns};
+pub(crate) use self::last::Last;
+pub use self::rate::Rate;
+use self::rate::Rates;
 use crate::plan::JsonDecoderFactory;
 
 /// One expectation, as it is evaluated and told.
@@ -50,6 +60,8 @@ pub struct Check {
     pub columns: Vec<Vec<String>>,
     /// What is expected, in words that follow "expected".
     pub wanted: String,
+    /// How fast a value may change, if that is what is expected; then the condition is met by every row.
+    pub rate: Option<Rate>,
 }
 
 /// A format whose rows are held to expectations.
@@ -112,7 +124,12 @@ impl Format for Expecting {
             schema: Arc::clone(&self.schema),
             checks: Arc::clone(&self.checks),
             evaluator: self.conditions.evaluator(),
+            rates: Rates::new(&self.checks),
         })
+    }
+
+    fn remembers(&self) -> bool {
+        self.checks.iter().any(|check| check.rate.is_some())
     }
 
     fn expectations(&self) -> &[Expected] {
@@ -126,12 +143,31 @@ struct Held {
     schema: SchemaRef,
     checks: Arc<[Check]>,
     evaluator: Evaluator,
+    /// `None` if nothing is held to a rate.
+    rates: Option<Rates>,
 }
 
 impl Decoder for Held {
     fn decode(&mut self, values: &BinaryViewArray) -> Result<Decoded> {
+        self.decode_of(values, Of::Partition(&Partition::new("", 0)))
+    }
+
+    fn begin(&mut self, before: Arc<LastValues>) {
+        if let Some(rates) = &mut self.rates {
+            rates.begin(before);
+        }
+    }
+
+    fn said(&mut self) -> LastValues {
+        self.rates.as_mut().map(Rates::said).unwrap_or_default()
+    }
+
+    fn decode_of(&mut self, values: &BinaryViewArray, of: Of<'_>) -> Result<Decoded> {
         let mut decoded = self.inner.decode(values)?;
-        let failing = self.evaluator.failing(&decoded.rows)?;
+        let mut failing = self.evaluator.failing(&decoded.rows)?;
+        if let (Some(rates), Of::Partition(partition)) = (&mut self.rates, of) {
+            rates.hold(&decoded.rows, &self.checks, partition, &mut failing)?;
+        }
         decoded.failed = failing.iter().map(|it| it.rows.count_set_bits() as u64).collect();
         if decoded.failed.iter().any(|count| *count > 0) {
             self.refuse_to_go_on(&decoded, &failing)?;

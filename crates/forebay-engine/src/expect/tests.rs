@@ -44,7 +44,7 @@ fn decoded(rows: RecordBatch, kept: Option<Vec<u32>>, bad: &[u32]) -> Decoded {
         path: "$".into(),
         why: "w".into(),
     });
-    Decoded { rows, kept, bad: bad.collect(), dropped: 0, failed: Vec::new() }
+    Decoded { rows, kept, bad: bad.collect(), dropped: 0, filtered: 0, failed: Vec::new() }
 }
 
 fn check(name: &str, on_fail: OnFail, sql: &str, columns: &[&str]) -> Check {
@@ -54,6 +54,7 @@ fn check(name: &str, on_fail: OnFail, sql: &str, columns: &[&str]) -> Check {
         sql: sql.to_owned(),
         columns: columns.iter().map(|column| vec![(*column).to_owned()]).collect(),
         wanted: format!("`{sql}`"),
+        rate: None,
     }
 }
 

@@ -33,6 +33,7 @@ pub(super) fn failure(check: &Check, failing: &Failing, rows: &RecordBatch, row:
         .take(MOST_VALUES)
         .map(|path| format!("`{}` is {}", path.join("."), value(rows, path, row)))
         .collect();
+    let values: Vec<String> = values.into_iter().chain(failing.beside.get(&row).cloned()).collect();
     let values = values.join(", ");
     match failing.broken.get(&row) {
         Some(why) => {
@@ -48,6 +49,7 @@ pub(super) fn failure(check: &Check, failing: &Failing, rows: &RecordBatch, row:
 /// The JSON path of what an expectation is about: that of its column, `$` if there are several.
 pub(super) fn path(check: &Check) -> String {
     match check.columns.as_slice() {
+        [value, ..] if check.rate.is_some() => format!("$.{}", value.join(".")),
         [only] => format!("$.{}", only.join(".")),
         _ => "$".to_owned(),
     }

@@ -71,7 +71,7 @@ impl Runner {
     fn take(&mut self, envelope: &Envelope) {
         match self.decoder.decode(&envelope.values) {
             Ok(decoded) => {
-                self.standing.skipped += decoded.bad.len() as u64 + decoded.dropped;
+                self.standing.skipped += decoded.bad.len() as u64 + decoded.dropped + decoded.filtered;
                 self.take_decoded(envelope, decoded);
             }
             Err(_) => self.take_each(envelope),
@@ -107,8 +107,14 @@ impl Runner {
         for record in 0..records {
             let index = decoded.kept.as_ref().map_or(record as u32, |kept| kept[record]);
             let rows = decoded.rows.slice(record, 1);
-            let alone =
-                Decoded { rows, kept: Some(vec![index]), bad: Vec::new(), dropped: 0, failed: Vec::new() };
+            let alone = Decoded {
+                rows,
+                kept: Some(vec![index]),
+                bad: Vec::new(),
+                dropped: 0,
+                filtered: 0,
+                failed: Vec::new(),
+            };
             if make(envelope, alone, &mut |rows| live.take_view(envelope, &rows)).is_err() {
                 self.standing.skipped += 1;
             }

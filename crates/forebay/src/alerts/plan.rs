@@ -339,7 +339,9 @@ fn field_of(source: &SourceConfig, name: &str) -> Option<String> {
 fn record_columns(source: Option<&SourceConfig>) -> [String; 3] {
     match source {
         None => RECORD_COLUMNS.map(str::to_owned),
-        Some(SourceConfig { value: None, .. }) => ["timestamp", "topic", "partition"].map(str::to_owned),
+        Some(SourceConfig { value: None, invalid: None, .. }) => {
+            ["timestamp", "topic", "partition"].map(str::to_owned)
+        }
         Some(_) => ["timestamp", "topic", "partition"].map(|column| format!("{KAFKA_COLUMN}.{column}")),
     }
 }
@@ -347,7 +349,7 @@ fn record_columns(source: Option<&SourceConfig>) -> [String; 3] {
 /// How the place of a record is named where an alert watches a source; behind a view it is not told.
 fn offset_column(source: Option<&SourceConfig>) -> Option<String> {
     Some(match source? {
-        SourceConfig { value: None, .. } => "offset".to_owned(),
+        SourceConfig { value: None, invalid: None, .. } => "offset".to_owned(),
         _ => format!("{KAFKA_COLUMN}.offset"),
     })
 }

@@ -7,10 +7,10 @@ use arrow::datatypes::{DataType, Schema};
 use forebay_core::Error;
 use forebay_core::config::{GeoBox, Placed, RuleConfig};
 use forebay_core::error::codes;
-use forebay_core::expectation::{self, CONDITION, GEO, PATTERN, RANGE, REQUIRED};
+use forebay_core::expectation::{self, CONDITION, GEO, PATTERN, RANGE, RATE, REQUIRED};
 use forebay_core::format::RecordCode;
 use forebay_core::options::unknown_name;
-use forebay_engine::expect::check_pattern;
+use forebay_engine::expect::{Rate, check_pattern};
 use forebay_engine::plan::type_name;
 
 use crate::alerts::columns::{self, Column};
@@ -29,6 +29,8 @@ pub struct Clause {
     pub wanted: String,
     /// What a record that fails it is called.
     pub code: &'static RecordCode,
+    /// How fast a value may change, if that is what is expected; the condition says nothing then.
+    pub rate: Option<Rate>,
 }
 
 /// What is wrong with an expectation, and where.
@@ -57,6 +59,7 @@ pub fn suspect(rule: &RuleConfig) -> &Placed {
         RuleConfig::In { column, values } => values.first().unwrap_or(column),
         RuleConfig::Geo { lat, .. } => lat,
         RuleConfig::Condition { sql } => sql,
+        RuleConfig::Rate { max, .. } => &max.1,
     }
 }
 
@@ -67,7 +70,13 @@ pub fn clause(rule: &RuleConfig, source: &str, schema: &Schema) -> Result<Clause
         RuleConfig::Required { column } => {
             let found = find(schema, column)?;
             let sql = format!("{} IS NOT NULL", columns::in_quotes(&found.parts));
-            Ok(Clause { sql, columns: vec![found.parts], wanted: "a value".to_owned(), code: &REQUIRED })
+            Ok(Clause {
+                sql,
+                columns: vec![found.parts],
+                wanted: "a value".to_owned(),
+                code: &REQUIRED,
+                rate: None,
+            })
         }
         RuleConfig::Pattern { column, pattern } => {
             let found = find(schema, column)?;
@@ -79,7 +88,7 @@ pub fn clause(rule: &RuleConfig, source: &str, schema: &Schema) -> Result<Clause
             check_pattern(&pattern.text).map_err(|error| Wrong::whole(error, pattern))?;
             let sql = format!("{} RLIKE {}", columns::in_quotes(&found.parts), text(&pattern.text));
             let wanted = format!("a match of `{}`", shortened(&pattern.text));
-            Ok(Clause { sql, columns: vec![found.parts], wanted, code: &PATTERN })
+            Ok(Clause { sql, columns: vec![found.parts], wanted, code: &PATTERN, rate: None })
         }
         RuleConfig::In { column, values } => {
             let found = find(schema, column)?;
@@ -88,9 +97,10 @@ pub fn clause(rule: &RuleConfig, source: &str, schema: &Schema) -> Result<Clause
             let sql = format!("{} IN ({})", columns::in_quotes(&found.parts), literals.join(", "));
             let words: Vec<&str> = values.iter().map(|value| value.text.as_str()).collect();
             let wanted = format!("one of {}", shortened(&words.join(", ")));
-            Ok(Clause { sql, columns: vec![found.parts], wanted, code: &expectation::IN })
+            Ok(Clause { sql, columns: vec![found.parts], wanted, code: &expectation::IN, rate: None })
         }
         RuleConfig::Geo { lat, lon, within } => geo((lat, lon), within, schema),
+        RuleConfig::Rate { column, key, time, max } => rate((column, key, time), max.0, schema),
         RuleConfig::Condition { sql } => {
             let named = columns::named(&sql.text, source, schema);
             let words: Vec<&str> = sql.text.split_whitespace().collect();
@@ -99,6 +109,7 @@ pub fn clause(rule: &RuleConfig, source: &str, schema: &Schema) -> Result<Clause
                 columns: named.into_iter().map(|column| column.parts).collect(),
                 wanted: format!("`{}`", shortened(&words.join(" "))),
                 code: &CONDITION,
+                rate: None,
             })
         }
     }
@@ -128,7 +139,7 @@ fn range(
         (Some(min), None) => format!("at least {}", min.text.trim()),
         (None, max) => format!("at most {}", max.map_or("", |max| max.text.trim())),
     };
-    Ok(Clause { sql: parts.join(" AND "), columns: vec![found.parts], wanted, code: &RANGE })
+    Ok(Clause { sql: parts.join(" AND "), columns: vec![found.parts], wanted, code: &RANGE, rate: None })
 }
 
 fn geo((lat, lon): (&Placed, &Placed), within: &GeoBox, schema: &Schema) -> Result<Clause, Wrong> {
@@ -154,7 +165,47 @@ fn geo((lat, lon): (&Placed, &Placed), within: &GeoBox, schema: &Schema) -> Resu
     let GeoBox { min_lat, max_lat, min_lon, max_lon } = within;
     let wanted =
         format!("a latitude from {min_lat} to {max_lat} and a longitude from {min_lon} to {max_lon}");
-    Ok(Clause { sql: format!("{of_lat} AND {of_lon}"), columns: vec![lat, lon], wanted, code: &GEO })
+    Ok(Clause {
+        sql: format!("{of_lat} AND {of_lon}"),
+        columns: vec![lat, lon],
+        wanted,
+        code: &GEO,
+        rate: None,
+    })
+}
+
+/// A rate is no condition over the row alone: the engine remembers what each key said last.
+fn rate(
+    (column, key, time): (&Placed, &Placed, &Placed),
+    max: f64,
+    schema: &Schema,
+) -> Result<Clause, Wrong> {
+    let of = |piece: &Placed, is_fit: fn(&DataType) -> bool, needs: &str, hint: &str| {
+        let found = find(schema, piece)?;
+        if is_fit(&found.data_type) { Ok(found.parts) } else { Err(unfit(&found, piece, needs, hint)) }
+    };
+    let number = |it: &DataType| it.is_numeric();
+    let moment = |it: &DataType| it.is_numeric() || matches!(it, DataType::Date32 | DataType::Timestamp(..));
+    let single = |it: &DataType| {
+        it.is_string() || it.is_integer() || matches!(it, DataType::Boolean | DataType::Date32)
+    };
+    let value = of(column, number, "a number", "Only what is a number changes by so much in a second.")?;
+    let key_of = of(
+        key,
+        single,
+        "a text or an integer",
+        "The key tells apart whose values they are, such as `device_id`.",
+    )?;
+    let at = of(time, moment, "a time", "A TIMESTAMP, a DATE, or a number of seconds since 1970.")?;
+    let id = format!("{} by {} at {}", value.join("."), key_of.join("."), at.join("."));
+    let rate = Rate { id: id.into(), column: value.clone(), key: key_of.clone(), time: at.clone(), max };
+    Ok(Clause {
+        sql: "true".to_owned(),
+        columns: vec![value, key_of, at],
+        wanted: format!("a change of at most {max} in a second"),
+        code: &RATE,
+        rate: Some(rate),
+    })
 }
 
 /// To Spark NaN is greater than any number; here it lies in no range.

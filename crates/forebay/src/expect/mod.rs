@@ -14,9 +14,9 @@ use forebay_connectors::formats;
 use forebay_core::config::{ExpectationConfig, Problem, SourceConfig, ValueConfig};
 use forebay_core::error::codes;
 use forebay_core::expectation::{CONDITION, Expected, OnFail};
-use forebay_core::format::{BadRecord, Format};
+use forebay_core::format::{BadRecord, BadRecordMode, Format};
 use forebay_core::{Error, Result};
-use forebay_engine::expect::{self, Check, Expecting};
+use forebay_engine::expect::{self, Check, Expecting, Invalid, Rate};
 use forebay_engine::plan::{self, Catalog, Fates, SourceColumns, StreamPlan};
 
 use self::clause::Wrong;
@@ -32,9 +32,11 @@ pub fn format(source: &str, value: &ValueConfig) -> Result<Arc<dyn Format>> {
     }
     let schema = inner.schema();
     let check = |it: &ExpectationConfig| {
-        let Clause { sql, columns, wanted, code } =
+        let Clause { sql, columns, wanted, code, rate } =
             clause(&it.rule, source, &schema).map_err(|wrong| wrong.error)?;
-        Ok(Check { expected: it.expected.clone(), code, sql, columns, wanted })
+        // Two expectations of one thing remember for themselves: what one of them refuses the other may take.
+        let rate = rate.map(|rate| Rate { id: format!("{}: {}", it.expected.name, rate.id).into(), ..rate });
+        Ok(Check { expected: it.expected.clone(), code, sql, columns, wanted, rate })
     };
     let checks = value.expect.all.iter().map(check).collect::<Result<Vec<_>>>()?;
     Ok(Arc::new(Expecting::new(inner, source, checks, value.expect.time_zone, Some(&FromJson))?))
@@ -53,6 +55,16 @@ pub fn explaining(source: &str, value: &ValueConfig) -> Result<Arc<dyn Format>> 
     let expect = value.expect.treating(OnFail::Fail, OnFail::Quarantine);
     let expect = expect.treating(OnFail::Drop, OnFail::Quarantine);
     format(source, &ValueConfig { expect, ..value.clone() })
+}
+
+/// The records that give no row, as rows: those that do not decode, and those that fail an expectation that lets no row go on.
+pub fn invalid(source: &str, value: &ValueConfig) -> Result<Arc<dyn Format>> {
+    let mode = match value.mode {
+        // A row of NULLs is a row.
+        BadRecordMode::Permissive => BadRecordMode::Permissive,
+        _ => BadRecordMode::Quarantine,
+    };
+    Ok(Arc::new(Invalid::new(explaining(source, &ValueConfig { mode, ..value.clone() })?)))
 }
 
 /// What becomes of a record that [`explaining`] found bad, if it was an expectation: that of the strictest it failed.
@@ -88,15 +100,18 @@ fn wrong(
     let found = clause(&it.rule, &source.name, schema)?;
     let mut catalog = Catalog::in_zone(value.expect.time_zone);
     let piece = clause::suspect(&it.rule);
+    // A plan over columns that are never NULL would not compute a row in which they are.
+    let fields = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
+    let nothing = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     catalog
-        .add_source(&source.name, SourceColumns::Decoded(Arc::clone(schema)))
+        .add_source(&source.name, SourceColumns::Decoded(Arc::clone(&nothing)))
         .map_err(|error| Wrong::whole(error, piece))?;
     let is_typed = found.code.id == CONDITION.id;
     let error = match plan::row_conditions(&catalog, &source.name, &[&found.sql], Some(&FromJson)) {
         Err(error) => error,
         Ok(_) if is_typed => return Ok(()),
         // A literal may be read only where the condition is computed.
-        Ok(plan) => return on_nothing(&plan, schema).map_err(|error| Wrong::whole(error, piece)),
+        Ok(plan) => return on_nothing(&plan, nothing).map_err(|error| Wrong::whole(error, piece)),
     };
     if !is_typed && error.error.code() != &codes::INTERNAL {
         // What is planned is ours; what may be wrong in it is a value of the file.
@@ -115,9 +130,7 @@ fn wrong(
 }
 
 /// Computes a condition for a row in which everything is NULL: what fails then is a literal.
-fn on_nothing(plan: &StreamPlan, schema: &Schema) -> Result<()> {
-    let fields = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
-    let nothing = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+fn on_nothing(plan: &StreamPlan, nothing: SchemaRef) -> Result<()> {
     let columns = nothing.fields().iter().map(|field| new_null_array(field.data_type(), 1)).collect();
     let rows = RecordBatch::try_new(nothing, columns)
         .map_err(|error| Error::new(&codes::INTERNAL, "a row of NULLs cannot be made").caused_by(error))?;

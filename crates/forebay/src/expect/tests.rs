@@ -90,9 +90,38 @@ fn each_kind_of_expectation_takes_what_it_says_and_null() {
             &[1],
         ),
         ("{ name: c, condition: s.v > 1 }", &[r#"{"v": 1}"#, r#"{"v": 2}"#], &[0]),
+        (
+            "{ column: v, key: id, time: n, maxRatePerSecond: 2 }",
+            &[
+                r#"{"v": 0, "id": "a", "n": 0}"#,
+                r#"{"v": 9, "id": "a", "n": 1}"#,
+                r#"{"v": 9, "id": "b", "n": 1}"#,
+                r#"{"v": 4, "id": "a", "n": 2}"#,
+                r#"{"v": 99, "n": 3}"#,
+            ],
+            &[1],
+        ),
+        (
+            "{ column: gps.lat, key: n, time: at, maxRatePerSecond: 0.5 }",
+            &[
+                r#"{"gps": {"lat": 1}, "n": 1, "at": "2024-01-01T00:00:00Z"}"#,
+                r#"{"n": 1, "at": "2024-01-01T00:00:01Z"}"#,
+                r#"{"gps": {"lat": 2.1}, "n": 1, "at": "2024-01-01T00:00:02Z"}"#,
+                r#"{"gps": {"lat": 2.1}, "n": 1, "at": "2024-01-01T00:00:03Z"}"#,
+            ],
+            &[2],
+        ),
     ] {
         assert_eq!(failing(expectation, records), expected, "{expectation}");
     }
+}
+
+#[test]
+fn a_column_that_is_never_null_may_be_expected_to_be_more() {
+    let text = file("      - { column: id, pattern: '^a' }\n      - { column: v, min: 0 }");
+    let text = text.replace("id STRING, v DOUBLE", "id STRING NOT NULL, v DOUBLE NOT NULL");
+    let problems = load(&text, "p.yaml", None).err().unwrap_or_default();
+    assert!(problems.is_empty(), "{}", config::render(&problems, &text, "p.yaml", false));
 }
 
 #[test]
@@ -145,6 +174,16 @@ fn what_is_wrong_with_an_expectation_is_told_at_its_place() {
         ("{ column: n, pattern: x }", "`n` is of type INT"),
         ("{ column: id, pattern: '(x' }", "not a regular expression"),
         ("{ lat: id, lon: v }", "`id` is of type STRING"),
+        (
+            "{ column: id, key: id, time: at, maxRatePerSecond: 1 }",
+            "`id` is of type STRING, and this needs a number",
+        ),
+        ("{ column: v, key: gps, time: at, maxRatePerSecond: 1 }", "this needs a text or an integer"),
+        (
+            "{ column: v, key: id, time: b, maxRatePerSecond: 1 }",
+            "`b` is of type BOOLEAN, and this needs a time",
+        ),
+        ("{ column: v, key: ids, time: at, maxRatePerSecond: 1 }", "unknown column `ids`"),
         ("{ name: c, condition: v >> 1 }", "FB-4001"),
         ("{ name: c, condition: v + 1 }", "its type is DOUBLE"),
         ("{ name: c, condition: sped > 1 }", "sped"),

@@ -20,6 +20,10 @@ impl Writer<'_> {
         for it in &value.expect.all {
             let name = it.expected.name.to_string();
             match clause(&it.rule, source, &value.schema) {
+                Ok(Clause { rate: Some(_), .. }) => notes.push_str(&self.missing(
+                    it.place.0,
+                    format!("source `{source}`: the expectation `{name}` is not in the job: Spark's filters do not know what a key said last"),
+                )),
                 Ok(Clause { sql, .. }) => all.push((it.expected.on_fail, name, format!("coalesce((\n{sql}\n), true)"))),
                 Err(_) => notes.push_str(&self.missing(
                     it.place.0,

@@ -78,6 +78,10 @@ fn every_example_becomes_a_job() {
     let folder = tempfile::tempdir().unwrap();
     let mut written = Vec::new();
     for example in &examples {
+        // Spark has no rows of what it cannot read: `forebay spark` refuses such a file.
+        if std::fs::read_to_string(example).unwrap().contains("    invalidOf: ") {
+            continue;
+        }
         let job = job_of(example);
         let missing = job.notes.iter().find(|note| note.is_missing);
         assert_eq!(missing.map(|note| &note.text), None, "{}", example.display());

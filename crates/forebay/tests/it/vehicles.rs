@@ -11,7 +11,7 @@ use crate::support::*;
 const REPORTS: u64 = 36_000;
 
 /// The example with the addresses of a test.
-fn fleet_file(dir: &Path, kafka: &str, postgres: &str) -> PathBuf {
+pub fn fleet_file(dir: &Path, kafka: &str, postgres: &str) -> PathBuf {
     let text = std::fs::read_to_string(root().join("examples/fleet.yaml")).unwrap();
     assert!(text.contains("localhost:9092") && text.contains("postgresql://localhost:5432/forebay"));
     let text = text.replace("localhost:9092", kafka);
@@ -69,17 +69,34 @@ fn rule_of(kind: &str) -> (&'static str, &'static str) {
 /// Something that the pipeline found: the rule or the kind of row, the car, the time of the report.
 type Found = (String, String, String);
 
-/// How many of what was found each fault explains. Panics at what no fault does.
-fn judged(faults: &[Fault], found: &[Found], name: impl Fn(&str) -> &'static str) -> Vec<u64> {
+/// How many of what was found each fault explains; the first that no fault does is an error.
+fn judged(
+    faults: &[Fault],
+    found: &[Found],
+    name: impl Fn(&str) -> &'static str,
+) -> Result<Vec<u64>, String> {
     let mut of_each = vec![0; faults.len()];
     for (rule, car, at) in found {
         let explains = |fault: &Fault| {
             name(&fault.kind) == rule && &fault.car == car && (&fault.from..=&fault.until).contains(&at)
         };
         let index = faults.iter().position(explains);
-        of_each[index.unwrap_or_else(|| panic!("no fault explains {rule} of {car} at {at}"))] += 1;
+        of_each[index.ok_or_else(|| format!("no fault explains {rule} of {car} at {at}"))?] += 1;
     }
-    of_each
+    Ok(of_each)
+}
+
+/// Holds what was found to each fault: one that is over has rows, at least three, and one alert; one that is not may have none yet.
+fn complete(faults: &[Fault], of_rows: &[u64], of_alerts: &[u64]) -> Result<(), String> {
+    for ((fault, rows), alerts) in faults.iter().zip(of_rows).zip(of_alerts) {
+        if *rows < 3 && fault.is_over {
+            return Err(format!("{rows} rows of {fault:?}"));
+        }
+        if *alerts != 1 && (*alerts != 0 || fault.is_over) {
+            return Err(format!("{alerts} alerts of {fault:?}"));
+        }
+    }
+    Ok(())
 }
 
 /// Every alert that was opened, with the time of the report that opened it, which its message tells.
@@ -122,23 +139,40 @@ fn the_rules_of_the_fleet_find_every_fault_and_call_nothing_else_one() {
     assert!(faults.len() > 120 && corrupt > 1_500, "{said}");
 
     // The rows: each is of a fault, and each fault has some.
-    let rows = postgres.rows(
-        "SELECT alert_type, car_id, to_char(event_timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') FROM alerts",
-    );
-    let rows: Vec<Found> =
-        rows.into_iter().map(|row| <[_; 3]>::try_from(row).unwrap().map(Option::unwrap).into()).collect();
-    let of_rows = judged(&faults, &rows, |kind| rule_of(kind).1);
+    let found_rows = |sql: &str| -> Vec<Found> {
+        let rows = postgres.rows(sql).into_iter();
+        rows.map(|row| <[_; 3]>::try_from(row).unwrap().map(Option::unwrap).into()).collect()
+    };
+    const AT: &str = "to_char(event_timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')";
+    let rows = found_rows(&format!("SELECT alert_type, car_id, {AT} FROM alerts"));
+    let of_rows = judged(&faults, &rows, |kind| rule_of(kind).1).unwrap();
     // The alerts: each is of a fault, and each fault has one.
     let alerts = alerts(http);
-    let of_alerts = judged(&faults, &alerts, |kind| rule_of(kind).0);
+    let of_alerts = judged(&faults, &alerts, |kind| rule_of(kind).0).unwrap();
+    complete(&faults, &of_rows, &of_alerts).unwrap();
+    // Rules that were other ones would not pass: what they would find on the same reports is told to be wrong.
+    for (kind, looser, stricter) in [
+        ("OVERSPEED", "speed_kmph > 125", "speed_kmph > 172"),
+        ("ENGINE_OVERHEAT", "engine_temp_c > 100", "engine_temp_c > 128"),
+        ("LOW_FUEL", "fuel_level < 30", "fuel_level < 3"),
+    ] {
+        let tape = |rule: &str| {
+            let others = rows.iter().filter(|(of, ..)| of != kind).cloned();
+            let own = format!("SELECT '{kind}', car_id, {AT} FROM device_data WHERE {rule}");
+            let tape: Vec<Found> = others.chain(found_rows(&own)).collect();
+            judged(&faults, &tape, |kind| rule_of(kind).1)
+        };
+        let told = tape(looser).unwrap_err();
+        assert!(told.contains(&format!("no fault explains {kind}")), "{looser}: {told}");
+        let told = complete(&faults, &tape(stricter).unwrap(), &of_alerts).unwrap_err();
+        assert!(told.contains("rows of"), "{stricter}: {told}");
+    }
     let mut kinds: BTreeMap<&str, [usize; 3]> = BTreeMap::new();
     for ((fault, rows), alerts) in faults.iter().zip(&of_rows).zip(&of_alerts) {
         let counts = kinds.entry(&fault.kind).or_default();
         counts[0] += 1;
         counts[1] += usize::from(*rows > 0);
         counts[2] += usize::from(*alerts == 1);
-        assert!(*rows >= 3 || !fault.is_over, "{rows} rows of {fault:?}");
-        assert!(*alerts == 1 || (*alerts == 0 && !fault.is_over), "{alerts} alerts of {fault:?}");
     }
     for (kind, [faults, by_rows, by_alerts]) in &kinds {
         println!("{kind}: {faults} faults, found by rows {by_rows}, by alerts {by_alerts}");
@@ -245,6 +279,39 @@ fn the_demo_of_the_fleet_shows_alerts_of_faults_and_tells_the_truth_about_them()
     log.address("kafka");
     let (faults, codes) = truth(&at, &kafka);
     assert!(!codes.is_empty());
-    judged(&faults, &found, |kind| rule_of(kind).0);
+    judged(&faults, &found, |kind| rule_of(kind).0).unwrap();
     assert!(log.stop().0);
+}
+
+/// A fault of `engine_overheat` that is over, from second 10 to second 20.
+fn heat() -> Fault {
+    let at = |second: u32| format!("2026-01-05 11:00:{second:02}");
+    Fault { kind: "overheat".into(), car: "CAR-1".into(), from: at(10), until: at(20), is_over: true }
+}
+
+#[test]
+fn the_judge_of_the_fleet_calls_a_false_alert_a_missing_one_and_a_second_one_by_name() {
+    let faults = [heat()];
+    let found = |car: &str, second: u32| -> Found {
+        ("engine_overheat".to_owned(), car.to_owned(), format!("2026-01-05 11:00:{second:02}"))
+    };
+    let judge = |tape: &[Found]| judged(&faults, tape, |kind| rule_of(kind).0);
+    let right = judge(&[found("CAR-1", 12)]).unwrap();
+    complete(&faults, &[3], &right).unwrap();
+    // As a rule `> 100` instead of `> 110` would have it: the same car before its fault, after it, and a car without one.
+    for (car, second) in [("CAR-1", 9), ("CAR-1", 21), ("CAR-2", 12)] {
+        let told = judge(&[found("CAR-1", 12), found(car, second)]).unwrap_err();
+        assert!(told.contains(&format!("no fault explains engine_overheat of {car}")), "{told}");
+    }
+    // Another rule at that time is no excuse.
+    assert!(judge(&[("overspeed".to_owned(), "CAR-1".to_owned(), heat().from)]).is_err());
+    let missed = judge(&[]).unwrap();
+    assert!(complete(&faults, &[3], &missed).unwrap_err().starts_with("0 alerts of"));
+    let twice = judge(&[found("CAR-1", 12), found("CAR-1", 15)]).unwrap();
+    assert!(complete(&faults, &[3], &twice).unwrap_err().starts_with("2 alerts of"));
+    assert!(complete(&faults, &[2], &right).unwrap_err().starts_with("2 rows of"));
+    // One that has not come to its end may not have shown yet.
+    let begun = [Fault { is_over: false, ..heat() }];
+    complete(&begun, &[0], &[0]).unwrap();
+    assert!(complete(&begun, &[0], &[2]).is_err());
 }

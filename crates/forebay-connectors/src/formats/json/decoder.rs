@@ -69,7 +69,14 @@ impl Decoder for JsonDecoder {
         if batch.num_rows() + bad.len() + dropped != records {
             return Err(Error::new(&codes::INTERNAL, "the JSON decoder lost count of its rows"));
         }
-        Ok(Decoded { rows: batch, kept: outcome, bad, dropped: dropped as u64, failed: Vec::new() })
+        Ok(Decoded {
+            rows: batch,
+            kept: outcome,
+            bad,
+            dropped: dropped as u64,
+            filtered: 0,
+            failed: Vec::new(),
+        })
     }
 }
 

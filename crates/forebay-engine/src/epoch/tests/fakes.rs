@@ -198,7 +198,7 @@ impl Decoder for Numbers {
         }
         let column: ArrayRef = Arc::new(Int64Array::from(rows));
         let rows = RecordBatch::try_new(self.schema(), vec![column]).unwrap();
-        Ok(Decoded { rows, kept: Some(kept), bad, dropped: 0, failed: Vec::new() })
+        Ok(Decoded { rows, kept: Some(kept), bad, dropped: 0, filtered: 0, failed: Vec::new() })
     }
 }
 

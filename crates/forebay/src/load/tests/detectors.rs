@@ -80,8 +80,14 @@ fn what_is_wrong_with_a_call_of_a_detector_is_told() {
         ("SELECT z_score(temperature) OVER (ORDER BY device_id) AS z FROM iot", "not possible over a stream"),
         ("SELECT z_score(temperature) OVER (ROWS 3 PRECEDING) AS z FROM iot", "PARTITION BY alone"),
         ("SELECT device_id FROM iot WHERE (z_score(temperature) OVER ()).is_anomaly", "not in WHERE"),
-        ("SELECT max((z_score(temperature) OVER ()).score) AS m FROM iot", "not in WHERE"),
-        ("SELECT z_score((ewma(temperature) OVER ()).score) OVER () AS z FROM iot", "or another detector"),
+        (
+            "SELECT max((z_score(temperature) OVER ()).score) AS m FROM iot",
+            "cannot contain window function calls",
+        ),
+        (
+            "SELECT z_score((ewma(temperature) OVER ()).score) OVER () AS z FROM iot",
+            "window function calls cannot be nested",
+        ),
         ("SELECT sum(temperature) OVER () AS z FROM iot", "a window function (OVER)"),
         ("SELECT k_means(temperature) AS z FROM iot", "needs the path of a model"),
         ("SELECT k_means('none.json', temperature) AS z FROM iot", "FB-1001"),

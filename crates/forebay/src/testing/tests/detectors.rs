@@ -58,7 +58,7 @@ const CALLED: &str = "pipeline: p\n\
         z_score(v, 'warm_up=4, threshold=3') OVER (PARTITION BY device_id) AS z FROM iot WHERE v > 0\"\n\
     queries:\n\
     \x20 all: { sql: \"SELECT *, z_score(v) OVER () AS z FROM iot\", format: console }\n\
-    \x20 told: { sql: SELECT device_id, heat, z.reason FROM strange WHERE z.is_anomaly, format: console }\n\
+    \x20 told: { sql: \"SELECT device_id, heat, z.reason FROM strange WHERE z.is_anomaly\", format: console }\n\
     \x20 passed:\n\
     \x20   sql: \"SELECT device_id, v + 1 AS more FROM iot \
         QUALIFY (z_score(v + 1, 'warm_up=4, threshold=3') OVER (PARTITION BY upper(device_id))).score > 3\"\n\

@@ -165,21 +165,6 @@ impl Queries {
     }
 }
 
-impl Queries {
-    /// How far the scores of saved models are from those of their training.
-    fn models(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let help = "How far the scores of a saved model are from those of its training: population stability index, beyond 0.25 it \
-                    should be trained anew";
-        let samples = self.all.iter().flat_map(|status| {
-            status.models.iter().filter_map(|it| {
-                let labels = vec![("query", status.name.to_string()), ("model", it.model.to_string())];
-                Some((labels, it.index?))
-            })
-        });
-        gauges(encoder, &self.pipeline, "model_drift", help, samples)
-    }
-}
-
 impl Collector for Queries {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let encoder = &mut encoder;
@@ -268,7 +253,6 @@ impl Collector for Queries {
             u64::from(status.state.error().is_none())
         })?;
         self.expectations(encoder)?;
-        self.models(encoder)?;
         self.latency(encoder)?;
         self.tables(encoder)
     }

@@ -81,7 +81,6 @@ fn a_model_is_trained_from_csv_parquet_and_delta_and_a_new_one_is_taken_without_
 
     log.produce("events", &(0..ROWS).map(|seq| event(seq, usual(seq))).collect::<Vec<_>>());
     let mut process = Process::spawn(&mut forebay(data, &["run", path]));
-    let http = process.address("http");
     let is_judged =
         |seq: u64, is_odd: bool| ["far", "called"].iter().all(|table| said(data, table, seq) == Some(is_odd));
     eventually("the usual rows", PATIENCE, || is_judged(ROWS - 1, false));

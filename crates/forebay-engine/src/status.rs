@@ -139,10 +139,22 @@ pub struct QueryStatus {
     pub remembered: Option<Remembered>,
     /// What the rows of its sources are held to, in the order of the file.
     pub expectations: Vec<Failures>,
+    /// The saved models that it judges by.
+    pub models: Vec<Drift>,
     /// The tables at rest that it is joined with.
     pub tables: Arc<[Standing]>,
     /// The newest reports, oldest first, at most [`RECENT`].
     pub recent: Arc<VecDeque<Arc<StreamingQueryProgress>>>,
+}
+
+/// A saved model that a query judges by.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drift {
+    /// What it was trained with, and which version it is.
+    pub model: Arc<str>,
+    /// How far the scores that it gave of late are from those of its training: the population stability index; `None` before
+    /// it has given enough.
+    pub index: Option<f64>,
 }
 
 impl QueryStatus {
@@ -164,6 +176,7 @@ impl QueryStatus {
             quarantine_evicted: 0,
             remembered: None,
             expectations: Vec::new(),
+            models: Vec::new(),
             tables: Arc::default(),
             recent: Arc::default(),
         }

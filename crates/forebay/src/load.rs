@@ -33,7 +33,7 @@ mod detectors;
 mod once;
 mod watched;
 
-pub use self::detectors::words as detector_words;
+pub use self::detectors::{Called, words as detector_words};
 pub use self::watched::Watched;
 
 /// Largest pipeline file: far beyond what people write.
@@ -176,6 +176,8 @@ fn load_draft(
     }
     problems.extend(run.iter().flat_map(|run| run.folders(&pipeline, name)));
     let mut catalog = Catalog::in_zone(pipeline.time_zone);
+    let models = data.unwrap_or(Path::new(".")).to_path_buf();
+    catalog.set_detectors(Arc::new(Called { models: Some(models) }));
     let read = at_rest::read_by(run, &pipeline);
     let at_rest = at_rest::open(&mut draft, &pipeline, &read, (name, data), &mut catalog, &mut problems);
     let names = (catalog, at_rest.tables.as_slice(), data);

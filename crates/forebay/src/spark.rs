@@ -20,6 +20,8 @@ use std::collections::BTreeMap;
 use forebay_core::Error;
 use forebay_core::config::{KeyLines, Pipeline};
 use forebay_core::error::codes;
+use forebay_rules::detectors::KINDS;
+use forebay_rules::detectors::saved::TRAINED;
 
 use crate::load::Loaded;
 
@@ -84,8 +86,8 @@ pub fn row_keys(loaded: &Loaded) -> BTreeMap<String, Vec<String>> {
     loaded.queries().map(|(query, plan)| (query.name.clone(), plan.row_keys())).collect()
 }
 
-/// Refuses a pipeline with detectors, or with a source of invalid records: Spark has neither, and a job without what reads them would
-/// be another pipeline.
+/// Refuses a pipeline with detectors, also those that are called in SQL, or with a source of invalid records: Spark has neither, and
+/// a job without what reads them would be another pipeline.
 pub fn refuse_detectors(pipeline: &Pipeline) -> Result<(), Error> {
     let invalid = pipeline.sources.iter().filter(|source| source.invalid.is_some());
     if let Some(first) = invalid.map(|source| &source.name).next() {
@@ -94,7 +96,12 @@ pub fn refuse_detectors(pipeline: &Pipeline) -> Result<(), Error> {
         return Err(Error::new(&codes::NOT_IN_SPARK, message));
     }
     let detectors = pipeline.views.iter().filter(|view| view.detector.is_some());
-    let names: Vec<String> = detectors.map(|view| format!("`{}`", view.name)).collect();
+    let mut names: Vec<String> = detectors.map(|view| format!("`{}`", view.name)).collect();
+    let views = pipeline.views.iter().filter(|view| view.detector.is_none()).map(|view| &view.sql);
+    let texts: Vec<&String> = views.chain(pipeline.queries.iter().map(|query| &query.sql)).collect();
+    let kinds = KINDS.iter().map(|kind| kind.name).chain(TRAINED.iter().map(|kind| kind.name));
+    let called = kinds.filter(|kind| texts.iter().any(|text| sql::calls(text, kind)));
+    names.extend(called.map(|kind| format!("{kind}(…)")));
     if names.is_empty() {
         return Ok(());
     }

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use forebay_connectors::{sinks, sources, tables};
 use forebay_core::catalog::TableName;
 use forebay_core::config::{Pipeline, QueryConfig, SourceConfig, TableConfig, ViewConfig};
+use forebay_core::detect::Functions;
 use forebay_core::error::codes;
 use forebay_core::format::Format;
 use forebay_core::options::Options;
@@ -117,6 +118,10 @@ impl TableResolver for Tables {
 
     fn time_zone(&self) -> Zone {
         self.pipeline.as_ref().map_or(Zone::UTC, |pipeline| pipeline.time_zone)
+    }
+
+    fn detectors(&self) -> Option<Arc<dyn Functions>> {
+        Some(Arc::new(load::Called { models: Some(self.data.clone()) }))
     }
 
     fn views(&self) -> Vec<(String, String)> {
@@ -257,7 +262,9 @@ pub fn columns(
     written: &[Option<SchemaRef>],
     at_rest: &[Arc<dyn StaticTable>],
 ) -> Known {
-    let mut known = Known { time_zone: pipeline.time_zone, ..Known::default() };
+    // The page's statements name no files.
+    let detectors: Option<Arc<dyn Functions>> = Some(Arc::new(load::Called { models: None }));
+    let mut known = Known { time_zone: pipeline.time_zone, detectors, ..Known::default() };
     known.tables.extend(at_rest.iter().map(|table| (table.name().to_owned(), table.schema())));
     let unopened = |config: &&TableConfig| at_rest.iter().all(|table| table.name() != config.name);
     for config in pipeline.tables.iter().filter(unopened) {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::runtime_env::RuntimeEnv;
+use forebay_core::detect::Functions;
 use forebay_core::error::codes;
 use forebay_core::{Error, Zone};
 
@@ -28,6 +29,8 @@ pub struct Known {
     pub unreadable: Vec<(String, Error)>,
     /// The zone in which statements read and show times.
     pub time_zone: Zone,
+    /// What makes the models behind calls of detectors.
+    pub detectors: Option<Arc<dyn Functions>>,
 }
 
 /// Plans a SELECT as far as it can be without rows. Gives the columns of its answer.

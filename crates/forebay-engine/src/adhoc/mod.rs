@@ -29,6 +29,7 @@ use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::execute_stream;
 use datafusion::sql::sqlparser::ast::{ObjectName, Query, Statement, Visit, Visitor};
 use forebay_core::catalog::TableName;
+use forebay_core::detect::Functions;
 use forebay_core::error::codes;
 use forebay_core::{Error, Result, Zone};
 use futures::stream::BoxStream;
@@ -109,6 +110,11 @@ pub trait TableResolver: Send + Sync {
     /// Names that stand for a SELECT; each sees the tables and the views before it. A table of the same name wins.
     fn views(&self) -> Vec<(String, String)> {
         Vec::new()
+    }
+
+    /// What makes the models behind calls of detectors; `None`: there are no such functions.
+    fn detectors(&self) -> Option<Arc<dyn Functions>> {
+        None
     }
 }
 

@@ -8,6 +8,7 @@ use datafusion::datasource::provider_as_source;
 use datafusion::sql::sqlparser::ast::{ObjectName, Statement};
 use datafusion::sql::sqlparser::tokenizer::Span;
 use forebay_core::Result;
+use forebay_core::detect::Functions;
 use parking_lot::Mutex;
 
 use super::checked::{Known, without_rows};
@@ -26,6 +27,7 @@ pub(super) struct Prepared {
     names: Vec<String>,
     /// Those of the tables that a statement can read once, and that it reads.
     read: Mutex<BTreeSet<ObjectName>>,
+    detectors: Option<Arc<dyn Functions>>,
 }
 
 impl Prepared {
@@ -43,7 +45,8 @@ impl Prepared {
                 left.extend(named_in(sql).into_iter().filter(|name| seen.insert(name.clone())));
             }
         }
-        Ok(Self { tables, views, names: resolver.names().await?, read: Mutex::default() })
+        let (names, detectors) = (resolver.names().await?, resolver.detectors());
+        Ok(Self { tables, views, names, read: Mutex::default(), detectors })
     }
 
     /// The same over columns alone.
@@ -69,6 +72,7 @@ impl Prepared {
             views: views.clone(),
             names: names.cloned().collect(),
             read: Mutex::default(),
+            detectors: known.detectors.clone(),
         })
     }
 
@@ -140,5 +144,9 @@ impl Lookup for Prepared {
     fn without_names(&self) -> &'static str {
         "Names are those of a pipeline (`forebay query --pipeline FILE`). Without one, write delta.`path` for a table \
          and kafka.`topic` for a topic."
+    }
+
+    fn detectors(&self) -> Option<Arc<dyn Functions>> {
+        self.detectors.clone()
     }
 }

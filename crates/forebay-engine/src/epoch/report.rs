@@ -153,7 +153,7 @@ impl Runner {
             tables: &plan.tables,
         });
         tracing::debug!(query = %self.name, progress = %progress.to_json(), "epoch committed");
-        let progress = Arc::new(progress);
+        let (progress, models) = (Arc::new(progress), self.plan.drifts());
         self.status.send_modify(|status| {
             status.committed = Some(plan.epoch);
             status.ledger = standing.ledger;
@@ -164,6 +164,7 @@ impl Runner {
             status.quarantine_evicted = self.quarantine.evicted();
             status.remembered = self.remembered(status.remembered.as_ref());
             self.count_failures(&mut status.expectations, &came.failed);
+            status.models = models;
             let recent = Arc::make_mut(&mut status.recent);
             if recent.len() == RECENT {
                 recent.pop_front();

@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::logical_expr::TableSource;
 use datafusion::sql::sqlparser::ast::{ObjectName, Statement};
 use forebay_core::catalog::TableName;
-use forebay_core::detect::Model;
+use forebay_core::detect::{Functions, Model};
 use forebay_core::error::codes;
 use forebay_core::source::envelope_schema;
 use forebay_core::{Error, Result, Zone};
@@ -123,6 +123,7 @@ pub struct Catalog {
     times: Vec<(String, SourceTime)>,
     pub(super) records: Records,
     pub(super) time_zone: Zone,
+    detectors: Option<Arc<dyn Functions>>,
 }
 
 /// A view.
@@ -196,6 +197,11 @@ impl Catalog {
     pub fn set_watermark(&mut self, source: &str, time: SourceTime) {
         self.times.retain(|(name, _)| !name.eq_ignore_ascii_case(source));
         self.times.push((source.to_owned(), time));
+    }
+
+    /// Says what makes the models behind detectors that are called in SQL.
+    pub fn set_detectors(&mut self, detectors: Arc<dyn Functions>) {
+        self.detectors = Some(detectors);
     }
 
     /// The event time of a source.
@@ -273,6 +279,10 @@ impl Lookup for Catalog {
 
     fn without_names(&self) -> &'static str {
         "The pipeline has no sources yet."
+    }
+
+    fn detectors(&self) -> Option<Arc<dyn Functions>> {
+        self.detectors.clone()
     }
 }
 

@@ -68,7 +68,7 @@ pub(super) fn judged(
     }
     let node = Judged::new(input, keys, columns, time, Arc::clone(&detect.model))
         .map_err(|error| super::core_error(&codes::SQL_PLAN, error))?;
-    Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
+    Ok(node.into_plan())
 }
 
 /// The node if a plan is one.
@@ -77,7 +77,7 @@ pub(super) fn of(plan: &LogicalPlan) -> Option<&Judged> {
     extension.node.as_any().downcast_ref::<Judged>()
 }
 
-fn is_key(data_type: &DataType) -> bool {
+pub(super) fn is_key(data_type: &DataType) -> bool {
     data_type.is_integer() || data_type.is_string() || *data_type == DataType::Boolean
 }
 
@@ -90,7 +90,7 @@ fn is_time(data_type: &DataType) -> bool {
 }
 
 impl Judged {
-    fn new(
+    pub fn new(
         input: LogicalPlan,
         keys: Vec<usize>,
         columns: Vec<usize>,
@@ -102,6 +102,10 @@ impl Judged {
         fields.extend(verdict_fields().map(|field| (None, field)));
         let schema = DFSchema::new_with_metadata(fields, own.metadata().clone())?;
         Ok(Self { input, keys, columns, time, model, schema: Arc::new(schema) })
+    }
+
+    pub fn into_plan(self) -> LogicalPlan {
+        LogicalPlan::Extension(Extension { node: Arc::new(self) })
     }
 
     /// Everything but the input.

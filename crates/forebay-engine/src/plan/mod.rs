@@ -11,7 +11,7 @@
 //! A query is planned once; [`PlannedInput::executor`] then makes a cheap worker for each lane of each epoch, and
 //! [`graph`] says what follows behind the lanes. What must stay true: a plan gives, for the same batch and the same epoch
 //! time, the same rows. Where to read next: [`resolve`] for names, [`semantics`] for where Spark means something else than
-//! DataFusion, [`generator`] for rows made of arrays, [`doubles`] for numbers of two types, [`zone`] for the session's time zone, [`union`] for rows of several sources, [`verify`] and [`modes`] for what is refused, [`words`] for how
+//! DataFusion, [`generator`] for rows made of arrays, [`learned`] for detectors that are called, [`doubles`] for numbers of two types, [`zone`] for the session's time zone, [`union`] for rows of several sources, [`verify`] and [`modes`] for what is refused, [`words`] for how
 //! DataFusion's refusals are told, [`lineage`] for event time, [`conditions`], [`join`] and [`state_watermark`] for joins
 //! of streams, [`told`] for what state means, [`statics`] and [`lookups`] for those with tables at rest, [`executor`] for the hot path.
 
@@ -24,6 +24,7 @@ use datafusion::common::DataFusionError;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::Statement;
+use forebay_core::detect::Model;
 use forebay_core::error::{Code, codes};
 use forebay_core::event_time::Observed;
 use forebay_core::output_mode::OutputMode;
@@ -51,6 +52,7 @@ mod judged;
 pub(crate) mod kept_names;
 mod late;
 mod lateral;
+mod learned;
 mod lineage;
 mod lookups;
 mod lower;
@@ -101,6 +103,7 @@ use self::lower::{Lowered, Stage};
 use self::resolve::{Planner, Read, State};
 use self::session::Purpose;
 use crate::lookup::LookupSpec;
+use crate::status::Drift;
 
 /// Decodes a column of JSON texts (`Utf8View`) to a struct column of the same length; a NULL text gives a NULL.
 pub type JsonDecode = Arc<dyn Fn(&ArrayRef) -> Result<ArrayRef> + Send + Sync>;
@@ -118,6 +121,8 @@ pub struct StreamPlan {
     output_schema: SchemaRef,
     uses_epoch_time: bool,
     graph: Graph,
+    /// The saved models that functions judge by.
+    models: Vec<Arc<dyn Model>>,
 }
 
 impl StreamPlan {
@@ -155,13 +160,30 @@ impl StreamPlan {
         !self.graph.steps.is_empty()
     }
 
-    /// Which versions of saved models its detectors judge by, in their order.
+    /// Which versions of saved models its detectors judge by, in their order, and then its functions.
     pub fn models(&self) -> Vec<String> {
-        let version = |step: &Step| match &step.plan {
-            StepPlan::Detect(spec) => spec.model.version(),
+        self.judges().filter_map(|model| model.version()).collect()
+    }
+
+    /// The same, and how far the scores that each gave of late are from those of its training.
+    pub(crate) fn drifts(&self) -> Vec<Drift> {
+        let mut drifts: Vec<Drift> = Vec::new();
+        for model in self.judges() {
+            if let Some(model_is) =
+                model.version().filter(|is| drifts.iter().all(|known| *known.model != **is))
+            {
+                drifts.push(Drift { model: model_is.into(), index: model.drift() });
+            }
+        }
+        drifts
+    }
+
+    fn judges(&self) -> impl Iterator<Item = &Arc<dyn Model>> {
+        let of_steps = self.graph.steps.iter().filter_map(|step| match &step.plan {
+            StepPlan::Detect(spec) => Some(&spec.model),
             _ => None,
-        };
-        self.graph.steps.iter().filter_map(version).collect()
+        });
+        of_steps.chain(&self.models)
     }
 
     /// Its joins with tables at rest.
@@ -274,7 +296,8 @@ fn plan_here(
         let lowered = lower::lower(&optimized, &session)?;
         let rows = build::arrow_schema(optimized.schema());
         let input = input_of(source, lowered, &optimized, Arc::clone(&rows), None);
-        return planned(vec![input], Vec::new(), rows, mode);
+        let planned = planned(vec![input], Vec::new(), rows, mode)?;
+        return Ok(StreamPlan { models: planner.models, ..planned });
     }
     let analyzed = session
         .analyzer()
@@ -296,7 +319,8 @@ fn plan_here(
         let event_time = time.map(|time| EventTime { delay_ms: time.delay_ms, first });
         input_of(source, lowered, &plan, rows, event_time)
     });
-    planned(inputs.collect(), built.steps, output_schema, mode)
+    let planned = planned(inputs.collect(), built.steps, output_schema, mode)?;
+    Ok(StreamPlan { models: planner.models, ..planned })
 }
 
 /// The sources that a statement reads.
@@ -325,6 +349,7 @@ fn planned(
         uses_epoch_time: inputs.iter().any(|input| lower::uses_time(&input.stages))
             || steps.iter().any(staged),
         graph: Graph { inputs, steps, mode: mode.unwrap_or_default() },
+        models: Vec::new(),
     })
 }
 

@@ -31,6 +31,8 @@ pub(super) struct Provider<'a> {
     pub tables: &'a [Arc<dyn TableSource>],
     /// Functions that exist for this statement only (`from_json` with its schema).
     pub functions: &'a HashMap<String, Arc<ScalarUDF>>,
+    /// The same of those that stand before OVER: detectors.
+    pub learners: &'a HashMap<String, Arc<WindowUDF>>,
 }
 
 impl ContextProvider for Provider<'_> {
@@ -63,7 +65,7 @@ impl ContextProvider for Provider<'_> {
     }
 
     fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
-        self.state.window_functions().get(name).cloned()
+        self.learners.get(name).or_else(|| self.state.window_functions().get(name)).cloned()
     }
 
     fn get_variable_type(&self, _: &[String]) -> Option<DataType> {

@@ -7,13 +7,16 @@
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, Result as DfResult};
-use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, ScalarUDF, Volatility};
+use datafusion::logical_expr::expr::WindowFunction;
+use datafusion::logical_expr::{
+    Distinct, Expr, LogicalPlan, ScalarUDF, Volatility, WindowFunctionDefinition,
+};
 use forebay_core::Error;
 use forebay_core::error::codes;
 use forebay_core::output_mode::OutputMode;
 
-use super::functions::EpochTime;
 use super::functions::window::{self, Call};
+use super::functions::{EpochTime, Learner};
 use super::generator;
 use super::judged;
 use super::once;
@@ -172,6 +175,18 @@ pub(super) fn detector() -> Error {
         .with_hint("Read it in a query or an alert. What the page follows remembers nothing: let it show the query's table.")
 }
 
+fn is_detector(call: &WindowFunction) -> bool {
+    matches!(&call.fun, WindowFunctionDefinition::WindowUDF(it) if it.inner().downcast_ref::<Learner>().is_some())
+}
+
+/// The error for a detector that is called where rows cannot pass it.
+fn misplaced_detector() -> Error {
+    let message = "a detector that learns can stand in a SELECT list and in QUALIFY, not in WHERE, ON, an aggregate or another detector";
+    Error::new(&codes::SQL_PLAN, message).with_hint(
+        "Judge first: SELECT * FROM (SELECT *, z_score(heat) OVER (PARTITION BY device) AS z FROM iot) WHERE z.is_anomaly.",
+    )
+}
+
 /// The error for a function that a replay would give another value; `name` is what was written.
 pub(super) fn not_repeatable(name: &str) -> Error {
     Error::new(&codes::NOT_STREAMING, format!("{name}() gives another value at every call")).with_hint(
@@ -212,6 +227,7 @@ fn expression(expr: &Expr) -> Result<(), Error> {
             Err(SUBQUERY.error())
         }
         Expr::AggregateFunction(_) => Err(AGGREGATE.error()),
+        Expr::WindowFunction(call) if is_detector(call) => Err(misplaced_detector()),
         Expr::WindowFunction(_) => Err(WINDOW.error()),
         Expr::Unnest(_) => Err(UNNEST.error()),
         Expr::Placeholder(placeholder) => {

@@ -69,9 +69,28 @@ impl Tape<'_> {
         values.iter_mut().try_for_each(|value| self.f64(value))
     }
 
-    /// Numbers whose count is part of the model.
-    pub fn f32s(&mut self, values: &mut [f32]) -> Result<()> {
-        values.iter_mut().try_for_each(|value| self.f32(value))
+    /// Smaller numbers whose count is part of the model: of those that are zero only a bit is written.
+    pub fn sparse(&mut self, values: &mut [f32]) -> Result<()> {
+        for part in values.chunks_mut(8) {
+            let is_there = |value: &f32| u8::from(value.to_bits() != 0);
+            let bits = part.iter().enumerate().fold(0, |bits, (bit, value)| bits | (is_there(value) << bit));
+            let mut mask = [bits];
+            self.raw(&mut mask)?;
+            if u32::from(mask[0]) >> part.len() != 0 {
+                return Err(damaged());
+            }
+            for (bit, value) in part.iter_mut().enumerate() {
+                if mask[0] >> bit & 1 == 0 {
+                    *value = 0.0;
+                    continue;
+                }
+                self.f32(value)?;
+                if value.to_bits() == 0 {
+                    return Err(damaged());
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Numbers of which there are `most` at most.

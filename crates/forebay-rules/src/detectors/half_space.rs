@@ -119,7 +119,7 @@ impl HalfSpace {
 
 impl Model for HalfSpace {
     const NAME: &'static str = "half_space_trees";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     type Key = Masses;
 
     fn inputs(&self) -> usize {
@@ -189,7 +189,7 @@ impl Model for HalfSpace {
         tape.u32(&mut key.windows)?;
         tape.f64s(key.least.get_mut(..self.inputs).unwrap_or(&mut []))?;
         tape.f64s(key.most.get_mut(..self.inputs).unwrap_or(&mut []))?;
-        key.masses.iter_mut().try_for_each(|mass| tape.f32s(mass))?;
+        tape.sparse(key.masses.as_flattened_mut())?;
         key.tail.tape(tape)
     }
 

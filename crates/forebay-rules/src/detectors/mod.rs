@@ -70,6 +70,7 @@ mod robust;
 mod rows;
 pub mod saved;
 mod seasonal;
+mod stability;
 mod stuck;
 mod tail;
 #[cfg(test)]

@@ -12,6 +12,7 @@ use forebay_core::{Error, options::unknown_name};
 
 use super::judge::Judging;
 use super::kinds::{Knob, chosen, knob};
+use super::stability::Stability;
 use super::trained::{Model, Sample, Shape, Trained};
 use super::verdict::Verdicts;
 use super::words::Words;
@@ -106,12 +107,31 @@ pub struct Saved {
     rank: f64,
     words: Words,
     version: String,
+    stability: Arc<Stability>,
 }
 
 impl Saved {
     /// Of the text of its file, for the inputs that `words` names. Errors: a text that is no such model, one of another kind or
     /// trained with other columns.
     pub fn read(text: &str, training: &Training, words: Words) -> Result<Self> {
+        let is_same = |(feature, (name, _)): (&String, &(String, String))| feature.eq_ignore_ascii_case(name);
+        Self::checked(text, training, words, "Write these `columns` in this order", |features, words| {
+            features.iter().zip(&words.inputs).all(is_same)
+        })
+    }
+
+    /// The same for the arguments of a function, which are known by their places.
+    pub fn of_arguments(text: &str, training: &Training, words: Words) -> Result<Self> {
+        Self::checked(text, training, words, "Write these behind its path, in this order", |_, _| true)
+    }
+
+    fn checked(
+        text: &str,
+        training: &Training,
+        words: Words,
+        how: &str,
+        names_fit: impl Fn(&[String], &Words) -> bool,
+    ) -> Result<Self> {
         let model = Model::from_json(text)?;
         let kind = kind_of(&model);
         if kind != training.kind.name {
@@ -120,19 +140,17 @@ impl Saved {
                 Error::new(&codes::BAD_VALUE, message).with_hint("Train it anew with `forebay train`.")
             );
         }
-        let is_same = |(feature, (name, _)): (&String, &(String, String))| feature.eq_ignore_ascii_case(name);
-        let fits = model.features.len() == words.inputs.len()
-            && model.features.iter().zip(&words.inputs).all(is_same);
-        if !fits {
+        if model.features.len() != words.inputs.len() || !names_fit(&model.features, &words) {
             let message = format!("the saved model was trained with {}", model.features.join(", "));
             return Err(Error::new(&codes::BAD_VALUE, message)
-                .with_hint("Write these `columns` in this order, or train it anew with `forebay train`."));
+                .with_hint(format!("{how}, or train it anew with `forebay train`.")));
         }
         let sum = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
             (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
         let version = format!("{}, {sum:016x}, rank {}", self::words(&model), training.get("rank"));
-        Ok(Self { kind, model: Arc::new(model), rank: training.get("rank"), words, version })
+        let (rank, stability) = (training.get("rank"), Arc::default());
+        Ok(Self { kind, model: Arc::new(model), rank, words, version, stability })
     }
 }
 
@@ -149,9 +167,24 @@ impl Judged for Saved {
         false
     }
 
+    fn drift(&self) -> Option<f64> {
+        if let Some(drift) = self.stability.warning() {
+            tracing::warn!(
+                model = words(&self.model),
+                drift = format!("{drift:.2}"),
+                "the scores of a model are no longer those of its training: train it anew"
+            );
+        }
+        self.stability.drift()
+    }
+
     fn judge(&self) -> Result<Box<dyn Judge>> {
         Ok(Box::new(Judging {
-            detector: Box::new(Trained::new(Arc::clone(&self.model), self.rank)),
+            detector: Box::new(Trained::watched(
+                Arc::clone(&self.model),
+                self.rank,
+                Arc::clone(&self.stability),
+            )),
             words: self.words.clone(),
             verdicts: Verdicts::default(),
         }))

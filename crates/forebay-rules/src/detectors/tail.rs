@@ -136,7 +136,7 @@ impl Tail {
 
     /// Saves or loads.
     pub fn tape(&mut self, tape: &mut Tape<'_>) -> Result<()> {
-        tape.f32s(&mut self.bins)?;
+        tape.sparse(&mut self.bins)?;
         tape.f32(&mut self.weight)?;
         tape.f64(&mut self.begins)?;
         tape.f64(&mut self.share)?;

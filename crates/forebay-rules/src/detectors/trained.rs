@@ -19,6 +19,7 @@ use super::isolation::Forest;
 use super::k_means::Centres;
 use super::matrix::{Matrix, numbers};
 use super::rows::{MAX_INPUTS, Rows};
+use super::stability::{Stability, TENTHS};
 use super::verdict::{Verdict, Verdicts, When, Why};
 use super::{Detector, bytes};
 
@@ -29,8 +30,6 @@ const RANKS: [f64; 16] =
     [0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.995, 0.999, 1.0];
 /// Rows that are judged together.
 const CHUNK: usize = 64;
-/// Scores that the watch over drift remembers.
-const WATCHED: f64 = 10_000.0;
 
 /// Rows to train with.
 #[derive(Clone, Debug)]
@@ -192,17 +191,21 @@ pub struct Trained {
     model: Arc<Model>,
     /// The score from which a row is an anomaly.
     threshold: f64,
-    /// Recent scores by the tenths of the training's.
-    watched: [f64; 10],
+    /// Recent scores, of all that judge by this model.
+    stability: Arc<Stability>,
     rows: Vec<f64>,
 }
 
 impl Trained {
     /// A row is an anomaly if it scores more than this share of the training rows: 0.995 is a good beginning.
     pub fn new(model: impl Into<Arc<Model>>, rank: f64) -> Self {
-        let model = model.into();
+        Self::watched(model.into(), rank, Arc::default())
+    }
+
+    /// The same; its scores count among others.
+    pub(super) fn watched(model: Arc<Model>, rank: f64, stability: Arc<Stability>) -> Self {
         let threshold = model.score_at(rank);
-        Self { model, threshold, watched: [0.0; 10], rows: Vec::new() }
+        Self { model, threshold, stability, rows: Vec::new() }
     }
 
     /// The model.
@@ -210,24 +213,9 @@ impl Trained {
         &self.model
     }
 
-    /// How far the recent scores are from those of the training: the population stability index over tenths (Siddiqi, Credit Risk
-    /// Scorecards, 2006). Below 0.1 is the same, beyond 0.25 calls for training anew. `None` before a hundred rows.
+    /// How far the recent scores are from those of the training ([`super::stability`]). `None` before a hundred rows.
     pub fn drift(&self) -> Option<f64> {
-        let total: f64 = self.watched.iter().sum();
-        let part = |count: &f64| {
-            let share = (count / total).max(1e-4);
-            (share - 0.1) * (share / 0.1).ln()
-        };
-        (total >= 100.0).then(|| self.watched.iter().map(part).sum())
-    }
-
-    fn watch(&mut self, rank: f64) {
-        if let Some(tenth) = self.watched.get_mut(((rank * 10.0) as usize).min(9)) {
-            *tenth += 1.0;
-        }
-        if self.watched.iter().sum::<f64>() > WATCHED {
-            self.watched.iter_mut().for_each(|count| *count *= 0.5);
-        }
+        self.stability.drift()
     }
 }
 
@@ -248,6 +236,7 @@ impl Detector for Trained {
         out.begin(rows.len());
         let (width, mut scores) = (self.inputs(), [0.0; CHUNK]);
         let mut buffer = std::mem::take(&mut self.rows);
+        let mut tenths = [0; TENTHS];
         for first in (0..rows.len()).step_by(CHUNK) {
             let count = CHUNK.min(rows.len() - first);
             buffer.clear();
@@ -262,13 +251,16 @@ impl Detector for Trained {
                     continue;
                 }
                 let rank = self.model.rank(*score);
-                self.watch(rank);
+                if let Some(tenth) = tenths.get_mut(((rank * 10.0) as usize).min(TENTHS - 1)) {
+                    *tenth += 1;
+                }
                 let anomalous = *score > self.threshold;
                 let why = if anomalous { self.model.why(row) } else { Why::Nothing };
                 out.push(Verdict { score: *score, likelihood: rank, anomalous, why });
             }
         }
         self.rows = buffer;
+        self.stability.add(&tenths);
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use forebay_core::Error;
 use forebay_core::progress::iso_millis;
 use forebay_engine::lookup::Standing;
-use forebay_engine::status::{Failures, QueryStatus, State};
+use forebay_engine::status::{Drift, Failures, QueryStatus, State};
 use serde_json::{Value, json};
 
 use super::ledger::with_balance;
@@ -137,6 +137,11 @@ pub(crate) fn expectations(status: &QueryStatus) -> Vec<Value> {
     status.expectations.iter().map(told).collect()
 }
 
+/// A saved model that it judges by, and how far its scores have moved.
+fn model(model: &Drift) -> Value {
+    json!({ "model": &*model.model, "drift": model.index })
+}
+
 /// A table at rest that it is joined with; its error is of a newer version, which is not taken, `since` then.
 pub(crate) fn table(table: &Standing) -> Value {
     json!({
@@ -183,6 +188,7 @@ fn summary(status: &QueryStatus, now_ms: i64) -> Value {
         "stateBytes": state_bytes(status),
         "remembers": remembers(status),
         "expectations": expectations(status),
+        "models": status.models.iter().map(model).collect::<Vec<_>>(),
         "tables": status.tables.iter().map(table).collect::<Vec<_>>(),
         "ledger": with_balance(&status.ledger),
         "quarantineBytes": status.quarantine_bytes,

@@ -1,11 +1,12 @@
-//! `detectors` of the file, for the planner, and where in the file the pieces stand that it refuses.
+//! `detectors` of the file, for the planner, and where in the file the pieces stand that it refuses; and detectors that are called
+//! in SQL ([`Called`]), which are the same models.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use forebay_core::Error;
 use forebay_core::config::{DetectorConfig, Placed, Problem};
-use forebay_core::detect::Model;
+use forebay_core::detect::{Functions, Model};
 use forebay_core::error::codes;
 use forebay_core::options::unknown_name;
 use forebay_engine::plan::{Detect, SqlError};
@@ -95,6 +96,68 @@ fn model<'c>(
         return Err(Wrong { error, of: Some(second) });
     }
     Ok(Arc::new(Kinded::new(name, settings, words)?))
+}
+
+/// The models of detectors that are called in SQL.
+#[derive(Debug)]
+pub struct Called {
+    /// The folder under which the paths of saved models lie; `None` where a statement may name no file.
+    pub models: Option<PathBuf>,
+}
+
+impl Functions for Called {
+    fn learning(&self) -> Vec<&'static str> {
+        KINDS.iter().map(|known| known.name).collect()
+    }
+
+    fn trained(&self) -> Vec<&'static str> {
+        TRAINED.iter().map(|known| known.name).collect()
+    }
+
+    fn learner(
+        &self,
+        kind: &str,
+        settings: &[(String, f64)],
+        inputs: &[String],
+    ) -> Result<Arc<dyn Model>, Error> {
+        let several = KINDS.iter().any(|known| known.name == kind && known.several);
+        if !several && inputs.len() > 1 {
+            let error =
+                Error::new(&codes::SQL_PLAN, format!("{kind}(…) judges one number, not several together"));
+            return Err(error.with_hint(
+                "Several at once are judged by half_space_trees(…), and by models that are trained before.",
+            ));
+        }
+        let words = Words::named(inputs.iter().map(String::as_str));
+        Ok(Arc::new(Kinded::new(kind, &borrowed(settings), words)?))
+    }
+
+    fn saved(
+        &self,
+        kind: &str,
+        path: &str,
+        settings: &[(String, f64)],
+        inputs: &[String],
+    ) -> Result<Arc<dyn Model>, Error> {
+        let Some(folder) = &self.models else {
+            let error =
+                Error::new(&codes::SQL_PLAN, format!("{kind}(…) names a file, which is not possible here"));
+            return Err(error
+                .with_hint("Call it in a query of the pipeline, or with `forebay query` on this machine."));
+        };
+        let training = Training::of(kind, &borrowed(settings))?;
+        let text = read(&folder.join(path.trim())).map_err(|error| {
+            error.with_hint(
+                "`forebay train NAME -f FILE --on TABLE` makes a model for a detector of the file.",
+            )
+        })?;
+        let words = Words::named(inputs.iter().map(String::as_str));
+        Ok(Arc::new(Saved::of_arguments(&text, &training, words)?))
+    }
+}
+
+fn borrowed(settings: &[(String, f64)]) -> Vec<(&str, f64)> {
+    settings.iter().map(|(name, value)| (name.as_str(), *value)).collect()
 }
 
 /// What the columns are called in a reason.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use forebay_core::catalog::TableName;
 use forebay_core::clock::Clock;
+use forebay_core::detect::Functions;
 use forebay_core::error::codes;
 use forebay_core::{Error, Result};
 use forebay_engine::adhoc::rows::{self, Bounds, Rows};
@@ -25,7 +26,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::cli::Global;
 use crate::json::FromJson;
-use crate::load::Loaded;
+use crate::load::{Called, Loaded};
 use crate::tables::{Made, Tables, hidden};
 
 use super::wire::{Places, Wire};
@@ -190,6 +191,10 @@ impl TableResolver for Registered {
             None => self.0.history(None, name, most).await,
             Some(_) => Ok(None),
         }
+    }
+
+    fn detectors(&self) -> Option<Arc<dyn Functions>> {
+        Some(Arc::new(Called { models: None }))
     }
 
     fn views(&self) -> Vec<(String, String)> {

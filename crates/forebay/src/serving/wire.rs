@@ -13,6 +13,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use forebay_core::catalog::TableName;
 use forebay_core::config::QueryConfig;
+use forebay_core::detect::Functions;
 use forebay_core::error::codes;
 use forebay_core::{Error, Result, Zone};
 use forebay_engine::adhoc::{self, About, Commit, Known, Limits, TableProvider, TableResolver};
@@ -23,7 +24,7 @@ use tokio::sync::{Mutex, OnceCell, Semaphore};
 
 use super::sql::{Registered, Threads};
 use crate::json::FromJson;
-use crate::load::Loaded;
+use crate::load::{Called, Loaded};
 use crate::{tables, warehouse};
 
 /// Statements that are worked on at once; one whose rows are fetched bit by bit counts until its end.
@@ -202,6 +203,10 @@ impl TableResolver for Tables {
 
     fn time_zone(&self) -> Zone {
         TableResolver::time_zone(&self.registered.0)
+    }
+
+    fn detectors(&self) -> Option<Arc<dyn Functions>> {
+        Some(Arc::new(Called { models: None }))
     }
 
     fn views(&self) -> Vec<(String, String)> {

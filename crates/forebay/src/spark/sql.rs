@@ -30,6 +30,12 @@ pub(super) fn mentions(sql: &str, name: &str) -> bool {
     tokens(sql).iter().any(|token| token.kind == Kind::Word && token.name() == name)
 }
 
+/// True if a SELECT calls a function of this name.
+pub(super) fn calls(sql: &str, name: &str) -> bool {
+    let tokens = tokens(sql);
+    tokens.windows(2).any(|pair| pair[0].kind == Kind::Word && pair[0].name() == name && pair[1].text == "(")
+}
+
 impl Select {
     /// The hidden columns of what this SELECT reads; `None` if that is not understood.
     fn hidden(&self, tokens: &[Token<'_>], known: &Hidden) -> Option<Vec<&'static str>> {

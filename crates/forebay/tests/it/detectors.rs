@@ -32,6 +32,9 @@ fn events() -> Vec<String> {
 
 const DETECTORS: [&str; 3] = ["auto", "z_score", "gap"];
 
+/// The query that calls a detector, of the same settings as that of the section.
+const CALLED: &str = "SELECT device, seq, heat, at, z.* FROM (SELECT *, z_score(heat) OVER (PARTITION BY device) AS z FROM events)";
+
 /// A query for each detector, one of windows over one of them, and an alert.
 fn pipeline(dir: &Path, bootstrap: SocketAddr) -> PathBuf {
     let file = dir.join("detectors.yaml");
@@ -47,7 +50,8 @@ sources:
     watermark: {{ column: timestamp_millis(at), delay: 20 seconds }}
 detectors:
 {}queries:
-{}  windows:
+{}  called: {{ sql: \"{CALLED}\", format: delta, options: {{ path: called }}, trigger: availableNow }}
+  windows:
     sql: SELECT window.start AS start, count(*) AS n, count_if(is_anomaly) AS odd FROM of_z_score GROUP BY window(timestamp_millis(at), '1 minute')
     format: delta
     options: {{ path: windows }}
@@ -85,7 +89,7 @@ fn whatever_dies_when_rows_are_judged_as_in_an_undisturbed_run() {
     };
     let calm = tempfile::tempdir().unwrap();
     let mut queries = DETECTORS.to_vec();
-    queries.push("windows");
+    queries.extend(["called", "windows"]);
     for query in &queries {
         succeed(&mut run(calm.path(), query));
     }
@@ -94,6 +98,7 @@ fn whatever_dies_when_rows_are_judged_as_in_an_undisturbed_run() {
     assert_eq!((rows.len() as u64, ledger["emitted"].as_u64()), (EVENTS, Some(EVENTS)), "{ledger}");
     assert!((5..40).contains(&odd(&rows)), "{} of them are odd", odd(&rows));
     assert!(rows.iter().any(|row| row.contains("heat 500, usually")), "the reason is told in words");
+    assert_eq!(outcome(calm.path(), "called").0, rows, "called or in the section");
     for query in &queries {
         let expected = outcome(calm.path(), query);
         for (point, mode) in [

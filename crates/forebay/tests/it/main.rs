@@ -50,6 +50,7 @@ mod kafka_source;
 mod live;
 mod log_access;
 mod log_crash;
+mod models;
 mod openapi;
 mod output_modes;
 mod page;

@@ -57,6 +57,9 @@ pub(super) fn rewrite(planner: &mut Planner<'_>, expr: &mut Expr) -> Result<(), 
     let Some(ident) = part.as_ident().cloned() else { return Ok(()) };
     let name = ident.value.to_ascii_lowercase();
     refuse_generators(planner, &name, &ident)?;
+    if planner.detector(function, &name, &ident)? {
+        return Ok(());
+    }
     if planner.streaming {
         streaming::function(planner, function, &name, &ident)?;
     }

@@ -252,7 +252,12 @@ impl Planner<'_> {
             })
         });
         let schema = Arc::new(DFSchema::new_with_metadata(columns.collect(), HashMap::new())?);
-        let provider = Provider { state: self.session, tables: &self.tables, functions: &self.functions };
+        let provider = Provider {
+            state: self.session,
+            tables: &self.tables,
+            functions: &self.functions,
+            learners: &self.learners,
+        };
         let array = SqlToRel::new_with_options(&provider, session::parser_options(self.session))
             .sql_to_expr(argument, &schema, &mut PlannerContext::new())?;
         let leaf = LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: false, schema });

@@ -14,13 +14,14 @@
 //! What must stay true: after [`Planner::plan`] every name of a column and table in the tree is spelled exactly as
 //! its schema spells it, or an error with its place was returned. [`query`] is what stands around SELECTs, [`from`] handles FROM, [`joins`] JOIN, [`select`] one SELECT,
 //! [`expr`] expressions, [`calls`] functions, [`naming`] the names of unnamed columns, [`streaming`] what a stream
-//! cannot do, [`generators`] rows made of arrays, [`windows`], [`aggregates`] and [`grouping`] what a query with state has, [`union`] rows of several streams,
+//! cannot do, [`detectors`] what judges rows, [`generators`] rows made of arrays, [`windows`], [`aggregates`] and [`grouping`] what a query with state has, [`union`] rows of several streams,
 //! [`event_time`] a source's own time, [`record`]
 //! what views hand on of their records if they are asked to, [`bounds`] how much a statement may be.
 
 mod aggregates;
 mod bounds;
 mod calls;
+mod detectors;
 mod event_time;
 mod expr;
 mod from;
@@ -43,10 +44,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource, WindowUDF};
 use datafusion::sql::planner::SqlToRel;
 use datafusion::sql::sqlparser::ast::{Expr as AstExpr, Ident, ObjectName, Query, Statement};
 use forebay_core::Error;
+use forebay_core::detect::{Functions, Model};
 use forebay_core::error::codes;
 use forebay_core::options::unknown_name;
 use forebay_core::output_mode::OutputMode;
@@ -61,6 +63,7 @@ use super::deadline::Deadline;
 use super::doubles::coerced;
 use super::generator::{Placeholder, placed};
 use super::judged::judged;
+use super::learned;
 use super::once::once;
 use super::provider::{PlannedTable, Provider};
 use super::session;
@@ -84,6 +87,11 @@ pub(crate) trait Lookup {
 
     /// What to write if there are no names to suggest.
     fn without_names(&self) -> &'static str;
+
+    /// What makes the models behind calls of detectors; `None`: there are no such functions.
+    fn detectors(&self) -> Option<Arc<dyn Functions>> {
+        None
+    }
 }
 
 /// What a name in FROM stands for.
@@ -152,6 +160,12 @@ pub(crate) struct Planner<'a> {
     functions: HashMap<String, Arc<ScalarUDF>>,
     /// Which `from_json` has which number: one decoder for the same schema and options.
     decoders: BTreeMap<(String, Vec<(String, String)>), String>,
+    /// Calls of detectors, by what they are: the place of one is a part of its function's name.
+    detectors: Vec<String>,
+    /// The functions of those that learn.
+    learners: HashMap<String, Arc<WindowUDF>>,
+    /// The saved models that were named.
+    pub(crate) models: Vec<Arc<dyn Model>>,
     ctes: Vec<Cte>,
     views_before: usize,
     /// When planning gives up.
@@ -199,6 +213,9 @@ impl<'a> Planner<'a> {
             depth: 0,
             functions: HashMap::new(),
             decoders: BTreeMap::new(),
+            detectors: Vec::new(),
+            learners: HashMap::new(),
+            models: Vec::new(),
             ctes: Vec::new(),
             views_before: usize::MAX,
             deadline: None,
@@ -256,11 +273,18 @@ impl<'a> Planner<'a> {
     }
 
     fn to_plan(&self, query: Box<Query>) -> Result<LogicalPlan, SqlError> {
-        let provider = Provider { state: self.session, tables: &self.tables, functions: &self.functions };
+        let provider = Provider {
+            state: self.session,
+            tables: &self.tables,
+            functions: &self.functions,
+            learners: &self.learners,
+        };
         let plan = SqlToRel::new_with_options(&provider, session::parser_options(self.session))
             .sql_statement_to_plan(Statement::Query(query));
         let has_generators = self.tables.iter().any(|table| table.is::<Placeholder>());
         let plan = if has_generators { plan.and_then(placed) } else { plan };
+        let learns = self.streaming && !self.learners.is_empty();
+        let plan = if learns { plan.and_then(learned::placed) } else { plan };
         let plan = plan.and_then(absent::nullable).and_then(coerced);
         let plan = if self.streaming { plan.and_then(widened) } else { plan };
         plan.map_err(SqlError::planning)

@@ -131,7 +131,7 @@ impl Auto {
 
 impl Model for Auto {
     const NAME: &'static str = "auto";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     type Key = Known;
 
     fn fresh(&self) -> Known {

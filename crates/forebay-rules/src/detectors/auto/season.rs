@@ -135,9 +135,9 @@ impl Season {
     }
 
     pub fn tape(&mut self, tape: &mut Tape<'_>) -> Result<()> {
-        tape.f32s(&mut self.usual)?;
-        tape.f32s(&mut self.spread)?;
-        tape.f32s(&mut self.visits)?;
+        tape.sparse(&mut self.usual)?;
+        tape.sparse(&mut self.spread)?;
+        tape.sparse(&mut self.visits)?;
         tape.f64(&mut self.shift)?;
         tape.f64s(&mut self.errors)?;
         let slots = self.usual.len();

@@ -4,7 +4,7 @@ use forebay_core::Ledger;
 use forebay_core::expectation::OnFail;
 use serde_json::{Value, json};
 
-use super::words::{count, list, object, or_null, text, time, to, word, yes_or_no};
+use super::words::{count, list, number, object, or_null, text, time, to, word, yes_or_no};
 
 pub fn query() -> Value {
     object(&[
@@ -23,6 +23,7 @@ pub fn query() -> Value {
         ("stateBytes", count()),
         ("remembers", or_null(remembers())),
         ("expectations", list(expectation())),
+        ("models", list(object(&[("model", text()), ("drift", or_null(number()))]))),
         ("tables", list(table_at_rest())),
         ("ledger", to("Ledger")),
         ("quarantineBytes", count()),

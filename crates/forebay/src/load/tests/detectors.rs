@@ -62,3 +62,39 @@ fn a_query_over_a_table_cannot_read_a_detector_and_neither_can_the_page() {
     let told = refused(&panel);
     assert!(told.contains("`odd` is a detector"), "{told}");
 }
+
+#[test]
+fn what_is_wrong_with_a_call_of_a_detector_is_told() {
+    for (sql, part) in [
+        ("SELECT z_score(temperature) AS z FROM iot", "needs OVER"),
+        ("SELECT z_score() OVER () AS z FROM iot", "needs a number"),
+        ("SELECT z_score(device_id) OVER () AS z FROM iot", "judges numbers, not STRING"),
+        ("SELECT z_score(temperature, temperature) OVER () AS z FROM iot", "judges one number"),
+        ("SELECT z_score(temperature, 'treshold=3') OVER () AS z FROM iot", "threshold"),
+        ("SELECT z_score(temperature, 'threshold=high') OVER () AS z FROM iot", "no setting with a number"),
+        ("SELECT z_score(temperature, 'threshold') OVER () AS z FROM iot", "is no setting"),
+        (
+            "SELECT z_score(temperature) OVER (PARTITION BY temperature) AS z FROM iot",
+            "takes texts and whole numbers, not DOUBLE",
+        ),
+        ("SELECT z_score(temperature) OVER (ORDER BY device_id) AS z FROM iot", "not possible over a stream"),
+        ("SELECT z_score(temperature) OVER (ROWS 3 PRECEDING) AS z FROM iot", "PARTITION BY alone"),
+        ("SELECT device_id FROM iot WHERE (z_score(temperature) OVER ()).is_anomaly", "not in WHERE"),
+        (
+            "SELECT max((z_score(temperature) OVER ()).score) AS m FROM iot",
+            "cannot contain window function calls",
+        ),
+        (
+            "SELECT z_score((ewma(temperature) OVER ()).score) OVER () AS z FROM iot",
+            "window function calls cannot be nested",
+        ),
+        ("SELECT sum(temperature) OVER () AS z FROM iot", "a window function (OVER)"),
+        ("SELECT k_means(temperature) AS z FROM iot", "needs the path of a model"),
+        ("SELECT k_means('none.json', temperature) AS z FROM iot", "FB-1001"),
+        ("SELECT k_means('none.json', temperature) OVER () AS z FROM iot", "has no OVER"),
+    ] {
+        let told = refused(&watched("  odd: { on: iot, column: temperature }\n", sql));
+        assert!(told.contains(part), "{sql}: {told}");
+        assert!(told.ends_with("1 problem in p.yaml\n"), "{told}");
+    }
+}

@@ -44,8 +44,45 @@ fn given(values: &[f64], epoch: usize, expect: &str) -> String {
     )
 }
 
+/// The same detectors, called where they are needed.
+const CALLED: &str = "pipeline: p\n\
+    sources:\n\
+    \x20 iot:\n\
+    \x20   format: kafka\n\
+    \x20   options: { subscribe: iot_topic, kafka.bootstrap.servers: \"nobody.invalid:1\" }\n\
+    \x20   value: json\n\
+    \x20   schema: \"device_id STRING, v DOUBLE, ts INT\"\n\
+    \x20   watermark: { column: timestamp_seconds(ts), delay: 10 seconds }\n\
+    views:\n\
+    \x20 strange: \"SELECT device_id, v AS heat, timestamp_seconds(ts) AS at, \
+        z_score(v, 'warm_up=4, threshold=3') OVER (PARTITION BY device_id) AS z FROM iot WHERE v > 0\"\n\
+    queries:\n\
+    \x20 all: { sql: \"SELECT *, z_score(v) OVER () AS z FROM iot\", format: console }\n\
+    \x20 told: { sql: \"SELECT device_id, heat, z.reason FROM strange WHERE z.is_anomaly\", format: console }\n\
+    \x20 passed:\n\
+    \x20   sql: \"SELECT device_id, v + 1 AS more FROM iot \
+        QUALIFY (z_score(v + 1, 'warm_up=4, threshold=3') OVER (PARTITION BY upper(device_id))).score > 3\"\n\
+    \x20   format: console\n\
+    \x20 both:\n\
+    \x20   sql: \"SELECT device_id, (z_score(v, 'warm_up=4, threshold=3') OVER (PARTITION BY device_id)).is_anomaly AS far, \
+        (stuck(v, 'rows=2') OVER ()).is_anomaly AS still FROM iot WHERE v > 39 AND v < 41\"\n\
+    \x20   format: console\n\
+    \x20 counted:\n\
+    \x20   sql: SELECT device_id, count(*) AS n, count_if(z.is_anomaly) AS odd FROM strange GROUP BY window(at, '1 minute'), device_id\n\
+    \x20   format: console\n\
+    alerts:\n\
+    \x20 odd_heat:\n\
+    \x20   on: iot\n\
+    \x20   key: device_id\n\
+    \x20   when: \"(z_score(v, 'warm_up=4, threshold=3') OVER (PARTITION BY device_id)).is_anomaly\"\n\
+    \x20   clear: \"NOT (z_score(v, 'warm_up=4, threshold=3') OVER (PARTITION BY device_id)).is_anomaly\"\n";
+
 async fn came_of(tests: &str) -> Vec<String> {
-    let text = format!("{PLANT}tests:\n{tests}");
+    came(PLANT, tests).await
+}
+
+async fn came(pipeline: &str, tests: &str) -> Vec<String> {
+    let text = format!("{pipeline}tests:\n{tests}");
     let loaded = load::load(&text, "p.yaml", None)
         .unwrap_or_else(|problems| panic!("{}", forebay_core::config::render(&problems, &text, "p", false)));
     let mut problems = Vec::new();
@@ -88,6 +125,38 @@ async fn a_window_over_a_detector_closes_by_its_watermark() {
 async fn all_columns_come_through_and_four_more() {
     let expect = "{ queries: { all: { rows: [ { device_id: d0, v: 1, ts: 0, score: ~, likelihood: ~, is_anomaly: ~, reason: ~ } ] } } }";
     for shown in came_of(&given(&[1.0], 1, expect)).await {
+        assert!(shown.starts_with("ok  "), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_detector_that_is_called_judges_as_one_of_the_section() {
+    let expect = "{ queries: { told: { rows: [ { device_id: d0, heat: 40, reason: \"v 40, usually 10.5 ± 0.548\" } ] }, \
+                  passed: { rows: [ { device_id: d0, more: 41 } ] }, \
+                  both: { rows: [ { device_id: d0, far: ~, still: ~ } ] } }, \
+                  alerts: { odd_heat: [ { key: d0, state: cleared } ] } }";
+    for epoch in [1, 2, 3, 5, 16] {
+        for shown in came(CALLED, &given(&VALUES, epoch, expect)).await {
+            assert!(shown.starts_with("ok  "), "{epoch}: {shown}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_window_over_a_detector_that_is_called_closes_by_its_watermark() {
+    let mut values = VALUES.to_vec();
+    values.extend(std::iter::repeat_n(10.0, 64));
+    let expect =
+        "{ queries: { counted: { rows: [ { device_id: d0, odd: 1, n: 30 }, { device_id: d1, n: 30 } ] } } }";
+    for shown in came(CALLED, &given(&values, 50, expect)).await {
+        assert!(shown.starts_with("ok  "), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn the_verdict_of_a_call_is_one_column() {
+    let expect = "{ queries: { all: { rows: [ { device_id: d0, v: 1, ts: 0, z: { score: ~, likelihood: ~, is_anomaly: ~, reason: ~ } } ] } } }";
+    for shown in came(CALLED, &given(&[1.0], 1, expect)).await {
         assert!(shown.starts_with("ok  "), "{shown}");
     }
 }

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import alerts
 import gateways
 import live
 import measure
@@ -151,21 +152,21 @@ def line(bench, facts, args):
 
 def main():
     parser = argparse.ArgumentParser()
-    for name, kind in (("engine", str), ("reader", str), ("mqtt-load", str), ("dir", str), ("port", int), ("events", int), ("nested", int),
+    for name, kind in (("engine", str), ("reader", str), ("mqtt-load", str), ("detector-speed", str), ("dir", str), ("port", int), ("events", int), ("nested", int),
                        ("rounds", int), ("spark-rounds", int), ("log-records", int), ("rows", int), ("out", str)):
         parser.add_argument(f"--{name}", type=kind, required=True)
-    parser.add_argument("--only", choices=("", "line", "windows", "postgres", "gateways"), default="", help="one part of it")
+    parser.add_argument("--only", choices=("", "line", "windows", "postgres", "gateways", "alerts"), default="", help="one part of it")
     parser.add_argument("--trial", action="store_true", help="allow a build with test hooks: to try this script")
     args = parser.parse_args()
     began = time.monotonic()
-    bench = Bench(args.engine, args.reader, args.mqtt_load, args.dir, args.port, args.trial)
+    bench = Bench(args.engine, args.reader, args.mqtt_load, args.detector_speed, args.dir, args.port, args.trial)
     spark_rounds = args.spark_rounds or args.rounds
     facts = {
         "events": {"plant": args.events}, "rounds": {"forebay": args.rounds, "spark": spark_rounds},
         "machine": machine(), "versions": versions(args.engine), "day": time.strftime("%Y-%m-%d", time.gmtime()), "load": [os.getloadavg()[0]],
     }
     plant = f"{args.events // 300_000 + 1 + windows.PAUSE} s"
-    if args.only not in ("postgres", "gateways"):
+    if args.only in ("", "line", "windows"):
         timed(f"filling plant with {args.events} events", lambda: windows.fill(bench, args.events), plant)
     if args.only in ("", "line"):
         line(bench, facts, args)
@@ -173,6 +174,8 @@ def main():
         facts["postgres"] = timed("PostgreSQL", lambda: postgres.all_of_it(bench, facts, args.rows), "20 minutes")
     if args.only in ("", "gateways"):
         facts["gateways"] = timed("gateways", lambda: gateways.all_of_it(bench), "6 minutes")
+    if args.only in ("", "alerts"):
+        facts["alerts"] = timed("alerts and detectors", lambda: alerts.all_of_it(bench), "10 minutes")
     if args.only in ("", "windows"):
         facts["windows"] = timed("windows", lambda: windows.all_of_it(bench, facts), "a quarter of an hour")
     facts["took"] = time.monotonic() - began

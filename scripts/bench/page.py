@@ -2,6 +2,7 @@
 
 from statistics import median
 
+import page_alerts
 import page_gateways
 import page_postgres
 import page_windows
@@ -242,4 +243,5 @@ PARTS = (
     ("windows", "Windows and state", "windows", page_windows.floors, page_windows.section),
     ("postgres", "PostgreSQL: into it, and as it", "postgres", page_postgres.floors, page_postgres.section),
     ("gateways", "Gateways and files", "gateways", page_gateways.floors, page_gateways.section),
+    ("alerts", "Alerts and detectors", "alerts", page_alerts.floors, page_alerts.section),
 )

@@ -5,7 +5,7 @@
 #   make bench                     (builds first)
 #   scripts/bench/run.sh           (takes ${CARGO_TARGET_DIR:-target}/release/forebay as it is)
 #
-#   FOREBAY_BENCH_ONLY           `line` (Delta, logs, the page), `windows`, `postgres` or `gateways`: one part, which is
+#   FOREBAY_BENCH_ONLY           `line` (Delta, logs, the page), `windows`, `postgres`, `gateways` or `alerts`: one part, which is
 #                                renewed on the page, and the others stay (all parts)
 #   FOREBAY_BENCH_EVENTS         events of the plant's topic (20000000); the topics of keys and hours follow from it
 #   FOREBAY_BENCH_NESTED         events of the nested topic (a quarter of them)
@@ -44,6 +44,12 @@ if [ -z "${FOREBAY_BENCH_MQTT_LOAD:-}" ] && [[ "$only" = @(|gateways) ]]; then
   cargo build --release --locked -p forebay -p forebay-gateway --example mqtt_load
 fi
 
+detector_speed="${FOREBAY_BENCH_DETECTOR_SPEED:-$target/release/examples/detector_speed}"
+if [ -z "${FOREBAY_BENCH_DETECTOR_SPEED:-}" ] && [[ "$only" = @(|alerts) ]]; then
+  say "building the program that runs each detector alone"
+  cargo build --release --locked -p forebay -p forebay-rules --example detector_speed
+fi
+
 out=docs/benchmarks.md
 own_dir=no
 if [ -z "${FOREBAY_BENCH_DIR:-}" ]; then
@@ -72,7 +78,7 @@ if [[ "$only" = @(|postgres) ]]; then
     --set shared_buffers=512MB --set max_wal_size=8GB --set checkpoint_timeout=30min >/dev/null
 fi
 # In the background, so that the traps run at once; a signal for us is passed on by `finish`.
-python3 scripts/bench/bench.py --engine "$engine" --reader "$reader" --mqtt-load "$mqtt_load" --dir "$FOREBAY_BENCH_DIR" --port "$port" \
+python3 scripts/bench/bench.py --engine "$engine" --reader "$reader" --mqtt-load "$mqtt_load" --detector-speed "$detector_speed" --dir "$FOREBAY_BENCH_DIR" --port "$port" \
   --events "${FOREBAY_BENCH_EVENTS:-20000000}" --nested "${FOREBAY_BENCH_NESTED:-0}" \
   --rounds "${FOREBAY_BENCH_ROUNDS:-3}" --spark-rounds "${FOREBAY_BENCH_SPARK_ROUNDS:-0}" \
   --log-records "${FOREBAY_BENCH_LOG_RECORDS:-2000000}" --rows "${FOREBAY_BENCH_ROWS:-5000000}" --only "$only" --out "${FOREBAY_BENCH_OUT-$out}" "$@" &

@@ -89,8 +89,9 @@ def has_commit(table):
 class Bench:
     """Where things are, and what each piece of work needs of them."""
 
-    def __init__(self, engine, reader, mqtt_load, folder, port, trial):
+    def __init__(self, engine, reader, mqtt_load, detector_speed, folder, port, trial):
         self.engine, self.reader, self.mqtt_load, self.dir, self.port = engine, reader, mqtt_load, folder, port
+        self.detector_speed = detector_speed
         self.trial = trial  # true only to try the script itself with a build for tests
         self.kafka = f"127.0.0.1:{port}"
         self.http = f"127.0.0.1:{port + 4}"
@@ -99,10 +100,10 @@ class Bench:
         os.makedirs(f"{self.dir}/logs", exist_ok=True)
         return f"{self.dir}/logs/{name}.log"
 
-    def fill(self, topic, count, shape, seed=1):
+    def fill(self, topic, count, shape, seed=1, devices=1000):
         command = [
             self.engine, "simulate", "--rate", "0", "--count", str(count), "--partitions", "4", "--compression", "lz4",
-            "--devices", "1000", "--seed", str(seed), "--bootstrap", self.kafka, "--topic", topic, "--shape", shape,
+            "--devices", str(devices), "--seed", str(seed), "--bootstrap", self.kafka, "--topic", topic, "--shape", shape,
         ]
         return measure.measured(command, self.log(f"fill-{topic}"))
 

@@ -294,7 +294,7 @@ for component; do
   case "$component" in
     all) wanted+=(kafka postgres minio alertmanager smtp clients kcat psql mosquitto mqtt-clients hivemq deployment learning chromium spark pgjdbc postgres-clients) ;;
     kafka | postgres | minio | alertmanager | smtp | spark | pgjdbc | flink | clients | postgres-clients | kcat | psql | mosquitto | mqtt-clients | hivemq | deployment | learning | chromium | node) wanted+=("$component") ;;
-    -h | --help) sed -n '2,34s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,35s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) die "unknown component '$component' (known: kafka, postgres, minio, alertmanager, smtp, spark, pgjdbc, flink, clients, postgres-clients, kcat, psql, mosquitto, mqtt-clients, hivemq, deployment, learning, chromium, node, all)" ;;
   esac
 done

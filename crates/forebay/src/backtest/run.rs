@@ -81,9 +81,12 @@ fn without_kafka(rows: &RecordBatch) -> Result<RecordBatch> {
     rows.project(&own).map_err(|e| Error::new(&codes::INTERNAL, "rows have no columns").caused_by(e))
 }
 
+/// A thread: where its pieces go in, and what comes of its rules.
+type Lane = (mpsc::Sender<Arc<Piece>>, JoinHandle<Result<Vec<Trial>>>);
+
 /// The threads.
 pub struct Workers {
-    lanes: Vec<(mpsc::Sender<Arc<Piece>>, JoinHandle<Result<Vec<Trial>>>)>,
+    lanes: Vec<Lane>,
 }
 
 impl Workers {
@@ -97,7 +100,7 @@ impl Workers {
                 share.push(Trial { number, ..trial });
             }
         }
-        let lane = |share: Vec<Trial>| {
+        let lane = |share: Vec<Trial>| -> Lane {
             let (sender, pieces) = mpsc::channel(WAITING);
             (sender, tokio::task::spawn_blocking(move || work(share, begin_ms, pieces)))
         };

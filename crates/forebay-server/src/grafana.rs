@@ -261,6 +261,25 @@ const PANELS: &[Panel] = &[
         asks: &[("{{gateway}}: {{what}}", "rate(forebay_gateway_events_total$PIPES[1m])")],
     },
     Panel {
+        title: "Channels that cannot be reached",
+        about: "Channels of alerts that are down, or do not take a notice. It is 0; what waits is told again by itself.",
+        kind: "stat",
+        unit: "none",
+        width: 8,
+        asks: &[("failing", "sum(1 - forebay_channel_up$PIPES)")],
+    },
+    Panel {
+        title: "Notices of alerts",
+        about: "What channels took and what they refused for good, in a minute.",
+        kind: "timeseries",
+        unit: "short",
+        width: 16,
+        asks: &[
+            ("{{channel}}: taken", "increase(forebay_notices_taken_total$PIPES[1m])"),
+            ("{{channel}}: refused", "increase(forebay_notices_refused_total$PIPES[1m])"),
+        ],
+    },
+    Panel {
         title: "Tables that cannot be read",
         about: "For how long no newer version of a table at rest can be read, by query; the version before is used. It is 0. `/health` says why.",
         kind: "timeseries",

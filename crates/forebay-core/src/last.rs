@@ -71,8 +71,15 @@ impl LastValues {
 
     /// Bytes that they take in memory, more or less.
     pub fn bytes(&self) -> u64 {
+        self.bytes_beyond(&Self::default())
+    }
+
+    /// The same of the keys that others lack.
+    pub fn bytes_beyond(&self, others: &Self) -> u64 {
         const EACH: usize = 64;
-        self.all().map(|(_, key, _)| (key.len() + EACH) as u64).sum()
+        let is_new = |lane: &Lane, key: &str| others.of(lane).is_none_or(|known| !known.contains_key(key));
+        let new = self.all().filter(|(lane, key, _)| is_new(lane, key));
+        new.map(|(_, key, _)| (key.len() + EACH) as u64).sum()
     }
 }
 
@@ -111,6 +118,20 @@ mod tests {
         ] {
             assert_eq!(last.allows(next, max), allowed, "{last:?} {next:?} {max}");
         }
+    }
+
+    #[test]
+    fn a_key_that_speaks_again_takes_no_more_room() {
+        let of = |keys: &[&str]| {
+            let mut values = LastValues::default();
+            let lane = (Partition::new("t", 0), Arc::from("rule"));
+            for key in keys {
+                values.of_mut(&lane).insert((*key).into(), at(0.0, 1.0));
+            }
+            values
+        };
+        assert_eq!(of(&["a", "b"]).bytes_beyond(&of(&["a"])), of(&["b"]).bytes());
+        assert_eq!(of(&["a"]).bytes_beyond(&of(&["a"])), 0);
     }
 
     #[test]

@@ -79,7 +79,24 @@ impl Last {
             Recovery::Replay { plan, .. } if in_sink == Some(plan.epoch) => plan.epoch.next(),
             Recovery::Replay { plan, .. } => plan.epoch,
         };
+        // The last line of an epoch that has ended is whole: only what is computed again may have been cut.
+        let may_be_cut = match recovery {
+            Recovery::Fresh => true,
+            Recovery::Continue { .. } => false,
+            Recovery::Replay { plan, .. } => in_sink != Some(plan.epoch),
+        };
+        if !may_be_cut && self.is_torn()? {
+            return Err(self.damaged(&"its last line is cut, and the epoch that wrote it had ended"));
+        }
         self.open(next)
+    }
+
+    fn is_torn(&self) -> Result<bool> {
+        match fs::read(&self.path) {
+            Ok(bytes) => Ok(lines::read(KIND, &bytes).map_err(|e| self.damaged(&e))?.torn),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(self.failed("read", e)),
+        }
     }
 
     /// Reads what was said before the epoch `next`; whatever is there of later ones is cut.
@@ -117,7 +134,7 @@ impl Last {
 
     /// Makes durable what an epoch said. From now on the sink may have the epoch.
     pub fn keep(&mut self, epoch: Epoch, said: LastValues) -> Result<()> {
-        let bytes = self.values.bytes() + said.bytes();
+        let bytes = self.values.bytes() + said.bytes_beyond(&self.values);
         if bytes > self.limit {
             let message =
                 format!("what keys said last would take {bytes} bytes, the limit is {}", self.limit);

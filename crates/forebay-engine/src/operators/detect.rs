@@ -180,4 +180,8 @@ impl Partial for Lane {
     fn counts(&self) -> Counts {
         Counts::default()
     }
+
+    fn goes_by_order(&self) -> bool {
+        true
+    }
 }

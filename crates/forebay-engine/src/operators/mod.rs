@@ -163,6 +163,11 @@ pub(crate) trait Partial: Send {
 
     /// What has become of the rows so far.
     fn counts(&self) -> Counts;
+
+    /// True if the order of rows decides what it makes of them, and it counts none: then the rows of a record stay together.
+    fn goes_by_order(&self) -> bool {
+        false
+    }
 }
 
 /// An operator with state. It holds none itself: what it remembers lies in tables that it only looks at.

@@ -158,7 +158,8 @@ impl Forest {
             child == node || (child > node && child + 1 < nodes)
         };
         nodes <= MOST_NODES
-            && self.sample >= 2
+            && (2..=65_536).contains(&self.sample)
+            && self.roots.len() <= 1_000
             && (1..=DEEPEST).contains(&self.depth)
             && !self.roots.is_empty()
             && self.features.len() == nodes

@@ -76,7 +76,7 @@ impl Centres {
 
     pub(crate) fn sane(&self, width: usize) -> bool {
         let finite = |list: &[f64]| list.iter().all(|value| value.is_finite());
-        self.k >= 1
+        (1..=1_000).contains(&self.k)
             && self.scales.len() == width
             && self.k.checked_mul(width) == Some(self.centres.len())
             && finite(&self.scales)

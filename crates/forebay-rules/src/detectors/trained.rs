@@ -133,6 +133,7 @@ impl Model {
             && self.scores.len() == RANKS.len()
             && finite(&self.means)
             && finite(&self.spreads)
+            && self.spreads.iter().all(|spread| *spread >= 0.0)
             && finite(&self.scores)
             && self.scores.is_sorted()
             && match &self.shape {

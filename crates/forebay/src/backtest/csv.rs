@@ -58,7 +58,7 @@ fn header(path: &Path, known: &Known<'_>) -> Result<(SchemaRef, String)> {
     let file = std::fs::File::open(path).map_err(unreadable)?;
     BufReader::new(file.take(LONGEST_HEADER)).read_line(&mut line).map_err(unreadable)?;
     let field = |name: &str| {
-        let name = name.trim().trim_matches('"').trim_start_matches('\u{feff}');
+        let name = name.trim().trim_start_matches('\u{feff}').trim_matches('"');
         let of_source = known.source.fields().iter().find(|field| field.name().eq_ignore_ascii_case(name));
         let data_type = match of_source {
             Some(field) => field.data_type().clone(),

@@ -62,6 +62,9 @@ pub fn chosen(loaded: &Loaded, names: &[String], source: Option<&str>, is_strict
     let rules: Vec<&PlannedAlert> = loaded.alerts.iter().filter(is_named).filter(is_of).collect();
     let first = rules.first().and_then(|alert| alert.sources.first());
     let Some(source) = first.cloned() else {
+        if !is_strict {
+            return Ok(Chosen { source: source.unwrap_or_default().to_owned(), rules: Vec::new() });
+        }
         let error = Error::new(
             &codes::WRONG_USE,
             format!("the pipeline `{}` has no such alert", loaded.pipeline.name),

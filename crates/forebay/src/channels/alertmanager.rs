@@ -42,6 +42,9 @@ const ENDED_FOR: i64 = 15 * 60 * 1_000;
 /// Most alerts of one request.
 const MOST: usize = 500;
 
+/// After so many refusals what is refused is not looked for any more.
+const MOST_REFUSALS: usize = 40;
+
 /// The labels of an alert: its name for an Alertmanager.
 type Labels = BTreeMap<String, String>;
 
@@ -136,8 +139,11 @@ impl Alertmanager {
         Some(sent)
     }
 
+    /// Posts all of them; of a request that is refused each half again, until what is refused stands by itself.
     async fn post(&self, told: Vec<Value>) -> Sent {
-        for some in told.chunks(MOST) {
+        let mut waiting: Vec<&[Value]> = told.chunks(MOST).rev().collect();
+        let mut refusals = Vec::new();
+        while let Some(some) = waiting.pop() {
             let request = self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/json");
             let request = match &self.login {
                 Some((user, password)) => request.basic_auth(user, password.as_deref()),
@@ -145,10 +151,17 @@ impl Alertmanager {
             };
             match post::send(request.body(Value::from(some).to_string())).await {
                 Sent::Taken => {}
-                other => return other,
+                Sent::Refused(why) => {
+                    if some.len() > 1 && refusals.len() < MOST_REFUSALS {
+                        let (first, second) = some.split_at(some.len() / 2);
+                        waiting.extend([second, first]);
+                    }
+                    refusals.push(why);
+                }
+                later => return later,
             }
         }
-        Sent::Taken
+        refusals.into_iter().next_back().map_or(Sent::Taken, Sent::Refused)
     }
 
     /// The alerts that are wanted and open, or that cleared since then (by this machine's clock), each under its labels.
@@ -156,8 +169,8 @@ impl Alertmanager {
         let cleared = self.book.cleared().into_iter().filter(|alert| alert.seen_at >= since);
         let mut all: Vec<Arc<Alert>> = cleared.chain(self.book.open()).collect();
         all.retain(|alert| self.hears_of(alert) && is_wanted(alert));
-        // The newest last; of two that opened at the same time the one that is open.
-        all.sort_by_key(|alert| (alert.opened_at, alert.state == AlertState::Open));
+        // Of what has the same labels (a key that is NULL, and one without a letter) the last is told: what is open, then the newest.
+        all.sort_by_key(|alert| (alert.state == AlertState::Open, alert.opened_at));
         let believed = millis(self.resend).saturating_mul(BELIEVED);
         let until = iso_millis(self.clock.now_ms().saturating_add(believed));
         let mut told = BTreeMap::new();

@@ -63,7 +63,8 @@ impl Courier {
         match self.carrier.tend().await {
             None => {}
             Some(Sent::Taken) => self.works(),
-            Some(Sent::Refused(why)) => return Err(self.failed(&why, None)),
+            // What is refused for good would be again: what is new is told all the same.
+            Some(Sent::Refused(why)) => drop(self.failed(&why, None)),
             Some(Sent::Later(why, asked)) => return Err(self.failed(&why, asked)),
         }
         for (rule, notice) in self.book.due_for(&self.channel) {

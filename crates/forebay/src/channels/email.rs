@@ -29,9 +29,14 @@ use super::webhook::{hex, text};
 /// Longest subject, in characters: what a list of mails shows.
 const SUBJECT: usize = 150;
 
+/// So often a notice is sent to an address that the server defers while it takes the same mail for others: about eight minutes.
+const ATTEMPTS: u32 = 10;
+
 /// A server of mail, and who is written to.
 pub struct Post {
     transport: AsyncSmtpTransport<Tokio1Executor>,
+    /// How long one mail may take: the library's own limit is for connecting alone.
+    patience: Duration,
     from: Mailbox,
     to: Vec<Mailbox>,
     pipeline: String,
@@ -47,6 +52,8 @@ struct UnderWay {
     done: BTreeSet<String>,
     /// Who of them cannot have it, and why.
     refusals: Vec<String>,
+    /// How often it was sent to those who are left.
+    attempts: u32,
 }
 
 /// What the file says of such a channel.
@@ -103,6 +110,15 @@ pub fn check(options: &Options) -> Result<Settings> {
     };
     let from = mailbox("from", &text("from"))?;
     let to = text("to").split(',').map(|one| mailbox("to", one)).collect::<Result<Vec<Mailbox>>>()?;
+    if let Some(one) = to.iter().chain([&from]).find(|one| !AsRef::<str>::as_ref(&one.email).is_ascii()) {
+        return bad(
+            format!(
+                "the address `{}` has other letters than those of ASCII, which few servers take",
+                one.email
+            ),
+            "Write the domain as `xn--…`.",
+        );
+    }
     Ok(Settings { host: host.to_owned(), port, from, to })
 }
 
@@ -121,6 +137,7 @@ impl Post {
         }
         Ok(Self {
             transport: builder.build(),
+            patience,
             from,
             to,
             pipeline: around.pipeline.clone(),
@@ -140,6 +157,7 @@ impl Post {
             Ok(mail) => mail.formatted(),
             Err(error) => return Sent::Refused(format!("no mail can be made of it: {error}")),
         };
+        self.under_way.attempts = self.under_way.attempts.saturating_add(1);
         let mut later = None;
         for to in &self.to {
             let address = to.email.to_string();
@@ -148,10 +166,16 @@ impl Post {
             }
             let envelope = Envelope::new(Some(self.from.email.clone()), vec![to.email.clone()]);
             let outcome = match envelope {
-                Ok(envelope) => match self.transport.send_raw(&envelope, &mail).await {
-                    Ok(_) => Sent::Taken,
-                    Err(error) => judged(&error),
-                },
+                Ok(envelope) => {
+                    let sent = self.transport.send_raw(&envelope, &mail);
+                    match tokio::time::timeout(self.patience, sent).await {
+                        Ok(Ok(_)) => Sent::Taken,
+                        Ok(Err(error)) => self.judged(&error).await,
+                        Err(_) => {
+                            Sent::Later(format!("no answer for {} seconds", self.patience.as_secs()), None)
+                        }
+                    }
+                }
                 Err(error) => Sent::Refused(error.to_string()),
             };
             match outcome {
@@ -172,6 +196,26 @@ impl Post {
             None if self.under_way.refusals.is_empty() => Sent::Taken,
             None => Sent::Refused(self.under_way.refusals.join("; ")),
         }
+    }
+
+    /// What an error of the transport means. The server's own 5xx is for good, unless it is about who we are, or the server takes no mail at
+    /// all just now. A full mailbox (4xx) is waited for, but not for so long that others get nothing.
+    async fn judged(&self, error: &lettre::transport::smtp::Error) -> Sent {
+        let why = all_of(error);
+        let number: u16 = error.status().map_or(0, |code| code.to_string().parse().unwrap_or_default());
+        let is_about_us = (530..540).contains(&number);
+        if error.is_permanent() && !is_about_us {
+            let serves = tokio::time::timeout(self.patience, self.transport.test_connection()).await;
+            return match serves {
+                Ok(Ok(true)) => Sent::Refused(why),
+                _ => Sent::Later(why, None),
+            };
+        }
+        let others_have_it = !self.under_way.done.is_empty();
+        if error.is_transient() && others_have_it && self.under_way.attempts >= ATTEMPTS {
+            return Sent::Refused(why);
+        }
+        Sent::Later(why, None)
     }
 }
 
@@ -196,14 +240,6 @@ fn tls(options: &Options, host: &str) -> Result<Tls> {
         .build_rustls()
         .map_err(|error| unusable("no TLS connection can be made from here".to_owned(), error.to_string()))?;
     Ok(if kind == "tls" { Tls::Wrapper(parameters) } else { Tls::Required(parameters) })
-}
-
-/// What an error of the transport means: the server's own 5xx is for good, unless it is about who we are.
-fn judged(error: &lettre::transport::smtp::Error) -> Sent {
-    let why = all_of(error);
-    let number: u16 = error.status().map_or(0, |code| code.to_string().parse().unwrap_or_default());
-    let is_about_us = (530..540).contains(&number);
-    if error.is_permanent() && !is_about_us { Sent::Refused(why) } else { Sent::Later(why, None) }
 }
 
 /// An error with its causes.
@@ -315,6 +351,7 @@ mod tests {
             (&[("server", "https://mail.example")], "which is no server"),
             (&[("to", "ana")], "`ana` is no address"),
             (&[("to", "a@b.example,")], "is no address"),
+            (&[("to", "a@b\u{e4}r.example")], "other letters than those of ASCII"),
             (&[("user", "u")], "come together"),
             (&[("tls", "none"), ("user", "u"), ("password", "p")], "where others can read it"),
             (&[("tls", "none"), ("tlsCa", "ca.pem")], "beside `tls: none`"),

@@ -75,12 +75,17 @@ impl Template {
                 Piece::Name(_) => topic.push_str(line.severity.word()),
             }
         }
+        // Topics that begin so are the broker's own.
+        if topic.starts_with('$') {
+            topic.replace_range(..1, "_");
+        }
         topic
     }
 }
 
 /// Adds a text as one level: what means something in topics becomes `_`.
 fn level(text: &str, topic: &mut String) {
+    let text = if text.is_empty() { "_" } else { text };
     topic.extend(text.chars().map(|c| if matches!(c, '/' | '+' | '#') || c.is_control() { '_' } else { c }));
 }
 
@@ -97,6 +102,8 @@ mod tests {
             Template::parse(text).unwrap().render("plant", "hall", &line(key, Event::Raised))
         };
         assert_eq!(topic("forebay/{pipeline}/{rule}/{key}", Some("press-1")), "forebay/plant/hot/press-1");
+        assert_eq!(topic("{key}/x", Some("$SYS")), "_SYS/x");
+        assert_eq!(topic("{key}", Some("")), "_");
         assert_eq!(topic("a/{key}/{ event }/{severity}", Some("x/+/#\0")), "a/x_____/raised/critical");
         assert_eq!(topic("{channel}{key}", None), "hall_");
         assert_eq!(topic("plain", None), "plain");

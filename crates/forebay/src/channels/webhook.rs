@@ -88,7 +88,9 @@ fn body(pipeline: &str, notice: &Notice) -> String {
 pub(super) fn text(notice: &Notice) -> String {
     let line = |line: &forebay_rules::Line| {
         let (event, severity) = (line.event.word(), line.severity.word());
-        format!("{event} ({severity}): {} at {}", line.message, iso_millis(line.at))
+        // One line, whatever a key holds: none of its words stands where a transition of its own would.
+        let message: String = line.message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        format!("{event} ({severity}): {message} at {}", iso_millis(line.at))
     };
     let mut lines: Vec<String> = notice.lines.iter().map(line).collect();
     let more = notice.count.saturating_sub(lines.len() as u64);

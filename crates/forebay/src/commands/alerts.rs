@@ -53,13 +53,24 @@ pub async fn run(global: &Global, args: &AlertsArgs) -> anyhow::Result<ExitCode>
 async fn list(server: &Server, args: &ListArgs) -> anyhow::Result<ExitCode> {
     let found = find(server, args, SystemClock.now_ms()).await?;
     if args.json {
-        talk::print(&found.iter().map(|alert| format!("{alert}\n")).collect::<String>())?;
+        talk::print(
+            &found.iter().map(|alert| format!("{}\n", escaped(&alert.to_string()))).collect::<String>(),
+        )?;
     } else if found.is_empty() {
         talk::say("no such alert");
     } else {
         talk::print(&table(&found, SystemClock.now_ms()))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// JSON whose control characters beyond ASCII's, which it lets stand, are escaped too: a terminal takes some as orders.
+fn escaped(json: &str) -> String {
+    let shown = |c: char| match c {
+        '\u{7f}'..='\u{9f}' => format!("\\u{:04x}", u32::from(c)),
+        other => other.to_string(),
+    };
+    json.chars().map(shown).collect()
 }
 
 /// The newest alerts that are wanted.

@@ -57,6 +57,9 @@ impl Intake {
         self.repeats = true;
         let firsts = !&repeats;
         self.records += firsts.count_set_bits() as u64;
+        if self.partial.goes_by_order() {
+            return self.push(batch);
+        }
         let before = self.partial.counts();
         self.push(chosen(&batch, firsts)?)?;
         self.counts.add(&self.partial.counts().since(&before));

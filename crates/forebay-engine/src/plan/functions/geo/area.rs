@@ -13,6 +13,9 @@ use std::str::FromStr;
 /// Most strips of a polygon: more cost memory and gain nothing.
 const MOST_STRIPS: usize = 4_096;
 
+/// In so many strips an edge stands on average at most.
+const MOST_COPIES: f64 = 8.0;
+
 /// Most corners of an area: beyond that it is a map and no fence.
 const MOST_CORNERS: usize = 100_000;
 
@@ -55,10 +58,10 @@ impl Area {
     pub fn place(&self, x: f64, y: f64) -> Place {
         let of = |polygon: &Polygon| {
             let mut place = polygon.place(x, y);
-            if polygon.east > 180.0 {
+            if polygon.east >= 180.0 {
                 place = place.max(polygon.place(x + 360.0, y));
             }
-            if polygon.west < -180.0 {
+            if polygon.west <= -180.0 {
                 place = place.max(polygon.place(x - 360.0, y));
             }
             place
@@ -74,11 +77,21 @@ impl Polygon {
         let most = |of: fn(&(f64, f64)) -> f64| corners().map(of).fold(f64::NEG_INFINITY, f64::max);
         let (west, east) = (least(|corner| corner.0), most(|corner| corner.0));
         let (south, north) = (least(|corner| corner.1), most(|corner| corner.1));
-        let count = corners().count().clamp(1, MOST_STRIPS);
+        let edges = || {
+            let sides = rings.iter().flat_map(|ring| ring.iter().zip(ring.iter().skip(1)));
+            sides.map(|(one, next)| if one.1 <= next.1 { (*one, *next) } else { (*next, *one) })
+        };
+        // Edges that run through many strips stand in each of them: as many strips as leave the area some times as large as it was.
+        let corners = corners().count();
+        let height: f64 = edges().map(|(from, to)| to.1 - from.1).sum();
+        let crossed = |count: usize| count as f64 * height / (north - south).max(f64::MIN_POSITIVE);
+        let mut count = corners.clamp(1, MOST_STRIPS);
+        while count > 1 && crossed(count) > MOST_COPIES * corners as f64 {
+            count /= 2;
+        }
         let density = if north > south { count as f64 / (north - south) } else { 0.0 };
         let mut polygon = Self { west, east, south, north, density, strips: vec![Vec::new(); count] };
-        for (one, next) in rings.iter().flat_map(|ring| ring.iter().zip(ring.iter().skip(1))) {
-            let (from, to) = if one.1 <= next.1 { (*one, *next) } else { (*next, *one) };
+        for (from, to) in edges() {
             let (first, last) = (polygon.strip(from.1), polygon.strip(to.1));
             let touched = polygon.strips.iter_mut().take(last + 1).skip(first);
             touched.for_each(|strip| strip.push(Edge { from, to }));

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use arrow::array::{Float64Array, StringArray, TimestampMicrosecondArray};
+use forebay_core::checkpoint::Recovery;
 use forebay_core::ddl;
 use forebay_core::expectation::RATE;
 use forebay_core::{Epoch, Partition};
@@ -269,4 +270,22 @@ fn what_keys_said_comes_back_to_the_bit_and_is_bounded() {
     forebay_storage::lines::push_line(&mut text, "{}");
     std::fs::write(dir.path().join("last"), text).unwrap();
     assert_eq!(again.open(Epoch(1)).unwrap_err().code(), &codes::CHECKPOINT_DAMAGED);
+    // What keys said again takes no more room.
+    let limit = said.bytes() + 10;
+    std::fs::remove_file(dir.path().join("last")).unwrap();
+    let mut narrow = Last::new(dir.path(), &Door::scratch(), limit);
+    narrow.open(Epoch(0)).unwrap();
+    for epoch in [Epoch(0), Epoch(1), Epoch(2)] {
+        narrow.keep(epoch, said.clone()).unwrap();
+        narrow.committed(epoch).unwrap();
+    }
+    // A line that was cut is of an epoch that is computed again, or the file is damaged.
+    let path = dir.path().join("last");
+    let cut = std::fs::metadata(&path).unwrap().len() - 5;
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(cut).unwrap();
+    let (positions, ledger, time) = Default::default();
+    let goes_on = Recovery::Continue { epoch: Epoch(3), positions, ledger, time };
+    let mut damaged = Last::new(dir.path(), &Door::scratch(), limit);
+    assert_eq!(damaged.recover(&goes_on, None).unwrap_err().code(), &codes::CHECKPOINT_DAMAGED);
+    assert!(damaged.recover(&Recovery::Fresh, None).is_ok());
 }

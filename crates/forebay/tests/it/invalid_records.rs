@@ -74,6 +74,9 @@ fn cases() -> Vec<Case> {
     add(14, syntax, text.encode_utf16().flat_map(u16::to_be_bytes).collect());
     add(15, syntax, of_car(b"CAR\x00"));
     add(15, syntax, of_car(b"CAR\x1f"));
+    // As JSON may write it, which no text of PostgreSQL takes.
+    add(15, Some("expect.pattern"), report(r#""trip_id": "z\u0000""#));
+    add(15, Some("expect.pattern"), report(r#""message_key": "z\u0000""#));
     add(16, Some("json.utf8"), of_car(b"CAR\xff"));
     add(16, Some("json.utf8"), of_car(b"CAR\xc0\xaf"));
     add(17, syntax, of_car(br"CAR\ud800"));

@@ -13,7 +13,7 @@ pub static EMAIL: ConnectorSpec = ConnectorSpec {
     summary: "A mail by SMTP for each notice: as subject the pipeline, severity, event and message of its first transition, as text a line for each. What \
               is told of one alert has the same `References`, so that programs show it together.",
     delivery: "A notice is repeated until the server has taken it for each address, after a crash too, always with the same `Message-ID`: servers and programs drop a \
-               repeat by it. An address that the server refuses for good (5xx) is not tried again, which is logged and counted; who we are (530 to 539: a wrong \
+               repeat by it. An address that the server refuses for good (5xx, while it takes mail) is not tried again, which is logged and counted, nor one that it defers ten times while others get the mail; who we are (530 to 539: a wrong \
                password), 4xx, and a server that is away are tried again.",
     options: &[
         text(

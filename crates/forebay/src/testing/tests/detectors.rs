@@ -99,6 +99,32 @@ async fn came(pipeline: &str, tests: &str) -> Vec<String> {
 const VALUES: [f64; 16] =
     [10.0, 50.0, 11.0, 51.0, 10.0, 50.0, 11.0, 51.0, 10.0, 50.0, 11.0, 51.0, 40.0, 50.0, 10.0, 51.0];
 
+/// Of each record two rows, one low and one high: either alone is usual only beside the other.
+const EXPLODED: &str = "pipeline: p\n\
+    sources:\n\
+    \x20 iot:\n\
+    \x20   format: kafka\n\
+    \x20   options: { subscribe: iot_topic, kafka.bootstrap.servers: \"nobody.invalid:1\" }\n\
+    \x20   value: json\n\
+    \x20   schema: \"device_id STRING, v DOUBLE, ts INT\"\n\
+    queries:\n\
+    \x20 told:\n\
+    \x20   sql: \"SELECT e, z.is_anomaly AS odd FROM (SELECT e, z_score(e, 'warm_up=4, threshold=3') OVER () AS z \
+        FROM (SELECT explode(array(v, v + 60)) AS e FROM iot)) t WHERE z.is_anomaly\"\n\
+    \x20   format: console\n";
+
+#[tokio::test]
+async fn rows_of_one_record_are_judged_in_their_order_however_records_come() {
+    let mut values = [10.0, 12.0, 11.0, 13.0, 10.0, 12.0, 11.0, 13.0, 10.0, 12.0, 11.0, 13.0].to_vec();
+    values.push(400.0);
+    let expect = "{ queries: { told: { rows: [ { e: 400 }, { e: 460 } ] } } }";
+    for epoch in [1, 2, 5, 13] {
+        for shown in came(EXPLODED, &given(&values, epoch, expect)).await {
+            assert!(shown.starts_with("ok  "), "{epoch}: {shown}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_reads_a_detector_gets_the_same_however_records_come() {
     let expect = "{ queries: { told: { rows: [ { device_id: d0, heat: 40 } ] } }, \

@@ -295,6 +295,14 @@ mod tests {
     }
 
     #[test]
+    fn edges_from_pole_to_pole_take_no_more_room_than_their_area_is_worth() {
+        let needles = "0 0, 1 90, ".repeat(2_500);
+        let area: Area = format!("POLYGON(({needles}0 0))").parse().unwrap();
+        let copies: usize = area.polygons.iter().flat_map(|it| &it.strips).map(Vec::len).sum();
+        assert!(copies <= 10 * 5_000, "{copies}");
+    }
+
+    #[test]
     fn several_polygons_are_one_area_and_none_is_nowhere() {
         let two = "SRID=4326;MULTIPOLYGON (((0 0, 1 0, 1 1, 0 0)), ((5 5, 6 5, 6 6, 5 6, 5 5)))";
         assert_eq!(places(two, &[(0.9, 0.1), (5.5, 5.5), (3.0, 3.0)]), [Inside, Inside, Outside]);
@@ -311,6 +319,11 @@ mod tests {
         assert_eq!(places(fiji, &points), [Inside, Inside, Inside, Inside, Border, Outside]);
         let west = "POLYGON((-190 0, -170 0, -170 5, -190 5, -190 0))";
         assert_eq!(places(west, &[(175.0, 1.0), (-175.0, 1.0), (165.0, 1.0)]), [Inside, Inside, Outside]);
+        let ends_there = "POLYGON((170 0, 180 0, 180 5, 170 5, 170 0))";
+        assert_eq!(
+            places(ends_there, &[(180.0, 2.0), (-180.0, 2.0), (-179.0, 2.0)]),
+            [Border, Border, Outside]
+        );
         let cap = "POLYGON((-180 66, 180 66, 180 90, -180 90, -180 66))";
         assert_eq!(places(cap, &[(13.0, 89.9), (13.0, 90.0), (13.0, 65.9)]), [Inside, Border, Outside]);
     }

@@ -21,14 +21,6 @@ TRAINED = 200_000  # of them those that it learns from
 KINDS = (
     "z_score", "robust_z", "ewma", "ewma_chart", "holt_winters", "seasonal", "cusum", "page_hinkley", "half_space_trees", "stuck", "gap", "auto",
 )
-SOURCE = """pipeline: bench
-sources:
-  iot:
-    format: kafka
-    options: { kafka.bootstrap.servers: "LOG", subscribe: TOPIC, startingOffsets: STARTING }
-    value: json
-    schema: "SCHEMA"
-"""
 
 
 class Receiver(ThreadingHTTPServer):
@@ -55,26 +47,19 @@ class Receiver(ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
-def written(path, text, bench_log, topic, starting, schema=PLANT):
-    with open(path, "w") as out:
-        head = SOURCE.replace("LOG", bench_log).replace("TOPIC", topic).replace("STARTING", starting).replace("SCHEMA", schema)
-        out.write(head + text)
-    return path
-
-
 def heard(bench, detectors):
     """Event to webhook, in milliseconds, at a steady rate through the embedded log; with detectors, each watches the same number."""
     name = "heard-detectors" if detectors else "heard"
     home, receiver, address = fresh(f"{bench.dir}/{name}"), Receiver(), f"127.0.0.1:{bench.port + 2}"
     kinds = KINDS if detectors else ()
-    text = "queries:\n  nothing: { sql: SELECT * FROM iot WHERE device_id = 'nobody', format: console }\n"
+    text = "  nothing: { sql: SELECT * FROM iot WHERE device_id = 'nobody', format: console }\n"
     text += "alerts:\n  hot: { on: iot, key: device_id, when: temperature > 70, clear: temperature < 65, message: \"{sent}\" }\n"
     text += "".join(f"  by_{kind}: {{ on: of_{kind}, key: device_id, when: is_anomaly, clear: NOT is_anomaly }}\n" for kind in kinds)
     if kinds:
         text += "detectors:\n" + "".join(f"  of_{kind}: {{ on: iot, key: device_id, column: temperature, kind: {kind} }}\n" for kind in kinds)
     url = f"http://127.0.0.1:{receiver.server_port}/"
     text += f"channels:\n  here: {{ format: webhook, rules: [hot], options: {{ url: \"{url}\", allowLocal: true }} }}\n"
-    file = written(f"{home}/pipeline.yaml", text, address, "alarms", "latest", f"{PLANT}, sent BIGINT")
+    file = bench.pipeline(f"{home}/pipeline.yaml", address, "alarms", f"{PLANT}, sent BIGINT", text, "latest")
     log = bench.log(name)
     command = [bench.engine, "run", file, "--data", f"{home}/data", "--http", bench.http, "--kafka", address, "--no-live"]
     before = bench.fdatasync()
@@ -110,7 +95,7 @@ def heard(bench, detectors):
 def rules(bench):
     """Events a second and core with many rules over one topic, from Kafka to the journals."""
     bench.fill("ruled", RULED, "plant", devices=DEVICES)
-    text = "queries:\n  nothing: { sql: SELECT * FROM iot WHERE device_id = 'nobody', format: console, trigger: availableNow }\nalerts:\n"
+    text = "  nothing: { sql: SELECT * FROM iot WHERE device_id = 'nobody', format: console, trigger: availableNow }\nalerts:\n"
     text += "".join(
         f"  rule_{number}: {{ on: iot, key: device_id, when: temperature > {60 + number / 10}, clear: temperature < {30 + number / 10} }}\n"
         for number in range(RULES)
@@ -118,7 +103,7 @@ def rules(bench):
     found = []
     for number in range(1, ROUNDS + 1):
         home = fresh(f"{bench.dir}/ruled")
-        file = written(f"{home}/pipeline.yaml", text, bench.kafka, "ruled", "earliest")
+        file = bench.pipeline(f"{home}/pipeline.yaml", bench.kafka, "ruled", PLANT, text)
         run = measure.measured(bench.command(file, home), bench.log("ruled"))
         found.append(run)
         say(f"{RULES} rules, round {number} of {ROUNDS}: {RULED / run['cpu']:,.0f} events per CPU-second")
@@ -146,15 +131,15 @@ def k_means(bench):
         for line in done.stdout.splitlines():
             row = json.loads(line)
             out.write(f"{row['temperature']},{row['humidity']}\n")
-    text = "detectors:\n  near: { on: iot, columns: [temperature, humidity], kind: k_means, model: MODEL, settings: { k: 2, standardise: 0 } }\n"
-    text += "queries:\n  lake:\n    sql: SELECT device_id, temperature, humidity, score FROM near\n    format: delta\n    options: { path: TABLE }\n"
+    text = "  lake:\n    sql: SELECT device_id, temperature, humidity, score FROM near\n    format: delta\n    options: { path: TABLE }\n"
+    text += "detectors:\n  near: { on: iot, columns: [temperature, humidity], kind: k_means, model: MODEL, settings: { k: 2, standardise: 0 } }\n"
     found = {"forebay": [], "spark": []}
     for number in range(1, ROUNDS + 1):
         for name in ("forebay", "spark"):
             run_home = fresh(f"{home}/{name}")
             if name == "forebay":
                 body = text.replace("MODEL", f"{home}/model.json").replace("TABLE", f"{run_home}/table")
-                file = written(f"{run_home}/pipeline.yaml", body, bench.kafka, "scored", "earliest")
+                file = bench.pipeline(f"{run_home}/pipeline.yaml", bench.kafka, "scored", PLANT, body)
                 if not os.path.exists(f"{home}/model.json"):
                     train = [bench.engine, "train", "near", "-f", file, "--on", f"{home}/train.csv", "--data", f"{run_home}/data"]
                     measure.measured(train, bench.log("train"))

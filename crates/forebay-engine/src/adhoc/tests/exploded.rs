@@ -147,8 +147,8 @@ fn arrays_are_taken_apart_as_over_a_stream() {
             "event; e4",
         ),
         (
-            "WITH x AS (SELECT inline(devices) FROM events) SELECT max(id) m FROM x UNION ALL SELECT min(device) FROM devices",
-            "m; D4; D1",
+            "WITH x AS (SELECT inline(devices) FROM events) SELECT max(id) m FROM x UNION ALL SELECT min(device) FROM devices ORDER BY m",
+            "m; D1; D4",
         ),
     ] {
         let answer =

@@ -19,12 +19,12 @@ fn plan(epoch: u64) -> Plan {
 
 fn commit(epoch: u64) -> Commit {
     let ledger = Ledger { read: 4, emitted: 4, ..Ledger::default() };
-    Commit { epoch: Epoch(epoch), ledger, observed: None, quiet_since_ms: Vec::new() }
+    Commit { epoch: Epoch(epoch), ledger, observed: None, quiet_since_ms: Vec::new(), quality: None }
 }
 
 fn outcome(epoch: u64) -> Outcome {
     let ledger = Ledger { read: 2, filtered: 2, ..Ledger::default() };
-    Outcome { epoch: Epoch(epoch), ledger, observed: None, reads: Vec::new() }
+    Outcome { epoch: Epoch(epoch), ledger, observed: None, reads: Vec::new(), quality: None }
 }
 
 #[test]
@@ -79,6 +79,7 @@ fn a_sink_that_lacks_what_was_written_is_refused() {
         ledger: Ledger { read: 4, emitted: 4, rows_out: 4, ..Ledger::default() },
         observed: None,
         reads: Vec::new(),
+        quality: None,
     };
     for in_sink in [None, Some(Epoch(2))] {
         let refused = decide(Some(plan(3)), Some(wrote(3)), Some(commit(3)), in_sink).unwrap_err();

@@ -81,7 +81,7 @@ fn remembered(judge: &mut dyn Judge, table: &Table, keys: &[ArrayRef]) -> Result
 }
 
 /// What the judge knows of these keys now.
-fn learned(judge: &dyn Judge, keys: Vec<ArrayRef>, found: Vec<Option<Slot>>) -> Changes {
+fn learned(judge: &mut dyn Judge, keys: Vec<ArrayRef>, found: Vec<Option<Slot>>) -> Changes {
     let (mut states, mut state) = (LargeBinaryBuilder::with_capacity(found.len(), 0), Vec::new());
     for (number, _) in (0u32..).zip(&found) {
         state.clear();
@@ -143,7 +143,7 @@ impl Operator for Detection {
         let rows = batches.map(|(batch, numbers)| self.judged(judge.as_mut(), numbers, batch));
         let rows = rows.collect::<Result<Vec<_>>>()?;
         if let (Some((keys, found)), Some(own)) = (found, changes.first_mut()) {
-            *own = learned(judge.as_ref(), keys, found);
+            *own = learned(judge.as_mut(), keys, found);
         }
         Ok(Step { changes, rows, fates: [Counts::default(); PORTS] })
     }

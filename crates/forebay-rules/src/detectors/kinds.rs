@@ -13,7 +13,7 @@ use super::chart::Chart;
 use super::drift::{Cusum, PageHinkley};
 use super::ewma::Ewma;
 use super::gap::Gap;
-use super::half_space::HalfSpace;
+use super::half_space::{Count, HalfSpace};
 use super::holt_winters::HoltWinters;
 use super::per_key::PerKey;
 use super::robust::Robust;
@@ -101,6 +101,18 @@ const fn outlier(default: f64) -> Knob {
 const OFFSET: Knob =
     knob("offset_hours", 0.0, (-14.0, 14.0), "Hours that the clocks of the place are before UTC.");
 const SLACK: Knob = knob("slack", 0.5, (0.01, 100.0), "Standard deviations that do not count in each row.");
+
+/// Half-space trees whose counts have room for their window.
+fn half_space<C: Count>(chosen: &Chosen<'_>) -> HalfSpace<C> {
+    HalfSpace::new(
+        chosen.inputs,
+        chosen.count("trees"),
+        chosen.count("depth"),
+        chosen.get("window"),
+        chosen.get("chance"),
+        chosen.count("seed") as u64,
+    )
+}
 
 /// All kinds.
 pub static KINDS: &[Kind] = &[
@@ -245,21 +257,17 @@ pub static KINDS: &[Kind] = &[
             knob(
                 "window",
                 250.0,
-                (10.0, 1e5),
+                (10.0, <u16 as Count>::MOST),
                 "Rows after which what was learned takes the place of what was known.",
             ),
             knob("seed", 1.0, (0.0, 9e15), "What the trees are drawn from."),
         ],
         make: |chosen| {
-            let model = HalfSpace::new(
-                chosen.inputs,
-                chosen.count("trees"),
-                chosen.count("depth"),
-                chosen.get("window"),
-                chosen.get("chance"),
-                chosen.count("seed") as u64,
-            );
-            chosen.boxed(model)
+            if chosen.get("window") <= <u8 as Count>::MOST {
+                chosen.boxed(half_space::<u8>(chosen))
+            } else {
+                chosen.boxed(half_space::<u16>(chosen))
+            }
         },
     },
     Kind {

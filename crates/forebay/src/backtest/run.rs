@@ -132,7 +132,7 @@ impl Workers {
             let lost =
                 |e| Error::new(&codes::INTERNAL, "a thread of a backtest ended unexpectedly").caused_by(e);
             for Trial { number, rule, side, backtest, .. } in worker.await.map_err(lost)?? {
-                done.push((number, Done { rule, side, tally: backtest.end(end_ms) }));
+                done.push((number, Done { rule, side, tally: backtest.end(end_ms)? }));
             }
         }
         done.sort_by_key(|(number, _)| *number);
@@ -150,7 +150,7 @@ fn work(
         let begin = *begin_ms.get_or_insert(piece.first_ms);
         for trial in &mut trials {
             if !has_begun {
-                trial.backtest.begin(begin);
+                trial.backtest.begin(begin)?;
             }
             trial.take(&piece).map_err(|error| match error.place() {
                 Some(place) => {

@@ -23,6 +23,7 @@ const MICROS_OF_A_BOUND: i64 = 1_000;
 /// A file in the order in which it is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
+    /// How many rows it has.
     pub rows: u64,
     /// No row is older, microseconds since 1970; `i64::MAX` if no row has a time.
     pub least: i64,
@@ -32,6 +33,7 @@ pub struct Span {
 
 /// A table whose files are read in order.
 pub struct Ordered {
+    /// The table.
     pub table: Arc<dyn TableProvider>,
     /// What is known of the files; `None` if of some of them nothing is.
     pub spans: Option<Vec<Span>>,

@@ -196,6 +196,14 @@ pub struct Commit {
     /// an input can be idle.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quiet_since_ms: Vec<i64>,
+    /// True if the checkpoint holds what keys said last, beside the journal.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub last: bool,
+}
+
+/// True of what is not written down.
+fn is_false(is: &bool) -> bool {
+    !is
 }
 
 /// What a query knows of event time after its newest commit: what a [`Tracker`](crate::event_time::Tracker) is restored

@@ -203,6 +203,14 @@ pub struct Commit {
     /// What N alone judged, as in its outcome.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<EpochQuality>,
+    /// True if the checkpoint holds what keys said last, beside the journal.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub last: bool,
+}
+
+/// True of what is not written down.
+fn is_false(is: &bool) -> bool {
+    !is
 }
 
 /// What a query knows of event time after its newest commit: what a [`Tracker`](crate::event_time::Tracker) is restored

@@ -136,13 +136,14 @@ impl Runner {
             recovered.start = self.try_start().await;
         }
         let Some(in_sink) = self.open_sink(is_new, &mut recovered.start).await? else { return Ok(()) };
+        let was_kept = recovered.commit.as_ref().is_some_and(|commit| commit.last);
         let recovery = decide(recovered.plan, recovered.outcome, recovered.commit, in_sink)
             .map_err(|error| with_remedy(error, &*self.sink))?;
         if let Some(memory) = &mut self.memory {
             memory.recover(&recovery, in_sink)?;
         }
         if let Some(last) = &mut self.last {
-            last.recover(&recovery, in_sink)?;
+            last.recover(&recovery, in_sink, was_kept)?;
         }
         if !self.read_tables(&recovery, in_sink).await? {
             return Ok(());
@@ -312,6 +313,7 @@ impl Runner {
             observed: total_observed,
             quiet_since_ms: quiet_since_ms.unwrap_or_default(),
             quality,
+            last: self.last.is_some(),
         };
         if self.persist(|this| this.checkpoint.commit(&commit)).await?.is_none() {
             return Ok(false);

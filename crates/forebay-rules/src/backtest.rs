@@ -98,6 +98,19 @@ impl Backtest {
         })
     }
 
+    /// The same rule, which has seen nothing.
+    pub fn anew(&self) -> Self {
+        Self {
+            watched: Arc::clone(&self.watched),
+            bounds: self.bounds,
+            state: Arc::default(),
+            lane: None,
+            columns: Arc::clone(&self.columns),
+            steps: 0,
+            tally: Tally::default(),
+        }
+    }
+
     /// Begins at this time: keys that are watched though nothing of them ever came are watched from now on.
     ///
     /// # Errors

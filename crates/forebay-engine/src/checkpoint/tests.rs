@@ -24,7 +24,14 @@ fn plan(epoch: u64) -> Plan {
 
 fn commit(epoch: u64) -> Commit {
     let ledger = Ledger { read: epoch, ..Ledger::default() };
-    Commit { epoch: Epoch(epoch), ledger, observed: None, quiet_since_ms: Vec::new(), quality: None }
+    Commit {
+        epoch: Epoch(epoch),
+        ledger,
+        observed: None,
+        quiet_since_ms: Vec::new(),
+        quality: None,
+        last: false,
+    }
 }
 
 #[test]

@@ -203,6 +203,9 @@ pub trait LaneWriter: Send {
     /// Takes a batch of the schema that [`Sink::open`] was told.
     async fn write(&mut self, batch: RecordBatch) -> Result<()>;
 
+    /// Told before the first batch if others hold what comes too, so that holding on to it takes no more memory.
+    fn lent(&mut self) {}
+
     /// Ends the lane. What it returns is durable, though not visible.
     async fn finish(self: Box<Self>) -> Result<Part>;
 }

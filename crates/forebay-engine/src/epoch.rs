@@ -32,6 +32,7 @@ mod pace;
 mod patience;
 mod replay;
 mod report;
+mod shared;
 mod statics;
 mod tail;
 #[cfg(test)]
@@ -68,6 +69,7 @@ use crate::lookup::versions::Tables;
 use crate::plan::StreamPlan;
 use crate::quality::Quality;
 use crate::quarantine::{Quarantine, ReplayLimit};
+use crate::share::Seat;
 use crate::status::{QueryStatus, State};
 
 /// Most quarantined records that one epoch decodes again: bounds the memory of a replay and the length of its plan.
@@ -91,6 +93,8 @@ pub(crate) struct Runner {
     pub memory: Option<Memory>,
     /// What keys said last; `None` if none of its sources holds them to that.
     pub last: Option<Last>,
+    /// Where it has epochs in common with other queries; `None` if it reads by itself.
+    pub seat: Option<Seat>,
     /// What was judged; `None` if none of its sources has expectations.
     pub quality: Option<Quality>,
     pub clock: Arc<dyn Clock>,
@@ -134,6 +138,9 @@ impl Runner {
         let is_new = recovered.start.is_none() && recovered.plan.is_none() && recovered.commit.is_none();
         if is_new {
             recovered.start = self.try_start().await;
+        }
+        if let (Some(seat), Some(plan)) = (&mut self.seat, &recovered.plan) {
+            seat.planned(plan.planned_at_ms);
         }
         let Some(in_sink) = self.open_sink(is_new, &mut recovered.start).await? else { return Ok(()) };
         let was_kept = recovered.commit.as_ref().is_some_and(|commit| commit.last);
@@ -210,10 +217,17 @@ impl Runner {
                     break;
                 } else {
                     self.set_state(State::Waiting);
+                    if let Some(seat) = &mut self.seat {
+                        seat.stands(&standing.positions);
+                    }
                     self.wait_for_data(standing).await?;
                     continue;
                 }
             }
+            let (ranges, now_ms) = match stays || !replay.is_empty() || self.trigger == Trigger::Once {
+                true => (ranges, now_ms),
+                false => self.with_others(standing, ranges, &available, target.as_ref(), now_ms),
+            };
             let topics = self.inputs.topics();
             let tables = self.tables.versions();
             let times = self.memory.as_ref().map(|it| it.next_times(now_ms, &reads));
@@ -288,6 +302,9 @@ impl Runner {
         available: Option<&Available>,
         outcome: Option<Outcome>,
     ) -> Result<bool> {
+        if let Some(seat) = &mut self.seat {
+            seat.planned(plan.planned_at_ms);
+        }
         let plan = Arc::new(plan);
         let id = EpochId {
             query_id: self.checkpoint.query_id().to_owned(),

@@ -18,6 +18,7 @@ pub mod plan;
 pub mod quality;
 pub mod quarantine;
 pub mod query;
+pub mod share;
 mod state;
 pub mod status;
 mod tags;

@@ -26,6 +26,7 @@ use crate::lookup::versions::Tables;
 use crate::plan::StreamPlan;
 use crate::quality::Quality;
 use crate::quarantine::Quarantine;
+use crate::share::Share;
 use crate::status::{QueryStatus, State};
 
 mod rounds;
@@ -56,6 +57,8 @@ pub struct QueryOptions {
     pub quarantine: Quarantine,
     /// Tables at rest, those that it reads among them.
     pub tables: Vec<Arc<dyn StaticTable>>,
+    /// What it computes together with other queries, if it does.
+    pub share: Option<Share>,
     /// How it remembers, if it has to.
     pub memory: MemoryOptions,
     /// The way to durable storage.
@@ -121,6 +124,8 @@ impl QueryOptions {
         let quality =
             formats.any(|it| !it.expectations().is_empty()).then(|| Quality::new(&self.checkpoint, &door));
         let memory = Memory::new(&self.plan, self.memory, &self.checkpoint, &door, query_id)?;
+        let is_plain = memory.is_none() && last.is_none();
+        let seat = self.share.filter(|_| is_plain).map(Share::seat);
         let status = sender.subscribe();
         sender.send_replace(QueryStatus::new(&self.name));
         let runner = Runner {
@@ -139,6 +144,7 @@ impl QueryOptions {
             memory,
             last,
             quality,
+            seat,
             clock: self.clock,
             status: sender,
             lag: Lag::default(),

@@ -14,7 +14,7 @@ use arrow::array::{
 };
 use forebay_core::config::Severity;
 use forebay_rules::backtest::Backtest;
-use forebay_rules::{Bounds, Rule, ValueColumn, columns};
+use forebay_rules::{Bounds, Readings, Rule, ValueColumn, columns};
 
 const BATCH: usize = 16_384;
 const DEVICES: usize = 10_000;
@@ -47,8 +47,10 @@ fn main() {
 /// Takes all batches through so many rules; how many transitions there were.
 fn run(rules: usize, batches: &[Vec<RecordBatch>]) -> u64 {
     let schema = batches[0][0].schema();
+    let readings = Readings::default();
+    let backtest = |number| Backtest::new(rule(number), Bounds::default(), &schema).unwrap();
     let mut all: Vec<Backtest> =
-        (0..rules).map(|number| Backtest::new(rule(number), Bounds::default(), &schema).unwrap()).collect();
+        (0..rules).map(|number| backtest(number).reading_with(readings.clone())).collect();
     let mut last = 0;
     for kinds in batches {
         last += BATCH as i64;

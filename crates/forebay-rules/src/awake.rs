@@ -2,9 +2,11 @@
 //!
 //! What must stay true: a key that sleeps changes nothing, whatever its other rows say.
 
+use std::sync::Arc;
+
 use crate::columns::Rows;
 use crate::key::Keys;
-use crate::logic::Watched;
+use crate::readings::{KeyColumn, Names, Numbers};
 use crate::state::RuleState;
 use forebay_core::Result;
 
@@ -15,13 +17,13 @@ pub(crate) struct Awake(Keys);
 impl Awake {
     /// Takes the keys of the rows for which a condition holds.
     pub fn take(&mut self, rows: &Rows) -> Result<()> {
-        let mut opened = None;
+        let mut keys = None;
         for row in rows.holding() {
-            let opened = match opened {
-                Some(opened) => opened,
-                None => *opened.insert(rows.opened()?),
+            let keys = match keys {
+                Some(keys) => keys,
+                None => *keys.insert(rows.keys()?),
             };
-            self.0.number(opened.key(row));
+            self.0.number(keys.key(row));
         }
         Ok(())
     }
@@ -37,22 +39,29 @@ impl Awake {
     }
 }
 
-/// The keys that are not awake, found out as they are asked for.
-pub(crate) struct Sleepers<'a> {
+/// Which rows are of keys that are awake, by the numbers of these.
+pub(crate) struct Wakers<'a> {
     awake: &'a Awake,
-    watched: &'a Watched,
     state: &'a RuleState,
-    has_active: bool,
+    known: Vec<(Arc<Names>, Numbers)>,
 }
 
-impl<'a> Sleepers<'a> {
-    pub fn new(awake: &'a Awake, watched: &'a Watched, state: &'a RuleState) -> Self {
-        Self { awake, watched, state, has_active: state.active() > 0 }
+impl<'a> Wakers<'a> {
+    pub fn new(awake: &'a Awake, state: &'a RuleState) -> Self {
+        Self { awake, state, known: Vec::new() }
     }
 
-    /// True if the key sleeps.
-    pub fn has(&self, key: &str) -> bool {
-        let Self { awake, watched, state, has_active } = self;
-        awake.0.find(key).is_none() && !(*has_active && state.is_active(&watched.logic, key))
+    /// The numbers of the keys of a batch that are awake.
+    pub fn among(&mut self, keys: &KeyColumn) -> Option<&Numbers> {
+        let Self { awake, state, known } = self;
+        // What was numbered since is of another batch, whose keys may have none in an older set.
+        let names = keys.names();
+        let known_at = known.iter().position(|(of, _)| Arc::ptr_eq(of, names));
+        let at = known_at.unwrap_or_else(|| {
+            let numbers = names.among(awake.0.texts().chain(state.subjects()));
+            known.push((Arc::clone(names), numbers));
+            known.len() - 1
+        });
+        known.get(at).map(|(_, numbers)| numbers)
     }
 }

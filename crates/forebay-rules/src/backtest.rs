@@ -24,6 +24,7 @@ use crate::lane::{AlertLane, LanePart, settle};
 use crate::life::Event;
 use crate::logic::Watched;
 use crate::notices::Notices;
+use crate::readings::Readings;
 use crate::rule::Bounds;
 use crate::state::RuleState;
 
@@ -37,6 +38,7 @@ pub struct Backtest {
     state: Arc<RuleState>,
     lane: Option<AlertLane>,
     columns: Arc<Columns>,
+    readings: Readings,
     steps: u64,
     tally: Tally,
 }
@@ -88,11 +90,11 @@ impl Backtest {
         let columns = Columns::of(schema, &mut watched)?;
         Ok(Self {
             watched: Arc::new(watched),
-            // The rows of a step are in memory for all rules together.
-            bounds: Bounds { held: STEP as usize, ..bounds },
+            bounds,
             state: Arc::default(),
             lane: None,
             columns: Arc::new(columns),
+            readings: Readings::default(),
             steps: 0,
             tally: Tally::default(),
         })
@@ -106,9 +108,15 @@ impl Backtest {
             state: Arc::default(),
             lane: None,
             columns: Arc::clone(&self.columns),
+            readings: self.readings.clone(),
             steps: 0,
             tally: Tally::default(),
         }
+    }
+
+    /// The same, which finds out whose rows it gets together with others that get the same columns.
+    pub fn reading_with(self, readings: Readings) -> Self {
+        Self { readings, ..self }
     }
 
     /// Begins at this time: keys that are watched though nothing of them ever came are watched from now on.
@@ -132,10 +140,12 @@ impl Backtest {
             state: Arc::clone(state),
             bounds,
             latest: latest_ms,
+            readings: self.readings.clone(),
+            is_lent: true,
             part: LanePart::default(),
         });
         lane.latest = latest_ms;
-        lane.take(columns.rows(batch, latest_ms)?)?;
+        lane.take(columns.rows(batch, latest_ms, &self.readings)?)?;
         if lane.part.rows >= STEP {
             self.decide(latest_ms)?;
         }

@@ -4,11 +4,9 @@
 //! down, and no later than the epoch's own time, so that a clock that runs ahead cannot keep an alert from opening or
 //! clearing; a record without a time has the epoch's, which is the same at every replay.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Int32Array, PrimitiveArray, RecordBatch, StringArray, UInt32Array,
-};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, PrimitiveArray, RecordBatch, UInt32Array};
 use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, Schema, TimestampMicrosecondType};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -18,9 +16,9 @@ use forebay_core::source::happened_at;
 use forebay_core::{Error, Result, ddl};
 use serde_json::{Number, Value};
 
-use crate::key;
 use crate::logic::{LEVELS, Level, Logic, Watched};
 use crate::machine::{Row, Said};
+use crate::readings::{KeyColumn, Places, Readings};
 use crate::track::Evidence;
 
 /// The key: texts, whole numbers or booleans.
@@ -75,26 +73,18 @@ pub(crate) struct Columns {
 /// The rows of one batch.
 #[derive(Debug)]
 pub(crate) struct Rows {
-    /// Key, topic, source: as they came.
-    texts: [ArrayRef; 3],
-    partition: Int32Array,
+    /// As they came.
+    key: ArrayRef,
+    /// Topic, source, partition: as they came.
+    places: [ArrayRef; 3],
     levels: Vec<(BooleanArray, Option<BooleanArray>)>,
     fields: Vec<ArrayRef>,
     micros: PrimitiveArray<TimestampMicrosecondType>,
     shown: Shown,
     /// No row is later, milliseconds since 1970.
     latest: i64,
-    opened: OnceLock<Opened>,
-}
-
-/// Whose rows they are: what only those have to know who look at single rows.
-#[derive(Debug)]
-pub(crate) struct Opened {
-    /// As the state holds them: none is NULL.
-    key: StringArray,
-    topic: StringArray,
-    partition: Int32Array,
-    source: StringArray,
+    readings: Readings,
+    keys: OnceLock<Arc<KeyColumn>>,
 }
 
 /// What rows show.
@@ -156,15 +146,15 @@ impl Columns {
         self.levels.iter().map(|(_, clear)| clear.is_some())
     }
 
-    /// The rows of a batch; none is later than `latest` (milliseconds since 1970).
-    pub fn rows(&self, batch: &RecordBatch, latest: i64) -> Result<Rows> {
+    /// The rows of a batch; none is later than `latest` (milliseconds since 1970). Whose they are is found out with others.
+    pub fn rows(&self, batch: &RecordBatch, latest: i64, readings: &Readings) -> Result<Rows> {
         let column = |index: usize| batch.columns().get(index).cloned().ok_or_else(missing);
         let bools = |index: usize| -> Result<BooleanArray> {
             column(index)?.as_boolean_opt().cloned().ok_or_else(missing)
         };
         Ok(Rows {
-            texts: [column(self.key)?, column(self.topic)?, column(self.source)?],
-            partition: column(self.partition)?.as_primitive_opt().cloned().ok_or_else(missing)?,
+            key: column(self.key)?,
+            places: [column(self.topic)?, column(self.source)?, column(self.partition)?],
             levels: self
                 .levels
                 .iter()
@@ -180,7 +170,8 @@ impl Columns {
                 },
             },
             latest,
-            opened: OnceLock::new(),
+            readings: readings.clone(),
+            keys: OnceLock::new(),
         })
     }
 }
@@ -189,7 +180,8 @@ impl Rows {
     /// A row of this key that says this, by so many levels, and shows its time.
     #[cfg(test)]
     pub fn one(key: &str, row: Row, (topic, partition, source): (&str, i32, &str), logic: &Logic) -> Self {
-        use std::sync::Arc;
+        use crate::key;
+        use arrow::array::{Int32Array, StringArray};
         let text = |text: &str| Arc::new(StringArray::from(vec![text])) as ArrayRef;
         let bools = |said: Option<bool>| BooleanArray::from(vec![said]);
         let levels = logic.levels.iter().zip(row.says);
@@ -197,12 +189,8 @@ impl Rows {
         let at = PrimitiveArray::<Int64Type>::from(vec![row.at]);
         Self {
             // As a plan gives it, NULL is no sign yet.
-            texts: [
-                Arc::new(StringArray::from(vec![key::shown(key)])) as ArrayRef,
-                text(topic),
-                text(source),
-            ],
-            partition: Int32Array::from(vec![partition]),
+            key: Arc::new(StringArray::from(vec![key::shown(key)])),
+            places: [text(topic), text(source), Arc::new(Int32Array::from(vec![partition]))],
             levels: levels
                 .map(|(level, said)| (bools(said.when), level.has_clear.then(|| bools(said.clear))))
                 .collect(),
@@ -212,7 +200,8 @@ impl Rows {
             micros: PrimitiveArray::from(vec![row.at * 1_000]),
             shown: Shown::new(vec![Arc::new(at.clone())], Some(at)),
             latest: row.at,
-            opened: OnceLock::new(),
+            readings: Readings::default(),
+            keys: OnceLock::new(),
         }
     }
 
@@ -233,16 +222,21 @@ impl Rows {
     }
 
     /// Whose rows they are.
-    pub fn opened(&self) -> Result<&Opened> {
-        if let Some(opened) = self.opened.get() {
-            return Ok(opened);
-        }
-        let text = |index: usize| -> Result<StringArray> {
-            let texts = cast(&self.texts[index], &DataType::Utf8).map_err(unfit)?;
-            texts.as_string_opt().cloned().ok_or_else(missing)
+    pub fn keys(&self) -> Result<&KeyColumn> {
+        let found = match self.keys.get() {
+            Some(keys) => keys,
+            None => {
+                let keys = self.readings.keys(&self.key)?;
+                self.keys.get_or_init(|| keys)
+            }
         };
-        let (key, topic, source) = (key::column(&text(0)?), text(1)?, text(2)?);
-        Ok(self.opened.get_or_init(|| Opened { key, topic, partition: self.partition.clone(), source }))
+        Ok(found)
+    }
+
+    /// Where their records were.
+    pub fn places(&self) -> Result<Arc<Places>> {
+        let [topic, source, partition] = &self.places;
+        self.readings.places([topic, source, partition])
     }
 
     /// What a row says of its key.
@@ -261,27 +255,6 @@ impl Rows {
     /// What they show.
     pub fn shown(&self) -> &Shown {
         &self.shown
-    }
-}
-
-impl Opened {
-    /// The key of a row, as the state holds it.
-    pub fn key(&self, row: usize) -> &str {
-        self.key.value(row)
-    }
-
-    /// Where the record of a row was: source, topic, partition.
-    pub fn partition(&self, row: usize) -> (&str, &str, i32) {
-        (self.source.value(row), self.topic.value(row), self.partition.value(row))
-    }
-
-    /// How far the rows go on from this one that come from its partition.
-    pub fn same_partition(&self, from: usize) -> usize {
-        if is_all_alike(&self.source) && is_all_alike(&self.topic) && is_one_number(&self.partition) {
-            return self.key.len();
-        }
-        let place = self.partition(from);
-        (from + 1..self.key.len()).find(|row| self.partition(*row) != place).unwrap_or(self.key.len())
     }
 }
 
@@ -308,22 +281,6 @@ impl Shown {
             offset: offset.and_then(|offset| offset.as_primitive_opt().cloned()),
         })
     }
-}
-
-/// True if all texts are the first one, as a look at their bytes tells.
-fn is_all_alike(texts: &StringArray) -> bool {
-    let (ends, bytes) = (texts.value_offsets(), texts.value_data());
-    let (Some(first), Some(last)) = (ends.first(), ends.last()) else { return true };
-    let length = ends.get(1).map_or(0, |end| end - first);
-    let of = |from: i32, to: i32| bytes.get(from as usize..to as usize);
-    texts.null_count() == 0
-        && ends.windows(2).all(|pair| pair[1] - pair[0] == length)
-        && of(*first, last - length) == of(first + length, *last)
-}
-
-fn is_one_number(numbers: &Int32Array) -> bool {
-    let first = numbers.values().first();
-    numbers.null_count() == 0 && numbers.values().iter().all(|number| Some(number) == first)
 }
 
 /// A cell as JSON: numbers, booleans and texts as they are, everything else as text. JSON has no NaN; that is a text.
@@ -371,20 +328,20 @@ pub(crate) fn text_of(value: &Value) -> String {
     }
 }
 
-fn missing() -> Error {
+pub(crate) fn missing() -> Error {
     Error::new(&codes::INTERNAL, "a batch does not have the columns that the alert was opened with")
 }
 
-fn unfit(error: arrow::error::ArrowError) -> Error {
+pub(crate) fn unfit(error: arrow::error::ArrowError) -> Error {
     Error::new(&codes::INTERNAL, "a column of an alert is not what it should be").caused_by(error)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use arrow::array::{Date32Array, Float32Array, Float64Array, Int64Array, StringViewArray};
+    use arrow::array::{
+        Date32Array, Float32Array, Float64Array, Int32Array, Int64Array, StringArray, StringViewArray,
+    };
 
     #[test]
     fn cells_become_what_their_readers_expect() {

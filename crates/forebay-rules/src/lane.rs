@@ -14,10 +14,11 @@ use async_trait::async_trait;
 use forebay_core::Result;
 use forebay_core::sink::{LaneWriter, Part};
 
-use crate::awake::{Awake, Sleepers};
+use crate::awake::{Awake, Wakers};
 use crate::columns::{Columns, Rows};
 use crate::logic::Watched;
 use crate::partition::{Kept, PartitionTracks, Taking};
+use crate::readings::{Numbers, Readings};
 use crate::rule::Bounds;
 use crate::state::RuleState;
 use crate::track::Origin;
@@ -31,6 +32,9 @@ pub(crate) struct AlertLane {
     pub bounds: Bounds,
     /// The epoch's time: no row is later.
     pub latest: i64,
+    pub readings: Readings,
+    /// True if others hold the rows too, so that this lane may hold all of them.
+    pub is_lent: bool,
     pub part: LanePart,
 }
 
@@ -50,7 +54,7 @@ pub(crate) struct LanePart {
 impl AlertLane {
     /// Takes rows; none is later than the lane's epoch.
     pub fn take(&mut self, rows: Rows) -> Result<()> {
-        let Self { watched, state, bounds, part, .. } = self;
+        let Self { watched, state, bounds, part, is_lent, .. } = self;
         part.rows += rows.len() as u64;
         if watched.logic.no_data.is_some() {
             return part.feed(watched, state, bounds, &rows, None);
@@ -58,7 +62,7 @@ impl AlertLane {
         part.awake.take(&rows)?;
         part.held_rows += rows.len();
         part.held.push(rows);
-        if part.held_rows > bounds.held {
+        if part.held_rows > bounds.held && !*is_lent {
             for rows in part.take_held() {
                 part.feed(watched, state, bounds, &rows, None)?;
             }
@@ -79,14 +83,19 @@ pub(crate) fn settle(
 ) -> Result<()> {
     let mut awake = Awake::default();
     lanes.iter().for_each(|lane| awake.add(&lane.awake));
+    if awake.is_empty() && state.active() == 0 {
+        lanes.iter_mut().for_each(|lane| drop(lane.take_held()));
+        return Ok(());
+    }
+    // Every key has its number before it is asked which numbers are awake.
+    for rows in lanes.iter().flat_map(|lane| &lane.held) {
+        rows.keys()?;
+    }
+    let mut wakers = Wakers::new(&awake, state);
     for lane in lanes {
-        let held = lane.take_held();
-        if awake.is_empty() && state.active() == 0 {
-            continue;
-        }
-        let mut sleepers = Sleepers::new(&awake, watched, state);
-        for rows in held {
-            lane.feed(watched, state, bounds, &rows, Some(&mut sleepers))?;
+        for rows in lane.take_held() {
+            let among = wakers.among(rows.keys()?);
+            lane.feed(watched, state, bounds, &rows, among)?;
         }
     }
     Ok(())
@@ -98,30 +107,29 @@ impl LanePart {
         std::mem::take(&mut self.held)
     }
 
-    /// Takes rows through the machines, but for those of keys that sleep.
+    /// Takes rows through the machines: those of keys with these numbers, or all of them.
     fn feed(
         &mut self,
         watched: &Watched,
         state: &RuleState,
         bounds: &Bounds,
         rows: &Rows,
-        mut sleepers: Option<&mut Sleepers<'_>>,
+        awake: Option<&Numbers>,
     ) -> Result<()> {
-        let opened = rows.opened()?;
+        let (keys, places) = (rows.keys()?, rows.places()?);
         let taking = Taking { watched, state, bounds, shown: rows.shown() };
         let mut from = 0;
         while from < rows.len() {
             // A batch comes from one partition, mostly.
-            let until = opened.same_partition(from);
-            let at = self.partition(opened.partition(from));
+            let until = places.same_partition(from);
+            let at = self.partition(places.partition(from));
             let Self { partitions, kept, .. } = self;
             if let Some(partition) = partitions.get_mut(at) {
-                for index in from..until {
-                    let key = opened.key(index);
-                    if sleepers.as_mut().is_some_and(|sleepers| sleepers.has(key)) {
-                        continue;
+                let numbers = keys.numbers().get(from..until).unwrap_or_default();
+                for (index, number) in (from..).zip(numbers) {
+                    if awake.is_none_or(|awake| awake.has(*number)) {
+                        partition.take(&taking, keys.key(index), rows.row(index), index, kept);
                     }
-                    partition.take(&taking, key, rows.row(index), index, kept);
                 }
                 partition.end_batch(rows.shown())?;
             }
@@ -144,7 +152,11 @@ impl LanePart {
 #[async_trait]
 impl LaneWriter for AlertLane {
     async fn write(&mut self, batch: RecordBatch) -> Result<()> {
-        self.take(self.columns.rows(&batch, self.latest)?)
+        self.take(self.columns.rows(&batch, self.latest, &self.readings)?)
+    }
+
+    fn lent(&mut self) {
+        self.is_lent = true;
     }
 
     async fn finish(self: Box<Self>) -> Result<Part> {

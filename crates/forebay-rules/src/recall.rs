@@ -16,6 +16,7 @@ use crate::journal::{self, NAME};
 use crate::key;
 use crate::logic::Logic;
 use crate::machine::Said;
+use crate::readings::Readings;
 use crate::state::RuleState;
 
 /// A row as its alert sees it.
@@ -47,7 +48,7 @@ impl Seen {
     /// `INTERNAL` if the batch is not one of such an alert.
     pub fn row(batch: &RecordBatch, logic: &Logic, epoch_ms: i64) -> Result<Self> {
         let columns = Columns::find(&batch.schema(), logic, std::iter::empty())?;
-        let rows = columns.rows(batch, epoch_ms)?;
+        let rows = columns.rows(batch, epoch_ms, &Readings::default())?;
         if rows.len() != 1 {
             return Err(Error::new(&codes::INTERNAL, "a record gave more than one row"));
         }
@@ -58,7 +59,7 @@ impl Seen {
             when,
             clear: if has_clear { clear } else { when.map(|when| !when) },
         });
-        Ok(Self { key: key::shown(rows.opened()?.key(0)), at: row.at, says: says.collect() })
+        Ok(Self { key: key::shown(rows.keys()?.key(0)), at: row.at, says: says.collect() })
     }
 }
 

@@ -43,6 +43,7 @@ use crate::journal::Journal;
 use crate::key;
 use crate::lane::{AlertLane, LanePart, settle};
 use crate::logic::Watched;
+use crate::readings::Readings;
 use crate::rule::Bounds;
 use crate::tell::Teller;
 
@@ -62,6 +63,7 @@ pub struct AlertSink {
     door: Door,
     clock: Arc<dyn Clock>,
     book: AlertBook,
+    readings: Readings,
     opened: Option<Opened>,
     teller: Teller,
     stopping: Option<Stopping>,
@@ -86,7 +88,13 @@ impl AlertSink {
         let watched: Arc<Watched> = Arc::new(rule.into());
         let said = Arc::clone(&watched);
         let teller = Teller::new(Arc::clone(&clock), move |sum| sum.say(&said.rule.name, &bounds));
-        Self { watched, bounds, dir, door, clock, book, opened: None, teller, stopping: None }
+        let (readings, opened, stopping) = (Readings::default(), None, None);
+        Self { watched, bounds, dir, door, clock, book, readings, opened, teller, stopping }
+    }
+
+    /// The same, which finds out whose rows it gets together with others that get the same columns.
+    pub fn reading_with(self, readings: Readings) -> Self {
+        Self { readings, ..self }
     }
 
     /// Waits until what is due was told, if somebody tells it; not for long, and shortly if the query was asked to end.
@@ -161,7 +169,7 @@ impl Sink for AlertSink {
     }
 
     async fn begin(&mut self, id: &EpochId, lanes: usize) -> Result<Begun> {
-        let (watched, bounds) = (Arc::clone(&self.watched), self.bounds);
+        let (watched, bounds, readings) = (Arc::clone(&self.watched), self.bounds, self.readings.clone());
         let opened = self.opened()?;
         let state = opened.desk.state();
         if state.last_epoch(&id.query_id) >= Some(id.epoch) {
@@ -174,6 +182,8 @@ impl Sink for AlertSink {
                 state: Arc::clone(&state),
                 bounds,
                 latest: id.planned_at_ms,
+                readings: readings.clone(),
+                is_lent: false,
                 part: LanePart::default(),
             }) as Box<dyn LaneWriter>
         };

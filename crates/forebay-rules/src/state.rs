@@ -83,6 +83,11 @@ impl RuleState {
         gates.iter().any(|gate| gate.since == Some(at))
     }
 
+    /// Every subject of which something is remembered beside cleared alerts; some come twice.
+    pub fn subjects(&self) -> impl Iterator<Item = &str> {
+        self.open.keys().chain(self.watches.keys()).map(String::as_str)
+    }
+
     /// How much is remembered beside cleared alerts.
     pub fn active(&self) -> usize {
         self.open.len() + self.watches.len()

@@ -23,6 +23,7 @@ use forebay_engine::late;
 use forebay_engine::plan::{PlannedInput, StreamPlan};
 use forebay_engine::quarantine::{self, Quarantine};
 use forebay_engine::query::{OpenQuery, QueryInput, QueryOptions};
+use forebay_engine::share::Share;
 use forebay_engine::status::QueryStatus;
 use forebay_live::Live;
 use forebay_log::storage::Log;
@@ -205,8 +206,12 @@ impl Parts {
             self.door.clone(),
             self.quarantine.clone(),
         )?;
+        let share = match work {
+            Work::Alert(alert) => alert.share.clone(),
+            Work::Query(_) => None,
+        };
         let inputs = self.plan.each_input().zip(&self.sources).map(|(input, (source, in_place))| {
-            let wanted = wanted(input, source);
+            let wanted = wanted(input, source, share.as_ref());
             Ok(QueryInput {
                 source: sources::build(&source.format, &source.options, wanted, in_place.clone())?,
                 format: load::format_of(source)?,
@@ -235,6 +240,7 @@ impl Parts {
             data_dir: self.data.clone(),
             quarantine,
             tables: self.tables.clone(),
+            share: share.clone(),
             memory: memory(
                 work,
                 &self.plan,
@@ -296,9 +302,9 @@ pub fn memory(work: Work<'_>, plan: &StreamPlan, sources: &[&SourceConfig], late
 }
 
 /// What an input reads of an envelope, and what the quarantine keeps of a bad record so that a replay has it.
-fn wanted(input: PlannedInput<'_>, source: &SourceConfig) -> Wanted {
+fn wanted(input: PlannedInput<'_>, source: &SourceConfig, share: Option<&Share>) -> Wanted {
     match &source.value {
         Some(value) if value.sets_aside() => Wanted { keys: true, headers: true },
-        _ => input.wanted(),
+        _ => share.map_or_else(|| input.wanted(), Share::wanted),
     }
 }

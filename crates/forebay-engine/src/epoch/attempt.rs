@@ -21,11 +21,12 @@ use tokio::task::JoinError;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Runner;
-use super::lane::{Lane, LaneDone, LaneEnd, Outlet};
+use super::lane::{Aside, Lane, LaneDone, LaneEnd, Outlet};
 use super::pace::Backoff;
 use super::tail::{Gathered, Ran};
 use crate::plan::PlannedInput;
 use crate::quarantine::{Entry, Resolved};
+use crate::share::Product;
 
 impl Runner {
     /// Attempts until one succeeds; `None` if a stop came. `outcome` is that of an attempt before a restart.
@@ -54,20 +55,24 @@ impl Runner {
     ) -> Result<(Outcome, Written)> {
         let ranges: Vec<PositionRange> =
             plan.ranges.iter().filter(|range| !range.is_empty()).cloned().collect();
-        let mut streams = self.inputs.read(&ranges, self.lanes).await?;
-        add_empty(&mut streams, plan.replay.iter().map(|id| id.input));
+        let from = match self.product(plan).await {
+            Some(product) => Rows::Shared(product),
+            None => {
+                let mut streams = self.inputs.read(&ranges, self.lanes).await?;
+                add_empty(&mut streams, plan.replay.iter().map(|id| id.input));
+                Rows::Read(streams)
+            }
+        };
         // What operators give comes from one thread, whatever the number of lanes before them.
-        let writers = if self.memory.is_some() { 1 } else { streams.len() };
+        let writers = if self.memory.is_some() { 1 } else { from.lanes() };
         let (outcome, written) = match self.sink.begin(id, writers).await? {
             Begun::AlreadyWritten => {
                 (outcome.clone().ok_or_else(|| unknown_outcome(plan.epoch))?, Written::default())
             }
-            Begun::Writers(writers) => {
-                match self.compute_and_write(plan, id, streams, writers, outcome).await {
-                    Ok(done) => done,
-                    Err(error) => return Err(self.abort(id, error).await),
-                }
-            }
+            Begun::Writers(writers) => match self.compute_and_write(plan, id, from, writers, outcome).await {
+                Ok(done) => done,
+                Err(error) => return Err(self.abort(id, error).await),
+            },
         };
         if !plan.replay.is_empty() {
             self.quarantine.resolve(&plan.replay, Resolved::Replayed)?;
@@ -81,7 +86,7 @@ impl Runner {
         &mut self,
         plan: &Arc<Plan>,
         id: &EpochId,
-        streams: Vec<(usize, source::Lane)>,
+        from: Rows,
         writers: Vec<Box<dyn LaneWriter>>,
         known: &mut Option<Outcome>,
     ) -> Result<(Outcome, Written)> {
@@ -89,8 +94,11 @@ impl Runner {
         if let Some(memory) = &mut self.memory {
             memory.begin(plan.epoch).await?;
         }
-        let lanes = streams.len();
-        let done = self.run_lanes(plan, streams, writers).await?;
+        let lanes = from.lanes();
+        let done = match from {
+            Rows::Read(streams) => self.run_lanes(plan, streams, writers).await?,
+            Rows::Shared(product) => self.pour(plan, &product, writers).await?,
+        };
         let Done { mut ledger, ages, observed, parts, ran, seen, judged, said, reads, .. } =
             self.run_tail(plan, done).await?;
         self.seen = Survey::default();
@@ -167,13 +175,7 @@ impl Runner {
             let message = format!("the sink gave {} writers, {wanted} were wanted", writers.len());
             return Err(Error::new(&codes::INTERNAL, message).at(&self.name));
         }
-        let count = self.inputs.len();
-        let mut done = Done {
-            reads: vec![0; count],
-            seen: vec![Survey::default(); count],
-            judged: vec![Judged::default(); count],
-            ..Done::default()
-        };
+        let mut done = Done::of(self.inputs.len());
         let outlets: Vec<Outlet> = match &self.memory {
             None => writers.into_iter().map(Outlet::Sink).collect(),
             Some(memory) => {
@@ -211,7 +213,7 @@ impl Runner {
                 wants_envelope: input.wants_envelope(),
                 decoder,
                 outlet,
-                quarantine: self.quarantine.writer(plan.epoch, index),
+                quarantine: Aside::Kept(self.quarantine.writer(plan.epoch, index)),
             };
             // The first lane of an input takes what is replayed of it.
             let own = replayed.extract_if(.., |entry| usize::from(entry.input) == number).collect();
@@ -219,7 +221,7 @@ impl Runner {
             let task = AbortOnDropHandle::new(tokio::spawn(lane.run(stream, own)));
             tasks.push(async move { Ok::<_, Error>((number, task.await.map_err(lost)??)) });
         }
-        for (number, LaneDone { ledger, ages, seen, judged, said, end }) in try_join_all(tasks).await? {
+        for (number, LaneDone { ledger, ages, seen, judged, said, end, .. }) in try_join_all(tasks).await? {
             done.ledger.add(&ledger);
             done.ages.add_later(&ages, 0);
             done.reads[number] += ledger.read;
@@ -264,27 +266,56 @@ fn add_empty(streams: &mut Vec<(usize, source::Lane)>, replayed: impl Iterator<I
     }
 }
 
+/// Where the rows of an attempt come from.
+enum Rows {
+    /// Its inputs, by number.
+    Read(Vec<(usize, source::Lane)>),
+    /// What was computed for several queries.
+    Shared(Arc<Product>),
+}
+
+impl Rows {
+    fn lanes(&self) -> usize {
+        match self {
+            Self::Read(streams) => streams.len(),
+            Self::Shared(product) => product.0.len(),
+        }
+    }
+}
+
 /// What an attempt computed.
 #[derive(Default)]
-struct Done {
-    ledger: Ledger,
-    ages: Ages,
+pub(super) struct Done {
+    pub ledger: Ledger,
+    pub ages: Ages,
     /// The records of each input.
-    reads: Vec<u64>,
+    pub reads: Vec<u64>,
     /// What they said of event time.
-    seen: Vec<Survey>,
+    pub seen: Vec<Survey>,
     /// What their expectations judged.
-    judged: Vec<Judged>,
+    pub judged: Vec<Judged>,
     /// What keys said last.
     said: LastValues,
     observed: Option<Observed>,
     /// For the operators' rows.
     writer: Option<Box<dyn LaneWriter>>,
-    parts: Vec<Part>,
+    pub parts: Vec<Part>,
     gathered: Vec<Gathered>,
     ran: Option<Ran>,
 }
 
-fn lost(error: JoinError) -> Error {
+impl Done {
+    /// Of so many inputs, before anything was computed.
+    pub fn of(inputs: usize) -> Self {
+        Self {
+            reads: vec![0; inputs],
+            seen: vec![Survey::default(); inputs],
+            judged: vec![Judged::default(); inputs],
+            ..Self::default()
+        }
+    }
+}
+
+pub(super) fn lost(error: JoinError) -> Error {
     Error::new(&codes::INTERNAL, "a lane of the epoch ended unexpectedly").caused_by(error)
 }

@@ -27,6 +27,7 @@ use forebay_storage::kill_point;
 use futures::StreamExt;
 
 use super::replay;
+use super::shared::Room;
 use super::tail::{Gathered, Intake};
 use crate::plan::{Executor, Fates, KAFKA_COLUMN};
 use crate::quarantine::{Entry, LaneQuarantine};
@@ -42,7 +43,36 @@ pub(crate) struct Lane {
     /// `None` if the source's own columns are the rows.
     pub decoder: Option<Box<dyn Decoder>>,
     pub outlet: Outlet,
-    pub quarantine: LaneQuarantine,
+    pub quarantine: Aside,
+}
+
+/// Where bad records go.
+pub(crate) enum Aside {
+    /// Into the quarantine.
+    Kept(LaneQuarantine),
+    /// With the lane, for several queries.
+    Gathered(Vec<Entry>, Room),
+}
+
+impl Aside {
+    fn push(&mut self, entry: Entry) -> Result<()> {
+        match self {
+            Self::Kept(quarantine) => quarantine.push(&entry),
+            Self::Gathered(entries, room) => {
+                room.take(size_of::<Entry>() + entry.raw.as_ref().map_or(0, String::len))?;
+                entries.push(entry);
+                Ok(())
+            }
+        }
+    }
+
+    /// What was gathered; what was kept is durable.
+    fn finish(self) -> Result<Vec<Entry>> {
+        match self {
+            Self::Kept(quarantine) => quarantine.finish().map(|()| Vec::new()),
+            Self::Gathered(entries, _) => Ok(entries),
+        }
+    }
 }
 
 /// What a lane did.
@@ -56,6 +86,8 @@ pub(crate) struct LaneDone {
     pub judged: Judged,
     /// What keys said last, as far as its source holds them to that.
     pub said: LastValues,
+    /// Its bad records, if they are not in the quarantine.
+    pub bad: Vec<Entry>,
     pub end: LaneEnd,
 }
 
@@ -89,7 +121,7 @@ impl Lane {
             self.process(&envelope, of, &mut ledger).await?;
             kill_point("epoch.read.first_batch");
         }
-        self.quarantine.finish()?;
+        let bad = self.quarantine.finish()?;
         kill_point("quarantine.write.after");
         let end = match self.outlet {
             Outlet::Sink(writer) => LaneEnd::Written(writer.finish().await?),
@@ -97,7 +129,7 @@ impl Lane {
         };
         let told = self.decoder.map(|mut decoder| (decoder.said(), decoder.judged()));
         let (said, judged) = told.unwrap_or_default();
-        Ok(LaneDone { ledger, ages, seen: *self.executor.survey(), judged, said, end })
+        Ok(LaneDone { ledger, ages, seen: *self.executor.survey(), judged, said, bad, end })
     }
 
     /// Takes one envelope through the lane.
@@ -117,7 +149,7 @@ impl Lane {
         };
         ledger.quarantined += bad.len() as u64;
         for record in &bad {
-            self.quarantine.push(&replay::entry(envelope, record, &self.source, &self.plan))?;
+            self.quarantine.push(replay::entry(envelope, record, &self.source, &self.plan))?;
         }
         let mut fates = Fates::default();
         self.executor.take(rows);
@@ -175,6 +207,6 @@ fn among_records(error: Error, envelope: &Envelope) -> Error {
     error.at(format!("{what}{}, offsets {first} to {last}", envelope.partition))
 }
 
-pub(super) fn internal(error: arrow::error::ArrowError) -> Error {
+pub(crate) fn internal(error: arrow::error::ArrowError) -> Error {
     Error::new(&codes::INTERNAL, "an epoch's columns do not fit together").caused_by(error)
 }

@@ -35,6 +35,7 @@ use crate::epoch::{Facts, decide};
 use crate::journal::Journal;
 use crate::lane::{AlertLane, LanePart, settle};
 use crate::machine::{Row, Said};
+use crate::readings::Readings;
 use crate::state::RuleState;
 use crate::{Acknowledged, Alert, Bounds, Channel, Event, Level, Matches, NoData, Remark, Watched};
 
@@ -185,6 +186,7 @@ impl Play {
     fn lanes(&self, rows: &[Line], held: usize) -> Vec<LanePart> {
         let mut lanes: BTreeMap<i32, AlertLane> = BTreeMap::new();
         let bounds = Bounds { held, ..Bounds::default() };
+        let readings = Readings::default();
         for line in rows {
             let Line::Row { key, row, partition, .. } = line else { continue };
             let lane = lanes.entry(*partition).or_insert_with(|| AlertLane {
@@ -193,6 +195,8 @@ impl Play {
                 state: Arc::new(self.state.clone()),
                 bounds,
                 latest: i64::MAX,
+                readings: readings.clone(),
+                is_lent: false,
                 part: LanePart::default(),
             });
             lane.take(Rows::one(key, *row, ("t", *partition, "iot"), &self.watched.logic)).unwrap();

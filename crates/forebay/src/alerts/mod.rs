@@ -8,7 +8,7 @@
 //!
 //! One with levels has a pair of conditions for each; columns that `noData` watches are beside those that are shown.
 //! [`plan`] makes the SELECT and says what is wrong with its pieces, at their places in the file; [`columns`] knows
-//! which columns a text names; [`removed`] ends what rules have open that the file does not have any more. What must
+//! which columns a text names; [`together`] finds those that read the same, whose rows are computed once; [`removed`] ends what rules have open that the file does not have any more. What must
 //! stay true: an alert runs under the same loop as every query, so that nothing here has to know about epochs.
 
 use std::collections::BTreeMap;
@@ -18,12 +18,14 @@ use std::sync::Arc;
 use forebay_core::clock::{Clock, millis};
 use forebay_core::config::AlertConfig;
 use forebay_engine::plan::StreamPlan;
-use forebay_rules::{AlertBook, AlertSink, Bounds, Logic, Notices, Rule, ValueColumn, Watched};
+use forebay_engine::share::Share;
+use forebay_rules::{AlertBook, AlertSink, Bounds, Logic, Notices, Readings, Rule, ValueColumn, Watched};
 use forebay_storage::Door;
 
 pub mod columns;
 mod plan;
 mod removed;
+mod together;
 
 pub use plan::{File, planned};
 pub use removed::end_removed;
@@ -51,6 +53,10 @@ pub struct PlannedAlert {
     pub fields: Vec<String>,
     /// Who is told.
     pub notices: Notices,
+    /// What it computes together with others that watch the same.
+    pub share: Option<Share>,
+    /// The same for all of them: whose rows they get.
+    pub readings: Readings,
 }
 
 impl PlannedAlert {
@@ -104,7 +110,8 @@ impl PlannedAlert {
         book: AlertBook,
     ) -> AlertSink {
         let watched = self.watched();
-        AlertSink::new(watched, bounds(count), checkpoint.to_path_buf(), door, clock, book)
+        let sink = AlertSink::new(watched, bounds(count), checkpoint.to_path_buf(), door, clock, book);
+        sink.reading_with(self.readings.clone())
     }
 }
 

@@ -19,10 +19,11 @@ use forebay_core::fields;
 use forebay_core::options::unknown_name;
 use forebay_core::trigger::Trigger;
 use forebay_engine::plan::{self, Catalog, KAFKA_COLUMN, RECORD_COLUMNS, SqlError, StreamPlan};
-use forebay_rules::{Channel, Notices, ValueColumn, columns as named_so};
+use forebay_rules::{Channel, Notices, Readings, ValueColumn, columns as named_so};
 
 use super::PlannedAlert;
 use super::columns::{self, Column};
+use super::together;
 use crate::channels;
 use crate::json::FromJson;
 use crate::load;
@@ -43,16 +44,18 @@ pub fn planned(
     run: Option<Run<'_>>,
     problems: &mut Vec<Problem>,
 ) -> Vec<PlannedAlert> {
-    let mut alerts = Vec::new();
+    let (mut alerts, mut lists) = (Vec::new(), Vec::new());
     for config in &pipeline.alerts {
         let mut planner = Planner { catalog, draft, file, alert: config, found: Vec::new() };
         let planned = planner.plan(pipeline);
         problems.append(&mut planner.found);
-        let Some(alert) = planned else { continue };
+        let Some((alert, list)) = planned else { continue };
         let sources = alert.sources.iter();
         problems.extend(sources.filter_map(|source| endless(run?, pipeline, source, file.name)));
         alerts.push(alert);
+        lists.push(list);
     }
+    together::share(catalog, &mut alerts, &lists);
     alerts
 }
 
@@ -73,7 +76,8 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    fn plan(&mut self, pipeline: &Pipeline) -> Option<PlannedAlert> {
+    /// The alert, and what its SELECT lists.
+    fn plan(&mut self, pipeline: &Pipeline) -> Option<(PlannedAlert, Vec<Item>)> {
         let on = self.alert.on.text.trim();
         let alert = self.alert;
         let table = format!("`{on}`");
@@ -101,20 +105,22 @@ impl Planner<'_> {
         config.message = config.message.map(|(message, text)| (message.renamed(spelled), text));
         let source = pipeline.sources.iter().find(|source| source.name.eq_ignore_ascii_case(on));
         let record = record_columns(source);
-        let mut list = vec![format!("{} AS `{}`", columns::quoted(on, &key.parts), named_so::KEY)];
-        let condition = |text: &str, name: &str| format!("(\n{text}\n) AS `{name}`");
+        let item = |sql: String, name: &str| Item { sql, name: name.to_owned() };
+        let mut list = vec![item(columns::quoted(on, &key.parts), named_so::KEY)];
+        let condition = |text: &str, name: &str| item(format!("(\n{text}\n)"), name);
         for (number, Level { severity, when, clear }) in levels.iter().enumerate() {
             list.push(condition(&when.text, &named_so::when_column(number, *severity)));
             let clear = clear.iter();
             list.extend(clear.map(|it| condition(&it.text, &named_so::clear_column(number, *severity))));
         }
         let names = [named_so::TIMESTAMP, named_so::TOPIC, named_so::PARTITION];
-        list.extend(record.iter().zip(names).map(|(column, name)| format!("{column} AS `{name}`")));
-        list.extend(offset_column(source).map(|column| format!("{column} AS `{}`", named_so::OFFSET)));
-        list.extend(values.iter().map(|value| {
-            let name = named_so::value_column(&value.name);
-            format!("{} AS `{}`", columns::quoted(on, &value.parts), name.replace('`', "``"))
-        }));
+        list.extend(record.iter().zip(names).map(|(column, name)| item(column.clone(), name)));
+        list.extend(offset_column(source).map(|column| item(column, named_so::OFFSET)));
+        list.extend(
+            values
+                .iter()
+                .map(|value| item(columns::quoted(on, &value.parts), &named_so::value_column(&value.name))),
+        );
         let values = values.into_iter().enumerate();
         let values = values.map(|(index, column)| ValueColumn { name: column.name, shown: index < shown });
         let values = values.collect();
@@ -126,7 +132,7 @@ impl Planner<'_> {
             self.tell(no_record(on, source), &alert.on, 0, on.len());
             return None;
         }
-        let sql = format!("SELECT {} FROM {table}", list.join(",\n"));
+        let sql = select(list.iter().map(|it| (&*it.sql, &*it.name)), on);
         match self.sql(&self.catalog.naming_records(), &sql) {
             Ok(plan) if plan.remembers() && plan.sources().len() > 1 => {
                 let message = format!("the detector below `{on}` judges rows of several sources together");
@@ -139,7 +145,20 @@ impl Planner<'_> {
                 let (sources, key_fields) = (plan.sources(), key_fields(&plan, &pipeline.sources));
                 let (plan, key) = (Arc::new(plan.naming_sources(named_so::SOURCE)), key.name);
                 let notices = notices(alert, pipeline);
-                Some(PlannedAlert { config, plan, sources, values, key, key_fields, fields, notices })
+                let (share, readings) = (None, Readings::default());
+                let alert = PlannedAlert {
+                    config,
+                    plan,
+                    sources,
+                    values,
+                    key,
+                    key_fields,
+                    fields,
+                    notices,
+                    share,
+                    readings,
+                };
+                Some((alert, list))
             }
             Err(error) => {
                 self.tell(error.error, &alert.when, 0, alert.when.text.len());
@@ -259,6 +278,18 @@ impl Planner<'_> {
         let problem = Problem::within(error, text, name, within.place, &within.text, offset, length);
         self.found.push(problem);
     }
+}
+
+/// A column that the SELECT of an alert gives.
+pub(super) struct Item {
+    pub sql: String,
+    pub name: String,
+}
+
+/// The SELECT of these columns, each with its name.
+pub(super) fn select<'a>(items: impl Iterator<Item = (&'a str, &'a str)>, on: &str) -> String {
+    let columns = items.map(|(sql, name)| format!("{sql} AS `{}`", name.replace('`', "``")));
+    format!("SELECT {} FROM `{on}`", columns.collect::<Vec<_>>().join(",\n"))
 }
 
 /// The conditions of a level.

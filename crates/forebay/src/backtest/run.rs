@@ -48,6 +48,7 @@ impl Trial {
     /// A rule of a file with so many; joined with these rows of tables at rest.
     pub fn new(alert: &PlannedAlert, side: Side, count: usize, held: Arc<Held>) -> Result<Self> {
         let backtest = Backtest::new(alert.watched(), alerts::bounds(count), &alert.plan.output_schema())?;
+        let backtest = backtest.reading_with(alert.readings.clone());
         let (rule, plan) = (alert.config.name.clone(), Arc::clone(&alert.plan));
         Ok(Self { number: 0, rule, side, plan, held, backtest })
     }

@@ -212,6 +212,7 @@ impl<'a> World<'a> {
             data_dir: data.to_path_buf(),
             quarantine: self.quarantine(&folder)?,
             tables: self.loaded.tables.clone(),
+            share: None,
             memory: site::memory(work, plan, sources, late::folder(data, &pipeline.name, &folder)),
             door,
             clock,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use arrow::array::{ArrayRef, AsArray, BinaryViewArray, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
@@ -46,6 +46,8 @@ pub struct Topic {
     pub resumed: Mutex<TopicIds>,
     pub committed: Mutex<Positions>,
     pub closed: AtomicBool,
+    /// How many records were read of it.
+    pub read: AtomicU64,
 }
 
 impl Topic {
@@ -129,6 +131,7 @@ impl Source for FakeSource {
             for first in (range.from.0..range.to.0).step_by(3) {
                 let next = (first + 3).min(range.to.0);
                 let count = (next - first) as usize;
+                self.topic.read.fetch_add(count as u64, Ordering::SeqCst);
                 streams[number % lanes].push(Ok(Envelope {
                     partition: range.partition.clone(),
                     next: Position(next),

@@ -4,6 +4,7 @@ mod fakes;
 mod idle;
 mod inputs;
 mod tables;
+mod together;
 mod world;
 
 use std::sync::atomic::Ordering;

@@ -133,6 +133,7 @@ impl World {
             data_dir: self.dir.path().to_path_buf(),
             quarantine: self.quarantine(),
             tables: Vec::new(),
+            share: None,
             memory: MemoryOptions {
                 rules: vec![rule; names.len()],
                 policy: WatermarkPolicy::default(),

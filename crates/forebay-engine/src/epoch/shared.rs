@@ -1,0 +1,191 @@
+//! Epochs that a query has in common with others over its source ([`crate::share`]): the product of a span is computed by the lanes of
+//! whoever comes first, and poured into the sink of each.
+//!
+//! What must stay true: what a query counts, sets aside and writes of such an epoch is what its own lanes would have; and an epoch of
+//! which there is no product is read as any other.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arrow::array::RecordBatch;
+use async_trait::async_trait;
+use forebay_core::checkpoint::Plan;
+use forebay_core::error::codes;
+use forebay_core::sink::{LaneWriter, Part};
+use forebay_core::source::Available;
+use forebay_core::{Error, PositionRange, Positions, Result};
+use forebay_storage::kill_point;
+use futures::future::try_join_all;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::attempt::{Done, lost};
+use super::lane::{Aside, Lane, LaneDone, LaneEnd, Outlet};
+use super::{Runner, Standing};
+use crate::quarantine::Entry;
+use crate::share::{Lacks, LaneProduct, Product};
+
+/// Most bytes that a product may take, where columns that lie in the same memory count for each.
+const ROOM: usize = 512 << 20;
+
+impl Runner {
+    /// What the next epoch reads and when it is: as chosen, or with others.
+    pub(super) fn with_others(
+        &mut self,
+        standing: &Standing,
+        ranges: Vec<PositionRange>,
+        available: &Available,
+        target: Option<&Positions>,
+        now_ms: i64,
+    ) -> (Vec<PositionRange>, i64) {
+        let Some(seat) = &mut self.seat else { return (ranges, now_ms) };
+        let is_usual = available.moved.is_empty() && ranges.iter().any(|range| !range.is_empty());
+        if !is_usual {
+            seat.stands(&standing.positions);
+            return (ranges, now_ms);
+        }
+        seat.join(&standing.positions, ranges, (&self.inputs.topics(), target), now_ms)
+    }
+
+    /// The product of the epoch's span, if it has one.
+    pub(super) async fn product(&mut self, plan: &Arc<Plan>) -> Option<Arc<Product>> {
+        let seat = self.seat.take()?;
+        let product = match seat.span(&plan.ranges, plan.planned_at_ms) {
+            Some(span) if plan.replay.is_empty() => {
+                let computing = async {
+                    self.compute(plan, &seat).await.map_err(|(lacks, error)| {
+                        tracing::debug!(query = %self.name, epoch = %plan.epoch, %error, "an epoch is not shared");
+                        lacks
+                    })
+                };
+                seat.product(&span, computing).await
+            }
+            _ => None,
+        };
+        self.seat = Some(seat);
+        product
+    }
+
+    /// Reads what the epoch reads, for all.
+    async fn compute(
+        &mut self,
+        plan: &Arc<Plan>,
+        seat: &crate::share::Seat,
+    ) -> Result<Product, (Lacks, Error)> {
+        let room = Room::of(ROOM);
+        let failed = |error| (if room.is_over() { Lacks::Room } else { Lacks::Cause }, error);
+        let ranges: Vec<PositionRange> =
+            plan.ranges.iter().filter(|range| !range.is_empty()).cloned().collect();
+        let streams = self.inputs.read(&ranges, self.lanes).await.map_err(failed)?;
+        let input = seat.plan().only_input().map_err(failed)?;
+        let format = self.formats.first().cloned().flatten();
+        if streams.is_empty() {
+            return Err(failed(Error::new(&codes::INTERNAL, "there is nothing to read")));
+        }
+        let lanes = streams.into_iter().map(|(_, stream)| {
+            let lane = Lane {
+                plan: Arc::clone(plan),
+                source: input.source().into(),
+                executor: input.executor(plan.planned_at_ms),
+                wants_envelope: input.wants_envelope(),
+                decoder: format.as_ref().map(|format| format.decoder()),
+                outlet: Outlet::Sink(Box::new(Collected { batches: Vec::new(), room: room.clone() })),
+                quarantine: Aside::Gathered(Vec::new(), room.clone()),
+            };
+            let task = AbortOnDropHandle::new(tokio::spawn(lane.run(stream, Vec::new())));
+            async move { task.await.map_err(lost)? }
+        });
+        let lanes = try_join_all(lanes).await.map_err(failed)?;
+        // A topic that was made anew meanwhile is nobody's product.
+        self.inputs.confirm(&plan.ranges).await.map_err(failed)?;
+        let product = |done: LaneDone| {
+            let LaneDone { ledger, ages, seen, judged, said: _, bad, end } = done;
+            let collected = match end {
+                LaneEnd::Written(part) => part.downcast::<Vec<RecordBatch>>().ok(),
+                LaneEnd::Gathered(_) => None,
+            };
+            let batches = collected.ok_or_else(|| {
+                failed(Error::new(&codes::INTERNAL, "a lane of a product did not gather its rows"))
+            })?;
+            Ok(LaneProduct { batches: *batches, ledger, ages, seen, judged, bad })
+        };
+        lanes.into_iter().map(product).collect::<Result<_, _>>().map(Product)
+    }
+
+    /// Gives the sink its columns of a product, lane by lane.
+    pub(super) async fn pour(
+        &mut self,
+        plan: &Plan,
+        product: &Product,
+        writers: Vec<Box<dyn LaneWriter>>,
+    ) -> Result<Done> {
+        let Some(seat) = &self.seat else {
+            return Err(Error::new(&codes::INTERNAL, "a product without a seat").at(&self.name));
+        };
+        let mut done = Done::of(1);
+        for (number, (lane, mut writer)) in product.0.iter().zip(writers).enumerate() {
+            let mut quarantine = self.quarantine.writer(plan.epoch, number);
+            for bad in &lane.bad {
+                quarantine.push(&Entry { epoch: plan.epoch, ..bad.clone() })?;
+            }
+            quarantine.finish()?;
+            kill_point("quarantine.write.after");
+            writer.lent();
+            for batch in &lane.batches {
+                writer.write(seat.columns(batch)?).await?;
+            }
+            done.parts.push(writer.finish().await?);
+            done.ledger.add(&lane.ledger);
+            done.ages.add_later(&lane.ages, 0);
+            done.reads[0] += lane.ledger.read;
+            done.seen[0].merge(&lane.seen);
+            done.judged[0].add(&lane.judged);
+        }
+        Ok(done)
+    }
+}
+
+/// How many bytes a product may still take, for all of its lanes.
+#[derive(Clone, Debug)]
+pub(crate) struct Room(Arc<AtomicUsize>);
+
+impl Room {
+    fn of(bytes: usize) -> Self {
+        Self(Arc::new(AtomicUsize::new(bytes)))
+    }
+
+    /// Takes so many; fails for good once there are not enough.
+    pub fn take(&self, bytes: usize) -> Result<()> {
+        let left = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+            Some(left.checked_sub(bytes).filter(|left| *left > 0).unwrap_or(0))
+        });
+        match left {
+            Ok(left) if left > bytes => Ok(()),
+            _ => {
+                Err(Error::new(&codes::INTERNAL, "what several queries read together takes too much memory"))
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+    }
+}
+
+/// The rows of a lane, for all queries.
+struct Collected {
+    batches: Vec<RecordBatch>,
+    room: Room,
+}
+
+#[async_trait]
+impl LaneWriter for Collected {
+    async fn write(&mut self, batch: RecordBatch) -> Result<()> {
+        self.room.take(batch.get_array_memory_size())?;
+        self.batches.push(batch);
+        Ok(())
+    }
+
+    async fn finish(self: Box<Self>) -> Result<Part> {
+        Ok(Box::new(self.batches))
+    }
+}

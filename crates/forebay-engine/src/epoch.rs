@@ -224,9 +224,18 @@ impl Runner {
                     continue;
                 }
             }
-            let (ranges, now_ms) = match stays || !replay.is_empty() || self.trigger == Trigger::Once {
-                true => (ranges, now_ms),
-                false => self.with_others(standing, ranges, &available, target.as_ref(), now_ms),
+            let is_usual =
+                !stays && replay.is_empty() && available.moved.is_empty() && self.trigger != Trigger::Once;
+            let (ranges, now_ms) = match &mut self.seat {
+                Some(seat) if is_usual => {
+                    let within = (&self.inputs.topics(), target.as_ref());
+                    seat.join(&standing.positions, ranges, within, now_ms)
+                }
+                Some(seat) => {
+                    seat.stands(&standing.positions);
+                    (ranges, now_ms)
+                }
+                None => (ranges, now_ms),
             };
             let topics = self.inputs.topics();
             let tables = self.tables.versions();

@@ -37,7 +37,7 @@ const RECORDS: u64 = 1 << 18;
 /// Fewest that a span is cut to where products were too large.
 const FEWEST: u64 = 1 << 12;
 /// Most products that are held for those who come later.
-const SPANS: usize = 8;
+const SPANS: usize = 4;
 /// How many spans are not shared after one of which the product failed: what fails for all is computed twice.
 const RESTS: u32 = 32;
 
@@ -173,7 +173,7 @@ impl Seat {
         &self.share.sharing.plan
     }
 
-    /// Says where it stands while it has nothing to read, or reads alone what was planned before.
+    /// Says where it stands while it has nothing to read, or reads alone.
     pub fn stands(&mut self, at: &Positions) {
         self.span = None;
         let mut board = self.share.sharing.board.lock();

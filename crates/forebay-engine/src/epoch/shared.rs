@@ -12,40 +12,21 @@ use async_trait::async_trait;
 use forebay_core::checkpoint::Plan;
 use forebay_core::error::codes;
 use forebay_core::sink::{LaneWriter, Part};
-use forebay_core::source::Available;
-use forebay_core::{Error, PositionRange, Positions, Result};
+use forebay_core::{Error, PositionRange, Result};
 use forebay_storage::kill_point;
 use futures::future::try_join_all;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::Runner;
 use super::attempt::{Done, lost};
 use super::lane::{Aside, Lane, LaneDone, LaneEnd, Outlet};
-use super::{Runner, Standing};
 use crate::quarantine::Entry;
 use crate::share::{Lacks, LaneProduct, Product};
 
 /// Most bytes that a product may take, where columns that lie in the same memory count for each.
-const ROOM: usize = 512 << 20;
+const ROOM: usize = 128 << 20;
 
 impl Runner {
-    /// What the next epoch reads and when it is: as chosen, or with others.
-    pub(super) fn with_others(
-        &mut self,
-        standing: &Standing,
-        ranges: Vec<PositionRange>,
-        available: &Available,
-        target: Option<&Positions>,
-        now_ms: i64,
-    ) -> (Vec<PositionRange>, i64) {
-        let Some(seat) = &mut self.seat else { return (ranges, now_ms) };
-        let is_usual = available.moved.is_empty() && ranges.iter().any(|range| !range.is_empty());
-        if !is_usual {
-            seat.stands(&standing.positions);
-            return (ranges, now_ms);
-        }
-        seat.join(&standing.positions, ranges, (&self.inputs.topics(), target), now_ms)
-    }
-
     /// The product of the epoch's span, if it has one.
     pub(super) async fn product(&mut self, plan: &Arc<Plan>) -> Option<Arc<Product>> {
         let seat = self.seat.take()?;

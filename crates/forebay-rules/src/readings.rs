@@ -25,9 +25,12 @@ pub struct Readings(Arc<Mutex<Known>>);
 #[derive(Debug, Default)]
 struct Known {
     names: Arc<Names>,
-    keys: Vec<(Weak<dyn Array>, Arc<KeyColumn>)>,
-    places: Vec<([Weak<dyn Array>; 3], Arc<Places>)>,
+    keys: Vec<(Remembered, Arc<KeyColumn>)>,
+    places: Vec<([Remembered; 3], Arc<Places>)>,
 }
+
+/// An array that others hold.
+type Remembered = Weak<dyn Array>;
 
 /// Numbers of keys.
 #[derive(Debug, Default)]
@@ -57,7 +60,7 @@ impl Readings {
     /// If they are no texts and cannot be made such.
     pub(crate) fn keys(&self, column: &ArrayRef) -> Result<Arc<KeyColumn>> {
         let mut known = self.0.lock();
-        let is_it = |(of, _): &&(Weak<dyn Array>, _)| is_of(of, column);
+        let is_it = |(of, _): &&(Remembered, _)| is_of(of, column);
         if let Some((_, keys)) = known.keys.iter().find(is_it) {
             return Ok(Arc::clone(keys));
         }
@@ -81,9 +84,8 @@ impl Readings {
     /// If they are not what an alert's query gives.
     pub(crate) fn places(&self, columns: [&ArrayRef; 3]) -> Result<Arc<Places>> {
         let mut known = self.0.lock();
-        let is_it = |(of, _): &&([Weak<dyn Array>; 3], _)| {
-            of.iter().zip(columns).all(|(of, column)| is_of(of, column))
-        };
+        let is_it =
+            |(of, _): &&([Remembered; 3], _)| of.iter().zip(columns).all(|(of, column)| is_of(of, column));
         if let Some((_, places)) = known.places.iter().find(is_it) {
             return Ok(Arc::clone(places));
         }
@@ -161,7 +163,7 @@ impl Places {
 }
 
 /// True if it is the array that was remembered. The memory of one that is gone is nobody else's as long as it is remembered.
-fn is_of(known: &Weak<dyn Array>, column: &ArrayRef) -> bool {
+fn is_of(known: &Remembered, column: &ArrayRef) -> bool {
     std::ptr::addr_eq(known.as_ptr(), Arc::as_ptr(column))
 }
 

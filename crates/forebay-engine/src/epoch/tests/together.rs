@@ -34,6 +34,9 @@ fn planned(columns: &[&str]) -> StreamPlan {
     plan(&catalog, &format!("SELECT {} FROM l", list.join(", ")), None).unwrap()
 }
 
+/// What came of a query: rows, counts, and what was set aside.
+type Outcome = (Vec<i64>, Option<Ledger>, BTreeSet<(i32, i64)>);
+
 /// Queries of these numbers over the topic `l`, each in folders of its own.
 struct Queries {
     world: World,
@@ -84,8 +87,7 @@ impl Queries {
         join_all(runs.into_iter().map(|query| query.start().join())).await
     }
 
-    /// What came of a query: rows, counts, and what was set aside.
-    fn outcome(&self, number: usize) -> (Vec<i64>, Option<Ledger>, BTreeSet<(i32, i64)>) {
+    fn outcome(&self, number: usize) -> Outcome {
         let ledger = checkpoint::show(&self.checkpoint(number)).unwrap().ends().commit.map(|it| it.ledger);
         let open = self.quarantine(number).open_entries().unwrap();
         let aside: Vec<_> = open.iter().map(|entry| (entry.id.partition, entry.id.offset)).collect();
@@ -111,7 +113,7 @@ fn nothing() -> [Deaths; 4] {
 }
 
 /// What comes of each query alone.
-fn alone(values: &[Vec<String>]) -> Vec<(Vec<i64>, Option<Ledger>, BTreeSet<(i32, i64)>)> {
+fn alone(values: &[Vec<String>]) -> Vec<Outcome> {
     let queries = Queries::new(values, None);
     for number in ALL {
         runtime().block_on(queries.run(&[number], false, &nothing())).into_iter().for_each(|it| it.unwrap());

@@ -14,8 +14,8 @@
 //! is the receiver's idempotency key. What must stay true: a transition is in at most one notice of a channel, in their order;
 //! what waits and what is due is bounded, also while a channel is down for days: then the rest waits together, as one.
 //!
-//! **Who hears of what.** A silence holds for transitions whose record lies in it, by the records' time, so that reading a backlog gives
-//! the same. An open alert of a rule in `inhibitedBy`, for the same key, mutes when the transition is decided: two rules
+//! **Who hears of what.** A silence of the file holds for transitions whose record lies in it, by the records' time, so that reading a
+//! backlog gives the same; those that people make are in [`silences`](crate::silences). An open alert of a rule in `inhibitedBy`, for the same key, mutes when the transition is decided: two rules
 //! have two journals, so this is not repeatable, but it is decided once, with the entry. An alert whose opening was muted is told
 //! as soon as nothing mutes it any more (by the time of an epoch), if it is still open and nobody has acknowledged it; until then, of
 //! its raising, too, nothing is told, and if it clears before, nobody hears of it at all. One that was told is told of its clearing
@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use crate::alert::Alert;
 use crate::entry::Telling;
 use crate::life::Event;
+use crate::silences::Silences;
 
 /// Transitions that are listed in a notice for people, or wait to be; of more only the number is told.
 pub const MOST_LINES: usize = 20;
@@ -48,6 +49,16 @@ pub struct Notices {
     pub silences: Vec<SilenceConfig>,
     /// Rules whose open alert for the same key mutes those of this one.
     pub inhibited_by: Vec<String>,
+}
+
+/// What is so around an alert when it is decided who is told of it.
+pub(crate) struct Around<'a> {
+    /// The silences that people made.
+    pub silences: &'a Silences,
+    /// The time of the epoch, or of a person's deed.
+    pub now: i64,
+    /// Whether a rule has an open alert for the key.
+    pub is_open: &'a dyn Fn(&str) -> bool,
 }
 
 /// How a channel wants to be told.
@@ -119,19 +130,21 @@ pub(crate) struct Outbox {
 }
 
 impl Notices {
-    /// What mutes an alert at this time, if something does; `is_open` says whether a rule has an open alert for the key.
-    pub(crate) fn muted(&self, alert: &Alert, at: i64, is_open: &dyn Fn(&str) -> bool) -> Option<String> {
+    /// What mutes an alert at this time, if something does.
+    fn muted(&self, alert: &Alert, at: i64, around: &Around<'_>) -> Option<String> {
         let key = alert.key.as_deref();
         let silence = self.silences.iter().find(|it| it.holds(&alert.rule, key, alert.severity, at));
         let silence = silence.map(|silence| format!("silence {}", silence.name));
-        let inhibited =
-            || self.inhibited_by.iter().find(|rule| !rule.eq_ignore_ascii_case(&alert.rule) && is_open(rule));
-        silence.or_else(|| Some(format!("inhibited by {}", inhibited()?)))
+        let made = || around.silences.muting((&alert.rule, key, alert.severity), at, around.now);
+        let is_inhibiting =
+            |rule: &&String| !rule.eq_ignore_ascii_case(&alert.rule) && (around.is_open)(rule);
+        let inhibited = || self.inhibited_by.iter().find(is_inhibiting);
+        silence.or_else(made).or_else(|| Some(format!("inhibited by {}", inhibited()?)))
     }
 
     /// Decides of an alert that just changed whether its transition is told; marks it if its opening is not.
-    pub(crate) fn hear(&self, alert: &mut Alert, is_open: &dyn Fn(&str) -> bool) -> Option<Line> {
-        let mute = self.muted(alert, alert.changed_at(), is_open);
+    pub(crate) fn hear(&self, alert: &mut Alert, around: &Around<'_>) -> Option<Line> {
+        let mute = self.muted(alert, alert.changed_at(), around);
         let was_told = alert.life.muted.is_none();
         let event = alert.event();
         let is_told = match event {
@@ -148,15 +161,10 @@ impl Notices {
         is_told.then(|| Line::of(alert, event))
     }
 
-    /// An alert whose opening was muted, if it is to be told now; `now` is the time of the epoch.
-    pub(crate) fn release(
-        &self,
-        alert: &Alert,
-        now: i64,
-        is_open: &dyn Fn(&str) -> bool,
-    ) -> Option<(Alert, Line)> {
+    /// An alert whose opening was muted, if it is to be told now.
+    pub(crate) fn release(&self, alert: &Alert, around: &Around<'_>) -> Option<(Alert, Line)> {
         let is_held = alert.life.muted.is_some() && alert.life.acknowledged.is_none();
-        if !is_held || self.muted(alert, now, is_open).is_some() {
+        if !is_held || self.muted(alert, around.now, around).is_some() {
             return None;
         }
         let mut alert = alert.clone();
@@ -279,6 +287,8 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::life::Remark;
+    use crate::silences::{End, Wish};
     use crate::tests::rule;
 
     fn alert(key: &str, at: i64) -> Alert {
@@ -355,14 +365,16 @@ mod tests {
     #[test]
     fn what_was_muted_is_told_when_nothing_mutes_it_and_never_twice() {
         let notices = Notices { inhibited_by: vec!["stopped".into()], ..channel(0, 10) };
-        let (yes, no) = (|_: &str| true, |_: &str| false);
+        let silences = Silences::default();
+        let around = |now, is_open| Around { silences: &silences, now, is_open };
+        let (yes, no) = (around(5, &|_| true), around(9, &|_| false));
         let mut muted = alert("d1", 5);
         assert!(notices.hear(&mut muted, &yes).is_none());
         assert_eq!(muted.life.muted.as_deref(), Some("inhibited by stopped"));
-        assert!(notices.release(&muted, 6, &yes).is_none());
-        let (free, line) = notices.release(&muted, 7, &no).unwrap();
+        assert!(notices.release(&muted, &yes).is_none());
+        let (free, line) = notices.release(&muted, &no).unwrap();
         assert_eq!((line.event, line.transition.as_str()), (Event::Opened, "overheat/d1/5#1"));
-        assert!(notices.release(&free, 8, &no).is_none());
+        assert!(notices.release(&free, &no).is_none());
         let mut unheard = muted.clear(&rule(0), 9, &[], 0);
         assert!(notices.hear(&mut unheard, &no).is_none(), "nobody knows of it");
         let mut heard = free.clear(&rule(0), 9, &[], 0);
@@ -370,15 +382,40 @@ mod tests {
     }
 
     #[test]
+    fn what_a_person_silenced_is_told_when_that_ends_if_it_is_still_open() {
+        let (notices, silences) = (channel(0, 10), Silences::default());
+        let said = |at| Remark { at, by: "ana".into(), comment: None };
+        let end = Some(End::At(100));
+        let wish = Wish { keys: vec!["d*".into()], end, ..Wish::default() };
+        let made = silences.make(wish, said(10)).unwrap();
+        let around = |now| Around { silences: &silences, now, is_open: &|_| false };
+        let mut before = alert("d1", 5);
+        assert!(notices.hear(&mut before, &around(9)).is_some());
+        // What was told of before is told of to its end; that it is worse now is not.
+        let mut worse = before.change(&rule(0), Severity::Critical, 20, &[], 0);
+        assert!(notices.hear(&mut worse, &around(20)).is_none());
+        assert!(notices.hear(&mut before.clear(&rule(0), 30, &[], 0), &around(30)).is_some());
+        let mut late = alert("d2", 5);
+        assert!(notices.hear(&mut late, &around(50)).is_none(), "what comes while it lasts is muted");
+        assert_eq!(late.life.muted.as_deref(), Some("silence #1"));
+        assert!(notices.hear(&mut alert("e1", 50), &around(50)).is_some(), "of another key");
+        assert!(notices.release(&late, &around(99)).is_none());
+        assert!(notices.release(&late, &around(100)).is_some());
+        silences.end(&made.id, said(60)).unwrap();
+        assert!(notices.release(&late, &around(60)).is_some(), "as soon as somebody ends it");
+    }
+
+    #[test]
     fn a_channel_hears_of_what_is_or_was_bad_enough() {
         let mut notices = channel(0, 10);
         notices.channels[0].least = Severity::Critical;
         let events = |severities: &[Severity]| {
+            let around = Around { silences: &Silences::default(), now: 1, is_open: &|_| false };
             let mut alert = alert("d1", 0).first_at(Severity::Warning);
-            let mut lines = vec![notices.hear(&mut alert, &|_| false).unwrap()];
+            let mut lines = vec![notices.hear(&mut alert, &around).unwrap()];
             for severity in severities {
                 alert = alert.change(&rule(0), *severity, 1, &[], 0);
-                lines.extend(notices.hear(&mut alert, &|_| false));
+                lines.extend(notices.hear(&mut alert, &around));
             }
             let notices = notices.tell(&Outbox::default(), &lines, 0).notices;
             notices.into_iter().map(|notice| notice.lines[0].event).collect::<Vec<_>>()

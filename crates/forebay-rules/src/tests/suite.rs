@@ -36,7 +36,9 @@ use crate::epoch::{Facts, decide};
 use crate::journal::Journal;
 use crate::lane::LanePart;
 use crate::machine::{Row, Said};
+use crate::notices::Around;
 use crate::partition::{Kept, PartitionTracks, Taking};
+use crate::silences::Silences;
 use crate::state::RuleState;
 use crate::track::Origin;
 use crate::{Acknowledged, Alert, Bounds, Channel, Event, Level, Matches, NoData, Remark, Watched};
@@ -171,6 +173,7 @@ impl Play {
             state: &self.state,
             now: self.now,
             seen_at: 7,
+            silences: &Silences::default(),
             is_open: &|_, _| false,
         };
         let (changes, refused) = decide(&facts, vec![self.lane(&rows)]);
@@ -201,8 +204,9 @@ impl Play {
 
     fn acknowledge(&mut self, key: &str, by: &str) {
         let alert = self.state.open(key).cloned().unwrap();
+        let around = Around { silences: &Silences::default(), now: self.now, is_open: &|_| false };
         let mut changed = alert.acknowledge(Remark { at: 9, by: by.to_owned(), comment: None });
-        let line = self.watched.notices.hear(&mut changed, &|_| false);
+        let line = self.watched.notices.hear(&mut changed, &around);
         let telling = self.watched.notices.tell(self.state.outbox(), line.as_slice(), self.now);
         let told =
             Changes { transitions: vec![changed.clone()], telling: telling.clone(), ..Changes::default() };

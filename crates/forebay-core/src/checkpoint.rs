@@ -19,6 +19,7 @@ use crate::error::{Error, Result, codes};
 use crate::event_time::{Observed, Times};
 use crate::ledger::Ledger;
 use crate::position::{Epoch, Partition, Position, PositionRange, Positions, TopicIds};
+use crate::quality::EpochQuality;
 use crate::table::TableVersion;
 
 /// One entry of a checkpoint.
@@ -179,6 +180,9 @@ pub struct Outcome {
     /// The records that it read of each input; empty in a query of one input, whose ledger says it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reads: Vec<u64>,
+    /// What it judged by the expectations of its sources; `None` if they have none, or nothing came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<EpochQuality>,
 }
 
 /// That epoch N is in the sink, and the balance of the query so far.
@@ -196,6 +200,17 @@ pub struct Commit {
     /// an input can be idle.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quiet_since_ms: Vec<i64>,
+    /// What N alone judged, as in its outcome.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<EpochQuality>,
+    /// True if the checkpoint holds what keys said last, beside the journal.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub last: bool,
+}
+
+/// True of what is not written down.
+fn is_false(is: &bool) -> bool {
+    !is
 }
 
 /// What a query knows of event time after its newest commit: what a [`Tracker`](crate::event_time::Tracker) is restored

@@ -89,8 +89,8 @@ pub trait Judge: Send {
     fn judge(&mut self, keys: &[u32], times: Option<&ArrayRef>, inputs: &[ArrayRef])
     -> Result<[ArrayRef; 4]>;
 
-    /// Appends what it knows of a key.
-    fn save(&self, key: u32, out: &mut Vec<u8>);
+    /// Appends what it knows of a key. What it knows stays as it is.
+    fn save(&mut self, key: u32, out: &mut Vec<u8>);
 
     /// Takes what [`Judge::save`] gave. Errors: bytes that nobody saved so, or of another version.
     fn load(&mut self, key: u32, bytes: &[u8]) -> Result<()>;

@@ -56,6 +56,22 @@ pub struct Expected {
     pub on_fail: OnFail,
 }
 
+/// What an expectation cost so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Nanoseconds of a core.
+    pub nanos: u64,
+    /// The rows that it was spent on.
+    pub rows: u64,
+}
+
+impl Spent {
+    /// Nanoseconds for a row; `None` before there was one.
+    pub fn nanos_per_row(self) -> Option<f64> {
+        (self.rows > 0).then(|| self.nanos as f64 / self.rows as f64)
+    }
+}
+
 impl Expected {
     /// What every explanation of a row that failed it begins with.
     pub fn told(&self) -> String {

@@ -9,9 +9,10 @@ use arrow::array::{BinaryViewArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
 
 use crate::error::Result;
-use crate::expectation::Expected;
+use crate::expectation::{Expected, Spent};
 use crate::last::LastValues;
 use crate::position::Partition;
+use crate::quality::Judged;
 
 /// What becomes of a record that does not decode.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,6 +52,11 @@ pub trait Format: Send + Sync {
         &[]
     }
 
+    /// What each of them cost in this process.
+    fn spent(&self) -> Vec<Spent> {
+        Vec::new()
+    }
+
     /// True if its decoders remember what keys said last, so that who decodes for good has to keep it.
     fn remembers(&self) -> bool {
         false
@@ -84,6 +90,11 @@ pub trait Decoder: Send {
     /// What keys said last that have said anything since then.
     fn said(&mut self) -> LastValues {
         LastValues::default()
+    }
+
+    /// What was judged by expectations since it was made, or since this was asked last.
+    fn judged(&mut self) -> Judged {
+        Judged::default()
     }
 }
 

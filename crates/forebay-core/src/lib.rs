@@ -32,6 +32,7 @@ pub mod options;
 pub mod output_mode;
 pub mod position;
 pub mod progress;
+pub mod quality;
 pub mod reference;
 pub mod route;
 pub mod scram;

@@ -11,12 +11,14 @@
 //! What must stay true: [`Checkpoint::plan`], [`Checkpoint::outcome`] and [`Checkpoint::commit`] return only when
 //! their line is durable, and a journal is never cut except at its torn tail.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use forebay_core::checkpoint::{Commit, Entry, Outcome, Plan, Start};
 use forebay_core::error::codes;
+use forebay_core::quality::EpochQuality;
 use forebay_core::{Epoch, Error, Result, TopicIds};
 use forebay_storage::lines::{self, LinesError};
 use forebay_storage::{Door, DoorFile, kill_point};
@@ -154,6 +156,18 @@ impl Checkpoint {
             self.compact(commit.epoch)?;
         }
         Ok(())
+    }
+
+    /// What the epochs judged whose commits are in the journal.
+    pub fn judged(&self) -> Result<BTreeMap<Epoch, EpochQuality>> {
+        let path = self.dir.join("journal");
+        let bytes = fs::read(&path).map_err(|e| failed(&path, "read", e))?;
+        let (entries, _, _) = parse_journal(&path, &bytes)?;
+        let judged = entries.into_iter().filter_map(|entry| match entry {
+            Entry::Commit(commit) => Some((commit.epoch, commit.quality?)),
+            _ => None,
+        });
+        Ok(judged.collect())
     }
 
     fn append(&mut self, entry: &Entry) -> Result<()> {

@@ -66,6 +66,7 @@ use crate::checkpoint::{Checkpoint, Ends};
 use crate::expect::Last;
 use crate::lookup::versions::Tables;
 use crate::plan::StreamPlan;
+use crate::quality::Quality;
 use crate::quarantine::{Quarantine, ReplayLimit};
 use crate::status::{QueryStatus, State};
 
@@ -90,6 +91,8 @@ pub(crate) struct Runner {
     pub memory: Option<Memory>,
     /// What keys said last; `None` if none of its sources holds them to that.
     pub last: Option<Last>,
+    /// What was judged; `None` if none of its sources has expectations.
+    pub quality: Option<Quality>,
     pub clock: Arc<dyn Clock>,
     pub status: watch::Sender<QueryStatus>,
     pub lag: Lag,
@@ -97,8 +100,6 @@ pub(crate) struct Runner {
     pub ages: Ages,
     /// What the records of the newest attempt said of event time.
     pub seen: Survey,
-    /// For each input and expectation how many rows of the newest attempt failed it.
-    pub failed: Vec<Vec<u64>>,
     pub latency: Sliding,
     pub stop: CancellationToken,
 }
@@ -122,6 +123,9 @@ impl Runner {
 
     async fn recover_and_follow(&mut self, mut recovered: Ends) -> Result<()> {
         let written = recovered.commit.as_ref().map(|commit| commit.epoch);
+        if let Some(quality) = &mut self.quality {
+            quality.recover(written, &self.checkpoint.judged()?)?;
+        }
         let tried = recovered.outcome.as_ref().map(|outcome| outcome.epoch);
         self.sink.resumes(written, tried);
         // A sink that keeps no record of epochs lacks none; the outcome is of a time when it kept one.
@@ -132,13 +136,14 @@ impl Runner {
             recovered.start = self.try_start().await;
         }
         let Some(in_sink) = self.open_sink(is_new, &mut recovered.start).await? else { return Ok(()) };
+        let was_kept = recovered.commit.as_ref().is_some_and(|commit| commit.last);
         let recovery = decide(recovered.plan, recovered.outcome, recovered.commit, in_sink)
             .map_err(|error| with_remedy(error, &*self.sink))?;
         if let Some(memory) = &mut self.memory {
             memory.recover(&recovery, in_sink)?;
         }
         if let Some(last) = &mut self.last {
-            last.recover(&recovery, in_sink)?;
+            last.recover(&recovery, in_sink, was_kept)?;
         }
         if !self.read_tables(&recovery, in_sink).await? {
             return Ok(());
@@ -293,7 +298,7 @@ impl Runner {
         self.set_state(State::Running);
         let computed = Instant::now();
         let Some((outcome, written)) = self.attempts(&plan, &id, outcome).await? else { return Ok(false) };
-        let Outcome { ledger, observed, reads, .. } = outcome;
+        let Outcome { ledger, observed, reads, quality, .. } = outcome;
         kill_point("epoch.write.after");
         timings.add_batch = computed.elapsed();
         let mut total = standing.ledger;
@@ -307,6 +312,8 @@ impl Runner {
             ledger: total,
             observed: total_observed,
             quiet_since_ms: quiet_since_ms.unwrap_or_default(),
+            quality,
+            last: self.last.is_some(),
         };
         if self.persist(|this| this.checkpoint.commit(&commit)).await?.is_none() {
             return Ok(false);
@@ -316,6 +323,9 @@ impl Runner {
         }
         if let Some(last) = &mut self.last {
             last.committed(plan.epoch)?;
+        }
+        if let Some(quality) = &mut self.quality {
+            quality.committed(plan.epoch, commit.quality.as_ref());
         }
         timings.commit_offsets = committing.elapsed();
         let committed_ms = self.clock.now_ms();
@@ -329,8 +339,7 @@ impl Runner {
         self.lag.committed(&standing.positions);
         let ages = std::mem::take(&mut self.ages);
         let latency = self.latency.committed(&ages, plan.planned_at_ms, committed_ms);
-        let failed = std::mem::take(&mut self.failed);
-        let came = Came { ledger, reads, failed, written };
+        let came = Came { ledger, reads, written };
         self.report(&plan, standing, &came, &timings, available, latency);
         self.publish_lag();
         Ok(true)

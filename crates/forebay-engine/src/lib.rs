@@ -15,6 +15,7 @@ pub mod late;
 pub mod lookup;
 mod operators;
 pub mod plan;
+pub mod quality;
 pub mod quarantine;
 pub mod query;
 mod state;

@@ -24,6 +24,7 @@ use crate::epoch::{Inputs, Lag, Memory, MemoryOptions, Runner};
 use crate::expect::Last;
 use crate::lookup::versions::Tables;
 use crate::plan::StreamPlan;
+use crate::quality::Quality;
 use crate::quarantine::Quarantine;
 use crate::status::{QueryStatus, State};
 
@@ -116,6 +117,9 @@ impl QueryOptions {
         let tables = Tables::new(&self.plan, &self.tables)?.of(&self.name);
         let remembers = self.inputs.iter().filter_map(|input| input.format.as_ref()).any(|it| it.remembers());
         let last = remembers.then(|| Last::new(&self.checkpoint, &door, self.memory.state_limit));
+        let mut formats = self.inputs.iter().filter_map(|input| input.format.as_ref());
+        let quality =
+            formats.any(|it| !it.expectations().is_empty()).then(|| Quality::new(&self.checkpoint, &door));
         let memory = Memory::new(&self.plan, self.memory, &self.checkpoint, &door, query_id)?;
         let status = sender.subscribe();
         sender.send_replace(QueryStatus::new(&self.name));
@@ -134,12 +138,12 @@ impl QueryOptions {
             tables,
             memory,
             last,
+            quality,
             clock: self.clock,
             status: sender,
             lag: Lag::default(),
             ages: Ages::default(),
             seen: Survey::default(),
-            failed: Vec::new(),
             latency: Sliding::default(),
             stop: CancellationToken::new(),
         };

@@ -7,12 +7,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use forebay_core::event_time::Watermark;
-use forebay_core::expectation::Expected;
+use forebay_core::expectation::{Expected, Spent};
 use forebay_core::latency::Latency;
 use forebay_core::progress::StreamingQueryProgress;
 use forebay_core::{Epoch, Error, Ledger};
 
 use crate::lookup::Standing;
+use crate::quality::SharedPast;
 
 /// Progress reports that are kept for REST, as many as Spark keeps (`spark.sql.streaming.numRecentProgressUpdates`).
 pub const RECENT: usize = 100;
@@ -94,7 +95,7 @@ pub struct Remembered {
     pub ahead: u64,
 }
 
-/// How many rows of a source failed one of its expectations in this run, in epochs that were committed.
+/// How many rows of a source failed one of its expectations, in all epochs that were committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failures {
     /// The source.
@@ -103,6 +104,8 @@ pub struct Failures {
     pub expected: Expected,
     /// The rows.
     pub rows: u64,
+    /// What it cost in this run.
+    pub spent: Spent,
 }
 
 /// A query at one moment.
@@ -139,6 +142,8 @@ pub struct QueryStatus {
     pub remembered: Option<Remembered>,
     /// What the rows of its sources are held to, in the order of the file.
     pub expectations: Vec<Failures>,
+    /// What they judged, over time.
+    pub quality: SharedPast,
     /// The saved models that it judges by.
     pub models: Vec<Drift>,
     /// The tables at rest that it is joined with.
@@ -176,6 +181,7 @@ impl QueryStatus {
             quarantine_evicted: 0,
             remembered: None,
             expectations: Vec::new(),
+            quality: SharedPast::default(),
             models: Vec::new(),
             tables: Arc::default(),
             recent: Arc::default(),

@@ -1,8 +1,9 @@
 //! What a row costs each detector: `cargo run --release -p forebay-rules --example detector_speed`.
 //!
-//! One thread, batches of 4,096 rows, 1,000 keys in turn, so that the states of keys come and go in the caches as they do in a
-//! fleet. `epoch` is a row of a key whose state was taken out of the checkpoint's bytes before and is put back behind it: what it costs where an
-//! epoch brings one row of each key. The best of five rounds counts: on a machine that others use too, the others' share is not the detector's.
+//! One thread, 10,000 keys in turn, so that the states of keys come and go in the caches as they do in a fleet. `row` is a row of a key that
+//! is held; `epoch` one of a key whose state was taken out of the checkpoint's bytes before and is put back behind it: what it costs where an
+//! epoch brings one row of each key. Both are CPU time of the detector alone. Time is taken batch by batch, and the median batch counts:
+//! on a machine that others use too, the others' share is not the detector's.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a program for a person at a terminal")]
 
 use std::time::Instant;
@@ -10,14 +11,17 @@ use std::time::Instant;
 use forebay_rules::detectors::trained::{Model, Sample, Trained};
 use forebay_rules::detectors::{Detector, KINDS, Rows, Verdicts, detector};
 
-const ROWS: usize = 400_000;
-const BATCH: usize = 4_096;
-const KEYS: usize = 1_000;
+const KEYS: usize = 10_000;
+/// Rows of each key before time is taken: two windows of the half-space trees, and what their tail needs.
+const WARM_UP: usize = 620;
+/// Rows of each key that are timed.
+const TIMED: usize = 20;
+const BATCH: usize = 1_000;
+/// Different rows; they come again and again, at other times and of other keys.
+const ROWS: usize = 70_000;
 const INPUTS: usize = 4;
 
 fn main() {
-    let keys: Vec<u32> = (0..ROWS).map(|row| u32::try_from(row % KEYS).unwrap()).collect();
-    let at: Vec<i64> = (0..ROWS).map(|row| i64::try_from(row / KEYS).unwrap() * 60_000_000).collect();
     let mut state = 1_u64;
     let mut noise = || {
         let mut sum = 0.0;
@@ -37,68 +41,65 @@ fn main() {
     for kind in KINDS {
         let inputs = if kind.several { INPUTS } else { 1 };
         let most_keys = u32::try_from(KEYS).unwrap();
-        measure(|| detector(kind.name, inputs, &[], most_keys).unwrap(), inputs, &keys, &at, &columns);
+        measure(detector(kind.name, inputs, &[], most_keys).unwrap(), &columns[..inputs]);
     }
     let sample = Sample { features: &["a", "b", "c", "d"], columns: &columns, range: (0, 0) };
     let forest = Model::isolation_forest(&sample, 100, 256, 1).unwrap();
     let centres = Model::k_means(&sample, 2, true, 1).unwrap();
     for model in [forest, centres] {
-        measure(|| Box::new(Trained::new(model.clone(), 0.995)), INPUTS, &keys, &at, &columns);
+        measure(Box::new(Trained::new(model, 0.995)), &columns);
     }
 }
 
-fn measure(
-    make: impl Fn() -> Box<dyn Detector>,
-    inputs: usize,
-    keys: &[u32],
-    at: &[i64],
-    columns: &[&[f64]],
-) {
-    let (mut detector, mut verdicts, mut best) = (make(), Verdicts::default(), f64::INFINITY);
-    let columns = &columns[..inputs];
-    for round in 0..5 {
-        let start = Instant::now();
-        for first in (0..keys.len()).step_by(BATCH) {
-            let range = first..(first + BATCH).min(keys.len());
-            let inputs: Vec<&[f64]> = columns.iter().map(|column| &column[range.clone()]).collect();
-            let rows = Rows { keys: &keys[range.clone()], at: &at[range], inputs: &inputs };
-            detector.observe(&rows, &mut verdicts).unwrap();
-        }
-        let nanos = start.elapsed().as_secs_f64() * 1e9 / keys.len() as f64;
-        // The first round warms up.
-        best = if round == 0 { best } else { nanos.min(best) };
-    }
-    let (epoch, saved) = one_row_an_epoch(detector.as_mut(), keys, at, columns);
-    let memory = detector.bytes_per_key();
-    println!("{:<20} {inputs:>6} {best:>10.1} {epoch:>12.1} {memory:>12} {saved:>12}", detector.name());
+/// The batches of the rounds after `turn` rows of each key: key numbers and times, and where their values begin.
+fn batches(turns: std::ops::Range<usize>) -> impl Iterator<Item = (Vec<u32>, Vec<i64>, usize)> {
+    turns.flat_map(|turn| {
+        (0..KEYS / BATCH).map(move |part| {
+            let keys = (part * BATCH..(part + 1) * BATCH).map(|key| u32::try_from(key).unwrap()).collect();
+            let at = vec![i64::try_from(turn).unwrap() * 60_000_000; BATCH];
+            (keys, at, (turn * KEYS + part * BATCH) % ROWS)
+        })
+    })
 }
 
-/// What a row costs with the state of its key, and how many bytes that has.
-fn one_row_an_epoch(
-    detector: &mut dyn Detector,
-    keys: &[u32],
-    at: &[i64],
-    columns: &[&[f64]],
-) -> (f64, usize) {
+fn measure(mut detector: Box<dyn Detector>, columns: &[&[f64]]) {
+    let (mut verdicts, mut held, mut epochs) = (Verdicts::default(), Vec::new(), Vec::new());
+    let remembers = detector.bytes_per_key() > 0;
+    let warm_up = if remembers { WARM_UP } else { 1 };
     let mut states: Vec<Vec<u8>> = vec![Vec::new(); KEYS];
-    for (key, state) in (0..).zip(&mut states) {
-        detector.save(key, state);
-    }
-    let (mut verdicts, mut best) = (Verdicts::default(), f64::INFINITY);
-    for round in 0..5 {
-        let range = round * KEYS..(round + 1) * KEYS;
+    for (keys, at, first) in batches(0..warm_up + 2 * TIMED) {
+        let turn = usize::try_from(at[0] / 60_000_000).unwrap();
+        let by_epoch = turn >= warm_up + TIMED;
+        let inputs: Vec<&[f64]> = columns.iter().map(|column| &column[first..first + BATCH]).collect();
         let start = Instant::now();
-        for (key, state) in (0..).zip(&states) {
-            detector.load(key, state).unwrap();
+        if by_epoch && turn > warm_up + TIMED {
+            keys.iter().for_each(|key| detector.load(*key, &states[*key as usize]).unwrap());
         }
-        let inputs: Vec<&[f64]> = columns.iter().map(|column| &column[range.clone()]).collect();
-        let rows = Rows { keys: &keys[range.clone()], at: &at[range], inputs: &inputs };
-        detector.observe(&rows, &mut verdicts).unwrap();
-        for (key, state) in (0..).zip(&mut states) {
-            state.clear();
-            detector.save(key, state);
+        detector.observe(&Rows { keys: &keys, at: &at, inputs: &inputs }, &mut verdicts).unwrap();
+        if by_epoch {
+            for key in &keys {
+                states[*key as usize].clear();
+                detector.save(*key, &mut states[*key as usize]);
+            }
         }
-        best = (start.elapsed().as_secs_f64() * 1e9 / KEYS as f64).min(best);
+        let nanos = start.elapsed().as_secs_f64() * 1e9 / BATCH as f64;
+        match turn {
+            turn if turn < warm_up => {}
+            turn if turn < warm_up + TIMED => held.push(nanos),
+            turn if turn > warm_up + TIMED + 1 => epochs.push(nanos),
+            _ => {}
+        }
     }
-    (best, states.iter().map(Vec::len).max().unwrap_or(0))
+    let (held, epochs) = (median(held), median(epochs));
+    let (memory, saved) = (detector.bytes_per_key(), states.iter().map(Vec::len).max().unwrap_or(0));
+    println!(
+        "{:<20} {:>6} {held:>10.1} {epochs:>12.1} {memory:>12} {saved:>12}",
+        detector.name(),
+        columns.len()
+    );
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
 }

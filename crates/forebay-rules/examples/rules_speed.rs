@@ -56,7 +56,7 @@ fn run(rules: usize, batches: &[Vec<RecordBatch>]) -> u64 {
             rule.take(&kinds[number % KINDS], last).unwrap();
         }
     }
-    all.into_iter().map(|rule| rule.end(last).transitions).sum()
+    all.into_iter().map(|rule| rule.end(last).unwrap().transitions).sum()
 }
 
 fn rule(number: usize) -> Rule {

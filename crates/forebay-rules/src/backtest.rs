@@ -20,7 +20,7 @@ use crate::alert::Alert;
 use crate::columns::Columns;
 use crate::entry::{Entry, EpochEntry, Last};
 use crate::epoch::{Facts, decide};
-use crate::lane::{AlertLane, LanePart};
+use crate::lane::{AlertLane, LanePart, settle};
 use crate::life::Event;
 use crate::logic::Watched;
 use crate::notices::Notices;
@@ -89,7 +89,8 @@ impl Backtest {
         let columns = Columns::of(schema, &mut watched)?;
         Ok(Self {
             watched: Arc::new(watched),
-            bounds,
+            // The rows of a step are in memory for all rules together.
+            bounds: Bounds { held: STEP as usize, ..bounds },
             state: Arc::default(),
             lane: None,
             columns: Arc::new(columns),
@@ -98,9 +99,25 @@ impl Backtest {
         })
     }
 
+    /// The same rule, which has seen nothing.
+    pub fn anew(&self) -> Self {
+        Self {
+            watched: Arc::clone(&self.watched),
+            bounds: self.bounds,
+            state: Arc::default(),
+            lane: None,
+            columns: Arc::clone(&self.columns),
+            steps: 0,
+            tally: Tally::default(),
+        }
+    }
+
     /// Begins at this time: keys that are watched though nothing of them ever came are watched from now on.
-    pub fn begin(&mut self, now_ms: i64) {
-        self.decide(now_ms);
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub fn begin(&mut self, now_ms: i64) -> Result<()> {
+        self.decide(now_ms)
     }
 
     /// Takes rows that are no older than those before; `latest_ms` is the time of the last of them.
@@ -119,22 +136,26 @@ impl Backtest {
             part: LanePart::default(),
         });
         lane.latest = latest_ms;
-        lane.take(&columns.rows(batch, latest_ms)?)?;
+        lane.take(columns.rows(batch, latest_ms)?)?;
         if lane.part.rows >= STEP {
-            self.decide(latest_ms);
+            self.decide(latest_ms)?;
         }
         Ok(())
     }
 
     /// Ends at this time; gives what there was.
-    pub fn end(mut self, now_ms: i64) -> Tally {
-        self.decide(now_ms);
-        self.tally
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub fn end(mut self, now_ms: i64) -> Result<Tally> {
+        self.decide(now_ms)?;
+        Ok(self.tally)
     }
 
     /// Decides what the rows did that were taken, as an epoch of this time.
-    fn decide(&mut self, now_ms: i64) {
-        let part = self.lane.take().map(|lane| lane.part).unwrap_or_default();
+    fn decide(&mut self, now_ms: i64) -> Result<()> {
+        let mut part = self.lane.take().map(|lane| lane.part).unwrap_or_default();
+        settle(&self.watched, &self.state, &self.bounds, std::slice::from_mut(&mut part))?;
         self.tally.rows += part.rows;
         self.tally.left_out += part.kept.left_out;
         let facts = Facts {
@@ -153,6 +174,7 @@ impl Backtest {
         let entry = Entry::Epoch(EpochEntry { last, changes });
         Arc::make_mut(&mut self.state).apply(entry, self.bounds.cleared);
         self.steps += 1;
+        Ok(())
     }
 }
 
@@ -250,14 +272,14 @@ mod tests {
 
     fn run(watched: Watched, batches: &[RecordBatch], (begin, end): (i64, i64)) -> Tally {
         let mut backtest = Backtest::new(watched, Bounds::default(), &batches[0].schema()).unwrap();
-        backtest.begin(begin);
+        backtest.begin(begin).unwrap();
         for batch in batches {
             let times = batch.column_by_name(columns::TIMESTAMP).unwrap();
             let times =
                 arrow::array::AsArray::as_primitive::<arrow::datatypes::TimestampMicrosecondType>(times);
             backtest.take(batch, times.values().iter().max().unwrap() / 1_000).unwrap();
         }
-        backtest.end(end)
+        backtest.end(end).unwrap()
     }
 
     const ROWS: [(i64, &str, f64); 8] = [

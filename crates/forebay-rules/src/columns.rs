@@ -4,6 +4,8 @@
 //! down, and no later than the epoch's own time, so that a clock that runs ahead cannot keep an alert from opening or
 //! clearing; a record without a time has the epoch's, which is the same at every replay.
 
+use std::sync::OnceLock;
+
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Int32Array, PrimitiveArray, RecordBatch, StringArray, UInt32Array,
 };
@@ -54,7 +56,7 @@ pub fn clear_column(level: usize, severity: Severity) -> String {
 }
 
 /// Where each column is in a batch.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Columns {
     key: usize,
     /// By level, `when` and `clear`.
@@ -71,18 +73,28 @@ pub(crate) struct Columns {
 }
 
 /// The rows of one batch.
+#[derive(Debug)]
 pub(crate) struct Rows {
-    /// As the state holds them: none is NULL.
-    key: StringArray,
+    /// Key, topic, source: as they came.
+    texts: [ArrayRef; 3],
+    partition: Int32Array,
     levels: Vec<(BooleanArray, Option<BooleanArray>)>,
     fields: Vec<ArrayRef>,
     micros: PrimitiveArray<TimestampMicrosecondType>,
-    topic: StringArray,
-    partition: Int32Array,
-    source: StringArray,
     shown: Shown,
     /// No row is later, milliseconds since 1970.
     latest: i64,
+    opened: OnceLock<Opened>,
+}
+
+/// Whose rows they are: what only those have to know who look at single rows.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    /// As the state holds them: none is NULL.
+    key: StringArray,
+    topic: StringArray,
+    partition: Int32Array,
+    source: StringArray,
 }
 
 /// What rows show.
@@ -147,15 +159,12 @@ impl Columns {
     /// The rows of a batch; none is later than `latest` (milliseconds since 1970).
     pub fn rows(&self, batch: &RecordBatch, latest: i64) -> Result<Rows> {
         let column = |index: usize| batch.columns().get(index).cloned().ok_or_else(missing);
-        let text = |index: usize| -> Result<StringArray> {
-            let texts = cast(&column(index)?, &DataType::Utf8).map_err(unfit)?;
-            texts.as_string_opt().cloned().ok_or_else(missing)
-        };
         let bools = |index: usize| -> Result<BooleanArray> {
             column(index)?.as_boolean_opt().cloned().ok_or_else(missing)
         };
         Ok(Rows {
-            key: key::column(&text(self.key)?),
+            texts: [column(self.key)?, column(self.topic)?, column(self.source)?],
+            partition: column(self.partition)?.as_primitive_opt().cloned().ok_or_else(missing)?,
             levels: self
                 .levels
                 .iter()
@@ -163,9 +172,6 @@ impl Columns {
                 .collect::<Result<_>>()?,
             fields: self.fields.iter().map(|index| column(*index)).collect::<Result<_>>()?,
             micros: column(self.timestamp)?.as_primitive_opt().cloned().ok_or_else(missing)?,
-            topic: text(self.topic)?,
-            partition: column(self.partition)?.as_primitive_opt().cloned().ok_or_else(missing)?,
-            source: text(self.source)?,
             shown: Shown {
                 values: self.values.iter().map(|index| column(*index)).collect::<Result<_>>()?,
                 offset: match self.offset {
@@ -174,24 +180,69 @@ impl Columns {
                 },
             },
             latest,
+            opened: OnceLock::new(),
         })
     }
 }
 
 impl Rows {
+    /// A row of this key that says this, by so many levels, and shows its time.
+    #[cfg(test)]
+    pub fn one(key: &str, row: Row, (topic, partition, source): (&str, i32, &str), logic: &Logic) -> Self {
+        use std::sync::Arc;
+        let text = |text: &str| Arc::new(StringArray::from(vec![text])) as ArrayRef;
+        let bools = |said: Option<bool>| BooleanArray::from(vec![said]);
+        let levels = logic.levels.iter().zip(row.says);
+        let has = |index: usize| row.fields >> index & 1 != 0;
+        let at = PrimitiveArray::<Int64Type>::from(vec![row.at]);
+        Self {
+            // As a plan gives it, NULL is no sign yet.
+            texts: [
+                Arc::new(StringArray::from(vec![key::shown(key)])) as ArrayRef,
+                text(topic),
+                text(source),
+            ],
+            partition: Int32Array::from(vec![partition]),
+            levels: levels
+                .map(|(level, said)| (bools(said.when), level.has_clear.then(|| bools(said.clear))))
+                .collect(),
+            fields: (0..logic.fields().len())
+                .map(|index| Arc::new(bools(has(index).then_some(true))) as ArrayRef)
+                .collect(),
+            micros: PrimitiveArray::from(vec![row.at * 1_000]),
+            shown: Shown::new(vec![Arc::new(at.clone())], Some(at)),
+            latest: row.at,
+            opened: OnceLock::new(),
+        }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.key.len()
+        self.micros.len()
     }
 
-    /// The key of a row, as the state holds it.
-    pub fn key(&self, row: usize) -> &str {
-        self.key.value(row)
+    /// The rows for which a condition holds, in order; of several levels one row may come several times.
+    pub fn holding(&self) -> impl Iterator<Item = usize> {
+        self.levels.iter().filter(|(when, _)| when.has_true()).flat_map(|(when, _)| {
+            let holding = match when.nulls() {
+                Some(nulls) => when.values() & nulls.inner(),
+                None => when.values().clone(),
+            };
+            holding.set_indices().collect::<Vec<_>>()
+        })
     }
 
-    /// Where the record of a row was: source, topic, partition.
-    pub fn partition(&self, row: usize) -> (&str, &str, i32) {
-        (self.source.value(row), self.topic.value(row), self.partition.value(row))
+    /// Whose rows they are.
+    pub fn opened(&self) -> Result<&Opened> {
+        if let Some(opened) = self.opened.get() {
+            return Ok(opened);
+        }
+        let text = |index: usize| -> Result<StringArray> {
+            let texts = cast(&self.texts[index], &DataType::Utf8).map_err(unfit)?;
+            texts.as_string_opt().cloned().ok_or_else(missing)
+        };
+        let (key, topic, source) = (key::column(&text(0)?), text(1)?, text(2)?);
+        Ok(self.opened.get_or_init(|| Opened { key, topic, partition: self.partition.clone(), source }))
     }
 
     /// What a row says of its key.
@@ -211,14 +262,26 @@ impl Rows {
     pub fn shown(&self) -> &Shown {
         &self.shown
     }
+}
+
+impl Opened {
+    /// The key of a row, as the state holds it.
+    pub fn key(&self, row: usize) -> &str {
+        self.key.value(row)
+    }
+
+    /// Where the record of a row was: source, topic, partition.
+    pub fn partition(&self, row: usize) -> (&str, &str, i32) {
+        (self.source.value(row), self.topic.value(row), self.partition.value(row))
+    }
 
     /// How far the rows go on from this one that come from its partition.
     pub fn same_partition(&self, from: usize) -> usize {
         if is_all_alike(&self.source) && is_all_alike(&self.topic) && is_one_number(&self.partition) {
-            return self.len();
+            return self.key.len();
         }
         let place = self.partition(from);
-        (from + 1..self.len()).find(|row| self.partition(*row) != place).unwrap_or(self.len())
+        (from + 1..self.key.len()).find(|row| self.partition(*row) != place).unwrap_or(self.key.len())
     }
 }
 

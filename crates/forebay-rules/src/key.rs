@@ -6,9 +6,12 @@
 //! subjects, and a key comes back from its text as it was.
 
 use std::borrow::Cow;
+use std::hash::BuildHasher;
 
 use arrow::array::{Array, StringArray};
+use foldhash::fast::RandomState;
 use forebay_core::key;
+use hashbrown::HashTable;
 
 /// Stands for NULL.
 const NULL: &str = "␀";
@@ -68,6 +71,59 @@ pub(crate) fn column(keys: &StringArray) -> StringArray {
     keys.iter().map(|key| Some(held(key.map(key::kept).as_deref()).into_owned())).collect()
 }
 
+/// Keys with numbers, in the order in which they came; all in one text.
+#[derive(Debug, Default)]
+pub(crate) struct Keys {
+    numbers: HashTable<u32>,
+    hasher: RandomState,
+    text: String,
+    /// Where each ends.
+    ends: Vec<usize>,
+}
+
+impl Keys {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub fn text(&self, number: u32) -> &str {
+        text_of(&self.text, &self.ends, number)
+    }
+
+    /// All of them, in their order.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        (0..self.ends.len() as u32).map(|number| self.text(number))
+    }
+
+    pub fn find(&self, key: &str) -> Option<u32> {
+        if self.ends.is_empty() {
+            return None;
+        }
+        self.numbers.find(self.hasher.hash_one(key), |number| self.text(*number) == key).copied()
+    }
+
+    /// The number of a key, which gets one if it has none.
+    pub fn number(&mut self, key: &str) -> u32 {
+        let Self { numbers, hasher, text, ends } = self;
+        let hash = hasher.hash_one(key);
+        if let Some(number) = numbers.find(hash, |number| text_of(text, ends, *number) == key) {
+            return *number;
+        }
+        let number = ends.len() as u32;
+        text.push_str(key);
+        ends.push(text.len());
+        numbers.insert_unique(hash, number, |number| hasher.hash_one(text_of(text, ends, *number)));
+        number
+    }
+}
+
+fn text_of<'a>(text: &'a str, ends: &[usize], number: u32) -> &'a str {
+    let number = number as usize;
+    let from = number.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
+    ends.get(number).and_then(|end| text.get(from..*end)).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,5 +158,20 @@ mod tests {
         let texts = column(&StringArray::from(vec![long("a"), long("b")]));
         assert!(texts.value(0) != texts.value(1) && texts.value(0).len() <= key::LONGEST);
         assert_eq!(texts.value(0), key::kept(&long("a")), "as the devices beside them are called");
+    }
+
+    #[test]
+    fn keys_that_are_alike_are_several() {
+        let mut keys = Keys::default();
+        let texts = ["", "a", "aa", "ab", "b", "ä", "aä"];
+        for (number, text) in texts.iter().enumerate() {
+            assert_eq!(keys.find(text), None);
+            assert_eq!(keys.number(text), number as u32);
+        }
+        for (number, text) in texts.iter().enumerate() {
+            assert_eq!((keys.find(text), keys.number(text)), (Some(number as u32), number as u32));
+            assert_eq!(keys.text(number as u32), *text);
+        }
+        assert_eq!(keys.texts().collect::<Vec<_>>(), texts);
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!  rows (key, when, clear, time, values)
-//!    │  lanes      each partition's rows through the machines of their keys    `lane`, `partition`, `track`, `machine`, `silent`
+//!    │  lanes      each partition's rows through the machines of their keys    `lane`, `awake`, `partition`, `track`, `machine`, `silent`
 //!    ▼
 //!  epoch           what they did, all partitions together; who is told of it   `epoch`, `notices`
 //!    ▼
@@ -26,6 +26,7 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make and damage files by hand"))]
 
 mod alert;
+mod awake;
 pub mod backtest;
 pub mod book;
 pub mod columns;

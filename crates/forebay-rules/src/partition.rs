@@ -5,15 +5,13 @@
 //! that says something else, and where another partition's rows of the same key have one. What must stay true: a track that is made late
 //! is the one that would have been there from the first row on.
 
-use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use arrow::array::UInt32Array;
-use foldhash::fast::RandomState;
 use forebay_core::Result;
-use hashbrown::HashTable;
 
 use crate::columns::Shown;
+use crate::key::Keys;
 use crate::logic::Watched;
 use crate::machine::{Row, Said};
 use crate::rule::Bounds;
@@ -99,15 +97,14 @@ impl PartitionTracks {
     /// Takes the row at this place of the batch.
     pub fn take(&mut self, taking: &Taking<'_>, key: &str, row: Row, index: usize, kept: &mut Kept) {
         let Taking { watched, state, bounds, shown } = *taking;
-        let hash = self.keys.hash(key);
-        let Some(number) = self.keys.find(hash, key) else {
+        let Some(number) = self.keys.find(key) else {
             let is_active = state.is_active(&watched.logic, key);
             if kept.keys >= bounds.tracks && !is_active {
                 kept.left_out += 1;
                 return;
             }
             kept.keys += 1;
-            let number = self.keys.add(hash, key);
+            let number = self.keys.number(key);
             if row.says_nothing() && !is_active && watched.logic.no_data.is_none() {
                 let shown = (self.firsts.len() as u32, self.fresh.len() as u32);
                 self.fresh.push(index as u32);
@@ -157,7 +154,7 @@ impl PartitionTracks {
 
     /// The track of a key that rests here, if it does.
     pub fn resting(&self, watched: &Watched, state: &RuleState, key: &str) -> Option<Track> {
-        let number = self.keys.find(self.keys.hash(key), key)?;
+        let number = self.keys.find(key)?;
         let Some(Entry::Resting(resting)) = self.entries.get(number as usize) else { return None };
         let shown = self.firsts.get(resting.shown.0 as usize)?;
         Some(resting.track(&self.origin, state.of(&watched.logic, key), shown, resting.shown.1 as usize))
@@ -199,46 +196,6 @@ impl Resting {
         let end = (self.more > 0).then_some((self.last, self.more));
         Track::of_rest(Arc::clone(origin), before, (row, shown.evidence(place)), end)
     }
-}
-
-/// Texts with numbers, in the order in which they came; all in one text.
-#[derive(Debug, Default)]
-struct Keys {
-    numbers: HashTable<u32>,
-    hasher: RandomState,
-    text: String,
-    /// Where each ends.
-    ends: Vec<usize>,
-}
-
-impl Keys {
-    fn hash(&self, key: &str) -> u64 {
-        self.hasher.hash_one(key)
-    }
-
-    fn text(&self, number: u32) -> &str {
-        text_of(&self.text, &self.ends, number)
-    }
-
-    fn find(&self, hash: u64, key: &str) -> Option<u32> {
-        self.numbers.find(hash, |number| self.text(*number) == key).copied()
-    }
-
-    /// Adds a text that is not there.
-    fn add(&mut self, hash: u64, key: &str) -> u32 {
-        let Self { numbers, hasher, text, ends } = self;
-        let number = ends.len() as u32;
-        text.push_str(key);
-        ends.push(text.len());
-        numbers.insert_unique(hash, number, |number| hasher.hash_one(text_of(text, ends, *number)));
-        number
-    }
-}
-
-fn text_of<'a>(text: &'a str, ends: &[usize], number: u32) -> &'a str {
-    let number = number as usize;
-    let from = number.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
-    ends.get(number).and_then(|end| text.get(from..*end)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -323,20 +280,6 @@ mod tests {
             };
             let rows: Vec<_> = (0..60).map(|n| row(n, &mut chance)).collect();
             both(&rows, 1 + chance(30) as usize);
-        }
-    }
-
-    #[test]
-    fn keys_that_are_alike_are_several() {
-        let mut keys = Keys::default();
-        let texts = ["", "a", "aa", "ab", "b", "ä", "aä"];
-        for (number, text) in texts.iter().enumerate() {
-            assert_eq!(keys.find(keys.hash(text), text), None);
-            assert_eq!(keys.add(keys.hash(text), text), number as u32);
-        }
-        for (number, text) in texts.iter().enumerate() {
-            assert_eq!(keys.find(keys.hash(text), text), Some(number as u32));
-            assert_eq!(keys.text(number as u32), *text);
         }
     }
 }

@@ -58,7 +58,7 @@ impl Seen {
             when,
             clear: if has_clear { clear } else { when.map(|when| !when) },
         });
-        Ok(Self { key: key::shown(rows.key(0)), at: row.at, says: says.collect() })
+        Ok(Self { key: key::shown(rows.opened()?.key(0)), at: row.at, says: says.collect() })
     }
 }
 

@@ -49,13 +49,15 @@ pub struct Bounds {
     /// Most keys of an epoch that a lane looks at, counted for each partition. What comes beyond is left out and
     /// logged, unless its key waits or has an open alert.
     pub tracks: usize,
+    /// Most rows that a lane holds until it is known which keys are awake: their columns, and a few bytes for each.
+    pub held: usize,
     /// Bytes by which the journal grows, beyond the size of its snapshot, before it is rewritten.
     pub journal: u64,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { active: 100_000, cleared: 10_000, tracks: 1_000_000, journal: 1 << 20 }
+        Self { active: 100_000, cleared: 10_000, tracks: 1_000_000, held: 1 << 16, journal: 1 << 20 }
     }
 }
 

@@ -41,7 +41,7 @@ use crate::entry::{Changes, Entry, EpochEntry, Last};
 use crate::epoch::{Facts, decide};
 use crate::journal::Journal;
 use crate::key;
-use crate::lane::{AlertLane, LanePart};
+use crate::lane::{AlertLane, LanePart, settle};
 use crate::logic::Watched;
 use crate::notices::Around;
 use crate::rule::Bounds;
@@ -190,13 +190,14 @@ impl Sink for AlertSink {
             lanes.push(*lane);
         }
         let has_rows = lanes.iter().any(|lane| lane.rows > 0);
-        let left_out = lanes.iter().map(|lane| lane.kept.left_out).sum();
         let (watched, bounds, seen_at) = (Arc::clone(&self.watched), self.bounds, self.clock.now_ms());
         let book = self.book.clone();
         let is_open = |rule: &str, held: &str| book.is_open(rule, key::shown(held).as_deref());
         let desk = &self.opened()?.desk;
         let written = desk.with(|papers| -> Result<_> {
             let state = Arc::clone(&papers.state);
+            settle(&watched, &state, &bounds, &mut lanes)?;
+            let left_out: u64 = lanes.iter().map(|lane| lane.kept.left_out).sum();
             let facts = Facts {
                 watched: &watched,
                 bounds: &bounds,
@@ -217,9 +218,9 @@ impl Sink for AlertSink {
             drop(state);
             let (changed, bytes) = papers.write(entry)?;
             book.publish(changed);
-            Ok(Some((changes, refused, bytes)))
+            Ok(Some((changes, (refused, left_out), bytes)))
         })?;
-        let Some((changes, refused, bytes)) = written else { return Ok(Written::default()) };
+        let Some((changes, (refused, left_out), bytes)) = written else { return Ok(Written::default()) };
         self.teller.add(&changes, refused, left_out);
         Ok(Written { rows: changes.transitions.len() as u64, bytes, files: 0 })
     }

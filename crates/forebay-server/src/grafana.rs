@@ -88,6 +88,29 @@ const PANELS: &[Panel] = &[
         ],
     },
     Panel {
+        title: "Quality",
+        about: "The share of a source's records that were as it expects, that failed an expectation, and that could not be read.",
+        kind: "timeseries",
+        unit: "percentunit",
+        width: 12,
+        asks: &[(
+            "{{verdict}} of {{source}}",
+            "sum by (source, verdict) (rate(forebay_judged_records_total$SEL[5m])) \
+             / ignoring (verdict) group_left sum by (source) (rate(forebay_judged_records_total$SEL[5m]))",
+        )],
+    },
+    Panel {
+        title: "Cost of expectations",
+        about: "The share of a core that each expectation takes.",
+        kind: "timeseries",
+        unit: "percentunit",
+        width: 12,
+        asks: &[(
+            "{{rule}} of {{source}}",
+            "sum by (source, rule) (rate(forebay_expectation_seconds_total$SEL[1m]))",
+        )],
+    },
+    Panel {
         title: "Lag",
         about: "Records that wait in the source, by query. Without a line the source does not answer.",
         kind: "timeseries",

@@ -9,9 +9,9 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use forebay_core::Ledger;
 use forebay_core::error::codes;
-use forebay_engine::status::QueryStatus;
+use forebay_engine::status::{Failures, QueryStatus};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -71,12 +71,12 @@ fn gauges<N: EncodeGaugeValue>(
 }
 
 /// Writes a counter of a pipeline.
-fn counters(
+fn counters<N: EncodeCounterValue>(
     encoder: &mut DescriptorEncoder<'_>,
     pipeline: &str,
     name: &str,
     help: &str,
-    samples: impl IntoIterator<Item = Sample<u64>>,
+    samples: impl IntoIterator<Item = Sample<N>>,
 ) -> fmt::Result {
     let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
     for (labels, value) in samples {
@@ -147,21 +147,47 @@ impl Queries {
 }
 
 impl Queries {
-    /// How many rows failed each expectation of the sources that a query reads.
+    /// How many rows failed each expectation of the sources that a query reads, what it cost, and how many records were as expected.
     fn expectations(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let help = "Rows that failed an expectation of their source, in epochs that this run committed";
+        let help = "Rows that failed an expectation of their source, in all epochs that were committed";
+        let samples = self.each_expectation(|it| it.rows);
+        counters(encoder, &self.pipeline, "expectation_failed_rows", help, samples)?;
+        let help = "Time of a core that an expectation took in this run";
+        let samples = self.each_expectation(|it| it.spent.nanos as f64 / 1e9);
+        counters(encoder, &self.pipeline, "expectation_seconds", help, samples)?;
+        let help = "Records of a source with expectations, by verdict, in all epochs that were committed";
         let samples = self.all.iter().flat_map(|status| {
-            status.expectations.iter().map(|it| {
+            let past = status.quality.lock();
+            let mut names: Vec<&str> = status.expectations.iter().map(|it| &*it.source).collect();
+            names.dedup();
+            let each = names.into_iter().flat_map(|source| {
+                let total = past.total(source).cloned().unwrap_or_default();
+                let valid = total.rows.saturating_sub(total.failed);
+                let counts = [("valid", valid), ("failed", total.failed), ("unreadable", total.unreadable)];
+                counts.map(|(verdict, count)| {
+                    let of = [("query", status.name.to_string()), ("source", source.to_owned())];
+                    (of.into_iter().chain([("verdict", verdict.to_owned())]).collect(), count)
+                })
+            });
+            each.collect::<Vec<Sample<u64>>>()
+        });
+        counters(encoder, &self.pipeline, "judged_records", help, samples)
+    }
+
+    /// One sample of every expectation.
+    fn each_expectation<N>(&self, value: impl Fn(&Failures) -> N) -> impl Iterator<Item = Sample<N>> {
+        self.all.iter().flat_map(move |status| {
+            let samples = status.expectations.iter().map(|it| {
                 let labels = vec![
                     ("query", status.name.to_string()),
                     ("source", it.source.to_string()),
                     ("rule", it.expected.name.to_string()),
                     ("action", it.expected.on_fail.word().to_owned()),
                 ];
-                (labels, it.rows)
-            })
-        });
-        counters(encoder, &self.pipeline, "expectation_failed_rows", help, samples)
+                (labels, value(it))
+            });
+            samples.collect::<Vec<_>>()
+        })
     }
 }
 
@@ -260,9 +286,9 @@ impl Collector for Queries {
 
 #[cfg(test)]
 mod tests {
-    use forebay_core::expectation::{Expected, OnFail};
+    use forebay_core::expectation::{Expected, OnFail, Spent};
+    use forebay_core::quality::{EpochQuality, Judged};
     use forebay_engine::lookup::Standing;
-    use forebay_engine::status::Failures;
 
     use super::*;
 
@@ -302,10 +328,27 @@ mod tests {
     fn each_expectation_tells_how_many_rows_failed_it() {
         let mut status = QueryStatus::new("lake");
         let expected = Expected { name: "speed_range".into(), on_fail: OnFail::Drop };
-        status.expectations = vec![Failures { source: "cars".into(), expected, rows: 7 }];
-        let line = "forebay_expectation_failed_rows_total{pipeline=\"plant\",query=\"lake\",source=\"cars\",rule=\"speed_range\",action=\"drop\"} 7";
+        let spent = Spent { nanos: 1_500_000_000, rows: 9 };
+        status.expectations = vec![Failures { source: "cars".into(), expected, rows: 7, spent }];
+        let mut epoch = EpochQuality::default();
+        epoch.add("cars", &Judged { rows: 9, failed: 7, unreadable: 2, ..Judged::default() });
+        status.quality.lock().add(&epoch);
         let text = written(status);
-        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        let rule = "{pipeline=\"plant\",query=\"lake\",source=\"cars\",rule=\"speed_range\",action=\"drop\"}";
+        let verdict = |word: &str| {
+            format!(
+                "forebay_judged_records_total{{pipeline=\"plant\",query=\"lake\",source=\"cars\",verdict=\"{word}\"}}"
+            )
+        };
+        for line in [
+            format!("forebay_expectation_failed_rows_total{rule} 7"),
+            format!("forebay_expectation_seconds_total{rule} 1.5"),
+            format!("{} 2", verdict("valid")),
+            format!("{} 7", verdict("failed")),
+            format!("{} 2", verdict("unreadable")),
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
     }
 
     #[test]

@@ -59,6 +59,8 @@ const CODE: Parameter = text("code", "Only records with this code, such as `json
 const MOST_CHOICES: usize = 20;
 /// Most keys that a picture shows beside all devices: more lines are none.
 pub(crate) const MOST_KEYS: usize = 50;
+/// The latest time that may be asked for: it has its place in every number of a program that reads JSON.
+const LATEST_MS: u64 = 8_640_000_000_000_000;
 /// Most rows of an answer to SQL.
 pub(crate) const MOST_ROWS: u64 = 10_000;
 const ROWS: Parameter = integer("limit", 1, MOST_ROWS, 1_000, "Most rows of the answer.");
@@ -309,6 +311,29 @@ pub(crate) static ROUTES: &[Route] = &[
         Answer::Accepted("Requested"),
         |ask| Box::pin(api::quarantine::drop(ask)),
     ),
+    Route {
+        parameters: &[
+            text("query", "Only what this query judged."),
+            text("source", "Only of this source."),
+            text("rule", "Only this expectation: `failed` counts what failed it."),
+            text("device", "Only this device: `failed` counts its failures, of all rules or of the one."),
+            integer(
+                "from",
+                0,
+                LATEST_MS,
+                0,
+                "From when on, milliseconds since 1970; three hours before `to` if none is given. What began up to three hours ago is told by minutes, else by hours, of two weeks.",
+            ),
+            integer("to", 0, LATEST_MS, 0, "Until when, milliseconds since 1970; now if none is given."),
+            integer("limit", 1, 32, 10, "Most devices, the worst first."),
+        ],
+        ..get(
+            "/api/v1/quality",
+            "how many records were as their sources expect, over time, by rule and by device, over restarts",
+            Answer::Json("Quality"),
+            |ask| Box::pin(api::quality::list(ask)),
+        )
+    },
     Route {
         parameters: &[integer("limit", 1, 1_000, 50, "Most archives of each query, the newest.")],
         ..get(

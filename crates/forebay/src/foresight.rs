@@ -150,7 +150,14 @@ mod tests {
             tables: Default::default(),
         };
         let ledger = Ledger::default();
-        let commit = Commit { epoch: Epoch(0), ledger, observed: None, quiet_since_ms: Vec::new() };
+        let commit = Commit {
+            epoch: Epoch(0),
+            ledger,
+            observed: None,
+            quiet_since_ms: Vec::new(),
+            quality: None,
+            last: false,
+        };
         [Entry::Plan(plan), Entry::Commit(commit)].into_iter().take(1 + usize::from(committed)).collect()
     }
 

@@ -19,12 +19,19 @@ fn plan(epoch: u64) -> Plan {
 
 fn commit(epoch: u64) -> Commit {
     let ledger = Ledger { read: 4, emitted: 4, ..Ledger::default() };
-    Commit { epoch: Epoch(epoch), ledger, observed: None, quiet_since_ms: Vec::new() }
+    Commit {
+        epoch: Epoch(epoch),
+        ledger,
+        observed: None,
+        quiet_since_ms: Vec::new(),
+        quality: None,
+        last: false,
+    }
 }
 
 fn outcome(epoch: u64) -> Outcome {
     let ledger = Ledger { read: 2, filtered: 2, ..Ledger::default() };
-    Outcome { epoch: Epoch(epoch), ledger, observed: None, reads: Vec::new() }
+    Outcome { epoch: Epoch(epoch), ledger, observed: None, reads: Vec::new(), quality: None }
 }
 
 #[test]
@@ -79,6 +86,7 @@ fn a_sink_that_lacks_what_was_written_is_refused() {
         ledger: Ledger { read: 4, emitted: 4, rows_out: 4, ..Ledger::default() },
         observed: None,
         reads: Vec::new(),
+        quality: None,
     };
     for in_sink in [None, Some(Epoch(2))] {
         let refused = decide(Some(plan(3)), Some(wrote(3)), Some(commit(3)), in_sink).unwrap_err();
@@ -205,4 +213,14 @@ fn an_input_after_the_first_is_in_the_entries_and_the_first_is_not() {
         let text = format!(r#"{{"plan":{{"epoch":3,"plannedAtMs":7,"ranges":[{range}]}}}}"#);
         assert!(serde_json::from_str::<Entry>(&text).is_err(), "{range}");
     }
+}
+
+#[test]
+fn a_commit_says_that_last_values_are_kept_and_one_of_before_says_nothing() {
+    let kept = serde_json::to_string(&Commit { last: true, ..commit(3) }).unwrap();
+    assert!(kept.ends_with(",\"last\":true}"), "{kept}");
+    assert!(serde_json::from_str::<Commit>(&kept).unwrap().last);
+    let before = kept.replace(",\"last\":true", "");
+    assert_eq!(serde_json::to_string(&commit(3)).unwrap(), before);
+    assert_eq!(serde_json::from_str::<Commit>(&before).unwrap(), commit(3));
 }

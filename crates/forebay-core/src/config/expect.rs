@@ -7,7 +7,7 @@
 mod read;
 
 pub(super) use self::read::read;
-use super::Placed;
+use super::{Pipeline, Placed};
 use crate::Zone;
 use crate::expectation::{Expected, OnFail};
 
@@ -18,6 +18,8 @@ pub struct Expectations {
     pub all: Vec<ExpectationConfig>,
     /// The pipeline's zone, in which their SQL reads times.
     pub time_zone: Zone,
+    /// Fields by which the file tells devices apart, the likeliest first: what fails is counted by the first that the source has.
+    pub devices: Vec<String>,
 }
 
 impl Expectations {
@@ -41,6 +43,22 @@ impl Expectations {
         };
         let all: Vec<String> = self.all.iter().map(said).collect();
         (!all.is_empty()).then(|| all.join("; "))
+    }
+}
+
+/// Tells the expectations of each source by which fields the file tells devices apart: its own on the page, those of views on the page,
+/// then those of alerts.
+pub(super) fn tell_devices(pipeline: &mut Pipeline) {
+    let Pipeline { sources, dashboard, alerts, .. } = pipeline;
+    let views = dashboard.views.iter().map(|view| &view.key.text);
+    let all: Vec<String> = views.chain(alerts.iter().map(|alert| &alert.key.text)).cloned().collect();
+    for source in sources {
+        let own = dashboard.source(&source.name).and_then(|said| said.key.clone());
+        let Some(value) = source.value.as_mut().filter(|value| !value.expect.all.is_empty()) else {
+            continue;
+        };
+        value.expect.devices = own.into_iter().chain(all.iter().cloned()).collect();
+        value.expect.devices.dedup();
     }
 }
 

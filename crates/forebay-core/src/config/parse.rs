@@ -140,7 +140,7 @@ impl Reading<'_> {
         let views = detector::among(views, detectors, &sources, self);
         let mut queries = self.each(&file, "query", "queries", &mut Names::default(), query::read);
         queries.iter_mut().for_each(|query| query.time_zone = time_zone);
-        let pipeline = Pipeline {
+        let mut pipeline = Pipeline {
             name: name.map(|name| name.text.to_owned()).unwrap_or_default(),
             time_zone,
             time_zone_place,
@@ -156,6 +156,7 @@ impl Reading<'_> {
             dashboard: dashboard.unwrap_or_default(),
             tests: self.tests(&file),
         };
+        super::expect::tell_devices(&mut pipeline);
         Some(pipeline)
     }
 

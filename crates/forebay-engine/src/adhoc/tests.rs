@@ -13,6 +13,7 @@ use futures::TryStreamExt;
 use super::render::{OutputFormat, Renderer};
 use super::*;
 
+mod bytes;
 mod calendar;
 mod doubles;
 mod exploded;
@@ -76,8 +77,12 @@ fn block<T>(work: impl Future<Output = T>) -> T {
 }
 
 fn ask(sql: &str, format: OutputFormat, limits: Limits) -> Result<String> {
+    ask_of(&tables(), sql, format, limits)
+}
+
+fn ask_of(tables: &Tables, sql: &str, format: OutputFormat, limits: Limits) -> Result<String> {
     block(async {
-        let answer = run(&tables(), None, sql, Takes::All, limits, 1_700_000_000_000).await?;
+        let answer = run(tables, None, sql, Takes::All, limits, 1_700_000_000_000).await?;
         let schema = Arc::clone(&answer.schema);
         let batches: Vec<RecordBatch> = answer.batches.try_collect().await?;
         let mut text = Vec::new();

@@ -24,7 +24,14 @@ fn plan(epoch: u64) -> Plan {
 
 fn commit(epoch: u64) -> Commit {
     let ledger = Ledger { read: epoch, ..Ledger::default() };
-    Commit { epoch: Epoch(epoch), ledger, observed: None, quiet_since_ms: Vec::new() }
+    Commit {
+        epoch: Epoch(epoch),
+        ledger,
+        observed: None,
+        quiet_since_ms: Vec::new(),
+        quality: None,
+        last: false,
+    }
 }
 
 #[test]
@@ -35,7 +42,13 @@ fn a_reopened_checkpoint_knows_its_end_and_its_query() {
     first.plan(&plan(0)).unwrap();
     first.commit(&commit(0)).unwrap();
     first.plan(&plan(1)).unwrap();
-    let outcome = Outcome { epoch: Epoch(1), ledger: commit(1).ledger, observed: None, reads: Vec::new() };
+    let outcome = Outcome {
+        epoch: Epoch(1),
+        ledger: commit(1).ledger,
+        observed: None,
+        reads: Vec::new(),
+        quality: None,
+    };
     first.outcome(&outcome).unwrap();
     let id = first.query_id().to_owned();
     drop(first);

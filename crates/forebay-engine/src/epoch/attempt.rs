@@ -12,6 +12,7 @@ use forebay_core::error::codes;
 use forebay_core::event_time::{Observed, Survey};
 use forebay_core::last::LastValues;
 use forebay_core::latency::Ages;
+use forebay_core::quality::{EpochQuality, Judged};
 use forebay_core::sink::{Begun, EpochId, Guarantee, LaneWriter, Part, Refused, Written};
 use forebay_core::{Error, Ledger, PositionRange, Result, source};
 use forebay_storage::kill_point;
@@ -20,7 +21,7 @@ use tokio::task::JoinError;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Runner;
-use super::lane::{Lane, LaneDone, LaneEnd, Outlet, add_counts};
+use super::lane::{Lane, LaneDone, LaneEnd, Outlet};
 use super::pace::Backoff;
 use super::tail::{Gathered, Ran};
 use crate::plan::PlannedInput;
@@ -90,12 +91,11 @@ impl Runner {
         }
         let lanes = streams.len();
         let done = self.run_lanes(plan, streams, writers).await?;
-        let Done { mut ledger, ages, observed, parts, ran, seen, failed, said, reads, .. } =
+        let Done { mut ledger, ages, observed, parts, ran, seen, judged, said, reads, .. } =
             self.run_tail(plan, done).await?;
         self.seen = Survey::default();
         seen.iter().for_each(|seen| self.seen.merge(seen));
         self.ages = ages;
-        self.failed = failed;
         self.inputs.confirm(&plan.ranges).await?;
         kill_point("epoch.read.after");
         if !ledger.balances() {
@@ -112,12 +112,25 @@ impl Runner {
         self.set_aside(plan, lanes, &refused)?;
         ledger.rows_refused += refused.len() as u64;
         let reads = if self.inputs.len() > 1 { reads } else { Vec::new() };
-        let outcome = Outcome { epoch: plan.epoch, ledger, observed, reads };
+        let quality = self.quality.as_ref().and_then(|_| self.quality_of(plan, &judged));
+        let outcome = Outcome { epoch: plan.epoch, ledger, observed, reads, quality };
         if self.sink.guarantee() == Guarantee::ExactlyOnce {
             self.checkpoint.outcome(&outcome)?;
             *known = Some(outcome.clone());
         }
         Ok((outcome, self.sink.commit(id, parts).await?))
+    }
+
+    /// What an epoch judged, by source. Inputs of one source read the same records: the first counts.
+    fn quality_of(&self, plan: &Plan, judged: &[Judged]) -> Option<EpochQuality> {
+        let mut quality = EpochQuality { planned_at_ms: plan.planned_at_ms, ..EpochQuality::default() };
+        let names = self.plan.inputs();
+        for (number, (source, judged)) in names.iter().zip(judged).enumerate() {
+            if names.iter().position(|other| other == source) == Some(number) {
+                quality.add(source, judged);
+            }
+        }
+        (!quality.sources.is_empty()).then_some(quality)
     }
 
     /// Puts rows that the sink refused into the quarantine, behind what `lanes` lanes set aside. Durable on return.
@@ -158,7 +171,7 @@ impl Runner {
         let mut done = Done {
             reads: vec![0; count],
             seen: vec![Survey::default(); count],
-            failed: vec![Vec::new(); count],
+            judged: vec![Judged::default(); count],
             ..Done::default()
         };
         let outlets: Vec<Outlet> = match &self.memory {
@@ -206,12 +219,12 @@ impl Runner {
             let task = AbortOnDropHandle::new(tokio::spawn(lane.run(stream, own)));
             tasks.push(async move { Ok::<_, Error>((number, task.await.map_err(lost)??)) });
         }
-        for (number, LaneDone { ledger, ages, seen, failed, said, end }) in try_join_all(tasks).await? {
+        for (number, LaneDone { ledger, ages, seen, judged, said, end }) in try_join_all(tasks).await? {
             done.ledger.add(&ledger);
             done.ages.add_later(&ages, 0);
             done.reads[number] += ledger.read;
             done.seen[number].merge(&seen);
-            add_counts(&mut done.failed[number], &failed);
+            done.judged[number].add(&judged);
             done.said.take(said);
             match end {
                 LaneEnd::Written(part) => done.parts.push(part),
@@ -260,8 +273,8 @@ struct Done {
     reads: Vec<u64>,
     /// What they said of event time.
     seen: Vec<Survey>,
-    /// How many of their rows failed the expectations of each.
-    failed: Vec<Vec<u64>>,
+    /// What their expectations judged.
+    judged: Vec<Judged>,
     /// What keys said last.
     said: LastValues,
     observed: Option<Observed>,

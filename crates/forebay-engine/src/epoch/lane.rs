@@ -19,6 +19,7 @@ use forebay_core::event_time::Survey;
 use forebay_core::format::{Decoded, Decoder, Of};
 use forebay_core::last::LastValues;
 use forebay_core::latency::Ages;
+use forebay_core::quality::Judged;
 use forebay_core::sink::{LaneWriter, Part};
 use forebay_core::source::{self, Envelope};
 use forebay_core::{Error, Ledger, Result};
@@ -51,8 +52,8 @@ pub(crate) struct LaneDone {
     pub ages: Ages,
     /// What its records said of event time.
     pub seen: Survey,
-    /// For each expectation of its source how many rows failed it.
-    pub failed: Vec<u64>,
+    /// What the expectations of its source judged.
+    pub judged: Judged,
     /// What keys said last, as far as its source holds them to that.
     pub said: LastValues,
     pub end: LaneEnd,
@@ -75,17 +76,17 @@ pub(crate) enum LaneEnd {
 impl Lane {
     /// Runs the lane to the end of its ranges. Quarantined records in `replayed` come first.
     pub async fn run(mut self, mut records: source::Lane, replayed: Vec<Entry>) -> Result<LaneDone> {
-        let (mut ledger, mut ages, mut failed) = (Ledger::default(), Ages::default(), Vec::new());
+        let (mut ledger, mut ages) = (Ledger::default(), Ages::default());
         for envelope in replay::envelopes(&replayed)? {
             ledger.replayed += envelope.len() as u64;
-            self.process(&envelope, Of::Replay, &mut ledger, &mut failed).await?;
+            self.process(&envelope, Of::Replay, &mut ledger).await?;
         }
         drop(replayed);
         while let Some(envelope) = records.next().await {
             let envelope = envelope?;
             ages.add(self.plan.planned_at_ms, &envelope.timestamps);
             let of = Of::Partition(&envelope.partition);
-            self.process(&envelope, of, &mut ledger, &mut failed).await?;
+            self.process(&envelope, of, &mut ledger).await?;
             kill_point("epoch.read.first_batch");
         }
         self.quarantine.finish()?;
@@ -94,18 +95,13 @@ impl Lane {
             Outlet::Sink(writer) => LaneEnd::Written(writer.finish().await?),
             Outlet::Operator(intake) => LaneEnd::Gathered(intake.finish()?),
         };
-        let said = self.decoder.map(|mut decoder| decoder.said()).unwrap_or_default();
-        Ok(LaneDone { ledger, ages, seen: *self.executor.survey(), failed, said, end })
+        let told = self.decoder.map(|mut decoder| (decoder.said(), decoder.judged()));
+        let (said, judged) = told.unwrap_or_default();
+        Ok(LaneDone { ledger, ages, seen: *self.executor.survey(), judged, said, end })
     }
 
     /// Takes one envelope through the lane.
-    async fn process(
-        &mut self,
-        envelope: &Envelope,
-        of: Of<'_>,
-        ledger: &mut Ledger,
-        failed: &mut Vec<u64>,
-    ) -> Result<()> {
+    async fn process(&mut self, envelope: &Envelope, of: Of<'_>, ledger: &mut Ledger) -> Result<()> {
         ledger.read += envelope.len() as u64;
         ledger.bytes_read += value_bytes(envelope);
         let (rows, bad) = match &mut self.decoder {
@@ -114,7 +110,6 @@ impl Lane {
                 let decoded = decoder.decode_of(&envelope.values, of).map_err(|e| at_record(e, envelope))?;
                 ledger.dropped += decoded.dropped;
                 ledger.filtered += decoded.filtered;
-                add_counts(failed, &decoded.failed);
                 let bad = decoded.bad.clone();
                 let rows = if self.wants_envelope { with_envelope(decoded, envelope)? } else { decoded.rows };
                 (rows, bad)
@@ -142,12 +137,6 @@ impl Lane {
         }
         Ok(())
     }
-}
-
-/// Adds counts, place by place.
-pub(super) fn add_counts(all: &mut Vec<u64>, more: &[u64]) {
-    all.resize(all.len().max(more.len()), 0);
-    all.iter_mut().zip(more).for_each(|(all, more)| *all += more);
 }
 
 fn value_bytes(envelope: &Envelope) -> u64 {

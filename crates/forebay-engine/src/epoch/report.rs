@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use forebay_core::checkpoint::Plan;
 use forebay_core::clock::millis;
+use forebay_core::expectation::Spent;
 use forebay_core::latency::Latency;
 use forebay_core::progress::{Facts, SourceFacts, StreamingQueryProgress};
 use forebay_core::sink::Written;
@@ -13,6 +14,7 @@ use forebay_core::{Epoch, Ledger};
 
 use super::inputs::of;
 use super::{Memory, Runner, Standing};
+use crate::quality::Quality;
 use crate::status::{Failures, RECENT, Remembered, State};
 
 /// What came of an epoch, for its progress report.
@@ -20,8 +22,6 @@ pub(super) struct Came {
     pub ledger: Ledger,
     /// As the outcome's.
     pub reads: Vec<u64>,
-    /// For each input and expectation how many rows failed it.
-    pub failed: Vec<Vec<u64>>,
     pub written: Written,
 }
 
@@ -65,10 +65,11 @@ impl Runner {
             status.ledger = standing.ledger;
             status.quarantine_bytes = self.quarantine.bytes();
             status.remembered = self.memory.as_ref().map(Memory::remembered);
+            self.count_failures(&mut status.expectations);
         });
     }
 
-    /// Tells what the rows of its sources are held to; none has failed yet. A source that is read twice is there once.
+    /// Tells what the rows of its sources are held to; what failed is told once the checkpoint is read. A source that is read twice is there once.
     pub(crate) fn publish_expectations(&self) {
         let formats = self.plan.inputs().into_iter().zip(&self.formats);
         let mut all: Vec<Failures> = Vec::new();
@@ -81,20 +82,29 @@ impl Runner {
                 source: source.into(),
                 expected: it.clone(),
                 rows: 0,
+                spent: Spent::default(),
             }));
         }
-        self.status.send_modify(|status| status.expectations = all);
+        let quality = self.quality.as_ref().map(Quality::past).unwrap_or_default();
+        self.status.send_modify(|status| (status.expectations, status.quality) = (all, quality));
     }
 
-    /// Adds what failed in the epoch that was committed. Inputs of one source read the same records: the first counts.
-    fn count_failures(&self, all: &mut [Failures], failed: &[Vec<u64>]) {
+    /// Tells how many rows failed each expectation in all epochs that were committed, and what it cost in this run.
+    fn count_failures(&self, all: &mut [Failures]) {
+        let Some(quality) = &self.quality else { return };
+        let past = quality.past();
+        let past = past.lock();
+        for it in &mut *all {
+            it.rows = past.total(&it.source).map_or(0, |total| total.of_rule(&it.expected.name));
+        }
         let names = self.plan.inputs();
-        for (number, (source, counts)) in names.iter().zip(failed).enumerate() {
+        for (number, (source, format)) in names.iter().zip(&self.formats).enumerate() {
             if names.iter().position(|other| other == source) != Some(number) {
                 continue;
             }
             let of_source = all.iter_mut().filter(|it| &*it.source == *source);
-            of_source.zip(counts).for_each(|(it, count)| it.rows += count);
+            let spent = format.as_ref().map(|format| format.spent()).unwrap_or_default();
+            of_source.zip(spent).for_each(|(it, spent)| it.spent = spent);
         }
     }
 
@@ -163,7 +173,7 @@ impl Runner {
             status.quarantine_bytes = self.quarantine.bytes();
             status.quarantine_evicted = self.quarantine.evicted();
             status.remembered = self.remembered(status.remembered.as_ref());
-            self.count_failures(&mut status.expectations, &came.failed);
+            self.count_failures(&mut status.expectations);
             status.models = models;
             let recent = Arc::make_mut(&mut status.recent);
             if recent.len() == RECENT {

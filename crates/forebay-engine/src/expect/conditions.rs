@@ -98,6 +98,13 @@ impl Evaluator {
             Err(error) => Err(error),
         }
     }
+
+    /// Computes one condition over some rows, for who measures that; what comes of it is left.
+    pub fn try_alone(&mut self, condition: usize, rows: &RecordBatch) {
+        if let Some(Ok(each)) = self.each.get_mut(condition) {
+            drop(masks(each, rows));
+        }
+    }
 }
 
 /// The rows that fail one condition, of which some cannot be computed.

@@ -71,8 +71,8 @@ impl Last {
     }
 
     /// Reads what was said up to the epoch that the query goes on from. An epoch that the sink has is not computed again: what it said
-    /// is durable, and part of it.
-    pub fn recover(&mut self, recovery: &Recovery, in_sink: Option<Epoch>) -> Result<()> {
+    /// is durable, and part of it. `was_kept`: the newest commit was made with what keys had said, so that the file is there.
+    pub fn recover(&mut self, recovery: &Recovery, in_sink: Option<Epoch>, was_kept: bool) -> Result<()> {
         let next = match recovery {
             Recovery::Fresh => Epoch(0),
             Recovery::Continue { epoch, .. } => *epoch,
@@ -85,34 +85,30 @@ impl Last {
             Recovery::Continue { .. } => false,
             Recovery::Replay { plan, .. } => in_sink != Some(plan.epoch),
         };
-        if !may_be_cut && self.is_torn()? {
-            return Err(self.damaged(&"its last line is cut, and the epoch that wrote it had ended"));
-        }
-        self.open(next)
+        self.open(next, may_be_cut, !was_kept)
     }
 
-    fn is_torn(&self) -> Result<bool> {
-        match fs::read(&self.path) {
-            Ok(bytes) => Ok(lines::read(KIND, &bytes).map_err(|e| self.damaged(&e))?.torn),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(e) => Err(self.failed("read", e)),
-        }
-    }
-
-    /// Reads what was said before the epoch `next`; whatever is there of later ones is cut.
-    pub fn open(&mut self, next: Epoch) -> Result<()> {
+    /// Reads what was said before the epoch `next`; whatever is there of later ones is cut. Whether the last line may be cut and the
+    /// file missing is known.
+    pub fn open(&mut self, next: Epoch, may_be_cut: bool, may_be_missing: bool) -> Result<()> {
         let mut values = LastValues::default();
         match fs::read(&self.path) {
-            Ok(bytes) => self.read(&bytes, next, &mut values)?,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Ok(bytes) => self.read(&bytes, next, may_be_cut, &mut values)?,
+            Err(e) if e.kind() == io::ErrorKind::NotFound && may_be_missing => {}
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                return Err(self.damaged(&"the file is missing, and epochs were committed with it"));
+            }
             Err(e) => return Err(self.failed("read", e)),
         }
         self.values = Arc::new(values);
         self.rewrite(next)
     }
 
-    fn read(&self, bytes: &[u8], next: Epoch, values: &mut LastValues) -> Result<()> {
+    fn read(&self, bytes: &[u8], next: Epoch, may_be_cut: bool, values: &mut LastValues) -> Result<()> {
         let found = lines::read(KIND, bytes).map_err(|e| self.damaged(&e))?;
+        if found.torn && !may_be_cut {
+            return Err(self.damaged(&"its last line is cut, and the epoch that wrote it had ended"));
+        }
         for text in found.texts {
             let line: Line = serde_json::from_str(text).map_err(|e| self.damaged(&e))?;
             if line.epoch >= next {

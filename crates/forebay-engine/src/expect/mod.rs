@@ -12,9 +12,11 @@
 //! is held to each condition by itself, and to a rate of change by what its partition said before it, so the same record has the same
 //! fate in every batch and every epoch; and a condition that cannot be computed for a row fails for that row alone.
 //!
-//! [`Conditions`] evaluates, [`Rates`] remembers what keys said last, [`told`] puts a failure into words, [`Invalid`] gives the records that have no row instead of those that have.
+//! [`Conditions`] evaluates, [`Rates`] remembers what keys said last, [`told`] puts a failure into words, [`Count`] counts what was judged, [`Costs`] what that cost, [`Invalid`] gives the records that have no row instead of those that have.
 
 mod conditions;
+mod cost;
+mod count;
 mod invalid;
 mod last;
 mod rate;
@@ -25,6 +27,7 @@ mod tests;
 mod told;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow::array::{
     ArrayRef, BinaryViewArray, BooleanArray, ListArray, RecordBatch, StringArray, StringBuilder,
@@ -34,13 +37,16 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use forebay_core::error::codes;
-use forebay_core::expectation::{Expected, FAILED_COLUMN, OnFail, failed_field};
+use forebay_core::expectation::{Expected, FAILED_COLUMN, OnFail, Spent, failed_field};
 use forebay_core::format::{BadRecord, Decoded, Decoder, Format, Of, RecordCode};
 use forebay_core::last::LastValues;
+use forebay_core::quality::Judged;
 use forebay_core::{Error, Partition, Result, Zone};
 
 pub use self::conditions::check_pattern;
 use self::conditions::{Conditions, Evaluator, Failing};
+use self::cost::Costs;
+use self::count::Count;
 pub use self::invalid::{Invalid, invalid_columns};
 pub(crate) use self::last::Last;
 pub use self::rate::Rate;
@@ -71,6 +77,8 @@ pub struct Expecting {
     expected: Vec<Expected>,
     checks: Arc<[Check]>,
     conditions: Conditions,
+    device: Option<Vec<String>>,
+    costs: Arc<Costs>,
 }
 
 impl Expecting {
@@ -90,7 +98,13 @@ impl Expecting {
         let conditions = Conditions::new(source, &decoded, &checks, time_zone, json)?;
         let expected: Vec<Expected> = checks.iter().map(|check| check.expected.clone()).collect();
         let schema = columns(&decoded, &expected)?;
-        Ok(Self { inner, schema, expected, checks: checks.into(), conditions })
+        let costs = Arc::new(Costs::new(checks.len()));
+        Ok(Self { inner, schema, expected, checks: checks.into(), conditions, device: None, costs })
+    }
+
+    /// The same, which counts what fails by the devices that this column names, by its names from the top down.
+    pub fn by_device(self, column: Option<Vec<String>>) -> Self {
+        Self { device: column, ..self }
     }
 }
 
@@ -125,6 +139,8 @@ impl Format for Expecting {
             checks: Arc::clone(&self.checks),
             evaluator: self.conditions.evaluator(),
             rates: Rates::new(&self.checks),
+            count: Count::new(self.device.clone(), self.checks.len()),
+            costs: Arc::clone(&self.costs),
         })
     }
 
@@ -134,6 +150,10 @@ impl Format for Expecting {
 
     fn expectations(&self) -> &[Expected] {
         &self.expected
+    }
+
+    fn spent(&self) -> Vec<Spent> {
+        self.costs.spent()
     }
 }
 
@@ -145,6 +165,8 @@ struct Held {
     evaluator: Evaluator,
     /// `None` if nothing is held to a rate.
     rates: Option<Rates>,
+    count: Count,
+    costs: Arc<Costs>,
 }
 
 impl Decoder for Held {
@@ -162,12 +184,26 @@ impl Decoder for Held {
         self.rates.as_mut().map(Rates::said).unwrap_or_default()
     }
 
+    fn judged(&mut self) -> Judged {
+        self.count.told(&self.checks)
+    }
+
     fn decode_of(&mut self, values: &BinaryViewArray, of: Of<'_>) -> Result<Decoded> {
         let mut decoded = self.inner.decode(values)?;
+        let begun = Instant::now();
         let mut failing = self.evaluator.failing(&decoded.rows)?;
+        let (rows, evaluator) = (&decoded.rows, &mut self.evaluator);
+        self.costs.took(rows.num_rows(), begun.elapsed(), |check, count| {
+            let begun = Instant::now();
+            evaluator.try_alone(check, &rows.slice(0, count));
+            begun.elapsed()
+        });
         if let (Some(rates), Of::Partition(partition)) = (&mut self.rates, of) {
-            rates.hold(&decoded.rows, &self.checks, partition, &mut failing)?;
+            let begun = Instant::now();
+            rates.hold(rows, &self.checks, partition, &mut failing)?;
+            self.costs.held(begun.elapsed(), &rates.checks());
         }
+        self.count.add(&decoded.rows, decoded.bad.len() as u64 + decoded.dropped, &failing)?;
         decoded.failed = failing.iter().map(|it| it.rows.count_set_bits() as u64).collect();
         if decoded.failed.iter().any(|count| *count > 0) {
             self.refuse_to_go_on(&decoded, &failing)?;

@@ -120,6 +120,11 @@ impl Rates {
         (!rules.is_empty()).then(|| Self { rules, before: Arc::default(), said: LastValues::default() })
     }
 
+    /// Which of the checks they are.
+    pub fn checks(&self) -> Vec<usize> {
+        self.rules.iter().map(|(check, _)| *check).collect()
+    }
+
     pub fn begin(&mut self, before: Arc<LastValues>) {
         (self.before, self.said) = (before, LastValues::default());
     }
@@ -233,7 +238,7 @@ fn micros(times: &ArrayRef) -> Result<Int64Array, ArrowError> {
 }
 
 /// A column by its names from the top down; NULL where something above it is.
-fn column(rows: &RecordBatch, path: &[String]) -> Result<ArrayRef, ArrowError> {
+pub(super) fn column(rows: &RecordBatch, path: &[String]) -> Result<ArrayRef, ArrowError> {
     let missing = || ArrowError::SchemaError(format!("there is no column `{}`", path.join(".")));
     let mut names = path.iter();
     let mut at = names.next().and_then(|name| rows.column_by_name(name)).cloned().ok_or_else(missing)?;

@@ -187,7 +187,7 @@ fn however_the_records_are_cut_into_epochs_and_whatever_dies_between_them_the_sa
         let dir = tempfile::tempdir().unwrap();
         let open = |next: u64| {
             let mut last = Last::new(dir.path(), &Door::scratch(), 1 << 20);
-            last.open(Epoch(next)).unwrap();
+            last.open(Epoch(next), true, true).unwrap();
             last
         };
         let mut epochs: Vec<Vec<&str>> = vec![Vec::new()];
@@ -253,12 +253,12 @@ fn what_keys_said_comes_back_to_the_bit_and_is_bounded() {
         );
     }
     let mut last = Last::new(dir.path(), &Door::scratch(), 1 << 20);
-    last.open(Epoch(0)).unwrap();
+    last.open(Epoch(0), true, true).unwrap();
     last.keep(Epoch(0), said.clone()).unwrap();
     last.committed(Epoch(0)).unwrap();
     assert_eq!(*last.values(), said);
     let mut again = Last::new(dir.path(), &Door::scratch(), 1 << 20);
-    again.open(Epoch(1)).unwrap();
+    again.open(Epoch(1), true, true).unwrap();
     assert_eq!(*again.values(), said);
     // A key of a megabyte is more than may be remembered.
     let mut large = LastValues::default();
@@ -269,12 +269,12 @@ fn what_keys_said_comes_back_to_the_bit_and_is_bounded() {
     let mut text = b"forebay-last v1\n00000000 2 {}\n".to_vec();
     forebay_storage::lines::push_line(&mut text, "{}");
     std::fs::write(dir.path().join("last"), text).unwrap();
-    assert_eq!(again.open(Epoch(1)).unwrap_err().code(), &codes::CHECKPOINT_DAMAGED);
+    assert_eq!(again.open(Epoch(1), true, true).unwrap_err().code(), &codes::CHECKPOINT_DAMAGED);
     // What keys said again takes no more room.
     let limit = said.bytes() + 10;
     std::fs::remove_file(dir.path().join("last")).unwrap();
     let mut narrow = Last::new(dir.path(), &Door::scratch(), limit);
-    narrow.open(Epoch(0)).unwrap();
+    narrow.open(Epoch(0), true, true).unwrap();
     for epoch in [Epoch(0), Epoch(1), Epoch(2)] {
         narrow.keep(epoch, said.clone()).unwrap();
         narrow.committed(epoch).unwrap();
@@ -286,6 +286,13 @@ fn what_keys_said_comes_back_to_the_bit_and_is_bounded() {
     let (positions, ledger, time) = Default::default();
     let goes_on = Recovery::Continue { epoch: Epoch(3), positions, ledger, time };
     let mut damaged = Last::new(dir.path(), &Door::scratch(), limit);
-    assert_eq!(damaged.recover(&goes_on, None).unwrap_err().code(), &codes::CHECKPOINT_DAMAGED);
-    assert!(damaged.recover(&Recovery::Fresh, None).is_ok());
+    assert_eq!(damaged.recover(&goes_on, None, true).unwrap_err().code(), &codes::CHECKPOINT_DAMAGED);
+    assert!(damaged.recover(&Recovery::Fresh, None, false).is_ok());
+    // One that is missing is as bad, unless no epoch was committed with it: a rule of now, or a checkpoint of before.
+    std::fs::remove_file(&path).unwrap();
+    let missing = damaged.recover(&goes_on, None, true).unwrap_err();
+    assert_eq!(missing.code(), &codes::CHECKPOINT_DAMAGED);
+    assert!(missing.to_string().contains("cannot be read") && !path.exists());
+    assert!(damaged.recover(&goes_on, None, false).is_ok() && path.exists());
+    assert!(damaged.recover(&goes_on, None, true).is_ok());
 }

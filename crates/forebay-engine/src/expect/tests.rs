@@ -99,6 +99,39 @@ fn each_row_has_the_strictest_fate_of_what_it_failed_and_every_failure_is_counte
 }
 
 #[test]
+fn what_fails_is_counted_by_rule_and_by_the_device_that_it_is_of() {
+    let all = rows(&[
+        (Some("a"), Some(1.0)),
+        (Some("b"), Some(20.0)),
+        (Some("a"), Some(2_000.0)),
+        (None, Some(20.0)),
+        (Some(&"x".repeat(201)), Some(20.0)),
+        (Some("c"), None),
+    ]);
+    let of = decoded(all, Some(vec![1, 2, 3, 4, 5, 6]), &[0]);
+    let checks =
+        vec![check("warm", OnFail::Flag, "v <= 10", &["v"]), check("mad", OnFail::Drop, "v <= 1000", &["v"])];
+    let format = Expecting::new(Arc::new(Fixed(of)), "s", checks, Zone::UTC, None).unwrap();
+    let format = format.by_device(Some(vec!["id".to_owned()]));
+    let mut decoder = format.decoder();
+    let none = BinaryViewArray::from_iter_values(Vec::<&[u8]>::new());
+    for times in [1, 3] {
+        (0..times).for_each(|_| drop(decoder.decode(&none).unwrap()));
+        let judged = decoder.judged();
+        assert_eq!((judged.rows, judged.failed, judged.unreadable), (6 * times, 4 * times, times));
+        assert_eq!((judged.of_rule("warm"), judged.of_rule("mad")), (4 * times, times));
+        assert_eq!(
+            judged.worst(None, 9),
+            [("a", 2 * times), ("b", times)],
+            "others have no name, or too long a one"
+        );
+        assert_eq!(judged.devices["a"].get("mad"), Some(&times));
+    }
+    assert_eq!(decoder.judged(), Judged::default());
+    assert!(format.spent().iter().all(|spent| spent.rows == 6), "the first batch is looked at");
+}
+
+#[test]
 fn rows_that_meet_everything_are_the_rows_that_came() {
     let all = rows(&[(Some("a"), Some(1.0)), (None, None)]);
     let of = decoded(all.clone(), None, &[]);

@@ -16,7 +16,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, TimestampMicrosecondArray,
 };
 use arrow::buffer::BooleanBuffer;
-use arrow::compute::{filter, filter_record_batch};
+use arrow::compute::{filter, filter_record_batch, not};
 use arrow::datatypes::{DataType, FieldRef, Float32Type, Float64Type, Int32Type, Int64Type};
 use forebay_core::error::codes;
 use forebay_core::event_time::Watermark;
@@ -24,7 +24,7 @@ use forebay_core::output_mode::OutputMode;
 use forebay_core::{Error, Result};
 
 use super::keys::{Interner, Zeros, normalised};
-use super::late::refuse;
+use super::late::parted;
 use super::{Counts, EpochTimes, Late, Operator, PORTS, Partial, Step, broken, meaning, times_of};
 use crate::plan::graph::DeduplicateSpec;
 use crate::state::{Changes, Layout, NEVER, Table, Upserts};
@@ -229,22 +229,58 @@ struct Lane {
     counts: Counts,
 }
 
+impl Lane {
+    /// Takes rows; says what became of those that are `counted`, or of all.
+    fn take(
+        &mut self,
+        batch: RecordBatch,
+        counted: Option<&BooleanArray>,
+        late: &mut Late,
+    ) -> Result<Counts> {
+        let (mut batch, mut counted, mut counts) = (batch, counted.cloned(), Counts::default());
+        if let (Some(watermark), Some(times)) = (self.late, self.plan.event_times(&batch)?) {
+            let (rest, is_late) = parted(batch, &times, watermark, late)?;
+            batch = rest;
+            if let Some(is_late) = is_late {
+                counts.late = among(&is_late, counted.as_ref());
+                let stay = not(&is_late).map_err(broken)?;
+                counted = counted
+                    .map(|counted| filter(&counted, &stay))
+                    .transpose()
+                    .map_err(broken)?
+                    .map(|it| it.as_boolean().clone());
+            }
+        }
+        if batch.num_rows() > 0 {
+            let first = self.firsts.mask(&self.plan.keys(&batch)?, batch.num_rows())?;
+            counts.deduplicated = among(&not(&first).map_err(broken)?, counted.as_ref());
+            if first.true_count() > 0 {
+                self.rows.push(filter_record_batch(&batch, &first).map_err(broken)?);
+            }
+        }
+        self.counts.add(&counts);
+        Ok(counts)
+    }
+}
+
+/// How many of those that are counted, or of all, these rows are.
+fn among(rows: &BooleanArray, counted: Option<&BooleanArray>) -> u64 {
+    let rows = rows.values();
+    counted.map_or_else(|| rows.count_set_bits(), |counted| (rows & counted.values()).count_set_bits()) as u64
+}
+
 impl Partial for Lane {
     fn push(&mut self, batch: RecordBatch, late: &mut Late) -> Result<()> {
-        let mut batch = batch;
-        if let (Some(watermark), Some(times)) = (self.late, self.plan.event_times(&batch)?) {
-            batch = refuse(batch, &times, watermark, late, &mut self.counts)?;
-        }
-        if batch.num_rows() == 0 {
-            return Ok(());
-        }
-        let first = self.firsts.mask(&self.plan.keys(&batch)?, batch.num_rows())?;
-        let firsts = first.true_count();
-        self.counts.deduplicated += (batch.num_rows() - firsts) as u64;
-        if firsts > 0 {
-            self.rows.push(filter_record_batch(&batch, &first).map_err(broken)?);
-        }
-        Ok(())
+        self.take(batch, None, late).map(drop)
+    }
+
+    fn push_repeated(
+        &mut self,
+        batch: RecordBatch,
+        firsts: &BooleanArray,
+        late: &mut Late,
+    ) -> Result<Counts> {
+        self.take(batch, Some(firsts), late)
     }
 
     fn finish(self: Box<Self>) -> Result<Vec<RecordBatch>> {

@@ -15,7 +15,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, LargeBinaryBuilder, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, LargeBinaryBuilder, RecordBatch};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use forebay_core::detect::Judge;
 use forebay_core::error::codes;
@@ -81,7 +81,7 @@ fn remembered(judge: &mut dyn Judge, table: &Table, keys: &[ArrayRef]) -> Result
 }
 
 /// What the judge knows of these keys now.
-fn learned(judge: &dyn Judge, keys: Vec<ArrayRef>, found: Vec<Option<Slot>>) -> Changes {
+fn learned(judge: &mut dyn Judge, keys: Vec<ArrayRef>, found: Vec<Option<Slot>>) -> Changes {
     let (mut states, mut state) = (LargeBinaryBuilder::with_capacity(found.len(), 0), Vec::new());
     for (number, _) in (0u32..).zip(&found) {
         state.clear();
@@ -143,7 +143,7 @@ impl Operator for Detection {
         let rows = batches.map(|(batch, numbers)| self.judged(judge.as_mut(), numbers, batch));
         let rows = rows.collect::<Result<Vec<_>>>()?;
         if let (Some((keys, found)), Some(own)) = (found, changes.first_mut()) {
-            *own = learned(judge.as_ref(), keys, found);
+            *own = learned(judge.as_mut(), keys, found);
         }
         Ok(Step { changes, rows, fates: [Counts::default(); PORTS] })
     }
@@ -181,7 +181,8 @@ impl Partial for Lane {
         Counts::default()
     }
 
-    fn goes_by_order(&self) -> bool {
-        true
+    /// Nothing is counted here, and readings are judged in the order in which they come.
+    fn push_repeated(&mut self, batch: RecordBatch, _: &BooleanArray, late: &mut Late) -> Result<Counts> {
+        self.push(batch, late).map(|()| Counts::default())
     }
 }

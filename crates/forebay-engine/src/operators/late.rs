@@ -67,12 +67,24 @@ pub(super) fn refuse(
     late: &mut Late,
     counts: &mut Counts,
 ) -> Result<RecordBatch> {
+    let (batch, is_late) = parted(batch, times, watermark, late)?;
+    counts.late += is_late.map_or(0, |is_late| is_late.true_count() as u64);
+    Ok(batch)
+}
+
+/// The same, with which rows are late, if any is.
+pub(super) fn parted(
+    batch: RecordBatch,
+    times: &TimestampMicrosecondArray,
+    watermark: Watermark,
+    late: &mut Late,
+) -> Result<(RecordBatch, Option<BooleanArray>)> {
     let is_late = |row: usize| times.is_valid(row) && watermark.has_passed(times.value(row));
     let is_late = BooleanArray::new(BooleanBuffer::collect_bool(times.len(), is_late), None);
     if is_late.true_count() == 0 {
-        return Ok(batch);
+        return Ok((batch, None));
     }
-    counts.late += is_late.true_count() as u64;
     late.push(&batch, &is_late, times, watermark, None)?;
-    filter_record_batch(&batch, &not(&is_late).map_err(broken)?).map_err(broken)
+    let rest = filter_record_batch(&batch, &not(&is_late).map_err(broken)?).map_err(broken)?;
+    Ok((rest, Some(is_late)))
 }

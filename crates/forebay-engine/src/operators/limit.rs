@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int64Type};
 use forebay_core::Result;
 use forebay_core::output_mode::OutputMode;
@@ -114,6 +114,13 @@ impl Partial for Lane {
     fn push(&mut self, batch: RecordBatch, _: &mut Late) -> Result<()> {
         self.take(batch);
         Ok(())
+    }
+
+    fn push_repeated(&mut self, batch: RecordBatch, firsts: &BooleanArray, _: &mut Late) -> Result<Counts> {
+        let taken = self.left.min(batch.num_rows());
+        self.take(batch);
+        let refused = firsts.slice(taken, firsts.len() - taken).true_count() as u64;
+        Ok(Counts { filtered: refused, ..Counts::default() })
     }
 
     fn finish(self: Box<Self>) -> Result<Vec<RecordBatch>> {

@@ -36,7 +36,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray};
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::TimestampMicrosecondType;
 use arrow::error::ArrowError;
 use datafusion::common::DataFusionError;
@@ -164,9 +165,20 @@ pub(crate) trait Partial: Send {
     /// What has become of the rows so far.
     fn counts(&self) -> Counts;
 
-    /// True if the order of rows decides what it makes of them, and it counts none: then the rows of a record stay together.
-    fn goes_by_order(&self) -> bool {
-        false
+    /// Takes rows of which some are of the same record, and counts what becomes of the first of each, which `firsts` tells. Where the
+    /// order of rows decides what comes of them they are taken in it.
+    fn push_repeated(
+        &mut self,
+        batch: RecordBatch,
+        firsts: &BooleanArray,
+        late: &mut Late,
+    ) -> Result<Counts> {
+        let before = self.counts();
+        self.push(filter_record_batch(&batch, firsts).map_err(broken)?, late)?;
+        let counts = self.counts().since(&before);
+        let others = BooleanArray::new(!firsts.values(), None);
+        self.push(filter_record_batch(&batch, &others).map_err(broken)?, late)?;
+        Ok(counts)
     }
 }
 

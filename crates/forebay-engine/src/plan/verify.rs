@@ -15,6 +15,7 @@ use forebay_core::Error;
 use forebay_core::error::codes;
 use forebay_core::output_mode::OutputMode;
 
+use super::conditions::asks_time;
 use super::functions::window::{self, Call};
 use super::functions::{EpochTime, Learner};
 use super::generator;
@@ -180,10 +181,46 @@ fn is_detector(call: &WindowFunction) -> bool {
 }
 
 /// The error for a detector that is called where rows cannot pass it.
-fn misplaced_detector() -> Error {
+pub(super) fn misplaced_detector(streaming: bool) -> Error {
     let message = "a detector that learns can stand in a SELECT list and in QUALIFY, not in WHERE, ON, an aggregate or another detector";
-    Error::new(&codes::SQL_PLAN, message).with_hint(
-        "Judge first: SELECT * FROM (SELECT *, z_score(heat) OVER (PARTITION BY device) AS z FROM iot) WHERE z.is_anomaly.",
+    let over = if streaming { "PARTITION BY device" } else { "PARTITION BY device ORDER BY at" };
+    Error::new(&codes::SQL_PLAN, message).with_hint(format!(
+        "Judge first: SELECT * FROM (SELECT *, z_score(heat) OVER ({over}) AS z FROM iot) WHERE z.is_anomaly."
+    ))
+}
+
+/// Refuses detectors that are called where rows cannot pass them, and those that would judge by a clock. Other windows are none of its business.
+pub(super) fn detectors_stand(plan: &LogicalPlan, streaming: bool) -> Result<(), Error> {
+    let mut refused = None;
+    let walked = plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            let placed = matches!(node, LogicalPlan::Window(_));
+            expr.apply(|part| {
+                if let Expr::WindowFunction(call) = part
+                    && is_detector(call)
+                {
+                    let args = &call.params;
+                    if !placed {
+                        refused = Some(misplaced_detector(streaming));
+                    } else if args.args.iter().chain(&args.partition_by).any(asks_time) {
+                        refused = Some(clock_in_detector());
+                    }
+                }
+                Ok(if refused.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+            })
+        })
+    });
+    match (refused, walked) {
+        (Some(refused), _) => Err(refused),
+        (None, Err(error)) => Err(super::core_error(&codes::SQL_PLAN, error)),
+        (None, Ok(_)) => Ok(()),
+    }
+}
+
+/// The error for `now()` among what a detector is given.
+fn clock_in_detector() -> Error {
+    Error::new(&codes::SQL_PLAN, "a detector does not judge by a clock").with_hint(
+        "The same rows must get the same verdicts, however they are cut into epochs. Leave `now()` and its family out of its arguments and PARTITION BY; give it a time of the row.",
     )
 }
 
@@ -227,7 +264,7 @@ fn expression(expr: &Expr) -> Result<(), Error> {
             Err(SUBQUERY.error())
         }
         Expr::AggregateFunction(_) => Err(AGGREGATE.error()),
-        Expr::WindowFunction(call) if is_detector(call) => Err(misplaced_detector()),
+        Expr::WindowFunction(call) if is_detector(call) => Err(misplaced_detector(true)),
         Expr::WindowFunction(_) => Err(WINDOW.error()),
         Expr::Unnest(_) => Err(UNNEST.error()),
         Expr::Placeholder(placeholder) => {

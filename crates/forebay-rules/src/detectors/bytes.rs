@@ -93,6 +93,27 @@ impl Tape<'_> {
         Ok(())
     }
 
+    /// A small count.
+    pub fn u16(&mut self, value: &mut u16) -> Result<()> {
+        let mut bytes = value.to_le_bytes();
+        self.raw(&mut bytes)?;
+        *value = u16::from_le_bytes(bytes);
+        Ok(())
+    }
+
+    /// Bytes whose count is part of the model.
+    pub fn bytes(&mut self, values: &mut [u8]) -> Result<()> {
+        match self {
+            Self::Save(out) => out.extend_from_slice(values),
+            Self::Load(rest) => {
+                let (head, tail) = rest.split_at_checked(values.len()).ok_or_else(damaged)?;
+                values.copy_from_slice(head);
+                *rest = tail;
+            }
+        }
+        Ok(())
+    }
+
     /// Numbers of which there are `most` at most.
     pub fn list(&mut self, values: &mut Vec<f64>, most: usize) -> Result<()> {
         let mut count = u32::try_from(values.len()).unwrap_or(u32::MAX);
@@ -122,7 +143,7 @@ impl Tape<'_> {
 }
 
 /// All keys of a detector.
-pub(super) fn snapshot<D: Detector + ?Sized>(detector: &D) -> Vec<u8> {
+pub(super) fn snapshot<D: Detector + ?Sized>(detector: &mut D) -> Vec<u8> {
     let mut out = HEAD.to_vec();
     let name = detector.name().as_bytes();
     out.push(u8::try_from(name.len()).unwrap_or(u8::MAX));

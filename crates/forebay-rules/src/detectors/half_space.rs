@@ -8,7 +8,19 @@
 //! The trees are drawn from the seed and shared by all keys; a key has its own counts. The first window of a key only finds the range of each
 //! input; as in the paper a tree's range is wider and not centred, so that a value beyond what was seen falls into nodes with
 //! little mass. The score is the root of how rare the place is, 1 for an even spread; its likelihood is by the tail of the recent scores of
-//! the key ([`super::tail`]). Cost: trees × depth steps, some 1.2 µs a row for 25 trees of depth 6 and four inputs; 4 bytes × trees × 2^(depth + 1) a key.
+//! the key ([`super::tail`]).
+//!
+//! ```text
+//!  a key's numbers:  [ tree 0: rows of the window before, by leaf | tree 1 | … ][ tree 0: rows of this window, by leaf | tree 1 | … ]
+//! ```
+//!
+//! A row counts in the leaf where its way ends, and nowhere else: a node's mass is the sum of the leaves below, which lie side by side. So a
+//! row writes one number of each tree, and a key's numbers lie as they are saved, in a byte each while a window has no more than 255
+//! rows ([`Count`]). Cost: trees × depth steps, some 1 µs a row for 25 trees of depth 6 and four inputs, and as much again where the state
+//! comes out of the checkpoint's bytes and goes back; 2 bytes × trees × 2^depth a key.
+
+use std::fmt;
+use std::marker::PhantomData;
 
 use forebay_core::Result;
 
@@ -27,10 +39,47 @@ const WARM_UP: f64 = 100.0;
 /// Until so many scores are known, the chance of an anomaly must be smaller, by the square of the share that is.
 const SETTLED: f64 = 800.0;
 /// The place of a row whose nodes are empty counts as this share of a row.
-const EMPTY: f64 = 0.25;
+const EMPTY: f32 = 0.25;
+
+/// How many rows of a window a leaf has.
+pub(crate) trait Count: Copy + Default + fmt::Debug + Into<u32> + Send + Sync + 'static {
+    /// A window has no more rows.
+    const MOST: f64;
+
+    /// One more.
+    fn next(self) -> Self;
+
+    /// Saves or loads.
+    fn tape(counts: &mut [Self], tape: &mut Tape<'_>) -> Result<()>;
+}
+
+impl Count for u8 {
+    const MOST: f64 = 255.0;
+
+    fn next(self) -> Self {
+        self.saturating_add(1)
+    }
+
+    fn tape(counts: &mut [Self], tape: &mut Tape<'_>) -> Result<()> {
+        tape.bytes(counts)
+    }
+}
+
+impl Count for u16 {
+    const MOST: f64 = 65_535.0;
+
+    fn next(self) -> Self {
+        self.saturating_add(1)
+    }
+
+    fn tape(counts: &mut [Self], tape: &mut Tape<'_>) -> Result<()> {
+        counts.iter_mut().try_for_each(|count| tape.u16(count))
+    }
+}
 
 #[derive(Debug)]
-pub(crate) struct HalfSpace {
+pub(crate) struct HalfSpace<C> {
+    counted: PhantomData<C>,
     inputs: usize,
     trees: usize,
     depth: usize,
@@ -41,18 +90,18 @@ pub(crate) struct HalfSpace {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Masses {
+pub(crate) struct Masses<C> {
     rows: f64,
     /// Windows that are full, up to 2.
     windows: u32,
     least: [f64; MAX_INPUTS],
     most: [f64; MAX_INPUTS],
-    /// Of each node the mass of the window before and of this one, tree after tree.
-    masses: Vec<[f32; 2]>,
+    /// Rows by leaf: of the window before, then of this one.
+    counts: Vec<C>,
     tail: Tail,
 }
 
-impl HalfSpace {
+impl<C: Count> HalfSpace<C> {
     pub fn new(inputs: usize, trees: usize, depth: usize, window: f64, chance: f64, seed: u64) -> Self {
         let (mut random, inner) = (Random(seed), (1 << depth) - 1);
         let mut nodes = Vec::with_capacity(trees * inner);
@@ -81,63 +130,68 @@ impl HalfSpace {
                 }
             }
         }
-        Self { inputs, trees, depth, window, chance, nodes }
+        Self { counted: PhantomData, inputs, trees, depth, window, chance, nodes }
     }
 
-    fn per_tree(&self) -> usize {
-        (2 << self.depth) - 1
+    fn leaves(&self) -> usize {
+        1 << self.depth
     }
 
     /// How dense the place of a row is: 1 for an even spread. Adds the row to this window's counts.
-    fn pass(&self, key: &mut Masses, shares: &[f32; MAX_INPUTS], learn: bool) -> f64 {
-        let (per_tree, inner) = (self.per_tree(), (1 << self.depth) - 1);
-        let small = (SMALL * self.window) as f32;
-        let add = if learn { 1.0 } else { 0.0 };
+    fn pass(&self, key: &mut Masses<C>, shares: &[f32; MAX_INPUTS], learn: bool) -> f64 {
+        let leaves = self.leaves();
+        let (before, now) = key.counts.split_at_mut(self.trees * leaves);
+        let small = (SMALL * self.window) as u32;
+        let all = if key.windows > 1 { self.window.ceil() as u32 } else { 0 };
         let mut total = 0.0;
-        for (masses, nodes) in
-            key.masses.chunks_exact_mut(per_tree).zip(self.nodes.chunks_exact(inner.max(1)))
-        {
-            let (mut node, mut scale, mut ended) = (0, 1.0_f32, false);
-            while let Some(mass) = masses.get_mut(node) {
-                mass[1] += add;
-                if !ended && (mass[0] <= small || node >= inner) {
-                    total += f64::from(mass[0].max(EMPTY as f32) * scale);
-                    ended = true;
-                    if !learn {
-                        break;
-                    }
-                }
-                let Some((input, at)) = nodes.get(node).filter(|_| node < inner) else { break };
+        let trees = before.chunks_exact(leaves).zip(now.chunks_exact_mut(leaves));
+        for ((before, now), nodes) in trees.zip(self.nodes.chunks_exact(leaves - 1)) {
+            // Numbered from 1 on, the node above n is n / 2.
+            let mut node = 1;
+            for _ in 0..self.depth {
+                let Some((input, at)) = nodes.get(node - 1) else { break };
                 let share = shares.get(*input as usize).copied().unwrap_or(0.0);
-                node = 2 * node + 1 + usize::from(share >= *at);
-                scale *= 2.0;
+                node = 2 * node + usize::from(share >= *at);
             }
+            let leaf = node - leaves;
+            if learn && let Some(count) = now.get_mut(leaf) {
+                *count = count.next();
+            }
+            // From the root down, until there is little mass.
+            let (mut level, mut mass) = (0, all);
+            while mass > small && level < self.depth {
+                level += 1;
+                let width = leaves >> level;
+                let below = before.get(leaf / width * width..).unwrap_or(&[]);
+                mass = below.iter().take(width).map(|count| (*count).into()).sum();
+            }
+            total += (mass as f32).max(EMPTY) * (1_u32 << level) as f32;
         }
-        total / (self.trees as f64 * self.window)
+        f64::from(total) / (self.trees as f64 * self.window)
     }
 }
 
-impl Model for HalfSpace {
+impl<C: Count> Model for HalfSpace<C> {
     const NAME: &'static str = "half_space_trees";
-    const VERSION: u32 = 2;
-    type Key = Masses;
+    const VERSION: u32 = 3;
+    type Key = Masses<C>;
 
     fn inputs(&self) -> usize {
         self.inputs
     }
 
-    fn fresh(&self) -> Masses {
+    fn fresh(&self) -> Masses<C> {
         Masses {
             rows: 0.0,
             windows: 0,
             least: [f64::INFINITY; MAX_INPUTS],
             most: [f64::NEG_INFINITY; MAX_INPUTS],
-            masses: vec![[0.0; 2]; self.trees * self.per_tree()],
+            counts: vec![C::default(); 2 * self.trees * self.leaves()],
             tail: Tail::FRESH,
         }
     }
 
-    fn step(&self, key: &mut Masses, row: Row<'_>) -> Verdict {
+    fn step(&self, key: &mut Masses<C>, row: Row<'_>) -> Verdict {
         if key.windows == 0 {
             if row.late {
                 return Verdict::SILENT;
@@ -164,7 +218,9 @@ impl Model for HalfSpace {
         }
         let known = key.windows > 1;
         if key.rows >= self.window {
-            key.masses.iter_mut().for_each(|mass| *mass = [mass[1], 0.0]);
+            let (before, now) = key.counts.split_at_mut(self.trees * self.leaves());
+            before.copy_from_slice(now);
+            now.fill(C::default());
             (key.windows, key.rows) = (2, 0.0);
         }
         if !known {
@@ -184,16 +240,18 @@ impl Model for HalfSpace {
         Verdict { score, likelihood: 1.0 - odd, anomalous: odd < limit, why: Why::Far { times } }
     }
 
-    fn tape(&self, key: &mut Masses, tape: &mut Tape<'_>) -> Result<()> {
+    fn tape(&self, key: &mut Masses<C>, tape: &mut Tape<'_>) -> Result<()> {
         tape.f64(&mut key.rows)?;
         tape.u32(&mut key.windows)?;
         tape.f64s(key.least.get_mut(..self.inputs).unwrap_or(&mut []))?;
         tape.f64s(key.most.get_mut(..self.inputs).unwrap_or(&mut []))?;
-        tape.sparse(key.masses.as_flattened_mut())?;
+        if key.windows > 0 {
+            C::tape(&mut key.counts, tape)?;
+        }
         key.tail.tape(tape)
     }
 
     fn heap_per_key(&self) -> usize {
-        self.trees * self.per_tree() * size_of::<[f32; 2]>()
+        2 * self.trees * self.leaves() * size_of::<C>()
     }
 }

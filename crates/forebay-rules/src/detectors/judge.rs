@@ -86,7 +86,7 @@ impl Judge for Judging {
         Ok(columns::verdicts(&self.verdicts, &self.words))
     }
 
-    fn save(&self, key: u32, out: &mut Vec<u8>) {
+    fn save(&mut self, key: u32, out: &mut Vec<u8>) {
         self.detector.save(key, out);
     }
 

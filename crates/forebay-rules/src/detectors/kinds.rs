@@ -13,7 +13,7 @@ use super::chart::Chart;
 use super::drift::{Cusum, PageHinkley};
 use super::ewma::Ewma;
 use super::gap::Gap;
-use super::half_space::HalfSpace;
+use super::half_space::{Count, HalfSpace};
 use super::holt_winters::HoltWinters;
 use super::per_key::PerKey;
 use super::robust::Robust;
@@ -31,6 +31,8 @@ pub struct Knob {
     pub default: f64,
     /// The least and the most it may be.
     pub bounds: (f64, f64),
+    /// The values between them that it may have; any if there are none.
+    pub only: &'static [f64],
     /// A sentence for the reference.
     pub about: &'static str,
 }
@@ -87,7 +89,7 @@ impl Chosen<'_> {
 }
 
 pub(super) const fn knob(name: &'static str, default: f64, bounds: (f64, f64), about: &'static str) -> Knob {
-    Knob { name, default, bounds, about }
+    Knob { name, default, bounds, only: &[], about }
 }
 
 const WARM_UP: Knob = knob("warm_up", 30.0, (2.0, 1e6), "Rows of a key before its first verdict.");
@@ -101,6 +103,18 @@ const fn outlier(default: f64) -> Knob {
 const OFFSET: Knob =
     knob("offset_hours", 0.0, (-14.0, 14.0), "Hours that the clocks of the place are before UTC.");
 const SLACK: Knob = knob("slack", 0.5, (0.01, 100.0), "Standard deviations that do not count in each row.");
+
+/// Half-space trees whose counts have room for their window.
+fn half_space<C: Count>(chosen: &Chosen<'_>) -> HalfSpace<C> {
+    HalfSpace::new(
+        chosen.inputs,
+        chosen.count("trees"),
+        chosen.count("depth"),
+        chosen.get("window"),
+        chosen.get("chance"),
+        chosen.count("seed") as u64,
+    )
+}
 
 /// All kinds.
 pub static KINDS: &[Kind] = &[
@@ -189,7 +203,10 @@ pub static KINDS: &[Kind] = &[
         several: false,
         knobs: &[
             threshold(6.0),
-            knob("days", 7.0, (1.0, 7.0), "Days of a season: 7 for a week, 1 for a day."),
+            Knob {
+                only: &[1.0, 7.0],
+                ..knob("days", 7.0, (1.0, 7.0), "Days of a season: 7 for a week, 1 for a day.")
+            },
             knob("gamma", 0.2, (0.0, 1.0), "The least weight of an hour's newest visit."),
             OFFSET,
         ],
@@ -245,21 +262,17 @@ pub static KINDS: &[Kind] = &[
             knob(
                 "window",
                 250.0,
-                (10.0, 1e5),
+                (10.0, <u16 as Count>::MOST),
                 "Rows after which what was learned takes the place of what was known.",
             ),
             knob("seed", 1.0, (0.0, 9e15), "What the trees are drawn from."),
         ],
         make: |chosen| {
-            let model = HalfSpace::new(
-                chosen.inputs,
-                chosen.count("trees"),
-                chosen.count("depth"),
-                chosen.get("window"),
-                chosen.get("chance"),
-                chosen.count("seed") as u64,
-            );
-            chosen.boxed(model)
+            if chosen.get("window") <= <u8 as Count>::MOST {
+                chosen.boxed(half_space::<u8>(chosen))
+            } else {
+                chosen.boxed(half_space::<u16>(chosen))
+            }
         },
     },
     Kind {
@@ -320,10 +333,15 @@ fn check(name: &str, knobs: &[Knob], settings: &[(&str, f64)]) -> Result<()> {
                 .with_hint(hint)
         })?;
         let (least, most) = knob.bounds;
-        if !(least..=most).contains(value) {
+        let wanted = match knob.only {
+            [] => format!("a number from {least} to {most}"),
+            only => only.iter().map(f64::to_string).collect::<Vec<_>>().join(" or "),
+        };
+        if !(least..=most).contains(value) || !(knob.only.is_empty() || knob.only.contains(value)) {
             let message = format!("`{given}` of the detector `{name}` is {value}");
-            return Err(Error::new(&codes::BAD_VALUE, message)
-                .with_hint(format!("Write a number from {least} to {most}. {}", knob.about)));
+            return Err(
+                Error::new(&codes::BAD_VALUE, message).with_hint(format!("Write {wanted}. {}", knob.about))
+            );
         }
     }
     Ok(())

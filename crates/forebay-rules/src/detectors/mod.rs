@@ -99,8 +99,8 @@ pub trait Detector: Send + Sync + fmt::Debug {
     /// more keys than allowed) comes before anything has changed.
     fn observe(&mut self, rows: &Rows<'_>, out: &mut Verdicts) -> Result<()>;
 
-    /// Appends the state of a key; one that was never seen is as good as any.
-    fn save(&self, key: u32, out: &mut Vec<u8>);
+    /// Appends the state of a key, which stays as it is; one that was never seen is as good as any.
+    fn save(&mut self, key: u32, out: &mut Vec<u8>);
 
     /// Puts back what [`Detector::save`] gave. After an error the key is as it was.
     fn load(&mut self, key: u32, bytes: &[u8]) -> Result<()>;
@@ -115,7 +115,7 @@ pub trait Detector: Send + Sync + fmt::Debug {
     fn bytes_per_key(&self) -> usize;
 
     /// The state of all keys: version, kind, number of keys, each with its length.
-    fn snapshot(&self) -> Vec<u8> {
+    fn snapshot(&mut self) -> Vec<u8> {
         bytes::snapshot(self)
     }
 

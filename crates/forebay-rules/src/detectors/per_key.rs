@@ -157,18 +157,21 @@ impl<M: Model> Detector for PerKey<M> {
         Ok(())
     }
 
-    fn save(&self, key: u32, out: &mut Vec<u8>) {
+    fn save(&mut self, key: u32, out: &mut Vec<u8>) {
         let index = key as usize;
         let mut clock = self.clocks.get(index).copied().unwrap_or(Clock::FRESH);
-        let mut state = self.keys.get(index).cloned().unwrap_or_else(|| self.model.fresh());
-        let mut version = M::VERSION;
+        let (mut fresh, mut version) = (None, M::VERSION);
+        let state = match self.keys.get_mut(index) {
+            Some(state) => state,
+            None => fresh.insert(self.model.fresh()),
+        };
         let mut tape = Tape::Save(out);
         // Saving cannot fail.
         let _ = tape
             .u32(&mut version)
             .and_then(|()| tape.i64(&mut clock.newest))
             .and_then(|()| tape.u32(&mut clock.late_rows))
-            .and_then(|()| self.model.tape(&mut state, &mut tape));
+            .and_then(|()| self.model.tape(state, &mut tape));
     }
 
     fn load(&mut self, key: u32, bytes: &[u8]) -> Result<()> {
@@ -183,8 +186,14 @@ impl<M: Model> Detector for PerKey<M> {
         tape.u32(&mut clock.late_rows)?;
         self.model.tape(&mut state, &mut tape)?;
         tape.end()?;
-        self.reach(key)?;
         let index = key as usize;
+        if index == self.keys.len() && key < self.most_keys {
+            // Keys mostly come in order: none is made only to be replaced.
+            self.clocks.push(clock);
+            self.keys.push(state);
+            return Ok(());
+        }
+        self.reach(key)?;
         if let Some((to_clock, to_state)) = self.clocks.get_mut(index).zip(self.keys.get_mut(index)) {
             (*to_clock, *to_state) = (clock, state);
         }

@@ -16,6 +16,8 @@ use super::verdict::{Verdict, Why};
 const BY_CHANCE: f64 = 1e-6;
 /// Pairs of rows that are remembered.
 const MEMORY: f64 = 2_000.0;
+/// A run that was told counts for so many repeats, or four times the longest before: the next one like it is told too, the one after is not.
+const TOLD: f64 = 10.0;
 /// Pairs before the first verdict.
 const WARM_UP: f64 = 20.0;
 
@@ -50,7 +52,8 @@ impl Run {
         }
         // A run counts for 50 repeats at most: a stuck sensor must not teach that being stuck is usual.
         let repeats = self.repeats.min(50.0);
-        self.longest = self.longest.max(self.repeats.min(4.0 * self.longest + 50.0));
+        let new = if self.told > 0.0 { TOLD } else { 50.0 };
+        self.longest = self.longest.max(self.repeats.min(4.0 * self.longest + new));
         self.pairs += repeats + 1.0;
         self.repeated += repeats;
         if self.pairs > MEMORY {

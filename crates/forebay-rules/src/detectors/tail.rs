@@ -37,7 +37,7 @@ pub(crate) struct Tail {
     /// What the next score counts: later ones count more, which is the same as older ones fading.
     weight: f32,
     /// Where the tail begins, its share, and the scale and shape of what is beyond.
-    begins: f64,
+    pub begins: f64,
     share: f64,
     scale: f64,
     shape: f64,

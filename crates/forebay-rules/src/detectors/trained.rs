@@ -265,7 +265,7 @@ impl Detector for Trained {
         Ok(())
     }
 
-    fn save(&self, _key: u32, _out: &mut Vec<u8>) {}
+    fn save(&mut self, _key: u32, _out: &mut Vec<u8>) {}
 
     fn load(&mut self, _key: u32, state: &[u8]) -> Result<()> {
         if state.is_empty() { Ok(()) } else { Err(bytes::damaged()) }

@@ -12,7 +12,7 @@ use super::*;
 const EPOCHS: u64 = 40;
 
 /// Small enough that the journal is rewritten several times.
-const BOUNDS: Bounds = Bounds { active: 100, cleared: 1_000, tracks: 1_000, journal: 500 };
+const BOUNDS: Bounds = Bounds { active: 100, cleared: 1_000, tracks: 1_000, held: 50, journal: 500 };
 
 /// Not a test by itself: writes the epochs that are missing, as an engine would after a restart.
 #[tokio::test]

@@ -23,24 +23,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::Int64Array;
 use forebay_core::Epoch;
 use forebay_core::Zone;
 use forebay_core::config::{Severity, SilenceConfig, SilenceTime, Weekly, moment_us};
 
 use super::rule;
-use crate::columns::Shown;
+use crate::columns::Rows;
 use crate::desk::Desk;
 use crate::entry::{Changes, Entry, EpochEntry, Last};
 use crate::epoch::{Facts, decide};
 use crate::journal::Journal;
-use crate::lane::LanePart;
+use crate::lane::{AlertLane, LanePart, settle};
 use crate::machine::{Row, Said};
-use crate::notices::Around;
-use crate::partition::{Kept, PartitionTracks, Taking};
 use crate::silences::Silences;
 use crate::state::RuleState;
-use crate::track::Origin;
 use crate::{Acknowledged, Alert, Bounds, Channel, Event, Level, Matches, NoData, Remark, Watched};
 
 /// What a timeline is made of.
@@ -176,30 +172,36 @@ impl Play {
             silences: &Silences::default(),
             is_open: &|_, _| false,
         };
-        let (changes, refused) = decide(&facts, vec![self.lane(&rows)]);
-        assert_eq!((&decide(&facts, vec![self.lane(&rows)]).0, refused), (&changes, 0), "decided again");
+        let (changes, refused) = decide(&facts, self.lanes(&rows, 100));
+        assert_eq!((&decide(&facts, self.lanes(&rows, 100)).0, refused), (&changes, 0), "decided again");
+        for held in 0..4 {
+            assert_eq!(decide(&facts, self.lanes(&rows, held)).0, changes, "where {held} rows may wait");
+        }
         let last = Last { query_id: "q".into(), epoch: Epoch(self.epoch) };
         self.epoch += 1;
         self.note(&changes);
         self.write(Entry::Epoch(EpochEntry { last, changes }));
     }
 
-    fn lane(&self, rows: &[Line]) -> LanePart {
-        let mut partitions: BTreeMap<i32, PartitionTracks> = BTreeMap::new();
-        let (bounds, mut kept) = (Bounds::default(), Kept::default());
+    /// A lane for every partition, with its rows one by one; `held` of them wait until it is known who is awake.
+    fn lanes(&self, rows: &[Line], held: usize) -> Vec<LanePart> {
+        let mut lanes: BTreeMap<i32, AlertLane> = BTreeMap::new();
+        let bounds = Bounds { held, ..Bounds::default() };
         for line in rows {
             let Line::Row { key, row, partition, .. } = line else { continue };
-            let origin = || Origin { source: "iot".into(), topic: "t".into(), partition: *partition };
-            let tracks = partitions.entry(*partition).or_insert_with(|| PartitionTracks::new(origin()));
-            // Each in a batch of its own.
-            let at = Int64Array::from(vec![row.at]);
-            let shown = Shown::new(vec![Arc::new(at.clone())], Some(at));
-            let taking =
-                Taking { watched: &self.watched, state: &self.state, bounds: &bounds, shown: &shown };
-            tracks.take(&taking, key, *row, 0, &mut kept);
-            tracks.end_batch(&shown).unwrap();
+            let lane = lanes.entry(*partition).or_insert_with(|| AlertLane {
+                watched: Arc::new(self.watched.clone()),
+                columns: Arc::default(),
+                state: Arc::new(self.state.clone()),
+                bounds,
+                latest: i64::MAX,
+                part: LanePart::default(),
+            });
+            lane.take(Rows::one(key, *row, ("t", *partition, "iot"), &self.watched.logic)).unwrap();
         }
-        LanePart { partitions: partitions.into_values().collect(), ..LanePart::default() }
+        let mut lanes: Vec<LanePart> = lanes.into_values().map(|lane| lane.part).collect();
+        settle(&self.watched, &self.state, &bounds, &mut lanes).unwrap();
+        lanes
     }
 
     fn acknowledge(&mut self, key: &str, by: &str) {

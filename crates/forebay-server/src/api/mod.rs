@@ -22,6 +22,7 @@ pub(crate) mod ingest;
 pub(crate) mod labels;
 pub(crate) mod ledger;
 pub(crate) mod pipelines;
+pub(crate) mod quality;
 pub(crate) mod quarantine;
 pub(crate) mod queries;
 pub(crate) mod reload;

@@ -8,7 +8,7 @@ use forebay_core::config::Role;
 use serde_json::{Value, json};
 
 use self::devices::{alert, device, device_history, devices, history, labels, severity, shares};
-use self::queries::{broken_table, ledger, query};
+use self::queries::{broken_table, ledger, quality, query};
 use self::words::{count, list, map, object, or_null, text, time, to, with_optional, word, yes_or_no};
 use crate::shown::cycles::Stage;
 use crate::shown::reload::Fate;
@@ -76,6 +76,7 @@ pub(super) fn all() -> Value {
         ("Channel", channel()),
         ("Gateways", list(gateway())),
         ("Cycles", list(cycle())),
+        ("Quality", quality()),
         ("Message", json!({ "description": "A message of any form; an array holds one in each element." })),
         ("Ingested", object(&[("messages", list(place()))])),
     ];

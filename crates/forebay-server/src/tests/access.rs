@@ -49,6 +49,7 @@ const NEEDED: &[(&str, Role)] = &[
     ("POST /api/v1/quarantine/replay", Role::Operator),
     ("POST /api/v1/quarantine/drop", Role::Admin),
     ("GET /api/v1/ledger", Role::Viewer),
+    ("GET /api/v1/quality", Role::Viewer),
     ("GET /api/v1/sql", Role::Viewer),
     ("POST /api/v1/sql", Role::Viewer),
     ("GET /api/v1/live", Role::Viewer),

@@ -39,6 +39,8 @@ async fn what_has_no_parameters_answers_as_it_is_described() {
         "/api/v1/gateways",
         "/api/v1/cycles",
         "/api/v1/cycles?limit=1",
+        "/api/v1/quality",
+        "/api/v1/quality?query=lake&from=1&to=2",
         "/health",
         "/metrics",
         "/",

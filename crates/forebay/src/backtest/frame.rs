@@ -8,15 +8,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BinaryViewArray, Int32Array, Int64Array, RecordBatch, StringArray, StructArray,
+    Array, ArrayRef, AsArray, BinaryViewArray, Int32Array, Int64Array, RecordBatch, StringArray, StructArray,
     TimestampMicrosecondArray, new_null_array,
 };
-use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
+use arrow::compute::kernels::cmp::eq;
+use arrow::compute::{CastOptions, cast, cast_with_options};
+use arrow::datatypes::{DataType, Field, Fields, Float64Type, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use arrow::util::display::array_value_to_string;
 use forebay_core::error::codes;
 use forebay_core::source::envelope_schema;
 use forebay_core::{Error, Result};
-use forebay_engine::plan::KAFKA_COLUMN;
+use forebay_engine::plan::{KAFKA_COLUMN, type_name};
 
 use super::Chosen;
 
@@ -70,18 +73,17 @@ impl Frame {
     /// The source's rows out of the table's, whose first has this number; `micros` are their times.
     pub fn rows(&self, batch: &RecordBatch, micros: &[i64], first: i64) -> Result<RecordBatch> {
         let rows = batch.num_rows();
-        let strict = CastOptions { safe: false, ..CastOptions::default() };
         let own = self.columns.iter().zip(self.schema.fields()).map(|(name, field)| {
             let Some(name) = name else { return Ok(new_null_array(field.data_type(), rows)) };
             let column = batch.column_by_name(name).ok_or_else(lost)?;
             if column.data_type() == field.data_type() {
                 return Ok(Arc::clone(column));
             }
-            cast_with_options(column, field.data_type(), &strict).map_err(|error| {
-                let (has, wanted) = (column.data_type(), field.data_type());
+            fitted(column, field.data_type()).map_err(|error| {
+                let (has, wanted) = (type_name(column.data_type()), type_name(field.data_type()));
                 let message =
                     format!("the column `{name}` of the table is {has} and cannot be the source's {wanted}");
-                Error::new(&codes::TABLE_UNREADABLE, message).caused_by(error)
+                Error::new(&codes::TABLE_UNREADABLE, message).with_detail(error)
             })
         });
         let mut columns = own.collect::<Result<Vec<ArrayRef>>>()?;
@@ -117,6 +119,34 @@ impl Frame {
     }
 }
 
+/// The values as this type; an error names one that is not the same as it.
+fn fitted(column: &ArrayRef, data_type: &DataType) -> std::result::Result<ArrayRef, String> {
+    let strict = CastOptions { safe: false, ..CastOptions::default() };
+    let fitted = cast_with_options(column, data_type, &strict).map_err(|error| error.to_string())?;
+    if let Some(row) = broken(column, &fitted).map_err(|error| error.to_string())? {
+        let value = array_value_to_string(column, row).unwrap_or_default();
+        return Err(format!("`{value}` is no whole number"));
+    }
+    Ok(fitted)
+}
+
+/// The first row whose number a cast to whole ones has cut.
+fn broken(column: &ArrayRef, fitted: &ArrayRef) -> std::result::Result<Option<usize>, ArrowError> {
+    if !fitted.data_type().is_integer() {
+        return Ok(None);
+    }
+    if column.data_type().is_floating() {
+        let numbers = cast(column, &DataType::Float64)?;
+        let mut numbers = numbers.as_primitive::<Float64Type>().iter();
+        return Ok(numbers.position(|number| number.is_some_and(|number| number.fract() != 0.0)));
+    }
+    if !column.data_type().is_decimal() {
+        return Ok(None);
+    }
+    let is_same = eq(&cast(fitted, column.data_type())?, column)?;
+    Ok(is_same.iter().position(|is_same| is_same == Some(false)))
+}
+
 /// The table's column of a name.
 fn found(table: &Schema, name: &str) -> Option<String> {
     let exact = table.fields().iter().find(|field| field.name() == name);
@@ -136,4 +166,28 @@ fn missing(rule: &str, column: &str, table: &Schema, on: &str) -> Error {
 
 fn lost() -> Error {
     Error::new(&codes::INTERNAL, "rows of a table do not fit their source")
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Decimal128Array, Float64Array};
+    use arrow::datatypes::Int32Type;
+
+    use super::*;
+
+    #[test]
+    fn a_number_that_is_not_whole_is_refused_where_the_source_has_whole_ones() {
+        let of = |numbers: Vec<Option<f64>>| -> ArrayRef { Arc::new(Float64Array::from(numbers)) };
+        let whole = fitted(&of(vec![Some(3.0), None, Some(-0.0)]), &DataType::Int32).unwrap();
+        let whole: Vec<_> = whole.as_primitive::<Int32Type>().iter().collect();
+        assert_eq!(whole, [Some(3), None, Some(0)]);
+        let refused = |column: ArrayRef| fitted(&column, &DataType::Int32).unwrap_err();
+        assert!(refused(of(vec![Some(3.0), Some(3.7)])).contains("`3.7` is no whole number"));
+        for number in [3e9, f64::NAN, f64::INFINITY] {
+            assert!(!refused(of(vec![Some(number)])).is_empty());
+        }
+        let decimals = Decimal128Array::from(vec![300, 370]).with_precision_and_scale(5, 2).unwrap();
+        assert!(refused(Arc::new(decimals)).contains("`3.70` is no whole number"));
+        assert!(fitted(&of(vec![Some(0.1)]), &DataType::Float32).is_ok(), "a float is near enough");
+    }
 }

@@ -1,8 +1,8 @@
 //! `forebay backtest`: what rules would have done with the rows of a table.
 //!
 //! ```text
-//! table at rest ─[table]─▶ batches in the order of event time ─[frame]─▶ what the source would have decoded ─[run]─▶ the rules'
-//!     own plans and machines, in threads ─[report, picture]─▶ what opened and cleared, beside the present rules
+//! table at rest ─[table]─▶ batches ─[turn, sorted]─▶ in the order of event time ─[frame]─▶ what the source would have decoded
+//!     ─[run]─▶ the rules' own plans and machines, in threads ─[report, picture]─▶ what opened and cleared, beside the present rules
 //! ```
 //!
 //! Conditions are planned by the code that plans them for a run, and the machines are `forebay_rules`'s. What must stay true: nothing is
@@ -25,6 +25,7 @@ pub mod report;
 mod run;
 mod sorted;
 mod table;
+mod turn;
 
 pub use frame::Frame;
 pub use run::{Piece, Trial, Workers};

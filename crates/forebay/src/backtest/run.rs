@@ -52,6 +52,12 @@ impl Trial {
         Ok(Self { number: 0, rule, side, plan, held, backtest })
     }
 
+    /// The same rule, which has seen nothing.
+    pub fn anew(&self) -> Self {
+        let (rule, plan, held) = (self.rule.clone(), Arc::clone(&self.plan), Arc::clone(&self.held));
+        Self { number: self.number, rule, side: self.side, plan, held, backtest: self.backtest.anew() }
+    }
+
     fn take(&mut self, piece: &Piece) -> Result<()> {
         let rows = match self.side {
             Side::New => Some(&piece.new),
@@ -108,13 +114,7 @@ impl Workers {
     }
 
     /// Hands a piece to all of them; false if one has ended with an error.
-    pub fn take(&self, piece: Piece) -> bool {
-        let piece = Arc::new(piece);
-        self.lanes.iter().all(|(sender, _)| sender.blocking_send(Arc::clone(&piece)).is_ok())
-    }
-
-    /// The same where nothing may block.
-    pub async fn take_waiting(&self, piece: Piece) -> bool {
+    pub async fn take(&self, piece: Piece) -> bool {
         let piece = Arc::new(piece);
         for (sender, _) in &self.lanes {
             if sender.send(Arc::clone(&piece)).await.is_err() {
@@ -132,7 +132,7 @@ impl Workers {
             let lost =
                 |e| Error::new(&codes::INTERNAL, "a thread of a backtest ended unexpectedly").caused_by(e);
             for Trial { number, rule, side, backtest, .. } in worker.await.map_err(lost)?? {
-                done.push((number, Done { rule, side, tally: backtest.end(end_ms) }));
+                done.push((number, Done { rule, side, tally: backtest.end(end_ms)? }));
             }
         }
         done.sort_by_key(|(number, _)| *number);
@@ -150,7 +150,7 @@ fn work(
         let begin = *begin_ms.get_or_insert(piece.first_ms);
         for trial in &mut trials {
             if !has_begun {
-                trial.backtest.begin(begin);
+                trial.backtest.begin(begin)?;
             }
             trial.take(&piece).map_err(|error| match error.place() {
                 Some(place) => {

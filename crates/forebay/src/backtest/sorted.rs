@@ -1,4 +1,6 @@
-//! The rows of a table in memory, in the order of their times; rows of one time in the order in which the table has them.
+//! Rows held until it is their turn: in the order of their times; rows of one time in the order in which the table has them.
+
+use std::collections::VecDeque;
 
 use arrow::array::RecordBatch;
 use arrow::compute::{concat_batches, interleave_record_batch};
@@ -15,16 +17,26 @@ pub struct Gathered {
     times: Vec<Vec<i64>>,
     newest: Option<i64>,
     is_unordered: bool,
+    rows: usize,
     bytes: usize,
+}
+
+/// Rows whose turn it is, in pieces with their times, in order.
+pub enum Pieces {
+    /// They came in order.
+    AsTheyCame(VecDeque<(RecordBatch, Vec<i64>)>),
+    /// Batches, the order of their rows by time, batch and row, and how many have been handed over.
+    Sorted(Vec<RecordBatch>, Vec<(i64, u32, u32)>, usize),
 }
 
 impl Gathered {
     /// Takes rows.
     pub fn push(&mut self, batch: RecordBatch, times: Vec<i64>) {
-        let within = times.is_sorted();
-        let after = self.newest.zip(times.first()).is_none_or(|(newest, first)| newest <= *first);
-        self.is_unordered |= !within || !after;
-        self.newest = times.last().copied().or(self.newest);
+        let (Some(first), Some(last)) = (times.first(), times.last()) else { return };
+        let after = self.newest.is_none_or(|newest| newest <= *first);
+        self.is_unordered |= !after || !times.is_sorted();
+        self.newest = Some(*last);
+        self.rows += times.len();
         self.bytes += batch.get_array_memory_size() + size_of_val(times.as_slice());
         self.batches.push(batch);
         self.times.push(times);
@@ -35,46 +47,94 @@ impl Gathered {
         self.bytes
     }
 
-    /// True if there is at least a piece.
-    pub fn is_piece(&self) -> bool {
-        self.times.iter().map(Vec::len).sum::<usize>() >= PIECE_ROWS
+    /// How many they are.
+    pub fn rows(&self) -> usize {
+        self.rows
     }
 
-    /// Hands them over in pieces, with their times, in order.
-    pub fn pieces(self, take: &mut dyn FnMut(RecordBatch, Vec<i64>) -> Result<bool>) -> Result<()> {
-        let Some(schema) = self.batches.first().map(RecordBatch::schema) else { return Ok(()) };
-        if !self.is_unordered {
-            let mut from = 0;
-            while from < self.batches.len() {
-                let (mut until, mut rows) = (from, 0);
-                while until < self.batches.len() && rows < PIECE_ROWS {
-                    rows += self.times[until].len();
-                    until += 1;
-                }
-                let batch = concat_batches(&schema, &self.batches[from..until]).map_err(unfit)?;
-                if !take(batch, self.times[from..until].concat())? {
-                    return Ok(());
-                }
-                from = until;
+    /// True if they came in order.
+    pub fn is_ordered(&self) -> bool {
+        !self.is_unordered
+    }
+
+    /// The time of the last of them that came.
+    pub fn newest(&self) -> Option<i64> {
+        self.newest
+    }
+
+    /// Hands over those older than `before`, or all.
+    pub fn release(&mut self, before: Option<i64>) -> Result<Pieces> {
+        let held = std::mem::take(self);
+        if held.is_unordered { self.sorted(held, before) } else { Ok(self.as_they_came(held, before)) }
+    }
+
+    fn as_they_came(&mut self, held: Self, before: Option<i64>) -> Pieces {
+        let mut released = VecDeque::new();
+        for (batch, times) in held.batches.into_iter().zip(held.times) {
+            let until = before.map_or(times.len(), |before| times.partition_point(|time| *time < before));
+            if until < times.len() {
+                self.push(batch.slice(until, times.len() - until), times[until..].to_vec());
             }
-            return Ok(());
+            if until > 0 {
+                released.push_back((batch.slice(0, until), times[..until].to_vec()));
+            }
         }
-        let places = self.times.iter().enumerate().flat_map(|(batch, times)| {
+        Pieces::AsTheyCame(released)
+    }
+
+    fn sorted(&mut self, held: Self, before: Option<i64>) -> Result<Pieces> {
+        let places = held.times.iter().enumerate().flat_map(|(batch, times)| {
             times.iter().enumerate().map(move |(row, time)| (*time, batch as u32, row as u32))
         });
         let mut order: Vec<(i64, u32, u32)> = places.collect();
-        order.sort_unstable();
-        let batches: Vec<&RecordBatch> = self.batches.iter().collect();
-        for rows in order.chunks(PIECE_ROWS) {
-            let indices: Vec<(usize, usize)> =
-                rows.iter().map(|(_, batch, row)| (*batch as usize, *row as usize)).collect();
-            let batch = interleave_record_batch(&batches, &indices).map_err(unfit)?;
-            if !take(batch, rows.iter().map(|(time, ..)| *time).collect())? {
-                return Ok(());
+        // Rows of one time stay as they came; what came in order is found and merged.
+        order.sort_by_key(|(time, ..)| *time);
+        let until = before.map_or(order.len(), |before| order.partition_point(|(time, ..)| *time < before));
+        let kept = order.split_off(until);
+        if !kept.is_empty() {
+            let (batch, times) = chosen(&held.batches, &kept)?;
+            self.push(batch, times);
+        }
+        Ok(Pieces::Sorted(held.batches, order, 0))
+    }
+}
+
+impl Iterator for Pieces {
+    type Item = Result<(RecordBatch, Vec<i64>)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Self::AsTheyCame(parts) => {
+                let (mut batches, mut times) = (Vec::new(), Vec::new());
+                while times.len() < PIECE_ROWS
+                    && let Some((batch, of_batch)) = parts.pop_front()
+                {
+                    batches.push(batch);
+                    times = if times.is_empty() { of_batch } else { [times, of_batch].concat() };
+                }
+                let first = batches.first()?;
+                Some(match batches.as_slice() {
+                    [only] => Ok((only.clone(), times)),
+                    all => concat_batches(&first.schema(), all).map(|batch| (batch, times)).map_err(unfit),
+                })
+            }
+            Self::Sorted(batches, order, at) => {
+                let rows =
+                    order.get(*at..order.len().min(*at + PIECE_ROWS)).filter(|rows| !rows.is_empty())?;
+                *at += rows.len();
+                Some(chosen(batches, rows))
             }
         }
-        Ok(())
     }
+}
+
+/// These rows of batches, with their times.
+fn chosen(batches: &[RecordBatch], rows: &[(i64, u32, u32)]) -> Result<(RecordBatch, Vec<i64>)> {
+    let batches: Vec<&RecordBatch> = batches.iter().collect();
+    let indices: Vec<(usize, usize)> =
+        rows.iter().map(|(_, batch, row)| (*batch as usize, *row as usize)).collect();
+    let batch = interleave_record_batch(&batches, &indices).map_err(unfit)?;
+    Ok((batch, rows.iter().map(|(time, ..)| *time).collect()))
 }
 
 fn unfit(error: arrow::error::ArrowError) -> Error {
@@ -95,14 +155,13 @@ mod tests {
         RecordBatch::try_from_iter([("n", column)]).unwrap()
     }
 
-    fn told(held: Gathered) -> Vec<(i64, i32)> {
+    fn told(held: &mut Gathered, before: Option<i64>) -> Vec<(i64, i32)> {
         let mut all = Vec::new();
-        let mut take = |batch: RecordBatch, times: Vec<i64>| {
+        for piece in held.release(before).unwrap() {
+            let (batch, times) = piece.unwrap();
             let numbers = batch.column(0).as_primitive::<Int32Type>();
             all.extend(times.into_iter().zip(numbers.values().iter().copied()));
-            Ok(true)
-        };
-        held.pieces(&mut take).unwrap();
+        }
         all
     }
 
@@ -112,7 +171,7 @@ mod tests {
         held.push(batch([1, 2, 3]), vec![5, 9, 5]);
         held.push(batch([]), vec![]);
         held.push(batch([4, 5]), vec![5, -7]);
-        assert_eq!(told(held), [(-7, 5), (5, 1), (5, 3), (5, 4), (9, 2)]);
+        assert_eq!(told(&mut held, None), [(-7, 5), (5, 1), (5, 3), (5, 4), (9, 2)]);
     }
 
     #[test]
@@ -124,10 +183,32 @@ mod tests {
                 let numbers = from..(from + 1_000).min(count);
                 held.push(batch(numbers.clone()), numbers.map(|n| i64::from(n * turn)).collect());
             }
-            assert!(held.is_piece() && held.bytes() > 8 * count as usize);
-            let all = told(held);
+            assert!(held.rows() == count as usize && held.bytes() > 8 * count as usize);
+            let all = told(&mut held, None);
             assert_eq!(all.len(), count as usize);
             assert!(all.iter().all(|(time, n)| *time == i64::from(n * turn)) && all.is_sorted());
+        }
+    }
+    #[test]
+    fn rows_that_are_not_older_stay_and_keep_their_order() {
+        for (times, is_ordered) in [([1, 2, 2, 3, 3, 9], true), ([3, 1, 2, 3, 2, 9], false)] {
+            let mut held = Gathered::default();
+            for (number, time) in times.iter().enumerate() {
+                held.push(batch([number as i32]), vec![*time]);
+            }
+            assert_eq!(held.is_ordered(), is_ordered);
+            let mut sorted: Vec<(i64, i32)> = times.iter().copied().zip(0..).collect();
+            sorted.sort();
+            assert_eq!(told(&mut held, Some(1)), []);
+            assert_eq!(told(&mut held, Some(3)), sorted[..3]);
+            // What is left goes before what comes then.
+            held.push(batch([6, 7]), vec![3, 9]);
+            let last: Vec<_> =
+                [3, 4, 6, 5, 7].into_iter().map(|n| (if [5, 7].contains(&n) { 9 } else { 3 }, n)).collect();
+            let expected: Vec<(i64, i32)> =
+                if is_ordered { last } else { vec![(3, 0), (3, 3), (3, 6), (9, 5), (9, 7)] };
+            assert_eq!(told(&mut held, None), expected);
+            assert_eq!(told(&mut held, None), []);
         }
     }
 }

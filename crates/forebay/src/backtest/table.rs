@@ -1,6 +1,7 @@
 //! The table that rules are tried on: found, and read in the order of event time.
 //!
-//! Rows that fit into memory are read once and put in order there. Of more, the reading begins anew with an ORDER BY whose sort goes to files.
+//! Rows are judged while they are read, as soon as nothing older can come ([`Turn`]). Where that was wrong, or more must be held than
+//! memory may be taken, the reading begins anew; at last with an ORDER BY whose sort goes to files.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,15 +10,17 @@ use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use async_trait::async_trait;
+use forebay_connectors::sinks::delta::ordered::{self, Span};
 use forebay_core::config::SourceConfig;
 use forebay_core::error::codes;
 use forebay_core::{Error, Result, Zone};
 use forebay_engine::adhoc::{self, Answer, Limits, TableProvider, TableResolver, Takes};
 use forebay_engine::plan::SqlError;
 use futures::StreamExt;
+use parking_lot::Mutex;
 
 use super::csv::{self, Known};
-use super::sorted::Gathered;
+use super::turn::{Turn, Way};
 use super::{Frame, Piece, Workers};
 use crate::json::FromJson;
 use crate::tables::Tables;
@@ -37,6 +40,15 @@ pub struct Rest {
     pub time: Option<String>,
     /// Bytes that rows may take in memory.
     pub memory: usize,
+    /// What helps to read in order.
+    pub order: Mutex<Order>,
+}
+
+/// By which time rows are wanted in order, and what is known of the files of the table that was resolved last.
+#[derive(Default)]
+pub struct Order {
+    time: Option<String>,
+    spans: Option<Vec<Span>>,
 }
 
 #[async_trait]
@@ -53,7 +65,10 @@ impl TableResolver for Rest {
                 let error = Error::new(&codes::NOT_YET, "a backtest reads tables at rest, not topics");
                 Err(error.with_hint("Let a query write the records to a table, and name that."))
             }
-            kind => self.tables.resolve(kind, name).await,
+            kind => {
+                let table = self.tables.resolve(kind, name).await?;
+                Ok(table.map(|table| self.in_order(table)))
+            }
         }
     }
 
@@ -95,6 +110,16 @@ pub struct Read {
     pub last_ms: Option<i64>,
 }
 
+/// How a reading ended.
+enum Fed {
+    /// All is read, or the workers want no more.
+    All(Read),
+    /// A row came that is older than those that went.
+    Unordered,
+    /// More rows must be held than memory may be taken.
+    TooMuch,
+}
+
 /// The SQL of a source's event time over a table of these columns: its watermark's, else the only TIMESTAMP.
 pub fn source_time(source: &SourceConfig, table: &Schema) -> Result<String> {
     if let Some(watermark) = &source.watermark {
@@ -124,68 +149,92 @@ impl Rest {
         Ok(answer.map_err(refused)?.schema)
     }
 
-    /// Reads the rows and hands them to the workers, in order.
+    /// A table whose files are read in the order of time, as far as that is known.
+    fn in_order(&self, table: Arc<dyn TableProvider>) -> Arc<dyn TableProvider> {
+        let mut order = self.order.lock();
+        let name = order.time.as_deref().map(|time| time.trim().trim_matches('`'));
+        let schema = table.schema();
+        let column =
+            name.and_then(|name| schema.fields().iter().find(|it| it.name().eq_ignore_ascii_case(name)));
+        let Some(ordered) = ordered::in_order(&table, column.map(|field| field.name().as_str())) else {
+            return table;
+        };
+        order.spans = ordered.spans;
+        ordered.table
+    }
+
+    /// Reads the rows and hands them to workers, in order; gives the workers back with what was read. `start` starts workers that
+    /// have seen nothing.
     pub async fn feed(
         &self,
         asked: &Asked<'_>,
         frames: (Frame, Option<Frame>),
-        workers: &mut Option<Workers>,
+        start: impl Fn() -> Workers,
         now_ms: i64,
-    ) -> Result<Read> {
+    ) -> (Workers, Result<Read>) {
+        self.order.lock().time = Some(asked.time.to_owned());
+        let mut way = Way::AsTheyCome;
+        loop {
+            let workers = start();
+            let ended = self.fed(asked, &frames, &workers, way, now_ms).await;
+            way = match ended {
+                Ok(Fed::All(read)) => return (workers, Ok(read)),
+                Err(error) => return (workers, Err(error)),
+                Ok(Fed::TooMuch) => Way::Sorted,
+                Ok(Fed::Unordered) => match way.surer() {
+                    Some(way) => way,
+                    None => {
+                        let error = Error::new(&codes::INTERNAL, "rows come out of a sort in no order");
+                        return (workers, Err(error));
+                    }
+                },
+            };
+            // What they did is forgotten, errors too: the same rows come again.
+            drop(workers.end(i64::MIN).await);
+        }
+    }
+
+    async fn fed(
+        &self,
+        asked: &Asked<'_>,
+        frames: &(Frame, Option<Frame>),
+        workers: &Workers,
+        way: Way,
+        now_ms: i64,
+    ) -> Result<Fed> {
         let spill = tempfile::Builder::new().prefix("forebay-backtest-").tempdir().map_err(|e| {
             Error::new(&codes::STORAGE, "no folder can be made for what does not fit into memory")
                 .at(std::env::temp_dir().display())
                 .caused_by(e)
         })?;
-        let frames = Arc::new(frames);
-        let mut answer = self.answer(asked, &frames, false, spill.path(), now_ms).await?;
-        let (mut gathered, mut read, mut is_whole) = (Gathered::default(), Read::default(), true);
-        while let Some(batch) = answer.batches.next().await {
-            let (batch, times) = timed(batch?, &mut read)?;
-            gathered.push(batch, times);
-            if gathered.bytes() > self.memory {
-                is_whole = false;
-                break;
-            }
-        }
-        let Some(pool) = workers.take() else { return Ok(read) };
-        let feeder = Feeder { frames: Arc::clone(&frames), read };
-        if is_whole {
-            drop(answer);
-            let lost =
-                |e| Error::new(&codes::INTERNAL, "the reader of a backtest ended unexpectedly").caused_by(e);
-            let feed = move || feeder.all(gathered, pool);
-            let (read, pool) = tokio::task::spawn_blocking(feed).await.map_err(lost)??;
-            *workers = Some(pool);
-            return Ok(read);
-        }
-        drop((answer, gathered));
-        let mut feeder = Feeder { frames: Arc::clone(&frames), read: Read::default() };
-        let mut answer = self.answer(asked, &frames, true, spill.path(), now_ms).await?;
-        let mut gathered = Gathered::default();
+        let mut answer = self.answer(asked, frames, way, spill.path(), now_ms).await?;
+        let spans = self.order.lock().spans.take();
+        let micros = |ms: Option<i64>| ms.map(|ms| ms.saturating_mul(1_000));
+        let mut turn = Turn::new(way, spans.as_deref(), micros(asked.from), micros(asked.to));
+        let mut feeder = Feeder { frames, read: Read::default() };
         loop {
             let batch = answer.batches.next().await.transpose()?;
             let is_last = batch.is_none();
             if let Some(batch) = batch {
+                let rows = batch.num_rows() as u64;
                 let (batch, times) = timed(batch, &mut feeder.read)?;
-                gathered.push(batch, times);
+                if !turn.push(batch, times, rows) {
+                    return Ok(Fed::Unordered);
+                }
+                if way != Way::Sorted && turn.bytes() > self.memory {
+                    return Ok(Fed::TooMuch);
+                }
             }
-            if gathered.is_piece() || is_last {
-                let mut pieces = Vec::new();
-                std::mem::take(&mut gathered).pieces(&mut |batch, times| {
-                    pieces.extend(feeder.piece(&batch, &times)?);
-                    Ok(true)
-                })?;
-                for piece in pieces {
-                    if !pool.take_waiting(piece).await {
-                        *workers = Some(pool);
-                        return Ok(feeder.read);
-                    }
+            let pieces = if is_last { Some(turn.end()?) } else { turn.release()? };
+            for piece in pieces.into_iter().flatten() {
+                let (batch, times) = piece?;
+                let Some(piece) = feeder.piece(&batch, &times)? else { continue };
+                if !workers.take(piece).await {
+                    return Ok(Fed::All(feeder.read));
                 }
             }
             if is_last {
-                *workers = Some(pool);
-                return Ok(feeder.read);
+                return Ok(Fed::All(feeder.read));
             }
         }
     }
@@ -194,7 +243,7 @@ impl Rest {
         &self,
         asked: &Asked<'_>,
         (new, present): &(Frame, Option<Frame>),
-        is_sorted: bool,
+        way: Way,
         spill: &Path,
         now_ms: i64,
     ) -> Result<Answer> {
@@ -212,7 +261,7 @@ impl Rest {
             bounds.iter().flatten().map(|bound| format!("(\n{time}\n) {bound}")).collect();
         let filter =
             if bounds.is_empty() { String::new() } else { format!(" WHERE {}", bounds.join(" AND ")) };
-        let order = if is_sorted { format!(" ORDER BY `{TIME}`") } else { String::new() };
+        let order = if way == Way::Sorted { format!(" ORDER BY `{TIME}`") } else { String::new() };
         let sql =
             format!("SELECT (\n{time}\n) AS `{TIME}`{columns} FROM {on} AS {}{filter}{order}", quoted(name));
         let limits = Limits { memory: self.memory.max(LEAST_MEMORY), ..Limits::default() };
@@ -222,27 +271,17 @@ impl Rest {
 }
 
 /// Makes pieces of rows, and counts them.
-struct Feeder {
-    frames: Arc<(Frame, Option<Frame>)>,
+struct Feeder<'a> {
+    frames: &'a (Frame, Option<Frame>),
     read: Read,
 }
 
-impl Feeder {
-    fn all(mut self, gathered: Gathered, pool: Workers) -> Result<(Read, Workers)> {
-        gathered.pieces(&mut |batch, times| {
-            Ok(match self.piece(&batch, &times)? {
-                Some(piece) => pool.take(piece),
-                None => true,
-            })
-        })?;
-        Ok((self.read, pool))
-    }
-
+impl Feeder<'_> {
     fn piece(&mut self, batch: &RecordBatch, micros: &[i64]) -> Result<Option<Piece>> {
         let (Some(first), Some(last)) = (micros.first(), micros.last()) else { return Ok(None) };
         let (first_ms, last_ms) = (first.div_euclid(1_000), last.div_euclid(1_000));
         let number = i64::try_from(self.read.rows).unwrap_or(i64::MAX);
-        let (new, present) = &*self.frames;
+        let (new, present) = self.frames;
         let piece = Piece {
             new: new.rows(batch, micros, number)?,
             present: present.as_ref().map(|frame| frame.rows(batch, micros, number)).transpose()?,

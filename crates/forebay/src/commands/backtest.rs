@@ -10,9 +10,12 @@ use forebay_core::clock::{Clock, SystemClock};
 use forebay_core::error::codes;
 use forebay_core::{Error, Result};
 use forebay_storage::Door;
+use parking_lot::Mutex;
 
 use crate::backtest::report::{OfRule, Report};
-use crate::backtest::{Asked, Chosen, Frame, Rest, Side, Workers, chosen, picture, source_time, trials};
+use crate::backtest::{
+    Asked, Chosen, Frame, Rest, Side, Trial, Workers, chosen, picture, source_time, trials,
+};
 use crate::cli::{BacktestArgs, Global};
 use crate::load::{self, Loaded};
 use crate::tables::{Made, Tables};
@@ -80,6 +83,7 @@ async fn tried(
         source: Arc::clone(&value.schema),
         time: args.time.clone(),
         memory: args.memory,
+        order: Mutex::default(),
     };
     let columns = rest.columns(&args.on, now_ms).await?;
     let time = match &args.time {
@@ -93,17 +97,14 @@ async fn tried(
         all.extend(trials(chosen, Side::Present, loaded, now_ms).await?);
     }
     let asked = Asked { on: &args.on, name: &source.name, time: &time, from: args.from, to: args.to };
-    let mut workers = Some(Workers::start(all, args.from));
-    let fed = rest.feed(&asked, frames, &mut workers, now_ms).await;
+    let start = || Workers::start(all.iter().map(Trial::anew).collect(), args.from);
+    let (workers, fed) = rest.feed(&asked, frames, start, now_ms).await;
     // What a rule says is wrong comes before what the reader says, which only noticed that it stopped.
     let last_ms = fed.as_ref().ok().and_then(|read| read.last_ms).unwrap_or(0);
     let end_ms = args.to.map_or(last_ms, |to| to.min(now_ms).max(last_ms));
-    let done = match workers {
-        Some(workers) => Some(workers.end(end_ms).await?),
-        None => None,
-    };
+    let done = workers.end(end_ms).await?;
     let read = fed?;
-    let (Some(done), Some(first_ms)) = (done, read.first_ms) else {
+    let Some(first_ms) = read.first_ms else {
         let without = match read.without_time {
             0 => String::new(),
             rows => format!(" ({rows} rows have no time)"),

@@ -9,15 +9,16 @@ mod clause;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, new_null_array};
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use forebay_connectors::formats;
-use forebay_core::config::{ExpectationConfig, Problem, SourceConfig, ValueConfig};
+use forebay_core::config::{ExpectationConfig, Problem, RuleConfig, SourceConfig, ValueConfig};
 use forebay_core::error::codes;
 use forebay_core::expectation::{CONDITION, Expected, OnFail};
 use forebay_core::format::{BadRecord, BadRecordMode, Format};
-use forebay_core::{Error, Result};
+use forebay_core::{Error, Result, fields};
 use forebay_engine::expect::{self, Check, Expecting, Invalid, Rate};
 use forebay_engine::plan::{self, Catalog, Fates, SourceColumns, StreamPlan};
+use forebay_live::Layout;
 
 use self::clause::Wrong;
 pub use self::clause::{Clause, clause};
@@ -39,7 +40,35 @@ pub fn format(source: &str, value: &ValueConfig) -> Result<Arc<dyn Format>> {
         Ok(Check { expected: it.expected.clone(), code, sql, columns, wanted, rate })
     };
     let checks = value.expect.all.iter().map(check).collect::<Result<Vec<_>>>()?;
-    Ok(Arc::new(Expecting::new(inner, source, checks, value.expect.time_zone, Some(&FromJson))?))
+    let device = device(&schema, value);
+    let expecting = Expecting::new(inner, source, checks, value.expect.time_zone, Some(&FromJson))?;
+    Ok(Arc::new(expecting.by_device(device)))
+}
+
+/// The column by which failures are counted, by its names from the top down: the first by which the file tells devices apart, else one
+/// whose name says that it names a device, else the key of a rate.
+fn device(schema: &Schema, value: &ValueConfig) -> Option<Vec<String>> {
+    let leaves = fields::leaves(schema);
+    let can = |name: &str| leaves.iter().any(|leaf| leaf.name == name && leaf.can_be_key());
+    let said = value.expect.devices.iter().find(|name| can(name)).cloned();
+    let guessed = || Layout::new(schema, None, &[]).key_name().map(str::to_owned);
+    let of_a_rate = || {
+        value.expect.all.iter().find_map(|it| match &it.rule {
+            RuleConfig::Rate { key, .. } => Some(key.text.trim().to_owned()).filter(|name| can(name)),
+            _ => None,
+        })
+    };
+    let name = said.or_else(guessed).or_else(of_a_rate)?;
+    let leaf = leaves.iter().find(|leaf| leaf.name == name)?;
+    let mut path = leaf.path.iter();
+    let mut field = schema.fields().get(*path.next()?)?;
+    let mut names = vec![field.name().clone()];
+    for index in path {
+        let DataType::Struct(inside) = field.data_type() else { return None };
+        field = inside.get(*index)?;
+        names.push(field.name().clone());
+    }
+    Some(names)
 }
 
 /// The same for who looks on: what stops a query is passed over here, because the query tells it.

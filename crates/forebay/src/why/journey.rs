@@ -121,7 +121,14 @@ mod tests {
 
     fn commit(epoch: u64) -> Entry {
         let (epoch, ledger) = (Epoch(epoch), Ledger::default());
-        Entry::Commit(Commit { epoch, ledger, observed: None, quiet_since_ms: Vec::new() })
+        Entry::Commit(Commit {
+            epoch,
+            ledger,
+            observed: None,
+            quiet_since_ms: Vec::new(),
+            quality: None,
+            last: false,
+        })
     }
 
     #[test]

@@ -150,6 +150,15 @@ fn a_backtest_makes_the_transitions_that_the_stream_made_of_the_same_records() {
         assert_eq!(told(&small, rule, "new"), told(&report, rule, "new"), "{rule}");
     }
 
+    // What the table has is no whole number, and none is made of it.
+    let whole = dir.path().join("whole.yaml");
+    std::fs::write(&whole, pipeline(&log, 2_600).replace("t DOUBLE", "t INT")).unwrap();
+    let mut command = forebay(dir.path(), &["backtest", whole.to_str().unwrap(), "--on", "delta.`lake`"]);
+    let refused = command.args(["--time", "recorded", "--rule", "heat"]).output().unwrap();
+    let said = text(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("`t` of the table is DOUBLE"), "{said}");
+    assert!(said.contains("is no whole number"), "{said}");
+
     // Changed rules beside the present ones: one differs, and it is told where.
     let picture = dir.path().join("change.svg");
     let against = ["--json", "--against", file.to_str().unwrap(), "--picture", picture.to_str().unwrap()];

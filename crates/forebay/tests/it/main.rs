@@ -62,6 +62,7 @@ mod postgres_login;
 mod postgres_spark;
 mod postgres_wire;
 mod produce;
+mod quality;
 mod quarantine;
 mod readme;
 mod reload;

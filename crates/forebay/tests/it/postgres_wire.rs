@@ -65,6 +65,15 @@ fn a_client_of_postgresql_reads_what_the_pipeline_wrote() {
             .await
             .unwrap();
         assert!(tables.iter().any(|row| row.get::<_, &str>(0) == "lake"), "{tables:?}");
+        for called in ["z_score(n) OVER (ORDER BY n)", "k_means('far.json', n)"] {
+            let error =
+                client.query(&format!("SELECT {called} FROM (VALUES (1.5)) t(n)"), &[]).await.unwrap_err();
+            let told = error.as_db_error().unwrap().message().to_owned();
+            assert!(
+                told.ends_with("is a detector, and detectors are not called over the Postgres wire"),
+                "{told}"
+            );
+        }
         let columns = "SELECT a.attname, t.typname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid \
                        JOIN pg_type t ON t.oid = a.atttypid WHERE c.oid = 'lake'::regclass ORDER BY a.attnum";
         let columns = client.simple_query(columns).await.unwrap();

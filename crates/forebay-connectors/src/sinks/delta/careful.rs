@@ -20,8 +20,10 @@ use datafusion::datasource::physical_plan::{
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
+use deltalake_core::DeltaTable;
 
 use super::action::{Metadata, Protocol};
+use super::ordered::{Places, placed};
 
 /// Features under which a file's rows are the table's, as long as it has no deletion vector.
 const AS_WRITTEN: [&str; 4] = ["deletionVectors", "timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"];
@@ -30,13 +32,32 @@ const AS_WRITTEN: [&str; 4] = ["deletionVectors", "timestampNtz", "v2Checkpoint"
 #[derive(Debug)]
 pub(super) struct Careful {
     table: Arc<dyn TableProvider>,
+    loaded: DeltaTable,
     is_plain: bool,
+    /// The order of its files, if one was asked for.
+    places: Option<Arc<Places>>,
 }
 
 impl Careful {
     /// delta-rs's table, of which the log says this.
-    pub fn new(table: Arc<dyn TableProvider>, protocol: &Protocol, metadata: &Metadata) -> Self {
-        Self { table, is_plain: is_plain(protocol, metadata) }
+    pub fn new(
+        table: Arc<dyn TableProvider>,
+        loaded: DeltaTable,
+        protocol: &Protocol,
+        metadata: &Metadata,
+    ) -> Self {
+        Self { table, loaded, is_plain: is_plain(protocol, metadata), places: None }
+    }
+
+    /// The version that is read.
+    pub fn loaded(&self) -> &DeltaTable {
+        &self.loaded
+    }
+
+    /// The same table, its files read by these places, where they are read plainly.
+    pub fn reading(&self, places: Places) -> Self {
+        let (table, loaded) = (Arc::clone(&self.table), self.loaded.clone());
+        Self { table, loaded, is_plain: self.is_plain, places: Some(Arc::new(places)) }
     }
 }
 
@@ -58,7 +79,9 @@ impl TableProvider for Careful {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let scan = self.table.scan(session, projection, filters, limit).await?;
-        Ok(if self.is_plain { read_plainly(&scan).unwrap_or(scan) } else { scan })
+        let Some(plain) = self.is_plain.then(|| read_plainly(&scan)).flatten() else { return Ok(scan) };
+        let placed = self.places.as_ref().and_then(|places| placed(&plain, places));
+        Ok(placed.unwrap_or(plain))
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {

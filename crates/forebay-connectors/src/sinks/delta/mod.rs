@@ -56,6 +56,7 @@ mod keys;
 mod known;
 mod live;
 mod open;
+pub mod ordered;
 mod overlap;
 pub(crate) mod partition;
 mod protocol;

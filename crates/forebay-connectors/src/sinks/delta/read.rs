@@ -61,6 +61,7 @@ async fn provider(table: Table) -> Result<Reading> {
     let provider = loaded.table_provider().await.map_err(|e| {
         Error::new(&codes::SINK_UNSUPPORTED, "the Delta table cannot be read").at(path.display()).caused_by(e)
     })?;
-    let provider: Arc<dyn TableProvider> = Arc::new(Careful::new(provider, &head.protocol, &head.metadata));
+    let provider: Arc<dyn TableProvider> =
+        Arc::new(Careful::new(provider, loaded, &head.protocol, &head.metadata));
     Ok(Reading { provider, version: head.version, files })
 }

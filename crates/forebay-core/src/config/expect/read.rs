@@ -48,7 +48,7 @@ pub(in crate::config) fn read(section: &Section<'_>, reading: &mut Reading<'_>) 
             }
         }
     }
-    Expectations { all, time_zone: Zone::UTC }
+    Expectations { all, time_zone: Zone::UTC, devices: Vec::new() }
 }
 
 fn one(item: &Node, what: &str, reading: &mut Reading<'_>) -> Option<ExpectationConfig> {

@@ -48,6 +48,7 @@ mod bytes;
 mod call;
 mod casts;
 mod described;
+mod detectors;
 mod digits;
 mod extract;
 mod floats;
@@ -223,7 +224,8 @@ pub async fn plan(
         let plan = absent::nullable(plan).and_then(literals::narrowed);
         Ok((plan.map_err(refused)?, state))
     })
-    .await?;
+    .await
+    .map_err(|error| detectors::told(error, planning.tables))?;
     let mut given = given.to_vec();
     // A parameter counts also where what it stood in was taken out.
     given.resize(given.len().max(text.parameters()), None);

@@ -1,11 +1,8 @@
 //! Rows on their way to a step: of a lane, or of a step before it; and what came to each of its ports.
 
 use arrow::array::{BooleanArray, RecordBatch};
-use arrow::buffer::BooleanBuffer;
-use arrow::compute::filter_record_batch;
-use forebay_core::error::codes;
+use forebay_core::Result;
 use forebay_core::event_time::Times;
-use forebay_core::{Error, Result};
 
 use crate::late::LateLane;
 use crate::operators::{Counts, EpochTimes, Late, Partial};
@@ -57,18 +54,18 @@ impl Intake {
         self.repeats = true;
         let firsts = !&repeats;
         self.records += firsts.count_set_bits() as u64;
-        if self.partial.goes_by_order() {
-            return self.push(batch);
-        }
-        let before = self.partial.counts();
-        self.push(chosen(&batch, firsts)?)?;
-        self.counts.add(&self.partial.counts().since(&before));
-        self.push(chosen(&batch, repeats)?)
+        let firsts = BooleanArray::new(firsts, None);
+        self.counts.add(&self.partial.push_repeated(batch, &firsts, &mut self.late)?);
+        self.keep_late()
     }
 
     /// Takes rows; those that are late go to their table.
     fn push(&mut self, batch: RecordBatch) -> Result<()> {
         self.partial.push(batch, &mut self.late)?;
+        self.keep_late()
+    }
+
+    fn keep_late(&mut self) -> Result<()> {
         self.late.take().iter().try_for_each(|rows| self.table.push(rows, self.times))
     }
 
@@ -78,11 +75,6 @@ impl Intake {
         let Self { input, partial, counts, records, repeats, .. } = self;
         Ok(Gathered { input, partials: partial.finish()?, counts, records, repeats })
     }
-}
-
-fn chosen(batch: &RecordBatch, rows: BooleanBuffer) -> Result<RecordBatch> {
-    filter_record_batch(batch, &BooleanArray::new(rows, None))
-        .map_err(|e| Error::new(&codes::INTERNAL, "the rows of a record cannot be told apart").caused_by(e))
 }
 
 /// What came to one port of a step.

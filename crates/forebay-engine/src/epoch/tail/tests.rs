@@ -5,7 +5,8 @@ use super::*;
 use crate::late::LateTable;
 use crate::operators::tests::join::{Full, Inner, Left, Maybe, On, maybe, pair, told};
 use crate::operators::tests::schema;
-use crate::plan::graph::{AggregateSpec, DeduplicateSpec, JoinKind, Step as Planned};
+use crate::plan::Rows;
+use crate::plan::graph::{AggregateSpec, DeduplicateSpec, JoinKind, LimitSpec, Step as Planned};
 
 /// Deduplicates by this column of these.
 fn once(name: &str, input: arrow::datatypes::SchemaRef, key: usize) -> StepPlan {
@@ -182,4 +183,74 @@ fn a_union_under_an_operator_feeds_it_whatever_its_parts_are() {
     assert_eq!(told(false, 10), (1, 1, 0, 3, 2));
     // What of the operator's rows were records is not told: they have come to something.
     assert_eq!(told(true, 100), (2, 0, 3, 1, 2));
+}
+
+/// Runs records, each of several rows, in epochs of these numbers of records.
+fn exploded(plan: StepPlan, records: &[Vec<Maybe<'_>>], cuts: &[usize]) -> (Vec<String>, Ledger) {
+    let steps = vec![Planned { plan, from: vec![vec![Feed::Input(0)]] }];
+    let tail = Tail::new(&Graph { inputs: Vec::new(), steps, mode: OutputMode::Append }).unwrap().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let late = LateTable::open(dir.path().to_owned(), Door::new(), "q").unwrap();
+    let (mut tables, mut rows, mut ledger) = (tables(&tail), Vec::new(), Ledger::default());
+    let (times, mut left) = (Times::default(), records);
+    for cut in cuts {
+        let (epoch, rest) = left.split_at(*cut);
+        left = rest;
+        let repeats = epoch.iter().flat_map(|record| (0..record.len()).map(|row| row > 0)).collect();
+        let mut intake = tail.intake(0, times, late.lane(Epoch(0), 0)).unwrap();
+        intake.take(Rows { batch: maybe(&epoch.concat()), repeats: Some(repeats) }).unwrap();
+        let gathered = vec![intake.finish().unwrap()];
+        let ran = tail.run(&tables, gathered, (times, 0), |n| late.lane(Epoch(0), 9 + n), &Arc::default());
+        let ran = ran.unwrap();
+        for (table, changes) in tables.iter_mut().zip(&ran.changes) {
+            table.apply(changes).unwrap();
+        }
+        rows.extend(told(&ran.rows));
+        ledger.aggregated += ran.ledger.aggregated;
+        ledger.deduplicated += ran.ledger.deduplicated;
+        ledger.filtered += ran.ledger.filtered;
+    }
+    (rows, ledger)
+}
+
+#[test]
+fn exploded_rows_are_the_first_in_their_order_however_epochs_are_cut() {
+    let row = |ms, device, n| (Some(ms), Some(device), n);
+    let records = [
+        vec![row(1, "a", 1), row(2, "b", 2), row(3, "a", 3)],
+        vec![row(4, "b", 4), row(5, "c", 5)],
+        vec![row(6, "d", 6)],
+        vec![row(7, "d", 7), row(8, "e", 8), row(9, "c", 9)],
+    ];
+    let of = |plan: fn() -> StepPlan| {
+        let mut told = None;
+        // Each way to cut four records into epochs.
+        for cuts in 0..8_u32 {
+            let mut epochs = vec![1];
+            for at in 0..3 {
+                match cuts & (1 << at) {
+                    0 => *epochs.last_mut().unwrap() += 1,
+                    _ => epochs.push(1),
+                }
+            }
+            let (rows, ledger) = exploded(plan(), &records, &epochs);
+            assert_eq!(told.get_or_insert_with(|| rows.clone()), &rows, "{epochs:?}");
+            assert_eq!(ledger.aggregated + ledger.deduplicated + ledger.filtered, 4, "each record once");
+        }
+        told.unwrap().join(", ")
+    };
+    let once = || {
+        let spec = DeduplicateSpec {
+            name: "deduplicate-0".to_owned(),
+            input: schema(),
+            told: Vec::new(),
+            keys: vec![1],
+            event_time: None,
+            within_us: None,
+        };
+        StepPlan::Deduplicate(Arc::new(spec))
+    };
+    assert_eq!(of(once), "1 1, 2 2, 5 5, 6 6, 8 8");
+    let first = || StepPlan::Limit(Arc::new(LimitSpec { name: "limit-0".to_owned(), most: 4 }));
+    assert_eq!(of(first), "1 1, 2 2, 3 3, 4 4");
 }

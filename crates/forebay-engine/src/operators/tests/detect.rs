@@ -65,7 +65,7 @@ impl Judge for Counter {
         Ok([column(|it| it.0), column(|it| it.1), flags, words])
     }
 
-    fn save(&self, key: u32, out: &mut Vec<u8>) {
+    fn save(&mut self, key: u32, out: &mut Vec<u8>) {
         let (count, sum) = self.0.get(key as usize).copied().unwrap_or_default();
         out.extend(count.to_le_bytes());
         out.extend(sum.to_le_bytes());

@@ -6,6 +6,7 @@
 mod arithmetic;
 mod best;
 mod bounded;
+mod bytes;
 mod calendar;
 mod countable;
 mod counted;
@@ -95,6 +96,9 @@ pub(crate) fn register(state: &mut SessionState, now_ms: Option<i64>, zone: Zone
     ];
     for (name, grows) in bounded::GROWING {
         all.push(ScalarUDF::from(bounded::Bounded::new(state.udf(name)?, grows)));
+    }
+    for (name, does) in bytes::TAKING {
+        all.push(ScalarUDF::from(bytes::TakesBytes::new(state.udf(name)?, does)));
     }
     all.extend(epoch_time::all(now_ms, zone));
     all.extend(arithmetic::all());

@@ -10,6 +10,8 @@
 
 use std::sync::Arc;
 
+use datafusion::common::{DataFusionError, Result as DfResult};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::{
     Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
     ObjectNamePart, WindowType,
@@ -52,6 +54,13 @@ impl Planner<'_> {
         let Some(mut args) = positional(function).filter(|_| function.filter.is_none()) else {
             return Err(wrong(format!("{name}(…) takes expressions alone"), &usage));
         };
+        if function.null_treatment.is_some() {
+            let message = format!("{name}(…) takes no IGNORE NULLS or RESPECT NULLS");
+            return Err(wrong(message, "A NULL is never judged and teaches nothing. Leave it out."));
+        }
+        if !function.within_group.is_empty() || function.parameters != FunctionArguments::None {
+            return Err(wrong(format!("{name}(…) takes expressions alone"), &usage));
+        }
         let settings = match args.last().and_then(literal) {
             Some(text) if args.len() > 1 => {
                 args.pop();
@@ -112,6 +121,25 @@ impl Planner<'_> {
         Ok(true)
     }
 
+    /// Detectors of the plan where rows cannot pass them, or by a clock, are refused.
+    pub(super) fn stand(&self, plan: LogicalPlan) -> DfResult<LogicalPlan> {
+        match verify::detectors_stand(&plan, self.streaming) {
+            Ok(()) => Ok(plan),
+            Err(error) => Err(DataFusionError::External(Box::new(error))),
+        }
+    }
+
+    /// DataFusion refuses windows within windows and aggregates itself; of a detector it is told under its own name.
+    pub(super) fn of_detectors(&self, error: DataFusionError) -> DataFusionError {
+        let said = error.to_string();
+        let is_ours = said.contains("indow function calls")
+            && self.learners.keys().any(|own| said.contains(own.as_str()));
+        match is_ours {
+            true => DataFusionError::External(Box::new(verify::misplaced_detector(self.streaming))),
+            false => error,
+        }
+    }
+
     /// Refuses an OVER by which rows cannot be judged: a message, and a hint if it is not how the function is written.
     fn over(&self, function: &Function, name: &str) -> Result<(), (String, Option<&'static str>)> {
         let Some(WindowType::WindowSpec(over)) = &function.over else {
@@ -140,11 +168,15 @@ impl Planner<'_> {
 
 /// `threshold=3, warm_up=50`.
 fn settings(text: &str) -> Result<Vec<(String, f64)>, String> {
-    let each = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-    each.map(|part| {
+    let mut all: Vec<(String, f64)> = Vec::new();
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
         let (name, value) = part.split_once('=').ok_or_else(|| format!("`{part}` is no setting"))?;
-        let value = value.trim().parse::<f64>().ok().filter(|value| value.is_finite());
-        Ok((name.trim().to_owned(), value.ok_or_else(|| format!("`{part}` is no setting with a number"))?))
-    })
-    .collect()
+        let (name, value) = (name.trim(), value.trim().parse::<f64>().ok().filter(|value| value.is_finite()));
+        let value = value.ok_or_else(|| format!("`{part}` is no setting with a number"))?;
+        if all.iter().any(|(known, _)| known == name) {
+            return Err(format!("`{name}` is set twice"));
+        }
+        all.push((name.to_owned(), value));
+    }
+    Ok(all)
 }

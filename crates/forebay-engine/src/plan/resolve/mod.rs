@@ -280,7 +280,9 @@ impl<'a> Planner<'a> {
             learners: &self.learners,
         };
         let plan = SqlToRel::new_with_options(&provider, session::parser_options(self.session))
-            .sql_statement_to_plan(Statement::Query(query));
+            .sql_statement_to_plan(Statement::Query(query))
+            .map_err(|error| self.of_detectors(error));
+        let plan = if self.learners.is_empty() { plan } else { plan.and_then(|it| self.stand(it)) };
         let has_generators = self.tables.iter().any(|table| table.is::<Placeholder>());
         let plan = if has_generators { plan.and_then(placed) } else { plan };
         let learns = self.streaming && !self.learners.is_empty();

@@ -22,6 +22,8 @@ const RECORDS: f64 = 20_000.0;
 const BELIEVED: f64 = 6.0;
 /// Rows about which a way to tell what is usual is asked before it is believed.
 const ASKED_BEFORE: f64 = 60.0;
+/// A value so many usual errors from that of another day is the same.
+const AGAIN: f64 = 2.5;
 /// Rows over which they are compared.
 const COMPARED: f64 = 600.0;
 
@@ -56,6 +58,8 @@ pub(crate) struct Known {
     pub tails: [Tail; TAILS],
     pub quiet: u32,
     pub told: f64,
+    /// Anomalies that were told, old ones counting less.
+    pub alarms: f64,
 }
 
 /// What is usual for a row.
@@ -103,6 +107,23 @@ impl Known {
             best = Usual { value, error: mixed(own, by_week), when: When::HourOfWeek };
         }
         best
+    }
+
+    /// True if the value is what it was at this hour of another day, or of the week, as near as values usually are to what is
+    /// expected of them; `error` is how near that is for the question.
+    pub fn is_again(
+        &self,
+        x: f64,
+        by_day: Option<(f64, f64)>,
+        by_week: Option<(f64, f64)>,
+        error: f64,
+        floor: f64,
+    ) -> bool {
+        let [_, of_day, of_week] = self.usual_errors;
+        let is_near = |usual: Option<(f64, f64)>, of_season: f64| {
+            usual.is_some_and(|(usual, _)| (x - usual).abs() < AGAIN * error.min(of_season.max(floor)))
+        };
+        is_near(by_day, of_day) || is_near(by_week, of_week)
     }
 
     /// Learns a row.
@@ -202,6 +223,7 @@ impl Known {
             tails: [Tail::FRESH; TAILS],
             quiet: 0,
             told: 0.0,
+            alarms: 0.0,
         }
     }
 
@@ -226,7 +248,8 @@ impl Known {
         self.intervals.tape(tape)?;
         self.tails.iter_mut().try_for_each(|tail| tail.tape(tape))?;
         tape.u32(&mut self.quiet)?;
-        tape.f64(&mut self.told)
+        tape.f64(&mut self.told)?;
+        tape.f64(&mut self.alarms)
     }
 }
 

@@ -18,11 +18,14 @@
 //! * What is odd is learned in part: a value up to six usual distances, an answer up to a few times the limit. So one spike does not move what is
 //!   usual, and spikes that come again and again become usual. What lasts (64 rows on one side) is usual: the level moves there.
 //! * That values vary less than usual must be thirty times less likely than the rest: it is seldom what anybody wants to know.
-//! * An anomaly is told once. For [`QUIET`] rows after it another must be a hundred times less likely to be told; score and
-//!   likelihood go on as ever.
+//! * An anomaly is told once. For [`QUIET`] rows after it another must be a million times less likely to be told; score and
+//!   likelihood go on as ever. It also teaches once: the rows that follow it count as the beginning of the tail and no more, as peaks
+//!   over a threshold are told apart by the runs they come in (Davison and Smith, Models for Exceedances over High Thresholds, JRSS B
+//!   1990). Otherwise the first outage would hide the second. What comes again and again ([`MANY`]) teaches with all its rows.
+//! * A value that is what it was at this hour yesterday, or a week ago, as near as the question looks, is no surprise.
 //! * The score is the negative decimal logarithm of that chance: 5 means once in 100,000 rows.
 //!
-//! Cost: some 1 µs a row, 7 kB a key, of which the profiles of day (48 slots) and week (168) take 2.6.
+//! Cost: some 1.1 µs a row, 7.5 kB a key, of which the profiles of day (48 slots) and week (168) take 2.6.
 
 use forebay_core::Result;
 
@@ -40,9 +43,16 @@ mod season;
 /// Rows before the first verdict.
 const WARM_UP: f64 = 100.0;
 /// Until so many rows are known, the chance of an anomaly must be smaller, by the square of the share that is.
-const SETTLED: f64 = 800.0;
+const SETTLED: f64 = 1_600.0;
 /// Rows after an anomaly in which only a much less likely one is told.
 const QUIET: u32 = 96;
+/// By so much.
+const MUCH_LESS: f64 = 1e6;
+/// Until so many rows are known, what an anomaly brings is learned like everything else.
+const LEARNING: f64 = 700.0;
+/// From so many anomalies on, of which old ones fade over [`REMEMBERED`] rows, they are taken for what is usual, and learned whole.
+const MANY: f64 = 2.0;
+const REMEMBERED: f64 = 2_000.0;
 /// Rows that a tail remembers.
 const MEMORY: f64 = 5_000.0;
 /// An odd answer is learned up to so many times the limit.
@@ -67,6 +77,7 @@ const WEEK_SLOTS: usize = 168;
 
 const VALUE: usize = 1;
 const LEVEL: usize = 2;
+const LONG: usize = 3;
 const CALM: usize = 5;
 /// By how much less likely calm has to be.
 const CALM_FACTOR: f64 = 30.0;
@@ -131,7 +142,7 @@ impl Auto {
 
 impl Model for Auto {
     const NAME: &'static str = "auto";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     type Key = Known;
 
     fn fresh(&self) -> Known {
@@ -158,6 +169,10 @@ impl Model for Auto {
             When::HourOfWeek => 4,
             _ => 0,
         };
+        let again = |error: f64| key.is_again(x, by_day, by_week, error.max(floor), floor);
+        let again = [key.local_errors[key.best_local()], key.usual_errors[0]].map(again);
+        // The rest of an anomaly that stands alone teaches nothing but that values go so far as the tail begins.
+        let is_alone = key.quiet > 0 && key.rows > LEARNING && key.alarms < MANY;
         for (index, (score, words)) in answers.into_iter().enumerate() {
             let which = if by > 0 && (index == VALUE || index == LEVEL) {
                 PARTS - 2 + by + (index - VALUE)
@@ -166,21 +181,26 @@ impl Model for Auto {
             };
             let tail = &mut key.tails[which];
             let odd = tail.beyond(score) * ASKED * if index == CALM { CALM_FACTOR } else { 1.0 };
-            if odd < least && ready && tail.taken >= if which < PARTS { WARM_UP / 2.0 } else { 2.0 * WARM_UP }
+            let is_explained = index <= LONG && again[index.min(1)];
+            if odd < least
+                && ready
+                && !is_explained
+                && tail.taken >= if which < PARTS { WARM_UP / 2.0 } else { 2.0 * WARM_UP }
             {
                 (least, why) = (odd, words);
             }
             // The means, and what is made of them, have to settle.
             if key.rows >= WARM_UP / 4.0 && (index < LEVEL || ready) {
                 let limit = tail.at(self.chance / ASKED);
-                tail.learn(score.min((OVER * limit).max(LEARNED)), MEMORY);
+                let most = if is_alone { tail.begins } else { (OVER * limit).max(LEARNED) };
+                tail.learn(score.min(most), MEMORY);
             }
         }
         if ready {
             let [low, high] = key.range;
             let beyond = (low - x).max(x - high).max(0.0) / (high - low).max(10.0 * grain);
             let odd = ASKED * 2.0 / key.rows * key.rows.powf(-REACH * beyond);
-            if beyond > 0.0 && odd < least {
+            if beyond > 0.0 && odd < least && !again[1] {
                 least = odd;
                 let (usual, spread) = (f64::midpoint(low, high), 0.5 * (high - low));
                 why = Why::Value { input: 0, value: x, usual, spread, when: When::Ever };
@@ -220,10 +240,12 @@ impl Model for Auto {
             return Verdict::SILENT;
         }
         let early = (key.rows / SETTLED).min(1.0).powi(2);
-        let limit = if key.quiet > 0 { key.told / 100.0 } else { self.chance * early };
+        let limit = if key.quiet > 0 { key.told / MUCH_LESS } else { self.chance * early };
         key.quiet = key.quiet.saturating_sub(1);
+        key.alarms *= 1.0 - REMEMBERED.recip();
         let anomalous = least < limit.min(self.chance);
         if anomalous {
+            key.alarms += if key.quiet == 0 { 1.0 } else { 0.0 };
             (key.quiet, key.told) = (QUIET, least);
             if matches!(why, Why::Stuck { .. }) {
                 key.run.told = 1.0;

@@ -31,7 +31,31 @@ pub fn query() -> Value {
     ])
 }
 
-/// What the rows of a source are held to, and how many failed it in epochs that this run committed.
+/// What was judged of each source, by query. Of `rules` those have no `onFail` that are in the file no more, and `others` are failures
+/// of devices that are not told by name.
+pub fn quality() -> Value {
+    let counts = [("rows", count()), ("failed", count()), ("unreadable", count())];
+    let rule = object(&[
+        ("name", text()),
+        ("onFail", or_null(word(&OnFail::ALL.map(OnFail::word)))),
+        ("failed", count()),
+        ("nanosPerRow", or_null(number())),
+    ]);
+    let device = object(&[("key", text()), ("failed", count())]);
+    let source = [
+        ("query", text()),
+        ("source", text()),
+        ("rules", list(rule)),
+        ("devices", list(device)),
+        ("others", count()),
+        ("total", object(&counts)),
+        ("points", list(object(&[&[("at", time())], &counts[..]].concat()))),
+    ];
+    let source = object(&[&source[..], &counts[..]].concat());
+    object(&[("from", time()), ("to", time()), ("step", count()), ("sources", list(source))])
+}
+
+/// What the rows of a source are held to, and how many failed it in all epochs that were committed.
 fn expectation() -> Value {
     object(&[
         ("source", text()),

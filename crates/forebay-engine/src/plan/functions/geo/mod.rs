@@ -3,7 +3,7 @@
 //! Names and meanings are PostGIS's and Sedona's, of the few functions that a rule over positions needs; `geo_distance` is
 //! `st_distancesphere` of four numbers. A point is `st_point(longitude, latitude)`, or the two numbers in its place; an area is its text
 //! (WKT), which is read once and kept with the plan. What must stay true: NULL, NaN and what lies beyond ±180° or ±90° is no place, and of
-//! what is no place nothing is said: the result is NULL.
+//! what is no place nothing is said: the result is NULL. So it is of a text from a column that is no area; one that is written out is refused.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -186,19 +186,20 @@ impl ScalarUDFImpl for Within {
                 places.map(|place| place.map(|(x, y)| self.is_in(&area, x, y))).collect();
             return Ok(ColumnarValue::Array(Arc::new(inside)));
         }
+        // What a record says of an area is the record's: a text that is none gives NULL and ends nothing.
         let texts = cast(&area.to_array(rows)?, &DataType::Utf8View)?;
-        let mut last: Option<(&str, Arc<Area>)> = None;
+        let mut last: Option<(&str, Option<Arc<Area>>)> = None;
         let mut inside = Vec::with_capacity(rows);
         for (place, text) in places.zip(texts.as_string_view()) {
             let (Some((x, y)), Some(text)) = (place, text) else {
                 inside.push(None);
                 continue;
             };
-            let area = match &last {
-                Some((known, area)) if *known == text => Arc::clone(area),
-                _ => self.read.of(text)?,
+            let area = match last.take() {
+                Some((known, area)) if known == text => area,
+                _ => self.read.of(text).ok(),
             };
-            inside.push(Some(self.is_in(&area, x, y)));
+            inside.push(area.as_ref().map(|area| self.is_in(area, x, y)));
             last = Some((text, area));
         }
         Ok(ColumnarValue::Array(Arc::new(BooleanArray::from(inside))))

@@ -35,6 +35,7 @@ use crate::epoch::{Facts, decide};
 use crate::journal::Journal;
 use crate::lane::{AlertLane, LanePart, settle};
 use crate::machine::{Row, Said};
+use crate::notices::Around;
 use crate::silences::Silences;
 use crate::state::RuleState;
 use crate::{Acknowledged, Alert, Bounds, Channel, Event, Level, Matches, NoData, Remark, Watched};

@@ -102,13 +102,18 @@ fn known(about: &About, name: &str) -> Result<String, Problem> {
     found.map(|rule| rule.name.clone()).ok_or_else(|| {
         let name: String = name.chars().take(60).collect();
         let names: Vec<&str> = about.alerts.iter().map(|rule| rule.name.as_str()).collect();
-        let there = if names.is_empty() { "There are none.".into() } else { format!("There are: {}.", names.join(", ")) };
+        let there = if names.is_empty() {
+            "There are none.".into()
+        } else {
+            format!("There are: {}.", names.join(", "))
+        };
         Problem::missing(format!("no alert rule is named `{name}`")).hint(there)
     })
 }
 
 fn duration(text: &str) -> Result<Duration, Problem> {
     parse_duration(text).ok_or_else(|| {
-        Problem::bad("`for` is no length of time").hint("Write `2 hours`, `30 minutes` or `1 hour 30 minutes`.")
+        Problem::bad("`for` is no length of time")
+            .hint("Write `2 hours`, `30 minutes` or `1 hour 30 minutes`.")
     })
 }

@@ -10,6 +10,7 @@ use forebay_core::error::codes;
 use forebay_core::{Error, Result};
 use forebay_rules::{Acknowledged, AlertBook};
 pub use forebay_rules::{Alert, AlertState, End, OfKey, Remark, Silence, SilenceState, Wish};
+pub use forebay_rules::{LONGEST_NAME, MOST_NAMES};
 use serde::Serialize;
 use tokio::sync::broadcast;
 

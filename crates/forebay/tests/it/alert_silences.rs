@@ -211,3 +211,49 @@ fn a_silence_whose_process_dies_is_there_whole_or_not_at_all() {
         assert!(process.stop().0);
     }
 }
+
+#[test]
+fn a_terminal_makes_silences_sees_whose_they_are_and_ends_them() {
+    let (log, dir, receiver) = (LogServer::start(), tempfile::tempdir().unwrap(), Receiver::start(&[]));
+    make_topic(log.address, "events", 1);
+    let file = pipeline(dir.path(), &log, receiver.address);
+    let mut process = started(&file);
+    let http = process.address("http");
+    let asked = |args: &[&str]| {
+        let server = http.to_string();
+        let args = [&["alerts", "silence"][..], args, &["--server", &server]].concat();
+        let output = forebay(dir.path(), &args).output().unwrap();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    assert!(asked(&["list"]).2.contains("no silence"));
+    let made =
+        asked(&["make", "--rule", "HIGH", "--key", "press-*", "--for", "2 hours", "--comment", "new rolls"]);
+    assert_eq!((made.0, made.1.as_str()), (Some(0), "1\n"), "{}", made.2);
+    assert!(made.2.contains("silence 1: high, press-*"), "{}", made.2);
+    let later = ["make", "--all", "--from", "2999-01-01 00:00", "--until", "2999-01-01T08:00:00Z"];
+    assert_eq!(asked(&later).1, "2\n");
+    produce(&log, "press-1", &[80]);
+    assert_eq!(muted_by(http, "press-1"), "silence #1");
+    let listed = asked(&["list"]).1;
+    for part in ["active", "high, press-*", "by at the machine: new rolls", "pending", "all alerts"] {
+        assert!(listed.contains(part), "{part}: {listed}");
+    }
+    let (code, _, said) = asked(&["expire", "1", "2"]);
+    assert!(code == Some(0) && said.contains("silence 1: ended by at the machine"), "{said}");
+    is_told(&receiver, "opened press-1");
+    assert!(asked(&["list", "--json"]).1.is_empty());
+    let all = asked(&["list", "--all", "--json"]).1;
+    let states = all.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["state"].clone());
+    assert_eq!(states.collect::<Vec<_>>(), ["expired", "expired"]);
+    for (args, code, words) in [
+        (&["expire", "7"][..], 1, "no silence `7` is known"),
+        (&["make", "--rule", "hihg", "--for", "1 hour"], 1, "There are: high, low."),
+        (&["make", "--rule", "high", "--until", "2020-01-01T00:00:00Z"], 1, "ends before it begins"),
+        (&["make", "--for", "1 hour"], 2, "--rule"),
+        (&["make", "--all", "--key", "a", "--for", "1 hour"], 2, "--all"),
+    ] {
+        let (found, _, said) = asked(args);
+        assert!(found == Some(code) && said.contains(words), "{args:?}: {found:?} {said}");
+    }
+    assert!(process.stop().0);
+}

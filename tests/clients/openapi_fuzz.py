@@ -132,6 +132,7 @@ def real_names(url: str) -> dict[str, list[str]]:
         "query.code": codes,
         "query.cursor": [page["next"] for page in (devices, quarantine, alerts) if page["next"]],
         "query.q": statements,
+        "path.id": [silence["id"] for silence in get("/api/v1/silences")["silences"]],
         "path.gateway": [gateway["name"] for gateway in get("/api/v1/gateways")],
         "body.sql": statements,
         # `query` and `code` of a body may be texts in one of its forms and not in the other, which dictionaries mistake.

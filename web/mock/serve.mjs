@@ -52,6 +52,8 @@ function serve(request, response) {
     response.writeHead(204, { "Set-Cookie": "session=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0" });
     return response.end();
   }
+  const ended = request.method === "DELETE" && /^\/api\/v1\/silences\/(\d+)$/.exec(url.pathname);
+  if (ended) return json(response, 200, world.endSilence(ended[1], "ana", Date.now()));
   if (request.method === "POST") return body(request, (data) => change(url.pathname.slice(7), data, response));
   return answer(url.pathname.slice(7), url.searchParams, request, response);
 }
@@ -125,6 +127,8 @@ function answer(path, query, request, response) {
       const { some, next } = page(all.filter((alert) => (state === "all" || alert.state === state) && (source === null || alert.source === source) && (key === null || alert.key === key) && (rule === null || alert.rule === rule)));
       return json(response, 200, { open: all.filter((alert) => alert.state === "open").length, alerts: some, next });
     }
+    case "/silences":
+      return json(response, 200, world.silencesOf(now));
     case "/quarantine": {
       const { some, next } = page(world.records);
       return json(response, 200, { open: world.records.length, bytes: 412, records: some, next });
@@ -148,6 +152,7 @@ function change(path, data, response) {
     world.records = data.all ? [] : world.records.filter((record) => !data.records?.includes(record.id));
     return json(response, 200, { requested: before - world.records.length });
   }
+  if (path === "/silences") return silence(data, response);
   if (path === "/alerts/acknowledge" || path === "/alerts/comment") return remark(path, data, response);
   const act = /^\/queries\/(.+)\/(stop|start)$/.exec(path);
   if (act) {
@@ -157,6 +162,12 @@ function change(path, data, response) {
     return json(response, 200, {});
   }
   return json(response, 404, { title: "not found", detail: `there is nothing at ${path}`, code: "FB-8001" });
+}
+
+/** Somebody silences something. */
+function silence(wish, response) {
+  if (deaf) return json(response, 503, { title: "storage", detail: "cannot write the silences: no space left on device", code: "FB-5001", hint: "Free some space." });
+  return json(response, 200, world.silence(wish, "ana", Date.now()));
 }
 
 /** What somebody does or says of an alert that is open. */
@@ -190,6 +201,7 @@ function control(wish, response) {
     world.broken = [];
     world.clocksOff = false;
     world.cycles = false;
+    world.silences = [];
     world.plant.young(null);
   }
   if (wish.deaf) deaf = true;

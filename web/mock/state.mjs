@@ -25,7 +25,27 @@ export class World {
     this.broken = [];
     this.unbalanced = 0;
     this.clocksOff = false;
+    this.silences = [];
     this.records = mode === "empty" ? [] : quarantined(this.plant.started, mode === "odd");
+  }
+
+  /** Keeps a silence as it is asked for; the mock's alerts do not heed it. */
+  silence({ rules = [], keys = [], severities = [], key, for: length, comment }, by, now) {
+    const hours = { "30 minutes": 0.5, "1 hour": 1, "2 hours": 2, "8 hours": 8, "1 day": 24, "1 week": 168 }[length];
+    const made = { id: String(this.silences.length + 1), state: "active", rules, ...(key === undefined ? {} : { key }), keys, severities, from: now, until: now + hours * 3_600_000, made: { at: now, by, ...(comment ? { comment } : {}) } };
+    this.silences.push(made);
+    return made;
+  }
+
+  endSilence(id, by, now) {
+    const found = this.silences.find((one) => one.id === id);
+    Object.assign(found, { state: "expired", until: now, ended: { at: now, by } });
+    return found;
+  }
+
+  silencesOf(now) {
+    const roadworks = { name: "roadworks", rules: ["overspeed"], keys: ["CAR-110"], severities: [], from: now - 3_600_000, until: now + 3_600_000, active: true };
+    return { silences: this.silences, ofFile: this.mode === "vehicles" ? [roadworks] : [] };
   }
 
   refuse(by) {

@@ -93,7 +93,7 @@ impl Weekly {
 }
 
 /// True if a text is like a pattern, in which `*` stands for any text.
-fn is_like(pattern: &str, text: &str) -> bool {
+pub fn is_like(pattern: &str, text: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut text) = text.strip_prefix(first) else { return false };
     let mut pieces = rest.split('*').peekable();

@@ -26,6 +26,7 @@ use crate::logic::Watched;
 use crate::notices::Notices;
 use crate::readings::Readings;
 use crate::rule::Bounds;
+use crate::silences::Silences;
 use crate::state::RuleState;
 
 /// Rows after which it is decided what they did: few enough for memory, so many that a key costs nothing beside its rows.
@@ -173,6 +174,7 @@ impl Backtest {
             state: &self.state,
             now: now_ms,
             seen_at: now_ms,
+            silences: &Silences::default(),
             is_open: &|_, _| false,
         };
         let (changes, refused) = decide(&facts, vec![part]);

@@ -21,6 +21,7 @@ use crate::desk::{Acknowledged, Desk};
 use crate::key;
 use crate::life::Remark;
 use crate::notices::Notice;
+use crate::silences::Silences;
 
 mod pages;
 
@@ -42,6 +43,7 @@ struct Book {
     /// Of each rule that runs.
     desks: RwLock<BTreeMap<String, Desk>>,
     changes: broadcast::Sender<Arc<Alert>>,
+    silences: Silences,
     /// How many there are who send notices.
     attended: AtomicUsize,
 }
@@ -78,7 +80,13 @@ impl Default for AlertBook {
     fn default() -> Self {
         let (changes, _) = broadcast::channel(WAITING);
         let (pages, desks) = (RwLock::default(), RwLock::default());
-        Self(Arc::new(Book { pages, desks, changes, attended: AtomicUsize::new(0) }))
+        Self(Arc::new(Book {
+            pages,
+            desks,
+            changes,
+            silences: Silences::default(),
+            attended: AtomicUsize::new(0),
+        }))
     }
 }
 
@@ -123,6 +131,11 @@ impl AlertBook {
             of_key.severity = alert.severity.max(of_key.severity);
         }
         keys
+    }
+
+    /// The silences that people make, which every rule heeds.
+    pub fn silences(&self) -> &Silences {
+        &self.0.silences
     }
 
     /// Each transition from now on, as soon as it is durable. A listener that lags behind misses the oldest.

@@ -17,7 +17,8 @@ use crate::entry::{Entry, PersonEntry, Telling};
 use crate::journal::Journal;
 use crate::life::{Event, LONGEST_COMMENT, MOST_COMMENTS, Remark, push_bounded};
 use crate::logic::Watched;
-use crate::notices::Notice;
+use crate::notices::{Around, Notice};
+use crate::silences::Silences;
 use crate::state::RuleState;
 
 /// See the module. Clones are the same.
@@ -92,7 +93,9 @@ impl Desk {
             let now = remark.at;
             let mut acknowledged = alert.acknowledge(checked(remark)?);
             let watched = Arc::clone(&papers.watched);
-            let line = watched.notices.hear(&mut acknowledged, &|_| false);
+            // Who was told of it is told of this, whatever mutes.
+            let around = Around { silences: &Silences::default(), now, is_open: &|_| false };
+            let line = watched.notices.hear(&mut acknowledged, &around);
             debug_assert_eq!(acknowledged.event(), Event::Acknowledged);
             let telling = watched.notices.tell(papers.state.outbox(), line.as_slice(), now);
             papers.person(acknowledged, telling).map(Acknowledged::Now)

@@ -18,8 +18,9 @@ use crate::key;
 use crate::lane::LanePart;
 use crate::logic::{NoData, Watched};
 use crate::machine::Transition;
-use crate::notices::Line;
+use crate::notices::{Around, Line};
 use crate::rule::Bounds;
+use crate::silences::Silences;
 use crate::silent::Silence;
 use crate::state::RuleState;
 use crate::track::{Evidence, KeyState, Step, Track, What, together};
@@ -33,8 +34,18 @@ pub(crate) struct Facts<'a> {
     pub now: i64,
     /// The time of this machine's clock, kept with each alert.
     pub seen_at: i64,
+    /// The silences that people made.
+    pub silences: &'a Silences,
     /// Whether a rule has an open alert for this key, as the state holds it.
     pub is_open: &'a dyn Fn(&str, &str) -> bool,
+}
+
+impl Facts<'_> {
+    /// Decides with what is so around an alert of this key.
+    fn around<T>(&self, held: &str, decide: impl FnOnce(&Around<'_>) -> T) -> T {
+        let is_open = |rule: &str| (self.is_open)(rule, held);
+        decide(&Around { silences: self.silences, now: self.now, is_open: &is_open })
+    }
 }
 
 /// The changes that the lanes' rows make. Also how many steps did nothing because too much is remembered.
@@ -229,9 +240,7 @@ impl Deciding<'_> {
             .state
             .all_open()
             .filter(|alert| alert.life.muted.is_some() && !changed.contains(alert.id.as_str()))
-            .filter_map(|alert| {
-                notices.release(alert, facts.now, &|rule| (facts.is_open)(rule, &alert.held_key()))
-            })
+            .filter_map(|alert| facts.around(&alert.held_key(), |around| notices.release(alert, around)))
             .collect();
         held.sort_by(|(a, _), (b, _)| (a.opened_at, &a.id).cmp(&(b.opened_at, &b.id)));
         for (alert, line) in held {
@@ -279,7 +288,7 @@ fn step_alert(
 /// Adds a transition, with what is told of it.
 fn push(facts: &Facts<'_>, changes: &mut Changes, lines: &mut Vec<Line>, mut alert: Alert) -> Arc<Alert> {
     let held = alert.held_key().into_owned();
-    lines.extend(facts.watched.notices.hear(&mut alert, &|rule| (facts.is_open)(rule, &held)));
+    lines.extend(facts.around(&held, |around| facts.watched.notices.hear(&mut alert, around)));
     changes.transitions.push(alert.clone());
     Arc::new(alert)
 }

@@ -13,6 +13,7 @@
 //!  journal         one entry an epoch, fsynced: what opened, changed, cleared, began to wait    `journal`, `state`
 //!    ▼               ▲ what people do: acknowledge, comment                    `desk`
 //!  AlertBook       what is open and what was, for whoever looks; each change told      `book`
+//!                  and the silences that people make                         `silences`
 //! ```
 //!
 //! [`backtest`] takes rows that are there already through the same lanes and epochs, and writes nothing.
@@ -45,6 +46,7 @@ mod readings;
 mod recall;
 mod removed;
 mod rule;
+mod silences;
 mod silent;
 pub mod sink;
 mod state;
@@ -64,4 +66,5 @@ pub use readings::Readings;
 pub use recall::{Deed, Recalled, Says, Seen};
 pub use removed::end_removed;
 pub use rule::{Bounds, Rule, ValueColumn};
+pub use silences::{End, LONGEST_NAME, MOST_NAMES, Silence, SilenceState, Silences, Wish};
 pub use sink::AlertSink;

@@ -14,12 +14,12 @@
 //! is the receiver's idempotency key. What must stay true: a transition is in at most one notice of a channel, in their order;
 //! what waits and what is due is bounded, also while a channel is down for days: then the rest waits together, as one.
 //!
-//! **Who hears of what.** A silence holds for transitions whose record lies in it, by the records' time, so that reading a backlog gives
-//! the same. An open alert of a rule in `inhibitedBy`, for the same key, mutes when the transition is decided: two rules
-//! have two journals, so this is not repeatable, but it is decided once, with the entry. An alert whose opening was muted is told
-//! as soon as nothing mutes it any more (by the time of an epoch), if it is still open and nobody has acknowledged it; until then, of
-//! its raising, too, nothing is told, and if it clears before, nobody hears of it at all. One that was told is told of its clearing
-//! whatever mutes.
+//! **Who hears of what.** A silence of the file holds for transitions whose record lies in it, by the records' time, so that reading a
+//! backlog gives the same; those that people make are in [`silences`](crate::silences). An open alert of a rule in `inhibitedBy`, for the
+//! same key, mutes when the transition is decided: two rules have two journals, so this is not repeatable, but it is decided once, with
+//! the entry, as is what a person's silence mutes. An alert whose opening was muted is told as soon as nothing mutes it any more (by the
+//! time of an epoch), if it is still open and nobody has acknowledged it; until then, of its raising, too, nothing is told, and if it
+//! clears before, nobody hears of it at all. One that was told is told of its clearing whatever mutes.
 
 use std::collections::BTreeMap;
 
@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use crate::alert::Alert;
 use crate::entry::Telling;
 use crate::life::Event;
+use crate::silences::Silences;
 
 /// Transitions that are listed in a notice for people, or wait to be; of more only the number is told.
 pub const MOST_LINES: usize = 20;
@@ -48,6 +49,16 @@ pub struct Notices {
     pub silences: Vec<SilenceConfig>,
     /// Rules whose open alert for the same key mutes those of this one.
     pub inhibited_by: Vec<String>,
+}
+
+/// What is so around an alert when it is decided who is told of it.
+pub(crate) struct Around<'a> {
+    /// The silences that people made.
+    pub silences: &'a Silences,
+    /// The time of the epoch, or of a person's deed.
+    pub now: i64,
+    /// Whether a rule has an open alert for the key.
+    pub is_open: &'a dyn Fn(&str) -> bool,
 }
 
 /// How a channel wants to be told.
@@ -119,19 +130,21 @@ pub(crate) struct Outbox {
 }
 
 impl Notices {
-    /// What mutes an alert at this time, if something does; `is_open` says whether a rule has an open alert for the key.
-    pub(crate) fn muted(&self, alert: &Alert, at: i64, is_open: &dyn Fn(&str) -> bool) -> Option<String> {
+    /// What mutes an alert at this time, if something does.
+    fn muted(&self, alert: &Alert, at: i64, around: &Around<'_>) -> Option<String> {
         let key = alert.key.as_deref();
         let silence = self.silences.iter().find(|it| it.holds(&alert.rule, key, alert.severity, at));
         let silence = silence.map(|silence| format!("silence {}", silence.name));
-        let inhibited =
-            || self.inhibited_by.iter().find(|rule| !rule.eq_ignore_ascii_case(&alert.rule) && is_open(rule));
-        silence.or_else(|| Some(format!("inhibited by {}", inhibited()?)))
+        let made = || around.silences.muting((&alert.rule, key, alert.severity), at, around.now);
+        let is_inhibiting =
+            |rule: &&String| !rule.eq_ignore_ascii_case(&alert.rule) && (around.is_open)(rule);
+        let inhibited = || self.inhibited_by.iter().find(is_inhibiting);
+        silence.or_else(made).or_else(|| Some(format!("inhibited by {}", inhibited()?)))
     }
 
     /// Decides of an alert that just changed whether its transition is told; marks it if its opening is not.
-    pub(crate) fn hear(&self, alert: &mut Alert, is_open: &dyn Fn(&str) -> bool) -> Option<Line> {
-        let mute = self.muted(alert, alert.changed_at(), is_open);
+    pub(crate) fn hear(&self, alert: &mut Alert, around: &Around<'_>) -> Option<Line> {
+        let mute = self.muted(alert, alert.changed_at(), around);
         let was_told = alert.life.muted.is_none();
         let event = alert.event();
         let is_told = match event {
@@ -148,15 +161,10 @@ impl Notices {
         is_told.then(|| Line::of(alert, event))
     }
 
-    /// An alert whose opening was muted, if it is to be told now; `now` is the time of the epoch.
-    pub(crate) fn release(
-        &self,
-        alert: &Alert,
-        now: i64,
-        is_open: &dyn Fn(&str) -> bool,
-    ) -> Option<(Alert, Line)> {
+    /// An alert whose opening was muted, if it is to be told now.
+    pub(crate) fn release(&self, alert: &Alert, around: &Around<'_>) -> Option<(Alert, Line)> {
         let is_held = alert.life.muted.is_some() && alert.life.acknowledged.is_none();
-        if !is_held || self.muted(alert, now, is_open).is_some() {
+        if !is_held || self.muted(alert, around.now, around).is_some() {
             return None;
         }
         let mut alert = alert.clone();
@@ -277,113 +285,4 @@ impl Outbox {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tests::rule;
-
-    fn alert(key: &str, at: i64) -> Alert {
-        Alert::open((&rule(0), "iot"), key, at, &[], 0, None)
-    }
-
-    fn channel(wait_ms: i64, most: usize) -> Notices {
-        let channel =
-            Channel { name: "ops".into(), least: Severity::Info, wait_ms, most, listed: MOST_LINES };
-        Notices { channels: vec![channel], ..Notices::default() }
-    }
-
-    fn lines(count: i64) -> Vec<Line> {
-        (0..count).map(|at| Line::of(&alert(&format!("d{at}"), at), Event::Opened)).collect()
-    }
-
-    fn told(outbox: &Outbox) -> Vec<(String, usize, u64)> {
-        outbox.due().iter().map(|it| (it.id.clone(), it.lines.len(), it.count)).collect()
-    }
-
-    #[test]
-    fn a_storm_is_one_notice_and_a_few_are_one_each() {
-        let (notices, mut outbox) = (channel(0, 3), Outbox::default());
-        outbox.take(notices.tell(&outbox, &lines(3), 1));
-        let expected = ["ops/overheat/d0/0#1", "ops/overheat/d1/1#1", "ops/overheat/d2/2#1"];
-        assert_eq!(told(&outbox), expected.map(|id| (id.to_owned(), 1, 1)));
-        outbox.deliver(&expected.map(str::to_owned));
-        assert!(outbox.is_empty());
-        outbox.take(notices.tell(&outbox, &lines(500), 2));
-        assert_eq!(told(&outbox), [("ops/overheat/d0/0#1".to_owned(), MOST_LINES, 500)]);
-    }
-
-    #[test]
-    fn a_storm_for_programs_lists_each() {
-        let (mut notices, mut outbox) = (channel(0, 3), Outbox::default());
-        notices.channels[0].listed = MOST_RECORDS;
-        outbox.take(notices.tell(&outbox, &lines(500), 1));
-        assert_eq!(told(&outbox), [("ops/overheat/d0/0#1".to_owned(), 500, 500)]);
-    }
-
-    #[test]
-    fn transitions_wait_for_others_as_long_as_the_channel_says() {
-        let (notices, mut outbox) = (channel(100, 1), Outbox::default());
-        outbox.take(notices.tell(&outbox, &lines(1), 1_000));
-        outbox.take(notices.tell(&outbox, &lines(2)[1..], 1_099));
-        assert_eq!((told(&outbox), notices.next_due(&outbox)), (vec![], Some(1_100)));
-        assert_eq!(
-            notices.tell(&outbox, &[], 1_050),
-            Telling::default(),
-            "nothing changes, nothing is written"
-        );
-        outbox.take(notices.tell(&outbox, &[], 1_100));
-        assert_eq!(told(&outbox), [("ops/overheat/d0/0#1".to_owned(), 2, 2)]);
-        outbox.take(notices.tell(&outbox, &lines(1), 2_000));
-        outbox.take(Notices::default().tell(&outbox, &[], 2_001));
-        assert_eq!(notices.next_due(&outbox), None, "a channel that is gone waits for nothing");
-    }
-
-    #[test]
-    fn a_channel_that_is_down_costs_no_more_than_its_bound() {
-        let (notices, mut outbox) = (channel(0, 10), Outbox::default());
-        for at in 0..1_000 {
-            outbox.take(notices.tell(&outbox, &lines(2)[1..], at));
-        }
-        assert_eq!(outbox.due().len(), MOST_DUE);
-        assert_eq!((outbox.waiting["ops"].count, outbox.waiting["ops"].lines.len()), (900, MOST_LINES));
-        assert_eq!(notices.next_due(&outbox), None, "an epoch would change nothing");
-        let all: Vec<String> = outbox.due().iter().map(|notice| notice.id.clone()).collect();
-        outbox.deliver(&all);
-        outbox.take(notices.tell(&outbox, &[], 2_000));
-        assert_eq!(outbox.due().iter().map(|notice| notice.count).sum::<u64>(), 900);
-    }
-
-    #[test]
-    fn what_was_muted_is_told_when_nothing_mutes_it_and_never_twice() {
-        let notices = Notices { inhibited_by: vec!["stopped".into()], ..channel(0, 10) };
-        let (yes, no) = (|_: &str| true, |_: &str| false);
-        let mut muted = alert("d1", 5);
-        assert!(notices.hear(&mut muted, &yes).is_none());
-        assert_eq!(muted.life.muted.as_deref(), Some("inhibited by stopped"));
-        assert!(notices.release(&muted, 6, &yes).is_none());
-        let (free, line) = notices.release(&muted, 7, &no).unwrap();
-        assert_eq!((line.event, line.transition.as_str()), (Event::Opened, "overheat/d1/5#1"));
-        assert!(notices.release(&free, 8, &no).is_none());
-        let mut unheard = muted.clear(&rule(0), 9, &[], 0);
-        assert!(notices.hear(&mut unheard, &no).is_none(), "nobody knows of it");
-        let mut heard = free.clear(&rule(0), 9, &[], 0);
-        assert_eq!(notices.hear(&mut heard, &yes).unwrap().event, Event::Cleared);
-    }
-
-    #[test]
-    fn a_channel_hears_of_what_is_or_was_bad_enough() {
-        let mut notices = channel(0, 10);
-        notices.channels[0].least = Severity::Critical;
-        let events = |severities: &[Severity]| {
-            let mut alert = alert("d1", 0).first_at(Severity::Warning);
-            let mut lines = vec![notices.hear(&mut alert, &|_| false).unwrap()];
-            for severity in severities {
-                alert = alert.change(&rule(0), *severity, 1, &[], 0);
-                lines.extend(notices.hear(&mut alert, &|_| false));
-            }
-            let notices = notices.tell(&Outbox::default(), &lines, 0).notices;
-            notices.into_iter().map(|notice| notice.lines[0].event).collect::<Vec<_>>()
-        };
-        assert_eq!(events(&[Severity::Info]), []);
-        assert_eq!(events(&[Severity::Critical, Severity::Info]), [Event::Raised, Event::Lowered]);
-    }
-}
+mod tests;

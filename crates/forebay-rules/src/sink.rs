@@ -43,6 +43,7 @@ use crate::journal::Journal;
 use crate::key;
 use crate::lane::{AlertLane, LanePart, settle};
 use crate::logic::Watched;
+use crate::notices::Around;
 use crate::readings::Readings;
 use crate::rule::Bounds;
 use crate::tell::Teller;
@@ -213,6 +214,7 @@ impl Sink for AlertSink {
                 state: &state,
                 now: id.planned_at_ms,
                 seen_at,
+                silences: book.silences(),
                 is_open: &is_open,
             };
             let (changes, refused) = decide(&facts, lanes);
@@ -249,7 +251,8 @@ impl Sink for AlertSink {
         });
         let is_free = |alert: &Arc<Alert>| {
             let is_open = |rule: &str| self.book.is_open(rule, alert.key.as_deref());
-            notices.release(alert, now_ms, &is_open).is_some()
+            let around = Around { silences: self.book.silences(), now: now_ms, is_open: &is_open };
+            notices.release(alert, &around).is_some()
         };
         let freed = state.all_open().any(is_free).then_some(now_ms);
         notices.next_due(state.outbox()).into_iter().chain(silence).chain(freed).min()

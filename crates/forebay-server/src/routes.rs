@@ -286,6 +286,31 @@ pub(crate) static ROUTES: &[Route] = &[
         Answer::Json("Alert"),
         |ask| Box::pin(api::alerts::comment(ask)),
     ),
+    get(
+        "/api/v1/silences",
+        "who is told of nothing until when: what people made, first what holds, and what the file says",
+        Answer::Json("Silences"),
+        |ask| Box::pin(api::silences::list(ask)),
+    ),
+    post(
+        "/api/v1/silences",
+        Role::Operator,
+        "makes a silence: alerts open and clear all the same, nobody is told of those that it is about",
+        Some("Silencing"),
+        Answer::Json("Silence"),
+        |ask| Box::pin(api::silences::make(ask)),
+    ),
+    Route {
+        verb: Verb::Delete,
+        ..post(
+            "/api/v1/silences/{id}",
+            Role::Operator,
+            "ends a silence now; one that has ended stays as it is",
+            None,
+            Answer::Json("Silence"),
+            |ask| Box::pin(api::silences::end(ask)),
+        )
+    },
     Route {
         parameters: &[QUERY, CODE, integer("limit", 1, 200, 50, "Most items of an answer."), CURSOR],
         ..get(

@@ -96,6 +96,9 @@ pub const STATE_KILL_POINTS: &[&str] = &[
 /// The kill points that the counts of a query's quality pass, in their order.
 pub const QUALITY_KILL_POINTS: &[&str] = &["quality.write.before", "quality.write.after"];
 
+/// The kill points that a silence passes, made or ended, in their order.
+pub const SILENCE_KILL_POINTS: &[&str] = &["silences.write.before", "silences.write.after"];
+
 /// Every kill point that a transaction in the embedded log passes, in its order; those of an append, which it passes
 /// as well, are in [`KILL_POINTS`].
 pub const TRANSACTION_KILL_POINTS: &[&str] = &[

@@ -23,7 +23,7 @@ mod values;
 pub use access::{
     DeviceArgs, LogAccessArgs, LogServeArgs, LogUserArgs, NewTokenArgs, ServerArgs, TokenCommand,
 };
-pub use alerts::{AlertsArgs, AlertsCommand, AlertsState, Least, ListArgs};
+pub use alerts::{AlertsArgs, AlertsCommand, AlertsState, Least, ListArgs, MakeArgs, SilenceCommand};
 pub use backtest::BacktestArgs;
 pub use first::{
     CompletionsArgs, HealthArgs, InferArgs, InitArgs, ManArgs, PlanArgs, PlanFormat, SchemaCommand, TopArgs,
@@ -110,7 +110,7 @@ pub enum Command {
     /// Watch a running pipeline in the terminal: is all well, and if not, what is wrong and since when
     #[command(after_help = examples::TOP)]
     Top(TopArgs),
-    /// See the alerts of a running pipeline, acknowledge them, say something of them
+    /// See the alerts of a running pipeline, acknowledge them, say something of them, silence some for a while
     #[command(after_help = examples::ALERTS)]
     Alerts(AlertsArgs),
     /// Ask a running pipeline whether all is well: for health checks of containers and supervisors

@@ -183,6 +183,11 @@ pub fn gateways_folder(data: &Path, pipeline: &str) -> PathBuf {
     page_folder(data, pipeline).join(".gateways")
 }
 
+/// Where the silences are kept that people make while it runs: no query's name has a dot.
+pub fn silences_folder(data: &Path, pipeline: &str) -> PathBuf {
+    page_folder(data, pipeline).join("silences.made")
+}
+
 /// What the file says of the page.
 pub fn of_page(dashboard: &DashboardConfig) -> Definition {
     let title = dashboard.title.iter().map(|title| ("title".to_owned(), title.clone()));

@@ -36,7 +36,7 @@ use crate::made::Made;
 use crate::serving::{Indices, Threads};
 use crate::site::Site;
 use crate::work::{Chosen, chosen};
-use crate::{alerts, standing, talk};
+use crate::{alerts, definition, standing, talk};
 
 /// How long `ready` waits for queries to begin, so that it can name those that fail in doing so.
 const BEGIN: Duration = Duration::from_secs(1);
@@ -114,6 +114,8 @@ pub async fn start(
         gateways,
         threads: Threads::new()?,
     };
+    let silences = definition::silences_folder(&global.data, &loaded.pipeline.name);
+    site.alerts.silences().open(&silences, site.door.clone())?;
     let ready = chosen.iter().map(|it| Ready::new(&it.work.name(), site.open(&loaded, it)?));
     let ready = ready.collect::<Result<Vec<_>>>()?;
     let follows = site.follows(&loaded, &chosen)?;

@@ -144,6 +144,69 @@ export const ALERTS = [
     },
   },
   {
+    name: "a silence is made from an alert, of what, for how long and why; everybody sees whose it is until somebody ends it; a refusal is shown and changes nothing",
+    needs: "mock",
+    async run(run) {
+      await visit(run, { mode: "vehicles", path: PATH, until: listed }, async (page, { base, browser }) => {
+        const sent = [];
+        page.on("request", (request) => request.method() !== "GET" && sent.push([request.method(), new URL(request.url()).pathname, request.postDataJSON()]));
+        const other = await (await browser.newContext()).newPage();
+        await other.goto(`${base}${PATH}`);
+        await listed(other);
+        const confirm = page.locator("dialog.confirm");
+        const silences = (on) => on.locator('[data-testid="silence"]');
+        assert.match((await page.locator('[data-testid="silence-of-file"]').innerText()).replace(/\s+/g, " "), /overspeed · CAR-110 until .* roadworks of the pipeline's file/);
+        await page.locator('#all-alerts [data-key="CAR-106"][data-testid="alert-open"]').getByTestId("silence-it").click();
+        await accessible(page);
+        await page.getByRole("button", { name: "Cancel" }).click();
+        assert.deepEqual(sent, [], "nothing is sent before somebody says so");
+        await page.locator('#all-alerts [data-key="CAR-106"][data-testid="alert-open"] .alert-history').click();
+        await drawer(page).getByRole("button", { name: "Silence" }).click();
+        await mock(base, { deaf: true });
+        await confirm.getByRole("button", { name: "Silence" }).click();
+        await confirm.locator(".failure").getByText("no space left on device").waitFor();
+        await mock(base, { calm: true });
+        await confirm.getByLabel("For how long").selectOption("2 hours");
+        await confirm.getByLabel(/^Why/).fill("<b>new fan</b>");
+        await confirm.getByRole("button", { name: "Silence" }).click();
+        await confirm.waitFor({ state: "detached" });
+        const [first, second] = sent;
+        assert.deepEqual(first, ["POST", "/api/v1/silences", { rules: ["engine_overheat"], key: "CAR-106", for: "1 hour" }]);
+        assert.deepEqual(second, ["POST", "/api/v1/silences", { rules: ["engine_overheat"], key: "CAR-106", for: "2 hours", comment: "<b>new fan</b>" }]);
+        await page.keyboard.press("Escape");
+        for (const on of [page, other]) {
+          await silences(on).waitFor({ timeout: 20_000 });
+          assert.match((await silences(on).innerText()).replace(/\s+/g, " "), /^engine_overheat · CAR-106 #1 until .*, (1 h 59 min|2 h) left ana, .*: <b>new fan<\/b> End$/);
+        }
+        await page.getByRole("button", { name: "End the silence of engine_overheat · CAR-106" }).click();
+        await confirm.getByRole("button", { name: "End it" }).click();
+        for (const on of [page, other]) await silences(on).waitFor({ state: "detached", timeout: 20_000 });
+        assert.deepEqual(sent[2].slice(0, 2), ["DELETE", "/api/v1/silences/1"]);
+        // Of everybody, and of every rule.
+        for (const [scope, asked] of [["rule", { rules: ["engine_overheat"], for: "1 hour" }], ["key", { rules: [], key: "CAR-106", for: "1 hour" }]]) {
+          await page.locator('#all-alerts [data-key="CAR-106"][data-testid="alert-open"]').getByTestId("silence-it").click();
+          await confirm.getByLabel("Of what").selectOption(scope);
+          await confirm.getByRole("button", { name: "Silence" }).click();
+          await confirm.waitFor({ state: "detached" });
+          assert.deepEqual(sent.at(-1)[2], asked);
+        }
+        await page.waitForFunction(() => document.querySelectorAll('[data-testid="silence"]').length === 2);
+        await accessible(page);
+        await fits(page, "the silences");
+        await mock(base, { calm: true });
+        await other.context().close();
+      });
+      await visit(run, { mode: "vehicles", until: atOnce, wish: { role: "viewer" } }, async (page, { base }) => {
+        await signIn(page, "mock");
+        await page.keyboard.press("a");
+        await listed(page);
+        await page.locator('[data-testid="silence-of-file"]').waitFor();
+        assert.equal(await page.getByRole("button", { name: "Silence" }).count(), 0, "who may only look is offered none");
+        await mock(base, { calm: true });
+      });
+    },
+  },
+  {
     name: "one alert tells what happened to it, its rows with their records, what people said, and the others of its rule and key; its link opens it",
     needs: "mock",
     run: visiting({ mode: "vehicles", path: PATH, until: listed }, async (page, { base }) => {

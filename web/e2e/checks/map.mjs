@@ -103,7 +103,7 @@ export const MAP = [
     }),
   },
   {
-    name: "of a real fleet the worst is found on the map, its alerts are counted and filtered, and an acknowledgement is kept by the server",
+    name: "of a real fleet the worst is found on the map, its alerts are counted and filtered, and an acknowledgement and a silence are kept by the server",
     needs: "vehicles",
     run: visiting({ height: 1_200 }, async (page, { base }) => {
       const known = async (query = "") => (await (await fetch(`${base}/api/v1/alerts?limit=1000${query}`)).json()).alerts;
@@ -139,6 +139,24 @@ export const MAP = [
       await steps.nth(1).waitFor();
       assert.deepEqual(await steps.evaluateAll((list) => list.map((one) => one.dataset.step)), ["opened", "acknowledged"]);
       assert.match(await page.locator("dialog.drawer .causes").innerText(), /raw_telemetry \/ 0/);
+      const silences = async () => (await (await fetch(`${base}/api/v1/silences`)).json()).silences.filter(({ state }) => state === "active");
+      const before = (await silences()).length;
+      await page.locator("dialog.drawer").getByRole("button", { name: "Silence" }).click();
+      await page.getByLabel(/^Why/).fill("at the workshop");
+      await page.locator("dialog.confirm").getByRole("button", { name: "Silence" }).click();
+      await page.locator("dialog.confirm").waitFor({ state: "detached" });
+      await page.keyboard.press("Escape");
+      await page.locator('[data-testid="silence"]', { hasText: "at the workshop" }).first().waitFor();
+      const made = await silences();
+      assert.equal(made.length, before + 1);
+      const { rules, key, made: by, from, until } = made.at(-1);
+      assert.deepEqual([rules, key, by.by, by.comment, until - from], [[open.rule], open.key, "at the machine", "at the workshop", 3_600_000]);
+      for (let left = made.length - 1; left >= 0; left -= 1) {
+        await page.getByRole("button", { name: /^End the silence of/ }).first().click();
+        await page.locator("dialog.confirm").getByRole("button", { name: "End it" }).click();
+        await page.waitForFunction((n) => document.querySelectorAll('[data-testid="silence"]').length === n, left);
+      }
+      assert.deepEqual(await silences(), []);
     }),
   },
   {

@@ -213,6 +213,37 @@ export interface Remark {
   comment?: string;
 }
 
+/** Who is told of nothing until when, as somebody made it. Empty lists mean all. */
+export interface Silence {
+  id: string;
+  state: "active" | "pending" | "expired";
+  rules: string[];
+  /** The one key, NULL among them; absent where patterns say it. */
+  key?: string | null;
+  keys: string[];
+  severities: Severity[];
+  from: number;
+  until: number;
+  made: Remark;
+  ended?: Remark;
+}
+
+/** One of the pipeline's file; times are null where it comes again every week. */
+export interface FileSilence {
+  name: string;
+  rules: string[];
+  keys: string[];
+  severities: Severity[];
+  from: number | null;
+  until: number | null;
+  active: boolean;
+}
+
+export interface SilencePage {
+  silences: Silence[];
+  ofFile: FileSilence[];
+}
+
 export interface AlertPage {
   open: number;
   alerts: Alert[];

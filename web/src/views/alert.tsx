@@ -15,6 +15,7 @@ import { says } from "../state/session";
 import * as store from "../state/store";
 import { acknowledging, told, wordsOf } from "./alerts";
 import { Confirm, LONGEST_WORDS, type Question } from "./confirm";
+import { silencing } from "./silences";
 
 /** Where an old alert is looked for: so many pages. */
 const PAGES = 5;
@@ -87,6 +88,11 @@ function Body({ alert }: { alert: Alert }) {
         {isOpen && !alert.acknowledged && store.mayOperate.value && (
           <button type="button" class="button button-main" onClick={() => setQuestion(acknowledging(alert, wordsOf(alert)))}>
             Acknowledge
+          </button>
+        )}
+        {store.mayOperate.value && (
+          <button type="button" class="button" onClick={() => setQuestion(silencing(alert, name))}>
+            Silence
           </button>
         )}
         {store.isDevice(alert) && (

@@ -12,6 +12,7 @@ import { says } from "../state/session";
 import { byUrgency } from "../state/status";
 import * as store from "../state/store";
 import { Confirm, type Question } from "./confirm";
+import { silencing } from "./silences";
 
 const OPEN_SHOWN = 8;
 /** What has cleared is history: a few lines until somebody asks for more. */
@@ -187,6 +188,11 @@ export function Item({ alert, device = true }: { alert: Alert; device?: boolean 
             {!alert.acknowledged && store.mayOperate.value && (
               <button type="button" class="text-button" data-testid="acknowledge" onClick={() => setQuestion(acknowledging(alert, words))}>
                 Acknowledge
+              </button>
+            )}
+            {store.mayOperate.value && view === "alerts" && (
+              <button type="button" class="text-button" data-testid="silence-it" onClick={() => setQuestion(silencing(alert, name))}>
+                Silence
               </button>
             )}
             {history}

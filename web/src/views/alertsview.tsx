@@ -14,6 +14,7 @@ import * as store from "../state/store";
 import { START, type AlertFilter } from "../state/url";
 import { Item } from "./alerts";
 import { Kinds, Muted, Worst } from "./alertkinds";
+import { Silences } from "./silences";
 
 const PAGE = 50;
 const TYPING_MS = 200;
@@ -41,11 +42,12 @@ export function AlertsView() {
   const counts = all.alerts && <Kinds key="kinds" all={kinds(wanted(alerts, { is, rule: "", severity: "", find }))} />;
   const troubled = all.alerts && <Worst key="worst" alerts={wanted(alerts, { is, rule, severity, find: "" })} />;
   const muted = all.alerts && <Muted key="muted" alerts={alerts} />;
-  if (!wide.value) return <div class="plant">{[counts, feed, troubled, muted]}</div>;
+  const silences = <Silences key="silences" />;
+  if (!wide.value) return <div class="plant">{[counts, feed, silences, troubled, muted]}</div>;
   return (
     <div class="plant plant-wide">
       <div class="column">{feed}</div>
-      <div class="column">{[counts, troubled, muted]}</div>
+      <div class="column">{[counts, silences, troubled, muted]}</div>
     </div>
   );
 }

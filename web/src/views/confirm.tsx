@@ -14,7 +14,15 @@ export interface Question {
   danger: boolean;
   /** What one may say to it: the name of the field. */
   say?: string;
-  run: (said: string) => Promise<void>;
+  /** What one chooses before: the first is chosen unless somebody says otherwise. */
+  choices?: Choice[];
+  run: (said: string, chosen: string[]) => Promise<void>;
+}
+
+export interface Choice {
+  name: string;
+  /** Each with its words. */
+  options: [string, string][];
 }
 
 export function Confirm({ question, done }: { question: Question; done: () => void }) {
@@ -22,6 +30,7 @@ export function Confirm({ question, done }: { question: Question; done: () => vo
   const [error, setError] = useState<ApiError | null>(null);
   const [busy, setBusy] = useState(false);
   const [said, setSaid] = useState("");
+  const [chosen, setChosen] = useState((question.choices ?? []).map(({ options }) => options[0]?.[0] ?? ""));
   useEffect(() => {
     const before = document.activeElement as HTMLElement | null;
     dialog.current?.showModal();
@@ -30,7 +39,7 @@ export function Confirm({ question, done }: { question: Question; done: () => vo
   const run = async (): Promise<void> => {
     setBusy(true);
     try {
-      await question.run(said.trim());
+      await question.run(said.trim(), chosen);
       dialog.current?.close();
     } catch (cause) {
       setError(cause instanceof ApiError ? cause : new ApiError(0, String(cause)));
@@ -41,6 +50,18 @@ export function Confirm({ question, done }: { question: Question; done: () => vo
     <dialog ref={dialog} class="confirm" aria-labelledby="confirm-title" onClose={done}>
       <h2 id="confirm-title">{question.title}</h2>
       <p>{question.words}</p>
+      {question.choices?.map((choice, index) => (
+        <label class="confirm-say" key={choice.name}>
+          {choice.name}
+          <select value={chosen[index]} onChange={(event) => setChosen(chosen.with(index, event.currentTarget.value))}>
+            {choice.options.map(([value, words]) => (
+              <option key={value} value={value}>
+                {words}
+              </option>
+            ))}
+          </select>
+        </label>
+      ))}
       {question.say && (
         <label class="confirm-say">
           {question.say}

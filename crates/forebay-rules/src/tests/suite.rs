@@ -35,7 +35,9 @@ use crate::epoch::{Facts, decide};
 use crate::journal::Journal;
 use crate::lane::{AlertLane, LanePart, settle};
 use crate::machine::{Row, Said};
+use crate::notices::Around;
 use crate::readings::Readings;
+use crate::silences::Silences;
 use crate::state::RuleState;
 use crate::{Acknowledged, Alert, Bounds, Channel, Event, Level, Matches, NoData, Remark, Watched};
 
@@ -169,6 +171,7 @@ impl Play {
             state: &self.state,
             now: self.now,
             seen_at: 7,
+            silences: &Silences::default(),
             is_open: &|_, _| false,
         };
         let (changes, refused) = decide(&facts, self.lanes(&rows, 100));
@@ -208,8 +211,9 @@ impl Play {
 
     fn acknowledge(&mut self, key: &str, by: &str) {
         let alert = self.state.open(key).cloned().unwrap();
+        let around = Around { silences: &Silences::default(), now: self.now, is_open: &|_| false };
         let mut changed = alert.acknowledge(Remark { at: 9, by: by.to_owned(), comment: None });
-        let line = self.watched.notices.hear(&mut changed, &|_| false);
+        let line = self.watched.notices.hear(&mut changed, &around);
         let telling = self.watched.notices.tell(self.state.outbox(), line.as_slice(), self.now);
         let told =
             Changes { transitions: vec![changed.clone()], telling: telling.clone(), ..Changes::default() };

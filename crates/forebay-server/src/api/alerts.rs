@@ -93,11 +93,21 @@ async fn change(
     act: impl FnOnce(&dyn Alerts, &str, Remark) -> Result<Arc<Alert>> + Send + 'static,
 ) -> Outcome {
     let shown = &ask.state.shown;
-    let by = ask.admitted.asker.person().map_or_else(|| AT_THE_MACHINE.to_owned(), |it| it.name.to_string());
     let Said { id, comment } = said;
+    let (alerts, remark) = (Arc::clone(&shown.alerts), remark(ask, comment));
+    let done = kept(move || act(&*alerts, &id, remark)).await?;
+    Ok(answer(&json!(*done)))
+}
+
+/// What who asks says now.
+pub(super) fn remark(ask: &Ask, comment: Option<String>) -> Remark {
+    let by = ask.admitted.asker.person().map_or_else(|| AT_THE_MACHINE.to_owned(), |it| it.name.to_string());
     let comment = comment.filter(|comment| !comment.trim().is_empty());
-    let (alerts, remark) = (Arc::clone(&shown.alerts), Remark { at: shown.clock.now_ms(), by, comment });
-    let done = tokio::task::spawn_blocking(move || act(&*alerts, &id, remark)).await;
-    let lost = |_| Error::new(&codes::INTERNAL, "what was to be kept of an alert ended unexpectedly");
-    Ok(answer(&json!(*done.map_err(lost)??)))
+    Remark { at: ask.state.shown.clock.now_ms(), by, comment }
+}
+
+/// Does what is durable when it returns, where that may wait.
+pub(super) async fn kept<T: Send + 'static>(act: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let lost = |_| Error::new(&codes::INTERNAL, "what was to be kept of alerts ended unexpectedly");
+    tokio::task::spawn_blocking(act).await.map_err(lost)?
 }

@@ -28,6 +28,7 @@ pub(crate) mod queries;
 pub(crate) mod reload;
 pub(crate) mod schema;
 pub(crate) mod session;
+pub(crate) mod silences;
 pub(crate) mod sql;
 
 /// Every end point and what it answers, for whoever tries the root.

@@ -8,7 +8,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
 use super::{counters, gauges};
-use crate::shown::alerts::Severity;
+use crate::shown::alerts::{Severity, SilenceState};
 use crate::shown::{AboutAlert, Gateways, Shown};
 use crate::state::State;
 
@@ -18,6 +18,8 @@ pub(super) struct Around {
     pipeline: Arc<str>,
     /// Rule, severity, open alerts; those without any too.
     alerts: Vec<(String, Severity, u64)>,
+    /// Silences that people made, of those that hold and those that will.
+    silences: [(&'static str, u64); 2],
     /// Channel, notices that wait to be taken.
     due: Vec<(String, u64)>,
     /// Channel, notices it took, notices it refused for good, whether it can be reached.
@@ -49,6 +51,7 @@ impl Around {
         Self {
             pipeline: Arc::clone(&shown.pipeline),
             alerts: shown.about.alerts.iter().flat_map(of_rule).collect(),
+            silences: silences(shown),
             due: shown.alerts.due().into_iter().collect(),
             channels: channels(shown),
             answers: state.common.answers.by_class(),
@@ -60,6 +63,13 @@ impl Around {
             connected: connected(&shown.gateways),
         }
     }
+}
+
+fn silences(shown: &Shown) -> [(&'static str, u64); 2] {
+    let now = shown.clock.now_ms();
+    let all = shown.alerts.silences(now);
+    let count = |state| all.iter().filter(|silence| silence.state(now) == state).count() as u64;
+    [("active", count(SilenceState::Active)), ("pending", count(SilenceState::Pending))]
 }
 
 fn channels(shown: &Shown) -> Vec<(String, u64, u64, bool)> {
@@ -87,6 +97,9 @@ impl Collector for Around {
             (vec![("rule", rule.clone()), ("severity", severity.word().to_owned())], *count)
         });
         gauges(to, of, "alerts_open", "Open alerts", open)?;
+        let silences =
+            self.silences.iter().map(|(state, count)| (vec![("state", (*state).to_owned())], *count));
+        gauges(to, of, "silences", "Silences that people made and that hold, or will", silences)?;
         let due = self.due.iter().map(|(channel, count)| (vec![("channel", channel.clone())], *count));
         gauges(to, of, "notices_due", "Notices of alerts that a channel has not taken yet", due)?;
         let of_channel = |name: &String| vec![("channel", name.clone())];

@@ -2,6 +2,7 @@
 
 mod devices;
 mod queries;
+mod silences;
 mod words;
 
 use forebay_core::config::Role;
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 
 use self::devices::{alert, device, device_history, devices, history, labels, severity, shares};
 use self::queries::{broken_table, ledger, quality, query};
+use self::silences::{silence, silences, silencing};
 use self::words::{count, list, map, object, or_null, text, time, to, with_optional, word, yes_or_no};
 use crate::shown::cycles::Stage;
 use crate::shown::reload::Fate;
@@ -54,6 +56,9 @@ pub(super) fn all() -> Value {
         ("Alerts", object(&[("open", count()), ("alerts", list(to("Alert"))), ("next", or_null(text()))])),
         ("Alert", alert()),
         ("Acknowledge", with_optional(&[("id", text())], &[("comment", or_null(said(0)))])),
+        ("Silences", silences()),
+        ("Silence", silence()),
+        ("Silencing", silencing()),
         ("Comment", object(&[("id", text()), ("comment", said(1))])),
         (
             "Quarantine",

@@ -9,7 +9,8 @@ pub use forebay_core::config::Severity;
 use forebay_core::error::codes;
 use forebay_core::{Error, Result};
 use forebay_rules::{Acknowledged, AlertBook};
-pub use forebay_rules::{Alert, AlertState, OfKey, Remark};
+pub use forebay_rules::{Alert, AlertState, End, OfKey, Remark, Silence, SilenceState, Wish};
+pub use forebay_rules::{LONGEST_NAME, MOST_NAMES};
 use serde::Serialize;
 use tokio::sync::broadcast;
 
@@ -39,6 +40,16 @@ pub trait Alerts: Send + Sync {
 
     /// Somebody says something of the open alert of this id; as [`Self::acknowledge`].
     fn comment(&self, id: &str, remark: Remark) -> Result<Arc<Alert>>;
+
+    /// The silences that people made, as they stand at this time (milliseconds since 1970): those that hold first, those that ended last.
+    fn silences(&self, now: i64) -> Vec<Silence>;
+
+    /// Makes a silence; `made` says whose it is, when, and why. Waits for a disk. `BAD_VALUE` if it cannot be kept, `CONFLICT` if there are
+    /// too many.
+    fn silence(&self, wish: Wish, made: Remark) -> Result<Silence>;
+
+    /// Ends a silence. Waits for a disk. `NO_RESOURCE` if it is not known.
+    fn end_silence(&self, id: &str, ended: Remark) -> Result<Silence>;
 
     /// Each transition (opened, raised, lowered, acknowledged, cleared) from now on. A listener that lags behind misses the oldest.
     fn changes(&self) -> broadcast::Receiver<Arc<Alert>>;
@@ -196,6 +207,18 @@ impl Alerts for AlertBook {
     fn comment(&self, id: &str, remark: Remark) -> Result<Arc<Alert>> {
         let alert = self.open_one(id).ok_or_else(|| not_open(id))?;
         Self::comment(self, &alert.rule, id, remark)
+    }
+
+    fn silences(&self, now: i64) -> Vec<Silence> {
+        self.silences().all(now)
+    }
+
+    fn silence(&self, wish: Wish, made: Remark) -> Result<Silence> {
+        self.silences().make(wish, made)
+    }
+
+    fn end_silence(&self, id: &str, ended: Remark) -> Result<Silence> {
+        self.silences().end(id, ended)
     }
 
     fn changes(&self) -> broadcast::Receiver<Arc<Alert>> {

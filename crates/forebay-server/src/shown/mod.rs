@@ -10,6 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use forebay_core::Result;
 use forebay_core::clock::Clock;
+use forebay_core::config::SilenceConfig;
 use forebay_engine::status::QueryStatus;
 use serde_json::Value;
 use tokio::sync::watch;
@@ -94,6 +95,8 @@ pub struct About {
     pub panels: Vec<Value>,
     /// The alert rules in the order of the file.
     pub alerts: Vec<AboutAlert>,
+    /// The silences of the file.
+    pub silences: Vec<SilenceConfig>,
 }
 
 /// `queries: NAME:`

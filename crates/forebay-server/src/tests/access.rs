@@ -45,6 +45,9 @@ const NEEDED: &[(&str, Role)] = &[
     ("GET /api/v1/alerts", Role::Viewer),
     ("POST /api/v1/alerts/acknowledge", Role::Operator),
     ("POST /api/v1/alerts/comment", Role::Operator),
+    ("GET /api/v1/silences", Role::Viewer),
+    ("POST /api/v1/silences", Role::Operator),
+    ("DELETE /api/v1/silences/{id}", Role::Operator),
     ("GET /api/v1/quarantine", Role::Viewer),
     ("POST /api/v1/quarantine/replay", Role::Operator),
     ("POST /api/v1/quarantine/drop", Role::Admin),
@@ -68,6 +71,7 @@ fn named(route: &Route) -> String {
 fn path_of(route: &Route) -> String {
     let named = route.path.replace("{query}", "lake").replace("archives/{name}", "archives/old%2Fa.csv");
     let path = named.replace("{name}", "lake").replace("{gateway}", "plant").replace("{*topic}", "p/a");
+    let path = path.replace("{id}", "1");
     let needed: Vec<&str> = route.parameters.iter().filter(|it| it.required).map(|it| it.name).collect();
     if needed.is_empty() { path } else { format!("{path}?{}=temperature", needed.join("=x&")) }
 }

@@ -21,6 +21,7 @@ pub(crate) mod plant;
 mod routes;
 mod serving;
 pub(crate) mod sessions;
+mod silences;
 
 use plant::Plant;
 

@@ -7,15 +7,19 @@ use std::sync::atomic::AtomicU64;
 use async_trait::async_trait;
 use forebay_core::checkpoint::RecordId;
 use forebay_core::clock::SystemClock;
+use forebay_core::config::{SilenceConfig, SilenceTime};
 use forebay_core::error::codes;
 use forebay_core::latency::Latency;
 use forebay_core::{Error, Result};
 use forebay_engine::status::{QueryStatus, State};
+use forebay_rules::Silences;
 use parking_lot::Mutex;
 use serde_json::json;
 use tokio::sync::{broadcast, watch};
 
-use crate::shown::alerts::{Alert, AlertState, OfKey, Open, Place as At, Remark, Severity, Wanted};
+use crate::shown::alerts::{
+    Alert, AlertState, OfKey, Open, Place as At, Remark, Severity, Silence, Wanted, Wish,
+};
 use crate::shown::quarantine::{Change as Todo, Chosen, Counted, Filter, Place, Record};
 use crate::shown::reload::{Fate, Turned};
 use crate::shown::sql::{Refused, Rows};
@@ -37,6 +41,7 @@ pub(crate) struct Plant {
     pub version: watch::Sender<u64>,
     pub queries: Vec<watch::Sender<QueryStatus>>,
     pub alerts: Mutex<Vec<Alert>>,
+    pub silences: Silences,
     pub channels: Channels,
     pub told: broadcast::Sender<Arc<Alert>>,
     pub dropped: Mutex<Vec<i64>>,
@@ -60,6 +65,7 @@ impl Plant {
             version: watch::Sender::new(1),
             queries: vec![watch::Sender::new(lake), watch::Sender::new(QueryStatus::new("alerts/hot"))],
             alerts: Mutex::default(),
+            silences: Silences::default(),
             channels: Channels::new(Arc::new(SystemClock)),
             told: broadcast::Sender::new(64),
             dropped: Mutex::default(),
@@ -88,6 +94,13 @@ impl Plant {
             for_ms: 10_000,
             severity: Severity::Critical,
         };
+        let night = SilenceConfig {
+            name: "night".into(),
+            rules: vec!["hot".into()],
+            keys: vec!["d*".into()],
+            severities: vec![Severity::Info],
+            time: SilenceTime::Once { from_ms: 0, until_ms: i64::MAX },
+        };
         let about = About {
             title: None,
             queries: vec![query],
@@ -95,6 +108,7 @@ impl Plant {
             tables: vec!["iot".into(), "lake".into()],
             panels: vec![json!({ "id": "p", "title": "T", "chart": "line" })],
             alerts: vec![alert],
+            silences: vec![night],
         };
         Shown {
             pipeline: "plant".into(),
@@ -184,6 +198,18 @@ impl Alerts for Iot {
         let alert = found.ok_or_else(|| Error::new(&codes::NO_RESOURCE, "it is not open"))?;
         alert.life.comments.push(remark);
         Ok(Arc::new(alert.clone()))
+    }
+
+    fn silences(&self, now: i64) -> Vec<Silence> {
+        self.0.silences.all(now)
+    }
+
+    fn silence(&self, wish: Wish, made: Remark) -> Result<Silence> {
+        self.0.silences.make(wish, made)
+    }
+
+    fn end_silence(&self, id: &str, ended: Remark) -> Result<Silence> {
+        self.0.silences.end(id, ended)
     }
 
     fn changes(&self) -> broadcast::Receiver<Arc<Alert>> {

@@ -381,13 +381,16 @@ async fn an_alert_is_acknowledged_by_the_first_and_commented_by_all() {
 async fn metrics_tell_of_alerts_readers_and_answers() {
     let asked = Asked::new();
     asked.plant.opens("a1", "d1");
+    asked.post("/api/v1/silences", "{\"all\":true,\"for\":\"1 hour\"}").await;
     asked.get("/api/v1/nothing").await;
     let reader = asked.send("GET", "/api/v1/live", &[("host", "localhost")], "").await;
     let metrics = asked.get("/metrics").await.text;
     for line in [
         "forebay_alerts_open{pipeline=\"plant\",rule=\"hot\",severity=\"critical\"} 1",
+        "forebay_silences{pipeline=\"plant\",state=\"active\"} 1",
+        "forebay_silences{pipeline=\"plant\",state=\"pending\"} 0",
         "forebay_notices_due{pipeline=\"plant\",channel=\"ops\"} 2",
-        "forebay_http_requests_total{pipeline=\"plant\",status=\"2xx\"} 1",
+        "forebay_http_requests_total{pipeline=\"plant\",status=\"2xx\"} 2",
         "forebay_http_requests_total{pipeline=\"plant\",status=\"4xx\"} 1",
         "forebay_http_readers{pipeline=\"plant\"} 1",
         "forebay_http_views{pipeline=\"plant\"} 1",

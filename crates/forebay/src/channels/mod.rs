@@ -115,6 +115,7 @@ impl Channels {
         let standings = &self.standings;
         standings.begin(configs.iter().map(|config| (config.name.clone(), config.format.clone())));
         let around = Around::new(pipeline, &self.book, &self.clock);
+        warnings(pipeline).iter().for_each(|warning| tracing::warn!("{warning}"));
         for config in configs {
             match Carrier::new(config, &around) {
                 Ok(carrier) => {
@@ -151,6 +152,11 @@ pub fn problems(pipeline: &Pipeline, file: &str) -> Vec<Problem> {
         Some(config.option_places.problem(error.clone(), file).unwrap_or_else(place))
     };
     pipeline.channels.iter().filter_map(of_one).collect()
+}
+
+/// What works and may not be meant.
+pub fn warnings(pipeline: &Pipeline) -> Vec<String> {
+    pipeline.channels.iter().filter(|it| it.format == "mqtt").filter_map(mqtt::warning).collect()
 }
 
 /// Whether a channel can be made of what the file says of it; touches nothing.

@@ -2,6 +2,7 @@
 //!
 //! What must stay true: a notice counts as taken once the broker has acknowledged each of its messages, which come in their order.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -55,6 +56,20 @@ pub fn check(options: &Options) -> Result<(Server, Template)> {
         );
     }
     Ok((server, template))
+}
+
+/// What to say of a channel that works, and lets others read its password.
+pub fn warning(config: &ChannelConfig) -> Option<String> {
+    let (server, _) = check(&config.options).ok()?;
+    let host = server.host.as_str();
+    let is_here = host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+    let is_open = !server.is_encrypted && !is_here && config.options.text("password").is_some();
+    is_open.then(|| {
+        format!(
+            "channel `{}`: the password goes to `{host}` without TLS, where others can read it: `mqtts://HOST:8883` encrypts it.",
+            config.name
+        )
+    })
 }
 
 impl Broker {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
 use super::examples;
 
@@ -64,6 +64,17 @@ pub enum Least {
     Critical,
 }
 
+impl Least {
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub enum AlertsCommand {
     /// Say that you take care of open alerts; of several people the first does
@@ -84,4 +95,65 @@ pub enum AlertsCommand {
         #[arg(value_name = "TEXT")]
         comment: String,
     },
+    /// Hold back what is told of some alerts for a while; they open and clear all the same
+    #[command(after_help = examples::SILENCE)]
+    Silence(SilenceArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct SilenceArgs {
+    #[command(subcommand)]
+    pub command: SilenceCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SilenceCommand {
+    /// Make a silence; print its number
+    #[command(after_help = examples::SILENCE_MAKE)]
+    Make(Box<MakeArgs>),
+    /// See the silences: those that hold and will, also those of the pipeline's file
+    List {
+        /// Those that have ended too, as far as they are remembered: the newest hundred of five days
+        #[arg(long)]
+        all: bool,
+        /// One JSON object a line, all that is known of each that people made
+        #[arg(long)]
+        json: bool,
+    },
+    /// End silences now; who is still in alert is told of then
+    Expire {
+        /// The silences, by their numbers
+        #[arg(required = true, value_name = "NUMBER")]
+        ids: Vec<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("what").args(["rules", "keys", "severities", "all"]).required(true).multiple(true)))]
+#[command(group(ArgGroup::new("end").args(["length", "until"]).required(true)))]
+pub struct MakeArgs {
+    /// Alerts of this rule; may be given several times
+    #[arg(long = "rule", value_name = "NAME")]
+    pub rules: Vec<String>,
+    /// Alerts about keys that are like this, in which * stands for any text; may be given several times
+    #[arg(long = "key", value_name = "PATTERN")]
+    pub keys: Vec<String>,
+    /// Alerts of this severity; may be given several times
+    #[arg(long = "severity", value_name = "SEVERITY")]
+    pub severities: Vec<Least>,
+    /// All alerts of the pipeline
+    #[arg(long, conflicts_with_all = ["rules", "keys", "severities"])]
+    pub all: bool,
+    /// How long it lasts, a year at most
+    #[arg(long = "for", value_name = "DURATION", value_parser = super::values::duration)]
+    pub length: Option<Duration>,
+    /// When it ends, in place of how long it lasts; in UTC unless it says otherwise
+    #[arg(long, value_name = "TIME", value_parser = super::values::moment)]
+    pub until: Option<i64>,
+    /// When it begins, if not now
+    #[arg(long, value_name = "TIME", value_parser = super::values::moment)]
+    pub from: Option<i64>,
+    /// Why, for those who wonder where the notices are
+    #[arg(long, value_name = "TEXT")]
+    pub comment: Option<String>,
 }

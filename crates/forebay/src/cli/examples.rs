@@ -75,6 +75,7 @@ pub(super) const ALERTS: &str = "Examples:
   forebay alerts --state all --rule heat --key press-1 --since '1 day'
   forebay alerts --state cleared --json | jq -r '[.rule, .key, .openedAt, .clearedAt] | @tsv'
   forebay alerts ack heat/press-1/1767607200000 --comment 'on my way'
+  forebay alerts silence make --key 'press-*' --for '2 hours' --comment 'new rolls'
 Exit status: 0, also while alerts are open; 1 if no server answers or it refuses, 2 for wrong use.
 Environment: FOREBAY_TOKEN who asks (reading needs the role viewer, all else operator), SSL_CERT_FILE the CAs that https trusts.";
 
@@ -82,6 +83,25 @@ pub(super) const ACK: &str = "Examples:
   forebay alerts ack heat/press-1/1767607200000 --comment 'on my way'
   forebay alerts --state unacknowledged --rule heat --json | jq -r .id | xargs -d '\\n' forebay alerts ack
 An alert that has cleared meanwhile is refused, with status 1.";
+
+pub(super) const SILENCE: &str = "Examples:
+  forebay alerts silence make --rule heat --key 'press-*' --for '2 hours' --comment 'new rolls'
+  forebay alerts silence list
+  forebay alerts silence expire 7
+A silence is kept by the server, over its restarts. An alert that it mutes is on the page and in
+`forebay alerts` all the same, and says by which silence; if it is still open when that ends, and
+nobody has acknowledged it, it is told then. Silences that come again, every night or each weekend,
+stand in the pipeline's file (`silences:`).";
+
+pub(super) const SILENCE_MAKE: &str = "Examples:
+  forebay alerts silence make --rule heat --key 'press-*' --for '2 hours' --comment 'new rolls'
+  forebay alerts silence make --severity info --severity warning --until 2026-11-24T06:00:00+01:00
+  forebay alerts silence make --all --from '2026-11-28 22:00' --for '8 hours'
+  number=$(forebay alerts silence make --rule heat --for '1 hour')
+  ./maintain; forebay alerts silence expire \"$number\"
+An alert is silenced if it is of one of the rules, about one of the keys and of one of the
+severities, as far as these are given.
+It needs the role operator. Exit status: 0; 1 if no server answers or it refuses, 2 for wrong use.";
 
 pub(super) const HEALTH: &str = "Examples:
   forebay health                                  the pipeline that runs on this machine

@@ -14,6 +14,8 @@ use crate::talk;
 use crate::top::server::{Server, TOKEN};
 use crate::top::text::{here, moment};
 
+mod silence;
+
 /// Alerts that are asked for at once.
 const PAGE: &str = "500";
 
@@ -47,6 +49,7 @@ pub async fn run(global: &Global, args: &AlertsArgs) -> anyhow::Result<ExitCode>
             talk::say(&talk::printable(&format!("{id}: the comment is kept")));
             Ok(ExitCode::SUCCESS)
         }
+        Some(AlertsCommand::Silence(args)) => silence::run(&server, &args.command).await,
     }
 }
 

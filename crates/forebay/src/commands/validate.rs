@@ -10,7 +10,7 @@ use crate::cli::{FileArgs, Global};
 use crate::definition::words;
 use crate::load::detector_words;
 use crate::runnable::Run;
-use crate::{gateways, talk, testing};
+use crate::{channels, gateways, talk, testing};
 
 use super::plan;
 
@@ -37,7 +37,8 @@ pub fn run(global: &Global, args: &FileArgs) -> anyhow::Result<ExitCode> {
     for gateway in &pipeline.gateways {
         talk::say(&format!("  gateway {}: {}", gateway.name, plan::reaches(gateway)));
     }
-    gateways::warnings(pipeline).iter().for_each(|warning| talk::say(&format!("  warning: {warning}")));
+    let warnings = [gateways::warnings(pipeline), channels::warnings(pipeline)].concat();
+    warnings.iter().for_each(|warning| talk::say(&format!("  warning: {warning}")));
     for table in &pipeline.tables {
         let place = place(&global.data, table.options.text("path").unwrap_or_default());
         talk::say(&format!("  table {}: {} {place}", table.name, table.format));

@@ -74,6 +74,7 @@ pub fn shown(global: &Global, loaded: &Loaded, runs: Runs<'_>) -> Shown {
         tables: statements.names(),
         panels: panels(&pipeline.dashboard, &live).iter().map(|panel| json!(panel)).collect(),
         alerts: rules.collect(),
+        silences: pipeline.silences.clone(),
     };
     let folder = |work: Work<'_>| quarantine::folder(&global.data, &pipeline.name, &work.folder_name());
     let folders = work::all(loaded).map(|(work, _)| (work.name(), folder(work)));

@@ -82,6 +82,12 @@ impl Server {
         self.whole_of(response).await
     }
 
+    /// Ends something; gives the whole answer.
+    pub async fn delete<T: DeserializeOwned>(&self, url: Url) -> Result<T> {
+        let response = self.answered(self.client.delete(url).header("X-Forebay", "1")).await?;
+        self.whole_of(response).await
+    }
+
     /// A whole answer, however long its texts are.
     pub async fn get_whole<T: DeserializeOwned>(&self, url: Url) -> Result<T> {
         let response = self.open(url).await?;

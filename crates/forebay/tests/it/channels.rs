@@ -1,12 +1,16 @@
 //! Channels beyond webhooks, each against what it is made for: Alertmanager, a broker of Kafka and of MQTT, a server of mail.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use forebay_connectors::kafka::{Client, ClientConfig, NewTopic};
 use serde_json::{Value, json};
 
+use crate::kafka::ApacheKafka;
+use crate::kafka_sink::contract;
 use crate::secure::Certificates;
 use crate::support::*;
 
@@ -280,6 +284,67 @@ fn wherever_a_process_dies_as_a_notice_was_taken_each_transition_is_told_under_o
         };
         assert_eq!((of("a"), of("b")), (vec!["opened", "cleared"], vec!["opened"]), "{hit} {mode}: {told:?}");
     }
+}
+
+#[test]
+fn a_password_that_others_could_read_is_warned_of_and_never_shown() {
+    let (log, dir) = (LogServer::start(), tempfile::tempdir().unwrap());
+    for (server, is_open) in [
+        ("mqtt://broker.example:1883", true),
+        ("mqtts://broker.example:8883", false),
+        ("mqtt://127.0.0.1:1883", false),
+    ] {
+        let options = format!("{{ server: \"{server}\", user: forebay, password: sesame }}");
+        let file = pipeline(dir.path(), &log, &format!("  hall: {{ format: mqtt, options: {options} }}\n"));
+        let output = succeed(&mut forebay(dir.path(), &["validate", file.to_str().unwrap()]));
+        let said = text(&output.stderr) + &text(&output.stdout);
+        let warned =
+            said.contains("warning: channel `hall`: the password goes to `broker.example` without TLS");
+        assert_eq!(warned, is_open, "{said}");
+        assert!(!said.contains("sesame"), "{said}");
+    }
+}
+
+/// Kafka takes no record without a key into a topic that it compacts.
+#[test]
+fn a_transition_that_a_topic_never_takes_is_told_of_once_and_keeps_no_other_waiting() {
+    let kafka = ApacheKafka::start_with(|_| String::new());
+    let (log, dir) = (LogServer::start(), tempfile::tempdir().unwrap());
+    make_topic(log.address, "events", 1);
+    let told = NewTopic {
+        configs: BTreeMap::from([("cleanup.policy".to_owned(), "compact".to_owned())]),
+        ..NewTopic::new("told", 1)
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let config = ClientConfig::plain(&kafka.address.to_string()).unwrap();
+        Client::connect(config).await.unwrap().create_topics(&[told]).await.unwrap();
+    });
+    let options = format!("{{ topic: told, kafka.bootstrap.servers: \"{}\" }}", kafka.address);
+    // All that is due at once is one notice.
+    let file =
+        pipeline(dir.path(), &log, &format!("  bus: {{ format: kafka, options: {options}, most: 1 }}\n"));
+    let rows =
+        [r#"{"device": "a", "reading": 80}"#, r#"{"reading": 80}"#, r#"{"device": "b", "reading": 80}"#];
+    log.produce("events", &rows.map(str::to_owned));
+    let mut process = started(dir.path(), &file);
+    let http = process.address("http");
+    eventually("the refusal is told", SOON, || channel(http)["refused"] == 1);
+    let why = channel(http)["newestRefusal"]["why"].as_str().unwrap().to_owned();
+    for part in ["`told` refuses 1 of 3 records for good", "INVALID_RECORD", "bus/high/"] {
+        assert!(why.contains(part), "{part}: {why}");
+    }
+    produce(&log, &[("c", 80.0)]);
+    eventually("the next one is taken", SOON, || channel(http)["taken"] == 1);
+    let standing = channel(http);
+    assert_eq!(
+        (&standing["up"], &standing["due"], &standing["refused"]),
+        (&json!(true), &json!(0), &json!(1))
+    );
+    assert!(process.stop().0);
+    let place = contract::place(&kafka.address.to_string(), &root());
+    let keys: Vec<Value> = place.committed("told").into_iter().map(|record| record["key"].clone()).collect();
+    assert_eq!(keys, ["a", "b", "c"]);
 }
 
 /// How many records a topic of one partition has.

@@ -14,6 +14,7 @@
 
 mod alert_kills;
 mod alert_rules;
+mod alert_silences;
 mod alerts;
 mod backtest;
 mod catalog;

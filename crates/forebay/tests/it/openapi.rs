@@ -76,6 +76,8 @@ fn the_document_holds_against_whatever_schemathesis_asks() {
     eventually("one query stands", Duration::from_secs(10), || {
         get(http, "/api/v1/queries/states").1.contains("\"state\":\"stopped\"")
     });
+    let silence = "{\"keys\": [\"nobody\"], \"for\": \"1 hour\"}";
+    assert_eq!(post(http, "/api/v1/silences", silence).0, 200);
     let seed = std::env::var("FOREBAY_SEED").unwrap_or_else(|_| {
         let seed = if soak() { fastrand::u32(..) } else { 1 };
         seed.to_string()

@@ -157,6 +157,6 @@ pub fn alert() -> Value {
 }
 
 /// What a person did or said.
-fn remark() -> Value {
+pub fn remark() -> Value {
     with_optional(&[("at", time()), ("by", text())], &[("comment", text())])
 }

@@ -10,7 +10,8 @@ pub static KAFKA: ConnectorSpec = ConnectorSpec {
               alert's and whose value is a JSON object with `id`, `pipeline`, `channel`, `transition`, `alert`, `rule`, `key`, `event`, `at` (milliseconds since 1970), \
               `severity`, `worst` and `message`. Its timestamp is `at`; its header `forebay-id` is the `id`. Of a storm the first 1,000 transitions are \
               written, and a last record with the event `more` has their `count`. A transaction or a group is not needed to read it.",
-    delivery: "By an idempotent producer: what it sends again by itself is written once. A notice that was written as Forebay died comes again, with the same `id`.",
+    delivery: "By an idempotent producer: what it sends again by itself is written once. A notice that was written as Forebay died comes again, with the same `id`. A record that the topic never takes (too large, or with a NULL key where the topic \
+               is compacted) is logged and counted; the others of its notice are written, and the next one is sent.",
     options: &[OptionSpec {
         name: "topic",
         kind: OptionKind::String,

@@ -38,7 +38,11 @@ pub static MQTT: ConnectorSpec = ConnectorSpec {
         },
         text("clientId", None, "The client's name; `forebay-PIPELINE-CHANNEL` without it."),
         text("user", None, "The user, if the broker wants one."),
-        text("password", None, "Its password, from outside: `${NAME}`."),
+        text(
+            "password",
+            None,
+            "Its password, from outside: `${NAME}`. Without TLS others can read it on its way: `validate` and the log warn of that.",
+        ),
         OptionSpec {
             name: "version",
             kind: OptionKind::OneOf(&["5.0", "3.1.1"]),

@@ -18,8 +18,9 @@ const FOOT = 22;
 /** Room for names at the ends of lines, where the picture is wide enough. */
 const NAMES = 172;
 const WIDE = 640;
-/** Pixels between two words of the time axis, at least. */
-const WORD = 104;
+/** Pixels between two words of the time axis, at least: a time, and a day. */
+const WORD = 64;
+const LONG_WORD = 104;
 
 export const nameOf = (rule: string | null): string => (rule === null ? "could not be read" : label(rule, 28));
 export const toneOf = (line: Pick<Line, "colour">): string => (line.colour < 0 ? "rule-unreadable" : `rule-${line.colour + 1}`);
@@ -167,8 +168,9 @@ function endsOf(points: JudgedStep[], lines: Line[], y: (value: number) => numbe
 
 /** Round times that have room for their words. */
 function times(from: number, to: number, width: number): number[] {
-  const wanted = (Math.max(1, to - from) * WORD) / Math.max(1, width);
-  const steps = [900_000, 1_800_000, 3_600_000, 10_800_000, 21_600_000, 43_200_000, 86_400_000, 172_800_000, 345_600_000, 604_800_000];
+  const word = to - from > 86_400_000 ? LONG_WORD : WORD;
+  const wanted = (Math.max(1, to - from) * word) / Math.max(1, width);
+  const steps = [900_000, 1_800_000, 3_600_000, 7_200_000, 10_800_000, 21_600_000, 43_200_000, 86_400_000, 172_800_000, 345_600_000, 604_800_000];
   const step = steps.find((one) => one >= wanted) ?? 604_800_000;
   // Days begin where the reader is.
   const zone = new Date(to).getTimezoneOffset() * 60_000;

@@ -9,8 +9,9 @@ import { LOADING } from "./checks/loading.mjs";
 import { MAP } from "./checks/map.mjs";
 import { NAMES } from "./checks/names.mjs";
 import { PEOPLE } from "./checks/people.mjs";
+import { QUALITY } from "./checks/quality.mjs";
 import { REACH } from "./checks/reach.mjs";
 import { SQL } from "./checks/sql.mjs";
 import { STATUS } from "./checks/status.mjs";
 
-export const CHECKS = [...FIRST, ...LOADING, ...STATUS, ...CHARTS, ...CYCLES, ...FLEET, ...ALERTS, ...MAP, ...LINK, ...PEOPLE, ...SQL, ...NAMES, ...REACH];
+export const CHECKS = [...FIRST, ...LOADING, ...STATUS, ...CHARTS, ...CYCLES, ...FLEET, ...ALERTS, ...QUALITY, ...MAP, ...LINK, ...PEOPLE, ...SQL, ...NAMES, ...REACH];

@@ -3,12 +3,13 @@
 //   node mock/serve.mjs [--port 25180] [--mode plant|two|fleet|vehicles|seed|alerting|failing|empty|thousand|hostile|odd|unnamed|blind] [--dist dist]
 //
 // POST /__mock changes its mind while it runs: {mode}, {overheat: key}, {calm: true}, {disconnect: ms}, {unbalanced: n},
-// {stop: query}, {silent: true}, {refuse: who} (the changed file), {breakTable: name} (it cannot be read), {young: ms} (it began so long ago), {clocks: true} (two devices' are off), {cycles: true} (a query archives), {caughtUp: true} (a backlog is read), {deaf: true} (what people say of alerts cannot be kept), {tell: true} (alerts tell their reading), {role: viewer|operator|admin|null}, {revoke: true} (every session ends), {reload: title}, {version: text}.
+// {stop: query}, {silent: true}, {refuse: who} (the changed file), {breakTable: name} (it cannot be read), {young: ms} (it began so long ago), {clocks: true} (two devices' are off), {cycles: true} (a query archives), {quality: {well: true}} (nothing fails) or {quality: {silent: true}} (nothing came), {caughtUp: true} (a backlog is read), {deaf: true} (what people say of alerts cannot be kept), {tell: true} (alerts tell their reading), {role: viewer|operator|admin|null}, {revoke: true} (every session ends), {reload: title}, {version: text}.
 import { createReadStream, existsSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { serveLive, dropAll, named, sliceOf } from "./live.mjs";
+import { quality } from "./quality.mjs";
 import { World } from "./state.mjs";
 
 const option = (name, otherwise) => {
@@ -68,6 +69,7 @@ const TAKES = {
   "/history": ["source", "field", "range", "key", "points"],
   "/alerts": ["state", "source", "key", "keyIs", "rule", "limit", "cursor"],
   "/quarantine": ["query", "code", "limit", "cursor"],
+  "/quality": ["query", "source", "rule", "device", "from", "to", "limit"],
   "/cycles": ["limit"],
   "/sql": ["q", "limit"],
 };
@@ -130,8 +132,12 @@ function answer(path, query, request, response) {
     case "/silences":
       return json(response, 200, world.silencesOf(now));
     case "/quarantine": {
-      const { some, next } = page(world.records);
+      const { some, next } = page(world.records.filter(({ queries }) => !query.has("query") || queries.includes(query.get("query"))));
       return json(response, 200, { open: world.records.length, bytes: 412, records: some, next });
+    }
+    case "/quality": {
+      const answer = quality(world, query, now, world.quality);
+      return answer ? json(response, 200, answer) : json(response, 404, { title: "not found", detail: "there is no such rule", code: "FB-8001" });
     }
     case "/sql":
       return sql(query.get("q") ?? "", response);
@@ -202,10 +208,12 @@ function control(wish, response) {
     world.clocksOff = false;
     world.cycles = false;
     world.silences = [];
+    world.quality = {};
     world.plant.young(null);
   }
   if (wish.deaf) deaf = true;
   if (wish.overheat) world.plant.forced.set(world.plant.numberOf(wish.overheat), Date.now() - 1_000);
+  if (wish.quality) world.quality = wish.quality;
   if (wish.cycles) world.cycles = true;
   if (wish.stop) world.stopped.set(wish.stop, Date.now());
   if (wish.silent) world.plant.silence(true);

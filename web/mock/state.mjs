@@ -276,5 +276,13 @@ function quarantined(started, odd) {
     ['{"device_id": "device_1", "temperature": "warm", "humidity": 44.1, "timestamp": 1763726400}', "`warm` is not a DOUBLE", "$.temperature"],
     ["\u0000\u0001\u0002 not json at all", "expected a value, found a control character", "$"],
   ];
-  return raws.map(([raw, why, path], i) => ({ id: `iot_topic/0/${4_100 + i * 917}`, queries: ["lake", "hot"], sources: ["iot"], code: "FB-3001", path, why, at: started + 3_600_000 * (i + 1), topic: odd ? long : "iot_topic", partition: 0, offset: 4_100 + i * 917, key: null, raw, truncated: false }));
+  const bad = raws.map(([raw, why, path], i) => ({ id: `iot_topic/0/${4_100 + i * 917}`, queries: ["lake", "hot"], sources: ["iot"], code: "FB-3001", path, why, at: started + 3_600_000 * (i + 1), topic: odd ? long : "iot_topic", partition: 0, offset: 4_100 + i * 917, key: null, raw, truncated: false }));
+  if (odd) return bad;
+  // The newest stand first.
+  const unexpected = (id, ago, rule, code, path, why, raw) => ({ id: `iot_topic/0/${id}`, queries: ["lake", "hot"], sources: ["iot"], code, path, why: `expectation \`${rule}\` failed: ${why}`, at: Date.now() - ago * 60_000, topic: "iot_topic", partition: 0, offset: id, key: null, raw, truncated: false });
+  return [
+    unexpected(918_220, 48, "temperature_range", "expect.range", "$.temperature", "`temperature` is 1084.0; expected from -40 to 150", '{"device_id": "device_2", "temperature": 1084, "humidity": 41.2, "timestamp": 1763726460}'),
+    unexpected(917_904, 49, "temperature_rate", "expect.rate", "$.temperature", "`temperature` is 96.1, `temperature` was 41.3 1 s before; expected to change by at most 5 a second", '{"device_id": "device_2", "temperature": 96.1, "humidity": 41.0, "timestamp": 1763726441}'),
+    ...bad,
+  ];
 }

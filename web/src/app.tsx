@@ -46,7 +46,7 @@ export function App() {
       <Announcer />
       <main id="main" tabIndex={-1}>
         <Banner />
-        <Guard part={view} key={view}>{view === "sql" ? <SqlView /> : view === "alerts" ? <AllAlerts /> : <PlantView />}</Guard>
+        <Guard part={view} key={view}>{view === "sql" ? <SqlView /> : view === "alerts" ? <AllAlerts /> : view === "quality" ? <AllQuality /> : <PlantView />}</Guard>
       </main>
       <Guard part="Device">
         <DeviceDrawer />
@@ -75,6 +75,16 @@ function AllAlerts() {
     <>
       <h1 class="sr">Alerts</h1>
       {loaded && store.schema.value && store.booted.value ? <loaded.AlertsView /> : <Loading />}
+    </>
+  );
+}
+
+function AllQuality() {
+  const loaded = useLater(() => import("./views/quality"));
+  return (
+    <>
+      <h1 class="sr">Quality</h1>
+      {loaded && store.schema.value && store.booted.value ? <loaded.QualityView /> : <Loading />}
     </>
   );
 }

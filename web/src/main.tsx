@@ -11,6 +11,7 @@ import "./styles/panels.css";
 import "./styles/fleet.css";
 import "./styles/lists.css";
 import "./styles/alerts.css";
+import "./styles/quality.css";
 import "./styles/tables.css";
 import "./styles/windows.css";
 import "./styles/first.css";

@@ -9,6 +9,7 @@ describe("the address", () => {
       { ...START, device: "", picked: "" },
       { ...START, source: "cars", picked: "CAR-101" },
       { ...START, view: "alerts", is: "open", rule: "overheat", severity: "critical", find: "press 1&2", alert: "overheat/d 1/5" },
+      { ...START, view: "quality", judge: "lake 1", judged: "cars/2&3", steps: "hours", expectation: "speed range" },
       { ...START, state: "late", where: ["customerId:CI00103", "status:", "a:b:c&d=é"] },
       { ...START, ...((device) => ({ device, picked: device }))(`<img src=x onerror="a&b=c#d">, 🏭\n`) },
       { ...START, view: "sql", sql: "SELECT *\nFROM `a b` WHERE x > 70 -- ok", shape: "bar" },
@@ -19,7 +20,7 @@ describe("the address", () => {
     expect(print(START)).toBe("#/");
   });
   it("forgives what it does not know", () => {
-    expect(parse("#/nowhere?range=9y&page=-4&state=odd&as=pie&is=gone&severity=odd")).toEqual(START);
+    expect(parse("#/nowhere?range=9y&page=-4&state=odd&as=pie&is=gone&severity=odd&steps=years")).toEqual(START);
     expect(parse("")).toEqual(START);
     expect(parse("#/?page=1e99").page).toBe(0);
   });

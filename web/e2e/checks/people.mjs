@@ -10,14 +10,14 @@ export const PEOPLE = [
     run: visiting({}, async (page) => {
       const records = page.locator(".record");
       await records.first().waitFor();
-      assert.equal(await records.count(), 3);
+      assert.equal(await records.count(), 5);
       await page.locator(".record input").first().check();
       await page.getByRole("button", { name: "Drop 1 record" }).click();
       await page.getByRole("button", { name: "Cancel" }).click();
-      assert.equal(await records.count(), 3);
+      assert.equal(await records.count(), 5);
       await page.getByRole("button", { name: "Replay 1 record" }).click();
       await page.getByRole("button", { name: "Replay", exact: true }).click();
-      await page.waitForFunction(() => document.querySelectorAll(".record").length === 2);
+      await page.waitForFunction(() => document.querySelectorAll(".record").length === 4);
     }),
   },
   {

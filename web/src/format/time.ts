@@ -21,6 +21,11 @@ export function minute(ms: number): string {
   const at = new Date(ms);
   return `${two(at.getHours())}:${two(at.getMinutes())}`;
 }
+/** `21 Nov` where a day begins, else `21 Nov 14:03`. */
+export function dayOrTime(ms: number): string {
+  const time = minute(ms);
+  return time === "00:00" ? day(new Date(ms)) : `${day(new Date(ms))} ${time}`;
+}
 /** `21 Nov 2026, 14:03:22`; for titles and details. */
 export function full(ms: number): string {
   const at = new Date(ms);

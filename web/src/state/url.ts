@@ -2,10 +2,12 @@
 // when they get the link is here, nothing else. Pure both ways: `parse(print(place))` is `place`.
 import type { Range, Severity } from "../api/types";
 
-export type View = "plant" | "alerts" | "sql";
+export type View = "plant" | "alerts" | "quality" | "sql";
 export type StateFilter = "" | "live" | "quiet" | "late" | "alerting";
 /** Of alerts; none: both. */
 export type AlertFilter = "" | "open" | "cleared";
+/** How fine time is cut where quality is shown: the newest three hours, or two weeks. */
+export type Steps = "minutes" | "hours";
 export type SqlShape = "auto" | "table" | "line" | "bar";
 
 export interface Place {
@@ -30,6 +32,12 @@ export interface Place {
   find: string;
   /** The alert whose history is open. */
   alert: string | null;
+  /** The query that judged, and the source it judged, of which quality is shown; none: the first. */
+  judge: string;
+  judged: string;
+  /** The one that is looked at. */
+  expectation: string;
+  steps: Steps;
   sql: string;
   shape: SqlShape;
 }
@@ -50,6 +58,10 @@ export const START: Place = {
   severity: "",
   find: "",
   alert: null,
+  judge: "",
+  judged: "",
+  expectation: "",
+  steps: "minutes",
   sql: "",
   shape: "auto",
 };
@@ -58,7 +70,8 @@ const RANGES: Range[] = ["15m", "6h", "24h"];
 const STATES: StateFilter[] = ["", "live", "quiet", "late", "alerting"];
 const IS: AlertFilter[] = ["", "open", "cleared"];
 const SEVERITIES: (Severity | "")[] = ["", "info", "warning", "critical"];
-const VIEWS: View[] = ["plant", "alerts", "sql"];
+const VIEWS: View[] = ["plant", "alerts", "quality", "sql"];
+const STEPS: Steps[] = ["minutes", "hours"];
 const SHAPES: SqlShape[] = ["auto", "table", "line", "bar"];
 
 /** Longest address that is worth sharing; more than that stays out of the link. */
@@ -95,6 +108,10 @@ export function parse(hash: string): Place {
     severity: oneOf("severity", SEVERITIES, ""),
     find: params.get("find") ?? "",
     alert: params.get("alert"),
+    judge: params.get("judge") ?? "",
+    judged: params.get("judged") ?? "",
+    expectation: params.get("expectation") ?? "",
+    steps: oneOf("steps", STEPS, START.steps),
     sql: params.get("q") ?? "",
     shape: oneOf("as", SHAPES, "auto"),
   };
@@ -119,6 +136,10 @@ export function print(place: Place): string {
   put("severity", place.severity, "");
   put("find", place.find, "");
   if (place.alert !== null) params.set("alert", place.alert);
+  put("judge", place.judge, "");
+  put("judged", place.judged, "");
+  put("expectation", place.expectation, "");
+  put("steps", place.steps, START.steps);
   put("q", place.sql, "");
   put("as", place.shape, "auto");
   const text = params.toString();

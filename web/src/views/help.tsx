@@ -27,6 +27,7 @@ export const SHORTCUTS: Shortcut[] = [
   { key: "k", does: "device or alert before", act: () => step(-1) },
   { key: "p", does: "the plant", act: () => store.go({ view: "plant", device: null }) },
   { key: "a", does: "all alerts", act: () => store.go({ view: "alerts", device: null }) },
+  { key: "q", does: "quality: what was not as expected", act: () => store.go({ view: "quality", device: null }) },
   { key: "s", does: "the SQL console", act: () => store.go({ view: "sql", device: null }) },
   { key: "t", does: "light or dark", act: switchTheme },
 ];

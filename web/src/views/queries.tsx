@@ -107,7 +107,7 @@ function Query({ query, like = null, ask }: { query: QueryView; like?: string | 
           <Fact name="watermark" value={held.watermark} />
           {held.late !== null && <Late name={query.name} rows={held.late} />}
           {(query.rowsRefused ?? 0) > 0 && <Refused query={query} />}
-          <Fact name="not as expected" wide value={unexpected(query)} />
+          <Unexpected query={query} />
           <Fact name="too far ahead" value={held.ahead} />
           {query.remembers && <Fact name="clocks" wide value={clocksOff(ofQuery(store.tick.value?.followers ?? [], sql?.sources))} />}
           <Fact name="waits for" wide value={query.waitingFor ? label(query.waitingFor, 80) : null} />
@@ -152,6 +152,22 @@ function Fact({ name, value, wide = false }: { name: string; value: string | nul
     <div class={wide ? "fact-wide" : ""}>
       <dt>{name}</dt>
       <dd class="num">{value}</dd>
+    </div>
+  );
+}
+
+/** What rows failed of what their sources expect, and the way to when and whose. */
+function Unexpected({ query }: { query: QueryView }) {
+  const words = unexpected(query);
+  if (words === null) return null;
+  return (
+    <div class="fact-wide">
+      <dt>not as expected</dt>
+      <dd class="num">
+        <button type="button" class="text-button" title="over time, and by device" onClick={() => store.go({ view: "quality", judge: query.name, judged: "", expectation: "" })}>
+          {words}
+        </button>
+      </dd>
     </div>
   );
 }

@@ -43,6 +43,9 @@ export function TopBar({ compact }: { compact: boolean }) {
         <a href="#/alerts" aria-current={view === "alerts" ? "page" : undefined}>
           Alerts
         </a>
+        <a href="#/quality" aria-current={view === "quality" ? "page" : undefined}>
+          Quality
+        </a>
         <a href="#/sql" aria-current={view === "sql" ? "page" : undefined}>
           SQL
         </a>

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use forebay_core::options::unknown_name;
-use forebay_core::quality::{Judged, MINUTES, Past, Step};
+use forebay_core::quality::{ByRule, Judged, MINUTES, Past, Step};
 use forebay_engine::status::{Failures, QueryStatus};
 use serde_json::{Value, json};
 
@@ -105,6 +105,7 @@ fn told(status: &QueryStatus, source: &str, asked: &Asked<'_>) -> Value {
     let points = steps.iter().map(|(at, judged)| {
         json!({
             "at": at, "rows": judged.rows, "failed": failed(judged, asked), "unreadable": judged.unreadable,
+            "rules": by_rule(counts_of(judged, asked), asked),
         })
     });
     let named: u64 = sum.worst(asked.rule, usize::MAX).iter().map(|(_, count)| count).sum();
@@ -122,7 +123,9 @@ fn told(status: &QueryStatus, source: &str, asked: &Asked<'_>) -> Value {
         "failed": failed(&sum, asked),
         "unreadable": sum.unreadable,
         "rules": rules(status, source, &sum, asked),
-        "devices": worst.map(|(key, count)| json!({ "key": key, "failed": count })).collect::<Vec<_>>(),
+        "devices": worst
+            .map(|(key, count)| json!({ "key": key, "failed": count, "rules": by_rule(sum.devices.get(key), asked) }))
+            .collect::<Vec<_>>(),
         "others": all.saturating_sub(named),
         "total": { "rows": total.rows, "failed": total.failed, "unreadable": total.unreadable },
         "points": points.collect::<Vec<_>>(),
@@ -136,24 +139,32 @@ fn within<'a>(past: &'a Past, source: &str, asked: &Asked<'_>) -> BTreeMap<i64, 
     steps.filter(|(at, _)| (first..asked.to).contains(at)).map(|(at, it)| (*at, it)).collect()
 }
 
-/// How many failed: rows, or failures of what is asked for alone.
-fn failed(judged: &Judged, asked: &Asked<'_>) -> u64 {
-    let rules = match asked.device {
-        None if asked.rule.is_none() => return judged.failed,
+/// How many failed each rule: of all rows, or of the device that is asked for.
+fn counts_of<'a>(judged: &'a Judged, asked: &Asked<'_>) -> Option<&'a ByRule> {
+    match asked.device {
         None => Some(&judged.rules),
         Some(device) => judged.devices.get(device),
-    };
-    let rules = rules.into_iter().flatten();
-    rules.filter(|(name, _)| asked.rule.is_none_or(|rule| rule == &***name)).map(|(_, count)| count).sum()
+    }
+}
+
+/// Those of the rule that is asked for, or of all.
+fn by_rule<'a>(counts: Option<&'a ByRule>, asked: &Asked<'_>) -> BTreeMap<&'a str, u64> {
+    let each = counts.into_iter().flatten().map(|(name, count)| (&**name, *count));
+    each.filter(|(name, _)| asked.rule.is_none_or(|rule| rule == *name)).collect()
+}
+
+/// How many failed: rows, or failures of what is asked for alone.
+fn failed(judged: &Judged, asked: &Asked<'_>) -> u64 {
+    if asked.device.is_none() && asked.rule.is_none() {
+        return judged.failed;
+    }
+    by_rule(counts_of(judged, asked), asked).values().sum()
 }
 
 /// Those of the file in its order, then those that were in it.
 fn rules(status: &QueryStatus, source: &str, sum: &Judged, asked: &Asked<'_>) -> Vec<Value> {
-    let counts = match asked.device {
-        None => Some(&sum.rules),
-        Some(device) => sum.devices.get(device),
-    };
-    let count = |name: &str| counts.and_then(|counts| counts.get(name)).copied().unwrap_or(0);
+    let counts = by_rule(counts_of(sum, asked), asked);
+    let count = |name: &str| counts.get(name).copied().unwrap_or(0);
     let wanted = |name: &str| asked.rule.is_none_or(|rule| rule == name);
     let mut told: Vec<Value> = of(status, source)
         .filter(|it| wanted(&it.expected.name))
@@ -166,8 +177,7 @@ fn rules(status: &QueryStatus, source: &str, sum: &Judged, asked: &Asked<'_>) ->
             })
         })
         .collect();
-    let gone = counts.into_iter().flatten().map(|(name, _)| &**name);
-    let gone = gone.filter(|name| wanted(name) && !of(status, source).any(|it| &*it.expected.name == *name));
+    let gone = counts.keys().filter(|name| !of(status, source).any(|it| &*it.expected.name == **name));
     told.extend(
         gone.map(|name| json!({ "name": name, "onFail": null, "failed": count(name), "nanosPerRow": null })),
     );
@@ -177,7 +187,7 @@ fn rules(status: &QueryStatus, source: &str, sum: &Judged, asked: &Asked<'_>) ->
 #[cfg(test)]
 mod tests {
     use forebay_core::expectation::{Expected, OnFail, Spent};
-    use forebay_core::quality::{ByRule, EpochQuality};
+    use forebay_core::quality::EpochQuality;
 
     use super::*;
 
@@ -217,7 +227,10 @@ mod tests {
         let told = |asked: Asked<'_>| told(&status, "cars", &asked);
         let near = told(ask(98 * HOUR, None, None));
         assert_eq!((&near["rows"], &near["failed"], &near["unreadable"]), (&json!(20), &json!(6), &json!(2)));
-        assert_eq!(near["devices"], json!([{ "key": "a", "failed": 5 }]));
+        let worst = json!([{ "key": "a", "failed": 5, "rules": { "gone": 1, "speed": 4 } }]);
+        assert_eq!(near["devices"], worst);
+        let points: Vec<_> = near["points"].as_array().unwrap().iter().map(|it| &it["rules"]).collect();
+        assert_eq!(points, [&json!({ "gone": 1, "speed": 4 }), &json!({ "speed": 2 })]);
         assert_eq!((&near["others"], &near["total"]["rows"]), (&json!(0), &json!(30)));
         let rules: Vec<_> = near["rules"].as_array().unwrap().iter().map(|it| &it["failed"]).collect();
         assert_eq!(rules, [6, 0, 1]);
@@ -227,8 +240,10 @@ mod tests {
         assert_eq!((&far["failed"], &far["devices"][0]["key"]), (&json!(14), &json!("b")));
         let hours: Vec<_> = far["points"].as_array().unwrap().iter().map(|it| &it["failed"]).collect();
         assert_eq!(hours, [8, 6]);
+        assert_eq!(far["points"][1]["rules"], json!({ "speed": 6 }));
         let device = told(ask(98 * HOUR, None, Some("a")));
         assert_eq!((&device["failed"], &device["rules"][0]["failed"]), (&json!(5), &json!(4)));
-        assert_eq!(device["devices"], json!([{ "key": "a", "failed": 5 }]));
+        assert_eq!(device["devices"], worst);
+        assert_eq!(device["points"][1]["rules"], json!({}), "of this device none");
     }
 }

@@ -4,7 +4,7 @@ use forebay_core::Ledger;
 use forebay_core::expectation::OnFail;
 use serde_json::{Value, json};
 
-use super::words::{count, list, number, object, or_null, text, time, to, word, yes_or_no};
+use super::words::{count, list, map, number, object, or_null, text, time, to, word, yes_or_no};
 
 pub fn query() -> Value {
     object(&[
@@ -32,7 +32,7 @@ pub fn query() -> Value {
 }
 
 /// What was judged of each source, by query. Of `rules` those have no `onFail` that are in the file no more, and `others` are failures
-/// of devices that are not told by name.
+/// of devices that are not told by name. `rules` of a device and of a point leave out what nothing failed.
 pub fn quality() -> Value {
     let counts = [("rows", count()), ("failed", count()), ("unreadable", count())];
     let rule = object(&[
@@ -41,7 +41,8 @@ pub fn quality() -> Value {
         ("failed", count()),
         ("nanosPerRow", or_null(number())),
     ]);
-    let device = object(&[("key", text()), ("failed", count())]);
+    let by_rule = ("rules", map(count()));
+    let device = object(&[("key", text()), ("failed", count()), by_rule.clone()]);
     let source = [
         ("query", text()),
         ("source", text()),
@@ -49,7 +50,7 @@ pub fn quality() -> Value {
         ("devices", list(device)),
         ("others", count()),
         ("total", object(&counts)),
-        ("points", list(object(&[&[("at", time())], &counts[..]].concat()))),
+        ("points", list(object(&[&[("at", time()), by_rule], &counts[..]].concat()))),
     ];
     let source = object(&[&source[..], &counts[..]].concat());
     object(&[("from", time()), ("to", time()), ("step", count()), ("sources", list(source))])

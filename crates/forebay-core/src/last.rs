@@ -57,6 +57,11 @@ impl LastValues {
         self.0.values().all(HashMap::is_empty)
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.values().map(HashMap::len).sum()
+    }
+
     /// Takes these over, each in the place of the one that it has of the same key.
     pub fn take(&mut self, others: Self) {
         for (lane, values) in others.0 {

@@ -93,7 +93,11 @@ pub fn refuse_detectors(pipeline: &Pipeline) -> Result<(), Error> {
     if let Some(first) = invalid.map(|source| &source.name).next() {
         let message =
             format!("the pipeline reads invalid records of a source as rows (`{first}`), which Spark cannot");
-        return Err(Error::new(&codes::NOT_IN_SPARK, message));
+        let hint = format!(
+            "Make the job of a copy of the file without `{first}` and without the queries that read it. In Spark a record that \
+             cannot be read is a row of NULLs, and one that fails an expectation is filtered out: it keeps neither."
+        );
+        return Err(Error::new(&codes::NOT_IN_SPARK, message).with_hint(hint));
     }
     let detectors = pipeline.views.iter().filter(|view| view.detector.is_some());
     let mut names: Vec<String> = detectors.map(|view| format!("`{}`", view.name)).collect();

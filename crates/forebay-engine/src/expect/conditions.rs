@@ -39,7 +39,7 @@ pub(super) struct Failing {
 }
 
 impl Failing {
-    fn of(rows: BooleanBuffer) -> Self {
+    pub fn of(rows: BooleanBuffer) -> Self {
         Self { rows, broken: BTreeMap::new(), beside: BTreeMap::new() }
     }
 }

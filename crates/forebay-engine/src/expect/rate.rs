@@ -133,6 +133,19 @@ impl Rates {
         std::mem::take(&mut self.said)
     }
 
+    /// Keys that it knows, those that have spoken since room was made counted once more.
+    #[cfg(test)]
+    pub fn remembered(&self) -> usize {
+        self.before.len() + self.said.len()
+    }
+
+    /// Once as many keys have said something since the last time, forgets those that have not.
+    pub fn make_room(&mut self, most: usize) {
+        if self.said.len() >= most {
+            self.before = Arc::new(std::mem::take(&mut self.said));
+        }
+    }
+
     /// Adds to what the rows of a partition fail which of them change too fast.
     pub fn hold(
         &mut self,

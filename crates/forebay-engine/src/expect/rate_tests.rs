@@ -147,6 +147,30 @@ fn who_fails_is_told_with_the_value_before() {
     assert!(other.bad.is_empty());
 }
 
+#[test]
+fn who_only_looks_on_remembers_a_bounded_number_of_keys_and_those_that_still_speak() {
+    let checks = vec![rate("fast", OnFail::Quarantine, 5.0)];
+    let mut rates = Rates::new(&checks).unwrap();
+    let partition = Partition::new("", 0);
+    let is_too_fast = |rates: &mut Rates, record: &str| {
+        let rows = Csv.decode(&values(&[record])).unwrap().rows;
+        let mut failing = [Failing::of(BooleanBuffer::new_unset(1))];
+        rates.make_room(10);
+        rates.hold(&rows, &checks, &partition, &mut failing).unwrap();
+        failing[0].rows.value(0)
+    };
+    assert!(!is_too_fast(&mut rates, "steady,0,0") && !is_too_fast(&mut rates, "silent,0,0"));
+    for number in 0..500 {
+        assert!(!is_too_fast(&mut rates, &format!("other{number},0,0")));
+        assert!(rates.remembered() <= 20, "{}", rates.remembered());
+        if number % 5 == 0 {
+            assert!(!is_too_fast(&mut rates, &format!("steady,{},0", number + 1)));
+            assert!(is_too_fast(&mut rates, &format!("steady,{},900", number + 2)), "{number}");
+        }
+    }
+    assert!(!is_too_fast(&mut rates, "silent,1,900"), "it is forgotten, so this is its first value");
+}
+
 /// Rows with everything that may be in one: late ones, equal times, NULL, NaN, jumps, and two keys.
 const TAPE: [&str; 11] = [
     "a,0,0", "b,0,10", "a,1,4", "a,2,40", "b,3,20", "a,1.5,6", "a,3,", "a,3,NaN", "b,4,99", "a,4,12",

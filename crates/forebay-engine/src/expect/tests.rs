@@ -128,7 +128,10 @@ fn what_fails_is_counted_by_rule_and_by_the_device_that_it_is_of() {
         assert_eq!(judged.devices["a"].get("mad"), Some(&times));
     }
     assert_eq!(decoder.judged(), Judged::default());
-    assert!(format.spent().iter().all(|spent| spent.rows == 6), "the first batch is looked at");
+    assert!(
+        format.spent().iter().all(|spent| spent.rows == 12),
+        "the second and the third of four are looked at"
+    );
 }
 
 #[test]

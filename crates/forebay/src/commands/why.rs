@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use forebay_core::clock::millis;
-use forebay_core::config::{Pipeline, SourceConfig};
+use forebay_core::config::{Pipeline, RuleConfig, SourceConfig};
 use forebay_core::error::codes;
 use forebay_core::{Error, Result};
 use futures::future::try_join_all;
@@ -77,7 +77,25 @@ async fn row(global: &Global, args: WhyRowArgs) -> anyhow::Result<ExitCode> {
             "{more} more in that time, farther from it; `-n` shows more, `--within` looks at less"
         ));
     }
+    if let Some(note) = rates(source, wish.from_ms) {
+        talk::say(&note);
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What cannot be known here of values that are held to the ones before them; `None` if none is.
+fn rates(source: &SourceConfig, from_ms: i64) -> Option<String> {
+    let all = source.value.as_ref()?.expect.all.iter();
+    let names = all.filter(|it| matches!(it.rule, RuleConfig::Rate { .. }));
+    let names: Vec<String> = names.map(|it| format!("`{}`", it.expected.name)).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "note: {} is told against the values that were read here, from {} on; against what a query held the first of a key is not known: \
+             of a record that it set aside `forebay quarantine show` tells the value before",
+            names.join(", "),
+            shown_time(from_ms)
+        )
+    })
 }
 
 fn wish(args: &WhyRowArgs) -> Wish {

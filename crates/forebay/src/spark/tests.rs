@@ -93,6 +93,22 @@ fn every_example_becomes_a_job() {
 }
 
 #[test]
+fn a_source_of_invalid_records_is_refused_with_what_to_leave_out() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/fleet.yaml");
+    let lookup = Lookup { env: &|_| Some("secret".to_owned()), file: &|_| Err(String::new()) };
+    let text = std::fs::read_to_string(path).unwrap();
+    let pipeline = config::parse(&text, "fleet.yaml", &registry(), &lookup).unwrap();
+    let error = refuse_detectors(&pipeline).unwrap_err();
+    assert_eq!(error.code().id, "FB-1012");
+    assert!(error.message().contains("(`invalid`)"), "{}", error.message());
+    assert!(
+        error.hint().contains("without `invalid` and without the queries that read it"),
+        "{}",
+        error.hint()
+    );
+}
+
+#[test]
 fn a_query_whose_keys_are_not_known_is_left_out_and_told() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/spark/update.yaml");
     let text =

@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Field, Fields, Schema};
 use forebay_connectors::sources;
 use forebay_core::config::SourceConfig;
 use forebay_core::error::codes;
-use forebay_core::format::{BadRecord, Format};
+use forebay_core::format::{BadRecord, Decoder, Format, Of};
 use forebay_core::source::{Envelope, Wanted};
 use forebay_core::{Error, Partition, Result, key};
 use forebay_engine::adhoc::lanes;
@@ -100,11 +100,13 @@ pub async fn find(source: &SourceConfig, wish: &Wish) -> Result<(Vec<Found>, usi
     let path = path.transpose()?.flatten();
     let mut found = Vec::new();
     for mut lane in reader.read(&available.ranges(&start), 1).await? {
+        // One for each lane: what a key said last is that of its partition, of all that was read before.
+        let mut decoder = format.as_deref().map(Format::decoder);
         while let Some(envelope) = lane.next().await {
             let envelope = envelope?;
             let inside = |timestamp: &i64| (wish.from_ms..wish.to_ms).contains(timestamp);
             if envelope.timestamps.iter().any(inside) {
-                matching(&envelope, format.as_deref(), path.as_deref(), wish, &mut found)?;
+                matching(&envelope, decoder.as_deref_mut(), path.as_deref(), wish, &mut found)?;
             }
         }
     }
@@ -120,15 +122,15 @@ pub async fn find(source: &SourceConfig, wish: &Wish) -> Result<(Vec<Found>, usi
 /// The records of an envelope that are meant.
 fn matching(
     envelope: &Envelope,
-    format: Option<&dyn Format>,
+    decoder: Option<&mut (dyn Decoder + 'static)>,
     path: Option<&[String]>,
     wish: &Wish,
     found: &mut Vec<Found>,
 ) -> Result<()> {
-    let (rows, mut bad, kept) = match format {
+    let (rows, mut bad, kept) = match decoder {
         None => (envelope.to_batch().map_err(internal)?, Vec::new(), None),
-        Some(format) => {
-            let mut decoded = format.decoder().decode(&envelope.values)?;
+        Some(decoder) => {
+            let mut decoded = decoder.decode_of(&envelope.values, Of::Partition(&envelope.partition))?;
             let bad = std::mem::take(&mut decoded.bad);
             let kept = decoded.kept.clone();
             let has_own = decoded.rows.schema().column_with_name(KAFKA_COLUMN).is_some();

@@ -170,3 +170,26 @@ fn a_value_that_was_set_aside_can_be_replayed_and_leaves_no_trace() {
     let rows = table_rows(data.path(), &data.path().join("lake"));
     assert_eq!((places(&rows), listed(data.path()).len()), ([(0, 0), (0, 1), (0, 2)].into(), 0));
 }
+
+#[test]
+fn why_row_tells_the_value_before_and_that_the_one_before_the_first_is_not_known() {
+    let log = LogServer::start();
+    make_topic(log.address, "cars", 2);
+    let one = |partition: u32, second: u32, speed: f64| Sent { partition, car: 1, second, speed };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    // Each alone, so that none comes in one batch with the one before; the other partition has last values of its own.
+    for sent in [one(0, 10, 50.0), one(1, 10, 400.0), one(0, 11, 200.0), one(1, 11, 401.0)] {
+        runtime.block_on(produce_all(log.address, &[sent]));
+    }
+    let data = tempfile::tempdir().unwrap();
+    let file = file(data.path(), log.address, 1_000);
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis().to_string();
+    let place = ["--pipeline", file.to_str().unwrap(), "--source", "cars", "--column", "car"];
+    let args = ["why", "row", "--key", "car-1", "--at", &now, "--within", "1 hour"];
+    let output = succeed(forebay(data.path(), &args).args(place));
+    let (told, said) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(told.matches("is not as expected: expect.rate").count(), 1, "{told}");
+    assert!(told.contains("`speed` is 200.0") && told.contains("`speed` was 50.0 1 s before"), "{told}");
+    let note = "`speed_rate` is told against the values that were read here, from ";
+    assert!(said.contains(note) && said.contains("of a key is not known"), "{said}");
+}

@@ -128,7 +128,7 @@ fn nobody_is_told_of_what_is_silenced_until_that_ends_and_of_what_is_over_by_the
     assert!(process.stop().0);
     let mut process = started(&file);
     let http = process.address("http");
-    assert_eq!(silences(http), [silence.clone()]);
+    assert_eq!(silences(http), std::slice::from_ref(&silence));
     produce(&log, "press-4", &[80]);
     barrier(&log, &receiver, "saw-2");
     assert_eq!(muted_by(http, "press-4"), "silence #1");

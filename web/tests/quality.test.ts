@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { JudgedStep, SourceQuality } from "../src/api/quality";
-import { asideFor, ceiling, chosen, cost, costOfAll, flaggedSql, followed, gathered, lines, mark, pieces, qualityOf, stepFor } from "../src/state/quality";
+import { asideFor, begins, ceiling, chosen, cost, costOfAll, flaggedSql, followed, gathered, lines, mark, pieces, qualityOf, stepFor } from "../src/state/quality";
 
 const MINUTE = 60_000;
 const step = (at: number, rows: number, rules: Record<string, number> = {}, unreadable = 0): JudgedStep => ({ at: at * MINUTE, rows, failed: Math.max(0, ...Object.values(rules)), unreadable, rules });
@@ -59,6 +59,18 @@ describe("steps that are drawn", () => {
     const before = JSON.stringify(points);
     expect(gathered(points, 5 * MINUTE)).toEqual([{ at: 0, rows: 30, failed: 3, unreadable: 1, rules: { a: 1, b: 2 } }, { ...points[2], at: 5 * MINUTE }]);
     expect(JSON.stringify(points)).toBe(before);
+  });
+});
+
+describe("the time that is shown", () => {
+  const asked = { from: 0, to: 180 * MINUTE, step: MINUTE };
+  const young = (at: number, ever = 1) => ({ rows: 1, unreadable: 0, total: { rows: ever, failed: 0, unreadable: 0 }, points: [step(at, 1)] });
+  it("begins where what was judged began, and not with what merely came after a silence", () => {
+    expect(begins(young(100), asked)).toBe(100 * MINUTE);
+    expect(begins(young(179), asked)).toBe(165 * MINUTE);
+    expect(begins(young(100, 2), asked)).toBe(0);
+    expect(begins({ ...young(0), points: [] }, asked)).toBe(0);
+    expect(begins(young(-1), asked)).toBe(0);
   });
 });
 

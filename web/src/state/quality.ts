@@ -60,6 +60,16 @@ export function lines(of: Pick<SourceQuality, "rules" | "points" | "unreadable">
   return [...drawn, { rule: null, colour: -1, dash: -1, failed: of.unreadable, shares: of.points.map((point) => shareOf(point, null)) }];
 }
 
+/** Steps that are shown at least, however young what was judged is. */
+const LEAST_STEPS = 15;
+
+/** From when on there is something to show: what began within the time that is asked for is shown from its beginning on. */
+export function begins({ rows, unreadable, total, points }: Pick<SourceQuality, "rows" | "unreadable" | "total" | "points">, { from, to, step }: Pick<Quality, "from" | "to" | "step">): number {
+  const [first] = points;
+  if (!first || total.rows + total.unreadable > rows + unreadable) return from;
+  return Math.max(from, Math.min(first.at, to - LEAST_STEPS * step));
+}
+
 /** Pixels that a step takes at least: what is drawn closer is noise to the eye. */
 const LEAST_PIXELS = 10;
 /** Into how many steps of the server's one that is drawn may be gathered, by how long those are. */

@@ -7,11 +7,11 @@ import { QualityChart } from "../charts/quality";
 import { useSeen } from "../charts/seen";
 import { count, many, share } from "../format/number";
 import { label } from "../format/text";
-import { zone } from "../format/time";
+import { moment, zone } from "../format/time";
 import { Failure, Quiet, Section, Waiting } from "../parts/notes";
 import { useAsked } from "../state/asked";
 import { wide } from "../state/prefs";
-import { chosen, gathered, lines, PERIOD, qualityOf, stepFor } from "../state/quality";
+import { begins, chosen, gathered, lines, PERIOD, qualityOf, stepFor } from "../state/quality";
 import { serverNow } from "../state/session";
 import { ruleName } from "../state/status";
 import * as store from "../state/store";
@@ -132,7 +132,8 @@ function Overview({ found, one, looked }: { found: Found; one: SourceQuality; lo
   const { host, width } = useSeen();
   const { steps } = store.place.value;
   const all = one.rows + one.unreadable;
-  const step = stepFor(found.to - found.from, found.step, width);
+  const from = begins(one, found);
+  const step = stepFor(found.to - from, found.step, width);
   const points = gathered(one.points, step);
   const drawn = lines({ ...one, points }, looked);
   const ever = one.total.rows + one.total.unreadable;
@@ -162,10 +163,10 @@ function Overview({ found, one, looked }: { found: Found; one: SourceQuality; lo
         </div>
       )}
       <div ref={host}>
-        {width > 0 && all > 0 && <QualityChart points={points} lines={drawn} looked={looked} from={found.from} to={found.to} step={step} width={width} now={store.now.peek()} />}
+        {width > 0 && all > 0 && <QualityChart points={points} lines={drawn} looked={looked} from={from} to={found.to} step={step} width={width} now={store.now.peek()} />}
       </div>
       <p class="soft num quality-ever">
-        {PERIOD[steps].words.replace("the l", "L")}, judged by <bdi>{label(ruleName(one.query))}</bdi> as records of <bdi>{label(one.source)}</bdi>
+        {from > found.from ? `Since ${moment(one.points[0]?.at ?? from, store.now.peek())}` : PERIOD[steps].words.replace("the l", "L")}, judged by <bdi>{label(ruleName(one.query))}</bdi> as records of <bdi>{label(one.source)}</bdi>
         {ever > 0 && `. Since that query began: ${many(ever, "record")}, ${share(one.total.rows - one.total.failed, ever)} as expected`}.
       </p>
     </div>

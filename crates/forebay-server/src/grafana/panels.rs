@@ -273,11 +273,19 @@ pub(super) const PANELS: &[Panel] = &[
         asks: &[("failing", "sum(1 - forebay_channel_up$PIPES)")],
     },
     Panel {
+        title: "Silences",
+        about: "Silences that people made, which hold or will. One that was forgotten keeps alerts from whom they are for.",
+        kind: "timeseries",
+        unit: "none",
+        width: 8,
+        asks: &[("{{state}}", "forebay_silences$PIPES")],
+    },
+    Panel {
         title: "Notices of alerts",
         about: "What channels took and what they refused for good, in a minute.",
         kind: "timeseries",
         unit: "short",
-        width: 16,
+        width: 8,
         asks: &[
             ("{{channel}}: taken", "increase(forebay_notices_taken_total$PIPES[1m])"),
             ("{{channel}}: refused", "increase(forebay_notices_refused_total$PIPES[1m])"),

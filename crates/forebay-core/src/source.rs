@@ -55,6 +55,9 @@ pub trait Source: Send {
     /// is in one lane only, in order. After an error inside a lane the epoch is abandoned; the next call starts afresh.
     async fn read(&mut self, ranges: &[PositionRange], lanes: usize) -> Result<Vec<Lane>>;
 
+    /// Told that these ranges were read by another source of the same topics, for this one too: what is held of them can go.
+    fn passed(&mut self, _ranges: &[PositionRange]) {}
+
     /// Asked once all lanes are at their ends and before anything of the epoch is durable: fails with `DATA_LOSS` if a
     /// topic was made anew meanwhile, so that what was read may be the new one's. Where the options allow to go on the
     /// error is retryable, and the next [`read`](Self::read) leaves that topic out.

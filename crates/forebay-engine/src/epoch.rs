@@ -139,9 +139,6 @@ impl Runner {
         if is_new {
             recovered.start = self.try_start().await;
         }
-        if let (Some(seat), Some(plan)) = (&mut self.seat, &recovered.plan) {
-            seat.planned(plan.planned_at_ms);
-        }
         let Some(in_sink) = self.open_sink(is_new, &mut recovered.start).await? else { return Ok(()) };
         let was_kept = recovered.commit.as_ref().is_some_and(|commit| commit.last);
         let recovery = decide(recovered.plan, recovered.outcome, recovered.commit, in_sink)
@@ -226,18 +223,15 @@ impl Runner {
             }
             let is_usual =
                 !stays && replay.is_empty() && available.moved.is_empty() && self.trigger != Trigger::Once;
-            let (ranges, now_ms) = match &mut self.seat {
-                Some(seat) if is_usual => {
-                    let within = (&self.inputs.topics(), target.as_ref());
-                    seat.join(&standing.positions, ranges, within, now_ms)
-                }
+            let topics = self.inputs.topics();
+            let ranges = match &mut self.seat {
+                Some(seat) if is_usual => seat.join(&standing.positions, ranges, (&topics, target.as_ref())),
                 Some(seat) => {
                     seat.stands(&standing.positions);
-                    (ranges, now_ms)
+                    ranges
                 }
-                None => (ranges, now_ms),
+                None => ranges,
             };
-            let topics = self.inputs.topics();
             let tables = self.tables.versions();
             let times = self.memory.as_ref().map(|it| it.next_times(now_ms, &reads));
             let plan = Plan { epoch, planned_at_ms: now_ms, ranges, topics, replay, times, tables };
@@ -311,9 +305,6 @@ impl Runner {
         available: Option<&Available>,
         outcome: Option<Outcome>,
     ) -> Result<bool> {
-        if let Some(seat) = &mut self.seat {
-            seat.planned(plan.planned_at_ms);
-        }
         let plan = Arc::new(plan);
         let id = EpochId {
             query_id: self.checkpoint.query_id().to_owned(),

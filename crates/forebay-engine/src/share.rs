@@ -7,9 +7,9 @@
 //! ```
 //!
 //! Each stays a query of its own, with its positions, plans, commits and quarantine; a hundred alerts over one topic are a hundred
-//! queries. A **span** is what they read together: ranges from where several stand, with the time that their epochs have. Whoever comes
-//! first computes its [`Product`], by a SELECT with the columns of all ([`Sharing`]); the others plan the same ranges with the same time
-//! and take their columns of it. One that stands elsewhere reads for itself, up to where another stands: so they come together.
+//! queries. A **span** is what they read together: ranges from where several stand. Whoever comes first computes its [`Product`], by a
+//! SELECT with the columns of all ([`Sharing`]); the others plan the same ranges, each at its own time, and take their columns of it. So a
+//! SELECT that asks for the epoch's time has no part in this. One that stands elsewhere reads for itself, up to where another stands: so they come together.
 //!
 //! What must stay true: a plan that was made with others is one that the query could have made alone, so a restart repeats it alone;
 //! what a product lacks, for whatever reason, each computes by itself, and meets its own errors; no query waits for another but for the
@@ -81,7 +81,6 @@ struct Stand {
 #[derive(Debug)]
 pub(crate) struct Span {
     pub ranges: Vec<PositionRange>,
-    pub planned_at_ms: i64,
     topics: TopicIds,
     /// `None` within if it cannot be had.
     product: OnceCell<Option<Arc<Product>>>,
@@ -89,7 +88,11 @@ pub(crate) struct Span {
 
 /// What came of a span, lane by lane.
 #[derive(Debug)]
-pub(crate) struct Product(pub Vec<LaneProduct>);
+pub(crate) struct Product {
+    /// The time of the epoch in which it was computed, by which its ages are told.
+    pub planned_at_ms: i64,
+    pub lanes: Vec<LaneProduct>,
+}
 
 /// What a lane gave, with the columns of all queries.
 #[derive(Debug)]
@@ -121,12 +124,11 @@ impl Sharing {
 
 impl Share {
     /// The part of a query whose columns are these of the common SELECT's, in its order. `None` if it is not a query that can share:
-    /// one over a single source, without state and joins, that gives just those columns.
+    /// one over a single source that gives just those columns, without state, joins and the epoch's time.
     pub fn of(sharing: &Arc<Sharing>, query: &StreamPlan, columns: &[usize]) -> Option<Self> {
         let schema = query.output_schema();
         let common = sharing.plan.output_schema();
-        let is_plain =
-            |plan: &StreamPlan| plan.inputs().len() == 1 && !plan.remembers() && plan.tables().is_empty();
+        let is_plain = |plan: &StreamPlan| plan.inputs().len() == 1 && plan.is_of_rows();
         let is_same = |(column, field): (&usize, &arrow::datatypes::FieldRef)| {
             let there = common.fields().get(*column);
             there.is_some_and(|it| {
@@ -153,7 +155,7 @@ impl Share {
         board.next += 1;
         board.seats.insert(number, Stand::default());
         drop(board);
-        Seat { share: self, number, planned_ms: i64::MIN, span: None }
+        Seat { share: self, number, span: None }
     }
 }
 
@@ -162,8 +164,6 @@ impl Share {
 pub(crate) struct Seat {
     share: Share,
     number: u64,
-    /// The time of its newest epoch: none after it has an earlier one.
-    planned_ms: i64,
     span: Option<Arc<Span>>,
 }
 
@@ -181,45 +181,37 @@ impl Seat {
         board.forget();
     }
 
-    /// Notes the time of an epoch.
-    pub fn planned(&mut self, at_ms: i64) {
-        self.planned_ms = self.planned_ms.max(at_ms);
-    }
-
-    /// What the next epoch reads, and its time: `chosen` at `now_ms`, or a part of it, or what others read who stood there before. A
-    /// query that ends by itself goes no farther than `target`.
+    /// What the next epoch reads: `chosen`, or a part of it, or what others read who stood there before. A query that ends by itself
+    /// goes no farther than `target`.
     pub fn join(
         &mut self,
         at: &Positions,
         chosen: Vec<PositionRange>,
         (topics, target): (&TopicIds, Option<&Positions>),
-        now_ms: i64,
-    ) -> (Vec<PositionRange>, i64) {
+    ) -> Vec<PositionRange> {
         let mut board = self.share.sharing.board.lock();
         board.note(self.number, at.clone(), at.clone());
         board.forget();
         let fits = |span: &&Arc<Span>| {
             starts(&span.ranges) == *at
                 && span.topics == *topics
-                && (self.planned_ms..=now_ms).contains(&span.planned_at_ms)
                 && target.is_none_or(|target| is_up_to(&ends(&span.ranges), target))
         };
         self.span = board.spans.iter().find(fits).cloned();
         if self.span.is_none() {
-            self.span = board.begin(self.number, at, &chosen, topics, now_ms);
+            self.span = board.begin(self.number, at, &chosen, topics);
         }
-        let (ranges, time) = match &self.span {
-            Some(span) => (span.ranges.clone(), span.planned_at_ms),
-            None => (board.meeting(self.number, at, chosen), now_ms),
+        let ranges = match &self.span {
+            Some(span) => span.ranges.clone(),
+            None => board.meeting(self.number, at, chosen),
         };
         board.note(self.number, at.clone(), ends(&ranges));
-        (ranges, time)
+        ranges
     }
 
-    /// The span of the epoch with these ranges and this time, if it has one.
-    pub fn span(&self, ranges: &[PositionRange], planned_at_ms: i64) -> Option<Arc<Span>> {
-        let is_it = |span: &&Arc<Span>| span.ranges == ranges && span.planned_at_ms == planned_at_ms;
-        self.span.as_ref().filter(is_it).cloned()
+    /// The span of the epoch with these ranges, if it has one.
+    pub fn span(&self, ranges: &[PositionRange]) -> Option<Arc<Span>> {
+        self.span.as_ref().filter(|span| span.ranges == ranges).cloned()
     }
 
     /// The product of a span, computed by whoever comes first; `None` if it cannot be had.
@@ -273,7 +265,6 @@ impl Board {
         at: &Positions,
         chosen: &[PositionRange],
         topics: &TopicIds,
-        now_ms: i64,
     ) -> Option<Arc<Span>> {
         let is_here = |it: &Option<Positions>| it.as_ref().is_none_or(|it| it == at);
         let mut others = self.seats.iter().filter(|(number, _)| **number != seat);
@@ -286,7 +277,7 @@ impl Board {
         }
         let most = (RECORDS >> self.halved).max(FEWEST);
         let ranges = self.meeting(seat, at, share_out(most, chosen));
-        let span = Span { ranges, planned_at_ms: now_ms, topics: topics.clone(), product: OnceCell::new() };
+        let span = Span { ranges, topics: topics.clone(), product: OnceCell::new() };
         let span = Arc::new(span);
         self.spans.push(Arc::clone(&span));
         if self.spans.len() > SPANS {

@@ -16,7 +16,7 @@ use crate::columns::{missing, unfit};
 use crate::key::{self, Keys};
 
 /// Most keys that are numbered together; what comes beyond is numbered anew.
-const MOST: usize = 1 << 20;
+const MOST: usize = 1 << 18;
 
 /// A shared handle; clones remember the same.
 #[derive(Clone, Debug, Default)]
@@ -76,6 +76,16 @@ impl Readings {
         let keys = Arc::new(KeyColumn { texts, numbers, names: Arc::clone(&known.names) });
         known.keys.push((Arc::downgrade(column), Arc::clone(&keys)));
         Ok(keys)
+    }
+
+    /// Lets go of what is remembered of arrays that are gone, and of the numbers if nobody has one any more.
+    pub(crate) fn tidy(&self) {
+        let mut known = self.0.lock();
+        known.keys.retain(|(of, _)| of.strong_count() > 0);
+        known.places.retain(|(of, _)| of.iter().all(|of| of.strong_count() > 0));
+        if known.keys.is_empty() {
+            *known = Known::default();
+        }
     }
 
     /// The places in these columns: topic, source, partition.
@@ -211,6 +221,20 @@ mod tests {
         drop((one, first, again));
         readings.keys(&column(&[Some("d")])).unwrap();
         assert_eq!(readings.0.lock().keys.len(), 2, "the first is gone");
+    }
+
+    #[test]
+    fn nothing_is_left_of_rows_that_are_gone() {
+        let readings = Readings::default();
+        let (one, other) = (column(&[Some("a")]), column(&[Some("b")]));
+        readings.keys(&one).unwrap();
+        readings.keys(&other).unwrap();
+        drop(one);
+        readings.tidy();
+        assert_eq!(readings.keys(&other).unwrap().numbers(), [1], "somebody has numbers still");
+        drop(other);
+        readings.tidy();
+        assert_eq!(readings.keys(&column(&[Some("c")])).unwrap().numbers(), [0]);
     }
 
     #[test]

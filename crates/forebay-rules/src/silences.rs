@@ -10,6 +10,7 @@
 //! told that it is there, and before it mutes; a number is never given twice; what is kept is bounded; and who asks what is muted waits for
 //! no disk.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -254,12 +255,17 @@ impl Silence {
 /// Forgets those that ended long ago, and the oldest of many.
 fn forget(all: &mut Vec<Silence>, now: i64) {
     all.retain(|it| it.is_remembered(now));
-    let mut ends: Vec<i64> =
-        all.iter().filter(|it| it.state(now) == SilenceState::Expired).map(|it| it.until).collect();
-    ends.sort_unstable_by_key(|end| std::cmp::Reverse(*end));
-    if let Some(oldest) = ends.get(MOST_ENDED) {
-        all.retain(|it| it.until > *oldest);
-    }
+    // Of those that ended at once, the one that was made first.
+    let mut ended: Vec<(i64, usize)> = (0..)
+        .zip(all.iter())
+        .filter(|(_, it)| it.state(now) == SilenceState::Expired)
+        .map(|(place, it)| (it.until, place))
+        .collect();
+    ended.sort_unstable();
+    let too_many = ended.len().saturating_sub(MOST_ENDED);
+    let oldest: HashSet<usize> = ended.into_iter().take(too_many).map(|(_, place)| place).collect();
+    let mut places = 0..;
+    all.retain(|_| places.next().is_some_and(|place| !oldest.contains(&place)));
 }
 
 fn unknown(id: &str) -> Error {

@@ -263,6 +263,7 @@ impl Sink for AlertSink {
     }
 
     async fn tidy(&mut self) -> Result<()> {
+        self.readings.tidy();
         self.opened()?.desk.with(|papers| papers.journal.tidy(&papers.state))
     }
 

@@ -278,7 +278,7 @@ impl Rows {
     fn lanes(&self) -> usize {
         match self {
             Self::Read(streams) => streams.len(),
-            Self::Shared(product) => product.0.len(),
+            Self::Shared(product) => product.lanes.len(),
         }
     }
 }

@@ -194,6 +194,13 @@ impl Inputs {
         Ok(all)
     }
 
+    /// See [`Source::passed`].
+    pub fn passed(&mut self, ranges: &[PositionRange]) {
+        for (number, it) in self.each() {
+            it.source.passed(&ranges_of(ranges, number));
+        }
+    }
+
     /// See [`Source::confirm`].
     pub async fn confirm(&mut self, ranges: &[PositionRange]) -> Result<()> {
         for (number, it) in self.each() {

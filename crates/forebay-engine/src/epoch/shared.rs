@@ -30,7 +30,7 @@ impl Runner {
     /// The product of the epoch's span, if it has one.
     pub(super) async fn product(&mut self, plan: &Arc<Plan>) -> Option<Arc<Product>> {
         let seat = self.seat.take()?;
-        let product = match seat.span(&plan.ranges, plan.planned_at_ms) {
+        let product = match seat.span(&plan.ranges) {
             Some(span) if plan.replay.is_empty() => {
                 let computing = async {
                     self.compute(plan, &seat).await.map_err(|(lacks, error)| {
@@ -43,6 +43,9 @@ impl Runner {
             _ => None,
         };
         self.seat = Some(seat);
+        if product.is_some() {
+            self.inputs.passed(&plan.ranges);
+        }
         product
     }
 
@@ -89,7 +92,8 @@ impl Runner {
             })?;
             Ok(LaneProduct { batches: *batches, ledger, ages, seen, judged, bad })
         };
-        lanes.into_iter().map(product).collect::<Result<_, _>>().map(Product)
+        let lanes = lanes.into_iter().map(product).collect::<Result<_, _>>()?;
+        Ok(Product { planned_at_ms: plan.planned_at_ms, lanes })
     }
 
     /// Gives the sink its columns of a product, lane by lane.
@@ -103,10 +107,11 @@ impl Runner {
             return Err(Error::new(&codes::INTERNAL, "a product without a seat").at(&self.name));
         };
         let mut done = Done::of(1);
-        for (number, (lane, mut writer)) in product.0.iter().zip(writers).enumerate() {
+        let later_ms = u64::try_from(plan.planned_at_ms.saturating_sub(product.planned_at_ms)).unwrap_or(0);
+        for (number, (lane, mut writer)) in product.lanes.iter().zip(writers).enumerate() {
             let mut quarantine = self.quarantine.writer(plan.epoch, number);
             for bad in &lane.bad {
-                quarantine.push(&Entry { epoch: plan.epoch, ..bad.clone() })?;
+                quarantine.push(&Entry { epoch: plan.epoch, at: plan.planned_at_ms, ..bad.clone() })?;
             }
             quarantine.finish()?;
             kill_point("quarantine.write.after");
@@ -116,7 +121,7 @@ impl Runner {
             }
             done.parts.push(writer.finish().await?);
             done.ledger.add(&lane.ledger);
-            done.ages.add_later(&lane.ages, 0);
+            done.ages.add_later(&lane.ages, later_ms);
             done.reads[0] += lane.ledger.read;
             done.seen[0].merge(&lane.seen);
             done.judged[0].add(&lane.judged);

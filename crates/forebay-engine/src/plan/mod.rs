@@ -160,6 +160,11 @@ impl StreamPlan {
         !self.graph.steps.is_empty()
     }
 
+    /// True if its rows follow from their records alone, whatever came before, lies in tables or is the time.
+    pub fn is_of_rows(&self) -> bool {
+        !self.remembers() && !self.uses_epoch_time && self.lookups().is_empty()
+    }
+
     /// Which versions of saved models its detectors judge by, in their order, and then its functions.
     pub fn models(&self) -> Vec<String> {
         self.judges().filter_map(|model| model.version()).collect()

@@ -43,9 +43,9 @@ fn seats<const N: usize>() -> [Seat; N] {
     [(); N].map(|()| Share::of(&sharing, &query, &[0]).unwrap().seat())
 }
 
-/// Joins where `to` is available, at a time.
-fn join(seat: &mut Seat, from: &[i64], to: &[i64], now_ms: i64) -> (Vec<PositionRange>, i64) {
-    seat.join(&at(from), ranges(from, to), (&TopicIds::new(), None), now_ms)
+/// Joins where `to` is available.
+fn join(seat: &mut Seat, from: &[i64], to: &[i64]) -> Vec<PositionRange> {
+    seat.join(&at(from), ranges(from, to), (&TopicIds::new(), None))
 }
 
 #[test]
@@ -58,21 +58,18 @@ fn only_columns_that_are_the_querys_own_are_shared() {
     assert!(!of("SELECT m, n FROM l", &[2]), "one is missing");
     assert!(!of("SELECT m FROM l", &[3]), "there is none");
     assert!(!of("SELECT n FROM r", &[0]), "another source");
+    assert!(!of("SELECT n FROM l WHERE now() > TIMESTAMP '2020-01-01'", &[0]), "each has its own time");
 }
 
 #[test]
-fn who_stands_where_another_stood_reads_what_that_one_reads_at_its_time() {
+fn who_stands_where_another_stood_reads_what_that_one_reads() {
     let [mut one, mut two] = seats();
-    assert_eq!(join(&mut one, &[0, 5], &[9, 8], 100), (ranges(&[0, 5], &[9, 8]), 100));
+    assert_eq!(join(&mut one, &[0, 5], &[9, 8]), ranges(&[0, 5], &[9, 8]));
     // More came since.
-    assert_eq!(join(&mut two, &[0, 5], &[20, 20], 170), (ranges(&[0, 5], &[9, 8]), 100));
-    let span = |seat: &Seat| seat.span(&ranges(&[0, 5], &[9, 8]), 100).unwrap();
+    assert_eq!(join(&mut two, &[0, 5], &[20, 20]), ranges(&[0, 5], &[9, 8]));
+    let span = |seat: &Seat| seat.span(&ranges(&[0, 5], &[9, 8])).unwrap();
     assert!(Arc::ptr_eq(&span(&one), &span(&two)));
-    assert_eq!(
-        one.span(&ranges(&[0, 5], &[9, 8]), 101).map(|_| ()),
-        None,
-        "another plan is not of this span"
-    );
+    assert!(one.span(&ranges(&[0, 5], &[9, 7])).is_none(), "another plan is not of this span");
 }
 
 #[test]
@@ -80,63 +77,61 @@ fn who_stands_elsewhere_reads_up_to_where_another_stands() {
     let [mut one, mut two, mut three] = seats();
     one.stands(&at(&[7, 7]));
     three.stands(&at(&[50, 50]));
-    assert_eq!(join(&mut two, &[0, 0], &[9, 9], 1), (ranges(&[0, 0], &[7, 7]), 1));
-    assert!(two.span(&ranges(&[0, 0], &[7, 7]), 1).is_none(), "it is alone there");
+    assert_eq!(join(&mut two, &[0, 0], &[9, 9]), ranges(&[0, 0], &[7, 7]));
+    assert!(two.span(&ranges(&[0, 0], &[7, 7])).is_none(), "it is alone there");
     // Neither is before the other.
-    assert_eq!(join(&mut three, &[0, 8], &[9, 9], 1), (ranges(&[0, 8], &[9, 9]), 1));
+    assert_eq!(join(&mut three, &[0, 8], &[9, 9]), ranges(&[0, 8], &[9, 9]));
     // Now two of them are together, and go to where the third will be.
     let both = ranges(&[7, 7], &[9, 9]);
-    assert_eq!(join(&mut two, &[7, 7], &[12, 12], 2), (both.clone(), 2));
-    assert_eq!(join(&mut one, &[7, 7], &[13, 12], 3), (both, 2));
+    assert_eq!(join(&mut two, &[7, 7], &[12, 12]), both);
+    assert_eq!(join(&mut one, &[7, 7], &[13, 12]), both);
 }
 
 #[test]
-fn no_epoch_is_before_one_that_a_query_had_and_none_is_beyond_its_end() {
-    let [mut one, mut two, mut three] = seats();
-    join(&mut one, &[0], &[9], 100);
-    two.planned(150);
-    assert_eq!(join(&mut two, &[0], &[9], 200).1, 200, "it had a later time already");
-    let (all, _) = three.join(&at(&[0]), ranges(&[0], &[4]), (&TopicIds::new(), Some(&at(&[4]))), 300);
-    assert_eq!(all, ranges(&[0], &[4]), "it ends there");
+fn no_query_goes_beyond_its_end() {
+    let [mut one, mut two] = seats();
+    join(&mut one, &[0], &[9]);
+    let within = (&TopicIds::new(), Some(&at(&[4])));
+    assert_eq!(two.join(&at(&[0]), ranges(&[0], &[4]), within), ranges(&[0], &[4]));
+    assert!(two.span(&ranges(&[0], &[9])).is_none());
 }
 
 #[test]
 fn another_topic_of_the_same_name_is_another_topic() {
     let [mut one, mut two] = seats();
-    join(&mut one, &[0], &[9], 100);
+    join(&mut one, &[0], &[9]);
     let topics = TopicIds::from([("t".to_owned(), "new".to_owned())]);
-    assert_eq!(two.join(&at(&[0]), ranges(&[0], &[9]), (&topics, None), 200).1, 200);
+    assert_eq!(two.join(&at(&[0]), ranges(&[0], &[8]), (&topics, None)), ranges(&[0], &[8]));
 }
 
 #[test]
 fn what_nobody_can_come_to_is_let_go() {
     let [mut one, mut two] = seats();
     let spans = |seat: &Seat| seat.share.sharing.board.lock().spans.len();
-    join(&mut one, &[0], &[9], 1);
-    join(&mut two, &[0], &[9], 1);
-    join(&mut one, &[9], &[20], 2);
+    join(&mut one, &[0], &[9]);
+    join(&mut two, &[0], &[9]);
+    join(&mut one, &[9], &[20]);
     assert_eq!(spans(&one), 2, "the other comes there");
-    join(&mut two, &[9], &[30], 3);
+    join(&mut two, &[9], &[30]);
     assert_eq!(spans(&one), 1);
     one.stands(&at(&[20]));
     two.stands(&at(&[20]));
     assert_eq!(spans(&one), 0);
-    join(&mut one, &[20], &[21], 4);
+    join(&mut one, &[20], &[21]);
     assert_eq!(spans(&one), 1);
     drop(two);
     one.stands(&at(&[21]));
     assert_eq!(spans(&one), 0);
-    join(&mut one, &[21], &[25], 5);
+    join(&mut one, &[21], &[25]);
     assert_eq!(spans(&one), 0, "who is alone reads alone");
 }
 
 #[test]
 fn what_is_in_common_is_bounded() {
     let [mut one, _two] = seats();
-    let (all, _) = join(&mut one, &[0], &[1 << 40], 1);
-    assert_eq!(all, ranges(&[0], &[1 << 18]));
+    assert_eq!(join(&mut one, &[0], &[1 << 40]), ranges(&[0], &[1 << 18]));
     for number in 0..20 {
-        join(&mut one, &[number << 18], &[1 << 40], number);
+        join(&mut one, &[number << 18], &[1 << 40]);
     }
     assert_eq!(one.share.sharing.board.lock().spans.len(), SPANS, "another may come, for all that is known");
 }
@@ -144,12 +139,11 @@ fn what_is_in_common_is_bounded() {
 #[tokio::test]
 async fn what_one_cannot_compute_is_computed_by_each_and_not_tried_again_at_once() {
     let [mut one, mut two] = seats();
-    for (now_ms, lacks) in [(0, Lacks::Cause), (RESTS.into(), Lacks::Room)] {
-        let begin = now_ms * 10;
+    for (begin, lacks) in [(0, Lacks::Cause), (10, Lacks::Room)] {
         two.stands(&at(&[begin]));
-        let (ranges, time) = join(&mut one, &[begin], &[begin + 1], now_ms);
-        join(&mut two, &[begin], &[begin + 1], now_ms);
-        let span = one.span(&ranges, time).unwrap();
+        let ranges = join(&mut one, &[begin], &[begin + 1]);
+        join(&mut two, &[begin], &[begin + 1]);
+        let span = one.span(&ranges).unwrap();
         assert!(one.product(&span, async { Err(lacks) }).await.is_none());
         let tried_again = async { panic!("it is known that it cannot be had") };
         assert!(two.product(&span, tried_again).await.is_none());
@@ -157,13 +151,13 @@ async fn what_one_cannot_compute_is_computed_by_each_and_not_tried_again_at_once
         for number in 0..rests {
             one.stands(&at(&[1_000]));
             two.stands(&at(&[1_000]));
-            let (ranges, time) = join(&mut one, &[1_000], &[1_001], now_ms);
-            assert!(one.span(&ranges, time).is_none(), "{number}");
+            let ranges = join(&mut one, &[1_000], &[1_001]);
+            assert!(one.span(&ranges).is_none(), "{number}");
         }
     }
-    let (ranges, _) = join(&mut one, &[5_000], &[1 << 40], 1_000);
+    let ranges = join(&mut one, &[5_000], &[1 << 40]);
     assert_eq!(ranges[0].to.0, 1 << 40, "alone");
     two.stands(&at(&[9_000]));
-    let (ranges, _) = join(&mut one, &[9_000], &[1 << 40], 1_000);
+    let ranges = join(&mut one, &[9_000], &[1 << 40]);
     assert_eq!(ranges[0].to.0 - 9_000, 1 << 17, "with less room, together");
 }

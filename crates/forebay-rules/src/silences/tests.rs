@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
+use super::wish::LATEST_MS;
 use super::*;
 
 const HOUR: i64 = 3_600_000;
@@ -180,4 +181,27 @@ fn what_is_kept_is_bounded() {
     let all = silences.all(2_000);
     assert_eq!(all.len(), MOST_ENDED);
     assert!(all.windows(2).all(|two| two[0].until > two[1].until) && all[0].id == MOST.to_string());
+}
+
+#[test]
+fn of_many_that_end_at_once_a_hundred_are_kept() {
+    let silences = Silences::default();
+    let ids: Vec<String> = (0..MOST_ENDED + 5)
+        .map(|_| silences.make(Wish { end: Some(End::At(50)), ..wish("heat") }, by(10)).unwrap().id)
+        .collect();
+    silences.make(wish("heat"), by(60)).unwrap();
+    let mut ended: Vec<String> =
+        silences.all(60).into_iter().filter(|it| it.until == 50).map(|it| it.id).collect();
+    ended.sort_by_key(|id| id.parse::<u32>().unwrap());
+    assert_eq!(ended, ids[5..]);
+}
+
+#[test]
+fn no_silence_is_later_than_a_time_can_be_told() {
+    let far = |from: i64| Wish { from: Some(from), ..wish("heat") };
+    assert!(Silences::default().make(far(LATEST_MS - HOUR), by(1)).is_ok());
+    for from in [LATEST_MS, i64::MAX - 7] {
+        let error = Silences::default().make(far(from), by(1)).unwrap_err();
+        assert!(error.message().contains("9999"), "{error}");
+    }
 }

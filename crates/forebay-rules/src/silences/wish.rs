@@ -22,6 +22,9 @@ pub const LONGEST_NAME: usize = 250;
 /// How long a silence lasts at most: what is to be quiet for longer belongs into the file.
 const LONGEST_MS: i64 = 366 * 24 * 3_600_000;
 
+/// The end of the year 9999, the last that RFC 3339 writes, in milliseconds since 1970.
+pub(super) const LATEST_MS: i64 = 253_402_300_799_999;
+
 /// A silence as it is asked for. What names nothing means all, which has to be said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wish {
@@ -90,6 +93,10 @@ impl Wish {
                 return Err(bad("a silence does not say when it ends", hint));
             }
         };
+        if until > LATEST_MS {
+            let hint = "Times are told as `2027-01-31T08:00:00Z`, or as milliseconds since 1970.";
+            return Err(bad("a silence ends after the year 9999", hint));
+        }
         if until <= from {
             let hint = "Its end is later than its beginning, and than now.";
             return Err(bad("a silence ends before it begins", hint));

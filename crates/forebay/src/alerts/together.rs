@@ -2,7 +2,7 @@
 //! once, however many alerts there are.
 //!
 //! What must stay true: each alert keeps a SELECT of its own, and nothing but speed depends on the common one: alerts over what remembers
-//! or joins have none, and where it cannot be planned nobody has one.
+//! or joins, and those that ask for the time, have none, and where it cannot be planned nobody has one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ const MOST: usize = 128;
 /// Finds the alerts that can share, each with what its SELECT lists.
 pub fn share(catalog: &Catalog, alerts: &mut [PlannedAlert], lists: &[Vec<Item>]) {
     let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    for (number, alert) in alerts.iter().enumerate().filter(|(_, alert)| !alert.plan.remembers()) {
+    for (number, alert) in alerts.iter().enumerate().filter(|(_, alert)| alert.plan.is_of_rows()) {
         groups.entry(alert.config.on.text.trim().to_lowercase()).or_default().push(number);
     }
     for group in groups.values().flat_map(|group| group.chunks(MOST)).filter(|group| group.len() > 1) {

@@ -1,6 +1,6 @@
 //! Numbers, times and names as people read them in a terminal.
 
-use chrono::{DateTime, FixedOffset, Local, TimeZone, Utc};
+use chrono::{DateTime, Datelike, FixedOffset, Local, TimeZone, Utc};
 use serde_json::Value;
 
 /// What stands for a value that is not there.
@@ -109,11 +109,16 @@ pub fn clock(ms: i64, zone: Zone) -> String {
     zone(ms).format("%H:%M:%S").to_string()
 }
 
-/// A moment seen from `now`: `14:03` today, `20 Nov 14:03` another day.
+/// A moment seen from `now`: `14:03` today, `20 Nov 14:03` another day, `20 Nov 2027 14:03` in another year.
 pub fn moment(ms: i64, now: i64, zone: Zone) -> String {
     let (that, today) = (zone(ms), zone(now));
     let is_today = that.date_naive() == today.date_naive();
-    that.format(if is_today { "%H:%M" } else { "%-d %b %H:%M" }).to_string()
+    let format = match that.year() == today.year() {
+        _ if is_today => "%H:%M",
+        true => "%-d %b %H:%M",
+        false => "%-d %b %Y %H:%M",
+    };
+    that.format(format).to_string()
 }
 
 /// A moment as the server may write it: milliseconds, or ISO 8601.
@@ -177,6 +182,7 @@ mod tests {
         let noon = 1_795_262_400_000;
         assert_eq!(moment(noon, noon + HOUR, utc), "12:00");
         assert_eq!(moment(noon - DAY, noon, utc), "20 Nov 12:00");
+        assert_eq!(moment(noon + 365 * DAY, noon, utc), "21 Nov 2027 12:00");
         assert_eq!(millis(&"2026-11-21T12:00:00.000Z".into()), Some(noon));
         assert_eq!(millis(&noon.into()), Some(noon));
         assert_eq!(millis(&"soon".into()), None);

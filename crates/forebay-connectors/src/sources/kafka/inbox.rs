@@ -98,6 +98,14 @@ impl Slot {
         }
     }
 
+    /// Drops the chunks that end before a position.
+    fn drop_before(&mut self, at: i64) {
+        while self.chunks.front().is_some_and(|chunk| chunk.next <= at) {
+            let passed = self.chunks.pop_front();
+            self.bytes -= passed.map_or(0, |chunk| chunk.batches.len());
+        }
+    }
+
     fn seek(&mut self, at: i64) {
         self.ask_at = at;
         self.generation += 1;
@@ -167,10 +175,7 @@ impl Inbox {
     pub(super) fn take(&self, partition: &Partition, at: i64) -> Taken {
         let mut slots = self.slots.lock();
         let slot = slots.entry(partition.clone()).or_insert_with(|| Slot::new(at, self.bounds.near()));
-        while slot.chunks.front().is_some_and(|chunk| chunk.next <= at) {
-            let passed = slot.chunks.pop_front();
-            slot.bytes -= passed.map_or(0, |chunk| chunk.batches.len());
-        }
+        slot.drop_before(at);
         let taken = match slot.chunks.front() {
             Some(chunk) if chunk.from <= at => {
                 let chunk = slot.chunks.pop_front();
@@ -198,6 +203,21 @@ impl Inbox {
             self.leaderless.notify_one();
         }
         taken
+    }
+
+    /// What lies before these positions was read by somebody else: it is let go, and nothing more of it is asked for.
+    pub(super) fn pass<'a>(&self, positions: impl Iterator<Item = (&'a Partition, i64)>) {
+        let mut slots = self.slots.lock();
+        for (partition, at) in positions {
+            let Some(slot) = slots.get_mut(partition) else { continue };
+            slot.drop_before(at);
+            // An answer that is on its way is let go with the next.
+            if slot.chunks.is_empty() && slot.ask_at < at && !slot.asked {
+                slot.seek(at);
+            }
+        }
+        drop(slots);
+        self.asking.notify_waiters();
     }
 
     /// Slots that failed begin anew at these positions.

@@ -269,6 +269,10 @@ impl Source for KafkaSource {
         Ok(balance(&ranges, lanes).into_iter().map(|ranges| lane(self.reading.clone(), ranges)).collect())
     }
 
+    fn passed(&mut self, ranges: &[PositionRange]) {
+        self.inbox.pass(ranges.iter().map(|range| (&range.partition, range.to.0)));
+    }
+
     async fn confirm(&mut self, ranges: &[PositionRange]) -> Result<()> {
         let topics = self.topics.to_confirm(ranges);
         if topics.is_empty() {

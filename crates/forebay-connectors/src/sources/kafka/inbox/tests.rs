@@ -45,6 +45,27 @@ fn a_full_slot_is_not_fetched_for_until_it_is_read() {
 }
 
 #[test]
+fn what_another_has_read_makes_room_and_is_not_asked_for() {
+    let (inbox, p) = inbox(0);
+    assert!(bring(&inbox, 10, 60, 90) && bring(&inbox, 20, 60, 90));
+    assert!(!bring(&inbox, 30, 60, 90), "it is full");
+    inbox.pass([(&p, 15)].into_iter());
+    let Taken::Chunk(chunk) = inbox.take(&p, 15) else { panic!("it has the rest") };
+    assert_eq!((chunk.from, chunk.next), (10, 20));
+    inbox.pass([(&p, 50)].into_iter());
+    let (questions, _) = inbox.to_fetch(1);
+    assert_eq!(questions[0].from, 50);
+    // An answer that is on its way tells how far the partition goes, and its records go with what comes after.
+    inbox.pass([(&p, 70)].into_iter());
+    let chunk = Chunk { from: 50, next: 60, batches: vec![0; 60].into(), aborted: Aborted::default() };
+    inbox.deliver(&questions[0], Ok(Fetched { chunk: Some(chunk), end: 99 }));
+    assert!(inbox.is_beyond(&[(p.clone(), Position(70))].into()));
+    inbox.pass([(&p, 70)].into_iter());
+    assert!(!inbox.is_ready(&p));
+    assert_eq!(inbox.to_fetch(1).0[0].from, 70);
+}
+
+#[test]
 fn a_replay_seeks_and_drops_the_answer_to_an_older_question() {
     let (inbox, p) = inbox(50);
     let (questions, _) = inbox.to_fetch(1);

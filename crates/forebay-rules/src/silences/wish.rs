@@ -93,10 +93,6 @@ impl Wish {
                 return Err(bad("a silence does not say when it ends", hint));
             }
         };
-        if until > LATEST_MS {
-            let hint = "Times are told as `2027-01-31T08:00:00Z`, or as milliseconds since 1970.";
-            return Err(bad("a silence ends after the year 9999", hint));
-        }
         if until <= from {
             let hint = "Its end is later than its beginning, and than now.";
             return Err(bad("a silence ends before it begins", hint));
@@ -104,6 +100,10 @@ impl Wish {
         if until.saturating_sub(from) > LONGEST_MS {
             let hint = "A silence that is made at run time lasts a year at most; `silences:` of the file has no end.";
             return Err(bad("a silence lasts too long", hint));
+        }
+        if until > LATEST_MS {
+            let hint = "Times are told as `2027-01-31T08:00:00Z`, or as milliseconds since 1970.";
+            return Err(bad("a silence ends after the year 9999", hint));
         }
         Ok(Silence {
             id: String::new(),

@@ -26,6 +26,7 @@ cd "$(dirname "$0")/../.."
 only="${FOREBAY_BENCH_ONLY:-}" components=(kafka clients kcat spark)
 [[ "$only" = @(|line) ]] && components+=(chromium)
 [[ "$only" = @(|windows) ]] && components+=(flink)
+[[ "$only" = @(|alerts) ]] && components+=(learning)
 [[ "$only" = @(|postgres) ]] && components+=(postgres psql pgjdbc)
 [[ "$only" = @(|gateways) ]] && components+=(mosquitto mqtt-clients)
 scripts/services/install.sh "${components[@]}"

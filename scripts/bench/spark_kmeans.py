@@ -1,6 +1,6 @@
 """k-means of two clusters in Spark ML: trained from a CSV file (`train`), or applied to a topic's JSON and appended to a Delta table.
 
-    scripts/services/spark-python.sh scripts/bench/spark_kmeans.py BOOTSTRAP TOPIC SCHEMA TABLE CHECKPOINT CSV MODEL [train]
+    scripts/services/learning-python.sh scripts/bench/spark_kmeans.py BOOTSTRAP TOPIC SCHEMA TABLE CHECKPOINT CSV MODEL [train]
 
 A row's score is its distance from the centre that the model predicts for it.
 """

@@ -14,7 +14,8 @@ use forebay_core::config::Severity;
 use forebay_core::error::codes;
 use forebay_core::{Error, Result};
 use parking_lot::RwLock;
-use tokio::sync::broadcast;
+use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, broadcast};
 
 use crate::alert::Alert;
 use crate::desk::{Acknowledged, Desk};
@@ -43,6 +44,8 @@ struct Book {
     /// Of each rule that runs.
     desks: RwLock<BTreeMap<String, Desk>>,
     changes: broadcast::Sender<Arc<Alert>>,
+    /// Told when there may be something for whoever sends notices.
+    news: Notify,
     silences: Silences,
     /// How many there are who send notices.
     attended: AtomicUsize,
@@ -84,6 +87,7 @@ impl Default for AlertBook {
             pages,
             desks,
             changes,
+            news: Notify::new(),
             silences: Silences::default(),
             attended: AtomicUsize::new(0),
         }))
@@ -266,8 +270,14 @@ impl AlertBook {
         pages.cleared.extend(all.into_iter().rev());
     }
 
+    /// Returns when there may be something new for whoever sends notices. Enable it, look, then await it: nothing is missed.
+    pub fn news(&self) -> Notified<'_> {
+        self.0.news.notified()
+    }
+
     /// Takes an epoch's transitions, in their order, and tells them.
     pub(crate) fn publish(&self, transitions: Vec<Arc<Alert>>) {
+        self.0.news.notify_waiters();
         if transitions.is_empty() {
             return;
         }

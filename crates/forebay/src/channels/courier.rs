@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::carrier::{Carrier, Sent};
 
-/// How often a channel looks whether there is something to tell.
+/// How often a channel looks whether there is something to tell though nothing was said of it, as where a time has come.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// How often notices are looked for whose channel is in the file no more.
@@ -52,9 +52,19 @@ impl Courier {
     }
 
     async fn carry(&mut self) {
+        let book = self.book.clone();
         loop {
-            let pause = self.look().await.err().unwrap_or(LOOK);
-            tokio::time::sleep(pause).await;
+            let news = book.news();
+            tokio::pin!(news);
+            news.as_mut().enable();
+            match self.look().await {
+                // What comes meanwhile waits for the receiver as well.
+                Err(pause) => tokio::time::sleep(pause).await,
+                Ok(()) => tokio::select! {
+                    () = news => {}
+                    () = tokio::time::sleep(LOOK) => {}
+                },
+            }
         }
     }
 

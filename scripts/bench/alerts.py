@@ -16,7 +16,7 @@ from work import PLANT, SERVICES, fresh, percentile, ready, say
 
 ROUNDS = 3
 RATE, WARM, SECONDS = 20_000, 5, 20
-RULES, DEVICES, RULED = 100, 10_000, 1_000_000  # rules, devices, events
+RULES, DEVICES, RULED = 100, 10_000, 5_000_000  # rules, devices, events
 SCORED = 5_000_000  # events that k-means scores
 TRAINED = 200_000  # of them those that it learns from
 KINDS = (

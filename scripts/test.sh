@@ -13,7 +13,21 @@ long=()
 if [ -n "${FOREBAY_SOAK:-}" ]; then long=(--include-ignored); fi
 tests=(cargo test --release --locked --workspace --features forebay/faults --no-fail-fast --)
 log=$(mktemp)
-trap 'rm -f "${CARGO_TARGET_DIR:-target}/release/forebay" "$log"' EXIT
+binary=$(realpath -m "${CARGO_TARGET_DIR:-target}/release/forebay")
+# No test of the short form lets a process run that long: a test that waits for one in vain fails, and the others are told of.
+too_long=900
+watch() {
+  while sleep 20; do
+    ps -eo pid=,etimes=,args= | awk -v most="$too_long" -v it="$binary" '$2 > most && $3 == it' |
+      while read -r pid age args; do
+        echo "== KILLED: a process that a test started ran for $age s: $args" >&2
+        kill -9 "$pid" || true
+      done
+  done
+}
+watcher=
+if [ -z "${FOREBAY_SOAK:-}" ]; then watch & watcher=$!; fi
+trap 'rm -f "$binary" "$log"; [ -z "$watcher" ] || kill "$watcher"' EXIT
 if ! "${tests[@]}" --test-threads=2 "${long[@]}" 2>&1 | tee "$log"; then
   # Only a wait that was in vain deserves a second look; what else a test found is final.
   waited=$(python3 scripts/again.py "$log")

@@ -109,14 +109,14 @@ impl Quality {
         self.file = None;
         let written = committed.map_or(Ok(()), |newest| self.rewrite(newest));
         if let Err(error) = written {
-            tracing::warn!(path = %self.path.display(), %error, "the counts of quality cannot be written; they are tried again with the next epochs");
-            self.again_soon();
+            self.again_soon(&error);
         }
         Ok(())
     }
 
-    /// Whatever stands in the file after an error, the next one is whole.
-    fn again_soon(&mut self) {
+    /// Whatever stands in the file after this error, the next one is whole.
+    fn again_soon(&mut self, error: &io::Error) {
+        tracing::warn!(path = %self.path.display(), %error, "the counts of quality cannot be written; they are tried again with the next epochs");
         (self.file, self.epochs) = (None, EPOCHS_IN_LINE - EPOCHS_TO_RETRY);
     }
 
@@ -134,8 +134,7 @@ impl Quality {
         let written = self.write(epoch);
         kill_point("quality.write.after");
         if let Err(error) = written {
-            tracing::warn!(path = %self.path.display(), %error, "the counts of quality cannot be written; they are tried again with the next epochs");
-            self.again_soon();
+            self.again_soon(&error);
         }
     }
 
@@ -160,9 +159,7 @@ impl Quality {
         let mut text = lines::header(KIND).into_bytes();
         push(&mut text, newest, &self.past.lock())?;
         self.file = None;
-        let staged = self.door.stage(&self.path, &text)?;
-        self.door.rename(&staged, &self.path)?;
-        self.door.sync_dir(self.path.parent().unwrap_or_else(|| Path::new(".")))?;
+        self.door.write_atomic(&self.path, &text)?;
         let file = self.door.open_append(&self.path)?;
         (self.whole, self.file) = (file.len(), Some(file));
         (self.since, self.epochs) = (Past::default(), 0);

@@ -20,15 +20,13 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use forebay_core::event_time::Survey;
-use forebay_core::latency::Ages;
 use forebay_core::limits::share_out;
-use forebay_core::quality::Judged;
 use forebay_core::source::Wanted;
-use forebay_core::{Ledger, PositionRange, Positions, Result, TopicIds};
+use forebay_core::{PositionRange, Positions, Result, TopicIds};
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
+use crate::epoch::lane::Tally;
 use crate::plan::StreamPlan;
 use crate::quarantine::Entry;
 
@@ -60,7 +58,8 @@ pub struct Share {
 struct Board {
     /// The number of the next seat.
     next: u64,
-    seats: BTreeMap<u64, Stand>,
+    /// `None` as long as a query has not said where it is.
+    seats: BTreeMap<u64, Option<Stand>>,
     /// The oldest first.
     spans: Vec<Arc<Span>>,
     rests: u32,
@@ -68,13 +67,13 @@ struct Board {
     halved: u32,
 }
 
-/// Where a query is; `None` as long as it was not said.
-#[derive(Debug, Default)]
+/// Where a query is.
+#[derive(Debug)]
 struct Stand {
     /// Where its present epoch begins.
-    at: Option<Positions>,
+    at: Positions,
     /// Where it ends.
-    coming: Option<Positions>,
+    coming: Positions,
 }
 
 /// What several queries read together.
@@ -98,10 +97,7 @@ pub(crate) struct Product {
 #[derive(Debug)]
 pub(crate) struct LaneProduct {
     pub batches: Vec<RecordBatch>,
-    pub ledger: Ledger,
-    pub ages: Ages,
-    pub seen: Survey,
-    pub judged: Judged,
+    pub tally: Tally,
     /// What could not be decoded, as of the epoch of whoever computed it.
     pub bad: Vec<Entry>,
 }
@@ -153,7 +149,7 @@ impl Share {
         let mut board = self.sharing.board.lock();
         let number = board.next;
         board.next += 1;
-        board.seats.insert(number, Stand::default());
+        board.seats.insert(number, None);
         drop(board);
         Seat { share: self, number, span: None }
     }
@@ -255,7 +251,7 @@ impl Drop for Seat {
 
 impl Board {
     fn note(&mut self, seat: u64, at: Positions, coming: Positions) {
-        self.seats.insert(seat, Stand { at: Some(at), coming: Some(coming) });
+        self.seats.insert(seat, Some(Stand { at, coming }));
     }
 
     /// A new span from here, if somebody else is here, comes here, or may be here for all that is known.
@@ -266,9 +262,8 @@ impl Board {
         chosen: &[PositionRange],
         topics: &TopicIds,
     ) -> Option<Arc<Span>> {
-        let is_here = |it: &Option<Positions>| it.as_ref().is_none_or(|it| it == at);
         let mut others = self.seats.iter().filter(|(number, _)| **number != seat);
-        if !others.any(|(_, stand)| is_here(&stand.at) || is_here(&stand.coming)) {
+        if !others.any(|(_, stand)| may_reach(stand.as_ref(), at)) {
             return None;
         }
         if self.rests > 0 {
@@ -290,7 +285,7 @@ impl Board {
     fn meeting(&self, seat: u64, at: &Positions, ranges: Vec<PositionRange>) -> Vec<PositionRange> {
         let end = ends(&ranges);
         let others = self.seats.iter().filter(|(number, _)| **number != seat);
-        let places = others.flat_map(|(_, stand)| stand.at.iter().chain(&stand.coming));
+        let places = others.filter_map(|(_, stand)| stand.as_ref()).flat_map(|it| [&it.at, &it.coming]);
         let between = places.filter(|it| *it != at && is_up_to(at, it) && is_up_to(it, &end));
         let Some(place) = between.min_by_key(|it| it.values().map(|at| i128::from(at.0)).sum::<i128>())
         else {
@@ -306,21 +301,23 @@ impl Board {
     /// Lets go of the spans that nobody can come to.
     fn forget(&mut self) {
         let Self { seats, spans, .. } = self;
-        let is_there = |stand: &Stand, from: &Positions| match (&stand.at, &stand.coming) {
-            (Some(at), Some(coming)) => at == from || coming == from,
-            _ => true,
-        };
         // Each goes on from the end of one before it.
         let mut reached: Vec<Positions> = Vec::new();
         spans.retain(|span| {
             let from = starts(&span.ranges);
-            let is_reached = reached.contains(&from) || seats.values().any(|stand| is_there(stand, &from));
+            let is_reached =
+                reached.contains(&from) || seats.values().any(|stand| may_reach(stand.as_ref(), &from));
             if is_reached {
                 reached.push(ends(&span.ranges));
             }
             is_reached
         });
     }
+}
+
+/// True if a query is here or comes here next, or may be here for all that is known.
+fn may_reach(stand: Option<&Stand>, here: &Positions) -> bool {
+    stand.is_none_or(|stand| stand.at == *here || stand.coming == *here)
 }
 
 fn starts(ranges: &[PositionRange]) -> Positions {

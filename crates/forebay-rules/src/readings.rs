@@ -64,7 +64,7 @@ impl Readings {
         if let Some((_, keys)) = known.keys.iter().find(is_it) {
             return Ok(Arc::clone(keys));
         }
-        known.keys.retain(|(of, _)| of.strong_count() > 0);
+        known.let_go();
         if known.names.0.read().len() > MOST {
             known.names = Arc::default();
         }
@@ -81,8 +81,7 @@ impl Readings {
     /// Lets go of what is remembered of arrays that are gone, and of the numbers if nobody has one any more.
     pub(crate) fn tidy(&self) {
         let mut known = self.0.lock();
-        known.keys.retain(|(of, _)| of.strong_count() > 0);
-        known.places.retain(|(of, _)| of.iter().all(|of| of.strong_count() > 0));
+        known.let_go();
         if known.keys.is_empty() {
             *known = Known::default();
         }
@@ -99,10 +98,18 @@ impl Readings {
         if let Some((_, places)) = known.places.iter().find(is_it) {
             return Ok(Arc::clone(places));
         }
-        known.places.retain(|(of, _)| of.iter().all(|of| of.strong_count() > 0));
+        known.let_go();
         let places = Arc::new(Places::of(columns)?);
         known.places.push((columns.map(Arc::downgrade), Arc::clone(&places)));
         Ok(places)
+    }
+}
+
+impl Known {
+    /// Lets go of what is remembered of arrays that are gone.
+    fn let_go(&mut self) {
+        self.keys.retain(|(of, _)| of.strong_count() > 0);
+        self.places.retain(|(of, _)| of.iter().all(|of| of.strong_count() > 0));
     }
 }
 

@@ -10,7 +10,6 @@
 //! told that it is there, and before it mutes; a number is never given twice; what is kept is bounded; and who asks what is muted waits for
 //! no disk.
 
-use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -255,17 +254,13 @@ impl Silence {
 /// Forgets those that ended long ago, and the oldest of many.
 fn forget(all: &mut Vec<Silence>, now: i64) {
     all.retain(|it| it.is_remembered(now));
-    // Of those that ended at once, the one that was made first.
-    let mut ended: Vec<(i64, usize)> = (0..)
-        .zip(all.iter())
-        .filter(|(_, it)| it.state(now) == SilenceState::Expired)
-        .map(|(place, it)| (it.until, place))
-        .collect();
-    ended.sort_unstable();
-    let too_many = ended.len().saturating_sub(MOST_ENDED);
-    let oldest: HashSet<usize> = ended.into_iter().take(too_many).map(|(_, place)| place).collect();
-    let mut places = 0..;
-    all.retain(|_| places.next().is_some_and(|place| !oldest.contains(&place)));
+    let is_ended = |it: &Silence| it.state(now) == SilenceState::Expired;
+    while all.iter().filter(|it| is_ended(it)).count() > MOST_ENDED {
+        // Of those that ended at once the first is the one that was made first.
+        let ended = all.iter().enumerate().filter(|(_, it)| is_ended(it));
+        let Some((oldest, _)) = ended.min_by_key(|(_, it)| it.until) else { return };
+        all.remove(oldest);
+    }
 }
 
 fn unknown(id: &str) -> Error {

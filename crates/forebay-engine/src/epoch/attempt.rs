@@ -17,11 +17,9 @@ use forebay_core::sink::{Begun, EpochId, Guarantee, LaneWriter, Part, Refused, W
 use forebay_core::{Error, Ledger, PositionRange, Result, source};
 use forebay_storage::kill_point;
 use futures::future::try_join_all;
-use tokio::task::JoinError;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::Runner;
-use super::lane::{Aside, Lane, LaneDone, LaneEnd, Outlet};
+use super::lane::{Aside, Lane, LaneDone, LaneEnd, Outlet, Tally};
 use super::pace::Backoff;
 use super::tail::{Gathered, Ran};
 use crate::plan::PlannedInput;
@@ -55,7 +53,7 @@ impl Runner {
     ) -> Result<(Outcome, Written)> {
         let ranges: Vec<PositionRange> =
             plan.ranges.iter().filter(|range| !range.is_empty()).cloned().collect();
-        let from = match self.product(plan).await {
+        let from = match self.product(plan, &ranges).await {
             Some(product) => Rows::Shared(product),
             None => {
                 let mut streams = self.inputs.read(&ranges, self.lanes).await?;
@@ -217,16 +215,11 @@ impl Runner {
             };
             // The first lane of an input takes what is replayed of it.
             let own = replayed.extract_if(.., |entry| usize::from(entry.input) == number).collect();
-            // It ends with its owner: when one lane fails, the others must not go on writing.
-            let task = AbortOnDropHandle::new(tokio::spawn(lane.run(stream, own)));
-            tasks.push(async move { Ok::<_, Error>((number, task.await.map_err(lost)??)) });
+            let done = lane.spawned(stream, own);
+            tasks.push(async move { Ok::<_, Error>((number, done.await?)) });
         }
-        for (number, LaneDone { ledger, ages, seen, judged, said, end, .. }) in try_join_all(tasks).await? {
-            done.ledger.add(&ledger);
-            done.ages.add_later(&ages, 0);
-            done.reads[number] += ledger.read;
-            done.seen[number].merge(&seen);
-            done.judged[number].add(&judged);
+        for (number, LaneDone { tally, said, end, .. }) in try_join_all(tasks).await? {
+            done.take(number, &tally, 0);
             done.said.take(said);
             match end {
                 LaneEnd::Written(part) => done.parts.push(part),
@@ -286,14 +279,14 @@ impl Rows {
 /// What an attempt computed.
 #[derive(Default)]
 pub(super) struct Done {
-    pub ledger: Ledger,
-    pub ages: Ages,
+    ledger: Ledger,
+    ages: Ages,
     /// The records of each input.
-    pub reads: Vec<u64>,
+    reads: Vec<u64>,
     /// What they said of event time.
-    pub seen: Vec<Survey>,
+    seen: Vec<Survey>,
     /// What their expectations judged.
-    pub judged: Vec<Judged>,
+    judged: Vec<Judged>,
     /// What keys said last.
     said: LastValues,
     observed: Option<Observed>,
@@ -314,8 +307,13 @@ impl Done {
             ..Self::default()
         }
     }
-}
 
-pub(super) fn lost(error: JoinError) -> Error {
-    Error::new(&codes::INTERNAL, "a lane of the epoch ended unexpectedly").caused_by(error)
+    /// Takes what a lane of an input counted, each record `later_ms` older.
+    pub fn take(&mut self, input: usize, tally: &Tally, later_ms: u64) {
+        self.ledger.add(&tally.ledger);
+        self.ages.add_later(&tally.ages, later_ms);
+        self.reads[input] += tally.ledger.read;
+        self.seen[input].merge(&tally.seen);
+        self.judged[input].add(&tally.judged);
+    }
 }

@@ -25,6 +25,8 @@ use forebay_core::source::{self, Envelope};
 use forebay_core::{Error, Ledger, Result};
 use forebay_storage::kill_point;
 use futures::StreamExt;
+use tokio::task::JoinError;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::replay;
 use super::shared::Room;
@@ -75,8 +77,9 @@ impl Aside {
     }
 }
 
-/// What a lane did.
-pub(crate) struct LaneDone {
+/// What a lane counted of its records.
+#[derive(Debug)]
+pub(crate) struct Tally {
     pub ledger: Ledger,
     /// The ages of its records as the epoch was planned; replayed ones count for nothing.
     pub ages: Ages,
@@ -84,6 +87,11 @@ pub(crate) struct LaneDone {
     pub seen: Survey,
     /// What the expectations of its source judged.
     pub judged: Judged,
+}
+
+/// What a lane did.
+pub(crate) struct LaneDone {
+    pub tally: Tally,
     /// What keys said last, as far as its source holds them to that.
     pub said: LastValues,
     /// Its bad records, if they are not in the quarantine.
@@ -106,8 +114,18 @@ pub(crate) enum LaneEnd {
 }
 
 impl Lane {
+    /// Runs the lane on a task of its own. It ends with its owner: when one lane fails, the others must not go on writing.
+    pub fn spawned(
+        self,
+        records: source::Lane,
+        replayed: Vec<Entry>,
+    ) -> impl Future<Output = Result<LaneDone>> {
+        let task = AbortOnDropHandle::new(tokio::spawn(self.run(records, replayed)));
+        async move { task.await.map_err(lost)? }
+    }
+
     /// Runs the lane to the end of its ranges. Quarantined records in `replayed` come first.
-    pub async fn run(mut self, mut records: source::Lane, replayed: Vec<Entry>) -> Result<LaneDone> {
+    async fn run(mut self, mut records: source::Lane, replayed: Vec<Entry>) -> Result<LaneDone> {
         let (mut ledger, mut ages) = (Ledger::default(), Ages::default());
         for envelope in replay::envelopes(&replayed)? {
             ledger.replayed += envelope.len() as u64;
@@ -129,7 +147,8 @@ impl Lane {
         };
         let told = self.decoder.map(|mut decoder| (decoder.said(), decoder.judged()));
         let (said, judged) = told.unwrap_or_default();
-        Ok(LaneDone { ledger, ages, seen: *self.executor.survey(), judged, said, bad, end })
+        let tally = Tally { ledger, ages, seen: *self.executor.survey(), judged };
+        Ok(LaneDone { tally, said, bad, end })
     }
 
     /// Takes one envelope through the lane.
@@ -169,6 +188,10 @@ impl Lane {
         }
         Ok(())
     }
+}
+
+fn lost(error: JoinError) -> Error {
+    Error::new(&codes::INTERNAL, "a lane of the epoch ended unexpectedly").caused_by(error)
 }
 
 fn value_bytes(envelope: &Envelope) -> u64 {

@@ -15,25 +15,28 @@ use forebay_core::sink::{LaneWriter, Part};
 use forebay_core::{Error, PositionRange, Result};
 use forebay_storage::kill_point;
 use futures::future::try_join_all;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::Runner;
-use super::attempt::{Done, lost};
+use super::attempt::Done;
 use super::lane::{Aside, Lane, LaneDone, LaneEnd, Outlet};
 use crate::quarantine::Entry;
-use crate::share::{Lacks, LaneProduct, Product};
+use crate::share::{Lacks, LaneProduct, Product, Seat};
 
 /// Most bytes that a product may take, where columns that lie in the same memory count for each.
 const ROOM: usize = 128 << 20;
 
 impl Runner {
-    /// The product of the epoch's span, if it has one.
-    pub(super) async fn product(&mut self, plan: &Arc<Plan>) -> Option<Arc<Product>> {
+    /// The product of the epoch's span, if it has one; it is read from these ranges.
+    pub(super) async fn product(
+        &mut self,
+        plan: &Arc<Plan>,
+        ranges: &[PositionRange],
+    ) -> Option<Arc<Product>> {
         let seat = self.seat.take()?;
         let product = match seat.span(&plan.ranges) {
             Some(span) if plan.replay.is_empty() => {
                 let computing = async {
-                    self.compute(plan, &seat).await.map_err(|(lacks, error)| {
+                    self.compute(plan, ranges, &seat).await.map_err(|(lacks, error)| {
                         tracing::debug!(query = %self.name, epoch = %plan.epoch, %error, "an epoch is not shared");
                         lacks
                     })
@@ -53,13 +56,12 @@ impl Runner {
     async fn compute(
         &mut self,
         plan: &Arc<Plan>,
-        seat: &crate::share::Seat,
+        ranges: &[PositionRange],
+        seat: &Seat,
     ) -> Result<Product, (Lacks, Error)> {
         let room = Room::of(ROOM);
         let failed = |error| (if room.is_over() { Lacks::Room } else { Lacks::Cause }, error);
-        let ranges: Vec<PositionRange> =
-            plan.ranges.iter().filter(|range| !range.is_empty()).cloned().collect();
-        let streams = self.inputs.read(&ranges, self.lanes).await.map_err(failed)?;
+        let streams = self.inputs.read(ranges, self.lanes).await.map_err(failed)?;
         let input = seat.plan().only_input().map_err(failed)?;
         let format = self.formats.first().cloned().flatten();
         if streams.is_empty() {
@@ -75,14 +77,13 @@ impl Runner {
                 outlet: Outlet::Sink(Box::new(Collected { batches: Vec::new(), room: room.clone() })),
                 quarantine: Aside::Gathered(Vec::new(), room.clone()),
             };
-            let task = AbortOnDropHandle::new(tokio::spawn(lane.run(stream, Vec::new())));
-            async move { task.await.map_err(lost)? }
+            lane.spawned(stream, Vec::new())
         });
         let lanes = try_join_all(lanes).await.map_err(failed)?;
         // A topic that was made anew meanwhile is nobody's product.
         self.inputs.confirm(&plan.ranges).await.map_err(failed)?;
         let product = |done: LaneDone| {
-            let LaneDone { ledger, ages, seen, judged, said: _, bad, end } = done;
+            let LaneDone { tally, bad, end, .. } = done;
             let collected = match end {
                 LaneEnd::Written(part) => part.downcast::<Vec<RecordBatch>>().ok(),
                 LaneEnd::Gathered(_) => None,
@@ -90,7 +91,7 @@ impl Runner {
             let batches = collected.ok_or_else(|| {
                 failed(Error::new(&codes::INTERNAL, "a lane of a product did not gather its rows"))
             })?;
-            Ok(LaneProduct { batches: *batches, ledger, ages, seen, judged, bad })
+            Ok(LaneProduct { batches: *batches, tally, bad })
         };
         let lanes = lanes.into_iter().map(product).collect::<Result<_, _>>()?;
         Ok(Product { planned_at_ms: plan.planned_at_ms, lanes })
@@ -120,11 +121,7 @@ impl Runner {
                 writer.write(seat.columns(batch)?).await?;
             }
             done.parts.push(writer.finish().await?);
-            done.ledger.add(&lane.ledger);
-            done.ages.add_later(&lane.ages, later_ms);
-            done.reads[0] += lane.ledger.read;
-            done.seen[0].merge(&lane.seen);
-            done.judged[0].add(&lane.judged);
+            done.take(0, &lane.tally, later_ms);
         }
         Ok(done)
     }

@@ -74,7 +74,9 @@ fn kill_minus_nine_at_random_moments_leaves_each_transition_once() {
         let (data, receiver) = (tempfile::tempdir().unwrap(), Receiver::start(&[]));
         let file = pipeline(data.path(), &log, &receiver);
         let args = ["run", file.to_str().unwrap(), "--trigger", "availableNow", "--query", "alerts/high"];
+        let before_round = kills;
         loop {
+            assert!(kills < before_round + 100, "seed {seed}: a hundred runs, and none came to its end");
             let before = written(data.path());
             let mut process = Process::spawn(&mut forebay(data.path(), &args));
             let moment = Duration::from_millis(random.u64(50..700));

@@ -133,7 +133,8 @@ impl Receiver {
                     .collect();
                 let length = headers.get("content-length").and_then(|it| it.parse().ok()).unwrap_or(0);
                 let mut body = vec![0; length];
-                if stream.read_exact(&mut body).is_err() {
+                // Who is killed in the middle of a request has told nothing.
+                if length == 0 || stream.read_exact(&mut body).is_err() {
                     continue;
                 }
                 kept.lock().unwrap().push((headers, serde_json::from_slice(&body).unwrap()));

@@ -24,6 +24,7 @@
 //! checkpoint intact. However it ends, sources and sink are closed.
 
 mod attempt;
+mod effort;
 mod inputs;
 mod lag;
 pub(crate) mod lane;
@@ -55,6 +56,7 @@ use futures::FutureExt;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::effort::{Effort, Place};
 pub(crate) use self::inputs::Inputs;
 pub(crate) use self::lag::Lag;
 pub(crate) use self::memory::Memory;
@@ -105,6 +107,9 @@ pub(crate) struct Runner {
     /// What the records of the newest attempt said of event time.
     pub seen: Survey,
     pub latency: Sliding,
+    /// What it takes of the machine, and its place among those that take of it.
+    pub effort: Effort,
+    pub place: Place,
     pub stop: CancellationToken,
 }
 
@@ -119,7 +124,7 @@ impl Runner {
     /// Runs to the end: until stopped, or until a bounded trigger has done its work.
     pub async fn run(mut self, recovered: Ends) -> Result<()> {
         self.sink.stopping(self.stop.clone().cancelled_owned().boxed().shared());
-        let ended = self.recover_and_follow(recovered).await;
+        let ended = self.effort.clone().of(self.recover_and_follow(recovered)).await;
         self.inputs.close().await;
         self.sink.close().await;
         ended
@@ -241,12 +246,16 @@ impl Runner {
             }
             timings.wal_commit = planned.elapsed();
             pace.started(self.clock.now_ms(), &reads);
+            let is_behind = is_behind(&plan.ranges, &available.ends);
+            self.effort.take();
             if !self.epoch(plan, standing, timings, Some(&available), None).await? {
                 break;
             }
             if self.trigger == Trigger::Once {
                 break;
             }
+            let turn = self.place.turn(self.effort.take());
+            pace.rests(if is_behind { Duration::ZERO } else { turn });
         }
         Ok(())
     }
@@ -361,6 +370,11 @@ impl Runner {
         self.publish_lag();
         Ok(true)
     }
+}
+
+/// True if an epoch of these ranges leaves something to read.
+fn is_behind(ranges: &[PositionRange], ends: &Positions) -> bool {
+    ranges.iter().any(|range| ends.get(&range.partition).is_some_and(|end| range.to < *end))
 }
 
 /// A bounded run ends where the source ended at its start; a topic that was made anew may not even reach there.

@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::checkpoint::{self, Checkpoint, Ends, Identity};
-use crate::epoch::{Inputs, Lag, Memory, MemoryOptions, Runner};
+use crate::epoch::{Effort, Inputs, Lag, Memory, MemoryOptions, Place, Runner};
 use crate::expect::Last;
 use crate::lookup::versions::Tables;
 use crate::plan::StreamPlan;
@@ -151,6 +151,8 @@ impl QueryOptions {
             ages: Ages::default(),
             seen: Survey::default(),
             latency: Sliding::default(),
+            effort: Effort::default(),
+            place: Place::new(),
             stop: CancellationToken::new(),
         };
         runner.publish_expectations();

@@ -52,10 +52,24 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+/// Fewest threads of the runtime, and how many there are for each core. Queries decode and fsync on them: they are more than the cores,
+/// so that a query that computes or waits for its disk holds up neither the log nor the others. `TOKIO_WORKER_THREADS` says another number.
+const LEAST_WORKERS: usize = 12;
+const WORKERS_PER_CORE: usize = 4;
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if std::env::var_os("TOKIO_WORKER_THREADS").is_none() {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        builder.worker_threads((cores * WORKERS_PER_CORE).max(LEAST_WORKERS));
+    }
+    builder.enable_all().build()
+}
+
 fn main() -> ExitCode {
     let cli = cli::Cli::parse().quiet_tests();
     talk::start(&cli.global);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
             talk::say(&format!("error: cannot start: {error}"));

@@ -186,7 +186,7 @@ impl Runner {
         };
         let mut replayed =
             if plan.replay.is_empty() { Vec::new() } else { self.quarantine.entries_of(&plan.replay)? };
-        let mut tasks = Vec::with_capacity(streams.len());
+        let (mut tasks, alone) = (Vec::with_capacity(streams.len()), streams.len() == 1);
         let inputs: Vec<PlannedInput<'_>> = self.plan.each_input().collect();
         for (index, ((number, stream), outlet)) in streams.into_iter().zip(outlets).enumerate() {
             let (Some(input), Some(format)) = (inputs.get(number), self.formats.get(number)) else {
@@ -215,7 +215,7 @@ impl Runner {
             };
             // The first lane of an input takes what is replayed of it.
             let own = replayed.extract_if(.., |entry| usize::from(entry.input) == number).collect();
-            let done = lane.spawned(stream, own);
+            let done = lane.done(stream, own, alone, &self.effort);
             tasks.push(async move { Ok::<_, Error>((number, done.await?)) });
         }
         for (number, LaneDone { tally, said, end, .. }) in try_join_all(tasks).await? {
@@ -234,7 +234,8 @@ impl Runner {
         let (Some(memory), Some(mut writer)) = (&mut self.memory, done.writer.take()) else {
             return Ok(done);
         };
-        let mut ran = memory.run(plan, std::mem::take(&mut done.gathered), self.tables.held()).await?;
+        let mut ran =
+            memory.run(plan, std::mem::take(&mut done.gathered), self.tables.held(), &self.effort).await?;
         done.ledger.add(&ran.ledger);
         for rows in ran.rows.drain(..) {
             writer.write(rows).await?;

@@ -28,6 +28,7 @@ use futures::StreamExt;
 use tokio::task::JoinError;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::effort::Effort;
 use super::replay;
 use super::shared::Room;
 use super::tail::{Gathered, Intake};
@@ -114,14 +115,22 @@ pub(crate) enum LaneEnd {
 }
 
 impl Lane {
-    /// Runs the lane on a task of its own. It ends with its owner: when one lane fails, the others must not go on writing.
-    pub fn spawned(
+    /// Runs the lane: `alone` where its owner is, else on a task of its own. It ends with its owner: when one lane fails, the others
+    /// must not go on writing.
+    pub fn done(
         self,
         records: source::Lane,
         replayed: Vec<Entry>,
+        alone: bool,
+        effort: &Effort,
     ) -> impl Future<Output = Result<LaneDone>> {
-        let task = AbortOnDropHandle::new(tokio::spawn(self.run(records, replayed)));
-        async move { task.await.map_err(lost)? }
+        let (work, effort) = (Box::pin(self.run(records, replayed)), effort.clone());
+        async move {
+            if alone {
+                return work.await;
+            }
+            AbortOnDropHandle::new(tokio::spawn(effort.beside(work))).await.map_err(lost)?
+        }
     }
 
     /// Runs the lane to the end of its ranges. Quarantined records in `replayed` come first.

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arrow::array::RecordBatch;
 use forebay_core::checkpoint::{Plan, Recovery};
 use forebay_core::error::codes;
 use forebay_core::event_time::{Observed, Rule, Times, Tracker, Watermark, WatermarkPolicy, future_limit_us};
@@ -27,6 +28,7 @@ use forebay_core::{Epoch, Error, Result};
 use forebay_storage::{Door, kill_point};
 use tokio::task::JoinHandle;
 
+use super::effort::Effort;
 use super::tail::{Gathered, Intake, Ran, Tail};
 use crate::late::LateTable;
 use crate::lookup::Held;
@@ -34,6 +36,10 @@ use crate::operators::Operator;
 use crate::plan::StreamPlan;
 use crate::state::{self, Applied, Changes, StateFiles, Table};
 use crate::status::Remembered;
+
+/// Most rows of an epoch, and most bytes of tables, with which operators run where they are: a thread of their own would cost more.
+const FEW_ROWS: usize = 1_000;
+const LITTLE: usize = 4 << 20;
 
 /// How a query with state behaves, by its file.
 #[derive(Clone, Debug)]
@@ -98,6 +104,10 @@ struct Spent {
     keeping: Duration,
     /// The changes, until the tables had them.
     applying: Duration,
+}
+
+fn is_little(tables: &[Table]) -> bool {
+    tables.iter().map(Table::bytes).sum::<usize>() <= LITTLE
 }
 
 impl Spent {
@@ -227,6 +237,10 @@ impl Memory {
         self.settle().await?;
         if self.tables.iter().any(Table::is_untidy) {
             match Arc::try_unwrap(std::mem::take(&mut self.tables)) {
+                Ok(mut tables) if is_little(&tables) => {
+                    tables.iter_mut().for_each(Table::tidy);
+                    self.tables = Arc::new(tables);
+                }
                 Ok(mut tables) => {
                     let tidy = move || {
                         tables.iter_mut().for_each(Table::tidy);
@@ -257,17 +271,30 @@ impl Memory {
     }
 
     /// Runs the operators over what the lanes gathered; changes nothing.
-    pub async fn run(&mut self, plan: &Plan, lanes: Vec<Gathered>, held: Arc<Held>) -> Result<Ran> {
+    pub async fn run(
+        &mut self,
+        plan: &Plan,
+        lanes: Vec<Gathered>,
+        held: Arc<Held>,
+        effort: &Effort,
+    ) -> Result<Ran> {
         let began = Instant::now();
         self.settle().await?;
         let settled = Instant::now();
         let (tail, tables, late) = (Arc::clone(&self.tail), Arc::clone(&self.tables), self.late.clone());
         let (epoch, lane) = (plan.epoch, lanes.len());
         let at = (plan.times.unwrap_or_default(), plan.planned_at_ms);
+        let rows: usize = lanes.iter().flat_map(|it| &it.partials).map(RecordBatch::num_rows).sum();
+        let is_little = rows <= FEW_ROWS && is_little(&tables);
         let run = move || tail.run(&tables, lanes, at, |number| late.lane(epoch, lane + number), &held);
-        let ran = tokio::task::spawn_blocking(run).await.map_err(|e| {
-            Error::new(&codes::INTERNAL, "the operators of the epoch ended unexpectedly").caused_by(e)
-        })?;
+        let ran = if is_little {
+            run()
+        } else {
+            let effort = effort.clone();
+            tokio::task::spawn_blocking(move || effort.during(run)).await.map_err(|e| {
+                Error::new(&codes::INTERNAL, "the operators of the epoch ended unexpectedly").caused_by(e)
+            })?
+        };
         (self.spent.settling, self.spent.operating) = (settled - began, settled.elapsed());
         ran
     }

@@ -10,6 +10,8 @@ use forebay_core::trigger::Trigger;
 pub(crate) struct Pace {
     trigger: Trigger,
     min_interval: Option<Duration>,
+    /// From the beginning of the last epoch to that of the next, for others' sake.
+    turn: Duration,
     /// When the last epoch started, milliseconds since 1970.
     last_ms: Option<i64>,
     /// Since when each input waits for an epoch that reads it.
@@ -20,14 +22,20 @@ impl Pace {
     /// The pace of a trigger over so many inputs; `min_interval` holds for the default trigger only, since the others
     /// say themselves how often to commit.
     pub fn new(trigger: Trigger, min_interval: Option<Duration>, inputs: usize) -> Self {
-        Self { trigger, min_interval, last_ms: None, waiting_since: vec![Instant::now(); inputs] }
+        Self {
+            trigger,
+            min_interval,
+            turn: Duration::ZERO,
+            last_ms: None,
+            waiting_since: vec![Instant::now(); inputs],
+        }
     }
 
     /// How long to wait before the next epoch may start; `None` for not at all.
     pub fn until_next(&self, now_ms: i64) -> Option<Duration> {
         let last = self.last_ms?;
         let next = match self.trigger {
-            Trigger::Default => last + millis(self.min_interval?),
+            Trigger::Default => last + millis(self.least_interval()),
             // Spark's rule: epochs start at multiples of the interval; a missed one is not made up for.
             Trigger::ProcessingTime(interval) if !interval.is_zero() => {
                 let interval = millis(interval);
@@ -38,10 +46,20 @@ impl Pace {
         // A clock that was set back must not stop the query for longer than one interval.
         let longest = match self.trigger {
             Trigger::ProcessingTime(interval) => interval,
-            _ => self.min_interval?,
+            _ => self.least_interval(),
         };
         let wait = Duration::from_millis(u64::try_from(next - now_ms).unwrap_or(0)).min(longest);
         (!wait.is_zero()).then_some(wait)
+    }
+
+    /// Of epochs of the default trigger.
+    fn least_interval(&self) -> Duration {
+        self.min_interval.unwrap_or_default().max(self.turn)
+    }
+
+    /// The next epoch of the default trigger begins so long after the last one at the earliest.
+    pub fn rests(&mut self, turn: Duration) {
+        self.turn = turn;
     }
 
     /// Told when an epoch starts, and which inputs it reads.

@@ -67,6 +67,7 @@ impl Runner {
         if streams.is_empty() {
             return Err(failed(Error::new(&codes::INTERNAL, "there is nothing to read")));
         }
+        let alone = streams.len() == 1;
         let lanes = streams.into_iter().map(|(_, stream)| {
             let lane = Lane {
                 plan: Arc::clone(plan),
@@ -77,7 +78,7 @@ impl Runner {
                 outlet: Outlet::Sink(Box::new(Collected { batches: Vec::new(), room: room.clone() })),
                 quarantine: Aside::Gathered(Vec::new(), room.clone()),
             };
-            lane.spawned(stream, Vec::new())
+            lane.done(stream, Vec::new(), alone, &self.effort)
         });
         let lanes = try_join_all(lanes).await.map_err(failed)?;
         // A topic that was made anew meanwhile is nobody's product.

@@ -11,11 +11,15 @@
 //! here may be in two there. Where a key comes by several partitions, their rows count as they happen to arrive.
 //!
 //! The table has a row for each key, with the model's bytes. It is never forgotten; the query's `stateLimit` bounds it. A model that
-//! remembers nothing has no table.
+//! remembers nothing has no table. Where the rows that were learned are far less than what is remembered of their keys, the changelog
+//! has them, and a restart learns them again: what is learned follows from rows and state alone.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, LargeBinaryBuilder, RecordBatch};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, LargeBinaryBuilder, RecordBatch, UInt32Array,
+};
+use arrow::compute::{concat, take};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use forebay_core::detect::Judge;
 use forebay_core::error::codes;
@@ -25,29 +29,45 @@ use forebay_core::{Error, Result};
 use super::keys::{Interner, Zeros, everything, everything_field, normalised};
 use super::{Counts, EpochTimes, Late, Operator, PORTS, Partial, Step, broken, meaning, misplaced};
 use crate::plan::graph::DetectSpec;
-use crate::state::{Changes, Layout, NEVER, Slot, Table, Upserts};
+use crate::state::{Again, Changes, Layout, NEVER, Slot, Table, Upserts, own_views};
+
+/// About what a row takes in a changelog, as what a key learned: its key, its time and its inputs.
+const ROW_BYTES: usize = 64;
+/// How much less that must be than what is remembered: a restart learns it again.
+const WORTH: usize = 4;
 
 /// A detector.
 pub(crate) struct Detection {
+    learner: Arc<Learner>,
+    /// `None` if nothing is remembered.
+    layout: Option<Arc<Layout>>,
+}
+
+/// What judges and learns, without what it knows.
+#[derive(Debug)]
+struct Learner {
     spec: Arc<DetectSpec>,
     /// Of the key's columns.
     fields: Vec<FieldRef>,
-    /// `None` if nothing is remembered.
-    layout: Option<Arc<Layout>>,
 }
 
 impl Detection {
     pub fn new(spec: Arc<DetectSpec>) -> Result<Self> {
         let field = |index: &usize| spec.input.fields().get(*index).cloned().ok_or_else(misplaced);
         let fields = spec.keys.iter().map(field).collect::<Result<Vec<FieldRef>>>()?;
-        let layout = spec.model.remembers().then(|| {
+        let learner = Arc::new(Learner { spec, fields });
+        let layout = learner.spec.model.remembers().then(|| {
             let state = Arc::new(Field::new("state", DataType::LargeBinary, false));
+            let fields = &learner.fields;
             let keys = if fields.is_empty() { vec![everything_field()] } else { fields.clone() };
-            Layout::new(keys, meaning::values(vec![state], meaning::detect(&spec)))
+            let values = meaning::values(vec![state], meaning::detect(&learner.spec));
+            Layout::with_again(keys, values, Arc::clone(&learner) as Arc<dyn Again>)
         });
-        Ok(Self { spec, fields, layout })
+        Ok(Self { learner, layout })
     }
+}
 
+impl Learner {
     fn column<'b>(&self, batch: &'b RecordBatch, index: usize) -> Result<&'b ArrayRef> {
         batch.columns().get(index).ok_or_else(misplaced)
     }
@@ -57,13 +77,72 @@ impl Detection {
         self.spec.keys.iter().map(key).collect()
     }
 
+    fn inputs(&self, batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
+        self.spec.columns.iter().map(|index| self.column(batch, *index).cloned()).collect()
+    }
+
+    /// The number of each row's key.
+    fn numbered(&self, interner: &mut Interner, keys: &[ArrayRef], rows: usize) -> Result<Vec<u32>> {
+        let (ids, total) = interner.intern(keys, rows)?;
+        if u32::try_from(total).is_err() {
+            let message = format!("an epoch brought {total} keys to `{}`", self.spec.name);
+            return Err(Error::new(&codes::STATE_LIMIT, message));
+        }
+        Ok(ids.iter().map(|id| *id as u32).collect())
+    }
+
+    /// The keys in the order of their numbers.
+    fn met(&self, interner: &mut Interner) -> Result<Vec<ArrayRef>> {
+        if self.fields.is_empty() { Ok(vec![everything()]) } else { interner.emit() }
+    }
+
     /// A batch with what the judge says of it.
     fn judged(&self, judge: &mut dyn Judge, numbers: &[u32], batch: &RecordBatch) -> Result<RecordBatch> {
         let times = self.spec.time.map(|index| self.column(batch, index)).transpose()?;
-        let inputs = self.spec.columns.iter().map(|index| self.column(batch, *index).cloned());
-        let said = judge.judge(numbers, times, &inputs.collect::<Result<Vec<_>>>()?)?;
+        let said = judge.judge(numbers, times, &self.inputs(batch)?)?;
         let columns = batch.columns().iter().cloned().chain(said).collect();
         RecordBatch::try_new(Arc::clone(&self.spec.output), columns).map_err(broken)
+    }
+
+    /// What was learned of these rows: their keys, times and inputs, as [`Again::changes`] takes them.
+    fn cause(&self, partials: &[RecordBatch]) -> Result<RecordBatch> {
+        let columns = |batch: &RecordBatch| -> Result<Vec<ArrayRef>> {
+            let mut columns = self.keys(batch)?;
+            if columns.is_empty() {
+                let first = UInt32Array::from(vec![0; batch.num_rows()]);
+                columns.push(take(&everything(), &first, None).map_err(broken)?);
+            }
+            columns.extend(self.spec.time.map(|index| self.column(batch, index).cloned()).transpose()?);
+            columns.extend(self.inputs(batch)?);
+            Ok(columns)
+        };
+        let all = partials.iter().map(columns).collect::<Result<Vec<_>>>()?;
+        let width = all.first().map_or(0, Vec::len);
+        let joined = (0..width).map(|at| {
+            let parts: Vec<&dyn Array> = all.iter().filter_map(|it| it.get(at)).map(AsRef::as_ref).collect();
+            let column = concat(&parts).map_err(broken)?;
+            Ok((at.to_string(), own_views(&column)))
+        });
+        RecordBatch::try_from_iter(joined.collect::<Result<Vec<_>>>()?).map_err(broken)
+    }
+}
+
+impl Again for Learner {
+    fn changes(&self, table: &Table, cause: &RecordBatch) -> Result<Changes> {
+        let (mut judge, mut interner) = (self.spec.model.judge()?, Interner::new(&self.fields)?);
+        let split = cause.columns().split_at_checked(self.fields.len().max(1));
+        let (keys, learned_of) = split.ok_or_else(misplaced)?;
+        let (time, inputs) = match (self.spec.time, learned_of) {
+            (Some(_), [time, inputs @ ..]) => (Some(time), inputs),
+            (Some(_), []) => return Err(misplaced()),
+            (None, inputs) => (None, inputs),
+        };
+        let keys = keys.get(..self.fields.len()).unwrap_or_default();
+        let numbers = self.numbered(&mut interner, keys, cause.num_rows())?;
+        let keys = self.met(&mut interner)?;
+        let found = remembered(judge.as_mut(), table, &keys)?;
+        judge.judge(&numbers, time, inputs)?;
+        Ok(learned(judge.as_mut(), keys, found))
     }
 }
 
@@ -95,7 +174,7 @@ fn learned(judge: &mut dyn Judge, keys: Vec<ArrayRef>, found: Vec<Option<Slot>>)
 
 impl Operator for Detection {
     fn name(&self) -> &str {
-        &self.spec.name
+        &self.learner.spec.name
     }
 
     fn spark_name(&self) -> &'static str {
@@ -121,29 +200,28 @@ impl Operator for Detection {
         if partials.is_empty() {
             return Ok(Step { changes, ..Step::default() });
         }
-        let (mut judge, mut interner) = (self.spec.model.judge()?, Interner::new(&self.fields)?);
-        let mut numbered = Vec::with_capacity(partials.len());
-        for batch in &partials {
-            let (ids, total) = interner.intern(&self.keys(batch)?, batch.num_rows())?;
-            if u32::try_from(total).is_err() {
-                let message = format!("an epoch brought {total} keys to `{}`", self.spec.name);
-                return Err(Error::new(&codes::STATE_LIMIT, message));
-            }
-            numbered.push(ids.iter().map(|id| *id as u32).collect::<Vec<u32>>());
-        }
+        let learner = &self.learner;
+        let (mut judge, mut interner) = (learner.spec.model.judge()?, Interner::new(&learner.fields)?);
+        let number =
+            |batch: &RecordBatch| learner.numbered(&mut interner, &learner.keys(batch)?, batch.num_rows());
+        let numbered = partials.iter().map(number).collect::<Result<Vec<_>>>()?;
         let found = match tables.first() {
             Some(table) => {
-                let keys = if self.fields.is_empty() { vec![everything()] } else { interner.emit()? };
+                let keys = learner.met(&mut interner)?;
                 let found = remembered(judge.as_mut(), table, &keys)?;
                 Some((keys, found))
             }
             None => None,
         };
         let batches = partials.iter().zip(&numbered);
-        let rows = batches.map(|(batch, numbers)| self.judged(judge.as_mut(), numbers, batch));
+        let rows = batches.map(|(batch, numbers)| learner.judged(judge.as_mut(), numbers, batch));
         let rows = rows.collect::<Result<Vec<_>>>()?;
         if let (Some((keys, found)), Some(own)) = (found, changes.first_mut()) {
             *own = learned(judge.as_mut(), keys, found);
+            let came = partials.iter().map(RecordBatch::num_rows).sum::<usize>();
+            if came * ROW_BYTES < own.bytes() / WORTH {
+                own.cause = Some(learner.cause(&partials)?);
+            }
         }
         Ok(Step { changes, rows, fates: [Counts::default(); PORTS] })
     }

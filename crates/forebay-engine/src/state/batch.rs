@@ -31,6 +31,11 @@ pub(super) fn push_keys(out: &mut Vec<u8>, layout: &Layout, keys: &[ArrayRef]) -
     push(out, &key_schema(layout), Some((keys.to_vec(), rows)))
 }
 
+/// Appends columns of whatever types, with their names.
+pub(super) fn push_batch(out: &mut Vec<u8>, batch: &RecordBatch) -> Result<()> {
+    push(out, &batch.schema(), Some((batch.columns().to_vec(), batch.num_rows())))
+}
+
 /// Appends a schema without rows.
 pub(super) fn push_schema(out: &mut Vec<u8>, schema: &SchemaRef) -> Result<()> {
     push(out, schema, None)
@@ -58,11 +63,15 @@ pub(super) fn read_schema(bytes: &[u8]) -> Result<SchemaRef, ArrowError> {
     Ok(StreamReader::try_new(bytes, None)?.schema())
 }
 
+/// What [`push_batch`] wrote.
+pub(super) fn read_batch(bytes: &[u8]) -> Result<RecordBatch, ArrowError> {
+    let mut batches = StreamReader::try_new(bytes, None)?;
+    batches.next().ok_or_else(|| ArrowError::IpcError("there are no rows where rows should be".to_owned()))?
+}
+
 /// The columns that were written.
 pub(super) fn read_columns(bytes: &[u8]) -> Result<Vec<ArrayRef>, ArrowError> {
-    let mut batches = StreamReader::try_new(bytes, None)?;
-    let missing = || ArrowError::IpcError("there are no rows where rows should be".to_owned());
-    Ok(batches.next().ok_or_else(missing)??.columns().to_vec())
+    Ok(read_batch(bytes)?.columns().to_vec())
 }
 
 /// The whole rows that [`push_rows`] wrote.

@@ -46,7 +46,7 @@ pub(super) fn fit(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
 
 /// Views share the buffers of the array that they were taken from: gives them buffers of their own, also inside of structs
 /// and lists.
-pub(super) fn own_views(array: &ArrayRef) -> ArrayRef {
+pub(crate) fn own_views(array: &ArrayRef) -> ArrayRef {
     match array.data_type() {
         DataType::Utf8View => Arc::new(array.as_string_view().gc()),
         DataType::BinaryView => Arc::new(array.as_binary_view().gc()),

@@ -36,6 +36,9 @@ use super::{Changes, record, snapshot};
 /// Changes after which even a small state gets a snapshot: applying so many takes some tens of milliseconds at a restart.
 const LEAST_CHANGES: u64 = 8 << 20;
 
+/// Most changes without a snapshot where they are made again of what they followed from, which takes longer than reading them.
+const MOST_CAUSES: u64 = 4 * LEAST_CHANGES;
+
 /// Files of changes after which there is a snapshot, however small they are: each run begins one.
 const MOST_FILES: usize = 64;
 
@@ -57,7 +60,7 @@ pub(crate) struct StateFiles {
     not_before: u64,
     running: Option<Running>,
     /// [`LEAST_CHANGES`]; less in tests.
-    pub(super) least_changes: u64,
+    pub(crate) least_changes: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -170,8 +173,9 @@ impl StateFiles {
             return Ok(());
         }
         self.settle();
-        let is_due =
-            self.since.bytes > self.snapshot_bytes.max(self.least_changes) || self.since.files > MOST_FILES;
+        let is_made_again = self.tables.iter().any(|(_, layout)| layout.again.is_some());
+        let most = if is_made_again { self.snapshot_bytes.min(MOST_CAUSES) } else { self.snapshot_bytes };
+        let is_due = self.since.bytes > most.max(self.least_changes) || self.since.files > MOST_FILES;
         if is_due && self.since.bytes >= self.not_before {
             self.snapshot(tables);
         }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use forebay_core::{Error, Result};
 
+use super::again::made;
 use super::error::{damaged, other_state};
 use super::folder::Listing;
 use super::frame::Broken;
@@ -144,9 +145,9 @@ fn follow(
         if epoch != *expected {
             return Err(frames.broken(&format!("epoch {epoch} stands where epoch {expected} should")));
         }
-        for (number, changes) in numbers.iter().zip(&changes) {
-            if let Some(table) = loaded.tables.get_mut(*number) {
-                table.apply(changes)?;
+        for (number, changes) in numbers.iter().zip(changes) {
+            if let (Some(table), Some((_, layout))) = (loaded.tables.get_mut(*number), wanted.get(*number)) {
+                table.apply(&made(layout, table, changes)?)?;
                 table.tidy();
             }
         }

@@ -11,14 +11,19 @@
 //! changelog with one fsync an epoch, and snapshots that are written in the background ([`files`]). [`show`] reads them
 //! for people.
 //!
+//! Where rows are large and follow from little, the changelog has what they follow from in their place ([`Again`]).
+//!
 //! What must stay true: an epoch's changes are durable before its outcome, so an epoch that a sink may have is never computed
 //! again: its record is applied. Bytes that are not exactly what was written are never taken for state.
 
+use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use arrow::datatypes::{FieldRef, SchemaRef};
+use forebay_core::Result;
 
+mod again;
 mod batch;
 mod columns;
 mod differs;
@@ -38,6 +43,7 @@ pub(crate) mod table;
 mod tests;
 mod tidy;
 
+pub(crate) use columns::own_views;
 pub(crate) use files::StateFiles;
 pub use show::{Damage, ShownTable};
 pub(crate) use show::{bears, examine, show, tables};
@@ -54,13 +60,21 @@ pub(crate) const NEVER: i64 = i64::MAX;
 /// The name in the values' metadata of what the rows mean, where the columns alone do not tell it.
 pub(crate) const MEANING: &str = "meaning";
 
+/// Makes changes a second time, of what an epoch's rows followed from.
+pub(crate) trait Again: fmt::Debug + Send + Sync {
+    /// What [`Changes::cause`] was beside, over the table as it was: the same bytes.
+    fn changes(&self, table: &Table, cause: &RecordBatch) -> Result<Changes>;
+}
+
 /// The columns of a table. Keys count by name, type and order; values by type and order, their names are free to change.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Layout {
     /// What a row is found by: one column at least. Where SQL has no GROUP BY the operator keeps a constant.
     pub keys: Vec<FieldRef>,
     /// What is kept beside the key.
     pub values: SchemaRef,
+    /// What makes its rows of a [`Changes::cause`], if it has some. A layout that was read from a file knows it not.
+    pub again: Option<Arc<dyn Again>>,
 }
 
 /// Where a row lies; it holds until the next [`Table::apply`].
@@ -81,6 +95,8 @@ pub(crate) struct Changes {
     pub removed: Option<Vec<ArrayRef>>,
     /// Every row that expires at or before this goes, those that were just written too. Give it whenever the watermark has moved.
     pub evict_through: Option<i64>,
+    /// What the upserts followed from, where that is far less to write: of a table with [`Layout::again`]. The key columns come first.
+    pub cause: Option<RecordBatch>,
 }
 
 /// Whole rows, all of one length, of exactly the types of the [`Layout`]. No two may have the same key.
@@ -109,9 +125,21 @@ impl Changes {
     }
 }
 
+impl PartialEq for Layout {
+    /// Whether the columns are the same.
+    fn eq(&self, other: &Self) -> bool {
+        self.keys == other.keys && self.values == other.values
+    }
+}
+
 impl Layout {
     /// A layout of these columns.
     pub fn new(keys: Vec<FieldRef>, values: SchemaRef) -> Arc<Self> {
-        Arc::new(Self { keys, values })
+        Arc::new(Self { keys, values, again: None })
+    }
+
+    /// The same, of rows that this can make again.
+    pub fn with_again(keys: Vec<FieldRef>, values: SchemaRef, again: Arc<dyn Again>) -> Arc<Self> {
+        Arc::new(Self { keys, values, again: Some(again) })
     }
 }

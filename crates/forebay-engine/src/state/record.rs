@@ -21,11 +21,14 @@ use super::{Changes, Table, Upserts, batch};
 pub(super) const CHANGES_MAGIC: &str = "forebay-state-changes\n";
 pub(super) const SNAPSHOT_MAGIC: &str = "forebay-state-snapshot\n";
 
-const VERSION: u32 = 1;
+/// 2 knows causes; what 1 wrote is read as it is.
+const VERSION: u32 = 2;
+const OLDEST: u32 = 1;
 
 const UPSERTS: u8 = 1;
 const REMOVED: u8 = 2;
 const EVICT: u8 = 3;
+const CAUSE: u8 = 4;
 
 /// In the place of a table's number: the end of a snapshot.
 const END: u32 = u32::MAX;
@@ -63,7 +66,7 @@ pub(super) fn open(path: &Path, magic: &str, base: u64) -> Result<(Frames, Heade
     let Some(body) = frames.next()? else { return Err(frames.broken("it has no header")) };
     let mut cursor = Cursor(body);
     match cursor.u32() {
-        Some(VERSION) => {}
+        Some(OLDEST..=VERSION) => {}
         version => {
             let version = version.map_or("no".to_owned(), |version| version.to_string());
             let error = Error::new(&codes::CHECKPOINT_VERSION, "the query's state has another version");
@@ -94,7 +97,9 @@ pub(super) fn push_changes(
                 out.push(what);
                 push_sized(out, fill)
             };
-            if let Some(upserts) = changes.upserts.as_ref().filter(|upserts| !upserts.expires.is_empty()) {
+            if let Some(cause) = &changes.cause {
+                part(CAUSE, &|out| batch::push_batch(out, cause))?;
+            } else if let Some(upserts) = changes.upserts.as_ref().filter(|it| !it.expires.is_empty()) {
                 part(UPSERTS, &|out| batch::push_rows(out, layout, upserts))?;
             }
             if let Some(keys) = changes.removed.as_ref().filter(|keys| keys.iter().any(|key| !key.is_empty()))
@@ -128,6 +133,7 @@ pub(super) fn read_changes(body: &[u8], tables: &[Named]) -> Result<(u64, Vec<Ch
         match what {
             UPSERTS => changes.upserts = Some(batch::read_rows(bytes, layout).map_err(|e| e.to_string())?),
             REMOVED => changes.removed = Some(batch::read_columns(bytes).map_err(|e| e.to_string())?),
+            CAUSE => changes.cause = Some(batch::read_batch(bytes).map_err(|e| e.to_string())?),
             EVICT => changes.evict_through = Some(Cursor(bytes).i64().ok_or_else(short)?),
             other => return Err(format!("a record has a part of kind {other}")),
         }

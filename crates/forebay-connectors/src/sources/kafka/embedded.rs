@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use forebay_core::error::codes;
-use forebay_core::{Error, Partition, Positions, Result};
+use forebay_core::{Error, Partition, Position, Positions, Result};
 use forebay_log::LogError;
 use forebay_log::storage::{Isolation, Log};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -24,6 +24,8 @@ use crate::kafka::{self, At, Topics};
 const LEADER: i32 = 0;
 /// Longest sleep while nothing arrives; arrivals end it at once.
 const IDLE: Duration = Duration::from_millis(500);
+/// So few bytes before the end of a partition are read at once.
+const FRESH: u64 = 1 << 20;
 
 #[derive(Debug)]
 pub(super) struct Embedded {
@@ -68,10 +70,24 @@ impl Transport for Embedded {
     }
 
     async fn offsets(&self, places: &BTreeMap<Partition, At>) -> Result<BTreeMap<Partition, Option<i64>>> {
+        if places.values().all(|at| matches!(at, At::Earliest | At::Latest)) {
+            // What is in memory.
+            let found =
+                places.iter().map(|(partition, at)| look_up(&self.log, self.isolation, partition, *at));
+            return found.collect();
+        }
         let (log, isolation, places) = (self.log.clone(), self.isolation, places.clone());
         let look_up =
             move || places.iter().map(|(partition, at)| look_up(&log, isolation, partition, *at)).collect();
-        tokio::task::spawn_blocking(look_up).await.map_err(ended)?
+        tokio::task::spawn_blocking(look_up).await.map_err(|error| ended(&error))?
+    }
+
+    fn refresh(&self, ends: &mut Positions) {
+        for (partition, end) in ends {
+            if let Ok(offsets) = self.log.offsets(&partition.topic, partition.index) {
+                *end = (*end).max(Position(offsets.end(self.isolation)));
+            }
+        }
     }
 
     fn start(&self) {
@@ -126,23 +142,30 @@ async fn fetch(log: Log, isolation: Isolation, inbox: Arc<Inbox>) {
         let asking = inbox.asking();
         tokio::pin!(asking);
         asking.as_mut().enable();
-        let (questions, _) = inbox.to_fetch(LEADER);
+        let questions = inbox.to_read(LEADER);
         if questions.is_empty() {
             asking.await;
             continue;
         }
+        let answers = if questions.iter().all(|question| is_fresh(&log, isolation, question)) {
+            read_all(&log, isolation, &questions)
+        } else {
+            let (log, asked) = (log.clone(), questions.clone());
+            let read = tokio::task::spawn_blocking(move || read_all(&log, isolation, &asked)).await;
+            read.unwrap_or_else(|error| {
+                let why = error.to_string();
+                questions.iter().map(|_| Err(Failure::Fatal(ended(&why)))).collect()
+            })
+        };
         let mut waiting = Vec::new();
         let mut brought = false;
-        for question in questions {
-            let (reader, asked) = (log.clone(), question.clone());
-            let read = tokio::task::spawn_blocking(move || read(&reader, isolation, &asked)).await;
-            let answer = read.unwrap_or_else(|error| Err(Failure::Fatal(ended(error))));
+        for (question, answer) in questions.iter().zip(answers) {
             let nothing = matches!(&answer, Ok(fetched) if fetched.chunk.is_none());
             brought |= !nothing;
             if nothing {
                 waiting.push((question.partition.clone(), question.from));
             }
-            inbox.deliver(&question, answer);
+            inbox.deliver(question, answer);
         }
         inbox.announce();
         if brought {
@@ -155,6 +178,16 @@ async fn fetch(log: Log, isolation: Isolation, inbox: Arc<Inbox>) {
             () = asking => {}
         }
     }
+}
+
+/// True if all that there is to read was written a moment ago: it is in memory, and reading it takes less than having it read elsewhere.
+fn is_fresh(log: &Log, isolation: Isolation, question: &Question) -> bool {
+    let Question { partition, from, .. } = question;
+    log.bytes_behind(&partition.topic, partition.index, *from, isolation).is_ok_and(|bytes| bytes <= FRESH)
+}
+
+fn read_all(log: &Log, isolation: Isolation, questions: &[Question]) -> Vec<Result<Fetched, Failure>> {
+    questions.iter().map(|question| read(log, isolation, question)).collect()
 }
 
 fn read(log: &Log, isolation: Isolation, question: &Question) -> Result<Fetched, Failure> {
@@ -181,6 +214,6 @@ fn failed(partition: &Partition, error: &LogError) -> Error {
         .with_retry(error.is_retriable())
 }
 
-fn ended(error: tokio::task::JoinError) -> Error {
-    Error::new(&codes::LOG_FAILED, "a read of the embedded log ended early").caused_by(error)
+fn ended(why: &dyn std::fmt::Display) -> Error {
+    Error::new(&codes::LOG_FAILED, "a read of the embedded log ended early").with_detail(why)
 }

@@ -183,7 +183,8 @@ impl Source for KafkaSource {
         let known = if is_known { self.inbox.ends(&self.topics.without_gone(from)) } else { None };
         let asked = known.is_none();
         let mut found = match known {
-            Some(ends) => {
+            Some(mut ends) => {
+                self.transport.refresh(&mut ends);
                 Available { ends: from.clone().into_iter().chain(ends).collect(), ..Available::default() }
             }
             None => self.ask_available(from).await?,
@@ -204,6 +205,7 @@ impl Source for KafkaSource {
 
     fn heard(&self, of: &Positions) -> Option<Positions> {
         let mut ends = self.inbox.ends(&self.topics.without_gone(of))?;
+        self.transport.refresh(&mut ends);
         self.cut_at_known(&mut ends);
         Some(ends)
     }

@@ -33,6 +33,9 @@ pub(super) trait Transport: Send + Sync + std::fmt::Debug {
     /// One offset in each partition; `None` if there is none (no record as late as a timestamp).
     async fn offsets(&self, places: &BTreeMap<Partition, At>) -> Result<BTreeMap<Partition, Option<i64>>>;
 
+    /// Sets ends that were heard of to those of now, where that asks nobody.
+    fn refresh(&self, _ends: &mut Positions) {}
+
     /// Starts the background work, once. Must be called inside a runtime.
     fn start(&self);
 

@@ -5,19 +5,24 @@ use forebay_core::Result;
 use forebay_core::detect::{Judge, Model, verdict_fields};
 use proptest::prelude::*;
 
+use forebay_core::Epoch;
+use forebay_storage::Door;
+
 use super::*;
 use crate::operators::detect::Detection;
 use crate::plan::graph::DetectSpec;
+use crate::state::{StateFiles, Table, show};
 
-/// `meaning` is what its state is said to mean.
-#[derive(Debug)]
+/// `meaning` is what its state is said to mean; beside it, `ballast` bytes are remembered of a key.
+#[derive(Debug, Default)]
 pub(super) struct Counting {
     pub remembers: bool,
     pub meaning: &'static str,
+    pub ballast: usize,
 }
 
 #[derive(Default)]
-struct Counter(Vec<(u64, f64)>);
+struct Counter(Vec<(u64, f64)>, usize);
 
 impl Counter {
     fn key(&mut self, key: u32) -> &mut (u64, f64) {
@@ -37,7 +42,7 @@ impl Model for Counting {
     }
 
     fn judge(&self) -> Result<Box<dyn Judge>> {
-        Ok(Box::new(Counter::default()))
+        Ok(Box::new(Counter(Vec::new(), self.ballast)))
     }
 }
 
@@ -69,12 +74,13 @@ impl Judge for Counter {
         let (count, sum) = self.0.get(key as usize).copied().unwrap_or_default();
         out.extend(count.to_le_bytes());
         out.extend(sum.to_le_bytes());
+        out.resize(out.len() + self.1, 7);
     }
 
     fn load(&mut self, key: u32, bytes: &[u8]) -> Result<()> {
         *self.key(key) = (
             u64::from_le_bytes(bytes[..8].try_into().unwrap()),
-            f64::from_le_bytes(bytes[8..].try_into().unwrap()),
+            f64::from_le_bytes(bytes[8..16].try_into().unwrap()),
         );
         Ok(())
     }
@@ -96,7 +102,11 @@ pub(super) fn spec(keys: &[&str], model: Counting) -> DetectSpec {
 }
 
 fn world(keys: &[&str]) -> World {
-    let spec = spec(keys, Counting { remembers: true, meaning: "counting" });
+    weighing(keys, 0)
+}
+
+fn weighing(keys: &[&str], ballast: usize) -> World {
+    let spec = spec(keys, Counting { remembers: true, meaning: "counting", ballast });
     World::new(Arc::new(Detection::new(Arc::new(spec)).unwrap()), Append, 0)
 }
 
@@ -131,7 +141,7 @@ fn without_a_key_all_rows_are_of_one_thing() {
 
 #[test]
 fn a_model_that_remembers_nothing_has_no_table() {
-    let spec = spec(&["device"], Counting { remembers: false, meaning: "counting" });
+    let spec = spec(&["device"], Counting { meaning: "counting", ..Counting::default() });
     let mut world = World::new(Arc::new(Detection::new(Arc::new(spec)).unwrap()), Append, 0);
     assert!(world.tables.is_empty());
     for _ in 0..2 {
@@ -142,7 +152,7 @@ fn a_model_that_remembers_nothing_has_no_table() {
 #[test]
 fn state_of_another_model_or_key_is_another_state() {
     let layouts = |keys: &[&str], meaning| {
-        let spec = spec(keys, Counting { remembers: true, meaning });
+        let spec = spec(keys, Counting { remembers: true, meaning, ballast: 0 });
         format!("{:?}", Detection::new(Arc::new(spec)).unwrap().layouts())
     };
     let own = layouts(&["device"], "counting");
@@ -150,6 +160,57 @@ fn state_of_another_model_or_key_is_another_state() {
     for other in [layouts(&["n"], "counting"), layouts(&[], "counting"), layouts(&["device"], "counting(2)")]
     {
         assert_ne!(own, other);
+    }
+}
+
+/// Every key of a table and what is remembered of it, in the keys' order.
+fn content(table: &Table) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let slots = table.all();
+    let states = table.values(&slots).unwrap();
+    let states = states[0].as_binary::<i64>();
+    let row = |at: usize| (table.key(slots[at]).to_vec(), states.value(at).to_vec());
+    let mut rows: Vec<_> = (0..slots.len()).map(row).collect();
+    rows.sort_unstable();
+    rows
+}
+
+#[test]
+fn what_weighs_much_is_learned_again_after_a_restart() {
+    const EPOCHS: u64 = 40;
+    for (keys, ballast) in [(&["device"][..], 4_096), (&[], 4_096), (&["device"], 0)] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut world = weighing(keys, ballast);
+        let named = vec![("detect-0".to_owned(), world.operator.layouts().remove(0))];
+        let open =
+            |through: Option<u64>| StateFiles::open(dir.path(), Door::new(), &named, through.map(Epoch));
+        let (mut files, _) = open(None).unwrap();
+        // Small enough that there are snapshots on the way.
+        files.least_changes = if ballast > 0 { 4 << 10 } else { 1 << 10 };
+        for epoch in 0..EPOCHS {
+            let at = epoch as i64;
+            let device = ["a", "b", "c"][epoch as usize % 3];
+            let lanes =
+                vec![vec![batch(&[(at, device, at), (at, "d", 1)]), batch(&[(at + 9, device, 2)])], vec![]];
+            let step = world.step(lanes);
+            assert_eq!(step.changes[0].cause.is_some(), ballast > 0);
+            files.write(Epoch(epoch), &step.changes).unwrap();
+            files.committed(Epoch(epoch), &world.tables).unwrap();
+            if epoch == EPOCHS / 2 {
+                files.settle();
+            }
+        }
+        drop(files);
+        let names =
+            std::fs::read_dir(dir.path()).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap());
+        let changes: Vec<String> = names.filter(|name| name.starts_with("changes")).collect();
+        assert!(changes.len() > 1, "{changes:?}");
+        let written = |name: &String| std::fs::metadata(dir.path().join(name)).unwrap().len();
+        assert!(changes.iter().map(written).sum::<u64>() < EPOCHS * 2_048, "what weighs much is not written");
+        let (_, tables) = open(Some(EPOCHS - 1)).unwrap();
+        assert_eq!(content(&tables[0]), content(&world.tables[0]), "{keys:?}");
+        // Without the model its keys are known.
+        let shown = show(dir.path(), Some(Epoch(EPOCHS - 1))).unwrap();
+        assert_eq!(shown[0].keys, world.tables[0].len());
     }
 }
 

@@ -148,7 +148,7 @@ fn a_newer_version_is_not_damage() {
     let path = list(dir.path()).unwrap().snapshots.pop_first().unwrap().1;
     let mut bytes = b"forebay-state-snapshot\n".to_vec();
     super::super::frame::push(&mut bytes, |out| {
-        out.extend_from_slice(&2u32.to_le_bytes());
+        out.extend_from_slice(&3u32.to_le_bytes());
         Ok(())
     })
     .unwrap();

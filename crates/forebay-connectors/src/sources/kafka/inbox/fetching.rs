@@ -32,7 +32,25 @@ pub struct Question {
 /// An answer that took longer comes from afar: more must be on its way at once.
 pub(super) const FAR: Duration = Duration::from_millis(20);
 
+impl Slot {
+    fn ask(&mut self, partition: &Partition) -> Question {
+        self.asked = true;
+        let Self { ask_at: from, room: enough, generation, .. } = *self;
+        Question { partition: partition.clone(), from, enough, generation, asked_at: Instant::now() }
+    }
+}
+
 impl Inbox {
+    /// What who reads in place may ask now: of slots of which all is read. What comes there meanwhile is as near as it will be, so a query
+    /// that rests wakes nobody.
+    pub fn to_read(&self, leader: i32) -> Vec<Question> {
+        let mut slots = self.slots.lock();
+        let empty =
+            slots.iter_mut().filter(|(_, slot)| slot.leader == Some(leader) && slot.chunks.is_empty());
+        let free = empty.filter(|(_, slot)| slot.failure.is_none() && !slot.asked);
+        free.map(|(partition, slot)| slot.ask(partition)).collect()
+    }
+
     /// What the fetcher of `leader` may ask now, and whether the broker may hold the question until something comes.
     pub fn to_fetch(&self, leader: i32) -> (Vec<Question>, bool) {
         let mut slots = self.slots.lock();
@@ -55,12 +73,7 @@ impl Inbox {
         if someone_is_full {
             wanted.retain(|(_, slot)| slot.needed || slot.ask_at < slot.end);
         }
-        let asked_at = Instant::now();
-        let questions = wanted.into_iter().map(|(partition, slot)| {
-            slot.asked = true;
-            let Slot { ask_at: from, room: enough, generation, .. } = *slot;
-            Question { partition: partition.clone(), from, enough, generation, asked_at }
-        });
+        let questions = wanted.into_iter().map(|(partition, slot)| slot.ask(partition));
         (questions.collect(), !someone_is_full)
     }
 

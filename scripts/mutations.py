@@ -92,6 +92,8 @@ MUTATIONS = {
     "state: epochs that did not end": (ENGINE + "state/files.rs", "    cut(&door, dir, &listing, &loaded, next)?;\n", "", LIB + ["state::tests"]),
     "state: a snapshot": (ENGINE + "state/snapshot.rs", "    file.sync().map_err(|e| failed(staged, \"fsync\", e))?;\n    Ok(file.len())", "    Ok(file.len())", LIB + ["state::tests::deaths"]),
     "state: a snapshot's name": (ENGINE + "state/snapshot.rs", "    door.sync_dir(dir).map_err(|e| failed(dir, \"fsync\", e))?;\n", "", LIB + ["state::tests::deaths"]),
+    "state: what was known before it is learned again": (ENGINE + "operators/detect.rs", "        let found = remembered(judge.as_mut(), table, &keys)?;\n        judge.judge(&numbers, time, inputs)?;", "        let found = table.find(&table.encode(&keys)?);\n        judge.judge(&numbers, time, inputs)?;", LIB + ["operators::tests::detect"]),
+    "state: learning again": (ENGINE + "operators/detect.rs", "        judge.judge(&numbers, time, inputs)?;\n", "", LIB + ["operators::tests::detect"]),
     "state: checksums": (ENGINE + "state/frame.rs", "!is_whole || checksum(len, &self.body) != u32::from_le_bytes([c0, c1, c2, c3])", "!is_whole", LIB + ["state::tests::damage"]),
     "late rows: an epoch's": (ENGINE + "late.rs", "        file.sync().map_err(|e| failed(&self.path, e))?;\n        self.table.sync_dir()", "        let _ = file;\n        self.table.sync_dir()", IT + ["state_crash"]),
     "late rows: folder": (ENGINE + "late.rs", "        file.sync().map_err(|e| failed(&self.path, e))?;\n        self.table.sync_dir()", "        file.sync().map_err(|e| failed(&self.path, e))", IT + ["state_crash"]),

@@ -297,7 +297,7 @@ pub static QUERY: Section = Section {
 pub static TRIGGER: Section = Section {
     path: "`queries.NAME.trigger`",
     doc: "One of these. `default`, `availableNow` and `once` may also be written as a word: `trigger: availableNow`. \
-          The default starts the next epoch as soon as there is data.",
+          The default starts the next epoch as soon as there is data, or, where more queries run in the process than it has cores, up to 100 ms after the last one began.",
     keys: &[
         key(
             "processingTime",

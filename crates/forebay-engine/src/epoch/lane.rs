@@ -9,6 +9,8 @@
 //! executor's filters, emitted records where their rows leave for the sink. What must stay true: a lane leaves
 //! nothing visible; the epoch becomes visible when all its lanes are done.
 
+use std::fmt::Display;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StructArray, UInt32Array};
@@ -24,8 +26,7 @@ use forebay_core::sink::{LaneWriter, Part};
 use forebay_core::source::{self, Envelope};
 use forebay_core::{Error, Ledger, Result};
 use forebay_storage::kill_point;
-use futures::StreamExt;
-use tokio::task::JoinError;
+use futures::{FutureExt, StreamExt};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::effort::Effort;
@@ -127,7 +128,8 @@ impl Lane {
         let (work, effort) = (Box::pin(self.run(records, replayed)), effort.clone());
         async move {
             if alone {
-                return work.await;
+                let done = AssertUnwindSafe(work).catch_unwind().await;
+                return done.unwrap_or_else(|_| Err(lost("a panic")));
             }
             AbortOnDropHandle::new(tokio::spawn(effort.beside(work))).await.map_err(lost)?
         }
@@ -199,8 +201,8 @@ impl Lane {
     }
 }
 
-fn lost(error: JoinError) -> Error {
-    Error::new(&codes::INTERNAL, "a lane of the epoch ended unexpectedly").caused_by(error)
+fn lost(why: impl Display) -> Error {
+    Error::new(&codes::INTERNAL, "a lane of the epoch ended unexpectedly").with_detail(why)
 }
 
 fn value_bytes(envelope: &Envelope) -> u64 {

@@ -15,6 +15,8 @@
 //! What must stay true: between two epochs the tables hold exactly what the changes up to the newest commit say.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -104,6 +106,17 @@ struct Spent {
     keeping: Duration,
     /// The changes, until the tables had them.
     applying: Duration,
+}
+
+const OPERATORS: &str = "the work of the operators";
+
+/// What `work` gives here, or an error as if it had died on a thread of its own.
+fn caught<T>(what: &str, work: impl FnOnce() -> T) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|_| ended(what, "a panic"))
+}
+
+fn ended(what: &str, why: impl Display) -> Error {
+    Error::new(&codes::INTERNAL, format!("{what} ended unexpectedly")).with_detail(why)
 }
 
 fn is_little(tables: &[Table]) -> bool {
@@ -238,7 +251,7 @@ impl Memory {
         if self.tables.iter().any(Table::is_untidy) {
             match Arc::try_unwrap(std::mem::take(&mut self.tables)) {
                 Ok(mut tables) if is_little(&tables) => {
-                    tables.iter_mut().for_each(Table::tidy);
+                    caught("compacting the state", || tables.iter_mut().for_each(Table::tidy))?;
                     self.tables = Arc::new(tables);
                 }
                 Ok(mut tables) => {
@@ -259,9 +272,7 @@ impl Memory {
         let Some(tidying) = &mut self.tidying else { return Ok(()) };
         let tidied = tidying.await;
         self.tidying = None;
-        self.tables = Arc::new(tidied.map_err(|e| {
-            Error::new(&codes::INTERNAL, "compacting the state ended unexpectedly").caused_by(e)
-        })?);
+        self.tables = Arc::new(tidied.map_err(|e| ended("compacting the state", e))?);
         Ok(())
     }
 
@@ -288,12 +299,11 @@ impl Memory {
         let is_little = rows <= FEW_ROWS && is_little(&tables);
         let run = move || tail.run(&tables, lanes, at, |number| late.lane(epoch, lane + number), &held);
         let ran = if is_little {
-            run()
+            caught(OPERATORS, run)?
         } else {
             let effort = effort.clone();
-            tokio::task::spawn_blocking(move || effort.during(run)).await.map_err(|e| {
-                Error::new(&codes::INTERNAL, "the operators of the epoch ended unexpectedly").caused_by(e)
-            })?
+            let running = tokio::task::spawn_blocking(move || effort.during(run));
+            running.await.map_err(|e| ended(OPERATORS, e))?
         };
         (self.spent.settling, self.spent.operating) = (settled - began, settled.elapsed());
         ran

@@ -1,8 +1,8 @@
 //! Changes that are written as what they followed from.
 //!
 //! A detector may remember kilobytes of a key and learn sixteen bytes of a row: what it learned is what the changelog gets, and a restart
-//! learns it a second time, from the snapshot on. Who reads state without its query, to show it, knows the keys of such rows and nothing
-//! else of them.
+//! learns it a second time, from the snapshot on; by the settings of then, where a threshold was changed in between. Who reads state
+//! without its query, to show it, knows the keys of such rows and nothing else of them.
 
 use std::collections::HashSet;
 

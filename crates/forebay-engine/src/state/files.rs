@@ -36,8 +36,9 @@ use super::{Changes, record, snapshot};
 /// Changes after which even a small state gets a snapshot: applying so many takes some tens of milliseconds at a restart.
 const LEAST_CHANGES: u64 = 8 << 20;
 
-/// Most changes without a snapshot where they are made again of what they followed from, which takes longer than reading them.
-const MOST_CAUSES: u64 = 4 * LEAST_CHANGES;
+/// Bytes of rows that a restart makes again of what they followed from, after which there is a snapshot: that takes longer than
+/// reading them, about a second.
+const LEAST_WORK: u64 = 256 << 20;
 
 /// Files of changes after which there is a snapshot, however small they are: each run begins one.
 const MOST_FILES: usize = 64;
@@ -67,6 +68,8 @@ pub(crate) struct StateFiles {
 struct Since {
     bytes: u64,
     files: usize,
+    /// Bytes of rows of which only the cause was written, as far as this run knows.
+    work: u64,
 }
 
 #[derive(Debug)]
@@ -123,7 +126,7 @@ impl StateFiles {
             tables: tables.to_vec(),
             next,
             current: None,
-            since: Since { bytes: loaded.changes_bytes, files: loaded.changes_files },
+            since: Since { bytes: loaded.changes_bytes, files: loaded.changes_files, work: 0 },
             snapshot_bytes: loaded.snapshot_bytes,
             not_before: 0,
             running: None,
@@ -158,6 +161,8 @@ impl StateFiles {
             }
         }
         self.since.bytes += record.len() as u64;
+        self.since.work +=
+            changes.iter().filter(|it| it.cause.is_some()).map(|it| it.bytes() as u64).sum::<u64>();
         self.next += 1;
         kill_point("state.changes.after");
         Ok(())
@@ -173,9 +178,9 @@ impl StateFiles {
             return Ok(());
         }
         self.settle();
-        let is_made_again = self.tables.iter().any(|(_, layout)| layout.again.is_some());
-        let most = if is_made_again { self.snapshot_bytes.min(MOST_CAUSES) } else { self.snapshot_bytes };
-        let is_due = self.since.bytes > most.max(self.least_changes) || self.since.files > MOST_FILES;
+        let is_due = self.since.bytes > self.snapshot_bytes.max(self.least_changes)
+            || self.since.work > self.snapshot_bytes.max(LEAST_WORK)
+            || self.since.files > MOST_FILES;
         if is_due && self.since.bytes >= self.not_before {
             self.snapshot(tables);
         }
@@ -189,6 +194,7 @@ impl StateFiles {
             Ok(Ok(bytes)) => {
                 self.snapshot_bytes = bytes;
                 self.since.bytes -= running.covers.bytes;
+                self.since.work -= running.covers.work;
                 self.since.files -= running.covers.files;
                 self.not_before = 0;
             }

@@ -2,6 +2,7 @@
 //! broker would send.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -24,7 +25,7 @@ use crate::kafka::{self, At, Topics};
 const LEADER: i32 = 0;
 /// Longest sleep while nothing arrives; arrivals end it at once.
 const IDLE: Duration = Duration::from_millis(500);
-/// So few bytes before the end of a partition are read at once.
+/// So few bytes before the ends of all partitions together are read at once.
 const FRESH: u64 = 1 << 20;
 
 #[derive(Debug)]
@@ -147,16 +148,16 @@ async fn fetch(log: Log, isolation: Isolation, inbox: Arc<Inbox>) {
             asking.await;
             continue;
         }
-        let answers = if questions.iter().all(|question| is_fresh(&log, isolation, question)) {
-            read_all(&log, isolation, &questions)
+        let read = if is_fresh(&log, isolation, &questions) {
+            catch_unwind(AssertUnwindSafe(|| read_all(&log, isolation, &questions)))
+                .map_err(|_| "a panic".to_owned())
         } else {
             let (log, asked) = (log.clone(), questions.clone());
             let read = tokio::task::spawn_blocking(move || read_all(&log, isolation, &asked)).await;
-            read.unwrap_or_else(|error| {
-                let why = error.to_string();
-                questions.iter().map(|_| Err(Failure::Fatal(ended(&why)))).collect()
-            })
+            read.map_err(|error| error.to_string())
         };
+        let answers =
+            read.unwrap_or_else(|why| questions.iter().map(|_| Err(Failure::Fatal(ended(&why)))).collect());
         let mut waiting = Vec::new();
         let mut brought = false;
         for (question, answer) in questions.iter().zip(answers) {
@@ -181,9 +182,11 @@ async fn fetch(log: Log, isolation: Isolation, inbox: Arc<Inbox>) {
 }
 
 /// True if all that there is to read was written a moment ago: it is in memory, and reading it takes less than having it read elsewhere.
-fn is_fresh(log: &Log, isolation: Isolation, question: &Question) -> bool {
-    let Question { partition, from, .. } = question;
-    log.bytes_behind(&partition.topic, partition.index, *from, isolation).is_ok_and(|bytes| bytes <= FRESH)
+fn is_fresh(log: &Log, isolation: Isolation, questions: &[Question]) -> bool {
+    let behind = |Question { partition, from, .. }: &Question| {
+        log.bytes_behind(&partition.topic, partition.index, *from, isolation).unwrap_or(u64::MAX)
+    };
+    questions.iter().map(behind).fold(0, u64::saturating_add) <= FRESH
 }
 
 fn read_all(log: &Log, isolation: Isolation, questions: &[Question]) -> Vec<Result<Fetched, Failure>> {

@@ -208,16 +208,23 @@ impl Inbox {
     /// What lies before these positions was read by somebody else: it is let go, and nothing more of it is asked for.
     pub(super) fn pass<'a>(&self, positions: impl Iterator<Item = (&'a Partition, i64)>) {
         let mut slots = self.slots.lock();
+        let mut is_other = false;
         for (partition, at) in positions {
             let Some(slot) = slots.get_mut(partition) else { continue };
+            let before = slot.chunks.len();
             slot.drop_before(at);
+            is_other |= slot.chunks.len() < before;
             // An answer that is on its way is let go with the next.
             if slot.chunks.is_empty() && slot.ask_at < at && !slot.asked {
                 slot.seek(at);
+                is_other = true;
             }
         }
         drop(slots);
-        self.asking.notify_waiters();
+        // Who waits for data looks here as well: it must not wake the fetcher, and be woken by it, for nothing.
+        if is_other {
+            self.asking.notify_waiters();
+        }
     }
 
     /// Slots that failed begin anew at these positions.

@@ -218,6 +218,8 @@ impl Source for KafkaSource {
             let arrival = inbox.arrival();
             tokio::pin!(arrival);
             arrival.as_mut().enable();
+            // What another query has read of them may have come after it was passed over.
+            inbox.pass(from.iter().map(|(partition, at)| (partition, at.0)));
             if inbox.is_beyond(from) {
                 self.woken = true;
                 return Ok(());

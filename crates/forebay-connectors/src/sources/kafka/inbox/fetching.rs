@@ -45,10 +45,12 @@ impl Inbox {
     /// that rests wakes nobody.
     pub fn to_read(&self, leader: i32) -> Vec<Question> {
         let mut slots = self.slots.lock();
+        let crowded = slots.values().map(|slot| slot.bytes).sum::<usize>() >= self.bounds.total;
         let empty =
             slots.iter_mut().filter(|(_, slot)| slot.leader == Some(leader) && slot.chunks.is_empty());
         let free = empty.filter(|(_, slot)| slot.failure.is_none() && !slot.asked);
-        free.map(|(partition, slot)| slot.ask(partition)).collect()
+        let wanted = free.filter(|(_, slot)| slot.needed || !crowded);
+        wanted.map(|(partition, slot)| slot.ask(partition)).collect()
     }
 
     /// What the fetcher of `leader` may ask now, and whether the broker may hold the question until something comes.

@@ -130,3 +130,36 @@ fn little_is_asked_of_a_near_broker_and_all_that_is_allowed_of_a_far_one() {
     assert_eq!(turn(FAR * 2, 101, 200), NEAR_BYTES);
     assert_eq!(turn(FAR / 2, 102, 200), most);
 }
+
+#[test]
+fn who_reads_in_place_is_asked_for_what_is_all_read_and_not_for_more() {
+    let (inbox, idle) = inbox(0);
+    let full = Partition::new("t", 1);
+    inbox.follow(&[(idle.clone(), Position(0)), (full.clone(), Position(0))].into());
+    inbox.lead(&[(full.clone(), Some(1))], None);
+    let asked = || inbox.to_read(1).into_iter().map(|it| it.partition).collect::<Vec<_>>();
+    let questions = inbox.to_read(1);
+    assert_eq!(questions.len(), 2);
+    assert!(asked().is_empty(), "both are under way");
+    let chunk = Chunk { from: 0, next: 9, batches: vec![0; 10].into(), aborted: Aborted::default() };
+    inbox.deliver(&questions[0], Ok(Fetched { chunk: None, end: 0 }));
+    inbox.deliver(&questions[1], Ok(Fetched { chunk: Some(chunk), end: 20 }));
+    assert_eq!(asked(), std::slice::from_ref(&idle), "the other has something that nobody has read");
+    assert!(matches!(inbox.take(&full, 0), Taken::Chunk(_)));
+    assert_eq!(asked(), [full]);
+}
+
+#[test]
+fn who_reads_in_place_is_asked_for_little_where_much_waits() {
+    let (inbox, large) = inbox(0);
+    let other = Partition::new("t", 1);
+    inbox.follow(&[(large.clone(), Position(0)), (other.clone(), Position(0))].into());
+    inbox.lead(&[(other.clone(), Some(1))], None);
+    let questions = inbox.to_read(1);
+    let chunk = Chunk { from: 0, next: 9, batches: vec![0; 200].into(), aborted: Aborted::default() };
+    inbox.deliver(&questions[0], Ok(Fetched { chunk: Some(chunk), end: 20 }));
+    inbox.deliver(&questions[1], Ok(Fetched { chunk: None, end: 0 }));
+    assert!(inbox.to_read(1).is_empty());
+    assert!(matches!(inbox.take(&other, 0), Taken::Nothing));
+    assert_eq!(inbox.to_read(1).len(), 1, "a lane waits for it");
+}

@@ -5,7 +5,8 @@ cd "$(dirname "$0")/.."
 scripts/services/install.sh all
 scripts/web.sh
 # A binary with the test hooks must not stay where people look for the real one.
-trap 'rm -f "${CARGO_TARGET_DIR:-target}/release/forebay"' EXIT
+binary=$(realpath -m "${CARGO_TARGET_DIR:-target}/release/forebay")
+trap 'rm -f "$binary"' EXIT
 echo "building the tests (the same profile as the binary; the first time takes about half an hour on two cores)" >&2
 cargo test --release --locked --workspace --features forebay/faults --no-run
 export FOREBAY_CACHE=${FOREBAY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/forebay}
@@ -13,7 +14,6 @@ long=()
 if [ -n "${FOREBAY_SOAK:-}" ]; then long=(--include-ignored); fi
 tests=(cargo test --release --locked --workspace --features forebay/faults --no-fail-fast --)
 log=$(mktemp)
-binary=$(realpath -m "${CARGO_TARGET_DIR:-target}/release/forebay")
 # No test of the short form lets a process run that long: a test that waits for one in vain fails, and the others are told of.
 too_long=900
 watch() {

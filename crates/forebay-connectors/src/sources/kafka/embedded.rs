@@ -71,15 +71,13 @@ impl Transport for Embedded {
     }
 
     async fn offsets(&self, places: &BTreeMap<Partition, At>) -> Result<BTreeMap<Partition, Option<i64>>> {
-        if places.values().all(|at| matches!(at, At::Earliest | At::Latest)) {
-            // What is in memory.
-            let found =
-                places.iter().map(|(partition, at)| look_up(&self.log, self.isolation, partition, *at));
-            return found.collect();
-        }
+        let is_in_memory = places.values().all(|at| matches!(at, At::Earliest | At::Latest));
         let (log, isolation, places) = (self.log.clone(), self.isolation, places.clone());
         let look_up =
             move || places.iter().map(|(partition, at)| look_up(&log, isolation, partition, *at)).collect();
+        if is_in_memory {
+            return look_up();
+        }
         tokio::task::spawn_blocking(look_up).await.map_err(|error| ended(&error))?
     }
 

@@ -130,6 +130,11 @@ impl Bounds {
     fn near(&self) -> usize {
         self.slot.min(NEAR_BYTES)
     }
+
+    /// True if these hold so much that all are full.
+    fn are_reached<'a>(&self, slots: impl Iterator<Item = &'a Slot>) -> bool {
+        slots.map(|slot| slot.bytes).sum::<usize>() >= self.total
+    }
 }
 
 /// All slots of a source.

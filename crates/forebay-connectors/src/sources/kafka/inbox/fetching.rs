@@ -33,6 +33,11 @@ pub struct Question {
 pub(super) const FAR: Duration = Duration::from_millis(20);
 
 impl Slot {
+    /// True if `leader` may be asked for it.
+    fn is_free(&self, leader: i32) -> bool {
+        self.leader == Some(leader) && self.failure.is_none() && !self.asked
+    }
+
     fn ask(&mut self, partition: &Partition) -> Question {
         self.asked = true;
         let Self { ask_at: from, room: enough, generation, .. } = *self;
@@ -45,23 +50,20 @@ impl Inbox {
     /// that rests wakes nobody.
     pub fn to_read(&self, leader: i32) -> Vec<Question> {
         let mut slots = self.slots.lock();
-        let crowded = slots.values().map(|slot| slot.bytes).sum::<usize>() >= self.bounds.total;
-        let empty =
-            slots.iter_mut().filter(|(_, slot)| slot.leader == Some(leader) && slot.chunks.is_empty());
-        let free = empty.filter(|(_, slot)| slot.failure.is_none() && !slot.asked);
-        let wanted = free.filter(|(_, slot)| slot.needed || !crowded);
+        let crowded = self.bounds.are_reached(slots.values());
+        let empty = slots.iter_mut().filter(|(_, slot)| slot.is_free(leader) && slot.chunks.is_empty());
+        let wanted = empty.filter(|(_, slot)| slot.needed || !crowded);
         wanted.map(|(partition, slot)| slot.ask(partition)).collect()
     }
 
     /// What the fetcher of `leader` may ask now, and whether the broker may hold the question until something comes.
     pub fn to_fetch(&self, leader: i32) -> (Vec<Question>, bool) {
         let mut slots = self.slots.lock();
-        let total: usize = slots.values().map(|slot| slot.bytes).sum();
-        let crowded = total >= self.bounds.total;
+        let crowded = self.bounds.are_reached(slots.values());
         let mut someone_is_full = false;
         let mut wanted = Vec::new();
         for (partition, slot) in slots.iter_mut() {
-            if slot.leader != Some(leader) || slot.failure.is_some() || slot.asked {
+            if !slot.is_free(leader) {
                 continue;
             }
             let first_needed = slot.needed && slot.chunks.is_empty();

@@ -12,12 +12,25 @@ fn inbox(at: i64) -> (Inbox, Partition) {
     (inbox, partition)
 }
 
+/// Two partitions of one leader.
+fn two() -> (Inbox, Partition, Partition) {
+    let (inbox, first) = inbox(0);
+    let second = Partition::new("t", 1);
+    inbox.follow(&[(first.clone(), Position(0)), (second.clone(), Position(0))].into());
+    inbox.lead(&[(second.clone(), Some(1))], None);
+    (inbox, first, second)
+}
+
+/// An answer of so many bytes, and the end of the partition.
+fn fetched(from: i64, next: i64, bytes: usize, end: i64) -> Fetched {
+    let chunk = Chunk { from, next, batches: vec![0; bytes].into(), aborted: Aborted::default() };
+    Fetched { chunk: Some(chunk), end }
+}
+
 fn bring(inbox: &Inbox, next: i64, bytes: usize, end: i64) -> bool {
     let (questions, _) = inbox.to_fetch(1);
     let Some(question) = questions.first() else { return false };
-    let chunk =
-        Chunk { from: question.from, next, batches: vec![0; bytes].into(), aborted: Aborted::default() };
-    inbox.deliver(question, Ok(Fetched { chunk: Some(chunk), end }));
+    inbox.deliver(question, Ok(fetched(question.from, next, bytes, end)));
     true
 }
 
@@ -57,8 +70,7 @@ fn what_another_has_read_makes_room_and_is_not_asked_for() {
     assert_eq!(questions[0].from, 50);
     // An answer that is on its way tells how far the partition goes, and its records go with what comes after.
     inbox.pass([(&p, 70)].into_iter());
-    let chunk = Chunk { from: 50, next: 60, batches: vec![0; 60].into(), aborted: Aborted::default() };
-    inbox.deliver(&questions[0], Ok(Fetched { chunk: Some(chunk), end: 99 }));
+    inbox.deliver(&questions[0], Ok(fetched(50, 60, 60, 99)));
     assert!(inbox.is_beyond(&[(p.clone(), Position(70))].into()));
     inbox.pass([(&p, 70)].into_iter());
     assert!(!inbox.is_ready(&p));
@@ -92,14 +104,10 @@ fn a_failure_is_seen_by_reader_and_source() {
 
 #[test]
 fn a_full_neighbour_keeps_no_question_parked() {
-    let (inbox, full) = inbox(0);
-    let idle = Partition::new("t", 1);
-    inbox.follow(&[(full.clone(), Position(0)), (idle.clone(), Position(0))].into());
-    inbox.lead(&[(idle.clone(), Some(1))], None);
+    let (inbox, _full, idle) = two();
     let (questions, may_park) = inbox.to_fetch(1);
     assert_eq!((questions.len(), may_park), (2, true));
-    let chunk = Chunk { from: 0, next: 9, batches: vec![0; 150].into(), aborted: Aborted::default() };
-    inbox.deliver(&questions[0], Ok(Fetched { chunk: Some(chunk), end: 20 }));
+    inbox.deliver(&questions[0], Ok(fetched(0, 9, 150, 20)));
     inbox.deliver(&questions[1], Ok(Fetched { chunk: None, end: 0 }));
     let (questions, may_park) = inbox.to_fetch(1);
     assert!(questions.is_empty() && !may_park);
@@ -119,9 +127,7 @@ fn little_is_asked_of_a_near_broker_and_all_that_is_allowed_of_a_far_one() {
     let turn = |took: Duration, next: i64, end: i64| {
         let mut question = inbox.to_fetch(1).0.remove(0);
         question.asked_at -= took;
-        let (from, batches) = (question.from, vec![0; 10].into());
-        let chunk = Chunk { from, next, batches, aborted: Aborted::default() };
-        inbox.deliver(&question, Ok(Fetched { chunk: Some(chunk), end }));
+        inbox.deliver(&question, Ok(fetched(question.from, next, 10, end)));
         question.enough
     };
     assert_eq!(turn(FAR / 2, 1, 100), NEAR_BYTES);
@@ -133,17 +139,13 @@ fn little_is_asked_of_a_near_broker_and_all_that_is_allowed_of_a_far_one() {
 
 #[test]
 fn who_reads_in_place_is_asked_for_what_is_all_read_and_not_for_more() {
-    let (inbox, idle) = inbox(0);
-    let full = Partition::new("t", 1);
-    inbox.follow(&[(idle.clone(), Position(0)), (full.clone(), Position(0))].into());
-    inbox.lead(&[(full.clone(), Some(1))], None);
+    let (inbox, idle, full) = two();
     let asked = || inbox.to_read(1).into_iter().map(|it| it.partition).collect::<Vec<_>>();
     let questions = inbox.to_read(1);
     assert_eq!(questions.len(), 2);
     assert!(asked().is_empty(), "both are under way");
-    let chunk = Chunk { from: 0, next: 9, batches: vec![0; 10].into(), aborted: Aborted::default() };
     inbox.deliver(&questions[0], Ok(Fetched { chunk: None, end: 0 }));
-    inbox.deliver(&questions[1], Ok(Fetched { chunk: Some(chunk), end: 20 }));
+    inbox.deliver(&questions[1], Ok(fetched(0, 9, 10, 20)));
     assert_eq!(asked(), std::slice::from_ref(&idle), "the other has something that nobody has read");
     assert!(matches!(inbox.take(&full, 0), Taken::Chunk(_)));
     assert_eq!(asked(), [full]);
@@ -151,13 +153,9 @@ fn who_reads_in_place_is_asked_for_what_is_all_read_and_not_for_more() {
 
 #[test]
 fn who_reads_in_place_is_asked_for_little_where_much_waits() {
-    let (inbox, large) = inbox(0);
-    let other = Partition::new("t", 1);
-    inbox.follow(&[(large.clone(), Position(0)), (other.clone(), Position(0))].into());
-    inbox.lead(&[(other.clone(), Some(1))], None);
+    let (inbox, _large, other) = two();
     let questions = inbox.to_read(1);
-    let chunk = Chunk { from: 0, next: 9, batches: vec![0; 200].into(), aborted: Aborted::default() };
-    inbox.deliver(&questions[0], Ok(Fetched { chunk: Some(chunk), end: 20 }));
+    inbox.deliver(&questions[0], Ok(fetched(0, 9, 200, 20)));
     inbox.deliver(&questions[1], Ok(Fetched { chunk: None, end: 0 }));
     assert!(inbox.to_read(1).is_empty());
     assert!(matches!(inbox.take(&other, 0), Taken::Nothing));
